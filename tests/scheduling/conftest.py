@@ -1,0 +1,194 @@
+"""A world for the pool: time that jumps to the next timer, and engines that do as they are told."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from openedai.config import ModelSpec
+from openedai.engines.base import Engine, GenerateEvent, GenerateRequest, Generator
+from openedai.scheduling.pool import ModelPool, PoolLimits
+
+
+class _Jump(selectors.SelectSelector):
+    """Where a real loop would sleep, the time jumps."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise RuntimeError("deadlock: everything waits, and no timer is set")
+        self.now += max(0.0, timeout)
+        return super().select(0)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._jump = _Jump()
+        super().__init__(self._jump)
+
+    def time(self) -> float:
+        return self._jump.now
+
+
+def run_virtually(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(main())
+
+
+async def settle(rounds: int = 30) -> None:
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class FakeEngine(Generator):
+    """Counts how many slots its leases use; `end` is its death, `gate` holds up its `close`."""
+
+    def __init__(self, model_id: str, slots: int, size: int) -> None:
+        self.model_id = model_id
+        self.slots = slots
+        self.size = size
+        self.in_use = 0
+        self.broken = False
+        self.closed = False
+        self.closed_while_leased = False
+        self.end = asyncio.Event()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def close(self) -> None:
+        self.closed_while_leased |= self.in_use > 0 and not self.end.is_set()
+        await self.gate.wait()
+        self.closed = True
+        if self.broken:
+            raise OSError("broken")
+
+    def memory(self) -> int:
+        if self.broken:
+            raise OSError("broken")
+        return 0 if self.closed else self.size
+
+    async def died(self) -> None:
+        await self.end.wait()
+
+    def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
+        raise NotImplementedError
+
+
+class World:
+    """A pool over fake engines. Loads wait for `finish_load` while `manual` is set."""
+
+    def __init__(
+        self,
+        *,
+        budget: int = 100,
+        idle_timeout: float = 0,
+        max_queue: int = 4,
+        queue_timeout: float = 60,
+        manual: bool = False,
+        slots: int = 1,
+    ) -> None:
+        self.manual = manual
+        self.slots = slots
+        self.sizes: dict[str, int] = {}
+        self.estimates: dict[str, int] = {}
+        self.engines: list[FakeEngine] = []
+        self.loads: Counter[str] = Counter()
+        self.pending: dict[str, asyncio.Future[None]] = {}
+        self.waits: list[tuple[str, float]] = []
+        self.limits = PoolLimits(budget, idle_timeout, max_queue, queue_timeout)
+        self.pool = ModelPool(
+            self._load,
+            lambda spec: FakeEngine if spec.engine == "fake" else Engine,
+            self.limits,
+            clock=now,
+            estimate=self._estimate,
+            on_wait=lambda model_id, seconds: self.waits.append((model_id, seconds)),
+        )
+
+    def spec(self, model_id: str) -> ModelSpec:
+        return ModelSpec(id=model_id, engine="fake")
+
+    def lease(
+        self, model_id: str, caller: str = "me", weight: int = 1
+    ) -> AbstractAsyncContextManager[FakeEngine]:
+        return self.pool.lease(self.spec(model_id), FakeEngine, caller, weight)
+
+    def hold(self, model_id: str, caller: str = "me", weight: int = 1) -> Holder:
+        return Holder(self, model_id, caller, weight)
+
+    def finish_load(self, model_id: str, error: Exception | None = None) -> None:
+        gate = self.pending[model_id]
+        if error is None:
+            gate.set_result(None)
+        else:
+            gate.set_exception(error)
+
+    @property
+    def alive(self) -> list[FakeEngine]:
+        return [engine for engine in self.engines if not engine.closed]
+
+    def loaded(self) -> list[str]:
+        return [model.id for model in self.pool.snapshot().models if model.state == "ready"]
+
+    def _estimate(self, spec: ModelSpec) -> int:
+        return self.estimates.get(spec.id, self.sizes.get(spec.id, 10))
+
+    async def _load(self, spec: ModelSpec) -> FakeEngine:
+        assert not self.pending, "two loads at once"
+        self.loads[spec.id] += 1
+        self.pending[spec.id] = asyncio.get_running_loop().create_future()
+        try:
+            if self.manual:
+                await self.pending[spec.id]
+        finally:
+            del self.pending[spec.id]
+        engine = FakeEngine(spec.id, self.slots, self.sizes.get(spec.id, 10))
+        self.engines.append(engine)
+        return engine
+
+
+class Holder:
+    """A request in a task of its own, which holds its lease until `release`."""
+
+    def __init__(self, world: World, model_id: str, caller: str, weight: int) -> None:
+        self.model_id, self.caller, self.weight = model_id, caller, weight
+        self.engine: FakeEngine | None = None
+        self._done = asyncio.Event()
+        self._fail = False
+        self._world = world
+        self.task = asyncio.create_task(self._run())
+
+    @property
+    def holding(self) -> bool:
+        return self.engine is not None and not self.task.done()
+
+    @property
+    def error(self) -> BaseException | None:
+        return self.task.exception() if self.task.done() else None
+
+    def finish(self, *, fail: bool = False) -> None:
+        self._fail = fail
+        self._done.set()
+
+    async def _run(self) -> None:
+        async with self._world.lease(self.model_id, self.caller, self.weight) as engine:
+            taken = min(self.weight, engine.slots)
+            self.engine = engine
+            engine.in_use += taken
+            assert engine.in_use <= engine.slots, "more requests than slots"
+            assert not engine.closed or engine.end.is_set(), "leased a closed engine"
+            try:
+                await self._done.wait()
+                if self._fail:
+                    raise ValueError("the request failed")
+            finally:
+                engine.in_use -= taken
