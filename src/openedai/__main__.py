@@ -1,0 +1,3 @@
+from openedai.cli import main
+
+main()

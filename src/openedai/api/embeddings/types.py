@@ -1,0 +1,30 @@
+"""The body of `POST /v1/embeddings`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from openedai.api.prompt import Prompt, prompts
+from openedai.engines.base import EmbedRequest, Text
+from openedai.errors import InvalidRequest
+from openedai.http.body import Body
+
+
+class EmbeddingRequest(Body):
+    model: str
+    input: Prompt
+    dimensions: Annotated[int | None, Field(ge=1)] = None
+    encoding_format: Literal["float", "base64"] | None = None
+    user: str | None = None
+
+    def wanted(self) -> EmbedRequest:
+        inputs = prompts(self.input)
+        if any(isinstance(item, Text) and not item.text for item in inputs):
+            raise InvalidRequest(
+                "Invalid 'input': it cannot be, or contain, an empty string.",
+                code="invalid_value",
+                param="input",
+            )
+        return EmbedRequest(inputs=tuple(inputs), dimensions=self.dimensions)

@@ -1,0 +1,23 @@
+"""Ids as the official API makes them: a prefix and letters that cannot be guessed."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import string
+
+from openedai import __version__
+from openedai.config import ModelSpec
+
+_ALPHABET = string.ascii_letters + string.digits
+
+
+def new_id(prefix: str, length: int = 29) -> str:
+    letters = (_ALPHABET[byte % len(_ALPHABET)] for byte in secrets.token_bytes(length))
+    return prefix + "".join(letters)
+
+
+def fingerprint(spec: ModelSpec) -> str:
+    """The same for answers of the same model, with the same options, on the same version."""
+    text = f"{__version__} {spec.model_dump_json()}"
+    return "fp_" + hashlib.sha256(text.encode()).hexdigest()[:10]

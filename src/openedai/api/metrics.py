@@ -1,0 +1,114 @@
+"""The numbers of a server, for Prometheus. One registry for each app."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from openedai.engines.base import Usage
+from openedai.http.envelope import Exchange
+from openedai.scheduling.pool import ModelPool
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "openedai_requests", "Finished requests.", ("route", "status"), registry=self.registry
+        )
+        self._seconds = Histogram(
+            "openedai_request_seconds",
+            "Time from a request's first byte to its answer's last.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._tokens = Counter(
+            "openedai_tokens",
+            "Tokens read and written.",
+            ("model", "kind"),
+            registry=self.registry,
+        )
+        self._first_token = Histogram(
+            "openedai_time_to_first_token_seconds",
+            "Time from a request's arrival to its first token.",
+            ("model",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._wait = Histogram(
+            "openedai_queue_seconds",
+            "Time a request waited for its model to be loaded and free.",
+            ("model",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+
+    def watch(self, pool: ModelPool) -> None:
+        """Also show the state of this pool, read at each scrape."""
+        self.registry.register(_PoolCollector(pool))
+
+    def ended(self, exchange: Exchange, route: str) -> None:
+        self._requests.labels(route, str(exchange.status)).inc()
+        self._seconds.labels(route).observe(exchange.seconds)
+
+    def waited(self, model: str, seconds: float) -> None:
+        self._wait.labels(model).observe(seconds)
+
+    def first_token(self, model: str, seconds: float) -> None:
+        self._first_token.labels(model).observe(seconds)
+
+    def used(self, model: str, usage: Usage) -> None:
+        self._tokens.labels(model, "prompt").inc(usage.prompt_tokens)
+        self._tokens.labels(model, "cached").inc(usage.cached_tokens)
+        self._tokens.labels(model, "completion").inc(usage.completion_tokens)
+
+    def render(self) -> bytes:
+        return generate_latest(self.registry)
+
+
+class _PoolCollector(Collector):
+    def __init__(self, pool: ModelPool) -> None:
+        self.pool = pool
+
+    def collect(self) -> Iterator[Metric]:
+        status = self.pool.snapshot()
+        yield GaugeMetricFamily(
+            "openedai_memory_budget_bytes",
+            "Memory that loaded models may take together.",
+            value=status.memory_budget,
+        )
+        gauges = {
+            "memory": ("openedai_model_memory_bytes", "Resident memory of a loaded model."),
+            "running": ("openedai_model_running", "Slots of the model that work now."),
+            "waiting": ("openedai_model_waiting", "Requests that wait for the model."),
+            "slots": ("openedai_model_slots", "Slots that the loaded model has."),
+        }
+        counters = {
+            "refused": ("openedai_model_refused", "Requests refused because the queue was full."),
+            "timeouts": ("openedai_model_queue_timeouts", "Requests that waited too long."),
+            "loads": ("openedai_model_loads", "Times the model was loaded."),
+            "failed_loads": ("openedai_model_failed_loads", "Times it could not be loaded."),
+            "evictions": ("openedai_model_evictions", "Times it left for lack of memory or use."),
+            "crashes": ("openedai_model_crashes", "Times its process died."),
+        }
+        loaded = GaugeMetricFamily("openedai_model_loaded", "1 if loaded.", labels=["model"])
+        for model in status.models:
+            loaded.add_metric([model.id], float(model.state == "ready"))
+        yield loaded
+        for field, (name, text) in gauges.items():
+            gauge = GaugeMetricFamily(name, text, labels=["model"])
+            for model in status.models:
+                gauge.add_metric([model.id], getattr(model, field))
+            yield gauge
+        for field, (name, text) in counters.items():
+            counter = CounterMetricFamily(name, text, labels=["model"])
+            for model in status.models:
+                counter.add_metric([model.id], getattr(model, field))
+            yield counter

@@ -1,0 +1,91 @@
+"""What every route may use, and the few steps that all of them take."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TypeVar
+
+from starlette.requests import Request
+
+from openedai.api.metrics import Metrics
+from openedai.config import ModelSpec, Settings
+from openedai.engines.base import Finish, GenerateEvent, GenerateRequest, Generator, Usage
+from openedai.http.body import Body, read_json
+from openedai.http.envelope import Exchange
+from openedai.models.catalog import Catalog
+from openedai.scheduling.merge import merge
+from openedai.scheduling.pool import ModelPool
+
+B = TypeVar("B", bound=Body)
+
+# An event, behind the number of the generation it belongs to.
+Indexed = tuple[int, GenerateEvent]
+
+
+@dataclass(frozen=True)
+class Services:
+    settings: Settings
+    catalog: Catalog
+    pool: ModelPool
+    metrics: Metrics
+    started: int
+
+    async def read(self, request: Request, model: type[B]) -> tuple[B, dict[str, str]]:
+        """The parsed body, and headers that the answer must carry."""
+        return await read_json(
+            request,
+            model,
+            limit=self.settings.max_body_bytes,
+            unknown=self.settings.unknown_parameters,
+        )
+
+    def limits(self, spec: ModelSpec) -> dict[str, str]:
+        """The rate-limit headers: the places, running and waiting, that the model has.
+
+        A place is free as soon as any request ends, so there is no time to wait while some are.
+        """
+        limit, remaining = self.pool.occupancy(spec)
+        return {
+            "x-ratelimit-limit-requests": str(limit),
+            "x-ratelimit-remaining-requests": str(remaining),
+            "x-ratelimit-reset-requests": "0s" if remaining else "1s",
+        }
+
+    async def generate(
+        self, request: Request, spec: ModelSpec, wanted: list[GenerateRequest]
+    ) -> AsyncGenerator[Indexed, None]:
+        """Run every generation under one lease; their events come as they happen."""
+        exchange: Exchange = request.scope["exchange"]
+        caller: str = request.scope["caller"]
+        exchange.facts["model"] = spec.id
+        first = True
+        async with self.pool.lease(spec, Generator, caller, weight=len(wanted)) as engine:
+            streams = [engine.generate(one) for one in wanted]
+            async with aclosing(merge(streams, limit=engine.slots)) as events:
+                async for index, event in events:
+                    if first:
+                        first = False
+                        self.metrics.first_token(spec.id, exchange.seconds)
+                    if isinstance(event, Finish):
+                        self.metrics.used(spec.id, event.usage)
+                    yield index, event
+
+
+def services(request: Request) -> Services:
+    found: Services = request.app.state.services
+    return found
+
+
+def add_usage(finishes: list[Finish], choices: int) -> Usage:
+    """The usage of a request with several prompts and `choices` for each.
+
+    A prompt counts once, however many answers it got.
+    """
+    prompts = [finish.usage for finish in finishes[::choices]]
+    return Usage(
+        prompt_tokens=sum(usage.prompt_tokens for usage in prompts),
+        cached_tokens=sum(usage.cached_tokens for usage in prompts),
+        completion_tokens=sum(finish.usage.completion_tokens for finish in finishes),
+    )

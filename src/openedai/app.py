@@ -1,0 +1,153 @@
+"""create_app(settings): the only place where everything is put together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from openedai import __version__
+from openedai.api import ROUTES, Route
+from openedai.api.metrics import Metrics
+from openedai.api.services import Services
+from openedai.config import ModelSpec, Settings, memory_bytes
+from openedai.engines.base import Engine
+from openedai.engines.hosted import load_engine
+from openedai.engines.machine import usable_memory
+from openedai.engines.registry import engine_class
+from openedai.errors import APIError, MethodNotAllowed, NotFound
+from openedai.http.envelope import Envelope
+from openedai.http.respond import as_api_error, error_response
+from openedai.models.catalog import Catalog
+from openedai.models.library import Library
+from openedai.models.progress import NoProgress
+from openedai.scheduling.pool import ModelPool, PoolLimits
+from openedai.security.guard import Guard
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The whole server as an ASGI app. Its lifespan opens and closes the pool."""
+    catalog = Catalog(settings)
+    metrics = Metrics()
+    pool = _pool(settings, metrics)
+    metrics.watch(pool)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await asyncio.gather(*(pool.preload(spec) for spec in preloaded(settings, catalog)))
+        try:
+            yield
+        finally:
+            await pool.close()
+
+    app = FastAPI(
+        title="OpenedAI",
+        version=__version__,
+        description="The OpenAI API on your own models.",
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers=_HANDLERS,
+        middleware=_middleware(settings, metrics),
+    )
+    app.state.services = Services(settings, catalog, pool, metrics, started=int(time.time()))
+    for route in ROUTES:
+        _add(app, route)
+    return app
+
+
+def preloaded(settings: Settings, catalog: Catalog) -> list[ModelSpec]:
+    """The models that are loaded at the start."""
+    if "all" in settings.preload:
+        return list(catalog.specs())
+    return [catalog.resolve(name) for name in settings.preload]
+
+
+def _pool(settings: Settings, metrics: Metrics) -> ModelPool:
+    library = Library(settings)
+
+    async def load(spec: ModelSpec) -> Engine:
+        path = await asyncio.to_thread(library.pull, spec, NoProgress())
+        return await load_engine(spec.engine, spec.id, path, spec.options)
+
+    total = usable_memory()
+    limits = PoolLimits(
+        memory_budget=memory_bytes(settings.memory_budget, total=total),
+        idle_timeout=settings.idle_timeout,
+        max_queue=settings.max_queue,
+        queue_timeout=settings.queue_timeout,
+    )
+    return ModelPool(
+        load,
+        lambda spec: engine_class(spec.engine),
+        limits,
+        estimate=lambda spec: library.size(spec) or 0,
+        on_wait=metrics.waited,
+    )
+
+
+def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
+    layers = [Middleware(Envelope, send_timeout=settings.send_timeout, on_end=metrics.ended)]
+    if settings.cors_origins:
+        layers.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=list(settings.cors_origins),
+                allow_methods=["*"],
+                allow_headers=["*"],
+                expose_headers=["x-request-id", "openai-processing-ms", "retry-after"],
+            )
+        )
+    layers.append(Middleware(Guard, settings=settings))
+    return layers
+
+
+def _add(app: FastAPI, route: Route) -> None:
+    """Routes read their bodies themselves; the schema is only told to the documentation."""
+    app.add_api_route(
+        route.path,
+        route.endpoint,
+        methods=[route.method],
+        summary=route.summary,
+        response_model=None,
+        openapi_extra=None if route.body is None else _body_schema(route.body),
+    )
+
+
+def _body_schema(model: type[BaseModel]) -> dict[str, object]:
+    schema = model.model_json_schema(ref_template="#/$defs/{model}")
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+async def _api_error(request: Request, error: Exception) -> Response:
+    return error_response(as_api_error(error))
+
+
+async def _unknown_url(request: Request, error: Exception) -> Response:
+    return error_response(NotFound(f"Invalid URL ({request.method} {request.url.path})"))
+
+
+async def _wrong_method(request: Request, error: Exception) -> Response:
+    return error_response(
+        MethodNotAllowed(
+            f"Not allowed to {request.method} on {request.url.path}. "
+            "(HINT: Perhaps you meant to use a different HTTP method?)",
+            code="method_not_supported",
+        )
+    )
+
+
+_HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {
+    APIError: _api_error,
+    404: _unknown_url,
+    405: _wrong_method,
+}

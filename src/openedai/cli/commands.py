@@ -1,0 +1,197 @@
+"""Flags to settings, and settings to what each command does."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from openedai import __version__
+from openedai.config import ConfigError, Settings, load_settings
+
+EXIT_USAGE = 2
+
+app = typer.Typer(
+    name="openedai",
+    help="The whole OpenAI API on your own models.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="[bold]openedai serve[/] is all it takes; then point any OpenAI client to "
+    "http://127.0.0.1:5001/v1.",
+)
+models_app = typer.Typer(help="See, fetch and remove models.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Configuration file [./openedai.toml].")
+]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"openedai {__version__}")
+        raise typer.Exit
+
+
+@app.command(
+    epilog="Examples: [bold]openedai serve[/] | "
+    "[bold]openedai serve --port 8000 --preload gpt-4o[/] | "
+    "[bold]OPENEDAI_API_KEY=sk-… openedai serve --host 0.0.0.0[/]"
+)
+def serve(
+    config: Config = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one [5001].")] = None,
+    preload: Annotated[
+        list[str] | None, typer.Option(help="Load this model at the start; repeat, or `all`.")
+    ] = None,
+    chat_model: Annotated[str | None, typer.Option(help="Default model for text.")] = None,
+    embedding_model: Annotated[
+        str | None, typer.Option(help="Default model for embeddings.")
+    ] = None,
+    memory_budget: Annotated[
+        str | None, typer.Option(help="Memory for models: 80%, 6GiB [80%].")
+    ] = None,
+    no_auth: Annotated[
+        bool, typer.Option("--no-auth", help="Serve a public address without keys.")
+    ] = False,
+    no_pull: Annotated[
+        bool, typer.Option("--no-pull", help="Do not fetch the default models now.")
+    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never download anything.")] = False,
+    log_format: Annotated[str | None, typer.Option(help="text or json [text].")] = None,
+    log_level: Annotated[
+        str | None, typer.Option(help="debug, info, warning or error [info].")
+    ] = None,
+) -> None:
+    """Run the server. Every other setting: docs/settings.md, or the environment."""
+    from openedai.cli.serve import serve as run
+
+    settings = _settings(
+        config,
+        host=host,
+        port=port,
+        preload=tuple(preload) if preload else None,
+        chat_model=chat_model,
+        embedding_model=embedding_model,
+        memory_budget=memory_budget,
+        no_auth=no_auth or None,
+        offline=offline or None,
+        log_format=log_format,
+        log_level=log_level,
+    )
+    run(settings, pull=not no_pull, console=_errors())
+
+
+@app.command(
+    epilog="Examples: [bold]openedai chat[/] | [bold]openedai chat 'Tell me a joke'[/] | "
+    "[bold]openedai chat --model qwen2.5-coder-0.5b-instruct[/]"
+)
+def chat(
+    text: Annotated[str | None, typer.Argument(help="Ask this and leave.")] = None,
+    model: Annotated[str, typer.Option("--model", "-m", help="Model to talk to.")] = "gpt-4o",
+    system: Annotated[str | None, typer.Option("--system", "-s", help="System message.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="The server [$OPENAI_BASE_URL or the local one].")
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Chat with a running server in the terminal."""
+    from openedai.cli.chat import Conversation, answer, converse
+
+    settings = _settings(config)
+    default = os.environ.get("OPENAI_BASE_URL") or f"http://127.0.0.1:{settings.port}/v1"
+    key = os.environ.get("OPENAI_API_KEY") or next(iter(settings.keys), "none")
+    conversation = Conversation(url or default, key, model, system)
+    console = Console(highlight=False)
+    if text is None:
+        converse(conversation, console)
+        return
+    try:
+        answer(conversation, text, console)
+    except ConnectionError as error:
+        _fail(str(error))
+
+
+@models_app.command("list")
+def models_list(config: Config = None) -> None:
+    """List the models, their names and what is on disk."""
+    from openedai.cli.models import list_models
+
+    with _Readable():
+        list_models(_settings(config), Console())
+
+
+@models_app.command("show")
+def models_show(name: str, config: Config = None) -> None:
+    """Show one model."""
+    from openedai.cli.models import show
+
+    with _Readable():
+        show(_settings(config), name, Console())
+
+
+@models_app.command("pull", epilog="Example: [bold]openedai models pull all-MiniLM-L6-v2[/]")
+def models_pull(names: list[str], config: Config = None) -> None:
+    """Fetch models now, rather than on their first use."""
+    from openedai.cli.models import pull_all
+    from openedai.models.catalog import Catalog
+
+    with _Readable():
+        settings = _settings(config)
+        catalog = Catalog(settings)
+        pull_all(settings, [catalog.resolve(name) for name in names], _errors())
+
+
+@models_app.command("rm")
+def models_rm(names: list[str], config: Config = None) -> None:
+    """Remove models from the disk."""
+    from openedai.cli.models import remove
+
+    with _Readable():
+        for name in names:
+            remove(_settings(config), name, Console())
+
+
+class _Readable:
+    """Turns what can go wrong into one line and an exit code."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: Any
+    ) -> None:
+        from openedai.errors import APIError
+
+        if isinstance(error, APIError):
+            _fail(error.message)
+        if isinstance(error, ConfigError):
+            _fail(str(error), EXIT_USAGE)
+
+
+def _settings(config: Path | None, **flags: Any) -> Settings:
+    try:
+        return load_settings(config, **flags)
+    except ConfigError as error:
+        _fail(str(error), EXIT_USAGE)
+        raise AssertionError("unreachable") from error
+
+
+def _errors() -> Console:
+    return Console(stderr=True, highlight=False)
+
+
+def _fail(message: str, code: int = 1) -> None:
+    print(f"openedai: {message}", file=sys.stderr)
+    raise typer.Exit(code)

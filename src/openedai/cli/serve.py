@@ -1,0 +1,170 @@
+"""`openedai serve`: check, fetch, bind, serve, and end in good order."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import typer
+import uvicorn
+from rich.console import Console
+
+from openedai.cli import logs
+from openedai.config import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from openedai.models.catalog import Catalog
+
+EXIT_USAGE = 2
+
+
+def serve(settings: Settings, *, pull: bool, console: Console) -> None:
+    """Serve until SIGTERM or Ctrl-C; then let running requests end, and return."""
+    from openedai.app import create_app
+    from openedai.models.catalog import ConfigError
+
+    refuse_open_server(settings, console)
+    listener = _bind(settings, console)
+    logs.configure(settings.log_format, settings.log_level)
+    try:
+        app = create_app(settings)
+        catalog = app.state.services.catalog
+        if pull and not settings.offline:
+            _pull_defaults(settings, catalog, console)
+    except ConfigError as error:
+        console.print(f"[red]Configuration:[/] {error}", highlight=False)
+        raise typer.Exit(EXIT_USAGE) from error
+    port = listener.getsockname()[1]
+    server = Server(
+        _uvicorn_config(app, settings),
+        on_ready=lambda: _banner(app, settings, port, console),
+        on_stop=app.state.services.pool.stop_accepting,
+    )
+    server.run(sockets=[listener])
+
+
+def refuse_open_server(settings: Settings, console: Console) -> None:
+    """Never offer a person's models to a network by mistake."""
+    if settings.on_loopback or settings.keys or settings.no_auth:
+        return
+    console.print(
+        f"[red]Refused:[/] {settings.host} can be reached by others, and no API key is set.\n"
+        "Set OPENEDAI_API_KEY, or say --no-auth if everyone who can reach it may use it.",
+        highlight=False,
+    )
+    raise typer.Exit(EXIT_USAGE)
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with a word when it is ready, and exit code 0 after SIGTERM."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        on_ready: Callable[[], None],
+        on_stop: Callable[[], None],
+    ) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+        self._on_stop = on_stop
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_stop()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in before:
+            signal.signal(number, self._stop)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        """The first signal lets running requests end, the second does not."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    from openedai.http.protocol import limited_protocol
+
+    return uvicorn.Config(
+        app,
+        http=limited_protocol(settings.max_header_bytes, settings.receive_timeout),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(settings.grace_timeout),
+    )
+
+
+def _bind(settings: Settings, console: Console) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        console.print(
+            f"[red]Cannot listen on {settings.host}:{settings.port}:[/] {error.strerror}.\n"
+            "Another port can be chosen with --port or OPENEDAI_PORT.",
+            highlight=False,
+        )
+        raise typer.Exit(1) from error
+    listener.listen(2048)
+    return listener
+
+
+def _pull_defaults(settings: Settings, catalog: Catalog, console: Console) -> None:
+    from openedai.app import preloaded
+    from openedai.cli.models import pull_all
+
+    wanted = {
+        spec.id: spec
+        for spec in (
+            catalog.default_chat,
+            catalog.default_embedding,
+            *preloaded(settings, catalog),
+        )
+    }
+    pull_all(settings, list(wanted.values()), console)
+
+
+def _banner(app: FastAPI, settings: Settings, port: int, console: Console) -> None:
+    catalog: Catalog = app.state.services.catalog
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = f"http://{host}:{port}/v1"
+    key = " -H 'Authorization: Bearer YOUR_KEY'" if settings.keys else ""
+    chat = catalog.default_chat.id
+    lines = [
+        f"[bold]OpenedAI[/] is ready at [bold]{url}[/]",
+        f"  chat        {chat}",
+        f"  embeddings  {catalog.default_embedding.id}",
+        f"  more        {len(catalog.specs())} models: openedai models list; pages: /docs, /metrics",
+        "",
+        "Try it:",
+        f"  curl {url}/chat/completions{key} -H 'Content-Type: application/json' "
+        f'-d \'{{"model": "{chat}", "messages": [{{"role": "user", "content": "Hello!"}}]}}\'',
+    ]
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)

@@ -1,0 +1,156 @@
+"""The parent's side of a worker: the engine's capabilities, over a framed connection.
+
+It does not know what the engine is, nor where the worker lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from openedai.engines.base import (
+    Embedder,
+    EmbedRequest,
+    EmbedResult,
+    Engine,
+    Finish,
+    GenerateEvent,
+    GenerateRequest,
+    Generator,
+)
+from openedai.engines.child import Child, Failure, pack, read_frame
+from openedai.engines.registry import HOSTED, engine_class
+from openedai.engines.worker import (
+    Call,
+    Cancel,
+    EmbedCall,
+    Event,
+    GenerateCall,
+    Load,
+    Ready,
+    Result,
+)
+from openedai.errors import EngineCrashed, EngineFailed
+
+_Answers = asyncio.Queue[Event | Result | None]
+
+
+class Hosted(Generator, Embedder):
+    """An engine in a worker process. It has every capability's methods; which of them the
+    engine itself has is known from its class."""
+
+    def __init__(self, model: str, child: Child, slots: int) -> None:
+        self.model = model
+        self.slots = slots
+        self._child = child
+        self._numbers = itertools.count()
+        self._answers: dict[int, _Answers] = {}
+        self._gone = False
+        self._reading = asyncio.create_task(self._read())
+
+    @classmethod
+    async def start(
+        cls, engine: str, model: str, path: Path | None, options: Mapping[str, Any]
+    ) -> Hosted:
+        """Start a worker and load `engine` in it. Raises what the loading raised there."""
+        hello = Load(
+            engine=engine,
+            model=model,
+            path=None if path is None else str(path),
+            options=dict(options),
+        )
+        child = await Child.start("openedai.engines.worker", hello)
+        match msgspec.msgpack.decode(await child.first_frame(model), type=Ready | Failure):
+            case Ready(slots=slots):
+                return cls(model, child, slots)
+            case Failure() as failure:
+                await child.stop()
+                raise failure.error()
+        raise AssertionError("unreachable")
+
+    async def close(self) -> None:
+        await self._child.stop()
+        await self._reading
+
+    def memory(self) -> int:
+        return self._child.resident_bytes()
+
+    async def died(self) -> None:
+        await asyncio.shield(self._reading)
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
+        number, answers = self._call(GenerateCall(request=request))
+        finished = False
+        try:
+            while True:
+                match await answers.get():
+                    case Event(event=event):
+                        finished = isinstance(event, Finish)
+                        yield event
+                    case Result(failure=None):
+                        return
+                    case Result(failure=Failure() as failure):
+                        raise failure.error()
+                    case None:
+                        raise EngineCrashed(self.model)
+        finally:
+            self._forget(number, cancel=not finished)
+
+    async def embed(self, request: EmbedRequest) -> EmbedResult:
+        number, answers = self._call(EmbedCall(request=request))
+        answer: Event | Result | None = None
+        try:
+            answer = await answers.get()
+        finally:
+            self._forget(number, cancel=answer is None)
+        match answer:
+            case Result(value=EmbedResult() as value):
+                return value
+            case Result(failure=Failure() as failure):
+                raise failure.error()
+            case None:
+                raise EngineCrashed(self.model)
+        raise EngineFailed(f"The worker of model `{self.model}` broke the protocol.")
+
+    def _call(self, call: GenerateCall | EmbedCall) -> tuple[int, _Answers]:
+        if self._gone:
+            raise EngineCrashed(self.model)
+        number = next(self._numbers)
+        answers = self._answers[number] = _Answers()
+        self._child.writer.write(pack(Call(id=number, request=call)))
+        return number, answers
+
+    def _forget(self, number: int, *, cancel: bool) -> None:
+        del self._answers[number]
+        if cancel and not self._gone:
+            self._child.writer.write(pack(Cancel(id=number)))
+
+    async def _read(self) -> None:
+        """Hand every frame to its call; when the worker is gone, tell all that wait."""
+        decoder = msgspec.msgpack.Decoder(Event | Result)
+        while (body := await read_frame(self._child.reader)) is not None:
+            answer = decoder.decode(body)
+            if answers := self._answers.get(answer.id):
+                answers.put_nowait(answer)
+        self._gone = True
+        for answers in self._answers.values():
+            answers.put_nowait(None)
+
+
+async def load_engine(
+    engine: str, model: str, path: Path | None, options: Mapping[str, Any]
+) -> Engine:
+    """Load a model with the named engine, in a worker where the engine wants one.
+
+    The option `worker = true` gives any engine a worker.
+    """
+    options = dict(options)
+    wants_worker = bool(options.pop("worker", engine in HOSTED))
+    if wants_worker:
+        return await Hosted.start(engine, model, path, options)
+    return await engine_class(engine).load(model, path, options)

@@ -1,0 +1,53 @@
+"""What this process may really use of the machine: its cores and its memory.
+
+Containers and schedulers give less than the machine has: the affinity mask and the control
+group's limits count. Control groups are read as Linux shows them, in version 1 and 2.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_OWN_CGROUP = Path("/proc/self/cgroup")
+
+
+def usable_cores(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int:
+    """The cores of the affinity mask, or fewer if the CPU quota allows less."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = affinity or 1
+    for text in _limits("cpu.max", cgroups, own):
+        quota, _, period = text.partition(" ")
+        if quota.isdigit() and period.isdigit():
+            cores = min(cores, max(1, int(quota) // int(period)))
+    v1 = cgroups / "cpu"
+    if (v1 / "cpu.cfs_quota_us").is_file():
+        micros = int((v1 / "cpu.cfs_quota_us").read_text())
+        if micros > 0:
+            cores = min(cores, max(1, micros // int((v1 / "cpu.cfs_period_us").read_text())))
+    return cores
+
+
+def usable_memory(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int:
+    """Bytes of the machine's memory, or fewer if the control group allows less."""
+    total = int(psutil.virtual_memory().total)
+    limits = _limits("memory.max", cgroups, own)
+    v1 = cgroups / "memory" / "memory.limit_in_bytes"
+    if v1.is_file():
+        limits.append(v1.read_text().strip())
+    return min([total, *(int(text) for text in limits if text.isdigit())])
+
+
+def _limits(name: str, cgroups: Path, own: Path) -> list[str]:
+    """The contents of `name` in this process's control group and all above it."""
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        return []
+    groups = [Path(line.partition("::")[2].lstrip("/")) for line in lines if line[:3] == "0::"]
+    folders = {cgroups / part for group in groups for part in (group, *group.parents)}
+    files = [folder / name for folder in folders]
+    return [file.read_text().strip() for file in files if file.is_file()]

@@ -1,0 +1,144 @@
+"""The child process that hosts one Python engine: `python -m openedai.engines.worker FD`.
+
+It loads the engine named in the first frame, answers calls until the connection ends, and then
+ends itself, whatever it is doing. It knows nothing of models other than its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from openedai.engines.base import (
+    Embedder,
+    EmbedRequest,
+    EmbedResult,
+    Engine,
+    GenerateEvent,
+    GenerateRequest,
+    Generator,
+    Struct,
+)
+from openedai.engines.child import Failure, pack, read_frame
+from openedai.engines.parent import exit_with_parent
+from openedai.engines.registry import engine_class
+
+
+class Load(Struct, frozen=True, tag="load"):
+    """The first frame: which engine, and what it loads."""
+
+    engine: str
+    model: str
+    path: str | None
+    options: dict[str, Any]
+
+
+class Ready(Struct, frozen=True, tag="ready"):
+    slots: int
+
+
+class Call(Struct, frozen=True, tag="call"):
+    """Start a call. Ids are the parent's."""
+
+    id: int
+    request: GenerateCall | EmbedCall
+
+
+class GenerateCall(Struct, frozen=True, tag="generate"):
+    request: GenerateRequest
+
+
+class EmbedCall(Struct, frozen=True, tag="embed"):
+    request: EmbedRequest
+
+
+class Cancel(Struct, frozen=True, tag="cancel"):
+    id: int
+
+
+class Event(Struct, frozen=True, tag="event"):
+    id: int
+    event: GenerateEvent
+
+
+class Result(Struct, frozen=True, tag="result"):
+    """The end of a call: its value, its failure, or neither for the end of a stream."""
+
+    id: int
+    value: EmbedResult | None = None
+    failure: Failure | None = None
+
+
+class Worker:
+    def __init__(self, engine: Engine, writer: asyncio.StreamWriter) -> None:
+        self.engine = engine
+        self.writer = writer
+        self.calls: dict[int, asyncio.Task[None]] = {}
+
+    async def serve(self, reader: asyncio.StreamReader) -> None:
+        decoder = msgspec.msgpack.Decoder(Call | Cancel)
+        while (body := await read_frame(reader)) is not None:
+            match decoder.decode(body):
+                case Cancel(id=number):
+                    if task := self.calls.get(number):
+                        task.cancel()
+                case Call(id=number, request=request):
+                    task = asyncio.create_task(self._answer(number, request))
+                    self.calls[number] = task
+
+    async def _answer(self, number: int, call: GenerateCall | EmbedCall) -> None:
+        result = Result(id=number)
+        try:
+            match call, self.engine:
+                case GenerateCall(request=request), Generator() as generator:
+                    async with aclosing(generator.generate(request)) as events:
+                        async for event in events:
+                            self.writer.write(pack(Event(id=number, event=event)))
+                            await self.writer.drain()
+                case EmbedCall(request=embedding), Embedder() as embedder:
+                    result = Result(id=number, value=await embedder.embed(embedding))
+        except Exception as error:
+            result = Result(id=number, failure=Failure.of(error))
+        finally:
+            del self.calls[number]
+        self.writer.write(pack(result))
+
+
+async def _main(connection: socket.socket) -> None:
+    reader, writer = await asyncio.open_unix_connection(sock=connection, limit=1 << 20)
+    body = await read_frame(reader)
+    if body is None:
+        return
+    load = msgspec.msgpack.decode(body, type=Load)
+    path = None if load.path is None else Path(load.path)
+    try:
+        engine = await engine_class(load.engine).load(load.model, path, load.options)
+    except Exception as error:
+        writer.write(pack(Failure.of(error)))
+        await writer.drain()
+        return
+    writer.write(pack(Ready(slots=engine.slots)))
+    worker = Worker(engine, writer)
+    serving = asyncio.create_task(worker.serve(reader))
+    dying = asyncio.create_task(engine.died())
+    await asyncio.wait({serving, dying}, return_when=asyncio.FIRST_COMPLETED)
+
+
+def main() -> None:
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    exit_with_parent(connection)
+    asyncio.run(_main(connection))
+    # Engines leave threads behind that may be deep in native code: nothing is worth waiting for.
+    sys.stderr.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Request bodies to typed models, with the errors the official API would give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema, from_json
+from starlette.requests import ClientDisconnect, Request
+
+from openedai.errors import APIError, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
+from openedai.http.validation import as_invalid_request, is_unknown
+
+M = TypeVar("M", bound="Body")
+
+WARNING_HEADER = "x-openedai-warning"
+
+
+class Body(BaseModel):
+    """A JSON request body. JSON types are not converted into each other."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+@dataclass(frozen=True)
+class Only:
+    """Marks an official parameter that is not there yet: only null, and `values` that ask for
+    nothing, are accepted."""
+
+    values: tuple[Any, ...] = ()
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, value: Any) -> Any:
+        if value is None or any(value == neutral for neutral in self.values):
+            return value
+        raise PydanticCustomError("unsupported_parameter", "not supported")
+
+
+Refused = Annotated[Any, Only()]
+
+
+async def read_bytes(request: Request, limit: int) -> bytes:
+    """The whole body, never more than `limit` bytes of it. Raises PayloadTooLarge."""
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > limit:
+        raise _too_large(limit)
+    pieces = []
+    size = 0
+    try:
+        async for piece in request.stream():
+            size += len(piece)
+            if size > limit:
+                raise _too_large(limit)
+            pieces.append(piece)
+    except ClientDisconnect as error:
+        raise InvalidRequest("The request body ended too early.") from error
+    return b"".join(pieces)
+
+
+def _too_large(limit: int) -> APIError:
+    return PayloadTooLarge(
+        f"The request body is larger than the limit of {limit} bytes.", code="request_too_large"
+    )
+
+
+def require_json(request: Request) -> None:
+    """A web page can post plain text anywhere without asking: only JSON is taken as JSON."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise UnsupportedMediaType(
+            f"Unsupported content type: {kind or 'none'!r}. Send the header "
+            "'Content-Type: application/json'.",
+            code="unsupported_content_type",
+        )
+
+
+async def read_json(
+    request: Request, model: type[M], *, limit: int, unknown: Literal["refuse", "warn"]
+) -> tuple[M, dict[str, str]]:
+    """The parsed body, and headers for the answer: warnings of parameters that were ignored."""
+    require_json(request)
+    body = await read_bytes(request, limit)
+    try:
+        return model.model_validate_json(body), {}
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_input=True)
+    if unknown == "warn" and all(map(is_unknown, errors)):
+        return _without(model, body, errors)
+    raise as_invalid_request(errors)
+
+
+def _without(model: type[M], body: bytes, unknown: list[ErrorDetails]) -> tuple[M, dict[str, str]]:
+    values = from_json(body)
+    for detail in unknown:
+        *parents, name = (part for part in detail["loc"] if not _is_tag(part))
+        holder: Any = values
+        for parent in parents:
+            holder = holder[parent]
+        holder.pop(name)
+    names = ", ".join(sorted(str(detail["loc"][-1]) for detail in unknown))
+    try:
+        parsed = model.model_validate_json(msgspec.json.encode(values))
+    except ValidationError as error:
+        raise as_invalid_request(error.errors(include_url=False)) from error
+    header = f"unknown parameters were ignored: {names}"
+    return parsed, {WARNING_HEADER: header.encode("ascii", "replace").decode()}
+
+
+def _is_tag(part: int | str) -> bool:
+    return isinstance(part, str) and part.startswith("~")

@@ -1,0 +1,171 @@
+"""The outermost layer: what every request has, whatever becomes of it.
+
+An id, a time, a log line, an answer in the official shape when something broke, and an end when
+its client has left: then the task that serves the request is cancelled, and all that it holds is
+closed on the way out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from openedai.errors import Unavailable
+from openedai.http.respond import as_api_error, error_response
+
+log = logging.getLogger("openedai.access")
+
+CLIENT_LEFT = 499  # nginx's number for it; only ever logged and counted
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and what became of it. Handlers find it in the scope, as `exchange`."""
+
+    id: str
+    method: str
+    path: str
+    started: float = field(default_factory=time.perf_counter)
+    status: int = 0
+    facts: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.started
+
+
+class Envelope:
+    """`on_end` is called once for each finished exchange with the matched route's path."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        send_timeout: float,
+        on_end: Callable[[Exchange, str], None] = lambda exchange, route: None,
+    ) -> None:
+        self.app = app
+        self.send_timeout = send_timeout
+        self.on_end = on_end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        exchange = Exchange(f"req_{secrets.token_hex(16)}", scope["method"], scope["path"])
+        scope["exchange"] = exchange
+        line = _Line(exchange, receive, send, self.send_timeout)
+        try:
+            await self.app(scope, line.receive, line.send)
+        except asyncio.CancelledError:
+            if not line.left:
+                if exchange.status == 0:
+                    await line.fail(scope, Unavailable("The server is shutting down."))
+                raise
+            exchange.status = CLIENT_LEFT
+        except Exception as error:
+            await line.fail(scope, error)
+        finally:
+            line.close()
+            route = getattr(scope.get("route"), "path", "unmatched")
+            self.on_end(exchange, route)
+            _log(exchange)
+
+
+class _Line:
+    """The connection of one exchange: watches for the client's leaving or not reading."""
+
+    def __init__(
+        self, exchange: Exchange, receive: Receive, send: Send, send_timeout: float
+    ) -> None:
+        self.exchange = exchange
+        self.left = False
+        self._receive = receive
+        self._send = send
+        self._send_timeout = send_timeout
+        self._sending_since: float | None = None
+        self._done = False
+        self._watcher: asyncio.Task[None] | None = None
+        self._serving = asyncio.current_task()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            self._watcher = asyncio.create_task(self._watch())
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._complete(message)
+        elif not message.get("more_body", False):
+            self._done = True
+        self._sending_since = time.monotonic()
+        await self._send(message)
+        self._sending_since = None
+
+    async def fail(self, scope: Scope, error: Exception) -> None:
+        """Answer with the error, unless an answer has begun: then the connection just ends."""
+        if self.exchange.status == 0:
+            await error_response(as_api_error(error))(scope, self.receive, self.send)
+        else:
+            log.error("%s broke off", self.exchange.id, exc_info=error)
+            raise error
+
+    def close(self) -> None:
+        self._done = True
+        if self._watcher is not None:
+            self._watcher.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _complete(self, message: Message) -> None:
+        self.exchange.status = message["status"]
+        message.setdefault("headers", []).extend(
+            (
+                (b"x-request-id", self.exchange.id.encode()),
+                (b"request-id", self.exchange.id.encode()),
+                (b"openai-version", b"2020-10-01"),
+                (b"openai-processing-ms", b"%d" % (self.exchange.seconds * 1000)),
+            )
+        )
+        self._check_reader()
+
+    def _check_reader(self) -> None:
+        """A client that stays but does not read is one that has left."""
+        since = self._sending_since
+        if since is not None and time.monotonic() - since > self._send_timeout:
+            self._leave()
+        else:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._send_timeout / 4, self._check_reader)
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._leave()
+
+    def _leave(self) -> None:
+        if not self._done and self._serving is not None:
+            self.left = True
+            self._serving.cancel()
+
+
+def _log(exchange: Exchange) -> None:
+    log.info(
+        "%s %s %d",
+        exchange.method,
+        exchange.path,
+        exchange.status,
+        extra={
+            "request_id": exchange.id,
+            "milliseconds": round(exchange.seconds * 1000, 1),
+            **exchange.facts,
+        },
+    )

@@ -1,0 +1,98 @@
+"""uvicorn's HTTP/1.1 protocol with limits on what comes before the body, and official errors."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from openedai.errors import APIError, HeadersTooLarge, InvalidRequest, RequestTimeout
+
+
+def limited_protocol(max_header_bytes: int, receive_timeout: float) -> type[HttpToolsProtocol]:
+    """A protocol class that refuses larger heads, and clients that stop in their request.
+
+    `receive_timeout` is in seconds and counts between two pieces of a request.
+    """
+
+    class LimitedProtocol(HttpToolsProtocol):
+        _head_bytes = 0
+        _in_request = False
+        _in_body = False
+        _deadline: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._restart_deadline()
+
+        def data_received(self, data: bytes) -> None:
+            self._restart_deadline()
+            if not self._in_body:
+                self._head_bytes += len(data)
+            super().data_received(data)
+            if not self._in_body and self._head_bytes > max_header_bytes:
+                self._refuse(
+                    HeadersTooLarge(
+                        f"The request's headers are larger than {max_header_bytes} bytes.",
+                        code="headers_too_large",
+                    )
+                )
+
+        def on_message_begin(self) -> None:
+            self._in_request = True
+            super().on_message_begin()
+
+        def on_headers_complete(self) -> None:
+            self._in_body = True
+            self._head_bytes = 0
+            super().on_headers_complete()
+
+        def on_message_complete(self) -> None:
+            self._in_request = self._in_body = False
+            self._head_bytes = 0
+            self._cancel_deadline()
+            super().on_message_complete()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._cancel_deadline()
+            super().connection_lost(exc)
+
+        def send_400_response(self, msg: str) -> None:
+            self._refuse(InvalidRequest(f"The request is not valid HTTP: {msg}"))
+
+        def _restart_deadline(self) -> None:
+            self._cancel_deadline()
+            self._deadline = self.loop.call_later(receive_timeout, self._too_slow)
+
+        def _cancel_deadline(self) -> None:
+            if self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = None
+
+        def _too_slow(self) -> None:
+            if self._in_request:
+                self._refuse(RequestTimeout("The request took too long to arrive."))
+            else:
+                self.transport.close()
+
+        def _refuse(self, error: APIError) -> None:
+            if not self.transport.is_closing():
+                self.transport.write(_raw_response(error))
+                self.transport.close()
+
+    return LimitedProtocol
+
+
+def _raw_response(error: APIError) -> bytes:
+    body: bytes = msgspec.json.encode(error.body())
+    head: list[Any] = [
+        f"HTTP/1.1 {error.status} Error",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+        "connection: close",
+        "",
+        "",
+    ]
+    return "\r\n".join(head).encode() + body

@@ -1,0 +1,106 @@
+"""Errors and streams to ASGI: the one place where an exception becomes an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from openedai.errors import APIError, Unavailable
+
+log = logging.getLogger("openedai.http")
+
+DONE = b"data: [DONE]\n\n"
+_encode = msgspec.json.Encoder().encode
+
+
+def json_response(
+    value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    return Response(_encode(value), status, headers, media_type="application/json")
+
+
+def error_response(error: APIError) -> Response:
+    """The error in the official shape. Clients wait for `retry-after` before they try again."""
+    headers = {}
+    if error.retry_after is not None:
+        headers["retry-after"] = str(math.ceil(error.retry_after))
+        headers["retry-after-ms"] = str(math.ceil(error.retry_after * 1000))
+    if error.status == 401:
+        headers["www-authenticate"] = 'Bearer realm="OpenedAI"'
+    return json_response(error.body(), status=error.status, headers=headers)
+
+
+def as_api_error(error: Exception) -> APIError:
+    """What a client is told of `error`: nothing of our insides, unless it was meant for it."""
+    if isinstance(error, APIError):
+        return error
+    log.error("a request failed unexpectedly", exc_info=error)
+    return APIError("The server had an error while processing your request.")
+
+
+def data_frame(value: Any) -> bytes:
+    """One server-sent event."""
+    return b"data: " + _encode(value) + b"\n\n"
+
+
+class EventStream(Response):
+    """Server-sent events. Closes its frames however it ends: done, failed, or the client gone."""
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        first: bytes,
+        rest: AsyncGenerator[bytes, None],
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(headers={"cache-control": "no-cache", **(headers or {})})
+        del self.headers["content-length"]
+        self.first = first
+        self.rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self.rest):
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await send(_piece(self.first))
+            try:
+                async for frame in self.rest:
+                    await send(_piece(frame))
+            except asyncio.CancelledError:
+                await self._end(send, Unavailable("The server is shutting down."))
+                raise
+            except Exception as error:
+                await self._end(send, as_api_error(error))
+            else:
+                await self._end(send)
+
+    async def _end(self, send: Send, error: APIError | None = None) -> None:
+        last = b"" if error is None else data_frame(error.body())
+        await send({"type": "http.response.body", "body": last, "more_body": False})
+
+
+def _piece(body: bytes) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body, "more_body": True}
+
+
+async def stream(
+    frames: AsyncGenerator[bytes, None], headers: Mapping[str, str] | None = None
+) -> Response:
+    """Stream `frames`, but commit to 200 only when the first is there.
+
+    Whatever fails before raises here and keeps its own status.
+    """
+    try:
+        first = await anext(frames)
+    except BaseException:
+        await frames.aclose()
+        raise
+    return EventStream(first, frames, headers)

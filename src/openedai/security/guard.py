@@ -1,0 +1,87 @@
+"""What a request must be before any handler sees it: from where, for which host, with which key.
+
+A server on loopback trusts the programs of its user, but not the web pages that he visits: a
+page can make the browser send requests here, under a name of its own (DNS rebinding) or as a
+form. So the Host must be ours, and an Origin must be one we know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from openedai.config import LOOPBACK, Settings
+from openedai.errors import APIError, Forbidden, HeadersTooLarge
+from openedai.http.respond import error_response
+from openedai.security.callers import Keyring, bearer_key
+
+OPEN_PATHS = frozenset({"/health", "/docs", "/openapi.json"})
+
+
+class Guard:
+    """Puts the caller's name into the scope as `caller`, or answers with the refusal."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self.keyring = Keyring(settings.keys)
+        self.max_header_bytes = settings.max_header_bytes
+        self.cors_origins = frozenset(settings.cors_origins)
+        allowed = LOOPBACK | {"[::1]", *settings.allowed_hosts}
+        self.allowed_hosts = frozenset(allowed) if settings.on_loopback else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            scope["caller"] = self._admit(scope)
+        except APIError as error:
+            await error_response(error)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    def _admit(self, scope: Scope) -> str:
+        raw: Sequence[tuple[bytes, bytes]] = scope["headers"]
+        if sum(len(name) + len(value) + 4 for name, value in raw) > self.max_header_bytes:
+            raise HeadersTooLarge(
+                f"The request's headers are larger than {self.max_header_bytes} bytes.",
+                code="headers_too_large",
+            )
+        headers = Headers(raw=list(raw))
+        host = headers.get("host", "")
+        self._check_host(host)
+        self._check_origin(headers.get("origin"), host)
+        if scope["path"] in OPEN_PATHS:
+            return ""
+        key = bearer_key(headers.get("authorization"), headers.get("api-key"))
+        address = scope["client"][0] if scope.get("client") else ""
+        return self.keyring.caller(key, address)
+
+    def _check_host(self, host: str) -> None:
+        if self.allowed_hosts is None or _hostname(host) in self.allowed_hosts:
+            return
+        raise Forbidden(
+            "This server answers to the host names of loopback only. Other names are allowed "
+            "with OPENEDAI_ALLOWED_HOSTS.",
+            code="host_not_allowed",
+        )
+
+    def _check_origin(self, origin: str | None, host: str) -> None:
+        if origin is None or self.cors_origins & {"*", origin}:
+            return
+        if urlsplit(origin).netloc.lower() == host.lower():
+            return
+        raise Forbidden(
+            "Requests from this web page are not allowed. Its origin can be allowed with "
+            "OPENEDAI_CORS_ORIGINS.",
+            code="origin_not_allowed",
+        )
+
+
+def _hostname(host: str) -> str:
+    """The name in a Host header, without its port, in lower case."""
+    name, _, port = host.rpartition(":")
+    return (name if name and port.isdigit() else host).lower()
