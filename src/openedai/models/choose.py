@@ -1,0 +1,125 @@
+"""Which files of a repository are a model's weights. Never pickles: they can run code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
+
+from openedai.errors import Unavailable
+
+# Taken in this order where no quantisation is asked for.
+PREFERRED_QUANTS = (
+    *("Q4_K_M", "Q4_0", "Q8_0", "Q5_K_M", "Q4_K_S", "Q6_K", "Q5_K_S", "Q5_0", "Q4_1", "Q5_1"),
+    *("IQ4_XS", "IQ4_NL", "Q3_K_M", "Q3_K_S", "Q2_K", "F16", "BF16", "F32"),
+)
+ONNX_FILES = ("onnx/model.onnx", "model.onnx")
+# Folders that hold the same model again for other runtimes.
+OTHER_RUNTIMES = frozenset({"onnx", "openvino", "coreml", "tensorflow", "flax", "tflite", "rust"})
+CONFIG_SUFFIXES = frozenset({".json", ".txt", ".model", ".md"})
+TENSORS = re.compile(r"(\w+/)?model(-\d{5}-of-\d{5})?\.safetensors")
+SHARD = re.compile(r"-(\d{5})-of-(\d{5})(?=\.\w+$)")
+
+
+def choose_gguf(names: Iterable[str], wanted: str) -> tuple[str, ...]:
+    """The GGUF file of a quantisation (`q4_k_m`), or of a given name, in all its shards.
+
+    The shards are in their order; the engine gets the first. Raises Unavailable.
+    """
+    models = _gguf_models(names)
+    if wanted.lower().endswith(".gguf"):
+        found = [group for group in models if any(_is_named(file, wanted) for file in group)]
+    elif wanted:
+        found = [group for group in models if _has_quant(group[0], wanted)]
+    else:
+        found = _preferred(models)
+    if found:
+        return min(found, key=lambda group: (len(group[0]), group[0]))
+    if not models:
+        raise Unavailable("There is no GGUF file, or it is not whole.")
+    there = ", ".join(group[0] for group in models)
+    if not wanted:
+        raise Unavailable(f"There are several GGUF files; name one of them: {there}.")
+    raise Unavailable(f"There is no GGUF file `{wanted}`; there is: {there}.")
+
+
+def choose_folder(names: Iterable[str], engine: str, wanted: str = "") -> dict[str, str]:
+    """The files of a sentence-transformers folder, each with its name in our own folder.
+
+    For `onnx_embeddings` the ONNX file, the `wanted` one or the model's own, becomes
+    `model.onnx`; without one, and for other engines, the weights are safetensors.
+    Raises Unavailable if there are none of these.
+    """
+    names = sorted(names)
+    chosen = {name: name for name in names if _is_config(name)}
+    graph = onnx_file(names) if engine == "onnx_embeddings" else None
+    if wanted:
+        graph = wanted
+        if engine != "onnx_embeddings" or wanted not in names or not wanted.endswith(".onnx"):
+            raise Unavailable(f"There is no file `{wanted}` that {engine} can take.")
+    if graph:
+        # The graph names its data file, so that keeps its name.
+        data = [name for name in names if name in {graph + "_data", graph + ".data"}]
+        chosen |= {name: PurePosixPath(name).name for name in data} | {graph: "model.onnx"}
+    tensors = [name for name in names if TENSORS.fullmatch(name) and _is_ours(name)]
+    if graph:
+        tensors = [name for name in tensors if "/" in name]
+    elif not any("/" not in name or name.startswith("0_") for name in tensors):
+        raise Unavailable("There are neither ONNX nor safetensors weights.")
+    return chosen | {name: name for name in tensors}
+
+
+def onnx_file(names: Iterable[str]) -> str | None:
+    """The model's own full-precision ONNX file."""
+    there = set(names)
+    return next((name for name in ONNX_FILES if name in there), None)
+
+
+def _gguf_models(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """GGUF files that hold a language model; shards together, and only if all are there."""
+    groups: dict[str, list[str]] = {}
+    for name in sorted(names):
+        base = PurePosixPath(name).name.lower()
+        if base.endswith(".gguf") and "mmproj" not in base and "imatrix" not in base:
+            groups.setdefault(SHARD.sub("", name), []).append(name)
+    return [tuple(group) for group in groups.values() if _is_complete(group)]
+
+
+def _is_complete(group: Sequence[str]) -> bool:
+    shards = [SHARD.search(name) for name in group]
+    numbers = [int(shard[1]) for shard in shards if shard]
+    counts = {int(shard[2]) for shard in shards if shard}
+    if not numbers:
+        return len(group) == 1
+    return (
+        len(numbers) == len(group)
+        and counts == {len(group)}
+        and numbers == list(range(1, len(group) + 1))
+    )
+
+
+def _preferred(models: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    for quant in PREFERRED_QUANTS:
+        found = [group for group in models if _has_quant(group[0], quant)]
+        if found:
+            return found
+    return models if len(models) == 1 else []
+
+
+def _has_quant(name: str, quant: str) -> bool:
+    """Whether the name says this quantisation: `q4_k` is not in `model-Q4_K_M.gguf`."""
+    pattern = rf"(?<![a-z0-9]){re.escape(quant.lower())}(?![a-z0-9_])"
+    return re.search(pattern, name.lower().removesuffix(".gguf")) is not None
+
+
+def _is_named(file: str, wanted: str) -> bool:
+    return wanted.lower() in (file.lower(), PurePosixPath(file).name.lower())
+
+
+def _is_ours(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return len(parts) <= 2 and parts[0].lower() not in OTHER_RUNTIMES and parts[0][0] != "."
+
+
+def _is_config(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in CONFIG_SUFFIXES and _is_ours(name)

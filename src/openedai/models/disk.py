@@ -1,0 +1,82 @@
+"""Files on the disk: how large, how safe, how much room."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+from openedai.errors import Unavailable
+
+CHUNK_BYTES = 1 << 20
+
+FreeSpace = Callable[[Path], int]
+
+
+def free_space(folder: Path) -> int:
+    """Bytes that can still be written below `folder`, which need not exist yet."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def require_space(folder: Path, needed: int, free: FreeSpace) -> None:
+    """Raise Unavailable unless `needed` bytes fit."""
+    room = free(folder)
+    if room < needed:
+        raise Unavailable(
+            f"Not enough space on disk: {readable(needed)} are needed in {folder}, "
+            f"{readable(room)} are free."
+        )
+
+
+def readable(size: int) -> str:
+    """`98.4 MB`"""
+    if size >= 10**9:
+        return f"{size / 10**9:.1f} GB"
+    return f"{size / 10**6:.1f} MB"
+
+
+def inner_name(name: str) -> str:
+    """`name`, if it is a plain relative path that stays inside its folder. Raises ValueError."""
+    path = PurePosixPath(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"the name {name!r} leaves its folder")
+    if "\\" in name or "\0" in name or ":" in path.parts[0]:
+        raise ValueError(f"the name {name!r} is no plain path")
+    return name
+
+
+def files_below(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Every file below `folder`: its name as a relative path with slashes, and where it is."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            yield path.relative_to(folder).as_posix(), path
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Put the file behind `source` at `target` too, without a second copy where possible."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    real = source.resolve(strict=True)
+    try:
+        os.link(real, target)
+    except OSError:
+        shutil.copyfile(real, target)
+
+
+def sync(folder: Path, *, deep: bool = True) -> None:
+    """Force `folder`, and everything below it if `deep`, to the disk."""
+    for path in [*(folder.rglob("*") if deep else ()), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,68 @@
+"""The package index, as the user's own pip is set up for it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from openedai.errors import Unavailable
+
+PIP_TIMEOUT = 1800.0
+# Only wheels, so that no package's code runs; and no matter which Python they are for.
+WHEELS_ONLY = ("--only-binary", ":all:", "--no-deps", "--ignore-requires-python")
+
+
+class Index(Protocol):
+    """Knows wheels by requirement: `name==version`."""
+
+    def resolve(self, requirements: Sequence[str]) -> Mapping[str, str]:
+        """The address of each requirement's wheel. Raises Unavailable if one is not there."""
+
+    def fetch(self, requirement: str, folder: Path) -> Path:
+        """Download one wheel into `folder` by other means than its address."""
+
+
+class PipIndex:
+    """Asks pip, which knows the user's index, mirrors, proxies, certificates and passwords."""
+
+    def resolve(self, requirements: Sequence[str]) -> dict[str, str]:
+        options = ("install", "--dry-run", "--ignore-installed", "--report", "-")
+        report = json.loads(_pip(*options, *WHEELS_ONLY, *requirements))
+        links = {
+            _canonical(item["metadata"]["name"]): str(item["download_info"]["url"])
+            for item in report["install"]
+        }
+        return {wanted: links[_canonical(wanted.partition("==")[0])] for wanted in requirements}
+
+    def fetch(self, requirement: str, folder: Path) -> Path:
+        _pip("download", "--dest", str(folder), *WHEELS_ONLY, requirement)
+        name = _canonical(requirement.partition("==")[0])
+        for wheel in folder.glob("*.whl"):
+            if _canonical(wheel.name.partition("-")[0]) == name:
+                return wheel
+        raise Unavailable(f"pip did not download {requirement}.")
+
+
+def _pip(*arguments: str) -> bytes:
+    """What pip wrote to its standard output. Raises Unavailable with pip's last words."""
+    command = [sys.executable, "-m", "pip", "--quiet", "--no-input", "--disable-pip-version-check"]
+    try:
+        done = subprocess.run(
+            [*command, *arguments], capture_output=True, check=False, timeout=PIP_TIMEOUT
+        )
+    except subprocess.TimeoutExpired:
+        raise Unavailable("The package index did not answer in time.") from None
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        said = next((line for line in lines if line.startswith("ERROR")), (lines or ["?"])[-1])
+        raise Unavailable(f"The package index cannot be used: pip said: {said}")
+    return done.stdout
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

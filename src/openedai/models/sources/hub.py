@@ -1,0 +1,170 @@
+"""`hf:owner/repo[:quant or file]`: a model hub, through `huggingface_hub`.
+
+The hub's own cache is used, so that what other programs downloaded is not fetched again. What
+a model needs is linked out of it into a folder of ours.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from openedai.errors import APIError, Unavailable
+from openedai.models.choose import choose_folder, choose_gguf
+from openedai.models.disk import digest, files_below, inner_name, link_or_copy, require_space
+from openedai.models.manifest import File
+from openedai.models.progress import Progress
+from openedai.models.sources.base import GGUF_ENGINES, Access, Source, Staged
+from openedai.models.sources.hub_progress import FileProgress, progress_class
+
+
+@dataclass(frozen=True)
+class _Remote:
+    """A file of the repository. `sha256` is None where the hub does not say it."""
+
+    size: int
+    sha256: str | None
+
+
+class HubSource(Source):
+    def __init__(self, repo: str, wanted: str, engine: str, access: Access) -> None:
+        self._repo = repo
+        self._wanted = wanted
+        self._engine = engine
+        self._access = access
+
+    @property
+    def key(self) -> str:
+        return f"hf:{self._repo}:{self._wanted} {self._engine}"
+
+    def stage(self, folder: Path, downloads: Path, progress: Progress) -> Staged:
+        with self._explained():
+            if self._offline():
+                return self._stage_cached(folder)
+            return self._stage_remote(folder, progress)
+
+    def _stage_cached(self, folder: Path) -> Staged:
+        from huggingface_hub import snapshot_download
+
+        snapshot = Path(
+            snapshot_download(self._repo, cache_dir=self._access.hub_cache, local_files_only=True)
+        )
+        chosen = self._choose([name for name, _ in files_below(snapshot)])
+        files = [
+            self._place(snapshot / name, folder, target, None) for name, target in chosen.items()
+        ]
+        return Staged(self._main(chosen), files=tuple(files))
+
+    def _stage_remote(self, folder: Path, progress: Progress) -> Staged:
+        from huggingface_hub import HfApi
+
+        progress.start(f"Looking up {self._repo}", None)
+        info = HfApi(endpoint=self._endpoint()).model_info(self._repo, files_metadata=True)
+        remote = {
+            inner_name(file.rfilename): _Remote(
+                file.size or 0, file.lfs.sha256 if file.lfs else None
+            )
+            for file in info.siblings or []
+        }
+        chosen = self._choose(list(remote))
+        self._require_space({name: remote[name].size for name in chosen}, info.sha)
+        progress.start(f"Downloading {self._repo}", sum(remote[name].size for name in chosen))
+        files = []
+        for name, target in chosen.items():
+            path = self._download(name, info.sha, remote[name].size, progress)
+            files.append(self._place(path, folder, target, remote[name].sha256))
+        license = getattr(info.card_data, "license", None) or ""
+        return Staged(self._main(chosen), str(license), tuple(files))
+
+    def _download(self, name: str, revision: str | None, size: int, progress: Progress) -> Path:
+        from huggingface_hub import hf_hub_download
+
+        seen = FileProgress(size, progress)
+        path = hf_hub_download(
+            self._repo,
+            name,
+            revision=revision,
+            endpoint=self._endpoint(),
+            cache_dir=self._access.hub_cache,
+            tqdm_class=progress_class(seen),
+        )
+        seen.reached(size)
+        return Path(path)
+
+    def _place(self, path: Path, folder: Path, target: str, sha256: str | None) -> File:
+        """Link a file of the hub's cache into `folder`, once its hash is known to be right."""
+        found = digest(path)
+        if sha256 and found != sha256:
+            path.resolve().unlink()
+            raise Unavailable(
+                f"{path.name} of {self._repo} is not the file it should be: its SHA-256 is "
+                f"{found} instead of {sha256}. It was deleted."
+            )
+        link_or_copy(path, folder / target)
+        return File(target, path.stat().st_size, found)
+
+    def _choose(self, names: list[str]) -> dict[str, str]:
+        if self._engine in GGUF_ENGINES:
+            # Shards find each other by name in one folder.
+            return {name: Path(name).name for name in choose_gguf(names, self._wanted)}
+        return choose_folder(names, self._engine, self._wanted)
+
+    def _main(self, chosen: dict[str, str]) -> str:
+        return next(iter(chosen.values())) if self._engine in GGUF_ENGINES else "."
+
+    def _require_space(self, sizes: dict[str, int], revision: str | None) -> None:
+        from huggingface_hub import constants, try_to_load_from_cache
+
+        cache = self._access.hub_cache or Path(constants.HF_HUB_CACHE)
+        missing = [
+            size
+            for name, size in sizes.items()
+            if not isinstance(
+                try_to_load_from_cache(self._repo, name, cache_dir=cache, revision=revision), str
+            )
+        ]
+        require_space(cache, sum(missing), self._access.free_space)
+
+    def _endpoint(self) -> str | None:
+        return self._access.hub_endpoint or os.environ.get("HF_ENDPOINT") or None
+
+    def _offline(self) -> bool:
+        from huggingface_hub import constants
+
+        return self._access.offline or constants.HF_HUB_OFFLINE
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn the many exceptions of the hub's library and its HTTP client into ours."""
+        from huggingface_hub import errors
+
+        name = f"`{self._repo}`"
+        try:
+            yield
+        except (APIError, MemoryError):
+            raise
+        except errors.GatedRepoError:
+            raise Unavailable(
+                f"{name} is gated: accept its terms on the hub, then set HF_TOKEN."
+            ) from None
+        except errors.RepositoryNotFoundError:
+            raise Unavailable(
+                f"{name} is not on the hub, or it is private and HF_TOKEN is not set for it."
+            ) from None
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            if self._offline():
+                raise Unavailable(
+                    f"{name} is not in the hub's cache, and downloads are off (`offline`)."
+                ) from None
+            raise Unavailable(
+                f"{name} could not be downloaded from the hub: {_first_line(error)}"
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
