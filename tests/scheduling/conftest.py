@@ -7,11 +7,14 @@ import selectors
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from contextvars import Context
+from typing import Any, TypeVarTuple
 
 from openedai.config import ModelSpec
 from openedai.engines.base import Engine, GenerateEvent, GenerateRequest, Generator
 from openedai.scheduling.pool import ModelPool, PoolLimits
+
+Ts = TypeVarTuple("Ts")
 
 
 class _Jump(selectors.SelectSelector):
@@ -29,10 +32,27 @@ class _Jump(selectors.SelectSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._jump = _Jump()
+        self._timers: list[asyncio.TimerHandle] = []
         super().__init__(self._jump)
 
     def time(self) -> float:
         return self._jump.now
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        timer = super().call_at(when, callback, *args, context=context)
+        self._timers.append(timer)
+        return timer
+
+    @property
+    def timers(self) -> list[asyncio.TimerHandle]:
+        """Those that will still fire."""
+        return [t for t in self._timers if not t.cancelled() and t.when() > self.time()]
 
 
 def run_virtually(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -49,8 +69,17 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
+def timers() -> list[asyncio.TimerHandle]:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    return loop.timers
+
+
 class FakeEngine(Generator):
-    """Counts how many slots its leases use; `end` is its death, `gate` holds up its `close`."""
+    """Counts the slots its leases use. `end` is its death, `gate` holds up its `close`.
+
+    A broken one cannot close or measure, a stubborn one says it died when its watch is cancelled.
+    """
 
     def __init__(self, model_id: str, slots: int, size: int) -> None:
         self.model_id = model_id
@@ -58,6 +87,7 @@ class FakeEngine(Generator):
         self.size = size
         self.in_use = 0
         self.broken = False
+        self.stubborn = False
         self.closed = False
         self.closed_while_leased = False
         self.end = asyncio.Event()
@@ -77,7 +107,11 @@ class FakeEngine(Generator):
         return 0 if self.closed else self.size
 
     async def died(self) -> None:
-        await self.end.wait()
+        try:
+            await self.end.wait()
+        except asyncio.CancelledError:
+            if not self.stubborn:
+                raise
 
     def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
         raise NotImplementedError

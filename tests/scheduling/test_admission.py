@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openedai.engines.base import Engine
@@ -294,6 +294,7 @@ operations = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(operations, max_size=80), st.integers(1, 4), st.integers(0, 6))
 def test_no_slot_leaks_and_nobody_is_lost(
     steps: list[tuple[str, str | int, int]], slots: int, max_queue: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openedai.errors import APIError
@@ -132,6 +132,7 @@ class EngineFailure(APIError):
     pass
 
 
+@settings(deadline=None)
 @given(st.lists(steps, max_size=50), st.integers(1, 3), st.integers(0, 4))
 def test_nothing_leaks_and_every_request_has_an_outcome(
     plan: list[Step], slots: int, max_queue: int
@@ -145,6 +146,7 @@ def test_nothing_leaks_and_every_request_has_an_outcome(
     run_virtually(go)
 
 
+@settings(deadline=None)
 @given(st.lists(steps, max_size=30), st.integers(1, 3))
 def test_close_at_any_moment_leaves_nothing(plan: list[Step], slots: int) -> None:
     async def go() -> None:
@@ -156,6 +158,7 @@ def test_close_at_any_moment_leaves_nothing(plan: list[Step], slots: int) -> Non
             request.finish()
         await settle()
         assert all(request.task.done() for request in drill.requests)
+        await asyncio.gather(*(r.task for r in drill.requests), return_exceptions=True)
         assert not drill.world.alive
         assert all(model.running == 0 for model in drill.world.pool.snapshot().models)
         await asyncio.gather(*drill.others, return_exceptions=True)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openedai.engines.base import Engine
@@ -43,6 +43,7 @@ residents = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(residents, st.integers(0, 100), st.integers(1, 100))
 def test_the_plan_says_truly_whether_it_fits(
     present: list[Resident], need: int, budget: int

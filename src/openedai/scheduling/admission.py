@@ -89,8 +89,9 @@ class Admission:
         """Wait for the ticket's turn. Raises the APIError of its refusal."""
         if ticket.turn is not None:
             await ticket.turn
-        if ticket.resident is None:
-            raise ticket.error or Unavailable(f"The model `{self.model_id}` is not available.")
+        if ticket.error is not None:
+            raise ticket.error
+        assert ticket.resident is not None, "woken, so granted or refused"
         return ticket.resident
 
     def leave(self, ticket: Ticket) -> None:
