@@ -160,7 +160,7 @@ def _banner(app: FastAPI, settings: Settings, port: int, console: Console) -> No
         f"[bold]OpenedAI[/] is ready at [bold]{url}[/]",
         f"  chat        {chat}",
         f"  embeddings  {catalog.default_embedding.id}",
-        f"  more        {len(catalog.specs())} models: openedai models list; pages: /docs, /metrics",
+        f"  and         {len(catalog.specs())} models in all: openedai models list",
         "",
         "Try it:",
         f"  curl {url}/chat/completions{key} -H 'Content-Type: application/json' "

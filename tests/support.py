@@ -1,0 +1,127 @@
+"""What tests use beside fixtures: a server in a thread, raw requests, processes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import uvicorn
+from fastapi import FastAPI
+from openai import OpenAI
+from yarl import URL
+
+from openedai.app import create_app
+from openedai.config import ModelSpec, Settings
+from openedai.http.protocol import limited_protocol
+
+ECHO_MODELS = (
+    ModelSpec(id="echo", engine="echo", aliases=("parrot",)),
+    ModelSpec(id="owner/echo:latest", engine="echo"),
+    ModelSpec(id="reveal", engine="echo", options={"reveal": True}),
+    ModelSpec(id="slow", engine="echo", options={"delay": 0.02, "repeat": 10000, "slots": 4}),
+    ModelSpec(id="fails-first", engine="echo", options={"fail_after": 0}),
+    ModelSpec(id="fails-later", engine="echo", options={"fail_after": 2}),
+    ModelSpec(id="crashes", engine="echo", options={"crash_after": 2, "worker": True}),
+    ModelSpec(id="unloadable", engine="echo", options={"load_error": "The weights are bad."}),
+    ModelSpec(id="hosted", engine="echo", options={"worker": True}),
+)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that runs in a thread of this process, on a port of its own."""
+
+    app: FastAPI
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, **options: Any) -> OpenAI:
+        options = {"api_key": "dummy", "max_retries": 0, **options}
+        return OpenAI(base_url=f"{self.url}/v1", **options)
+
+
+class ServerThread:
+    def __init__(self, settings: Settings) -> None:
+        self.app = create_app(settings)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.server = uvicorn.Server(
+            uvicorn.Config(
+                self.app,
+                http=limited_protocol(settings.max_header_bytes, settings.receive_timeout),
+                ws="none",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self.thread = threading.Thread(target=self.server.run, args=([self.listener],))
+
+    def __enter__(self) -> Running:
+        started = threading.Event()
+        startup = self.server.startup
+
+        async def announce(sockets: list[socket.socket] | None = None) -> None:
+            await startup(sockets)
+            started.set()
+
+        self.server.startup = announce  # type: ignore[method-assign]
+        self.thread.start()
+        assert started.wait(30), "the server did not start"
+        return Running(self.app, self.listener.getsockname()[1])
+
+    def __exit__(self, *_: object) -> None:
+        self.server.should_exit = True
+        self.thread.join(30)
+        self.listener.close()
+        assert not self.thread.is_alive(), "the server did not stop"
+
+
+def echo_settings(**values: Any) -> Settings:
+    """Settings of a server with echo models only, untouched by the environment's files."""
+    defaults: dict[str, Any] = {
+        "models": ECHO_MODELS,
+        "chat_model": "echo",
+        "embedding_model": "echo",
+        "builtin_models": False,
+    }
+    return Settings(_env_file=None, **{**defaults, **values})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`headers` have lower-case names."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def raw_request(port: int, request: bytes, *, end: bool = False) -> bytes:
+    """Send bytes, as they are, and read until the server closes or 10 seconds have passed."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(request)
+        if end:
+            connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while piece := connection.recv(1 << 16):
+            answer += piece
+        return answer
+
+
+def fetch(url: str | URL, method: str = "GET", **options: Any) -> Answer:
+    async def go() -> Answer:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, url, **options) as response,
+        ):
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status, headers, await response.read())
+
+    return asyncio.run(go())
