@@ -74,7 +74,8 @@ def write_onnx(folder: Path) -> Path:
 
     The graph takes `input_ids` and `attention_mask` (int64, [batch, sequence]) and gives
     `last_hidden_state` (float32, [batch, sequence, hidden]). It runs on ONNX Runtime only, and
-    needs `model.safetensors` beside it.
+    needs `model.safetensors` beside it, as a file or a hard link: ONNX Runtime follows no
+    symbolic link out of the folder.
 
     Raises Unavailable for an architecture that it does not know, EngineFailed for files that
     are missing, broken or do not fit together.
@@ -143,7 +144,7 @@ def _read_shape(file: Path) -> _Shape:
             positions=int(config["max_position_embeddings"]),
             epsilon=1e-12 if distil else float(config.get("layer_norm_eps", 1e-12)),
             activation=activation,
-            padding_id=int(config.get("pad_token_id", 1)),
+            padding_id=int(1 if config.get("pad_token_id") is None else config["pad_token_id"]),
             buckets=int(config.get("relative_attention_num_buckets", 32)),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -172,7 +173,9 @@ def _read_header(file: Path) -> dict[str, _Tensor]:
     try:
         with file.open("rb") as stream:
             size = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(size)) if size <= MAX_HEADER_BYTES else None
+            if size > MAX_HEADER_BYTES:
+                raise ValueError(f"a header of {size} bytes")
+            header = json.loads(stream.read(size))
         start, end = 8 + size, file.stat().st_size
         tensors = {
             name: _Tensor(
