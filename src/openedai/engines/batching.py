@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_ROWS = 256
+# More does not make a core faster, and a small request waits longer behind a large one.
+TOKENS_PER_THREAD = 256
+GPU_TOKENS = 32768
 # The smallest norm that is divided by, as the reference does it: a vector of zeros stays one.
 SMALLEST_NORM = 1e-12
 
@@ -236,6 +239,31 @@ def normalised(vectors: NDArray[Any]) -> NDArray[np.float32]:
 
     norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.maximum(norms, SMALLEST_NORM), np.float32)
+
+
+def batch_tokens(device: str, threads: int) -> int:
+    """How many tokens to run together."""
+    return TOKENS_PER_THREAD * max(2, threads) if device == "cpu" else GPU_TOKENS
+
+
+def wrapped(
+    ids: Sequence[int],
+    probe: Sequence[int],
+    special: Sequence[int],
+    limit: int,
+    *,
+    from_left: bool,
+) -> list[int]:
+    """`ids` cut to `limit` and put where the tokenizer puts a text: between special tokens.
+
+    `probe` are the ids of some short text, `special` is 1 for those that belong to no text.
+    """
+    body = [place for place, mark in enumerate(special) if not mark]
+    prefix = probe[: body[0]] if body else probe
+    suffix = probe[body[-1] + 1 :] if body else []
+    room = max(0, limit - len(prefix) - len(suffix))
+    kept = ids[max(0, len(ids) - room) :] if from_left else ids[:room]
+    return [*prefix, *kept, *suffix]
 
 
 def invalid_token(token: int, vocabulary: int) -> InvalidRequest:

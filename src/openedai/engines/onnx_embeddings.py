@@ -12,12 +12,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import msgspec
 
 from openedai.engines.base import Text, Tokens
-from openedai.engines.batching import BatchedEmbedder, Row, encodable, invalid_token
+from openedai.engines.batching import (
+    BatchedEmbedder,
+    Row,
+    batch_tokens,
+    encodable,
+    invalid_token,
+    wrapped,
+)
 from openedai.engines.machine import usable_cores
 from openedai.engines.pooling import Head, read_head, read_json
 from openedai.errors import APIError, EngineFailed, Unavailable
@@ -31,16 +38,13 @@ INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 OUTPUTS = ("last_hidden_state", "token_embeddings")
 # Where the first position lies behind the id of the padding.
 POSITIONS_AFTER_PADDING = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet"})
-# More does not make a core faster, and a small request waits longer behind a large one.
-CPU_TOKENS_PER_THREAD = 256
-GPU_TOKENS = 32768
 UNBOUNDED = 1 << 20
 
 
 class OnnxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device: Literal["cpu", "cuda"] = "cpu"
-    threads: int | None = None
-    batch_tokens: int | None = None
+    threads: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    batch_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 class OnnxEmbeddings(BatchedEmbedder):
@@ -59,13 +63,12 @@ class OnnxEmbeddings(BatchedEmbedder):
         except msgspec.ValidationError as error:
             raise EngineFailed(f"Options of the model `{model}`: {error}.") from error
         threads = known.threads or usable_cores()
-        fitting = GPU_TOKENS if known.device == "cuda" else CPU_TOKENS_PER_THREAD * max(2, threads)
         try:
             encoder = await asyncio.to_thread(Encoder, path, known.device, threads)
         except APIError as error:
             error.message = f"The model `{model}` cannot be loaded. {error.message}"
             raise
-        return cls(model, encoder, known.batch_tokens or fitting)
+        return cls(model, encoder, known.batch_tokens or batch_tokens(known.device, threads))
 
     def prepare(self, inputs: Sequence[Text | Tokens]) -> list[Row]:
         return [Row(ids, len(ids)) for ids in self._encoder.tokenizer.encode(inputs)]
@@ -134,10 +137,7 @@ class TextTokenizer:
         self._prompt = head.prompt
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        probe = self._tokenizer.encode("a")
-        body = [place for place, special in enumerate(probe.special_tokens_mask) if not special]
-        self._prefix = probe.ids[: body[0]] if body else probe.ids
-        self._suffix = probe.ids[body[-1] + 1 :] if body else []
+        self._probe = self._tokenizer.encode("a")
         self.limit = _limit(settings, named, config)
         self._from_left = named.get("truncation_side") == "left"
         direction = "left" if self._from_left else "right"
@@ -157,9 +157,8 @@ class TextTokenizer:
         for token in ids:
             if not 0 <= token < self.vocabulary:
                 raise invalid_token(token, self.vocabulary)
-        room = max(0, self.limit - len(self._prefix) - len(self._suffix))
-        kept = ids[max(0, len(ids) - room) :] if self._from_left else ids[:room]
-        return [*self._prefix, *kept, *self._suffix]
+        probe, special = self._probe.ids, self._probe.special_tokens_mask
+        return wrapped(ids, probe, special, self.limit, from_left=self._from_left)
 
 
 def _limit(settings: Mapping[str, Any], named: Mapping[str, Any], config: Mapping[str, Any]) -> int:

@@ -1,0 +1,171 @@
+"""Embeddings by sentence-transformers and torch: any model of that library. An extra.
+
+Its options:
+
+    device        a device of torch: cpu, cuda, cuda:1, mps … (cpu)
+    threads       threads of the computation (the cores that may be used)
+    batch_tokens  tokens that run together, padding included (by threads or device)
+
+Code that comes with a model is never run, and nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import msgspec
+
+from openedai.engines.base import Text, Tokens
+from openedai.engines.batching import (
+    BatchedEmbedder,
+    Row,
+    batch_tokens,
+    encodable,
+    invalid_token,
+    wrapped,
+)
+from openedai.engines.machine import usable_cores
+from openedai.errors import APIError, EngineFailed, InvalidRequest, Unavailable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class SentenceTransformersOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    device: str = "cpu"
+    threads: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    batch_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
+class SentenceTransformers(BatchedEmbedder):
+    """Made by `load`."""
+
+    def __init__(self, model: str, library: Library, batch_tokens: int) -> None:
+        super().__init__(model, library.dimensions, batch_tokens)
+        self._library = library
+
+    @classmethod
+    async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
+        if path is None:
+            raise EngineFailed(f"The model `{model}` has no weights: its source is empty.")
+        try:
+            known = msgspec.convert(dict(options), SentenceTransformersOptions)
+        except msgspec.ValidationError as error:
+            raise EngineFailed(f"Options of the model `{model}`: {error}.") from error
+        threads = known.threads or usable_cores()
+        try:
+            library = await asyncio.to_thread(Library, path, known.device, threads)
+        except APIError:
+            raise
+        except Exception as error:
+            raise EngineFailed(f"The model `{model}` cannot be loaded. {error}") from error
+        return cls(model, library, known.batch_tokens or batch_tokens(known.device, threads))
+
+    def prepare(self, inputs: Sequence[Text | Tokens]) -> list[Row]:
+        texts = [encodable(item.text) for item in inputs if isinstance(item, Text)]
+        counted = zip(texts, self._library.count(texts), strict=True)
+        return [
+            Row(*next(counted)) if isinstance(item, Text) else self._library.row(item.ids)
+            for item in inputs
+        ]
+
+    def compute(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        return self._library.run(rows)
+
+
+class Library:
+    """The library's model. Blocking; `run` is for one thread, the rest for any."""
+
+    def __init__(self, folder: Path, device: str, threads: int) -> None:
+        try:
+            import torch
+            from sentence_transformers import SentenceTransformer
+            from transformers.utils import logging
+        except ImportError as error:
+            raise Unavailable(
+                "The engine `sentence_transformers` is not installed: "
+                "pip install 'openedai[sentence-transformers]'."
+            ) from error
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            raise Unavailable("The torch here has no CUDA device.")
+        torch.set_num_threads(threads)
+        logging.disable_progress_bar()
+        self._model = SentenceTransformer(
+            str(folder), device=device, trust_remote_code=False, local_files_only=True
+        )
+        self._model.eval()
+        self.dimensions = len(self._model.encode("a", show_progress_bar=False))
+        # Counting happens beside encoding, and a tokeniser of the library stands no two users.
+        self._tokenizer = copy.deepcopy(self._model.tokenizer)
+        self._counting = threading.Lock()
+        self._prompt = self._model.prompts.get(self._model.default_prompt_name or "") or ""
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens of each text the model processes."""
+        if not texts:
+            return []
+        prompted = [self._prompt + text for text in texts]
+        with self._counting:
+            if not callable(self._tokenizer):  # of a model without an encoder
+                found = self._tokenizer.encode_batch(prompted, add_special_tokens=False)
+                return [len(encoding.ids) for encoding in found]
+            return [len(ids) for ids in self._tokenizer(prompted, truncation=True)["input_ids"]]
+
+    def row(self, ids: Sequence[int]) -> Row:
+        """Raw token ids, wrapped and cut as a text's would be."""
+        config = getattr(getattr(self._model[0], "auto_model", None), "config", None)
+        if config is None or not callable(self._tokenizer):
+            raise InvalidRequest("This model takes texts, not tokens.", param="input")
+        for token in ids:
+            if not 0 <= token < config.vocab_size:
+                raise invalid_token(token, config.vocab_size)
+        with self._counting:
+            probe = self._tokenizer("a", return_special_tokens_mask=True)
+        limit = self._model.max_seq_length
+        left = self._tokenizer.truncation_side == "left"
+        found = wrapped(
+            ids, probe["input_ids"], probe["special_tokens_mask"], limit, from_left=left
+        )
+        return Row(found, len(found))
+
+    def run(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        """[len(rows), dimensions]"""
+        import numpy as np
+
+        texts: dict[int, str] = {}
+        tokens: dict[int, Sequence[int]] = {}
+        for place, row in enumerate(rows):
+            if isinstance(row.content, str):
+                texts[place] = row.content
+            else:
+                tokens[place] = row.content
+        result = np.empty((len(rows), self.dimensions), np.float32)
+        if texts:
+            result[list(texts)] = self._model.encode(
+                list(texts.values()), batch_size=len(texts), show_progress_bar=False
+            )
+        if tokens:
+            result[list(tokens)] = self._forward(list(tokens.values()))
+        return result
+
+    def _forward(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        import numpy as np
+        import torch
+
+        width = max(map(len, rows))
+        ids = torch.full((len(rows), width), self._tokenizer.pad_token_id or 0)
+        mask = torch.zeros_like(ids)
+        for place, row in enumerate(rows):
+            ids[place, : len(row)] = torch.tensor(row)
+            mask[place, : len(row)] = 1
+        device = self._model.device
+        features = {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
+        with torch.inference_mode():
+            vectors = self._model(features)["sentence_embedding"]
+        return np.asarray(vectors.float().cpu().numpy())
