@@ -91,6 +91,7 @@ class HubServer(FileServer):
     """
 
     token: str | None = None
+    listed_commit: str = COMMIT
     gated: frozenset[str] = frozenset()
     wrong_hashes: frozenset[str] = frozenset()
 
@@ -127,7 +128,7 @@ class HubServer(FileServer):
         return {
             "id": repo,
             "modelId": repo,
-            "sha": COMMIT,
+            "sha": self.listed_commit,
             "siblings": siblings,
             "cardData": {"license": "mit"},
             "tags": [],

@@ -17,9 +17,10 @@ def test_the_default_chat_model() -> None:
     spec = Catalog(settings).resolve("smollm2-135m-instruct")
     path = Library(settings).pull(spec)
     assert path is not None
-    assert path.open("rb").read(4) == b"GGUF"
-    (file,) = builtin_packages()["smollm2-135m-instruct"].files
-    assert (path.stat().st_size, digest(path)) == (file.size, file.sha256)
+    with path.open("rb") as file:
+        assert file.read(4) == b"GGUF"
+    (pin,) = builtin_packages()["smollm2-135m-instruct"].files
+    assert (path.stat().st_size, digest(path)) == (pin.size, pin.sha256)
 
 
 @pytest.mark.real

