@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -130,6 +132,21 @@ def test_a_second_pull_downloads_nothing(server: FileServer, tmp_path: Path) -> 
     before = len(server.requests)
     assert setup.library().pull(CHAT) == path
     assert len(server.requests) == before
+
+
+def test_threads_that_pull_at_once_download_once(server: FileServer, tmp_path: Path) -> None:
+    setup = joined(server, tmp_path)
+    library = setup.library()
+    together = Barrier(4)
+
+    def pull() -> Path | None:
+        together.wait()
+        return library.pull(CHAT)
+
+    with ThreadPoolExecutor(4) as pool:
+        paths = {future.result() for future in [pool.submit(pull) for _ in range(4)]}
+    assert paths == {library.find(CHAT)} != {None}
+    assert len(server.requests) == 3
 
 
 def test_what_was_downloaded_is_not_fetched_again(server: FileServer, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from openedai.engines.registry import ENGINES
 from openedai.errors import ModelNotFound
 from openedai.models.builtin import BUILTIN_MODELS, default_names
 from openedai.models.packages import builtin_packages
-from openedai.models.sources import source_of
+from openedai.models.sources import HUB_NAME, source_of
 from openedai.models.sources.base import Access
 
 CHAT_ENGINES = frozenset({"llama_cpp", "echo"})
@@ -93,12 +92,14 @@ def _unlisted_embedding(settings: Settings, known: set[str]) -> ModelSpec | None
         return None
     if name.startswith(PATH_STARTS):
         return ModelSpec(id=Path(name).name, engine="onnx_embeddings", source=name)
-    repo = name.removeprefix("hf:")
-    if re.fullmatch(r"[\w.-]+", repo):
-        return ModelSpec(
-            id=repo, engine="onnx_embeddings", source=f"hf:sentence-transformers/{repo}"
+    hub = name if "/" in name else f"hf:sentence-transformers/{name}"
+    hub = hub if hub.startswith("hf:") else f"hf:{hub}"
+    if not name or not HUB_NAME.fullmatch(hub):
+        raise ConfigError(
+            f"embedding_model {name!r} is no model of the catalogue, no path and no name on the "
+            f"hub. The catalogue has: {', '.join(sorted(known)) or 'nothing'}."
         )
-    return ModelSpec(id=repo or name, engine="onnx_embeddings", source=f"hf:{repo}")
+    return ModelSpec(id=name.removeprefix("hf:"), engine="onnx_embeddings", source=hub)
 
 
 def _check_names(users: tuple[ModelSpec, ...], specs: dict[str, ModelSpec]) -> None:
@@ -146,10 +147,6 @@ def _effective(
     settings: Settings, specs: dict[str, ModelSpec], owners: dict[str, str]
 ) -> dict[str, ModelSpec]:
     """The specs with everything filled in, and checked."""
-    aliases: dict[str, list[str]] = {id: [] for id in specs}
-    for name, id in owners.items():
-        if name != id:
-            aliases[id].append(name)
     access = Access(packages=builtin_packages())
     effective = {}
     for id, spec in specs.items():
@@ -163,9 +160,15 @@ def _effective(
         package = access.packages.get(spec.source.removeprefix("pypi:"))
         device = {"device": settings.embedding_device} if spec.engine in DEVICE_ENGINES else {}
         filled = {
-            "aliases": tuple(aliases[id]),
+            "aliases": _aliases(spec, owners),
             "options": device | spec.options,
             "license": spec.license or (package.license if package else ""),
         }
         effective[id] = spec.model_copy(update=filled)
     return effective
+
+
+def _aliases(spec: ModelSpec, owners: dict[str, str]) -> tuple[str, ...]:
+    """Its own first, as far as they mean this model; then those that the settings give it."""
+    names = dict.fromkeys((*spec.aliases, *owners))
+    return tuple(name for name in names if name != spec.id and owners[name] == spec.id)

@@ -11,10 +11,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPMessage
+from http.client import HTTPException, HTTPMessage, HTTPResponse
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 from openedai.errors import Unavailable
 from openedai.models.disk import CHUNK_BYTES
@@ -129,12 +129,14 @@ class _Part:
         trace: TracebackType | None,
     ) -> None:
         if kind is None:
-            self._file.flush()
             os.fsync(self._file.fileno())
         self._file.close()
+        if not self.length:
+            self.discard()
 
     def append(self, chunk: bytes) -> None:
         self._file.write(chunk)
+        self._file.flush()
         self._count(chunk)
 
     def restart(self) -> None:
@@ -144,7 +146,7 @@ class _Part:
         self.sha256 = hashlib.sha256()
 
     def discard(self) -> None:
-        self.path.unlink()
+        self.path.unlink(missing_ok=True)
 
     def _count(self, chunk: bytes) -> None:
         self.sha256.update(chunk)
@@ -168,10 +170,10 @@ def _check_answer(url: str, status: int | None, headers: HTTPMessage, part: _Par
         raise _wrong_size(url, part.size)
 
 
-def _receive(response: IO[bytes], part: _Part) -> None:
+def _receive(response: HTTPResponse, part: _Part) -> None:
     while part.length < part.size:
         try:
-            chunk = response.read(min(CHUNK_BYTES, part.size - part.length))
+            chunk = response.read1(min(CHUNK_BYTES, part.size - part.length))
         except (OSError, HTTPException) as error:
             raise _Broken(_reason(error)) from None
         if not chunk:

@@ -47,16 +47,22 @@ class HubSource(Source):
             return self._stage_remote(folder, progress)
 
     def _stage_cached(self, folder: Path) -> Staged:
-        from huggingface_hub import snapshot_download
-
-        snapshot = Path(
-            snapshot_download(self._repo, cache_dir=self._access.hub_cache, local_files_only=True)
-        )
+        snapshot = self._snapshot()
         chosen = self._choose([name for name, _ in files_below(snapshot)])
         files = [
             self._place(snapshot / name, folder, target, None) for name, target in chosen.items()
         ]
         return Staged(self._main(chosen), files=tuple(files))
+
+    def _snapshot(self) -> Path:
+        """What the hub's cache has of the repository's main branch, whoever downloaded it."""
+        repo = self._cache() / f"models--{self._repo.replace('/', '--')}"
+        main = repo / "refs" / "main"
+        if not main.is_file():
+            raise Unavailable(
+                f"`{self._repo}` is not in the hub's cache, and downloads are off (`offline`)."
+            )
+        return repo / "snapshots" / main.read_text().strip()
 
     def _stage_remote(self, folder: Path, progress: Progress) -> Staged:
         from huggingface_hub import HfApi
@@ -74,23 +80,25 @@ class HubSource(Source):
         progress.start(f"Downloading {self._repo}", sum(remote[name].size for name in chosen))
         files = []
         for name, target in chosen.items():
-            path = self._download(name, info.sha, remote[name].size, progress)
+            path = self._download(name, str(info.sha), remote[name].size, progress)
             files.append(self._place(path, folder, target, remote[name].sha256))
         license = getattr(info.card_data, "license", None) or ""
         return Staged(self._main(chosen), str(license), tuple(files))
 
-    def _download(self, name: str, revision: str | None, size: int, progress: Progress) -> Path:
+    def _download(self, name: str, commit: str, size: int, progress: Progress) -> Path:
         from huggingface_hub import hf_hub_download
 
         seen = FileProgress(size, progress)
+        # By branch, not by commit, so that the cache notes what the branch is for offline use.
         path = hf_hub_download(
             self._repo,
             name,
-            revision=revision,
             endpoint=self._endpoint(),
             cache_dir=self._access.hub_cache,
             tqdm_class=progress_class(seen),
         )
+        if commit not in Path(path).parts:
+            raise Unavailable(f"`{self._repo}` changed on the hub meanwhile. Try again.")
         seen.reached(size)
         return Path(path)
 
@@ -116,9 +124,9 @@ class HubSource(Source):
         return next(iter(chosen.values())) if self._engine in GGUF_ENGINES else "."
 
     def _require_space(self, sizes: dict[str, int], revision: str | None) -> None:
-        from huggingface_hub import constants, try_to_load_from_cache
+        from huggingface_hub import try_to_load_from_cache
 
-        cache = self._access.hub_cache or Path(constants.HF_HUB_CACHE)
+        cache = self._cache()
         missing = [
             size
             for name, size in sizes.items()
@@ -127,6 +135,11 @@ class HubSource(Source):
             )
         ]
         require_space(cache, sum(missing), self._access.free_space)
+
+    def _cache(self) -> Path:
+        from huggingface_hub import constants
+
+        return self._access.hub_cache or Path(constants.HF_HUB_CACHE)
 
     def _endpoint(self) -> str | None:
         return self._access.hub_endpoint or os.environ.get("HF_ENDPOINT") or None
@@ -157,10 +170,6 @@ class HubSource(Source):
         except Exception as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
-            if self._offline():
-                raise Unavailable(
-                    f"{name} is not in the hub's cache, and downloads are off (`offline`)."
-                ) from None
             raise Unavailable(
                 f"{name} could not be downloaded from the hub: {_first_line(error)}"
             ) from error
