@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import socket
 import sys
 from collections import deque
@@ -26,6 +25,7 @@ log = logging.getLogger("openedai.engines")
 
 _LENGTH = 4
 _KEPT_LINES = 20
+_READ_AHEAD = 1 << 20
 
 
 class Failure(Struct, frozen=True, tag="failure"):
@@ -101,25 +101,35 @@ class Child:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    module,
-                    str(theirs.fileno()),
-                    pass_fds=(theirs.fileno(),),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.DEVNULL,
-                    stderr=asyncio.subprocess.PIPE,
-                    start_new_session=True,
-                    env={**os.environ, "PYTHONUNBUFFERED": "1"},
-                )
-            except OSError as error:
+                reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_READ_AHEAD)
+            except BaseException:
                 ours.close()
-                raise EngineFailed(f"A worker process could not be started: {error}.") from error
-        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=1 << 20)
+                raise
+            try:
+                process = await cls._spawn(module, theirs.fileno())
+            except BaseException:
+                writer.close()
+                raise
         child = cls(process, reader, writer)
         child.writer.write(pack(hello))
         return child
+
+    @staticmethod
+    async def _spawn(module: str, connection: int) -> asyncio.subprocess.Process:
+        try:
+            return await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                module,
+                str(connection),
+                pass_fds=(connection,),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise EngineFailed(f"A worker process could not be started: {error}.") from error
 
     async def first_frame(self, model: str) -> bytes:
         """The child's first answer. If it dies instead, an EngineFailed with its last words."""
