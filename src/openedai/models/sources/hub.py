@@ -20,6 +20,9 @@ from openedai.models.progress import Progress
 from openedai.models.sources.base import GGUF_ENGINES, Access, Source, Staged
 from openedai.models.sources.hub_progress import FileProgress, progress_class
 
+# Older versions of the library do not continue after a broken connection by themselves.
+RETRIES = 2
+
 
 @dataclass(frozen=True)
 class _Remote:
@@ -86,21 +89,32 @@ class HubSource(Source):
         return Staged(self._main(chosen), str(license), tuple(files))
 
     def _download(self, name: str, commit: str, size: int, progress: Progress) -> Path:
-        from huggingface_hub import hf_hub_download
-
         seen = FileProgress(size, progress)
-        # By branch, not by commit, so that the cache notes what the branch is for offline use.
-        path = hf_hub_download(
-            self._repo,
-            name,
-            endpoint=self._endpoint(),
-            cache_dir=self._access.hub_cache,
-            tqdm_class=progress_class(seen),
-        )
-        if commit not in Path(path).parts:
+        path = self._fetch(name, seen, RETRIES)
+        if commit not in path.parts:
             raise Unavailable(f"`{self._repo}` changed on the hub meanwhile. Try again.")
         seen.reached(size)
-        return Path(path)
+        return path
+
+    def _fetch(self, name: str, seen: FileProgress, retries: int) -> Path:
+        from huggingface_hub import hf_hub_download
+
+        try:
+            # By branch, not by commit, so that the cache notes the branch for offline use.
+            return Path(
+                hf_hub_download(
+                    self._repo,
+                    name,
+                    endpoint=self._endpoint(),
+                    cache_dir=self._access.hub_cache,
+                    tqdm_class=progress_class(seen),
+                )
+            )
+        except Exception as error:
+            # The hub's answers and the disk's failures are OSErrors; broken connections are not.
+            if isinstance(error, OSError) or not retries:
+                raise
+            return self._fetch(name, seen, retries - 1)
 
     def _place(self, path: Path, folder: Path, target: str, sha256: str | None) -> File:
         """Link a file of the hub's cache into `folder`, once its hash is known to be right."""
