@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from openai import APIError, BadRequestError, InternalServerError, NotFoundError, OpenAI
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.chat import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatCompletionMessageParam,
+)
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase
 
 from openedai.api.chat.types import ChatCompletionRequest
 from tests.support import Running, fetch
 
-HELLO = [{"role": "user", "content": "one two three"}]
+HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "one two three"}]
 
 
 def test_whole(client: OpenAI) -> None:
@@ -62,14 +67,16 @@ def test_stream_ends_with_done(echo_server: Running) -> None:
 
 
 def test_length(client: OpenAI) -> None:
-    for limit in ({"max_tokens": 2}, {"max_completion_tokens": 2}):
+    limits: list[dict[str, Any]] = [{"max_tokens": 2}, {"max_completion_tokens": 2}]
+    for limit in limits:
         answer = client.chat.completions.create(model="echo", messages=HELLO, **limit)
         assert answer.choices[0].message.content == "one two"
         assert answer.choices[0].finish_reason == "length"
 
 
 def test_stop(client: OpenAI) -> None:
-    for stop in (" two", ["never", " two"]):
+    stops: list[str | list[str]] = [" two", ["never", " two"]]
+    for stop in stops:
         answer = client.chat.completions.create(model="echo", messages=HELLO, stop=stop)
         assert answer.choices[0].message.content == "one"
         assert answer.choices[0].finish_reason == "stop"
@@ -251,7 +258,7 @@ def test_bad_requests(client: OpenAI, change: dict[str, object], code: str, para
 
 
 def test_context_overflow(client: OpenAI) -> None:
-    long = [{"role": "user", "content": "word " * 5000}]
+    long: list[ChatCompletionMessageParam] = [{"role": "user", "content": "word " * 5000}]
     for stream in (False, True):
         with pytest.raises(BadRequestError) as caught:
             client.chat.completions.create(model="echo", messages=long, stream=stream)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from openai import BadRequestError, OpenAI
@@ -59,7 +60,8 @@ def test_every_form_of_a_prompt(
     client: OpenAI, prompt: list[int], seen: list[dict[str, object]], stream: bool
 ) -> None:
     texts = [""] * len(seen)
-    answer = client.completions.create(model="reveal", prompt=prompt, max_tokens=99, stream=stream)
+    create: Any = client.completions.create
+    answer = create(model="reveal", prompt=prompt, max_tokens=99, stream=stream)
     for piece in answer if stream else [answer]:
         for choice in piece.choices:
             texts[choice.index] += choice.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from openai import OpenAI
+from openai.types.chat import ChatCompletionMessageParam
 from prometheus_client.parser import text_string_to_metric_families
 
 from openedai.api import ROUTES
@@ -46,7 +47,7 @@ def test_metrics_count(client: OpenAI, echo_server: Running) -> None:
         ("openedai_queue_seconds_count", {"model": "echo"}, 1),
     ]
     before = [value(name, **labels) for name, labels, _ in names]
-    messages = [{"role": "user", "content": "one two three"}]
+    messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": "one two three"}]
     client.chat.completions.create(model="echo", messages=messages)
     body = {"model": "none", "messages": messages}
     assert fetch(f"{echo_server.url}{route}", "POST", json=body).status == 404

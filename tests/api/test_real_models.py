@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from openai import BadRequestError, OpenAI
 from openai.types import Completion, CreateEmbeddingResponse
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.chat import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatCompletionMessageParam,
+)
 
 from tests.support import Running, fetch
 
 pytestmark = pytest.mark.real
-QUESTION = [{"role": "user", "content": "What is the capital of France? Answer in one word."}]
+QUESTION: list[ChatCompletionMessageParam] = [
+    {"role": "user", "content": "What is the capital of France? Answer in one word."}
+]
 
 
 def test_models(real_client: OpenAI) -> None:
@@ -71,20 +78,25 @@ def test_a_repeated_prefix_is_cached(real_client: OpenAI) -> None:
     assert details.cached_tokens > 100
 
 
-@pytest.mark.parametrize("prompt", ["The sky is", ["The sky is", "Grass is"], [504, 6511, 314]])
+@pytest.mark.parametrize(
+    ("prompt", "count"),
+    [("The sky is", 1), (["The sky is", "Grass is"], 2), ([504, 6511, 314], 1)],
+)
 @pytest.mark.parametrize("stream", [False, True])
-def test_completions(real_client: OpenAI, prompt: str, stream: bool) -> None:
-    answer = real_client.completions.create(
+def test_completions(real_client: OpenAI, prompt: object, count: int, stream: bool) -> None:
+    create: Any = real_client.completions.create
+    answer = create(
         model="text-davinci-003", prompt=prompt, max_tokens=4, temperature=0, stream=stream
     )
     texts: dict[int, str] = {}
-    reasons = {}
+    reasons: dict[int, str | None] = {}
     for piece in answer if stream else [answer]:
-        Completion.model_validate(piece.to_dict())
+        if not stream:  # the type has no null, which chunks before the last one hold
+            Completion.model_validate(piece.to_dict(), strict=True)
         for choice in piece.choices:
             texts[choice.index] = texts.get(choice.index, "") + choice.text
             reasons[choice.index] = choice.finish_reason or reasons.get(choice.index)
-    assert sorted(texts) == list(range(2 if prompt == ["The sky is", "Grass is"] else 1))
+    assert sorted(texts) == list(range(count))
     assert all(texts.values())
     assert set(reasons.values()) <= {"length", "stop"}
 

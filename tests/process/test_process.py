@@ -56,7 +56,7 @@ class Process:
         return OpenAI(base_url=f"{self.url}/v1", api_key="dummy", max_retries=0, timeout=120)
 
     def workers(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
+        return list(psutil.Process(self.process.pid).children(recursive=True))
 
     def folders(self) -> list[str]:
         return [path.name for path in self.temporary.iterdir()]
@@ -166,7 +166,8 @@ def test_the_server_is_killed_and_its_workers_go(server: Process) -> None:
 @pytest.mark.real
 def test_the_server_is_killed_while_a_model_loads(server: Process) -> None:
     with ThreadPoolExecutor(1) as threads:
-        answer = threads.submit(server.client().chat.completions.create, **ask("real", 1))
+        create: Any = server.client().chat.completions.create
+        answer = threads.submit(create, **ask("real", 1))
         eventually(lambda: bool(server.workers()), 30)
         workers = server.workers()
         server.process.kill()

@@ -138,15 +138,9 @@ def _pull_defaults(settings: Settings, catalog: Catalog, console: Console) -> No
     from openedai.app import preloaded
     from openedai.cli.models import pull_all
 
-    wanted = {
-        spec.id: spec
-        for spec in (
-            catalog.default_chat,
-            catalog.default_embedding,
-            *preloaded(settings, catalog),
-        )
-    }
-    pull_all(settings, list(wanted.values()), console)
+    defaults = (catalog.default_chat, catalog.default_embedding)
+    wanted = [spec for spec in defaults if spec] + preloaded(settings, catalog)
+    pull_all(settings, list({spec.id: spec for spec in wanted}.values()), console)
 
 
 def _banner(app: FastAPI, settings: Settings, port: int, console: Console) -> None:
@@ -154,16 +148,17 @@ def _banner(app: FastAPI, settings: Settings, port: int, console: Console) -> No
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{port}/v1"
     key = " -H 'Authorization: Bearer YOUR_KEY'" if settings.keys else ""
-    chat = catalog.default_chat.id
+    chat, embedding = catalog.default_chat, catalog.default_embedding
+    name = chat.id if chat else "none"
     lines = [
         f"[bold]OpenedAI[/] is ready at [bold]{url}[/]",
-        f"  chat        {chat}",
-        f"  embeddings  {catalog.default_embedding.id}",
+        f"  chat        {name}",
+        f"  embeddings  {embedding.id if embedding else 'none'}",
         f"  and         {len(catalog.specs())} models in all: openedai models list",
         "",
         "Try it:",
         f"  curl {url}/chat/completions{key} -H 'Content-Type: application/json' "
-        f'-d \'{{"model": "{chat}", "messages": [{{"role": "user", "content": "Hello!"}}]}}\'',
+        f'-d \'{{"model": "{name}", "messages": [{{"role": "user", "content": "Hello!"}}]}}\'',
     ]
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
