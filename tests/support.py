@@ -54,7 +54,9 @@ class ServerThread:
         self.server = uvicorn.Server(
             uvicorn.Config(
                 self.app,
-                http=limited_protocol(settings.max_header_bytes, settings.receive_timeout),
+                http=limited_protocol(
+                    settings.max_header_bytes, settings.receive_timeout, settings.send_timeout
+                ),
                 ws="none",
                 log_config=None,
                 access_log=False,

@@ -29,7 +29,7 @@ from openedai.http.envelope import Envelope
 from openedai.http.respond import as_api_error, error_response
 from openedai.models.catalog import Catalog
 from openedai.models.library import Library
-from openedai.models.progress import NoProgress
+from openedai.models.progress import StoppableProgress
 from openedai.scheduling.pool import ModelPool, PoolLimits
 from openedai.security.guard import Guard
 
@@ -76,7 +76,11 @@ def _pool(settings: Settings, metrics: Metrics) -> ModelPool:
     library = Library(settings)
 
     async def load(spec: ModelSpec) -> Engine:
-        path = await asyncio.to_thread(library.pull, spec, NoProgress())
+        progress = StoppableProgress()
+        try:
+            path = await asyncio.to_thread(library.pull, spec, progress)
+        finally:
+            progress.stop()
         return await load_engine(spec.engine, spec.id, path, spec.options)
 
     total = usable_memory()
@@ -90,13 +94,13 @@ def _pool(settings: Settings, metrics: Metrics) -> ModelPool:
         load,
         lambda spec: engine_class(spec.engine),
         limits,
-        estimate=lambda spec: library.size(spec) or 0,
+        estimate=lambda spec: library.size(spec) or library.download_size(spec) or 0,
         on_wait=metrics.waited,
     )
 
 
 def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
-    layers = [Middleware(Envelope, send_timeout=settings.send_timeout, on_end=metrics.ended)]
+    layers = [Middleware(Envelope, on_end=metrics.ended)]
     if settings.cors_origins:
         layers.append(
             Middleware(

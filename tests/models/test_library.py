@@ -16,6 +16,7 @@ from openedai.errors import Unavailable
 from openedai.models.download import Downloader
 from openedai.models.library import Library
 from openedai.models.packages import Package
+from openedai.models.progress import StoppableProgress, Stopped
 from openedai.models.sources.base import Access
 from tests.models.recorder import Recorder
 from tests.models.servers import Fault, FileServer
@@ -335,3 +336,13 @@ def test_an_engine_without_weights(tmp_path: Path) -> None:
     assert library.download_size(spec) == 0
     assert library.remove(spec) == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stopped_pull_leaves_nothing_installed(server: FileServer, tmp_path: Path) -> None:
+    library = members(server, tmp_path).library()
+    progress = StoppableProgress()
+    progress.stop()
+    with pytest.raises(Stopped):
+        library.pull(CHAT, progress)
+    assert library.find(CHAT) is None
+    assert library.pull(CHAT, StoppableProgress()) is not None

@@ -34,12 +34,16 @@ class Services:
 
     async def read(self, request: Request, model: type[B]) -> tuple[B, dict[str, str]]:
         """The parsed body, and headers that the answer must carry."""
-        return await read_json(
+        body, headers = await read_json(
             request,
             model,
             limit=self.settings.max_body_bytes,
             unknown=self.settings.unknown_parameters,
         )
+        if self.settings.log_prompts:
+            exchange: Exchange = request.scope["exchange"]
+            exchange.facts["body"] = body.model_dump_json(exclude_unset=True)
+        return body, headers
 
     def limits(self, spec: ModelSpec) -> dict[str, str]:
         """The rate-limit headers: the places, running and waiting, that the model has.

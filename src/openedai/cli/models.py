@@ -44,7 +44,7 @@ def pull_all(settings: Settings, specs: Sequence[ModelSpec], console: Console) -
     """Fetch what is missing. Exits with 1, and the reason, if a model cannot be had."""
     library = Library(settings)
     for spec in specs:
-        if library.find(spec) is not None or not spec.source:
+        if library.ready(spec):
             continue
         console.print(f"Fetching {spec.id} from {spec.source}", highlight=False)
         columns = (

@@ -105,7 +105,9 @@ def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
 
     return uvicorn.Config(
         app,
-        http=limited_protocol(settings.max_header_bytes, settings.receive_timeout),
+        http=limited_protocol(
+            settings.max_header_bytes, settings.receive_timeout, settings.send_timeout
+        ),
         ws="none",
         lifespan="on",
         log_config=None,

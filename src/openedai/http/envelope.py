@@ -46,12 +46,9 @@ class Envelope:
     def __init__(
         self,
         app: ASGIApp,
-        *,
-        send_timeout: float,
         on_end: Callable[[Exchange, str], None] = lambda exchange, route: None,
     ) -> None:
         self.app = app
-        self.send_timeout = send_timeout
         self.on_end = on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,7 +57,7 @@ class Envelope:
             return
         exchange = Exchange(f"req_{secrets.token_hex(16)}", scope["method"], scope["path"])
         scope["exchange"] = exchange
-        line = _Line(exchange, receive, send, self.send_timeout)
+        line = _Line(exchange, receive, send)
         try:
             await self.app(scope, line.receive, line.send)
         except asyncio.CancelledError:
@@ -79,21 +76,16 @@ class Envelope:
 
 
 class _Line:
-    """The connection of one exchange: watches for the client's leaving or not reading."""
+    """The connection of one exchange: watches for the client's leaving."""
 
-    def __init__(
-        self, exchange: Exchange, receive: Receive, send: Send, send_timeout: float
-    ) -> None:
+    def __init__(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         self.exchange = exchange
         self.left = False
         self._receive = receive
         self._send = send
-        self._send_timeout = send_timeout
-        self._sending_since: float | None = None
         self._done = False
         self._watcher: asyncio.Task[None] | None = None
         self._serving = asyncio.current_task()
-        self._timer: asyncio.TimerHandle | None = None
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -106,9 +98,7 @@ class _Line:
             self._complete(message)
         elif not message.get("more_body", False):
             self._done = True
-        self._sending_since = time.monotonic()
         await self._send(message)
-        self._sending_since = None
 
     async def fail(self, scope: Scope, error: Exception) -> None:
         """Answer with the error, unless an answer has begun: then the connection just ends."""
@@ -122,8 +112,6 @@ class _Line:
         self._done = True
         if self._watcher is not None:
             self._watcher.cancel()
-        if self._timer is not None:
-            self._timer.cancel()
 
     def _complete(self, message: Message) -> None:
         self.exchange.status = message["status"]
@@ -135,23 +123,10 @@ class _Line:
                 (b"openai-processing-ms", b"%d" % (self.exchange.seconds * 1000)),
             )
         )
-        self._check_reader()
-
-    def _check_reader(self) -> None:
-        """A client that stays but does not read is one that has left."""
-        since = self._sending_since
-        if since is not None and time.monotonic() - since > self._send_timeout:
-            self._leave()
-        else:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._send_timeout / 4, self._check_reader)
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._leave()
-
-    def _leave(self) -> None:
         if not self._done and self._serving is not None:
             self.left = True
             self._serving.cancel()

@@ -11,10 +11,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from openedai.errors import APIError, HeadersTooLarge, InvalidRequest, RequestTimeout
 
 
-def limited_protocol(max_header_bytes: int, receive_timeout: float) -> type[HttpToolsProtocol]:
-    """A protocol class that refuses larger heads, and clients that stop in their request.
+def limited_protocol(
+    max_header_bytes: int, receive_timeout: float, send_timeout: float
+) -> type[HttpToolsProtocol]:
+    """A protocol class that refuses larger heads, and clients that stall.
 
-    `receive_timeout` is in seconds and counts between two pieces of a request.
+    `receive_timeout` is in seconds and counts between two pieces of a request; `send_timeout`
+    counts from when the client's buffers are full until it reads on.
     """
 
     class LimitedProtocol(HttpToolsProtocol):
@@ -22,6 +25,7 @@ def limited_protocol(max_header_bytes: int, receive_timeout: float) -> type[Http
         _in_request = False
         _in_body = False
         _deadline: asyncio.TimerHandle | None = None
+        _stalled: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -55,8 +59,17 @@ def limited_protocol(max_header_bytes: int, receive_timeout: float) -> type[Http
             self._cancel_deadline()
             super().on_message_complete()
 
+        def pause_writing(self) -> None:
+            self._stalled = self.loop.call_later(send_timeout, self.transport.abort)
+            super().pause_writing()
+
+        def resume_writing(self) -> None:
+            self._cancel_stalled()
+            super().resume_writing()
+
         def connection_lost(self, exc: Exception | None) -> None:
             self._cancel_deadline()
+            self._cancel_stalled()
             super().connection_lost(exc)
 
         def send_400_response(self, msg: str) -> None:
@@ -70,6 +83,11 @@ def limited_protocol(max_header_bytes: int, receive_timeout: float) -> type[Http
             if self._deadline is not None:
                 self._deadline.cancel()
                 self._deadline = None
+
+        def _cancel_stalled(self) -> None:
+            if self._stalled is not None:
+                self._stalled.cancel()
+                self._stalled = None
 
         def _too_slow(self) -> None:
             if self._in_request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Event
 from typing import Protocol
 
 
@@ -25,3 +26,21 @@ class NoProgress:
 
     def advance(self, n: int) -> None:
         pass
+
+
+class Stopped(BaseException):
+    """Ends a pull, and is no failure of it."""
+
+
+class StoppableProgress(NoProgress):
+    """Tells nobody, and ends the pull at its next step once `stop` is called."""
+
+    def __init__(self) -> None:
+        self._stopped = Event()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def advance(self, n: int) -> None:
+        if self._stopped.is_set():
+            raise Stopped

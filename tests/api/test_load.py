@@ -1,0 +1,142 @@
+"""Too much at once, and clients that do not read: each has one clear outcome."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from openai import APIStatusError, InternalServerError, RateLimitError
+
+from openedai.cli.logs import JsonFormatter, TextFormatter
+from openedai.config import ModelSpec
+from tests.support import Running, ServerThread, echo_settings, fetch
+
+NARROW = ModelSpec(
+    id="narrow",
+    engine="echo",
+    options={"slots": 1, "delay": 0.05, "repeat": 10**6, "context": 10**9},
+)
+FLOOD = ModelSpec(
+    id="flood", engine="echo", options={"slots": 1, "repeat": 10**6, "context": 10**9}
+)
+
+
+def eventually(check: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.005)
+
+
+def post(model: str, **more: object) -> bytes:
+    body = json.dumps(
+        {"model": model, "messages": [{"role": "user", "content": "x y z"}], **more}
+    ).encode()
+    head = (
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def status(server: Running, model: str) -> tuple[int, int]:
+    """How many requests run and wait; none before the model was ever asked for."""
+    models = server.app.state.services.pool.snapshot().models
+    return next(((m.running, m.waiting) for m in models if m.id == model), (0, 0))
+
+
+def test_a_full_queue_and_a_long_wait() -> None:
+    settings = echo_settings(
+        models=(NARROW,),
+        chat_model="narrow",
+        embedding_model="narrow",
+        max_queue=1,
+        queue_timeout=1,
+    )
+    with ServerThread(settings) as server:
+        client = server.client(timeout=60)
+        messages = [{"role": "user", "content": "x"}]
+
+        def ask() -> APIStatusError | None:
+            try:
+                client.post(
+                    "/chat/completions",
+                    cast_to=object,
+                    body={"model": "narrow", "messages": messages, "stream": False},
+                )
+            except APIStatusError as error:
+                return error
+            return None
+
+        with socket.create_connection(("127.0.0.1", server.port)) as holder:
+            holder.sendall(post("narrow", stream=True))
+            assert holder.recv(100).startswith(b"HTTP/1.1 200")
+            with ThreadPoolExecutor(2) as threads:
+                waiting = threads.submit(ask)
+                eventually(lambda: status(server, "narrow") == (1, 1))
+                refused = ask()
+                timed_out = waiting.result(timeout=30)
+        assert isinstance(refused, RateLimitError)
+        assert refused.code == "rate_limit_exceeded"
+        assert isinstance(timed_out, InternalServerError)
+        assert timed_out.status_code == 503
+        for error in (refused, timed_out):
+            assert int(error.response.headers["retry-after"]) >= 1
+        eventually(lambda: status(server, "narrow") == (0, 0))
+        text = fetch(f"{server.url}/metrics").body.decode()
+        assert 'openedai_model_refused_total{model="narrow"} 1.0' in text
+        assert 'openedai_model_queue_timeouts_total{model="narrow"} 1.0' in text
+
+
+@pytest.mark.parametrize(
+    ("model", "stream"), [("narrow", True), ("narrow", False), ("flood", True)]
+)
+def test_a_client_that_leaves_gives_its_slot_back(model: str, stream: bool) -> None:
+    settings = echo_settings(models=(NARROW, FLOOD), chat_model="narrow", embedding_model="narrow")
+    with ServerThread(settings) as server:
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", server.port)) as connection:
+                connection.sendall(post(model, stream=stream))
+                eventually(lambda: status(server, model) == (1, 0))
+            eventually(lambda: status(server, model) == (0, 0))
+
+
+def test_a_client_that_does_not_read_is_cut() -> None:
+    settings = echo_settings(
+        models=(FLOOD,), chat_model="flood", embedding_model="flood", send_timeout=0.3
+    )
+    with (
+        ServerThread(settings) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as connection,
+    ):
+        connection.sendall(post("flood", stream=True))
+        eventually(lambda: status(server, "flood") == (1, 0))
+        eventually(lambda: status(server, "flood") == (0, 0))
+
+
+def test_logs_hold_no_prompts_and_no_keys_unless_asked(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "openedai")
+    body = {"model": "echo", "messages": [{"role": "user", "content": "my-secret-plan"}]}
+    for log_prompts in (False, True):
+        caplog.clear()
+        with ServerThread(echo_settings(log_prompts=log_prompts)) as server:
+            fetch(
+                f"{server.url}/v1/chat/completions",
+                "POST",
+                json=body,
+                headers={"authorization": "Bearer sk-hidden-key"},
+            )
+        records = [record for record in caplog.records if record.name == "openedai.access"]
+        assert len(records) == 1
+        for formatter in (JsonFormatter(), TextFormatter()):
+            line = formatter.format(records[0])
+            assert "POST /v1/chat/completions 200" in line
+            assert "model" in line
+            assert ("my-secret-plan" in line) is log_prompts
+            assert "sk-hidden-key" not in line
+        assert json.loads(JsonFormatter().format(records[0]))["request_id"].startswith("req_")
