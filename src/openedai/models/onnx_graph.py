@@ -134,7 +134,7 @@ def _read_shape(file: Path) -> _Shape:
     if activation not in ACTIVATIONS:
         raise _unknown(f"the activation `{activation}`")
     try:
-        return _Shape(
+        shape = _Shape(
             kind=kind,
             hidden=int(config["dim" if distil else "hidden_size"]),
             inner=int(config["hidden_dim" if distil else "intermediate_size"]),
@@ -149,6 +149,12 @@ def _read_shape(file: Path) -> _Shape:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise EngineFailed(f"{file.name} of the model is not usable: {error!r}.") from error
+    if shape.layers < 1 or shape.heads < 1 or shape.hidden % shape.heads:
+        raise EngineFailed(
+            f"{file.name} of the model is not usable: {shape.layers} layers, {shape.heads} heads "
+            f"over a width of {shape.hidden}."
+        )
+    return shape
 
 
 def _read_json(file: Path) -> dict[str, Any]:
