@@ -1,0 +1,207 @@
+"""docs/compatibility.md agrees with the official client's types and with the code."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, get_args
+
+import pytest
+from openai.types import completion_create_params, embedding_create_params
+from openai.types.chat import ChatCompletionMessageParam
+from openai.types.chat import completion_create_params as chat_params
+from pydantic import ValidationError
+
+from openedai.api.chat.types import ChatCompletionRequest, ChatMessage
+from openedai.api.completions.types import CompletionRequest
+from openedai.api.embeddings.types import EmbeddingRequest
+from openedai.http.body import Body, Only
+from openedai.http.validation import as_invalid_request
+from tests.docs.pages import ROOT, code_words, section, tables
+from tests.support import Running, fetch
+
+PAGE = "docs/compatibility.md"
+STREAM = {"stream"}
+MESSAGE = {name for kind in get_args(ChatCompletionMessageParam) for name in kind.__annotations__}
+
+CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+COMPLETION: dict[str, Any] = {"model": "m", "prompt": "hi"}
+EMBEDDING: dict[str, Any] = {"model": "m", "input": "hi"}
+
+# Table by table: the official names, our model, and a body to which a parameter is added.
+Table = tuple[str, int]
+TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
+    ("Chat completions", 0): (
+        set(chat_params.CompletionCreateParamsBase.__annotations__) | STREAM,
+        ChatCompletionRequest,
+        CHAT,
+    ),
+    ("Chat completions", 1): (MESSAGE, ChatMessage, {"role": "user", "content": "hi"}),
+    ("Completions", 0): (
+        set(completion_create_params.CompletionCreateParamsBase.__annotations__) | STREAM,
+        CompletionRequest,
+        COMPLETION,
+    ),
+    ("Embeddings", 0): (
+        set(embedding_create_params.EmbeddingCreateParams.__annotations__),
+        EmbeddingRequest,
+        EMBEDDING,
+    ),
+}
+
+# Values that ask for something, for parameters of which any other value would do less.
+ASKING: dict[str, Any] = {
+    "audio": {"voice": "alloy", "format": "mp3"},
+    "best_of": 2,
+    "echo": True,
+    "function_call": "auto",
+    "functions": [{"name": "f"}],
+    "logprobs": True,
+    "metadata": {"a": "b"},
+    "modalities": ["text", "audio"],
+    "moderation": {"model": "m"},
+    "parallel_tool_calls": True,
+    "prediction": {"type": "content", "content": "x"},
+    "prompt_cache_key": "key",
+    "prompt_cache_options": {"mode": "explicit"},
+    "prompt_cache_retention": "24h",
+    "reasoning_effort": "low",
+    "refusal": "no",
+    "response_format": {"type": "json_object"},
+    "service_tier": "flex",
+    "store": True,
+    "suffix": "end",
+    "tool_calls": [{"id": "c"}],
+    "tool_choice": "auto",
+    "tools": [{"type": "function", "function": {"name": "f"}}],
+    "top_logprobs": 2,
+    "verbosity": "low",
+    "web_search_options": {},
+}
+
+# Values other than the default, for parameters that must reach the engine.
+CHANGING: dict[str, Any] = {
+    "content": "ho",
+    "dimensions": 2,
+    "frequency_penalty": 1.5,
+    "input": "ho",
+    "logit_bias": {"5": 1},
+    "max_completion_tokens": 5,
+    "max_tokens": 5,
+    "messages": [{"role": "user", "content": "ho"}],
+    "n": 2,
+    "name": "ann",
+    "presence_penalty": 1.5,
+    "prompt": "ho",
+    "role": "assistant",
+    "safety_identifier": "someone",
+    "seed": 5,
+    "stop": "END",
+    "temperature": 0.5,
+    "tool_call_id": "call_1",
+    "top_p": 0.5,
+    "user": "someone",
+}
+
+# Those that routes read themselves, tested in tests/api.
+OF_ROUTES = {"model", "stream", "stream_options", "encoding_format"}
+
+# The codes that are put together from parts.
+BOUNDS: dict[str, dict[str, Any]] = {
+    "integer_above_max_value": {"n": 129},
+    "integer_below_min_value": {"n": 0},
+    "decimal_above_max_value": {"top_p": 1.5},
+    "decimal_below_min_value": {"top_p": -1.0},
+    "array_above_max_length": {"stop": list("abcde")},
+    "array_below_min_length": {"messages": []},
+    "string_below_min_length": {"stop": [""]},
+}
+
+
+def rows(table: Table) -> list[list[str]]:
+    return tables(section(PAGE, table[0]))[table[1]]
+
+
+def named(table: Table, *statuses: str) -> list[str]:
+    return [row[0].strip("`") for row in rows(table) if row[1] in statuses]
+
+
+def cases(*statuses: str) -> list[tuple[Table, str]]:
+    return [(table, name) for table in TABLES for name in named(table, *statuses)]
+
+
+def parsed(model: type[Body], body: dict[str, Any]) -> Any:
+    """What the engine gets of a body."""
+    value = model.model_validate(body)
+    if isinstance(value, ChatMessage):
+        return value.parsed()
+    assert isinstance(value, (ChatCompletionRequest, CompletionRequest, EmbeddingRequest))
+    return value.wanted()
+
+
+@pytest.mark.parametrize("table", TABLES, ids=str)
+def test_every_official_parameter_has_one_row(table: Table) -> None:
+    names = [row[0].strip("`") for row in rows(table)]
+    assert len(names) == len(set(names))
+    assert set(names) == TABLES[table][0]
+    assert {row[1] for row in rows(table)} <= {"honoured", "no effect", "refused"}
+
+
+@pytest.mark.parametrize(("table", "name"), cases("refused"))
+def test_refused_is_refused(table: Table, name: str) -> None:
+    _, model, body = TABLES[table]
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate({**body, name: ASKING[name]})
+    error = as_invalid_request(caught.value.errors())
+    assert (error.code, error.param) == ("unsupported_parameter", name)
+    model.model_validate({**body, name: None})
+
+
+@pytest.mark.parametrize(("table", "name"), cases("refused"))
+def test_what_is_accepted_all_the_same_is_noted(table: Table, name: str) -> None:
+    (only,) = [mark for mark in TABLES[table][1].model_fields[name].metadata if type(mark) is Only]
+    (note,) = [row[2] for row in rows(table) if row[0] == f"`{name}`"]
+    assert bool(only.values) == ("accepted" in note)
+    shown = {"True": "true", "False": "false"}
+    for value in only.values:
+        text = shown.get(str(value), str(value).replace("'", '"'))
+        assert text in note.replace("`", "")
+
+
+@pytest.mark.parametrize(("table", "name"), cases("honoured"))
+def test_honoured_reaches_the_engine(table: Table, name: str) -> None:
+    _, model, body = TABLES[table]
+    marks = model.model_fields[name].metadata
+    assert not any(isinstance(mark, Only) for mark in marks)
+    if name not in OF_ROUTES:
+        assert parsed(model, {**body, name: CHANGING[name]}) != parsed(model, body)
+
+
+@pytest.mark.parametrize(("table", "name"), cases("no effect"))
+def test_no_effect_has_none(table: Table, name: str) -> None:
+    _, model, body = TABLES[table]
+    assert parsed(model, {**body, name: CHANGING[name]}) == parsed(model, body)
+
+
+def test_every_error_code_is_listed() -> None:
+    (table,) = tables(section(PAGE, "Errors"))
+    listed = {code for row in table for code in code_words(row[0])} - {"null"}
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
+    written = set(re.findall(r'\bcode="([a-z_]+)"', source))
+    assert listed == written | set(BOUNDS)
+
+
+@pytest.mark.parametrize(("code", "change"), BOUNDS.items())
+def test_codes_of_bounds(code: str, change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        ChatCompletionRequest.model_validate({**CHAT, **change})
+    assert as_invalid_request(caught.value.errors()).code == code
+
+
+def test_every_header_is_listed(echo_server: Running) -> None:
+    (table,) = tables(section(PAGE, "Headers"))
+    listed = {code for row in table for code in code_words(row[0])}
+    body = {**CHAT, "model": "echo"}
+    sent = set(fetch(f"{echo_server.url}/v1/chat/completions", "POST", json=body).headers)
+    plain = {"date", "server", "content-type", "content-length"}
+    assert sent - plain == {name for name in listed if name in sent}
+    assert listed - sent == {"retry-after", "retry-after-ms", "x-openedai-warning"}
