@@ -20,7 +20,6 @@ WEIGHTS = "model.safetensors"
 GRAPH = "model.onnx"
 OPSET = 20
 IR_VERSION = 9
-MAX_HEADER_BYTES = 100 << 20
 
 # Names of the tensors inside one layer, by the architecture's family.
 BERT_NAMES = {
@@ -56,11 +55,12 @@ NAMES = {
     "bert": BERT_NAMES,
     "roberta": BERT_NAMES,
     "xlm-roberta": BERT_NAMES,
+    "camembert": BERT_NAMES,
     "mpnet": MPNET_NAMES,
     "distilbert": DISTILBERT_NAMES,
 }
 # These count positions from the padding id + 1 on, and skip padding.
-POSITIONS_AFTER_PADDING = frozenset({"roberta", "xlm-roberta", "mpnet"})
+POSITIONS_AFTER_PADDING = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet"})
 ACTIVATIONS = {
     "gelu": ("Gelu", {}),
     "gelu_new": ("Gelu", {"approximate": "tanh"}),
@@ -179,7 +179,7 @@ def _read_header(file: Path) -> dict[str, _Tensor]:
     try:
         with file.open("rb") as stream:
             size = int.from_bytes(stream.read(8), "little")
-            if size > MAX_HEADER_BYTES:
+            if size > file.stat().st_size:
                 raise ValueError(f"a header of {size} bytes")
             header = json.loads(stream.read(size))
         start, end = 8 + size, file.stat().st_size
@@ -229,7 +229,7 @@ class _Encoder:
         self.tensors = tensors
         self.names = NAMES[shape.kind]
         self.nodes: list[Any] = []
-        self.initializers: dict[str, Any] = {}
+        self.initializers: list[Any] = []
         word = "embeddings.word_embeddings.weight"
         found = [name for name in tensors if name == word or name.endswith(f".{word}")]
         if len(found) != 1:
@@ -260,7 +260,7 @@ class _Encoder:
                     "last_hidden_state", TensorProto.FLOAT, [*axes, self.shape.hidden]
                 )
             ],
-            list(self.initializers.values()),
+            self.initializers,
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
@@ -279,7 +279,7 @@ class _Encoder:
 
         name = f"constant_{len(self.initializers)}"
         dims, flat = ([], [values]) if isinstance(values, int) else ([len(values)], values)
-        self.initializers[name] = helper.make_tensor(name, TensorProto.INT64, dims, flat)
+        self.initializers.append(helper.make_tensor(name, TensorProto.INT64, dims, flat))
         return name
 
     def weight(self, name: str, *shape: int) -> str:
@@ -290,23 +290,19 @@ class _Encoder:
         tensor = self.tensors.get(name)
         if tensor is None:
             raise EngineFailed(f"{WEIGHTS} has no tensor `{name}`.")
-        types = {
-            "F32": (TensorProto.FLOAT, 4),
-            "F16": (TensorProto.FLOAT16, 2),
-            "BF16": (TensorProto.BFLOAT16, 2),
-        }
+        types = {"F32": "FLOAT", "F16": "FLOAT16", "BF16": "BFLOAT16"}
         if tensor.dtype not in types:
             raise EngineFailed(f"`{name}` in {WEIGHTS} is of type {tensor.dtype}.")
-        data_type, width = types[tensor.dtype]
+        data_type = TensorProto.DataType.Value(types[tensor.dtype])
+        width = 4 if tensor.dtype == "F32" else 2
         if tensor.shape != shape or tensor.length != math.prod(shape) * width:
             raise EngineFailed(f"`{name}` in {WEIGHTS} is {tensor.shape} where {shape} is needed.")
-        if name not in self.initializers:
-            proto = TensorProto(name=name, data_type=data_type, dims=shape)
-            proto.data_location = TensorProto.EXTERNAL
-            place = {"location": WEIGHTS, "offset": tensor.offset, "length": tensor.length}
-            for key, value in place.items():
-                proto.external_data.add(key=key, value=str(value))
-            self.initializers[name] = proto
+        proto = TensorProto(name=name, data_type=data_type, dims=shape)
+        proto.data_location = TensorProto.EXTERNAL
+        place = {"location": WEIGHTS, "offset": tensor.offset, "length": tensor.length}
+        for key, value in place.items():
+            proto.external_data.add(key=key, value=str(value))
+        self.initializers.append(proto)
         if data_type == TensorProto.FLOAT:
             return name
         return self.node("Cast", [name], to=TensorProto.FLOAT)
