@@ -1,7 +1,8 @@
 """Text generation by llama.cpp: its own server as a child process, spoken to over a Unix socket.
 
 The child listens in a private folder, with a key, and nowhere else. Its slots do the continuous
-batching and keep the prefixes of earlier prompts; closing a response frees its slot.
+batching and keep the prefixes of earlier prompts; closing a response frees its slot, at once in
+decoding and after the running batch in prefill.
 """
 
 from __future__ import annotations
@@ -198,6 +199,9 @@ class LlamaCpp(Generator):
             "stop": list(request.stop),
             "stream": True,
             "stream_options": {"include_usage": True},
+            # A piece after each batch of the prompt: the server notices only when it writes
+            # that nobody reads any more.
+            "return_progress": True,
         }
         match request.prompt:
             case Chat(messages=messages):
