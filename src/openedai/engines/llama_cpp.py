@@ -230,6 +230,8 @@ class LlamaCpp(Generator):
             values["top_p"] = sampling.top_p
         if sampling.seed is not None:
             values["seed"] = sampling.seed % 0x7FFFFFFF
+        if values["temperature"] == 0:
+            values["top_k"] = 1  # the same choice, without sorting the whole vocabulary
         return values
 
     async def _chunks(self, path: str, body: dict[str, Any], param: str) -> AsyncIterator[_Chunk]:
