@@ -1,0 +1,144 @@
+"""What every embedder must do, over each engine that there is."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import struct
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openedai.config import Settings
+from openedai.engines.base import Embedder, EmbedRequest, EmbedResult, Text, Tokens
+from openedai.engines.hosted import load_engine
+from openedai.errors import InvalidRequest
+from openedai.models.catalog import Catalog
+from openedai.models.library import Library
+
+Scenario = Callable[[Embedder], Coroutine[Any, Any, None]]
+Run = Callable[[Scenario], None]
+CAT = Text(text="A cat sits on the mat.")
+DOG = Text(text="Two dogs are running through a large and sunny park, barking.")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "echo",
+        "echo in a worker",
+        pytest.param("onnx_embeddings", marks=pytest.mark.real),
+        pytest.param("sentence_transformers", marks=pytest.mark.extras),
+    ],
+)
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+    """Runs a scenario on an engine that all tests of the module share."""
+    name = request.param.split()[0]
+    options: dict[str, Any] = {"worker": True} if request.param == "echo in a worker" else {}
+    path = None if name == "echo" else _minilm(name)
+    with asyncio.Runner() as runner:
+        engine = runner.run(load_engine(name, "the-model", path, options))
+        assert isinstance(engine, Embedder)
+        yield lambda scenario: runner.run(scenario(engine))
+        runner.run(engine.close())
+        runner.run(engine.close())
+
+
+def _minilm(engine: str) -> Path:
+    settings = Settings(_env_file=None)
+    spec = Catalog(settings).resolve("all-MiniLM-L6-v2").model_copy(update={"engine": engine})
+    path = Library(settings).pull(spec)
+    assert path is not None
+    return path
+
+
+def rows(result: EmbedResult) -> list[list[float]]:
+    numbers = [number for (number,) in struct.iter_unpack("<f", result.data)]
+    size = result.dimensions
+    return [numbers[start : start + size] for start in range(0, len(numbers), size)]
+
+
+def cosine(a: list[float], b: list[float]) -> float:
+    dot = sum(x * y for x, y in zip(a, b, strict=True))
+    return dot / math.hypot(*a) / math.hypot(*b)
+
+
+def test_a_row_for_each_input_in_its_order(run: Run) -> None:
+    async def scenario(engine: Embedder) -> None:
+        both = rows(await engine.embed(EmbedRequest(inputs=(CAT, DOG))))
+        for text, row in zip((CAT, DOG), both, strict=True):
+            (alone,) = rows(await engine.embed(EmbedRequest(inputs=(text,))))
+            assert cosine(alone, row) > 0.99999
+            assert math.isclose(math.hypot(*row), 1, rel_tol=1e-4)
+        assert cosine(*both) < 0.9
+
+    run(scenario)
+
+
+def test_many_at_once_do_not_mix(run: Run) -> None:
+    async def scenario(engine: Embedder) -> None:
+        texts = [Text(text=f"number {n} " + "of many " * n) for n in range(24)]
+        requests = [EmbedRequest(inputs=(text,)) for text in texts]
+        together = await asyncio.gather(*map(engine.embed, requests))
+        whole = rows(await engine.embed(EmbedRequest(inputs=tuple(texts))))
+        for result, row in zip(together, whole, strict=True):
+            assert cosine(rows(result)[0], row) > 0.99999
+
+    run(scenario)
+
+
+def test_tokens_are_counted(run: Run) -> None:
+    async def scenario(engine: Embedder) -> None:
+        one = await engine.embed(EmbedRequest(inputs=(CAT,)))
+        two = await engine.embed(EmbedRequest(inputs=(CAT, CAT)))
+        assert 0 < one.prompt_tokens < 20
+        assert two.prompt_tokens == 2 * one.prompt_tokens
+
+    run(scenario)
+
+
+def test_token_ids(run: Run) -> None:
+    async def scenario(engine: Embedder) -> None:
+        inputs = (Tokens(ids=(2023, 2003)), Tokens(ids=(2003, 2023)))
+        result = await engine.embed(EmbedRequest(inputs=inputs))
+        assert cosine(*rows(result)) < 0.999
+        assert result.prompt_tokens >= 4
+
+    run(scenario)
+
+
+def test_fewer_dimensions(run: Run) -> None:
+    async def scenario(engine: Embedder) -> None:
+        (whole,) = rows(await engine.embed(EmbedRequest(inputs=(CAT,))))
+        short = await engine.embed(EmbedRequest(inputs=(CAT,), dimensions=5))
+        assert short.dimensions == 5
+        assert cosine(rows(short)[0], whole[:5]) > 0.99999
+        assert math.isclose(math.hypot(*rows(short)[0]), 1, rel_tol=1e-4)
+        with pytest.raises(InvalidRequest) as caught:
+            await engine.embed(EmbedRequest(inputs=(CAT,), dimensions=len(whole) + 1))
+        assert caught.value.param == "dimensions"
+
+    run(scenario)
+
+
+def test_a_cancelled_call_harms_nobody(run: Run) -> None:
+    async def scenario(engine: Embedder) -> None:
+        given_up = asyncio.create_task(engine.embed(EmbedRequest(inputs=(DOG,) * 64)))
+        kept = asyncio.create_task(engine.embed(EmbedRequest(inputs=(CAT,))))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        assert len(rows(await kept)) == 1
+        with suppress(asyncio.CancelledError):  # unless it was faster
+            await given_up
+
+    run(scenario)
+
+
+def test_memory_is_measured(run: Run) -> None:
+    async def scenario(engine: Embedder) -> None:
+        assert engine.memory() > 1 << 19
+
+    run(scenario)
