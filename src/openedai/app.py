@@ -35,7 +35,7 @@ from openedai.security.guard import Guard
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The whole server as an ASGI app. Its lifespan opens and closes the pool."""
+    """The whole server as an ASGI app. The end of its lifespan closes the pool."""
     catalog = Catalog(settings)
     metrics = Metrics()
     pool = _pool(settings, metrics)
@@ -43,11 +43,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await asyncio.gather(*(pool.preload(spec) for spec in preloaded(settings, catalog)))
-        try:
-            yield
-        finally:
-            await pool.close()
+        yield
+        await pool.close()
 
     app = FastAPI(
         title="OpenedAI",
@@ -63,13 +60,6 @@ def create_app(settings: Settings) -> FastAPI:
     for route in ROUTES:
         _add(app, route)
     return app
-
-
-def preloaded(settings: Settings, catalog: Catalog) -> list[ModelSpec]:
-    """The models that are loaded at the start."""
-    if "all" in settings.preload:
-        return list(catalog.specs())
-    return [catalog.resolve(name) for name in settings.preload]
 
 
 def _pool(settings: Settings, metrics: Metrics) -> ModelPool:

@@ -56,9 +56,9 @@ def test_version(folder: Path) -> None:
 def test_models_list_and_show(folder: Path) -> None:
     listed = openedai("models", "list", folder=folder)
     assert listed.returncode == 0
-    line = next(line for line in listed.stdout.splitlines() if line.startswith("echo"))
-    assert "parrot" in line
-    assert "gpt-4o" in listed.stdout
+    assert "echo   echo    needs none" in listed.stdout
+    assert "echo is also called\n  parrot, " in listed.stdout
+    assert " gpt-4o, " in listed.stdout
     shown = openedai("models", "show", "gpt-4o", folder=folder)
     assert "id        echo" in shown.stdout
 
@@ -84,6 +84,23 @@ def test_an_open_server_without_keys_is_refused(folder: Path) -> None:
     answer = openedai("serve", "--host", "0.0.0.0", "--no-pull", folder=folder)
     assert answer.returncode == 2
     assert "no API key is set" in answer.stderr
+
+
+def test_preloading_what_is_not_there(folder: Path) -> None:
+    answer = openedai("serve", "--port", "0", "--preload", "nope", folder=folder)
+    assert answer.returncode == 2
+    assert "preload: The model `nope` does not exist" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_preloading_what_cannot_be_loaded(folder: Path) -> None:
+    with (folder / "openedai.toml").open("a") as file:
+        file.write('options = { load_error = "It is broken." }')
+    answer = openedai("serve", "--port", "0", "--preload", "all", folder=folder)
+    assert answer.returncode == 1
+    assert "It is broken." in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert "ready at" not in answer.stderr
 
 
 def test_a_taken_port(folder: Path, echo_server: Running) -> None:

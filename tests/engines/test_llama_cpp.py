@@ -188,3 +188,25 @@ def test_more_requests_than_slots_are_all_answered(smollm2_path: Path) -> None:
             assert all(finish.usage.completion_tokens <= 3 for finish in finishes)
 
     asyncio.run(go())
+
+
+def test_tokens_outside_of_the_vocabulary_have_no_bias(smollm2_path: Path) -> None:
+    def check(engine: LlamaCpp) -> None:
+        sampling = Sampling(logit_bias=((10**6, 1.0),))
+        with pytest.raises(InvalidRequest) as caught:
+            engine._call(GenerateRequest(prompt=Text(text="x"), sampling=sampling))
+        assert caught.value.param == "logit_bias"
+
+    with_engine(smollm2_path, check)
+
+
+def test_an_empty_prompt_starts_a_text(smollm2_path: Path) -> None:
+    async def go() -> None:
+        async with loaded(smollm2_path) as engine:
+            request = GenerateRequest(prompt=Text(text=""), max_tokens=3)
+            finish = [event async for event in engine.generate(request)][-1]
+            assert isinstance(finish, Finish)
+            assert finish.usage.prompt_tokens == 1
+            assert finish.usage.completion_tokens > 0
+
+    asyncio.run(go())

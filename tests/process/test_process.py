@@ -83,7 +83,7 @@ def server(tmp_path: Path, smollm2_path: Path) -> Iterator[Process]:
     process = subprocess.Popen(
         [sys.executable, "-m", "openedai", "serve", "--port", "0", "--no-pull"],
         cwd=tmp_path,
-        env={**os.environ, "TMPDIR": str(temporary), "OPENEDAI_GRACE_TIMEOUT": "20"},
+        env={**os.environ, "TMPDIR": str(temporary), "OPENEDAI_GRACE_TIMEOUT": "4"},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -196,6 +196,15 @@ def test_sigterm_lets_running_requests_end(server: Process) -> None:
     assert text == words
     assert server.process.wait(timeout=20) == 0
     assert server.folders() == []
+
+
+def test_sigterm_ends_what_takes_too_long(server: Process) -> None:
+    stream = server.client().chat.completions.create(**ask("slow", 1))
+    next(stream)
+    server.process.send_signal(signal.SIGTERM)
+    with pytest.raises(APIError, match="shutting down"):
+        list(stream)
+    assert server.process.wait(timeout=20) == 0
 
 
 def test_sigterm_with_nothing_to_do(server: Process) -> None:

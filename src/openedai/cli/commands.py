@@ -29,7 +29,7 @@ models_app = typer.Typer(help="See, fetch and remove models.", no_args_is_help=T
 app.add_typer(models_app, name="models")
 
 Config = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Configuration file [./openedai.toml].")
+    Path | None, typer.Option("--config", "-c", help="Configuration file (./openedai.toml).")
 ]
 
 
@@ -50,8 +50,8 @@ def root(
 )
 def serve(
     config: Config = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1].")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one [5001].")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one (5001).")] = None,
     preload: Annotated[
         list[str] | None, typer.Option(help="Load this model at the start; repeat, or `all`.")
     ] = None,
@@ -60,7 +60,7 @@ def serve(
         str | None, typer.Option(help="Default model for embeddings.")
     ] = None,
     memory_budget: Annotated[
-        str | None, typer.Option(help="Memory for models: 80%, 6GiB [80%].")
+        str | None, typer.Option(help="Memory for models: 80%, 6GiB (80%).")
     ] = None,
     no_auth: Annotated[
         bool, typer.Option("--no-auth", help="Serve a public address without keys.")
@@ -69,9 +69,9 @@ def serve(
         bool, typer.Option("--no-pull", help="Do not fetch the default models now.")
     ] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Never download anything.")] = False,
-    log_format: Annotated[str | None, typer.Option(help="text or json [text].")] = None,
+    log_format: Annotated[str | None, typer.Option(help="text or json (text).")] = None,
     log_level: Annotated[
-        str | None, typer.Option(help="debug, info, warning or error [info].")
+        str | None, typer.Option(help="debug, info, warning or error (info).")
     ] = None,
 ) -> None:
     """Run the server. Every other setting: docs/settings.md, or the environment."""
@@ -102,7 +102,7 @@ def chat(
     model: Annotated[str, typer.Option("--model", "-m", help="Model to talk to.")] = "gpt-4o",
     system: Annotated[str | None, typer.Option("--system", "-s", help="System message.")] = None,
     url: Annotated[
-        str | None, typer.Option(help="The server [$OPENAI_BASE_URL or the local one].")
+        str | None, typer.Option(help="The server ($OPENAI_BASE_URL or the local one).")
     ] = None,
     config: Config = None,
 ) -> None:

@@ -65,13 +65,15 @@ def pull_all(settings: Settings, specs: Sequence[ModelSpec], console: Console) -
 def list_models(settings: Settings, console: Console) -> None:
     catalog, library = Catalog(settings), Library(settings)
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("MODEL", "ENGINE", "ON DISK", "LICENCE", "ALSO CALLED"):
+    for title in ("MODEL", "ENGINE", "ON DISK", "LICENCE"):
         table.add_column(title, overflow="fold")
     for spec in catalog.specs():
-        table.add_row(
-            spec.id, spec.engine, _on_disk(library, spec), spec.license, ", ".join(spec.aliases)
-        )
+        table.add_row(spec.id, spec.engine, _on_disk(library, spec), spec.license)
     console.print(table)
+    for spec in catalog.specs():
+        if spec.aliases:
+            console.print(f"\n[bold]{spec.id}[/] is also called", highlight=False)
+            console.print("  " + ", ".join(spec.aliases), highlight=False)
 
 
 def show(settings: Settings, name: str, console: Console) -> None:

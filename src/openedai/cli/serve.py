@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,14 @@ import uvicorn
 from rich.console import Console
 
 from openedai.cli import logs
-from openedai.config import ConfigError, Settings
+from openedai.config import ConfigError, ModelSpec, Settings
+from openedai.errors import APIError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from openedai.models.catalog import Catalog
+    from openedai.scheduling.pool import ModelPool
 
 EXIT_USAGE = 2
 
@@ -34,18 +37,23 @@ def serve(settings: Settings, *, pull: bool, console: Console) -> None:
     try:
         app = create_app(settings)
         catalog = app.state.services.catalog
+        preload = catalog.preloaded(settings.preload)
         if pull and not settings.offline:
-            _pull_defaults(settings, catalog, console)
+            _pull_defaults(settings, catalog, preload, console)
     except ConfigError as error:
         console.print(f"[red]Configuration:[/] {error}", highlight=False)
         raise typer.Exit(EXIT_USAGE) from error
     port = listener.getsockname()[1]
     server = Server(
         _uvicorn_config(app, settings),
-        on_ready=lambda: _banner(app, settings, port, console),
-        on_stop=app.state.services.pool.stop_accepting,
+        pool=app.state.services.pool,
+        preload=preload,
+        on_ready=lambda: _banner(catalog, settings, port, console),
     )
     server.run(sockets=[listener])
+    if server.failure is not None:
+        console.print(f"[red]Preloading failed:[/] {server.failure.message}", highlight=False)
+        raise typer.Exit(1)
 
 
 def refuse_open_server(settings: Settings, console: Console) -> None:
@@ -61,26 +69,36 @@ def refuse_open_server(settings: Settings, console: Console) -> None:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, with a word when it is ready, and exit code 0 after SIGTERM."""
+    """uvicorn with models loaded before the first request, and exit code 0 after SIGTERM."""
 
     def __init__(
         self,
         config: uvicorn.Config,
         *,
+        pool: ModelPool,
+        preload: Sequence[ModelSpec],
         on_ready: Callable[[], None],
-        on_stop: Callable[[], None],
     ) -> None:
         super().__init__(config)
+        self.failure: APIError | None = None
+        self._pool = pool
+        self._preload = preload
         self._on_ready = on_ready
-        self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await asyncio.gather(*map(self._pool.preload, self._preload))
+        except APIError as error:
+            self.failure = error
+            self.should_exit = True
+            await self._pool.close()
+            return
         await super().startup(sockets)
         if self.started:
             self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._on_stop()
+        self._pool.stop_accepting()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
@@ -136,17 +154,17 @@ def _bind(settings: Settings, console: Console) -> socket.socket:
     return listener
 
 
-def _pull_defaults(settings: Settings, catalog: Catalog, console: Console) -> None:
-    from openedai.app import preloaded
+def _pull_defaults(
+    settings: Settings, catalog: Catalog, preload: list[ModelSpec], console: Console
+) -> None:
     from openedai.cli.models import pull_all
 
     defaults = (catalog.default_chat, catalog.default_embedding)
-    wanted = [spec for spec in defaults if spec] + preloaded(settings, catalog)
-    pull_all(settings, list({spec.id: spec for spec in wanted}.values()), console)
+    wanted = {spec.id: spec for spec in (*defaults, *preload) if spec}
+    pull_all(settings, list(wanted.values()), console)
 
 
-def _banner(app: FastAPI, settings: Settings, port: int, console: Console) -> None:
-    catalog: Catalog = app.state.services.catalog
+def _banner(catalog: Catalog, settings: Settings, port: int, console: Console) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{port}/v1"
     key = " -H 'Authorization: Bearer YOUR_KEY'" if settings.keys else ""

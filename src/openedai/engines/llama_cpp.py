@@ -111,6 +111,8 @@ class LlamaCpp(Generator):
         self._child = child
         self._folder = folder
         self._session: ClientSession
+        self._vocabulary = 0
+        self._empty_prompt: list[int] = []
         self._decoder = msgspec.json.Decoder(_Chunk)
 
     @classmethod
@@ -156,7 +158,27 @@ class LlamaCpp(Generator):
             timeout=aiohttp.ClientTimeout(total=None),
             read_bufsize=1 << 18,
         )
+        try:
+            await engine._look_around()
+        except BaseException:
+            await engine.close()
+            raise
         return engine
+
+    async def _look_around(self) -> None:
+        """Learn of the model what requests are checked against."""
+        models = await self._ask("GET", "/v1/models")
+        self._vocabulary = int(models["data"][0]["meta"]["n_vocab"])
+        start = (await self._ask("GET", "/props"))["bos_token"]
+        found = await self._ask("POST", "/tokenize", content="", add_special=True)
+        if not found["tokens"]:
+            found = await self._ask("POST", "/tokenize", content=start, parse_special=True)
+        self._empty_prompt = found["tokens"]
+
+    async def _ask(self, method: str, path: str, **body: Any) -> dict[str, Any]:
+        async with self._session.request(method, path, json=body or None) as response:
+            answer: dict[str, Any] = await response.json()
+            return answer
 
     async def close(self) -> None:
         await self._session.close()
@@ -207,6 +229,8 @@ class LlamaCpp(Generator):
             case Chat(messages=messages):
                 body["messages"] = [msgspec.to_builtins(message) for message in messages]
                 return "/v1/chat/completions", body
+            case Text(text=""):
+                return "/v1/completions", body | {"prompt": self._empty_prompt}
             case Text(text=text):
                 return "/v1/completions", body | {"prompt": text}
             case tokens:
@@ -222,7 +246,7 @@ class LlamaCpp(Generator):
             "presence_penalty": sampling.presence_penalty,
             "frequency_penalty": sampling.frequency_penalty,
             "repeat_last_n": self._context,  # the API looks at the whole text
-            "logit_bias": [list(pair) for pair in sampling.logit_bias],
+            "logit_bias": [list(self._known(pair)) for pair in sampling.logit_bias],
         }
         if sampling.temperature is not None:
             values["temperature"] = sampling.temperature
@@ -233,6 +257,16 @@ class LlamaCpp(Generator):
         if values["temperature"] == 0:
             values["top_k"] = 1  # the same choice, without sorting the whole vocabulary
         return values
+
+    def _known(self, bias: tuple[int, float]) -> tuple[int, float]:
+        if bias[0] >= self._vocabulary:
+            raise InvalidRequest(
+                f"Invalid key in 'logit_bias': {bias[0]} is no token of this model, which has "
+                f"{self._vocabulary}.",
+                code="invalid_value",
+                param="logit_bias",
+            )
+        return bias
 
     async def _chunks(self, path: str, body: dict[str, Any], param: str) -> AsyncIterator[_Chunk]:
         from aiohttp import ClientError

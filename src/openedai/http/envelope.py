@@ -61,11 +61,10 @@ class Envelope:
         try:
             await self.app(scope, line.receive, line.send)
         except asyncio.CancelledError:
-            if not line.left:
-                if exchange.status == 0:
-                    await line.fail(scope, Unavailable("The server is shutting down."))
-                raise
-            exchange.status = CLIENT_LEFT
+            if line.left:
+                exchange.status = CLIENT_LEFT
+            elif exchange.status == 0:
+                await line.fail(scope, Unavailable("The server is shutting down."))
         except Exception as error:
             await line.fail(scope, error)
         finally:

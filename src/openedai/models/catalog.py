@@ -56,6 +56,15 @@ class Catalog:
         """Every model, with all its aliases, options and its licence filled in."""
         return tuple(self._specs.values())
 
+    def preloaded(self, names: tuple[str, ...]) -> list[ModelSpec]:
+        """The models that are loaded at the start; `all` means each. Raises ConfigError."""
+        if "all" in names:
+            return list(self.specs())
+        try:
+            return [self.resolve(name) for name in names]
+        except ModelNotFound as error:
+            raise ConfigError(f"preload: {error.message}") from error
+
     def resolve(self, name: str) -> ModelSpec:
         """The model that an id or an alias means. Raises ModelNotFound."""
         try:
