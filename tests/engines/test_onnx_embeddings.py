@@ -149,6 +149,24 @@ def test_padding_ids_among_tokens(folder: Path) -> None:
     np.testing.assert_allclose(found[0], expected(folder, row), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "long",
+    [
+        "w1 w2 w3 " * 50_000,
+        "w" * 200_000 + " w1" * 50,
+        "w1 " + "x" * 100_000 + " w2 " * 50,
+        " " * 100_000 + "w5",
+        ("w" * 300 + " ") * 20 + "w6 w7",
+    ],
+)
+def test_long_texts_are_cut_as_if_all_of_them_were_read(bert: Path, long: str) -> None:
+    found, tokens = embedded(bert, Text(text=long))
+    body = [VOCABULARY.index(w) if w in VOCABULARY else UNKNOWN for w in long.split()]
+    row = [START, *body[: LIMIT - 2], END]
+    assert tokens == len(row)
+    np.testing.assert_allclose(found[0], expected(bert, row), atol=1e-5)
+
+
 @pytest.mark.parametrize("wrong", [-1, len(VOCABULARY), 1 << 40])
 def test_ids_out_of_range(bert: Path, wrong: int) -> None:
     async def scenario(engine: OnnxEmbeddings) -> None:

@@ -39,6 +39,8 @@ OUTPUTS = ("last_hidden_state", "token_embeddings")
 # Where the first position lies behind the id of the padding.
 POSITIONS_AFTER_PADDING = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet"})
 UNBOUNDED = 1 << 20
+# Of a long text, so many for each token that may be kept are looked at first.
+CHARACTERS = 32
 
 
 class OnnxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,23 +142,45 @@ class TextTokenizer:
         self._probe = self._tokenizer.encode("a")
         self.limit = _limit(settings, named, config)
         self._from_left = named.get("truncation_side") == "left"
-        direction = "left" if self._from_left else "right"
-        self._tokenizer.enable_truncation(self.limit, direction=direction)
         self.vocabulary = config.get("vocab_size") or self._tokenizer.get_vocab_size()
 
     def encode(self, inputs: Sequence[Text | Tokens]) -> list[list[int]]:
         """The ids of each input, special tokens included."""
         texts = [self._prompt + encodable(item.text) for item in inputs if isinstance(item, Text)]
-        encoded = iter(self._tokenizer.encode_batch_fast(texts))
+        encoded = iter(self._bodies(texts))
         return [
-            next(encoded).ids if isinstance(item, Text) else self._wrapped(item.ids)
+            self._wrapped(next(encoded) if isinstance(item, Text) else self._checked(item.ids))
             for item in inputs
         ]
 
-    def _wrapped(self, ids: Sequence[int]) -> list[int]:
+    def _bodies(self, texts: Sequence[str]) -> list[list[int]]:
+        """Each text's own tokens: all, or as many as decide what is kept of it.
+
+        The tokens of a text of megabytes would take a thousand times the memory of its vector.
+        """
+        sizes = [len(text) if self._from_left else CHARACTERS * self.limit for text in texts]
+        starts = [text[:size] for text, size in zip(texts, sizes, strict=True)]
+        encodings = self._tokenizer.encode_batch_fast(starts, add_special_tokens=False)
+        return list(map(self._body, texts, sizes, encodings))
+
+    def _body(self, text: str, size: int, encoding: Any) -> list[int]:
+        while size < len(text) and not self._decides(encoding):
+            size *= 8
+            encoding = self._tokenizer.encode(text[:size], add_special_tokens=False)
+        return list(encoding.ids)
+
+    def _decides(self, encoding: Any) -> bool:
+        """Whether the kept tokens end before the last word, which may go on after the cut."""
+        words = encoding.word_ids
+        return len(words) > self.limit and words[self.limit] != words[-1]
+
+    def _checked(self, ids: Sequence[int]) -> Sequence[int]:
         for token in ids:
             if not 0 <= token < self.vocabulary:
                 raise invalid_token(token, self.vocabulary)
+        return ids
+
+    def _wrapped(self, ids: Sequence[int]) -> list[int]:
         probe, special = self._probe.ids, self._probe.special_tokens_mask
         return wrapped(ids, probe, special, self.limit, from_left=self._from_left)
 
@@ -184,6 +208,8 @@ def _session(graph: Path, device: str, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    # Threads that spin while they wait take the cores from the server and from other models.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     providers = ["CPUExecutionProvider"]
     if device == "cuda":
