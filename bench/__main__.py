@@ -1,0 +1,144 @@
+"""The command: `python -m bench`, or `make bench`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.request
+from dataclasses import asdict
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench import embeddings, idle, leaving, overhead, report, text
+from bench.client import LoadError, Target
+from bench.figures import Figure
+from bench.machine import QUIET, describe, load
+from bench.scale import FULL, QUICK, Scale
+from openedai.errors import APIError
+
+OUT = Path(__file__).parent / "out"
+
+
+class Section(StrEnum):
+    TEXT = "text"
+    EMBEDDINGS = "embeddings"
+    OVERHEAD = "overhead"
+    IDLE = "idle"
+    LEAVING = "leaving"
+
+
+class Plan:
+    """What to run, against whom."""
+
+    def __init__(
+        self,
+        sections: list[Section],
+        scale: Scale,
+        *,
+        model: str | None = None,
+        others: list[Target] | None = None,
+        sentence_transformers: Path | None = None,
+        litellm: Path | None = None,
+    ) -> None:
+        self.sections = sections or list(Section)
+        self.scale = scale
+        self.model = model
+        self.others = others or []
+        self.sentence_transformers = sentence_transformers
+        self.litellm = litellm
+        self.versions: dict[str, str] = {}
+
+    async def run(self, section: Section) -> list[Figure]:
+        match section:
+            case Section.TEXT:
+                async with text.targets(self.model, self.others) as targets:
+                    return await text.measure(targets, self.scale)
+            case Section.EMBEDDINGS:
+                python = self.sentence_transformers
+                return await embeddings.measure(self.scale, python, self.versions)
+            case Section.OVERHEAD:
+                return await overhead.measure(self.scale, self.litellm)
+            case Section.IDLE:
+                return await idle.measure(self.scale)
+            case Section.LEAVING:
+                return await leaving.measure(self.model, self.scale)
+
+
+def main(
+    sections: Annotated[
+        list[Section] | None, typer.Argument(help="What to measure [everything].")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A few rounds only.")] = False,
+    url: Annotated[
+        list[str] | None,
+        typer.Option(help="Another server for the text tables: name=http://host/v1[#model]."),
+    ] = None,
+    sentence_transformers: Annotated[
+        Path | None, typer.Option(help="A Python that has sentence-transformers.")
+    ] = None,
+    litellm: Annotated[Path | None, typer.Option(help="A Python that has LiteLLM's proxy.")] = None,
+    model: Annotated[str | None, typer.Option(help="Text model [the default one].")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the JSON and the plot.")] = OUT,
+) -> None:
+    """Measure this server beside its peers, one after the other and back, in one run."""
+    console = Console()
+    plan = Plan(
+        sections or [],
+        QUICK if quick else FULL,
+        model=model,
+        others=[parse_target(text) for text in url or []],
+        sentence_transformers=sentence_transformers,
+        litellm=litellm,
+    )
+    try:
+        run(plan, console, out)
+    except (APIError, LoadError, TimeoutError) as error:
+        console.print(f"[red]Stopped:[/] {error or type(error).__name__}", highlight=False)
+        raise typer.Exit(1) from error
+
+
+def run(plan: Plan, console: Console, out: Path) -> list[Figure]:
+    """Measure, print the table, and write `<date>.json`, `.png` and `.svg` into `out`."""
+    machine = describe()
+    if machine["load"][0] > QUIET:
+        console.print(f"[yellow]The machine is not quiet: its load is {machine['load'][0]}.[/]")
+    figures: list[Figure] = []
+    for section in plan.sections:
+        console.print(f"[dim]{section} …[/]")
+        figures += asyncio.run(plan.run(section))
+    machine["load"].append(load())
+    machine["packages"] |= plan.versions
+    report.show(figures, machine, console)
+    out.mkdir(parents=True, exist_ok=True)
+    name = machine["date"].replace(":", "").replace(" UTC", "").replace(" ", "-")
+    files = [out / f"{name}.json"]
+    report.write_json(figures, machine, asdict(plan.scale), files[0])
+    if find_spec("matplotlib"):
+        files += [out / f"{name}.png", out / f"{name}.svg"]
+        report.plot(figures, machine, files[1:])
+    console.print("Written: " + ", ".join(str(file) for file in files), highlight=False)
+    return figures
+
+
+def parse_target(text: str) -> Target:
+    """`name=URL` or `name=URL#model`; without a model, the first that the server lists."""
+    name, _, rest = text.partition("=")
+    url, _, model = rest.partition("#")
+    if not name or not url.startswith(("http://", "https://")):
+        raise typer.BadParameter(f"{text!r} is not name=http://host/v1[#model]")
+    if not model:
+        try:
+            with urllib.request.urlopen(f"{url.rstrip('/')}/models", timeout=10) as answer:
+                model = json.load(answer)["data"][0]["id"]
+        except (OSError, ValueError, LookupError) as error:
+            raise typer.BadParameter(f"{name} lists no models: {error}") from error
+    return Target(name, url, model)
+
+
+if __name__ == "__main__":
+    typer.run(main)

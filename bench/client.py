@@ -1,0 +1,182 @@
+"""A load client that costs little: HTTP/1.1 on asyncio's streams, counting bytes, not objects.
+
+It runs on the cores of the servers that it measures, so it parses as little as it can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+PATIENCE = 180.0  # seconds for one request
+_PIECE = 1 << 16
+_END = b"\r\n0\r\n\r\n"  # of a chunked body
+_CONTENT = re.compile(rb'"content": ?"[^"]')
+_ERROR = re.compile(rb'"error": ?\{')
+_COUNTS = {
+    name: re.compile(rb'"%s": ?(\d+)' % name.encode())
+    for name in ("prompt_tokens", "completion_tokens", "cached_tokens")
+}
+
+
+class LoadError(Exception):
+    """The server did not answer as it should; the message shows what it said."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A server: its name in the tables, the URL its API is below, the model to ask for."""
+
+    name: str
+    url: str
+    model: str
+    key: str = "none"
+
+    def chat(self, text: str, max_tokens: int, *, stream: bool = True) -> bytes:
+        """The body of a greedy chat request."""
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": [{"role": "user", "content": text}],
+            "max_tokens": max_tokens,
+            "temperature": 0,
+        }
+        if stream:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        return json.dumps(body).encode()
+
+    def embeddings(self, texts: list[str]) -> bytes:
+        body = {"model": self.model, "input": texts, "encoding_format": "base64"}
+        return json.dumps(body).encode()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What one request took. `first` and `seconds` count from its sending, in seconds.
+
+    `first` is the time to the first character of the answer; of an answer that is not
+    streamed, or is empty, the time to its end.
+    """
+
+    first: float
+    seconds: float
+    chunks: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+
+
+class Connection:
+    """A kept-alive connection to one target; for one request at a time."""
+
+    def __init__(
+        self, target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        parts = urlsplit(target.url)
+        self.target = target
+        self._reader = reader
+        self._writer = writer
+        self._base = parts.path.rstrip("/")
+        self._host = parts.netloc
+
+    @classmethod
+    async def open(cls, target: Target) -> Self:
+        parts = urlsplit(target.url)
+        secure = parts.scheme == "https"
+        port = parts.port or (443 if secure else 80)
+        opening = asyncio.open_connection(parts.hostname, port, ssl=secure or None, limit=1 << 20)
+        try:
+            return cls(target, *await asyncio.wait_for(opening, 10))
+        except OSError as error:
+            raise LoadError(f"{target.name} cannot be reached at {target.url}: {error}") from error
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """Close at once, whatever is still to come."""
+        self._writer.transport.abort()
+
+    async def post(self, path: str, body: bytes) -> Reply:
+        """Send and read it all. Raises LoadError, or TimeoutError after PATIENCE."""
+        async with asyncio.timeout(PATIENCE):
+            started = time.perf_counter()
+            self.send(path, body)
+            pieces: list[bytes] = []
+            first = 0.0
+            async for piece in self._answer():
+                pieces.append(piece)
+                if not first and _CONTENT.search(piece):
+                    first = time.perf_counter() - started
+            seconds = time.perf_counter() - started
+        answer = b"".join(pieces)
+        if _ERROR.search(answer[-2000:]):
+            raise LoadError(f"{self.target.name}: {answer[-500:]!r}")
+        return Reply(
+            first=first or seconds,
+            seconds=seconds,
+            chunks=len(_CONTENT.findall(answer)),
+            prompt_tokens=_count("prompt_tokens", answer),
+            completion_tokens=_count("completion_tokens", answer),
+            cached_tokens=_count("cached_tokens", answer),
+        )
+
+    def send(self, path: str, body: bytes) -> None:
+        self._writer.write(
+            f"POST {self._base}{path} HTTP/1.1\r\nhost: {self._host}\r\n"
+            f"authorization: Bearer {self.target.key}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+
+    async def first_piece(self) -> bytes:
+        """Wait until the answer's body has begun."""
+        async for piece in self._answer():
+            if _CONTENT.search(piece):
+                return piece
+        raise LoadError(f"{self.target.name} answered nothing")
+
+    async def _answer(self) -> AsyncGenerator[bytes, None]:
+        """The body as it arrives, with the chunk sizes left in. It has a length or chunks."""
+        try:
+            head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+            status = head.split(b" ", 2)[1]
+            length = re.search(rb"\r\ncontent-length: *(\d+)", head)
+            if length:
+                body = await self._reader.readexactly(int(length[1]))
+                self._check(status, body)
+                yield body
+                return
+            last = b"\r\n"
+            while not last.endswith(_END):
+                piece = await self._reader.read(_PIECE)
+                if not piece:
+                    raise ConnectionError("in the middle of its answer")
+                self._check(status, piece)
+                last = last[-len(_END) :] + piece
+                yield piece
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise LoadError(f"{self.target.name} closed the connection: {error}") from error
+
+    def _check(self, status: bytes, body: bytes) -> None:
+        if status != b"200":
+            raise LoadError(f"{self.target.name} answered {status.decode()}: {body[:500]!r}")
+
+
+async def post(target: Target, path: str, body: bytes) -> Reply:
+    """One request on a connection of its own, which is opened before the time starts."""
+    async with await Connection.open(target) as connection:
+        return await connection.post(path, body)
+
+
+def _count(name: str, answer: bytes) -> int:
+    found = _COUNTS[name].findall(answer[-2000:])
+    return int(found[-1]) if found else 0

@@ -1,0 +1,110 @@
+"""What the Python costs: the echo engine, whose work is nothing, through one core."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+from bench.client import Connection, LoadError, Reply, Target
+from bench.figures import SUBJECT, Budget, Figure, alternate
+from bench.scale import Scale
+from bench.servers import Cores, litellm, openedai, pinned
+
+SECTION = "overhead"
+PEER = "LiteLLM"
+CHAT = "/chat/completions"
+
+
+def config(tokens: int) -> str:
+    """Two echo models: `echo`, and `long`, which answers that many tokens."""
+    reply = " ".join(f"word{number}" for number in range(tokens))
+    return (
+        'chat_model = "echo"\nembedding_model = "echo"\nbuiltin_models = false\n'
+        '[[models]]\nid = "echo"\nengine = "echo"\n'
+        f'[[models]]\nid = "long"\nengine = "echo"\noptions = {{ reply = "{reply}" }}\n'
+    )
+
+
+async def measure(scale: Scale, litellm_python: Path | None) -> list[Figure]:
+    """`litellm_python` is an interpreter that has LiteLLM's proxy; None measures ours alone.
+
+    The servers under load share one core; the client has the others, and so has the echo
+    server behind LiteLLM.
+    """
+    cores = Cores.split()
+    under_load, rest = (cores.server, cores.rest) if cores else (None, None)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(pinned(rest))
+        written = config(scale.echo_tokens)
+        url, _ = await stack.enter_async_context(openedai(written, cores=under_load))
+        figures = [await _chunks(Target(SUBJECT, url, "long"), scale)]
+        targets = [Target(SUBJECT, url, "echo")]
+        if litellm_python is not None:
+            upstream, _ = await stack.enter_async_context(openedai(written))
+            proxy = litellm(litellm_python, upstream, under_load)
+            targets.append(Target(PEER, await stack.enter_async_context(proxy), "echo"))
+        figures.append(await _chats(targets, scale))
+    return figures
+
+
+async def _chunks(target: Target, scale: Scale) -> Figure:
+    async def run(number: int) -> float:
+        body = target.chat("Go!", scale.echo_tokens)
+        replies, seconds = await _all(target, body, scale.echo_answers, scale.echo_streams)
+        chunks = sum(reply.chunks for reply in replies)
+        if chunks != scale.echo_answers * scale.echo_tokens:
+            raise LoadError(f"{chunks} chunks came, of {scale.echo_answers * scale.echo_tokens}")
+        return chunks / seconds
+
+    return Figure(
+        SECTION,
+        "echo, streamed",
+        "chunks/s",
+        True,
+        await alternate({SUBJECT: run}, scale.rounds),
+        Budget(15_000, "at least"),
+        note=f"{scale.echo_streams} streams of {scale.echo_tokens} tokens; the server on one core",
+    )
+
+
+async def _chats(targets: Sequence[Target], scale: Scale) -> Figure:
+    async def run(target: Target, number: int) -> float:
+        body = target.chat("Say this again.", 16, stream=False)
+        replies, seconds = await _all(target, body, scale.small_chats, scale.small_chat_streams)
+        if any(reply.completion_tokens != 3 for reply in replies):
+            raise LoadError(f"{target.name} did not echo")
+        return len(replies) / seconds
+
+    for target in targets:
+        await run(target, -1)
+    return Figure(
+        SECTION,
+        "echo, small chats",
+        "chats/s",
+        True,
+        await alternate({target.name: partial(run, target) for target in targets}, scale.rounds),
+        Budget(5, "at least", of="ratio", peer=PEER),
+        note=f"{scale.small_chat_streams} connections; LiteLLM before our echo server",
+    )
+
+
+async def _all(
+    target: Target, body: bytes, requests: int, streams: int
+) -> tuple[list[Reply], float]:
+    """Send the same request again and again over some kept-alive connections: replies, seconds."""
+
+    async def some(connection: Connection) -> list[Reply]:
+        return [await connection.post(CHAT, body) for _ in range(requests // streams)]
+
+    async with AsyncExitStack() as stack:
+        connections = [
+            await stack.enter_async_context(await Connection.open(target)) for _ in range(streams)
+        ]
+        started = time.perf_counter()
+        replies = await asyncio.gather(*(some(connection) for connection in connections))
+        seconds = time.perf_counter() - started
+    return [reply for some_replies in replies for reply in some_replies], seconds

@@ -1,0 +1,41 @@
+"""How much is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Numbers of rounds, requests and tokens. Counts are for each round unless said."""
+
+    rounds: int = 6
+    streams: tuple[int, ...] = (1, 4, 8)
+    tokens: int = 96
+    prefix_words: int = 900
+    prefix_questions: int = 4
+    first_token_requests: int = 80  # in all
+    embedding_texts: int = 64
+    embedding_batches: tuple[int, ...] = (1, 32)
+    echo_tokens: int = 1000
+    echo_streams: int = 8
+    echo_answers: int = 80
+    small_chats: int = 800
+    small_chat_streams: int = 8
+    starts: int = 5  # in all
+    leaving: int = 8  # in all
+
+
+FULL = Scale()
+QUICK = Scale(
+    rounds=2,
+    tokens=32,
+    prefix_words=450,
+    prefix_questions=2,
+    first_token_requests=20,
+    embedding_texts=32,
+    echo_answers=16,
+    small_chats=160,
+    starts=2,
+    leaving=3,
+)

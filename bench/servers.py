@@ -1,0 +1,214 @@
+"""The servers that are measured: started as processes, on free ports of loopback, ended again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from bench.client import LoadError
+from openedai.config import ModelSpec
+from openedai.engines.llama_cpp import LlamaOptions
+from openedai.engines.llama_server import Launch
+from openedai.engines.machine import usable_cores
+
+LOAD_PATIENCE = 120.0
+KEPT = ("OPENEDAI_CACHE_DIR", "OPENEDAI_OFFLINE")
+
+
+@dataclass(frozen=True)
+class Cores:
+    """Which cores a measurement gives to the server under load and to everything else."""
+
+    server: frozenset[int]
+    rest: frozenset[int]
+
+    @classmethod
+    def split(cls) -> Cores | None:
+        """None where processes cannot be pinned, or there is only one core."""
+        if not hasattr(os, "sched_getaffinity"):
+            return None
+        first, *others = sorted(os.sched_getaffinity(0))
+        return cls(frozenset({first}), frozenset(others)) if others else None
+
+
+@contextmanager
+def pinned(cores: frozenset[int] | None) -> Iterator[None]:
+    """Keep this process, and what it starts meanwhile, on these cores."""
+    if cores is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@asynccontextmanager
+async def process(
+    command: Sequence[str | Path],
+    port: int,
+    *,
+    name: str,
+    health: str,
+    cores: frozenset[int] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[int]:
+    """Run a server until it answers `health` with 200; its process id. Stop it at the end.
+
+    It stays on `cores`, if they are given. Raises LoadError.
+    """
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("OPENEDAI_")}
+    clean |= {key: os.environ[key] for key in KEPT if key in os.environ}
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, tempfile.TemporaryFile() as log:
+        with pinned(cores):
+            running = await asyncio.create_subprocess_exec(
+                *command,
+                cwd=folder,  # no .env, no openedai.toml
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**clean, **(environment or {})},
+            )
+        try:
+            async with asyncio.timeout(LOAD_PATIENCE):
+                while not await _healthy(port, health):
+                    if running.returncode is not None:
+                        log.seek(0)
+                        said = log.read().decode("utf-8", "replace")[-2000:]
+                        raise LoadError(f"{name} did not start: {said}")
+                    await asyncio.sleep(0.01)
+            yield running.pid
+        finally:
+            await stop(running)
+
+
+async def stop(running: asyncio.subprocess.Process) -> None:
+    """End it and wait, ten seconds in good order and then without."""
+    with contextlib.suppress(ProcessLookupError):
+        running.terminate()
+    try:
+        await asyncio.wait_for(running.wait(), 10)
+    except TimeoutError:
+        running.kill()
+        await running.wait()
+
+
+@contextmanager
+def written(name: str, text: str) -> Iterator[Path]:
+    """A file of that name, for a while."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        file = Path(folder, name)
+        file.write_text(text, "utf-8")
+        yield file
+
+
+@asynccontextmanager
+async def openedai(
+    config: str = "", *, options: Sequence[str] = (), cores: frozenset[int] | None = None
+) -> AsyncIterator[tuple[str, int]]:
+    """Our server with this `openedai.toml`: the URL of its API, and its process id."""
+    port = free_port()
+    with written("openedai.toml", config) as file:
+        command = [sys.executable, "-m", "openedai", "serve", "--no-pull", "--config", str(file)]
+        command += ["--port", str(port), "--log-level", "warning", *options]
+        async with process(command, port, name="openedai", health="/health", cores=cores) as pid:
+            yield f"http://127.0.0.1:{port}/v1", pid
+
+
+def launch(spec: ModelSpec, weights: Path, *, address: str, key: str) -> Launch:
+    """What our engine would start llama.cpp's server with, but on this address."""
+    options = msgspec.convert(dict(spec.options), LlamaOptions)
+    return Launch(
+        model=spec.id,
+        path=str(weights),
+        socket=address,
+        key=key,
+        slots=options.slots,
+        context=options.context,
+        threads=options.threads or usable_cores(),
+        batch=options.batch,
+        gpu_layers=options.gpu_layers,
+    )
+
+
+@asynccontextmanager
+async def native(spec: ModelSpec, weights: Path, key: str) -> AsyncIterator[str]:
+    """The engine's own listener; its URL."""
+    running = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.native"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        cwd=Path(__file__).parent.parent,
+    )
+    assert running.stdin is not None
+    assert running.stdout is not None
+    try:
+        wanted = launch(spec, weights, address="127.0.0.1", key=key)
+        running.stdin.write(msgspec.json.encode(wanted) + b"\n")
+        line = await asyncio.wait_for(running.stdout.readline(), LOAD_PATIENCE)
+        if not line:
+            raise LoadError("llama.cpp's own server did not start")
+        yield line.decode().strip() + "/v1"
+    finally:
+        await stop(running)
+
+
+@asynccontextmanager
+async def litellm(python: Path, upstream: str, cores: frozenset[int] | None) -> AsyncIterator[str]:
+    """LiteLLM's proxy, from the environment of `python`, before the `echo` model upstream."""
+    port = free_port()
+    model = {"model": "openai/echo", "api_base": upstream, "api_key": "none"}
+    config = {"model_list": [{"model_name": "echo", "litellm_params": model}]}
+    with written("litellm.yaml", json.dumps(config)) as file:
+        command = [str(python.parent / "litellm"), "--config", str(file), "--port", str(port)]
+        command += ["--host", "127.0.0.1", "--num_workers", "1"]
+        async with process(
+            command,
+            port,
+            name="LiteLLM",
+            health="/health/liveliness",
+            cores=cores,
+            environment={
+                "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
+                "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+                "LITELLM_LOG": "ERROR",
+                "LITELLM_MODE": "PRODUCTION",
+                "PYTHONPATH": "",
+            },
+        ):
+            yield f"http://127.0.0.1:{port}/v1"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+async def _healthy(port: int, path: str) -> bool:
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    try:
+        request = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n"
+        writer.write(request.encode())
+        return b" 200 " in await asyncio.wait_for(reader.readline(), 10)
+    except (OSError, TimeoutError):
+        return False
+    finally:
+        writer.close()

@@ -1,0 +1,151 @@
+"""Text generation: our endpoint, the engine's own listener, and other servers, in turn."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from statistics import median
+from typing import TypeVar
+
+from bench.client import Reply, Target, post
+from bench.figures import SUBJECT, Budget, Figure, alternate
+from bench.prompts import document, story
+from bench.scale import Scale
+from bench.servers import native, openedai
+from openedai.config import ModelSpec, Settings
+from openedai.errors import ModelNotFound
+from openedai.models.catalog import Catalog
+from openedai.models.library import Library
+
+CHAT = "/chat/completions"
+NATIVE = "native listener"
+SECTION = "text"
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def targets(model: str | None, others: Sequence[Target]) -> AsyncIterator[list[Target]]:
+    """Our server and the native listener with the same model and options, and the others."""
+    spec, options = chosen(model)
+    weights = await asyncio.to_thread(Library(Settings()).pull, spec)
+    if weights is None:
+        raise ModelNotFound(spec.id)
+    key = secrets.token_urlsafe(16)
+    async with (
+        openedai(options=[*options, "--preload", spec.id]) as (url, _),
+        native(spec, weights, key) as native_url,
+    ):
+        ours = Target(SUBJECT, url, spec.id)
+        found = [ours, Target(NATIVE, native_url, spec.id, key), *others]
+        for target in found:
+            await post(target, CHAT, target.chat("Hello!", 2))
+        yield found
+
+
+def chosen(model: str | None) -> tuple[ModelSpec, list[str]]:
+    """The text model to measure with, and the flags that make it our server's default."""
+    settings = Settings() if model is None else Settings(chat_model=model)
+    spec = Catalog(settings).default_chat
+    if spec is None or spec.engine != "llama_cpp":
+        raise ModelNotFound(model or "chat_model")
+    return spec, ["--chat-model", settings.chat_model]
+
+
+async def measure(targets: Sequence[Target], scale: Scale) -> list[Figure]:
+    figures = [await _throughput(targets, scale, streams) for streams in scale.streams]
+    figures.append(await _prefill(targets, scale))
+    figures.append(await _repeated_prefix(targets, scale))
+    figures.append(await _first_token(targets, scale))
+    return figures
+
+
+async def _throughput(targets: Sequence[Target], scale: Scale, streams: int) -> Figure:
+    async def run(target: Target, number: int) -> float:
+        bodies = [
+            target.chat(story(f"{streams} {number} {stream}"), scale.tokens)
+            for stream in range(streams)
+        ]
+        started = time.perf_counter()
+        replies = await asyncio.gather(*(post(target, CHAT, body) for body in bodies))
+        seconds = time.perf_counter() - started
+        return sum(reply.completion_tokens for reply in replies) / seconds
+
+    return Figure(
+        SECTION,
+        f"{streams} stream{'s' if streams > 1 else ''}",
+        "tokens/s",
+        True,
+        await alternate(_each(targets, run), scale.rounds),
+        Budget(0.97, "at least", of="ratio", peer=NATIVE),
+        note=f"{scale.tokens} tokens each, greedy",
+    )
+
+
+async def _prefill(targets: Sequence[Target], scale: Scale) -> Figure:
+    async def run(target: Target, number: int) -> Reply:
+        text = document(f"prefill {number}", scale.prefix_words)
+        return await post(target, CHAT, target.chat(text, 1))
+
+    replies = await alternate(_each(targets, run), scale.rounds)
+    tokens = replies[SUBJECT][0].prompt_tokens
+    return Figure(
+        SECTION,
+        "long prefill",
+        "tokens/s",
+        True,
+        {
+            name: [reply.prompt_tokens / reply.first for reply in all]
+            for name, all in replies.items()
+        },
+        note=f"{tokens} tokens of prompt, new ones, to the first token",
+    )
+
+
+async def _repeated_prefix(targets: Sequence[Target], scale: Scale) -> Figure:
+    async def run(target: Target, number: int) -> list[Reply]:
+        prefix = document(f"prefix {number}", scale.prefix_words)
+        await post(target, CHAT, target.chat(f"{prefix} Begin.", 1))
+        return [
+            await post(target, CHAT, target.chat(f"{prefix} {story(str(question))}", 1))
+            for question in range(scale.prefix_questions)
+        ]
+
+    replies = await alternate(_each(targets, run), scale.rounds)
+    last = replies[SUBJECT][0][-1]
+    return Figure(
+        SECTION,
+        "repeated prefix",
+        "ms to first token",
+        False,
+        {
+            name: [1000 * median(reply.first for reply in one) for one in all]
+            for name, all in replies.items()
+        },
+        note=f"{last.cached_tokens} of {last.prompt_tokens} tokens of prompt from the cache",
+    )
+
+
+async def _first_token(targets: Sequence[Target], scale: Scale) -> Figure:
+    async def run(target: Target, number: int) -> float:
+        return 1000 * (await post(target, CHAT, target.chat(story(f"first {number}"), 1))).first
+
+    return Figure(
+        SECTION,
+        "short prompts",
+        "ms to first token",
+        False,
+        await alternate(_each(targets, run), scale.first_token_requests),
+        Budget(5, "at most", of="difference", peer=NATIVE),
+        note="one at a time",
+    )
+
+
+def _each(
+    targets: Sequence[Target], run: Callable[[Target, int], Awaitable[T]]
+) -> dict[str, Callable[[int], Awaitable[T]]]:
+    return {target.name: partial(run, target) for target in targets}
