@@ -208,8 +208,8 @@ def _session(graph: Path, device: str, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Threads that spin while they wait take the cores from the server and from other models.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Spinning pays within a run; after it, it would take the cores from the server and others.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     options.log_severity_level = 3
     providers = ["CPUExecutionProvider"]
     if device == "cuda":
