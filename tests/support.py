@@ -15,8 +15,8 @@ from openai import OpenAI
 from yarl import URL
 
 from openedai.app import create_app
+from openedai.cli.serve import protocol
 from openedai.config import ModelSpec, Settings
-from openedai.http.protocol import limited_protocol
 
 ECHO_MODELS = (
     ModelSpec(id="echo", engine="echo", aliases=("parrot",)),
@@ -54,9 +54,7 @@ class ServerThread:
         self.server = uvicorn.Server(
             uvicorn.Config(
                 self.app,
-                http=limited_protocol(
-                    settings.max_header_bytes, settings.receive_timeout, settings.send_timeout
-                ),
+                http=protocol(settings),
                 ws="none",
                 log_config=None,
                 access_log=False,

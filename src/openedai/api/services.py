@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,11 +9,10 @@ from starlette.requests import Request
 
 from openedai.api.metrics import Metrics
 from openedai.config import ModelSpec, Settings
-from openedai.engines.base import Finish, GenerateEvent, GenerateRequest, Generator, Usage
+from openedai.engines.base import GenerateEvent
 from openedai.http.body import Body, read_json
 from openedai.http.envelope import Exchange
 from openedai.models.catalog import Catalog
-from openedai.scheduling.merge import merge
 from openedai.scheduling.pool import ModelPool
 
 B = TypeVar("B", bound=Body)
@@ -57,39 +54,7 @@ class Services:
             "x-ratelimit-reset-requests": "0s" if remaining else "1s",
         }
 
-    async def generate(
-        self, request: Request, spec: ModelSpec, wanted: list[GenerateRequest]
-    ) -> AsyncGenerator[Indexed, None]:
-        """Run every generation under one lease; their events come as they happen."""
-        exchange: Exchange = request.scope["exchange"]
-        caller: str = request.scope["caller"]
-        exchange.facts["model"] = spec.id
-        first = True
-        async with self.pool.lease(spec, Generator, caller, weight=len(wanted)) as engine:
-            streams = [engine.generate(one) for one in wanted]
-            async with aclosing(merge(streams, limit=engine.slots)) as events:
-                async for index, event in events:
-                    if first:
-                        first = False
-                        self.metrics.first_token(spec.id, exchange.seconds)
-                    if isinstance(event, Finish):
-                        self.metrics.used(spec.id, event.usage)
-                    yield index, event
-
 
 def services(request: Request) -> Services:
     found: Services = request.app.state.services
     return found
-
-
-def add_usage(finishes: list[Finish], choices: int) -> Usage:
-    """The usage of a request with several prompts and `choices` for each.
-
-    A prompt counts once, however many answers it got.
-    """
-    prompts = [finish.usage for finish in finishes[::choices]]
-    return Usage(
-        prompt_tokens=sum(usage.prompt_tokens for usage in prompts),
-        cached_tokens=sum(usage.cached_tokens for usage in prompts),
-        completion_tokens=sum(finish.usage.completion_tokens for finish in finishes),
-    )

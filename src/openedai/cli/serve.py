@@ -17,6 +17,7 @@ from rich.console import Console
 from openedai.cli import logs
 from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.errors import APIError
+from openedai.http.protocol import LimitedProtocol, Limits, limited_protocol
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -119,13 +120,9 @@ class Server(uvicorn.Server):
 
 
 def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    from openedai.http.protocol import limited_protocol
-
     return uvicorn.Config(
         app,
-        http=limited_protocol(
-            settings.max_header_bytes, settings.receive_timeout, settings.send_timeout
-        ),
+        http=protocol(settings),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -134,6 +131,12 @@ def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         date_header=True,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(settings.grace_timeout),
+    )
+
+
+def protocol(settings: Settings) -> type[LimitedProtocol]:
+    return limited_protocol(
+        Limits(settings.max_header_bytes, settings.receive_timeout, settings.send_timeout)
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -11,96 +12,105 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from openedai.errors import APIError, HeadersTooLarge, InvalidRequest, RequestTimeout
 
 
-def limited_protocol(
-    max_header_bytes: int, receive_timeout: float, send_timeout: float
-) -> type[HttpToolsProtocol]:
-    """A protocol class that refuses larger heads, and clients that stall.
-
-    `receive_timeout` is in seconds and counts between two pieces of a request; `send_timeout`
+@dataclass(frozen=True)
+class Limits:
+    """`receive_timeout` is in seconds and counts between two pieces of a request; `send_timeout`
     counts from when the client's buffers are full until it reads on.
     """
 
-    class LimitedProtocol(HttpToolsProtocol):
-        _head_bytes = 0
-        _in_request = False
-        _in_body = False
-        _deadline: asyncio.TimerHandle | None = None
-        _stalled: asyncio.TimerHandle | None = None
+    max_header_bytes: int
+    receive_timeout: float
+    send_timeout: float
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self._restart_deadline()
 
-        def data_received(self, data: bytes) -> None:
-            self._restart_deadline()
-            if not self._in_body:
-                self._head_bytes += len(data)
-            super().data_received(data)
-            if not self._in_body and self._head_bytes > max_header_bytes:
-                self._refuse(
-                    HeadersTooLarge(
-                        f"The request's headers are larger than {max_header_bytes} bytes.",
-                        code="headers_too_large",
-                    )
+class LimitedProtocol(HttpToolsProtocol):
+    """Refuses larger heads, and clients that stall."""
+
+    limits: ClassVar[Limits]
+
+    _head_bytes = 0
+    _in_request = False
+    _in_body = False
+    _deadline: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._restart_deadline()
+
+    def data_received(self, data: bytes) -> None:
+        self._restart_deadline()
+        if not self._in_body:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if not self._in_body and self._head_bytes > self.limits.max_header_bytes:
+            self._refuse(
+                HeadersTooLarge(
+                    f"The request's headers are larger than {self.limits.max_header_bytes} bytes.",
+                    code="headers_too_large",
                 )
+            )
 
-        def on_message_begin(self) -> None:
-            self._in_request = True
-            super().on_message_begin()
+    def on_message_begin(self) -> None:
+        self._in_request = True
+        super().on_message_begin()
 
-        def on_headers_complete(self) -> None:
-            self._in_body = True
-            self._head_bytes = 0
-            super().on_headers_complete()
+    def on_headers_complete(self) -> None:
+        self._in_body = True
+        self._head_bytes = 0
+        super().on_headers_complete()
 
-        def on_message_complete(self) -> None:
-            self._in_request = self._in_body = False
-            self._head_bytes = 0
-            self._cancel_deadline()
-            super().on_message_complete()
+    def on_message_complete(self) -> None:
+        self._in_request = self._in_body = False
+        self._head_bytes = 0
+        self._cancel_deadline()
+        super().on_message_complete()
 
-        def pause_writing(self) -> None:
-            self._stalled = self.loop.call_later(send_timeout, self.transport.abort)
-            super().pause_writing()
+    def pause_writing(self) -> None:
+        self._stalled = self.loop.call_later(self.limits.send_timeout, self.transport.abort)
+        super().pause_writing()
 
-        def resume_writing(self) -> None:
-            self._cancel_stalled()
-            super().resume_writing()
+    def resume_writing(self) -> None:
+        self._cancel_stalled()
+        super().resume_writing()
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._cancel_deadline()
-            self._cancel_stalled()
-            super().connection_lost(exc)
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_deadline()
+        self._cancel_stalled()
+        super().connection_lost(exc)
 
-        def send_400_response(self, msg: str) -> None:
-            self._refuse(InvalidRequest(f"The request is not valid HTTP: {msg}"))
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(InvalidRequest(f"The request is not valid HTTP: {msg}"))
 
-        def _restart_deadline(self) -> None:
-            self._cancel_deadline()
-            self._deadline = self.loop.call_later(receive_timeout, self._too_slow)
+    def _restart_deadline(self) -> None:
+        self._cancel_deadline()
+        self._deadline = self.loop.call_later(self.limits.receive_timeout, self._too_slow)
 
-        def _cancel_deadline(self) -> None:
-            if self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
+    def _cancel_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
-        def _cancel_stalled(self) -> None:
-            if self._stalled is not None:
-                self._stalled.cancel()
-                self._stalled = None
+    def _cancel_stalled(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
-        def _too_slow(self) -> None:
-            if self._in_request:
-                self._refuse(RequestTimeout("The request took too long to arrive."))
-            else:
-                self.transport.close()
+    def _too_slow(self) -> None:
+        if self._in_request:
+            self._refuse(RequestTimeout("The request took too long to arrive."))
+        else:
+            self.transport.close()
 
-        def _refuse(self, error: APIError) -> None:
-            if not self.transport.is_closing():
-                self.transport.write(_raw_response(error))
-                self.transport.close()
+    def _refuse(self, error: APIError) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(_raw_response(error))
+            self.transport.close()
 
-    return LimitedProtocol
+
+def limited_protocol(limits: Limits) -> type[LimitedProtocol]:
+    """uvicorn makes its protocols itself, from a class alone: one with these limits."""
+    return type("LimitedProtocol", (LimitedProtocol,), {"limits": limits})
 
 
 def _raw_response(error: APIError) -> bytes:

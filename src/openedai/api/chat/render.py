@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from openedai.api.services import Indexed, add_usage
+from openedai.api.generation import Indexed, add_usage, fold
 from openedai.api.wire import UsageObject, usage_object
 from openedai.engines.base import Finish, TextDelta
 from openedai.http.respond import DONE, data_frame
@@ -65,7 +65,7 @@ class ChatCompletion(msgspec.Struct):
 
 
 @dataclass(frozen=True)
-class Answer:
+class ChatCompletionRenderer:
     """What all chunks of one answer share."""
 
     id: str
@@ -75,33 +75,22 @@ class Answer:
     choices: int
 
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> ChatCompletion:
-        """Fold the events of every choice into one object."""
-        texts: list[list[str]] = [[] for _ in range(self.choices)]
-        ends: dict[int, Finish] = {}
-        async with aclosing(events):
-            async for index, event in events:
-                match event:
-                    case TextDelta(text=text):
-                        texts[index].append(text)
-                    case Finish():
-                        ends[index] = event
-        finishes = [ends[index] for index in range(self.choices)]
+        outcomes = await fold(events, self.choices)
         return ChatCompletion(
             id=self.id,
             created=self.created,
             model=self.model,
             system_fingerprint=self.fingerprint,
             choices=[
-                Choice(index, AnswerMessage("".join(pieces)), finish.reason)
-                for index, (pieces, finish) in enumerate(zip(texts, finishes, strict=True))
+                Choice(index, AnswerMessage(outcome.text), outcome.finish.reason)
+                for index, outcome in enumerate(outcomes)
             ],
-            usage=usage_object(add_usage(finishes, self.choices)),
+            usage=usage_object(add_usage([o.finish for o in outcomes], self.choices)),
         )
 
     async def chunks(
         self, events: AsyncGenerator[Indexed, None], *, with_usage: bool
     ) -> AsyncGenerator[bytes, None]:
-        """The same as server-sent events."""
         nothing: UnsetType | None = None if with_usage else UNSET
         begun: set[int] = set()
         ends: dict[int, Finish] = {}

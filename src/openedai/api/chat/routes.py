@@ -7,11 +7,11 @@ import time
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.chat.render import Answer
+from openedai.api.chat.render import ChatCompletionRenderer
 from openedai.api.chat.types import ChatCompletionRequest
+from openedai.api.generation import answer
 from openedai.api.ids import fingerprint, new_id
 from openedai.api.services import services
-from openedai.http.respond import EventStream, first_frame, json_response
 
 
 async def create(request: Request) -> Response:
@@ -20,17 +20,20 @@ async def create(request: Request) -> Response:
     body.check()
     spec = here.catalog.resolve(body.model)
     wanted = body.wanted()
-    answer = Answer(
+    renderer = ChatCompletionRenderer(
         id=new_id("chatcmpl-"),
         created=int(time.time()),
         model=spec.id,
         fingerprint=fingerprint(spec),
         choices=len(wanted),
     )
-    events = here.generate(request, spec, wanted)
-    if body.stream:
-        frames = answer.chunks(events, with_usage=body.wants_usage)
-        first = await first_frame(frames)
-        return EventStream(first, frames, headers | here.limits(spec))
-    whole = await answer.whole(events)
-    return json_response(whole, headers=headers | here.limits(spec))
+    return await answer(
+        here,
+        request,
+        spec,
+        wanted,
+        renderer,
+        stream=bool(body.stream),
+        with_usage=body.wants_usage,
+        headers=headers,
+    )

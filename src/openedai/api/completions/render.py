@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from openedai.api.services import Indexed, add_usage
+from openedai.api.generation import Indexed, add_usage, fold
 from openedai.api.wire import UsageObject, usage_object
 from openedai.engines.base import Finish, TextDelta
 from openedai.http.respond import DONE, data_frame
@@ -35,7 +35,7 @@ class Completion(msgspec.Struct):
 
 
 @dataclass(frozen=True)
-class Answer:
+class CompletionRenderer:
     """What all chunks of one answer share. `choices` counts those of one prompt, `total` all."""
 
     id: str
@@ -46,26 +46,16 @@ class Answer:
     total: int
 
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> Completion:
-        """Fold the events of every choice into one object."""
-        texts: list[list[str]] = [[] for _ in range(self.total)]
-        ends: dict[int, Finish] = {}
-        async with aclosing(events):
-            async for index, event in events:
-                match event:
-                    case TextDelta(text=text):
-                        texts[index].append(text)
-                    case Finish():
-                        ends[index] = event
+        outcomes = await fold(events, self.total)
         choices = [
-            Choice("".join(pieces), index, finish_reason=ends[index].reason)
-            for index, pieces in enumerate(texts)
+            Choice(outcome.text, index, finish_reason=outcome.finish.reason)
+            for index, outcome in enumerate(outcomes)
         ]
-        return self._object(choices, self._usage(ends))
+        return self._object(choices, self._usage([outcome.finish for outcome in outcomes]))
 
     async def chunks(
         self, events: AsyncGenerator[Indexed, None], *, with_usage: bool
     ) -> AsyncGenerator[bytes, None]:
-        """The same as server-sent events."""
         nothing: UnsetType | None = None if with_usage else UNSET
         ends: dict[int, Finish] = {}
         async with aclosing(events):
@@ -78,11 +68,10 @@ class Answer:
                         choice = Choice("", index, finish_reason=reason)
                 yield data_frame(self._object([choice], nothing))
         if with_usage:
-            yield data_frame(self._object([], self._usage(ends)))
+            yield data_frame(self._object([], self._usage([ends[i] for i in range(self.total)])))
         yield DONE
 
-    def _usage(self, ends: dict[int, Finish]) -> UsageObject:
-        finishes = [ends[index] for index in range(self.total)]
+    def _usage(self, finishes: list[Finish]) -> UsageObject:
         return usage_object(add_usage(finishes, self.choices))
 
     def _object(self, choices: list[Choice], usage: UsageObject | UnsetType | None) -> Completion:
