@@ -14,7 +14,7 @@ class Scale:
     tokens: int = 96
     prefix_words: int = 900
     prefix_questions: int = 4
-    first_token_requests: int = 80  # in all
+    first_token_requests: int = 200  # in all
     embedding_texts: int = 64
     embedding_batches: tuple[int, ...] = (1, 32)
     echo_tokens: int = 1000
@@ -32,7 +32,7 @@ QUICK = Scale(
     tokens=32,
     prefix_words=450,
     prefix_questions=2,
-    first_token_requests=20,
+    first_token_requests=40,
     embedding_texts=32,
     echo_answers=16,
     small_chats=160,
