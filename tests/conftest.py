@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from openai import OpenAI
 
@@ -13,6 +14,10 @@ from openedai.models.catalog import Catalog
 from openedai.models.library import Library
 from openedai.models.progress import NoProgress
 from tests.support import Running, ServerThread, echo_settings
+
+# A busy machine is no reason to fail.
+hypothesis.settings.register_profile("project", deadline=None)
+hypothesis.settings.load_profile("project")
 
 
 @pytest.fixture(scope="session")
