@@ -24,11 +24,11 @@ format: .venv-dev/.installed
 	.venv-dev/bin/ruff check --fix .
 	.venv-dev/bin/ruff format .
 
-bench: .venv-bench/.installed
-	.venv-bench/bin/python -m bench $(ARGS)
+bench: .venv-dev/.installed
+	.venv-dev/bin/python -m bench $(ARGS)
 
 clean:
-	rm -rf .venv .venv-dev .venv-extras .venv-bench .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-dev .venv-extras .mypy_cache .ruff_cache .pytest_cache
 
 .venv/.installed: pyproject.toml scripts/setup
 	scripts/setup .venv
@@ -40,6 +40,3 @@ clean:
 .venv-extras/.installed: pyproject.toml scripts/setup
 	scripts/setup .venv-extras --group dev torch==2.13.0
 	scripts/setup .venv-extras --group dev '.[sentence-transformers]'
-
-.venv-bench/.installed: pyproject.toml scripts/setup
-	scripts/setup .venv-bench --group dev --group bench

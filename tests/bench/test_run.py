@@ -92,7 +92,6 @@ def test_json_has_ratios_and_verdicts(tmp_path: Path) -> None:
 
 
 def test_plot(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     files = [tmp_path / "figures.png", tmp_path / "figures.svg"]
     report.plot(figures(), machine(), files)
     assert files[0].read_bytes().startswith(b"\x89PNG")

@@ -23,6 +23,21 @@ from openedai.errors import APIError, EngineCrashed, EngineFailed, InvalidReques
 LONG = GenerateRequest(prompt=Text(text="word " * 1000))
 
 
+class Children:
+    """The child processes that a test started; servers that tests share have their own."""
+
+    def __init__(self) -> None:
+        self.before = set(psutil.Process().children())
+
+    def new(self) -> list[psutil.Process]:
+        return [child for child in psutil.Process().children() if child not in self.before]
+
+
+@pytest.fixture(name="children")
+def _children() -> Children:
+    return Children()
+
+
 async def until(check: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not check():  # noqa: ASYNC110 - nothing else tells of another process
@@ -30,13 +45,15 @@ async def until(check: Callable[[], bool]) -> None:
 
 
 def with_worker(scenario: Callable[[Hosted], Coroutine[Any, Any, None]], **options: object) -> None:
+    children = Children()
+
     async def go() -> None:
         engine = await Hosted.start("echo", "m", None, options)
         try:
             await scenario(engine)
         finally:
             await engine.close()
-        assert not psutil.Process().children()
+        assert not children.new()
 
     asyncio.run(go())
 
@@ -66,8 +83,7 @@ def test_every_call_hears_of_the_end() -> None:
 
         readers = [asyncio.create_task(read()) for _ in range(8)]
         embedding = asyncio.create_task(engine.embed(EmbedRequest(inputs=(Text(text="x"),))))
-        (worker,) = psutil.Process().children()
-        worker.kill()
+        psutil.Process(engine._child.process.pid).kill()
         await engine.died()
         found = await asyncio.gather(*readers, embedding, return_exceptions=True)
         assert {type(error) for error in found} == {EngineCrashed}
@@ -86,25 +102,25 @@ def test_errors_keep_their_class() -> None:
     with_worker(scenario)
 
 
-def test_a_failed_load_leaves_nothing() -> None:
+def test_a_failed_load_leaves_nothing(children: Children) -> None:
     async def go() -> None:
         with pytest.raises(EngineFailed, match="no good"):
             await load_engine("echo", "m", None, {"worker": True, "load_error": "no good"})
-        assert not psutil.Process().children()
+        assert not children.new()
 
     asyncio.run(go())
 
 
-def test_a_cancelled_load_leaves_nothing() -> None:
+def test_a_cancelled_load_leaves_nothing(children: Children) -> None:
     async def go() -> None:
         load = asyncio.create_task(
             load_engine("echo", "m", None, {"worker": True, "load_delay": 60})
         )
-        await until(lambda: bool(psutil.Process().children()))
+        await until(lambda: bool(children.new()))
         load.cancel()
         with pytest.raises(asyncio.CancelledError):
             await load
-        assert not psutil.Process().children()
+        assert not children.new()
 
     asyncio.run(go())
 
@@ -114,18 +130,19 @@ def test_hosted_engines_have_every_capability() -> None:
     assert issubclass(Hosted, Embedder)
 
 
+@pytest.mark.real
 def test_a_cancelled_load_of_llama_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, smollm2_path: Path
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, smollm2_path: Path, children: Children
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     async def go() -> None:
         load = asyncio.create_task(load_engine("llama_cpp", "m", smollm2_path, {"slots": 1}))
-        await until(lambda: bool(psutil.Process().children()))
+        await until(lambda: bool(children.new()))
         load.cancel()
         with pytest.raises(asyncio.CancelledError):
             await load
-        assert not psutil.Process().children()
+        assert not children.new()
 
     asyncio.run(go())
     assert list(tmp_path.iterdir()) == []
