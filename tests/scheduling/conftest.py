@@ -106,6 +106,9 @@ class FakeEngine(Generator):
             raise OSError("broken")
         return 0 if self.closed else self.size
 
+    def alive(self) -> bool:
+        return not self.end.is_set()
+
     async def died(self) -> None:
         try:
             await self.end.wait()

@@ -127,6 +127,10 @@ class Engine:
         """Bytes of resident memory that this model takes now, measured."""
         return 0
 
+    def alive(self) -> bool:
+        """False from the moment a request can have failed because the engine is gone."""
+        return True
+
     async def died(self) -> None:
         """Return when the engine is gone by itself; until then, wait."""
         await asyncio.Event().wait()

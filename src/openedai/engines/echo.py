@@ -79,6 +79,9 @@ class Echo(Generator, Embedder):
     def memory(self) -> int:
         return 1 << 20
 
+    def alive(self) -> bool:
+        return not self._dead.is_set()
+
     async def died(self) -> None:
         await self._dead.wait()
 

@@ -80,6 +80,9 @@ class Hosted(Generator, Embedder):
     def memory(self) -> int:
         return self._child.resident_bytes()
 
+    def alive(self) -> bool:
+        return not self._gone
+
     async def died(self) -> None:
         await asyncio.shield(self._reading)
 

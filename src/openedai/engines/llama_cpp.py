@@ -188,6 +188,9 @@ class LlamaCpp(Generator):
     def memory(self) -> int:
         return self._child.resident_bytes()
 
+    def alive(self) -> bool:
+        return self._child.process.returncode is None
+
     async def died(self) -> None:
         await self._child.wait()
 

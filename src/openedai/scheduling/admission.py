@@ -129,8 +129,8 @@ class Admission:
 
     def _take(self, ticket: Ticket) -> bool:
         resident = self.resident
-        if resident is None:
-            return False
+        if resident is None or not resident.engine.alive():
+            return False  # a dead engine is shut in a moment, and loaded again for who waits
         taken = min(ticket.weight, resident.slots)
         if resident.running + taken > resident.slots:
             return False
