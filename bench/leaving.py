@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -25,10 +24,11 @@ from openedai.app import create_app
 from openedai.cli.serve import _uvicorn_config
 from openedai.config import ModelSpec, Settings
 from openedai.engines.base import Generator
-from openedai.engines.llama_cpp import LlamaCpp, LlamaOptions
+from openedai.engines.llama_cpp import LlamaCpp
 
 SECTION = "leaving"
-_PATIENCE = 30.0
+_PATIENCE = 60.0
+_PAUSE = 0.004  # between two looks: the looking takes time of the engine's cores
 
 
 class _Server(uvicorn.Server):
@@ -41,7 +41,7 @@ async def measure(model: str | None, scale: Scale) -> list[Figure]:
     spec, _ = chosen(model)
     async with _serving(spec) as (target, engine):
         await post(target, CHAT, target.chat("Hello!", 2))
-        return [await _decoding(target, engine, scale), await _prefill(target, engine, spec, scale)]
+        return [await _decoding(target, engine, scale), await _prefill(target, engine, scale)]
 
 
 @asynccontextmanager
@@ -80,22 +80,23 @@ async def _decoding(target: Target, engine: LlamaCpp, scale: Scale) -> Figure:
     )
 
 
-async def _prefill(target: Target, engine: LlamaCpp, spec: ModelSpec, scale: Scale) -> Figure:
-    """In batches: the time is told in the time that a batch of this very prompt takes."""
-    words = scale.prefix_words * 2
-    whole = [
-        await post(target, CHAT, target.chat(document(f"whole {number}", words), 1))
-        for number in range(2)
-    ]
-    size = LlamaOptions(**spec.options).batch
-    duration = median(reply.first for reply in whole)
-    batch = duration / math.ceil(whole[0].prompt_tokens / size)
-    times = []
+async def _prefill(target: Target, engine: LlamaCpp, scale: Scale) -> Figure:
+    """In batches: each client leaves at another time in a batch, and the batch before it is the
+    measure of how long it goes on.
+    """
+    times, durations = [], []
     for number in range(scale.leaving):
         async with await Connection.open(target) as connection:
-            connection.send(CHAT, target.chat(document(f"leave {number}", words), 1))
-            await asyncio.sleep(duration * (0.2 + 0.4 * number / scale.leaving))
+            text = document(f"leave {number}", scale.prefix_words * 2)
+            connection.send(CHAT, target.chat(text, 1))
+            for _ in range(2):  # the first may have begun before it was seen
+                await _next_batch(engine)
+            started = time.perf_counter()
+            await _next_batch(engine)
+            batch = time.perf_counter() - started
+            await asyncio.sleep(batch * number / scale.leaving)
             times.append(await _time_to_free(connection, engine) / batch)
+            durations.append(batch)
     return Figure(
         SECTION,
         "in prefill",
@@ -103,22 +104,32 @@ async def _prefill(target: Target, engine: LlamaCpp, spec: ModelSpec, scale: Sca
         False,
         {SUBJECT: times},
         Budget(1, "at most", worst=True),
-        note=f"a batch is {size} tokens and took {1000 * batch:.0f} ms here",
+        note=f"a batch took {1000 * median(durations):.0f} ms",
     )
 
 
 async def _time_to_free(connection: Connection, engine: LlamaCpp) -> float:
     """Seconds from now, when the client leaves, until the engine works on nothing."""
-    if not await _busy(engine):
+    if not await _working(engine):
         raise LoadError("the request had ended before its client left")
     left = time.perf_counter()
     connection.leave()
     async with asyncio.timeout(_PATIENCE):
-        while await _busy(engine):  # its answer waits for the running batch
-            pass
+        while await _working(engine):
+            await asyncio.sleep(_PAUSE)
     return time.perf_counter() - left
 
 
-async def _busy(engine: LlamaCpp) -> bool:
+async def _next_batch(engine: LlamaCpp) -> None:
+    """Wait until the engine begins with another batch of the prompt."""
+    before = await _working(engine)
+    async with asyncio.timeout(_PATIENCE):
+        while (now := await _working(engine)) == before or not now:
+            await asyncio.sleep(_PAUSE)
+
+
+async def _working(engine: LlamaCpp) -> list[int]:
+    """The prompt tokens that were taken up so far, for each busy slot."""
     async with engine._session.get("/slots") as response:
-        return any(slot["is_processing"] for slot in await response.json())
+        slots = await response.json()
+    return [slot["n_prompt_tokens_processed"] for slot in slots if slot["is_processing"]]
