@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from statistics import median
 
@@ -114,18 +114,26 @@ async def _time_to_free(connection: Connection, engine: LlamaCpp) -> float:
         raise LoadError("the request had ended before its client left")
     left = time.perf_counter()
     connection.leave()
-    async with asyncio.timeout(_PATIENCE):
-        while await _working(engine):
-            await asyncio.sleep(_PAUSE)
+    async for working in _looks(engine):
+        if not working:
+            break
     return time.perf_counter() - left
 
 
 async def _next_batch(engine: LlamaCpp) -> None:
     """Wait until the engine begins with another batch of the prompt."""
     before = await _working(engine)
-    async with asyncio.timeout(_PATIENCE):
-        while (now := await _working(engine)) == before or not now:
-            await asyncio.sleep(_PAUSE)
+    async for working in _looks(engine):
+        if working and working != before:
+            break
+
+
+async def _looks(engine: LlamaCpp) -> AsyncGenerator[list[int], None]:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        yield await _working(engine)
+        await asyncio.sleep(_PAUSE)
+    raise LoadError(f"nothing changed in the engine's slots for {_PATIENCE:.0f} seconds")
 
 
 async def _working(engine: LlamaCpp) -> list[int]:
