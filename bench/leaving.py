@@ -138,6 +138,5 @@ async def _looks(engine: LlamaCpp) -> AsyncGenerator[list[int], None]:
 
 async def _working(engine: LlamaCpp) -> list[int]:
     """The prompt tokens that were taken up so far, for each busy slot."""
-    async with engine._session.get("/slots") as response:
-        slots = await response.json()
+    slots = await engine._ask("GET", "/slots")
     return [slot["n_prompt_tokens_processed"] for slot in slots if slot["is_processing"]]

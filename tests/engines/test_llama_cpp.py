@@ -42,8 +42,8 @@ async def loaded(path: Path, **options: Any) -> AsyncIterator[LlamaCpp]:
 
 
 async def busy_slots(engine: LlamaCpp) -> int:
-    async with engine._session.get("/slots") as response:
-        return sum(slot["is_processing"] for slot in await response.json())
+    slots = await engine._ask("GET", "/slots")
+    return sum(slot["is_processing"] for slot in slots)
 
 
 async def until_busy_slots(engine: LlamaCpp, number: int) -> None:

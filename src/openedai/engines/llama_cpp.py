@@ -11,9 +11,9 @@ import asyncio
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import msgspec
 
@@ -31,6 +31,7 @@ from openedai.engines.base import (
 from openedai.engines.child import Child, Failure
 from openedai.engines.llama_server import Launch, Ready
 from openedai.engines.machine import usable_cores
+from openedai.engines.unix_http import UnixClient
 from openedai.errors import (
     APIError,
     ContextLengthExceeded,
@@ -38,9 +39,6 @@ from openedai.errors import (
     EngineFailed,
     InvalidRequest,
 )
-
-if TYPE_CHECKING:
-    from aiohttp import ClientResponse, ClientSession
 
 
 class SamplingDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,15 +100,20 @@ class _Chunk(msgspec.Struct):
     error: _Error | None = None
 
 
+_NOTHING = _Chunk()
+
+
 class LlamaCpp(Generator):
-    def __init__(self, model: str, child: Child, folder: Path, options: LlamaOptions) -> None:
+    def __init__(
+        self, model: str, child: Child, folder: Path, client: UnixClient, options: LlamaOptions
+    ) -> None:
         self.model = model
         self.slots = options.slots
         self._context = options.context
         self._defaults = options.sampling
         self._child = child
         self._folder = folder
-        self._session: ClientSession
+        self._client = client
         self._vocabulary = 0
         self._empty_prompt: list[int] = []
         self._decoder = msgspec.json.Decoder(_Chunk)
@@ -132,8 +135,6 @@ class LlamaCpp(Generator):
 
     @classmethod
     async def _start(cls, model: str, path: Path, options: LlamaOptions, folder: Path) -> Self:
-        import aiohttp
-
         launch = Launch(
             model=model,
             path=str(path),
@@ -150,14 +151,8 @@ class LlamaCpp(Generator):
         if isinstance(answer, Failure):
             await child.stop()
             raise answer.error()
-        engine = cls(model, child, folder, options)
-        engine._session = aiohttp.ClientSession(
-            "http://llama",
-            connector=aiohttp.UnixConnector(path=launch.socket, limit=0, force_close=True),
-            headers={"Authorization": f"Bearer {launch.key}"},
-            timeout=aiohttp.ClientTimeout(total=None),
-            read_bufsize=1 << 18,
-        )
+        client = UnixClient(Path(launch.socket), launch.key)
+        engine = cls(model, child, folder, client, options)
         try:
             await engine._look_around()
         except BaseException:
@@ -170,18 +165,17 @@ class LlamaCpp(Generator):
         models = await self._ask("GET", "/v1/models")
         self._vocabulary = int(models["data"][0]["meta"]["n_vocab"])
         start = (await self._ask("GET", "/props"))["bos_token"]
-        found = await self._ask("POST", "/tokenize", content="", add_special=True)
+        found = await self._ask("POST", "/tokenize", {"content": "", "add_special": True})
         if not found["tokens"]:
-            found = await self._ask("POST", "/tokenize", content=start, parse_special=True)
+            body = {"content": start, "parse_special": True}
+            found = await self._ask("POST", "/tokenize", body)
         self._empty_prompt = found["tokens"]
 
-    async def _ask(self, method: str, path: str, **body: Any) -> dict[str, Any]:
-        async with self._session.request(method, path, json=body or None) as response:
-            answer: dict[str, Any] = await response.json()
-            return answer
+    async def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        async with self._client.request(method, path, body) as response:
+            return msgspec.json.decode(await response.read())
 
     async def close(self) -> None:
-        await self._session.close()
         await self._child.stop()
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
@@ -198,13 +192,20 @@ class LlamaCpp(Generator):
         path, body = self._call(request)
         param = "messages" if isinstance(request.prompt, Chat) else "prompt"
         reason, usage = None, None
-        async for chunk in self._chunks(path, body, param):
-            if chunk.usage is not None:
-                usage = chunk.usage
-            for choice in chunk.choices:
-                if text := choice.delta.content or choice.text:
-                    yield TextDelta(text=text)
-                reason = choice.finish_reason or reason
+        try:
+            async with self._client.request("POST", path, body) as response:
+                if response.status != 200:
+                    raise self._error(await response.read(), param)
+                async for event in response.events():
+                    chunk = self._chunk(event, param)
+                    for choice in chunk.choices:
+                        if text := choice.delta.content or choice.text:
+                            yield TextDelta(text=text)
+                        reason = choice.finish_reason or reason
+                    usage = chunk.usage or usage
+        except OSError as error:
+            await self._raise_if_dead()
+            raise EngineFailed(f"The engine of model `{self.model}` failed: {error}.") from error
         if reason is None or usage is None:
             await self._raise_if_dead()
             raise EngineFailed(f"The engine of model `{self.model}` ended its answer too early.")
@@ -216,6 +217,17 @@ class LlamaCpp(Generator):
                 cached_tokens=usage.prompt_tokens_details.cached_tokens,
             ),
         )
+
+    def _chunk(self, event: bytes, param: str) -> _Chunk:
+        """Read one server-sent event. Raises the APIError that it may tell of."""
+        if event.startswith(b"data: {"):
+            chunk = self._decoder.decode(event[6:])
+            if chunk.error is not None:
+                raise self._refusal(chunk.error, param)
+            return chunk
+        if event.startswith(b"error: "):
+            raise self._error(b'{"error":' + event[7:] + b"}", param)
+        return _NOTHING  # the closing [DONE], or a comment that keeps the connection alive
 
     def _call(self, request: GenerateRequest) -> tuple[str, dict[str, Any]]:
         body = {
@@ -271,22 +283,6 @@ class LlamaCpp(Generator):
             )
         return bias
 
-    async def _chunks(self, path: str, body: dict[str, Any], param: str) -> AsyncIterator[_Chunk]:
-        from aiohttp import ClientError
-
-        try:
-            async with self._session.post(path, data=msgspec.json.encode(body)) as response:
-                if response.status != 200:
-                    raise self._error(await response.read(), param)
-                async for data in _server_sent(response):
-                    chunk = self._decoder.decode(data)
-                    if chunk.error is not None:
-                        raise self._refusal(chunk.error, param)
-                    yield chunk
-        except (ClientError, OSError) as error:
-            await self._raise_if_dead()
-            raise EngineFailed(f"The engine of model `{self.model}` failed: {error}.") from error
-
     async def _raise_if_dead(self) -> None:
         """A dead child closes its connections a moment before its end is known."""
         try:
@@ -313,15 +309,3 @@ class LlamaCpp(Generator):
                 param=param,
             )
         return EngineFailed(f"The engine of model `{self.model}` failed: {error.message}")
-
-
-async def _server_sent(response: ClientResponse) -> AsyncIterator[bytes]:
-    """The data of each server-sent event, without the closing `[DONE]`."""
-    rest = b""
-    async for piece in response.content.iter_any():
-        *events, rest = (rest + piece).split(b"\n\n")
-        for event in events:
-            if event.startswith(b"data: ") and event != b"data: [DONE]":
-                yield event[6:]
-            elif event.startswith(b"error: "):
-                yield b'{"error":' + event[7:] + b"}"
