@@ -91,19 +91,20 @@ class Echo(Generator, Embedder):
             param = "messages" if isinstance(request.prompt, Chat) else "prompt"
             raise ContextLengthExceeded(self.options.context, prompt_tokens, param=param)
         words = _WORD.findall(self._answer(request))
+        total = len(words) * self.options.repeat
         room = self.options.context - prompt_tokens
         limit = room if request.max_tokens is None else min(request.max_tokens, room)
-        for number, word in enumerate(words[:limit]):
+        for number in range(min(total, limit)):
             if self.options.delay:
                 await asyncio.sleep(self.options.delay)
             elif number % _BREATH == _BREATH - 1:
                 await asyncio.sleep(0)
             self._break_at(number)
-            yield TextDelta(text=word)
-        self._break_at(len(words[:limit]))
+            yield TextDelta(text=words[number % len(words)])
+        self._break_at(min(total, limit))
         yield Finish(
-            reason="length" if len(words) > limit else "stop",
-            usage=Usage(prompt_tokens=prompt_tokens, completion_tokens=min(len(words), limit)),
+            reason="length" if total > limit else "stop",
+            usage=Usage(prompt_tokens=prompt_tokens, completion_tokens=min(total, limit)),
         )
 
     async def embed(self, request: EmbedRequest) -> EmbedResult:
@@ -128,7 +129,7 @@ class Echo(Generator, Embedder):
         if self.options.reveal:
             return msgspec.json.encode(request).decode()
         reply = self.options.reply
-        text = (_text(request.prompt) if reply is None else reply) * self.options.repeat
+        text = _text(request.prompt) if reply is None else reply
         ends = [text.find(stop) for stop in request.stop if stop in text]
         return text[: min(ends)] if ends else text
 
