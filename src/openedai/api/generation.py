@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from openedai.api.sampling import StreamOptions
 from openedai.api.services import Services
 from openedai.config import ModelSpec
 from openedai.engines.base import (
@@ -17,9 +18,14 @@ from openedai.engines.base import (
     GenerateEvent,
     GenerateRequest,
     Generator,
+    ReasoningDelta,
     TextDelta,
+    TokenLogprob,
+    ToolCall,
+    ToolCallDelta,
     Usage,
 )
+from openedai.errors import EngineFailed
 from openedai.http.envelope import Exchange
 from openedai.http.respond import EventStream, first_frame, json_response
 from openedai.scheduling.merge import merge
@@ -35,7 +41,7 @@ class Renderer(Protocol):
         """Fold all events into one object."""
 
     def chunks(
-        self, events: AsyncGenerator[Indexed, None], *, with_usage: bool
+        self, events: AsyncGenerator[Indexed, None], options: StreamOptions
     ) -> AsyncGenerator[bytes, None]:
         """The same as server-sent events."""
 
@@ -47,14 +53,13 @@ async def answer(
     wanted: Sequence[GenerateRequest],
     renderer: Renderer,
     *,
-    stream: bool,
-    with_usage: bool,
+    stream: StreamOptions | None,
     headers: Mapping[str, str],
 ) -> Response:
-    """Run all that is wanted, and answer streamed or whole."""
+    """Run all that is wanted, and answer whole, or streamed as `stream` says."""
     events = generate(here, request, spec, wanted)
-    if stream:
-        frames = renderer.chunks(events, with_usage=with_usage)
+    if stream is not None:
+        frames = renderer.chunks(events, stream)
         first = await first_frame(frames)
         return EventStream(first, frames, {**headers, **here.limits(spec)})
     whole = await renderer.whole(events)
@@ -81,26 +86,58 @@ async def generate(
                 yield index, event
 
 
-@dataclass(frozen=True)
+@dataclass
 class Outcome:
-    """What one generation came to."""
+    """What one generation came to, so far."""
 
-    text: str
-    finish: Finish
+    texts: list[str] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+    calls: list[ToolCall] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    end: Finish | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(self.texts)
+
+    @property
+    def reasoning(self) -> str:
+        return "".join(self.thoughts)
+
+    @property
+    def finish(self) -> Finish:
+        if self.end is None:
+            raise EngineFailed("The engine ended its answer without saying why.")
+        return self.end
+
+    def add(self, event: GenerateEvent) -> None:
+        match event:
+            case TextDelta():
+                self.texts.append(event.text)
+                self.logprobs.extend(event.logprobs)
+            case ReasoningDelta(text=text):
+                self.thoughts.append(text)
+            case ToolCallDelta():
+                self._add_call(event)
+            case Finish():
+                self.end = event
+
+    def _add_call(self, delta: ToolCallDelta) -> None:
+        if delta.index == len(self.calls):
+            self.calls.append(ToolCall(id=delta.id, name=delta.name, arguments=delta.arguments))
+        else:
+            call = self.calls[delta.index]
+            whole = call.arguments + delta.arguments
+            self.calls[delta.index] = ToolCall(id=call.id, name=call.name, arguments=whole)
 
 
 async def fold(events: AsyncGenerator[Indexed, None], count: int) -> list[Outcome]:
     """The outcomes of `count` generations, in their order."""
-    texts: list[list[str]] = [[] for _ in range(count)]
-    ends: dict[int, Finish] = {}
+    outcomes = [Outcome() for _ in range(count)]
     async with aclosing(events):
         async for index, event in events:
-            match event:
-                case TextDelta(text=text):
-                    texts[index].append(text)
-                case Finish():
-                    ends[index] = event
-    return [Outcome("".join(pieces), ends[index]) for index, pieces in enumerate(texts)]
+            outcomes[index].add(event)
+    return outcomes
 
 
 def add_usage(finishes: Sequence[Finish], choices: int) -> Usage:
@@ -113,4 +150,5 @@ def add_usage(finishes: Sequence[Finish], choices: int) -> Usage:
         prompt_tokens=sum(usage.prompt_tokens for usage in prompts),
         cached_tokens=sum(usage.cached_tokens for usage in prompts),
         completion_tokens=sum(finish.usage.completion_tokens for finish in finishes),
+        reasoning_tokens=sum(finish.usage.reasoning_tokens for finish in finishes),
     )

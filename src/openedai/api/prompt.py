@@ -37,8 +37,10 @@ Prompt = Annotated[
 ]
 
 
-def prompts(value: str | list[str] | list[int] | list[list[int]]) -> list[Text | Tokens]:
-    """One engine input for each prompt that the value holds."""
+def prompts(value: str | list[str] | list[int] | list[list[int]] | None) -> list[Text | Tokens]:
+    """One engine input for each prompt that the value holds; None is the empty prompt."""
+    if value is None:
+        return [Text(text="")]
     if isinstance(value, str):
         return [Text(text=value)]
     if isinstance(value[0], int):

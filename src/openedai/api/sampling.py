@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
 
-from openedai.engines.base import Sampling
+from openedai.engines.base import Constraint, Grammar, Regex, Sampling
 from openedai.errors import InvalidRequest
-from openedai.http.body import Body, Only
+from openedai.http.body import Body
 from openedai.http.validation import TAG
+
+MAX_TEXT = 1 << 16  # characters of a grammar or a pattern
 
 
 def json_type(value: Any) -> str:
@@ -30,10 +32,38 @@ Stop = Annotated[
 
 class StreamOptions(Body):
     include_usage: bool | None = None
-    include_obfuscation: Annotated[bool | None, Only((False,))] = None
+    include_obfuscation: bool | None = None
 
 
-class SamplingBody(Body):
+class LocalSampling(Body):
+    """Samplers that the official API does not have; names and meanings are llama.cpp's."""
+
+    top_k: int | None = Field(None, ge=0, le=1 << 20)
+    min_p: float | None = Field(None, ge=0, le=1)
+    typical_p: float | None = Field(None, ge=0, le=1)
+    repeat_penalty: float | None = Field(None, ge=0, le=10)
+    repeat_last_n: int | None = Field(None, ge=-1)
+    mirostat: int | None = Field(None, ge=0, le=2)
+    mirostat_tau: float | None = Field(None, ge=0, le=100)
+    mirostat_eta: float | None = Field(None, ge=0, le=1)
+    dry_multiplier: float | None = Field(None, ge=0, le=100)
+    dry_base: float | None = Field(None, ge=1, le=100)
+    dry_allowed_length: int | None = Field(None, ge=0)
+    dry_penalty_last_n: int | None = Field(None, ge=-1)
+    dry_sequence_breakers: list[Annotated[str, Field(min_length=1)]] | None = Field(
+        None, min_length=1, max_length=64
+    )
+    xtc_probability: float | None = Field(None, ge=0, le=1)
+    xtc_threshold: float | None = Field(None, ge=0, le=1)
+
+    def local_sampling(self) -> dict[str, Any]:
+        """What is given of these, as fields of `Sampling`."""
+        given = {name: getattr(self, name) for name in LocalSampling.model_fields}
+        breakers = self.dry_sequence_breakers
+        return given | {"dry_sequence_breakers": tuple(breakers) if breakers else None}
+
+
+class SamplingBody(LocalSampling):
     """Ranges are the official API's."""
 
     model: str
@@ -50,6 +80,8 @@ class SamplingBody(Body):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None
+    grammar: str | None = Field(None, min_length=1, max_length=MAX_TEXT)
+    regex: str | None = Field(None, min_length=1, max_length=MAX_TEXT)
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -58,8 +90,8 @@ class SamplingBody(Body):
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
 
     @property
-    def wants_usage(self) -> bool:
-        return bool(self.stream_options and self.stream_options.include_usage)
+    def options(self) -> StreamOptions:
+        return self.stream_options or StreamOptions()
 
     def check(self) -> None:
         """Raise InvalidRequest for what only several fields together show."""
@@ -69,6 +101,16 @@ class SamplingBody(Body):
                 code="invalid_value",
                 param="stream_options",
             )
+        if self.grammar is not None and self.regex is not None:
+            raise InvalidRequest(
+                "'grammar' and 'regex' cannot both be set.", code="invalid_value", param="regex"
+            )
+
+    def constraint(self) -> Constraint | None:
+        """What the answer must follow, as far as it is said here."""
+        if self.grammar is not None:
+            return Grammar(gbnf=self.grammar)
+        return None if self.regex is None else Regex(pattern=self.regex)
 
     def sampling(self, choice: int) -> Sampling:
         """How the answer number `choice` is drawn: with a seed, each has one of its own."""
@@ -79,6 +121,7 @@ class SamplingBody(Body):
             frequency_penalty=self.frequency_penalty or 0.0,
             logit_bias=tuple(_token_bias(pair) for pair in (self.logit_bias or {}).items()),
             seed=None if self.seed is None else self.seed + choice,
+            **self.local_sampling(),
         )
 
 

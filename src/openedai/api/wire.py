@@ -1,10 +1,14 @@
-"""The usage object, which every answer of text has."""
+"""What the answers of chat and completions share: usage, and the padding of streams."""
 
 from __future__ import annotations
+
+import secrets
 
 import msgspec
 
 from openedai.engines.base import Usage
+
+_PADDING = 16
 
 
 class PromptDetails(msgspec.Struct):
@@ -13,7 +17,7 @@ class PromptDetails(msgspec.Struct):
 
 
 class CompletionDetails(msgspec.Struct):
-    reasoning_tokens: int = 0
+    reasoning_tokens: int
     audio_tokens: int = 0
     accepted_prediction_tokens: int = 0
     rejected_prediction_tokens: int = 0
@@ -33,5 +37,11 @@ def usage_object(usage: Usage) -> UsageObject:
         completion_tokens=usage.completion_tokens,
         total_tokens=usage.prompt_tokens + usage.completion_tokens,
         prompt_tokens_details=PromptDetails(cached_tokens=usage.cached_tokens),
-        completion_tokens_details=CompletionDetails(),
+        completion_tokens_details=CompletionDetails(reasoning_tokens=usage.reasoning_tokens),
     )
+
+
+def obfuscation(text: str) -> str:
+    """Random letters that bring a chunk with `text` to a length that says little about it."""
+    missing = -len(text) % _PADDING
+    return secrets.token_urlsafe(_PADDING)[:missing]

@@ -45,6 +45,26 @@ class Only:
 Refused = Annotated[Any, Only()]
 
 
+@dataclass(frozen=True, init=False)
+class Lacking:
+    """Marks an official parameter some of whose `values` are not there yet."""
+
+    values: frozenset[Any]
+
+    def __init__(self, *values: Any) -> None:
+        object.__setattr__(self, "values", frozenset(values))
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, value: Any) -> Any:
+        if value in self.values:
+            raise PydanticCustomError("unsupported_value", "not supported")
+        return value
+
+
 async def read_bytes(request: Request, limit: int) -> bytes:
     """The whole body, never more than `limit` bytes of it. Raises PayloadTooLarge."""
     length = request.headers.get("content-length", "0")

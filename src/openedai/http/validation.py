@@ -109,6 +109,14 @@ def _unsupported(detail: ErrorDetails, where: str) -> InvalidRequest:
     )
 
 
+def _unsupported_value(detail: ErrorDetails, where: str) -> InvalidRequest:
+    return Unsupported(
+        f"Unsupported value: '{where}' does not support {detail['input']!r} on this server.",
+        code="unsupported_value",
+        param=where,
+    )
+
+
 def _bound(detail: ErrorDetails, where: str) -> InvalidRequest:
     context = detail.get("ctx", {})
     limit = next(iter(context.values()))
@@ -168,6 +176,7 @@ _RULES: dict[str, Callable[[ErrorDetails, str], InvalidRequest]] = {
     "missing": _missing,
     "extra_forbidden": _unknown,
     "unsupported_parameter": _unsupported,
+    "unsupported_value": _unsupported_value,
     "less_than": _bound,
     "less_than_equal": _bound,
     "greater_than": _bound,

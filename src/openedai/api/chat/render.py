@@ -9,22 +9,41 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from openedai.api.generation import Indexed, add_usage, fold
-from openedai.api.wire import UsageObject, usage_object
-from openedai.engines.base import Finish, TextDelta
+from openedai.api.chat.logprobs import ChatLogprobs, chat_logprobs
+from openedai.api.generation import Indexed, Outcome, add_usage, fold
+from openedai.api.sampling import StreamOptions
+from openedai.api.wire import UsageObject, obfuscation, usage_object
+from openedai.engines.base import Finish, GenerateEvent, ReasoningDelta, TextDelta, ToolCallDelta
 from openedai.http.respond import DONE, data_frame
+
+
+class FunctionDelta(msgspec.Struct, omit_defaults=True):
+    """A call of `functions`, or what is inside a call of `tools`."""
+
+    name: str | UnsetType = UNSET
+    arguments: str | UnsetType = UNSET
+
+
+class CallDelta(msgspec.Struct, omit_defaults=True):
+    index: int
+    id: str | UnsetType = UNSET
+    type: str | UnsetType = UNSET
+    function: FunctionDelta | UnsetType = UNSET
 
 
 class Delta(msgspec.Struct, omit_defaults=True):
     role: str | UnsetType = UNSET
-    content: str | UnsetType = UNSET
+    content: str | UnsetType | None = UNSET
     refusal: UnsetType | None = UNSET
+    reasoning_content: str | UnsetType = UNSET
+    tool_calls: list[CallDelta] | UnsetType = UNSET
+    function_call: FunctionDelta | UnsetType = UNSET
 
 
 class ChunkChoice(msgspec.Struct):
     index: int
     delta: Delta
-    logprobs: None = None
+    logprobs: ChatLogprobs | None = None
     finish_reason: str | None = None
 
 
@@ -37,20 +56,35 @@ class Chunk(msgspec.Struct):
     system_fingerprint: str
     choices: tuple[ChunkChoice, ...]
     usage: UsageObject | UnsetType | None = UNSET
+    obfuscation: str | UnsetType = UNSET
+
+
+class Function(msgspec.Struct):
+    name: str
+    arguments: str
+
+
+class Call(msgspec.Struct):
+    id: str
+    function: Function
+    type: str = "function"
 
 
 class AnswerMessage(msgspec.Struct):
-    content: str
+    content: str | None
     role: str = "assistant"
     refusal: None = None
     annotations: tuple[()] = ()
+    reasoning_content: str | UnsetType = UNSET
+    tool_calls: list[Call] | UnsetType = UNSET
+    function_call: Function | UnsetType = UNSET
 
 
 class Choice(msgspec.Struct):
     index: int
     message: AnswerMessage
     finish_reason: str
-    logprobs: None = None
+    logprobs: ChatLogprobs | None = None
 
 
 class ChatCompletion(msgspec.Struct):
@@ -66,13 +100,15 @@ class ChatCompletion(msgspec.Struct):
 
 @dataclass(frozen=True)
 class ChatCompletionRenderer:
-    """What all chunks of one answer share."""
+    """What all chunks of one answer share. With `old_functions` calls have the older shape."""
 
     id: str
     created: int
     model: str
     fingerprint: str
     choices: int
+    logprobs: bool
+    old_functions: bool
 
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> ChatCompletion:
         outcomes = await fold(events, self.choices)
@@ -81,40 +117,73 @@ class ChatCompletionRenderer:
             created=self.created,
             model=self.model,
             system_fingerprint=self.fingerprint,
-            choices=[
-                Choice(index, AnswerMessage(outcome.text), outcome.finish.reason)
-                for index, outcome in enumerate(outcomes)
-            ],
+            choices=[self._choice(index, outcome) for index, outcome in enumerate(outcomes)],
             usage=usage_object(add_usage([o.finish for o in outcomes], self.choices)),
         )
 
     async def chunks(
-        self, events: AsyncGenerator[Indexed, None], *, with_usage: bool
+        self, events: AsyncGenerator[Indexed, None], options: StreamOptions
     ) -> AsyncGenerator[bytes, None]:
-        nothing: UnsetType | None = None if with_usage else UNSET
+        nothing: UnsetType | None = None if options.include_usage else UNSET
         begun: set[int] = set()
         ends: dict[int, Finish] = {}
-
-        def frame(index: int, delta: Delta, reason: str | None = None) -> bytes:
-            choice = ChunkChoice(index, delta, finish_reason=reason)
-            return data_frame(self._chunk((choice,), nothing))
-
         async with aclosing(events):
             async for index, event in events:
                 if index not in begun:
                     begun.add(index)
-                    yield frame(index, Delta(role="assistant", content="", refusal=None))
-                match event:
-                    case TextDelta(text=text):
-                        yield frame(index, Delta(content=text))
-                    case Finish(reason=reason):
-                        ends[index] = event
-                        yield frame(index, Delta(), reason)
-        if with_usage:
+                    first = self._first(event)
+                    yield data_frame(self._chunk((ChunkChoice(index, first),), nothing))
+                if isinstance(event, Finish):
+                    ends[index] = event
+                chunk = self._chunk((self._piece(index, event),), nothing)
+                if options.include_obfuscation:
+                    chunk.obfuscation = obfuscation(_shown(event))
+                yield data_frame(chunk)
+        if options.include_usage:
             finishes = [ends[index] for index in range(self.choices)]
             usage = usage_object(add_usage(finishes, self.choices))
             yield data_frame(self._chunk((), usage))
         yield DONE
+
+    def _choice(self, index: int, outcome: Outcome) -> Choice:
+        calls = [Call(c.id, Function(c.name, c.arguments)) for c in outcome.calls]
+        message = AnswerMessage(
+            content=None if calls and not outcome.text else outcome.text,
+            reasoning_content=outcome.reasoning or UNSET,
+        )
+        if calls and self.old_functions:
+            message.function_call = calls[0].function
+        elif calls:
+            message.tool_calls = calls
+        logprobs = chat_logprobs(outcome.logprobs) if self.logprobs else None
+        return Choice(index, message, self._reason(outcome.finish), logprobs)
+
+    def _first(self, event: GenerateEvent) -> Delta:
+        content = None if isinstance(event, ToolCallDelta) else ""
+        return Delta(role="assistant", content=content, refusal=None)
+
+    def _piece(self, index: int, event: GenerateEvent) -> ChunkChoice:
+        match event:
+            case TextDelta(text=text, logprobs=tokens):
+                logprobs = chat_logprobs(tokens) if self.logprobs else None
+                return ChunkChoice(index, Delta(content=text), logprobs)
+            case ReasoningDelta(text=text):
+                return ChunkChoice(index, Delta(reasoning_content=text))
+            case ToolCallDelta():
+                return ChunkChoice(index, self._call_piece(event))
+            case Finish():
+                return ChunkChoice(index, Delta(), finish_reason=self._reason(event))
+
+    def _call_piece(self, event: ToolCallDelta) -> Delta:
+        function = FunctionDelta(event.name or UNSET, event.arguments)
+        if self.old_functions:
+            return Delta(function_call=function)
+        kind = "function" if event.id else UNSET
+        return Delta(tool_calls=[CallDelta(event.index, event.id or UNSET, kind, function)])
+
+    def _reason(self, finish: Finish) -> str:
+        old = self.old_functions and finish.reason == "tool_calls"
+        return "function_call" if old else finish.reason
 
     def _chunk(
         self, choices: tuple[ChunkChoice, ...], usage: UsageObject | UnsetType | None
@@ -129,3 +198,14 @@ class ChatCompletionRenderer:
             choices,
             usage,
         )
+
+
+def _shown(event: GenerateEvent) -> str:
+    """The text in an event, whose length could be seen from outside."""
+    match event:
+        case TextDelta(text=text) | ReasoningDelta(text=text):
+            return text
+        case ToolCallDelta(name=name, arguments=arguments):
+            return name + arguments
+        case Finish():
+            return ""

@@ -26,6 +26,8 @@ async def create(request: Request) -> Response:
         model=spec.id,
         fingerprint=fingerprint(spec),
         choices=len(wanted),
+        logprobs=bool(body.logprobs),
+        old_functions=body.old_functions,
     )
     return await answer(
         here,
@@ -33,7 +35,6 @@ async def create(request: Request) -> Response:
         spec,
         wanted,
         renderer,
-        stream=bool(body.stream),
-        with_usage=body.wants_usage,
+        stream=body.options if body.stream else None,
         headers=headers,
     )

@@ -6,74 +6,106 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from openedai.api.sampling import SamplingBody, json_type
-from openedai.engines.base import Chat, GenerateRequest, Message
+from openedai.api.chat.messages import ChatMessage, Content, check_messages
+from openedai.api.chat.tools import (
+    MAX_TOOLS,
+    NAME,
+    FunctionChoice,
+    FunctionTool,
+    OldFunction,
+    ToolChoice,
+    Toolset,
+    old_toolset,
+    toolset,
+)
+from openedai.api.sampling import SamplingBody
+from openedai.engines.base import Chat, Constraint, GenerateRequest, JsonObject, JsonSchema
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body, Only, Refused
 
 
-class TextPart(Body):
+class TextFormat(Body):
     type: Literal["text"]
-    text: str
 
 
-Content = Annotated[
-    Annotated[str, Tag("~a string")]
-    | Annotated[list[TextPart], Field(min_length=1), Tag("~an array")],
-    Discriminator(json_type),
+class JsonObjectFormat(Body):
+    type: Literal["json_object"]
+
+
+class NamedSchema(Body):
+    """`strict` changes nothing: a schema is enforced or refused."""
+
+    name: str = Field(pattern=NAME)
+    description: str | None = None
+    schema_: dict[str, Any] | None = Field(None, alias="schema")
+    strict: bool | None = None
+
+
+class JsonSchemaFormat(Body):
+    type: Literal["json_schema"]
+    json_schema: NamedSchema
+
+
+ResponseFormat = Annotated[
+    TextFormat | JsonObjectFormat | JsonSchemaFormat, Discriminator("type")
 ]
 
 
-class ChatMessage(Body):
-    role: Literal["developer", "system", "user", "assistant", "tool", "function"]
+class Prediction(Body):
+    type: Literal["content"]
     content: Content
-    name: str | None = None
-    tool_call_id: str | None = None
-    refusal: Annotated[str | None, Only()] = None
-    audio: Refused = None
-    tool_calls: Annotated[Any, Only(([],))] = None
-    function_call: Refused = None
 
-    def parsed(self) -> Message:
-        """As engines see it. `developer` is the newer name of `system`."""
-        if isinstance(self.content, str):
-            text = self.content
-        else:
-            text = "".join(part.text for part in self.content)
-        role = "system" if self.role == "developer" else self.role
-        return Message(role=role, content=text, name=self.name)
+
+class CacheOptions(Body):
+    mode: Literal["implicit", "explicit"] | None = None
+    ttl: Literal["30m"] | None = None
+
+
+Metadata = dict[
+    Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]
+]
 
 
 class ChatCompletionRequest(SamplingBody):
     messages: list[ChatMessage] = Field(min_length=1)
     max_tokens: int | None = Field(None, ge=1)
     max_completion_tokens: int | None = Field(None, ge=1)
-    safety_identifier: str | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+    response_format: ResponseFormat | None = None
+    tools: list[FunctionTool] | None = Field(None, max_length=MAX_TOOLS)
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    functions: list[OldFunction] | None = Field(None, max_length=MAX_TOOLS)
+    function_call: FunctionChoice | None = None
+    reasoning_effort: (
+        Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None
+    ) = None
+    chat_template_kwargs: dict[str, Any] | None = None
 
-    modalities: Annotated[list[str] | None, Only((["text"],))] = None
-    logprobs: Annotated[bool | None, Only((False,))] = None
-    top_logprobs: Annotated[int | None, Only((0,))] = None
-    response_format: Annotated[Any, Only(({"type": "text"},))] = None
-    service_tier: Annotated[str | None, Only(("auto", "default"))] = None
-    store: Annotated[bool | None, Only((False,))] = None
-    tools: Annotated[Any, Only(([],))] = None
-    tool_choice: Annotated[Any, Only(("none",))] = None
-    parallel_tool_calls: Refused = None
-    functions: Refused = None
-    function_call: Annotated[Any, Only(("none",))] = None
-    reasoning_effort: Refused = None
-    verbosity: Refused = None
-    prediction: Refused = None
+    metadata: Metadata | None = Field(None, max_length=16)
+    prediction: Prediction | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_options: CacheOptions | None = None
+    prompt_cache_retention: Literal["in_memory", "24h"] | None = None
+    safety_identifier: str | None = None
+    service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
+
     audio: Refused = None
-    metadata: Refused = None
+    modalities: Annotated[list[str] | None, Only((["text"],))] = None
     moderation: Refused = None
-    prompt_cache_key: Refused = None
-    prompt_cache_options: Refused = None
-    prompt_cache_retention: Refused = None
+    store: Annotated[bool | None, Only((False,))] = None
+    verbosity: Annotated[str | None, Only(("medium",))] = None
     web_search_options: Refused = None
+
+    @property
+    def old_functions(self) -> bool:
+        """Whether the answer has `function_call` instead of `tool_calls`."""
+        return bool(self.functions)
 
     def check(self) -> None:
         super().check()
+        check_messages(self.messages)
         if self.max_tokens is not None and self.max_completion_tokens is not None:
             raise InvalidRequest(
                 "'max_tokens' and 'max_completion_tokens' cannot both be set: the second is "
@@ -81,17 +113,68 @@ class ChatCompletionRequest(SamplingBody):
                 code="invalid_value",
                 param="max_tokens",
             )
+        if self.top_logprobs is not None and not self.logprobs:
+            raise InvalidRequest(
+                "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.",
+                code="invalid_value",
+                param="top_logprobs",
+            )
+        if self.tools and self.functions:
+            raise InvalidRequest(
+                "'tools' and 'functions' cannot both be set: the first is the newer name of the "
+                "second.",
+                code="invalid_value",
+                param="functions",
+            )
+
+    def constraint(self) -> Constraint | None:
+        said = super().constraint()
+        match self.response_format:
+            case JsonObjectFormat():
+                wanted: Constraint | None = JsonObject()
+            case JsonSchemaFormat(json_schema=named):
+                wanted = JsonSchema(schema=named.schema_ or {})
+            case _:
+                return said
+        if said is not None:
+            raise InvalidRequest(
+                "'response_format' cannot be set beside 'grammar' or 'regex'.",
+                code="invalid_value",
+                param="response_format",
+            )
+        return wanted
 
     def wanted(self) -> list[GenerateRequest]:
-        """One generation for each choice."""
+        """One generation for each choice. Raises InvalidRequest."""
         limit = self.max_tokens or self.max_completion_tokens
-        prompt = Chat(messages=tuple(message.parsed() for message in self.messages))
+        constraint = self.constraint()
+        prompt = self._chat()
         return [
             GenerateRequest(
                 prompt=prompt,
                 sampling=self.sampling(choice),
                 max_tokens=limit,
                 stop=self.stops,
+                constraint=constraint,
+                logprobs=(self.top_logprobs or 0) if self.logprobs else None,
             )
             for choice in range(self.n or 1)
         ]
+
+    def _chat(self) -> Chat:
+        available = self._toolset()
+        return Chat(
+            messages=tuple(message.parsed() for message in self.messages),
+            tools=available.tools,
+            call_required=available.required,
+            parallel_calls=available.parallel,
+            reasoning_effort=self.reasoning_effort,
+            template_arguments=self.chat_template_kwargs or {},
+        )
+
+    def _toolset(self) -> Toolset:
+        if self.functions:
+            return old_toolset(self.functions, self.function_call)
+        if self.function_call is not None:
+            return old_toolset((), self.function_call)
+        return toolset(self.tools or (), self.tool_choice, self.parallel_tool_calls)

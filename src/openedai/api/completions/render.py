@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from openedai.api.generation import Indexed, add_usage, fold
-from openedai.api.wire import UsageObject, usage_object
+from openedai.api.completions.logprobs import CompletionLogprobs, completion_logprobs
+from openedai.api.generation import Indexed, Outcome, add_usage, fold
+from openedai.api.sampling import StreamOptions
+from openedai.api.wire import UsageObject, obfuscation, usage_object
 from openedai.engines.base import Finish, TextDelta
 from openedai.http.respond import DONE, data_frame
 
@@ -18,7 +20,7 @@ from openedai.http.respond import DONE, data_frame
 class Choice(msgspec.Struct):
     text: str
     index: int
-    logprobs: None = None
+    logprobs: CompletionLogprobs | None = None
     finish_reason: str | None = None
 
 
@@ -31,48 +33,90 @@ class Completion(msgspec.Struct):
     system_fingerprint: str
     choices: list[Choice]
     usage: UsageObject | UnsetType | None = UNSET
+    obfuscation: str | UnsetType = UNSET
     object: str = "text_completion"
 
 
 @dataclass(frozen=True)
 class CompletionRenderer:
-    """What all chunks of one answer share. `choices` counts those of one prompt, `total` all."""
+    """What all chunks of one answer share.
+
+    Each of `prompts` got `candidates` answers, of which the best `choices` are given. `logprobs`
+    None gives none, a number that many alternatives.
+    """
 
     id: str
     created: int
     model: str
     fingerprint: str
+    prompts: int
+    candidates: int
     choices: int
-    total: int
+    logprobs: int | None
 
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> Completion:
-        outcomes = await fold(events, self.total)
-        choices = [
-            Choice(outcome.text, index, finish_reason=outcome.finish.reason)
-            for index, outcome in enumerate(outcomes)
+        outcomes = await fold(events, self.prompts * self.candidates)
+        usage = self._usage([outcome.finish for outcome in outcomes])
+        given = [
+            outcome
+            for prompt in range(self.prompts)
+            for outcome in self._best(outcomes[prompt * self.candidates :][: self.candidates])
         ]
-        return self._object(choices, self._usage([outcome.finish for outcome in outcomes]))
+        choices = [
+            Choice(o.text, index, self._logprobs(o), finish_reason=o.finish.reason)
+            for index, o in enumerate(given)
+        ]
+        return self._object(choices, usage)
 
     async def chunks(
-        self, events: AsyncGenerator[Indexed, None], *, with_usage: bool
+        self, events: AsyncGenerator[Indexed, None], options: StreamOptions
     ) -> AsyncGenerator[bytes, None]:
-        nothing: UnsetType | None = None if with_usage else UNSET
+        nothing: UnsetType | None = None if options.include_usage else UNSET
+        total = self.prompts * self.choices
+        said = [0] * total
         ends: dict[int, Finish] = {}
         async with aclosing(events):
             async for index, event in events:
+                choice = Choice("", index)
                 match event:
-                    case TextDelta(text=text):
-                        choice = Choice(text, index)
+                    case TextDelta(text=text, logprobs=tokens):
+                        choice.text = text
+                        if self.logprobs is not None:
+                            choice.logprobs = completion_logprobs(
+                                tokens, self.logprobs, said[index]
+                            )
+                        said[index] += len(text)
                     case Finish(reason=reason):
                         ends[index] = event
-                        choice = Choice("", index, finish_reason=reason)
-                yield data_frame(self._object([choice], nothing))
-        if with_usage:
-            yield data_frame(self._object([], self._usage([ends[i] for i in range(self.total)])))
+                        choice.finish_reason = reason
+                    case _:
+                        continue
+                chunk = self._object([choice], nothing)
+                if options.include_obfuscation:
+                    chunk.obfuscation = obfuscation(choice.text)
+                yield data_frame(chunk)
+        if options.include_usage:
+            yield data_frame(self._object([], self._usage([ends[i] for i in range(total)])))
         yield DONE
 
+    def _best(self, candidates: Sequence[Outcome]) -> Sequence[Outcome]:
+        """Those with the highest mean log probability of a token, in that order."""
+        if self.candidates == self.choices:
+            return candidates
+        return sorted(candidates, key=_mean_logprob, reverse=True)[: self.choices]
+
+    def _logprobs(self, outcome: Outcome) -> CompletionLogprobs | None:
+        if self.logprobs is None:
+            return None
+        return completion_logprobs(outcome.logprobs, self.logprobs)
+
     def _usage(self, finishes: list[Finish]) -> UsageObject:
-        return usage_object(add_usage(finishes, self.choices))
+        return usage_object(add_usage(finishes, self.candidates))
 
     def _object(self, choices: list[Choice], usage: UsageObject | UnsetType | None) -> Completion:
         return Completion(self.id, self.created, self.model, self.fingerprint, choices, usage)
+
+
+def _mean_logprob(outcome: Outcome) -> float:
+    known = [token.logprob for token in outcome.logprobs if token.logprob is not None]
+    return sum(known) / len(known) if known else float("-inf")

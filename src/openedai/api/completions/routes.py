@@ -25,8 +25,10 @@ async def create(request: Request) -> Response:
         created=int(time.time()),
         model=spec.id,
         fingerprint=fingerprint(spec),
+        prompts=len(wanted) // body.candidates,
+        candidates=body.candidates,
         choices=body.choices,
-        total=len(wanted),
+        logprobs=body.logprobs,
     )
     return await answer(
         here,
@@ -34,7 +36,6 @@ async def create(request: Request) -> Response:
         spec,
         wanted,
         renderer,
-        stream=bool(body.stream),
-        with_usage=body.wants_usage,
+        stream=body.options if body.stream else None,
         headers=headers,
     )

@@ -2,52 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field
 
 from openedai.api.prompt import Prompt, prompts
 from openedai.api.sampling import SamplingBody
 from openedai.engines.base import GenerateRequest
 from openedai.errors import InvalidRequest
-from openedai.http.body import Only, Refused
 
 DEFAULT_MAX_TOKENS = 16
 MAX_CHOICES = 2048
+MAX_BEST_OF = 20
 
 
 class CompletionRequest(SamplingBody):
-    prompt: Prompt
-    max_tokens: int | None = Field(None, ge=1)
-
-    best_of: Annotated[int | None, Only((1,))] = None
-    echo: Annotated[bool | None, Only((False,))] = None
-    logprobs: Refused = None
-    suffix: Refused = None
+    prompt: Prompt | None = None
+    max_tokens: int | None = Field(None, ge=0)
+    best_of: int | None = Field(None, ge=1, le=MAX_BEST_OF)
+    echo: bool | None = None
+    logprobs: int | None = Field(None, ge=0, le=5)
+    suffix: str | None = None
 
     @property
     def choices(self) -> int:
         return self.n or 1
 
+    @property
+    def candidates(self) -> int:
+        """How many answers are made for each prompt, from which `choices` are given."""
+        return self.best_of or self.choices
+
     def check(self) -> None:
         super().check()
-        if len(prompts(self.prompt)) * self.choices > MAX_CHOICES:
+        if self.candidates < self.choices:
+            raise _invalid("best_of", "it cannot be less than 'n'")
+        if self.candidates > self.choices and self.stream:
+            raise _invalid("best_of", "it cannot be more than 'n' in a stream")
+        if self.max_tokens == 0 and not self.echo:
             raise InvalidRequest(
-                f"Too many completions in one request: 'n' times the number of prompts may be "
-                f"at most {MAX_CHOICES}.",
+                "Invalid 'max_tokens': integer below minimum value. Expected a value >= 1, or 0 "
+                "with 'echo'.",
+                code="integer_below_min_value",
+                param="max_tokens",
+            )
+        if self.suffix and self.echo:
+            raise _invalid("suffix", "it cannot be set with 'echo'")
+        if len(prompts(self.prompt)) * self.candidates > MAX_CHOICES:
+            raise InvalidRequest(
+                f"Too many completions in one request: 'n' or 'best_of' times the number of "
+                f"prompts may be at most {MAX_CHOICES}.",
                 code="invalid_value",
                 param="n",
             )
 
     def wanted(self) -> list[GenerateRequest]:
-        """One generation for each choice of each prompt, the choices of a prompt together."""
+        """One generation for each candidate of each prompt, those of a prompt together."""
+        limit = DEFAULT_MAX_TOKENS if self.max_tokens is None else self.max_tokens
+        ranked = self.candidates > self.choices
         return [
             GenerateRequest(
                 prompt=prompt,
                 sampling=self.sampling(choice),
-                max_tokens=self.max_tokens or DEFAULT_MAX_TOKENS,
+                max_tokens=limit,
                 stop=self.stops,
+                constraint=self.constraint(),
+                logprobs=0 if ranked and self.logprobs is None else self.logprobs,
+                echo=bool(self.echo),
+                suffix=self.suffix or None,
             )
             for prompt in prompts(self.prompt)
-            for choice in range(self.choices)
+            for choice in range(self.candidates)
         ]
+
+
+def _invalid(param: str, why: str) -> InvalidRequest:
+    return InvalidRequest(f"Invalid '{param}': {why}.", code="invalid_value", param=param)

@@ -1,0 +1,148 @@
+"""The messages of a conversation: from the wire to the engine's, and what makes no sense in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from openedai.api.sampling import json_type
+from openedai.engines.base import Message, ToolCall
+from openedai.errors import InvalidRequest
+from openedai.http.body import Body, Lacking, Only, Refused
+
+Role = Literal["developer", "system", "user", "assistant", "tool", "function"]
+
+
+class TextPart(Body):
+    type: Literal["text"]
+    text: str
+    prompt_cache_breakpoint: Any = None
+
+
+class RefusalPart(Body):
+    type: Literal["refusal"]
+    refusal: str
+
+
+class MediaPart(Body):
+    """A part that no model here understands yet."""
+
+    type: Annotated[
+        Literal["text", "refusal", "image_url", "input_audio", "file"],
+        Lacking("image_url", "input_audio", "file"),
+    ]
+
+
+def _part_type(value: Any) -> str:
+    kind = value.get("type") if isinstance(value, dict) else None
+    return f"~{kind}" if kind in ("text", "refusal") else "~media"
+
+
+Part = Annotated[
+    Annotated[TextPart, Tag("~text")]
+    | Annotated[RefusalPart, Tag("~refusal")]
+    | Annotated[MediaPart, Tag("~media")],
+    Discriminator(_part_type),
+]
+
+Content = Annotated[
+    Annotated[str, Tag("~a string")]
+    | Annotated[list[Part], Field(min_length=1), Tag("~an array")],
+    Discriminator(json_type),
+]
+
+
+class Function(Body):
+    name: str
+    arguments: str
+
+
+class Call(Body):
+    id: str
+    type: Annotated[Literal["function", "custom"], Lacking("custom")]
+    function: Function
+
+
+class ChatMessage(Body):
+    """`reasoning_content` is what an earlier answer had there; the template may show it."""
+
+    role: Role
+    content: Content | None = None
+    name: str | None = None
+    tool_call_id: str | None = None
+    tool_calls: list[Call] | None = None
+    function_call: Function | None = None
+    reasoning_content: str | None = None
+    refusal: Annotated[str | None, Only()] = None
+    audio: Refused = None
+
+    def parsed(self) -> Message:
+        """As engines see it. `developer` is the newer name of `system`."""
+        return Message(
+            role="system" if self.role == "developer" else self.role,
+            content=self._text(),
+            name=self.name,
+            reasoning=self.reasoning_content,
+            tool_calls=self._calls(),
+            tool_call_id=self.tool_call_id,
+        )
+
+    def _text(self) -> str:
+        if self.content is None or isinstance(self.content, str):
+            return self.content or ""
+        texts = [part.text for part in self.content if isinstance(part, TextPart)]
+        refusals = [part.refusal for part in self.content if isinstance(part, RefusalPart)]
+        return "".join(texts or refusals)
+
+    def _calls(self) -> tuple[ToolCall, ...]:
+        calls = [ToolCall(id=c.id, name=c.function.name, arguments=c.function.arguments)
+                 for c in self.tool_calls or ()]
+        if self.function_call is not None:
+            old = self.function_call
+            calls.append(ToolCall(id="", name=old.name, arguments=old.arguments))
+        return tuple(calls)
+
+
+def check_messages(messages: Sequence[ChatMessage]) -> None:
+    """Raise InvalidRequest for a message that cannot stand where it is."""
+    open_calls: set[str] = set()
+    for index, message in enumerate(messages):
+        where = f"messages[{index}]"
+        _check_fields(message, where)
+        if message.role == "tool":
+            if message.tool_call_id not in open_calls:
+                raise InvalidRequest(
+                    f"Invalid parameter: {where} with role 'tool' must be a response to a "
+                    "preceding message with 'tool_calls' that has its 'tool_call_id'.",
+                    code="invalid_value",
+                    param=f"{where}.tool_call_id",
+                )
+        else:
+            open_calls = {call.id for call in message.tool_calls or ()}
+
+
+def _check_fields(message: ChatMessage, where: str) -> None:
+    calls = message.tool_calls or message.function_call
+    if message.content is None and not (
+        message.role == "function" or (message.role == "assistant" and calls)
+    ):
+        raise _missing(f"{where}.content")
+    if message.role == "tool" and message.tool_call_id is None:
+        raise _missing(f"{where}.tool_call_id")
+    if message.role == "function" and message.name is None:
+        raise _missing(f"{where}.name")
+    if calls and message.role != "assistant":
+        field = "tool_calls" if message.tool_calls else "function_call"
+        raise InvalidRequest(
+            f"Invalid '{where}.{field}': only messages with role 'assistant' can have it.",
+            code="invalid_value",
+            param=f"{where}.{field}",
+        )
+
+
+def _missing(where: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"Missing required parameter: '{where}'.", code="missing_required_parameter", param=where
+    )

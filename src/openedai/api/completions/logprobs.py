@@ -1,0 +1,52 @@
+"""Log probabilities in the shape of the older completions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from openedai.engines.base import Alternative, TokenLogprob
+
+
+class CompletionLogprobs(msgspec.Struct):
+    """Four lists with an entry for each token. `text_offset` is in characters, from the start of
+    the choice's text; the first token of an echoed prompt has nulls.
+    """
+
+    tokens: list[str]
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float] | None] | None
+    text_offset: list[int]
+
+
+def completion_logprobs(
+    tokens: Sequence[TokenLogprob], alternatives: int, offset: int = 0
+) -> CompletionLogprobs:
+    """`offset` is the length of the text before the first of these tokens."""
+    offsets = []
+    for token in tokens:
+        offsets.append(offset)
+        offset += len(token.token)
+    return CompletionLogprobs(
+        tokens=[_name(token) for token in tokens],
+        token_logprobs=[token.logprob for token in tokens],
+        top_logprobs=[_top(token, alternatives) for token in tokens] if alternatives else None,
+        text_offset=offsets,
+    )
+
+
+def _top(token: TokenLogprob, alternatives: int) -> dict[str, float] | None:
+    """The likeliest tokens, and the one that was drawn."""
+    if token.logprob is None:
+        return None
+    best: Iterable[Alternative] = token.top[:alternatives]
+    return {_name(other): other.logprob for other in best} | {_name(token): token.logprob}
+
+
+def _name(token: TokenLogprob | Alternative) -> str:
+    """A token's text; of one that is no whole character, its bytes as the older API spelled them."""
+    try:
+        return token.bytes.decode()
+    except UnicodeDecodeError:
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in token.bytes)

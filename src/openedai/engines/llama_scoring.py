@@ -1,0 +1,105 @@
+"""The log probabilities of a prompt's own tokens, which llama.cpp's server does not give.
+
+The tokens are forced one after the other by a grammar of token literals, from the first on: what
+the server says of a generated token is its probability by the raw logits, forced or not. That
+runs at the speed of generating, not of reading. A token that is no whole character is left out of
+such an answer, and as a literal it aborts llama.cpp: each of those is asked for by itself.
+"""
+
+from __future__ import annotations
+
+import codecs
+from contextlib import aclosing
+
+from openedai.engines.base import TokenLogprob
+from openedai.engines.llama_api import LlamaApi, Probability
+from openedai.errors import EngineFailed
+
+_NO_CHARACTER = "\ufffd"
+
+
+async def score(
+    api: LlamaApi, ids: list[int], alternatives: int, *, vocabulary: int
+) -> list[TokenLogprob]:
+    """One entry for each of `ids`; the first has no log probability. Raises APIErrors."""
+    broken = await _broken(api, ids)
+    scored = [await _first(api, id) for id in ids[:1]]
+    while len(scored) < len(ids):
+        start = len(scored)
+        if start in broken:
+            entry = await _alone(api, ids[:start], ids[start], vocabulary)
+            scored.append(entry.parsed(alternatives))
+        else:
+            end = next((place for place in broken if place > start), len(ids))
+            found = await _forced(api, ids[:end], start, alternatives)
+            scored.extend(entry.parsed(alternatives) for entry in found)
+    return _whole_texts(scored)
+
+
+async def _broken(api: LlamaApi, ids: list[int]) -> list[int]:
+    """The places of tokens that are no whole characters, in order."""
+    if (await api.detokenize(ids)).isascii():
+        return []
+    texts = [await api.detokenize([id]) for id in ids]
+    return [place for place, text in enumerate(texts) if _NO_CHARACTER in text]
+
+
+async def _forced(
+    api: LlamaApi, ids: list[int], start: int, alternatives: int
+) -> list[Probability]:
+    """The entries of the tokens from place `start` to the end."""
+    found: list[Probability] = []
+    body = {
+        "prompt": ids[:start],
+        "n_predict": len(ids) - start,
+        "n_probs": max(1, alternatives),
+        "grammar": "root ::= " + " ".join(f"<[{id}]>" for id in ids[start:]),
+        "temperature": 0,
+        "top_k": 1,
+    }
+    async with aclosing(api.complete(body)) as pieces:
+        async for piece in pieces:
+            found.extend(piece.completion_probabilities)
+    if [entry.id for entry in found] != ids[start:]:
+        raise EngineFailed("The engine did not score the prompt's own tokens.")
+    return found
+
+
+async def _alone(api: LlamaApi, before: list[int], wanted: int, vocabulary: int) -> Probability:
+    """One token's entry out of the whole distribution."""
+    body = {
+        "prompt": before,
+        "n_predict": 1,
+        "n_probs": vocabulary,
+        "temperature": 0,
+        "top_k": 1,
+        # Any token that is a whole character: only then the distribution is shown.
+        "grammar": "root ::= [a-z]",
+    }
+    async with aclosing(api.complete(body)) as pieces:
+        async for piece in pieces:
+            for entry in piece.completion_probabilities:
+                for other in entry.top_logprobs:
+                    if other.id == wanted:
+                        other.top_logprobs = entry.top_logprobs
+                        return other
+    raise EngineFailed("The engine did not say how probable a token of the prompt is.")
+
+
+async def _first(api: LlamaApi, id: int) -> TokenLogprob:
+    text = await api.detokenize([id])
+    return TokenLogprob(token=text, bytes=text.encode(), logprob=None)
+
+
+def _whole_texts(tokens: list[TokenLogprob]) -> list[TokenLogprob]:
+    """The same, the text of a character being that of the token that completes it."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    return [
+        TokenLogprob(
+            token=decoder.decode(token.bytes),
+            bytes=token.bytes,
+            logprob=token.logprob,
+            top=token.top,
+        )
+        for token in tokens
+    ]

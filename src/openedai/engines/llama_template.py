@@ -1,0 +1,149 @@
+"""What a model's chat template knows, and the prompt that it makes of a conversation.
+
+The template is llama.cpp's business. This is about what it cannot do: a model that was never
+taught tools gets them in its system message, and their answers from a user.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from openedai.engines.base import Chat, Message, Tool
+from openedai.engines.llama_api import LlamaApi
+from openedai.errors import APIError, Unsupported
+from openedai.prompts.reasoning import TAGS, opens_reasoning
+from openedai.prompts.tool_forms import OWN_FORM, native_form
+from openedai.prompts.tools import render
+
+_PROBE = Tool(name="probe_function", parameters={"type": "object", "properties": {}})
+
+
+class Capabilities(msgspec.Struct, frozen=True):
+    """As llama.cpp found them by trying the template."""
+
+    supports_tools: bool = False
+    supports_tool_calls: bool = False
+    supports_reasoning_effort: bool = False
+
+
+class Properties(msgspec.Struct, frozen=True):
+    """What the server says of itself; `n_ctx` is in tokens, for each slot."""
+
+    n_ctx: int
+    chat_template: str = ""
+    chat_template_caps: Capabilities = Capabilities()
+    bos_token: str = ""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A prompt, whether it ends inside of reasoning, and in which form calls are expected."""
+
+    prompt: str
+    reasoning_open: bool
+    form: str
+
+
+class ChatTemplate:
+    def __init__(self, model: str, api: LlamaApi, properties: Properties) -> None:
+        self._model = model
+        self._api = api
+        self._source = properties.chat_template
+        self._capabilities = properties.chat_template_caps
+        self._form: str | None = None
+
+    @property
+    def reasons(self) -> bool:
+        """Whether the model was taught to think before it answers."""
+        return any(tag in self._source for tag in TAGS) or "enable_thinking" in self._source
+
+    async def render(self, chat: Chat) -> Rendered:
+        """Raises InvalidRequest for a conversation that the template cannot show."""
+        form = await self._call_form(chat)
+        messages, tools = chat.messages, chat.tools
+        if form is None or not self._capabilities.supports_tools:
+            messages = render(
+                messages, tools, required=chat.call_required, parallel=chat.parallel_calls
+            )
+            form, tools = OWN_FORM, ()
+        body: dict[str, Any] = {"messages": [_wire(message) for message in messages]}
+        if tools:
+            body["tools"] = [_wire_tool(tool) for tool in tools]
+        if arguments := self._arguments(chat):
+            body["chat_template_kwargs"] = arguments
+        prompt = await self._api.apply_template(body)
+        return Rendered(prompt, opens_reasoning(prompt), form)
+
+    async def _call_form(self, chat: Chat) -> str | None:
+        """The form in which the template shows calls; None if it is none that is known here."""
+        if not chat.tools and not any(message.tool_calls for message in chat.messages):
+            return OWN_FORM
+        if self._form is None:
+            self._form = await self._probe() or ""
+        return self._form or None
+
+    async def _probe(self) -> str | None:
+        if not self._capabilities.supports_tool_calls:
+            return None
+        call = {"name": _PROBE.name, "arguments": '{"probe_key":"probe_value"}'}
+        calls = [{"id": "call_probe", "type": "function", "function": call}]
+        messages = [
+            {"role": "user", "content": "?"},
+            {"role": "assistant", "content": None, "tool_calls": calls},
+        ]
+        body = {"messages": messages, "tools": [_wire_tool(_PROBE)]}
+        try:
+            return native_form(await self._api.apply_template(body))
+        except APIError:
+            return None
+
+    def _arguments(self, chat: Chat) -> dict[str, Any]:
+        """What the template is told beside the messages."""
+        effort, given = chat.reasoning_effort, chat.template_arguments
+        if effort is None:
+            return given
+        if "enable_thinking" in self._source:
+            return {"enable_thinking": effort != "none"} | given
+        if self._capabilities.supports_reasoning_effort or "reasoning_effort" in self._source:
+            return {"reasoning_effort": effort} | given
+        if effort == "none" and not self.reasons:
+            return given
+        raise Unsupported(
+            f"Unsupported parameter: 'reasoning_effort' is not supported by the model "
+            f"`{self._model}`.",
+            code="unsupported_parameter",
+            param="reasoning_effort",
+        )
+
+
+def _wire(message: Message) -> dict[str, Any]:
+    """A message in the shape that templates read."""
+    wire: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.name is not None:
+        wire["name"] = message.name
+    if message.reasoning is not None:
+        wire["reasoning_content"] = message.reasoning
+    if message.tool_call_id is not None:
+        wire["tool_call_id"] = message.tool_call_id
+    if message.tool_calls:
+        wire["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in message.tool_calls
+        ]
+    return wire
+
+
+def _wire_tool(tool: Tool) -> dict[str, Any]:
+    function = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters or {"type": "object", "properties": {}},
+    }
+    return {"type": "function", "function": function}
