@@ -40,6 +40,9 @@ MEANINGS: dict[str, dict[str, str]] = {
         "threads": "Threads of the computation; the cores that may be used, unless it is given.",
         "batch": "The most prompt tokens that are computed in one go.",
         "gpu_layers": "Layers of the model that go to the GPU; -1 leaves it to llama.cpp.",
+        "prompt_format": "How conversations are written for the model; see [prompt-formats.md]"
+        "(prompt-formats.md).",
+        "chat_template": "The same, as a Jinja chat template or the path of a `.jinja` file.",
         "sampling": "What a request that names no value gets; see the next table.",
     },
     "onnx_embeddings": _EMBEDDING,

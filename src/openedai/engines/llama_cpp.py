@@ -28,6 +28,7 @@ from openedai.engines.base import (
     TextDelta,
     Usage,
 )
+from openedai.engines.chat_template import chosen_format
 from openedai.engines.child import Child, Failure
 from openedai.engines.llama_server import Launch, Ready
 from openedai.engines.machine import usable_cores
@@ -56,6 +57,8 @@ class SamplingDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`context` is in tokens and for each of the `slots` that work at once. `threads` None
     takes the cores this process may use. `batch` is the most prompt tokens computed in one go.
+    `prompt_format` is a name of `openedai.prompts.formats`; `chat_template` is Jinja, or the path
+    of a file that ends in .jinja. See `openedai.engines.chat_template` for what goes first.
     """
 
     context: int = 8192
@@ -63,6 +66,8 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threads: int | None = None
     batch: int = 256
     gpu_layers: int = -1
+    prompt_format: str | None = None
+    chat_template: str | None = None
     sampling: SamplingDefaults = SamplingDefaults()
 
 
@@ -105,7 +110,13 @@ _NOTHING = _Chunk()
 
 class LlamaCpp(Generator):
     def __init__(
-        self, model: str, child: Child, folder: Path, client: UnixClient, options: LlamaOptions
+        self,
+        model: str,
+        child: Child,
+        folder: Path,
+        client: UnixClient,
+        options: LlamaOptions,
+        format_stops: tuple[str, ...] = (),
     ) -> None:
         self.model = model
         self.slots = options.slots
@@ -114,6 +125,7 @@ class LlamaCpp(Generator):
         self._child = child
         self._folder = folder
         self._client = client
+        self._format_stops = format_stops
         self._vocabulary = 0
         self._empty_prompt: list[int] = []
         self._decoder = msgspec.json.Decoder(_Chunk)
@@ -135,6 +147,13 @@ class LlamaCpp(Generator):
 
     @classmethod
     async def _start(cls, model: str, path: Path, options: LlamaOptions, folder: Path) -> Self:
+        found = await asyncio.to_thread(
+            chosen_format,
+            model,
+            path,
+            chat_template=options.chat_template,
+            prompt_format=options.prompt_format,
+        )
         launch = Launch(
             model=model,
             path=str(path),
@@ -145,6 +164,7 @@ class LlamaCpp(Generator):
             threads=options.threads or usable_cores(),
             batch=options.batch,
             gpu_layers=options.gpu_layers,
+            chat_template=found.template if found else None,
         )
         child = await Child.start("openedai.engines.llama_server", launch)
         answer = msgspec.msgpack.decode(await child.first_frame(model), type=Ready | Failure)
@@ -152,7 +172,8 @@ class LlamaCpp(Generator):
             await child.stop()
             raise answer.error()
         client = UnixClient(Path(launch.socket), launch.key)
-        engine = cls(model, child, folder, client, options)
+        stops = found.stop if found else ()
+        engine = cls(model, child, folder, client, options, stops)
         try:
             await engine._look_around()
         except BaseException:
@@ -242,6 +263,7 @@ class LlamaCpp(Generator):
         }
         match request.prompt:
             case Chat(messages=messages):
+                body["stop"] += self._format_stops
                 body["messages"] = [msgspec.to_builtins(message) for message in messages]
                 return "/v1/chat/completions", body
             case Text(text=""):

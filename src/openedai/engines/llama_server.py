@@ -26,7 +26,8 @@ class Launch(Struct, frozen=True, tag="launch"):
     """The first frame. `context` is in tokens, for each slot.
 
     `batch` is the most prompt tokens computed in one go: a client that leaves in prefill is
-    noticed between two of them. `gpu_layers` -1 leaves it to the library.
+    noticed between two of them. `gpu_layers` -1 leaves it to the library. `chat_template` None
+    keeps that of the weights.
     """
 
     model: str
@@ -38,6 +39,7 @@ class Launch(Struct, frozen=True, tag="launch"):
     threads: int
     batch: int
     gpu_layers: int
+    chat_template: str | None = None
 
 
 class Ready(Struct, frozen=True, tag="ready"):
@@ -60,6 +62,7 @@ def _serve(launch: Launch) -> Any:
     params.cpuparams_batch.n_threads = launch.threads
     params.n_threads_http = launch.slots + 2
     params.n_gpu_layers = launch.gpu_layers
+    params.chat_template = launch.chat_template or ""
     params.cache_ram_mib = 0
     params.prefill_assistant = False
     params.ctx_shift = False

@@ -1,0 +1,153 @@
+"""The prompt formats: what they write, by two template engines, and the models they are for."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from openedai.engines.llama_cpp import LlamaCpp
+from openedai.prompts.formats import detect, format_names, prompt_format
+from tests.prompts.golden import COLOUR, GOLDEN, HELLO, HI, SYSTEM, SYSTEM_USER, TURNS, USER
+
+Messages = list[dict[str, str]]
+
+CONVERSATIONS: list[Messages] = [USER, SYSTEM_USER, TURNS]
+UNUSUAL: list[Messages] = [
+    [SYSTEM],
+    [SYSTEM, SYSTEM, HI],
+    [HI, HI],
+    [HI, HELLO],
+    [HELLO, HI],
+    [SYSTEM, HI, HELLO, SYSTEM, COLOUR],
+]
+
+
+def render(
+    name: str, messages: Messages, *, bos: str = "<s>", eos: str = "</s>", ask: bool = True
+) -> str:
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(prompt_format(name).template).render(
+        messages=messages, bos_token=bos, eos_token=eos, add_generation_prompt=ask
+    )
+
+
+def test_every_format_has_its_texts() -> None:
+    assert set(GOLDEN) == set(format_names())
+
+
+@pytest.mark.parametrize("name", format_names())
+def test_the_texts(name: str) -> None:
+    assert tuple(render(name, messages) for messages in CONVERSATIONS) == GOLDEN[name]
+
+
+@pytest.mark.parametrize("name", format_names())
+@pytest.mark.parametrize("messages", UNUSUAL, ids=range(len(UNUSUAL)))
+def test_no_message_is_lost(name: str, messages: Messages) -> None:
+    text = render(name, messages)
+    for message in messages:
+        first = message["content"].strip().splitlines()[0]
+        assert text.count(first) >= sum(first in other["content"] for other in messages)
+
+
+@pytest.mark.parametrize("name", format_names())
+def test_an_answer_is_asked_for_only_if_wanted(name: str) -> None:
+    asked, told = render(name, TURNS), render(name, TURNS, ask=False)
+    assert asked.startswith(told)
+    assert (asked == told) == (name == "llama-2"), "[/INST] is the end of the user's turn there"
+
+
+@given(st.text(), st.text())
+def test_a_blank_line_ends_each_turn_of_raven(first: str, second: str) -> None:
+    messages = [
+        {"role": "system", "content": "S"},
+        {"role": "user", "content": f"a{first}b"},
+        {"role": "assistant", "content": f"c{second}d"},
+        HI,
+    ]
+    turns = render("rwkv-raven", messages).split("\n\n")
+    assert [turn[:6] for turn in turns[1:2]] == ["Bob: a"]
+    assert [turn[:8] for turn in turns[2:]] == ["Alice: c", "Bob: Hi ", "Alice:"]
+
+
+def test_a_stop_string_begins_the_next_turn() -> None:
+    """So an answer cannot run into it, even where the model does not end its turn."""
+    for name in format_names():
+        stop = prompt_format(name).stop
+        assert stop
+        assert all(stop), name
+        after_answer = render(name, TURNS).split("Hello!", 1)[1]
+        assert any(string in f"\n{after_answer}" for string in stop), name
+
+
+def test_unknown_names_are_told_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"'chat'.*alpaca.*plain"):
+        prompt_format("chat")
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("TheBloke/vicuna-7B-1.1-GPTQ", "vicuna-1.1"),
+        ("lmsys/vicuna-13b-v1.5", "vicuna-1.1"),
+        ("vicuna-13b-v1.3.Q4_K_M.gguf", "vicuna-1.1"),
+        ("vicuna-13b-v0", "plain"),
+        ("koala-13B-HF", "koala"),
+        ("gpt4-x-alpaca-13b-native-4bit-128g", "gpt4-x-alpaca"),
+        ("GPT4_x_Alpaca", "gpt4-x-alpaca"),
+        ("chavinlo/alpaca-native", "alpaca"),
+        ("alpaca-lora-7b", "alpaca"),
+        ("mpt-7b-instruct", "alpaca"),
+        ("wizard-vicuna-13B", "wizard-vicuna"),
+        ("Wizard-Vicuna-7B-Uncensored.Q4_0.gguf", "wizard-vicuna"),
+        ("WizardVicunaLM", "wizard-vicuna"),
+        ("stable-vicuna-13B", "stable-vicuna"),
+        ("StableVicuna 13B", "stable-vicuna"),
+        ("GPT4All-13B-snoozy", "gpt4all-snoozy"),
+        ("rwkv-raven-7b", "rwkv-raven"),
+        ("RWKV-4-Raven-14B-v12", "rwkv-raven"),
+        ("mpt-7b-chat", "mpt"),
+        ("mosaicml/mpt-30b-chat", "mpt"),
+        ("mpt-7b", "plain"),
+        ("Llama-2-7b-chat", "llama-2"),
+        ("meta-llama/Llama-2-70b-chat-hf", "llama-2"),
+        ("llama2_13b_chat.gguf", "llama-2"),
+        ("LLaMA v2 Chat", "llama-2"),
+        ("chinese-alpaca-2-7b", "llama-2"),
+        ("Llama-2-7b", "plain"),
+        ("SmolLM2-135M-Instruct", "plain"),
+        ("", "plain"),
+    ],
+)
+def test_models_are_recognised(name: str, found: str) -> None:
+    assert detect([name]).name == found
+    assert detect(["my-model", name, "unknown"]).name == found
+
+
+def test_the_first_name_decides() -> None:
+    assert detect(["koala", "vicuna", "alpaca"]).name == "koala"
+    assert detect([]).name == "plain"
+
+
+@pytest.mark.real
+def test_llama_cpp_writes_the_same(smollm2_path: Path) -> None:
+    async def go(name: str) -> None:
+        options = {"slots": 1, "context": 256, "prompt_format": name}
+        engine = await LlamaCpp.load("m", smollm2_path, options)
+        try:
+            tokens = await engine._ask("GET", "/props")
+            for messages in [*CONVERSATIONS, *UNUSUAL]:
+                made = await engine._ask("POST", "/apply-template", {"messages": messages})
+                assert made["prompt"] == render(
+                    name, messages, bos=tokens["bos_token"], eos=tokens["eos_token"]
+                )
+        finally:
+            await engine.close()
+
+    one_of_each = {prompt_format(name).template: name for name in format_names()}
+    for name in one_of_each.values():
+        asyncio.run(go(name))
