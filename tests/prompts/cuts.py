@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from hypothesis import strategies as st
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 def cut(text: str, places: list[int]) -> list[str]:
     """The text in pieces that end at these places."""
     ends = sorted({min(place, len(text)) for place in places} | {0, len(text)})
-    return [text[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    return [text[start:end] for start, end in pairwise(ends)]
 
 
 def every_cut(text: str) -> Iterator[list[str]]:

@@ -18,35 +18,30 @@ Reading = Generator[None, None, T]
 class Incoming:
     """The text that came, and a position in it.
 
-    `take` gives what was read since it was called last; until then the text is kept, so that a
-    reader can go back.
+    Until `take` removes what was read, a reader can set the position back.
     """
 
     def __init__(self) -> None:
         self.text = ""
         self.position = 0
-        self._taken = 0
         self._ended = False
 
     def add(self, text: str) -> None:
-        self.text = self.text[self._taken :] + text
-        self.position -= self._taken
-        self._taken = 0
+        self.text += text
 
     def end(self) -> None:
         """No more text comes: from here on nothing waits."""
         self._ended = True
 
     def take(self) -> str:
-        """What was read and not taken yet."""
-        taken = self.text[self._taken : self.position]
-        self._taken = self.position
+        """Remove what was read."""
+        taken, self.text = self.text[: self.position], self.text[self.position :]
+        self.position = 0
         return taken
 
     def take_some(self) -> str:
         """As `take`, but at least one character if there is one."""
-        if self.position == self._taken < len(self.text):
-            self.position += 1
+        self.position = max(self.position, min(1, len(self.text)))
         return self.take()
 
     def more(self) -> Reading[bool]:
@@ -91,9 +86,13 @@ class Incoming:
             yield
 
     def until(self, end: str) -> Reading[str | None]:
-        """Read up to and including `end`; what stood in front of it, None if it never comes."""
+        """Read up to and including `end`; what stood in front of it.
+
+        None, and all is read, if it never comes.
+        """
         while (found := self.text.find(end, self.position)) < 0:
             if self._ended:
+                self.position = len(self.text)
                 return None
             yield
         before = self.text[self.position : found]
