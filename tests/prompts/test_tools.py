@@ -43,7 +43,7 @@ def test_a_system_message_is_extended() -> None:
     for role in ("system", "developer"):
         first, *rest = rendered(Message(role=role, content="Be brief."), USER)
         assert first.role == role
-        assert first.content.startswith("Be brief.\n\nYou can call")
+        assert first.content.startswith("Be brief.\n\nYou have these functions")
         assert rest == [USER]
 
 
@@ -59,9 +59,9 @@ def test_what_is_allowed_is_said() -> None:
 def test_the_example_is_in_the_form_that_is_read() -> None:
     system = rendered(USER)[0].content
     example = system[system.index("<tool_call>") :]
-    _, calls, called = read([Tool(name="the function")], [example])
+    _, calls, called = read([Tool(name="NAME")], [example])
     assert called
-    assert [name for name, _ in calls] == ["the function"]
+    assert [name for name, _ in calls] == ["NAME"]
 
 
 def test_calls_and_results_become_text() -> None:

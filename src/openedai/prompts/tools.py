@@ -56,17 +56,18 @@ def _instruct(messages: list[Message], instruction: str) -> None:
 
 def _instruction(tools: Sequence[Tool], *, required: bool, parallel: bool) -> str:
     listed = "\n".join(_json(_described(tool)) for tool in tools)
-    number = "several functions, one after the other" if parallel else "one function only"
-    otherwise = (
-        "You must call a function now. Write nothing else."
+    when = (
+        "You must call a function now; do not answer yourself."
         if required
-        else "If no function helps, answer in words."
+        else "When a function can help with the request, do not answer yourself: call the function."
     )
-    example = _CALL.format(name='"the function"', arguments='{"argument": "value"}')
+    number = "several functions, one after the other" if parallel else "one function only"
+    otherwise = "" if required else " If no function helps, answer in words."
+    example = _CALL.format(name='"NAME"', arguments='{"ARGUMENT": "VALUE"}')
     return (
-        f"You can call these functions:\n<tools>\n{listed}\n</tools>\n"
-        f"To call a function, write:\n{example}\n"
-        f"You can call {number}. {otherwise}"
+        f"You have these functions:\n<tools>\n{listed}\n</tools>\n\n"
+        f"{when} To call it, write only its name and arguments, like this:\n{example}\n"
+        f"You can call {number}.{otherwise}"
     )
 
 
