@@ -1,13 +1,12 @@
 """The calls in what a model wrote, in whatever form it writes them.
 
-<tool_call>{"name": "f", "arguments": {…}}</tool_call>            Hermes, Qwen
-<tool_call><function=f><parameter=x>…</parameter></function></tool_call>   Qwen3-Coder
-<function=f>{…}</function>                                        Llama 3.1
-<|python_tag|>{"name": "f", "parameters": {…}}; {…}               Llama 3
-[TOOL_CALLS][{"name": "f", "arguments": {…}}, …]                  Mistral
-[TOOL_CALLS]f[ARGS]{…}                                            Mistral, newer
-<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{…} …      DeepSeek V3.1
-{"name": "f", "arguments": {…}}, [{…}, …], each also in a fence   many small models
+- Hermes, Qwen: `<tool_call>{"name": "f", "arguments": {…}}</tool_call>`
+- Qwen3-Coder: `<tool_call><function=f><parameter=x>…</parameter></function></tool_call>`
+- Llama 3: `{"name": "f", "parameters": {…}}; {…}`, also behind `<|python_tag|>`
+- Llama 3.1: `<function=f>{…}</function>`
+- Mistral: `[TOOL_CALLS][{"name": "f", "arguments": {…}}, …]`, newer `[TOOL_CALLS]f[ARGS]{…}`
+- DeepSeek V3.1: `<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{…}…`
+- many small models: `{"name": "f", "arguments": {…}}` or a list of these, bare or in a fence
 """
 
 from __future__ import annotations
