@@ -1,0 +1,100 @@
+"""A text that comes in pieces, for readers that are written as if all of it were there.
+
+Such a reader is a generator. Where it needs text that has not come yet, it yields; whoever has the
+next piece adds it and resumes the generator.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Generator
+from typing import TypeVar
+
+T = TypeVar("T")
+Reading = Generator[None, None, T]
+"""Reads on and returns a T, and yields whenever it has to wait for text."""
+
+
+class Incoming:
+    """The text that came, and a position in it.
+
+    Until `take` removes what was read, a reader can set the position back.
+    """
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.position = 0
+        self._ended = False
+
+    def add(self, text: str) -> None:
+        self.text += text
+
+    def end(self) -> None:
+        """No more text comes: from here on nothing waits."""
+        self._ended = True
+
+    def take(self) -> str:
+        """Remove what was read."""
+        taken, self.text = self.text[: self.position], self.text[self.position :]
+        self.position = 0
+        return taken
+
+    def take_some(self) -> str:
+        """As `take`, but at least one character if there is one."""
+        self.position = max(self.position, min(1, len(self.text)))
+        return self.take()
+
+    def more(self) -> Reading[bool]:
+        """Wait for a character to read. False if the text has ended."""
+        while self.position == len(self.text) and not self._ended:
+            yield
+        return self.position < len(self.text)
+
+    def peek(self) -> Reading[str]:
+        """The next character, without reading it; empty at the end."""
+        yield from self.more()
+        return self.text[self.position : self.position + 1]
+
+    def skip(self, characters: str) -> Reading[None]:
+        """Read as many of these characters as there are."""
+        while (character := (yield from self.peek())) and character in characters:
+            self.position += 1
+
+    def skip_to(self, pattern: re.Pattern[str]) -> bool:
+        """Read up to the first match of the pattern, or all that came and return False.
+
+        Never waits.
+        """
+        found = pattern.search(self.text, self.position)
+        self.position = found.start() if found else len(self.text)
+        return found is not None
+
+    def word(self, words: Collection[str]) -> Reading[str]:
+        """Read whichever of the words comes next; empty, and nothing read, if none does.
+
+        Waits only as long as that is undecided. No word may begin with another one.
+        """
+        longest = max(map(len, words), default=0)
+        while True:
+            rest = self.text[self.position : self.position + longest]
+            for word in words:
+                if rest.startswith(word):
+                    self.position += len(word)
+                    return word
+            if self._ended or not any(word.startswith(rest) for word in words):
+                return ""
+            yield
+
+    def until(self, end: str) -> Reading[str | None]:
+        """Read up to and including `end`; what stood in front of it.
+
+        None, and all is read, if it never comes.
+        """
+        while (found := self.text.find(end, self.position)) < 0:
+            if self._ended:
+                self.position = len(self.text)
+                return None
+            yield
+        before = self.text[self.position : found]
+        self.position = found + len(end)
+        return before

@@ -1,0 +1,83 @@
+"""Tools for models whose chat template knows none: put into the conversation, in Hermes form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from openedai.engines.base import Message, Tool
+
+_RESULT_ROLES = ("tool", "function")
+_RESULT = "<tool_response>\n{}\n</tool_response>"
+_CALL = '<tool_call>\n{{"name": {name}, "arguments": {arguments}}}\n</tool_call>'
+
+
+def render(
+    messages: Sequence[Message], tools: Sequence[Tool], *, required: bool, parallel: bool
+) -> tuple[Message, ...]:
+    """The conversation with nothing in it but text.
+
+    The system message, made where there is none, tells of the tools. Calls become part of what
+    the assistant said, and results, joined where they follow one another, what the user said.
+    """
+    rendered: list[Message] = []
+    for is_result, group in groupby(messages, lambda message: message.role in _RESULT_ROLES):
+        if is_result:
+            results = "\n".join(_RESULT.format(message.content) for message in group)
+            rendered.append(Message(role="user", content=results))
+        else:
+            rendered.extend(map(_with_calls, group))
+    if tools:
+        _instruct(rendered, _instruction(tools, required=required, parallel=parallel))
+    return tuple(rendered)
+
+
+def _with_calls(message: Message) -> Message:
+    calls = [
+        _CALL.format(name=_json(call.name), arguments=call.arguments or "{}")
+        for call in message.tool_calls
+    ]
+    content = "\n".join([message.content, *calls] if message.content else calls)
+    return replace(message, content=content, tool_calls=()) if calls else message
+
+
+def _instruct(messages: list[Message], instruction: str) -> None:
+    """Put the instruction at the end of the system message."""
+    if messages and messages[0].role in ("system", "developer"):
+        content = f"{messages[0].content}\n\n{instruction}"
+        messages[0] = replace(messages[0], content=content)
+    else:
+        messages.insert(0, Message(role="system", content=instruction))
+
+
+def _instruction(tools: Sequence[Tool], *, required: bool, parallel: bool) -> str:
+    listed = "\n".join(_json(_described(tool)) for tool in tools)
+    when = (
+        "You must call a function now; do not answer yourself."
+        if required
+        else "When a function can help with the request, do not answer yourself: call the function."
+    )
+    number = "several functions, one after the other" if parallel else "one function only"
+    otherwise = "" if required else " If no function helps, answer in words."
+    example = _CALL.format(name='"NAME"', arguments='{"ARGUMENT": "VALUE"}')
+    return (
+        f"You have these functions:\n<tools>\n{listed}\n</tools>\n\n"
+        f"{when} To call it, write only its name and arguments, like this:\n{example}\n"
+        f"You can call {number}.{otherwise}"
+    )
+
+
+def _described(tool: Tool) -> dict[str, Any]:
+    described: dict[str, Any] = {"name": tool.name}
+    if tool.description:
+        described["description"] = tool.description
+    described["parameters"] = tool.parameters or {"type": "object", "properties": {}}
+    return described
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

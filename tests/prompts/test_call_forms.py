@@ -1,0 +1,106 @@
+"""The forms of calls: recognised in what a template rendered, and enforced by a grammar."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from openedai.engines.base import Tool
+from openedai.engines.llama_cpp import LlamaCpp
+from openedai.prompts.call_forms import Form, call_grammar, native_form
+from openedai.prompts.gbnf import Rules
+from tests.prompts.answers import read
+
+TOOLS = (Tool(name="get_weather"), Tool(name="get_time"))
+FORMS: tuple[Form, ...] = get_args(Form)
+
+PROBE = '{"probe_key": "probe_value"}'
+CALL = f'{{"name": "probe_function", "arguments": {PROBE}}}'
+SAMPLES = {
+    "hermes": f"<|im_start|>assistant\n<tool_call>\n{CALL}\n</tool_call><|im_end|>\n",
+    "llama3": f'<|end_header_id|>\n\n{{"name": "probe_function", "parameters": {PROBE}}}<|eot_id|>',
+    "mistral": f'[INST] Hi[/INST][TOOL_CALLS] [{CALL[:-1]}, "id": "abcdefghi"}}]</s>',
+    "mistral_args": f"[INST]Hi[/INST][TOOL_CALLS]probe_function[ARGS]{PROBE}</s>",
+    "qwen3_xml": "<tool_call>\n<function=probe_function>\n<parameter=probe_key>\nprobe_value\n"
+    "</parameter>\n</function>\n</tool_call><|im_end|>",
+    "llama_function": f"<function=probe_function>{PROBE}</function>",
+    "deepseek": f"<｜tool▁call▁begin｜>probe_function<｜tool▁sep｜>{PROBE}<｜tool▁call▁end｜>",
+    "fenced": f"Action:\n```json\n[\n  {CALL}\n]\n```",
+}
+
+
+@pytest.mark.parametrize("form", SAMPLES)
+def test_native_forms(form: str) -> None:
+    told = '<tools>\n{"name": "get_weather", "parameters": {"type": "object"}}\n</tools>\n'
+    assert native_form(told + SAMPLES[form]) == form
+    _, calls, called = read([Tool(name="probe_function")], [SAMPLES[form]])
+    assert called
+    assert [name for name, _ in calls] == ["probe_function"]
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        "<|im_start|>assistant\n<|im_end|>\n",
+        f"<calls>probe_function({PROBE})</calls>",
+        '<tool_call>\n{"name": "get_weather", "arguments": {}}\n</tool_call>',
+    ],
+)
+def test_other_forms_are_not_known(sample: str) -> None:
+    assert native_form(sample) is None
+
+
+def grammar(form: Form, *, parallel: bool) -> str:
+    rules = Rules()
+
+    def arguments(tool: Tool) -> str:
+        body = r'"{\"city\": \"" [a-z]{1,8} "\"}"' if tool.name == "get_weather" else '"{}"'
+        return rules.add(f"{tool.name.replace('_', '-')}-arguments", body)
+
+    return rules.text(
+        call_grammar(TOOLS, form, parallel=parallel, rules=rules, arguments=arguments)
+    )
+
+
+def test_the_grammar_of_one_call() -> None:
+    text = grammar("hermes", parallel=False)
+    assert r'"<tool_call>\n{\"name\": \"get_weather\"," call-space "\"arguments\":"' in text
+    assert "calls ::= call\n" in text
+
+
+def test_the_grammar_of_several_calls() -> None:
+    assert 'calls ::= call ("; " call)*' in grammar("llama3", parallel=True)
+    assert 'calls ::= "[TOOL_CALLS][" call (", " call)* "]"' in grammar("mistral", parallel=True)
+    assert "calls ::= call (call)*" in grammar("mistral_args", parallel=True)
+
+
+@pytest.mark.real
+def test_what_a_grammar_allows_is_read_as_calls(smollm2_path: Path) -> None:
+    """A model that knows no tools writes calls, and nothing else, in each form."""
+
+    async def answers() -> dict[Form, list[dict[str, Any]]]:
+        engine = await LlamaCpp.load("m", smollm2_path, {"slots": 1, "context": 1024, "threads": 1})
+        body = {"prompt": "Call a function:\n", "temperature": 1, "seed": 7, "n_predict": 60}
+        try:
+            return {
+                form: [
+                    await engine._ask(
+                        "POST", "/completion", body | {"grammar": grammar(form, parallel=parallel)}
+                    )
+                    for parallel in (False, True)
+                ]
+                for form in FORMS
+            }
+        finally:
+            await engine.close()
+
+    for one, several in asyncio.run(answers()).values():
+        text, calls, called = read(TOOLS, [one["content"]])
+        assert (text, len(calls), called) == ("", 1, True)
+        text, calls, called = read(TOOLS, [several["content"]])
+        assert calls
+        assert several["stop_type"] == "limit" or (called and not text)
+        assert several["content"].endswith(text)
