@@ -14,6 +14,13 @@ from openedai.prompts.gbnf import Rules, literal
 Form = Literal["hermes", "llama3", "mistral", "mistral_args", "fenced"]
 """The forms in which an answer can be constrained to calls."""
 
+OWN_FORM: Form = "hermes"
+"""The form in which models without one of their own are asked to call."""
+
+
+MAX_CALLS = 16
+"""A small model would call for ever."""
+
 
 class _Layout(Struct, frozen=True):
     """What stands around all calls, around each, between them, and in front of the arguments."""
@@ -49,6 +56,11 @@ _NATIVE = (
 )
 
 
+def constrainable(form: str) -> Form | None:
+    """The same form, if there is a grammar for it."""
+    return next((known for known in _LAYOUTS if known == form), None)
+
+
 def native_form(sample: str) -> str | None:
     """The form in which a model's template rendered a call; None if it is none of those known.
 
@@ -75,9 +87,42 @@ def call_grammar(
     choices = [_one(layout, tool.name, arguments(tool), space) for tool in tools]
     call = rules.add("call", " | ".join(choices))
     more = _sequence(layout.between and literal(layout.between), call)
-    calls = f"{call} ({more})*" if parallel else call
+    calls = f"{call} ({more}){{0,{MAX_CALLS - 1}}}" if parallel else call
     before, after = (part and literal(part) for part in (layout.before_all, layout.after_all))
     return rules.add("calls", _sequence(before, calls, after))
+
+
+def strict_call_trigger(tools: Sequence[Tool]) -> str:
+    """A regular expression for where a call of a tool has got to its arguments, in any form with
+    a name and arguments as fields; its group is what `strict_call_grammar` begins with.
+    """
+    names = "|".join(tool.name for tool in tools)
+    return rf'("name"\s*:\s*"(?:{names})"\s*,\s*"(?:arguments|parameters)"\s*:\s*)'
+
+
+def strict_call_grammar(
+    tools: Sequence[Tool], *, parallel: bool, rules: Rules, arguments: Callable[[Tool], str]
+) -> str:
+    """Add the rules for what follows from the name of a call on: its arguments, and at most, with
+    `parallel`, more such calls. Returns the name of the rule.
+    """
+    space = rules.add("call-space", r'(" " | "\n" " "{0,8})?')
+    key = '("\\"arguments\\"" | "\\"parameters\\"")'
+    call = rules.declare("strict-call")
+    fields = [
+        f'"\\"name\\"" {space} ":" {space} {literal(_quoted(tool.name))} {space} "," {space} '
+        f'{key} {space} ":" {space} {arguments(tool)} {space} "}}"'
+        for tool in tools
+    ]
+    closing = rules.add("call-closing", f'({space} ("</tool_call>" | "```" | "]")){{0,2}}')
+    opening = '("<tool_call>" | "```json" | "," | ";")?'
+    more = f'({space} {opening} {space} "{{" {space} {call})?' if parallel else ""
+    rules.define(call, f"({' | '.join(fields)}) {closing} {more} {space}")
+    return call
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
 
 
 def _one(layout: _Layout, name: str, arguments: str, space: str) -> str:

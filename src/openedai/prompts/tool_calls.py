@@ -82,6 +82,11 @@ class CallReader:
         """Whether there is a call, and every one that began is whole."""
         return 0 < self._events.begun == self._events.whole
 
+    @property
+    def done(self) -> bool:
+        """Whether nothing that still comes can count."""
+        return self.called and not self._parallel
+
     def feed(self, text: str) -> list[CallEvent]:
         """What can be said with this piece."""
         self._incoming.add(text)
