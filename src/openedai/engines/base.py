@@ -160,10 +160,10 @@ class Usage(Struct, frozen=True):
 
 
 class Alternative(Struct, frozen=True):
-    """A token that could have stood there. `token` is its text as far as it is valid UTF-8."""
+    """A token that could have stood there; `token` is its text as far as `raw` is valid UTF-8."""
 
     token: str
-    bytes: bytes
+    raw: bytes
     logprob: float
 
 
@@ -174,7 +174,7 @@ class TokenLogprob(Struct, frozen=True):
     """
 
     token: str
-    bytes: bytes
+    raw: bytes
     logprob: float | None
     top: tuple[Alternative, ...] = ()
 

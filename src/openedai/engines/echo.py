@@ -2,7 +2,7 @@
 
 It answers with the text it was given, a word a token, and embeds by hashing. Its options:
 
-    reply      answer this text instead of the prompt
+    reply      answer this text instead of the prompt; reasoning and calls in it are read
     reveal     answer with the GenerateRequest itself, as JSON
     repeat     say the answer that many times (1)
     context    context length in tokens (4096)
@@ -20,14 +20,17 @@ import asyncio
 import hashlib
 import math
 import re
+import secrets
 import struct
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
+from msgspec.structs import replace
 
 from openedai.engines.base import (
+    Alternative,
     Chat,
     Embedder,
     EmbedRequest,
@@ -38,10 +41,19 @@ from openedai.engines.base import (
     Generator,
     Text,
     TextDelta,
+    TokenLogprob,
     Tokens,
     Usage,
 )
-from openedai.errors import ContextLengthExceeded, EngineCrashed, EngineFailed, InvalidRequest
+from openedai.errors import (
+    ContextLengthExceeded,
+    EngineCrashed,
+    EngineFailed,
+    InvalidRequest,
+    Unsupported,
+)
+from openedai.prompts.answer import AnswerReader, ChatReader
+from openedai.prompts.constraints import answer_grammar, strict_grammar
 
 _WORD = re.compile(r"\s*\S+|\s+$")
 _BREATH = 16  # tokens between two turns given to other tasks
@@ -87,24 +99,37 @@ class Echo(Generator, Embedder):
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
         prompt_tokens = _count(request.prompt)
+        param = "messages" if isinstance(request.prompt, Chat) else "prompt"
         if prompt_tokens >= self.options.context:
-            param = "messages" if isinstance(request.prompt, Chat) else "prompt"
             raise ContextLengthExceeded(self.options.context, prompt_tokens, param=param)
+        _check(request)
+        if request.echo and (prompt := _text(request.prompt)):
+            yield _spoken(prompt, request.logprobs)
         words = _WORD.findall(self._answer(request))
         total = len(words) * self.options.repeat
         room = self.options.context - prompt_tokens
         limit = room if request.max_tokens is None else min(request.max_tokens, room)
-        for number in range(min(total, limit)):
+        reader, said, thought = self._reader(request), 0, 0
+        while said < min(total, limit) and not reader.done:
             if self.options.delay:
                 await asyncio.sleep(self.options.delay)
-            elif number % _BREATH == _BREATH - 1:
+            elif said % _BREATH == _BREATH - 1:
                 await asyncio.sleep(0)
-            self._break_at(number)
-            yield TextDelta(text=words[number % len(words)])
-        self._break_at(min(total, limit))
+            self._break_at(said)
+            word = words[said % len(words)]
+            said += 1
+            logprobs = _logprobs(word, request.logprobs)
+            for event in reader.feed(word, logprobs):
+                yield event
+            thought = said if reader.reasons else thought
+        self._break_at(said)
+        for event in reader.end():
+            yield event
         yield Finish(
-            reason="length" if total > limit else "stop",
-            usage=Usage(prompt_tokens=prompt_tokens, completion_tokens=min(total, limit)),
+            reason=reader.reason(cut=total > limit),
+            usage=Usage(
+                prompt_tokens=prompt_tokens, completion_tokens=said, reasoning_tokens=thought
+            ),
         )
 
     async def embed(self, request: EmbedRequest) -> EmbedResult:
@@ -128,10 +153,17 @@ class Echo(Generator, Embedder):
     def _answer(self, request: GenerateRequest) -> str:
         if self.options.reveal:
             return msgspec.json.encode(request).decode()
-        reply = self.options.reply
-        text = _text(request.prompt) if reply is None else reply
-        ends = [text.find(stop) for stop in request.stop if stop in text]
-        return text[: min(ends)] if ends else text
+        if self.options.reply is not None:
+            return self.options.reply
+        if isinstance(request.prompt, Chat) and request.prompt.call_required:
+            call = {"name": request.prompt.tools[0].name, "arguments": {}}
+            return msgspec.json.encode(call).decode()
+        return _text(request.prompt)
+
+    def _reader(self, request: GenerateRequest) -> AnswerReader:
+        if isinstance(request.prompt, Chat) and not self.options.reveal:
+            return ChatReader(request.prompt, request.stop, _new_call_id)
+        return AnswerReader(request.stop)
 
     def _break_at(self, number: int) -> None:
         if number == self.options.crash_after:
@@ -140,6 +172,47 @@ class Echo(Generator, Embedder):
             raise EngineCrashed(self.model)
         if number == self.options.fail_after:
             raise EngineFailed("The echo engine was told to fail.")
+
+
+def _check(request: GenerateRequest) -> None:
+    """Refuse what a real engine would; the answer follows no constraint."""
+    chat = request.prompt if isinstance(request.prompt, Chat) else Chat(messages=())
+    answer_grammar(request.constraint, chat.tools, required=chat.call_required)
+    strict = [tool for tool in chat.tools if tool.strict]
+    if strict:
+        strict_grammar(strict, parallel=chat.parallel_calls)
+    unknown = {"reasoning_effort": chat.reasoning_effort, "suffix": request.suffix}
+    for name, value in unknown.items():
+        if value is not None:
+            raise Unsupported(
+                f"Unsupported parameter: '{name}' is not supported by the echo engine.",
+                code="unsupported_parameter",
+                param=name,
+            )
+
+
+def _new_call_id() -> str:
+    return f"call_{secrets.token_hex(12)}"
+
+
+def _spoken(text: str, alternatives: int | None) -> TextDelta:
+    """The prompt as a piece of the answer; its first token has no log probability."""
+    tokens = [one for word in _WORD.findall(text) for one in _logprobs(word, alternatives)]
+    if tokens:
+        tokens[0] = replace(tokens[0], logprob=None, top=())
+    return TextDelta(text=text, logprobs=tuple(tokens))
+
+
+def _logprobs(word: str, alternatives: int | None) -> tuple[TokenLogprob, ...]:
+    """Made up, but as they should be: all add up to no more than 1, the likeliest come first."""
+    if alternatives is None:
+        return ()
+    texts = [word, *(f" other{number}" for number in range(1, alternatives))]
+    top = tuple(
+        Alternative(token=text, raw=text.encode(), logprob=-(rank + 1) * math.log(2))
+        for rank, text in enumerate(texts[:alternatives])
+    )
+    return (TokenLogprob(token=word, raw=word.encode(), logprob=-math.log(2), top=top),)
 
 
 def _text(prompt: Chat | Text | Tokens) -> str:

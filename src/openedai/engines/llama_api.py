@@ -38,12 +38,10 @@ class Probability(msgspec.Struct):
 
     def parsed(self, alternatives: int) -> TokenLogprob:
         top = tuple(
-            Alternative(token=other.token, bytes=bytes(other.bytes), logprob=other.logprob)
+            Alternative(token=other.token, raw=bytes(other.bytes), logprob=other.logprob)
             for other in self.top_logprobs[:alternatives]
         )
-        return TokenLogprob(
-            token=self.token, bytes=bytes(self.bytes), logprob=self.logprob, top=top
-        )
+        return TokenLogprob(token=self.token, raw=bytes(self.bytes), logprob=self.logprob, top=top)
 
 
 class Progress(msgspec.Struct):

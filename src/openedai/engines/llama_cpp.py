@@ -3,6 +3,10 @@
 The child listens in a private folder, with a key, and nowhere else. Its slots do the continuous
 batching and keep the prefixes of earlier prompts; closing a response frees its slot, at once in
 decoding and after the running batch in prefill.
+
+    llama_cpp       loads, watches and ends the child; runs requests
+    llama_request   a request of the contract to the server's own
+    llama_api       the server's calls and answers
 """
 
 from __future__ import annotations
@@ -12,46 +16,33 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
+from msgspec.structs import replace
 
 from openedai.engines.base import (
-    Chat,
     Finish,
     GenerateEvent,
     GenerateRequest,
     Generator,
-    Sampling,
     Text,
     TextDelta,
     Usage,
 )
 from openedai.engines.chat_template import chosen_format
 from openedai.engines.child import Child, Failure
+from openedai.engines.llama_api import LlamaApi, Piece
+from openedai.engines.llama_request import Planner, Work
+from openedai.engines.llama_sampling import SamplingDefaults
+from openedai.engines.llama_scoring import score
 from openedai.engines.llama_server import Launch, Ready
+from openedai.engines.llama_template import Properties
 from openedai.engines.machine import usable_cores
 from openedai.engines.unix_http import UnixClient
-from openedai.errors import (
-    APIError,
-    ContextLengthExceeded,
-    EngineCrashed,
-    EngineFailed,
-    InvalidRequest,
-)
-
-
-class SamplingDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a request that names no value gets; the API's own defaults unless configured.
-
-    `top_k` 0 and `min_p` 0 leave every token in the draw.
-    """
-
-    temperature: float = 1.0
-    top_p: float = 1.0
-    top_k: int = 0
-    min_p: float = 0.0
+from openedai.errors import EngineCrashed, EngineFailed
 
 
 class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,64 +62,17 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sampling: SamplingDefaults = SamplingDefaults()
 
 
-class _PromptDetails(msgspec.Struct):
-    cached_tokens: int = 0
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    prompt_tokens_details: _PromptDetails = msgspec.field(default_factory=_PromptDetails)
-
-
-class _Delta(msgspec.Struct):
-    content: str | None = None
-
-
-class _Choice(msgspec.Struct):
-    finish_reason: str | None = None
-    text: str | None = None
-    delta: _Delta = msgspec.field(default_factory=_Delta)
-
-
-class _Error(msgspec.Struct):
-    message: str = ""
-    type: str = ""
-    code: int = 500
-    n_prompt_tokens: int = 0
-    n_ctx: int = 0
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice] = []
-    usage: _Usage | None = None
-    error: _Error | None = None
-
-
-_NOTHING = _Chunk()
-
-
 class LlamaCpp(Generator):
     def __init__(
-        self,
-        model: str,
-        child: Child,
-        folder: Path,
-        client: UnixClient,
-        options: LlamaOptions,
-        format_stops: tuple[str, ...] = (),
+        self, model: str, child: Child, folder: Path, api: LlamaApi, options: LlamaOptions
     ) -> None:
         self.model = model
         self.slots = options.slots
-        self._context = options.context
-        self._defaults = options.sampling
         self._child = child
         self._folder = folder
-        self._client = client
-        self._format_stops = format_stops
-        self._vocabulary = 0
-        self._empty_prompt: list[int] = []
-        self._decoder = msgspec.json.Decoder(_Chunk)
+        self._api = api
+        self._options = options
+        self._planner: Planner
 
     @classmethod
     async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
@@ -171,30 +115,27 @@ class LlamaCpp(Generator):
         if isinstance(answer, Failure):
             await child.stop()
             raise answer.error()
-        client = UnixClient(Path(launch.socket), launch.key)
-        stops = found.stop if found else ()
-        engine = cls(model, child, folder, client, options, stops)
+        api = LlamaApi(model, UnixClient(Path(launch.socket), launch.key))
+        engine = cls(model, child, folder, api, options)
         try:
-            await engine._look_around()
+            await engine._look_around(found.stop if found else None)
         except BaseException:
             await engine.close()
             raise
         return engine
 
-    async def _look_around(self) -> None:
+    async def _look_around(self, format_stops: tuple[str, ...] | None) -> None:
         """Learn of the model what requests are checked against."""
-        models = await self._ask("GET", "/v1/models")
-        self._vocabulary = int(models["data"][0]["meta"]["n_vocab"])
-        start = (await self._ask("GET", "/props"))["bos_token"]
-        found = await self._ask("POST", "/tokenize", {"content": "", "add_special": True})
-        if not found["tokens"]:
-            body = {"content": start, "parse_special": True}
-            found = await self._ask("POST", "/tokenize", body)
-        self._empty_prompt = found["tokens"]
-
-    async def _ask(self, method: str, path: str, body: Any = None) -> Any:
-        async with self._client.request(method, path, body) as response:
-            return msgspec.json.decode(await response.read())
+        models = await self._api.ask("GET", "/v1/models")
+        properties = msgspec.convert(await self._api.ask("GET", "/props"), Properties)
+        self._planner = Planner(
+            self.model,
+            self._api,
+            properties,
+            self._options.sampling,
+            vocabulary=int(models["data"][0]["meta"]["n_vocab"]),
+            format_stops=format_stops,
+        )
 
     async def close(self) -> None:
         await self._child.stop()
@@ -210,100 +151,64 @@ class LlamaCpp(Generator):
         await self._child.wait()
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
-        path, body = self._call(request)
-        param = "messages" if isinstance(request.prompt, Chat) else "prompt"
-        reason, usage = None, None
         try:
-            async with self._client.request("POST", path, body) as response:
-                if response.status != 200:
-                    raise self._error(await response.read(), param)
-                async for event in response.events():
-                    chunk = self._chunk(event, param)
-                    for choice in chunk.choices:
-                        if text := choice.delta.content or choice.text:
-                            yield TextDelta(text=text)
-                        reason = choice.finish_reason or reason
-                    usage = chunk.usage or usage
+            work = await self._planner.plan(request)
+            if request.echo and (echo := await self._echo(request, work)).text:
+                yield echo
+            if request.max_tokens == 0:
+                usage = Usage(prompt_tokens=len(work.prompt_tokens))
+                yield Finish(reason="length", usage=usage)
+                return
+            async with aclosing(self._run(work)) as events:
+                async for event in events:
+                    yield event
         except OSError as error:
             await self._raise_if_dead()
             raise EngineFailed(f"The engine of model `{self.model}` failed: {error}.") from error
-        if reason is None or usage is None:
+
+    async def _echo(self, request: GenerateRequest, work: Work) -> TextDelta:
+        """The prompt itself, with what the model thought of it if that was asked for."""
+        if request.logprobs is None:
+            if isinstance(request.prompt, Text):
+                return TextDelta(text=request.prompt.text)
+            return TextDelta(text=await self._api.detokenize(work.prompt_tokens))
+        vocabulary = self._planner.vocabulary
+        scored = await score(self._api, work.prompt_tokens, request.logprobs, vocabulary=vocabulary)
+        shown = scored[work.hidden :]
+        if shown:
+            shown[0] = replace(shown[0], logprob=None, top=())
+        return TextDelta(text="".join(token.token for token in shown), logprobs=tuple(shown))
+
+    async def _run(self, work: Work) -> AsyncGenerator[GenerateEvent, None]:
+        reader = work.reader
+        last, cached, reasoning = Piece(), 0, 0
+        async with aclosing(self._api.complete(work.body, work.param)) as pieces:
+            async for piece in pieces:
+                last = piece
+                if piece.prompt_progress is not None:
+                    cached = piece.prompt_progress.cache
+                    continue
+                tokens = [p.parsed(work.alternatives) for p in piece.completion_probabilities]
+                for event in reader.feed(piece.content, tokens):
+                    yield event
+                if reader.reasons:
+                    reasoning = piece.tokens_predicted
+                if reader.done or piece.stop:
+                    break
+        if not (last.stop or reader.done):
             await self._raise_if_dead()
             raise EngineFailed(f"The engine of model `{self.model}` ended its answer too early.")
+        for event in reader.end():
+            yield event
         yield Finish(
-            reason="length" if reason == "length" else "stop",
+            reason=reader.reason(cut=last.stop_type == "limit"),
             usage=Usage(
-                prompt_tokens=usage.prompt_tokens,
-                completion_tokens=usage.completion_tokens,
-                cached_tokens=usage.prompt_tokens_details.cached_tokens,
+                prompt_tokens=last.tokens_evaluated,
+                completion_tokens=last.tokens_predicted,
+                cached_tokens=cached,
+                reasoning_tokens=reasoning,
             ),
         )
-
-    def _chunk(self, event: bytes, param: str) -> _Chunk:
-        """Read one server-sent event. Raises the APIError that it may tell of."""
-        if event.startswith(b"data: {"):
-            chunk = self._decoder.decode(event[6:])
-            if chunk.error is not None:
-                raise self._refusal(chunk.error, param)
-            return chunk
-        if event.startswith(b"error: "):
-            raise self._error(b'{"error":' + event[7:] + b"}", param)
-        return _NOTHING  # the closing [DONE], or a comment that keeps the connection alive
-
-    def _call(self, request: GenerateRequest) -> tuple[str, dict[str, Any]]:
-        body = {
-            **self._sampling(request.sampling),
-            "max_tokens": -1 if request.max_tokens is None else request.max_tokens,
-            "stop": list(request.stop),
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            # A piece after each batch of the prompt: the server notices only when it writes
-            # that nobody reads any more.
-            "return_progress": True,
-        }
-        match request.prompt:
-            case Chat(messages=messages):
-                body["stop"] += self._format_stops
-                body["messages"] = [msgspec.to_builtins(message) for message in messages]
-                return "/v1/chat/completions", body
-            case Text(text=""):
-                return "/v1/completions", body | {"prompt": self._empty_prompt}
-            case Text(text=text):
-                return "/v1/completions", body | {"prompt": text}
-            case tokens:
-                return "/v1/completions", body | {"prompt": list(tokens.ids)}
-
-    def _sampling(self, sampling: Sampling) -> dict[str, Any]:
-        defaults = self._defaults
-        values: dict[str, Any] = {
-            "temperature": defaults.temperature,
-            "top_p": defaults.top_p,
-            "top_k": defaults.top_k,
-            "min_p": defaults.min_p,
-            "presence_penalty": sampling.presence_penalty,
-            "frequency_penalty": sampling.frequency_penalty,
-            "repeat_last_n": self._context,  # the API looks at the whole text
-            "logit_bias": [list(self._known(pair)) for pair in sampling.logit_bias],
-        }
-        if sampling.temperature is not None:
-            values["temperature"] = sampling.temperature
-        if sampling.top_p is not None:
-            values["top_p"] = sampling.top_p
-        if sampling.seed is not None:
-            values["seed"] = sampling.seed % 0x7FFFFFFF
-        if values["temperature"] == 0:
-            values["top_k"] = 1  # the same choice, without sorting the whole vocabulary
-        return values
-
-    def _known(self, bias: tuple[int, float]) -> tuple[int, float]:
-        if bias[0] >= self._vocabulary:
-            raise InvalidRequest(
-                f"Invalid key in 'logit_bias': {bias[0]} is no token of this model, which has "
-                f"{self._vocabulary}.",
-                code="invalid_value",
-                param="logit_bias",
-            )
-        return bias
 
     async def _raise_if_dead(self) -> None:
         """A dead child closes its connections a moment before its end is known."""
@@ -313,21 +218,3 @@ class LlamaCpp(Generator):
         except TimeoutError:
             return
         raise EngineCrashed(self.model)
-
-    def _error(self, body: bytes, param: str) -> APIError:
-        try:
-            error = self._decoder.decode(body).error
-        except msgspec.MsgspecError:
-            error = None
-        return self._refusal(error or _Error(message=body.decode("utf-8", "replace")), param)
-
-    def _refusal(self, error: _Error, param: str) -> APIError:
-        if error.type == "exceed_context_size_error":
-            return ContextLengthExceeded(error.n_ctx, error.n_prompt_tokens, param=param)
-        if 400 <= error.code < 500:
-            return InvalidRequest(
-                f"The model refused the request: {error.message}",
-                code="invalid_value",
-                param=param,
-            )
-        return EngineFailed(f"The engine of model `{self.model}` failed: {error.message}")

@@ -88,7 +88,7 @@ async def _alone(api: LlamaApi, before: list[int], wanted: int, vocabulary: int)
 
 async def _first(api: LlamaApi, id: int) -> TokenLogprob:
     text = await api.detokenize([id])
-    return TokenLogprob(token=text, bytes=text.encode(), logprob=None)
+    return TokenLogprob(token=text, raw=text.encode(), logprob=None)
 
 
 def _whole_texts(tokens: list[TokenLogprob]) -> list[TokenLogprob]:
@@ -96,8 +96,8 @@ def _whole_texts(tokens: list[TokenLogprob]) -> list[TokenLogprob]:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     return [
         TokenLogprob(
-            token=decoder.decode(token.bytes),
-            bytes=token.bytes,
+            token=decoder.decode(token.raw),
+            raw=token.raw,
             logprob=token.logprob,
             top=token.top,
         )

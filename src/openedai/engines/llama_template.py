@@ -14,8 +14,8 @@ import msgspec
 from openedai.engines.base import Chat, Message, Tool
 from openedai.engines.llama_api import LlamaApi
 from openedai.errors import APIError, Unsupported
+from openedai.prompts.call_forms import OWN_FORM, Form, constrainable, native_form
 from openedai.prompts.reasoning import TAGS, opens_reasoning
-from openedai.prompts.tool_forms import OWN_FORM, native_form
 from openedai.prompts.tools import render
 
 _PROBE = Tool(name="probe_function", parameters={"type": "object", "properties": {}})
@@ -29,10 +29,16 @@ class Capabilities(msgspec.Struct, frozen=True):
     supports_reasoning_effort: bool = False
 
 
-class Properties(msgspec.Struct, frozen=True):
-    """What the server says of itself; `n_ctx` is in tokens, for each slot."""
+class SlotDefaults(msgspec.Struct, frozen=True):
+    """`n_ctx` is in tokens, for each slot."""
 
     n_ctx: int
+
+
+class Properties(msgspec.Struct, frozen=True):
+    """What the server says of itself."""
+
+    default_generation_settings: SlotDefaults
     chat_template: str = ""
     chat_template_caps: Capabilities = Capabilities()
     bos_token: str = ""
@@ -40,11 +46,11 @@ class Properties(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Rendered:
-    """A prompt, whether it ends inside of reasoning, and in which form calls are expected."""
+    """A prompt, whether it ends inside of reasoning, and the form that calls can be held to."""
 
     prompt: str
     reasoning_open: bool
-    form: str
+    form: Form
 
 
 class ChatTemplate:
@@ -62,13 +68,17 @@ class ChatTemplate:
 
     async def render(self, chat: Chat) -> Rendered:
         """Raises InvalidRequest for a conversation that the template cannot show."""
-        form = await self._call_form(chat)
-        messages, tools = chat.messages, chat.tools
-        if form is None or not self._capabilities.supports_tools:
-            messages = render(
-                messages, tools, required=chat.call_required, parallel=chat.parallel_calls
-            )
-            form, tools = OWN_FORM, ()
+        messages, tools, form = chat.messages, chat.tools, OWN_FORM
+        if tools or any(message.tool_calls for message in messages):
+            native = await self._native_form()
+            certain = chat.call_required or any(tool.strict for tool in tools)
+            if native is None or (certain and constrainable(native) is None):
+                messages = render(
+                    messages, tools, required=chat.call_required, parallel=chat.parallel_calls
+                )
+                tools = ()
+            else:
+                form = constrainable(native) or OWN_FORM
         body: dict[str, Any] = {"messages": [_wire(message) for message in messages]}
         if tools:
             body["tools"] = [_wire_tool(tool) for tool in tools]
@@ -77,16 +87,14 @@ class ChatTemplate:
         prompt = await self._api.apply_template(body)
         return Rendered(prompt, opens_reasoning(prompt), form)
 
-    async def _call_form(self, chat: Chat) -> str | None:
-        """The form in which the template shows calls; None if it is none that is known here."""
-        if not chat.tools and not any(message.tool_calls for message in chat.messages):
-            return OWN_FORM
+    async def _native_form(self) -> str | None:
+        """The form in which the template shows calls; None if it is none that can be read."""
         if self._form is None:
             self._form = await self._probe() or ""
         return self._form or None
 
     async def _probe(self) -> str | None:
-        if not self._capabilities.supports_tool_calls:
+        if not (self._capabilities.supports_tools and self._capabilities.supports_tool_calls):
             return None
         call = {"name": _PROBE.name, "arguments": '{"probe_key":"probe_value"}'}
         calls = [{"id": "call_probe", "type": "function", "function": call}]

@@ -101,8 +101,8 @@ class ChatReader(AnswerReader):
         return super().done or (self._calls is not None and self._calls.done)
 
     def reason(self, *, cut: bool) -> Literal["stop", "length", "tool_calls"]:
-        called = self._calls is not None and self._calls.called
-        if called and (self._calls.done or not cut):
+        calls = self._calls
+        if calls is not None and calls.called and (calls.done or not cut):
             return "tool_calls"
         return super().reason(cut=cut)
 
@@ -128,4 +128,3 @@ class ChatReader(AnswerReader):
             text = text.lstrip(self._blank)
             self._answering = bool(text)
         return text
-

@@ -33,8 +33,8 @@ def chat_logprobs(tokens: Sequence[TokenLogprob]) -> ChatLogprobs:
 
 def _token(token: TokenLogprob) -> ChatTokenLogprob:
     top = [_alternative(other) for other in token.top]
-    return ChatTokenLogprob(token.token, token.logprob, list(token.bytes), top)
+    return ChatTokenLogprob(token.token, token.logprob, list(token.raw), top)
 
 
 def _alternative(other: Alternative) -> TopLogprob:
-    return TopLogprob(other.token, other.logprob, list(other.bytes))
+    return TopLogprob(other.token, other.logprob, list(other.raw))

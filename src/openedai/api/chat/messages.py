@@ -1,4 +1,4 @@
-"""The messages of a conversation: from the wire to the engine's, and what makes no sense in them."""
+"""The messages of a conversation: from the wire to the engine's, and what is wrong in them."""
 
 from __future__ import annotations
 
@@ -48,8 +48,7 @@ Part = Annotated[
 ]
 
 Content = Annotated[
-    Annotated[str, Tag("~a string")]
-    | Annotated[list[Part], Field(min_length=1), Tag("~an array")],
+    Annotated[str, Tag("~a string")] | Annotated[list[Part], Field(min_length=1), Tag("~an array")],
     Discriminator(json_type),
 ]
 
@@ -97,8 +96,10 @@ class ChatMessage(Body):
         return "".join(texts or refusals)
 
     def _calls(self) -> tuple[ToolCall, ...]:
-        calls = [ToolCall(id=c.id, name=c.function.name, arguments=c.function.arguments)
-                 for c in self.tool_calls or ()]
+        calls = [
+            ToolCall(id=c.id, name=c.function.name, arguments=c.function.arguments)
+            for c in self.tool_calls or ()
+        ]
         if self.function_call is not None:
             old = self.function_call
             calls.append(ToolCall(id="", name=old.name, arguments=old.arguments))

@@ -1,4 +1,4 @@
-"""The tools of a request, in the official API's two generations, and which of them may be called."""
+"""The tools of a request, in the API's two generations, and which of them may be called."""
 
 from __future__ import annotations
 
@@ -70,8 +70,7 @@ ToolChoice = Annotated[
 ]
 
 FunctionChoice = Annotated[
-    Annotated[Literal["none", "auto"], Tag("~a string")]
-    | Annotated[Named, Tag("~something else")],
+    Annotated[Literal["none", "auto"], Tag("~a string")] | Annotated[Named, Tag("~something else")],
     Discriminator(json_type),
 ]
 
@@ -90,8 +89,11 @@ def toolset(
 ) -> Toolset:
     """What `tools`, `tool_choice` and `parallel_tool_calls` say together. Raises InvalidRequest."""
     if not tools:
-        _refuse_without("tools", tool_choice=choice not in (None, "none", "auto"),
-                        parallel_tool_calls=parallel is not None)
+        _refuse_without(
+            "tools",
+            tool_choice=choice not in (None, "none", "auto"),
+            parallel_tool_calls=parallel is not None,
+        )
         return Toolset()
     functions = [tool.function for tool in tools]
     places = [f"tools[{index}].function" for index in range(len(tools))]
@@ -130,8 +132,7 @@ def _tools(functions: Sequence[OldFunction], places: Sequence[str]) -> tuple[Too
     for function, where in zip(functions, places, strict=True):
         if function.name in seen:
             raise InvalidRequest(
-                f"Invalid '{where}.name': there are two functions with the name "
-                f"'{function.name}'.",
+                f"Invalid '{where}.name': there are two functions with the name '{function.name}'.",
                 code="invalid_value",
                 param=f"{where}.name",
             )

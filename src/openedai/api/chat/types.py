@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field
 
 from openedai.api.chat.messages import ChatMessage, Content, check_messages
 from openedai.api.chat.tools import (
@@ -46,9 +46,7 @@ class JsonSchemaFormat(Body):
     json_schema: NamedSchema
 
 
-ResponseFormat = Annotated[
-    TextFormat | JsonObjectFormat | JsonSchemaFormat, Discriminator("type")
-]
+ResponseFormat = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Discriminator("type")]
 
 
 class Prediction(Body):
@@ -61,9 +59,7 @@ class CacheOptions(Body):
     ttl: Literal["30m"] | None = None
 
 
-Metadata = dict[
-    Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]
-]
+Metadata = dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]]
 
 
 class ChatCompletionRequest(SamplingBody):
@@ -78,9 +74,9 @@ class ChatCompletionRequest(SamplingBody):
     parallel_tool_calls: bool | None = None
     functions: list[OldFunction] | None = Field(None, max_length=MAX_TOOLS)
     function_call: FunctionChoice | None = None
-    reasoning_effort: (
-        Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None
-    ) = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = (
+        None
+    )
     chat_template_kwargs: dict[str, Any] | None = None
 
     metadata: Metadata | None = Field(None, max_length=16)

@@ -45,8 +45,8 @@ def _top(token: TokenLogprob, alternatives: int) -> dict[str, float] | None:
 
 
 def _name(token: TokenLogprob | Alternative) -> str:
-    """A token's text; of one that is no whole character, its bytes as the older API spelled them."""
+    """A token's text; where it is no whole character, its bytes as the older API spelled them."""
     try:
-        return token.bytes.decode()
+        return token.raw.decode()
     except UnicodeDecodeError:
-        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in token.bytes)
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in token.raw)

@@ -1,0 +1,164 @@
+"""A request of the contract to llama.cpp's own: prompt, grammar, and the reader of the answer."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from openedai.engines.base import Chat, GenerateRequest, Text, Tokens
+from openedai.engines.llama_api import LlamaApi
+from openedai.engines.llama_infill import Infill
+from openedai.engines.llama_sampling import SamplingDefaults, sampling_body
+from openedai.engines.llama_template import ChatTemplate, Properties, Rendered
+from openedai.errors import ContextLengthExceeded, InvalidRequest
+from openedai.prompts.answer import AnswerReader, ChatReader
+from openedai.prompts.call_forms import strict_call_trigger
+from openedai.prompts.constraints import answer_grammar, strict_grammar
+from openedai.prompts.reasoning import TAGS
+from openedai.prompts.tool_calls import OPENINGS
+
+_PATTERN = 2  # llama.cpp's number for a trigger that is a regular expression
+# Tokens that models have for these, and that llama.cpp leaves out of the text unless told.
+_MARKERS = [*TAGS, *TAGS.values(), *OPENINGS, "[ARGS]", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the server is asked, and the reader of what it says. Errors name `param`.
+
+    `prompt_tokens` are known where the prompt is part of the answer. The first `hidden` of them
+    are the model's own, for the beginning of a text.
+    """
+
+    body: dict[str, Any]
+    reader: AnswerReader
+    param: str = "prompt"
+    alternatives: int = 0
+    prompt_tokens: list[int] = field(default_factory=list)
+    hidden: int = 0
+
+
+class Planner:
+    """Knows what requests are checked against: the model's vocabulary, context and template.
+
+    `format_stops` are those of the prompt format that stands in for a missing chat template.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        api: LlamaApi,
+        properties: Properties,
+        defaults: SamplingDefaults,
+        *,
+        vocabulary: int,
+        format_stops: tuple[str, ...] | None,
+    ) -> None:
+        self.vocabulary = vocabulary
+        self._api = api
+        self._context = properties.default_generation_settings.n_ctx
+        self._bos = properties.bos_token
+        self._defaults = defaults
+        self._format_stops = format_stops
+        self._template = ChatTemplate(model, api, properties)
+        self._infill = Infill(model, api)
+
+    async def plan(self, request: GenerateRequest) -> Work:
+        """Raises InvalidRequest for what the model cannot do."""
+        body = self._settings(request)
+        if isinstance(request.prompt, Chat):
+            return await self._plan_chat(request, request.prompt, body)
+        if grammar := answer_grammar(request.constraint):
+            body["grammar"] = grammar
+        known: list[int] = []
+        hidden = 0
+        if request.echo:
+            known, hidden = await self._known_tokens(request.prompt)
+        body["prompt"] = known or await self._raw_prompt(request)
+        return Work(
+            body,
+            AnswerReader(request.stop),
+            alternatives=request.logprobs or 0,
+            prompt_tokens=known,
+            hidden=hidden,
+        )
+
+    async def _plan_chat(self, request: GenerateRequest, chat: Chat, body: dict[str, Any]) -> Work:
+        rendered = await self._template.render(chat)
+        body["prompt"] = rendered.prompt
+        body["preserved_tokens"] = _MARKERS
+        body |= self._grammar(request, chat, rendered)
+        reader = ChatReader(
+            chat,
+            (*request.stop, *(self._format_stops or ())),
+            _new_call_id,
+            reasoning_open=rendered.reasoning_open,
+            strip=self._format_stops is not None,
+        )
+        return Work(body, reader, param="messages", alternatives=request.logprobs or 0)
+
+    def _grammar(self, request: GenerateRequest, chat: Chat, rendered: Rendered) -> dict[str, Any]:
+        """Keeps the whole answer in its bounds, or only the arguments of strict tools."""
+        thinks = "maybe" if self._template.reasons else None
+        whole = answer_grammar(
+            request.constraint,
+            chat.tools,
+            required=chat.call_required,
+            parallel=chat.parallel_calls,
+            form=rendered.form,
+            reasoning="open" if rendered.reasoning_open else thinks,
+        )
+        if whole is not None:
+            return {"grammar": whole}
+        strict = [tool for tool in chat.tools if tool.strict]
+        if not strict:
+            return {}
+        return {
+            "grammar": strict_grammar(strict, parallel=chat.parallel_calls),
+            "grammar_lazy": True,
+            "grammar_triggers": [{"type": _PATTERN, "value": strict_call_trigger(strict)}],
+        }
+
+    def _settings(self, request: GenerateRequest) -> dict[str, Any]:
+        values = sampling_body(
+            request.sampling, self._defaults, context=self._context, vocabulary=self.vocabulary
+        )
+        values["n_predict"] = -1 if request.max_tokens is None else request.max_tokens
+        if request.logprobs is not None:
+            values["n_probs"] = max(1, request.logprobs)
+        return values
+
+    async def _raw_prompt(self, request: GenerateRequest) -> str | list[int]:
+        match request.prompt:
+            case Tokens(ids=ids):
+                return list(ids)
+            case Text(text=text) if request.suffix is not None:
+                return await self._infill.prompt(text, request.suffix)
+            case Text(text=text) if text:
+                return text
+            case _:
+                return await self._empty_prompt()
+
+    async def _known_tokens(self, prompt: Chat | Text | Tokens) -> tuple[list[int], int]:
+        """The prompt's tokens, and how many of the first ones no text stands for."""
+        match prompt:
+            case Text(text=text):
+                ids = await self._api.tokenize(text)
+                hidden = len(await self._api.tokenize(""))
+            case Tokens(ids=given):
+                ids, hidden = list(given), 0
+            case _:
+                raise InvalidRequest("A conversation cannot be echoed.", param="messages")
+        if len(ids) >= self._context:
+            raise ContextLengthExceeded(self._context, len(ids), param="prompt")
+        return ids, hidden
+
+    async def _empty_prompt(self) -> list[int]:
+        """llama.cpp wants at least one token: the one that texts begin with."""
+        ids = await self._api.tokenize("")
+        return ids or await self._api.tokenize(self._bos, start=False)
+
+
+def _new_call_id() -> str:
+    return f"call_{secrets.token_hex(12)}"
