@@ -64,9 +64,9 @@ def integers(low: int | None, high: int | None) -> Expression:
 
 
 def multiples(low: int | None, high: int | None, step: Decimal) -> Expression:
-    """The integers that are multiples of `step`. Raises ValueError where that can't be said:
+    """The integers that are multiples of `step`.
 
-    where the step is neither a power of ten nor leaves at most 1000 of them.
+    Raises ValueError unless the step is a power of ten, or there are at most 1000 of them.
     """
     size = int(step)
     if size != step or size < 1:
@@ -203,11 +203,17 @@ def _largest(bound: int | None) -> int:
 
 def _naturals(low: int, high: int) -> Expression:
     """The integers from `low`, which is not negative, to `high`."""
-    options = []
+    options = [text("0")] if low == 0 <= high else []
+    low = max(low, 1)
     while low <= high:
-        longest = min(high, int("9" * len(str(low))))
-        options.append(_same_length(str(low), str(longest)))
-        low = longest + 1
+        digits, whole = len(str(low)), len(str(high + 1)) - 1
+        if low == 10 ** (digits - 1) and whole >= digits:
+            options.append(sequence(_NOT_ZERO, repeat(_DIGIT, digits - 1, whole - 1)))
+            low = 10**whole
+        else:
+            last = min(high, 10**digits - 1)
+            options.append(_same_length(str(low), str(last)))
+            low = last + 1
     return choice(*options)
 
 

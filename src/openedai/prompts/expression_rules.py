@@ -59,8 +59,7 @@ class _Writer:
 
     def _atom(self, item: Expression) -> str:
         body = self.write(item)
-        single = isinstance(item, Chars) and body.startswith("[")
-        return body if single else self._rules.add("part", body)
+        return body if isinstance(item, Chars) else self._rules.add("part", body)
 
     def _chars(self, chars: CharSet) -> str:
         char = chars.only()
@@ -76,7 +75,7 @@ class _Writer:
             lasts[escape[:-1]] = lasts.get(escape[:-1], "") + escape[-1]
         for start, last in lasts.items():
             options.append(f"{gbnf.literal(start)} {gbnf.char_class(CharSet.chars(last))}")
-        return gbnf.choice(options)
+        return self._rules.add("char", " | ".join(options))
 
     def _encoded(self, char: str) -> str:
         return json.dumps(char, ensure_ascii=False)[1:-1] if self._in_json else char
