@@ -1,28 +1,140 @@
-"""Grammars in GBNF, llama.cpp's notation."""
+"""Writing GBNF, llama.cpp's notation for grammars."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from itertools import groupby
+from os.path import commonprefix
+
+from openedai.prompts.charset import CharSet
+
+LARGEST_REPEAT = 100_000
+
+# llama.cpp takes a bound above 2000 for no bound at all, so long repeats are made of blocks.
+_BLOCK = 256
+_DEEPEST_FORK = 20
+_ESCAPES = {"\n": r"\n", "\r": r"\r", "\t": r"\t", '"': r"\"", "\\": r"\\"}
+
 
 class Rules:
-    """The rules of one grammar."""
+    """The named rules of a grammar."""
 
     def __init__(self) -> None:
         self._bodies: dict[str, str] = {}
+        self._names: dict[tuple[str, str], str] = {}
+
+    def __len__(self) -> int:
+        return len(self._bodies)
 
     def add(self, name: str, body: str) -> str:
-        """Add a rule; the name under which it can be referred to."""
-        if self._bodies.get(name, body) != body:
-            return self.add(name + "-x", body)
+        """Add a rule and return its name: the wished one as far as it is free.
+
+        The same wish with the same body gives the same rule.
+        """
+        if (name, body) not in self._names:
+            self._names[name, body] = self.declare(name)
+            self.define(self._names[name, body], body)
+        return self._names[name, body]
+
+    def declare(self, name: str) -> str:
+        """Take a name for a rule that is defined later, so that it can be used in itself."""
+        wish = re.sub("[^a-zA-Z0-9]+", "-", name).strip("-") or "rule"
+        free, number = wish, 1
+        while free == "root" or free in self._bodies:
+            number += 1
+            free = f"{wish}-{number}"
+        self._bodies[free] = ""
+        return free
+
+    def define(self, name: str, body: str) -> None:
         self._bodies[name] = body
-        return name
 
     def text(self, root: str) -> str:
-        """The grammar, beginning with the rule `root`."""
-        rules = {"root": root, **self._bodies}
-        return "".join(f"{name} ::= {body}\n" for name, body in rules.items())
+        """The grammar whose texts are those of the rule `root`."""
+        rules = [("root", root), *self._bodies.items()]
+        return "".join(f"{name} ::= {body}\n" for name, body in rules)
+
+    def repeat(self, item: str, low: int, high: int | None) -> str:
+        """`item` from `low` to `high` times; None is for ever. `item` is a name or a class.
+
+        The grammar grows with the square root of the bounds at most.
+        """
+        if high is None:
+            if low <= 1:
+                return item + ("+" if low else "*")
+            return f"{self._exactly(item, low)} {item}*"
+        if (low, high) == (0, 1):
+            return f"{item}?"
+        if high <= _BLOCK and low < high:
+            return f"{item}{{{low},{high}}}"
+        return " ".join(filter(None, [self._exactly(item, low), self._at_most(item, high - low)]))
+
+    def _exactly(self, item: str, count: int) -> str:
+        if count == 1:
+            return item
+        blocks, rest = divmod(count, _BLOCK)
+        parts = [f"{item}{{{rest}}}"] if rest else []
+        if blocks:
+            block = self.add("block", f"{item}{{{_BLOCK}}}")
+            parts.append(f"{block}{{{blocks}}}")
+        return " ".join(parts)
+
+    def _at_most(self, item: str, count: int) -> str:
+        blocks, rest = divmod(count, _BLOCK)
+        if not blocks:
+            return f"{item}{{0,{rest}}}" if rest else ""
+        few = self.add("few", f"{item}{{0,{_BLOCK - 1}}}")
+        block = self.add("block", f"{item}{{{_BLOCK}}}")
+        most = self.add("most", f"{item}{{0,{rest}}}" if rest else '""')
+        for _ in range(blocks):
+            most = self.add("most", f"{few} | {block} {most}")
+        return most
 
 
 def literal(text: str) -> str:
-    """The text as a quoted string of GBNF."""
-    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    return '"' + "".join(escapes.get(character, character) for character in text) + '"'
+    """`text` itself. It has no NUL, at which llama.cpp fails, and no surrogates."""
+    return f'"{"".join(_ESCAPES.get(char) or _hex_if_control(char) for char in text)}"'
+
+
+def char_class(chars: CharSet) -> str:
+    """One of the characters."""
+    return f"[{''.join(_range(first, last) for first, last in chars.ranges)}]"
+
+
+def choice(options: Iterable[str]) -> str:
+    """One of the options, in parentheses where it takes them to stand in a sequence."""
+    options = list(options)
+    return options[0] if len(options) == 1 else f"({' | '.join(options)})"
+
+
+def one_of(texts: Iterable[str]) -> str:
+    """One of the texts, of which there is at least one.
+
+    What they begin with is shared: llama.cpp tries all alternatives with each token.
+    """
+    return _fork(sorted(set(texts)), _DEEPEST_FORK)
+
+
+def _fork(texts: list[str], depth: int) -> str:
+    if len(texts) == 1 or not depth:
+        return choice(map(literal, texts))
+    shared = commonprefix(texts)
+    rests = [text[len(shared) :] for text in texts]
+    groups = [[*group] for _, group in groupby(rests, key=lambda rest: rest[:1])]
+    forked = choice(_fork(group, depth - 1) for group in groups)
+    return f"{literal(shared)} {forked}" if shared else forked
+
+
+def _hex_if_control(char: str) -> str:
+    return char if char >= " " and char != "\x7f" else f"\\x{ord(char):02X}"
+
+
+def _range(first: int, last: int) -> str:
+    return _class_char(first) + ("" if first == last else f"-{_class_char(last)}")
+
+
+def _class_char(code: int) -> str:
+    if code < 0x80:
+        return chr(code) if chr(code).isalnum() else f"\\x{code:02X}"
+    return f"\\u{code:04X}" if code <= 0xFFFF else f"\\U{code:08X}"

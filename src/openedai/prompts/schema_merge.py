@@ -1,0 +1,97 @@
+"""Two schemas that hold at once, as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from openedai.prompts.schema_errors import UnsupportedSchema, below
+from openedai.prompts.schema_keywords import OF_TYPE, frozen
+
+# Keywords that constrain a value, without references and combinations; `const` is an `enum`.
+Keywords = dict[str, Any]
+
+_BOUNDS: dict[str, Callable[[Any, Any], Any]] = {
+    **dict.fromkeys(
+        ("minLength", "minItems", "minProperties", "minimum", "exclusiveMinimum"), max
+    ),
+    **dict.fromkeys(
+        ("maxLength", "maxItems", "maxProperties", "maximum", "exclusiveMaximum"), min
+    ),
+    "uniqueItems": lambda one, other: one or other,
+    "required": lambda one, other: [*dict.fromkeys([*one, *other])],
+}
+_SHAPES = ("properties", "additionalProperties", "items")
+
+
+def merge(one: Keywords, other: Keywords, path: str) -> Keywords | None:
+    """The keywords for values that both allow; None if there are no such values.
+
+    Raises UnsupportedSchema where a keyword of both can't be made one.
+    """
+    _refuse_mixed_shapes(one, other, path)
+    merged = {**one, **other}
+    for name in one.keys() & other.keys() - {*_SHAPES}:
+        merged[name] = _both(name, one[name], other[name], path)
+        if merged[name] == [] and name in ("type", "enum"):
+            return None
+    if "items" in one and "items" in other:
+        merged["items"] = both_of(one["items"], other["items"])
+    merged |= _object_shape(one, other)
+    return merged
+
+
+def both_of(one: Any, other: Any) -> Any:
+    """A schema for what two schemas allow."""
+    return one if one == other else {"allOf": [one, other]}
+
+
+def _both(name: str, one: Any, other: Any, path: str) -> Any:
+    if name == "type":
+        return _common_types(one, other)
+    if name == "enum":
+        kept = set(map(frozen, other))
+        return [value for value in one if frozen(value) in kept]
+    if name in _BOUNDS:
+        return _BOUNDS[name](one, other)
+    if one != other:
+        raise UnsupportedSchema(f"two different `{name}` hold at once", below(path, name))
+    return one
+
+
+def _common_types(one: list[str], other: list[str]) -> list[str]:
+    def has(types: list[str], name: str) -> bool:
+        return name in types or (name == "integer" and "number" in types)
+
+    return [name for name in dict.fromkeys([*one, *other]) if has(one, name) and has(other, name)]
+
+
+def _refuse_mixed_shapes(one: Keywords, other: Keywords, path: str) -> None:
+    """Where one schema says what the other schema's further members are like."""
+    for key, kind in (("prefixItems", "array"), ("patternProperties", "object")):
+        shape = OF_TYPE[kind] & {*_SHAPES, key}
+        both = [keywords for keywords in (one, other) if shape & keywords.keys()]
+        if len(both) == 2 and (key in one or key in other):
+            if {name: one.get(name) for name in shape} != {name: other.get(name) for name in shape}:
+                raise UnsupportedSchema(f"`{key}` is combined with another schema", below(path, key))
+
+
+def _object_shape(one: Keywords, other: Keywords) -> Keywords:
+    shape: Keywords = {}
+    names = [*dict.fromkeys([*one.get("properties", {}), *other.get("properties", {})])]
+    if names:
+        shape["properties"] = {name: _property(name, one, other) for name in names}
+    rests = [side["additionalProperties"] for side in (one, other) if "additionalProperties" in side]
+    if rests:
+        shape["additionalProperties"] = rests[0] if len(rests) == 1 else both_of(*rests)
+    return shape
+
+
+def _property(name: str, one: Keywords, other: Keywords) -> Any:
+    schemas = []
+    for side in (one, other):
+        if name in side.get("properties", {}):
+            schemas.append(side["properties"][name])
+        elif "additionalProperties" in side:
+            schemas.append(side["additionalProperties"])
+    return schemas[0] if len(schemas) == 1 else both_of(*schemas)

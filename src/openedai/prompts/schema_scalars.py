@@ -1,0 +1,106 @@
+"""Strings and numbers of JSON Schema as GBNF."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import Any
+
+from openedai.prompts.decimal_ranges import Bound, integers, multiples, numbers
+from openedai.prompts.expression_rules import json_content, plain_text
+from openedai.prompts.expressions import NOTHING, Expression, fit
+from openedai.prompts.string_formats import FORMATS, format_text
+from openedai.prompts.gbnf import Rules
+from openedai.prompts.json_rules import JsonRules
+from openedai.prompts.regex import UnsupportedPattern, searched
+from openedai.prompts.schema_errors import UnsupportedSchema, below
+from openedai.prompts.schema_merge import Keywords
+
+
+def string_body(json: JsonRules, rules: Rules, keywords: Keywords, path: str) -> str | None:
+    """A GBNF body for the strings; None if there are none. Raises UnsupportedSchema."""
+    low, high = keywords.get("minLength", 0), keywords.get("maxLength")
+    if high is not None and high < low:
+        return None
+    content = _content(keywords, path)
+    if content is None:
+        if (low, high) == (0, None):
+            return json.string
+        return rf'"\"" {rules.repeat(json.char, low, high)} "\""' if high != 0 else r'"\"\""'
+    fitted = fit(content, low, high)
+    if fitted is None:
+        name = "maxLength" if high is not None else "minLength"
+        why = f"`{name}` can't be held together with the pattern or format"
+        raise UnsupportedSchema(why, below(path, name))
+    return None if fitted == NOTHING else rf'"\"" {json_content(fitted, rules)} "\""'
+
+
+def _content(keywords: Keywords, path: str) -> Expression | None:
+    if "pattern" in keywords and "format" in keywords:
+        raise UnsupportedSchema("`pattern` stands beside `format`", below(path, "pattern"))
+    if "format" in keywords:
+        if keywords["format"] not in FORMATS:
+            why = f"the format `{keywords['format']}` is not supported"
+            raise UnsupportedSchema(why, below(path, "format"))
+        return format_text(keywords["format"])
+    if "pattern" in keywords:
+        try:
+            return searched(keywords["pattern"])
+        except UnsupportedPattern as error:
+            raise UnsupportedSchema(str(error).rstrip("."), below(path, "pattern")) from error
+    return None
+
+
+def integer_body(rules: Rules, keywords: Keywords, path: str) -> str | None:
+    """A GBNF body for the integers; None if there are none. Raises UnsupportedSchema."""
+    low, high = _bounds(keywords)
+    first = None if low is None else math.ceil(low.value)
+    last = None if high is None else math.floor(high.value)
+    if low is not None and low.exclusive and first == low.value:
+        first = int(low.value) + 1
+    if high is not None and high.exclusive and last == high.value:
+        last = int(high.value) - 1
+    step = keywords.get("multipleOf", 1)
+    if step == 1:
+        return _written(integers(first, last), rules)
+    try:
+        return _written(multiples(first, last, _decimal(step)), rules)
+    except ValueError as error:
+        raise UnsupportedSchema(str(error), below(path, "multipleOf")) from error
+
+
+def number_body(json: JsonRules, rules: Rules, keywords: Keywords, path: str) -> str | None:
+    """A GBNF body for the numbers; None if there are none. Raises UnsupportedSchema."""
+    if "multipleOf" in keywords:
+        return integer_body(rules, keywords, path)
+    low, high = _bounds(keywords)
+    if low is None and high is None:
+        return json.number
+    try:
+        return _written(numbers(low, high), rules)
+    except ValueError as error:
+        at = "minimum" if low is not None else "maximum"
+        raise UnsupportedSchema(str(error), below(path, at)) from error
+
+
+def _written(expression: Expression, rules: Rules) -> str | None:
+    return None if expression == NOTHING else plain_text(expression, rules)
+
+
+def _bounds(keywords: Keywords) -> tuple[Bound | None, Bound | None]:
+    """The lower and the upper bound: of an inclusive and an exclusive one, the tighter."""
+    lows = [Bound(_decimal(keywords["minimum"]))] if "minimum" in keywords else []
+    highs = [Bound(_decimal(keywords["maximum"]))] if "maximum" in keywords else []
+    if "exclusiveMinimum" in keywords:
+        lows.append(Bound(_decimal(keywords["exclusiveMinimum"]), exclusive=True))
+    if "exclusiveMaximum" in keywords:
+        highs.append(Bound(_decimal(keywords["exclusiveMaximum"]), exclusive=True))
+    return (
+        max(lows, key=lambda bound: (bound.value, bound.exclusive), default=None),
+        min(highs, key=lambda bound: (bound.value, not bound.exclusive), default=None),
+    )
+
+
+def _decimal(value: Any) -> Decimal:
+    """The value as it was written, not as the double that it became."""
+    return Decimal(repr(value))

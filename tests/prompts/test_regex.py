@@ -1,0 +1,125 @@
+"""Patterns against Python's own regular expressions."""
+
+from __future__ import annotations
+
+import json
+import re
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openedai.prompts.gbnf import Rules
+from openedai.prompts.gbnf_check import check_gbnf
+from openedai.prompts.regex import UnsupportedPattern, json_string, regex
+from tests.prompts.gbnf_language import Grammar
+
+ATOMS = ["a", "b", "-", "é", r"\n", r"\"", r"\\", ".", r"\d", r"\D", r"\w", r"\W", r"\s", r"\S"]
+ATOMS += ["[ab]", "[^a]", r"[^\d]", r"[^\W]", r"[\s\-]", "[+-.]", r"[\]\^]", r"\x41", r"\u00e9"]
+SPACE = r" \t\n\v\f\r\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+TIMES = ["", "", "*", "+", "?", "{2}", "{1,3}", "{0,2}", "{2,}", "*?", "{0}"]
+
+
+def grouped(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    sequences = st.lists(inner, max_size=3).map("".join)
+    groups = st.builds(
+        lambda options, times: f"({'|'.join(options)}){times}",
+        st.lists(sequences, min_size=1, max_size=3),
+        st.sampled_from(TIMES),
+    )
+    return groups | sequences
+
+
+ONES = st.builds(lambda atom, times: atom + times, st.sampled_from(ATOMS), st.sampled_from(TIMES))
+PATTERNS = st.recursive(ONES, grouped, max_leaves=8)
+
+
+def both_match(pattern: str, text: str) -> bool:
+    """Whether the text matches as Python sees it, and as ECMA-262 does."""
+    ecma = pattern.replace(r"[\s\-]", rf"[{SPACE}\-]")
+    ecma = ecma.replace(r"\s", f"[{SPACE}]").replace(r"\S", f"[^{SPACE}]")
+    return bool(re.fullmatch(pattern, text) and re.fullmatch(ecma, text, re.ASCII))
+
+
+def plain(pattern: str) -> Grammar:
+    rules = Rules()
+    text = rules.text(regex(pattern, rules))
+    check_gbnf(text)
+    return Grammar(text)
+
+
+def in_json(pattern: str) -> Grammar:
+    rules = Rules()
+    text = rules.text(json_string(pattern, rules))
+    check_gbnf(text)
+    return Grammar(text)
+
+
+@settings(deadline=None, max_examples=200)
+@given(PATTERNS, st.integers(0, 1000))
+def test_texts_of_the_grammar_match_the_whole_pattern(pattern: str, seed: int) -> None:
+    text = plain(pattern).sample(Random(seed))
+    assert both_match(pattern, text)
+
+
+@settings(deadline=None, max_examples=200)
+@given(PATTERNS, st.text("ab-é1 \n", max_size=5))
+def test_texts_that_match_are_in_the_grammar(pattern: str, text: str) -> None:
+    ascii_only = r"\D" in pattern or r"\W" in pattern or r"[^\d]" in pattern
+    if ascii_only and not text.isascii():
+        return
+    assert plain(pattern).matches(text) == both_match(pattern, text)
+
+
+@settings(deadline=None, max_examples=200)
+@given(PATTERNS, st.booleans(), st.booleans(), st.integers(0, 1000))
+def test_json_strings_hold_the_pattern(pattern: str, start: bool, end: bool, seed: int) -> None:
+    anchored = f"{'^' * start}({pattern}){'$' * end}"
+    text = in_json(anchored).sample(Random(seed))
+    assert re.search(anchored, json.loads(text))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "inside", "outside"),
+    [
+        ("^ab$", ["ab"], ["a", "abb"]),
+        ("^a|b$", ["a", "b"], ["ab"]),
+        ("(?:a|b)+?c", ["ac", "abbc"], ["c"]),
+        (r"(?P<year>\d{4})-(?<month>\d\d)", ["2024-02"], ["24-02"]),
+        (r"a{300,700}", ["a" * 300, "a" * 511, "a" * 512, "a" * 700], ["a" * 299, "a" * 701]),
+        (r"(a*)*b", ["b", "aaab"], ["a"]),
+        (r"\.\*\/\-", [".*/-"], ["ab/-"]),
+        (r"[\t\x20]\f", [" \f", "\t\f"], ["\n\f"]),
+        ("", [""], ["a"]),
+        ("a||b", ["a", "", "b"], ["ab"]),
+        ("]", ["]"], [""]),
+    ],
+)
+def test_whole_patterns(pattern: str, inside: list[str], outside: list[str]) -> None:
+    grammar = plain(pattern)
+    assert [text for text in inside if not grammar.matches(text)] == []
+    assert [text for text in outside if grammar.matches(text)] == []
+
+
+def test_a_pattern_is_searched_in_json_strings() -> None:
+    grammar = in_json("b+")
+    assert grammar.matches('"abc"')
+    assert grammar.matches(r'"\"b\\"')
+    assert not grammar.matches('"ac"')
+    assert not in_json("^b+").matches('"ab"')
+    assert not in_json("b+$").matches('"bc"')
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(?=a)", "(?!a)", "(?<=a)b", "(?<!a)b", r"(a)\1", r"(?P=a)", "(?i)a", r"\bword", r"\p{L}",
+        "a^b", "a$b", "(^a)", "(a$)", "*a", "a**", "a*+", "a{3,1}", "a{", "a{,3}", "x{100001}",
+        "[]", "[z-a]", r"[\d-z]", "[a", "(a", "a)", "a\\", r"\x4", r"\u00g0", r"\Z", r"\k<a>",
+        r"[^\s\S]", "[[:alpha:]]", "(?>a)", "(" * 41 + "a" + ")" * 41, "(?<a", r"\01", "^*", r"\0",
+    ],
+)  # fmt: skip
+def test_refused(pattern: str) -> None:
+    with pytest.raises(UnsupportedPattern):
+        regex(pattern, Rules())
