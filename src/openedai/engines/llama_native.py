@@ -1,0 +1,122 @@
+"""The child process of the `llama_cpp` engine where a native `llama-server` is used.
+
+Run as `python -m openedai.engines.llama_native FD`. It starts the binary with what the wheel
+would get, stays its parent, and ends it when the server is gone. It ends itself when the binary
+does, so that a crash is seen as the child's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from openedai.engines.child import Failure, pack
+from openedai.engines.llama_server import Launch, Ready, read_launch
+from openedai.engines.parent import exit_with_parent
+from openedai.errors import EngineFailed
+
+_POLL_INTERVAL = 0.02  # seconds
+_PR_SET_PDEATHSIG = 1
+
+
+def command(launch: Launch, binary: str) -> list[str]:
+    """The binary and its arguments, which other users of the machine can read: no key."""
+    words = [
+        *(binary, "--host", launch.socket, "--model", launch.path),
+        *("--parallel", str(launch.slots), "--ctx-size", str(launch.context * launch.slots)),
+        *("--batch-size", str(launch.batch), "--ubatch-size", str(launch.batch)),
+        *("--threads", str(launch.threads), "--threads-batch", str(launch.threads)),
+        *("--threads-http", str(launch.slots + 2), "--cache-ram", "0", "--log-verbosity", "1"),
+        *("--no-kv-unified", "--no-context-shift", "--no-prefill-assistant"),
+        *("--jinja", "--slots", "--no-webui", "--offline"),
+    ]
+    if launch.gpu_layers >= 0:
+        words += ["--n-gpu-layers", str(launch.gpu_layers)]
+    if launch.chat_template is not None:
+        words += ["--chat-template-file", str(_template_file(launch))]
+    return words
+
+
+def environment(launch: Launch) -> dict[str, str]:
+    """What the binary sees. Its own variables are left out: the model's options decide."""
+    ours = {name: value for name, value in os.environ.items() if name[:10] != "LLAMA_ARG_"}
+    return ours | {"LLAMA_API_KEY": launch.key}
+
+
+def _template_file(launch: Launch) -> Path:
+    return Path(launch.socket).with_name("chat-template.jinja")
+
+
+def _start(launch: Launch, binary: str) -> subprocess.Popen[bytes]:
+    """Raises OSError if the binary cannot be run."""
+    if launch.chat_template is not None:
+        _template_file(launch).write_text(launch.chat_template, "utf-8")
+    return subprocess.Popen(
+        command(launch, binary),
+        env=environment(launch),
+        preexec_fn=_die_with_parent(),  # noqa: PLW1509 - there is only one thread yet
+    )
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """For the case that this process is killed and can end nothing any more. Linux only."""
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None)
+    return lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _becomes_ready(process: subprocess.Popen[bytes], path: str) -> bool:
+    """Wait until the model is loaded; False if the process has ended instead."""
+    while not _healthy(path):
+        try:
+            process.wait(_POLL_INTERVAL)
+        except subprocess.TimeoutExpired:
+            continue
+        return False
+    return True
+
+
+def _healthy(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(1.0)
+        try:
+            connection.connect(path)
+            connection.sendall(b"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            return b" 200 " in connection.recv(64)
+        except OSError:
+            return False
+
+
+def main() -> None:
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    launch = read_launch(connection)
+    assert launch.binary is not None
+    try:
+        process = _start(launch, launch.binary)
+    except OSError as error:
+        failed = EngineFailed(f"{launch.binary} could not be run: {error.strerror}.")
+        connection.sendall(pack(Failure.of(failed)))
+        os._exit(1)
+
+    def cleanup() -> None:
+        shutil.rmtree(Path(launch.socket).parent, ignore_errors=True)
+        process.kill()  # last, as this process ends with it
+        process.wait()
+
+    exit_with_parent(connection, cleanup)
+    if _becomes_ready(process, launch.socket):
+        connection.sendall(pack(Ready()))
+        process.wait()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
