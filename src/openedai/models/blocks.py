@@ -90,11 +90,11 @@ def _encode_iq4_nl(weights: Weights) -> Blocks:
     scale = np.zeros_like(peak)
     for stretch in _STRETCHES:
         values = _LEVELS[_nearest(weights, peak / np.float32(_LEVELS[0] * stretch))]
-        product = (weights * values).sum(axis=1, keepdims=True)
+        along = (weights * values).sum(axis=1, keepdims=True)
         square = (values * values).sum(axis=1, keepdims=True)
         # With the scale that suits these values best, the error falls by this much.
-        gain = product * product / square
-        scale = np.where(gain > best, product / square, scale)
+        gain = along * along / square
+        scale = np.where(gain > best, along / square, scale)
         best = np.maximum(gain, best)
     rounded = scale.astype(np.float16)
     numbers = _nearest(weights, rounded.astype(np.float32))

@@ -39,7 +39,7 @@ _CONVERTIBLE = frozenset(
 # Four bits and an offset: Q4_K says the same with less room for scales and offsets.
 _LIKE_Q4_K = frozenset({TensorType.Q4_1})
 # The tensors of a layer whose rounding costs the least perplexity for the time it saves.
-_ROBUST = ("ffn_gate.weight", "attn_output.weight", "attn_q.weight")
+_ROBUST = ("ffn_gate.weight",)
 
 # What `general.file_type` calls a file whose weights are mostly of this type.
 _FILE_TYPES = {
