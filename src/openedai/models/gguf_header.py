@@ -16,6 +16,7 @@ from typing import BinaryIO
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 ALIGNMENT = 32
+MAX_ALIGNMENT = 1 << 16
 MAX_DIMENSIONS = 4
 
 _STRING, _ARRAY = 8, 9
@@ -133,8 +134,8 @@ def alignment(integers: Mapping[str, Integer]) -> int:
     """Bytes that each tensor's data begin at a multiple of. Raises ValueError."""
     found = integers.get("general.alignment")
     value = found.value if found else ALIGNMENT
-    if value < 1:
-        raise ValueError(f"an alignment of {value} bytes is none")
+    if not 1 <= value <= MAX_ALIGNMENT:
+        raise ValueError(f"an alignment of {value} bytes cannot be")
     return value
 
 
@@ -209,6 +210,8 @@ class _Reader:
         if not 1 <= dimensions <= MAX_DIMENSIONS:
             raise ValueError(f"the tensor {name!r} has {dimensions} dimensions")
         shape = tuple(self.number("<Q") for _ in range(dimensions))
+        if 0 in shape:
+            raise ValueError(f"the tensor {name!r} has no weights")
         kind = self.number("<I")
         try:
             known = TensorType(kind)
