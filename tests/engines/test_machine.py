@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from openedai.engines.machine import usable_cores, usable_memory
+from openedai.engines.machine import processor_features, usable_cores, usable_memory
 
 
 @pytest.fixture
@@ -48,3 +48,11 @@ def test_version_1(tmp_path: Path, own: Path) -> None:
     (groups / "memory/memory.limit_in_bytes").write_text(str(1 << 26))
     assert usable_cores(groups, own) == 1
     assert usable_memory(groups, own) == 1 << 26
+
+
+@pytest.mark.parametrize("name", ["flags\t\t", "Features\t"])
+def test_the_features_of_the_first_processor(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "cpuinfo"
+    file.write_text(f"processor\t: 0\n{name}: fpu avx2\n\nprocessor\t: 1\n{name}: fpu\n")
+    assert processor_features(file) == {"fpu", "avx2"}
+    assert processor_features(tmp_path / "nothing") == frozenset()

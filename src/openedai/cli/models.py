@@ -87,6 +87,7 @@ def show(settings: Settings, name: str, console: Console) -> None:
         "aliases": ", ".join(spec.aliases) or "none",
         "options": ", ".join(f"{key}={value}" for key, value in spec.options.items()) or "none",
         "on disk": _on_disk(library, spec),
+        "form": _form(library, spec),
         "path": str(library.find(spec) or "-"),
     }
     for key, value in rows.items():
@@ -104,6 +105,14 @@ def _on_disk(library: Library, spec: ModelSpec) -> str:
         return "needs none"
     size = library.size(spec) if library.find(spec) is not None else None
     return "no" if size is None else _megabytes(size)
+
+
+def _form(library: Library, spec: ModelSpec) -> str:
+    """The form of the weights, and whether another one would be faster."""
+    share = library.slow_share(spec)
+    if share < 0.05:
+        return spec.requantise
+    return f"{spec.requantise}; {share:.0%} of the weights are slow here, see `requantise`"
 
 
 def _megabytes(size: int) -> str:

@@ -1,4 +1,5 @@
-"""What this process may really use of the machine: its cores and its memory.
+"""What this process may really use of the machine: its cores and its memory; and what its
+processor can do.
 
 Containers and schedulers give less than the machine has: the affinity mask and the control
 group's limits count. Control groups are read as Linux shows them, in version 1 and 2.
@@ -13,6 +14,7 @@ import psutil
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
+_PROCESSORS = Path("/proc/cpuinfo")
 
 
 def usable_cores(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int:
@@ -39,6 +41,17 @@ def usable_memory(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int:
     if v1.is_file():
         limits.append(v1.read_text().strip())
     return min([total, *(int(text) for text in limits if text.isdigit())])
+
+
+def processor_features(processors: Path = _PROCESSORS) -> frozenset[str]:
+    """The processor's instruction sets, by Linux' names; empty where Linux does not tell."""
+    try:
+        lines = processors.read_text().splitlines()
+    except OSError:
+        return frozenset()
+    pairs = (line.partition(":") for line in lines)
+    found = (value for name, _, value in pairs if name.strip() in ("flags", "Features"))
+    return frozenset(next(found, "").split())
 
 
 def _limits(name: str, cgroups: Path, own: Path) -> list[str]:

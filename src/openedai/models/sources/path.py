@@ -23,7 +23,8 @@ class PathSource(Source):
     def key(self) -> str:
         """Changes when a file in the folder does."""
         state = hashlib.sha256()
-        for name, file in files_below(self._path):
+        single = [(self._path.name, self._path)] if self._path.is_file() else []
+        for name, file in single or files_below(self._path):
             stat = file.stat()
             state.update(f"{name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
         return f"{self._path.absolute()} {self._engine} {state.hexdigest()}"

@@ -1,0 +1,173 @@
+"""What a form of the weights costs: the perplexity on a fixed text, by the engine that serves.
+
+Run as `python -m bench.quality FILE.gguf …`; each file is compared with the first one.
+
+llama.cpp's server tells the probabilities only of tokens that it generates. So each token of the
+text is forced upon it, by a bias so strong that no other can be drawn; what it tells is the
+probability that the token had without the bias.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, sqrt
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Annotated, Any, get_args
+
+import aiohttp
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench.client import LoadError
+from bench.servers import native
+from openedai.config import Form, ModelSpec
+from openedai.engines.machine import processor_features
+from openedai.errors import APIError
+from openedai.models.disk import free_space
+from openedai.models.kernels import fast_types
+from openedai.models.progress import NoProgress
+from openedai.models.requantise import requantise
+
+TEXT = Path(__file__).with_name("quality.txt")
+PIECE = 512  # tokens that are scored with nothing but each other before them
+UNSCORED = 32  # tokens at the start of a piece that only serve as context
+SLOTS = 4
+FORCE = 1000.0  # added to a logit: no other token is as likely
+
+
+@dataclass(frozen=True)
+class Score:
+    """The natural logarithms of the probabilities of the text's tokens, under one model."""
+
+    name: str
+    size: int
+    logprobs: list[float]
+
+    @property
+    def perplexity(self) -> float:
+        return exp(-fmean(self.logprobs))
+
+    def loss(self, packaged: Score) -> tuple[float, float]:
+        """How much higher the perplexity is than another's, and its standard error; shares.
+
+        The error is that of the mean over the tokens, each compared with itself.
+        """
+        differences = [a - b for a, b in zip(packaged.logprobs, self.logprobs, strict=True)]
+        ratio = exp(fmean(differences))
+        return ratio - 1, ratio * stdev(differences) / sqrt(len(differences))
+
+
+class Scorer:
+    """One llama.cpp server, asked for its tokens' probabilities."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url
+
+    async def tokens(self, text: str) -> list[int]:
+        answer = await self._post("/tokenize", {"content": text, "add_special": True})
+        return list(answer["tokens"])
+
+    async def logprobs(self, tokens: Sequence[int], slot: int) -> list[float]:
+        """Of the tokens after the first UNSCORED ones, each given all before it."""
+        return [await self._forced(tokens, at, slot) for at in range(UNSCORED, len(tokens))]
+
+    async def _forced(self, tokens: Sequence[int], at: int, slot: int) -> float:
+        body = {
+            "prompt": list(tokens[:at]),
+            "n_predict": 1,
+            "n_probs": 1,
+            "temperature": 0,
+            "logit_bias": [[tokens[at], FORCE]],
+            "id_slot": slot,
+            "cache_prompt": True,
+        }
+        answer = await self._post("/completion", body)
+        (found,) = answer["completion_probabilities"]
+        if found["id"] != tokens[at]:
+            raise LoadError(f"token {found['id']} came instead of {tokens[at]}")
+        return float(found["logprob"])
+
+    async def _post(self, path: str, body: dict[str, Any]) -> Any:
+        async with self._session.post(self._url + path, json=body) as response:
+            if response.status != 200:
+                raise LoadError(f"{path}: {response.status} {await response.text()}")
+            return await response.json()
+
+
+def score(file: Path, text: str) -> Score:
+    """Raises LoadError."""
+    return Score(file.name, file.stat().st_size, asyncio.run(logprobs(file, text)))
+
+
+async def logprobs(file: Path, text: str) -> list[float]:
+    """Of the text's tokens, piece by piece of each slot."""
+    options = {"context": PIECE, "slots": SLOTS}
+    spec = ModelSpec(id=file.stem, engine="llama_cpp", source=str(file), options=options)
+    key = secrets.token_urlsafe(16)
+    headers = {"authorization": f"Bearer {key}"}
+    async with (
+        native(spec, file, key) as url,
+        aiohttp.ClientSession(headers=headers) as session,
+    ):
+        scorer = Scorer(session, url.removesuffix("/v1"))
+        tokens = await scorer.tokens(text)
+        pieces = [tokens[start : start + PIECE] for start in range(0, len(tokens), PIECE)]
+        found = await asyncio.gather(
+            *(_scored(scorer, pieces[slot::SLOTS], slot) for slot in range(SLOTS))
+        )
+    return [value for part in found for value in part]
+
+
+async def _scored(scorer: Scorer, pieces: Sequence[Sequence[int]], slot: int) -> list[float]:
+    return [value for piece in pieces for value in await scorer.logprobs(piece, slot)]
+
+
+def forms(file: Path, folder: Path) -> list[Path]:
+    """The file in every form of `requantise` that is another one on this processor."""
+    fast = fast_types(processor_features())
+    made = [(form, folder / f"{file.stem}.{form}.gguf") for form in get_args(Form)]
+    return [
+        path for form, path in made if requantise(file, path, form, fast, NoProgress(), free_space)
+    ]
+
+
+def table(scores: Sequence[Score]) -> Table:
+    shown = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("WEIGHTS", "MB", "PERPLEXITY", "LOSS"):
+        shown.add_column(title, justify="left" if title == "WEIGHTS" else "right")
+    for found in scores:
+        loss, error = found.loss(scores[0])
+        against = "-" if found is scores[0] else f"{loss:+.2%} ± {error:.2%}"
+        shown.add_row(found.name, f"{found.size / 1e6:.0f}", f"{found.perplexity:.3f}", against)
+    return shown
+
+
+def main(
+    files: Annotated[list[Path], typer.Argument(help="GGUF files of one model.", exists=True)],
+    with_forms: Annotated[
+        bool, typer.Option("--forms", help="Also every form of the first file.")
+    ] = False,
+    text: Annotated[Path, typer.Option(help="The text.", exists=True)] = TEXT,
+) -> None:
+    """Compare the perplexity of each file with that of the first."""
+    console = Console()
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        try:
+            every = [*files, *(forms(files[0], Path(folder)) if with_forms else ())]
+            scores = [score(file, text.read_text("utf-8")) for file in every]
+        except (APIError, LoadError, aiohttp.ClientError, TimeoutError) as error:
+            console.print(f"[red]Stopped:[/] {error or type(error).__name__}", highlight=False)
+            raise typer.Exit(1) from error
+    console.print(table(scores))
+    console.print(f"{len(scores[0].logprobs)} tokens were scored.", highlight=False)
+
+
+if __name__ == "__main__":
+    typer.run(main)
