@@ -86,7 +86,7 @@ class Everything(BaseModel):
     note: str | None = None
 
 
-TREE = Tree(label="root", children=[Tree(label="left \\ \"é\"\n", children=[])])
+TREE = Tree(label="root", children=[Tree(label='left \\ "é"\n', children=[])])
 EVERYTHING = Everything(
     id=UUID(int=77),
     born=date(2024, 2, 29),
@@ -231,7 +231,10 @@ UNSUPPORTED: list[tuple[Any, str]] = [
     ({"properties": {"a": {}}, "propertyNames": {"maxLength": 2}}, "#/propertyNames"),
     ({"patternProperties": {"a": {}, "b": {}}}, "#/patternProperties"),
     ({"patternProperties": {"(": {}}}, "#/patternProperties/("),
-    ({"properties": {"a" * 65: {}}, "additionalProperties": {"type": "null"}}, "#/additionalProperties"),
+    (
+        {"properties": {"a" * 65: {}}, "additionalProperties": {"type": "null"}},
+        "#/additionalProperties",
+    ),
     ({"items": [{"type": "null"}]}, "#/items"),
     ({"type": "array", "uniqueItems": True}, "#/uniqueItems"),
     ({"type": "array", "minItems": 3, "maxItems": 2}, "#"),
@@ -261,14 +264,26 @@ UNSUPPORTED: list[tuple[Any, str]] = [
     ({"anyOf": [False]}, "#"),
     ({"oneOf": [{"type": "string"}, {"maxLength": 3}]}, "#/oneOf"),
     ({"oneOf": [{"type": "integer"}, {"type": "number"}]}, "#/oneOf"),
-    ({"oneOf": [{"properties": {"a": {"const": 1}}}, {"properties": {"a": {"const": 2}}}]}, "#/oneOf"),
+    (
+        {"oneOf": [{"properties": {"a": {"const": 1}}}, {"properties": {"a": {"const": 2}}}]},
+        "#/oneOf",
+    ),
     ({"allOf": [{"pattern": "a"}, {"pattern": "b"}]}, "#/pattern"),
     ({"allOf": [{"type": "string"}, {"type": "null"}]}, "#"),
     ({"allOf": [{"prefixItems": [{}]}, {"items": {"type": "null"}}]}, "#/prefixItems"),
-    ({"allOf": [{"patternProperties": {"a": {}}}, {"additionalProperties": False}]}, "#/patternProperties"),
+    (
+        {"allOf": [{"patternProperties": {"a": {}}}, {"additionalProperties": False}]},
+        "#/patternProperties",
+    ),
     ({"properties": {"a": {"$id": "x"}}}, "#/properties/a/$id"),
     ({"properties": {"\ud800": {}}}, "#/properties/\ud800"),
-    ({"items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/a/0"}]}, "$defs": {"a": [{"if": {}}]}}, "#/$defs/a/0/if"),
+    (
+        {
+            "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/a/0"}]},
+            "$defs": {"a": [{"if": {}}]},
+        },
+        "#/$defs/a/0/if",
+    ),
 ]
 
 

@@ -152,7 +152,9 @@ def _fit_repeat(loop: Expression, low: int, high: int | None) -> Expression | No
     if size != longest:
         return None
     least = max(loop.low, -(-low // size))
-    bounds = [bound for bound in (loop.high, None if high is None else high // size) if bound is not None]
+    bounds = [
+        bound for bound in (loop.high, None if high is None else high // size) if bound is not None
+    ]
     most = min(bounds, default=None)
     if most is not None and most < least:
         return NOTHING

@@ -30,7 +30,11 @@ _SPACE = CharSet.chars(" \t\n\v\f\r\xa0\u1680\u2028\u2029\u202f\u205f\u3000") | 
 _SOME_SPACE = _SPACE | CharSet.between("\x1c", "\x1f") | CharSet.chars("\x85\ufeff")
 
 # What both dialects take for the class, and what at least one of them does.
-_CLASSES = {"d": (_DIGITS, _DIGITS | _NOT_ASCII), "w": (_WORD, _WORD | _NOT_ASCII), "s": (_SPACE, _SOME_SPACE)}
+_CLASSES = {
+    "d": (_DIGITS, _DIGITS | _NOT_ASCII),
+    "w": (_WORD, _WORD | _NOT_ASCII),
+    "s": (_SPACE, _SOME_SPACE),
+}
 _CLASSES |= {name.upper(): (~most, ~least) for name, (least, most) in _CLASSES.items()}
 _NEWLINES = CharSet.chars("\n\r\u2028\u2029")
 _CONTROLS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v", "0": "\0"}

@@ -23,9 +23,7 @@ OF_TYPE = {
     ),
     "array": frozenset("items prefixItems minItems maxItems uniqueItems".split()),
     "string": frozenset("minLength maxLength pattern format".split()),
-    "number": frozenset(
-        "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf".split()
-    ),
+    "number": frozenset("minimum maximum exclusiveMinimum exclusiveMaximum multipleOf".split()),
 }
 _COUNTS = frozenset("minLength maxLength minItems maxItems minProperties maxProperties".split())
 _KNOWN = {"type", "enum", "const"}.union(COMBINING, *OF_TYPE.values())
@@ -98,7 +96,9 @@ def _checked(name: str, value: Any, path: str) -> Any:
     if name == "type":
         types = [value] if isinstance(value, str) else value
         if not isinstance(types, list) or not types or any(one not in TYPES for one in types):
-            raise UnsupportedSchema("`type` is not one of the types of JSON, or a list of them", path)
+            raise UnsupportedSchema(
+                "`type` is not one of the types of JSON, or a list of them", path
+            )
         return types
     if not _EXPECTED[name](value):
         raise UnsupportedSchema(f"the value of `{name}` is wrong", path)
