@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from bench.figures import SUBJECT, Figure
 from bench.peers.rounds import PREFILL, READY, Outcome
 from bench.report import number, spread
 
+LONGEST = 300  # characters of a reason
 LLAMA_CPP = ("llama.cpp", "llama.cpp, our weights")
 
 
@@ -35,41 +34,38 @@ GOALS = (
 
 
 def show(outcome: Outcome, versions: dict[str, str], console: Console) -> None:
-    wide = console if console.is_terminal else Console(file=console.file, width=260)
-    wide.print(
-        "median (least – most) over the rounds, and openedai's ratio to it, taken round by round "
-        "likewise; above 1 openedai is better",
-        soft_wrap=True,
-    )
-    wide.print(systems(outcome))
-    wide.print(goals(outcome.figures))
-    for figure in outcome.figures:
-        wide.print(f"{figure.case}: {figure.note}", style="dim", soft_wrap=True, highlight=False)
+    """Print three tables in Markdown, and what was measured with which versions."""
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
-    wide.print(named, soft_wrap=True, highlight=False)
+    parts = [
+        "Median (least – most) over the rounds:",
+        values(outcome),
+        "openedai's ratio to each, taken round by round likewise; above 1 openedai is better:",
+        ratios(outcome.figures),
+        verdicts(outcome.figures),
+        *(f"{figure.case}: {figure.note}" for figure in outcome.figures),
+        named,
+    ]
+    for part in parts:
+        console.print(part, soft_wrap=True, highlight=False, markup=False)
 
 
-def systems(outcome: Outcome) -> Table:
-    table = Table(box=box.MARKDOWN)
-    table.add_column("system")
-    for figure in outcome.figures:
-        table.add_column(f"{figure.case}, {figure.unit}", justify="right", no_wrap=True)
-    for name in (SUBJECT, *(outcome.figures[0].peers)):
-        table.add_row(name, *(_cell(figure, name) for figure in outcome.figures))
-    for name, why in outcome.absent.items():
-        table.add_row(name, why)
-    return table
+def values(outcome: Outcome) -> str:
+    systems = (SUBJECT, *outcome.figures[0].peers)
+    measured = [[name, *(spread(one.spread(name)) for one in outcome.figures)] for name in systems]
+    blank = [""] * (len(outcome.figures) - 1)
+    missing = [[name, _one_line(why), *blank] for name, why in outcome.absent.items()]
+    return _markdown(["system", *map(_column, outcome.figures)], [*measured, *missing])
 
 
-def goals(figures: Sequence[Figure]) -> Table:
-    table = Table(box=box.MARKDOWN)
-    for column in ("ratio", "to", "bound", "found", ""):
-        table.add_column(column)
-    for goal in GOALS:
-        for figure in figures:
-            if figure.case == goal.case:
-                table.add_row(*_verdict(goal, figure))
-    return table
+def ratios(figures: Sequence[Figure]) -> str:
+    rows = [[name, *(spread(one.ratios(name)) for one in figures)] for name in figures[0].peers]
+    return _markdown(["openedai to", *(figure.case for figure in figures)], rows)
+
+
+def verdicts(figures: Sequence[Figure]) -> str:
+    cases = {figure.case: figure for figure in figures}
+    rows = [_verdict(goal, cases[goal.case]) for goal in GOALS if goal.case in cases]
+    return _markdown(["ratio", "to", "bound", "found", ""], rows)
 
 
 def _verdict(goal: Goal, figure: Figure) -> list[str]:
@@ -84,6 +80,15 @@ def _verdict(goal: Goal, figure: Figure) -> list[str]:
     return [*row, f"{number(found)} ({closest})", verdict]
 
 
-def _cell(figure: Figure, name: str) -> str:
-    own = spread(figure.spread(name))
-    return own if name == SUBJECT else f"{own}; × {spread(figure.ratios(name))}"
+def _column(figure: Figure) -> str:
+    return f"{figure.case}, {figure.unit}"
+
+
+def _one_line(text: str) -> str:
+    """The end of it, as a cell of a table."""
+    return " ".join(text.replace("|", "/").split())[-LONGEST:]
+
+
+def _markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

@@ -18,7 +18,6 @@ from bench.peers.weights import OFFLINE
 from bench.servers import free_port, openedai, process
 
 CHAT = "/chat/completions"
-MODEL = "default"
 PATIENCE = 400.0  # seconds for the slowest start
 
 
@@ -114,7 +113,7 @@ async def _http(peer: Peer, values: Mapping[str, object]) -> AsyncIterator[Serve
         environment=OFFLINE | peer.environ(values),
         patience=PATIENCE,
     ) as pid:
-        target = Target(peer.name, f"http://127.0.0.1:{port}/v1", MODEL)
+        target = Target(peer.name, f"http://127.0.0.1:{port}/v1", peer.model_name(values))
         yield HttpServer(target, pid, streams=peer.streams)
 
 

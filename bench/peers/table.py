@@ -29,6 +29,7 @@ class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     environment: str = ""
     speaks: Literal["http", "lines"] = "http"
     health: str = "/health"
+    model: str = "default"
     variables: dict[str, str] = {}
     streams: bool = True
     keep: bool = False
@@ -36,6 +37,10 @@ class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def command(self, values: Mapping[str, object]) -> list[str]:
         """`start` as words, with `values` for what stands in braces. Raises KeyError."""
         return [word.format_map(values) for word in shlex.split(self.start)]
+
+    def model_name(self, values: Mapping[str, object]) -> str:
+        """What its requests call the model."""
+        return self.model.format_map(values)
 
     def environ(self, values: Mapping[str, object]) -> dict[str, str]:
         """`variables`, filled in likewise."""
