@@ -46,14 +46,21 @@ async def checkpoint(weights: Path, folder: Path, python: Path) -> Path:
     if not ready.exists():
         making = folder / "checkpoint"
         shutil.rmtree(making, ignore_errors=True)
+        await _make_checkpoint(weights, making, python)
+        making.rename(ready)
+    return ready
+
+
+async def _make_checkpoint(weights: Path, folder: Path, python: Path) -> None:
+    try:
         running = await asyncio.create_subprocess_exec(
-            *(python, _CHECKPOINT, weights, making),
+            *(python, _CHECKPOINT, weights, folder),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env=os.environ | OFFLINE,
         )
-        said, _ = await running.communicate()
-        if running.returncode != 0:
-            raise LoadError(f"no checkpoint: {said.decode('utf-8', 'replace').strip()[-500:]}")
-        making.rename(ready)
-    return ready
+    except OSError as error:
+        raise LoadError(f"no checkpoint: {error}") from error
+    said, _ = await running.communicate()
+    if running.returncode != 0:
+        raise LoadError(f"no checkpoint: {said.decode('utf-8', 'replace').strip()[-500:]}")
