@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from bench.figures import SUBJECT
-from bench.peers import report
+from bench.peers import report, table
 from bench.peers.rounds import Outcome, Sample, figures
 from bench.scale import QUICK
 
@@ -55,6 +55,12 @@ def test_the_closest_peer_decides(speeds: tuple[float, float], verdict: str) -> 
     assert row[2] == "≥ 1"
     assert row[3].endswith("(close)")
     assert row[4] == verdict
+
+
+def test_goals_name_peers_of_the_table() -> None:
+    named = {peer for goal in report.GOALS for peer in goal.peers}
+    assert named
+    assert named <= {peer.name for peer in table.read()}
 
 
 def test_a_goal_without_its_peer_is_not_met() -> None:
