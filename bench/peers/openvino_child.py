@@ -10,7 +10,7 @@ import sys
 
 
 def main() -> None:
-    from openvino_genai import LLMPipeline
+    from openvino_genai import LLMPipeline  # type: ignore[import-not-found]
 
     pipeline = LLMPipeline(sys.argv[1], "CPU")
     config = pipeline.get_generation_config()
