@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.request
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,10 +18,13 @@ from bench import embeddings, idle, leaving, overhead, report, text
 from bench.client import LoadError, Target
 from bench.figures import Figure
 from bench.machine import QUIET, describe, load
+from bench.peers import section as peers
+from bench.peers.installed import Environments
 from bench.scale import FULL, QUICK, Scale
 from openedai.errors import APIError
 
 OUT = Path(__file__).parent / "out"
+PEERS = Path(__file__).parents[1] / ".venv-peers"
 
 
 class Section(StrEnum):
@@ -30,6 +33,7 @@ class Section(StrEnum):
     OVERHEAD = "overhead"
     IDLE = "idle"
     LEAVING = "leaving"
+    PEERS = "peers"
 
 
 class Plan:
@@ -44,16 +48,20 @@ class Plan:
         others: list[Target] | None = None,
         sentence_transformers: Path | None = None,
         litellm: Path | None = None,
+        environments: Path = PEERS,
+        install: bool = False,
     ) -> None:
-        self.sections = sections or list(Section)
+        self.sections = sections or [one for one in Section if one is not Section.PEERS]
         self.scale = scale
         self.model = model
         self.others = others or []
         self.sentence_transformers = sentence_transformers
         self.litellm = litellm
+        self.environments = Environments(environments)
+        self.install = install
         self.versions: dict[str, str] = {}
 
-    async def run(self, section: Section) -> list[Figure]:
+    async def run(self, section: Section, console: Console) -> list[Figure]:
         match section:
             case Section.TEXT:
                 async with text.targets(self.model, self.others) as targets:
@@ -67,13 +75,17 @@ class Plan:
                 return await idle.measure(self.scale)
             case Section.LEAVING:
                 return await leaving.measure(self.model, self.scale)
+            case Section.PEERS:
+                request = peers.Request(self.environments, self.install, self.model, self.scale)
+                return await peers.measure(request, self.versions, console)
 
 
 def main(
     sections: Annotated[
-        list[Section] | None, typer.Argument(help="What to measure [everything].")
+        list[Section] | None, typer.Argument(help="What to measure [all but the peers].")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A few rounds only.")] = False,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of each comparison.")] = None,
     url: Annotated[
         list[str] | None,
         typer.Option(help="Another server for the text tables: name=http://host/v1[#model]."),
@@ -82,18 +94,27 @@ def main(
         Path | None, typer.Option(help="A Python that has sentence-transformers.")
     ] = None,
     litellm: Annotated[Path | None, typer.Option(help="A Python that has LiteLLM's proxy.")] = None,
+    environments: Annotated[
+        Path, typer.Option(help="Folder of the peers' virtual environments.")
+    ] = PEERS,
+    install: Annotated[
+        bool, typer.Option("--install", help="Install the peers that are not there.")
+    ] = False,
     model: Annotated[str | None, typer.Option(help="Text model [the default one].")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the JSON and the plot.")] = OUT,
 ) -> None:
     """Measure this server beside its peers, one after the other and back, in one run."""
     console = Console()
+    scale = QUICK if quick else FULL
     plan = Plan(
         sections or [],
-        QUICK if quick else FULL,
+        scale if rounds is None else replace(scale, rounds=rounds),
         model=model,
         others=[parse_target(text) for text in url or []],
         sentence_transformers=sentence_transformers,
         litellm=litellm,
+        environments=environments,
+        install=install,
     )
     try:
         run(plan, console, out)
@@ -110,10 +131,11 @@ def run(plan: Plan, console: Console, out: Path) -> list[Figure]:
     figures: list[Figure] = []
     for section in plan.sections:
         console.print(f"[dim]{section} …[/]")
-        figures += asyncio.run(plan.run(section))
+        figures += asyncio.run(plan.run(section, console))
     machine["load"].append(load())
     machine["packages"] |= plan.versions
-    report.show(figures, machine, console)
+    shown = [figure for figure in figures if figure.section != Section.PEERS]
+    report.show(shown, machine, console)
     out.mkdir(parents=True, exist_ok=True)
     name = machine["date"].replace(":", "").replace(" UTC", "").replace(" ", "-")
     files = [out / f"{name}.json"]

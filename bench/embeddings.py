@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bench.client import Connection, LoadError, Target
+from bench.client import Connection, Target
 from bench.figures import SUBJECT, Figure, alternate
+from bench.lines import Child, child
 from bench.prompts import sentence
 from bench.scale import Scale
-from bench.servers import openedai, stop
+from bench.servers import openedai
 from openedai.config import Settings
 from openedai.errors import ModelNotFound
 from openedai.models.catalog import Catalog
@@ -23,51 +22,17 @@ from openedai.models.library import Library
 SECTION = "embeddings"
 PEER = "sentence-transformers"
 _SCRIPT = Path(__file__).with_name("sentence_transformers_peer.py")
-_PATIENCE = 300.0
 QUIET = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
 
 
-class Peer:
-    """sentence-transformers in a process of its own, told what to embed line by line."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self.versions: dict[str, str] = {}
-
-    async def encode(self, batches: list[list[str]]) -> float:
-        """Seconds that the calls took, one for each batch, without telling it the texts."""
-        return float((await self._ask({"batches": batches}))["seconds"])
-
-    async def load(self, folder: Path) -> None:
-        self.versions = await self._ask({"folder": str(folder)})
-
-    async def _ask(self, question: object) -> dict[str, str]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(question).encode() + b"\n")
-        line = await asyncio.wait_for(self._process.stdout.readline(), _PATIENCE)
-        if not line:
-            raise LoadError("sentence-transformers ended; can its Python import it?")
-        answer: dict[str, str] = json.loads(line)
-        return answer
-
-
 @asynccontextmanager
-async def sentence_transformers(python: Path, folder: Path) -> AsyncIterator[Peer]:
-    running = await asyncio.create_subprocess_exec(
-        python,
-        _SCRIPT,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | QUIET,
-        limit=1 << 20,
-    )
-    try:
-        peer = Peer(running)
-        await peer.load(folder)
+async def sentence_transformers(
+    python: Path, folder: Path, versions: dict[str, str]
+) -> AsyncIterator[Child]:
+    """It in a process of its own, told what to embed line by line; fills in its `versions`."""
+    async with child(PEER, [python, _SCRIPT], QUIET) as peer:
+        versions.update(await peer.ask({"folder": str(folder)}))
         yield peer
-    finally:
-        await stop(running)
 
 
 async def measure(scale: Scale, python: Path | None, versions: dict[str, str]) -> list[Figure]:
@@ -85,16 +50,15 @@ async def measure(scale: Scale, python: Path | None, versions: dict[str, str]) -
         target = Target(SUBJECT, url, spec.id)
         if python is None:
             return await _batches(target, None, scale)
-        async with sentence_transformers(python, folder) as peer:
-            versions.update(peer.versions)
+        async with sentence_transformers(python, folder, versions) as peer:
             return await _batches(target, peer, scale)
 
 
-async def _batches(target: Target, peer: Peer | None, scale: Scale) -> list[Figure]:
+async def _batches(target: Target, peer: Child | None, scale: Scale) -> list[Figure]:
     return [await _batch(target, peer, scale, size) for size in scale.embedding_batches]
 
 
-async def _batch(target: Target, peer: Peer | None, scale: Scale, size: int) -> Figure:
+async def _batch(target: Target, peer: Child | None, scale: Scale, size: int) -> Figure:
     count = scale.embedding_texts
 
     def batches(number: int) -> list[list[str]]:
@@ -111,7 +75,8 @@ async def _batch(target: Target, peer: Peer | None, scale: Scale, size: int) -> 
 
     async def theirs(number: int) -> float:
         assert peer is not None
-        return count / await peer.encode(batches(number))
+        answer = await peer.ask({"batches": batches(number)})
+        return count / float(answer["seconds"])
 
     runs: dict[str, Callable[[int], Awaitable[float]]] = {SUBJECT: ours}
     if peer is not None:

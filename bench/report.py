@@ -17,6 +17,19 @@ from bench.machine import Machine
 
 def show(figures: list[Figure], machine: Machine, console: Console) -> None:
     """Print one table, which is also valid Markdown, and what the machine was."""
+    wide = console if console.is_terminal else Console(file=console.file, width=160)
+    if figures:
+        _table(figures, wide)
+    wide.print(
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory']} GB, {machine['system']}, "
+        f"{machine['python']}; {machine['date']}; load {machine['load'][0]} before the run and "
+        f"{machine['load'][-1]} after it",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _table(figures: list[Figure], wide: Console) -> None:
     table = Table(box=box.MARKDOWN)
     table.add_column("what")
     for column in ("openedai", "peer", "theirs", "ratio", "budget", "found"):
@@ -24,7 +37,6 @@ def show(figures: list[Figure], machine: Machine, console: Console) -> None:
     for figure in figures:
         for place, peer in enumerate(figure.peers or [""]):
             table.add_row(*_row(figure, peer, first=place == 0))
-    wide = console if console.is_terminal else Console(file=console.file, width=160)
     wide.print(
         "median (least – most) over the rounds; ratios are taken round by round, "
         "and above 1 openedai is better",
@@ -33,13 +45,6 @@ def show(figures: list[Figure], machine: Machine, console: Console) -> None:
     wide.print(table)
     for figure in figures:
         wide.print(f"{figure.section}, {figure.case}: {figure.note}", style="dim", soft_wrap=True)
-    wide.print(
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory']} GB, {machine['system']}, "
-        f"{machine['python']}; {machine['date']}; load {machine['load'][0]} before the run and "
-        f"{machine['load'][-1]} after it",
-        soft_wrap=True,
-        highlight=False,
-    )
 
 
 def write_json(figures: list[Figure], machine: Machine, scale: object, file: Path) -> None:

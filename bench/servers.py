@@ -65,6 +65,7 @@ async def process(
     health: str,
     cores: frozenset[int] | None = None,
     environment: Mapping[str, str] | None = None,
+    patience: float = LOAD_PATIENCE,
 ) -> AsyncIterator[int]:
     """Run a server until it answers `health` with 200; its process id. Stop it at the end.
 
@@ -83,7 +84,7 @@ async def process(
                 env={**clean, **(environment or {})},
             )
         try:
-            async with asyncio.timeout(LOAD_PATIENCE):
+            async with asyncio.timeout(patience):
                 while not await _healthy(port, health):
                     if running.returncode is not None:
                         log.seek(0)

@@ -63,6 +63,11 @@ def test_a_short_run_on_the_echo_engine(tmp_path: Path) -> None:
     assert all(figure["verdict"]["found"] > 0 for figure in written["figures"] if figure["verdict"])
 
 
+def test_the_peers_are_measured_only_when_asked_for() -> None:
+    assert Section.PEERS not in Plan([], TINY).sections
+    assert Plan([Section.PEERS], TINY).sections == [Section.PEERS]
+
+
 def test_table() -> None:
     output = io.StringIO()
     report.show(figures(), machine(), Console(file=output, width=200))

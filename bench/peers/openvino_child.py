@@ -1,0 +1,30 @@
+"""OpenVINO GenAI behind a pipe. Needs nothing of this project: it runs in an environment that has
+that library.
+
+Its argument is a GGUF file. Reads JSON lines `{"prompts": […], "tokens": …}`, generates for all
+prompts at once, greedily, and answers with the tokens of all prompts and of all answers.
+"""
+
+import json
+import sys
+
+
+def main() -> None:
+    from openvino_genai import LLMPipeline  # type: ignore[import-not-found]
+
+    pipeline = LLMPipeline(sys.argv[1], "CPU")
+    config = pipeline.get_generation_config()
+    config.do_sample = False
+    for line in sys.stdin:
+        question = json.loads(line)
+        config.max_new_tokens = question["tokens"]
+        metrics = pipeline.generate(question["prompts"], config).perf_metrics
+        answer = {
+            "prompt_tokens": metrics.get_num_input_tokens(),
+            "completion_tokens": metrics.get_num_generated_tokens(),
+        }
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Systems as the bench sees them: started, asked for a batch of chats, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from bench.client import LoadError, Target, post
+from bench.figures import SUBJECT
+from bench.lines import Child, child
+from bench.peers.table import Peer
+from bench.peers.weights import OFFLINE
+from bench.servers import free_port, openedai, process
+
+CHAT = "/chat/completions"
+PATIENCE = 400.0  # seconds for the slowest start
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tokens of all its chats, as the system itself counts them, and its seconds in all."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+
+
+class Server(ABC):
+    """A running system; `pid` is the process that it and all below it run in."""
+
+    def __init__(self, name: str, pid: int) -> None:
+        self.name = name
+        self.pid = pid
+
+    async def generate(self, prompts: Sequence[str], tokens: int) -> Batch:
+        """A chat for each prompt, all at once, greedy, of `tokens` at most. Raises LoadError."""
+        started = time.perf_counter()
+        prompt_tokens, completion_tokens = await self._generate(prompts, tokens)
+        seconds = time.perf_counter() - started
+        if not prompt_tokens or not completion_tokens:
+            raise LoadError(f"{self.name} counted no tokens")
+        return Batch(prompt_tokens, completion_tokens, seconds)
+
+    @abstractmethod
+    async def _generate(self, prompts: Sequence[str], tokens: int) -> tuple[int, int]:
+        """The tokens of all prompts, and those of all answers."""
+
+
+class HttpServer(Server):
+    def __init__(self, target: Target, pid: int, *, streams: bool = True) -> None:
+        super().__init__(target.name, pid)
+        self._target = target
+        self._streams = streams
+
+    async def _generate(self, prompts: Sequence[str], tokens: int) -> tuple[int, int]:
+        bodies = [self._target.chat(prompt, tokens, stream=self._streams) for prompt in prompts]
+        replies = await asyncio.gather(*(post(self._target, CHAT, body) for body in bodies))
+        return (
+            sum(reply.prompt_tokens for reply in replies),
+            sum(reply.completion_tokens for reply in replies),
+        )
+
+
+class LinesServer(Server):
+    def __init__(self, name: str, child: Child) -> None:
+        super().__init__(name, child.pid)
+        self._child = child
+
+    async def _generate(self, prompts: Sequence[str], tokens: int) -> tuple[int, int]:
+        answer = await self._child.ask({"prompts": list(prompts), "tokens": tokens})
+        return answer["prompt_tokens"], answer["completion_tokens"]
+
+
+@dataclass(frozen=True)
+class System:
+    """What is measured. `keep` says that it is started once, for all rounds."""
+
+    name: str
+    start: Callable[[], AbstractAsyncContextManager[Server]]
+    keep: bool = False
+
+
+def subject(model: str, options: Sequence[str]) -> System:
+    """Our server with its default settings and these flags."""
+
+    @asynccontextmanager
+    async def start() -> AsyncIterator[Server]:
+        async with openedai(options=options) as (url, pid):
+            yield HttpServer(Target(SUBJECT, url, model), pid)
+
+    return System(SUBJECT, start)
+
+
+def system(peer: Peer, values: Mapping[str, object]) -> System:
+    """`values` fill in the braces of the peer's table, the port excepted."""
+    start = _http if peer.speaks == "http" else _lines
+    return System(peer.name, partial(start, peer, values), peer.keep)
+
+
+@asynccontextmanager
+async def _http(peer: Peer, values: Mapping[str, object]) -> AsyncIterator[Server]:
+    port = free_port()
+    async with process(
+        peer.command({**values, "port": port}),
+        port,
+        name=peer.name,
+        health=peer.health,
+        environment=OFFLINE | peer.environ(values),
+        patience=PATIENCE,
+    ) as pid:
+        target = Target(peer.name, f"http://127.0.0.1:{port}/v1", peer.model_name(values))
+        yield HttpServer(target, pid, streams=peer.streams)
+
+
+@asynccontextmanager
+async def _lines(peer: Peer, values: Mapping[str, object]) -> AsyncIterator[Server]:
+    command = peer.command(values)
+    async with child(peer.name, command, OFFLINE | peer.environ(values)) as running:
+        yield LinesServer(peer.name, running)

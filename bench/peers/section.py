@@ -1,0 +1,111 @@
+"""The section of the command: the peers that are installed, each with its weights, measured."""
+
+from __future__ import annotations
+
+import asyncio
+import filecmp
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.client import LoadError
+from bench.figures import Figure
+from bench.peers import report, table
+from bench.peers.installed import Environments
+from bench.peers.rounds import rounds
+from bench.peers.running import System, subject, system
+from bench.peers.table import Peer, Weights
+from bench.peers.weights import checkpoint, packaged
+from bench.scale import Scale
+from bench.text import chosen
+from openedai.config import ModelSpec, Settings
+from openedai.engines.machine import usable_cores
+from openedai.errors import ModelNotFound
+from openedai.models.library import Library
+
+CHECKPOINT_MAKER = "transformers"
+
+
+@dataclass(frozen=True)
+class Request:
+    """`model` None is the default chat model; `install` makes the environments that are not
+    there."""
+
+    environments: Environments
+    install: bool
+    model: str | None
+    scale: Scale
+
+
+async def measure(request: Request, versions: dict[str, str], console: Console) -> list[Figure]:
+    """Prints the table; adds the peers' versions to `versions`.
+
+    Raises APIError, LoadError or TimeoutError.
+    """
+
+    def tell(what: str) -> None:
+        console.print(f"[dim]{what} …[/]", highlight=False)
+
+    spec, options = chosen(request.model)
+    peers, absent = await _installed(request, tell)
+    forms, unmade = await _forms(spec, request.environments)
+    if filecmp.cmp(forms["served"], forms["packaged"], shallow=False):
+        peers = [peer for peer in peers if peer.weights != "served"]
+    absent |= {peer.name: unmade for peer in peers if peer.weights not in forms}
+    ready = [peer for peer in peers if peer.weights in forms]
+    versions |= {peer.package: request.environments.version(peer) or "" for peer in ready}
+    systems = [
+        subject(spec.id, options),
+        *(_system(peer, request.environments, forms) for peer in ready),
+    ]
+    outcome = await rounds(systems, request.scale, tell)
+    report.show(replace(outcome, absent=absent | outcome.absent), versions, console)
+    return outcome.figures
+
+
+async def _installed(
+    request: Request, tell: Callable[[str], None]
+) -> tuple[list[Peer], dict[str, str]]:
+    """The peers that are there, and why the others are not."""
+    environments = request.environments
+    peers = table.read()
+    for peer in peers if request.install else ():
+        tell(f"installing {peer.name}")
+        await asyncio.to_thread(environments.install, peer)
+    there = [peer for peer in peers if environments.version(peer) is not None]
+    return there, {peer.name: environments.why_not(peer) for peer in peers if peer not in there}
+
+
+async def _forms(spec: ModelSpec, environments: Environments) -> tuple[dict[Weights, Path], str]:
+    """The weights in each form that can be had, and why the checkpoint cannot."""
+    served = await asyncio.to_thread(Library(Settings()).pull, spec)
+    if served is None:
+        raise ModelNotFound(spec.id)
+    folder = environments.folder
+    forms: dict[Weights, Path] = {
+        "served": served,
+        "packaged": await asyncio.to_thread(packaged, spec, folder),
+    }
+    python = folder / CHECKPOINT_MAKER / "bin" / "python"
+    try:
+        forms["checkpoint"] = await checkpoint(forms["packaged"], folder, python)
+    except LoadError as error:
+        return forms, str(error)
+    return forms, ""
+
+
+def _system(peer: Peer, environments: Environments, forms: dict[Weights, Path]) -> System:
+    cores = sorted(os.sched_getaffinity(0))[: usable_cores()]
+    return system(
+        peer,
+        {
+            "env": environments.path(peer),
+            "weights": forms[peer.weights],
+            "threads": len(cores),
+            "cores": ",".join(map(str, cores)),
+            "child": Path(__file__).parent,
+        },
+    )

@@ -1,0 +1,53 @@
+"""The table of the peers, `peers.toml`, as typed values."""
+
+from __future__ import annotations
+
+import shlex
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+TABLE = Path(__file__).with_name("peers.toml")
+Weights = Literal["packaged", "served", "checkpoint"]
+
+
+class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One entry; the table's own comment says what its fields mean.
+
+    `package` is the distribution whose version is shown. `environment` names another peer, whose
+    virtual environment this one shares.
+    """
+
+    name: str
+    package: str
+    start: str
+    weights: Weights
+    install: tuple[str, ...] = ()
+    environment: str = ""
+    speaks: Literal["http", "lines"] = "http"
+    health: str = "/health"
+    model: str = "default"
+    variables: dict[str, str] = {}
+    streams: bool = True
+    keep: bool = False
+
+    def command(self, values: Mapping[str, object]) -> list[str]:
+        """`start` as words, with `values` for what stands in braces. Raises KeyError."""
+        return [word.format_map(values) for word in shlex.split(self.start)]
+
+    def model_name(self, values: Mapping[str, object]) -> str:
+        """What its requests call the model."""
+        return self.model.format_map(values)
+
+    def environ(self, values: Mapping[str, object]) -> dict[str, str]:
+        """`variables`, filled in likewise."""
+        return {name: text.format_map(values) for name, text in self.variables.items()}
+
+
+def read(file: Path = TABLE) -> tuple[Peer, ...]:
+    """In the order of the file. Raises msgspec.ValidationError."""
+    entries = tomllib.loads(file.read_text("utf-8"))
+    return tuple(msgspec.convert({"name": name, **entry}, Peer) for name, entry in entries.items())

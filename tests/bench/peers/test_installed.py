@@ -1,0 +1,73 @@
+"""Installation in environments of their own, with packages that every environment has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bench.peers.installed import Environments
+from bench.peers.table import Peer
+
+
+@pytest.fixture
+def environments(tmp_path: Path) -> Environments:
+    return Environments(tmp_path / "peers")
+
+
+def peer(*install: str, environment: str = "") -> Peer:
+    return Peer(
+        name="one" if not environment else "two",
+        package="pip",
+        start="one",
+        weights="served",
+        install=install,
+        environment=environment,
+    )
+
+
+def test_lines_run_in_the_environment_and_once(environments: Environments) -> None:
+    one = peer('command -v python > where && echo "$VIRTUAL_ENV" >> where', "echo ran >> times")
+    environments.install(one)
+    environments.install(one)
+    folder = environments.folder / "one"
+    assert re.fullmatch(r"\d+(\.\d+)+", environments.version(one) or "")
+    assert (folder / "where").read_text().split() == [str(folder / "bin/python"), str(folder)]
+    assert (folder / "times").read_text() == "ran\n"
+
+
+def test_the_last_words_of_a_failure_are_kept(environments: Environments) -> None:
+    one = peer("echo 'No matching distribution' >&2; exit 1", "echo 'Not reached'")
+    environments.install(one)
+    assert environments.version(one) is None
+    assert environments.why_not(one) == "not installed: No matching distribution"
+
+
+def test_a_failure_is_tried_again(environments: Environments) -> None:
+    again = peer("test -e begun || { touch begun; exit 1; }")
+    environments.install(again)
+    assert environments.version(again) is None
+    environments.install(again)
+    assert environments.version(again) is not None
+
+
+def test_a_package_that_did_not_come_is_a_failure(environments: Environments) -> None:
+    absent = Peer(name="one", package="no-such-package", start="one", weights="served")
+    environments.install(absent)
+    assert environments.version(absent) is None
+    assert "no-such-package" in environments.why_not(absent)
+
+
+def test_an_environment_is_shared(environments: Environments) -> None:
+    one, two = peer(), peer(environment="one")
+    environments.install(two)
+    assert environments.version(two) is None
+    environments.install(one)
+    assert environments.path(two) == environments.path(one)
+    assert environments.version(two) == environments.version(one)
+
+
+def test_what_was_never_installed_says_how(environments: Environments) -> None:
+    assert environments.version(peer()) is None
+    assert "--install" in environments.why_not(peer())

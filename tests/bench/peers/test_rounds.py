@@ -1,0 +1,114 @@
+"""The order of starts and ends, what is counted, and peers that fail."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from bench.client import LoadError
+from bench.figures import SUBJECT
+from bench.peers.rounds import Outcome, Sample, figures, rounds
+from bench.peers.running import Server, System
+from bench.scale import QUICK
+
+TINY = replace(QUICK, rounds=3, streams=(1, 2), tokens=4, prefix_words=20)
+
+
+class Fake(Server):
+    """Gives half of the tokens that it is asked for, until it breaks."""
+
+    def __init__(self, name: str, batches: int) -> None:
+        super().__init__(name, os.getpid())
+        self._left = batches
+
+    async def _generate(self, prompts: Sequence[str], tokens: int) -> tuple[int, int]:
+        self._left -= 1
+        if self._left < 0:
+            raise LoadError(f"{self.name} is broken")
+        return sum(len(prompt.split()) for prompt in prompts), (tokens + 1) // 2 * len(prompts)
+
+
+class Starts:
+    """Keeps when each system was started and ended."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+
+    def system(self, name: str, *, keep: bool = False, batches: int = 1000) -> System:
+        @asynccontextmanager
+        async def start() -> AsyncIterator[Server]:
+            self.log.append(f"+{name}")
+            try:
+                yield Fake(name, batches)
+            finally:
+                self.log.append(f"-{name}")
+
+        return System(name, start, keep)
+
+    def measure(self, *systems: System) -> Outcome:
+        return asyncio.run(rounds(systems, TINY, lambda what: self.log.append(what)))
+
+
+def test_one_runs_at_a_time_but_those_that_are_kept() -> None:
+    starts = Starts()
+    outcome = starts.measure(starts.system(SUBJECT), starts.system("slow", keep=True))
+    ours = [f"+{SUBJECT}", f"-{SUBJECT}"]
+    assert starts.log == [
+        *(f"round 1: {SUBJECT}", *ours, "round 1: slow", "+slow"),
+        *("round 2: slow", f"round 2: {SUBJECT}", *ours),
+        *(f"round 3: {SUBJECT}", *ours, "round 3: slow", "-slow"),
+    ]
+    ready = next(figure for figure in outcome.figures if figure.case == "time to ready")
+    assert len(set(ready.values["slow"])) == 1
+    assert len(set(ready.values[SUBJECT])) == 3
+
+
+def test_every_column_has_a_value_of_each_round() -> None:
+    starts = Starts()
+    outcome = starts.measure(starts.system(SUBJECT), starts.system("peer"))
+    cases = ["1 stream", "2 streams", "prefill", "time to ready", "memory"]
+    assert [figure.case for figure in outcome.figures] == cases
+    for figure in outcome.figures:
+        assert [len(values) for values in figure.values.values()] == [3, 3]
+        assert all(value > 0 for values in figure.values.values() for value in values)
+    assert "50% or more were given" in outcome.figures[0].note
+
+
+@pytest.mark.parametrize("batches", [0, 1, 5, 8])
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_peer_that_breaks_is_left_out_and_ended(batches: int, keep: bool) -> None:
+    starts = Starts()
+    broken = starts.system("broken", batches=batches, keep=keep)
+    outcome = starts.measure(starts.system(SUBJECT), broken, starts.system("peer"))
+    if batches < 5 or keep:
+        assert outcome.absent == {"broken": "failed: broken is broken"}
+        assert outcome.figures[0].peers == ["peer"]
+    assert starts.log.count("+broken") == starts.log.count("-broken")
+
+
+def test_our_own_failure_ends_the_run() -> None:
+    starts = Starts()
+    with pytest.raises(LoadError, match="openedai is broken"):
+        starts.measure(starts.system("peer", keep=True), starts.system(SUBJECT, batches=0))
+    assert starts.log[-2:] == [f"-{SUBJECT}", "-peer"]
+
+
+def test_tokens_that_are_not_counted_are_a_failure() -> None:
+    class Silent(Server):
+        async def _generate(self, prompts: Sequence[str], tokens: int) -> tuple[int, int]:
+            return 5, 0
+
+    with pytest.raises(LoadError, match="silent counted no tokens"):
+        asyncio.run(Silent("silent", os.getpid()).generate(["Hello"], 1))
+
+
+def test_less_time_and_memory_are_better() -> None:
+    ours = Sample({1: 10.0, 2: 30.0}, prefill=100.0, ready=1.0, memory=50.0, given=1.0)
+    theirs = Sample({1: 5.0, 2: 60.0}, prefill=200.0, ready=4.0, memory=500.0, given=0.5)
+    found = figures({SUBJECT: [ours], "peer": [theirs]}, TINY)
+    assert [figure.ratios("peer").median for figure in found] == [2.0, 0.5, 0.5, 4.0, 10.0]
