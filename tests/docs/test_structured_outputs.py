@@ -29,7 +29,11 @@ ENFORCED: dict[str, tuple[Any, str, str]] = {
     "required": ({**TWO, "required": ["b"]}, '{"b":null}', '{"a":null}'),
     "additionalProperties": ({"additionalProperties": {"type": "null"}}, '{"a":null}', '{"a":1}'),
     "propertyNames": ({"propertyNames": {"maxLength": 1}}, '{"a":1}', '{"ab":1}'),
-    "patternProperties": ({"patternProperties": {"^a": {"type": "null"}}}, '{"ab":null}', '{"b":null}'),
+    "patternProperties": (
+        {"patternProperties": {"^a": {"type": "null"}}},
+        '{"ab":null}',
+        '{"b":null}',
+    ),
     "minProperties": ({**TWO, "minProperties": 1}, '{"b":null}', "{}"),
     "maxProperties": ({"maxProperties": 1}, '{"a":1}', '{"a":1,"b":2}'),
     "items": ({"items": {"type": "null"}}, "[null, null]", "[1]"),

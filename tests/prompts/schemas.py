@@ -13,7 +13,21 @@ Schema = dict[str, Any]
 
 NAMES = ["a", "b", "ab", 'q"\\', "naïve", "kind", ""]
 PATTERNS = ["^[a-z]{2,5}$", r"\d+", "^a|b$", r"^\S+\s?$", r'^["\\\n]{1,3}$', "", "^[A-Z]+$"]
-VALUES = [None, True, 0, 1, 1.5, -3, "x", 'é"\n', "red", "reddish", [], [1, {"a": None}], {}]
+VALUES: list[Any] = [
+    None,
+    True,
+    0,
+    1,
+    1.5,
+    -3,
+    "x",
+    'é"\n',
+    "red",
+    "reddish",
+    [],
+    [1, {"a": None}],
+    {},
+]
 COUNTS = st.integers(0, 4)
 NUMBERS = st.integers(-50, 500) | st.sampled_from([0.5, -1.25, 1e3, 99.99])
 
@@ -25,11 +39,15 @@ def validator(schema: Any) -> Draft202012Validator:
     return Draft202012Validator(schema, format_checker=checker)
 
 
-def ranges(kind: str, low: str, high: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[Schema]:
+def ranges(
+    kind: str, low: str, high: str, values: st.SearchStrategy[Any]
+) -> st.SearchStrategy[Schema]:
     def build(bounds: list[Any], has_low: bool, has_high: bool) -> Schema:
         first, last = sorted(bounds)
         found = {"type": kind, low: first, high: last}
-        return {k: v for k, v in found.items() if k == "type" or (has_low if k == low else has_high)}
+        return {
+            k: v for k, v in found.items() if k == "type" or (has_low if k == low else has_high)
+        }
 
     pairs = st.lists(values, min_size=2, max_size=2, unique=True)
     return st.builds(build, pairs, st.booleans(), st.booleans())
@@ -73,7 +91,9 @@ def arrays(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Schema]:
         return found
 
     prefixes = st.lists(inner, max_size=3)
-    return st.builds(build, st.none() | st.just(False) | inner, prefixes, COUNTS, st.none() | COUNTS)
+    return st.builds(
+        build, st.none() | st.just(False) | inner, prefixes, COUNTS, st.none() | COUNTS
+    )
 
 
 def objects(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Schema]:
@@ -96,9 +116,21 @@ def objects(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Schema]:
 def maps(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Schema]:
     names = [{"enum": ["a", "b"]}, {"pattern": "^[a-c]+$"}, {"maxLength": 3}]
     return st.one_of(
-        st.builds(lambda n, v: {"propertyNames": n, "additionalProperties": v}, st.sampled_from(names), inner),
-        st.builds(lambda n, v: {"type": "object", "patternProperties": {n: v}}, st.sampled_from(PATTERNS), inner),
-        st.builds(lambda n, v: {"type": "object", "maxProperties": n, "additionalProperties": v}, COUNTS, inner),
+        st.builds(
+            lambda n, v: {"propertyNames": n, "additionalProperties": v},
+            st.sampled_from(names),
+            inner,
+        ),
+        st.builds(
+            lambda n, v: {"type": "object", "patternProperties": {n: v}},
+            st.sampled_from(PATTERNS),
+            inner,
+        ),
+        st.builds(
+            lambda n, v: {"type": "object", "maxProperties": n, "additionalProperties": v},
+            COUNTS,
+            inner,
+        ),
     )
 
 
@@ -122,7 +154,9 @@ def combined(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Schema]:
 
 
 INNER = st.recursive(
-    SIMPLE, lambda inner: arrays(inner) | objects(inner) | maps(inner) | combined(inner), max_leaves=6
+    SIMPLE,
+    lambda inner: arrays(inner) | objects(inner) | maps(inner) | combined(inner),
+    max_leaves=6,
 )
 NODE = {
     "type": "object",

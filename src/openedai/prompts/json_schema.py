@@ -125,7 +125,9 @@ class SchemaRules:
         others = keywords.keys() - {"enum", "type"}
         if others:
             name = min(others)
-            raise UnsupportedSchema(f"`{name}` stands beside a `const` or `enum`", below(path, name))
+            raise UnsupportedSchema(
+                f"`{name}` stands beside a `const` or `enum`", below(path, name)
+            )
         types = {*keywords.get("type", _ORDER)}
         values = [value for value in keywords["enum"] if types & types_of(value)]
         try:
@@ -145,7 +147,11 @@ class SchemaRules:
             raise UnsupportedSchema("`uniqueItems` is not supported", below(path, "uniqueItems"))
         if high is not None and high < low:
             return None
-        item = "" if high is not None and high <= len(prefix) else self.value(items, below(path, "items"))
+        item = (
+            ""
+            if high is not None and high <= len(prefix)
+            else self.value(items, below(path, "items"))
+        )
         if not prefix or high == 0:
             return self.json.array_of(item, low, high)
         return self._tuple(prefix[:high], item, low, high, path)

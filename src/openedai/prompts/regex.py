@@ -16,10 +16,12 @@ from openedai.prompts.expressions import (
     choice,
     repeat,
     sequence,
+    size,
 )
 from openedai.prompts.gbnf import LARGEST_REPEAT, Rules
 
 _DEEPEST = 40
+_LARGEST = 10_000
 _NUL = CharSet.chars("\0")
 _DIGITS = CharSet.between("0", "9")
 _WORD = _DIGITS | CharSet.between("a", "z") | CharSet.between("A", "Z") | CharSet.chars("_")
@@ -30,7 +32,11 @@ _SPACE = CharSet.chars(" \t\n\v\f\r\xa0\u1680\u2028\u2029\u202f\u205f\u3000") | 
 _SOME_SPACE = _SPACE | CharSet.between("\x1c", "\x1f") | CharSet.chars("\x85\ufeff")
 
 # What both dialects take for the class, and what at least one of them does.
-_CLASSES = {"d": (_DIGITS, _DIGITS | _NOT_ASCII), "w": (_WORD, _WORD | _NOT_ASCII), "s": (_SPACE, _SOME_SPACE)}
+_CLASSES = {
+    "d": (_DIGITS, _DIGITS | _NOT_ASCII),
+    "w": (_WORD, _WORD | _NOT_ASCII),
+    "s": (_SPACE, _SOME_SPACE),
+}
 _CLASSES |= {name.upper(): (~most, ~least) for name, (least, most) in _CLASSES.items()}
 _NEWLINES = CharSet.chars("\n\r\u2028\u2029")
 _CONTROLS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v", "0": "\0"}
@@ -74,7 +80,7 @@ def searched(pattern: str) -> Expression:
 
 def _some(expression: Expression) -> Expression:
     if expression == NOTHING:
-        raise UnsupportedPattern("No text matches the pattern.")
+        raise UnsupportedPattern("no text matches the pattern")
     return expression
 
 
@@ -132,6 +138,8 @@ class _Parser:
         self._take("?")
         if self._peek() in ("*", "+", "?", "{"):
             raise self._unsupported("a quantifier follows a quantifier")
+        if size(repeated) > _LARGEST:
+            raise self._unsupported("groups that may be empty are repeated in each other")
         return repeated
 
     def _counts(self) -> tuple[int, int | None]:
@@ -256,7 +264,7 @@ class _Parser:
         return found
 
     def _unsupported(self, why: str) -> UnsupportedPattern:
-        return UnsupportedPattern(f"The pattern can't be enforced: {why}, at {self._at}.")
+        return UnsupportedPattern(f"{why}, at character {self._at} of the pattern")
 
 
 def _number(digits: str) -> bool:

@@ -12,12 +12,8 @@ from openedai.prompts.schema_keywords import OF_TYPE, frozen
 Keywords = dict[str, Any]
 
 _BOUNDS: dict[str, Callable[[Any, Any], Any]] = {
-    **dict.fromkeys(
-        ("minLength", "minItems", "minProperties", "minimum", "exclusiveMinimum"), max
-    ),
-    **dict.fromkeys(
-        ("maxLength", "maxItems", "maxProperties", "maximum", "exclusiveMaximum"), min
-    ),
+    **dict.fromkeys(("minLength", "minItems", "minProperties", "minimum", "exclusiveMinimum"), max),
+    **dict.fromkeys(("maxLength", "maxItems", "maxProperties", "maximum", "exclusiveMaximum"), min),
     "uniqueItems": lambda one, other: one or other,
     "required": lambda one, other: [*dict.fromkeys([*one, *other])],
 }
@@ -69,11 +65,13 @@ def _common_types(one: list[str], other: list[str]) -> list[str]:
 def _refuse_mixed_shapes(one: Keywords, other: Keywords, path: str) -> None:
     """Where one schema says what the other schema's further members are like."""
     for key, kind in (("prefixItems", "array"), ("patternProperties", "object")):
-        shape = OF_TYPE[kind] & {*_SHAPES, key}
-        both = [keywords for keywords in (one, other) if shape & keywords.keys()]
-        if len(both) == 2 and (key in one or key in other):
-            if {name: one.get(name) for name in shape} != {name: other.get(name) for name in shape}:
-                raise UnsupportedSchema(f"`{key}` is combined with another schema", below(path, key))
+        shapes = [
+            {name: side[name] for name in OF_TYPE[kind] & {*_SHAPES, key} & side.keys()}
+            for side in (one, other)
+        ]
+        has_key = any(key in shape for shape in shapes)
+        if has_key and all(shapes) and shapes[0] != shapes[1]:
+            raise UnsupportedSchema(f"`{key}` is combined with another schema", below(path, key))
 
 
 def _object_shape(one: Keywords, other: Keywords) -> Keywords:
@@ -81,7 +79,9 @@ def _object_shape(one: Keywords, other: Keywords) -> Keywords:
     names = [*dict.fromkeys([*one.get("properties", {}), *other.get("properties", {})])]
     if names:
         shape["properties"] = {name: _property(name, one, other) for name in names}
-    rests = [side["additionalProperties"] for side in (one, other) if "additionalProperties" in side]
+    rests = [
+        side["additionalProperties"] for side in (one, other) if "additionalProperties" in side
+    ]
     if rests:
         shape["additionalProperties"] = rests[0] if len(rests) == 1 else both_of(*rests)
     return shape
