@@ -27,11 +27,15 @@ class Node:
 class Grammar:
     def __init__(self, text: str) -> None:
         self.rules: dict[str, Node] = {}
-        for line in text.splitlines():
+        for line in text.removesuffix("\n").split("\n"):
             name, _, body = line.partition(" ::= ")
             assert name not in self.rules
             self.rules[name] = _Parser(body).whole()
-        self._heights = self._all_heights()
+        self._heights: dict[str, float] = {}
+        before: dict[str, float] = {"": 0}
+        while before != self._heights:
+            before = self._heights
+            self._heights = {name: self._height(body) for name, body in self.rules.items()}
 
     def sample(self, random: Random, budget: int = 24) -> str:
         """A text of `root`. Beyond `budget` levels the shortest way to an end is taken."""
@@ -71,14 +75,6 @@ class Grammar:
                 return 0
             case _:
                 return max(map(self._height, node.inside), default=0)
-
-    def _all_heights(self) -> dict[str, float]:
-        self._heights: dict[str, float] = {}
-        before: dict[str, float] = {"": 0}
-        while before != self._heights:
-            before = dict(self._heights)
-            self._heights = {name: self._height(body) for name, body in self.rules.items()}
-        return self._heights
 
 
 class _Matcher:

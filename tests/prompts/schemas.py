@@ -13,7 +13,21 @@ Schema = dict[str, Any]
 
 NAMES = ["a", "b", "ab", 'q"\\', "naïve", "kind", ""]
 PATTERNS = ["^[a-z]{2,5}$", r"\d+", "^a|b$", r"^\S+\s?$", r'^["\\\n]{1,3}$', "", "^[A-Z]+$"]
-VALUES = [None, True, 0, 1, 1.5, -3, "x", 'é"\n', "red", "reddish", [], [1, {"a": None}], {}]
+VALUES: list[Any] = [
+    None,
+    True,
+    0,
+    1,
+    1.5,
+    -3,
+    "x",
+    'é"\n',
+    "red",
+    "reddish",
+    [],
+    [1, {"a": None}],
+    {},
+]
 COUNTS = st.integers(0, 4)
 NUMBERS = st.integers(-50, 500) | st.sampled_from([0.5, -1.25, 1e3, 99.99])
 

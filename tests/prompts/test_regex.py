@@ -118,6 +118,7 @@ def test_a_pattern_is_searched_in_json_strings() -> None:
         "a^b", "a$b", "(^a)", "(a$)", "*a", "a**", "a*+", "a{3,1}", "a{", "a{,3}", "x{100001}",
         "[]", "[z-a]", r"[\d-z]", "[a", "(a", "a)", "a\\", r"\x4", r"\u00g0", r"\Z", r"\k<a>",
         r"[^\s\S]", "[[:alpha:]]", "(?>a)", "(" * 41 + "a" + ")" * 41, "(?<a", r"\01", "^*", r"\0",
+        "(c?" * 40 + "d?" + ")*" * 40,
     ],
 )  # fmt: skip
 def test_refused(pattern: str) -> None:

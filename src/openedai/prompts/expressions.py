@@ -67,8 +67,8 @@ def optional(item: Expression) -> Expression:
 
 
 def repeat(item: Expression, low: int, high: int | None) -> Expression:
-    """Repeat the item. llama.cpp loops for ever on a repeat of what may be empty: that part of
-    the item is taken out, which changes nothing in the language.
+    """Repeat the item. A counted repeat of what may be empty takes llama.cpp exponential time:
+    the empty text is taken out of the item, which changes nothing in the language.
     """
     if nullable(item):
         item, low = without_empty(item), 0
@@ -107,6 +107,17 @@ def without_empty(expression: Expression) -> Expression:
             return repeat(item, 1, high)
         case _:
             return expression
+
+
+def size(expression: Expression) -> int:
+    """How much there is to write: the number of sets of characters."""
+    match expression:
+        case Chars():
+            return 1
+        case Sequence(parts) | Choice(parts):
+            return sum(map(size, parts))
+        case Repeat(item):
+            return size(item)
 
 
 def lengths(expression: Expression) -> tuple[int, int | None]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from itertools import groupby
-from os.path import commonprefix
+from itertools import groupby, takewhile
 
 from openedai.prompts.charset import CharSet
 
@@ -119,11 +118,16 @@ def one_of(texts: Iterable[str]) -> str:
 def _fork(texts: list[str], depth: int) -> str:
     if len(texts) == 1 or not depth:
         return choice(map(literal, texts))
-    shared = commonprefix(texts)
+    shared = _shared_start(texts[0], texts[-1])
     rests = [text[len(shared) :] for text in texts]
     groups = [[*group] for _, group in groupby(rests, key=lambda rest: rest[:1])]
     forked = choice(_fork(group, depth - 1) for group in groups)
     return f"{literal(shared)} {forked}" if shared else forked
+
+
+def _shared_start(one: str, other: str) -> str:
+    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return "".join(char for char, _ in pairs)
 
 
 def _hex_if_control(char: str) -> str:

@@ -1,9 +1,9 @@
 """Refusing grammars on which llama.cpp fails open, hangs or crashes.
 
 It refuses by itself what it can't read. What it takes all the same: an empty grammar (no
-constraint at all), repeats with bounds out of order (it hangs) or above 2000 (no bound at all),
-repeats of what may be empty and left recursion behind it (they eat the memory), characters that
-do not exist, and rules that never end.
+constraint at all), repeats with bounds out of order (they eat the memory) or above 2000 (no bound
+at all), counted repeats of what may be empty (exponential time), left recursion behind what may
+be empty (memory again), characters that do not exist, and rules that never end.
 """
 
 from __future__ import annotations
@@ -59,6 +59,10 @@ class Repeat:
     low: int
     high: int | None
 
+    @property
+    def is_counted(self) -> bool:
+        return max(self.low, self.high or 0) > 1
+
 
 Body = Terminal | Name | Sequence | Choice | Repeat
 
@@ -67,18 +71,18 @@ def check_gbnf(text: str) -> None:
     """Raise ValueError, worded for the grammar's author, unless llama.cpp enforces the grammar."""
     rules = _Reader(text).rules()
     if "root" not in rules:
-        raise ValueError("The grammar has no rule `root`.")
+        raise ValueError("the grammar has no rule `root`")
     for part in (part for body in rules.values() for part in _parts(body)):
         if isinstance(part, Name) and part.name not in rules:
-            raise ValueError(f"The grammar uses a rule `{part.name}` that it does not have.")
+            raise ValueError(f"the grammar uses a rule `{part.name}` that it does not have")
     empty = _grown(rules, _may_be_empty)
     for name, body in rules.items():
-        loops = (part.item for part in _parts(body) if isinstance(part, Repeat) and part.high != 1)
-        if any(_may_be_empty(item, empty) for item in loops):
-            raise ValueError(f"The rule `{name}` repeats what may be empty.")
+        counted = (part for part in _parts(body) if isinstance(part, Repeat) and part.is_counted)
+        if any(_may_be_empty(part.item, empty) for part in counted):
+            raise ValueError(f"the rule `{name}` counts repeats of what may be empty")
     _refuse_left_recursion(rules, empty)
     if "root" not in _grown(rules, _ends):
-        raise ValueError("No text of the grammar comes to an end.")
+        raise ValueError("no text of the grammar comes to an end")
 
 
 def has_texts(text: str) -> bool:
@@ -99,10 +103,10 @@ class _Reader:
         while self._kind() == "head":
             name = self._next().removesuffix("::=").strip()
             if name in rules:
-                raise ValueError(f"The grammar has two rules `{name}`.")
+                raise ValueError(f"the grammar has two rules `{name}`")
             rules[name] = self._choice()
         if self._kind():
-            raise ValueError(f"The grammar has a `{self._next()}` that is out of place.")
+            raise ValueError(f"the grammar has a `{self._next()}` that is out of place")
         return rules
 
     def _choice(self) -> Body:
@@ -128,18 +132,18 @@ class _Reader:
         if kind == "text":
             codes = _code_points(token[1:-1])
             if 0 in codes:
-                raise ValueError("The grammar has a NUL in a text.")
+                raise ValueError("the grammar has a NUL in a text")
             return Terminal(empty=not codes)
         if kind == "chars":
             _check_class(token)
             return Terminal(empty=False)
         self._depth += 1
         if self._depth > _DEEPEST:
-            raise ValueError(f"The grammar nests parentheses deeper than {_DEEPEST}.")
+            raise ValueError(f"the grammar nests parentheses deeper than {_DEEPEST}")
         inside = self._choice()
         self._depth -= 1
         if self._peek() != ")":
-            raise ValueError("The grammar has a parenthesis that is not closed.")
+            raise ValueError("the grammar has a parenthesis that is not closed")
         self._next()
         return inside
 
@@ -159,7 +163,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
     while at < len(text):
         found = _TOKEN.match(text, at)
         if found is None:
-            raise ValueError(f"The grammar can't be read at {text[at : at + 20]!r}.")
+            raise ValueError(f"the grammar can't be read at {text[at : at + 20]!r}")
         if found.lastgroup != "space":
             yield str(found.lastgroup), found[0]
         at = found.end()
@@ -171,9 +175,9 @@ def _times(token: str) -> tuple[int, int | None]:
     low, comma, high = token[1:-1].partition(",")
     bounds = int(low), int(high or 0) if comma else int(low)
     if max(bounds) > _MOST:
-        raise ValueError(f"The grammar has a repeat `{token}` of more than {_MOST}.")
+        raise ValueError(f"the grammar has a repeat `{token}` of more than {_MOST}")
     if high and bounds[1] < bounds[0]:
-        raise ValueError(f"The grammar has a repeat `{token}` with its bounds out of order.")
+        raise ValueError(f"the grammar has a repeat `{token}` with its bounds out of order")
     return bounds[0], None if comma and not high else bounds[1]
 
 
@@ -183,11 +187,11 @@ def _code_points(text: str) -> list[int]:
     while at < len(text):
         found = _CHAR.match(text, at)
         if found is None:
-            raise ValueError(f"The grammar has an unknown escape `{text[at : at + 2]}`.")
+            raise ValueError(f"the grammar has an unknown escape `{text[at : at + 2]}`")
         digits = found[1] or found[2] or found[3]
         code = int(digits, 16) if digits else ord(_ESCAPES.get(found[0], found[0][-1]))
         if 0xD800 <= code <= 0xDFFF or code > 0x10FFFF:
-            raise ValueError(f"The grammar has a character `{found[0]}`, which no text has.")
+            raise ValueError(f"the grammar has a character `{found[0]}`, which no text has")
         codes.append(code)
         at = found.end()
     return codes
@@ -196,13 +200,13 @@ def _code_points(text: str) -> list[int]:
 def _check_class(token: str) -> None:
     inside = token[1:-1].removeprefix("^")
     if token != "." and not _code_points(inside):
-        raise ValueError(f"The grammar has an empty class `{token}`.")
+        raise ValueError(f"the grammar has an empty class `{token}`")
     chars = [found[0] for found in _CHAR.finditer(inside)]
     at = 0
     while at + 2 < len(chars):
         is_range = chars[at + 1] == "-"
         if is_range and _code_points(chars[at]) > _code_points(chars[at + 2]):
-            raise ValueError(f"The grammar has a class `{token}` with a range out of order.")
+            raise ValueError(f"the grammar has a class `{token}` with a range out of order")
         at += 3 if is_range else 1
 
 
@@ -222,7 +226,9 @@ def _grown(rules: dict[str, Body], holds: Callable[[Body, set[str]], bool]) -> s
     size = -1
     while size < len(found):
         size = len(found)
-        found |= {name for name, body in rules.items() if holds(body, found)}
+        for name in [*rules, *reversed(rules)]:  # rules name both earlier and later ones
+            if name not in found and holds(rules[name], found):
+                found.add(name)
     return found
 
 
@@ -255,16 +261,16 @@ def _ends(body: Body, ending: set[str]) -> bool:
 
 
 def _refuse_left_recursion(rules: dict[str, Body], empty: set[str]) -> None:
-    before = {name: set(_leftmost(body, empty)) for name, body in rules.items()}
-    reached = {name: set(names) for name, names in before.items()}
-    for name, names in reached.items():
-        waiting = [*names]
+    first = {name: set(_leftmost(body, empty)) for name, body in rules.items()}
+    for name in rules:
+        reached: set[str] = set()
+        waiting = [name]
         while waiting:
-            new = before[waiting.pop()] - names
-            names |= new
+            new = first[waiting.pop()] - reached
+            reached |= new
             waiting += new
-        if name in names:
-            raise ValueError(f"The rule `{name}` begins with itself: left recursion.")
+        if name in reached:
+            raise ValueError(f"the rule `{name}` begins with itself: left recursion")
 
 
 def _leftmost(body: Body, empty: set[str]) -> Iterator[str]:

@@ -16,10 +16,12 @@ from openedai.prompts.expressions import (
     choice,
     repeat,
     sequence,
+    size,
 )
 from openedai.prompts.gbnf import LARGEST_REPEAT, Rules
 
 _DEEPEST = 40
+_LARGEST = 10_000
 _NUL = CharSet.chars("\0")
 _DIGITS = CharSet.between("0", "9")
 _WORD = _DIGITS | CharSet.between("a", "z") | CharSet.between("A", "Z") | CharSet.chars("_")
@@ -78,7 +80,7 @@ def searched(pattern: str) -> Expression:
 
 def _some(expression: Expression) -> Expression:
     if expression == NOTHING:
-        raise UnsupportedPattern("No text matches the pattern.")
+        raise UnsupportedPattern("no text matches the pattern")
     return expression
 
 
@@ -136,6 +138,8 @@ class _Parser:
         self._take("?")
         if self._peek() in ("*", "+", "?", "{"):
             raise self._unsupported("a quantifier follows a quantifier")
+        if size(repeated) > _LARGEST:
+            raise self._unsupported("groups that may be empty are repeated in each other")
         return repeated
 
     def _counts(self) -> tuple[int, int | None]:
@@ -260,7 +264,7 @@ class _Parser:
         return found
 
     def _unsupported(self, why: str) -> UnsupportedPattern:
-        return UnsupportedPattern(f"The pattern can't be enforced: {why}, at {self._at}.")
+        return UnsupportedPattern(f"{why}, at character {self._at} of the pattern")
 
 
 def _number(digits: str) -> bool:

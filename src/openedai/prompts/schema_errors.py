@@ -7,7 +7,7 @@ class UnsupportedSchema(ValueError):
     """The schema can't be enforced exactly; `path` is the pointer to what is to blame."""
 
     def __init__(self, why: str, path: str) -> None:
-        super().__init__(f"The schema can't be enforced: {why} (at `{path}`).")
+        super().__init__(f"{why} (at `{path}`)")
         self.path = path
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from openedai.prompts.gbnf import LARGEST_REPEAT
@@ -12,20 +12,44 @@ from openedai.prompts.schema_errors import UnsupportedSchema, below
 TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
 
 ANNOTATIONS = frozenset(
-    "$comment $defs $schema default definitions deprecated description discriminator example "
-    "examples readOnly title writeOnly".split()
+    [
+        "$comment",
+        "$defs",
+        "$schema",
+        "default",
+        "definitions",
+        "deprecated",
+        "description",
+        "discriminator",
+        "example",
+        "examples",
+        "readOnly",
+        "title",
+        "writeOnly",
+    ]
 )
-COMBINING = frozenset("$ref allOf anyOf oneOf".split())
+COMBINING = frozenset(["$ref", "allOf", "anyOf", "oneOf"])
 OF_TYPE = {
     "object": frozenset(
-        "properties required additionalProperties patternProperties propertyNames minProperties "
-        "maxProperties".split()
+        [
+            "properties",
+            "required",
+            "additionalProperties",
+            "patternProperties",
+            "propertyNames",
+            "minProperties",
+            "maxProperties",
+        ]
     ),
-    "array": frozenset("items prefixItems minItems maxItems uniqueItems".split()),
-    "string": frozenset("minLength maxLength pattern format".split()),
-    "number": frozenset("minimum maximum exclusiveMinimum exclusiveMaximum multipleOf".split()),
+    "array": frozenset(["items", "prefixItems", "minItems", "maxItems", "uniqueItems"]),
+    "string": frozenset(["minLength", "maxLength", "pattern", "format"]),
+    "number": frozenset(
+        ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"]
+    ),
 }
-_COUNTS = frozenset("minLength maxLength minItems maxItems minProperties maxProperties".split())
+_COUNTS = frozenset(
+    ["minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"]
+)
 _KNOWN = {"type", "enum", "const"}.union(COMBINING, *OF_TYPE.values())
 
 # A reason is given for the keywords that people are likely to use.
@@ -131,7 +155,7 @@ def _is_schemas(value: Any) -> bool:
     return isinstance(value, Mapping) and all(map(_is_schema, value.values()))
 
 
-_EXPECTED = {
+_EXPECTED: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(_COUNTS, _is_count),
     **dict.fromkeys(OF_TYPE["number"], _is_number),
     **dict.fromkeys(("properties", "patternProperties"), _is_schemas),

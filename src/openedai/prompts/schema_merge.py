@@ -65,13 +65,13 @@ def _common_types(one: list[str], other: list[str]) -> list[str]:
 def _refuse_mixed_shapes(one: Keywords, other: Keywords, path: str) -> None:
     """Where one schema says what the other schema's further members are like."""
     for key, kind in (("prefixItems", "array"), ("patternProperties", "object")):
-        shape = OF_TYPE[kind] & {*_SHAPES, key}
-        both = [keywords for keywords in (one, other) if shape & keywords.keys()]
-        if len(both) == 2 and (key in one or key in other):
-            if {name: one.get(name) for name in shape} != {name: other.get(name) for name in shape}:
-                raise UnsupportedSchema(
-                    f"`{key}` is combined with another schema", below(path, key)
-                )
+        shapes = [
+            {name: side[name] for name in OF_TYPE[kind] & {*_SHAPES, key} & side.keys()}
+            for side in (one, other)
+        ]
+        has_key = any(key in shape for shape in shapes)
+        if has_key and all(shapes) and shapes[0] != shapes[1]:
+            raise UnsupportedSchema(f"`{key}` is combined with another schema", below(path, key))
 
 
 def _object_shape(one: Keywords, other: Keywords) -> Keywords:

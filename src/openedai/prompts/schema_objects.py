@@ -74,7 +74,7 @@ def _named_map(schemas: Schemas, keywords: Keywords, kind: str, path: str) -> st
     try:
         name = json_string(pattern, schemas.rules)
     except UnsupportedPattern as error:
-        raise UnsupportedSchema(str(error).rstrip("."), below(at, pattern)) from error
+        raise UnsupportedSchema(str(error), below(at, pattern)) from error
     return _map(schemas, name, schema, keywords, path)
 
 

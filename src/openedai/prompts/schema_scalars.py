@@ -47,7 +47,7 @@ def _content(keywords: Keywords, path: str) -> Expression | None:
         try:
             return searched(keywords["pattern"])
         except UnsupportedPattern as error:
-            raise UnsupportedSchema(str(error).rstrip("."), below(path, "pattern")) from error
+            raise UnsupportedSchema(str(error), below(path, "pattern")) from error
     return None
 
 
