@@ -92,6 +92,7 @@ class ChatReader(AnswerReader):
         super().__init__(stops)
         self._splitter = ReasoningSplitter(already_open=reasoning_open)
         self._calls = CallReader(chat.tools, chat.parallel_calls, new_id) if chat.tools else None
+        self._only_calls = chat.call_required
         self._blank = None if strip else "\r\n"
         self._answering = False
         self.reasons = reasoning_open
@@ -111,7 +112,7 @@ class ChatReader(AnswerReader):
 
     def _rest(self) -> list[Delta]:
         deltas = self._sorted(self._splitter.flush())
-        return deltas + (list(self._calls.flush()) if self._calls is not None else [])
+        return deltas + (self._called(self._calls.flush()) if self._calls else [])
 
     def _sorted(self, parts: Iterable[tuple[Kind, str]]) -> list[Delta]:
         deltas: list[Delta] = []
@@ -120,8 +121,13 @@ class ChatReader(AnswerReader):
             if self.reasons:
                 deltas.append(ReasoningDelta(text=text))
             elif answer := self._started(text):
-                deltas.extend(self._calls.feed(answer) if self._calls else [TextDelta(text=answer)])
+                calls = self._calls
+                deltas += self._called(calls.feed(answer)) if calls else [TextDelta(text=answer)]
         return deltas
+
+    def _called(self, events: Iterable[TextDelta | ToolCallDelta]) -> list[Delta]:
+        """Where calls are required, a text is one that a limit cut before it had begun."""
+        return [e for e in events if not (self._only_calls and isinstance(e, TextDelta))]
 
     def _started(self, text: str) -> str:
         if not self._answering:

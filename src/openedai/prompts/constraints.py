@@ -26,13 +26,13 @@ def constraint_rule(constraint: JsonObject | JsonSchema | Regex, rules: Rules) -
                 return regex(pattern, rules)
     except UnsupportedSchema as error:
         raise InvalidRequest(
-            f"Invalid schema for 'response_format': {error}.",
+            f"Invalid schema for 'response_format': {error}",
             code="invalid_json_schema",
             param="response_format",
         ) from error
     except UnsupportedPattern as error:
         raise InvalidRequest(
-            f"Invalid 'regex': {error}.", code="invalid_value", param="regex"
+            f"Invalid 'regex': {error}", code="invalid_value", param="regex"
         ) from error
 
 
@@ -42,7 +42,7 @@ def user_grammar(grammar: Grammar) -> str:
         check_gbnf(grammar.gbnf)
     except ValueError as error:
         raise InvalidRequest(
-            f"Invalid 'grammar': {error}.", code="invalid_value", param="grammar"
+            f"Invalid 'grammar': {error}", code="invalid_value", param="grammar"
         ) from error
     return grammar.gbnf
 
@@ -108,7 +108,7 @@ def arguments_rule(tool: Tool, rules: Rules) -> str:
         if not tool.strict:
             return json_object(rules)
         raise InvalidRequest(
-            f"Invalid schema for function '{tool.name}': {error}.",
+            f"Invalid schema for function '{tool.name}': {error}",
             code="invalid_function_parameters",
             param="tools",
         ) from error
