@@ -16,7 +16,8 @@ from pydantic.fields import FieldInfo
 from openedai.cli.commands import serve
 from openedai.config import ModelSpec, Settings
 from openedai.engines.echo import EchoOptions
-from openedai.engines.llama_cpp import LlamaOptions, SamplingDefaults
+from openedai.engines.llama_cpp import LlamaOptions
+from openedai.engines.llama_sampling import SamplingDefaults
 from openedai.engines.onnx_embeddings import OnnxOptions
 from openedai.engines.sentence_transformers import SentenceTransformersOptions
 

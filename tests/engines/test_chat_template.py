@@ -79,16 +79,16 @@ def test_wrong_options_are_named(koala: Path, options: dict[str, Any], complaint
 
 async def template_and_call(
     model: str, path: Path, **options: Any
-) -> tuple[str, dict[str, Any], Finish]:
-    """What llama.cpp says is its template, what it would be asked, and that it answers."""
+) -> tuple[str, tuple[str, ...] | None, Finish]:
+    """What llama.cpp says is its template, the stops that come with it, and that it answers."""
     engine = await LlamaCpp.load(model, path, {"slots": 1, "context": 256, **options})
     try:
         chat = Chat(messages=(Message(role="user", content="hi"),))
-        request = GenerateRequest(prompt=chat, stop=("mine",), max_tokens=4)
-        _, body = engine._call(request)
+        request = GenerateRequest(prompt=chat, max_tokens=4)
         finish = [event async for event in engine.generate(request)][-1]
         assert isinstance(finish, Finish)
-        return (await engine._ask("GET", "/props"))["chat_template"], body, finish
+        template = (await engine.api.ask("GET", "/props"))["chat_template"]
+        return template, engine.planner.format_stops, finish
     finally:
         await engine.close()
 
@@ -99,23 +99,23 @@ def test_llama_cpp_never_takes_a_template_of_its_own(smollm2_path: Path, tmp_pat
     path = tmp_path / "koala-13B-HF.gguf"
     key = b"tokenizer.chat_template"
     path.write_bytes(smollm2_path.read_bytes().replace(key, b"tokenizer.hidden_template"[:23], 1))
-    found, body, finish = asyncio.run(template_and_call("m", path))
+    found, stops, finish = asyncio.run(template_and_call("m", path))
     koala = prompt_format("koala")
     assert found == koala.template.removesuffix("\n")
-    assert body["stop"] == ["mine", *koala.stop]
+    assert stops == koala.stop
     assert finish.usage.completion_tokens > 0
 
 
 @pytest.mark.real
 def test_llama_cpp_takes_what_the_options_say(smollm2_path: Path) -> None:
-    kept, body, _ = asyncio.run(template_and_call("koala", smollm2_path))
+    kept, stops, _ = asyncio.run(template_and_call("koala", smollm2_path))
     assert "SmolLM" in kept
-    assert body["stop"] == ["mine"]
+    assert stops is None
 
     template = "{% for message in messages %}{{ message.content }}{% endfor %}"
-    taken, body, _ = asyncio.run(template_and_call("m", smollm2_path, chat_template=template))
+    taken, stops, _ = asyncio.run(template_and_call("m", smollm2_path, chat_template=template))
     assert taken == template
-    assert body["stop"] == ["mine"]
+    assert stops == ()
 
     with pytest.raises(EngineFailed, match="`m`"):
         asyncio.run(template_and_call("m", smollm2_path, chat_template="{% if"))

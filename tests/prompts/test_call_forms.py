@@ -87,7 +87,7 @@ def test_what_a_grammar_allows_is_read_as_calls(smollm2_path: Path) -> None:
         try:
             return {
                 form: [
-                    await engine._ask(
+                    await engine.api.ask(
                         "POST", "/completion", body | {"grammar": grammar(form, parallel=parallel)}
                     )
                     for parallel in (False, True)

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 
-from openedai.prompts.formats import FORMATS
 from openedai.prompts.gbnf import Rules
 from openedai.prompts.json_schema import UnsupportedSchema, json_schema
 from openedai.prompts.regex import regex
+from openedai.prompts.string_formats import FORMATS
 from tests.prompts.schemas import DEFINITIONS, SCHEMAS, validator
 
 pytestmark = pytest.mark.real

@@ -73,9 +73,9 @@ class LlamaCpp(Generator):
         self.slots = options.slots
         self._child = child
         self._folder = folder
-        self._api = api
+        self.api = api
         self._options = options
-        self._planner: Planner
+        self.planner: Planner
 
     @classmethod
     async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
@@ -125,11 +125,11 @@ class LlamaCpp(Generator):
 
     async def _look_around(self, format_stops: tuple[str, ...] | None) -> None:
         """Learn of the model what requests are checked against."""
-        models = await self._api.ask("GET", "/v1/models")
-        properties = msgspec.convert(await self._api.ask("GET", "/props"), Properties)
-        self._planner = Planner(
+        models = await self.api.ask("GET", "/v1/models")
+        properties = msgspec.convert(await self.api.ask("GET", "/props"), Properties)
+        self.planner = Planner(
             self.model,
-            self._api,
+            self.api,
             properties,
             self._options.sampling,
             vocabulary=int(models["data"][0]["meta"]["n_vocab"]),
@@ -151,7 +151,7 @@ class LlamaCpp(Generator):
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
         try:
-            work = await self._planner.plan(request)
+            work = await self.planner.plan(request)
             if request.echo and (echo := await self._echo(request, work)).text:
                 yield echo
             if request.max_tokens == 0:
@@ -170,9 +170,9 @@ class LlamaCpp(Generator):
         if request.logprobs is None:
             if isinstance(request.prompt, Text):
                 return TextDelta(text=request.prompt.text)
-            return TextDelta(text=await self._api.detokenize(work.prompt_tokens))
-        vocabulary = self._planner.vocabulary
-        scored = await score(self._api, work.prompt_tokens, request.logprobs, vocabulary=vocabulary)
+            return TextDelta(text=await self.api.detokenize(work.prompt_tokens))
+        vocabulary = self.planner.vocabulary
+        scored = await score(self.api, work.prompt_tokens, request.logprobs, vocabulary=vocabulary)
         shown = scored[work.hidden :]
         if shown:
             shown[0] = replace(shown[0], logprob=None, top=())
@@ -181,7 +181,7 @@ class LlamaCpp(Generator):
     async def _run(self, work: Work) -> AsyncGenerator[GenerateEvent, None]:
         reader = work.reader
         last, cached, reasoning = Piece(), 0, 0
-        async with aclosing(self._api.complete(work.body, work.param)) as pieces:
+        async with aclosing(self.api.complete(work.body, work.param)) as pieces:
             async for piece in pieces:
                 last = piece
                 if piece.prompt_progress is not None:

@@ -60,7 +60,7 @@ class Planner:
         self._context = properties.default_generation_settings.n_ctx
         self._bos = properties.bos_token
         self._defaults = defaults
-        self._format_stops = format_stops
+        self.format_stops = format_stops
         self._template = ChatTemplate(model, api, properties)
         self._infill = Infill(model, api)
 
@@ -91,10 +91,10 @@ class Planner:
         body |= self._grammar(request, chat, rendered)
         reader = ChatReader(
             chat,
-            (*request.stop, *(self._format_stops or ())),
+            (*request.stop, *(self.format_stops or ())),
             _new_call_id,
             reasoning_open=rendered.reasoning_open,
-            strip=self._format_stops is not None,
+            strip=self.format_stops is not None,
         )
         return Work(body, reader, param="messages", alternatives=request.logprobs or 0)
 
