@@ -95,9 +95,12 @@ def call_grammar(
 def strict_call_trigger(tools: Sequence[Tool]) -> str:
     """A regular expression for where a call of a tool has got to its arguments, in any form with
     a name and arguments as fields; its group is what `strict_call_grammar` begins with.
+
+    It ends inside of the key, where tokens end: one that went on into a wrong value could not be
+    taken back.
     """
     names = "|".join(tool.name for tool in tools)
-    return rf'("name"\s*:\s*"(?:{names})"\s*,\s*"(?:arguments|parameters)"\s*:\s*)'
+    return rf'("name"\s*:\s*"(?:{names})"\s*,\s*"(?:arguments|parameters))'
 
 
 def strict_call_grammar(
