@@ -11,7 +11,8 @@ from openai.types.chat import ChatCompletionMessageParam
 from openai.types.chat import completion_create_params as chat_params
 from pydantic import ValidationError
 
-from openedai.api.chat.types import ChatCompletionRequest, ChatMessage
+from openedai.api.chat.messages import ChatMessage
+from openedai.api.chat.types import ChatCompletionRequest
 from openedai.api.completions.types import CompletionRequest
 from openedai.api.embeddings.types import EmbeddingRequest
 from openedai.http.body import Body, Only
@@ -48,58 +49,95 @@ TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
     ),
 }
 
+TOOL: dict[str, Any] = {"type": "function", "function": {"name": "f"}}
+CALL: dict[str, Any] = {"id": "c", "type": "function", "function": {"name": "f", "arguments": ""}}
+
 # Values that ask for something, for parameters of which any other value would do less.
 ASKING: dict[str, Any] = {
     "audio": {"voice": "alloy", "format": "mp3"},
-    "best_of": 2,
-    "echo": True,
-    "function_call": "auto",
-    "functions": [{"name": "f"}],
-    "logprobs": True,
-    "metadata": {"a": "b"},
     "modalities": ["text", "audio"],
     "moderation": {"model": "m"},
-    "parallel_tool_calls": True,
-    "prediction": {"type": "content", "content": "x"},
-    "prompt_cache_key": "key",
-    "prompt_cache_options": {"mode": "explicit"},
-    "prompt_cache_retention": "24h",
-    "reasoning_effort": "low",
     "refusal": "no",
-    "response_format": {"type": "json_object"},
-    "service_tier": "flex",
     "store": True,
-    "suffix": "end",
-    "tool_calls": [{"id": "c"}],
-    "tool_choice": "auto",
-    "tools": [{"type": "function", "function": {"name": "f"}}],
-    "top_logprobs": 2,
     "verbosity": "low",
     "web_search_options": {},
 }
 
 # Values other than the default, for parameters that must reach the engine.
 CHANGING: dict[str, Any] = {
+    "best_of": 2,
     "content": "ho",
     "dimensions": 2,
+    "echo": True,
     "frequency_penalty": 1.5,
+    "function_call": {"name": "f"},
+    "functions": [{"name": "f"}],
+    "grammar": 'root ::= "a"',
     "input": "ho",
     "logit_bias": {"5": 1},
     "max_completion_tokens": 5,
     "max_tokens": 5,
     "messages": [{"role": "user", "content": "ho"}],
+    "metadata": {"a": "b"},
     "n": 2,
     "name": "ann",
+    "parallel_tool_calls": False,
+    "prediction": {"type": "content", "content": "x"},
     "presence_penalty": 1.5,
     "prompt": "ho",
+    "prompt_cache_key": "key",
+    "prompt_cache_options": {"mode": "explicit"},
+    "prompt_cache_retention": "24h",
+    "reasoning_effort": "low",
+    "regex": "a+",
+    "response_format": {"type": "json_object"},
     "role": "assistant",
     "safety_identifier": "someone",
     "seed": 5,
+    "service_tier": "flex",
     "stop": "END",
+    "suffix": "end",
     "temperature": 0.5,
     "tool_call_id": "call_1",
+    "tool_calls": [CALL],
+    "tool_choice": "required",
+    "tools": [TOOL],
+    "top_logprobs": 2,
     "top_p": 0.5,
     "user": "someone",
+    # extensions
+    "chat_template_kwargs": {"a": 1},
+    "dry_allowed_length": 3,
+    "dry_base": 1.5,
+    "dry_multiplier": 0.8,
+    "dry_penalty_last_n": 64,
+    "dry_sequence_breakers": ["x"],
+    "min_p": 0.1,
+    "mirostat": 2,
+    "mirostat_eta": 0.2,
+    "mirostat_tau": 4.0,
+    "reasoning_content": "Hm.",
+    "repeat_last_n": 32,
+    "repeat_penalty": 1.1,
+    "top_k": 5,
+    "typical_p": 0.9,
+    "xtc_probability": 0.5,
+    "xtc_threshold": 0.2,
+}
+
+# Those of which two bodies have different types.
+TYPED: dict[tuple[type[Body], str], Any] = {
+    (ChatCompletionRequest, "logprobs"): True,
+    (CompletionRequest, "logprobs"): 3,
+    (ChatMessage, "function_call"): {"name": "f", "arguments": ""},
+}
+
+# What must stand beside a parameter for it to mean anything.
+BESIDE: dict[str, dict[str, Any]] = {
+    "function_call": {"functions": [{"name": "f"}, {"name": "g"}]},
+    "parallel_tool_calls": {"tools": [TOOL]},
+    "tool_choice": {"tools": [TOOL]},
+    "top_logprobs": {"logprobs": True},
 }
 
 # Those that routes read themselves, tested in tests/api.
@@ -173,7 +211,31 @@ def test_honoured_reaches_the_engine(table: Table, name: str) -> None:
     marks = model.model_fields[name].metadata
     assert not any(isinstance(mark, Only) for mark in marks)
     if name not in OF_ROUTES:
-        assert parsed(model, {**body, name: CHANGING[name]}) != parsed(model, body)
+        assert_it_changes(model, body, name)
+
+
+def assert_it_changes(model: type[Body], body: dict[str, Any], name: str) -> None:
+    value = TYPED.get((model, name), CHANGING.get(name))
+    beside = {} if model is ChatMessage else BESIDE.get(name, {})
+    assert value is not None
+    assert parsed(model, {**body, **beside, name: value}) != parsed(model, {**body, **beside})
+
+
+@pytest.mark.parametrize("model", [ChatCompletionRequest, CompletionRequest])
+def test_extensions_are_listed_and_reach_the_engine(model: type[Body]) -> None:
+    """All fields that the official API does not have, and no others."""
+    both, chat = (
+        {code.removeprefix("messages[].") for row in table for code in code_words(row[0])}
+        for table in tables(section(PAGE, "Extensions"))
+    )
+    table = "Chat completions" if model is ChatCompletionRequest else "Completions"
+    official, _, body = TABLES[table, 0]
+    listed = both | (chat if model is ChatCompletionRequest else set())
+    ours = set(model.model_fields) - official
+    assert ours == listed - {"reasoning_content"}
+    for name in ours:
+        assert_it_changes(model, body, name)
+    assert_it_changes(ChatMessage, {"role": "assistant", "content": "hi"}, "reasoning_content")
 
 
 @pytest.mark.parametrize(("table", "name"), cases("no effect"))
