@@ -11,6 +11,7 @@ from openai.types import Completion
 from openai.types.completion_create_params import CompletionCreateParamsBase
 
 from openedai.api.completions.types import CompletionRequest
+from tests.api.answers import refusal
 from tests.support import Running, fetch
 
 
@@ -98,19 +99,12 @@ def test_the_old_spelling_of_the_url(echo_server: Running) -> None:
         ({"prompt": ["a", 1]}, "invalid_type", "prompt[1]"),
         ({"prompt": [-1]}, "integer_below_min_value", "prompt[0]"),
         ({"max_tokens": 0}, "integer_below_min_value", "max_tokens"),
-        ({"logprobs": 2}, "unsupported_parameter", "logprobs"),
-        ({"echo": True}, "unsupported_parameter", "echo"),
-        ({"suffix": "x"}, "unsupported_parameter", "suffix"),
-        ({"best_of": 3}, "unsupported_parameter", "best_of"),
         ({"prompt": ["a"] * 100, "n": 100}, "invalid_value", "n"),
         ({"messages": []}, "unknown_parameter", "messages"),
     ],
 )
 def test_bad_requests(client: OpenAI, change: dict[str, object], code: str, param: str) -> None:
-    body = {"model": "echo", "prompt": "x", **change}
-    with pytest.raises(BadRequestError) as caught:
-        client.post("/completions", body=body, cast_to=object)
-    assert (caught.value.code, caught.value.param) == (code, param)
+    assert refusal(client, "/completions", **{"prompt": "x", **change}) == (code, param)
 
 
 def test_context_overflow_names_the_prompt(client: OpenAI) -> None:
@@ -121,4 +115,4 @@ def test_context_overflow_names_the_prompt(client: OpenAI) -> None:
 
 def test_every_official_parameter_is_known() -> None:
     official = set(CompletionCreateParamsBase.__annotations__) | {"stream"}
-    assert official == set(CompletionRequest.model_fields)
+    assert official <= set(CompletionRequest.model_fields)

@@ -93,6 +93,18 @@ def test_every_call_hears_of_the_end() -> None:
     with_worker(scenario, delay=10)
 
 
+def test_a_lost_connection_is_an_end_at_once() -> None:
+    async def scenario(engine: Hosted) -> None:
+        async with aclosing(engine.generate(LONG)) as events:
+            await anext(events)
+            engine._child.writer.transport.abort()
+            assert not engine.alive()
+        with pytest.raises(EngineCrashed):
+            await engine.embed(EmbedRequest(inputs=(Text(text="x"),)))
+
+    with_worker(scenario, delay=0.01)
+
+
 def test_errors_keep_their_class() -> None:
     async def scenario(engine: Hosted) -> None:
         with pytest.raises(InvalidRequest) as caught:

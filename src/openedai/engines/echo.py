@@ -3,7 +3,7 @@
 It answers with the text it was given, a word a token, and embeds by hashing. Its options:
 
     reply      answer this text instead of the prompt; reasoning and calls in it are read
-    reveal     answer with the GenerateRequest itself, as JSON
+    reveal     answer with the GenerateRequest itself, as JSON, whatever stops are in it
     repeat     say the answer that many times (1)
     context    context length in tokens (4096)
     slots      requests at once (64)
@@ -161,7 +161,9 @@ class Echo(Generator, Embedder):
         return _text(request.prompt)
 
     def _reader(self, request: GenerateRequest) -> AnswerReader:
-        if isinstance(request.prompt, Chat) and not self.options.reveal:
+        if self.options.reveal:
+            return AnswerReader(())
+        if isinstance(request.prompt, Chat):
             return ChatReader(request.prompt, request.stop, _new_call_id)
         return AnswerReader(request.stop)
 

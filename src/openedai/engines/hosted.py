@@ -81,7 +81,7 @@ class Hosted(Generator, Embedder):
         return self._child.resident_bytes()
 
     def alive(self) -> bool:
-        return not self._gone
+        return not (self._gone or self._child.writer.is_closing())
 
     async def died(self) -> None:
         await asyncio.shield(self._reading)
@@ -121,7 +121,7 @@ class Hosted(Generator, Embedder):
         raise EngineFailed(f"The worker of model `{self.model}` broke the protocol.")
 
     def _call(self, call: GenerateCall | EmbedCall) -> tuple[int, _Answers]:
-        if self._gone:
+        if not self.alive():
             raise EngineCrashed(self.model)
         number = next(self._numbers)
         answers = self._answers[number] = _Answers()
@@ -130,7 +130,7 @@ class Hosted(Generator, Embedder):
 
     def _forget(self, number: int, *, cancel: bool) -> None:
         del self._answers[number]
-        if cancel and not self._gone:
+        if cancel and self.alive():
             self._child.writer.write(pack(Cancel(id=number)))
 
     async def _read(self) -> None:

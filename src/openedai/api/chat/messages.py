@@ -65,7 +65,9 @@ class Call(Body):
 
 
 class ChatMessage(Body):
-    """`reasoning_content` is what an earlier answer had there; the template may show it."""
+    """An answer's message can be sent back as it came: `reasoning_content` is what it had there,
+    which the template may show, and `annotations` have no effect.
+    """
 
     role: Role
     content: Content | None = None
@@ -74,6 +76,7 @@ class ChatMessage(Body):
     tool_calls: list[Call] | None = None
     function_call: Function | None = None
     reasoning_content: str | None = None
+    annotations: list[Any] | None = None
     refusal: Annotated[str | None, Only()] = None
     audio: Refused = None
 
