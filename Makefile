@@ -28,7 +28,7 @@ bench: .venv-dev/.installed
 	.venv-dev/bin/python -m bench $(ARGS)
 
 clean:
-	rm -rf .venv .venv-dev .venv-extras .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-dev .venv-extras .venv-peers .mypy_cache .ruff_cache .pytest_cache
 
 .venv/.installed: pyproject.toml scripts/setup
 	scripts/setup .venv
