@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from openedai.prompts.formats import FORMATS
 from openedai.prompts.gbnf import LARGEST_REPEAT, Rules
 from openedai.prompts.json_schema import UnsupportedSchema, json_schema
 from openedai.prompts.schema_keywords import ANNOTATIONS, COMBINING, OF_TYPE
+from openedai.prompts.string_formats import FORMATS
 from tests.docs.pages import ROOT, code_words, section, tables
 from tests.prompts.gbnf_language import Grammar
 

@@ -9,12 +9,12 @@ from typing import Any
 from openedai.prompts.decimal_ranges import Bound, integers, multiples, numbers
 from openedai.prompts.expression_rules import json_content, plain_text
 from openedai.prompts.expressions import NOTHING, Expression, fit
-from openedai.prompts.formats import FORMATS, format_text
 from openedai.prompts.gbnf import Rules
 from openedai.prompts.json_rules import JsonRules
 from openedai.prompts.regex import UnsupportedPattern, searched
 from openedai.prompts.schema_errors import UnsupportedSchema, below
 from openedai.prompts.schema_merge import Keywords
+from openedai.prompts.string_formats import FORMATS, format_text
 
 _INTEGER_DIGITS = 40
 _LARGEST_INTEGER = 10**_INTEGER_DIGITS - 1
