@@ -41,9 +41,7 @@ def test_every_text_of_the_grammar_validates(schema: Any, seed: int) -> None:
     random = Random(seed)
     check = validator(schema)
     for _ in range(3):
-        text = written.sample(random)
-        check.validate(json.loads(text))
-        assert written.matches(text)
+        check.validate(json.loads(written.sample(random)))
 
 
 class Colour(StrEnum):
