@@ -41,9 +41,7 @@ def test_every_text_of_the_grammar_validates(schema: Any, seed: int) -> None:
     random = Random(seed)
     check = validator(schema)
     for _ in range(3):
-        text = written.sample(random)
-        check.validate(json.loads(text))
-        assert written.matches(text)
+        check.validate(json.loads(written.sample(random)))
 
 
 class Colour(StrEnum):
@@ -143,11 +141,12 @@ def test_other_names_are_not_the_declared_ones() -> None:
     declared = {"a": {"type": "string"}, "ab": {"type": "string"}}
     extra = {"type": "integer"}
     written = grammar({"type": "object", "properties": declared, "additionalProperties": extra})
-    for name in ("", "b", "abc", "aa", "A"):
+    for name in ("", "b", "abc", "aa", "A", "long" * 20):
         assert written.matches(json.dumps({"a": "x", name: 1}))
     assert not written.matches('{"a":1}')
     assert not written.matches('{"ab":1}')
     assert not written.matches(r'{"\u0061":1}')
+    assert grammar({"properties": {"a" * 64: False}, "additionalProperties": extra}).matches("{}")
 
 
 def test_space_is_bounded() -> None:
@@ -249,6 +248,7 @@ UNSUPPORTED: list[tuple[Any, str]] = [
     ({"type": "integer", "multipleOf": 7}, "#/multipleOf"),
     ({"type": "number", "multipleOf": 0.01}, "#/multipleOf"),
     ({"type": "number", "minimum": 1e20}, "#/minimum"),
+    ({"type": "integer", "maximum": 10**40}, "#/maximum"),
     ({"type": "number", "exclusiveMinimum": True}, "#/exclusiveMinimum"),
     ({"enum": []}, "#"),
     ({"enum": ["\ud800"]}, "#/enum"),
@@ -293,6 +293,41 @@ def test_refused(schema: Any, path: str) -> None:
         json_schema(schema, Rules())
     assert caught.value.path == path
     assert f"(at `{path}`)" in str(caught.value)
+
+
+def test_deep_values_are_refused() -> None:
+    value: Any = 1
+    for _ in range(900):
+        value = [value]
+    with pytest.raises(UnsupportedSchema, match="deep"):
+        json_schema({"const": value}, Rules())
+
+
+def test_recursion_through_combinations_has_an_end() -> None:
+    link = {"type": "object", "properties": {"next": {"$ref": "#/$defs/link"}}}
+    node = {
+        "allOf": [{"$ref": "#/$defs/link"}],
+        "properties": {"next": {"$ref": "#/$defs/node"}, "value": {"type": "integer"}},
+    }
+    written = grammar({"$ref": "#/$defs/node", "$defs": {"link": link, "node": node}})
+    assert written.matches('{"next":{"next":{},"value":1},"value":2}')
+
+
+def test_true_is_not_one() -> None:
+    both = {"allOf": [{"properties": {"a": {"const": 1}}}, {"properties": {"a": {"const": True}}}]}
+    assert not grammar({**both, "type": "object"}).matches('{"a":1}')
+    assert not grammar({"enum": [1, True], "type": "integer"}).matches("true")
+    assert grammar({"enum": [1], "const": 1.0}).matches("1")
+
+
+def test_schemas_share_the_rules_of_a_grammar() -> None:
+    rules = Rules()
+    first = json_schema({"type": "object", "properties": {"a": {}}}, rules)
+    second = json_schema({"type": "array", "items": {"type": "number"}}, rules)
+    assert Grammar(rules.text(first)).matches('{"a": {"b": 1}}')
+    assert Grammar(rules.text(second)).matches("[1.5, 2]")
+    with pytest.raises(UnsupportedSchema, match="complete"):
+        json_schema({"properties": {"a": {"$ref": "#"}}, "required": ["a"]}, rules)
 
 
 def test_many_combinations_are_refused() -> None:

@@ -112,7 +112,7 @@ def test_answers_that_are_finished_are_valid(model: Model, schema: Any) -> None:
 
 
 @settings(
-    max_examples=30,
+    max_examples=24,
     derandomize=True,
     database=None,
     phases=[Phase.generate],
@@ -124,12 +124,12 @@ def test_random_schemas(model: Model, schema: Any) -> None:
         written = grammar(schema)
     except UnsupportedSchema:
         assume(False)
-    answer = model.write(written, tokens=40)
+    answer = model.write(written, tokens=30)
     if answer.finished:
         validator(schema).validate(json.loads(answer.text))
 
 
-@pytest.mark.parametrize("pattern", [r"(yes|no), \w{1,8}\.", r"(a*)*b{300,301}", r"[^\s\S0]|\d{3}"])
+@pytest.mark.parametrize("pattern", [r"(yes|no), \w{1,8}\.", r"(a*)*b{260}", r"[^\s\S0]|\d{3}"])
 def test_patterns(model: Model, pattern: str) -> None:
     rules = Rules()
     answer = model.write(rules.text(regex(pattern, rules)), tokens=400)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from itertools import groupby, takewhile
+from itertools import groupby, islice, takewhile
 
 from openedai.prompts.charset import CharSet
 
@@ -49,9 +49,11 @@ class Rules:
     def define(self, name: str, body: str) -> None:
         self._bodies[name] = body
 
-    def text(self, root: str) -> str:
-        """The grammar whose texts are those of the rule `root`."""
-        rules = [("root", root), *self._bodies.items()]
+    def text(self, root: str, start: int = 0) -> str:
+        """The grammar whose texts are those of the rule `root`; without its first rules, if need
+        be.
+        """
+        rules = [("root", root), *islice(self._bodies.items(), start, None)]
         return "".join(f"{name} ::= {body}\n" for name, body in rules)
 
     def repeat(self, item: str, low: int, high: int | None) -> str:

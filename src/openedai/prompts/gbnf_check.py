@@ -9,7 +9,7 @@ be empty (memory again), characters that do not exist, and rules that never end.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 _DEEPEST = 100
@@ -85,9 +85,12 @@ def check_gbnf(text: str) -> None:
         raise ValueError("no text of the grammar comes to an end")
 
 
-def has_texts(text: str) -> bool:
-    """Whether any text, of finite length, is in the language of a grammar that can be read."""
-    return "root" in _grown(_Reader(text).rules(), _ends)
+def comes_to_an_end(text: str) -> bool:
+    """Whether a grammar has any text. Rules that it uses and does not have, have some."""
+    rules = _Reader(text).rules()
+    parts = [part for body in rules.values() for part in _parts(body)]
+    others = {part.name for part in parts if isinstance(part, Name)} - rules.keys()
+    return "root" in _grown(rules, _ends, others)
 
 
 class _Reader:
@@ -220,9 +223,13 @@ def _parts(body: Body) -> Iterator[Body]:
             yield from _parts(item)
 
 
-def _grown(rules: dict[str, Body], holds: Callable[[Body, set[str]], bool]) -> set[str]:
+def _grown(
+    rules: dict[str, Body],
+    holds: Callable[[Body, set[str]], bool],
+    given: Iterable[str] = (),
+) -> set[str]:
     """The names of the rules for which something holds, given those for which it does."""
-    found: set[str] = set()
+    found = {*given}
     size = -1
     while size < len(found):
         size = len(found)

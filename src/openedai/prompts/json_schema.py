@@ -14,7 +14,7 @@ from typing import Any
 
 from openedai.prompts import gbnf
 from openedai.prompts.gbnf import Rules
-from openedai.prompts.gbnf_check import has_texts
+from openedai.prompts.gbnf_check import comes_to_an_end
 from openedai.prompts.json_rules import JsonRules
 from openedai.prompts.schema_alternatives import SchemaDocument
 from openedai.prompts.schema_errors import UnsupportedSchema, below
@@ -31,7 +31,10 @@ __all__ = ["UnsupportedSchema", "json_object", "json_schema"]
 
 def json_schema(schema: Mapping[str, Any] | bool, rules: Rules) -> str:
     """The name of a rule for JSON texts that validate. Raises UnsupportedSchema."""
-    return SchemaRules(schema, rules).root()
+    try:
+        return SchemaRules(schema, rules).root()
+    except RecursionError as error:
+        raise UnsupportedSchema("it is nested too deeply", "#") from error
 
 
 def json_object(rules: Rules) -> str:
@@ -59,6 +62,7 @@ class SchemaRules:
         self.rules = rules
         self.json = JsonRules(rules)
         self._root = schema
+        self._start = len(rules)
         self._document = SchemaDocument(schema)
         self._names: dict[str, str] = {}
         self._waiting: deque[_Waiting] = deque()
@@ -70,7 +74,7 @@ class SchemaRules:
             self.rules.define(waiting.name, self._body(waiting.schema, waiting.path))
             if len(self.rules) > _MOST_RULES:
                 raise UnsupportedSchema("it is too large", "#")
-        if not has_texts(self.rules.text(root)):
+        if not comes_to_an_end(self.rules.text(root, self._start)):
             raise UnsupportedSchema("no value is ever complete", "#")
         return root
 

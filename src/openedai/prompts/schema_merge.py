@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from openedai.prompts.schema_errors import UnsupportedSchema, below
@@ -38,8 +38,16 @@ def merge(one: Keywords, other: Keywords, path: str) -> Keywords | None:
 
 
 def both_of(one: Any, other: Any) -> Any:
-    """A schema for what two schemas allow."""
-    return one if one == other else {"allOf": [one, other]}
+    """A schema for what two schemas allow: always the same for the same parts, so that what is
+    merged over and over in a recursion has an end.
+    """
+    parts = {str(frozen(part)): part for part in [*_conjuncts(one), *_conjuncts(other)]}
+    return one if len(parts) == 1 else {"allOf": [*parts.values()]}
+
+
+def _conjuncts(schema: Any) -> list[Any]:
+    is_merged = isinstance(schema, Mapping) and [*schema] == ["allOf"]
+    return schema["allOf"] if is_merged and isinstance(schema["allOf"], list) else [schema]
 
 
 def _both(name: str, one: Any, other: Any, path: str) -> Any:
@@ -70,7 +78,7 @@ def _refuse_mixed_shapes(one: Keywords, other: Keywords, path: str) -> None:
             for side in (one, other)
         ]
         has_key = any(key in shape for shape in shapes)
-        if has_key and all(shapes) and shapes[0] != shapes[1]:
+        if has_key and all(shapes) and frozen(shapes[0]) != frozen(shapes[1]):
             raise UnsupportedSchema(f"`{key}` is combined with another schema", below(path, key))
 
 

@@ -16,6 +16,9 @@ from openedai.prompts.schema_errors import UnsupportedSchema, below
 from openedai.prompts.schema_merge import Keywords
 from openedai.prompts.string_formats import FORMATS, format_text
 
+_INTEGER_DIGITS = 40
+_LARGEST_INTEGER = 10**_INTEGER_DIGITS - 1
+
 
 def string_body(json: JsonRules, rules: Rules, keywords: Keywords, path: str) -> str | None:
     """A GBNF body for the strings; None if there are none. Raises UnsupportedSchema."""
@@ -54,6 +57,10 @@ def _content(keywords: Keywords, path: str) -> Expression | None:
 def integer_body(rules: Rules, keywords: Keywords, path: str) -> str | None:
     """A GBNF body for the integers; None if there are none. Raises UnsupportedSchema."""
     low, high = _bounds(keywords)
+    for name in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"):
+        if abs(keywords.get(name, 0)) > _LARGEST_INTEGER:
+            why = f"`{name}` has more than {_INTEGER_DIGITS} digits"
+            raise UnsupportedSchema(why, below(path, name))
     first = None if low is None else math.ceil(low.value)
     last = None if high is None else math.floor(high.value)
     if low is not None and low.exclusive and first == low.value:
