@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from openedai.engines.machine import processor_features
+from openedai.models.kernels import fast_types
+from tests.models import tiny_gguf
 from tests.support import Running
 
 CONFIG = """
@@ -61,6 +64,14 @@ def test_models_list_and_show(folder: Path) -> None:
     assert " gpt-4o, " in listed.stdout
     shown = openedai("models", "show", "gpt-4o", folder=folder)
     assert "id        echo" in shown.stdout
+
+
+def test_slow_weights_are_shown(folder: Path) -> None:
+    file = tiny_gguf.write(folder / "tiny.gguf")
+    slow = openedai("models", "show", "tiny", folder=folder, OPENEDAI_CHAT_MODEL=str(file))
+    fast = fast_types(processor_features())
+    hint = "; 89% of the weights are slow here, see `requantise`" if fast else ""
+    assert f"form      none{hint}\n" in slow.stdout
 
 
 def test_unknown_model(folder: Path) -> None:

@@ -28,7 +28,7 @@ def normal(rows: int, row: int) -> Weights:
 
 
 def blockwise(found: Weights, block: int) -> Weights:
-    return np.abs(found).reshape(-1, block).max(axis=1)
+    return np.asarray(np.abs(found).reshape(-1, block).max(axis=1), np.float32)
 
 
 @pytest.mark.parametrize("type", WRITTEN)

@@ -77,6 +77,15 @@ def test_pull_find_remove(setup: Setup) -> None:
     assert setup.weights() == []
 
 
+def test_slow_weights_are_told_of(setup: Setup, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "openedai.models.library"):
+        setup.library().pull(spec("q8_0", "fast"))
+        assert caplog.messages == []
+        setup.library().pull(spec("none"))
+    (message,) = caplog.messages
+    assert "89% of the weights of m are slow on this processor; `requantise`" in message
+
+
 def test_a_slow_processor_takes_them_as_they_are(setup: Setup) -> None:
     path = setup.library(slow=True).pull(spec("mixed"))
     assert path is not None

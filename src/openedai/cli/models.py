@@ -20,7 +20,7 @@ from rich.table import Table
 from openedai.config import ModelSpec, Settings
 from openedai.errors import APIError
 from openedai.models.catalog import Catalog
-from openedai.models.library import Library
+from openedai.models.library import WORTH_OFFERING, Library
 
 
 class Bar:
@@ -110,7 +110,7 @@ def _on_disk(library: Library, spec: ModelSpec) -> str:
 def _form(library: Library, spec: ModelSpec) -> str:
     """The form of the weights, and whether another one would be faster."""
     share = library.slow_share(spec)
-    if share < 0.05:
+    if share < WORTH_OFFERING:
         return spec.requantise
     return f"{spec.requantise}; {share:.0%} of the weights are slow here, see `requantise`"
 

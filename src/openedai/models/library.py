@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import re
 import shutil
 from collections.abc import Iterator
@@ -35,7 +36,11 @@ from openedai.models.progress import NoProgress, Progress
 from openedai.models.sources import source_of
 from openedai.models.sources.base import GGUF_ENGINES, Access, Source, Staged
 
+WORTH_OFFERING = 0.2  # of the weights
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ class Library:
             found = self._installed_at(folder)
             if found is None:
                 found = self._install(spec, source, folder, told)
+                self._offer(spec)
             return found
 
     def remove(self, spec: ModelSpec) -> int:
@@ -141,6 +147,15 @@ class Library:
         if path is None or spec.engine not in GGUF_ENGINES:
             return 0.0
         return requantise.slow_share(path, self._fast)
+
+    def _offer(self, spec: ModelSpec) -> None:
+        share = self.slow_share(spec)
+        if share >= WORTH_OFFERING:
+            logger.info(
+                "%s of the weights of %s are slow on this processor; `requantise` makes them fast",
+                f"{share:.0%}",
+                spec.id,
+            )
 
     def installed(self) -> tuple[Installed, ...]:
         """Every whole model that was pulled, also those that the catalogue no longer has."""
