@@ -265,7 +265,7 @@ def test_a_real_one_crashes(native_server: str, smollm2_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_a_real_one_that_cannot_load_says_why(native_server: str, tmp_path: Path) -> None:
-    (tmp_path / "m.gguf").write_bytes(b"not a model")
+def test_a_real_one_that_cannot_load_says_why(native_server: str, launch: Launch) -> None:
+    Path(launch.path).write_bytes(b"not a model")
     with pytest.raises(EngineFailed, match=r"`m`.*failed to load model"):
-        asyncio.run(LlamaCpp.load("m", tmp_path / "m.gguf", {"server": native_server}))
+        asyncio.run(start_server(launch, native_server))
