@@ -1,0 +1,121 @@
+"""A model that thinks, made of SmolLM2 and a chat template that has it think."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from openedai.engines.base import (
+    Chat,
+    Constraint,
+    Finish,
+    GenerateEvent,
+    GenerateRequest,
+    JsonSchema,
+    Message,
+    ReasoningDelta,
+    Sampling,
+    TextDelta,
+)
+from openedai.engines.llama_cpp import LlamaCpp
+from openedai.errors import Unsupported
+
+pytestmark = pytest.mark.real
+
+TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
+    "{% endfor %}<|im_start|>assistant\n{% if enable_thinking %}<think>\n{% endif %}"
+)
+NUMBER = JsonSchema(
+    schema={
+        "type": "object",
+        "properties": {"number": {"type": "integer"}},
+        "required": ["number"],
+        "additionalProperties": False,
+    }
+)
+
+Ask = Callable[[GenerateRequest], list[GenerateEvent]]
+
+
+@pytest.fixture(scope="module")
+def engines(smollm2_path: Path) -> Iterator[Callable[[str | None], tuple[LlamaCpp, Ask]]]:
+    """Gives an engine with a template, and a way to ask it."""
+    with asyncio.Runner() as runner:
+        loaded: dict[str | None, LlamaCpp] = {}
+
+        def engine(template: str | None) -> tuple[LlamaCpp, Ask]:
+            if template not in loaded:
+                options = {"slots": 1, "context": 512, "chat_template": template}
+                loaded[template] = runner.run(LlamaCpp.load("m", smollm2_path, options))
+            return loaded[template], lambda request: runner.run(collect(loaded[template], request))
+
+        yield engine
+        for one in loaded.values():
+            runner.run(one.close())
+
+
+async def collect(engine: LlamaCpp, request: GenerateRequest) -> list[GenerateEvent]:
+    async with aclosing(engine.generate(request)) as events:
+        return [event async for event in events]
+
+
+def request(
+    effort: str | None, bias: tuple[int, ...] = (), constraint: Constraint | None = None
+) -> GenerateRequest:
+    """Tokens in `bias` are said as soon as they may."""
+    return GenerateRequest(
+        prompt=Chat(
+            messages=(Message(role="user", content="Say a number."),), reasoning_effort=effort
+        ),
+        sampling=Sampling(temperature=0.0, logit_bias=tuple((token, 40.0) for token in bias)),
+        max_tokens=40,
+        constraint=constraint,
+    )
+
+
+def test_thinking_goes_on_to_the_limit(
+    engines: Callable[[str | None], tuple[LlamaCpp, Ask]],
+) -> None:
+    *deltas, finish = engines(TEMPLATE)[1](request("high"))
+    assert all(isinstance(delta, ReasoningDelta) for delta in deltas)
+    assert isinstance(finish, Finish)
+    assert finish.reason == "length"
+    assert finish.usage.reasoning_tokens == finish.usage.completion_tokens == 40
+
+
+def test_without_thinking_there_is_none(
+    engines: Callable[[str | None], tuple[LlamaCpp, Ask]],
+) -> None:
+    *deltas, finish = engines(TEMPLATE)[1](request("none"))
+    assert all(isinstance(delta, TextDelta) for delta in deltas)
+    assert isinstance(finish, Finish)
+    assert finish.usage.reasoning_tokens == 0
+
+
+def test_a_schema_holds_behind_the_thinking(
+    engines: Callable[[str | None], tuple[LlamaCpp, Ask]], smollm2_path: Path
+) -> None:
+    engine, ask = engines(TEMPLATE)
+    with asyncio.Runner() as runner:
+        closing = runner.run(engine.api.tokenize("</think>", start=False))
+    *deltas, finish = ask(request("high", bias=tuple(set(closing)), constraint=NUMBER))
+    text = "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
+    assert text.startswith("{")
+    assert "think" not in text
+    assert isinstance(finish, Finish)
+    assert len(closing) <= finish.usage.reasoning_tokens < finish.usage.completion_tokens
+
+
+def test_an_effort_that_the_template_does_not_know(
+    engines: Callable[[str | None], tuple[LlamaCpp, Ask]],
+) -> None:
+    ask = engines(None)[1]
+    with pytest.raises(Unsupported) as caught:
+        ask(request("low"))
+    assert caught.value.param == "reasoning_effort"
+    assert isinstance(ask(request("none"))[-1], Finish)
