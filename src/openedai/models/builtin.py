@@ -21,6 +21,7 @@ BUILTIN_MODELS = (
         id="qwen2.5-coder-0.5b-instruct",
         engine="llama_cpp",
         source="pypi:qwen2.5-coder-0.5b-instruct",
+        requantise="mixed",
         options={"context": 8192, "slots": 4, "sampling": {"temperature": 0.7, "top_p": 0.8}},
     ),
     ModelSpec(
