@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import aclosing, suppress
 from typing import Any
@@ -15,14 +17,22 @@ from openedai.engines.base import (
     GenerateEvent,
     GenerateRequest,
     Generator,
+    Grammar,
+    JsonObject,
+    JsonSchema,
     Message,
+    Regex,
     Sampling,
     Text,
     TextDelta,
+    TokenLogprob,
     Tokens,
+    Tool,
+    ToolCall,
+    ToolCallDelta,
 )
 from openedai.engines.hosted import load_engine
-from openedai.errors import ContextLengthExceeded, InvalidRequest
+from openedai.errors import ContextLengthExceeded, InvalidRequest, Unsupported
 
 GREEDY = Sampling(temperature=0.0)
 STORY = Text(
@@ -72,6 +82,11 @@ def text(events: list[GenerateEvent]) -> str:
     return "".join(event.text for event in events if isinstance(event, TextDelta))
 
 
+def tokens(events: list[GenerateEvent]) -> list[TokenLogprob]:
+    deltas = [event for event in events if isinstance(event, TextDelta)]
+    return [token for delta in deltas for token in delta.logprobs]
+
+
 def test_deltas_then_one_finish(run: Run) -> None:
     async def scenario(engine: Generator) -> None:
         for prompt in (HELLO, STORY, Tokens(ids=(1, 2, 3, 4, 5))):
@@ -82,7 +97,9 @@ def test_deltas_then_one_finish(run: Run) -> None:
             assert finish.usage.completion_tokens == 3
             assert finish.usage.prompt_tokens >= 5
             assert 0 <= finish.usage.cached_tokens <= finish.usage.prompt_tokens
+            assert finish.usage.reasoning_tokens == 0
             assert all(isinstance(delta, TextDelta) and delta.text for delta in deltas)
+            assert tokens(deltas) == []
 
     run(scenario)
 
@@ -105,6 +122,173 @@ def test_stop_string_is_cut_off(run: Run) -> None:
         assert isinstance(finish, Finish)
         assert finish.reason == "stop"
         assert text(deltas) == whole[: whole.index(stop)]
+
+    run(scenario)
+
+
+def test_what_may_become_a_stop_is_said_at_the_limit(run: Run) -> None:
+    async def scenario(engine: Generator) -> None:
+        request = GenerateRequest(prompt=STORY, sampling=GREEDY, max_tokens=4)
+        whole = text(await collect(engine, request))
+        held = GenerateRequest(prompt=STORY, sampling=GREEDY, max_tokens=4, stop=(whole + "§",))
+        *deltas, finish = await collect(engine, held)
+        assert text(deltas) == whole
+        assert isinstance(finish, Finish)
+        assert finish.reason == "length"
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("alternatives", [0, 1, 4])
+@pytest.mark.parametrize("prompt", [HELLO, STORY], ids=["chat", "text"])
+def test_every_token_has_a_log_probability(
+    run: Run, prompt: Chat | Text, alternatives: int
+) -> None:
+    async def scenario(engine: Generator) -> None:
+        request = GenerateRequest(
+            prompt=prompt, sampling=GREEDY, max_tokens=5, logprobs=alternatives
+        )
+        events = await collect(engine, request)
+        found = tokens(events)
+        assert "".join(token.token for token in found) == text(events)
+        for token in found:
+            assert token.raw.decode() == token.token
+            best = [other.logprob for other in token.top]
+            assert len(best) == alternatives
+            assert best == sorted(best, reverse=True)
+            assert sum(map(math.exp, best)) <= 1.001
+            assert token.logprob is not None
+            assert token.logprob <= 0
+            assert not best or token.logprob == best[0]
+
+    run(scenario)
+
+
+def test_an_echoed_prompt_is_scored_without_going_on(run: Run) -> None:
+    async def scenario(engine: Generator) -> None:
+        request = GenerateRequest(prompt=STORY, max_tokens=0, echo=True, logprobs=2)
+        *deltas, finish = await collect(engine, request)
+        first, *others = tokens(deltas)
+        assert text(deltas) == STORY.text == "".join(t.token for t in [first, *others])
+        assert (first.logprob, first.top) == (None, ())
+        assert all(token.logprob is not None and token.logprob < 0 for token in others)
+        assert all(len(token.top) == 2 for token in others)
+        assert isinstance(finish, Finish)
+        assert (finish.reason, finish.usage.completion_tokens) == ("length", 0)
+        assert finish.usage.prompt_tokens >= len(others)
+
+    run(scenario)
+
+
+def test_an_echoed_prompt_stands_before_the_answer(run: Run) -> None:
+    async def scenario(engine: Generator) -> None:
+        plain = GenerateRequest(prompt=STORY, sampling=GREEDY, max_tokens=4)
+        whole = text(await collect(engine, plain))
+        for logprobs in (None, 0):
+            request = GenerateRequest(
+                prompt=STORY, sampling=GREEDY, max_tokens=4, echo=True, logprobs=logprobs
+            )
+            assert text(await collect(engine, request)) == STORY.text + whole
+
+    run(scenario)
+
+
+NO_SCHEMA: dict[str, Any] = {"type": "object", "properties": {"a": {"not": {}}}}
+STRICT = Chat(messages=HELLO.messages, tools=(Tool(name="f", parameters=NO_SCHEMA, strict=True),))
+REFUSED = {
+    "schema": GenerateRequest(prompt=HELLO, constraint=JsonSchema(schema={"not": {}})),
+    "schema of a text": GenerateRequest(prompt=STORY, constraint=JsonSchema(schema={"not": {}})),
+    "grammar": GenerateRequest(prompt=HELLO, constraint=Grammar(gbnf="root ::= other")),
+    "empty grammar": GenerateRequest(prompt=STORY, constraint=Grammar(gbnf="")),
+    "pattern": GenerateRequest(prompt=STORY, constraint=Regex(pattern="(?=a)")),
+    "strict tool": GenerateRequest(prompt=STRICT),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_enforced_is_refused_before_the_first_event(run: Run, name: str) -> None:
+    async def scenario(engine: Generator) -> None:
+        async with aclosing(engine.generate(REFUSED[name])) as events:
+            with pytest.raises(InvalidRequest) as caught:
+                await anext(events)
+        assert caught.value.param is not None
+
+    run(scenario)
+
+
+def test_a_suffix_is_refused_where_the_model_knows_none(run: Run) -> None:
+    async def scenario(engine: Generator) -> None:
+        with pytest.raises(Unsupported) as caught:
+            await collect(engine, GenerateRequest(prompt=STORY, suffix=" The end."))
+        assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "suffix")
+
+    run(scenario)
+
+
+COLOUR = Tool(
+    name="paint",
+    description="Paint the wall.",
+    parameters={
+        "type": "object",
+        "properties": {"colour": {"enum": ["red", "green"]}},
+        "additionalProperties": False,
+    },
+)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("constraint", [None, JsonObject()], ids=["free", "constrained"])
+def test_a_required_call_is_made(run: Run, strict: bool, constraint: JsonObject | None) -> None:
+    async def scenario(engine: Generator) -> None:
+        tool = Tool(name="paint", description="d", parameters=COLOUR.parameters, strict=strict)
+        chat = Chat(
+            messages=HELLO.messages, tools=(tool,), call_required=True, parallel_calls=False
+        )
+        request = GenerateRequest(
+            prompt=chat, sampling=GREEDY, max_tokens=60, constraint=constraint
+        )
+        first, *pieces, finish = await collect(engine, request)
+        assert isinstance(first, ToolCallDelta)
+        assert (first.index, first.name, bool(first.id)) == (0, "paint", True)
+        arguments = first.arguments
+        for piece in pieces:
+            assert isinstance(piece, ToolCallDelta)
+            assert (piece.index, piece.id, piece.name) == (0, "", "")
+            arguments += piece.arguments
+        assert json.loads(arguments) in ({}, {"colour": "red"}, {"colour": "green"})
+        assert isinstance(finish, Finish)
+        assert finish.reason == "tool_calls"
+
+    run(scenario)
+
+
+def test_tools_need_not_be_called(run: Run) -> None:
+    async def scenario(engine: Generator) -> None:
+        chat = Chat(messages=HELLO.messages, tools=(COLOUR,))
+        request = GenerateRequest(prompt=chat, sampling=GREEDY, max_tokens=3)
+        *deltas, finish = await collect(engine, request)
+        assert not any(isinstance(delta, ToolCallDelta) for delta in deltas)
+        assert isinstance(finish, Finish)
+        assert finish.reason == "length"
+
+    run(scenario)
+
+
+def test_calls_and_results_can_be_told(run: Run) -> None:
+    async def scenario(engine: Generator) -> None:
+        call = ToolCall(id="call_1", name="paint", arguments='{"colour": "red"}')
+        messages = (
+            *HELLO.messages,
+            Message(role="assistant", tool_calls=(call,)),
+            Message(role="tool", content="done", tool_call_id="call_1"),
+        )
+        for tools in ((), (COLOUR,)):
+            request = GenerateRequest(
+                prompt=Chat(messages=messages, tools=tools), sampling=GREEDY, max_tokens=2
+            )
+            *_, finish = await collect(engine, request)
+            assert isinstance(finish, Finish)
+            assert finish.usage.prompt_tokens > 10
 
     run(scenario)
 
@@ -132,14 +316,19 @@ def test_context_overflow_says_both_numbers(run: Run) -> None:
     run(scenario)
 
 
-def test_generation_ends_where_the_context_does(run: Run) -> None:
+@pytest.mark.parametrize("limit", [None, 10 * CONTEXT])
+def test_an_answer_ends_where_the_context_does(run: Run, limit: int | None) -> None:
     async def scenario(engine: Generator) -> None:
-        prompt = Text(text="one two three four five six seven eight nine ten " * 45)
-        events = await collect(engine, GenerateRequest(prompt=prompt, sampling=GREEDY))
-        finish = events[-1]
+        request = GenerateRequest(
+            prompt=Tokens(ids=tuple(range(100, CONTEXT + 88))),
+            sampling=GREEDY,
+            constraint=Regex(pattern=f"[a-z]{{{CONTEXT}}}"),
+            max_tokens=limit,
+        )
+        *_, finish = await collect(engine, request)
         assert isinstance(finish, Finish)
         assert finish.reason == "length"
-        assert finish.usage.prompt_tokens + finish.usage.completion_tokens <= 513
+        assert finish.usage.prompt_tokens + finish.usage.completion_tokens == CONTEXT
 
     run(scenario)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field
+from pydantic import Discriminator, Field, Tag
 
 from openedai.api.chat.messages import ChatMessage, Content, check_messages
 from openedai.api.chat.tools import (
@@ -22,10 +22,13 @@ from openedai.api.sampling import SamplingBody
 from openedai.engines.base import Chat, Constraint, GenerateRequest, JsonObject, JsonSchema
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body, Only, Refused
+from openedai.http.validation import TAG
 
 
 class TextFormat(Body):
-    type: Literal["text"]
+    """The other types are parsed elsewhere; here they stand for the error of an unknown one."""
+
+    type: Literal["text", "json_object", "json_schema"]
 
 
 class JsonObjectFormat(Body):
@@ -46,7 +49,17 @@ class JsonSchemaFormat(Body):
     json_schema: NamedSchema
 
 
-ResponseFormat = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Discriminator("type")]
+def _format_type(value: Any) -> str:
+    kind = value.get("type") if isinstance(value, dict) else None
+    return f"{TAG}{kind}" if kind in ("json_object", "json_schema") else f"{TAG}text"
+
+
+ResponseFormat = Annotated[
+    Annotated[TextFormat, Tag("~text")]
+    | Annotated[JsonObjectFormat, Tag("~json_object")]
+    | Annotated[JsonSchemaFormat, Tag("~json_schema")],
+    Discriminator(_format_type),
+]
 
 
 class Prediction(Body):

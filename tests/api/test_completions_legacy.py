@@ -1,0 +1,141 @@
+"""What only the older completions have: `echo`, `best_of`, `suffix`, four lists of `logprobs`."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from openai import BadRequestError, OpenAI
+
+from tests.api.answers import complete, refusal
+
+HALF = -math.log(2)
+both_ways = pytest.mark.parametrize("stream", [False, True])
+
+
+@both_ways
+def test_logprobs_have_four_lists(client: OpenAI, stream: bool) -> None:
+    (said,) = complete(client, stream, prompt="one two three", logprobs=2)
+    assert said.logprobs == {
+        "tokens": ["one", " two", " three"],
+        "token_logprobs": [HALF] * 3,
+        "top_logprobs": [
+            {"one": HALF, " other1": 2 * HALF},
+            {" two": HALF, " other1": 2 * HALF},
+            {" three": HALF, " other1": 2 * HALF},
+        ],
+        "text_offset": [0, 3, 7],
+    }
+
+
+@both_ways
+def test_logprobs_0_have_no_alternatives(client: OpenAI, stream: bool) -> None:
+    (said,) = complete(client, stream, prompt="one two", logprobs=0)
+    assert said.logprobs is not None
+    assert said.logprobs["token_logprobs"] == [HALF] * 2
+    assert said.logprobs["top_logprobs"] is None
+
+
+@both_ways
+def test_without_logprobs_there_is_null(client: OpenAI, stream: bool) -> None:
+    assert complete(client, stream, prompt="one two")[0].logprobs is None
+
+
+@both_ways
+def test_echo_puts_the_prompt_in_front(client: OpenAI, stream: bool) -> None:
+    (said,) = complete(client, stream, prompt="one two", echo=True)
+    assert (said.text, said.reason) == ("one twoone two", "stop")
+
+
+@both_ways
+def test_echo_with_logprobs_scores_the_prompt_too(client: OpenAI, stream: bool) -> None:
+    (said,) = complete(client, stream, prompt="one two", echo=True, logprobs=1)
+    assert said.logprobs == {
+        "tokens": ["one", " two", "one", " two"],
+        "token_logprobs": [None, HALF, HALF, HALF],
+        "top_logprobs": [None, {" two": HALF}, {"one": HALF}, {" two": HALF}],
+        "text_offset": [0, 3, 7, 10],
+    }
+
+
+@both_ways
+def test_no_tokens_with_echo_only_score_the_prompt(client: OpenAI, stream: bool) -> None:
+    body = {"prompt": ["one two", "three"], "echo": True, "logprobs": 0, "max_tokens": 0}
+    first, second = complete(client, stream, **body)
+    assert (first.text, first.reason) == ("one two", "length")
+    assert first.logprobs is not None
+    assert first.logprobs["token_logprobs"] == [None, HALF]
+    assert second.logprobs is not None
+    assert second.logprobs["tokens"] == ["three"]
+
+
+@both_ways
+def test_the_prompt_is_no_place_for_a_stop(client: OpenAI, stream: bool) -> None:
+    (said,) = complete(client, stream, prompt="one two", echo=True, stop=" two")
+    assert (said.text, said.reason) == ("one twoone", "stop")
+
+
+def test_usage_with_echo_counts_the_prompt_once(client: OpenAI) -> None:
+    answer = client.completions.create(model="echo", prompt="one two", echo=True, max_tokens=0)
+    assert answer.usage is not None
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (2, 0)
+
+
+def test_best_of_makes_more_answers_than_it_gives(client: OpenAI) -> None:
+    answer = client.completions.create(model="echo", prompt=["a b", "c"], n=2, best_of=5)
+    assert [choice.text for choice in answer.choices] == ["a b", "a b", "c", "c"]
+    assert [choice.index for choice in answer.choices] == [0, 1, 2, 3]
+    assert [choice.logprobs for choice in answer.choices] == [None] * 4
+    assert answer.usage is not None
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (3, 5 * 3)
+
+
+def test_best_of_gives_every_answer_a_seed_of_its_own(client: OpenAI) -> None:
+    body = {"prompt": "a", "n": 1, "best_of": 2, "seed": 5, "max_tokens": 99}
+    (said,) = complete(client, False, model="reveal", **body)
+    seen = json.loads(said.text)
+    assert seen["sampling"]["seed"] in (5, 6)
+    assert seen["logprobs"] == 0  # by which the best one is found
+
+
+@both_ways
+def test_as_many_as_are_given_can_be_streamed(client: OpenAI, stream: bool) -> None:
+    said = complete(client, stream, prompt="a b", n=2, best_of=2)
+    assert [one.text for one in said] == ["a b"] * 2
+
+
+def test_suffix_is_up_to_the_engine(client: OpenAI) -> None:
+    (said,) = complete(client, False, model="reveal", prompt="a", suffix="", max_tokens=99)
+    assert "suffix" not in json.loads(said.text)
+    with pytest.raises(BadRequestError, match="the echo engine") as caught:
+        client.completions.create(model="echo", prompt="a", suffix="b")
+    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "suffix")
+
+
+BAD: list[tuple[dict[str, Any], str, str]] = [
+    ({"logprobs": True}, "invalid_type", "logprobs"),
+    ({"logprobs": -1}, "integer_below_min_value", "logprobs"),
+    ({"logprobs": 6}, "integer_above_max_value", "logprobs"),
+    ({"echo": "yes"}, "invalid_type", "echo"),
+    ({"max_tokens": 0}, "integer_below_min_value", "max_tokens"),
+    ({"max_tokens": -1, "echo": True}, "integer_below_min_value", "max_tokens"),
+    ({"best_of": 0}, "integer_below_min_value", "best_of"),
+    ({"best_of": 21}, "integer_above_max_value", "best_of"),
+    ({"best_of": 2, "n": 3}, "invalid_value", "best_of"),
+    ({"suffix": "b"}, "unsupported_parameter", "suffix"),
+    ({"suffix": "b", "echo": True}, "invalid_value", "suffix"),
+    ({"prompt": ["a"] * 200, "best_of": 20, "n": 20}, "invalid_value", "n"),
+]
+
+
+@pytest.mark.parametrize(("change", "code", "param"), BAD)
+def test_bad_values(client: OpenAI, change: dict[str, Any], code: str, param: str) -> None:
+    assert refusal(client, "/completions", **{"prompt": "x", **change}) == (code, param)
+
+
+def test_the_best_of_a_stream_cannot_be_known(client: OpenAI) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        client.completions.create(model="echo", prompt="a", best_of=2, stream=True)
+    assert (caught.value.code, caught.value.param) == ("invalid_value", "best_of")

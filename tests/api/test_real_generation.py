@@ -1,0 +1,211 @@
+"""Text generation by the built-in models, where only a model shows that it is right.
+
+Nothing here asks whether an answer makes sense.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+import jsonschema
+import pytest
+from openai import BadRequestError, OpenAI
+
+from tests.api.answers import Continuation, chat, complete
+
+pytestmark = pytest.mark.real
+SMOLLM, QWEN = "smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct"
+FRANCE = "The capital of France is"
+both_ways = pytest.mark.parametrize("stream", [False, True])
+
+
+def values(said: Continuation) -> list[float | None]:
+    assert said.logprobs is not None
+    assert said.logprobs["token_logprobs"] is not None
+    return said.logprobs["token_logprobs"]
+
+
+def listed(said: Continuation, name: str) -> list[Any]:
+    assert said.logprobs is not None
+    return said.logprobs[name] or []
+
+
+@both_ways
+def test_the_greedy_choice_is_the_likeliest_token(real_client: OpenAI, stream: bool) -> None:
+    body = {"messages": "Count to five.", "max_tokens": 5, "temperature": 0}
+    said = chat(real_client, stream, model=SMOLLM, logprobs=True, top_logprobs=5, **body).only
+    assert said.logprobs is not None
+    assert len(said.logprobs) == 5
+    assert "".join(token for token, _, _ in said.logprobs) == said.text
+    for token, value, others in said.logprobs:
+        assert max(others, key=lambda name: others[name]) == token
+        assert others[token] == value
+        assert sum(map(math.exp, others.values())) <= 1.001
+
+
+def test_a_scored_prompt_is_as_likely_as_when_it_was_generated(real_client: OpenAI) -> None:
+    body = {"model": SMOLLM, "logprobs": 1}
+    (made,) = complete(real_client, False, prompt=FRANCE, max_tokens=6, temperature=0, **body)
+    (scored,) = complete(
+        real_client, False, prompt=FRANCE + made.text, max_tokens=0, echo=True, **body
+    )
+    assert (scored.text, scored.reason) == (FRANCE + made.text, "length")
+    assert listed(scored, "tokens")[-6:] == listed(made, "tokens")
+    assert values(scored)[0] is None
+    assert values(scored)[-6:] == pytest.approx(values(made), abs=0.05)
+
+
+@both_ways
+def test_an_emoji_is_scored_token_by_token(real_client: OpenAI, stream: bool) -> None:
+    prompt = "A red 🎈 and a 🦜!"
+    body = {"model": SMOLLM, "prompt": prompt, "max_tokens": 0, "echo": True, "logprobs": 2}
+    (said,) = complete(real_client, stream, **body)
+    assert said.text == prompt
+    tokens, offsets = listed(said, "tokens"), listed(said, "text_offset")
+    assert offsets[0] == 0
+    assert offsets == sorted(offsets)
+    assert len(tokens) == len(offsets) == len(values(said)) > len(prompt.split())
+    assert all(value is not None and value < 0 for value in values(said)[1:])
+    assert joined(tokens) == prompt
+    for token, offset in zip(tokens, offsets, strict=True):
+        if not token.startswith("bytes:"):
+            assert prompt[offset:].startswith(token)
+
+
+def joined(tokens: list[str]) -> str:
+    """The text of tokens some of which are shown as their bytes."""
+    raw = b""
+    for token in tokens:
+        shown = token.removeprefix("bytes:")
+        raw += token.encode() if shown == token else bytes.fromhex(shown.replace("\\x", ""))
+    return raw.decode()
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "city": {"enum": ["Paris", "Rome"]},
+        "days": {"type": "integer", "minimum": 1, "maximum": 14},
+        "tags": {"type": "array", "items": {"type": "string", "maxLength": 5}, "maxItems": 2},
+    },
+    "required": ["city", "days", "tags"],
+    "additionalProperties": False,
+}
+
+
+@both_ways
+def test_a_schema_is_followed(real_client: OpenAI, stream: bool) -> None:
+    named = {"name": "trip", "schema": SCHEMA}
+    said = chat(
+        real_client,
+        stream,
+        model=SMOLLM,
+        messages="Plan a trip.",
+        response_format={"type": "json_schema", "json_schema": named},
+        max_tokens=120,
+        seed=1,
+        temperature=1.5,
+    ).only
+    assert said.reason == "stop"
+    jsonschema.validate(json.loads(said.text), SCHEMA)
+
+
+@both_ways
+def test_a_named_strict_call_has_valid_arguments(real_client: OpenAI, stream: bool) -> None:
+    function = {"name": "plan_trip", "parameters": SCHEMA, "strict": True}
+    said = chat(
+        real_client,
+        stream,
+        model=SMOLLM,
+        messages="Plan a trip.",
+        tools=[{"type": "function", "function": function}],
+        tool_choice={"type": "function", "function": {"name": "plan_trip"}},
+        max_tokens=150,
+        seed=1,
+        temperature=1.5,
+    ).only
+    ((name, arguments),) = said.calls
+    assert (name, said.text, said.reason) == ("plan_trip", "", "tool_calls")
+    jsonschema.validate(json.loads(arguments), SCHEMA)
+
+
+@both_ways
+@pytest.mark.parametrize(
+    "bound",
+    [
+        {"regex": "(yes|no), [a-z]{3,8}[.!]"},
+        {"grammar": 'root ::= ("yes" | "no") ", " [a-z]{3,8} [.!]'},
+    ],
+    ids=["regex", "grammar"],
+)
+def test_a_bound_answer(real_client: OpenAI, bound: dict[str, str], stream: bool) -> None:
+    body = {"model": SMOLLM, "temperature": 1.5, "seed": 1, "max_tokens": 30, "extra_body": bound}
+    said = chat(real_client, stream, messages="Is it?", **body).only
+    (continued,) = complete(real_client, stream, prompt="Is it? ", **body)
+    for text, reason in ((said.text, said.reason), (continued.text, continued.reason)):
+        assert re.fullmatch("(yes|no), [a-z]{3,8}[.!]", text)
+        assert reason == "stop"
+
+
+def test_a_stop_ends_the_text_and_the_count(real_client: OpenAI) -> None:
+    body: dict[str, Any] = {"model": SMOLLM, "prompt": FRANCE, "temperature": 0, "max_tokens": 12}
+    whole = real_client.completions.create(**body)
+    stop = whole.choices[0].text[8:12]
+    cut = real_client.completions.create(**body, stop=stop)
+    assert cut.choices[0].text == whole.choices[0].text.partition(stop)[0]
+    assert cut.choices[0].finish_reason == "stop"
+    assert whole.usage is not None
+    assert cut.usage is not None
+    assert 0 < cut.usage.completion_tokens < whole.usage.completion_tokens == 12
+
+
+@both_ways
+def test_what_may_become_a_stop_is_not_lost_at_the_limit(real_client: OpenAI, stream: bool) -> None:
+    body = {"prompt": FRANCE, "max_tokens": 1, "temperature": 0, "stop": [" Paris is"]}
+    (said,) = complete(real_client, stream, model=SMOLLM, **body)
+    assert (said.text, said.reason) == (" Paris", "length")
+
+
+def test_the_best_of_several_come_first(real_client: OpenAI) -> None:
+    body = {"prompt": "Once", "max_tokens": 5, "temperature": 1.5, "seed": 1, "logprobs": 0}
+    answers = complete(real_client, False, model=SMOLLM, n=3, best_of=5, **body)
+    means = []
+    for said in answers:
+        known = [value for value in values(said) if value is not None]
+        means.append(sum(known) / len(known))
+    assert len(set(means)) == 3
+    assert means == sorted(means, reverse=True)
+
+
+@both_ways
+def test_a_suffix_where_the_model_knows_it(real_client: OpenAI, stream: bool) -> None:
+    body = {"prompt": "def add(a, b):\n    return", "suffix": "\n\nprint(add(1, 2))\n"}
+    (said,) = complete(real_client, stream, model=QWEN, max_tokens=8, temperature=0, **body)
+    assert said.text
+    assert "fim" not in said.text
+    with pytest.raises(BadRequestError) as caught:
+        complete(real_client, stream, model=SMOLLM, **body)
+    assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "suffix")
+
+
+@both_ways
+def test_a_call_that_need_not_be_made(real_client: OpenAI, stream: bool) -> None:
+    city = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    function = {"name": "get_weather", "description": "The weather now.", "parameters": city}
+    said = chat(
+        real_client,
+        stream,
+        model=QWEN,
+        messages="What is the weather in Paris?",
+        tools=[{"type": "function", "function": function}],
+        temperature=0,
+        max_tokens=60,
+    ).only
+    assert (said.reason == "tool_calls") == bool(said.calls)
+    for name, arguments in said.calls:
+        assert name == "get_weather"
+        assert isinstance(json.loads(arguments), dict)
+    assert said.calls or said.text
