@@ -191,7 +191,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("change", "code", "param"), BAD)
-def test_bad_requests(client: OpenAI, change: dict[str, object], code: str, param: str) -> None:
+def test_bad_requests(client: OpenAI, change: dict[str, Any], code: str, param: str) -> None:
     assert refusal(client, **change) == (code, param)
 
 

@@ -82,5 +82,5 @@ def test_what_the_template_is_told_reaches_the_engine(client: OpenAI) -> None:
         ({"chat_template_kwargs": "x"}, "invalid_type", "chat_template_kwargs"),
     ],
 )
-def test_bad_values(client: OpenAI, body: dict[str, object], code: str, param: str) -> None:
+def test_bad_values(client: OpenAI, body: dict[str, Any], code: str, param: str) -> None:
     assert refusal(client, **body) == (code, param)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import msgspec
 import psutil
 import pytest
 
@@ -25,7 +24,7 @@ from openedai.engines.base import (
     Tokens,
 )
 from openedai.engines.llama_cpp import LlamaCpp
-from openedai.errors import ContextLengthExceeded, EngineFailed, InvalidRequest
+from openedai.errors import EngineFailed, InvalidRequest
 
 pytestmark = pytest.mark.real
 LONG = Text(text="A long story about many small things. " * 300)
@@ -42,7 +41,7 @@ async def loaded(path: Path, **options: Any) -> AsyncIterator[LlamaCpp]:
 
 
 async def busy_slots(engine: LlamaCpp) -> int:
-    slots = await engine._ask("GET", "/slots")
+    slots = await engine.api.ask("GET", "/slots")
     return sum(slot["is_processing"] for slot in slots)
 
 
@@ -129,50 +128,35 @@ def test_files_that_are_no_models(tmp_path: Path) -> None:
     assert set(psutil.Process().children()) <= before
 
 
-def with_engine(path: Path, check: Callable[[LlamaCpp], None], **options: Any) -> None:
+def test_requests_and_refusals(smollm2_path: Path) -> None:
+    """The settings of a request reach the server, and its refusals are those of the API."""
+
     async def go() -> None:
-        async with loaded(path, **options) as engine:
-            check(engine)
+        async with loaded(smollm2_path, sampling={"temperature": 0.5}) as engine:
+            chat = Chat(messages=(Message(role="user", content="hi"),))
+            work = await engine.planner.plan(GenerateRequest(prompt=chat))
+            assert work.param == "messages"
+            assert "<|im_start|>user\nhi<|im_end|>" in work.body["prompt"]
+            body = work.body
+            assert (body["temperature"], body["top_p"], body["top_k"]) == (0.5, 1.0, 0)
+            assert body["n_predict"] == -1
+            assert not {"seed", "grammar", "stop", "n_probs"} & body.keys()
+
+            sampling = Sampling(
+                temperature=1.5, top_p=0.1, seed=-1, logit_bias=((5, -100.0),), min_p=0.2
+            )
+            request = GenerateRequest(prompt=Tokens(ids=(1, 2)), sampling=sampling, max_tokens=3)
+            body = (await engine.planner.plan(request)).body
+            assert (body["prompt"], body["n_predict"]) == ([1, 2], 3)
+            assert (body["temperature"], body["top_p"], body["min_p"]) == (1.5, 0.1, 0.2)
+            assert 0 <= body["seed"] < 2**31
+            assert body["logit_bias"] == [[5, -100.0]]
+
+            with pytest.raises(InvalidRequest, match="type") as refused:
+                await engine.api.ask("POST", "/completion", {"prompt": "a", "n_predict": "x"})
+            assert refused.value.param == "prompt"
 
     asyncio.run(go())
-
-
-def test_calls_and_refusals(smollm2_path: Path) -> None:
-    def check(engine: LlamaCpp) -> None:
-        chat = Chat(messages=(Message(role="user", content="hi"),))
-        path, body = engine._call(GenerateRequest(prompt=chat, stop=("a",)))
-        assert path == "/v1/chat/completions"
-        assert body["messages"] == [{"role": "user", "content": "hi"}]
-        assert (body["temperature"], body["top_p"], body["top_k"]) == (0.5, 1.0, 0)
-        assert (body["max_tokens"], body["stop"]) == (-1, ["a"])
-        assert "seed" not in body
-
-        sampling = Sampling(temperature=1.5, top_p=0.1, seed=-1, logit_bias=((5, -100.0),))
-        path, body = engine._call(
-            GenerateRequest(prompt=Tokens(ids=(1, 2)), sampling=sampling, max_tokens=3)
-        )
-        assert (path, body["prompt"], body["max_tokens"]) == ("/v1/completions", [1, 2], 3)
-        assert (body["temperature"], body["top_p"]) == (1.5, 0.1)
-        assert 0 <= body["seed"] < 2**31
-        assert body["logit_bias"] == [[5, -100.0]]
-
-        too_long = {
-            "code": 400,
-            "type": "exceed_context_size_error",
-            "n_prompt_tokens": 9,
-            "n_ctx": 5,
-            "message": "m",
-        }
-        found = engine._error(msgspec.json.encode({"error": too_long}), "prompt")
-        assert isinstance(found, ContextLengthExceeded)
-        assert found.param == "prompt"
-        bad = {"code": 400, "type": "invalid_request_error", "message": "no such thing"}
-        found = engine._error(msgspec.json.encode({"error": bad}), "messages")
-        assert isinstance(found, InvalidRequest)
-        assert "no such thing" in found.message
-        assert isinstance(engine._error(b"<html>", "messages"), EngineFailed)
-
-    with_engine(smollm2_path, check, sampling={"temperature": 0.5})
 
 
 def test_more_requests_than_slots_are_all_answered(smollm2_path: Path) -> None:
@@ -192,13 +176,14 @@ def test_more_requests_than_slots_are_all_answered(smollm2_path: Path) -> None:
 
 
 def test_tokens_outside_of_the_vocabulary_have_no_bias(smollm2_path: Path) -> None:
-    def check(engine: LlamaCpp) -> None:
-        sampling = Sampling(logit_bias=((10**6, 1.0),))
-        with pytest.raises(InvalidRequest) as caught:
-            engine._call(GenerateRequest(prompt=Text(text="x"), sampling=sampling))
-        assert caught.value.param == "logit_bias"
+    async def go() -> None:
+        async with loaded(smollm2_path) as engine:
+            sampling = Sampling(logit_bias=((10**6, 1.0),))
+            with pytest.raises(InvalidRequest) as caught:
+                await engine.planner.plan(GenerateRequest(prompt=Text(text="x"), sampling=sampling))
+            assert caught.value.param == "logit_bias"
 
-    with_engine(smollm2_path, check)
+    asyncio.run(go())
 
 
 def test_an_empty_prompt_starts_a_text(smollm2_path: Path) -> None:
