@@ -118,7 +118,7 @@ def test_unknown_model(client: OpenAI) -> None:
     assert caught.value.code == "model_not_found"
 
 
-REFUSED = {
+REFUSED: dict[str, Any] = {
     "reasoning_effort": "low",
     "store": True,
     "modalities": ["text", "audio"],
