@@ -142,6 +142,7 @@ def launch(spec: ModelSpec, weights: Path, *, address: str, key: str) -> Launch:
         threads=options.threads or usable_cores(),
         batch=options.batch,
         gpu_layers=options.gpu_layers,
+        prompt_memory=options.prompt_memory,
     )
 
 

@@ -45,6 +45,10 @@ MEANINGS: dict[str, dict[str, str]] = {
         "(prompt-formats.md).",
         "chat_template": "The same, as a Jinja chat template or the path of a `.jinja` file.",
         "server": "Which llama.cpp: `auto`, `wheel`, or the path of a `llama-server`.",
+        "prompt_memory": "MiB for prompts that were computed and whose slot another conversation "
+        "took; 0 keeps none.",
+        "prompt_cache": "A folder where prompts that were computed are kept when the model is "
+        "unloaded; see [models.md](models.md#prompts-kept-on-disk).",
         "sampling": "What a request that names no value gets; see the next table.",
     },
     "onnx_embeddings": _EMBEDDING,

@@ -196,3 +196,25 @@ def test_an_empty_prompt_starts_a_text(smollm2_path: Path) -> None:
             assert finish.usage.completion_tokens > 0
 
     asyncio.run(go())
+
+
+def test_more_conversations_than_slots_are_remembered(smollm2_path: Path) -> None:
+    stories = [f"Story {n} is about a {who}. " * 40 for n, who in enumerate(("fox", "owl", "elk"))]
+
+    async def tell(engine: LlamaCpp, story: str) -> int:
+        request = GenerateRequest(prompt=Text(text=story), max_tokens=1)
+        events = [event async for event in engine.generate(request)]
+        assert isinstance(events[-1], Finish)
+        return events[-1].usage.cached_tokens
+
+    async def go() -> None:
+        async with loaded(smollm2_path, context=1024) as engine:
+            for story in stories:
+                await tell(engine, story)
+            assert [await tell(engine, story + "And so") > 200 for story in stories] == [True] * 3
+        async with loaded(smollm2_path, context=1024, prompt_memory=0) as engine:
+            for story in stories:
+                await tell(engine, story)
+            assert await tell(engine, stories[0] + "And so") < 200
+
+    asyncio.run(go())

@@ -80,6 +80,7 @@ def launch(tmp_path: Path) -> Launch:
         threads=1,
         batch=32,
         gpu_layers=-1,
+        prompt_memory=64,
         chat_template="{{ messages }}",
     )
 
@@ -122,6 +123,7 @@ def test_it_gets_what_the_wheel_gets(launch: Launch, make: Make) -> None:
             "--parallel 3 --ctx-size 384",
             "--batch-size 32 --ubatch-size 32",
             "--threads 1 --threads-batch 1",
+            "--cache-ram 64",
             "--no-kv-unified",
         ):
             assert expected in words

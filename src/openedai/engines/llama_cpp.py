@@ -42,6 +42,7 @@ from openedai.engines.llama_scoring import score
 from openedai.engines.llama_server import Launch
 from openedai.engines.llama_template import Properties
 from openedai.engines.machine import usable_cores
+from openedai.engines.prompt_cache import PromptCache
 from openedai.engines.unix_http import UnixClient
 from openedai.errors import EngineCrashed, EngineFailed
 
@@ -51,7 +52,8 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     takes the cores this process may use. `batch` is the most prompt tokens computed in one go.
     `prompt_format` is a name of `openedai.prompts.formats`; `chat_template` is Jinja, or the path
     of a file that ends in .jinja. See `openedai.engines.chat_template` for what goes first.
-    `server` is "auto", "wheel", or the path of a native llama-server.
+    `server` is "auto", "wheel", or the path of a native llama-server. `prompt_cache` is a folder.
+    `prompt_memory` is the most MiB for prompts whose slot another conversation took.
     """
 
     context: int = 8192
@@ -62,12 +64,20 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prompt_format: str | None = None
     chat_template: str | None = None
     server: str = "auto"
+    prompt_memory: int = 256
+    prompt_cache: str | None = None
     sampling: SamplingDefaults = SamplingDefaults()
 
 
 class LlamaCpp(Generator):
     def __init__(
-        self, model: str, child: Child, folder: Path, api: LlamaApi, options: LlamaOptions
+        self,
+        model: str,
+        child: Child,
+        folder: Path,
+        api: LlamaApi,
+        options: LlamaOptions,
+        cache: PromptCache | None = None,
     ) -> None:
         self.model = model
         self.slots = options.slots
@@ -75,6 +85,7 @@ class LlamaCpp(Generator):
         self._folder = folder
         self.api = api
         self._options = options
+        self._cache = cache
         self.planner: Planner
 
     @classmethod
@@ -111,13 +122,22 @@ class LlamaCpp(Generator):
             threads=options.threads or usable_cores(),
             batch=options.batch,
             gpu_layers=options.gpu_layers,
+            prompt_memory=options.prompt_memory,
             chat_template=found.template if found else None,
         )
+        cache = await asyncio.to_thread(_prompt_cache, model, path, options)
+        if cache is not None:
+            launch = replace(launch, slots_folder=str(cache.folder))
         child = await start_server(launch, options.server)
         api = LlamaApi(model, UnixClient(Path(launch.socket), launch.key))
-        engine = cls(model, child, folder, api, options)
+        engine = cls(model, child, folder, api, options, cache)
         try:
             await engine._look_around(found.stop if found else None)
+            if cache is not None:
+                await cache.restore(api)
+        except OSError as error:
+            await engine.close()
+            raise EngineFailed(f"The engine of model `{model}` failed: {error}.") from error
         except BaseException:
             await engine.close()
             raise
@@ -137,8 +157,12 @@ class LlamaCpp(Generator):
         )
 
     async def close(self) -> None:
-        await self._child.stop()
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        try:
+            if self._cache is not None and self.alive():
+                await self._cache.save(self.api)
+        finally:
+            await self._child.stop()
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     def memory(self) -> int:
         return self._child.resident_bytes()
@@ -217,3 +241,9 @@ class LlamaCpp(Generator):
         except TimeoutError:
             return
         raise EngineCrashed(self.model)
+
+
+def _prompt_cache(model: str, path: Path, options: LlamaOptions) -> PromptCache | None:
+    if options.prompt_cache is None:
+        return None
+    return PromptCache.open(options.prompt_cache, model, path, options.slots)

@@ -33,12 +33,15 @@ def command(launch: Launch, binary: str) -> list[str]:
         *("--parallel", str(launch.slots), "--ctx-size", str(launch.context * launch.slots)),
         *("--batch-size", str(launch.batch), "--ubatch-size", str(launch.batch)),
         *("--threads", str(launch.threads), "--threads-batch", str(launch.threads)),
-        *("--threads-http", str(launch.slots + 2), "--cache-ram", "0", "--log-verbosity", "1"),
+        *("--threads-http", str(launch.slots + 2), "--log-verbosity", "1"),
+        *("--cache-ram", str(launch.prompt_memory)),
         *("--no-kv-unified", "--no-context-shift", "--no-prefill-assistant"),
         *("--jinja", "--slots", "--no-webui", "--offline"),
     ]
     if launch.gpu_layers >= 0:
         words += ["--n-gpu-layers", str(launch.gpu_layers)]
+    if launch.slots_folder is not None:
+        words += ["--slot-save-path", launch.slots_folder]
     if launch.chat_template is not None:
         words += ["--chat-template-file", str(_template_file(launch))]
     return words

@@ -27,7 +27,8 @@ class Launch(Struct, frozen=True, tag="launch"):
 
     `batch` is the most prompt tokens computed in one go: a client that leaves in prefill is
     noticed between two of them. `gpu_layers` -1 leaves it to the library. `chat_template` None
-    keeps that of the weights. `binary` is the native server that is to run; None is the wheel.
+    keeps that of the weights. `prompt_memory` is in MiB. `slots_folder` is where slots may be
+    saved. `binary` is the native server that is to run; None is the wheel.
     """
 
     model: str
@@ -39,7 +40,9 @@ class Launch(Struct, frozen=True, tag="launch"):
     threads: int
     batch: int
     gpu_layers: int
+    prompt_memory: int
     chat_template: str | None = None
+    slots_folder: str | None = None
     binary: str | None = None
 
 
@@ -70,11 +73,12 @@ def _serve(launch: Launch) -> Any:
     params.n_threads_http = launch.slots + 2
     params.n_gpu_layers = launch.gpu_layers
     params.chat_template = launch.chat_template or ""
-    params.cache_ram_mib = 0
+    params.cache_ram_mib = launch.prompt_memory
     params.prefill_assistant = False
     params.ctx_shift = False
     params.ui = False
     params.endpoint_slots = True
+    params.slot_save_path = f"{launch.slots_folder}/" if launch.slots_folder else ""
     params.verbosity = -1
     return Server(params)
 
