@@ -21,6 +21,8 @@ from bench.machine import QUIET, describe, load
 from bench.peers import section as peers
 from bench.peers.installed import Environments
 from bench.scale import FULL, QUICK, Scale
+from bench.soak import section as soak
+from bench.soak.clients import Load
 from openedai.errors import APIError
 
 OUT = Path(__file__).parent / "out"
@@ -34,6 +36,10 @@ class Section(StrEnum):
     IDLE = "idle"
     LEAVING = "leaving"
     PEERS = "peers"
+    SOAK = "soak"
+
+
+APART = frozenset({Section.PEERS, Section.SOAK})  # run when asked for; with tables of their own
 
 
 class Plan:
@@ -50,8 +56,9 @@ class Plan:
         litellm: Path | None = None,
         environments: Path = PEERS,
         install: bool = False,
+        load: Load | None = None,
     ) -> None:
-        self.sections = sections or [one for one in Section if one is not Section.PEERS]
+        self.sections = sections or [one for one in Section if one not in APART]
         self.scale = scale
         self.model = model
         self.others = others or []
@@ -59,6 +66,7 @@ class Plan:
         self.litellm = litellm
         self.environments = Environments(environments)
         self.install = install
+        self.load = load or Load()
         self.versions: dict[str, str] = {}
 
     async def run(self, section: Section, console: Console) -> list[Figure]:
@@ -78,11 +86,14 @@ class Plan:
             case Section.PEERS:
                 request = peers.Request(self.environments, self.install, self.model, self.scale)
                 return await peers.measure(request, self.versions, console)
+            case Section.SOAK:
+                return await soak.measure(self.model, self.load, console)
 
 
 def main(
     sections: Annotated[
-        list[Section] | None, typer.Argument(help="What to measure [all but the peers].")
+        list[Section] | None,
+        typer.Argument(help="What to measure [all but the peers and the soak]."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A few rounds only.")] = False,
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of each comparison.")] = None,
@@ -101,6 +112,8 @@ def main(
         bool, typer.Option("--install", help="Install the peers that are not there.")
     ] = False,
     model: Annotated[str | None, typer.Option(help="Text model [the default one].")] = None,
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long the soak lasts.")] = 10,
+    clients: Annotated[int, typer.Option(min=1, help="Clients of the soak, at once.")] = 200,
     out: Annotated[Path, typer.Option(help="Folder for the JSON and the plot.")] = OUT,
 ) -> None:
     """Measure this server beside its peers, one after the other and back, in one run."""
@@ -115,12 +128,15 @@ def main(
         litellm=litellm,
         environments=environments,
         install=install,
+        load=Load(clients, seconds=60 * minutes),
     )
     try:
-        run(plan, console, out)
+        figures = run(plan, console, out)
     except (APIError, LoadError, TimeoutError) as error:
         console.print(f"[red]Stopped:[/] {error or type(error).__name__}", highlight=False)
         raise typer.Exit(1) from error
+    if soak.missed(figures):
+        raise typer.Exit(1)
 
 
 def run(plan: Plan, console: Console, out: Path) -> list[Figure]:
@@ -134,7 +150,7 @@ def run(plan: Plan, console: Console, out: Path) -> list[Figure]:
         figures += asyncio.run(plan.run(section, console))
     machine["load"].append(load())
     machine["packages"] |= plan.versions
-    shown = [figure for figure in figures if figure.section != Section.PEERS]
+    shown = [figure for figure in figures if figure.section not in APART]
     report.show(shown, machine, console)
     out.mkdir(parents=True, exist_ok=True)
     name = machine["date"].replace(":", "").replace(" UTC", "").replace(" ", "-")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import socket
@@ -12,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from openai import APIStatusError, InternalServerError, RateLimitError
 
+from bench.soak.fairness import Flood, answered
+from bench.soak.mix import Mix
 from openedai.cli.logs import JsonFormatter, TextFormatter
 from openedai.config import ModelSpec
 from tests.support import Running, ServerThread, echo_settings, fetch
@@ -23,6 +26,11 @@ NARROW = ModelSpec(
 )
 FLOOD = ModelSpec(
     id="flood", engine="echo", options={"slots": 1, "repeat": 10**6, "context": 10**9}
+)
+TURNS = ModelSpec(
+    id="turns",
+    engine="echo",
+    options={"slots": 1, "delay": 0.001, "repeat": 10**6, "context": 10**9},
 )
 
 
@@ -104,6 +112,20 @@ def test_a_client_that_leaves_gives_its_slot_back(model: str, stream: bool) -> N
                 connection.sendall(post(model, stream=stream))
                 eventually(lambda: status(server, model) == (1, 0))
             eventually(lambda: status(server, model) == (0, 0))
+
+
+def test_callers_take_turns_though_one_sends_20_times_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "openedai.access")
+    settings = echo_settings(models=(TURNS,), chat_model="turns", embedding_model="turns")
+    flood = Flood(light=5, slots=1, tokens=2)
+    with ServerThread(settings) as server:
+        served = asyncio.run(answered(f"{server.url}/v1", Mix("turns", 10**9), flood))
+    callers = {one.id: one.caller for one in served}
+    ended = [getattr(record, "request_id", "") for record in caplog.records]
+    order = [callers[one] for one in ended if one in callers]
+    assert order == ["heavy", "light"] * 5 + ["heavy"] * 95
 
 
 def test_a_client_that_does_not_read_is_cut() -> None:

@@ -1,8 +1,11 @@
-"""The table of the peers on the page against the one that the bench reads."""
+"""The tables of the page against what the bench reads and prints."""
 
 from __future__ import annotations
 
 from bench.peers import table
+from bench.soak.fairness import Flood
+from bench.soak.section import Findings, figures
+from bench.soak.state import Memory
 from tests.docs.pages import code_words, section, tables
 
 
@@ -17,3 +20,11 @@ def test_the_install_lines_are_those_of_the_bench() -> None:
     rows = [row for row in peers if code_words(row[1])]
     for row, peer in zip(rows, installed, strict=True):
         assert code_words(row[1]) == [line for line in peer.install if line.startswith("pip ")]
+
+
+def test_the_lines_of_the_soak_are_those_of_its_table() -> None:
+    (lines,) = tables(section("docs/performance.md", "Under load"))
+    memory = Memory([1.0] * 3, [1.0] * 3)
+    findings = Findings([], memory, Flood(), ["light"], errors=0, busy=0, files=0, left=0)
+    named = [name for row in lines for name in code_words(row[0])]
+    assert named == [figure.case for figure in figures(findings)]

@@ -1,0 +1,115 @@
+"""The server from outside: its own counts, its memory, its open files, its processes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from statistics import median
+from typing import NamedTuple
+
+import aiohttp
+import psutil
+from prometheus_client.parser import text_string_to_metric_families
+
+MIB = 1 << 20
+
+
+class Counts(NamedTuple):
+    """Slots that work and requests that wait, of all models."""
+
+    running: int
+    waiting: int
+
+
+IDLE = Counts(running=0, waiting=0)
+
+
+@dataclass
+class Memory:
+    """Resident memory in MiB, one entry for each look."""
+
+    server: list[float] = field(default_factory=list)
+    engine: list[float] = field(default_factory=list)
+
+
+async def _metrics(url: str) -> dict[str, dict[str, float]]:
+    """Every sample by its metric's name and its labels' text; `url` is that of the API."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{url.removesuffix('/v1')}/metrics") as answer,
+    ):
+        text = await answer.text()
+    found: dict[str, dict[str, float]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = ",".join(sample.labels.values())
+            found.setdefault(sample.name, {})[labels] = sample.value
+    return found
+
+
+async def counts(url: str) -> Counts:
+    found = await _metrics(url)
+    return Counts(*(int(sum(found[f"openedai_model_{what}"].values())) for what in Counts._fields))
+
+
+async def reached(url: str, wanted: Counts, patience: float = 60.0) -> Counts:
+    """The counts once they are as wanted; after `patience` seconds, as they are."""
+    end = time.monotonic() + patience
+    while True:
+        found = await counts(url)
+        if found == wanted or time.monotonic() > end:
+            return found
+        await asyncio.sleep(0.02)
+
+
+async def server_errors(url: str) -> int:
+    """How many requests the server counts that ended with a 5xx."""
+    found = (await _metrics(url)).get("openedai_requests_total", {})
+    return int(sum(n for labels, n in found.items() if labels.rpartition(",")[2][0] == "5"))
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """The server, then its children."""
+    server = psutil.Process(pid)
+    return [server, *server.children(recursive=True)]
+
+
+def open_files(pid: int) -> int:
+    """Of the server and its children."""
+    return sum(process.num_fds() for process in family(pid))
+
+
+def left(processes: Sequence[psutil.Process]) -> int:
+    """How many of them are still there, after five seconds at most."""
+    _, alive = psutil.wait_procs(processes, timeout=5)
+    return len(alive)
+
+
+@asynccontextmanager
+async def watched(pid: int, interval: float) -> AsyncIterator[Memory]:
+    """Look at the memory every `interval` seconds, meanwhile."""
+    memory = Memory()
+    watcher = asyncio.create_task(_watch(pid, interval, memory))
+    try:
+        yield memory
+    finally:
+        watcher.cancel()
+        with suppress(asyncio.CancelledError):
+            await watcher
+
+
+async def _watch(pid: int, interval: float, memory: Memory) -> None:
+    while True:
+        server, *children = family(pid)
+        memory.server.append(server.memory_info().rss / MIB)
+        memory.engine.append(sum(child.memory_info().rss for child in children) / MIB)
+        await asyncio.sleep(interval)
+
+
+def growth(samples: Sequence[float]) -> float:
+    """The median of the last third as a multiple of that of the second. Needs three samples."""
+    third = len(samples) // 3
+    return median(samples[2 * third :]) / median(samples[third : 2 * third])

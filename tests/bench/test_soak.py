@@ -1,0 +1,214 @@
+"""The checks of the soak: what is right passes, and each thing that can be wrong does not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from random import Random
+from typing import Any
+
+import pytest
+
+from bench.figures import SUBJECT, Budget, Figure
+from bench.servers import free_port
+from bench.soak import state
+from bench.soak.clients import Fate, Load, ask, session, storm
+from bench.soak.fairness import Flood, share
+from bench.soak.form import Answer, Malformed, judge
+from bench.soak.mix import CHAT, CHATS, COMPLETIONS, STREAM, Mix, Refusal, Request, request
+from bench.soak.section import missed
+from tests.support import Running, ServerThread, echo_settings
+
+MIX = Mix("echo", 4096, tokens=8)
+Break = Callable[[bytes], bytes]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    with ServerThread(echo_settings()) as running:
+        yield running
+
+
+def answer_to(server: Running, asked: Request) -> Answer:
+    async def go() -> Answer | None:
+        async with session(f"{server.url}/v1") as opened:
+            return await ask(opened, asked, "tester")
+
+    found = asyncio.run(go())
+    assert found is not None
+    return found
+
+
+def chat(kind: str, **more: Any) -> Request:
+    return request(kind, CHAT, MIX.chat(Random(1), 12, **{**CHATS[kind], **more}))
+
+
+def with_body(answer: Answer, change: Break) -> Answer:
+    body = change(answer.body)
+    assert body != answer.body
+    return answer._replace(body=body)
+
+
+def swap(old: str, new: str, count: int = -1) -> Break:
+    return lambda body: body.replace(old.encode(), new.encode(), count)
+
+
+@pytest.mark.parametrize("more", [{}, STREAM], ids=["whole", "streamed"])
+@pytest.mark.parametrize("kind", list(CHATS))
+def test_what_is_right_passes(server: Running, kind: str, more: dict[str, Any]) -> None:
+    asked = chat(kind, **more)
+    judge(asked, answer_to(server, asked))
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("chat", swap('"length"', "null")),
+        ("chat", swap('"length"', '"tool_calls"')),
+        ("chat", swap('"completion_tokens":8', '"completion_tokens":7')),
+        ("chat", swap('"total_tokens":', '"total_tokens":1')),
+        ("chat", swap('"object":"chat.completion"', '"object":"chat"')),
+        ("chat", swap("}", "", 1)),
+        ("n = 2", swap('"index":1', '"index":0')),
+        ("n = 2", swap('"index":1', '"index":2')),
+        ("logprobs", swap('"logprobs":{"content"', '"logprobs":{"refusal"', 1)),
+        ("json_schema", swap("green", "violet")),
+        ("json_schema", swap("true}", "true")),
+        ("tools required", swap('"paint"', '"draw"')),
+        ("tools required", swap('"arguments":"{}"', '"arguments":"{"')),
+        ("stop", swap('"content":"', '"content":"stone ')),
+    ],
+)
+def test_what_is_wrong_in_a_whole_answer(server: Running, kind: str, change: Break) -> None:
+    asked = chat(kind)
+    answer = answer_to(server, asked)
+    with pytest.raises(Malformed, match=kind):
+        judge(asked, with_body(answer, change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        swap("data: [DONE]\n\n", ""),
+        swap("data: [DONE]\n\n", "data: [DONE]\n\ndata: {}\n\n"),
+        swap("data: [DONE]", 'data: {"error":{"message":"broke off"}}\n\ndata: [DONE]'),
+        swap("data: {", ": {", 1),
+        swap('"id":"chatcmpl-', '"id":"chatcmpl-x', 1),
+        swap('"role":"assistant"', '"role":null', 1),
+        swap('"finish_reason":null', '"finish_reason":"stop"', 1),
+        swap('"choices":[]', '"choices":[{"index":0,"delta":{},"finish_reason":null}]'),
+    ],
+)
+def test_what_is_wrong_in_a_stream(server: Running, change: Break) -> None:
+    asked = chat("chat", **STREAM)
+    answer = answer_to(server, asked)
+    with pytest.raises(Malformed):
+        judge(asked, with_body(answer, change))
+
+
+def test_what_is_wrong_around_an_answer(server: Running) -> None:
+    asked = chat("chat", **STREAM)
+    answer = answer_to(server, asked)
+    for name in ("x-request-id", "content-type"):
+        with pytest.raises(Malformed):
+            judge(asked, answer._replace(headers={**answer.headers, name: "other"}))
+    with pytest.raises(Malformed, match="status 500"):
+        judge(asked, answer._replace(status=500))
+
+
+def test_a_completion(server: Running) -> None:
+    body = {"model": "echo", "prompt": "one two three", "max_tokens": 2, "logprobs": 1}
+    for more in ({}, STREAM):
+        asked = request("completion", COMPLETIONS, {**body, **more})
+        answer = answer_to(server, asked)
+        judge(asked, answer)
+        with pytest.raises(Malformed):
+            judge(asked, with_body(answer, swap('"length"', '"other"')))
+
+
+@pytest.mark.parametrize(
+    ("refusal", "change"),
+    [
+        (Refusal(404, "model_not_found"), swap('"param":', '"where":')),
+        (Refusal(404, "model_not_found"), swap("model_not_found", "other")),
+        (Refusal(404, "model_not_found"), swap("invalid_request_error", "server_error")),
+        (Refusal(400, "model_not_found"), None),
+    ],
+)
+def test_what_is_wrong_in_a_refusal(
+    server: Running, refusal: Refusal, change: Break | None
+) -> None:
+    right = Refusal(404, "model_not_found")
+    asked = request("unknown", CHAT, MIX.chat(Random(1), 3, model="none"), refusal=right)
+    answer = answer_to(server, asked)
+    judge(asked, answer)
+    other = request("unknown", CHAT, asked.asked, refusal=refusal)
+    with pytest.raises(Malformed):
+        judge(other, answer if change is None else with_body(answer, change))
+
+
+def test_a_server_that_fails_is_found_out(server: Running) -> None:
+    url = f"{server.url}/v1"
+    before = asyncio.run(state.server_errors(url))
+    outcomes = asyncio.run(storm(url, Mix("fails-first", 4096), Load(20, requests=2)))
+    fates = Counter(outcome.fate for outcome in outcomes)
+    assert len(outcomes) == 40
+    assert fates[Fate.MALFORMED] > 0
+    assert fates[Fate.ANSWERED] == fates[Fate.LOST] == 0
+    assert asyncio.run(state.server_errors(url)) - before >= fates[Fate.MALFORMED]
+
+
+def test_a_server_that_is_not_there_loses_every_request() -> None:
+    url = f"http://127.0.0.1:{free_port()}/v1"
+    outcomes = asyncio.run(storm(url, Mix("echo", 4096), Load(3, requests=2)))
+    assert [outcome.fate for outcome in outcomes] == [Fate.LOST] * 6
+
+
+def test_the_mix_is_the_same_for_the_same_seed_and_has_every_kind() -> None:
+    one, other = Random(7), Random(7)
+    drawn = [MIX.draw(one) for _ in range(300)]
+    assert drawn == [MIX.draw(other) for _ in range(300)]
+    kinds = {request.kind for request in drawn}
+    assert {*CHATS, "completion", "too long", "malformed JSON", "unknown model"} <= kinds
+    assert any(request.patience < 4 for request in drawn)
+    assert any(request.pieces for request in drawn)
+    assert any(request.pause for request in drawn)
+    for wanted in (True, False):
+        assert any(bool(request.asked.get("stream")) is wanted for request in drawn)
+    json.loads(drawn[0].body)
+
+
+def test_growth() -> None:
+    assert state.growth([1, 2, 100, 100, 110, 110]) == pytest.approx(1.1)
+    assert state.growth([50.0] * 10) == 1
+
+
+def test_the_share_of_the_light_caller() -> None:
+    flood = Flood(light=5, slots=1)
+    fair = ["heavy", "light"] * 5 + ["heavy"] * 95
+    behind = ["heavy"] * 100 + ["light"] * 5
+    assert share(fair) == 0.5
+    assert share(behind) < flood.fair < share(fair)
+    assert 5 / 105 < Flood().fair < 0.5
+
+
+def test_a_missed_budget() -> None:
+    none = Budget(0, "at most")
+    found = Figure("soak", "requests lost", "", False, {SUBJECT: [1.0]}, none)
+    other = Figure("text", "1 stream", "", False, {SUBJECT: [1.0]}, none)
+    assert missed([found])
+    assert not missed([other])
+
+
+def test_processes_and_files() -> None:
+    before = state.open_files(os.getpid())
+    reading, writing = os.pipe()
+    assert state.open_files(os.getpid()) == before + 2
+    os.close(reading)
+    os.close(writing)
+    here = state.family(os.getpid())[0]
+    assert here.pid == os.getpid()
+    assert state.left([]) == 0

@@ -1,0 +1,63 @@
+"""200 clients at once, well and badly behaved, against the server as a process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from bench.servers import openedai
+from bench.soak.clients import Fate, Load
+from bench.soak.fairness import Flood
+from bench.soak.mix import PATIENCE, Mix
+from bench.soak.section import Findings, config, figures, soak
+
+ECHO = """
+chat_model = "small"
+embedding_model = "small"
+builtin_models = false
+
+[[models]]
+id = "small"
+engine = "echo"
+options = { worker = true, slots = 8, repeat = 1000, delay = 0.0005 }
+"""
+
+
+def missed(findings: Findings) -> list[str]:
+    """The bounds that were missed; the memory is steady only after a while."""
+    judged = {figure.case: figure.verdict() for figure in figures(findings)}
+    memory = ("memory of the server", "memory of the engine")
+    return [
+        case
+        for case, verdict in judged.items()
+        if verdict and not verdict.met and case not in memory
+    ]
+
+
+def wrong(findings: Findings) -> list[str]:
+    return [one.why for one in findings.outcomes if one.fate in (Fate.MALFORMED, Fate.LOST)]
+
+
+def test_200_clients_on_the_echo_engine() -> None:
+    load, flood = Load(200, PATIENCE, requests=2), Flood(light=5)
+    server = openedai(config(load, flood) + ECHO)
+    findings = asyncio.run(soak(server, Mix("small", 4096, hurry=1), load, flood))
+    assert wrong(findings) == []
+    assert missed(findings) == []
+    assert len(findings.outcomes) == 400
+    fates = Counter(outcome.fate for outcome in findings.outcomes)
+    assert all(fates[fate] > 0 for fate in (Fate.ANSWERED, Fate.REFUSED, Fate.LEFT))
+    assert Counter(findings.order) == {"heavy": 100, "light": 5}
+
+
+@pytest.mark.real
+def test_200_clients_on_the_small_model() -> None:
+    load, flood = Load(200, PATIENCE, requests=1), Flood(light=2)
+    mix = Mix("smollm2-135m-instruct", 4096, tokens=6, words=4, long=200, hurry=1)
+    findings = asyncio.run(soak(openedai(config(load, flood)), mix, load, flood))
+    assert wrong(findings) == []
+    assert missed(findings) == []
+    assert len(findings.outcomes) == 200
+    assert any(outcome.fate is Fate.ANSWERED for outcome in findings.outcomes)
