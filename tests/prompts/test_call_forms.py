@@ -73,7 +73,9 @@ def test_the_grammar_of_one_call() -> None:
 
 def test_the_grammar_of_several_calls() -> None:
     assert 'calls ::= call ("; " call){0,15}' in grammar("llama3", parallel=True)
-    assert 'calls ::= "[TOOL_CALLS][" call (", " call){0,15} "]"' in grammar("mistral", parallel=True)
+    assert 'calls ::= "[TOOL_CALLS][" call (", " call){0,15} "]"' in grammar(
+        "mistral", parallel=True
+    )
     assert "calls ::= call (call){0,15}" in grammar("mistral_args", parallel=True)
 
 
