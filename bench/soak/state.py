@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -110,6 +111,8 @@ async def _watch(pid: int, interval: float, memory: Memory) -> None:
 
 
 def growth(samples: Sequence[float]) -> float:
-    """The median of the last third as a multiple of that of the second. Needs three samples."""
+    """The median of the last third as a multiple of that of the second; NaN of too few samples."""
     third = len(samples) // 3
+    if not third:
+        return math.nan
     return median(samples[2 * third :]) / median(samples[third : 2 * third])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -184,6 +185,7 @@ def test_the_mix_is_the_same_for_the_same_seed_and_has_every_kind() -> None:
 def test_growth() -> None:
     assert state.growth([1, 2, 100, 100, 110, 110]) == pytest.approx(1.1)
     assert state.growth([50.0] * 10) == 1
+    assert math.isnan(state.growth([50.0] * 2))
 
 
 def test_the_share_of_the_light_caller() -> None:
