@@ -37,7 +37,7 @@ class Flood:
     @property
     def fair(self) -> float:
         """The least share that is fair: every second answer, give or take two for each slot."""
-        return self.light / (2 * self.light + 2 * self.slots)
+        return round(self.light / (2 * self.light + 2 * self.slots), 2)
 
 
 class Served(NamedTuple):

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+import aiohttp
+import psutil
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.client import Target, post
+from bench.client import LoadError, Target, post
 from bench.figures import SUBJECT, Budget, Figure
 from bench.report import bound
 from bench.servers import openedai
@@ -23,7 +25,7 @@ from bench.text import chosen
 from openedai.engines.llama_cpp import LlamaOptions
 
 SECTION = "soak"
-ENOUGH = 30  # looks at the memory, to say that it is steady
+ENOUGH = 60  # looks at the memory, one a second, to say whether it is steady
 FINE = (Fate.ANSWERED, Fate.REFUSED, Fate.LEFT)
 WRONG = (Fate.MALFORMED, Fate.LOST)
 FILES = 8  # more open than at the start: the bench's own last connections
@@ -50,7 +52,10 @@ async def measure(model: str | None, load: Load, console: Console) -> list[Figur
     mix = Mix(spec.id, spec.options.get("context", default.context))
     flood = Flood(slots=spec.options.get("slots", default.slots))
     server = openedai(config(load, flood), options=options)
-    findings = await soak(server, mix, load, flood)
+    try:
+        findings = await soak(server, mix, load, flood)
+    except (aiohttp.ClientError, psutil.NoSuchProcess) as error:
+        raise LoadError(f"the server is gone: {error!r}") from error
     found = figures(findings)
     show(findings, found, console)
     return found
@@ -70,7 +75,7 @@ async def soak(
         target = Target(SUBJECT, url, mix.model)
         await post(target, CHAT, target.chat("Hello!", 2))
         files = state.open_files(pid)
-        async with state.watched(pid, min(1.0, load.seconds / 60)) as memory:
+        async with state.watched(pid) as memory:
             outcomes = await storm(url, mix, load)
         served = await fairness.answered(url, mix, flood)
         busy = sum(await state.reached(url, state.IDLE))
@@ -83,20 +88,28 @@ async def soak(
 
 def figures(findings: Findings) -> list[Figure]:
     fates = Counter(outcome.fate for outcome in findings.outcomes)
-    memory = findings.memory
-    steady = Budget(1.1, "at most") if len(memory.server) >= ENOUGH else None
     none = Budget(0, "at most")
     fair = Budget(findings.flood.fair, "at least")
     return [
         *(_figure(f"requests {fate}", fates[fate]) for fate in FINE),
         *(_figure(f"requests {fate}", fates[fate], none) for fate in WRONG),
         _figure("requests that ended with a 5xx", findings.errors, none),
-        _figure("memory of the server", state.growth(memory.server), steady),
-        _figure("memory of the engine", state.growth(memory.engine), steady),
+        *_growths(findings.memory),
         _figure("slots and places in the queue not given back", findings.busy, none),
         _figure("more open files than at the start", findings.files, Budget(FILES, "at most")),
         _figure("processes left after SIGTERM", findings.left, none),
         _figure("share of the light caller", fairness.share(findings.order), fair),
+    ]
+
+
+def _growths(memory: state.Memory) -> list[Figure]:
+    """None of a run that was too short."""
+    if len(memory.server) < ENOUGH:
+        return []
+    steady = Budget(1.1, "at most")
+    return [
+        _figure("memory of the server", state.growth(memory.server), steady),
+        _figure("memory of the engine", state.growth(memory.engine), steady),
     ]
 
 

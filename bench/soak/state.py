@@ -90,24 +90,24 @@ def left(processes: Sequence[psutil.Process]) -> int:
 
 
 @asynccontextmanager
-async def watched(pid: int, interval: float) -> AsyncIterator[Memory]:
-    """Look at the memory every `interval` seconds, meanwhile."""
+async def watched(pid: int) -> AsyncIterator[Memory]:
+    """Look at the memory every second, meanwhile."""
     memory = Memory()
-    watcher = asyncio.create_task(_watch(pid, interval, memory))
+    watcher = asyncio.create_task(_watch(pid, memory))
     try:
         yield memory
     finally:
         watcher.cancel()
-        with suppress(asyncio.CancelledError):
-            await watcher
 
 
-async def _watch(pid: int, interval: float, memory: Memory) -> None:
+async def _watch(pid: int, memory: Memory) -> None:
     while True:
-        server, *children = family(pid)
-        memory.server.append(server.memory_info().rss / MIB)
-        memory.engine.append(sum(child.memory_info().rss for child in children) / MIB)
-        await asyncio.sleep(interval)
+        with suppress(psutil.NoSuchProcess):  # an engine that died: its requests tell of it
+            server, *children = family(pid)
+            engine = sum(child.memory_info().rss for child in children) / MIB
+            memory.server.append(server.memory_info().rss / MIB)
+            memory.engine.append(engine)
+        await asyncio.sleep(1)
 
 
 def growth(samples: Sequence[float]) -> float:

@@ -53,6 +53,7 @@ def test_200_clients_on_the_echo_engine() -> None:
 
 
 @pytest.mark.real
+@pytest.mark.timeout(900)  # a busy machine; a minute on two quiet cores
 def test_200_clients_on_the_small_model() -> None:
     load, flood = Load(200, PATIENCE, requests=1), Flood(light=2)
     mix = Mix("smollm2-135m-instruct", 4096, tokens=6, words=4, long=200, hurry=1)
