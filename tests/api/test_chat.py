@@ -178,7 +178,7 @@ def test_every_official_parameter_is_known() -> None:
     assert official <= set(ChatCompletionRequest.model_fields)
 
 
-BAD = [
+BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"max_tokens": 0}, "integer_below_min_value", "max_tokens"),
     ({"max_tokens": 1.5}, "invalid_type", "max_tokens"),
     ({"max_completion_tokens": 0}, "integer_below_min_value", "max_completion_tokens"),

@@ -23,7 +23,7 @@ async def score(
 ) -> list[TokenLogprob]:
     """One entry for each of `ids`; the first has no log probability. Raises APIErrors."""
     broken = await _broken(api, ids)
-    scored = [await _first(api, id) for id in ids[:1]]
+    scored = [await _first(api, ids, vocabulary, whole=0 not in broken)] if ids else []
     while len(scored) < len(ids):
         start = len(scored)
         if start in broken:
@@ -86,9 +86,15 @@ async def _alone(api: LlamaApi, before: list[int], wanted: int, vocabulary: int)
     raise EngineFailed("The engine did not say how probable a token of the prompt is.")
 
 
-async def _first(api: LlamaApi, id: int) -> TokenLogprob:
-    text = await api.detokenize([id])
-    return TokenLogprob(token=text, raw=text.encode(), logprob=None)
+async def _first(api: LlamaApi, ids: list[int], vocabulary: int, *, whole: bool) -> TokenLogprob:
+    """The first token; how probable it was nothing tells. The bytes of one that is no whole
+    character are found by asking how probable it is after itself.
+    """
+    if whole:
+        text = await api.detokenize(ids[:1])
+        return TokenLogprob(token=text, raw=text.encode(), logprob=None)
+    entry = await _alone(api, ids[:1], ids[0], vocabulary)
+    return TokenLogprob(token=entry.token, raw=bytes(entry.bytes), logprob=None)
 
 
 def _whole_texts(tokens: list[TokenLogprob]) -> list[TokenLogprob]:
