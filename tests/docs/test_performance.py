@@ -23,7 +23,7 @@ def test_the_install_lines_are_those_of_the_bench() -> None:
 
 
 def test_the_lines_of_the_soak_are_those_of_its_table() -> None:
-    (lines,) = tables(section("docs/performance.md", "Under load"))
+    lines, _ = tables(section("docs/performance.md", "Under load"))
     memory = Memory([1.0] * ENOUGH, [1.0] * ENOUGH)
     findings = Findings([], memory, Flood(), ["light"], errors=0, busy=0, files=0, left=0)
     named = [name for row in lines for name in code_words(row[0])]
