@@ -1,8 +1,9 @@
 """What llama.cpp's own server understands and answers, as typed calls.
 
-Its native API and not the one in OpenAI's shape: that one says less (held-back text is lost at a
-limit, legacy log probabilities have another shape) and parses the whole answer again for each
-token. The server's answers are facts of llama.cpp; what they mean for a client is not known here.
+Its native API and not the one in OpenAI's shape: that one gives the log probabilities of
+completions in another shape, does not hold every model to required calls, and parses the whole
+answer again for each token. Stop texts are not left to it: what it holds back for one is lost at a
+limit. The server's answers are facts of llama.cpp; what they mean for a client is not known here.
 """
 
 from __future__ import annotations
