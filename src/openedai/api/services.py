@@ -9,16 +9,12 @@ from starlette.requests import Request
 
 from openedai.api.metrics import Metrics
 from openedai.config import ModelSpec, Settings
-from openedai.engines.base import GenerateEvent
 from openedai.http.body import Body, read_json
 from openedai.http.envelope import Exchange
 from openedai.models.catalog import Catalog
 from openedai.scheduling.pool import ModelPool
 
 B = TypeVar("B", bound=Body)
-
-# An event, behind the number of the generation it belongs to.
-Indexed = tuple[int, GenerateEvent]
 
 
 @dataclass(frozen=True)

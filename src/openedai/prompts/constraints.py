@@ -10,7 +10,6 @@ from openedai.prompts.call_forms import Form, call_grammar, strict_call_grammar
 from openedai.prompts.gbnf import Rules
 from openedai.prompts.gbnf_check import check_gbnf
 from openedai.prompts.json_schema import UnsupportedSchema, json_object, json_schema
-from openedai.prompts.reasoning import TAGS
 from openedai.prompts.regex import UnsupportedPattern, regex
 
 
@@ -115,10 +114,14 @@ def arguments_rule(tool: Tool, rules: Rules) -> str:
 
 
 def _thinking(rules: Rules, reasoning: str | None) -> str:
-    """What may come before the answer, as the beginning of a rule."""
+    """What may come before the answer, as the beginning of a rule: all up to the first `</think>`,
+    where the answer begins for those who read it.
+    """
     if reasoning is None:
         return ""
-    closing = TAGS["<think>"]
-    inside = rules.add("thought", '[^<] | "<" [^/] | "</" [^t]')
-    block = rules.add("thinking", f'{inside}* "{closing}" "\\n"{{0,2}}')
-    return f"{block} " if reasoning == "open" else f'("<think>" {block})? '
+    thought, opened, closed = (rules.declare(name) for name in ("thought", "opened", "closed"))
+    end = '"think>" "\\n"{0,2}'
+    rules.define(thought, f'[^<] {thought} | "<" {opened}')
+    rules.define(opened, f'"<" {opened} | "/" {closed} | [^</] {thought}')
+    rules.define(closed, f'"<" {opened} | [^<t] {thought} | {end}')
+    return f"{thought} " if reasoning == "open" else f'("<think>" {thought})? '
