@@ -27,9 +27,9 @@ from openedai.engines.registry import engine_class
 from openedai.errors import APIError, MethodNotAllowed, NotFound
 from openedai.http.envelope import Envelope
 from openedai.http.respond import as_api_error, error_response
-from openedai.models.catalog import Catalog
+from openedai.models.catalog import Catalog, adapter_specs
 from openedai.models.library import Library
-from openedai.models.progress import StoppableProgress
+from openedai.models.progress import Progress, StoppableProgress
 from openedai.scheduling.pool import ModelPool, PoolLimits
 from openedai.security.guard import Guard
 
@@ -69,9 +69,10 @@ def _pool(settings: Settings, metrics: Metrics) -> ModelPool:
         progress = StoppableProgress()
         try:
             path = await asyncio.to_thread(library.pull, spec, progress)
+            adapters = await asyncio.to_thread(_adapters, library, spec, progress)
         finally:
             progress.stop()
-        return await load_engine(spec.engine, spec.id, path, spec.options)
+        return await load_engine(spec.engine, spec.id, path, spec.options | adapters)
 
     total = usable_memory()
     limits = PoolLimits(
@@ -87,6 +88,16 @@ def _pool(settings: Settings, metrics: Metrics) -> ModelPool:
         estimate=lambda spec: library.size(spec) or library.download_size(spec) or 0,
         on_wait=metrics.waited,
     )
+
+
+def _adapters(library: Library, spec: ModelSpec, progress: Progress) -> dict[str, Any]:
+    """The adapters of a model, fetched, as an option of its engine."""
+    pulled = [library.pull(one, progress) for one in adapter_specs(spec)]
+    found = [
+        {"name": adapter.name, "path": str(path), "scale": adapter.scale}
+        for adapter, path in zip(spec.adapters, pulled, strict=False)
+    ]
+    return {"adapters": found} if found else {}
 
 
 def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:

@@ -49,6 +49,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "took; 0 keeps none.",
         "prompt_cache": "A folder where prompts that were computed are kept when the model is "
         "unloaded; see [models.md](models.md#prompts-kept-on-disk).",
+        "adapters": "Set by the server, from the model's own key `adapters`.",
         "sampling": "What a request that names no value gets; see the next table.",
     },
     "onnx_embeddings": _EMBEDDING,

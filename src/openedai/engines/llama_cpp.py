@@ -36,7 +36,7 @@ from openedai.engines.chat_template import chosen_format
 from openedai.engines.child import Child
 from openedai.engines.llama_api import LlamaApi, Piece
 from openedai.engines.llama_launcher import start_server
-from openedai.engines.llama_request import Planner, Work
+from openedai.engines.llama_request import Adapter, Planner, Work
 from openedai.engines.llama_sampling import SamplingDefaults
 from openedai.engines.llama_scoring import score
 from openedai.engines.llama_server import Launch
@@ -53,7 +53,8 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `prompt_format` is a name of `openedai.prompts.formats`; `chat_template` is Jinja, or the path
     of a file that ends in .jinja. See `openedai.engines.chat_template` for what goes first.
     `server` is "auto", "wheel", or the path of a native llama-server. `prompt_cache` is a folder.
-    `prompt_memory` is the most MiB for prompts whose slot another conversation took.
+    `prompt_memory` is the most MiB for prompts whose slot another conversation took. `adapters`
+    come from the model's own key of that name.
     """
 
     context: int = 8192
@@ -66,6 +67,7 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server: str = "auto"
     prompt_memory: int = 256
     prompt_cache: str | None = None
+    adapters: tuple[Adapter, ...] = ()
     sampling: SamplingDefaults = SamplingDefaults()
 
 
@@ -96,6 +98,11 @@ class LlamaCpp(Generator):
             known = msgspec.convert(dict(options), LlamaOptions)
         except msgspec.ValidationError as error:
             raise EngineFailed(f"Options of the model `{model}`: {error}.") from error
+        if known.adapters and known.prompt_cache is not None:
+            raise EngineFailed(
+                f"Options of the model `{model}`: `prompt_cache` cannot be used with adapters, as "
+                "llama.cpp does not say which of them a saved prompt was computed with."
+            )
         folder = Path(tempfile.mkdtemp(prefix="openedai-"))
         try:
             return await cls._start(model, path, known, folder)
@@ -124,6 +131,7 @@ class LlamaCpp(Generator):
             gpu_layers=options.gpu_layers,
             prompt_memory=options.prompt_memory,
             chat_template=found.template if found else None,
+            adapters=tuple(adapter.path for adapter in options.adapters),
         )
         cache = await asyncio.to_thread(_prompt_cache, model, path, options)
         if cache is not None:
@@ -154,6 +162,7 @@ class LlamaCpp(Generator):
             self._options.sampling,
             vocabulary=int(models["data"][0]["meta"]["n_vocab"]),
             format_stops=format_stops,
+            adapters=self._options.adapters,
         )
 
     async def close(self) -> None:
@@ -196,7 +205,13 @@ class LlamaCpp(Generator):
                 return TextDelta(text=request.prompt.text)
             return TextDelta(text=await self.api.detokenize(work.prompt_tokens))
         vocabulary = self.planner.vocabulary
-        scored = await score(self.api, work.prompt_tokens, request.logprobs, vocabulary=vocabulary)
+        scored = await score(
+            self.api,
+            work.prompt_tokens,
+            request.logprobs,
+            vocabulary=vocabulary,
+            settings=self.planner.adapter_scales(request.variant),
+        )
         shown = scored[work.hidden :]
         if shown:
             shown[0] = replace(shown[0], logprob=None, top=())

@@ -42,6 +42,8 @@ def command(launch: Launch, binary: str) -> list[str]:
         words += ["--n-gpu-layers", str(launch.gpu_layers)]
     if launch.slots_folder is not None:
         words += ["--slot-save-path", launch.slots_folder]
+    if launch.adapters:
+        words += ["--lora", ",".join(str(_adapter_link(launch, path)) for path in launch.adapters)]
     if launch.chat_template is not None:
         words += ["--chat-template-file", str(_template_file(launch))]
     return words
@@ -57,10 +59,18 @@ def _template_file(launch: Launch) -> Path:
     return Path(launch.socket).with_name("chat-template.jinja")
 
 
+def _adapter_link(launch: Launch, path: str) -> Path:
+    """A name without a comma, which separates the adapters."""
+    number = launch.adapters.index(path)
+    return Path(launch.socket).with_name(f"adapter-{number}.gguf")
+
+
 def _start(launch: Launch, binary: str) -> subprocess.Popen[bytes]:
     """Raises OSError if the binary cannot be run."""
     if launch.chat_template is not None:
         _template_file(launch).write_text(launch.chat_template, "utf-8")
+    for path in launch.adapters:
+        _adapter_link(launch, path).symlink_to(Path(path).absolute())
     return subprocess.Popen(
         command(launch, binary),
         env=environment(launch),

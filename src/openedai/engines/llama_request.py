@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from openedai.engines.base import Chat, GenerateRequest, Text, Tokens
 from openedai.engines.llama_api import LlamaApi
@@ -39,6 +42,14 @@ class Work:
     hidden: int = 0
 
 
+class Adapter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A LoRA adapter that requests may choose by its name."""
+
+    name: str
+    path: str
+    scale: float = 1.0
+
+
 class Planner:
     """Knows what requests are checked against: the model's vocabulary, context and template.
 
@@ -54,6 +65,7 @@ class Planner:
         *,
         vocabulary: int,
         format_stops: tuple[str, ...] | None,
+        adapters: Sequence[Adapter] = (),
     ) -> None:
         self.vocabulary = vocabulary
         self._api = api
@@ -63,6 +75,17 @@ class Planner:
         self.format_stops = format_stops
         self._template = ChatTemplate(model, api, properties)
         self._infill = Infill(model, api)
+        self._adapters = adapters
+
+    def adapter_scales(self, variant: str | None) -> dict[str, Any]:
+        """The field of a body that applies one adapter or none; each must be named, as those that
+        are not keep the scale that they were loaded with.
+        """
+        scales = [
+            {"id": number, "scale": adapter.scale if adapter.name == variant else 0.0}
+            for number, adapter in enumerate(self._adapters)
+        ]
+        return {"lora": scales} if scales else {}
 
     async def plan(self, request: GenerateRequest) -> Work:
         """Raises InvalidRequest for what the model cannot do."""
@@ -127,7 +150,7 @@ class Planner:
         values["n_predict"] = -1 if request.max_tokens is None else request.max_tokens
         if request.logprobs is not None:
             values["n_probs"] = max(1, request.logprobs)
-        return values
+        return values | self.adapter_scales(request.variant)
 
     async def _raw_prompt(self, request: GenerateRequest) -> str | list[int]:
         match request.prompt:

@@ -9,7 +9,9 @@ such an answer, and as a literal it aborts llama.cpp: each of those is asked for
 from __future__ import annotations
 
 import codecs
+from collections.abc import Mapping
 from contextlib import aclosing
+from typing import Any
 
 from openedai.engines.base import TokenLogprob
 from openedai.engines.llama_api import LlamaApi, Probability
@@ -19,82 +21,94 @@ _NO_CHARACTER = "\ufffd"
 
 
 async def score(
-    api: LlamaApi, ids: list[int], alternatives: int, *, vocabulary: int
+    api: LlamaApi,
+    ids: list[int],
+    alternatives: int,
+    *,
+    vocabulary: int,
+    settings: Mapping[str, Any],
 ) -> list[TokenLogprob]:
-    """One entry for each of `ids`; the first has no log probability. Raises APIErrors."""
-    broken = await _broken(api, ids)
-    scored = [await _first(api, ids, vocabulary, whole=0 not in broken)] if ids else []
+    """One entry for each of `ids`; the first has no log probability. Raises APIErrors.
+
+    `settings` go into each of the server's requests.
+    """
+    scorer = _Scorer(api, vocabulary, settings)
+    broken = await scorer.broken(ids)
+    scored = [await scorer.first(ids, whole=0 not in broken)] if ids else []
     while len(scored) < len(ids):
         start = len(scored)
         if start in broken:
-            entry = await _alone(api, ids[:start], ids[start], vocabulary)
+            entry = await scorer.alone(ids[:start], ids[start])
             scored.append(entry.parsed(alternatives))
         else:
             end = next((place for place in broken if place > start), len(ids))
-            found = await _forced(api, ids[:end], start, alternatives)
+            found = await scorer.forced(ids[:end], start, alternatives)
             scored.extend(entry.parsed(alternatives) for entry in found)
     return _whole_texts(scored)
 
 
-async def _broken(api: LlamaApi, ids: list[int]) -> list[int]:
-    """The places of tokens that are no whole characters, in order."""
-    if (await api.detokenize(ids)).isascii():
-        return []
-    texts = [await api.detokenize([id]) for id in ids]
-    return [place for place, text in enumerate(texts) if _NO_CHARACTER in text]
+class _Scorer:
+    def __init__(self, api: LlamaApi, vocabulary: int, settings: Mapping[str, Any]) -> None:
+        self._api = api
+        self._vocabulary = vocabulary
+        self._settings = settings
 
+    async def broken(self, ids: list[int]) -> list[int]:
+        """The places of tokens that are no whole characters, in order."""
+        if (await self._api.detokenize(ids)).isascii():
+            return []
+        texts = [await self._api.detokenize([id]) for id in ids]
+        return [place for place, text in enumerate(texts) if _NO_CHARACTER in text]
 
-async def _forced(
-    api: LlamaApi, ids: list[int], start: int, alternatives: int
-) -> list[Probability]:
-    """The entries of the tokens from place `start` to the end."""
-    found: list[Probability] = []
-    body = {
-        "prompt": ids[:start],
-        "n_predict": len(ids) - start,
-        "n_probs": max(1, alternatives),
-        "grammar": "root ::= " + " ".join(f"<[{id}]>" for id in ids[start:]),
-        "temperature": 0,
-        "top_k": 1,
-    }
-    async with aclosing(api.complete(body)) as pieces:
-        async for piece in pieces:
-            found.extend(piece.completion_probabilities)
-    if [entry.id for entry in found] != ids[start:]:
-        raise EngineFailed("The engine did not score the prompt's own tokens.")
-    return found
+    async def forced(self, ids: list[int], start: int, alternatives: int) -> list[Probability]:
+        """The entries of the tokens from place `start` to the end."""
+        found: list[Probability] = []
+        body = {
+            **self._settings,
+            "prompt": ids[:start],
+            "n_predict": len(ids) - start,
+            "n_probs": max(1, alternatives),
+            "grammar": "root ::= " + " ".join(f"<[{id}]>" for id in ids[start:]),
+            "temperature": 0,
+            "top_k": 1,
+        }
+        async with aclosing(self._api.complete(body)) as pieces:
+            async for piece in pieces:
+                found.extend(piece.completion_probabilities)
+        if [entry.id for entry in found] != ids[start:]:
+            raise EngineFailed("The engine did not score the prompt's own tokens.")
+        return found
 
+    async def alone(self, before: list[int], wanted: int) -> Probability:
+        """One token's entry out of the whole distribution."""
+        body = {
+            **self._settings,
+            "prompt": before,
+            "n_predict": 1,
+            "n_probs": self._vocabulary,
+            "temperature": 0,
+            "top_k": 1,
+            # Any token that is a whole character: only then the distribution is shown.
+            "grammar": "root ::= [a-z]",
+        }
+        async with aclosing(self._api.complete(body)) as pieces:
+            async for piece in pieces:
+                for entry in piece.completion_probabilities:
+                    for other in entry.top_logprobs:
+                        if other.id == wanted:
+                            other.top_logprobs = entry.top_logprobs
+                            return other
+        raise EngineFailed("The engine did not say how probable a token of the prompt is.")
 
-async def _alone(api: LlamaApi, before: list[int], wanted: int, vocabulary: int) -> Probability:
-    """One token's entry out of the whole distribution."""
-    body = {
-        "prompt": before,
-        "n_predict": 1,
-        "n_probs": vocabulary,
-        "temperature": 0,
-        "top_k": 1,
-        # Any token that is a whole character: only then the distribution is shown.
-        "grammar": "root ::= [a-z]",
-    }
-    async with aclosing(api.complete(body)) as pieces:
-        async for piece in pieces:
-            for entry in piece.completion_probabilities:
-                for other in entry.top_logprobs:
-                    if other.id == wanted:
-                        other.top_logprobs = entry.top_logprobs
-                        return other
-    raise EngineFailed("The engine did not say how probable a token of the prompt is.")
-
-
-async def _first(api: LlamaApi, ids: list[int], vocabulary: int, *, whole: bool) -> TokenLogprob:
-    """The first token; how probable it was nothing tells. The bytes of one that is no whole
-    character are found by asking how probable it is after itself.
-    """
-    if whole:
-        text = await api.detokenize(ids[:1])
-        return TokenLogprob(token=text, raw=text.encode(), logprob=None)
-    entry = await _alone(api, ids[:1], ids[0], vocabulary)
-    return TokenLogprob(token=entry.token, raw=bytes(entry.bytes), logprob=None)
+    async def first(self, ids: list[int], *, whole: bool) -> TokenLogprob:
+        """The first token; how probable it was nothing tells. The bytes of one that is no whole
+        character are found by asking how probable it is after itself.
+        """
+        if whole:
+            text = await self._api.detokenize(ids[:1])
+            return TokenLogprob(token=text, raw=text.encode(), logprob=None)
+        entry = await self.alone(ids[:1], ids[0])
+        return TokenLogprob(token=entry.token, raw=bytes(entry.bytes), logprob=None)
 
 
 def _whole_texts(tokens: list[TokenLogprob]) -> list[TokenLogprob]:

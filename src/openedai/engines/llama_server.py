@@ -28,7 +28,7 @@ class Launch(Struct, frozen=True, tag="launch"):
     `batch` is the most prompt tokens computed in one go: a client that leaves in prefill is
     noticed between two of them. `gpu_layers` -1 leaves it to the library. `chat_template` None
     keeps that of the weights. `prompt_memory` is in MiB. `slots_folder` is where slots may be
-    saved. `binary` is the native server that is to run; None is the wheel.
+    saved. `binary` is the native server that is to run; None is the wheel. `adapters` are paths.
     """
 
     model: str
@@ -44,6 +44,7 @@ class Launch(Struct, frozen=True, tag="launch"):
     chat_template: str | None = None
     slots_folder: str | None = None
     binary: str | None = None
+    adapters: tuple[str, ...] = ()
 
 
 class Ready(Struct, frozen=True, tag="ready"):
@@ -57,7 +58,7 @@ def read_launch(connection: socket.socket) -> Launch:
 
 
 def _serve(launch: Launch) -> Any:
-    from xllamacpp import CommonParams, Server
+    from xllamacpp import CommonAdapterLoraInfo, CommonParams, Server
 
     params = CommonParams()
     params.model.path = launch.path
@@ -78,6 +79,7 @@ def _serve(launch: Launch) -> Any:
     params.ctx_shift = False
     params.ui = False
     params.endpoint_slots = True
+    params.lora_adapters = [CommonAdapterLoraInfo(path, 1.0) for path in launch.adapters]
     params.slot_save_path = f"{launch.slots_folder}/" if launch.slots_folder else ""
     params.verbosity = -1
     return Server(params)

@@ -1,0 +1,165 @@
+"""LoRA adapters for real: each request has its own, on one loaded model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai import APIStatusError, OpenAI
+
+from openedai.config import AdapterSpec, ModelSpec
+from openedai.engines.base import Finish, GenerateRequest, Sampling, Text, TextDelta
+from openedai.engines.llama_cpp import LlamaCpp
+from openedai.errors import APIError
+from tests.engines import tiny_lora
+from tests.support import Running, ServerThread, echo_settings, fetch
+
+pytestmark = pytest.mark.real
+
+PROMPT = "The capital of France is"
+SMALL = {"context": 512, "slots": 2, "threads": 1}
+MODELS = ("tiny", "tiny:one", "tiny:two", "tiny:none")
+
+
+@pytest.fixture(scope="module")
+def adapters(tmp_path_factory: pytest.TempPathFactory, smollm2_path: Path) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("adapters, two")
+    one = tiny_lora.write(folder / "one, first.gguf", smollm2_path, 2000)
+    return one, tiny_lora.write(folder / "two.gguf", smollm2_path, 5000)
+
+
+@pytest.fixture(scope="module")
+def server(adapters: tuple[Path, Path], smollm2_path: Path) -> Iterator[Running]:
+    one, two = adapters
+    spec = ModelSpec(
+        id="tiny",
+        engine="llama_cpp",
+        source=str(smollm2_path),
+        options=SMALL,
+        adapters=(
+            AdapterSpec(name="one", source=str(one)),
+            AdapterSpec(name="two", source=str(two)),
+            AdapterSpec(name="none", source=str(two), scale=0.0),
+        ),
+    )
+    broken = AdapterSpec(name="broken", source=str(Path(__file__).absolute()))
+    missing = AdapterSpec(name="missing", source="/nowhere/at all.gguf")
+    others = (
+        spec.model_copy(update={"id": "with-broken", "adapters": (broken,)}),
+        spec.model_copy(update={"id": "with-missing", "adapters": (missing,)}),
+    )
+    models = (spec, *others, ModelSpec(id="echo", engine="echo"))
+    settings = echo_settings(models=models, chat_model="tiny", embedding_model="echo")
+    with ServerThread(settings) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: Running) -> Iterator[OpenAI]:
+    with server.client(timeout=120) as client:
+        yield client
+
+
+def say(client: OpenAI, model: str, **more: Any) -> str:
+    answer = client.completions.create(
+        model=model, prompt=PROMPT, max_tokens=6, temperature=0, **more
+    )
+    assert answer.model == model
+    return str(answer.choices[0].text)
+
+
+def test_each_request_has_its_adapter_and_nothing_is_loaded_twice(
+    client: OpenAI, server: Running
+) -> None:
+    first = {model: say(client, model) for model in MODELS}
+    assert len({first["tiny"], first["tiny:one"], first["tiny:two"]}) == 3
+    assert first["tiny:none"] == first["tiny"]
+    again = {model: say(client, model) for model in reversed(MODELS)}
+    assert again == first
+    metrics = fetch(f"{server.url}/metrics").body.decode()
+    assert 'openedai_model_loads_total{model="tiny"} 1.0' in metrics
+
+
+def test_two_at_once(client: OpenAI) -> None:
+    alone = {model: say(client, model) for model in MODELS}
+
+    async def all_at_once() -> list[str]:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(asyncio.to_thread(say, client, model)) for model in MODELS]
+        return [task.result() for task in tasks]
+
+    assert asyncio.run(all_at_once()) == list(alone.values())
+
+
+def test_scores_are_those_of_the_adapter(client: OpenAI) -> None:
+    def scores(model: str) -> list[float]:
+        answer = client.completions.create(
+            model=model, prompt=PROMPT, max_tokens=0, echo=True, logprobs=1
+        )
+        assert answer.choices[0].logprobs is not None
+        return (answer.choices[0].logprobs.token_logprobs or [])[1:]
+
+    plain, adapted = scores("tiny"), scores("tiny:one")
+    assert len(plain) == len(adapted) > 2
+    assert all(abs(a - b) > 0.01 for a, b in zip(plain, adapted, strict=True))
+    assert scores("tiny:none") == pytest.approx(plain, abs=0.2)
+
+
+def test_a_chat_and_the_list(client: OpenAI) -> None:
+    assert [m.id for m in client.models.list()][:4] == list(MODELS)
+    answer = client.chat.completions.create(
+        model="tiny:one", messages=[{"role": "user", "content": "Hello"}], max_tokens=2
+    )
+    assert (answer.model, answer.choices[0].finish_reason) == ("tiny:one", "length")
+
+
+@pytest.mark.parametrize(("model", "status"), [("with-broken", 500), ("with-missing", 503)])
+def test_an_adapter_that_cannot_be_used(client: OpenAI, model: str, status: int) -> None:
+    with pytest.raises(APIStatusError) as caught:
+        say(client, model)
+    assert caught.value.status_code == status
+    body = json.loads(caught.value.response.content)
+    assert model in body["error"]["message"]
+
+
+async def _texts(engine: LlamaCpp, variants: tuple[str | None, ...]) -> list[str]:
+    texts = []
+    for variant in variants:
+        request = GenerateRequest(
+            prompt=Text(text=PROMPT),
+            sampling=Sampling(temperature=0),
+            max_tokens=6,
+            variant=variant,
+        )
+        events = [event async for event in engine.generate(request)]
+        assert isinstance(events[-1], Finish)
+        texts.append("".join(e.text for e in events if isinstance(e, TextDelta)))
+    return texts
+
+
+def test_the_same_with_a_native_server(
+    native_server: str, smollm2_path: Path, adapters: tuple[Path, Path]
+) -> None:
+    found = [{"name": path.stem, "path": str(path)} for path in adapters]
+    options = SMALL | {"server": native_server, "adapters": found}
+
+    async def run() -> list[str]:
+        engine = await LlamaCpp.load("tiny", smollm2_path, options)
+        try:
+            return await _texts(engine, (None, "one, first", "two", None))
+        finally:
+            await engine.close()
+
+    plain, one, two, again = asyncio.run(run())
+    assert len({plain, one, two}) == 3
+    assert again == plain
+
+
+def test_saved_prompts_do_not_say_which_adapter(smollm2_path: Path, tmp_path: Path) -> None:
+    options = {"prompt_cache": str(tmp_path), "adapters": [{"name": "a", "path": "a.gguf"}]}
+    with pytest.raises(APIError, match="prompt_cache"):
+        asyncio.run(LlamaCpp.load("tiny", smollm2_path, options))
