@@ -27,6 +27,17 @@ class ToolCall(Struct, frozen=True):
     arguments: str
 
 
+class Image(Struct, frozen=True):
+    """A picture in a message. `raw` is the file, `at` how many characters of the message's
+    content stand before it.
+    """
+
+    raw: bytes
+    media_type: str
+    at: int
+    detail: str = "auto"
+
+
 class Message(Struct, frozen=True):
     """One turn of a conversation. `content` and `reasoning` are plain text."""
 
@@ -36,6 +47,7 @@ class Message(Struct, frozen=True):
     reasoning: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    images: tuple[Image, ...] = ()
 
 
 class Tool(Struct, frozen=True):
