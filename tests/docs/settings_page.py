@@ -60,6 +60,8 @@ MEANINGS: dict[str, dict[str, str]] = {
         "context": "Context length in tokens; a word is a token.",
         "slots": "Requests at once.",
         "dimensions": "Length of the embeddings.",
+        "vision": "Take images.",
+        "image_tokens": "Tokens that each image counts as.",
         "delay": "Seconds before each token, and before an embedding.",
         "fail_after": "Fail after that many tokens.",
         "crash_after": "Die after that many tokens, as a process would.",
