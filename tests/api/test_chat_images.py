@@ -14,9 +14,10 @@ import aiohttp
 import pytest
 from openai import OpenAI
 
+from openedai.config import ModelSpec
 from tests.api.answers import chat, refusal
 from tests.media.pictures import BLUE, data_url, picture
-from tests.support import Running, ServerThread, echo_settings
+from tests.support import ECHO_MODELS, Running, ServerThread, echo_settings
 
 RED_PNG, BLUE_JPEG = picture(), picture(9, 5, BLUE, kind="JPEG")
 
@@ -57,7 +58,12 @@ def album() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def near() -> Iterator[Running]:
     """A server that may fetch from this machine."""
-    settings = echo_settings(image_private_hosts=["127.0.0.0/8"], image_max_count=3)
+    hosted = ModelSpec(
+        id="sees-hosted", engine="echo", options={"vision": True, "reveal": True, "worker": True}
+    )
+    settings = echo_settings(
+        models=(*ECHO_MODELS, hosted), image_private_hosts=["127.0.0.0/8"], image_max_count=3
+    )
     with ServerThread(settings) as running:
         yield running
 
@@ -74,8 +80,8 @@ def user(*parts: dict[str, Any]) -> dict[str, Any]:
     return {"role": "user", "content": list(parts)}
 
 
-def seen(client: OpenAI, *messages: dict[str, Any], **body: Any) -> list[dict[str, Any]]:
-    answer = chat(client, False, model="sees-reveal", messages=list(messages), **body)
+def seen(client: OpenAI, *messages: dict[str, Any], model: str) -> list[dict[str, Any]]:
+    answer = chat(client, False, model=model, messages=list(messages))
     found: list[dict[str, Any]] = json.loads(answer.only.text)["prompt"]["messages"]
     return found
 
@@ -85,7 +91,8 @@ def shown(raw: bytes, media_type: str, at: int, **more: str) -> dict[str, Any]:
     return {"raw": encoded, "media_type": media_type, "at": at, **more}
 
 
-def test_images_and_their_places(near: Running, album: str) -> None:
+@pytest.mark.parametrize("model", ["sees-reveal", "sees-hosted"])
+def test_images_and_their_places(near: Running, album: str, model: str) -> None:
     with near.client() as client:
         found = seen(
             client,
@@ -97,6 +104,7 @@ def test_images_and_their_places(near: Running, album: str) -> None:
                 image(data_url(RED_PNG, "image/gif")),
                 text("?"),
             ),
+            model=model,
         )
     assert found == [
         {"role": "user", "images": [shown(RED_PNG, "image/png", 0, detail="high")]},

@@ -49,6 +49,8 @@ MEANINGS: dict[str, dict[str, str]] = {
         "took; 0 keeps none.",
         "prompt_cache": "A folder where prompts that were computed are kept when the model is "
         "unloaded; see [models.md](models.md#prompts-kept-on-disk).",
+        "mmproj": "The file of the projector that lets the model see; a relative path begins at "
+        "the folder of the weights. See [models.md](models.md#models-that-see).",
         "sampling": "What a request that names no value gets; see the next table.",
     },
     "onnx_embeddings": _EMBEDDING,

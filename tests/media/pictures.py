@@ -27,11 +27,16 @@ def picture(
     *,
     kind: str = "PNG",
     mode: str = "RGB",
+    pixels: bytes | None = None,
     **options: Any,
 ) -> bytes:
-    """A file as other programs write it, of one colour."""
+    """A file as other programs write it: of one colour, or of these pixels."""
     file = io.BytesIO()
-    Image.new("RGB", (width, height), colour).convert(mode).save(file, kind, **options)
+    if pixels is None:
+        drawn = Image.new("RGB", (width, height), colour)
+    else:
+        drawn = Image.frombytes("RGB", (width, height), pixels)
+    drawn.convert(mode).save(file, kind, **options)
     return file.getvalue()
 
 

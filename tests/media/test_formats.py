@@ -128,7 +128,8 @@ def test_a_wrong_byte_breaks_nothing(raw: str, at: int, byte: int) -> None:
         b"\xff\xd8" + b"\xff\xfe\0\2" * 70_000,
         b"\xff\xd8\xff\xfe\0\2" + struct.pack(">BBHB", 0xFF, 0xDA, 8, 1) + bytes(99),
         b"\xff\xd8\xff\xfe\0\2no marker",
-        picture(16, 16, kind="JPEG") + b"\xff\xda" * 300,
+        picture(16, 16, kind="JPEG") + b"\xff\xda" * 300 + b"\xff\xd9",
+        picture(16, 16, kind="JPEG")[:-2],
     ],
     ids=[
         "unpacks to too much",
@@ -143,6 +144,7 @@ def test_a_wrong_byte_breaks_nothing(raw: str, at: int, byte: int) -> None:
         "no size",
         "no marker",
         "too many scans",
+        "no end",
     ],
 )
 def test_what_would_do_harm(raw: bytes) -> None:

@@ -81,8 +81,8 @@ def check_data(raw: bytes) -> None:
     kind = media_type(raw)
     if kind == "image/png":
         _check_png(raw)
-    if kind == "image/jpeg" and raw.count(bytes((0xFF, _SCAN))) > _MOST_SCANS:
-        raise _broken("it has too many scans")
+    if kind == "image/jpeg":
+        _check_jpeg(raw)
 
 
 def _broken(why: str) -> BadImage:
@@ -159,6 +159,15 @@ def _chunks(raw: bytes, at: int, *, big: bool) -> Iterator[tuple[bytes, int, int
         yield name, at + 8, number
         at += 12 + number if big else 8 + number + number % 2
     raise _broken("it is in too many pieces")
+
+
+def _check_jpeg(raw: bytes) -> None:
+    """A decoder would fill up what is missing, and would take hours for what is too much."""
+    scan, end = b"\xff\xda", b"\xff\xd9"
+    if raw.rfind(end) <= raw.rfind(scan):
+        raise _broken("it ends too early")
+    if raw.count(scan) > _MOST_SCANS:
+        raise _broken("it has too many scans")
 
 
 def _check_png(raw: bytes) -> None:

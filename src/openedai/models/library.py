@@ -34,7 +34,7 @@ from openedai.models.manifest import Manifest
 from openedai.models.packages import builtin_packages
 from openedai.models.progress import NoProgress, Progress
 from openedai.models.sources import source_of
-from openedai.models.sources.base import GGUF_ENGINES, Access, Source, Staged
+from openedai.models.sources.base import GGUF_ENGINES, Access, Source, Staged, beside
 
 WORTH_OFFERING = 0.2  # of the weights
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -200,6 +200,8 @@ class Library:
         there = self._original(spec, source)
         staged = there or source.stage(staging, downloads, progress)
         original = staging / staged.main  # an absolute path stays what it is
+        if there and (projector := beside(spec)):
+            link_or_copy(original.parent / projector, staging / projector)
         name = f"{original.stem}.{form}.gguf"
         free = self._access.free_space
         if requantise.requantise(original, staging / name, form, self._fast, progress, free):
