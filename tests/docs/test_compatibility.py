@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from openai.types import completion_create_params, embedding_create_params
@@ -192,7 +192,7 @@ def test_every_part_of_a_message_has_one_row() -> None:
     listed = [row[0].strip("`") for row in rows(("Chat completions", 2))]
     unions = (ChatCompletionContentPartParam, AssistantPart)
     parts = {part for union in unions for part in get_args(union)}
-    types = {get_args(get_args(part.__annotations__["type"])[0])[0] for part in parts}
+    types = {get_args(get_type_hints(part)["type"])[0] for part in parts}
     assert set(listed) == types | {"image_url.detail", "prompt_cache_breakpoint"}
     for kind in named(("Chat completions", 2), "refused"):
         with pytest.raises(ValidationError) as caught:

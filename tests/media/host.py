@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -51,7 +52,11 @@ class Host:
 
 
 @asynccontextmanager
-async def host(behaviours: Mapping[str, Behaviour], port: int = 0) -> AsyncIterator[Host]:
+async def host(
+    behaviours: Mapping[str, Behaviour],
+    address: str = "127.0.0.1",
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[Host]:
     """Serve these at their paths; `{port}` in an answer is the host's own."""
     seen: list[str] = []
     open_ends: set[asyncio.StreamWriter] = set()
@@ -87,7 +92,7 @@ async def host(behaviours: Mapping[str, Behaviour], port: int = 0) -> AsyncItera
             writer.write(found.piece)
             await writer.drain()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", port)
+    server = await asyncio.start_server(serve, address, 0, ssl=tls)
     own = server.sockets[0].getsockname()[1]
     try:
         yield Host(own, seen)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import shutil
+import ssl
+import subprocess
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -244,16 +248,55 @@ def test_two_hosts_at_once() -> None:
     asyncio.run(go())
 
 
-def test_what_a_host_is_called(  # the header, for the names that it can have
-) -> None:
-    async def go(there: Host, name: str) -> str:
+def test_what_a_host_is_called() -> None:
+    async def called(there: Host, name: str) -> str:
         async with fetching(lookup=lambda *_: ["127.0.0.1"]) as fetch:
             await fetch(f"http://{name}:{there.port}/a")
-        return there.seen[-1]
+        return there.seen[-1].partition("Host: ")[2].partition(":")[0]
 
-    async def all_of_them() -> None:
+    async def go() -> None:
         async with host({"/a": answer(PICTURE)}) as there:
-            assert f"Host: xn--bcher-kva.test:{there.port}\r\n" in await go(there, "bücher.test")
-            assert f"Host: images.test:{there.port}\r\n" in await go(there, "IMAGES.test")
+            assert await called(there, "bücher.test") == "xn--bcher-kva.test"
+            assert await called(there, "IMAGES.test") == "images.test"
 
-    asyncio.run(all_of_them())
+    asyncio.run(go())
+
+
+def test_addresses_of_the_newer_kind() -> None:
+    async def go() -> None:
+        async with host({"/a": answer(PICTURE)}, "::1") as there, fetching(["::1"]) as fetch:
+            assert await fetch(f"http://[::1]:{there.port}/a") == PICTURE
+            assert f"Host: [::1]:{there.port}\r\n" in there.seen[0]
+
+    try:
+        asyncio.run(go())
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+
+
+def test_certificates_are_checked_for_the_name(tmp_path: Path) -> None:
+    """Though the connection is to a number. This one is signed by nobody."""
+    tls = own_certificate(tmp_path, "images.test")
+    named: list[str | None] = []
+    tls.sni_callback = lambda _, name, __: named.append(name)
+
+    async def go() -> None:
+        allowed = fetching(lookup=lambda *_: ["127.0.0.1"])
+        async with host({"/a": answer(PICTURE)}, tls=tls) as there, allowed as fetch:
+            with pytest.raises(BadImage, match="cannot be reached"):
+                await fetch(f"https://images.test:{there.port}/a")
+            assert (named, there.seen) == (["images.test"], [])
+
+    asyncio.run(go())
+
+
+def own_certificate(folder: Path, name: str) -> ssl.SSLContext:
+    program = shutil.which("openssl") or pytest.skip("there is no openssl on this machine")
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    words = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name}".split()
+    subprocess.run(
+        [program, *words, "-keyout", key, "-out", certificate], check=True, capture_output=True
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context

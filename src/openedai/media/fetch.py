@@ -117,7 +117,7 @@ def _session() -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={
             "User-Agent": f"OpenedAI/{__version__}",
-            "Accept": "image/*",
+            "Accept": "image/png, image/jpeg, image/gif, image/bmp, image/webp;q=0.5",
             "Accept-Encoding": "identity",
         },
         timeout=aiohttp.ClientTimeout(total=None),
