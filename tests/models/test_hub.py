@@ -105,6 +105,7 @@ def test_a_projector_beside_the_weights(hub: HubServer, tmp_path: Path) -> None:
         assert path is not None
         assert path.name == "m-Q4_K_M.gguf"
         assert (path.parent / projector).read_bytes() == b"GGUF eyes"
+        assert library(hub, tmp_path).size(seeing(projector)) == len(Q4) + 9
         assert library(hub, tmp_path, offline=True).find(seeing(projector)) == path
     assert downloads(hub) == {"m-Q4_K_M.gguf", "vision/mmproj-F16.gguf"}
     assert library(hub, tmp_path).find(CHAT) is None

@@ -19,14 +19,15 @@ from openedai.media.images import Reference
 class Pictured:
     """An image in message number `message`, behind `at` characters of its content.
 
-    `where` is the part of the request that it came in, for errors.
+    For errors, `param` is where its URL stood, and `kind` what says that it is an image.
     """
 
     message: int
     at: int
     url: str
     detail: str
-    where: str
+    param: str
+    kind: str
 
 
 async def illustrated(
@@ -43,9 +44,7 @@ async def illustrated(
     if not pictures:
         return list(wanted)
     _require_sight(spec, pictures[0])
-    found = await here.images.load_all(
-        [Reference(one.url, f"{one.where}.image_url.url") for one in pictures]
-    )
+    found = await here.images.load_all([Reference(one.url, one.param) for one in pictures])
     images = [
         Image(raw=file.raw, media_type=file.media_type, at=one.at, detail=one.detail)
         for one, file in zip(pictures, found, strict=True)
@@ -56,7 +55,7 @@ async def illustrated(
 def _require_sight(spec: ModelSpec, first: Pictured) -> None:
     engine = engine_class(spec.engine)
     if not (issubclass(engine, Generator) and engine.sees(spec.options)):
-        raise NoVision(spec.id, param=f"{first.where}.type")
+        raise NoVision(spec.id, param=first.kind)
 
 
 def _with_images(

@@ -132,7 +132,9 @@ class Library:
             return None
         source = source_of(spec, self._access)
         note = manifest.read(self._folder(spec, source)) if source else None
-        return note.size if note else _bytes_below(path)
+        if note and beside(spec):
+            return note.size
+        return (note.size if note else _bytes_below(path)) + _projector_bytes(spec, path)
 
     def download_size(self, spec: ModelSpec) -> int | None:
         """Bytes that a pull from nothing downloads; None where only the hub knows."""
@@ -308,6 +310,13 @@ class Library:
 def _bytes_below(path: Path) -> int:
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return sum(file.stat().st_size for file in files)
+
+
+def _projector_bytes(spec: ModelSpec, weights: Path) -> int:
+    """Of one that lies where the user keeps it."""
+    named = spec.options.get("mmproj")
+    file = weights.parent / Path(named).expanduser() if isinstance(named, str) else weights.parent
+    return file.stat().st_size if file.is_file() else 0
 
 
 def _freed(path: Path) -> int:

@@ -115,7 +115,14 @@ class ChatMessage(Body):
             if isinstance(part, ImagePart):
                 image = part.image_url
                 where = f"messages[{number}].content[{index}]"
-                yield Pictured(number, at, image.url, image.detail or "auto", where)
+                yield Pictured(
+                    message=number,
+                    at=at,
+                    url=image.url,
+                    detail=image.detail or "auto",
+                    param=f"{where}.image_url.url",
+                    kind=f"{where}.type",
+                )
 
     def _text(self) -> str:
         if self.content is None or isinstance(self.content, str):
