@@ -22,6 +22,8 @@ ECHO_MODELS = (
     ModelSpec(id="echo", engine="echo", aliases=("parrot",)),
     ModelSpec(id="owner/echo:latest", engine="echo"),
     ModelSpec(id="reveal", engine="echo", options={"reveal": True}),
+    ModelSpec(id="sees", engine="echo", options={"vision": True, "image_tokens": 7}),
+    ModelSpec(id="sees-reveal", engine="echo", options={"vision": True, "reveal": True}),
     ModelSpec(id="slow", engine="echo", options={"delay": 0.02, "repeat": 10000, "slots": 4}),
     ModelSpec(id="fails-first", engine="echo", options={"fail_after": 0}),
     ModelSpec(id="fails-later", engine="echo", options={"fail_after": 2}),

@@ -27,6 +27,8 @@ from openedai.engines.registry import engine_class
 from openedai.errors import APIError, MethodNotAllowed, NotFound
 from openedai.http.envelope import Envelope
 from openedai.http.respond import as_api_error, error_response
+from openedai.media.addresses import Permission
+from openedai.media.images import Images, Limits
 from openedai.models.catalog import Catalog, adapter_specs
 from openedai.models.library import Library
 from openedai.models.progress import Progress, StoppableProgress
@@ -40,11 +42,13 @@ def create_app(settings: Settings) -> FastAPI:
     metrics = Metrics()
     pool = _pool(settings, metrics)
     metrics.watch(pool)
+    images = _images(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         await pool.close()
+        images.close()
 
     app = FastAPI(
         title="OpenedAI",
@@ -56,7 +60,8 @@ def create_app(settings: Settings) -> FastAPI:
         exception_handlers=_HANDLERS,
         middleware=_middleware(settings, metrics),
     )
-    app.state.services = Services(settings, catalog, pool, metrics, started=int(time.time()))
+    started = int(time.time())
+    app.state.services = Services(settings, catalog, pool, metrics, images, started)
     for route in ROUTES:
         _add(app, route)
     return app
@@ -98,6 +103,17 @@ def _adapters(library: Library, spec: ModelSpec, progress: Progress) -> dict[str
         for adapter, path in zip(spec.adapters, pulled, strict=False)
     ]
     return {"adapters": found} if found else {}
+
+
+def _images(settings: Settings) -> Images:
+    limits = Limits(
+        max_count=settings.image_max_count,
+        max_bytes=settings.image_max_bytes,
+        max_pixels=settings.image_max_pixels,
+        timeout=settings.image_timeout,
+    )
+    fetches = settings.image_urls and not settings.offline
+    return Images(limits, Permission.of(settings.image_private_hosts) if fetches else None)
 
 
 def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 
@@ -106,6 +107,24 @@ class Settings(BaseSettings):
     send_timeout: float = Field(
         60.0, gt=0, description="Seconds a client may leave its answer unread before it is cut."
     )
+    image_urls: bool = Field(
+        True, description="Fetch images that requests name by URL; never where `offline` is set."
+    )
+    image_private_hosts: tuple[str, ...] = Field(
+        (),
+        description="Host names, addresses and networks (`10.0.0.0/8`) that images may be fetched "
+        "from, besides the public internet.",
+    )
+    image_timeout: float = Field(
+        10.0, gt=0, description="Seconds that fetching one image may take, redirects and all."
+    )
+    image_max_count: int = Field(32, ge=1, description="Most images in one request.")
+    image_max_bytes: int = Field(
+        20 << 20, ge=1024, description="Most bytes of all images of a request together."
+    )
+    image_max_pixels: int = Field(
+        50_000_000, ge=1024, description="Most pixels of all images of a request together."
+    )
     unknown_parameters: Literal["refuse", "warn"] = Field(
         "refuse",
         description="Refuse unknown parameters with a 400, or ignore them with a warning header.",
@@ -157,6 +176,16 @@ class Settings(BaseSettings):
     @classmethod
     def _budget_is_readable(cls, value: str) -> str:
         memory_bytes(value, total=1 << 30)
+        return value
+
+    @field_validator("image_private_hosts")
+    @classmethod
+    def _networks_are_readable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            if "/" in entry:
+                ip_network(entry)
+            elif not entry or "://" in entry:
+                raise ValueError(f"not a host, an address or a network: {entry!r}")
         return value
 
     @classmethod

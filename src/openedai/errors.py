@@ -4,6 +4,7 @@
     ├── InvalidRequest            400  the request itself is wrong; `param` says where
     │   ├── ContextLengthExceeded 400  the prompt does not fit the model's context
     │   ├── Unsupported           400  right for the API, but not for this model or server
+    │   │   └── NoVision          400  the model takes no images
     │   └── RequestTimeout        408  the body did not arrive in time
     ├── AuthenticationFailed      401  no key, or a wrong one
     ├── Forbidden                 403  a web page or host that may not drive this server
@@ -82,6 +83,16 @@ class ContextLengthExceeded(InvalidRequest):
 
 class Unsupported(InvalidRequest):
     pass
+
+
+class NoVision(Unsupported):
+    def __init__(self, model: str, *, param: str = "messages") -> None:
+        super().__init__(
+            "Invalid content type. image_url is only supported by certain models, and "
+            f"`{model}` is none of them.",
+            code="unsupported_value",
+            param=param,
+        )
 
 
 class RequestTimeout(InvalidRequest):

@@ -102,6 +102,7 @@ def test_an_answer_with_calls_can_be_sent_back(client: OpenAI) -> None:
 
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+FILE = {"type": "file", "file": {"file_data": "AA=="}}
 AUDIO = {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}
 
 BAD_LISTS: list[tuple[object, str, str]] = [
@@ -137,6 +138,30 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"role": "user", "content": [{"text": "x"}]}, "missing_required_parameter", "content[0].type"),
     ({"role": "user", "content": [{"type": "poem"}]}, "invalid_value", "content[0].type"),
     ({"role": "user", "content": [IMAGE]}, "unsupported_value", "content[0].type"),
+    ({"role": "user", "content": [FILE]}, "unsupported_value", "content[0].type"),
+    (
+        {"role": "user", "content": [{"type": "image_url"}]},
+        "missing_required_parameter",
+        "content[0].image_url",
+    ),
+    (
+        {"role": "user", "content": [{"type": "image_url", "image_url": "http://x/a.png"}]},
+        "invalid_type",
+        "content[0].image_url",
+    ),
+    (
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": 1}}]},
+        "invalid_type",
+        "content[0].image_url.url",
+    ),
+    (
+        {
+            "role": "user",
+            "content": [{"type": "image_url", "image_url": {"url": "x", "detail": "fine"}}],
+        },
+        "invalid_value",
+        "content[0].image_url.detail",
+    ),
     ({"role": "user", "content": [*text("x"), AUDIO]}, "unsupported_value", "content[1].type"),
     (
         {"role": "user", "content": [{"type": "text"}]},

@@ -18,6 +18,7 @@ from openedai.engines.base import (
     GenerateRequest,
     Generator,
     Grammar,
+    Image,
     JsonObject,
     JsonSchema,
     Message,
@@ -32,7 +33,7 @@ from openedai.engines.base import (
     ToolCallDelta,
 )
 from openedai.engines.hosted import load_engine
-from openedai.errors import ContextLengthExceeded, InvalidRequest, Unsupported
+from openedai.errors import ContextLengthExceeded, InvalidRequest, NoVision, Unsupported
 
 GREEDY = Sampling(temperature=0.0)
 STORY = Text(
@@ -212,6 +213,19 @@ def test_what_cannot_be_enforced_is_refused_before_the_first_event(run: Run, nam
             with pytest.raises(InvalidRequest) as caught:
                 await anext(events)
         assert caught.value.param is not None
+
+    run(scenario)
+
+
+def test_a_model_that_does_not_see_refuses_images(run: Run) -> None:
+    image = Image(raw=b"\x89PNG", media_type="image/png", at=0)
+    chat = Chat(messages=(Message(role="user", content="hi", images=(image,)),))
+
+    async def scenario(engine: Generator) -> None:
+        async with aclosing(engine.generate(GenerateRequest(prompt=chat))) as events:
+            with pytest.raises(NoVision) as caught:
+                await anext(events)
+        assert (caught.value.code, caught.value.param) == ("unsupported_value", "messages")
 
     run(scenario)
 

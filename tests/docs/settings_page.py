@@ -50,6 +50,8 @@ MEANINGS: dict[str, dict[str, str]] = {
         "prompt_cache": "A folder where prompts that were computed are kept when the model is "
         "unloaded; see [models.md](models.md#prompts-kept-on-disk).",
         "adapters": "Set by the server, from the model's own key `adapters`.",
+        "mmproj": "The file of the projector that lets the model see; a relative path begins at "
+        "the folder of the weights. See [models.md](models.md#models-that-see).",
         "sampling": "What a request that names no value gets; see the next table.",
     },
     "onnx_embeddings": _EMBEDDING,
@@ -62,6 +64,8 @@ MEANINGS: dict[str, dict[str, str]] = {
         "slots": "Requests at once.",
         "dimensions": "Length of the embeddings.",
         "names": "The models that are said to be behind it, where it has a `prefix`.",
+        "vision": "Take images.",
+        "image_tokens": "Tokens that each image counts as.",
         "delay": "Seconds before each token, and before an embedding.",
         "fail_after": "Fail after that many tokens.",
         "crash_after": "Die after that many tokens, as a process would.",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from openai.types import completion_create_params, embedding_create_params
-from openai.types.chat import ChatCompletionMessageParam
+from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionMessageParam
 from openai.types.chat import completion_create_params as chat_params
+from openai.types.chat.chat_completion_assistant_message_param import (
+    ContentArrayOfContentPart as AssistantPart,
+)
 from pydantic import ValidationError
 
 from openedai.api.chat.messages import ChatMessage
@@ -184,6 +187,19 @@ def test_every_official_parameter_has_one_row(table: Table) -> None:
     assert {row[1] for row in rows(table)} <= {"honoured", "no effect", "refused"}
 
 
+def test_every_part_of_a_message_has_one_row() -> None:
+    """Each type, and what images have beside it; what is refused is refused by its type."""
+    listed = [row[0].strip("`") for row in rows(("Chat completions", 2))]
+    unions = (ChatCompletionContentPartParam, AssistantPart)
+    parts = {part for union in unions for part in get_args(union)}
+    types = {get_args(get_type_hints(part)["type"])[0] for part in parts}
+    assert set(listed) == types | {"image_url.detail", "prompt_cache_breakpoint"}
+    for kind in named(("Chat completions", 2), "refused"):
+        with pytest.raises(ValidationError) as caught:
+            ChatMessage.model_validate({"role": "user", "content": [{"type": kind}]})
+        assert as_invalid_request(caught.value.errors()).code == "unsupported_value"
+
+
 @pytest.mark.parametrize(("table", "name"), cases("refused"))
 def test_refused_is_refused(table: Table, name: str) -> None:
     _, model, body = TABLES[table]
@@ -248,7 +264,7 @@ def test_every_error_code_is_listed() -> None:
     (table,) = tables(section(PAGE, "Errors"))
     listed = {code for row in table for code in code_words(row[0])} - {"null"}
     source = "".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
-    written = set(re.findall(r'\bcode="([a-z_]+)"', source))
+    written = set(re.findall(r'\bcode="([a-z0-9_]+)"', source))
     assert listed == written | set(BOUNDS)
 
 

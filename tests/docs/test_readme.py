@@ -33,6 +33,7 @@ NOT_RUN = {"README.md": 2, "docs/models.md": 3}
 # The models that the pages name, on an engine that answers at once.
 NAMED = (
     ModelSpec(id="smollm2-135m-instruct", engine="echo"),
+    ModelSpec(id="gemma-3-4b", engine="echo", options={"vision": True}),
     ModelSpec(id="all-mpnet-base-v2", engine="echo", options={"dimensions": 768}),
 )
 

@@ -82,6 +82,7 @@ def launch(tmp_path: Path) -> Launch:
         gpu_layers=-1,
         prompt_memory=64,
         chat_template="{{ messages }}",
+        projector="/models/mmproj.gguf",
     )
 
 
@@ -125,8 +126,10 @@ def test_it_gets_what_the_wheel_gets(launch: Launch, make: Make) -> None:
             "--threads 1 --threads-batch 1",
             "--cache-ram 64",
             "--no-kv-unified",
+            "--mmproj /models/mmproj.gguf",
         ):
             assert expected in words
+        assert "--no-mmproj-offload" not in words
         assert seen["template"] == "{{ messages }}"
 
     asyncio.run(go())

@@ -77,6 +77,24 @@ def test_pull_find_remove(setup: Setup) -> None:
     assert setup.weights() == []
 
 
+def test_a_projector_stays_beside_the_weights(setup: Setup, tmp_path: Path) -> None:
+    source = tmp_path / "own" / "m.gguf"
+    (source.parent / "eyes").mkdir(parents=True)
+    tiny_gguf.write(source)
+    (source.parent / "eyes" / "mmproj.gguf").write_bytes(b"one")
+    model = spec("mixed", source=str(source)).model_copy(
+        update={"options": {"mmproj": "eyes/mmproj.gguf"}}
+    )
+    path = setup.library().pull(model)
+    assert path is not None
+    assert path.name == "m.mixed.gguf"
+    assert (path.parent / "eyes" / "mmproj.gguf").read_bytes() == b"one"
+    (source.parent / "eyes" / "mmproj.gguf").write_bytes(b"other")
+    again = setup.library().pull(model)
+    assert again is not None
+    assert (again.parent / "eyes" / "mmproj.gguf").read_bytes() == b"other"
+
+
 def test_slow_weights_are_told_of(setup: Setup, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", "openedai.models.library"):
         setup.library().pull(spec("q8_0", "fast"))

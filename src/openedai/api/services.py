@@ -11,6 +11,7 @@ from openedai.api.metrics import Metrics
 from openedai.config import ModelSpec, Settings
 from openedai.http.body import Body, read_json
 from openedai.http.envelope import Exchange
+from openedai.media.images import Images
 from openedai.models.catalog import Catalog
 from openedai.scheduling.pool import ModelPool
 
@@ -23,6 +24,7 @@ class Services:
     catalog: Catalog
     pool: ModelPool
     metrics: Metrics
+    images: Images
     started: int
 
     async def read(self, request: Request, model: type[B]) -> tuple[B, dict[str, str]]:

@@ -291,8 +291,16 @@ class Engine:
 
 
 class Generator(Engine):
+    @classmethod
+    def sees(cls, options: Mapping[str, Any]) -> bool:
+        """Whether a model with these options takes images. Known without loading it."""
+        return False
+
     def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
-        """Yield deltas, then one Finish. Closing the iterator cancels the work."""
+        """Yield deltas, then one Finish. Closing the iterator cancels the work.
+
+        A model that does not see refuses images before the first event.
+        """
         raise NotImplementedError
 
 

@@ -9,6 +9,7 @@ It answers with the text it was given, a word a token, and embeds by hashing. It
     slots      requests at once (64)
     dimensions length of the embeddings (8)
     names      the models that are said to be behind it (none)
+    vision     take images; each counts as `image_tokens` tokens (16)
     delay      seconds before each token, and before an embedding (0)
     fail_after raise EngineFailed after that many tokens
     crash_after die after that many tokens, as a process would
@@ -54,6 +55,7 @@ from openedai.errors import (
     EngineCrashed,
     EngineFailed,
     InvalidRequest,
+    NoVision,
     Unsupported,
 )
 from openedai.prompts.answer import AnswerReader, ChatReader
@@ -71,6 +73,8 @@ class EchoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     slots: int = 64
     dimensions: int = 8
     names: tuple[str, ...] = ()
+    vision: bool = False
+    image_tokens: int = 16
     delay: float = 0.0
     fail_after: int | None = None
     crash_after: int | None = None
@@ -94,6 +98,10 @@ class Echo(Generator, Embedder, Tokenizer, Directory):
             raise EngineFailed(known.load_error)
         return cls(model, known)
 
+    @classmethod
+    def sees(cls, options: Mapping[str, Any]) -> bool:
+        return bool(options.get("vision"))
+
     def memory(self) -> int:
         return 1 << 20
 
@@ -104,7 +112,10 @@ class Echo(Generator, Embedder, Tokenizer, Directory):
         await self._dead.wait()
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
-        prompt_tokens = _count(request.prompt)
+        images = _images(request.prompt)
+        if images and not self.options.vision:
+            raise NoVision(self.model)
+        prompt_tokens = _count(request.prompt) + images * self.options.image_tokens
         param = "messages" if isinstance(request.prompt, Chat) else "prompt"
         if prompt_tokens >= self.options.context:
             raise ContextLengthExceeded(self.options.context, prompt_tokens, param=param)
@@ -260,6 +271,12 @@ def _count(prompt: Chat | Text | Tokens) -> int:
     if isinstance(prompt, Chat):
         return sum(1 + len(_WORD.findall(message.content)) for message in prompt.messages)
     return len(prompt.ids) if isinstance(prompt, Tokens) else len(_WORD.findall(prompt.text))
+
+
+def _images(prompt: Chat | Text | Tokens) -> int:
+    if not isinstance(prompt, Chat):
+        return 0
+    return sum(len(message.images) for message in prompt.messages)
 
 
 def _vector(item: Text | Tokens, size: int) -> list[float]:

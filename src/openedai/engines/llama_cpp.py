@@ -6,6 +6,7 @@ decoding and after the running batch in prefill.
 
     llama_cpp       loads, watches and ends the child; runs requests
     llama_request   a request of the contract to the server's own
+    llama_images    the images in it
     llama_api       the server's calls and answers
 """
 
@@ -35,6 +36,7 @@ from openedai.engines.base import (
 from openedai.engines.chat_template import chosen_format
 from openedai.engines.child import Child
 from openedai.engines.llama_api import LlamaApi, Piece
+from openedai.engines.llama_images import projector
 from openedai.engines.llama_launcher import start_server
 from openedai.engines.llama_request import Adapter, Planner, Work
 from openedai.engines.llama_sampling import SamplingDefaults
@@ -53,8 +55,9 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `prompt_format` is a name of `openedai.prompts.formats`; `chat_template` is Jinja, or the path
     of a file that ends in .jinja. See `openedai.engines.chat_template` for what goes first.
     `server` is "auto", "wheel", or the path of a native llama-server. `prompt_cache` is a folder.
-    `prompt_memory` is the most MiB for prompts whose slot another conversation took. `adapters`
-    come from the model's own key of that name.
+    `prompt_memory` is the most MiB for prompts whose slot another conversation took. `mmproj`
+    is the file of the projector for images; a relative path begins at the folder of the weights.
+    `adapters` come from the model's own key of that name.
     """
 
     context: int = 8192
@@ -68,6 +71,7 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prompt_memory: int = 256
     prompt_cache: str | None = None
     adapters: tuple[Adapter, ...] = ()
+    mmproj: str | None = None
     sampling: SamplingDefaults = SamplingDefaults()
 
 
@@ -111,6 +115,10 @@ class LlamaCpp(Generator):
             raise
 
     @classmethod
+    def sees(cls, options: Mapping[str, Any]) -> bool:
+        return options.get("mmproj") is not None
+
+    @classmethod
     async def _start(cls, model: str, path: Path, options: LlamaOptions, folder: Path) -> Self:
         found = await asyncio.to_thread(
             chosen_format,
@@ -132,6 +140,7 @@ class LlamaCpp(Generator):
             prompt_memory=options.prompt_memory,
             chat_template=found.template if found else None,
             adapters=tuple(adapter.path for adapter in options.adapters),
+            projector=await asyncio.to_thread(projector, model, path, options.mmproj),
         )
         cache = await asyncio.to_thread(_prompt_cache, model, path, options)
         if cache is not None:
@@ -155,6 +164,8 @@ class LlamaCpp(Generator):
         """Learn of the model what requests are checked against."""
         models = await self.api.ask("GET", "/v1/models")
         properties = msgspec.convert(await self.api.ask("GET", "/props"), Properties)
+        if self._options.mmproj is not None and not properties.modalities.vision:
+            raise EngineFailed(f"The projector of the model `{self.model}` is not for images.")
         self.planner = Planner(
             self.model,
             self.api,

@@ -40,6 +40,9 @@ def command(launch: Launch, binary: str) -> list[str]:
     ]
     if launch.gpu_layers >= 0:
         words += ["--n-gpu-layers", str(launch.gpu_layers)]
+    if launch.projector is not None:
+        words += ["--mmproj", launch.projector]
+        words += ["--no-mmproj-offload"] if launch.gpu_layers == 0 else []
     if launch.slots_folder is not None:
         words += ["--slot-save-path", launch.slots_folder]
     if launch.adapters:

@@ -11,6 +11,7 @@ import msgspec
 
 from openedai.engines.base import Chat, GenerateRequest, Text, Tokens
 from openedai.engines.llama_api import LlamaApi
+from openedai.engines.llama_images import Sight
 from openedai.engines.llama_infill import Infill
 from openedai.engines.llama_sampling import SamplingDefaults, sampling_body
 from openedai.engines.llama_template import ChatTemplate, Properties, Rendered
@@ -75,6 +76,7 @@ class Planner:
         self.format_stops = format_stops
         self._template = ChatTemplate(model, api, properties)
         self._infill = Infill(model, api)
+        self._sight = Sight(model, properties)
         self._adapters = adapters
 
     def adapter_scales(self, variant: str | None) -> dict[str, Any]:
@@ -108,8 +110,9 @@ class Planner:
         )
 
     async def _plan_chat(self, request: GenerateRequest, chat: Chat, body: dict[str, Any]) -> Work:
+        chat, images = self._sight.marked(chat)
         rendered = await self._template.render(chat)
-        body["prompt"] = rendered.prompt
+        body["prompt"] = self._sight.prompt(rendered.prompt, images)
         body["preserved_tokens"] = _MARKERS
         body |= self._grammar(request, chat, rendered)
         reader = ChatReader(

@@ -28,7 +28,8 @@ class Launch(Struct, frozen=True, tag="launch"):
     `batch` is the most prompt tokens computed in one go: a client that leaves in prefill is
     noticed between two of them. `gpu_layers` -1 leaves it to the library. `chat_template` None
     keeps that of the weights. `prompt_memory` is in MiB. `slots_folder` is where slots may be
-    saved. `binary` is the native server that is to run; None is the wheel. `adapters` are paths.
+    saved. `projector` is the path of what turns images into what the model reads. `binary` is
+    the native server that is to run; None is the wheel. `adapters` are paths.
     """
 
     model: str
@@ -43,6 +44,7 @@ class Launch(Struct, frozen=True, tag="launch"):
     prompt_memory: int
     chat_template: str | None = None
     slots_folder: str | None = None
+    projector: str | None = None
     binary: str | None = None
     adapters: tuple[str, ...] = ()
 
@@ -73,6 +75,8 @@ def _serve(launch: Launch) -> Any:
     params.cpuparams_batch.n_threads = launch.threads
     params.n_threads_http = launch.slots + 2
     params.n_gpu_layers = launch.gpu_layers
+    params.mmproj.path = launch.projector or ""
+    params.mmproj_use_gpu = launch.gpu_layers != 0
     params.chat_template = launch.chat_template or ""
     params.cache_ram_mib = launch.prompt_memory
     params.prefill_assistant = False

@@ -29,6 +29,13 @@ class Capabilities(msgspec.Struct, frozen=True):
     supports_reasoning_effort: bool = False
 
 
+class Modalities(msgspec.Struct, frozen=True):
+    """What the model takes beside text. `video` says that llama.cpp was built with ffmpeg."""
+
+    vision: bool = False
+    video: bool = False
+
+
 class SlotDefaults(msgspec.Struct, frozen=True):
     """`n_ctx` is in tokens, for each slot."""
 
@@ -42,6 +49,8 @@ class Properties(msgspec.Struct, frozen=True):
     chat_template: str = ""
     chat_template_caps: Capabilities = Capabilities()
     bos_token: str = ""
+    modalities: Modalities = Modalities()
+    media_marker: str = "<__media__>"
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,15 @@ def choose_gguf(names: Iterable[str], wanted: str) -> tuple[str, ...]:
     raise Unavailable(f"There is no GGUF file `{wanted}`; there is: {there}.")
 
 
+def choose_file(names: Iterable[str], wanted: str) -> str:
+    """The file of this name, in whatever folder. Raises Unavailable."""
+    found = sorted(name for name in names if _is_named(name, wanted))
+    if not found:
+        there = ", ".join(sorted(name for name in names if "mmproj" in name.lower()))
+        raise Unavailable(f"There is no file `{wanted}`; there is: {there or 'no projector'}.")
+    return min(found, key=len)
+
+
 def choose_folder(names: Iterable[str], engine: str, wanted: str = "") -> dict[str, str]:
     """The files of a sentence-transformers folder, each with its name in our own folder.
 

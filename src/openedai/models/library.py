@@ -34,7 +34,7 @@ from openedai.models.manifest import Manifest
 from openedai.models.packages import builtin_packages
 from openedai.models.progress import NoProgress, Progress
 from openedai.models.sources import source_of
-from openedai.models.sources.base import GGUF_ENGINES, Access, Source, Staged
+from openedai.models.sources.base import GGUF_ENGINES, Access, Source, Staged, beside
 
 WORTH_OFFERING = 0.2  # of the weights
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -132,7 +132,9 @@ class Library:
             return None
         source = source_of(spec, self._access)
         note = manifest.read(self._folder(spec, source)) if source else None
-        return note.size if note else _bytes_below(path)
+        if note and beside(spec):
+            return note.size
+        return (note.size if note else _bytes_below(path)) + _projector_bytes(spec, path)
 
     def download_size(self, spec: ModelSpec) -> int | None:
         """Bytes that a pull from nothing downloads; None where only the hub knows."""
@@ -200,6 +202,8 @@ class Library:
         there = self._original(spec, source)
         staged = there or source.stage(staging, downloads, progress)
         original = staging / staged.main  # an absolute path stays what it is
+        if there and (projector := beside(spec)):
+            link_or_copy(original.parent / projector, staging / projector)
         name = f"{original.stem}.{form}.gguf"
         free = self._access.free_space
         if requantise.requantise(original, staging / name, form, self._fast, progress, free):
@@ -306,6 +310,13 @@ class Library:
 def _bytes_below(path: Path) -> int:
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return sum(file.stat().st_size for file in files)
+
+
+def _projector_bytes(spec: ModelSpec, weights: Path) -> int:
+    """Of one that lies where the user keeps it."""
+    named = spec.options.get("mmproj")
+    file = weights.parent / Path(named).expanduser() if isinstance(named, str) else weights.parent
+    return file.stat().st_size if file.is_file() else 0
 
 
 def _freed(path: Path) -> int:

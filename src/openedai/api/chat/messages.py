@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from openedai.api.images import Pictured
 from openedai.api.sampling import json_type
 from openedai.engines.base import Message, ToolCall
 from openedai.errors import InvalidRequest
@@ -26,24 +27,36 @@ class RefusalPart(Body):
     refusal: str
 
 
-class MediaPart(Body):
+class ImageURL(Body):
+    url: str
+    detail: Literal["auto", "low", "high", "original"] | None = None
+
+
+class ImagePart(Body):
+    type: Literal["image_url"]
+    image_url: ImageURL
+    prompt_cache_breakpoint: Any = None
+
+
+class OtherPart(Body):
     """A part that no model here understands yet."""
 
     type: Annotated[
         Literal["text", "refusal", "image_url", "input_audio", "file"],
-        Lacking("image_url", "input_audio", "file"),
+        Lacking("input_audio", "file"),
     ]
 
 
 def _part_type(value: Any) -> str:
     kind = value.get("type") if isinstance(value, dict) else None
-    return f"~{kind}" if kind in ("text", "refusal") else "~media"
+    return f"~{kind}" if kind in ("text", "refusal", "image_url") else "~other"
 
 
 Part = Annotated[
     Annotated[TextPart, Tag("~text")]
     | Annotated[RefusalPart, Tag("~refusal")]
-    | Annotated[MediaPart, Tag("~media")],
+    | Annotated[ImagePart, Tag("~image_url")]
+    | Annotated[OtherPart, Tag("~other")],
     Discriminator(_part_type),
 ]
 
@@ -91,6 +104,26 @@ class ChatMessage(Body):
             tool_call_id=self.tool_call_id,
         )
 
+    def pictures(self, number: int) -> Iterator[Pictured]:
+        """The images in it; it is message `number`."""
+        if self.content is None or isinstance(self.content, str):
+            return
+        at = 0
+        for index, part in enumerate(self.content):
+            if isinstance(part, TextPart):
+                at += len(part.text)
+            if isinstance(part, ImagePart):
+                image = part.image_url
+                where = f"messages[{number}].content[{index}]"
+                yield Pictured(
+                    message=number,
+                    at=at,
+                    url=image.url,
+                    detail=image.detail or "auto",
+                    param=f"{where}.image_url.url",
+                    kind=f"{where}.type",
+                )
+
     def _text(self) -> str:
         if self.content is None or isinstance(self.content, str):
             return self.content or ""
@@ -115,6 +148,13 @@ def check_messages(messages: Sequence[ChatMessage]) -> None:
     for index, message in enumerate(messages):
         where = f"messages[{index}]"
         _check_fields(message, where)
+        if message.role != "user" and any(message.pictures(index)):
+            raise InvalidRequest(
+                f"Invalid '{where}'. Image URLs are only allowed for messages with role 'user', "
+                f"but this message with role '{message.role}' contains an image URL.",
+                code="invalid_value",
+                param=where,
+            )
         if message.role == "tool":
             if message.tool_call_id not in open_calls:
                 raise InvalidRequest(

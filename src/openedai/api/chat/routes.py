@@ -11,6 +11,7 @@ from openedai.api.chat.render import ChatCompletionRenderer
 from openedai.api.chat.types import ChatCompletionRequest
 from openedai.api.generation import answer
 from openedai.api.ids import fingerprint, new_id
+from openedai.api.images import illustrated
 from openedai.api.services import services
 
 
@@ -19,7 +20,7 @@ async def create(request: Request) -> Response:
     body, headers = await here.read(request, ChatCompletionRequest)
     body.check()
     model = here.catalog.resolve(body.model)
-    wanted = body.wanted()
+    wanted = await illustrated(here, model.spec, body.wanted(), body.pictures())
     renderer = ChatCompletionRenderer(
         id=new_id("chatcmpl-"),
         created=int(time.time()),

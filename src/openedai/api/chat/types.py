@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from openedai.api.chat.messages import ChatMessage, Content, check_messages
+from openedai.api.chat.messages import ChatMessage, TextPart, check_messages
 from openedai.api.chat.tools import (
     MAX_TOOLS,
     NAME,
@@ -18,7 +18,8 @@ from openedai.api.chat.tools import (
     old_toolset,
     toolset,
 )
-from openedai.api.sampling import SamplingBody
+from openedai.api.images import Pictured
+from openedai.api.sampling import SamplingBody, json_type
 from openedai.engines.base import Chat, Constraint, GenerateRequest, JsonObject, JsonSchema
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body, Only, Refused
@@ -64,7 +65,11 @@ ResponseFormat = Annotated[
 
 class Prediction(Body):
     type: Literal["content"]
-    content: Content
+    content: Annotated[
+        Annotated[str, Tag("~a string")]
+        | Annotated[list[TextPart], Field(min_length=1), Tag("~an array")],
+        Discriminator(json_type),
+    ]
 
 
 class CacheOptions(Body):
@@ -136,6 +141,14 @@ class ChatCompletionRequest(SamplingBody):
                 param="functions",
             )
 
+    def pictures(self) -> list[Pictured]:
+        """The images of all messages, in their order."""
+        return [
+            picture
+            for number, message in enumerate(self.messages)
+            for picture in message.pictures(number)
+        ]
+
     def constraint(self) -> Constraint | None:
         said = super().constraint()
         match self.response_format:
@@ -154,7 +167,7 @@ class ChatCompletionRequest(SamplingBody):
         return wanted
 
     def wanted(self) -> list[GenerateRequest]:
-        """One generation for each choice. Raises InvalidRequest."""
+        """One generation for each choice, as yet without images. Raises InvalidRequest."""
         limit = self.max_tokens or self.max_completion_tokens
         constraint = self.constraint()
         prompt = self._chat()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from openedai.config import ModelSpec
-from openedai.models.sources.base import FOLDER_ENGINES, GGUF_ENGINES, Access, Source
+from openedai.models.disk import inner_name
+from openedai.models.sources.base import FOLDER_ENGINES, GGUF_ENGINES, Access, Source, beside
 from openedai.models.sources.hub import HubSource
 from openedai.models.sources.package import PackageSource
 from openedai.models.sources.path import PathSource
@@ -24,14 +25,17 @@ def source_of(spec: ModelSpec, access: Access) -> Source | None:
         return None
     if not spec.source:
         raise ValueError(f"the engine {spec.engine} needs a source")
+    projector = beside(spec)
+    if projector and (spec.source.startswith("hf:") or spec.requantise != "none"):
+        inner_name(projector)  # it is put into a folder of ours
     if spec.source.startswith("hf:"):
         found = HUB_NAME.fullmatch(spec.source)
         if not found:
             raise ValueError(f"{spec.source!r} is not of the form hf:owner/repo[:quant or file]")
-        return HubSource(found["repo"], found["wanted"] or "", spec.engine, access)
+        return HubSource(found["repo"], found["wanted"] or "", spec.engine, access, projector)
     if spec.source.startswith("pypi:"):
         return _package_source(spec, access)
-    return PathSource(spec.source, spec.engine)
+    return PathSource(spec.source, spec.engine, projector)
 
 
 def _package_source(spec: ModelSpec, access: Access) -> PackageSource:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from openedai.config import ModelSpec
 from openedai.models.disk import FreeSpace, free_space
 from openedai.models.download import Downloader
 from openedai.models.index import Index, PipIndex
@@ -17,6 +18,14 @@ from openedai.models.progress import Progress
 # The kinds of weights that engines take: one GGUF file, or a folder.
 GGUF_ENGINES = frozenset({"llama_cpp"})
 FOLDER_ENGINES = frozenset({"onnx_embeddings", "sentence_transformers"})
+
+
+def beside(spec: ModelSpec) -> str:
+    """The relative path of the projector that lies beside the weights; empty if there is none."""
+    named = spec.options.get("mmproj")
+    if spec.engine not in GGUF_ENGINES or not isinstance(named, str):
+        return ""
+    return "" if named.startswith(("/", "~")) else named
 
 
 @dataclass(frozen=True)

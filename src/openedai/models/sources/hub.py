@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openedai.errors import APIError, Unavailable
-from openedai.models.choose import choose_folder, choose_gguf
+from openedai.models.choose import choose_file, choose_folder, choose_gguf
 from openedai.models.disk import digest, files_below, inner_name, link_or_copy, require_space
 from openedai.models.manifest import File
 from openedai.models.progress import Progress
@@ -33,15 +33,21 @@ class _Remote:
 
 
 class HubSource(Source):
-    def __init__(self, repo: str, wanted: str, engine: str, access: Access) -> None:
+    """`projector` is a file of the repository that is wanted beside the weights."""
+
+    def __init__(
+        self, repo: str, wanted: str, engine: str, access: Access, projector: str = ""
+    ) -> None:
         self._repo = repo
         self._wanted = wanted
         self._engine = engine
         self._access = access
+        self._projector = projector
 
     @property
     def key(self) -> str:
-        return f"hf:{self._repo}:{self._wanted} {self._engine}"
+        name = f"hf:{self._repo}:{self._wanted} {self._engine}"
+        return f"{name} {self._projector}" if self._projector else name
 
     def stage(self, folder: Path, downloads: Path, progress: Progress) -> Staged:
         with self._explained():
@@ -131,7 +137,10 @@ class HubSource(Source):
     def _choose(self, names: list[str]) -> dict[str, str]:
         if self._engine in GGUF_ENGINES:
             # Shards find each other by name in one folder.
-            return {name: Path(name).name for name in choose_gguf(names, self._wanted)}
+            chosen = {name: Path(name).name for name in choose_gguf(names, self._wanted)}
+            if self._projector:
+                chosen[choose_file(names, self._projector)] = self._projector
+            return chosen
         return choose_folder(names, self._engine, self._wanted)
 
     def _main(self, chosen: dict[str, str]) -> str:

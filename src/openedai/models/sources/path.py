@@ -13,17 +13,24 @@ from openedai.models.sources.base import GGUF_ENGINES, Source, Staged
 
 
 class PathSource(Source):
-    """A GGUF file (or a folder with one), or the folder of a sentence-transformers model."""
+    """A GGUF file (or a folder with one), or the folder of a sentence-transformers model.
 
-    def __init__(self, path: str, engine: str) -> None:
+    `projector` is a file beside the weights that belongs to them.
+    """
+
+    def __init__(self, path: str, engine: str, projector: str = "") -> None:
         self._path = Path(path).expanduser()
         self._engine = engine
+        self._projector = projector
 
     @property
     def key(self) -> str:
         """Changes when a file in the folder does."""
         state = hashlib.sha256()
         single = [(self._path.name, self._path)] if self._path.is_file() else []
+        projector = self._path.parent / self._projector
+        if single and projector.is_file():
+            single.append((self._projector, projector))
         for name, file in single or files_below(self._path):
             stat = file.stat()
             state.update(f"{name} {stat.st_size} {stat.st_mtime_ns}\n".encode())

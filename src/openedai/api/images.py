@@ -1,0 +1,69 @@
+"""Images of a conversation: whether the model sees, getting them, and their places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from openedai.api.services import Services
+from openedai.config import ModelSpec
+from openedai.engines.base import Chat, GenerateRequest, Generator, Image
+from openedai.engines.registry import engine_class
+from openedai.errors import NoVision
+from openedai.media.images import Reference
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """An image in message number `message`, behind `at` characters of its content.
+
+    For errors, `param` is where its URL stood, and `kind` what says that it is an image.
+    """
+
+    message: int
+    at: int
+    url: str
+    detail: str
+    param: str
+    kind: str
+
+
+async def illustrated(
+    here: Services,
+    spec: ModelSpec,
+    wanted: Sequence[GenerateRequest],
+    pictures: Sequence[Pictured],
+) -> list[GenerateRequest]:
+    """What is wanted, of one conversation, with its images in it.
+
+    Raises InvalidRequest for an image that cannot be had, and NoVision, before any is
+    fetched, for a model that does not see.
+    """
+    if not pictures:
+        return list(wanted)
+    _require_sight(spec, pictures[0])
+    found = await here.images.load_all([Reference(one.url, one.param) for one in pictures])
+    images = [
+        Image(raw=file.raw, media_type=file.media_type, at=one.at, detail=one.detail)
+        for one, file in zip(pictures, found, strict=True)
+    ]
+    return [_with_images(request, pictures, images) for request in wanted]
+
+
+def _require_sight(spec: ModelSpec, first: Pictured) -> None:
+    engine = engine_class(spec.engine)
+    if not (issubclass(engine, Generator) and engine.sees(spec.options)):
+        raise NoVision(spec.id, param=first.kind)
+
+
+def _with_images(
+    request: GenerateRequest, pictures: Sequence[Pictured], images: Sequence[Image]
+) -> GenerateRequest:
+    assert isinstance(request.prompt, Chat)
+    messages = list(request.prompt.messages)
+    for one, image in zip(pictures, images, strict=True):
+        message = messages[one.message]
+        messages[one.message] = replace(message, images=(*message.images, image))
+    return replace(request, prompt=replace(request.prompt, messages=tuple(messages)))

@@ -1,0 +1,327 @@
+"""Images through llama.cpp, with a projector of random weights: nothing here is about what is
+seen, all about what is counted, told apart and refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import random
+import shutil
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from openedai.engines.base import (
+    Chat,
+    Finish,
+    GenerateEvent,
+    GenerateRequest,
+    Image,
+    Message,
+    Regex,
+    Sampling,
+    TextDelta,
+    Tool,
+    ToolCallDelta,
+)
+from openedai.engines.llama_cpp import LlamaCpp
+from openedai.engines.llama_images import Sight, projector
+from openedai.engines.llama_template import Modalities, Properties, SlotDefaults
+from openedai.errors import ContextLengthExceeded, EngineFailed, InvalidRequest, NoVision
+from tests.engines import tiny_projector
+from tests.engines.tiny_projector import IMAGE_TOKENS
+from tests.media.pictures import BLUE, FORMATS, RED, picture
+
+Scenario = Callable[[LlamaCpp], Coroutine[Any, Any, None]]
+Run = Callable[[Scenario], None]
+CONTEXT = 512
+SMALL = {"slots": 1, "context": CONTEXT, "threads": 1}
+
+
+@pytest.fixture(scope="module")
+def seeing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_projector.write(tmp_path_factory.mktemp("projector") / "mmproj.gguf")
+
+
+@pytest.fixture(scope="module", params=["wheel", "native"])
+def run(request: pytest.FixtureRequest, smollm2_path: Path, seeing: Path) -> Iterator[Run]:
+    """Runs a scenario on a model that sees, which all tests of the module share."""
+    native = request.param == "native"
+    server = request.getfixturevalue("native_server") if native else "wheel"
+    options = {**SMALL, "mmproj": str(seeing), "server": server}
+    with asyncio.Runner() as runner:
+        engine = runner.run(LlamaCpp.load("m", smollm2_path, options))
+        yield lambda scenario: runner.run(scenario(engine))
+        runner.run(engine.close())
+
+
+def image(raw: bytes, at: int = 0, media_type: str = "image/png") -> Image:
+    return Image(raw=raw, media_type=media_type, at=at)
+
+
+def said(text: str, *images: Image, **more: Any) -> Chat:
+    return Chat(messages=(Message(role="user", content=text, images=images),), **more)
+
+
+async def answer(engine: LlamaCpp, chat: Chat, **more: Any) -> list[GenerateEvent]:
+    more = {"sampling": Sampling(temperature=0.0), "max_tokens": 4, **more}
+    async with aclosing(engine.generate(GenerateRequest(prompt=chat, **more))) as events:
+        return [event async for event in events]
+
+
+def finish(events: list[GenerateEvent]) -> Finish:
+    assert isinstance(events[-1], Finish)
+    return events[-1]
+
+
+def text(events: list[GenerateEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+async def scores(engine: LlamaCpp, chat: Chat) -> list[float | None]:
+    """What the model thinks of the first token of its answer: by the whole prompt."""
+    events = await answer(engine, chat, logprobs=5, max_tokens=1)
+    (token,) = [t for e in events if isinstance(e, TextDelta) for t in e.logprobs]
+    return [round(other.logprob, 3) for other in token.top]
+
+
+@pytest.mark.real
+def test_images_are_counted_and_kept(run: Run) -> None:
+    async def scenario(engine: LlamaCpp) -> None:
+        plain = finish(await answer(engine, said("What is it?"))).usage.prompt_tokens
+        chat = said("What is it?", image(picture()), image(picture(9, 99, BLUE)))
+        first = finish(await answer(engine, chat)).usage
+        assert first.prompt_tokens == plain + 2 * IMAGE_TOKENS
+        again = finish(await answer(engine, chat)).usage
+        assert again.prompt_tokens == first.prompt_tokens
+        assert again.cached_tokens > plain
+        other = said("What is it?", image(picture(9, 99, BLUE)), image(picture()))
+        assert finish(await answer(engine, other)).usage.cached_tokens < IMAGE_TOKENS + plain
+
+    run(scenario)
+
+
+@pytest.mark.real
+def test_images_their_order_and_their_places_matter(run: Run) -> None:
+    async def scenario(engine: LlamaCpp) -> None:
+        red, blue = picture(20, 20, RED), picture(20, 20, BLUE)
+        told = [
+            await scores(engine, chat)
+            for chat in (
+                said("What is it?"),
+                said("What is it?", image(red)),
+                said("What is it?", image(blue)),
+                said("What is it?", image(red), image(blue)),
+                said("What is it?", image(blue), image(red)),
+                said("What is it?", image(red), image(blue, at=11)),
+                said("What is it?", image(red, at=4)),
+            )
+        ]
+        assert len({tuple(one) for one in told}) == len(told)
+        assert await scores(engine, said("What is it?", image(red))) == told[1]
+
+    run(scenario)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("kind", "media_type"), FORMATS.items())
+def test_every_format(run: Run, kind: str, media_type: str) -> None:
+    async def scenario(engine: LlamaCpp) -> None:
+        seen = said("?", image(picture(30, 20, BLUE, kind=kind), media_type=media_type))
+        if kind == "WEBP" and not shutil.which("ffmpeg"):
+            with pytest.raises(InvalidRequest, match="ffmpeg") as caught:
+                await answer(engine, seen)
+            assert caught.value.code == "invalid_image_format"
+        else:
+            assert finish(await answer(engine, seen)).usage.completion_tokens > 0
+
+    run(scenario)
+
+
+@pytest.mark.real
+def test_pictures_of_every_shape(run: Run) -> None:
+    """The largest is of noise, so that it is large as a file too."""
+    noise = random.Random(1).randbytes(3 * 1000 * 1000)
+
+    async def scenario(engine: LlamaCpp) -> None:
+        for raw in (
+            picture(1, 1),
+            picture(200, 1),
+            picture(1, 200),
+            picture(3000, 15),
+            picture(50, 50, mode="1"),
+            picture(50, 50, mode="RGBA"),
+            picture(50, 50, mode="I;16"),
+            picture(1000, 1000, pixels=noise),
+        ):
+            usage = finish(await answer(engine, said("?", image(raw)), max_tokens=1)).usage
+            assert usage.prompt_tokens > IMAGE_TOKENS
+
+    run(scenario)
+
+
+@pytest.mark.real
+def test_what_is_refused(run: Run) -> None:
+    async def scenario(engine: LlamaCpp) -> None:
+        with pytest.raises(ContextLengthExceeded) as caught:
+            await answer(engine, said("?", *[image(picture())] * (CONTEXT // IMAGE_TOKENS)))
+        assert caught.value.param == "messages"
+
+        mark = engine.planner._sight._mark
+        for chat in (said(f"See {mark}", image(picture())), said(f"{mark}{mark}", image(RAW))):
+            with pytest.raises(InvalidRequest, match="mark"):
+                await answer(engine, chat)
+        plain = await answer(engine, said(f"See {mark}"))
+        assert finish(plain).usage.completion_tokens > 0
+
+        damaged = picture(90, 90, kind="GIF")[:13]  # with its size, without its data
+        with pytest.raises(InvalidRequest, match="image") as refused:
+            await answer(engine, said("?", image(damaged, media_type="image/gif")))
+        assert refused.value.param == "messages"
+        assert finish(await answer(engine, said("?", image(RAW)))).usage.completion_tokens > 0
+
+    run(scenario)
+
+
+@pytest.mark.real
+def test_all_else_goes_on_working(run: Run) -> None:
+    async def scenario(engine: LlamaCpp) -> None:
+        chat = said("Which number?", image(picture()))
+        events = await answer(engine, chat, constraint=Regex(pattern="[0-9]{3} end [a-z]{9}"))
+        assert len(text(events)) >= 4
+
+        held = Regex(pattern="one STOP two")
+        events = await answer(engine, chat, constraint=held, stop=("STOP",), max_tokens=20)
+        assert (text(events), finish(events).reason) == ("one ", "stop")
+
+        events = await answer(engine, chat, max_tokens=2)
+        assert finish(events).reason == "length"
+        assert finish(events).usage.completion_tokens == 2
+
+        tool = Tool(name="look", parameters={"type": "object", "properties": {}})
+        asked = said("Look!", image(picture()), tools=(tool,), call_required=True)
+        events = await answer(engine, asked, max_tokens=200)
+        calls = [event for event in events if isinstance(event, ToolCallDelta)]
+        assert calls[0].name == "look"
+        assert finish(events).usage.prompt_tokens > IMAGE_TOKENS
+
+    run(scenario)
+
+
+@pytest.mark.real
+def test_slots_with_images_on_the_disk(smollm2_path: Path, seeing: Path, tmp_path: Path) -> None:
+    """What the model had seen is known after an unload, or it is computed again."""
+
+    async def go() -> None:
+        options = {**SMALL, "mmproj": str(seeing), "prompt_cache": str(tmp_path)}
+        told = []
+        for _ in range(2):
+            engine = await LlamaCpp.load("m", smollm2_path, {**options, "server": "wheel"})
+            told.append(await scores(engine, said("What is it?", image(picture()))))
+            await engine.close()
+        assert told[0] == told[1]
+
+    asyncio.run(go())
+
+
+@pytest.mark.real
+def test_a_model_without_a_projector(smollm2_path: Path) -> None:
+    async def go() -> None:
+        engine = await LlamaCpp.load("m", smollm2_path, {**SMALL, "server": "wheel"})
+        with pytest.raises(NoVision) as caught:
+            await answer(engine, said("?", image(picture())))
+        assert caught.value.param == "messages"
+        await engine.close()
+
+    asyncio.run(go())
+    assert not LlamaCpp.sees({})
+    assert LlamaCpp.sees({"mmproj": "x.gguf"})
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("server", ["wheel", "native"])
+def test_projectors_that_are_none(
+    smollm2_path: Path, tmp_path: Path, server: str, request: pytest.FixtureRequest
+) -> None:
+    if server == "native":
+        server = request.getfixturevalue("native_server")
+    wrong = tiny_projector.write(tmp_path / "wide.gguf", model_width=64)
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF nothing")
+    for path in (wrong, tmp_path / "broken.gguf", tmp_path / "gone.gguf", smollm2_path):
+        options = {**SMALL, "mmproj": str(path), "server": server}
+        with pytest.raises(EngineFailed, match="`m`"):
+            asyncio.run(LlamaCpp.load("m", smollm2_path, options))
+
+
+RAW = picture()
+
+
+def test_where_the_projector_lies(tmp_path: Path) -> None:
+    weights, beside = tmp_path / "m.gguf", tmp_path / "sub" / "mmproj.gguf"
+    beside.parent.mkdir()
+    beside.touch()
+    assert projector("m", weights, None) is None
+    for named in ("sub/mmproj.gguf", str(beside)):
+        assert projector("m", weights, named) == str(beside)
+    for named in ("mmproj.gguf", "sub", ""):
+        with pytest.raises(EngineFailed, match=r"`m`.*`mmproj`"):
+            projector("m", weights, named)
+
+
+def sight(**modalities: bool) -> Sight:
+    known = Modalities(**modalities)
+    return Sight("m", Properties(default_generation_settings=SlotDefaults(1), modalities=known))
+
+
+def test_marks_stand_where_the_images_do() -> None:
+    """An older server has a mark of its own, which anyone can know."""
+    chat = Chat(
+        messages=(
+            Message(role="system", content="s"),
+            Message(role="user", content="añc", images=(image(b"1", 0), image(b"2", 2))),
+            Message(role="user", images=(image(b"3", 0),)),
+        )
+    )
+    marked, images = sight(vision=True).marked(chat)
+    assert [message.content for message in marked.messages] == [
+        "s",
+        "<__media__>añ<__media__>c",
+        "<__media__>",
+    ]
+    assert [one.raw for one in images] == [b"1", b"2", b"3"]
+    prompt = sight(vision=True).prompt("<__media__>x<__media__><__media__>", images)
+    assert prompt == {
+        "prompt_string": "<__media__>x<__media__><__media__>",
+        "multimodal_data": [b"1", b"2", b"3"],
+    }
+    for text in ("<__media__><__media__>", "<__media__>" * 4):
+        with pytest.raises(InvalidRequest):
+            sight(vision=True).prompt(text, images)
+    assert sight().prompt("<__media__>", []) == "<__media__>"
+    with pytest.raises(NoVision):
+        sight().marked(chat)
+
+
+def test_webp_needs_ffmpeg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    chat = said("?", image(b"", media_type="image/webp"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for can in (False, True):
+        with pytest.raises(InvalidRequest):
+            sight(vision=True, video=can).marked(chat)
+    for name in ("ffmpeg", "ffprobe"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    assert sight(vision=True, video=True).marked(chat)
+    with pytest.raises(InvalidRequest):
+        sight(vision=True).marked(chat)
+
+
+def test_files_cross_as_base64() -> None:
+    """As the client for llama.cpp writes them."""
+    body = msgspec.json.decode(msgspec.json.encode({"multimodal_data": [RAW]}))
+    assert base64.b64decode(body["multimodal_data"][0]) == RAW

@@ -1,0 +1,163 @@
+"""Images as requests bring them: data URLs, base64, and several at once."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import zlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openedai.errors import InvalidRequest
+from openedai.media.addresses import Permission
+from openedai.media.images import Images, Limits, Picture, Reference
+from tests.media.host import Silent, answer, host
+from tests.media.pictures import FORMATS, data_url, picture, png
+
+LIMITS = Limits(max_count=4, max_bytes=50_000, max_pixels=10_000, timeout=30)
+HERE = Permission.of(("127.0.0.1",))
+
+
+def load_all(*urls: str, **limits: Any) -> list[Picture] | InvalidRequest:
+    images = Images(Limits(**{**vars(LIMITS), **limits}), None)
+    wanted = [Reference(url, f"place {number}") for number, url in enumerate(urls)]
+    try:
+        return asyncio.run(images.load_all(wanted))
+    except InvalidRequest as error:
+        return error
+
+
+def refused(*urls: str, **limits: Any) -> tuple[str | None, str | None]:
+    error = load_all(*urls, **limits)
+    assert isinstance(error, InvalidRequest), error
+    assert error.status == 400
+    return error.code, error.param
+
+
+@pytest.mark.parametrize(("kind", "media_type"), FORMATS.items())
+def test_data_urls(kind: str, media_type: str) -> None:
+    """The type is what the file is, whatever the URL says."""
+    raw = picture(kind=kind)
+    for said in (media_type, "image/png", "image/svg+xml", "IMAGE/x;charset=utf-8"):
+        assert load_all(data_url(raw, said)) == [Picture(raw, media_type)]
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("data:image/png,%89PNG", "invalid_image_url"),
+        ("data:text/plain;base64,AAAA", "invalid_image_url"),
+        ("data:;base64,AAAA", "invalid_image_url"),
+        ("data:image/png;base64", "invalid_image_url"),
+        ("data:", "invalid_image_url"),
+        ("data:image/png;base64,", "empty_image_file"),
+        ("data:image/png;base64,AAA", "invalid_base64_image"),
+        ("data:image/png;base64,AAAA=", "invalid_base64_image"),
+        ("data:image/png;base64,AAAA====", "invalid_base64_image"),
+        ("data:image/png;base64,A===", "invalid_base64_image"),
+        ("data:image/png;base64,AA==AA==", "invalid_base64_image"),
+        ("data:image/png;base64,AA AA", "invalid_base64_image"),
+        ("data:image/png;base64,AA\nAA", "invalid_base64_image"),
+        ("data:image/png;base64,AA-_", "invalid_base64_image"),
+        ("data:image/png;base64,ÄÄÄÄ", "invalid_base64_image"),
+        ("data:image/png;base64,AAAA", "invalid_image_format"),
+        (data_url(picture())[:-40], "image_parse_error"),
+        ("https://example.com/a.png", "invalid_image_url"),
+        ("", "invalid_image_url"),
+    ],
+)
+def test_what_is_refused(url: str, code: str) -> None:
+    assert refused(data_url(picture()), url) == (code, "place 1")
+
+
+@given(st.text(max_size=40), st.sampled_from(["", "data:", "data:image/png;base64,", "http://"]))
+def test_any_text_is_an_image_or_refused(text: str, start: str) -> None:
+    code, param = refused(start + text)
+    assert code
+    assert param == "place 0"
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_an_image_or_refused(raw: bytes) -> None:
+    code, _ = refused(data_url(raw))
+    assert code in ("empty_image_file", "invalid_image_format", "image_parse_error")
+
+
+def test_plain_base64() -> None:
+    images = Images(LIMITS, None)
+    raw = picture(kind="JPEG")
+    encoded = base64.b64encode(raw).decode()
+    assert images.decode(encoded, param="x") == Picture(raw, "image/jpeg")
+    with pytest.raises(InvalidRequest) as caught:
+        images.decode("?", param="images[3]")
+    assert (caught.value.code, caught.value.param) == ("invalid_base64_image", "images[3]")
+
+
+def test_limits_are_for_all_together() -> None:
+    url = data_url(picture(70, 70))
+    assert refused(url, url, url) == ("image_too_large", "place 2")
+    assert isinstance(load_all(url, url), list)
+    size = len(picture())
+    small = data_url(picture())
+    assert isinstance(load_all(small, small, max_bytes=2 * size), list)
+    code, _ = refused(small, small, max_bytes=2 * size - 1)
+    assert code == "image_file_too_large"
+    assert refused(*[small] * 5) == ("invalid_value", "place 4")
+
+
+def test_a_thousand_million_pixels() -> None:
+    huge = png(40_000, 25_000, zlib.compress(bytes(1000)))
+    assert refused(data_url(huge)) == ("image_too_large", "place 0")
+
+
+def test_one_that_fails_ends_the_others() -> None:
+    async def go() -> None:
+        silent = Silent()
+
+        async with host({"/slow": silent, "/a": answer(picture())}) as there:
+            images = Images(LIMITS, HERE)
+            wanted = [Reference(f"{there.url}{path}", path) for path in ("/slow", "/a", "/gone")]
+            with pytest.raises(InvalidRequest) as caught:
+                await images.load_all(wanted)
+            assert (caught.value.code, caught.value.param) == ("invalid_image_url", "/gone")
+            await silent.left.wait()
+            images.close()
+
+    asyncio.run(go())
+
+
+def test_a_caller_that_leaves_ends_all() -> None:
+    async def go() -> None:
+        ends = {f"/{number}": Silent() for number in range(4)}
+        async with host(ends) as there:
+            images = Images(LIMITS, HERE)
+            wanted = [Reference(f"{there.url}{path}", path) for path in ends]
+            task = asyncio.ensure_future(images.load_all(wanted))
+            for end in ends.values():
+                await end.asked.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            for end in ends.values():
+                await end.left.wait()
+            images.close()
+
+    asyncio.run(go())
+
+
+def test_their_order_is_kept() -> None:
+    async def go() -> None:
+        files = [picture(number + 1, 9) for number in range(4)]
+        behaviours = {f"/{number}": answer(file) for number, file in enumerate(files)}
+        async with host(behaviours) as there:
+            images = Images(LIMITS, HERE)
+            urls = [f"{there.url}/0", data_url(files[1]), f"{there.url}/2", f"{there.url}/3"]
+            found = await images.load_all([Reference(url, url) for url in urls])
+            assert [one.raw for one in found] == files
+            assert await images.load(f"{there.url}/3", param="x") == found[3]
+            images.close()
+
+    asyncio.run(go())
