@@ -72,9 +72,10 @@ async def create(request: Request) -> Response:
 
     async def ask(chosen: Sequence[int]) -> Completion:
         more = {"max_tokens": body.max_tokens, "n": body.n, "stop": body.stop or ANSWER_END}
-        return await complete(here, request, model, body.completion(body.prompt(chosen), **more))
+        completion = body.completion(body.prompt(chosen), **more)
+        return await complete(here, request, model, completion, param="question")
 
-    chosen, completion = await with_what_fits(ranked, ask, param="question")
+    chosen, completion = await with_what_fits(ranked, ask)
     answer = Answer(
         model=model.id,
         search_model=searcher.id if searcher else None,

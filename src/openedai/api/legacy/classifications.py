@@ -100,9 +100,10 @@ async def create(request: Request) -> Response:
 
     async def ask(chosen: Sequence[int]) -> Completion:
         completion = body.completion(body.prompt(chosen), max_tokens=limit)
-        return await complete(here, request, model, completion, label_grammar(names))
+        held = label_grammar(names)
+        return await complete(here, request, model, completion, param="query", constraint=held)
 
-    chosen, completion = await with_what_fits(ranked, ask, param="query")
+    chosen, completion = await with_what_fits(ranked, ask)
     said = completion.choices[0].text.strip()
     answer = Classification(
         model=model.id,

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from openedai.api.completions.logprobs import CompletionLogprobs, completion_logprobs
 from openedai.api.completions.types import CompletionRequest
 from openedai.api.generation import Indexed, answer, fold
+from openedai.api.legacy.naming import prompt_named
 from openedai.api.sampling import Stop
 from openedai.api.services import services
 from openedai.engines.base import TextDelta, TokenLogprob
@@ -70,13 +71,13 @@ class GenerationRenderer:
     logprobs: int | None
 
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> Generations:
-        outcomes = await fold(events, self.completions)
+        outcomes = await fold(prompt_named("context", events), self.completions)
         return Generations([self._generation(o.texts, o.logprobs, 0) for o in outcomes])
 
     async def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
         said = [0] * self.completions
-        async with aclosing(events):
-            async for index, event in events:
+        async with aclosing(prompt_named("context", events)) as named:
+            async for index, event in named:
                 if not isinstance(event, TextDelta):
                     continue
                 new = [Generation([]) for _ in said]

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from openedai.api.completions.render import Completion, completion_renderer
 from openedai.api.completions.types import CompletionRequest
 from openedai.api.generation import Indexed, generate
+from openedai.api.legacy.naming import TOO_LONG, prompt_named
 from openedai.api.sampling import LogitBias
 from openedai.api.services import Services
 from openedai.engines.base import Constraint, Finish, GenerateRequest
@@ -65,12 +66,16 @@ async def complete(
     request: Request,
     model: Model,
     body: CompletionRequest,
+    *,
+    param: str,
     constraint: Constraint | None = None,
 ) -> Completion:
-    """Raises InvalidRequest if the model's context leaves no room for a whole answer."""
+    """Raises InvalidRequest, which names `param`, if the model's context has no room for the
+    prompt and a whole answer.
+    """
     wanted = [replace(one, constraint=constraint) for one in body.wanted()]
     events = _with_room(generate(here, request, model, wanted), wanted)
-    return await completion_renderer(body, model).whole(events)
+    return await completion_renderer(body, model).whole(prompt_named(param, events))
 
 
 async def _with_room(
@@ -90,19 +95,17 @@ async def _with_room(
 
 
 async def with_what_fits(
-    items: Sequence[T], ask: Callable[[Sequence[T]], Awaitable[A]], *, param: str
+    items: Sequence[T], ask: Callable[[Sequence[T]], Awaitable[A]]
 ) -> tuple[Sequence[T], A]:
     """What `ask` makes of the items, best first, as far as they fit the model's context.
 
-    While they are too many, the worse half is left out. Raises InvalidRequest, which names
-    `param`, if it does not fit without any.
+    While they are too many, the worse half is left out. Raises InvalidRequest if it does not fit
+    without any.
     """
     while True:
         try:
             return items, await ask(items)
         except InvalidRequest as error:
-            if error.code != "context_length_exceeded":
+            if error.code != TOO_LONG or not items:
                 raise
-            if not items:
-                raise InvalidRequest(error.message, code=error.code, param=param) from error
             items = items[: len(items) // 2]
