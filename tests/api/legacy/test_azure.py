@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from openai import AuthenticationError, AzureOpenAI, BadRequestError, NotFoundError, OpenAI
@@ -106,7 +107,7 @@ def locked() -> Iterator[Running]:
 
 def test_the_key_in_either_header(locked: Running) -> None:
     """As `api-key`, or as a bearer token, which Azure's directory would give."""
-    where = {"azure_endpoint": locked.url, "api_version": VERSION}
+    where: dict[str, Any] = {"azure_endpoint": locked.url, "api_version": VERSION}
     with (
         AzureOpenAI(**where, api_key="secret") as keyed,
         AzureOpenAI(**where, azure_ad_token="secret") as named,

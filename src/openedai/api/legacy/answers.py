@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai.api.completions.render import Completion
+from openedai.api.completions.types import CompletionRequest
 from openedai.api.legacy.prompted import NotEmpty, Pair, PromptedBody, complete, with_what_fits
 from openedai.api.legacy.ranking import MAX_TEXTS, best_first, search_model
 from openedai.api.sampling import Stop
@@ -38,6 +39,10 @@ class AnswerRequest(PromptedBody):
         documents = [self.documents[index] for index in reversed(chosen)]
         pairs = [(asked, said) for asked, said in self.examples]
         return answer_prompt(self.question, documents, pairs, self.examples_context)
+
+    def asked(self, chosen: Sequence[int]) -> CompletionRequest:
+        stop = self.stop or ANSWER_END
+        return self.completion(self.prompt(chosen), max_tokens=self.max_tokens, n=self.n, stop=stop)
 
 
 class SelectedDocument(msgspec.Struct):
@@ -71,9 +76,7 @@ async def create(request: Request) -> Response:
         ranked = await best_first(here, request, searcher, body.question, body.documents)
 
     async def ask(chosen: Sequence[int]) -> Completion:
-        more = {"max_tokens": body.max_tokens, "n": body.n, "stop": body.stop or ANSWER_END}
-        completion = body.completion(body.prompt(chosen), **more)
-        return await complete(here, request, model, completion, param="question")
+        return await complete(here, request, model, body.asked(chosen), param="question")
 
     chosen, completion = await with_what_fits(ranked, ask)
     answer = Answer(

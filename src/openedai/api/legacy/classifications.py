@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai.api.completions.render import Completion
+from openedai.api.completions.types import CompletionRequest
 from openedai.api.legacy.prompted import NotEmpty, Pair, PromptedBody, complete, with_what_fits
 from openedai.api.legacy.ranking import MAX_TEXTS, best_first, search_model
 from openedai.api.services import services
@@ -68,6 +69,13 @@ class ClassificationRequest(PromptedBody):
         pairs = [(self.examples[index][0], labels[index]) for index in reversed(chosen)]
         return label_prompt(self.query, self.names, pairs)
 
+    def asked(self, chosen: Sequence[int]) -> CompletionRequest:
+        """A token has at least one byte: no label is longer, with the space before it and the end
+        of the text.
+        """
+        limit = 2 + max(len(name.encode()) for name in self.names)
+        return self.completion(self.prompt(chosen), max_tokens=limit)
+
 
 class SelectedExample(msgspec.Struct):
     document: int
@@ -95,13 +103,11 @@ async def create(request: Request) -> Response:
     searcher = search_model(here, body.search_model, "search_model")
     texts, labels, names = body.texts, body.example_labels, body.names
     ranked = await best_first(here, request, searcher, body.query, texts)
-    # A token has at least one byte: no label is longer, with the space and the end of the text.
-    limit = 2 + max(len(name.encode()) for name in names)
+    held = label_grammar(names)
 
     async def ask(chosen: Sequence[int]) -> Completion:
-        completion = body.completion(body.prompt(chosen), max_tokens=limit)
-        held = label_grammar(names)
-        return await complete(here, request, model, completion, param="query", constraint=held)
+        asked = body.asked(chosen)
+        return await complete(here, request, model, asked, param="query", constraint=held)
 
     chosen, completion = await with_what_fits(ranked, ask)
     said = completion.choices[0].text.strip()
