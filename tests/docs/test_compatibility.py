@@ -79,8 +79,8 @@ TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
         EngineGenerateRequest,
         GENERATE,
     ),
-    ("Engines", 1): (
-        {"query", "documents", "file", "max_rerank", "return_metadata", "user"},
+    ("Search", 0): (
+        {"model", "query", "documents", "file", "max_rerank", "return_metadata", "user"},
         SearchRequest,
         SEARCH,
     ),

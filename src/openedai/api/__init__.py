@@ -46,6 +46,7 @@ ROUTES = (
     Route("GET", "/v1/models/{model:path}", models.retrieve, "Show a model"),
     # Older endpoints.
     Route("POST", "/v1/edits", edits.create, "Edit a text", EditRequest),
+    Route("POST", "/v1/search", search.create, "Search documents", SearchRequest),
     Route("POST", "/v1/answers", answers.create, "Answer a question", AnswerRequest),
     Route("POST", "/v1/classifications", classifications.create, "Label", ClassificationRequest),
     Route("POST", f"{_ENGINE}/chat/completions", chat.create, "Chat", ChatCompletionRequest),

@@ -1,4 +1,4 @@
-"""`POST /v1/engines/{id}/search`: how near documents are, and which model says so."""
+"""`POST /v1/search` and `POST /v1/engines/{id}/search`: how near documents are to a query."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ def test_the_shape(legacy_server: Running) -> None:
         assert one.keys() == {"object", "document", "score"}
         assert one["object"] == "search_result"
         assert -100.001 <= one["score"] <= 100.001
+
+
+def test_the_model_in_the_body(legacy_server: Running) -> None:
+    alike = ask(legacy_server, "/v1/search", model="echo", **BODY)
+    assert alike == ask(legacy_server, PATH, **BODY)
+    expected = (400, "missing_required_parameter", "model")
+    assert refused(legacy_server, "/v1/search", **BODY) == expected
 
 
 def test_the_score_is_100_for_the_query_itself(legacy_server: Running) -> None:

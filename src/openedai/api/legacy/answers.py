@@ -76,7 +76,7 @@ async def create(request: Request) -> Response:
         ranked = await best_first(here, request, searcher, body.question, body.documents)
 
     async def ask(chosen: Sequence[int]) -> Completion:
-        return await complete(here, request, model, body.asked(chosen), param="question")
+        return await complete(here, request, model, body.asked(chosen), prompt="question")
 
     chosen, completion = await with_what_fits(ranked, ask)
     answer = Answer(

@@ -106,8 +106,8 @@ async def create(request: Request) -> Response:
     held = label_grammar(names)
 
     async def ask(chosen: Sequence[int]) -> Completion:
-        asked = body.asked(chosen)
-        return await complete(here, request, model, asked, param="query", constraint=held)
+        said_of = {"prompt": "query", "grammar": "labels"}
+        return await complete(here, request, model, body.asked(chosen), held, **said_of)
 
     chosen, completion = await with_what_fits(ranked, ask)
     said = completion.choices[0].text.strip()

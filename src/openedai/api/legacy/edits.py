@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai.api.generation import add_usage, fold, generate
-from openedai.api.legacy.naming import prompt_named
+from openedai.api.legacy.naming import renamed
 from openedai.api.services import services
 from openedai.config import ModelSpec
 from openedai.engines.base import GenerateRequest, Sampling, Usage
@@ -65,7 +65,7 @@ async def create(request: Request) -> Response:
     body, headers = await here.read(request, EditRequest)
     model = here.catalog.resolve(body.model)
     wanted = body.wanted(model.spec)
-    events = prompt_named("input", generate(here, request, model, wanted))
+    events = renamed(generate(here, request, model, wanted), messages="input")
     outcomes = await fold(events, len(wanted))
     texts = [bare_edit(outcome.text, body.instruction, body.text) for outcome in outcomes]
     edit = Edit(

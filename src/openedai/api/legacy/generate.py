@@ -15,7 +15,7 @@ from starlette.responses import Response
 from openedai.api.completions.logprobs import CompletionLogprobs, completion_logprobs
 from openedai.api.completions.types import CompletionRequest
 from openedai.api.generation import Indexed, answer, fold
-from openedai.api.legacy.naming import prompt_named
+from openedai.api.legacy.naming import renamed
 from openedai.api.sampling import Stop
 from openedai.api.services import services
 from openedai.engines.base import TextDelta, TokenLogprob
@@ -71,12 +71,12 @@ class GenerationRenderer:
     logprobs: int | None
 
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> Generations:
-        outcomes = await fold(prompt_named("context", events), self.completions)
+        outcomes = await fold(_renamed(events), self.completions)
         return Generations([self._generation(o.texts, o.logprobs, 0) for o in outcomes])
 
     async def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
         said = [0] * self.completions
-        async with aclosing(prompt_named("context", events)) as named:
+        async with aclosing(_renamed(events)) as named:
             async for index, event in named:
                 if not isinstance(event, TextDelta):
                     continue
@@ -92,6 +92,10 @@ class GenerationRenderer:
         if self.logprobs is None:
             return Generation(texts)
         return Generation(texts, completion_logprobs(tokens, self.logprobs, offset))
+
+
+def _renamed(events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[Indexed, None]:
+    return renamed(events, prompt="context", max_tokens="length")
 
 
 async def create(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Errors about the prompt, named as the body of an older endpoint names it."""
+"""Errors of the engine, said of the parameters that an older endpoint's body has."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from contextlib import aclosing
 from openedai.api.generation import Indexed
 from openedai.errors import InvalidRequest
 
-TOO_LONG = "context_length_exceeded"
 
-
-async def prompt_named(
-    param: str, events: AsyncGenerator[Indexed, None]
+async def renamed(
+    events: AsyncGenerator[Indexed, None], **names: str
 ) -> AsyncGenerator[Indexed, None]:
-    """The events; a prompt that does not fit the model's context is an error of `param`."""
+    """The events; an error of a parameter in `names` is one of the parameter that it has there."""
     async with aclosing(events):
         try:
             async for indexed in events:
                 yield indexed
         except InvalidRequest as error:
-            if error.code != TOO_LONG:
+            name = names.get(error.param or "")
+            if name is None:
                 raise
-            raise InvalidRequest(error.message, code=error.code, param=param) from error
+            raise InvalidRequest(error.message, code=error.code, param=name) from error

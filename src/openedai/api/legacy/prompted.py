@@ -13,7 +13,7 @@ from starlette.requests import Request
 from openedai.api.completions.render import Completion, completion_renderer
 from openedai.api.completions.types import CompletionRequest
 from openedai.api.generation import Indexed, generate
-from openedai.api.legacy.naming import TOO_LONG, prompt_named
+from openedai.api.legacy.naming import renamed
 from openedai.api.sampling import LogitBias
 from openedai.api.services import Services
 from openedai.engines.base import Constraint, Finish, GenerateRequest
@@ -66,16 +66,16 @@ async def complete(
     request: Request,
     model: Model,
     body: CompletionRequest,
-    *,
-    param: str,
     constraint: Constraint | None = None,
+    **names: str,
 ) -> Completion:
-    """Raises InvalidRequest, which names `param`, if the model's context has no room for the
-    prompt and a whole answer.
+    """Raises InvalidRequest if the model's context has no room for the prompt and a whole answer.
+
+    `names` are those of `renamed`.
     """
     wanted = [replace(one, constraint=constraint) for one in body.wanted()]
     events = _with_room(generate(here, request, model, wanted), wanted)
-    return await completion_renderer(body, model).whole(prompt_named(param, events))
+    return await completion_renderer(body, model).whole(renamed(events, **names))
 
 
 async def _with_room(
@@ -106,6 +106,6 @@ async def with_what_fits(
         try:
             return items, await ask(items)
         except InvalidRequest as error:
-            if error.code != TOO_LONG or not items:
+            if error.code != "context_length_exceeded" or not items:
                 raise
             items = items[: len(items) // 2]
