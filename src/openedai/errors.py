@@ -112,11 +112,11 @@ class NotFound(InvalidRequest):
 
 
 class ModelNotFound(NotFound):
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, *, param: str = "model") -> None:
         super().__init__(
             f"The model `{model}` does not exist or you do not have access to it.",
             code="model_not_found",
-            param="model",
+            param=param,
         )
 
 

@@ -18,6 +18,12 @@ from openedai.api.chat.messages import ChatMessage
 from openedai.api.chat.types import ChatCompletionRequest
 from openedai.api.completions.types import CompletionRequest
 from openedai.api.embeddings.types import EmbeddingRequest
+from openedai.api.legacy.answers import AnswerRequest
+from openedai.api.legacy.classifications import ClassificationRequest
+from openedai.api.legacy.edits import EditRequest
+from openedai.api.legacy.generate import EngineGenerateRequest
+from openedai.api.legacy.search import SearchRequest
+from openedai.config import ModelSpec
 from openedai.http.body import Body, Only
 from openedai.http.validation import as_invalid_request
 from tests.docs.pages import ROOT, code_words, section, tables
@@ -30,6 +36,21 @@ MESSAGE = {name for kind in get_args(ChatCompletionMessageParam) for name in kin
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 COMPLETION: dict[str, Any] = {"model": "m", "prompt": "hi"}
 EMBEDDING: dict[str, Any] = {"model": "m", "input": "hi"}
+EDIT: dict[str, Any] = {"model": "m", "instruction": "hi"}
+GENERATE: dict[str, Any] = {"model": "m", "context": "hi"}
+SEARCH: dict[str, Any] = {"model": "m", "query": "hi", "documents": ["hi"]}
+ANSWER: dict[str, Any] = {
+    "model": "m",
+    "question": "hi",
+    "documents": ["hi"],
+    "examples": [["hi", "hi"]],
+    "examples_context": "hi",
+}
+CLASSIFICATION: dict[str, Any] = {"model": "m", "query": "hi", "examples": [["a", "b"]] * 2}
+
+# Of endpoints that the official client has no more, as its last description had them.
+PROMPTED = {"model", "search_model", "temperature", "logprobs", "logit_bias", "expand", "file"}
+PROMPTED |= {"return_prompt", "return_metadata", "user"}
 
 # Table by table: the official names, our model, and a body to which a parameter is added.
 Table = tuple[str, int]
@@ -50,6 +71,34 @@ TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
         EmbeddingRequest,
         EMBEDDING,
     ),
+    ("Edits", 0): (
+        {"model", "input", "instruction", "n", "temperature", "top_p"},
+        EditRequest,
+        EDIT,
+    ),
+    ("Engines", 0): (
+        {"context", "length", "completions", "temperature", "top_p"}
+        | {"logprobs", "stop", "stream"},
+        EngineGenerateRequest,
+        GENERATE,
+    ),
+    ("Search", 0): (
+        {"model", "query", "documents", "file", "max_rerank", "return_metadata", "user"},
+        SearchRequest,
+        SEARCH,
+    ),
+    ("Answers", 0): (
+        {"question", "examples", "examples_context", "documents", "max_rerank"}
+        | {"max_tokens", "stop", "n"}
+        | PROMPTED,
+        AnswerRequest,
+        ANSWER,
+    ),
+    ("Classifications", 0): (
+        {"query", "examples", "labels", "max_examples"} | PROMPTED,
+        ClassificationRequest,
+        CLASSIFICATION,
+    ),
 }
 
 TOOL: dict[str, Any] = {"type": "function", "function": {"name": "f"}}
@@ -58,6 +107,7 @@ CALL: dict[str, Any] = {"id": "c", "type": "function", "function": {"name": "f",
 # Values that ask for something, for parameters of which any other value would do less.
 ASKING: dict[str, Any] = {
     "audio": {"voice": "alloy", "format": "mp3"},
+    "file": "file-1",
     "modalities": ["text", "audio"],
     "moderation": {"model": "m"},
     "refusal": "no",
@@ -69,16 +119,26 @@ ASKING: dict[str, Any] = {
 # Values other than the default, for parameters that must reach the engine.
 CHANGING: dict[str, Any] = {
     "best_of": 2,
+    "completions": 2,
     "content": "ho",
+    "context": "ho",
     "dimensions": 2,
+    "documents": ["ho"],
     "echo": True,
+    "examples": [["ho", "ho"], ["ho", "ho"]],
+    "examples_context": "ho",
     "frequency_penalty": 1.5,
     "function_call": {"name": "f"},
     "functions": [{"name": "f"}],
     "grammar": 'root ::= "a"',
     "input": "ho",
+    "instruction": "ho",
+    "labels": ["b", "c"],
+    "length": 5,
     "logit_bias": {"5": 1},
     "max_completion_tokens": 5,
+    "max_examples": 5,
+    "max_rerank": 5,
     "max_tokens": 5,
     "messages": [{"role": "user", "content": "ho"}],
     "metadata": {"a": "b"},
@@ -91,9 +151,12 @@ CHANGING: dict[str, Any] = {
     "prompt_cache_key": "key",
     "prompt_cache_options": {"mode": "explicit"},
     "prompt_cache_retention": "24h",
+    "query": "ho",
+    "question": "ho",
     "reasoning_effort": "low",
     "regex": "a+",
     "response_format": {"type": "json_object"},
+    "return_metadata": True,
     "role": "assistant",
     "safety_identifier": "someone",
     "seed": 5,
@@ -132,6 +195,9 @@ CHANGING: dict[str, Any] = {
 TYPED: dict[tuple[type[Body], str], Any] = {
     (ChatCompletionRequest, "logprobs"): True,
     (CompletionRequest, "logprobs"): 3,
+    (EngineGenerateRequest, "logprobs"): 3,
+    (AnswerRequest, "logprobs"): 3,
+    (ClassificationRequest, "logprobs"): 3,
     (ChatMessage, "function_call"): {"name": "f", "arguments": ""},
 }
 
@@ -145,6 +211,7 @@ BESIDE: dict[str, dict[str, Any]] = {
 
 # Those that routes read themselves, tested in tests/api.
 OF_ROUTES = {"model", "stream", "stream_options", "encoding_format"}
+OF_ROUTES |= {"search_model", "return_prompt", "expand"}
 
 # The codes that are put together from parts.
 BOUNDS: dict[str, dict[str, Any]] = {
@@ -154,6 +221,7 @@ BOUNDS: dict[str, dict[str, Any]] = {
     "decimal_below_min_value": {"top_p": -1.0},
     "array_above_max_length": {"stop": list("abcde")},
     "array_below_min_length": {"messages": []},
+    "string_above_max_length": {"grammar": "x" * 65537},
     "string_below_min_length": {"stop": [""]},
 }
 
@@ -173,10 +241,21 @@ def cases(*statuses: str) -> list[tuple[Table, str]]:
 def parsed(model: type[Body], body: dict[str, Any]) -> Any:
     """What the engine gets of a body."""
     value = model.model_validate(body)
-    if isinstance(value, ChatMessage):
-        return value.parsed()
-    assert isinstance(value, (ChatCompletionRequest, CompletionRequest, EmbeddingRequest))
-    return value.wanted()
+    match value:
+        case ChatMessage():
+            return value.parsed()
+        case EditRequest():
+            return value.wanted(ModelSpec(id="m", engine="echo"))
+        case EngineGenerateRequest():
+            return value.completion().wanted()
+        case SearchRequest():
+            return value.query, value.documents
+        case AnswerRequest():
+            return value.asked(range(len(value.documents))).wanted()
+        case ClassificationRequest():
+            return value.asked(range(len(value.examples))).wanted()
+        case ChatCompletionRequest() | CompletionRequest() | EmbeddingRequest():
+            return value.wanted()
 
 
 @pytest.mark.parametrize("table", TABLES, ids=str)

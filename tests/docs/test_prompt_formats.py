@@ -6,7 +6,7 @@ import re
 
 from openedai.prompts.formats import detect, format_names, prompt_format
 from tests.docs.pages import code_words, section
-from tests.prompts.test_formats import render
+from tests.prompts.rendering import render
 
 PAGE = "docs/prompt-formats.md"
 MESSAGES = [

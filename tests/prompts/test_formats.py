@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from openedai.engines.llama_cpp import LlamaCpp
 from openedai.prompts.formats import detect, format_names, prompt_format
 from tests.prompts.golden import COLOUR, GOLDEN, HELLO, HI, SYSTEM, SYSTEM_USER, TURNS, USER
-
-Messages = list[dict[str, str]]
+from tests.prompts.rendering import Messages, render
 
 CONVERSATIONS: list[Messages] = [USER, SYSTEM_USER, TURNS]
 UNUSUAL: list[Messages] = [
@@ -25,15 +23,6 @@ UNUSUAL: list[Messages] = [
     [HELLO, HI],
     [SYSTEM, HI, HELLO, SYSTEM, COLOUR],
 ]
-
-
-def render(
-    name: str, messages: Messages, *, bos: str = "<s>", eos: str = "</s>", ask: bool = True
-) -> str:
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(prompt_format(name).template).render(
-        messages=messages, bos_token=bos, eos_token=eos, add_generation_prompt=ask
-    )
 
 
 def test_every_format_has_its_texts() -> None:

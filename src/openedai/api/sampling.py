@@ -29,6 +29,8 @@ Stop = Annotated[
     Discriminator(json_type),
 ]
 
+LogitBias = Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=1024)]
+
 
 class StreamOptions(Body):
     include_usage: bool | None = None
@@ -71,9 +73,7 @@ class SamplingBody(LocalSampling):
     top_p: float | None = Field(None, ge=0, le=1)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
-    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = Field(
-        None, max_length=1024
-    )
+    logit_bias: LogitBias | None = None
     seed: int | None = Field(None, ge=-(2**63), le=2**63 - 1)
     stop: Stop | None = None
     n: int | None = Field(None, ge=1, le=128)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -10,11 +11,15 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from openedai.api.completions.logprobs import CompletionLogprobs, completion_logprobs
+from openedai.api.completions.types import CompletionRequest
 from openedai.api.generation import Indexed, Outcome, add_usage, fold
+from openedai.api.ids import fingerprint, new_id
+from openedai.api.prompt import prompts
 from openedai.api.sampling import StreamOptions
 from openedai.api.wire import UsageObject, obfuscation, usage_object
 from openedai.engines.base import Finish, TextDelta
 from openedai.http.respond import DONE, data_frame
+from openedai.models.catalog import Model
 
 
 class Choice(msgspec.Struct):
@@ -115,6 +120,21 @@ class CompletionRenderer:
 
     def _object(self, choices: list[Choice], usage: UsageObject | UnsetType | None) -> Completion:
         return Completion(self.id, self.created, self.model, self.fingerprint, choices, usage)
+
+
+def completion_renderer(body: CompletionRequest, model: Model) -> CompletionRenderer:
+    """The renderer of one answer to `body` by `model`."""
+    return CompletionRenderer(
+        id=new_id("cmpl-"),
+        created=int(time.time()),
+        model=model.id,
+        fingerprint=fingerprint(model),
+        prompts=len(prompts(body.prompt)),
+        candidates=body.candidates,
+        choices=body.choices,
+        logprobs=body.logprobs,
+        options=body.options,
+    )
 
 
 def _mean_logprob(outcome: Outcome) -> float:

@@ -6,14 +6,13 @@ import base64
 import struct
 
 import msgspec
-from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
+from openedai.api.embedding import embed
 from openedai.api.embeddings.types import EmbeddingRequest
 from openedai.api.services import services
-from openedai.engines.base import Embedder, EmbedResult, Usage
-from openedai.http.envelope import Exchange
+from openedai.engines.base import EmbedResult
 from openedai.http.respond import json_response
 
 _FLOAT_BYTES = 4
@@ -41,19 +40,13 @@ async def create(request: Request) -> Response:
     here = services(request)
     body, headers = await here.read(request, EmbeddingRequest)
     model = here.catalog.resolve(body.model)
-    spec = model.spec
-    wanted = replace(body.wanted(), variant=model.variant)
-    exchange: Exchange = request.scope["exchange"]
-    exchange.facts["model"] = model.id
-    async with here.pool.lease(spec, Embedder, request.scope["caller"]) as engine:
-        result = await engine.embed(wanted)
-    here.metrics.used(spec.id, Usage(prompt_tokens=result.prompt_tokens))
+    result = await embed(here, request, model, body.wanted())
     answer = EmbeddingList(
         data=_rows(result, as_base64=body.encoding_format == "base64"),
         model=model.id,
         usage=EmbeddingUsage(result.prompt_tokens, result.prompt_tokens),
     )
-    return json_response(answer, headers=headers | here.limits(spec))
+    return json_response(answer, headers=headers | here.limits(model.spec))
 
 
 def _rows(result: EmbedResult, *, as_base64: bool) -> list[EmbeddingObject]:

@@ -1,0 +1,54 @@
+"""Prompts of examples, and the grammar of labels."""
+
+from __future__ import annotations
+
+import pytest
+
+from openedai.prompts.constraints import answer_grammar
+from openedai.prompts.examples import answer_prompt, label_grammar, label_name, label_prompt
+
+CONTEXT = "In 2017 people lived\nfor 78.6 years."
+EXAMPLES = [("How long did\npeople live?", "78.6 years.")]
+SHOWN = (
+    "Answer each question from the context before it.\n\n"
+    "Context: In 2017 people lived for 78.6 years.\n\n"
+    "Q: How long did people live?\nA: 78.6 years.\n\n"
+)
+
+
+def test_a_question_about_documents() -> None:
+    assert answer_prompt("Who is\nhappy?", ["B is sad.", " A is happy."], EXAMPLES, CONTEXT) == (
+        f"{SHOWN}Context: B is sad. A is happy.\n\nQ: Who is happy?\nA:"
+    )
+
+
+def test_a_question_without_documents_is_about_the_context_of_the_examples() -> None:
+    assert answer_prompt("And in 2018?", [], EXAMPLES, CONTEXT) == f"{SHOWN}Q: And in 2018?\nA:"
+
+
+def test_a_text_to_label() -> None:
+    examples = [("I am\nsad.", "Negative"), ("A happy moment", "Positive")]
+    assert label_prompt("It rains.\n", ["Positive", "Negative", "Neutral"], examples) == (
+        "Sort each text into one of these categories: Positive, Negative, Neutral.\n\n"
+        "Text: I am sad.\nCategory: Negative\n\n"
+        "Text: A happy moment\nCategory: Positive\n\n"
+        "Text: It rains.\nCategory:"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [("good", "Good"), ("VERY  good\n", "Very good"), (" Ärger", "Ärger"), ("1st", "1st")],
+)
+def test_labels_are_written_in_one_way(given: str, name: str) -> None:
+    assert label_name(given) == name
+
+
+def test_the_grammar_of_labels() -> None:
+    assert label_grammar(["Good", 'So "so"']).gbnf == 'root ::= " " ("Good" | "So \\"so\\"")\n'
+    assert label_grammar(["Good", "Good news"]).gbnf == 'root ::= " " "Good" ("" | " news")\n'
+
+
+def test_as_many_labels_as_there_may_be_can_be_enforced() -> None:
+    labels = [f"{number:03}" + "ü\\" * 126 for number in range(200)]
+    assert answer_grammar(label_grammar(labels)) is not None
