@@ -50,7 +50,9 @@ def real_client(real_server: Running) -> Iterator[OpenAI]:
 def smollm2_path() -> Path:
     """The weights of the default chat model."""
     settings = Settings(_env_file=None)
-    path = Library(settings).pull(Catalog(settings).resolve("smollm2-135m-instruct"), NoProgress())
+    path = Library(settings).pull(
+        Catalog(settings).resolve("smollm2-135m-instruct").spec, NoProgress()
+    )
     assert path is not None
     return path
 

@@ -123,21 +123,21 @@ def _body_schema(model: type[BaseModel]) -> dict[str, object]:
 
 
 async def _api_error(request: Request, error: Exception) -> Response:
-    return error_response(as_api_error(error))
+    return error_response(as_api_error(error), request.url.path)
 
 
 async def _unknown_url(request: Request, error: Exception) -> Response:
-    return error_response(NotFound(f"Invalid URL ({request.method} {request.url.path})"))
+    path = request.url.path
+    return error_response(NotFound(f"Invalid URL ({request.method} {path})"), path)
 
 
 async def _wrong_method(request: Request, error: Exception) -> Response:
-    return error_response(
-        MethodNotAllowed(
-            f"Not allowed to {request.method} on {request.url.path}. "
-            "(HINT: Perhaps you meant to use a different HTTP method?)",
-            code="method_not_supported",
-        )
+    refusal = MethodNotAllowed(
+        f"Not allowed to {request.method} on {request.url.path}. "
+        "(HINT: Perhaps you meant to use a different HTTP method?)",
+        code="method_not_supported",
     )
+    return error_response(refusal, request.url.path)
 
 
 _HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {

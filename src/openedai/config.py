@@ -33,6 +33,16 @@ Form = Literal["none", "q8_0", "mixed"]
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
+class AdapterSpec(BaseModel):
+    """A LoRA adapter of a model, an entry of `adapters` in its table: the model `id:name`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, description="What follows the model's id and a colon.")
+    source: str = Field(min_length=1, description="The adapter, a GGUF file: as the model's own.")
+    scale: float = Field(default=1.0, description="How strongly it is applied.")
+
+
 class ModelSpec(BaseModel):
     """One model of the catalogue, a `[[models]]` table in `openedai.toml`."""
 
@@ -49,6 +59,13 @@ class ModelSpec(BaseModel):
         description="Form that slow GGUF weights are brought into: `q8_0`, `mixed` or `none`.",
     )
     aliases: tuple[str, ...] = Field(default=(), description="Other names that mean this model.")
+    adapters: tuple[AdapterSpec, ...] = Field(
+        default=(), description="LoRA adapters, each served as a model `id:name`."
+    )
+    prefix: str | None = Field(
+        default=None,
+        description="Serve every model of an upstream, each under this and its name.",
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="Options of its engine.")
     license: str = Field(default="", description="The licence of the weights, as stated.")
 

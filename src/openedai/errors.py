@@ -15,7 +15,8 @@
     ├── HeadersTooLarge           431
     ├── RateLimited               429  this caller has too many requests waiting
     ├── EngineFailed              500  the model broke while it worked on the request
-    │   └── EngineCrashed         500  its process died
+    │   ├── EngineCrashed         500  its process died
+    │   └── BadGateway            502  the server behind this one answered wrongly
     └── Unavailable               503  cannot be served now; retry later
 
 The names, codes and messages follow the official API where it has them.
@@ -140,6 +141,10 @@ class EngineCrashed(EngineFailed):
             "The request was not completed; the model is loaded again on the next one.",
             code="engine_crashed",
         )
+
+
+class BadGateway(EngineFailed):
+    status = 502
 
 
 class Unavailable(APIError):

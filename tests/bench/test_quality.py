@@ -42,9 +42,9 @@ def test_the_text_is_plain() -> None:
 @pytest.mark.real
 def test_a_longer_text_changes_no_token_before_it() -> None:
     settings = Settings(_env_file=None)
-    spec = Catalog(settings).default_chat
-    assert spec is not None
-    weights = Library(settings).pull(spec)
+    model = Catalog(settings).default_chat
+    assert model is not None
+    weights = Library(settings).pull(model.spec)
     assert weights is not None
     words = "The harbour master kept two books, and nobody had seen the second one. " * 3
     short, long = (asyncio.run(logprobs(weights, text)) for text in (words, words + "Nobody."))

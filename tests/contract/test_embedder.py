@@ -49,7 +49,7 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
 
 def _minilm(engine: str) -> Path:
     settings = Settings(_env_file=None)
-    spec = Catalog(settings).resolve("all-MiniLM-L6-v2").model_copy(update={"engine": engine})
+    spec = Catalog(settings).resolve("all-MiniLM-L6-v2").spec.model_copy(update={"engine": engine})
     path = Library(settings).pull(spec)
     assert path is not None
     return path

@@ -312,7 +312,7 @@ def test_broken_weights_fail_the_load(bert: Path) -> None:
 ])  # fmt: skip
 def test_the_default_models(model: str, dimensions: int, limit: int) -> None:
     settings = Settings(_env_file=None)
-    path = Library(settings).pull(Catalog(settings).resolve(model), NoProgress())
+    path = Library(settings).pull(Catalog(settings).resolve(model).spec, NoProgress())
     assert path is not None
     texts = [
         "A man is eating a bowl of pasta.",

@@ -116,7 +116,7 @@ def cosines(found: Any, expected: Any) -> Any:
 @pytest.mark.parametrize("name", MODELS)
 def test_real_models_equal_the_reference(name: str) -> None:
     settings = Settings(_env_file=None)
-    path = Library(settings).pull(Catalog(settings).resolve(name), NoProgress())
+    path = Library(settings).pull(Catalog(settings).resolve(name).spec, NoProgress())
     assert path is not None
     model, expected = reference(path, list(SENTENCES))
     counted = model.tokenizer(list(SENTENCES), truncation=True)["input_ids"]

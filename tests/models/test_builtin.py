@@ -17,7 +17,7 @@ from openedai.models.packages import builtin_packages
 @pytest.mark.real
 def test_the_default_chat_model() -> None:
     settings = Settings(_env_file=None)
-    spec = Catalog(settings).resolve("smollm2-135m-instruct")
+    spec = Catalog(settings).resolve("smollm2-135m-instruct").spec
     path = Library(settings).pull(spec)
     assert path is not None
     with path.open("rb") as file:
@@ -38,7 +38,7 @@ def test_the_default_chat_model() -> None:
 @pytest.mark.real
 def test_the_default_embedding_model() -> None:
     settings = Settings(_env_file=None)
-    spec = Catalog(settings).resolve("all-mpnet-base-v2")
+    spec = Catalog(settings).resolve("all-mpnet-base-v2").spec
     library = Library(settings)
     folder = library.pull(spec)
     assert folder is not None

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from openedai.config import ConfigError, ModelSpec, Settings
+from openedai.config import AdapterSpec, ConfigError, ModelSpec, Settings
 from openedai.errors import ModelNotFound
 from openedai.models.builtin import BUILTIN_MODELS, default_names
-from openedai.models.catalog import Catalog
+from openedai.models.catalog import Catalog, adapter_specs
 from openedai.models.packages import builtin_packages
 
 
@@ -69,12 +69,12 @@ def test_aliases_are_shown_with_their_model() -> None:
     models = catalog()
     for spec in models.specs():
         assert spec.id not in spec.aliases
-        assert all(models.resolve(alias) == spec for alias in spec.aliases)
+        assert all(models.resolve(alias).spec == spec for alias in spec.aliases)
     names = default_names()
     assert models.default_chat is not None
-    assert set(models.default_chat.aliases) == set(names.chat)
+    assert set(models.default_chat.spec.aliases) == set(names.chat)
     assert models.default_embedding is not None
-    assert set(models.default_embedding.aliases) > set(names.embedding)
+    assert set(models.default_embedding.spec.aliases) > set(names.embedding)
 
 
 @pytest.mark.parametrize("name", ["", "gpt-99", "GPT-4o", "smollm2", "hf:o/r"])
@@ -97,7 +97,7 @@ def test_other_defaults() -> None:
         "qwen2.5-coder-0.5b-instruct",
         "all-MiniLM-L6-v2",
     ]
-    assert "gpt-4o" not in models.resolve("smollm2-135m-instruct").aliases
+    assert "gpt-4o" not in models.resolve("smollm2-135m-instruct").spec.aliases
 
 
 def test_the_users_names_win() -> None:
@@ -110,15 +110,18 @@ def test_the_users_names_win() -> None:
         "smollm2-135m-instruct",
     ]
     assert meaning(models, "sentence-transformers/all-MiniLM-L6-v2") == ["mine"]
-    assert models.resolve("all-MiniLM-L6-v2").aliases == ()
-    assert models.resolve("mine").aliases == ("gpt-4o", "sentence-transformers/all-MiniLM-L6-v2")
+    assert models.resolve("all-MiniLM-L6-v2").spec.aliases == ()
+    assert models.resolve("mine").spec.aliases == (
+        "gpt-4o",
+        "sentence-transformers/all-MiniLM-L6-v2",
+    )
 
 
 def test_a_user_model_replaces_a_builtin_one() -> None:
     models = catalog(chat("smollm2-135m-instruct", license="mine"))
     assert [spec.id for spec in models.specs()] == [spec.id for spec in BUILTIN_MODELS]
-    assert models.resolve("gpt-4o").source == "hf:o/r"
-    assert models.resolve("gpt-4o").license == "mine"
+    assert models.resolve("gpt-4o").spec.source == "hf:o/r"
+    assert models.resolve("gpt-4o").spec.license == "mine"
 
 
 def test_a_default_by_alias() -> None:
@@ -147,8 +150,9 @@ def test_a_default_by_alias() -> None:
     ],
 )
 def test_an_embedding_model_from_elsewhere(name: str, id: str, source: str) -> None:
-    spec = catalog(embedding_model=name, embedding_device="cuda").default_embedding
-    assert spec is not None
+    model = catalog(embedding_model=name, embedding_device="cuda").default_embedding
+    assert model is not None
+    spec = model.spec
     assert (spec.id, spec.source, spec.engine) == (id, source, "onnx_embeddings")
     assert spec.options == {"device": "cuda"}
     assert "text-embedding-ada-002" in spec.aliases
@@ -164,17 +168,18 @@ def test_an_embedding_model_from_elsewhere(name: str, id: str, source: str) -> N
     ],
 )
 def test_a_chat_model_from_elsewhere(name: str, id: str) -> None:
-    spec = catalog(chat_model=name).default_chat
-    assert spec is not None
+    model = catalog(chat_model=name).default_chat
+    assert model is not None
+    spec = model.spec
     assert (spec.id, spec.source, spec.engine) == (id, name, "llama_cpp")
     assert "gpt-4o" in spec.aliases
 
 
 def test_the_device_is_for_embeddings_and_a_model_may_have_its_own() -> None:
     models = catalog(embedder("mine", options={"device": "cpu", "x": 1}), embedding_device="cuda")
-    assert models.resolve("mine").options == {"device": "cpu", "x": 1}
-    assert models.resolve("all-MiniLM-L6-v2").options == {"device": "cuda"}
-    assert "device" not in models.resolve("gpt-4o").options
+    assert models.resolve("mine").spec.options == {"device": "cpu", "x": 1}
+    assert models.resolve("all-MiniLM-L6-v2").spec.options == {"device": "cuda"}
+    assert "device" not in models.resolve("gpt-4o").spec.options
 
 
 def test_without_builtin_models() -> None:
@@ -224,3 +229,61 @@ def test_settings_that_cannot_work(
 ) -> None:
     with pytest.raises(ConfigError, match=complaint):
         catalog(*models, **settings)
+
+
+ADAPTER = AdapterSpec(name="pirate", source="/loras/pirate.gguf")
+
+
+def test_an_adapter_is_a_model_of_its_own() -> None:
+    models = catalog(chat("mine", adapters=(ADAPTER,), aliases=("tiny",)), chat_model="mine:pirate")
+    names = [model.id for model in models.models()]
+    assert names.index("mine:pirate") == names.index("mine") + 1
+    for name in ("mine:pirate", "tiny:pirate", "gpt-4o"):
+        model = models.resolve(name)
+        assert (model.id, model.variant, model.spec.id) == ("mine:pirate", "pirate", "mine")
+    assert models.resolve("tiny").variant is None
+    with pytest.raises(ModelNotFound):
+        models.resolve("mine:parrot")
+    (weights,) = adapter_specs(models.resolve("mine").spec)
+    assert (weights.id, weights.source) == ("mine:pirate", "/loras/pirate.gguf")
+
+
+def test_a_prefix_stands_for_all_models_of_an_upstream() -> None:
+    models = catalog(
+        ModelSpec(id="lab", engine="echo", prefix="lab/"),
+        ModelSpec(id="inner", engine="echo", prefix="lab/inner/"),
+        chat_model="lab/big",
+    )
+    model = models.resolve("lab/llama:8b")
+    assert (model.id, model.variant, model.spec.id) == ("lab/llama:8b", "llama:8b", "lab")
+    assert models.resolve("lab/inner/x").spec.id == "inner"
+    assert models.resolve("gpt-4o").id == "lab/big"
+    assert not {"lab", "inner"} & {model.id for model in models.models()}
+    for name in ("lab", "lab/", "other/x"):
+        with pytest.raises(ModelNotFound):
+            models.resolve(name)
+
+
+def test_the_empty_prefix_takes_what_is_not_known_otherwise() -> None:
+    models = catalog(ModelSpec(id="lab", engine="echo", prefix=""))
+    assert models.resolve("anything").spec.id == "lab"
+    assert models.resolve("gpt-4o").id == "smollm2-135m-instruct"
+    assert models.default_chat == models.resolve("smollm2-135m-instruct")
+    with pytest.raises(ModelNotFound):
+        models.resolve("")
+
+
+@pytest.mark.parametrize(
+    "specs",
+    [
+        (chat("mine", adapters=(ADAPTER, ADAPTER)),),
+        (chat("mine", adapters=(ADAPTER,)), chat("mine:pirate")),
+        (chat("mine", adapters=(ADAPTER,)), chat("other", aliases=("mine:pirate",))),
+        (embedder("mine", adapters=(ADAPTER,)),),
+        (chat("mine", prefix="x/"),),
+        (ModelSpec(id="lab", engine="echo", prefix="x/", aliases=("y",)),),
+    ],
+)
+def test_variants_that_cannot_be(specs: tuple[ModelSpec, ...]) -> None:
+    with pytest.raises(ConfigError):
+        catalog(*specs)

@@ -206,7 +206,7 @@ def test_too_little_space_for_the_new_form(setup: Setup) -> None:
 def test_the_default_chat_model_asks_for_it() -> None:
     found = Catalog(Settings(_env_file=None)).default_chat
     assert found is not None
-    assert found.requantise == "mixed"
+    assert found.spec.requantise == "mixed"
 
 
 def test_only_gguf_weights_have_forms() -> None:

@@ -7,12 +7,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.sampling import StreamOptions
 from openedai.api.services import Services
-from openedai.config import ModelSpec
 from openedai.engines.base import (
     Finish,
     GenerateEvent,
@@ -26,8 +25,10 @@ from openedai.engines.base import (
     Usage,
 )
 from openedai.errors import EngineFailed
+from openedai.http.dialects import OFFICIAL, Dialect
 from openedai.http.envelope import Exchange
 from openedai.http.respond import EventStream, first_frame, json_response
+from openedai.models.catalog import Model
 from openedai.scheduling.merge import merge
 
 # An event, behind the number of the generation it belongs to.
@@ -40,39 +41,41 @@ class Renderer(Protocol):
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> Any:
         """Fold all events into one object."""
 
-    def chunks(
-        self, events: AsyncGenerator[Indexed, None], options: StreamOptions
-    ) -> AsyncGenerator[bytes, None]:
-        """The same as server-sent events."""
+    def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
+        """The same as the frames of a stream."""
 
 
 async def answer(
     here: Services,
     request: Request,
-    spec: ModelSpec,
+    model: Model,
     wanted: Sequence[GenerateRequest],
     renderer: Renderer,
     *,
-    stream: StreamOptions | None,
+    stream: bool,
     headers: Mapping[str, str],
+    dialect: Dialect = OFFICIAL,
 ) -> Response:
-    """Run all that is wanted, and answer whole, or streamed as `stream` says."""
-    events = generate(here, request, spec, wanted)
-    if stream is not None:
-        frames = renderer.chunks(events, stream)
+    """Run all that is wanted, and answer whole or streamed."""
+    events = generate(here, request, model, wanted)
+    if stream:
+        frames = renderer.chunks(events)
         first = await first_frame(frames)
-        return EventStream(first, frames, {**headers, **here.limits(spec)})
+        return EventStream(first, frames, {**headers, **here.limits(model.spec)}, dialect)
     whole = await renderer.whole(events)
-    return json_response(whole, headers={**headers, **here.limits(spec)})
+    return json_response(whole, headers={**headers, **here.limits(model.spec)})
 
 
 async def generate(
-    here: Services, request: Request, spec: ModelSpec, wanted: Sequence[GenerateRequest]
+    here: Services, request: Request, model: Model, wanted: Sequence[GenerateRequest]
 ) -> AsyncGenerator[Indexed, None]:
     """Run every generation under one lease; their events come as they happen."""
+    spec = model.spec
+    if model.variant is not None:
+        wanted = [replace(one, variant=model.variant) for one in wanted]
     exchange: Exchange = request.scope["exchange"]
     caller: str = request.scope["caller"]
-    exchange.facts["model"] = spec.id
+    exchange.facts["model"] = model.id
     first = True
     async with here.pool.lease(spec, Generator, caller, weight=len(wanted)) as engine:
         streams = [engine.generate(one) for one in wanted]

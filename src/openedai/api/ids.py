@@ -7,7 +7,7 @@ import secrets
 import string
 
 from openedai import __version__
-from openedai.config import ModelSpec
+from openedai.models.catalog import Model
 
 _ALPHABET = string.ascii_letters + string.digits
 
@@ -17,7 +17,7 @@ def new_id(prefix: str, length: int = 29) -> str:
     return prefix + "".join(letters)
 
 
-def fingerprint(spec: ModelSpec) -> str:
+def fingerprint(model: Model) -> str:
     """The same for answers of the same model, with the same options, on the same version."""
-    text = f"{__version__} {spec.model_dump_json()}"
+    text = f"{__version__} {model.variant} {model.spec.model_dump_json()}"
     return "fp_" + hashlib.sha256(text.encode()).hexdigest()[:10]

@@ -26,12 +26,17 @@ class Services:
     started: int
 
     async def read(self, request: Request, model: type[B]) -> tuple[B, dict[str, str]]:
-        """The parsed body, and headers that the answer must carry."""
+        """The parsed body, and headers that the answer must carry.
+
+        A model that the URL names goes before the body's.
+        """
+        named = request.path_params.get("model")
         body, headers = await read_json(
             request,
             model,
             limit=self.settings.max_body_bytes,
             unknown=self.settings.unknown_parameters,
+            given={} if named is None else {"model": named},
         )
         if self.settings.log_prompts:
             exchange: Exchange = request.scope["exchange"]

@@ -145,12 +145,14 @@ def models_show(name: str, config: Config = None) -> None:
 def models_pull(names: list[str], config: Config = None) -> None:
     """Fetch models now, rather than on their first use."""
     from openedai.cli.models import pull_all
-    from openedai.models.catalog import Catalog
+    from openedai.models.catalog import Catalog, adapter_specs
 
     with _Readable():
         settings = _settings(config)
         catalog = Catalog(settings)
-        pull_all(settings, [catalog.resolve(name) for name in names], _errors())
+        specs = [catalog.resolve(name).spec for name in names]
+        wanted = [one for spec in specs for one in (spec, *adapter_specs(spec))]
+        pull_all(settings, wanted, _errors())
 
 
 @models_app.command("rm")

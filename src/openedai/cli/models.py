@@ -19,7 +19,7 @@ from rich.table import Table
 
 from openedai.config import ModelSpec, Settings
 from openedai.errors import APIError
-from openedai.models.catalog import Catalog
+from openedai.models.catalog import Catalog, adapter_specs
 from openedai.models.library import WORTH_OFFERING, Library
 
 
@@ -68,7 +68,10 @@ def list_models(settings: Settings, console: Console) -> None:
     for title in ("MODEL", "ENGINE", "ON DISK", "LICENCE"):
         table.add_column(title, overflow="fold")
     for spec in catalog.specs():
-        table.add_row(spec.id, spec.engine, _on_disk(library, spec), spec.license)
+        name = spec.id if spec.prefix is None else f"{spec.prefix}…"
+        table.add_row(name, spec.engine, _on_disk(library, spec), spec.license)
+        for adapter in adapter_specs(spec):
+            table.add_row(adapter.id, spec.engine, _on_disk(library, adapter), "")
     console.print(table)
     for spec in catalog.specs():
         if spec.aliases:
@@ -77,7 +80,7 @@ def list_models(settings: Settings, console: Console) -> None:
 
 
 def show(settings: Settings, name: str, console: Console) -> None:
-    spec = Catalog(settings).resolve(name)
+    spec = Catalog(settings).resolve(name).spec
     library = Library(settings)
     rows = {
         "id": spec.id,
@@ -85,6 +88,7 @@ def show(settings: Settings, name: str, console: Console) -> None:
         "source": spec.source or "none",
         "licence": spec.license or "not stated",
         "aliases": ", ".join(spec.aliases) or "none",
+        "adapters": ", ".join(adapter.name for adapter in spec.adapters) or "none",
         "options": ", ".join(f"{key}={value}" for key, value in spec.options.items()) or "none",
         "on disk": _on_disk(library, spec),
         "form": _form(library, spec),
@@ -95,7 +99,7 @@ def show(settings: Settings, name: str, console: Console) -> None:
 
 
 def remove(settings: Settings, name: str, console: Console) -> None:
-    spec = Catalog(settings).resolve(name)
+    spec = Catalog(settings).resolve(name).spec
     freed = Library(settings).remove(spec)
     console.print(f"{spec.id}: {_megabytes(freed)} freed", highlight=False)
 

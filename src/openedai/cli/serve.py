@@ -161,9 +161,11 @@ def _pull_defaults(
     settings: Settings, catalog: Catalog, preload: list[ModelSpec], console: Console
 ) -> None:
     from openedai.cli.models import pull_all
+    from openedai.models.catalog import adapter_specs
 
     defaults = (catalog.default_chat, catalog.default_embedding)
-    wanted = {spec.id: spec for spec in (*defaults, *preload) if spec}
+    specs = (*(model.spec for model in defaults if model), *preload)
+    wanted = {one.id: one for spec in specs for one in (spec, *adapter_specs(spec))}
     pull_all(settings, list(wanted.values()), console)
 
 
@@ -177,7 +179,7 @@ def _banner(catalog: Catalog, settings: Settings, port: int, console: Console) -
         f"[bold]OpenedAI[/] is ready at [bold]{url}[/]",
         f"  chat        {name}",
         f"  embeddings  {embedding.id if embedding else 'none'}",
-        f"  and         {len(catalog.specs())} models in all: openedai models list",
+        f"  and         {len(catalog.models())} models in all: openedai models list",
         "",
         "Try it:",
         f"  curl {url}/chat/completions{key} -H 'Content-Type: application/json' "

@@ -8,7 +8,7 @@ Everything that crosses the contract is a frozen msgspec struct, so that it also
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -27,11 +27,27 @@ class ToolCall(Struct, frozen=True):
     arguments: str
 
 
+class Image(Struct, frozen=True):
+    """A picture in a message: a whole file of the type `media_type`, such as `image/png`.
+
+    It stands behind the first `at` characters of the message's content. `detail` is how closely
+    the model should look, in the official API's words.
+    """
+
+    raw: bytes
+    media_type: str
+    at: int
+    detail: str = "auto"
+
+
 class Message(Struct, frozen=True):
-    """One turn of a conversation. `content` and `reasoning` are plain text."""
+    """One turn of a conversation. `content` and `reasoning` are plain text; `images` are in the
+    order in which they stand in it.
+    """
 
     role: str
     content: str = ""
+    images: tuple[Image, ...] = ()
     name: str | None = None
     reasoning: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
@@ -136,6 +152,8 @@ class GenerateRequest(Struct, frozen=True):
     `echo`, which puts the prompt in front of the answer. `suffix` is what follows the answer.
 
     `logprobs` asks for the log probability of each token and of that many alternatives.
+    `variant` is which of the models behind the engine is meant: an adapter, or a name that an
+    upstream knows. `extra` are parameters that only an upstream can know, as the client sent them.
     """
 
     prompt: Chat | Text | Tokens
@@ -146,6 +164,8 @@ class GenerateRequest(Struct, frozen=True):
     logprobs: int | None = None
     echo: bool = False
     suffix: str | None = None
+    variant: str | None = None
+    extra: dict[str, Any] = {}
 
 
 class Usage(Struct, frozen=True):
@@ -220,10 +240,14 @@ GenerateEvent = TextDelta | ReasoningDelta | ToolCallDelta | Finish
 
 
 class EmbedRequest(Struct, frozen=True):
-    """`dimensions` asks for shorter vectors: cut, then normalised again."""
+    """`dimensions` asks for shorter vectors: cut, then normalised again. `variant` and `extra` are
+    as in `GenerateRequest`.
+    """
 
     inputs: tuple[Text | Tokens, ...]
     dimensions: int | None = None
+    variant: str | None = None
+    extra: dict[str, Any] = {}
 
 
 class EmbedResult(Struct, frozen=True):
@@ -275,4 +299,28 @@ class Generator(Engine):
 class Embedder(Engine):
     async def embed(self, request: EmbedRequest) -> EmbedResult:
         """Embed every input. Cancelling the call cancels the work."""
+        raise NotImplementedError
+
+
+class Tokenizer(Engine):
+    """The model's own vocabulary."""
+
+    async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
+        """The ids of a text. With `special` they begin as a prompt begins."""
+        raise NotImplementedError
+
+    async def detokenize(self, ids: Sequence[int]) -> str:
+        """The text of the ids. Raises InvalidRequest for one that the vocabulary has not."""
+        raise NotImplementedError
+
+    async def count(self, chat: Chat) -> int:
+        """How many tokens the conversation takes as a prompt, tools included."""
+        raise NotImplementedError
+
+
+class Directory(Engine):
+    """Several models behind one engine, each asked for by its name as the `variant`."""
+
+    async def models(self) -> tuple[str, ...]:
+        """Their names now."""
         raise NotImplementedError

@@ -8,6 +8,7 @@ It answers with the text it was given, a word a token, and embeds by hashing. It
     context    context length in tokens (4096)
     slots      requests at once (64)
     dimensions length of the embeddings (8)
+    names      the models that are said to be behind it (none)
     delay      seconds before each token, and before an embedding (0)
     fail_after raise EngineFailed after that many tokens
     crash_after die after that many tokens, as a process would
@@ -22,7 +23,8 @@ import math
 import re
 import secrets
 import struct
-from collections.abc import AsyncGenerator, Mapping
+import zlib
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,6 +34,7 @@ from msgspec.structs import replace
 from openedai.engines.base import (
     Alternative,
     Chat,
+    Directory,
     Embedder,
     EmbedRequest,
     EmbedResult,
@@ -41,6 +44,7 @@ from openedai.engines.base import (
     Generator,
     Text,
     TextDelta,
+    Tokenizer,
     TokenLogprob,
     Tokens,
     Usage,
@@ -66,6 +70,7 @@ class EchoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context: int = 4096
     slots: int = 64
     dimensions: int = 8
+    names: tuple[str, ...] = ()
     delay: float = 0.0
     fail_after: int | None = None
     crash_after: int | None = None
@@ -73,12 +78,13 @@ class EchoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     load_error: str | None = None
 
 
-class Echo(Generator, Embedder):
+class Echo(Generator, Embedder, Tokenizer, Directory):
     def __init__(self, model: str, options: EchoOptions) -> None:
         self.model = model
         self.options = options
         self.slots = options.slots
         self._dead = asyncio.Event()
+        self._words: dict[int, str] = {}
 
     @classmethod
     async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
@@ -149,6 +155,31 @@ class Echo(Generator, Embedder):
             dimensions=size,
             prompt_tokens=sum(_count(item) for item in request.inputs),
         )
+
+    async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
+        """A number for each word, by its letters; there are no special ones."""
+        self._break_at(0)
+        numbered = [(zlib.crc32(word.encode()), word) for word in _WORD.findall(text)]
+        self._words |= dict(numbered)
+        return tuple(number for number, _ in numbered)
+
+    async def detokenize(self, ids: Sequence[int]) -> str:
+        """The words that were seen before as these numbers."""
+        self._break_at(0)
+        unknown = next((id for id in ids if id not in self._words), None)
+        if unknown is not None:
+            raise InvalidRequest(
+                f"There is no token {unknown}.", code="invalid_value", param="tokens"
+            )
+        return "".join(self._words[id] for id in ids)
+
+    async def count(self, chat: Chat) -> int:
+        self._break_at(0)
+        return _count(chat)
+
+    async def models(self) -> tuple[str, ...]:
+        self._break_at(0)
+        return self.options.names
 
     def _answer(self, request: GenerateRequest) -> str:
         if self.options.reveal:

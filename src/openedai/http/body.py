@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -101,11 +102,21 @@ def require_json(request: Request) -> None:
 
 
 async def read_json(
-    request: Request, model: type[M], *, limit: int, unknown: Literal["refuse", "warn"]
+    request: Request,
+    model: type[M],
+    *,
+    limit: int,
+    unknown: Literal["refuse", "warn"],
+    given: Mapping[str, Any],
 ) -> tuple[M, dict[str, str]]:
-    """The parsed body, and headers for the answer: warnings of parameters that were ignored."""
+    """The parsed body, and headers for the answer: warnings of parameters that were ignored.
+
+    `given` are fields that go before those of the body.
+    """
     require_json(request)
     body = await read_bytes(request, limit)
+    if given:
+        body = _with(body, given)
     try:
         return model.model_validate_json(body), {}
     except ValidationError as error:
@@ -113,6 +124,15 @@ async def read_json(
     if unknown == "warn" and all(map(is_unknown, errors)):
         return _without(model, body, errors)
     raise as_invalid_request(errors)
+
+
+def _with(body: bytes, given: Mapping[str, Any]) -> bytes:
+    """Fields put into a JSON object; what is none stays as it is, to be refused."""
+    try:
+        values = from_json(body)
+    except ValueError:
+        return body
+    return msgspec.json.encode({**values, **given}) if isinstance(values, dict) else body
 
 
 def _without(model: type[M], body: bytes, unknown: list[ErrorDetails]) -> tuple[M, dict[str, str]]:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from openedai.errors import APIError, Unavailable
+from openedai.http.dialects import OFFICIAL, Dialect, dialect_of
 
 log = logging.getLogger("openedai.http")
 
@@ -27,15 +28,18 @@ def json_response(
     return Response(_encode(value), status, headers, media_type="application/json")
 
 
-def error_response(error: APIError) -> Response:
-    """The error in the official shape. Clients wait for `retry-after` before they try again."""
+def error_response(error: APIError, path: str) -> Response:
+    """The error as the clients of the URL `path` read it.
+
+    They wait for `retry-after` before they try again.
+    """
     headers = {}
     if error.retry_after is not None:
         headers["retry-after"] = str(math.ceil(error.retry_after))
         headers["retry-after-ms"] = str(math.ceil(error.retry_after * 1000))
     if error.status == 401:
         headers["www-authenticate"] = 'Bearer realm="OpenedAI"'
-    return json_response(error.body(), status=error.status, headers=headers)
+    return json_response(dialect_of(path).body(error), status=error.status, headers=headers)
 
 
 def as_api_error(error: Exception) -> APIError:
@@ -52,18 +56,19 @@ def data_frame(value: Any) -> bytes:
 
 
 class EventStream(Response):
-    """Server-sent events. Closes its frames however it ends: done, failed, or the client gone."""
-
-    media_type = "text/event-stream"
+    """A stream of frames. Closes them however it ends: done, failed, or the client gone."""
 
     def __init__(
         self,
         first: bytes,
         rest: AsyncGenerator[bytes, None],
         headers: Mapping[str, str] | None = None,
+        dialect: Dialect = OFFICIAL,
     ) -> None:
-        super().__init__(headers={"cache-control": "no-cache", **(headers or {})})
+        headers = {"cache-control": "no-cache", **(headers or {})}
+        super().__init__(headers=headers, media_type=dialect.media_type)
         del self.headers["content-length"]
+        self.dialect = dialect
         self.first = first
         self.rest = rest
 
@@ -83,7 +88,7 @@ class EventStream(Response):
                 await self._end(send)
 
     async def _end(self, send: Send, error: APIError | None = None) -> None:
-        last = b"" if error is None else data_frame(error.body())
+        last = b"" if error is None else self.dialect.frame(error)
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from openedai.config import ModelSpec
-from openedai.engines.base import Embedder, Engine, Generator
+from openedai.engines.base import Directory, Embedder, Engine, Generator, Tokenizer
 from openedai.errors import APIError, EngineFailed, Unavailable, Unsupported
 from openedai.scheduling.admission import Admission, Ticket
 from openedai.scheduling.residency import Resident, departures
@@ -28,7 +28,12 @@ E = TypeVar("E", bound=Engine)
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-ABILITIES: dict[type[Engine], str] = {Generator: "text generation", Embedder: "embeddings"}
+ABILITIES: dict[type[Engine], str] = {
+    Generator: "text generation",
+    Embedder: "embeddings",
+    Tokenizer: "counting and showing its tokens",
+    Directory: "a list of models",
+}
 SHORTEST_TIMER = 0.001
 
 

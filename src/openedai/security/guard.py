@@ -39,7 +39,7 @@ class Guard:
         try:
             scope["caller"] = self._admit(scope)
         except APIError as error:
-            await error_response(error)(scope, receive, send)
+            await error_response(error, scope["path"])(scope, receive, send)
             return
         await self.app(scope, receive, send)
 

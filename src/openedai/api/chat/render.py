@@ -109,6 +109,7 @@ class ChatCompletionRenderer:
     choices: int
     logprobs: bool
     old_functions: bool
+    options: StreamOptions
 
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> ChatCompletion:
         outcomes = await fold(events, self.choices)
@@ -121,9 +122,8 @@ class ChatCompletionRenderer:
             usage=usage_object(add_usage([o.finish for o in outcomes], self.choices)),
         )
 
-    async def chunks(
-        self, events: AsyncGenerator[Indexed, None], options: StreamOptions
-    ) -> AsyncGenerator[bytes, None]:
+    async def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
+        options = self.options
         nothing: UnsetType | None = None if options.include_usage else UNSET
         begun: set[int] = set()
         ends: dict[int, Finish] = {}

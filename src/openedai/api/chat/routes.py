@@ -18,23 +18,24 @@ async def create(request: Request) -> Response:
     here = services(request)
     body, headers = await here.read(request, ChatCompletionRequest)
     body.check()
-    spec = here.catalog.resolve(body.model)
+    model = here.catalog.resolve(body.model)
     wanted = body.wanted()
     renderer = ChatCompletionRenderer(
         id=new_id("chatcmpl-"),
         created=int(time.time()),
-        model=spec.id,
-        fingerprint=fingerprint(spec),
+        model=model.id,
+        fingerprint=fingerprint(model),
         choices=len(wanted),
         logprobs=bool(body.logprobs),
         old_functions=body.old_functions,
+        options=body.options,
     )
     return await answer(
         here,
         request,
-        spec,
+        model,
         wanted,
         renderer,
-        stream=body.options if body.stream else None,
+        stream=bool(body.stream),
         headers=headers,
     )

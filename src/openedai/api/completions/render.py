@@ -53,6 +53,7 @@ class CompletionRenderer:
     candidates: int
     choices: int
     logprobs: int | None
+    options: StreamOptions
 
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> Completion:
         outcomes = await fold(events, self.prompts * self.candidates)
@@ -68,9 +69,8 @@ class CompletionRenderer:
         ]
         return self._object(choices, usage)
 
-    async def chunks(
-        self, events: AsyncGenerator[Indexed, None], options: StreamOptions
-    ) -> AsyncGenerator[bytes, None]:
+    async def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
+        options = self.options
         nothing: UnsetType | None = None if options.include_usage else UNSET
         total = self.prompts * self.choices
         said = [0] * total

@@ -18,24 +18,25 @@ async def create(request: Request) -> Response:
     here = services(request)
     body, headers = await here.read(request, CompletionRequest)
     body.check()
-    spec = here.catalog.resolve(body.model)
+    model = here.catalog.resolve(body.model)
     wanted = body.wanted()
     renderer = CompletionRenderer(
         id=new_id("cmpl-"),
         created=int(time.time()),
-        model=spec.id,
-        fingerprint=fingerprint(spec),
+        model=model.id,
+        fingerprint=fingerprint(model),
         prompts=len(wanted) // body.candidates,
         candidates=body.candidates,
         choices=body.choices,
         logprobs=body.logprobs,
+        options=body.options,
     )
     return await answer(
         here,
         request,
-        spec,
+        model,
         wanted,
         renderer,
-        stream=body.options if body.stream else None,
+        stream=bool(body.stream),
         headers=headers,
     )

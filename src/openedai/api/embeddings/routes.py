@@ -6,6 +6,7 @@ import base64
 import struct
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -39,16 +40,17 @@ class EmbeddingList(msgspec.Struct):
 async def create(request: Request) -> Response:
     here = services(request)
     body, headers = await here.read(request, EmbeddingRequest)
-    spec = here.catalog.resolve(body.model)
-    wanted = body.wanted()
+    model = here.catalog.resolve(body.model)
+    spec = model.spec
+    wanted = replace(body.wanted(), variant=model.variant)
     exchange: Exchange = request.scope["exchange"]
-    exchange.facts["model"] = spec.id
+    exchange.facts["model"] = model.id
     async with here.pool.lease(spec, Embedder, request.scope["caller"]) as engine:
         result = await engine.embed(wanted)
     here.metrics.used(spec.id, Usage(prompt_tokens=result.prompt_tokens))
     answer = EmbeddingList(
         data=_rows(result, as_base64=body.encoding_format == "base64"),
-        model=spec.id,
+        model=model.id,
         usage=EmbeddingUsage(result.prompt_tokens, result.prompt_tokens),
     )
     return json_response(answer, headers=headers | here.limits(spec))

@@ -6,8 +6,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.services import Services, services
-from openedai.config import ModelSpec
+from openedai.api.model_names import model_names
+from openedai.api.services import services
 from openedai.http.respond import json_response
 
 
@@ -27,14 +27,12 @@ class ModelList(msgspec.Struct):
 
 async def list_models(request: Request) -> Response:
     here = services(request)
-    return json_response(ModelList([_object(here, spec) for spec in here.catalog.specs()]))
+    names = await model_names(here, request.scope["caller"])
+    return json_response(ModelList([ModelObject(name, here.started) for name in names]))
 
 
 async def retrieve(request: Request) -> Response:
     """An alias is answered with the model that it means."""
     here = services(request)
-    return json_response(_object(here, here.catalog.resolve(request.path_params["model"])))
-
-
-def _object(here: Services, spec: ModelSpec) -> ModelObject:
-    return ModelObject(spec.id, here.started)
+    model = here.catalog.resolve(request.path_params["model"])
+    return json_response(ModelObject(model.id, here.started))
