@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from openedai.engines.base import (
     Chat,
     Constraint,
@@ -66,7 +68,14 @@ def embedding(request: EmbedRequest, model: str) -> Call:
 
 
 def _with_extra(fields: Fields, extra: Fields) -> Fields:
-    for name in extra:
+    """Parameters that are passed on as they are never replace what was said here."""
+    for name, value in extra.items():
+        try:
+            msgspec.json.encode(value)
+        except OverflowError as error:
+            raise InvalidRequest(
+                f"Invalid '{name}': a number in it is too large.", code="invalid_value", param=name
+            ) from error
         if name in fields:
             raise InvalidRequest(
                 f"Invalid '{name}': the same is said by another parameter of the request.",
