@@ -41,7 +41,8 @@ async def measure(scale: Scale, python: Path | None, versions: dict[str, str]) -
     Its versions are added to `versions`.
     """
     settings = Settings()
-    spec = Catalog(settings).default_embedding
+    default = Catalog(settings).default_embedding
+    spec = None if default is None else default.spec
     folder = None if spec is None else await asyncio.to_thread(Library(settings).pull, spec)
     if spec is None or folder is None:
         raise ModelNotFound(settings.embedding_model)

@@ -50,10 +50,10 @@ async def targets(model: str | None, others: Sequence[Target]) -> AsyncIterator[
 def chosen(model: str | None) -> tuple[ModelSpec, list[str]]:
     """The text model to measure with, and the flags that make it our server's default."""
     settings = Settings() if model is None else Settings(chat_model=model)
-    spec = Catalog(settings).default_chat
-    if spec is None or spec.engine != "llama_cpp":
+    chat = Catalog(settings).default_chat
+    if chat is None or chat.spec.engine != "llama_cpp":
         raise ModelNotFound(model or "chat_model")
-    return spec, ["--chat-model", settings.chat_model]
+    return chat.spec, ["--chat-model", settings.chat_model]
 
 
 async def measure(targets: Sequence[Target], scale: Scale) -> list[Figure]:

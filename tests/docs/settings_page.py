@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from openedai.cli.commands import serve
-from openedai.config import ModelSpec, Settings
+from openedai.config import AdapterSpec, ModelSpec, Settings
 from openedai.engines.echo import EchoOptions
 from openedai.engines.llama_cpp import LlamaOptions
 from openedai.engines.llama_sampling import SamplingDefaults
@@ -60,6 +60,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "context": "Context length in tokens; a word is a token.",
         "slots": "Requests at once.",
         "dimensions": "Length of the embeddings.",
+        "names": "The models that are said to be behind it, where it has a `prefix`.",
         "delay": "Seconds before each token, and before an embedding.",
         "fail_after": "Fail after that many tokens.",
         "crash_after": "Die after that many tokens, as a process would.",
@@ -99,6 +100,10 @@ MODELS = """
 Each `[[models]]` table of `openedai.toml` describes one model; [models.md](models.md) says more.
 """
 
+ADAPTERS = """
+Each entry of `adapters` is a table:
+"""
+
 ENGINES = """
 ## Options of the engines
 
@@ -109,7 +114,15 @@ embedding engines do, `llama_cpp` has a child process of its own kind, and `echo
 
 def page() -> str:
     """The whole page."""
-    sections = [HEAD, _settings(), MODELS, _model_spec(), ENGINES]
+    sections = [
+        HEAD,
+        _settings(),
+        MODELS,
+        _table_keys(ModelSpec),
+        ADAPTERS,
+        _table_keys(AdapterSpec),
+        ENGINES,
+    ]
     for engine, options in OPTIONS.items():
         sections += [f"\n### {engine}\n", _options(options, MEANINGS[engine])]
         if engine == "llama_cpp":
@@ -133,7 +146,7 @@ def _settings() -> str:
     return _table(("In TOML", "Environment", "Flag", "Value", "Default", "Meaning"), rows)
 
 
-def _model_spec() -> str:
+def _table_keys(model: type[BaseModel]) -> str:
     rows = [
         (
             f"`{name}`",
@@ -141,7 +154,7 @@ def _model_spec() -> str:
             "required" if field.is_required() else _default(name, field),
             field.description or "",
         )
-        for name, field in ModelSpec.model_fields.items()
+        for name, field in model.model_fields.items()
     ]
     return _table(("Key", "Value", "Default", "Meaning"), rows)
 
