@@ -136,7 +136,8 @@ def frame(value: Any) -> bytes:
 
 def chunk(content: str | None = None, **choice: Any) -> bytes:
     delta = {} if content is None else {"content": content}
-    return frame({"choices": [{"index": 0, "delta": delta, **choice}]})
+    """One for chat, and for a continued text too."""
+    return frame({"choices": [{"index": 0, "delta": delta, "text": content, **choice}]})
 
 
 async def well(peer: Peer, asked: Asked) -> None:
@@ -202,14 +203,11 @@ async def ends_after(peer: Peer, asked: Asked) -> None:
     await peer.send(HEAD + chunk("good "))
 
 
-async def resets_after(peer: Peer, asked: Asked) -> None:
+async def breaks_off_after(peer: Peer, asked: Asked) -> None:
     await peer.send(HEAD.replace(b"Connection: close", b"Content-Length: 999") + chunk("good "))
-    # Only what has arrived is certain to be read before the reset.
-    await asyncio.sleep(0)
-    peer.writer.close()
 
 
-async def breaks_after(peer: Peer, asked: Asked) -> None:
+async def talks_nonsense_after(peer: Peer, asked: Asked) -> None:
     await peer.send(HEAD + chunk("good ") + b"data: nonsense\n\n")
 
 
