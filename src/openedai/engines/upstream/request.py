@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from openedai.engines.base import (
     Chat,
     Constraint,
@@ -69,13 +67,7 @@ def embedding(request: EmbedRequest, model: str) -> Call:
 
 def _with_extra(fields: Fields, extra: Fields) -> Fields:
     """Parameters that are passed on as they are never replace what was said here."""
-    for name, value in extra.items():
-        try:
-            msgspec.json.encode(value)
-        except OverflowError as error:
-            raise InvalidRequest(
-                f"Invalid '{name}': a number in it is too large.", code="invalid_value", param=name
-            ) from error
+    for name in extra:
         if name in fields:
             raise InvalidRequest(
                 f"Invalid '{name}': the same is said by another parameter of the request.",
