@@ -76,9 +76,7 @@ def test_a_text_with_all_its_numbers() -> None:
         ReasoningDelta(text="So."),
         TextDelta(text="Good "),
         TextDelta(text="day"),
-        finish(
-            "length", prompt_tokens=7, completion_tokens=5, cached_tokens=4, reasoning_tokens=2
-        ),
+        finish("length", prompt_tokens=7, completion_tokens=5, cached_tokens=4, reasoning_tokens=2),
     ]
 
 
@@ -163,15 +161,15 @@ PIECES: dict[str, list[dict[str, Any]]] = {
 
 
 def joined(found: list[GenerateEvent]) -> list[GenerateEvent]:
-    """Without the pieces that a call without arguments comes in."""
+    """With the arguments of a call that began without any put into its beginning."""
     whole: list[GenerateEvent] = []
     for event in found:
-        last = whole[-1] if whole else None
-        if isinstance(event, ToolCallDelta) and isinstance(last, ToolCallDelta) and not event.id:
-            if not last.arguments and last.index == event.index:
-                whole[-1] = msgspec.structs.replace(last, arguments=event.arguments)
-                continue
-        whole.append(event)
+        match event, whole[-1] if whole else None:
+            case ToolCallDelta(id="") as more, ToolCallDelta(arguments="") as begun:
+                assert more.index == begun.index
+                whole[-1] = msgspec.structs.replace(begun, arguments=more.arguments)
+            case _:
+                whole.append(event)
     return whole
 
 

@@ -80,7 +80,6 @@ async def outcome(engine: Upstream, request: GenerateRequest = HELLO) -> str:
             async for event in events:
                 said += event.text if isinstance(event, TextDelta) else ""
     except APIError as error:
-        assert "sk-secret" not in error.message
         status = str(error.status)
         if error.retry_after is not None:
             status += " with `retry-after`"
@@ -174,9 +173,7 @@ def test_an_idle_replica_that_dies_is_found_out_by_its_check(
 def test_no_more_replicas_are_tried_than_retries_allow() -> None:
     async def scenario() -> None:
         async with AsyncExitStack() as stack:
-            proxies = [
-                await stack.enter_async_context(playing(faults.resets)) for _ in range(4)
-            ]
+            proxies = [await stack.enter_async_context(playing(faults.resets)) for _ in range(4)]
             engine = await load(*(proxy.url for proxy in proxies), retries=2)
             stack.push_async_callback(engine.close)
             assert await outcome(engine) == "502"
