@@ -183,6 +183,15 @@ def test_where_one_call_is_allowed_others_are_left_out(way: str) -> None:
     assert events(*PIECES[way], prompt=ONE_CALL) == [*TWO[:2], TWO[-1]]
 
 
+def test_where_calls_are_required_there_is_no_text() -> None:
+    required = Chat(messages=CHAT.messages, call_required=True)
+    found = events(said(content="Well, "), *PIECES["as the official API"], prompt=required)
+    assert joined(found) == TWO
+    with pytest.raises(Unsupported) as caught:
+        events(said(content="Well, "), STOP, prompt=required)
+    assert caught.value.param == "tool_choice"
+
+
 def test_a_call_without_an_id_gets_one() -> None:
     first, end = events(call(0, name="f", arguments={"x": 1}), STOP)
     assert isinstance(first, ToolCallDelta)

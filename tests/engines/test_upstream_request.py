@@ -91,7 +91,7 @@ def test_the_limit_has_the_name_that_the_server_knows(server: Server) -> None:
     assert body(server, Text(text="a"), max_tokens=7)["max_tokens"] == 7
 
 
-VALUES = {"dry_sequence_breakers": ("\n", '"')}
+VALUES: dict[str, Any] = {"dry_sequence_breakers": ("\n", '"')}
 SPELLED: dict[Server, dict[str, Any]] = {
     "openai": {},
     "ollama": {},
@@ -123,11 +123,12 @@ OURS = {name: (name, VALUES.get(name, 3)) for name in LOCAL_SAMPLERS}
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("name", LOCAL_SAMPLERS)
 def test_local_samplers_are_spelled_or_refused(server: Server, name: str) -> None:
-    sampling = Sampling(**{name: VALUES.get(name, 3)})
+    value: Any = VALUES.get(name, 3)
+    sampling = Sampling(**{name: value})
     known = SPELLED.get(server, OURS)
     if name in known:
-        theirs, value = known[name]
-        assert beside(server, sampling=sampling) == {theirs: value}
+        theirs, wanted = known[name]
+        assert beside(server, sampling=sampling) == {theirs: wanted}
     else:
         assert refused(server, sampling=sampling) == name
 
@@ -242,6 +243,8 @@ def test_a_continued_text() -> None:
         ("ollama", HELLO, {"sampling": Sampling(logit_bias=((1, 2.0),))}, "logit_bias"),
         ("lmstudio", Text(text="a"), {"suffix": "b"}, "suffix"),
         ("sglang", Text(text="a"), {"suffix": "b"}, "suffix"),
+        ("llama.cpp", Text(text="a"), {"suffix": "b"}, "suffix"),
+        ("llama.cpp", Text(text="a"), {"echo": True}, "echo"),
         ("openai", replace(HELLO, template_arguments={"a": 1}), {}, "chat_template_kwargs"),
         ("lmstudio", replace(HELLO, reasoning_effort="low"), {}, "reasoning_effort"),
         (

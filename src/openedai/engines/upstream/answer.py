@@ -108,12 +108,17 @@ class Broken(ValueError):
 
 
 class AnswerEvents:
-    """Reads the chunks of one answer. Raises Broken for what is none, and msgspec's errors."""
+    """Reads the chunks of one answer. Raises Broken for what is none, and Unsupported where it
+    shows that the upstream ignored what was asked for.
+
+    Text beside required calls is left out, and calls beside the only one that is allowed.
+    """
 
     def __init__(self, request: GenerateRequest) -> None:
         chat = request.prompt if isinstance(request.prompt, Chat) else None
         self._logprobs = request.logprobs
         self._single = chat is not None and not chat.parallel_calls
+        self._call_required = chat is not None and chat.call_required
         self._calls = _Calls()
         self._pending: list[TokenLogprob] = []
         self._said = False
@@ -138,6 +143,8 @@ class AnswerEvents:
             raise Broken("ended its answer too early")
         if self._reason in _FAILED:
             raise Broken("gave its answer up")
+        if self._call_required and self._said and not self._calls.begun:
+            raise _ignored("tool_choice")
         reason = _REASONS.get(self._reason, "stop")
         if self._calls.begun and reason == "stop":
             reason = "tool_calls"
@@ -153,7 +160,9 @@ class AnswerEvents:
             yield ReasoningDelta(text=thought)
         self._pending.extend(parsed(choice.logprobs, self._logprobs or 0))
         if said := delta.content or delta.refusal:
-            yield self._text(said)
+            text = self._text(said)
+            if not self._call_required:
+                yield text
         for piece in delta.tool_calls or ():
             event = self._calls.add(piece)
             if event is not None and not (self._single and event.index):
@@ -161,17 +170,22 @@ class AnswerEvents:
         self._reason = choice.finish_reason or self._reason
 
     def _text(self, text: str) -> TextDelta:
+        first, self._said = not self._said, True
         if self._logprobs is None:
             return TextDelta(text=text)
         tokens, self._pending = tuple(self._pending), []
-        if not tokens and not self._said:
-            raise Unsupported(
-                "Unsupported parameter: 'logprobs' has no effect in the upstream of this model.",
-                code="unsupported_parameter",
-                param="logprobs",
-            )
-        self._said = True
+        if first and not tokens:
+            raise _ignored("logprobs")
         return TextDelta(text=text, logprobs=tokens)
+
+
+def _ignored(name: str) -> Unsupported:
+    """The upstream answered as if a parameter had not been there."""
+    return Unsupported(
+        f"Unsupported parameter: '{name}' has no effect in the upstream of this model.",
+        code="unsupported_parameter",
+        param=name,
+    )
 
 
 class _Calls:

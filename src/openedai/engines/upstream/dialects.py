@@ -107,6 +107,7 @@ def _llama_cpp() -> Dialect:
         samplers=_same(*LOCAL_SAMPLERS),
         grammars=lambda grammar: {"grammar": grammar},
         no_limit={"max_tokens": -1},
+        lacks=frozenset({"echo", "suffix"}),
         effort=_template_effort,
         reasoning=("reasoning_content",),
     )
