@@ -120,7 +120,7 @@ def test_configurations(block: Block, tmp_path: Path, monkeypatch: pytest.Monkey
     settings = load_settings(file)
     with ServerThread(settings) as running:
         for spec in settings.models:
-            known = {name: spec.id for name in (spec.id, *spec.aliases)}
+            known = dict.fromkeys((spec.id, *spec.aliases), spec.id)
             if spec.prefix is not None:
                 known = {f"{spec.prefix}any": f"{spec.prefix}any"}
             for name, id in known.items():

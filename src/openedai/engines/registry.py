@@ -22,6 +22,9 @@ HOSTED = frozenset({"onnx_embeddings", "sentence_transformers"})
 # Engines that take parameters which are not known here.
 OPEN = frozenset({"upstream"})
 
+# Options that are nobody's business but the engine's.
+SECRET_OPTIONS = frozenset({"key", "headers"})
+
 
 def engine_class(name: str) -> type[Engine]:
     """The class behind an engine's name. Importing it does not import its heavy library."""
