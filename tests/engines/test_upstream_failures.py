@@ -181,6 +181,7 @@ URL = "http://upstream.example"
         {"url": URL, "key": "sk-secret\r\nx: y"},
         {"url": URL, "headers": {"x\n": "y"}},
         {"url": URL, "key": 5},
+        {"url": URL, "key": ""},
     ],
 )
 def test_options_that_cannot_be(options: dict[str, Any]) -> None:

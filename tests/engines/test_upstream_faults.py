@@ -20,11 +20,16 @@ from openedai.engines.base import (
     TextDelta,
     Usage,
 )
+from openedai.engines.upstream.connection import make_session
 from openedai.engines.upstream.engine import Upstream
+from openedai.engines.upstream.health import check
+from openedai.engines.upstream.options import addresses, read_options
+from openedai.engines.upstream.replicas import Replicas
 from openedai.errors import APIError, BadGateway, RateLimited, Unavailable
 from tests.docs.pages import section, tables
 from tests.engines import fault_proxy as faults
 from tests.engines.fault_proxy import Asked, Fault, Peer, Proxy, playing
+from tests.support import Running
 
 HELLO = GenerateRequest(prompt=Chat(messages=(Message(role="user", content="hi"),)))
 PATIENCE = {"first_byte_timeout": 1.0, "idle_timeout": 1.0, "connect_timeout": 2.0}
@@ -332,6 +337,47 @@ def test_a_connection_that_was_kept_and_closed_meanwhile_is_opened_again() -> No
         finally:
             await engine.close()
             server.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_check_may_use_a_connection_that_was_kept(echo_server: Running) -> None:
+    async def scenario() -> None:
+        options = read_options("ours", {"url": echo_server.url})
+        there = Replicas(addresses("ours", options))
+        session = make_session(options, {})
+        try:
+            async with session.get(f"{echo_server.url}/v1/models") as response:
+                await response.read()
+            there.all[0].up = False
+            await check(session, there.all[0], timeout=30)
+            assert there.all[0].up
+        finally:
+            await session.close()
+
+    asyncio.run(scenario())
+
+
+def test_each_piece_is_passed_on_as_it_comes() -> None:
+    async def scenario() -> None:
+        heard = asyncio.Event()
+
+        async def waits_to_be_heard(peer: Peer, asked: Asked) -> None:
+            await peer.send(faults.HEAD)
+            for word in ("good ", "day"):
+                heard.clear()
+                await peer.send(faults.chunk(word))
+                await heard.wait()
+            await peer.send(faults.chunk(finish_reason="stop"))
+
+        async with playing(waits_to_be_heard) as proxy:
+            engine = await load(proxy.url)
+            try:
+                async with aclosing(engine.generate(HELLO)) as events:
+                    async for _ in events:
+                        heard.set()
+            finally:
+                await engine.close()
 
     asyncio.run(scenario())
 

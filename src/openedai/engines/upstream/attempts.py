@@ -9,7 +9,7 @@ from openedai.engines.upstream.affinity import Prefix
 from openedai.engines.upstream.connection import Disconnected
 from openedai.engines.upstream.failures import ReplicaFailed
 from openedai.engines.upstream.replicas import Replica, Replicas
-from openedai.errors import RateLimited, Unavailable
+from openedai.errors import RateLimited
 
 
 class Attempts:
@@ -35,8 +35,7 @@ class Attempts:
         body of the `with` unfinished, and raises the client's error where there is none.
         """
         replica = self._next
-        if replica is None:
-            raise Unavailable("The upstream has no replicas.")
+        assert replica is not None, "without one, the last failure was raised"
         with self._replicas.use(replica, self._known):
             try:
                 yield replica

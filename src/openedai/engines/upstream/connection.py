@@ -181,7 +181,8 @@ def make_session(options: UpstreamOptions, headers: dict[str, str]) -> aiohttp.C
     import aiohttp
 
     async def reused(session: Any, context: SimpleNamespace, params: Any) -> None:
-        context.trace_request_ctx.reused = True
+        if context.trace_request_ctx is not None:
+            context.trace_request_ctx.reused = True
 
     trace = aiohttp.TraceConfig()
     trace.on_connection_reuseconn.append(reused)

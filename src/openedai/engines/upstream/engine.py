@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 _VECTOR_BYTES = 1 << 20  # the most that one embedding can take, as JSON
 _LIST_BYTES = 16 << 20
+_SHORTEST_SECRET = 8  # characters; a header may also say `true`
 
 
 class Upstream(Generator, Embedder, Directory):
@@ -97,6 +98,7 @@ class Upstream(Generator, Embedder, Directory):
             for name, text in headers.items()
             if name == "Authorization" or name in known.headers
         )
+        secrets = tuple(text for text in secrets if len(text) >= _SHORTEST_SECRET)
         return cls(model, known, session, Replicas(urls), Failures(model, secrets))
 
     async def close(self) -> None:
@@ -110,7 +112,8 @@ class Upstream(Generator, Embedder, Directory):
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
         name = self._name(request.variant)
         call = generation(request, name, self._dialect)
-        attempts = self._attempts(prefixes(request, name))
+        several = len(self._replicas.all) > 1
+        attempts = self._attempts(prefixes(request, name) if several else ())
         while True:
             with attempts.next() as replica:
                 async with aclosing(self._answer(replica, call, request)) as events:

@@ -17,10 +17,11 @@ async def watch(
     """Check every replica again and again, until cancelled. Times are in seconds."""
     while True:
         await asyncio.sleep(interval)
-        await asyncio.gather(*(_check(session, one, timeout) for one in replicas.all))
+        await asyncio.gather(*(check(session, one, timeout) for one in replicas.all))
 
 
-async def _check(session: aiohttp.ClientSession, replica: Replica, timeout: float) -> None:
+async def check(session: aiohttp.ClientSession, replica: Replica, timeout: float) -> None:
+    """Mark the replica by what it answers within `timeout` seconds."""
     import aiohttp
 
     try:

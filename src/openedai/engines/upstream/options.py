@@ -77,6 +77,8 @@ def request_headers(model: str, options: UpstreamOptions) -> dict[str, str]:
         named["Authorization"] = options.key
     headers = {name: _value(model, name, text) for name, text in named.items()}
     if options.key is not None:
+        if not headers["Authorization"]:
+            raise _wrong(model, "the `key` is empty")
         headers["Authorization"] = f"Bearer {headers['Authorization']}"
     # Compressed answers would be read in larger pieces, and could grow without bound.
     return {"Accept-Encoding": "identity", **headers}
