@@ -195,6 +195,11 @@ async def sends_half_an_event(peer: Peer, asked: Asked) -> None:
     await peer.send(HEAD + b'data: {"choices": [{"delta": {"cont')
 
 
+async def calls_nobody(peer: Peer, asked: Asked) -> None:
+    call = {"index": 0, "id": "a", "function": {"arguments": "{}"}}
+    await peer.send(HEAD + chunk(delta={"tool_calls": [call]}))
+
+
 async def ends_before(peer: Peer, asked: Asked) -> None:
     await peer.send(HEAD + chunk(delta={"role": "assistant", "content": ""}))
 

@@ -50,6 +50,7 @@ FAULTS: dict[str, Fault | None] = {
     "Broken JSON as the first event": faults.breaks_json,
     "Half an event, then the end": faults.sends_half_an_event,
     "An error as the first event": faults.tells_of_an_error,
+    "A call of a tool without a name": faults.calls_nobody,
     "The end before the first word": faults.ends_before,
     "A byte now and then, never an event": faults.dribbles,
     "A line without an end": faults.never_ends_a_line,

@@ -162,7 +162,10 @@ class Upstream(Generator, Embedder, Directory):
         ):
             try:
                 async for event in events:
-                    for piece in answer.read(self._chunk(event, call.param)):
+                    chunk = self._chunk(event, call.param)
+                    with self._understood():
+                        pieces = list(answer.read(chunk))
+                    for piece in pieces:
                         yield piece
             except ReplicaFailed:
                 if not answer.complete:
