@@ -29,12 +29,12 @@ WARNING_HEADER = "x-openedai-warning"
 class Body(BaseModel):
     """A JSON request body. JSON types are not converted into each other.
 
-    `carried` are known parameters without a meaning here. Where another server is to read the
-    request, `extra` has those that were given, refused ones too, and the unknown ones.
+    `carried` are known parameters without a meaning here, of a body that can be read by another
+    server. Where it is, `extra` has those that were given, refused ones too, and the unknown ones.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
-    carried: ClassVar[frozenset[str]] = frozenset()
+    carried: ClassVar[frozenset[str] | None] = None
     _extra: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @property
@@ -141,11 +141,11 @@ async def read_json(
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=True)
     else:
-        aside = parsed.model_fields_set & model.carried
+        aside = parsed.model_fields_set & (model.carried or frozenset())
         if aside and carries(vars(parsed)):
             return _carrying(model, from_json(body)), {}
         return parsed, {}
-    values = _object(body)
+    values = None if model.carried is None else _object(body)
     if values is not None and carries(values):
         return _carrying(model, values), {}
     if unknown == "warn" and all(map(is_unknown, errors)):
@@ -170,7 +170,7 @@ def _object(body: bytes) -> dict[str, Any] | None:
 def _carrying(model: type[M], values: dict[str, Any]) -> M:
     """The body without what only another server understands, which is its `extra`."""
     unknown = values.keys() - model.model_fields.keys()
-    aside = unknown | (values.keys() & model.carried)
+    aside = unknown | (values.keys() & (model.carried or frozenset()))
     known = {name: value for name, value in values.items() if name not in aside}
     try:
         parsed = model.model_validate_json(to_json(known))
