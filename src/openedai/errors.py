@@ -80,6 +80,13 @@ class ContextLengthExceeded(InvalidRequest):
             param=param,
         )
 
+    @classmethod
+    def told(cls, message: str, param: str) -> ContextLengthExceeded:
+        """The same in the words of another server, whose numbers are not known."""
+        error = cls(0, 0, param=param)
+        error.message, error.args = message, (message,)
+        return error
+
 
 class Unsupported(InvalidRequest):
     pass

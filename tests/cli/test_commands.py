@@ -56,6 +56,15 @@ def test_version(folder: Path) -> None:
     assert openedai("--version", folder=folder).stdout.startswith("openedai ")
 
 
+def test_models_show_tells_no_keys(tmp_path: Path) -> None:
+    options = 'url = "http://a", key = "sk-secret", headers = { x = "sk-secret" }'
+    model = f'[[models]]\nid = "far"\nengine = "upstream"\noptions = {{ {options} }}\n'
+    (tmp_path / "openedai.toml").write_text(f"builtin_models = false\n{model}")
+    shown = openedai("models", "show", "far", folder=tmp_path)
+    assert "url=http://a, key=…" in shown.stdout
+    assert "sk-secret" not in shown.stdout + shown.stderr
+
+
 def test_models_list_and_show(folder: Path) -> None:
     listed = openedai("models", "list", folder=folder)
     assert listed.returncode == 0

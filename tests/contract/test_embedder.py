@@ -15,9 +15,11 @@ import pytest
 from openedai.config import Settings
 from openedai.engines.base import Embedder, EmbedRequest, EmbedResult, Text, Tokens
 from openedai.engines.hosted import load_engine
+from openedai.engines.upstream.engine import Upstream
 from openedai.errors import InvalidRequest
 from openedai.models.catalog import Catalog
 from openedai.models.library import Library
+from tests.support import Running
 
 Scenario = Callable[[Embedder], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]
@@ -30,6 +32,7 @@ DOG = Text(text="Two dogs are running through a large and sunny park, barking.")
     params=[
         "echo",
         "echo in a worker",
+        "upstream",
         pytest.param("onnx_embeddings", marks=pytest.mark.real),
         pytest.param("sentence_transformers", marks=pytest.mark.extras),
     ],
@@ -38,7 +41,10 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Runs a scenario on an engine that all tests of the module share."""
     name = request.param.split()[0]
     options: dict[str, Any] = {"worker": True} if request.param == "echo in a worker" else {}
-    path = None if name == "echo" else _minilm(name)
+    if name == "upstream":
+        server: Running = request.getfixturevalue("echo_server")
+        options = {"url": server.url, "model": "echo"}
+    path = None if name in ("echo", "upstream") else _minilm(name)
     with asyncio.Runner() as runner:
         engine = runner.run(load_engine(name, "the-model", path, options))
         assert isinstance(engine, Embedder)
@@ -139,6 +145,7 @@ def test_a_cancelled_call_harms_nobody(run: Run) -> None:
 
 def test_memory_is_measured(run: Run) -> None:
     async def scenario(engine: Embedder) -> None:
-        assert engine.memory() > 1 << 19
+        elsewhere = isinstance(engine, Upstream)
+        assert (engine.memory() == 0) if elsewhere else (engine.memory() > 1 << 19)
 
     run(scenario)

@@ -20,11 +20,13 @@ from openedai.engines.llama_cpp import LlamaOptions
 from openedai.engines.llama_sampling import SamplingDefaults
 from openedai.engines.onnx_embeddings import OnnxOptions
 from openedai.engines.sentence_transformers import SentenceTransformersOptions
+from openedai.engines.upstream.options import UpstreamOptions
 
 OPTIONS: dict[str, type[msgspec.Struct]] = {
     "llama_cpp": LlamaOptions,
     "onnx_embeddings": OnnxOptions,
     "sentence_transformers": SentenceTransformersOptions,
+    "upstream": UpstreamOptions,
     "echo": EchoOptions,
 }
 
@@ -56,6 +58,22 @@ MEANINGS: dict[str, dict[str, str]] = {
     },
     "onnx_embeddings": _EMBEDDING,
     "sentence_transformers": _EMBEDDING,
+    "upstream": {
+        "url": "The address of the upstream, with or without `/v1`.",
+        "urls": "The same for several that are equal, instead of `url`.",
+        "server": "Which server it is, and so how it spells what the official API does not have; "
+        "see [upstream.md](upstream.md#servers).",
+        "key": "Its key; `$NAME` takes it from the environment.",
+        "model": "What it calls the model; this model's id unless it is given.",
+        "names": "With a `prefix`: names of models here, and what the upstream calls them.",
+        "headers": "More headers for every request; values may be `$NAME` too.",
+        "slots": "Requests at once, for all replicas together; more wait in the queue.",
+        "retries": "How many more replicas are tried for a request.",
+        "connect_timeout": "Seconds to connect, and for a check of a replica.",
+        "first_byte_timeout": "Seconds until the first event of an answer, or all embeddings.",
+        "idle_timeout": "Seconds between two events of an answer.",
+        "health_interval": "Seconds between two checks of each of several replicas; 0 for none.",
+    },
     "echo": {
         "reply": "Answer this text instead of the prompt.",
         "reveal": "Answer with the request as the engine sees it, as JSON.",
@@ -114,7 +132,8 @@ ENGINES = """
 
 These go into a model's `options`. Unknown options are refused when the model is loaded. Any
 engine also takes `worker`: true or false, whether it runs in a worker process. By default the
-embedding engines do, `llama_cpp` has a child process of its own kind, and `echo` has none."""
+embedding engines do, `llama_cpp` has a child process of its own kind, `upstream` and `echo` have
+none."""
 
 
 def page() -> str:
@@ -192,7 +211,7 @@ def _default(name: str, field: FieldInfo) -> str:
 
 
 def _shown(value: Any) -> str:
-    return "" if value in (None, (), {}, "") else f"`{json.dumps(value)}`"
+    return "" if value in (None, (), {}, "", msgspec.NODEFAULT) else f"`{json.dumps(value)}`"
 
 
 def _type_name(kind: Any) -> str:

@@ -121,9 +121,12 @@ def test_configurations(block: Block, tmp_path: Path, monkeypatch: pytest.Monkey
     settings = load_settings(file)
     with ServerThread(settings) as running:
         for spec in settings.models:
-            for name in (spec.id, *spec.aliases):
+            known = dict.fromkeys((spec.id, *spec.aliases), spec.id)
+            if spec.prefix is not None:
+                known = {f"{spec.prefix}any": f"{spec.prefix}any"}
+            for name, id in known.items():
                 model = json.loads(fetch(f"{running.url}/v1/models/{name}").body)
-                assert model["id"] == spec.id
+                assert model["id"] == id
 
 
 @pytest.mark.parametrize("block", in_language("json"), ids=str)

@@ -68,6 +68,8 @@ class LocalSampling(Body):
 class SamplingBody(LocalSampling):
     """Ranges are the official API's."""
 
+    carried = frozenset({"user"})
+
     model: str
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
 from openedai.api.metrics import Metrics
 from openedai.config import ModelSpec, Settings
+from openedai.engines.registry import OPEN
+from openedai.errors import ModelNotFound
 from openedai.http.body import Body, read_json
 from openedai.http.envelope import Exchange
 from openedai.media.images import Images
@@ -39,11 +42,20 @@ class Services:
             limit=self.settings.max_body_bytes,
             unknown=self.settings.unknown_parameters,
             given={} if named is None else {"model": named},
+            carries=self._is_open,
         )
         if self.settings.log_prompts:
             exchange: Exchange = request.scope["exchange"]
             exchange.facts["body"] = body.model_dump_json(exclude_unset=True)
         return body, headers
+
+    def _is_open(self, fields: Mapping[str, Any]) -> bool:
+        """Whether the model of a body is one that knows more parameters than this server."""
+        name = fields.get("model")
+        try:
+            return isinstance(name, str) and self.catalog.resolve(name).spec.engine in OPEN
+        except ModelNotFound:
+            return False
 
     def limits(self, spec: ModelSpec) -> dict[str, str]:
         """The rate-limit headers: the places, running and waiting, that the model has.

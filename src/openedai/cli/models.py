@@ -18,6 +18,7 @@ from rich.progress import (
 from rich.table import Table
 
 from openedai.config import ModelSpec, Settings
+from openedai.engines.registry import SECRET_OPTIONS
 from openedai.errors import APIError
 from openedai.models.catalog import Catalog, adapter_specs
 from openedai.models.library import WORTH_OFFERING, Library
@@ -89,13 +90,18 @@ def show(settings: Settings, name: str, console: Console) -> None:
         "licence": spec.license or "not stated",
         "aliases": ", ".join(spec.aliases) or "none",
         "adapters": ", ".join(adapter.name for adapter in spec.adapters) or "none",
-        "options": ", ".join(f"{key}={value}" for key, value in spec.options.items()) or "none",
+        "options": ", ".join(map(_option, spec.options.items())) or "none",
         "on disk": _on_disk(library, spec),
         "form": _form(library, spec),
         "path": str(library.find(spec) or "-"),
     }
     for key, value in rows.items():
         console.print(f"{key:8}  {value}", highlight=False, soft_wrap=True)
+
+
+def _option(option: tuple[str, object]) -> str:
+    name, value = option
+    return f"{name}={'…' if name in SECRET_OPTIONS else value}"
 
 
 def remove(settings: Settings, name: str, console: Console) -> None:

@@ -229,10 +229,11 @@ class ToolCallDelta(Struct, frozen=True, tag="tool_call"):
 class Finish(Struct, frozen=True, tag="finish"):
     """The last event, always: why the generation ended and what it took.
 
-    `tool_calls` only if every call is whole; `length` wherever a limit cut the answer.
+    `tool_calls` only if every call is whole; `length` wherever a limit cut the answer, and
+    `content_filter` where an upstream left something out of it.
     """
 
-    reason: Literal["stop", "length", "tool_calls"]
+    reason: Literal["stop", "length", "tool_calls", "content_filter"]
     usage: Usage
 
 

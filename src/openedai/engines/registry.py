@@ -12,11 +12,18 @@ ENGINES = {
     "llama_cpp": "openedai.engines.llama_cpp:LlamaCpp",
     "onnx_embeddings": "openedai.engines.onnx_embeddings:OnnxEmbeddings",
     "sentence_transformers": "openedai.engines.sentence_transformers:SentenceTransformers",
+    "upstream": "openedai.engines.upstream.engine:Upstream",
 }
 
 # Python engines that get a worker process of their own. `llama_cpp` starts its own kind of
 # child, and `echo` needs none.
 HOSTED = frozenset({"onnx_embeddings", "sentence_transformers"})
+
+# Engines that take parameters which are not known here.
+OPEN = frozenset({"upstream"})
+
+# Options that are nobody's business but the engine's.
+SECRET_OPTIONS = frozenset({"key", "headers"})
 
 
 def engine_class(name: str) -> type[Engine]:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
-from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema, from_json
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, PrivateAttr, ValidationError
+from pydantic_core import (
+    CoreSchema,
+    ErrorDetails,
+    PydanticCustomError,
+    core_schema,
+    from_json,
+    to_json,
+)
 from starlette.requests import ClientDisconnect, Request
 
 from openedai.errors import APIError, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
@@ -20,9 +27,19 @@ WARNING_HEADER = "x-openedai-warning"
 
 
 class Body(BaseModel):
-    """A JSON request body. JSON types are not converted into each other."""
+    """A JSON request body. JSON types are not converted into each other.
+
+    `carried` are known parameters without a meaning here, of a body that can be read by another
+    server. Where it is, `extra` has those that were given, refused ones too, and the unknown ones.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+    carried: ClassVar[frozenset[str] | None] = None
+    _extra: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        return self._extra
 
 
 @dataclass(frozen=True)
@@ -108,19 +125,29 @@ async def read_json(
     limit: int,
     unknown: Literal["refuse", "warn"],
     given: Mapping[str, Any],
+    carries: Callable[[Mapping[str, Any]], bool],
 ) -> tuple[M, dict[str, str]]:
     """The parsed body, and headers for the answer: warnings of parameters that were ignored.
 
-    `given` are fields that go before those of the body.
+    `given` are fields that go before those of the body. `carries` says of a body's fields whether
+    another server is to read what is not known here.
     """
     require_json(request)
     body = await read_bytes(request, limit)
     if given:
         body = _with(body, given)
     try:
-        return model.model_validate_json(body), {}
+        parsed = model.model_validate_json(body)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=True)
+    else:
+        aside = parsed.model_fields_set & (model.carried or frozenset())
+        if aside and carries(vars(parsed)):
+            return _carrying(model, from_json(body)), {}
+        return parsed, {}
+    values = None if model.carried is None else _object(body)
+    if values is not None and carries(values):
+        return _carrying(model, values), {}
     if unknown == "warn" and all(map(is_unknown, errors)):
         return _without(model, body, errors)
     raise as_invalid_request(errors)
@@ -128,11 +155,30 @@ async def read_json(
 
 def _with(body: bytes, given: Mapping[str, Any]) -> bytes:
     """Fields put into a JSON object; what is none stays as it is, to be refused."""
+    values = _object(body)
+    return body if values is None else msgspec.json.encode({**values, **given})
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
     try:
         values = from_json(body)
     except ValueError:
-        return body
-    return msgspec.json.encode({**values, **given}) if isinstance(values, dict) else body
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def _carrying(model: type[M], values: dict[str, Any]) -> M:
+    """The body without what only another server understands, which is its `extra`."""
+    unknown = values.keys() - model.model_fields.keys()
+    aside = unknown | (values.keys() & (model.carried or frozenset()))
+    known = {name: value for name, value in values.items() if name not in aside}
+    try:
+        parsed = model.model_validate_json(to_json(known))
+    except ValidationError as error:
+        raise as_invalid_request(error.errors(include_url=False)) from error
+    extra = {name: values[name] for name in values if name in aside}
+    parsed._extra.update(extra)
+    return parsed
 
 
 def _without(model: type[M], body: bytes, unknown: list[ErrorDetails]) -> tuple[M, dict[str, str]]:

@@ -81,6 +81,19 @@ Metadata = dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_l
 
 
 class ChatCompletionRequest(SamplingBody):
+    carried = SamplingBody.carried | {
+        "metadata",
+        "moderation",
+        "prediction",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "verbosity",
+        "web_search_options",
+    }
     messages: list[ChatMessage] = Field(min_length=1)
     max_tokens: int | None = Field(None, ge=1)
     max_completion_tokens: int | None = Field(None, ge=1)
@@ -179,6 +192,7 @@ class ChatCompletionRequest(SamplingBody):
                 stop=self.stops,
                 constraint=constraint,
                 logprobs=(self.top_logprobs or 0) if self.logprobs else None,
+                extra=self.extra,
             )
             for choice in range(self.n or 1)
         ]

@@ -68,6 +68,7 @@ class CompletionRequest(SamplingBody):
                 logprobs=0 if ranked and self.logprobs is None else self.logprobs,
                 echo=bool(self.echo),
                 suffix=self.suffix or None,
+                extra=self.extra,
             )
             for prompt in prompts(self.prompt)
             for choice in range(self.candidates)

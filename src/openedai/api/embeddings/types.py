@@ -13,6 +13,8 @@ from openedai.http.body import Body
 
 
 class EmbeddingRequest(Body):
+    carried = frozenset({"user"})
+
     model: str
     input: Prompt
     dimensions: Annotated[int | None, Field(ge=1)] = None
@@ -27,4 +29,4 @@ class EmbeddingRequest(Body):
                 code="invalid_value",
                 param="input",
             )
-        return EmbedRequest(inputs=tuple(inputs), dimensions=self.dimensions)
+        return EmbedRequest(inputs=tuple(inputs), dimensions=self.dimensions, extra=self.extra)

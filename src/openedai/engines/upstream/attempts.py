@@ -1,0 +1,59 @@
+"""One request on one replica after another, until one serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from openedai.engines.upstream.affinity import Prefix
+from openedai.engines.upstream.connection import Disconnected
+from openedai.engines.upstream.failures import ReplicaFailed
+from openedai.engines.upstream.replicas import Replica, Replicas
+from openedai.errors import RateLimited
+
+
+class Attempts:
+    """At most `retries` more than one. Once settled, a failure is final."""
+
+    def __init__(self, replicas: Replicas, known: Sequence[Prefix], retries: int) -> None:
+        self._replicas = replicas
+        self._known = known
+        self._left = retries
+        self._tried: set[Replica] = set()
+        self._next = replicas.choose(known)
+        self._settled = False
+
+    def settle(self, replica: Replica) -> None:
+        """Part of the answer is passed on: no other replica can take the request over."""
+        if not self._settled:
+            self._settled = True
+            replica.mark(up=True)
+
+    @contextmanager
+    def next(self) -> Iterator[Replica]:
+        """The replica to ask now. It leaves quietly where another one is to be asked, with the
+        body of the `with` unfinished, and raises the client's error where there is none.
+        """
+        replica = self._next
+        assert replica is not None, "without one, the last failure was raised"
+        with self._replicas.use(replica, self._known):
+            try:
+                yield replica
+            except Disconnected:
+                return
+            except ReplicaFailed as failure:
+                if failure.down:
+                    replica.mark(up=False)
+                self._tried.add(replica)
+                self._next = self._after(failure)
+                if self._next is None:
+                    raise failure.error from failure
+            else:
+                replica.mark(up=True)
+
+    def _after(self, failure: ReplicaFailed) -> Replica | None:
+        if self._settled or not self._left:
+            return None
+        self._left -= 1
+        busy = isinstance(failure.error, RateLimited)
+        return self._replicas.choose(self._known, self._tried, only_up=busy)

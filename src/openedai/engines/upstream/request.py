@@ -1,0 +1,245 @@
+"""A request of the contract as the JSON that a server in the OpenAI API's shape takes."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from openedai.engines.base import (
+    Chat,
+    Constraint,
+    EmbedRequest,
+    GenerateRequest,
+    Grammar,
+    JsonObject,
+    JsonSchema,
+    Message,
+    Regex,
+    Sampling,
+    Text,
+    Tokens,
+    Tool,
+)
+from openedai.engines.upstream.dialects import Dialect, Fields
+from openedai.errors import InvalidRequest
+from openedai.prompts.constraints import answer_grammar
+
+
+@dataclass(frozen=True)
+class Call:
+    """A POST to an upstream, or a GET without `body`. `param` is what an error is about that
+    names nothing.
+    """
+
+    path: str
+    body: Fields | None
+    param: str
+
+
+def generation(request: GenerateRequest, model: str, dialect: Dialect) -> Call:
+    """Raises InvalidRequest for what the dialect cannot say."""
+    fields: Fields = {"model": model, "stream": True, "stream_options": {"include_usage": True}}
+    fields |= _sampling(request.sampling, dialect)
+    if request.stop:
+        fields["stop"] = list(request.stop)
+    if isinstance(request.prompt, Chat):
+        fields |= _chat(request, request.prompt, dialect)
+        return Call("chat/completions", _with_extra(fields, request.extra), "messages")
+    fields |= _text(request, request.prompt, dialect)
+    return Call("completions", _with_extra(fields, request.extra), "prompt")
+
+
+def embedding(request: EmbedRequest, model: str) -> Call:
+    inputs = [item.text if isinstance(item, Text) else list(item.ids) for item in request.inputs]
+    if len({type(item) for item in inputs}) > 1:
+        raise InvalidRequest(
+            "Invalid 'input': texts and tokens cannot be mixed.",
+            code="invalid_value",
+            param="input",
+        )
+    fields: Fields = {"model": model, "input": inputs, "encoding_format": "base64"}
+    if request.dimensions is not None:
+        fields["dimensions"] = request.dimensions
+    return Call("embeddings", _with_extra(fields, request.extra), "input")
+
+
+def _with_extra(fields: Fields, extra: Fields) -> Fields:
+    """Parameters that are passed on as they are never replace what was said here."""
+    for name in extra:
+        if name in fields:
+            raise InvalidRequest(
+                f"Invalid '{name}': the same is said by another parameter of the request.",
+                code="invalid_value",
+                param=name,
+            )
+    return {**fields, **extra}
+
+
+def _sampling(sampling: Sampling, dialect: Dialect) -> Fields:
+    fields: Fields = {}
+    for name in ("temperature", "top_p", "seed"):
+        if (value := getattr(sampling, name)) is not None:
+            fields[name] = value
+    for name in ("presence_penalty", "frequency_penalty"):
+        if value := getattr(sampling, name):
+            fields[name] = value
+    if sampling.logit_bias:
+        dialect.require("logit_bias")
+        fields["logit_bias"] = {str(token): bias for token, bias in sampling.logit_bias}
+    return fields | dialect.sampling(sampling)
+
+
+def _chat(request: GenerateRequest, chat: Chat, dialect: Dialect) -> Fields:
+    fields: Fields = {"messages": list(_messages(chat.messages, dialect))}
+    if request.echo or request.suffix is not None:
+        raise InvalidRequest("A conversation has no `echo` and no `suffix`.", param="messages")
+    if request.max_tokens is not None:
+        fields[dialect.max_tokens] = request.max_tokens
+    if request.logprobs is not None:
+        fields["logprobs"] = True
+        if request.logprobs:
+            fields["top_logprobs"] = request.logprobs
+    fields |= _tools(chat, dialect)
+    if chat.template_arguments:
+        dialect.require("chat_template_kwargs")
+        fields["chat_template_kwargs"] = dict(chat.template_arguments)
+    if chat.reasoning_effort is not None:
+        dialect.require("reasoning_effort")
+        effort = dialect.effort(chat.reasoning_effort)
+        if "chat_template_kwargs" in effort:
+            said = fields.get("chat_template_kwargs", {})
+            effort = {"chat_template_kwargs": effort["chat_template_kwargs"] | said}
+        fields |= effort
+    # Where calls are required, the answer has nothing that a constraint could hold.
+    if request.constraint is not None and not chat.call_required:
+        fields |= _constraint(request.constraint, dialect, chat=True)
+    return fields
+
+
+def _text(request: GenerateRequest, prompt: Text | Tokens, dialect: Dialect) -> Fields:
+    if isinstance(prompt, Tokens):
+        dialect.require("prompt")
+    fields: Fields = {"prompt": prompt.text if isinstance(prompt, Text) else list(prompt.ids)}
+    if request.max_tokens is not None:
+        fields["max_tokens"] = request.max_tokens
+    elif dialect.no_limit is None:
+        raise InvalidRequest(
+            "Missing required parameter: 'max_tokens', without which the upstream of this model "
+            "ends its answers after a few words.",
+            code="missing_required_parameter",
+            param="max_tokens",
+        )
+    else:
+        fields |= dialect.no_limit
+    if request.echo:
+        dialect.require("echo")
+        fields["echo"] = True
+    if request.suffix is not None:
+        dialect.require("suffix")
+        fields["suffix"] = request.suffix
+    if request.logprobs is not None:
+        # Some take 0 for none at all; an alternative too many is left out of the answer.
+        fields["logprobs"] = max(1, request.logprobs)
+    if request.constraint is not None:
+        fields |= _constraint(request.constraint, dialect, chat=False)
+    return fields
+
+
+def _constraint(constraint: Constraint, dialect: Dialect, *, chat: bool) -> Fields:
+    match constraint:
+        case JsonObject() | JsonSchema() if ("chat" if chat else "text") in dialect.formats:
+            return {"response_format": _format(constraint, dialect)}
+        case Regex(pattern=pattern) if dialect.regexes is not None:
+            return dialect.regexes(pattern)
+        case Grammar(gbnf=gbnf) if dialect.grammars is not None:
+            return dialect.grammars(gbnf)
+    grammar = answer_grammar(constraint) if dialect.grammars is not None else None
+    if grammar is None or dialect.grammars is None:
+        names = {Regex: "regex", Grammar: "grammar"}
+        raise dialect.unsupported(names.get(type(constraint), "response_format"))
+    return dialect.grammars(grammar)
+
+
+def _format(constraint: JsonObject | JsonSchema, dialect: Dialect) -> Fields:
+    """`strict`, because a schema is enforced or refused here."""
+    if isinstance(constraint, JsonSchema):
+        schema = constraint.schema
+    elif dialect.any_json:
+        return {"type": "json_object"}
+    else:
+        schema = {"type": "object"}
+    named = {"name": "answer", "schema": schema, "strict": True}
+    return {"type": "json_schema", "json_schema": named}
+
+
+def _tools(chat: Chat, dialect: Dialect) -> Fields:
+    if not chat.tools:
+        return {}
+    fields: Fields = {"tools": [_tool(tool, dialect) for tool in chat.tools]}
+    if chat.call_required:
+        dialect.require("tool_choice")
+        fields["tool_choice"] = "required"
+    if not chat.parallel_calls:
+        # Servers that ignore this are held to it when their answer is read.
+        fields["parallel_tool_calls"] = False
+    return fields
+
+
+def _tool(tool: Tool, dialect: Dialect) -> Fields:
+    function: Fields = {"name": tool.name}
+    if tool.description:
+        function["description"] = tool.description
+    if tool.parameters is not None:
+        function["parameters"] = tool.parameters
+    if tool.strict:
+        dialect.require("strict")
+        function["strict"] = True
+    return {"type": "function", "function": function}
+
+
+def _messages(messages: tuple[Message, ...], dialect: Dialect) -> Iterator[Fields]:
+    """Calls of the older `functions` have no ids; they get some, and become those of tools."""
+    last = ""
+    for number, message in enumerate(messages):
+        fields: Fields = {"role": message.role, "content": _content(message)}
+        if message.name is not None:
+            fields["name"] = message.name
+        if message.reasoning is not None:
+            fields |= dict.fromkeys(dialect.reasoning, message.reasoning)
+        if message.tool_calls:
+            fields["tool_calls"] = [
+                {
+                    "id": call.id or f"call_{number}",
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": call.arguments},
+                }
+                for call in message.tool_calls
+            ]
+            last = fields["tool_calls"][-1]["id"]
+        if message.tool_call_id is not None:
+            fields["tool_call_id"] = message.tool_call_id
+        elif message.role == "function" and last:
+            fields |= {"role": "tool", "tool_call_id": last}
+        yield fields
+
+
+def _content(message: Message) -> Any:
+    if message.images:
+        return list(_parts(message))
+    return message.content or (None if message.tool_calls else "")
+
+
+def _parts(message: Message) -> Iterator[Fields]:
+    """The text, cut where the pictures stand."""
+    start = 0
+    for image in message.images:
+        if message.content[start : image.at]:
+            yield {"type": "text", "text": message.content[start : image.at]}
+        start = max(start, image.at)
+        encoded = base64.b64encode(image.raw).decode()
+        url = {"url": f"data:{image.media_type};base64,{encoded}", "detail": image.detail}
+        yield {"type": "image_url", "image_url": url}
+    if message.content[start:]:
+        yield {"type": "text", "text": message.content[start:]}

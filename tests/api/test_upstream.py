@@ -1,0 +1,345 @@
+"""This server in front of another one, through the official client: that makes no difference."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from openai import APIStatusError, InternalServerError, NotFoundError, OpenAI
+
+from openedai.config import ModelSpec
+from tests.api.answers import chat, complete, refusal
+from tests.engines import fault_proxy
+from tests.engines.fault_proxy import Proxy, playing
+from tests.support import Running, ServerThread, echo_settings, fetch
+
+TOOL = {"type": "function", "function": {"name": "paint", "parameters": {"type": "object"}}}
+CALLS = '<tool_call>{"name": "paint", "arguments": {"colour": "red"}}</tool_call>' * 2
+
+
+def behind(server: Running) -> tuple[ModelSpec, ...]:
+    """The upstream's models, under names of this server's own and as a catalogue."""
+
+    def far(id: str, model: str) -> ModelSpec:
+        options = {"url": server.url, "server": "openedai", "model": model}
+        return ModelSpec(id=id, engine="upstream", options=options)
+
+    catalogue = ModelSpec(
+        id="elsewhere",
+        engine="upstream",
+        prefix="far/",
+        options={"url": server.url, "server": "openedai", "names": {"mine": "reveal"}},
+    )
+    dead = ModelSpec(
+        id="nowhere", engine="upstream", prefix="dead/", options={"url": "http://127.0.0.1:1"}
+    )
+    names = ("echo", "reveal", "slow", "fails-first", "fails-later", "calls", "thinks")
+    return (*(far(f"far-{name}", name) for name in names), catalogue, dead)
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Running]:
+    models = (
+        *echo_settings().models,
+        ModelSpec(id="calls", engine="echo", options={"reply": CALLS}),
+        ModelSpec(id="thinks", engine="echo", options={"reply": "<think>Hm, hm.</think>Yes."}),
+    )
+    with ServerThread(echo_settings(models=models, api_key="sk-far")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def recorder() -> Iterator[Proxy]:
+    """An upstream in a thread that remembers what it was asked."""
+    ready, done = threading.Event(), asyncio.Event()
+    there: list[tuple[asyncio.AbstractEventLoop, Proxy]] = []
+
+    async def serve() -> None:
+        async with playing(fault_proxy.well) as proxy:
+            there.append((asyncio.get_running_loop(), proxy))
+            ready.set()
+            await done.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    assert ready.wait(30)
+    ((loop, proxy),) = there
+    yield proxy
+    loop.call_soon_threadsafe(done.set)
+    thread.join(30)
+
+
+@pytest.fixture(scope="module")
+def front(upstream: Running, recorder: Proxy) -> Iterator[Running]:
+    recorded = ModelSpec(
+        id="recorded", engine="upstream", options={"url": recorder.url, "server": "vllm"}
+    )
+    models = [
+        spec.model_copy(update={"options": {"key": "sk-far", **spec.options}})
+        for spec in behind(upstream)
+    ]
+    settings = echo_settings(
+        models=(*models, recorded), chat_model="far-echo", embedding_model="far-echo"
+    )
+    with ServerThread(settings) as running:
+        yield running
+
+
+@pytest.fixture
+def client(front: Running) -> Iterator[OpenAI]:
+    with front.client() as client:
+        yield client
+
+
+@pytest.fixture
+def direct(upstream: Running) -> Iterator[OpenAI]:
+    with upstream.client(api_key="sk-far") as client:
+        yield client
+
+
+@dataclass(frozen=True)
+class Case:
+    model: str
+    body: dict[str, Any]
+
+
+CASES = {
+    "text": Case("echo", {"messages": "one two three"}),
+    "limit": Case("echo", {"messages": "one two three", "max_tokens": 2}),
+    "stop": Case("echo", {"messages": "one two three", "stop": " three"}),
+    "several": Case("echo", {"messages": "one two", "n": 3}),
+    "log probabilities": Case("echo", {"messages": "one two", "logprobs": True, "top_logprobs": 3}),
+    "reasoning": Case("thinks", {"messages": "well?"}),
+    "calls": Case("calls", {"messages": "paint", "tools": [TOOL]}),
+    "one call": Case("calls", {"messages": "paint", "tools": [TOOL], "parallel_tool_calls": False}),
+    "required": Case("echo", {"messages": "x", "tools": [TOOL], "tool_choice": "required"}),
+    "functions": Case("calls", {"messages": "paint", "functions": [TOOL["function"]]}),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("name", CASES)
+def test_a_conversation_is_the_same_as_without_us(
+    client: OpenAI, direct: OpenAI, name: str, stream: bool
+) -> None:
+    case = CASES[name]
+    ours = chat(client, stream, model=f"far-{case.model}", **case.body)
+    theirs = chat(direct, stream, model=case.model, **case.body)
+    for choice in (*ours.choices, *theirs.choices):
+        assert len(set(choice.ids)) == len(choice.ids)
+        choice.ids.clear()
+    assert ours.choices == theirs.choices
+    assert ours.usage == theirs.usage
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"prompt": "one two three"},
+        {"prompt": ["one two", "three"], "n": 2},
+        {"prompt": [1, 2, 3], "max_tokens": 2},
+        {"prompt": "one two", "echo": True, "logprobs": 2},
+        {"prompt": "one two three", "echo": True, "logprobs": 0, "max_tokens": 0},
+    ],
+)
+def test_a_continued_text_is_the_same(
+    client: OpenAI, direct: OpenAI, stream: bool, body: dict[str, Any]
+) -> None:
+    ours = complete(client, stream, **{**body, "model": "far-echo"})
+    theirs = complete(direct, stream, **{**body, "model": "echo"})
+    assert ours == theirs
+
+
+def test_embeddings_are_the_same(client: OpenAI, direct: OpenAI) -> None:
+    ours = client.embeddings.create(model="far-echo", input=["a", "b"], dimensions=5)
+    theirs = direct.embeddings.create(model="echo", input=["a", "b"], dimensions=5)
+    assert ours.model == "far-echo"
+    assert [row.embedding for row in ours.data] == [row.embedding for row in theirs.data]
+    assert ours.usage == theirs.usage
+
+
+def test_what_the_engine_gets_is_the_same(client: OpenAI, direct: OpenAI) -> None:
+    """Everything that can be said, said to an engine that answers with what it was told."""
+    body = {
+        "messages": [
+            {"role": "system", "content": "be good"},
+            {"role": "user", "content": "one two", "name": "me"},
+        ],
+        "temperature": 0.5,
+        "top_p": 0.25,
+        "seed": 7,
+        "presence_penalty": 0.5,
+        "frequency_penalty": -0.5,
+        "logit_bias": {"5": -3},
+        "max_tokens": 5000,
+        "logprobs": True,
+        "top_logprobs": 2,
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "x", "schema": {"type": "object"}},
+        },
+        "tools": [TOOL],
+        "parallel_tool_calls": False,
+        "chat_template_kwargs": {"a": 1},
+        "top_k": 5,
+        "min_p": 0.1,
+        "dry_sequence_breakers": ["x"],
+        "mirostat": 2,
+    }
+
+    def told(client: OpenAI, model: str) -> Any:
+        answer = client.post(
+            "/chat/completions", body={"model": model, **body}, cast_to=dict[str, Any]
+        )
+        return json.loads(answer["choices"][0]["message"]["content"])
+
+    assert told(client, "far-reveal") == told(direct, "reveal")
+    assert told(client, "far/mine") == told(direct, "reveal")
+
+
+def test_errors_are_the_same(client: OpenAI, direct: OpenAI) -> None:
+    for body in ({"temperature": 3}, {"reasoning_effort": "low"}, {"top_k": -1}):
+        assert refusal(client, model="far-echo", **body) == refusal(direct, model="echo", **body)
+    many = [{"role": "user", "content": "word " * 5000}]
+    assert refusal(client, model="far-echo", messages=many) == (
+        "context_length_exceeded",
+        "messages",
+    )
+
+
+def test_what_the_upstream_does_not_have_is_not_found(client: OpenAI) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        chat(client, False, model="far/unheard-of", messages="hi")
+    assert caught.value.code == "model_not_found"
+
+
+def test_failures_of_the_upstream(client: OpenAI) -> None:
+    for stream in (False, True):
+        with pytest.raises(InternalServerError) as caught:
+            chat(client, stream, model="far-fails-first", messages="hi")
+        assert caught.value.status_code == 502
+    with pytest.raises(Exception, match="told to fail"):
+        chat(client, True, model="far-fails-later", messages="one two three four")
+
+
+def test_a_wrong_key_is_this_servers_fault(upstream: Running) -> None:
+    options = {"url": upstream.url, "key": "sk-wrong", "model": "echo"}
+    model = ModelSpec(id="far", engine="upstream", options=options)
+    settings = echo_settings(models=(model,), chat_model="far", embedding_model="far")
+    with ServerThread(settings) as running, running.client() as client:
+        with pytest.raises(APIStatusError) as caught:
+            chat(client, False, model="far", messages="hi")
+        assert caught.value.status_code == 502
+        assert "key" in caught.value.message
+        assert "sk-wrong" not in caught.value.message
+
+
+def test_a_client_that_leaves_is_gone_from_the_upstream_too(
+    client: OpenAI, upstream: Running
+) -> None:
+    stream = client.chat.completions.create(
+        model="far-slow", messages=[{"role": "user", "content": "a b c"}], stream=True
+    )
+    next(iter(stream))
+    assert running_requests(upstream) == 1
+    stream.close()
+    while running_requests(upstream):
+        pass
+
+
+def running_requests(server: Running) -> int:
+    """Of the slow model, as the server's own numbers say it."""
+    headers = {"authorization": "Bearer sk-far"}
+    text = fetch(f"{server.url}/metrics", headers=headers).body.decode()
+    (line,) = [x for x in text.splitlines() if x.startswith('openedai_model_running{model="slow"')]
+    return int(float(line.split()[-1]))
+
+
+def test_parameters_that_only_the_upstream_knows_get_there(client: OpenAI, recorder: Proxy) -> None:
+    body = {
+        "model": "recorded",
+        "messages": [{"role": "user", "content": "hi"}],
+        "guided_choice": ["a", "b"],
+        "store": True,
+        "verbosity": "low",
+        "metadata": {"a": "b"},
+        "user": "me",
+        "repeat_penalty": 1.5,
+        "max_tokens": 3,
+    }
+    for stream in (False, True):
+        recorder.asked.clear()
+        client.post("/chat/completions", body={**body, "stream": stream}, cast_to=object)
+        (asked,) = recorder.asked
+        assert asked.body == {
+            "model": "recorded",
+            "messages": [{"role": "user", "content": "hi"}],
+            "guided_choice": ["a", "b"],
+            "store": True,
+            "verbosity": "low",
+            "metadata": {"a": "b"},
+            "user": "me",
+            "repetition_penalty": 1.5,
+            "max_tokens": 3,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+
+
+CHECKED: list[tuple[dict[str, Any], tuple[str, str]]] = [
+    ({"guided_choice": ["a"], "temperature": 3}, ("decimal_above_max_value", "temperature")),
+    ({"modalities": ["audio"]}, ("unsupported_parameter", "modalities")),
+    ({"audio": {"voice": "x"}}, ("unsupported_parameter", "audio")),
+    (
+        {"repetition_penalty": 1.2, "repeat_penalty": 1.1},
+        ("invalid_value", "repetition_penalty"),
+    ),
+    (
+        {"messages": [{"role": "user", "content": "a", "x": 1}], "y": 2},
+        ("unknown_parameter", "messages[0].x"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "wanted"), CHECKED)
+def test_they_are_checked_as_far_as_they_are_known(
+    client: OpenAI, body: dict[str, Any], wanted: tuple[str, str]
+) -> None:
+    assert refusal(client, model="recorded", **body) == wanted
+
+
+def test_other_models_refuse_them_still(echo_server: Running) -> None:
+    with echo_server.client() as client:
+        assert refusal(client, guided_choice=["a"]) == ("unknown_parameter", "guided_choice")
+        assert refusal(client, store=True) == ("unsupported_parameter", "store")
+
+
+def test_continued_texts_and_embeddings_carry_them_too(client: OpenAI, recorder: Proxy) -> None:
+    recorder.asked.clear()
+    client.post(
+        "/completions", body={"model": "recorded", "prompt": "a", "min_tokens": 2}, cast_to=object
+    )
+    with pytest.raises(APIStatusError):  # it only ever streams
+        client.post(
+            "/embeddings",
+            body={"model": "recorded", "input": "a", "truncate_prompt_tokens": 5, "user": "me"},
+            cast_to=object,
+        )
+    first, second = (asked.body for asked in recorder.asked)
+    assert first["min_tokens"] == 2
+    assert (second["truncate_prompt_tokens"], second["user"]) == (5, "me")
+
+
+def test_the_list_of_models_has_those_behind_us(front: Running, client: OpenAI) -> None:
+    names = {model.id for model in client.models.list()}
+    assert {"far-echo", "far/echo", "far/mine", "far/owner/echo:latest"} <= names
+    assert "far/reveal" not in names, "it has a name of ours"
+    assert not any(name.startswith("dead/") for name in names)
+    assert client.models.retrieve("far/echo").id == "far/echo"
+    assert chat(client, False, model="far/echo", messages="hi").only.text == "hi"

@@ -1,0 +1,57 @@
+"""docs/upstream.md agrees with the code; its table of faults is tested with the engine."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from openedai.api.chat.types import ChatCompletionRequest
+from openedai.engines.upstream.dialects import LOCAL_SAMPLERS, dialect
+from openedai.engines.upstream.options import Server
+from tests.docs.pages import code_words, section, tables
+
+PAGE = "docs/upstream.md"
+SERVERS: tuple[Server, ...] = get_args(Server)
+# How the page names what has no name of its own.
+WORDS = {
+    "tokens as `prompt`": "prompt",
+    "`strict` tools": "strict",
+    "required calls": "tool_choice",
+}
+
+
+def rows(number: int) -> dict[str, list[str]]:
+    table = tables(section(PAGE, "Servers"))[number]
+    return {code_words(row[0])[0]: row[1:] for row in table}
+
+
+def test_every_server_is_listed() -> None:
+    assert tuple(rows(0)) == SERVERS
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_samplers(server: Server) -> None:
+    said = rows(0)[server][1]
+    named = set(code_words(said))
+    known = set(dialect(server).samplers)
+    assert known == (set(LOCAL_SAMPLERS) - named if said.startswith("all") else named)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_grammars_and_patterns(server: Server) -> None:
+    said = rows(0)[server][2]
+    assert said.startswith("both") == (dialect(server).grammars is not None)
+    assert said.endswith("as a grammar") == (said != "neither" and not dialect(server).regexes)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_what_is_refused_as_well(server: Server) -> None:
+    (said,) = rows(1).get(server, [""])
+    listed = {WORDS.get(part, part.strip("`")) for part in said.split(", ") if part}
+    assert listed == dialect(server).lacks
+
+
+def test_official_parameters_that_are_passed_on() -> None:
+    paragraph = section(PAGE, "Parameters").split(" One that says")[0]
+    assert set(code_words(paragraph)) == ChatCompletionRequest.carried

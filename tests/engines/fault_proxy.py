@@ -1,0 +1,246 @@
+"""An upstream that does on request what upstreams do when they fail, in the loop of the test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as it came; `headers` have lower-case names, `body` is None for a GET."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: Any
+
+
+class Peer:
+    """The other end of one connection, for a fault to play with."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def answer(self, status: int, body: bytes, **headers: str) -> None:
+        lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(body)}", "Connection: close"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        await self.send("\r\n".join([*lines, "", ""]).encode() + body)
+
+    async def left(self) -> None:
+        """Wait until the client has closed the connection."""
+        with suppress(ConnectionError):
+            while await self.reader.read(1 << 16):
+                pass
+
+    def reset(self) -> None:
+        """End the connection as a crash would, with a RST."""
+        raw: socket.socket = self.writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
+
+Fault = Callable[[Peer, Asked], Awaitable[None]]
+
+
+@dataclass
+class Proxy:
+    """`plays` answers every POST; a GET is a check of the replica's health, answered with `up`."""
+
+    plays: Fault
+    up: bool = True
+    port: int = 0
+    asked: list[Asked] = field(default_factory=list)
+    checked: asyncio.Event = field(default_factory=asyncio.Event)
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    _open: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = Peer(reader, writer)
+        self._open += 1
+        self.idle.clear()
+        try:
+            asked = await _read(reader)
+            if asked is None:
+                return
+            if asked.method == "GET":
+                await peer.answer(200 if self.up else 500, b'{"data": [{"id": "theirs"}]}')
+                self.checked.set()
+                return
+            self.asked.append(asked)
+            await self.plays(peer, asked)
+        except ConnectionError:
+            pass
+        finally:
+            self._open -= 1
+            if not self._open:
+                self.idle.set()
+            writer.close()
+
+
+async def _read(reader: asyncio.StreamReader) -> Asked | None:
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    except asyncio.IncompleteReadError:
+        return None
+    first, *lines = head.strip().split("\r\n")
+    method, path, _ = first.split(" ")
+    headers = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
+    size = int(headers.get("content-length", 0))
+    body = json.loads(await reader.readexactly(size)) if size else None
+    return Asked(method, path, headers, body)
+
+
+@asynccontextmanager
+async def playing(fault: Fault) -> AsyncIterator[Proxy]:
+    """A proxy that listens; leaving ends it and every connection."""
+    proxy = Proxy(fault)
+    tasks: set[asyncio.Task[None]] = set()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(proxy.serve(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    proxy.port = server.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        server.close()
+        for task in tuple(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def frame(value: Any) -> bytes:
+    return b"data: " + json.dumps(value).encode() + b"\n\n"
+
+
+def chunk(content: str | None = None, **choice: Any) -> bytes:
+    delta = {} if content is None else {"content": content}
+    """One for chat, and for a continued text too."""
+    return frame({"choices": [{"index": 0, "delta": delta, "text": content, **choice}]})
+
+
+async def well(peer: Peer, asked: Asked) -> None:
+    """A whole answer: "good day"."""
+    usage = {"prompt_tokens": 5, "completion_tokens": 2}
+    await peer.send(HEAD + chunk("good ") + chunk("day") + chunk(finish_reason="stop"))
+    await peer.send(frame({"choices": [], "usage": usage}) + b"data: [DONE]\n\n")
+
+
+async def hangs_up(peer: Peer, asked: Asked) -> None:
+    return
+
+
+async def resets(peer: Peer, asked: Asked) -> None:
+    peer.reset()
+
+
+async def stays_silent(peer: Peer, asked: Asked) -> None:
+    await peer.left()
+
+
+async def fails(peer: Peer, asked: Asked) -> None:
+    await peer.answer(500, b'{"error": {"message": "out of memory"}}')
+
+
+async def is_overloaded(peer: Peer, asked: Asked) -> None:
+    await peer.answer(503, b'{"error": "busy"}', retry_after="3")
+
+
+async def has_enough(peer: Peer, asked: Asked) -> None:
+    await peer.answer(429, b'{"error": {"message": "slow down"}}', retry_after="7")
+
+
+async def refuses_the_key(peer: Peer, asked: Asked) -> None:
+    await peer.answer(401, b'{"error": {"message": "Incorrect API key provided: sk-secret"}}')
+
+
+async def refuses_the_request(peer: Peer, asked: Asked) -> None:
+    await peer.answer(400, b'{"detail": "no such thing"}')
+
+
+async def redirects(peer: Peer, asked: Asked) -> None:
+    await peer.answer(302, b"", location="http://127.0.0.1:1/v1")
+
+
+async def shows_a_page(peer: Peer, asked: Asked) -> None:
+    await peer.answer(200, b"<html><body>Welcome!</body></html>", content_type="text/html")
+
+
+async def breaks_json(peer: Peer, asked: Asked) -> None:
+    await peer.send(HEAD + b'data: {"choices": [}\n\n')
+
+
+async def sends_half_an_event(peer: Peer, asked: Asked) -> None:
+    await peer.send(HEAD + b'data: {"choices": [{"delta": {"cont')
+
+
+async def calls_nobody(peer: Peer, asked: Asked) -> None:
+    call = {"index": 0, "id": "a", "function": {"arguments": "{}"}}
+    await peer.send(HEAD + chunk(delta={"tool_calls": [call]}))
+
+
+async def ends_before(peer: Peer, asked: Asked) -> None:
+    await peer.send(HEAD + chunk(delta={"role": "assistant", "content": ""}))
+
+
+async def ends_after(peer: Peer, asked: Asked) -> None:
+    await peer.send(HEAD + chunk("good "))
+
+
+async def breaks_off_after(peer: Peer, asked: Asked) -> None:
+    await peer.send(HEAD.replace(b"Connection: close", b"Content-Length: 999") + chunk("good "))
+
+
+async def talks_nonsense_after(peer: Peer, asked: Asked) -> None:
+    await peer.send(HEAD + chunk("good ") + b"data: nonsense\n\n")
+
+
+async def falls_silent(peer: Peer, asked: Asked) -> None:
+    await peer.send(HEAD + chunk("good "))
+    await peer.left()
+
+
+async def tells_of_an_error(peer: Peer, asked: Asked) -> None:
+    await peer.send(HEAD + frame({"error": {"message": "CUDA is gone", "code": 500}}))
+
+
+async def dribbles(peer: Peer, asked: Asked) -> None:
+    """A slow loris: something always comes, and never an event."""
+    await peer.send(HEAD + b"data: ")
+    left = asyncio.create_task(peer.left())
+    while not left.done():
+        await peer.send(b"x")
+        await asyncio.wait({left}, timeout=0.02)
+
+
+async def never_ends_a_line(peer: Peer, asked: Asked) -> None:
+    await peer.send(HEAD + b"data: ")
+    while True:
+        await peer.send(b"x" * (1 << 16))
+
+
+async def never_ends_an_error(peer: Peer, asked: Asked) -> None:
+    await peer.send(b"HTTP/1.1 500 No\r\nConnection: close\r\n\r\n")
+    while True:
+        await peer.send(b"x" * (1 << 16))

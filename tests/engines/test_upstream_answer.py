@@ -1,0 +1,357 @@
+"""What upstreams stream, as events of the contract."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from typing import Any
+
+import msgspec
+import pytest
+
+from openedai.engines.base import (
+    Alternative,
+    Chat,
+    EmbedRequest,
+    Finish,
+    GenerateEvent,
+    GenerateRequest,
+    Message,
+    ReasoningDelta,
+    Text,
+    TextDelta,
+    TokenLogprob,
+    ToolCallDelta,
+    Usage,
+)
+from openedai.engines.upstream.answer import AnswerEvents, Broken, Chunk
+from openedai.engines.upstream.embeddings import read_embeddings
+from openedai.engines.upstream.listing import read_names
+from openedai.errors import InvalidRequest, Unsupported
+
+CHAT = Chat(messages=(Message(role="user", content="hi"),))
+ONE_CALL = Chat(messages=CHAT.messages, parallel_calls=False)
+STOP = {"finish_reason": "stop"}
+
+
+def events(
+    *choices: dict[str, Any], usage: Any = None, prompt: Chat | Text = CHAT, **request: Any
+) -> list[GenerateEvent]:
+    """What the choices of one chunk each say, and the end."""
+    answer = AnswerEvents(GenerateRequest(prompt=prompt, **request))
+    chunks = [{"choices": [choice]} for choice in choices]
+    found: list[GenerateEvent] = []
+    for chunk in [*chunks, {"choices": [], "usage": usage}]:
+        found += answer.read(msgspec.json.decode(json.dumps(chunk), type=Chunk))
+    return [*found, *answer.end()]
+
+
+def finish(reason: Any, **usage: int) -> Finish:
+    return Finish(reason=reason, usage=Usage(**usage))
+
+
+def said(**delta: Any) -> dict[str, Any]:
+    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
+
+
+def test_a_text_with_all_its_numbers() -> None:
+    usage = {
+        "prompt_tokens": 7,
+        "completion_tokens": 5,
+        "total_tokens": 12,
+        "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": None},
+        "completion_tokens_details": {"reasoning_tokens": 2},
+    }
+    assert events(
+        said(role="assistant", content=""),
+        said(reasoning_content="Hm. "),
+        said(reasoning="So."),
+        said(content="Good "),
+        said(content="day"),
+        said(content=None) | {"finish_reason": "length"},
+        usage=usage,
+    ) == [
+        ReasoningDelta(text="Hm. "),
+        ReasoningDelta(text="So."),
+        TextDelta(text="Good "),
+        TextDelta(text="day"),
+        finish("length", prompt_tokens=7, completion_tokens=5, cached_tokens=4, reasoning_tokens=2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("usage", "wanted"),
+    [
+        (None, Usage()),
+        ({}, Usage()),
+        ({"prompt_tokens": -1, "completion_tokens": None}, Usage()),
+        (
+            {"prompt_tokens": 3, "completion_tokens": 2, "reasoning_tokens": 1},
+            Usage(prompt_tokens=3, completion_tokens=2, reasoning_tokens=1),
+        ),
+        (
+            {"prompt_tokens": 3, "prompt_tokens_details": {"cached_tokens": 9}},
+            Usage(prompt_tokens=3, cached_tokens=3),
+        ),
+    ],
+)
+def test_usage_as_far_as_there_is_any(usage: Any, wanted: Usage) -> None:
+    assert events(said(content="a"), STOP, usage=usage)[-1] == Finish(reason="stop", usage=wanted)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("stop", "stop"),
+        ("eos_token", "stop"),
+        ("length", "length"),
+        ("content_filter", "content_filter"),
+        ("tool_calls", "stop"),
+    ],
+)
+def test_reasons(theirs: str, ours: str) -> None:
+    assert events(said(content="a"), {"finish_reason": theirs})[-1] == finish(ours)
+
+
+@pytest.mark.parametrize("reason", [None, "abort", "error"])
+def test_an_answer_without_a_good_end_is_broken(reason: str | None) -> None:
+    with pytest.raises(Broken):
+        events(said(content="a"), {"finish_reason": reason})
+
+
+def call(index: int | None = None, **piece: Any) -> dict[str, Any]:
+    fields = {} if index is None else {"index": index}
+    function = {key: piece.pop(key) for key in ("name", "arguments") if key in piece}
+    return said(tool_calls=[{**fields, **piece, "function": function}])
+
+
+TWO = [
+    ToolCallDelta(index=0, id="a", name="f", arguments='{"x": '),
+    ToolCallDelta(index=0, arguments="1}"),
+    ToolCallDelta(index=1, id="b", name="g", arguments="{}"),
+    finish("tool_calls"),
+]
+PIECES: dict[str, list[dict[str, Any]]] = {
+    "as the official API": [
+        call(0, id="a", type="function", name="f", arguments='{"x": '),
+        call(0, arguments="1}"),
+        call(1, id="b", name="g", arguments=""),
+        {"finish_reason": "tool_calls"},
+    ],
+    "with the id and name in each piece": [
+        call(0, id="a", name="f", arguments='{"x": '),
+        call(0, id="a", name="f", arguments="1}"),
+        call(1, id="b", name="g", arguments="{}"),
+        {"finish_reason": "tool_calls"},
+    ],
+    "all under one index": [
+        call(0, id="a", name="f", arguments='{"x": '),
+        call(0, arguments="1}"),
+        call(0, id="b", name="g", arguments="{}"),
+        STOP,
+    ],
+    "without an index": [
+        call(id="a", name="f", arguments='{"x": '),
+        call(arguments="1}"),
+        call(id="b", name="g", arguments="{}"),
+        STOP,
+    ],
+}
+
+
+def joined(found: list[GenerateEvent]) -> list[GenerateEvent]:
+    """With the arguments of a call that began without any put into its beginning."""
+    whole: list[GenerateEvent] = []
+    for event in found:
+        match event, whole[-1] if whole else None:
+            case ToolCallDelta(id="") as more, ToolCallDelta(arguments="") as begun:
+                assert more.index == begun.index
+                whole[-1] = msgspec.structs.replace(begun, arguments=more.arguments)
+            case _:
+                whole.append(event)
+    return whole
+
+
+@pytest.mark.parametrize("way", PIECES)
+def test_calls(way: str) -> None:
+    assert joined(events(*PIECES[way])) == TWO
+
+
+@pytest.mark.parametrize("way", PIECES)
+def test_where_one_call_is_allowed_others_are_left_out(way: str) -> None:
+    assert events(*PIECES[way], prompt=ONE_CALL) == [*TWO[:2], TWO[-1]]
+
+
+def test_where_calls_are_required_there_is_no_text() -> None:
+    required = Chat(messages=CHAT.messages, call_required=True)
+    found = events(said(content="Well, "), *PIECES["as the official API"], prompt=required)
+    assert joined(found) == TWO
+    with pytest.raises(Unsupported) as caught:
+        events(said(content="Well, "), STOP, prompt=required)
+    assert caught.value.param == "tool_choice"
+
+
+def test_a_call_without_an_id_gets_one() -> None:
+    first, end = events(call(0, name="f", arguments={"x": 1}), STOP)
+    assert isinstance(first, ToolCallDelta)
+    assert first.id.startswith("call_")
+    assert json.loads(first.arguments) == {"x": 1}
+    assert end == finish("tool_calls")
+
+
+def test_a_call_that_was_cut_stays_cut() -> None:
+    found = events(call(0, id="a", name="f", arguments=""), {"finish_reason": "length"})
+    assert found == [ToolCallDelta(index=0, id="a", name="f"), finish("length")]
+
+
+def test_a_call_without_a_name_is_broken() -> None:
+    with pytest.raises(Broken):
+        events(call(0, id="a", arguments="{}"))
+
+
+TOKENS = (
+    TokenLogprob(
+        token="a",
+        raw=b"a",
+        logprob=-0.5,
+        top=(
+            Alternative(token="a", raw=b"a", logprob=-0.5),
+            Alternative(token="b", raw=b"b", logprob=-1.5),
+        ),
+    ),
+    TokenLogprob(
+        token="\ufffd",
+        raw=b"\xe2",
+        logprob=-1.0,
+        top=(
+            Alternative(token="c", raw=b"c", logprob=-0.1),
+            Alternative(token="\ufffd", raw=b"\xe2", logprob=-1.0),
+        ),
+    ),
+)
+CONTENT = [
+    {
+        "token": "a",
+        "logprob": -0.5,
+        "bytes": None,
+        "top_logprobs": [
+            {"token": "b", "logprob": -1.5},
+            {"token": "a", "logprob": -0.5, "bytes": [97]},
+            {"token": "z", "logprob": None},
+        ],
+    },
+    {
+        "token": "\ufffd",
+        "logprob": -1.0,
+        "bytes": [0xE2],
+        "top_logprobs": [
+            {"token": "c", "logprob": -0.1},
+            {"token": "\ufffd", "logprob": -1.0, "bytes": [0xE2]},
+        ],
+    },
+]
+LISTS = {
+    "tokens": ["a", "bytes:\\xe2"],
+    "token_logprobs": [-0.5, -1.0],
+    "top_logprobs": [{"b": -1.5, "a": -0.5, "z": -9.0}, {"c": -0.1, "bytes:\\xe2": -1.0}],
+    "text_offset": [0, 1],
+}
+
+
+@pytest.mark.parametrize("logprobs", [{"content": CONTENT}, LISTS], ids=["chat", "older"])
+def test_log_probabilities_in_both_shapes(logprobs: Any) -> None:
+    pieces = {"text": "a?", "logprobs": logprobs}
+    found = events(pieces, STOP, prompt=Text(text="x"), logprobs=2)
+    assert found[0] == TextDelta(text="a?", logprobs=TOKENS)
+
+
+def test_the_first_token_of_a_prompt_has_none() -> None:
+    lists = {"tokens": ["x"], "token_logprobs": [None], "top_logprobs": [None]}
+    found = events({"text": "x", "logprobs": lists}, STOP, prompt=Text(text="x"), logprobs=2)
+    assert found[0] == TextDelta(
+        text="x", logprobs=(TokenLogprob(token="x", raw=b"x", logprob=None),)
+    )
+
+
+def test_log_probabilities_without_text_wait_for_it() -> None:
+    token = {"token": "a", "logprob": -1.0}
+    found = events(
+        said(content="") | {"logprobs": {"content": [token]}},
+        said(content="ab") | {"logprobs": {"content": [{"token": "b", "logprob": -2.0}]}},
+        STOP,
+        logprobs=0,
+    )
+    assert isinstance(found[0], TextDelta)
+    assert [token.token for token in found[0].logprobs] == ["a", "b"]
+
+
+def test_an_upstream_that_gives_none_is_found_out() -> None:
+    with pytest.raises(Unsupported) as caught:
+        events(said(content="a"), STOP, logprobs=0)
+    assert caught.value.param == "logprobs"
+
+
+def test_other_choices_and_refusals() -> None:
+    other = said(content="other") | {"index": 1, "finish_reason": "length"}
+    assert events(said(refusal="No."), other, STOP) == [TextDelta(text="No."), finish("stop")]
+
+
+ROWS = [[1.0, 0.0, 0.0], [0.0, 3.0, 4.0]]
+
+
+def encoded(row: list[float]) -> str:
+    return base64.b64encode(struct.pack("<3f", *row)).decode()
+
+
+def embeddings(data: Any, dimensions: int | None = None) -> list[float]:
+    inputs = (Text(text="a"), Text(text="b"))
+    body = json.dumps({"data": data, "usage": {"prompt_tokens": 4, "total_tokens": 4}}).encode()
+    result = read_embeddings(body, EmbedRequest(inputs=inputs, dimensions=dimensions))
+    assert result.prompt_tokens == 4
+    return [number for (number,) in struct.iter_unpack("<f", result.data)]
+
+
+def test_embeddings_in_both_encodings_and_any_order() -> None:
+    flat = [*ROWS[0], *ROWS[1]]
+    assert embeddings([{"embedding": row} for row in ROWS]) == flat
+    assert embeddings([{"embedding": encoded(row)} for row in ROWS]) == flat
+    turned = [{"index": n, "embedding": encoded(ROWS[n])} for n in (1, 0)]
+    assert embeddings(turned) == flat
+
+
+def test_dimensions_that_the_upstream_paid_no_heed_to() -> None:
+    data = [{"embedding": row} for row in ROWS]
+    assert embeddings(data, 2) == [1.0, 0.0, 0.0, 1.0]
+    with pytest.raises(InvalidRequest) as caught:
+        embeddings(data, 4)
+    assert caught.value.param == "dimensions"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [],
+        [{"embedding": [1.0]}],
+        [{"embedding": [1.0]}] * 3,
+        [{"embedding": [1.0], "index": 0}] * 2,
+        [{"embedding": [1.0], "index": 5}, {"embedding": [1.0], "index": 0}],
+        [{"embedding": [1.0]}, {"embedding": [1.0, 2.0]}],
+        [{"embedding": []}, {"embedding": []}],
+        [{"embedding": "abc"}, {"embedding": "abc"}],
+        [{"embedding": "AAA="}, {"embedding": "AAA="}],
+        [{"embedding": [1e300]}, {"embedding": [1e300]}],
+    ],
+)
+def test_embeddings_that_are_none(data: Any) -> None:
+    with pytest.raises(Broken):
+        embeddings(data)
+
+
+def test_names_of_models() -> None:
+    body = b'{"object": "list", "data": [{"id": "x", "owned_by": "y"}, {"id": "z"}, {"id": "x"}]}'
+    assert read_names(body, {}) == ("x", "z")
+    assert read_names(body, {"ours": "z", "other": "gone"}) == ("x", "ours")
+    assert read_names(b'{"data": null}', {}) == ()
+    with pytest.raises(msgspec.DecodeError):
+        read_names(b'{"models": []}', {})
