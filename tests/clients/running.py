@@ -1,0 +1,71 @@
+"""Runs the program of another project's client against a server of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.clients.environments import CLIENTS, environment, pins_of, search_path, versions
+from tests.support import Running
+
+TIMEOUT = 600  # seconds
+
+
+def run(
+    client: str, server: Running, folder: Path, *, pins: str = "", **variables: str
+) -> dict[str, Any]:
+    """What the client's `main` printed: one JSON object, in its last line.
+
+    It runs on a copy in `folder`, with nothing of this machine's environment; `variables` are
+    added. Its version is the pinned one. It and all that it started have ended when this returns.
+    """
+    file = pins_of(client, pins)
+    place, home, temporary = (folder / name for name in ("client", "home", "temporary"))
+    shutil.copytree(CLIENTS / client, place)
+    home.mkdir()
+    temporary.mkdir()
+    command = ["python", "-W", "ignore", "main.py"]
+    if file.suffix == ".json":
+        (place / "node_modules").symlink_to(environment(file) / "node_modules")
+        command = ["node", "main.mjs"]
+    path = search_path(file)
+    environ = {
+        "PATH": path,
+        "HOME": str(home),
+        "TMPDIR": str(temporary),
+        "LANG": "C.UTF-8",
+        "OPENAI_API_KEY": "dummy",
+        "OPENAI_BASE_URL": f"{server.url}/v1",
+        "OPENAI_API_BASE": f"{server.url}/v1",
+        **variables,
+    }
+    command[0] = shutil.which(command[0], path=path) or command[0]
+    seen: dict[str, Any] = json.loads(_output(command, place, environ).splitlines()[-1])
+    assert seen["version"] == next(iter(versions(file).values()))
+    return seen
+
+
+def _output(command: list[str], place: Path, environ: dict[str, str]) -> str:
+    with subprocess.Popen(
+        command,
+        cwd=place,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=TIMEOUT)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0, f"{output}\n{errors}"
+    return output
