@@ -45,11 +45,12 @@ def versions(pins: Path) -> dict[str, str]:
 def environment(pins: Path, kept: Path = KEPT) -> Path:
     """The folder, below `kept`, of the environment that these pins describe; made if need be.
 
-    Raises CalledProcessError if a registry is out of reach. An environment that was not made to
+    Raises SubprocessError if a registry is out of reach. An environment that was not made to
     the end is made again.
     """
-    make = _make_node if pins.suffix == ".json" else _make_python
-    recipe = pins.read_bytes() + NODE.read_bytes() * (make is _make_node) + sys.version.encode()
+    node = pins.suffix == ".json"
+    make = _make_node if node else _make_python
+    recipe = pins.read_bytes() + (NODE.read_bytes() if node else sys.version.encode())
     name = pins.parent.name + pins.stem.removeprefix("requirements").removeprefix("package")
     folder = kept / name / hashlib.sha256(recipe).hexdigest()[:12]
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -18,12 +17,19 @@ TIMEOUT = 600  # seconds
 
 
 def run(
-    client: str, server: Running, folder: Path, *, pins: str = "", **variables: str
+    client: str,
+    server: Running,
+    folder: Path,
+    *,
+    pins: str = "",
+    address: str = "OPENAI_BASE_URL",
+    **variables: str,
 ) -> dict[str, Any]:
     """What the client's `main` printed: one JSON object, in its last line.
 
-    It runs on a copy in `folder`, with nothing of this machine's environment; `variables` are
-    added. Its version is the pinned one. It and all that it started have ended when this returns.
+    It runs on a copy in `folder`, with nothing of this machine's environment; `address` is the
+    variable that has the server's, and `variables` are added. Its version is the pinned one. If it
+    takes too long, it is killed with all that it started.
     """
     file = pins_of(client, pins)
     place, home, temporary = (folder / name for name in ("client", "home", "temporary"))
@@ -41,8 +47,7 @@ def run(
         "TMPDIR": str(temporary),
         "LANG": "C.UTF-8",
         "OPENAI_API_KEY": "dummy",
-        "OPENAI_BASE_URL": f"{server.url}/v1",
-        "OPENAI_API_BASE": f"{server.url}/v1",
+        address: f"{server.url}/v1",
         **variables,
     }
     command[0] = shutil.which(command[0], path=path) or command[0]
@@ -64,8 +69,8 @@ def _output(command: list[str], place: Path, environ: dict[str, str]) -> str:
     ) as process:
         try:
             output, errors = process.communicate(timeout=TIMEOUT)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     assert process.returncode == 0, f"{output}\n{errors}"
     return output

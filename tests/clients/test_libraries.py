@@ -12,6 +12,8 @@ from tests.support import Running
 
 pytestmark = [pytest.mark.clients, pytest.mark.real, pytest.mark.timeout(1500)]
 
+OLDER = "OPENAI_API_BASE"
+
 
 def is_weather(value: dict[str, Any]) -> bool:
     """Whether it is what the schema of these programs allows, wise or not."""
@@ -32,7 +34,7 @@ def test_langchain(real_server: Running, tmp_path: Path) -> None:
 
 
 def test_llama_index(real_server: Running, tmp_path: Path) -> None:
-    seen = run("llama-index", real_server, tmp_path)
+    seen = run("llama-index", real_server, tmp_path, address=OLDER)
     assert seen["complete"] == seen["chat"] == seen["stream"] != ""
     assert seen["tool"] == "get_weather"
     assert seen["tool_result"].startswith("It rains in ")
@@ -47,7 +49,7 @@ def test_instructor(real_server: Running, tmp_path: Path) -> None:
 
 
 def test_litellm(real_server: Running, tmp_path: Path) -> None:
-    seen = run("litellm", real_server, tmp_path)
+    seen = run("litellm", real_server, tmp_path, address=OLDER)
     assert seen["chat"] == seen["stream"] == seen["async"] != ""
     assert seen["tokens"] == [12, 12]
     assert seen["tool"] == "get_weather"

@@ -11,11 +11,13 @@ from tests.support import Running
 
 pytestmark = [pytest.mark.clients, pytest.mark.real, pytest.mark.timeout(1500)]
 
+OLDER = "OPENAI_API_BASE"
+
 CHAT = "smollm2-135m-instruct"
 
 
 def test_openai_node_3(real_server: Running, tmp_path: Path) -> None:
-    seen = run("openai-node-3", real_server, tmp_path)
+    seen = run("openai-node-3", real_server, tmp_path, address=OLDER)
     assert seen["model"] == seen["retrieved"] == CHAT
     assert seen["chat"] == seen["stream"] != ""
     assert seen["completion"]
@@ -40,7 +42,7 @@ def test_openai_node_7(real_server: Running, tmp_path: Path) -> None:
 
 
 def test_chatgpt_api(real_server: Running, tmp_path: Path) -> None:
-    seen = run("chatgpt", real_server, tmp_path)
+    seen = run("chatgpt", real_server, tmp_path, address=OLDER)
     assert seen["model"] == CHAT
     assert seen["first"]
     assert seen["second"]

@@ -12,13 +12,15 @@ from tests.support import Running
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(1500)]
 
+OLDER = "OPENAI_API_BASE"
+
 OLD = pytest.mark.parametrize("pins", ["requirements-0.27.txt", "requirements-0.28.txt"])
 
 
 @OLD
 def test_old_versions_on_echo(pins: str, echo_server: Running, tmp_path: Path) -> None:
     names = {"MODEL": "echo", "EMBEDDING_MODEL": "echo"}
-    seen = run("openai-python-0", echo_server, tmp_path, pins=pins, **names)
+    seen = run("openai-python-0", echo_server, tmp_path, pins=pins, address=OLDER, **names)
     assert seen["model"] == "echo"
     assert "echo" in seen["models"]
     for name in ("completion", "completion_stream", "chat", "chat_stream", "chat_async"):
@@ -33,7 +35,7 @@ def test_old_versions_on_echo(pins: str, echo_server: Running, tmp_path: Path) -
 @pytest.mark.real
 @OLD
 def test_old_versions(pins: str, real_server: Running, tmp_path: Path) -> None:
-    seen = run("openai-python-0", real_server, tmp_path, pins=pins)
+    seen = run("openai-python-0", real_server, tmp_path, pins=pins, address=OLDER)
     assert seen["model"] == "smollm2-135m-instruct"
     assert seen["completion"] == seen["completion_stream"] != ""
     assert seen["chat"] == seen["chat_stream"] == seen["chat_async"] != ""

@@ -28,6 +28,7 @@ def get_weather(city: str) -> str:
 
 model = ChatOpenAI(model="gpt-4o-mini", temperature=0, max_tokens=12)
 unlimited = ChatOpenAI(model="gpt-4o-mini", temperature=0)
+completion = OpenAI(model="gpt-3.5-turbo-instruct", temperature=0, max_tokens=5)
 prompt = ChatPromptTemplate.from_messages([("system", "Be brief."), ("user", "{question}")])
 chain = prompt | model | StrOutputParser()
 asked = {"question": "Count to five."}
@@ -47,7 +48,7 @@ seen = {
     "structured": structured.invoke("Weather in Paris?").model_dump(),
     "tool": call.tool_calls[0]["name"],
     "tool_result": get_weather.invoke(call.tool_calls[0]).content,
-    "completion": OpenAI(model="gpt-3.5-turbo-instruct", max_tokens=5).invoke("Once upon a time"),
+    "completion": completion.invoke("Once upon a time"),
     "found": store.similarity_search("A pet on the furniture", k=1)[0].page_content,
     "dimensions": len(embeddings.embed_query("one")),
 }

@@ -47,7 +47,10 @@ call = litellm.completion(
 called = call.choices[0].message.tool_calls[0].function
 vectors = litellm.embedding(model="openai/all-mpnet-base-v2", input=["one", "two"])
 text = litellm.text_completion(
-    model="text-completion-openai/smollm2-135m-instruct", prompt="Once upon a time", max_tokens=5
+    model="text-completion-openai/smollm2-135m-instruct",
+    prompt="Once upon a time",
+    max_tokens=5,
+    temperature=0,
 )
 seen = {
     "version": version("litellm"),

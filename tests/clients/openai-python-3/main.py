@@ -103,7 +103,9 @@ def error(client: OpenAI) -> list:
 
 with OpenAI() as client:
     vectors = client.embeddings.create(model=EMBEDDING_MODEL, input=["one", "two"])
-    completion = client.completions.create(model=MODEL, prompt="Once upon a time", max_tokens=5)
+    completion = client.completions.create(
+        model=MODEL, prompt="Once upon a time", max_tokens=5, temperature=0
+    )
     seen = {
         "version": openai.__version__,
         "models": [model.id for model in client.models.list()],

@@ -1,7 +1,6 @@
-"""shell-gpt: `sgpt` answers a question, whole and streamed; it keeps a chat; it lists it."""
+"""shell-gpt: `sgpt` answers a question, streamed, keeps a chat and shows it. It reads API_BASE_URL."""
 
 import json
-import os
 import subprocess
 from importlib.metadata import version
 
@@ -9,12 +8,6 @@ from importlib.metadata import version
 def sgpt(*arguments: str) -> str:
     done = subprocess.run(
         ["sgpt", "--model", "smollm2-135m-instruct", "--no-md", "--temperature", "0", *arguments],
-        env={
-            **os.environ,
-            "API_BASE_URL": os.environ["OPENAI_BASE_URL"],
-            "USE_LITELLM": "false",
-            "OPENAI_USE_FUNCTIONS": "false",
-        },
         stdout=subprocess.PIPE,
         text=True,
         check=True,
