@@ -28,6 +28,7 @@ def test_langchain(real_server: Running, tmp_path: Path) -> None:
     assert is_weather(seen["structured"])
     assert seen["tool"] == "get_weather"
     assert seen["tool_result"].startswith("It rains in ")
+    assert seen["tool_answer"]
     assert seen["completion"]
     assert seen["found"] == "The cat sleeps on the sofa."
     assert seen["dimensions"] == 768
@@ -54,6 +55,7 @@ def test_litellm(real_server: Running, tmp_path: Path) -> None:
     assert seen["tokens"] == [12, 12]
     assert seen["tool"] == "get_weather"
     assert list(seen["tool_arguments"]) == ["city"]
+    assert seen["tool_answer"]
     assert seen["completion"]
     assert seen["embeddings"] == [768, 768]
     assert seen["error"] == ["NotFoundError", 404]

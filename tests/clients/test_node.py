@@ -66,6 +66,7 @@ def test_the_ai_sdk(real_server: Running, tmp_path: Path) -> None:
     assert list(seen["toolInput"]) == list(seen["streamToolInput"]) == ["city"]
     assert seen["toolResult"] == f"It rains in {seen['toolInput']['city']}."
     assert seen["toolFinish"] == "tool-calls"
+    assert seen["toolAnswer"]
     name, status, message = seen["error"]
     assert (name, status) == ("AI_APICallError", 404)
     assert "`nope`" in message

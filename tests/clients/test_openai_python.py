@@ -61,6 +61,7 @@ def test_the_version_of_today(real_server: Running, tmp_path: Path) -> None:
     assert kinds == {"city": str, "degrees": int, "sunny": bool}
     assert seen["tool"] == "GetWeather"
     assert list(seen["tool_arguments"]) == list(seen["stream_tool"]) == ["city"]
+    assert seen["tool_answer"] == seen["stream_tool_answer"] != ""
     assert "tool_calls.function.arguments.done" in seen["stream_events"]
     first, second = seen["request_id"]
     assert first == second

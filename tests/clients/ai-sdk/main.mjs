@@ -36,7 +36,13 @@ async function called() {
   };
   const whole = await generateText(asks);
   const stream = streamText(asks);
+  const told = await generateText({
+    ...asked,
+    prompt: undefined,
+    messages: [{ role: "user", content: asks.prompt }, ...whole.response.messages],
+  });
   return {
+    toolAnswer: told.text,
     tool: whole.toolCalls[0].toolName,
     toolInput: whole.toolCalls[0].input,
     toolResult: whole.toolResults[0].output,

@@ -3,6 +3,7 @@
 import json
 from importlib.metadata import version
 
+from langchain_core.messages import HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.tools import tool
@@ -34,7 +35,9 @@ chain = prompt | model | StrOutputParser()
 asked = {"question": "Count to five."}
 answer = model.invoke("Count to five.")
 chunks = list(model.stream("Count to five.", stream_usage=True))
-call = unlimited.bind_tools([get_weather], tool_choice="get_weather").invoke("Weather in Paris?")
+question = HumanMessage("Weather in Paris?")
+call = unlimited.bind_tools([get_weather], tool_choice="get_weather").invoke([question])
+results = [get_weather.invoke(one) for one in call.tool_calls]
 structured = unlimited.with_structured_output(Weather)
 embeddings = OpenAIEmbeddings(model="text-embedding-3-small", check_embedding_ctx_length=False)
 store = InMemoryVectorStore.from_texts(TEXTS, embeddings)
@@ -47,7 +50,8 @@ seen = {
     "model": answer.response_metadata["model_name"],
     "structured": structured.invoke("Weather in Paris?").model_dump(),
     "tool": call.tool_calls[0]["name"],
-    "tool_result": get_weather.invoke(call.tool_calls[0]).content,
+    "tool_result": results[0].content,
+    "tool_answer": model.invoke([question, call, *results]).content,
     "completion": completion.invoke("Once upon a time"),
     "found": store.similarity_search("A pet on the furniture", k=1)[0].page_content,
     "dimensions": len(embeddings.embed_query("one")),

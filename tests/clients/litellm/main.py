@@ -37,14 +37,20 @@ def error() -> list:
 whole = litellm.completion(**ASKED)
 chunks = list(litellm.completion(**ASKED, stream=True, stream_options={"include_usage": True}))
 later = asyncio.run(litellm.acompletion(**ASKED))
+question = {"role": "user", "content": "The weather in Paris?"}
 call = litellm.completion(
     model=MODEL,
-    messages=[{"role": "user", "content": "The weather in Paris?"}],
+    messages=[question],
     tools=[TOOL],
     tool_choice={"type": "function", "function": {"name": "get_weather"}},
     temperature=0,
 )
-called = call.choices[0].message.tool_calls[0].function
+calling = call.choices[0].message
+called = calling.tool_calls[0].function
+results = [
+    {"role": "tool", "tool_call_id": one.id, "content": "It rains."} for one in calling.tool_calls
+]
+told = litellm.completion(**{**ASKED, "messages": [question, calling, *results]})
 vectors = litellm.embedding(model="openai/all-mpnet-base-v2", input=["one", "two"])
 text = litellm.text_completion(
     model="text-completion-openai/smollm2-135m-instruct",
@@ -60,6 +66,7 @@ seen = {
     "tokens": [whole.usage.completion_tokens, chunks[-1].usage.completion_tokens],
     "tool": called.name,
     "tool_arguments": json.loads(called.arguments),
+    "tool_answer": told.choices[0].message.content,
     "completion": text.choices[0].text,
     "embeddings": [len(row["embedding"]) for row in vectors.data],
     "error": error(),

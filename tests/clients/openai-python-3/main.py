@@ -28,6 +28,16 @@ class GetWeather(BaseModel):
     city: str
 
 
+CALLING = {
+    "model": MODEL,
+    "messages": [{"role": "user", "content": "The weather in Paris?"}],
+    "tools": [openai.pydantic_function_tool(GetWeather)],
+    "tool_choice": "required",
+    "parallel_tool_calls": False,
+    "temperature": 0,
+}
+
+
 def chats(client: OpenAI) -> dict:
     whole = client.chat.completions.create(**ASKED)
     chunks = list(
@@ -55,33 +65,37 @@ def parsed(client: OpenAI) -> dict:
         response_format=Weather,
         temperature=0,
     )
-    tool = client.chat.completions.parse(
-        model=MODEL,
-        messages=[{"role": "user", "content": "The weather in Paris?"}],
-        tools=[openai.pydantic_function_tool(GetWeather)],
-        tool_choice="required",
-        temperature=0,
-    )
-    call = tool.choices[0].message.tool_calls[0].function
+    tool = client.chat.completions.parse(**CALLING).choices[0].message
+    call = tool.tool_calls[0].function
     return {
         "parsed": answer.choices[0].message.parsed.model_dump(),
         "tool": call.name,
         "tool_arguments": call.parsed_arguments.model_dump(),
+        "tool_answer": answered(client, tool),
     }
+
+
+def answered(client: OpenAI, message: BaseModel) -> str:
+    """What is said when the calls in this message have given their results."""
+    results = [
+        {"role": "tool", "tool_call_id": call.id, "content": "It rains."}
+        for call in message.tool_calls
+    ]
+    told = [*CALLING["messages"], message, *results]
+    answer = client.chat.completions.create(**{**ASKED, "messages": told})
+    return answer.choices[0].message.content
 
 
 def streamed_tool(client: OpenAI) -> dict:
     """The stream helper folds the pieces; the whole call comes with its last event."""
-    with client.chat.completions.stream(
-        model=MODEL,
-        messages=[{"role": "user", "content": "The weather in Paris?"}],
-        tools=[openai.pydantic_function_tool(GetWeather)],
-        tool_choice="required",
-        temperature=0,
-    ) as stream:
+    with client.chat.completions.stream(**CALLING) as stream:
         kinds = sorted({event.type for event in stream})
-        call = stream.get_final_completion().choices[0].message.tool_calls[0].function
-    return {"stream_events": kinds, "stream_tool": call.parsed_arguments.model_dump()}
+        tool = stream.get_final_completion().choices[0].message
+    return {
+        "stream_events": kinds,
+        "stream_tool": tool.tool_calls[0].function.parsed_arguments.model_dump(),
+        "stream_tool_answer": answered(client, tool),
+    }
 
 
 def headers(client: OpenAI) -> dict:

@@ -1,4 +1,4 @@
-"""shell-gpt: `sgpt` answers a question, streamed, keeps a chat and shows it. It reads API_BASE_URL."""
+"""shell-gpt: `sgpt` answers, streamed, keeps a chat and shows it. It reads API_BASE_URL."""
 
 import json
 import subprocess
