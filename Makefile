@@ -1,5 +1,5 @@
 # The few commands a developer repeats. Each sets up what it needs.
-.PHONY: serve chat test test-extras lint format bench clean
+.PHONY: serve chat test test-extras test-clients lint format bench clean
 
 serve: .venv/.installed
 	.venv/bin/openedai serve
@@ -8,11 +8,17 @@ chat: .venv/.installed
 	.venv/bin/openedai chat
 
 test: .venv-dev/.installed
-	.venv-dev/bin/python -m pytest -m "not extras" $(ARGS)
+	.venv-dev/bin/python -m pytest -m "not extras and not clients" $(ARGS)
 
-# What needs torch and other heavy extras, in an environment of its own.
+# What needs torch and other heavy extras, in an environment of its own; then the clients, unless
+# ARGS chose some of the tests.
 test-extras: .venv-extras/.installed
 	.venv-extras/bin/python -m pytest -m extras $(ARGS)
+	$(if $(ARGS),,$(MAKE) test-clients)
+
+# Other projects' clients, each in an environment of its own, below .venv-clients.
+test-clients: .venv-dev/.installed
+	.venv-dev/bin/python -m pytest -m clients $(ARGS)
 
 lint: .venv-dev/.installed
 	.venv-dev/bin/ruff check .
@@ -28,7 +34,7 @@ bench: .venv-dev/.installed
 	.venv-dev/bin/python -m bench $(ARGS)
 
 clean:
-	rm -rf .venv .venv-dev .venv-extras .venv-peers .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-dev .venv-extras .venv-clients .venv-peers .mypy_cache .ruff_cache .pytest_cache
 
 .venv/.installed: pyproject.toml scripts/setup
 	scripts/setup .venv

@@ -11,7 +11,11 @@ from openai import OpenAI
 from tests.api.answers import chat, refusal
 
 USER = {"role": "user", "content": "hi"}
-CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+CALL: dict[str, Any] = {
+    "id": "call_1",
+    "type": "function",
+    "function": {"name": "f", "arguments": '{"a": 1}'},
+}
 CALLS = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 RESULT = {"role": "tool", "content": "18", "tool_call_id": "call_1"}
 
@@ -99,6 +103,17 @@ def test_an_answer_with_calls_can_be_sent_back(client: OpenAI) -> None:
     call = message.tool_calls[0]
     told = seen(client, USER, message, {**RESULT, "tool_call_id": call.id})
     assert told[1]["tool_calls"] == [{"id": call.id, "name": "f", "arguments": "{}"}]
+
+
+def test_what_clients_add_to_an_answer_has_no_effect(client: OpenAI) -> None:
+    """As `parse` and `stream` of the official client leave it."""
+    function = {**CALL["function"], "parsed_arguments": {"a": 1}}
+    calls = {**CALLS, "tool_calls": [{**CALL, "index": 0, "function": function}]}
+    said = {"role": "assistant", "content": '{"a": 1}'}
+    added = seen(
+        client, USER, {**said, "parsed": {"a": 1}}, USER, {**calls, "parsed": None}, RESULT
+    )
+    assert added == seen(client, USER, said, USER, CALLS, RESULT)
 
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}

@@ -27,8 +27,8 @@ BLOCK = re.compile(
     r"^(?:<!-- not run: (?P<why>[^\n]+) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-LANGUAGES = {"bash", "python", "toml", "json", "text"}
-NOT_RUN = {"README.md": 2, "docs/models.md": 3}
+LANGUAGES = {"bash", "python", "js", "toml", "json", "text"}
+NOT_RUN = {"README.md": 2, "docs/clients.md": 10, "docs/models.md": 3}
 
 # The models that the pages name, on an engine that answers at once.
 NAMED = (

@@ -67,19 +67,26 @@ Content = Annotated[
 
 
 class Function(Body):
+    """`parsed_arguments`, without effect, is what the official client's `parse` adds."""
+
     name: str
     arguments: str
+    parsed_arguments: Any = None
 
 
 class Call(Body):
+    """`index`, without effect, is left by clients that put a call together from a stream."""
+
     id: str
+    index: int | None = None
     type: Annotated[Literal["function", "custom"], Lacking("custom")]
     function: Function
 
 
 class ChatMessage(Body):
     """An answer's message can be sent back as it came: `reasoning_content` is what it had there,
-    which the template may show, and `annotations` have no effect.
+    which the template may show. `annotations` have no effect, nor has `parsed`, which the official
+    client's `parse` adds.
     """
 
     role: Role
@@ -90,6 +97,7 @@ class ChatMessage(Body):
     function_call: Function | None = None
     reasoning_content: str | None = None
     annotations: list[Any] | None = None
+    parsed_: Any = Field(None, alias="parsed")
     refusal: Annotated[str | None, Only()] = None
     audio: Refused = None
 

@@ -1,0 +1,78 @@
+"""openai 0.27 and 0.28, as many older apps still use them."""
+
+import asyncio
+import json
+import os
+
+import openai
+
+MODEL = os.environ.get("MODEL", "gpt-3.5-turbo")
+EMBEDDING_MODEL = os.environ.get("EMBEDDING_MODEL", "text-embedding-ada-002")
+MESSAGES = [{"role": "user", "content": "one two three"}]
+ASKED = {"model": MODEL, "max_tokens": 3, "temperature": 0}
+FUNCTION = {
+    "name": "add",
+    "description": "Adds two numbers.",
+    "parameters": {
+        "type": "object",
+        "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+        "required": ["a", "b"],
+    },
+}
+
+
+def completions() -> dict:
+    whole = openai.Completion.create(prompt="one two three", **ASKED)
+    chunks = list(openai.Completion.create(prompt="one two three", stream=True, **ASKED))
+    return {
+        "completion": whole["choices"][0]["text"],
+        "completion_stream": "".join(chunk["choices"][0]["text"] for chunk in chunks),
+        "completion_tokens": whole["usage"]["completion_tokens"],
+    }
+
+
+def chats() -> dict:
+    whole = openai.ChatCompletion.create(messages=MESSAGES, user="someone", **ASKED)
+    chunks = openai.ChatCompletion.create(messages=MESSAGES, stream=True, **ASKED)
+    pieces = [chunk["choices"][0]["delta"].get("content", "") for chunk in chunks]
+    later = asyncio.run(openai.ChatCompletion.acreate(messages=MESSAGES, **ASKED))
+    return {
+        "chat": whole["choices"][0]["message"]["content"],
+        "chat_stream": "".join(pieces),
+        "chat_async": later["choices"][0]["message"]["content"],
+    }
+
+
+def function() -> dict:
+    whole = openai.ChatCompletion.create(
+        model=MODEL,
+        messages=[{"role": "user", "content": "Add 2 and 3."}],
+        functions=[FUNCTION],
+        function_call={"name": "add"},
+        max_tokens=100,
+        temperature=0,
+    )
+    call = whole["choices"][0]["message"]["function_call"]
+    return {"function": call["name"], "arguments": call["arguments"]}
+
+
+def error() -> list:
+    try:
+        openai.Completion.create(model="nope", prompt="x")
+    except openai.error.InvalidRequestError as error:
+        return [error.http_status, error.code, error.param]
+    return []
+
+
+vectors = openai.Embedding.create(model=EMBEDDING_MODEL, input=["one", "two"])
+seen = {
+    "version": openai.version.VERSION,
+    "models": [model["id"] for model in openai.Model.list()["data"]],
+    "model": openai.Model.retrieve(MODEL)["id"],
+    "embeddings": [len(row["embedding"]) for row in vectors["data"]],
+    "error": error(),
+    **completions(),
+    **chats(),
+    **function(),
+}
+print(json.dumps(seen))

@@ -1,0 +1,71 @@
+"""The official Python client: the versions of today, and those that many older apps have."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.clients.running import run
+from tests.support import Running
+
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(1500)]
+
+OLDER = "OPENAI_API_BASE"
+
+OLD = pytest.mark.parametrize("pins", ["requirements-0.27.txt", "requirements-0.28.txt"])
+
+
+@OLD
+def test_old_versions_on_echo(pins: str, echo_server: Running, tmp_path: Path) -> None:
+    names = {"MODEL": "echo", "EMBEDDING_MODEL": "echo"}
+    seen = run("openai-python-0", echo_server, tmp_path, pins=pins, address=OLDER, **names)
+    assert seen["model"] == "echo"
+    assert "echo" in seen["models"]
+    for name in ("completion", "completion_stream", "chat", "chat_stream", "chat_async"):
+        assert seen[name] == "one two three"
+    assert seen["completion_tokens"] == 3
+    assert seen["embeddings"] == [8, 8]
+    assert seen["function"] == "add"
+    assert isinstance(json.loads(seen["arguments"]), dict)
+    assert seen["error"] == [404, "model_not_found", "model"]
+
+
+@pytest.mark.real
+@OLD
+def test_old_versions(pins: str, real_server: Running, tmp_path: Path) -> None:
+    seen = run("openai-python-0", real_server, tmp_path, pins=pins, address=OLDER)
+    assert seen["model"] == "smollm2-135m-instruct"
+    assert seen["completion"] == seen["completion_stream"] != ""
+    assert seen["chat"] == seen["chat_stream"] == seen["chat_async"] != ""
+    assert seen["completion_tokens"] == 3
+    assert seen["embeddings"] == [768, 768]
+    assert seen["function"] == "add"
+    assert {type(value) for value in json.loads(seen["arguments"]).values()} == {int}
+    assert seen["error"] == [404, "model_not_found", "model"]
+
+
+@pytest.mark.real
+def test_the_version_of_today(real_server: Running, tmp_path: Path) -> None:
+    seen = run("openai-python-3", real_server, tmp_path)
+    assert seen["model"] == "smollm2-135m-instruct"
+    assert {"smollm2-135m-instruct", "all-mpnet-base-v2"} <= set(seen["models"])
+    assert seen["chat"] == seen["stream"] != ""
+    assert seen["finish"] == ["length", "length"]
+    assert seen["usage"] == [12, 12]
+    assert seen["async"]
+    assert seen["completion"]
+    assert seen["embeddings"] == [768, 768]
+    kinds = {name: type(value) for name, value in seen["parsed"].items()}
+    assert kinds == {"city": str, "degrees": int, "sunny": bool}
+    assert seen["tool"] == "GetWeather"
+    assert list(seen["tool_arguments"]) == list(seen["stream_tool"]) == ["city"]
+    assert seen["tool_answer"] == seen["stream_tool_answer"] != ""
+    assert "tool_calls.function.arguments.done" in seen["stream_events"]
+    first, second = seen["request_id"]
+    assert first == second
+    assert first.startswith("req_")
+    assert seen["headers"]["openai-version"] == "2020-10-01"
+    assert int(seen["headers"]["x-ratelimit-limit-requests"]) > 0
+    assert seen["error"] == [404, "model_not_found", "model"]
