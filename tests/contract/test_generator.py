@@ -120,7 +120,7 @@ def test_stop_string_is_cut_off(run: Run) -> None:
         request = GenerateRequest(prompt=STORY, sampling=GREEDY, max_tokens=12, stop=(stop,))
         *deltas, finish = await collect(engine, request)
         assert isinstance(finish, Finish)
-        assert finish.reason == "stop"
+        assert (finish.reason, finish.stop) == ("stop", stop)
         assert text(deltas) == whole[: whole.index(stop)]
 
     run(scenario)

@@ -229,11 +229,13 @@ class ToolCallDelta(Struct, frozen=True, tag="tool_call"):
 class Finish(Struct, frozen=True, tag="finish"):
     """The last event, always: why the generation ended and what it took.
 
-    `tool_calls` only if every call is whole; `length` wherever a limit cut the answer.
+    `tool_calls` only if every call is whole; `length` wherever a limit cut the answer. `stop` is
+    the one of the request's stop strings that ended it, where that is known.
     """
 
     reason: Literal["stop", "length", "tool_calls"]
     usage: Usage
+    stop: str | None = None
 
 
 GenerateEvent = TextDelta | ReasoningDelta | ToolCallDelta | Finish

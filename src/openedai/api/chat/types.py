@@ -14,11 +14,11 @@ from openedai.api.chat.tools import (
     FunctionTool,
     OldFunction,
     ToolChoice,
-    Toolset,
     old_toolset,
     toolset,
 )
 from openedai.api.sampling import SamplingBody
+from openedai.api.toolset import Toolset
 from openedai.engines.base import Chat, Constraint, GenerateRequest, JsonObject, JsonSchema
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body, Only, Refused
