@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from tests.support import Running, ServerThread, echo_settings, fetch
 URL = "/v1/messages"
 COUNT = "/v1/messages/count_tokens"
 BODY = {"model": "echo", "max_tokens": 9, "messages": [{"role": "user", "content": "one two"}]}
+FOUND = {"source": "S", "title": "T", "content": [{"type": "text", "text": "A"}]}
 both_ways = pytest.mark.parametrize("stream", [False, True])
 
 
@@ -163,6 +165,8 @@ def test_a_schema_that_cannot_be_enforced(anthropic_client: Anthropic) -> None:
         ({"thinking": {"type": "adaptive"}}, None),
         ({"thinking": {"type": "disabled"}}, "none"),
         ({"thinking": {"type": "disabled"}, "output_config": {"effort": "high"}}, "none"),
+        ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}, "high"),
+        ({"output_config": {"effort": "low"}}, "low"),
     ],
 )
 def test_thinking_that_any_model_can_do(
@@ -171,18 +175,13 @@ def test_thinking_that_any_model_can_do(
     assert revealed(anthropic_client, **given)["prompt"].get("reasoning_effort") == effort
 
 
-@pytest.mark.parametrize(
-    ("given", "name"),
-    [
-        ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "thinking"),
-        ({"output_config": {"effort": "low"}}, "output_config.effort"),
-    ],
-)
+@pytest.mark.parametrize("effort", [{}, {"output_config": {"effort": "max"}}])
 def test_thinking_that_the_model_cannot_do(
-    anthropic_client: Anthropic, given: dict[str, Any], name: str
+    anthropic_client: Anthropic, effort: dict[str, Any]
 ) -> None:
-    message = refusal(anthropic_client, max_tokens=2000, **given)
-    assert message.startswith(f"Unsupported parameter: '{name}'")
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+    message = refusal(anthropic_client, max_tokens=2000, thinking=thinking, **effort)
+    assert message.startswith("Unsupported parameter: 'thinking' is not supported")
 
 
 CACHED = {"type": "ephemeral", "ttl": "1h"}
@@ -331,6 +330,19 @@ def test_keys() -> None:
             ask(client, False, messages="hi")
         assert caught.value.type == "authentication_error"
         assert "wrong" not in caught.value.message
+
+
+def test_bodies_can_be_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever types their blocks have."""
+    caplog.set_level(logging.INFO, "openedai.access")
+    blocks = [{"type": "text", "text": "my-secret-plan"}, {"type": "search_result", **FOUND}]
+    tools = [{"name": "f", "input_schema": {"type": "object"}}]
+    more: Any = {"tools": tools, "tool_choice": {"type": "auto"}}
+    with ServerThread(echo_settings(log_prompts=True)) as server:
+        client = server.anthropic_client()
+        ask(client, False, messages=[{"role": "user", "content": blocks}], **more)
+    (record,) = (one for one in caplog.records if one.name == "openedai.access")
+    assert json.loads(vars(record)["body"])["messages"][0]["content"] == blocks
 
 
 def test_counting(anthropic_client: Anthropic) -> None:

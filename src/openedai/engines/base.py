@@ -70,7 +70,8 @@ class Chat(Struct, frozen=True, tag="chat"):
     """A conversation; the engine renders it with the model's own chat template.
 
     With `call_required` the answer is at least one call of the tools, and nothing else. Without
-    `parallel_calls` it has at most one call. `template_arguments` are given to the template.
+    `parallel_calls` it has at most one call. `template_arguments` are given to the template. A
+    model that knows no `reasoning_effort` refuses it, or with `effort_optional` leaves it out.
     """
 
     messages: tuple[Message, ...]
@@ -78,6 +79,7 @@ class Chat(Struct, frozen=True, tag="chat"):
     call_required: bool = False
     parallel_calls: bool = True
     reasoning_effort: str | None = None
+    effort_optional: bool = False
     template_arguments: dict[str, Any] = {}
 
 

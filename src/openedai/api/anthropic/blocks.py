@@ -19,7 +19,7 @@ def by_type(*kinds: str) -> Discriminator:
     """Picks the branch of a union by `type`; the branch `~other` is that of all other types."""
 
     def tag(value: Any) -> str:
-        kind = value.get("type") if isinstance(value, dict) else None
+        kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
         return f"{TAG}{kind}" if kind in kinds else f"{TAG}other"
 
     return Discriminator(tag)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from openedai.errors import InvalidRequest
 
+_NAMES = {"reasoning_effort": "thinking", "response_format": "output_config.format"}
+
 
 @contextmanager
-def renamed(names: Mapping[str, str]) -> Iterator[None]:
-    """Let an InvalidRequest of a parameter in `names` name the one that stands for it there."""
+def renamed() -> Iterator[None]:
+    """Let an InvalidRequest name the parameter that stands here for the one it names."""
     try:
         yield
     except InvalidRequest as error:
-        name = names.get(error.param or "")
+        name = _NAMES.get(error.param or "")
         if name is not None:
             error.message = error.message.replace(f"'{error.param}'", f"'{name}'")
             error.param = name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -61,18 +61,17 @@ def _kind(event: GenerateEvent) -> Kind:
 
 @dataclass(frozen=True)
 class MessageRenderer:
-    """What all events of one answer share. `names` are those that errors call parameters by."""
+    """What all events of one answer share."""
 
     id: str
     model: str
     max_tokens: int
     shows_thinking: bool
-    names: Mapping[str, str]
 
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> MessageObject:
         content: list[_Section] = []
         finish: Finish | None = None
-        with renamed(self.names):
+        with renamed():
             async with aclosing(events):
                 async for _, event in events:
                     if isinstance(event, Finish):
@@ -87,7 +86,7 @@ class MessageRenderer:
         blocks = _Blocks(self.shows_thinking)
         begun = False
         finish: Finish | None = None
-        with renamed(self.names):
+        with renamed():
             async with aclosing(events):
                 async for _, event in events:
                     if not begun:

@@ -31,7 +31,6 @@ async def create(request: Request) -> Response:
         model=model.id,
         max_tokens=body.max_tokens,
         shows_thinking=body.shows_thinking,
-        names=body.names(),
     )
     return await answer(
         here,
@@ -55,6 +54,6 @@ async def count_tokens(request: Request) -> Response:
     exchange.facts["model"] = model.id
     caller: str = request.scope["caller"]
     async with here.pool.lease(model.spec, Tokenizer, caller) as engine:
-        with renamed(body.names()):
+        with renamed():
             count = await engine.count(chat)
     return json_response(TokenCount(count), headers={**headers, **here.limits(model.spec)})

@@ -83,30 +83,25 @@ class ConversationBody(Body):
     def chat(self, pictures: Pictures) -> Chat:
         """Raises InvalidRequest."""
         available = toolset(self.tools or (), self.tool_choice)
+        effort = self._effort()
+        thinking_is_told = self.thinking is not None and self.thinking.type != "adaptive"
         return Chat(
             messages=conversation(self.system, self.messages, pictures),
             tools=available.tools,
             call_required=available.required,
             parallel_calls=available.parallel,
-            reasoning_effort=self._effort(),
+            reasoning_effort=effort,
+            effort_optional=effort is not None and not thinking_is_told,
         )
-
-    def names(self) -> dict[str, str]:
-        """The parameters behind those that an engine's errors name."""
-        effort = "output_config.effort" if self._given_effort else "thinking"
-        return {"reasoning_effort": effort, "response_format": "output_config.format"}
-
-    @property
-    def _given_effort(self) -> str | None:
-        return None if self.output_config is None else self.output_config.effort
 
     def _effort(self) -> str | None:
         """Adaptive thinking is what a model does that is told nothing."""
         thinking = self.thinking
         if thinking is not None and thinking.type == "disabled":
             return "none"
-        if self._given_effort is not None or thinking is None or thinking.budget_tokens is None:
-            return self._given_effort
+        given = None if self.output_config is None else self.output_config.effort
+        if given is not None or thinking is None or thinking.budget_tokens is None:
+            return given
         budget = thinking.budget_tokens
         return next(effort for least, effort in _EFFORTS if budget >= least)
 
