@@ -332,6 +332,18 @@ def test_keys() -> None:
         assert "wrong" not in caught.value.message
 
 
+def test_unknown_parameters_can_be_ignored_with_a_warning() -> None:
+    block = {"type": "text", "text": "hi", "mood": "good"}
+    body = {**BODY, "messages": [{"role": "user", "content": [block]}], "colour": "blue"}
+    with ServerThread(echo_settings(unknown_parameters="warn")) as server:
+        for path, change in ((URL, {}), (COUNT, {"max_tokens": 5})):
+            answer = fetch(f"{server.url}{path}", "POST", json={**body, **change})
+            assert answer.status == 200
+            ignored = "colour, mood" if path == URL else "colour, max_tokens, mood"
+            warning = f"unknown parameters were ignored: {ignored}"
+            assert answer.headers["x-openedai-warning"] == warning
+
+
 def test_bodies_can_be_logged(caplog: pytest.LogCaptureFixture) -> None:
     """Whatever types their blocks have."""
     caplog.set_level(logging.INFO, "openedai.access")

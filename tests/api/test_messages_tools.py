@@ -133,6 +133,11 @@ def test_numbers_of_any_size(anthropic_client: Anthropic) -> None:
     call = f'{{"name": "get_weather", "arguments": {{"city": {10**30}}}}}'
     answer = ask(anthropic_client, False, messages=call, tools=TOOLS)
     assert shown(answer) == [("tool_use", "get_weather", {"city": 10**30})]
+    messages = [
+        {"role": "assistant", "content": answer.content},
+        {"role": "user", "content": "hi"},
+    ]
+    assert ask(anthropic_client, False, messages=messages).content
 
 
 def test_a_whole_round(anthropic_client: Anthropic) -> None:

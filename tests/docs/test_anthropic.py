@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from openedai.api.anthropic.blocks import SERVER_BLOCKS, OtherBlock
 from openedai.api.anthropic.tools import ToolParam as OurTool
 from openedai.api.anthropic.types import CountTokensRequest, MessagesRequest
+from openedai.api.sampling import LocalSampling
 from openedai.errors import APIError
 from openedai.http.body import Body, Only
 from openedai.http.dialects import ANTHROPIC
@@ -134,6 +135,11 @@ def test_no_effect_has_none(table: int, name: str) -> None:
         assert name not in model.model_fields
     else:
         assert parsed(model, {**body, name: CHANGING[name]}) == parsed(model, body)
+
+
+def test_all_other_parameters_are_samplers() -> None:
+    listed = {row[0].strip("`") for table in (0, 1) for row in rows(table)} - HEADERS
+    assert set(MessagesRequest.model_fields) == listed | set(LocalSampling.model_fields)
 
 
 def test_counting_takes_the_official_parameters() -> None:

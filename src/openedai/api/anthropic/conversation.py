@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
 from msgspec.structs import replace
-from pydantic_core import to_json
 
 from openedai.api.anthropic.blocks import (
     SEPARATOR,
@@ -163,7 +163,7 @@ class _Turns:
             case ThinkingBlock(thinking=thinking):
                 self.begin(role).thoughts.append(thinking)
             case ToolUseBlock():
-                arguments = to_json(block.input, inf_nan_mode="null").decode()
+                arguments = msgspec.json.encode(block.input).decode()
                 call = ToolCall(id=block.id, name=block.name, arguments=arguments)
                 self.begin(role).calls.append(call)
                 self._open_calls.add(block.id)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Any
 
-import msgspec
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from openedai.api.anthropic.names import renamed
 from openedai.api.anthropic.wire import (
@@ -224,12 +224,12 @@ def _signature() -> str:
     return new_id("sig_")
 
 
-def _input(arguments: str) -> msgspec.Raw:
+def _input(arguments: str) -> dict[str, Any]:
     """The arguments as an object. Of those that a limit cut, what is whole, as the official
     client reads the pieces of a stream.
     """
     try:
         value = from_json(arguments or "{}", allow_partial=True)
     except ValueError:
-        value = {}
-    return msgspec.Raw(to_json(value if isinstance(value, dict) else {}, inf_nan_mode="null"))
+        return {}
+    return value if isinstance(value, dict) else {}

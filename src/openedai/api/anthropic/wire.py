@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -23,7 +25,7 @@ class Thinking(msgspec.Struct, tag="thinking"):
 class ToolUse(msgspec.Struct, tag="tool_use"):
     id: str
     name: str
-    input: msgspec.Raw
+    input: dict[str, Any]
 
 
 ContentBlock = Text | Thinking | ToolUse
