@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from anthropic import Anthropic
 from openai import OpenAI
 
 from openedai.config import Settings
@@ -30,6 +31,12 @@ def echo_server() -> Iterator[Running]:
 @pytest.fixture
 def client(echo_server: Running) -> Iterator[OpenAI]:
     with echo_server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def anthropic_client(echo_server: Running) -> Iterator[Anthropic]:
+    with echo_server.anthropic_client() as client:
         yield client
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import uvicorn
+from anthropic import Anthropic
 from fastapi import FastAPI
 from openai import OpenAI
 from yarl import URL
@@ -18,12 +19,17 @@ from openedai.app import create_app
 from openedai.cli.serve import protocol
 from openedai.config import ModelSpec, Settings
 
+TWO_CALLS = (
+    '<tool_call>{"name": "get_weather", "arguments": {"city": "Paris"}}</tool_call>'
+    '<tool_call>{"name": "get_time", "arguments": {}}</tool_call>'
+)
 ECHO_MODELS = (
     ModelSpec(id="echo", engine="echo", aliases=("parrot",)),
     ModelSpec(id="owner/echo:latest", engine="echo"),
     ModelSpec(id="reveal", engine="echo", options={"reveal": True}),
     ModelSpec(id="sees", engine="echo", options={"vision": True, "image_tokens": 7}),
     ModelSpec(id="sees-reveal", engine="echo", options={"vision": True, "reveal": True}),
+    ModelSpec(id="calls", engine="echo", options={"reply": TWO_CALLS}),
     ModelSpec(id="slow", engine="echo", options={"delay": 0.02, "repeat": 10000, "slots": 4}),
     ModelSpec(id="fails-first", engine="echo", options={"fail_after": 0}),
     ModelSpec(id="fails-later", engine="echo", options={"fail_after": 2}),
@@ -47,6 +53,9 @@ class Running:
     def client(self, **options: Any) -> OpenAI:
         options = {"api_key": "dummy", "max_retries": 0, **options}
         return OpenAI(base_url=f"{self.url}/v1", **options)
+
+    def anthropic_client(self, **options: Any) -> Anthropic:
+        return Anthropic(base_url=self.url, **{"api_key": "dummy", "max_retries": 0, **options})
 
 
 class ServerThread:

@@ -150,12 +150,12 @@ def _body_schema(model: type[BaseModel]) -> dict[str, object]:
 
 
 async def _api_error(request: Request, error: Exception) -> Response:
-    return error_response(as_api_error(error), request.url.path)
+    return error_response(as_api_error(error), request.scope)
 
 
 async def _unknown_url(request: Request, error: Exception) -> Response:
-    path = request.url.path
-    return error_response(NotFound(f"Invalid URL ({request.method} {path})"), path)
+    refusal = NotFound(f"Invalid URL ({request.method} {request.url.path})")
+    return error_response(refusal, request.scope)
 
 
 async def _wrong_method(request: Request, error: Exception) -> Response:
@@ -164,7 +164,7 @@ async def _wrong_method(request: Request, error: Exception) -> Response:
         "(HINT: Perhaps you meant to use a different HTTP method?)",
         code="method_not_supported",
     )
-    return error_response(refusal, request.url.path)
+    return error_response(refusal, request.scope)
 
 
 _HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {

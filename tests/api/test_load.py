@@ -41,12 +41,12 @@ def eventually(check: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.005)
 
 
-def post(model: str, **more: object) -> bytes:
+def post(model: str, path: str = "/v1/chat/completions", **more: object) -> bytes:
     body = json.dumps(
         {"model": model, "messages": [{"role": "user", "content": "x y z"}], **more}
     ).encode()
     head = (
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
+        f"POST {path} HTTP/1.1\r\nhost: localhost\r\n"
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
@@ -104,12 +104,13 @@ def test_a_full_queue_and_a_long_wait() -> None:
 @pytest.mark.parametrize(
     ("model", "stream"), [("narrow", True), ("narrow", False), ("flood", True)]
 )
-def test_a_client_that_leaves_gives_its_slot_back(model: str, stream: bool) -> None:
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+def test_a_client_that_leaves_gives_its_slot_back(model: str, stream: bool, path: str) -> None:
     settings = echo_settings(models=(NARROW, FLOOD), chat_model="narrow", embedding_model="narrow")
     with ServerThread(settings) as server:
         for _ in range(3):
             with socket.create_connection(("127.0.0.1", server.port)) as connection:
-                connection.sendall(post(model, stream=stream))
+                connection.sendall(post(model, path, stream=stream, max_tokens=10**6))
                 eventually(lambda: status(server, model) == (1, 0))
             eventually(lambda: status(server, model) == (0, 0))
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
+import anthropic
 import pytest
+from anthropic import Anthropic
+from anthropic.types import ModelInfo
 from openai import NotFoundError, OpenAI
 from openai.types import Model
 from yarl import URL
@@ -30,6 +35,41 @@ def test_ids_with_slashes_and_colons(echo_server: Running, path: str) -> None:
 
 def test_an_alias_shows_what_it_means(client: OpenAI) -> None:
     assert client.models.retrieve("gpt-4o").id == "echo"
+
+
+def test_as_anthropic_lists_them(anthropic_client: Anthropic, client: OpenAI) -> None:
+    names = [model.id for model in client.models.list()]
+    for limit in (1, 2, 1000):
+        models = list(anthropic_client.models.list(limit=limit))
+        assert [model.id for model in models] == names
+    for model in models:
+        ModelInfo.model_validate(model.to_dict(mode="python"), strict=True)
+        assert (model.type, model.display_name) == ("model", model.id)
+    page = anthropic_client.models.list(before_id=names[3], limit=2)
+    assert [model.id for model in page.data] == names[1:3]
+    assert (page.first_id, page.last_id, page.has_more) == (names[1], names[2], True)
+    assert anthropic_client.models.list(lifecycle=["retired"]).data == []
+    assert anthropic_client.models.retrieve("claude-opus-5").id == "echo"
+    assert anthropic_client.models.retrieve("owner/echo:latest").id == "owner/echo:latest"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=1001", "limit=x", "limit=", "limit=-1", "after_id=no", "before_id=no"],
+)
+def test_bad_pages(echo_server: Running, query: str) -> None:
+    headers = {"anthropic-version": "2023-06-01"}
+    answer = fetch(f"{echo_server.url}/v1/models?{query}", headers=headers)
+    assert answer.status == 400
+    error = json.loads(answer.body)["error"]
+    assert error["type"] == "invalid_request_error"
+    assert query.partition("=")[0] in error["message"]
+
+
+def test_unknown_to_anthropics_client(anthropic_client: Anthropic) -> None:
+    with pytest.raises(anthropic.NotFoundError) as caught:
+        anthropic_client.models.retrieve("owner/none")
+    assert caught.value.type == "not_found_error"
 
 
 def test_unknown(client: OpenAI) -> None:

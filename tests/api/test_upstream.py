@@ -38,7 +38,7 @@ def behind(server: Running) -> tuple[ModelSpec, ...]:
     dead = ModelSpec(
         id="nowhere", engine="upstream", prefix="dead/", options={"url": "http://127.0.0.1:1"}
     )
-    names = ("echo", "reveal", "slow", "fails-first", "fails-later", "calls", "thinks")
+    names = ("echo", "reveal", "slow", "fails-first", "fails-later", "paints", "thinks")
     return (*(far(f"far-{name}", name) for name in names), catalogue, dead)
 
 
@@ -46,7 +46,7 @@ def behind(server: Running) -> tuple[ModelSpec, ...]:
 def upstream() -> Iterator[Running]:
     models = (
         *echo_settings().models,
-        ModelSpec(id="calls", engine="echo", options={"reply": CALLS}),
+        ModelSpec(id="paints", engine="echo", options={"reply": CALLS}),
         ModelSpec(id="thinks", engine="echo", options={"reply": "<think>Hm, hm.</think>Yes."}),
     )
     with ServerThread(echo_settings(models=models, api_key="sk-far")) as running:
@@ -115,10 +115,12 @@ CASES = {
     "several": Case("echo", {"messages": "one two", "n": 3}),
     "log probabilities": Case("echo", {"messages": "one two", "logprobs": True, "top_logprobs": 3}),
     "reasoning": Case("thinks", {"messages": "well?"}),
-    "calls": Case("calls", {"messages": "paint", "tools": [TOOL]}),
-    "one call": Case("calls", {"messages": "paint", "tools": [TOOL], "parallel_tool_calls": False}),
+    "calls": Case("paints", {"messages": "paint", "tools": [TOOL]}),
+    "one call": Case(
+        "paints", {"messages": "paint", "tools": [TOOL], "parallel_tool_calls": False}
+    ),
     "required": Case("echo", {"messages": "x", "tools": [TOOL], "tool_choice": "required"}),
-    "functions": Case("calls", {"messages": "paint", "functions": [TOOL["function"]]}),
+    "functions": Case("paints", {"messages": "paint", "functions": [TOOL["function"]]}),
 }
 
 

@@ -65,12 +65,18 @@ async def collect(engine: LlamaCpp, request: GenerateRequest) -> list[GenerateEv
 
 
 def request(
-    effort: str | None, bias: tuple[int, ...] = (), constraint: Constraint | None = None
+    effort: str | None,
+    bias: tuple[int, ...] = (),
+    constraint: Constraint | None = None,
+    *,
+    optional: bool = False,
 ) -> GenerateRequest:
     """Tokens in `bias` are said as soon as they may."""
     return GenerateRequest(
         prompt=Chat(
-            messages=(Message(role="user", content="Say a number."),), reasoning_effort=effort
+            messages=(Message(role="user", content="Say a number."),),
+            reasoning_effort=effort,
+            effort_optional=optional,
         ),
         sampling=Sampling(temperature=0.0, logit_bias=tuple((token, 40.0) for token in bias)),
         max_tokens=40,
@@ -119,3 +125,4 @@ def test_an_effort_that_the_template_does_not_know(
         ask(request("low"))
     assert caught.value.param == "reasoning_effort"
     assert isinstance(ask(request("none"))[-1], Finish)
+    assert isinstance(ask(request("low", optional=True))[-1], Finish)

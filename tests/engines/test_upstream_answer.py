@@ -286,6 +286,24 @@ def test_log_probabilities_without_text_wait_for_it() -> None:
     assert [token.token for token in found[0].logprobs] == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    ("told", "stop"),
+    [
+        ({"stop_reason": "END"}, "END"),
+        ({"matched_stop": "END"}, "END"),
+        ({"stop_reason": 2}, None),
+        ({"stop_reason": "unasked"}, None),
+        ({}, None),
+    ],
+)
+def test_which_stop_string_it_was_where_the_upstream_tells(
+    told: dict[str, Any], stop: str | None
+) -> None:
+    last = events(said(content="Good") | STOP | told, stop=("END", "."))[-1]
+    assert isinstance(last, Finish)
+    assert (last.reason, last.stop) == ("stop", stop)
+
+
 def test_an_upstream_that_gives_none_is_found_out() -> None:
     with pytest.raises(Unsupported) as caught:
         events(said(content="a"), STOP, logprobs=0)

@@ -9,6 +9,7 @@ from starlette.types import Message
 
 from openedai.errors import APIError, InvalidRequest, ModelNotFound, RateLimited, Unavailable
 from openedai.http.dialects import ANTHROPIC, OFFICIAL, OLLAMA, Dialect, dialect_of
+from openedai.http.envelope import Exchange
 from openedai.http.respond import EventStream, error_response
 from tests.support import Running, fetch
 
@@ -40,12 +41,33 @@ def test_which_dialect(path: str, dialect: Dialect) -> None:
     ],
 )
 def test_errors_as_anthropic_has_them(error: APIError, kind: str) -> None:
-    response = error_response(error, "/v1/messages")
+    exchange = Exchange("req_1", "POST", "/v1/messages")
+    scope = {"path": "/v1/messages", "headers": [], "exchange": exchange}
+    response = error_response(error, scope)
     assert response.status_code == error.status
     body = json.loads(bytes(response.body))
-    assert body == {"type": "error", "error": {"type": kind, "message": error.message}}
-    frame = ANTHROPIC.frame(error)
+    assert body == {
+        "type": "error",
+        "error": {"type": kind, "message": error.message},
+        "request_id": "req_1",
+    }
+    frame = ANTHROPIC.frame(error, "req_1")
     assert frame == b"event: error\ndata: " + response.body + b"\n\n"
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"), [("Too bad.", "top_p: Too bad."), ("Bad 'top_p'.", "Bad 'top_p'.")]
+)
+def test_the_field_is_named_where_there_is_no_place_for_it(message: str, shown: str) -> None:
+    body = ANTHROPIC.body(InvalidRequest(message, param="top_p"), None)
+    assert body["error"]["message"] == shown
+    assert "request_id" not in body
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/owner/name"])
+def test_one_url_of_two_apis(path: str) -> None:
+    assert dialect_of(path, [(b"anthropic-version", b"2023-06-01")]) is ANTHROPIC
+    assert dialect_of(path, [(b"accept", b"*/*")]) is OFFICIAL
 
 
 async def _end_of_stream(dialect: Dialect) -> tuple[bytes, str]:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from anthropic.types import ModelParam
 
 from openedai.config import AdapterSpec, ConfigError, ModelSpec, Settings
 from openedai.errors import ModelNotFound
@@ -75,6 +76,11 @@ def test_aliases_are_shown_with_their_model() -> None:
     assert set(models.default_chat.spec.aliases) == set(names.chat)
     assert models.default_embedding is not None
     assert set(models.default_embedding.spec.aliases) > set(names.embedding)
+
+
+def test_the_names_of_anthropics_client_are_known() -> None:
+    literal, _ = get_args(ModelParam)
+    assert set(get_args(literal)) <= set(default_names().chat)
 
 
 @pytest.mark.parametrize("name", ["", "gpt-99", "GPT-4o", "smollm2", "hf:o/r"])

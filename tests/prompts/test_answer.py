@@ -73,6 +73,27 @@ def test_a_raw_answer(
     assert by.reason(cut=cut) == reason
 
 
+@pytest.mark.parametrize(
+    ("text", "stop"),
+    [
+        ("one two three", "two"),
+        ("one </s> two", None),
+        ("one both two", "both"),
+        ("one", None),
+        ("one tw", None),
+    ],
+)
+def test_which_stop_it_was(text: str, stop: str | None) -> None:
+    """The model's own ends are nobody else's business."""
+    for by in (
+        AnswerReader(("two", "both"), own_stops=("</s>", "both")),
+        ChatReader(chat(), ("two", "both"), str, own_stops=("</s>", "both")),
+    ):
+        read(by, [text])
+        assert by.stop == stop
+        assert by.reason(cut=False) == "stop"
+
+
 def test_reasoning_then_text_then_a_call() -> None:
     by = reader(chat(WEATHER))
     events = read(by, f"<think>\nHm.\n</think>\n\nLet me look.\n{CALL}")

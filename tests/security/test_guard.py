@@ -36,8 +36,10 @@ def test_any_key_or_none_on_loopback(echo_server: Running) -> None:
 def test_every_configured_key_is_accepted(keyed_server: Running) -> None:
     for key in ("sk-first-0123456789", "sk-second-123456789"):
         assert keyed_server.client(api_key=key).models.list().data
-    headers = {"api-key": "sk-first-0123456789"}
-    assert fetch(f"{keyed_server.url}{MODELS}", headers=headers).status == 200
+    for name in ("api-key", "x-api-key"):
+        headers = {name: "sk-first-0123456789"}
+        assert fetch(f"{keyed_server.url}{MODELS}", headers=headers).status == 200
+        assert fetch(f"{keyed_server.url}{MODELS}", headers={name: "sk-wrong"}).status == 401
 
 
 def test_a_wrong_key(keyed_server: Running) -> None:

@@ -9,6 +9,8 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from openedai.api.anthropic import routes as anthropic
+from openedai.api.anthropic.types import CountTokensRequest, MessagesRequest
 from openedai.api.chat import routes as chat
 from openedai.api.chat.types import ChatCompletionRequest
 from openedai.api.completions import routes as completions
@@ -42,6 +44,14 @@ ROUTES = (
     Route("POST", "/v1/completions", completions.create, "Complete a text", CompletionRequest),
     Route("POST", "/v1/text_completion", completions.create, "The same", CompletionRequest),
     Route("POST", "/v1/embeddings", embeddings.create, "Embed texts", EmbeddingRequest),
+    Route("POST", "/v1/messages", anthropic.create, "Anthropic's chat", MessagesRequest),
+    Route(
+        "POST",
+        "/v1/messages/count_tokens",
+        anthropic.count_tokens,
+        "Count a conversation's tokens",
+        CountTokensRequest,
+    ),
     Route("GET", "/v1/models", models.list_models, "List the models"),
     Route("GET", "/v1/models/{model:path}", models.retrieve, "Show a model"),
     # Older endpoints.

@@ -12,7 +12,7 @@ from openedai.config import ModelSpec
 from openedai.engines.base import Chat, GenerateRequest, Generator, Image
 from openedai.engines.registry import engine_class
 from openedai.errors import NoVision
-from openedai.media.images import Reference
+from openedai.media.images import Picture, Reference
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ async def illustrated(
     """
     if not pictures:
         return list(wanted)
-    _require_sight(spec, pictures[0])
-    found = await here.images.load_all([Reference(one.url, one.param) for one in pictures])
+    references = [Reference(one.url, one.param) for one in pictures]
+    found = await load_images(here, spec, references, kind=pictures[0].kind)
     images = [
         Image(raw=file.raw, media_type=file.media_type, at=one.at, detail=one.detail)
         for one, file in zip(pictures, found, strict=True)
@@ -52,10 +52,17 @@ async def illustrated(
     return [_with_images(request, pictures, images) for request in wanted]
 
 
-def _require_sight(spec: ModelSpec, first: Pictured) -> None:
+async def load_images(
+    here: Services, spec: ModelSpec, references: Sequence[Reference], *, kind: str
+) -> list[Picture]:
+    """The images of a request for a model that sees. `kind` is what names the first as an image.
+
+    Raises InvalidRequest for an image that cannot be had, and NoVision, before any is fetched.
+    """
     engine = engine_class(spec.engine)
     if not (issubclass(engine, Generator) and engine.sees(spec.options)):
-        raise NoVision(spec.id, param=first.kind)
+        raise NoVision(spec.id, param=kind)
+    return await here.images.load_all(references)
 
 
 def _with_images(

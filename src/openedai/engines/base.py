@@ -70,7 +70,8 @@ class Chat(Struct, frozen=True, tag="chat"):
     """A conversation; the engine renders it with the model's own chat template.
 
     With `call_required` the answer is at least one call of the tools, and nothing else. Without
-    `parallel_calls` it has at most one call. `template_arguments` are given to the template.
+    `parallel_calls` it has at most one call. `template_arguments` are given to the template. A
+    model that knows no `reasoning_effort` refuses it, or with `effort_optional` leaves it out.
     """
 
     messages: tuple[Message, ...]
@@ -78,6 +79,7 @@ class Chat(Struct, frozen=True, tag="chat"):
     call_required: bool = False
     parallel_calls: bool = True
     reasoning_effort: str | None = None
+    effort_optional: bool = False
     template_arguments: dict[str, Any] = {}
 
 
@@ -230,11 +232,13 @@ class Finish(Struct, frozen=True, tag="finish"):
     """The last event, always: why the generation ended and what it took.
 
     `tool_calls` only if every call is whole; `length` wherever a limit cut the answer, and
-    `content_filter` where an upstream left something out of it.
+    `content_filter` where an upstream left something out of it. `stop` is the one of the request's
+    stop strings that ended it, where that is known.
     """
 
     reason: Literal["stop", "length", "tool_calls", "content_filter"]
     usage: Usage
+    stop: str | None = None
 
 
 GenerateEvent = TextDelta | ReasoningDelta | ToolCallDelta | Finish

@@ -147,6 +147,7 @@ class Echo(Generator, Embedder, Tokenizer, Directory):
             usage=Usage(
                 prompt_tokens=prompt_tokens, completion_tokens=said, reasoning_tokens=thought
             ),
+            stop=reader.stop,
         )
 
     async def embed(self, request: EmbedRequest) -> EmbedResult:
@@ -225,7 +226,9 @@ def _check(request: GenerateRequest) -> None:
     strict = [tool for tool in chat.tools if tool.strict]
     if strict:
         strict_grammar(strict, parallel=chat.parallel_calls)
-    unknown = {"reasoning_effort": chat.reasoning_effort, "suffix": request.suffix}
+    optional = chat.effort_optional or chat.reasoning_effort == "none"
+    effort = None if optional else chat.reasoning_effort
+    unknown = {"reasoning_effort": effort, "suffix": request.suffix}
     for name, value in unknown.items():
         if value is not None:
             raise Unsupported(

@@ -257,6 +257,7 @@ class LlamaCpp(Generator):
                 cached_tokens=cached,
                 reasoning_tokens=reasoning,
             ),
+            stop=reader.stop,
         )
 
     async def _raise_if_dead(self) -> None:

@@ -117,8 +117,9 @@ class Planner:
         body |= self._grammar(request, chat, rendered)
         reader = ChatReader(
             chat,
-            (*request.stop, *(self.format_stops or ())),
+            request.stop,
             _new_call_id,
+            own_stops=self.format_stops or (),
             reasoning_open=rendered.reasoning_open,
             strip=self.format_stops is not None,
         )

@@ -126,7 +126,7 @@ class ChatTemplate:
             return {"enable_thinking": effort != "none"} | given
         if self._capabilities.supports_reasoning_effort or "reasoning_effort" in self._source:
             return {"reasoning_effort": effort} | given
-        if effort == "none" and not self.reasons:
+        if chat.effort_optional or (effort == "none" and not self.reasons):
             return given
         raise Unsupported(
             f"Unsupported parameter: 'reasoning_effort' is not supported by the model "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,9 @@ import msgspec
 from openedai.errors import APIError
 
 _encode = msgspec.json.Encoder().encode
+
+# All clients of Anthropic's API send it, also to a URL that both APIs have.
+ANTHROPIC_HEADER = b"anthropic-version"
 
 # By status; anything else is an `api_error`.
 _ANTHROPIC_TYPES = {
@@ -30,41 +33,55 @@ _ANTHROPIC_TYPES = {
 
 @dataclass(frozen=True)
 class Dialect:
-    """`body` is an error's JSON; `frame` is the same inside of a stream of type `media_type`."""
+    """`body` is an error's JSON; `frame` is the same inside of a stream of type `media_type`.
 
-    body: Callable[[APIError], Any]
-    frame: Callable[[APIError], bytes]
+    Both are also given the id of the request, where there is one.
+    """
+
+    body: Callable[[APIError, str | None], Any]
+    frame: Callable[[APIError, str | None], bytes]
     media_type: str = "text/event-stream"
 
 
-def _official_frame(error: APIError) -> bytes:
+def _official_body(error: APIError, request_id: str | None) -> Any:
+    return error.body()
+
+
+def _official_frame(error: APIError, request_id: str | None) -> bytes:
     return b"data: " + _encode(error.body()) + b"\n\n"
 
 
-def _anthropic_body(error: APIError) -> Any:
+def _anthropic_body(error: APIError, request_id: str | None) -> Any:
+    """The name of a wrong field has no place of its own in this shape."""
+    message, param = error.message, error.param
+    if param is not None and param not in message:
+        message = f"{param}: {message}"
     kind = _ANTHROPIC_TYPES.get(error.status, "api_error")
-    return {"type": "error", "error": {"type": kind, "message": error.message}}
+    body = {"type": "error", "error": {"type": kind, "message": message}}
+    return body if request_id is None else {**body, "request_id": request_id}
 
 
-def _anthropic_frame(error: APIError) -> bytes:
-    return b"event: error\ndata: " + _encode(_anthropic_body(error)) + b"\n\n"
+def _anthropic_frame(error: APIError, request_id: str | None) -> bytes:
+    return b"event: error\ndata: " + _encode(_anthropic_body(error, request_id)) + b"\n\n"
 
 
-def _ollama_body(error: APIError) -> Any:
+def _ollama_body(error: APIError, request_id: str | None) -> Any:
     return {"error": error.message}
 
 
-def _ollama_frame(error: APIError) -> bytes:
-    return _encode(_ollama_body(error)) + b"\n"
+def _ollama_frame(error: APIError, request_id: str | None) -> bytes:
+    return _encode(_ollama_body(error, request_id)) + b"\n"
 
 
-OFFICIAL = Dialect(APIError.body, _official_frame)
+OFFICIAL = Dialect(_official_body, _official_frame)
 ANTHROPIC = Dialect(_anthropic_body, _anthropic_frame)
 OLLAMA = Dialect(_ollama_body, _ollama_frame, "application/x-ndjson")
 
 
-def dialect_of(path: str) -> Dialect:
-    """The dialect that the clients of a URL speak."""
+def dialect_of(path: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> Dialect:
+    """The dialect that a request is in, by its URL and its headers in lower case."""
     if path == "/v1/messages" or path.startswith("/v1/messages/"):
         return ANTHROPIC
+    if path == "/v1/models" or path.startswith("/v1/models/"):
+        return ANTHROPIC if any(name == ANTHROPIC_HEADER for name, _ in headers) else OFFICIAL
     return OLLAMA if path.startswith("/api/") else OFFICIAL

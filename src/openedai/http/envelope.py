@@ -102,7 +102,7 @@ class _Line:
     async def fail(self, scope: Scope, error: Exception) -> None:
         """Answer with the error, unless an answer has begun: then the connection just ends."""
         if self.exchange.status == 0:
-            await error_response(as_api_error(error), scope["path"])(scope, self.receive, self.send)
+            await error_response(as_api_error(error), scope)(scope, self.receive, self.send)
         else:
             log.error("%s broke off", self.exchange.id, exc_info=error)
             raise error

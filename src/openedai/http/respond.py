@@ -28,10 +28,10 @@ def json_response(
     return Response(_encode(value), status, headers, media_type="application/json")
 
 
-def error_response(error: APIError, path: str) -> Response:
-    """The error as the clients of the URL `path` read it.
+def error_response(error: APIError, scope: Scope) -> Response:
+    """The error as the client that sent the request reads it.
 
-    They wait for `retry-after` before they try again.
+    It waits for `retry-after` before it tries again.
     """
     headers = {}
     if error.retry_after is not None:
@@ -39,7 +39,15 @@ def error_response(error: APIError, path: str) -> Response:
         headers["retry-after-ms"] = str(math.ceil(error.retry_after * 1000))
     if error.status == 401:
         headers["www-authenticate"] = 'Bearer realm="OpenedAI"'
-    return json_response(dialect_of(path).body(error), status=error.status, headers=headers)
+    dialect = dialect_of(scope["path"], scope["headers"])
+    body = dialect.body(error, _request_id(scope))
+    return json_response(body, status=error.status, headers=headers)
+
+
+def _request_id(scope: Scope) -> str | None:
+    """None outside of the envelope, which gives each request its id."""
+    exchange = scope.get("exchange")
+    return None if exchange is None else str(exchange.id)
 
 
 def as_api_error(error: Exception) -> APIError:
@@ -80,15 +88,17 @@ class EventStream(Response):
                 async for frame in self.rest:
                     await send(_piece(frame))
             except asyncio.CancelledError:
-                await self._end(send, Unavailable("The server is shutting down."))
+                await self._fail(scope, send, Unavailable("The server is shutting down."))
                 raise
             except Exception as error:
-                await self._end(send, as_api_error(error))
+                await self._fail(scope, send, as_api_error(error))
             else:
                 await self._end(send)
 
-    async def _end(self, send: Send, error: APIError | None = None) -> None:
-        last = b"" if error is None else self.dialect.frame(error)
+    async def _fail(self, scope: Scope, send: Send, error: APIError) -> None:
+        await self._end(send, self.dialect.frame(error, _request_id(scope)))
+
+    async def _end(self, send: Send, last: bytes = b"") -> None:
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
 

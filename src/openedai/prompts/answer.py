@@ -27,17 +27,25 @@ Delta = TextDelta | ReasoningDelta | ToolCallDelta
 class AnswerReader:
     """Reads one answer. `done`: nothing that still comes belongs to it.
 
-    `reasons`: the text read last was reasoning, or led to it.
+    `reasons`: the text read last was reasoning, or led to it. `own_stops` are the model's own
+    ends of an answer, beside the `stops` that were asked for.
     """
 
-    def __init__(self, stops: Sequence[str]) -> None:
-        self._stops = StopText(stops) if stops else None
+    def __init__(self, stops: Sequence[str], own_stops: Sequence[str] = ()) -> None:
+        self._asked = frozenset(stops)
+        self._stops = StopText([*stops, *own_stops]) if stops or own_stops else None
         self._logprobs: list[TokenLogprob] = []
         self.reasons = False
 
     @property
     def done(self) -> bool:
         return self._stops is not None and self._stops.found is not None
+
+    @property
+    def stop(self) -> str | None:
+        """Which of the stops that were asked for ended the answer."""
+        found = None if self._stops is None else self._stops.found
+        return found if found in self._asked else None
 
     def feed(self, text: str, logprobs: Iterable[TokenLogprob] = ()) -> list[Delta]:
         """The events that a piece of the text leads to."""
@@ -86,10 +94,11 @@ class ChatReader(AnswerReader):
         stops: Sequence[str],
         new_id: Callable[[], str],
         *,
+        own_stops: Sequence[str] = (),
         reasoning_open: bool = False,
         strip: bool = False,
     ) -> None:
-        super().__init__(stops)
+        super().__init__(stops, own_stops)
         self._splitter = ReasoningSplitter(already_open=reasoning_open)
         self._calls = CallReader(chat.tools, chat.parallel_calls, new_id) if chat.tools else None
         self._only_calls = chat.call_required

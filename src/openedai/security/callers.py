@@ -39,7 +39,9 @@ class Keyring:
 
 
 def bearer_key(authorization: str | None, api_key: str | None) -> str | None:
-    """The key in `Authorization: Bearer …`, or in Azure's `api-key`; None if there is none."""
+    """The key in `Authorization: Bearer …`, or else the one in a header of its own; None if there
+    is none.
+    """
     if authorization is not None:
         scheme, _, key = authorization.partition(" ")
         if scheme.lower() == "bearer" and key.strip():

@@ -39,7 +39,7 @@ class Guard:
         try:
             scope["caller"] = self._admit(scope)
         except APIError as error:
-            await error_response(error, scope["path"])(scope, receive, send)
+            await error_response(error, scope)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
@@ -56,7 +56,8 @@ class Guard:
         self._check_origin(headers.get("origin"), host)
         if scope["path"] in OPEN_PATHS:
             return ""
-        key = bearer_key(headers.get("authorization"), headers.get("api-key"))
+        api_key = headers.get("api-key") or headers.get("x-api-key")
+        key = bearer_key(headers.get("authorization"), api_key)
         address = scope["client"][0] if scope.get("client") else ""
         return self.keyring.caller(key, address)
 

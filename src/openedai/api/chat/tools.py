@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
 from openedai.api.sampling import json_type
+from openedai.api.toolset import Toolset, check_tools, named, refuse_without
 from openedai.engines.base import Tool
-from openedai.errors import InvalidRequest
 from openedai.http.body import Body, Lacking
 
 MAX_TOOLS = 128
@@ -75,21 +74,12 @@ FunctionChoice = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class Toolset:
-    """The tools that the model may call. `required`: it must."""
-
-    tools: tuple[Tool, ...] = ()
-    required: bool = False
-    parallel: bool = True
-
-
 def toolset(
     tools: Sequence[FunctionTool], choice: ToolChoice | None, parallel: bool | None
 ) -> Toolset:
     """What `tools`, `tool_choice` and `parallel_tool_calls` say together. Raises InvalidRequest."""
     if not tools:
-        _refuse_without(
+        refuse_without(
             "tools",
             tool_choice=choice not in (None, "none", "auto"),
             parallel_tool_calls=parallel is not None,
@@ -103,10 +93,12 @@ def toolset(
         case "none":
             return Toolset()
         case ToolName():
-            return Toolset(_named(known, [choice.function.name]), required=True, parallel=False)
+            chosen = named(known, [choice.function.name], "tool_choice")
+            return Toolset(chosen, required=True, parallel=False)
         case AllowedTools(allowed_tools=allowed):
             names = [tool.function.name for tool in allowed.tools]
-            return Toolset(_named(known, names), allowed.mode == "required", several)
+            chosen = named(known, names, "tool_choice")
+            return Toolset(chosen, allowed.mode == "required", several)
         case _:
             return Toolset(known, choice == "required", several)
 
@@ -114,38 +106,21 @@ def toolset(
 def old_toolset(functions: Sequence[OldFunction], choice: FunctionChoice | None) -> Toolset:
     """The same for `functions` and `function_call`, which allow one call."""
     if not functions:
-        _refuse_without("functions", function_call=choice not in (None, "none", "auto"))
+        refuse_without("functions", function_call=choice not in (None, "none", "auto"))
         return Toolset()
     known = _tools(functions, [f"functions[{index}]" for index in range(len(functions))])
     match choice:
         case "none":
             return Toolset()
         case Named(name=name):
-            tools = _named(known, [name], param="function_call")
+            tools = named(known, [name], "function_call")
             return Toolset(tools, required=True, parallel=False)
         case _:
             return Toolset(known, parallel=False)
 
 
 def _tools(functions: Sequence[OldFunction], places: Sequence[str]) -> tuple[Tool, ...]:
-    seen: set[str] = set()
-    for function, where in zip(functions, places, strict=True):
-        if function.name in seen:
-            raise InvalidRequest(
-                f"Invalid '{where}.name': there are two functions with the name '{function.name}'.",
-                code="invalid_value",
-                param=f"{where}.name",
-            )
-        seen.add(function.name)
-        kind = (function.parameters or {"type": "object"}).get("type")
-        if kind != "object":
-            raise InvalidRequest(
-                f"Invalid schema for function '{function.name}': schema must be a JSON Schema of "
-                f"'type: \"object\"', got 'type: {kind!r}'.",
-                code="invalid_function_parameters",
-                param=f"{where}.parameters",
-            )
-    return tuple(
+    tools = tuple(
         Tool(
             name=function.name,
             description=function.description or "",
@@ -154,28 +129,5 @@ def _tools(functions: Sequence[OldFunction], places: Sequence[str]) -> tuple[Too
         )
         for function in functions
     )
-
-
-def _named(
-    tools: Sequence[Tool], names: Sequence[str], param: str = "tool_choice"
-) -> tuple[Tool, ...]:
-    known = {tool.name for tool in tools}
-    for name in names:
-        if name not in known:
-            raise InvalidRequest(
-                f"Invalid value for '{param}': there is no function '{name}' in the request.",
-                code="invalid_value",
-                param=param,
-            )
-    return tuple(tool for tool in tools if tool.name in names)
-
-
-def _refuse_without(what: str, **given: bool) -> None:
-    for name, is_given in given.items():
-        if is_given:
-            raise InvalidRequest(
-                f"Invalid value for '{name}': '{name}' is only allowed when '{what}' are "
-                "specified.",
-                code="invalid_value",
-                param=name,
-            )
+    check_tools(tools, places, schema="parameters")
+    return tools

@@ -14,12 +14,12 @@ from openedai.api.chat.tools import (
     FunctionTool,
     OldFunction,
     ToolChoice,
-    Toolset,
     old_toolset,
     toolset,
 )
 from openedai.api.images import Pictured
 from openedai.api.sampling import SamplingBody, json_type
+from openedai.api.toolset import Toolset
 from openedai.engines.base import Chat, Constraint, GenerateRequest, JsonObject, JsonSchema
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body, Only, Refused

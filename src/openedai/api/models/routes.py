@@ -1,4 +1,4 @@
-"""`GET /v1/models` and `GET /v1/models/{id}`."""
+"""`GET /v1/models` and `GET /v1/models/{id}`, as the client's dialect has them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai.api.model_names import model_names
+from openedai.api.models.anthropic import model_info, model_page
 from openedai.api.services import services
+from openedai.http.dialects import ANTHROPIC, dialect_of
 from openedai.http.respond import json_response
 
 
@@ -28,6 +30,8 @@ class ModelList(msgspec.Struct):
 async def list_models(request: Request) -> Response:
     here = services(request)
     names = await model_names(here, request.scope["caller"])
+    if _speaks_anthropic(request):
+        return json_response(model_page(names, request.query_params, here.started))
     return json_response(ModelList([ModelObject(name, here.started) for name in names]))
 
 
@@ -35,4 +39,10 @@ async def retrieve(request: Request) -> Response:
     """An alias is answered with the model that it means."""
     here = services(request)
     model = here.catalog.resolve(request.path_params["model"])
+    if _speaks_anthropic(request):
+        return json_response(model_info(model.id, here.started))
     return json_response(ModelObject(model.id, here.started))
+
+
+def _speaks_anthropic(request: Request) -> bool:
+    return dialect_of(request.url.path, request.headers.raw) is ANTHROPIC

@@ -57,11 +57,15 @@ class Delta(msgspec.Struct):
 
 
 class Choice(msgspec.Struct):
+    """`stop_reason` (vLLM) and `matched_stop` (SGLang) are the stop string, or a token's id."""
+
     index: int = 0
     delta: Delta | None = None
     text: str | None = None
     logprobs: Logprobs | None = None
     finish_reason: str | None = None
+    stop_reason: Any = None
+    matched_stop: Any = None
 
 
 class PromptDetails(msgspec.Struct):
@@ -123,6 +127,8 @@ class AnswerEvents:
         self._pending: list[TokenLogprob] = []
         self._said = False
         self._reason: str | None = None
+        self._stops = request.stop
+        self._stop: str | None = None
         self._usage = Usage()
 
     @property
@@ -152,7 +158,7 @@ class AnswerEvents:
             reason = "stop"
         if reason == "tool_calls":
             yield from self._calls.rest(self._single)
-        yield Finish(reason=reason, usage=self._usage)
+        yield Finish(reason=reason, usage=self._usage, stop=self._stop)
 
     def _choice(self, choice: Choice) -> Iterator[GenerateEvent]:
         delta = choice.delta or Delta(content=choice.text)
@@ -168,6 +174,9 @@ class AnswerEvents:
             if event is not None and not (self._single and event.index):
                 yield event
         self._reason = choice.finish_reason or self._reason
+        for told in (choice.stop_reason, choice.matched_stop):
+            if isinstance(told, str) and told in self._stops:
+                self._stop = told
 
     def _text(self, text: str) -> TextDelta:
         first, self._said = not self._said, True

@@ -1,0 +1,308 @@
+"""The blocks that a message is made of, as the wire has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from openedai.api.sampling import json_type
+from openedai.http.body import Body, Lacking, Only, Refused
+from openedai.http.validation import TAG
+
+SEPARATOR = "\n"
+"""What stands between the texts of two blocks that are read as one."""
+
+
+def by_type(*kinds: str) -> Discriminator:
+    """Picks the branch of a union by `type`; the branch `~other` is that of all other types."""
+
+    def tag(value: Any) -> str:
+        kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+        return f"{TAG}{kind}" if kind in kinds else f"{TAG}other"
+
+    return Discriminator(tag)
+
+
+class CacheControl(Body):
+    type: Literal["ephemeral"]
+    ttl: Literal["5m", "1h"] | None = None
+
+
+class Citations(Body):
+    enabled: Annotated[bool | None, Only((False,))] = None
+
+
+class Block(Body):
+    """Prefixes of prompts are cached without being asked for, so `cache_control` has no effect."""
+
+    cache_control: CacheControl | None = None
+
+
+class TextBlock(Block):
+    """An answer's block can be sent back as it came: `citations` have no effect."""
+
+    type: Literal["text"]
+    text: str
+    citations: list[Any] | None = None
+
+    def plain(self) -> str:
+        return self.text
+
+
+class Base64Image(Body):
+    type: Literal["base64"]
+    media_type: Literal["image/jpeg", "image/png", "image/gif", "image/webp"]
+    data: str
+
+
+class UrlImage(Body):
+    type: Literal["url"]
+    url: str
+
+
+class OtherImage(Body):
+    """Where no picture can be had from yet; also the error of an unknown source."""
+
+    type: Annotated[Literal["base64", "url", "file"], Lacking("file")]
+
+
+class Transformations(Body):
+    oversized_image: Annotated[Literal["downsize", "error"] | None, Only(("downsize",))] = None
+
+
+class ImageBlock(Block):
+    type: Literal["image"]
+    source: Annotated[
+        Annotated[Base64Image, Tag("~base64")]
+        | Annotated[UrlImage, Tag("~url")]
+        | Annotated[OtherImage, Tag("~other")],
+        by_type("base64", "url"),
+    ]
+    transformations: Transformations | None = None
+
+
+class PlainText(Body):
+    type: Literal["text"]
+    media_type: Literal["text/plain"]
+    data: str
+
+
+class OtherContent(Body):
+    type: Annotated[Literal["text", "image"], Lacking("image")]
+
+
+Texts = Annotated[
+    Annotated[str, Tag("~a string")]
+    | Annotated[
+        list[
+            Annotated[
+                Annotated[TextBlock, Tag("~text")] | Annotated[OtherContent, Tag("~other")],
+                by_type("text"),
+            ]
+        ],
+        Tag("~an array"),
+    ],
+    Discriminator(json_type),
+]
+
+
+class ContentSource(Body):
+    type: Literal["content"]
+    content: Texts
+
+
+class OtherDocument(Body):
+    type: Annotated[
+        Literal["text", "content", "base64", "url", "file"], Lacking("base64", "url", "file")
+    ]
+
+
+class DocumentBlock(Block):
+    """A text. What else documents are made of, nothing here reads yet."""
+
+    type: Literal["document"]
+    source: Annotated[
+        Annotated[PlainText, Tag("~text")]
+        | Annotated[ContentSource, Tag("~content")]
+        | Annotated[OtherDocument, Tag("~other")],
+        by_type("text", "content"),
+    ]
+    title: str | None = None
+    context: str | None = None
+    citations: Citations | None = None
+
+    def plain(self) -> str:
+        match self.source:
+            case PlainText(data=data):
+                text = data
+            case ContentSource(content=content):
+                text = plain(content)
+            case _:
+                text = ""
+        return SEPARATOR.join(part for part in (self.title, self.context, text) if part)
+
+
+class SearchResultBlock(Block):
+    type: Literal["search_result"]
+    source: str
+    title: str
+    content: list[TextBlock]
+    citations: Citations | None = None
+
+    def plain(self) -> str:
+        return SEPARATOR.join((self.title, self.source, *(one.text for one in self.content)))
+
+
+class ThinkingBlock(Body):
+    """What the model thought before. Signatures are not checked."""
+
+    type: Literal["thinking"]
+    thinking: str
+    signature: str | None = None
+
+
+class RedactedThinkingBlock(Body):
+    """Thinking that only the server that made it can read; it has no effect."""
+
+    type: Literal["redacted_thinking"]
+    data: str
+
+
+class Caller(Body):
+    type: Annotated[
+        Literal["direct", "code_execution_20250825", "code_execution_20260120"],
+        Lacking("code_execution_20250825", "code_execution_20260120"),
+    ]
+
+
+class ToolUseBlock(Block):
+    type: Literal["tool_use"]
+    id: str = Field(min_length=1)
+    name: str = Field(min_length=1)
+    input: dict[str, Any]
+    caller: Caller | None = None
+    toolset_name: Refused = None
+
+
+class OtherResult(Body):
+    type: Annotated[
+        Literal["text", "image", "document", "search_result", "tool_reference", "browser_state"],
+        Lacking("tool_reference", "browser_state"),
+    ]
+
+
+TextLike = TextBlock | DocumentBlock | SearchResultBlock
+
+ResultContent = Annotated[
+    Annotated[str, Tag("~a string")]
+    | Annotated[
+        list[
+            Annotated[
+                Annotated[TextBlock, Tag("~text")]
+                | Annotated[ImageBlock, Tag("~image")]
+                | Annotated[DocumentBlock, Tag("~document")]
+                | Annotated[SearchResultBlock, Tag("~search_result")]
+                | Annotated[OtherResult, Tag("~other")],
+                by_type("text", "image", "document", "search_result"),
+            ]
+        ],
+        Tag("~an array"),
+    ],
+    Discriminator(json_type),
+]
+
+
+class ToolResultBlock(Block):
+    type: Literal["tool_result"]
+    tool_use_id: str
+    content: ResultContent | None = None
+    is_error: bool | None = None
+    toolset_name: Refused = None
+
+
+# Those of tools that run on the server, and of what only it can read.
+SERVER_BLOCKS = (
+    "server_tool_use",
+    "web_search_tool_result",
+    "web_fetch_tool_result",
+    "code_execution_tool_result",
+    "bash_code_execution_tool_result",
+    "text_editor_code_execution_tool_result",
+    "tool_search_tool_result",
+    "container_upload",
+)
+
+
+class OtherBlock(Body):
+    """A block that nothing here understands; also the error of an unknown one."""
+
+    type: Annotated[
+        Literal[
+            "text",
+            "image",
+            "document",
+            "search_result",
+            "thinking",
+            "redacted_thinking",
+            "tool_use",
+            "tool_result",
+            "server_tool_use",
+            "web_search_tool_result",
+            "web_fetch_tool_result",
+            "code_execution_tool_result",
+            "bash_code_execution_tool_result",
+            "text_editor_code_execution_tool_result",
+            "tool_search_tool_result",
+            "container_upload",
+        ],
+        Lacking(*SERVER_BLOCKS),
+    ]
+
+
+AnyBlock = (
+    TextBlock
+    | ImageBlock
+    | DocumentBlock
+    | SearchResultBlock
+    | ThinkingBlock
+    | RedactedThinkingBlock
+    | ToolUseBlock
+    | ToolResultBlock
+    | OtherBlock
+)
+
+MessageBlock = Annotated[
+    Annotated[TextBlock, Tag("~text")]
+    | Annotated[ImageBlock, Tag("~image")]
+    | Annotated[DocumentBlock, Tag("~document")]
+    | Annotated[SearchResultBlock, Tag("~search_result")]
+    | Annotated[ThinkingBlock, Tag("~thinking")]
+    | Annotated[RedactedThinkingBlock, Tag("~redacted_thinking")]
+    | Annotated[ToolUseBlock, Tag("~tool_use")]
+    | Annotated[ToolResultBlock, Tag("~tool_result")]
+    | Annotated[OtherBlock, Tag("~other")],
+    by_type(
+        "text",
+        "image",
+        "document",
+        "search_result",
+        "thinking",
+        "redacted_thinking",
+        "tool_use",
+        "tool_result",
+    ),
+]
+
+Content = Annotated[
+    Annotated[str, Tag("~a string")] | Annotated[list[MessageBlock], Tag("~an array")],
+    Discriminator(json_type),
+]
+
+
+def plain(content: str | Sequence[TextBlock | OtherContent]) -> str:
+    """The text of a content that has nothing else."""
+    if isinstance(content, str):
+        return content
+    return SEPARATOR.join(block.text for block in content if isinstance(block, TextBlock))

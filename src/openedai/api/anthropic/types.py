@@ -1,0 +1,163 @@
+"""The bodies of `POST /v1/messages` and `POST /v1/messages/count_tokens`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from openedai.api.anthropic.blocks import CacheControl, Texts
+from openedai.api.anthropic.conversation import MessageParam, Pictures, conversation
+from openedai.api.anthropic.tools import MAX_TOOLS, ToolChoice, ToolParam, toolset
+from openedai.api.sampling import LocalSampling
+from openedai.engines.base import Chat, Constraint, GenerateRequest, JsonSchema, Sampling
+from openedai.errors import InvalidRequest
+from openedai.http.body import Body, Lacking, Only, Refused
+
+# From how many tokens of thinking on it is called so. Budgets are no limits here.
+_EFFORTS = ((16_384, "high"), (4_096, "medium"), (0, "low"))
+
+# What clients send to keep all thinking, which is never taken away here.
+_KEEP_THINKING = {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}
+
+
+class Thinking(Body):
+    type: Annotated[
+        Literal["enabled", "disabled", "adaptive", "between_tools"], Lacking("between_tools")
+    ]
+    budget_tokens: int | None = Field(None, ge=1024)
+    display: Literal["summarized", "omitted"] | None = None
+
+
+class JsonFormat(Body):
+    type: Literal["json_schema"]
+    schema_: dict[str, Any] = Field(alias="schema")
+
+
+class OutputConfig(Body):
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+    format: JsonFormat | None = None
+
+
+class Metadata(Body):
+    user_id: str | None = None
+
+
+class ConversationBody(Body):
+    """What a conversation is made of, whatever is wanted of it."""
+
+    model: str
+    messages: list[MessageParam] = Field(min_length=1)
+    system: Texts | None = None
+    tools: list[ToolParam] | None = Field(None, max_length=MAX_TOOLS)
+    tool_choice: ToolChoice | None = None
+    thinking: Thinking | None = None
+    output_config: OutputConfig | None = None
+
+    cache_control: CacheControl | None = None
+
+    context_management: Annotated[
+        dict[str, Any] | None, Only(({}, {"edits": []}, _KEEP_THINKING))
+    ] = None
+    mcp_servers: Annotated[list[Any] | None, Only(([],))] = None
+    speed: Annotated[str | None, Only(("standard",))] = None
+    thread: Refused = None
+
+    def check(self) -> None:
+        """Raise InvalidRequest for what only several fields together show."""
+        thinking = self.thinking
+        if thinking is None or (thinking.type == "enabled") == bool(thinking.budget_tokens):
+            return
+        if thinking.budget_tokens is None:
+            raise InvalidRequest(
+                "Missing required parameter: 'thinking.budget_tokens'.",
+                code="missing_required_parameter",
+                param="thinking.budget_tokens",
+            )
+        raise InvalidRequest(
+            "'thinking.budget_tokens' is only allowed with the type 'enabled'.",
+            code="invalid_value",
+            param="thinking.budget_tokens",
+        )
+
+    def chat(self, pictures: Pictures) -> Chat:
+        """Raises InvalidRequest."""
+        available = toolset(self.tools or (), self.tool_choice)
+        effort = self._effort()
+        thinking_is_told = self.thinking is not None and self.thinking.type != "adaptive"
+        return Chat(
+            messages=conversation(self.system, self.messages, pictures),
+            tools=available.tools,
+            call_required=available.required,
+            parallel_calls=available.parallel,
+            reasoning_effort=effort,
+            effort_optional=effort is not None and not thinking_is_told,
+        )
+
+    def _effort(self) -> str | None:
+        """Adaptive thinking is what a model does that is told nothing."""
+        thinking = self.thinking
+        if thinking is not None and thinking.type == "disabled":
+            return "none"
+        given = None if self.output_config is None else self.output_config.effort
+        if given is not None or thinking is None or thinking.budget_tokens is None:
+            return given
+        budget = thinking.budget_tokens
+        return next(effort for least, effort in _EFFORTS if budget >= least)
+
+
+class CountTokensRequest(ConversationBody):
+    pass
+
+
+class MessagesRequest(ConversationBody, LocalSampling):
+    """`temperature`, `top_p` and `top_k` are not among the newest clients' parameters, but are
+    among those of all others.
+    """
+
+    max_tokens: int = Field(ge=1)
+    stop_sequences: list[Annotated[str, Field(min_length=1)]] | None = Field(None, max_length=64)
+    stream: bool | None = None
+    temperature: float | None = Field(None, ge=0, le=1)
+    top_p: float | None = Field(None, ge=0, le=1)
+
+    metadata: Metadata | None = None
+    service_tier: Literal["auto", "standard_only"] | None = None
+
+    billing_policy: Refused = None
+    compaction: Refused = None
+    container: Refused = None
+    diagnostics: Refused = None
+    fallback_credit_token: Refused = None
+    fallbacks: Refused = None
+    inference_geo: Refused = None
+
+    @property
+    def shows_thinking(self) -> bool:
+        return self.thinking is None or self.thinking.display != "omitted"
+
+    def check(self) -> None:
+        super().check()
+        budget = None if self.thinking is None else self.thinking.budget_tokens
+        if budget is not None and budget >= self.max_tokens:
+            raise InvalidRequest(
+                "'thinking.budget_tokens' must be less than 'max_tokens'.",
+                code="invalid_value",
+                param="thinking.budget_tokens",
+            )
+
+    def wanted(self, pictures: Pictures) -> GenerateRequest:
+        """Raises InvalidRequest."""
+        return GenerateRequest(
+            prompt=self.chat(pictures),
+            sampling=Sampling(
+                temperature=self.temperature, top_p=self.top_p, **self.local_sampling()
+            ),
+            max_tokens=self.max_tokens,
+            stop=tuple(self.stop_sequences or ()),
+            constraint=self._constraint(),
+        )
+
+    def _constraint(self) -> Constraint | None:
+        format = None if self.output_config is None else self.output_config.format
+        return None if format is None else JsonSchema(schema=format.schema_)

@@ -1,0 +1,98 @@
+"""Anthropic's messages through its official client, the same whole and streamed.
+
+Each answer and each event of a stream is checked against the client's own types, strictly, and
+the order of the events against the rules of streams.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from anthropic import Anthropic, BadRequestError
+from anthropic.types import Message, RawMessageStreamEvent
+from pydantic import TypeAdapter
+
+_EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
+
+
+def _body(body: dict[str, Any]) -> dict[str, Any]:
+    body = {"model": "echo", "max_tokens": 100, **body}
+    if isinstance(body["messages"], str):
+        body["messages"] = [{"role": "user", "content": body["messages"]}]
+    return body
+
+
+def ask(client: Anthropic, stream: bool, **body: Any) -> Message:
+    """Ask for a message. A text as `messages` is what the user says."""
+    body = _body(body)
+    if stream:
+        check_events(client, body)
+        with client.messages.stream(**body) as events:
+            answer: Message = events.get_final_message()
+    else:
+        answer = client.messages.create(**body)
+    Message.model_validate(answer.to_dict(), strict=True)
+    assert answer.id.startswith("msg_")
+    return answer
+
+
+def check_events(client: Anthropic, body: dict[str, Any]) -> None:
+    """The rules: one block after the other, each with pieces of its own kind only."""
+    kinds = {"text": {"text_delta"}, "thinking": {"thinking_delta", "signature_delta"}}
+    events = [event.to_dict() for event in client.messages.create(**body, stream=True)]
+    for event in events:
+        _EVENT.validate_python(event, strict=True)
+    names = [event["type"] for event in events]
+    assert names[0] == "message_start"
+    assert names[-2:] == ["message_delta", "message_stop"]
+    kind, index = "", -1
+    for event in events[1:-2]:
+        match event["type"]:
+            case "content_block_start":
+                assert (kind, event["index"]) == ("", index + 1)
+                kind, index = event["content_block"]["type"], index + 1
+            case "content_block_delta":
+                assert event["index"] == index
+                assert event["delta"]["type"] in kinds.get(kind, {"input_json_delta"})
+            case "content_block_stop":
+                assert kind
+                assert event["index"] == index
+                kind = ""
+            case other:
+                raise AssertionError(other)
+    assert not kind
+
+
+def shown(answer: Message) -> list[tuple[Any, ...]]:
+    """What the blocks of an answer say, without ids and signatures."""
+    said: list[tuple[Any, ...]] = []
+    for block in answer.content:
+        match block.type:
+            case "text":
+                said.append(("text", block.text))
+            case "thinking":
+                assert block.signature
+                said.append(("thinking", block.thinking))
+            case "tool_use":
+                assert block.id.startswith("toolu_")
+                said.append(("tool_use", block.name, block.input))
+            case other:
+                raise AssertionError(other)
+    return said
+
+
+def refusal(client: Anthropic, path: str = "/v1/messages", **body: Any) -> str:
+    """The message of the 400 that this body gets, whole or streamed."""
+    body = _body({"messages": "one two", **body})
+    if path.endswith("count_tokens"):
+        del body["max_tokens"]
+    found = set()
+    for stream in ({}, {"stream": True}) if path == "/v1/messages" else ({},):
+        with pytest.raises(BadRequestError) as caught:
+            client.post(path, body={**body, **stream}, cast_to=object)
+        assert caught.value.type == "invalid_request_error"
+        assert caught.value.request_id
+        found.add(str(caught.value.api_message))
+    (message,) = found
+    return message

@@ -1,0 +1,169 @@
+"""docs/anthropic.md agrees with the official client's types and with the code."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+from anthropic.types import MessageCountTokensParams, ToolParam, message_create_params
+from anthropic.types.beta import message_create_params as beta_params
+from pydantic import ValidationError
+
+from openedai.api.anthropic.blocks import SERVER_BLOCKS, OtherBlock
+from openedai.api.anthropic.tools import ToolParam as OurTool
+from openedai.api.anthropic.types import CountTokensRequest, MessagesRequest
+from openedai.api.sampling import LocalSampling
+from openedai.errors import APIError
+from openedai.http.body import Body, Only
+from openedai.http.dialects import ANTHROPIC
+from openedai.http.validation import as_invalid_request
+from tests.docs.pages import code_words, section, tables
+
+PAGE = "docs/anthropic.md"
+BODY: dict[str, Any] = {
+    "model": "m",
+    "max_tokens": 5000,
+    "messages": [{"role": "user", "content": "hi"}],
+}
+TOOL: dict[str, Any] = {"name": "f", "input_schema": {"type": "object"}}
+HEADERS = {"betas", "user_profile_id", "workspace_id"}
+OF_ROUTES = {"model", "stream"}
+OFFICIAL = {
+    *message_create_params.MessageCreateParamsBase.__annotations__,
+    *beta_params.MessageCreateParamsBase.__annotations__,
+    "stream",
+}
+
+# Table by table: the official names, our model, and a body to which a parameter is added.
+TABLES: list[tuple[set[str], type[Body], dict[str, Any]]] = [
+    (OFFICIAL, MessagesRequest, BODY),
+    ({"temperature", "top_k", "top_p"}, MessagesRequest, BODY),
+    (set(ToolParam.__annotations__), OurTool, TOOL),
+]
+
+# Values other than the default, for those that are honoured or have no effect.
+CHANGING: dict[str, Any] = {
+    "cache_control": {"type": "ephemeral"},
+    "description": "d",
+    "eager_input_streaming": False,
+    "input_examples": [{"a": 1}],
+    "input_schema": {"type": "object", "properties": {}},
+    "max_tokens": 5,
+    "messages": [{"role": "user", "content": "ho"}],
+    "metadata": {"user_id": "someone"},
+    "name": "g",
+    "output_config": {"effort": "low"},
+    "service_tier": "standard_only",
+    "stop_sequences": ["END"],
+    "strict": True,
+    "system": "Be kind.",
+    "temperature": 0.5,
+    "thinking": {"type": "enabled", "budget_tokens": 1024},
+    "tool_choice": {"type": "any"},
+    "tools": [TOOL],
+    "top_k": 5,
+    "top_p": 0.5,
+}
+# Values that ask for something, for those that are refused.
+ASKING: dict[str, Any] = {
+    "allowed_callers": ["code_execution_20260521"],
+    "context_management": {"edits": [{"type": "compact_20260112"}]},
+    "defer_loading": True,
+    "mcp_servers": [{"type": "url", "url": "http://localhost", "name": "n"}],
+    "speed": "fast",
+}
+
+
+def rows(table: int) -> list[list[str]]:
+    return tables(section(PAGE, "Parameters"))[table]
+
+
+def cases(status: str) -> list[tuple[int, str]]:
+    return [
+        (table, row[0].strip("`"))
+        for table in range(len(TABLES))
+        for row in rows(table)
+        if row[1] == status
+    ]
+
+
+def parsed(model: type[Body], body: dict[str, Any]) -> Any:
+    """What the engine gets of a body."""
+    value = model.model_validate(body)
+    assert isinstance(value, MessagesRequest | OurTool)
+    return value.parsed() if isinstance(value, OurTool) else value.wanted({})
+
+
+@pytest.mark.parametrize("table", range(len(TABLES)))
+def test_every_official_parameter_has_one_row(table: int) -> None:
+    names = [row[0].strip("`") for row in rows(table)]
+    assert len(names) == len(set(names))
+    assert set(names) == TABLES[table][0]
+    assert {row[1] for row in rows(table)} <= {"honoured", "no effect", "refused"}
+
+
+@pytest.mark.parametrize(("table", "name"), cases("refused"))
+def test_refused_is_refused(table: int, name: str) -> None:
+    _, model, body = TABLES[table]
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate({**body, name: ASKING.get(name, {"type": "x"})})
+    error = as_invalid_request(caught.value.errors())
+    assert (error.code, error.param) == ("unsupported_parameter", name)
+    model.model_validate({**body, name: None})
+    (only,) = [mark for mark in model.model_fields[name].metadata if type(mark) is Only]
+    (note,) = [row[2] for row in rows(table) if row[0] == f"`{name}`"]
+    assert bool(only.values) == ("accepted" in note)
+    for value in only.values:
+        shown = str(value).replace("'", '"').replace("False", "false")
+        assert f"`{shown}`" in note
+
+
+@pytest.mark.parametrize(("table", "name"), cases("honoured"))
+def test_honoured_reaches_the_engine(table: int, name: str) -> None:
+    _, model, body = TABLES[table]
+    if name in OF_ROUTES or (model, name) == (OurTool, "type"):
+        return
+    beside = {"tools": [TOOL]} if name == "tool_choice" else {}
+    changed = parsed(model, {**body, **beside, name: CHANGING[name]})
+    assert changed != parsed(model, {**body, **beside})
+
+
+@pytest.mark.parametrize(("table", "name"), cases("no effect"))
+def test_no_effect_has_none(table: int, name: str) -> None:
+    _, model, body = TABLES[table]
+    if name in HEADERS:
+        assert name not in model.model_fields
+    else:
+        assert parsed(model, {**body, name: CHANGING[name]}) == parsed(model, body)
+
+
+def test_all_other_parameters_are_samplers() -> None:
+    listed = {row[0].strip("`") for table in (0, 1) for row in rows(table)} - HEADERS
+    assert set(MessagesRequest.model_fields) == listed | set(LocalSampling.model_fields)
+
+
+def test_counting_takes_the_official_parameters() -> None:
+    official = set(MessageCountTokensParams.__annotations__) - HEADERS
+    beta = {"context_management", "mcp_servers", "thread"}
+    assert set(CountTokensRequest.model_fields) == official | beta
+
+
+def test_every_block_has_a_row() -> None:
+    (table,) = tables(section(PAGE, "Messages"))
+    listed = {code for row in table for code in code_words(row[0])}
+    known = set(get_args(OtherBlock.model_fields["type"].annotation))
+    assert listed == known - set(SERVER_BLOCKS)
+
+
+def test_every_type_of_error_has_its_statuses() -> None:
+    def subclasses(error: type[APIError]) -> set[type[APIError]]:
+        return {error, *(one for below in error.__subclasses__() for one in subclasses(below))}
+
+    (table,) = tables(section(PAGE, "Errors"))
+    listed = {int(status): code_words(row[1])[0] for row in table for status in row[0].split(", ")}
+    errors = {}
+    for kind in subclasses(APIError):
+        error = kind.__new__(kind)
+        APIError.__init__(error, "x")
+        errors[kind.status] = ANTHROPIC.body(error, None)["error"]["type"]
+    assert listed == errors
