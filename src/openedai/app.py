@@ -28,6 +28,7 @@ from openedai.errors import APIError, MethodNotAllowed, NotFound
 from openedai.http.envelope import Envelope
 from openedai.http.respond import as_api_error, error_response
 from openedai.models.catalog import Catalog
+from openedai.models.facts import Weights
 from openedai.models.library import Library
 from openedai.models.progress import StoppableProgress
 from openedai.scheduling.pool import ModelPool, PoolLimits
@@ -38,7 +39,8 @@ def create_app(settings: Settings) -> FastAPI:
     """The whole server as an ASGI app. The end of its lifespan closes the pool."""
     catalog = Catalog(settings)
     metrics = Metrics()
-    pool = _pool(settings, metrics)
+    library = Library(settings)
+    pool = _pool(settings, metrics, library)
     metrics.watch(pool)
 
     @asynccontextmanager
@@ -56,15 +58,15 @@ def create_app(settings: Settings) -> FastAPI:
         exception_handlers=_HANDLERS,
         middleware=_middleware(settings, metrics),
     )
-    app.state.services = Services(settings, catalog, pool, metrics, started=int(time.time()))
+    app.state.services = Services(
+        settings, catalog, pool, metrics, library, Weights(library), started=int(time.time())
+    )
     for route in ROUTES:
         _add(app, route)
     return app
 
 
-def _pool(settings: Settings, metrics: Metrics) -> ModelPool:
-    library = Library(settings)
-
+def _pool(settings: Settings, metrics: Metrics, library: Library) -> ModelPool:
     async def load(spec: ModelSpec) -> Engine:
         progress = StoppableProgress()
         try:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from starlette.requests import Request
 
 from openedai.api.metrics import Metrics
+from openedai.api.running import Running
 from openedai.config import ModelSpec, Settings
 from openedai.http.body import Body, read_json
 from openedai.http.envelope import Exchange
-from openedai.models.catalog import Catalog
+from openedai.models.catalog import Catalog, Model
+from openedai.models.facts import Weights
+from openedai.models.library import Library
 from openedai.scheduling.pool import ModelPool
 
 B = TypeVar("B", bound=Body)
+
+
+@dataclass
+class Chosen:
+    """The model that is worked with where a request names none; None is the default one."""
+
+    model: Model | None = None
 
 
 @dataclass(frozen=True)
@@ -23,7 +33,11 @@ class Services:
     catalog: Catalog
     pool: ModelPool
     metrics: Metrics
+    library: Library
+    weights: Weights
     started: int
+    running: Running = field(default_factory=Running)
+    chosen: Chosen = field(default_factory=Chosen)
 
     async def read(self, request: Request, model: type[B]) -> tuple[B, dict[str, str]]:
         """The parsed body, and headers that the answer must carry.

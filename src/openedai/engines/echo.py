@@ -214,7 +214,8 @@ def _check(request: GenerateRequest) -> None:
     strict = [tool for tool in chat.tools if tool.strict]
     if strict:
         strict_grammar(strict, parallel=chat.parallel_calls)
-    unknown = {"reasoning_effort": chat.reasoning_effort, "suffix": request.suffix}
+    effort = None if chat.reasoning_effort == "none" else chat.reasoning_effort
+    unknown = {"reasoning_effort": effort, "suffix": request.suffix}
     for name, value in unknown.items():
         if value is not None:
             raise Unsupported(
