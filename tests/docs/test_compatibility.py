@@ -151,6 +151,7 @@ BOUNDS: dict[str, dict[str, Any]] = {
     "decimal_below_min_value": {"top_p": -1.0},
     "array_above_max_length": {"stop": list("abcde")},
     "array_below_min_length": {"messages": []},
+    "string_above_max_length": {"regex": "a" * 65537},
     "string_below_min_length": {"stop": [""]},
 }
 
