@@ -85,6 +85,36 @@ def test_a_timeout_of_the_engine_stays_one() -> None:
     asyncio.run(go())
 
 
+def test_what_fails_while_it_ends_is_raised() -> None:
+    """And the task is as it was: nothing else of it is cancelled."""
+
+    async def fails(waiting: asyncio.Event) -> AsyncGenerator[int, None]:
+        try:
+            waiting.set()
+            await asyncio.Event().wait()
+            yield 0
+        finally:
+            raise ValueError("while closing")
+
+    async def ended(ending: Ending, waiting: asyncio.Event) -> int:
+        with pytest.raises(ValueError, match="while closing"):
+            await ending.following(fails(waiting))
+        await asyncio.sleep(0)
+        task = asyncio.current_task()
+        assert task is not None
+        return task.cancelling()
+
+    async def go() -> None:
+        ending, waiting = Ending(), asyncio.Event()
+        running = asyncio.create_task(ended(ending, waiting))
+        await waiting.wait()
+        ending.ask()
+        ending.ask()
+        assert await running == 0
+
+    asyncio.run(go())
+
+
 def test_the_end_of_the_events() -> None:
     async def none() -> AsyncGenerator[int, None]:
         return

@@ -227,3 +227,24 @@ def test_the_next_request_is_not_ended(server: Running) -> None:
     with server.client() as client:
         answer = client.chat.completions.create(model="echo", messages=SAY)
     assert answer.choices[0].message.content == "a b"
+
+
+@pytest.mark.real
+def test_a_real_answer_is_ended(real_server: Running) -> None:
+    with real_server.client(timeout=300) as client:
+        stream = client.chat.completions.create(
+            model="smollm2-135m-instruct",
+            messages=[{"role": "user", "content": "Tell me a very long story."}],
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        said = [next(stream).choices[0].delta.content or "" for _ in range(5)]
+        stop(real_server)
+        *rest, last = stream
+        said += [chunk.choices[0].delta.content or "" for chunk in rest]
+        counted = call(real_server, "token-count", {"text": "".join(said)})[1]["length"]
+    assert rest[-1].choices[0].finish_reason == "stop"
+    assert last.usage is not None
+    assert last.usage.completion_tokens == pytest.approx(counted, abs=1)
+    assert last.usage.prompt_tokens > 5
+    eventually(lambda: status(real_server, "smollm2-135m-instruct")[0] == 0)

@@ -82,6 +82,13 @@ def test_an_error_inside_of_a_stream() -> None:
     assert ends["official"][1] == ends["anthropic"][1] == "text/event-stream; charset=utf-8"
 
 
+def test_an_error_of_ollama_names_its_parameter() -> None:
+    unnamed = InvalidRequest("Too large.", param="options.seed")
+    assert error_response(unnamed, "/api/chat").body == b'{"error":"Too large. (\'options.seed\')"}'
+    named = InvalidRequest("'options.seed' is too large.", param="options.seed")
+    assert error_response(named, "/api/chat").body == b'{"error":"\'options.seed\' is too large."}'
+
+
 def test_an_unknown_url_of_another_api(echo_server: Running) -> None:
     answer = fetch(f"{echo_server.url}/api/nothing", "POST", json={})
     assert answer.status == 404

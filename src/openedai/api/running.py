@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from openedai.engines.base import (
     Chat,
@@ -35,28 +35,33 @@ class Ending:
 
     def __init__(self) -> None:
         self.asked = False
-        self._waiting: asyncio.Timeout | None = None
+        self._waiting: asyncio.Task[Any] | None = None
+        self._interrupted = False
 
     def ask(self) -> None:
         self.asked = True
-        if self._waiting is not None:
-            self._waiting.reschedule(asyncio.get_running_loop().time())
+        if self._waiting is not None and not self._interrupted:
+            self._interrupted = True
+            self._waiting.cancel()
 
     async def following(self, events: AsyncGenerator[T, None]) -> T | None:
         """The next event; None if there is none, or none is wanted any more.
 
-        Only this waiting is broken off, so the request's task may be anywhere when it is asked.
-        A timeout does that: it tells its own interruption from that of a client that leaves.
+        Only this waiting is broken off, wherever else the request's task may be when it is asked.
+        The count of cancellations tells our own from that of a client that leaves meanwhile.
         """
-        if self.asked:
+        task = asyncio.current_task()
+        if self.asked or task is None:
             return None
+        before = task.cancelling()
+        self._waiting = task
         try:
-            async with asyncio.timeout(None) as self._waiting:
-                return await anext(events, None)
-        except TimeoutError:
-            if not self.asked:
-                raise
-            return None
+            return await anext(events, None)
+        except BaseException as error:
+            ours = self._interrupted and task.uncancel() <= before
+            if ours and isinstance(error, asyncio.CancelledError):
+                return None
+            raise
         finally:
             self._waiting = None
 
