@@ -30,6 +30,7 @@ from openedai.http.respond import as_api_error, error_response
 from openedai.media.addresses import Permission
 from openedai.media.images import Images, Limits
 from openedai.models.catalog import Catalog, adapter_specs
+from openedai.models.facts import Weights
 from openedai.models.library import Library
 from openedai.models.progress import Progress, StoppableProgress
 from openedai.scheduling.pool import ModelPool, PoolLimits
@@ -40,7 +41,8 @@ def create_app(settings: Settings) -> FastAPI:
     """The whole server as an ASGI app. The end of its lifespan closes the pool."""
     catalog = Catalog(settings)
     metrics = Metrics()
-    pool = _pool(settings, metrics)
+    library = Library(settings)
+    pool = _pool(settings, metrics, library)
     metrics.watch(pool)
     images = _images(settings)
 
@@ -60,16 +62,15 @@ def create_app(settings: Settings) -> FastAPI:
         exception_handlers=_HANDLERS,
         middleware=_middleware(settings, metrics),
     )
-    started = int(time.time())
-    app.state.services = Services(settings, catalog, pool, metrics, images, started)
+    app.state.services = Services(
+        settings, catalog, pool, metrics, images, library, Weights(library), int(time.time())
+    )
     for route in ROUTES:
         _add(app, route)
     return app
 
 
-def _pool(settings: Settings, metrics: Metrics) -> ModelPool:
-    library = Library(settings)
-
+def _pool(settings: Settings, metrics: Metrics, library: Library) -> ModelPool:
     async def load(spec: ModelSpec) -> Engine:
         progress = StoppableProgress()
         try:

@@ -104,6 +104,13 @@ def test_an_error_inside_of_a_stream() -> None:
     assert ends["official"][1] == ends["anthropic"][1] == "text/event-stream; charset=utf-8"
 
 
+def test_an_error_of_ollama_names_its_parameter() -> None:
+    unnamed = InvalidRequest("Too large.", param="options.seed")
+    assert OLLAMA.body(unnamed, None) == {"error": "Too large. ('options.seed')"}
+    named = InvalidRequest("'options.seed' is too large.", param="options.seed")
+    assert OLLAMA.body(named, None) == {"error": "'options.seed' is too large."}
+
+
 def test_an_unknown_url_of_another_api(echo_server: Running) -> None:
     answer = fetch(f"{echo_server.url}/api/nothing", "POST", json={})
     assert answer.status == 404

@@ -174,6 +174,28 @@ def test_idle_models_leave_in_time_and_used_ones_stay() -> None:
     run_virtually(go)
 
 
+def test_how_long_a_model_was_unused() -> None:
+    async def go() -> None:
+        world = World()
+
+        def unused() -> list[float]:
+            return [model.unused for model in world.pool.snapshot().models]
+
+        await world.pool.preload(world.spec("a"))
+        await asyncio.sleep(7)
+        assert unused() == [7]
+        held = world.hold("a")
+        await asyncio.sleep(5)
+        assert unused() == [0]
+        held.finish()
+        await asyncio.sleep(3)
+        assert unused() == [3]
+        await world.pool.unload("a")
+        assert unused() == [0]
+
+    run_virtually(go)
+
+
 def test_idle_models_stay_without_a_timeout() -> None:
     async def go() -> None:
         world = World(idle_timeout=0)

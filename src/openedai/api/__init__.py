@@ -25,6 +25,20 @@ from openedai.api.legacy.edits import EditRequest
 from openedai.api.legacy.generate import EngineGenerateRequest
 from openedai.api.legacy.search import SearchRequest
 from openedai.api.models import routes as models
+from openedai.api.ollama import models as ollama_models
+from openedai.api.ollama import routes as ollama
+from openedai.api.ollama.types import (
+    ChatBody,
+    EmbedBody,
+    EmbeddingsBody,
+    GenerateBody,
+    PullBody,
+    ShowBody,
+)
+from openedai.api.textgen import routes as textgen
+from openedai.api.textgen.types import DecodeRequest, EncodeRequest, LoadRequest
+from openedai.api.tokens import routes as tokens
+from openedai.api.tokens.types import DetokenizeRequest, TokenizeRequest
 
 
 class Route(NamedTuple):
@@ -54,6 +68,9 @@ ROUTES = (
     ),
     Route("GET", "/v1/models", models.list_models, "List the models"),
     Route("GET", "/v1/models/{model:path}", models.retrieve, "Show a model"),
+    # Tokens.
+    Route("POST", "/v1/tokenize", tokens.tokenize, "A text as tokens", TokenizeRequest),
+    Route("POST", "/v1/detokenize", tokens.detokenize, "Tokens as a text", DetokenizeRequest),
     # Older endpoints.
     Route("POST", "/v1/edits", edits.create, "Edit a text", EditRequest),
     Route("POST", "/v1/search", search.create, "Search documents", SearchRequest),
@@ -78,6 +95,32 @@ ROUTES = (
     Route("POST", "/openai/v1/embeddings", embeddings.create, "Embed texts", EmbeddingRequest),
     Route("GET", "/openai/v1/models", models.list_models, "List the models"),
     Route("GET", "/openai/v1/models/{model:path}", models.retrieve, "Show a model"),
+    # As Ollama has them.
+    Route("POST", "/api/chat", ollama.chat, "Ollama: chat", ChatBody),
+    Route("POST", "/api/generate", ollama.generate, "Ollama: answer a prompt", GenerateBody),
+    Route("POST", "/api/embed", ollama.embed_texts, "Ollama: embed texts", EmbedBody),
+    Route("POST", "/api/embeddings", ollama.embed_prompt, "Ollama: embed one", EmbeddingsBody),
+    Route("GET", "/api/tags", ollama_models.tags, "Ollama: list the models"),
+    Route("POST", "/api/show", ollama_models.show, "Ollama: show a model", ShowBody),
+    Route("GET", "/api/ps", ollama_models.ps, "Ollama: list the loaded models"),
+    Route("GET", "/api/version", ollama_models.version, "Ollama: whose API this is"),
+    Route("POST", "/api/pull", ollama_models.pull, "Ollama: fetch a model", PullBody),
+    Route("POST", "/api/create", ollama_models.refuse, "Ollama: refused"),
+    Route("POST", "/api/copy", ollama_models.refuse, "Ollama: refused"),
+    Route("POST", "/api/push", ollama_models.refuse, "Ollama: refused"),
+    Route("DELETE", "/api/delete", ollama_models.refuse, "Ollama: refused"),
+    Route("POST", "/api/blobs/{digest}", ollama_models.refuse, "Ollama: refused"),
+    Route("GET", "/", ollama_models.root, "Is a server there?"),
+    Route("HEAD", "/", ollama_models.root, "Is a server there?"),
+    # As text-generation-webui has them.
+    Route("POST", "/v1/internal/encode", textgen.encode, "A text as tokens", EncodeRequest),
+    Route("POST", "/v1/internal/decode", textgen.decode, "Tokens as a text", DecodeRequest),
+    Route("POST", "/v1/internal/token-count", textgen.token_count, "Count", EncodeRequest),
+    Route("GET", "/v1/internal/model/info", textgen.model_info, "The model worked with"),
+    Route("GET", "/v1/internal/model/list", textgen.model_list, "List the models"),
+    Route("POST", "/v1/internal/model/load", textgen.load_model, "Load a model", LoadRequest),
+    Route("POST", "/v1/internal/model/unload", textgen.unload_model, "Unload it"),
+    Route("POST", "/v1/internal/stop-generation", textgen.stop_generation, "End early"),
     # About this server.
     Route("GET", "/health", health.health, "Is the server well?"),
     Route("GET", "/metrics", health.metrics, "Numbers for Prometheus"),

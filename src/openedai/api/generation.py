@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
+from openedai.api.running import Said
 from openedai.api.services import Services
 from openedai.engines.base import (
     Finish,
@@ -78,15 +79,27 @@ async def generate(
     exchange.facts["model"] = model.id
     first = True
     async with here.pool.lease(spec, Generator, caller, weight=len(wanted)) as engine:
+        exchange.marks["leased"] = exchange.seconds
+        said = {index: Said() for index in range(len(wanted))}
         streams = [engine.generate(one) for one in wanted]
-        async with aclosing(merge(streams, limit=engine.slots)) as events:
-            async for index, event in events:
-                if first:
-                    first = False
-                    here.metrics.first_token(spec.id, exchange.seconds)
-                if isinstance(event, Finish):
-                    here.metrics.used(spec.id, event.usage)
-                yield index, event
+        merged = merge(streams, limit=engine.slots)
+        with here.running.enter(caller) as ending:
+            async with aclosing(merged) as events:
+                while (pair := await ending.following(events)) is not None:
+                    index, event = pair
+                    if first:
+                        first = False
+                        here.metrics.first_token(spec.id, exchange.seconds)
+                    said[index].add(event)
+                    if isinstance(event, Finish):
+                        del said[index]
+                        here.metrics.used(spec.id, event.usage)
+                    yield pair
+        if ending.asked:
+            for index, one in said.items():
+                usage = await one.usage(engine, wanted[index])
+                here.metrics.used(spec.id, usage)
+                yield index, Finish(reason="stop", usage=usage)
 
 
 @dataclass

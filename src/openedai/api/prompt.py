@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag
 
 from openedai.engines.base import Text, Tokens
 
-TokenId = Annotated[int, Field(ge=0)]
+TokenId = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
 def prompt_type(value: Any) -> str:

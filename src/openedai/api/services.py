@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from starlette.requests import Request
 
 from openedai.api.metrics import Metrics
+from openedai.api.running import Running
 from openedai.config import ModelSpec, Settings
 from openedai.engines.registry import OPEN
 from openedai.errors import ModelNotFound
 from openedai.http.body import Body, read_json
 from openedai.http.envelope import Exchange
 from openedai.media.images import Images
-from openedai.models.catalog import Catalog
+from openedai.models.catalog import Catalog, Model
+from openedai.models.facts import Weights
+from openedai.models.library import Library
 from openedai.scheduling.pool import ModelPool
 
 B = TypeVar("B", bound=Body)
+
+
+@dataclass
+class Chosen:
+    """The model that is worked with where a request names none; None is the default one."""
+
+    model: Model | None = None
 
 
 @dataclass(frozen=True)
@@ -28,7 +38,11 @@ class Services:
     pool: ModelPool
     metrics: Metrics
     images: Images
+    library: Library
+    weights: Weights
     started: int
+    running: Running = field(default_factory=Running)
+    chosen: Chosen = field(default_factory=Chosen)
 
     async def read(self, request: Request, model: type[B]) -> tuple[B, dict[str, str]]:
         """The parsed body, and headers that the answer must carry.

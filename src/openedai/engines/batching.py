@@ -266,11 +266,11 @@ def wrapped(
     return [*prefix, *kept, *suffix]
 
 
-def invalid_token(token: int, vocabulary: int) -> InvalidRequest:
+def invalid_token(token: int, vocabulary: int, *, param: str = "input") -> InvalidRequest:
     return InvalidRequest(
         f"Invalid token id {token}: the model's vocabulary has the ids 0 to {vocabulary - 1}.",
         code="invalid_value",
-        param="input",
+        param=param,
     )
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from openedai.engines.base import (
+    Chat,
     Embedder,
     EmbedRequest,
     EmbedResult,
@@ -22,25 +23,31 @@ from openedai.engines.base import (
     GenerateEvent,
     GenerateRequest,
     Generator,
+    Tokenizer,
 )
 from openedai.engines.child import Child, Failure, pack, read_frame
 from openedai.engines.registry import HOSTED, engine_class
 from openedai.engines.worker import (
+    AnyCall,
     Call,
     Cancel,
+    CountCall,
+    DetokenizeCall,
     EmbedCall,
     Event,
     GenerateCall,
     Load,
     Ready,
     Result,
+    TokenizeCall,
 )
 from openedai.errors import EngineCrashed, EngineFailed
 
 _Answers = asyncio.Queue[Event | Result | None]
+V = TypeVar("V", EmbedResult, tuple[int, ...], str, int)
 
 
-class Hosted(Generator, Embedder):
+class Hosted(Generator, Embedder, Tokenizer):
     """An engine in a worker process. It has every capability's methods; which of them the
     engine itself has is known from its class."""
 
@@ -105,22 +112,35 @@ class Hosted(Generator, Embedder):
             self._forget(number, cancel=not finished)
 
     async def embed(self, request: EmbedRequest) -> EmbedResult:
-        number, answers = self._call(EmbedCall(request=request))
+        return await self._value(EmbedCall(request=request), EmbedResult)
+
+    async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
+        return await self._value(TokenizeCall(text=text, special=special), tuple)
+
+    async def detokenize(self, ids: Sequence[int]) -> str:
+        return await self._value(DetokenizeCall(ids=tuple(ids)), str)
+
+    async def count(self, chat: Chat) -> int:
+        return await self._value(CountCall(chat=chat), int)
+
+    async def _value(self, call: AnyCall, kind: type[V]) -> V:
+        """The one value that a call comes to."""
+        number, answers = self._call(call)
         answer: Event | Result | None = None
         try:
             answer = await answers.get()
         finally:
             self._forget(number, cancel=answer is None)
         match answer:
-            case Result(value=EmbedResult() as value):
-                return value
             case Result(failure=Failure() as failure):
                 raise failure.error()
+            case Result(value=value) if isinstance(value, kind):
+                return value
             case None:
                 raise EngineCrashed(self.model)
         raise EngineFailed(f"The worker of model `{self.model}` broke the protocol.")
 
-    def _call(self, call: GenerateCall | EmbedCall) -> tuple[int, _Answers]:
+    def _call(self, call: AnyCall) -> tuple[int, _Answers]:
         if not self.alive():
             raise EngineCrashed(self.model)
         number = next(self._numbers)

@@ -16,8 +16,8 @@ import asyncio
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,12 +25,14 @@ import msgspec
 from msgspec.structs import replace
 
 from openedai.engines.base import (
+    Chat,
     Finish,
     GenerateEvent,
     GenerateRequest,
     Generator,
     Text,
     TextDelta,
+    Tokenizer,
     Usage,
 )
 from openedai.engines.chat_template import chosen_format
@@ -46,7 +48,7 @@ from openedai.engines.llama_template import Properties
 from openedai.engines.machine import usable_cores
 from openedai.engines.prompt_cache import PromptCache
 from openedai.engines.unix_http import UnixClient
-from openedai.errors import EngineCrashed, EngineFailed
+from openedai.errors import EngineCrashed, EngineFailed, InvalidRequest
 
 
 class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,7 +77,7 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sampling: SamplingDefaults = SamplingDefaults()
 
 
-class LlamaCpp(Generator):
+class LlamaCpp(Generator, Tokenizer):
     def __init__(
         self,
         model: str,
@@ -194,7 +196,7 @@ class LlamaCpp(Generator):
         await self._child.wait()
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
-        try:
+        async with self._explained():
             work = await self.planner.plan(request)
             if request.echo and (echo := await self._echo(request, work)).text:
                 yield echo
@@ -205,9 +207,28 @@ class LlamaCpp(Generator):
             async with aclosing(self._run(work)) as events:
                 async for event in events:
                     yield event
-        except OSError as error:
-            await self._raise_if_dead()
-            raise EngineFailed(f"The engine of model `{self.model}` failed: {error}.") from error
+
+    async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
+        """Special tokens that are written out in the text are taken for what they are."""
+        async with self._explained():
+            return tuple(await self.api.tokenize(text, start=special))
+
+    async def detokenize(self, ids: Sequence[int]) -> str:
+        vocabulary = self.planner.vocabulary
+        unknown = next((id for id in ids if not 0 <= id < vocabulary), None)
+        if unknown is not None:
+            raise InvalidRequest(
+                f"There is no token {unknown}: the model's vocabulary has the ids 0 to "
+                f"{vocabulary - 1}.",
+                code="invalid_value",
+                param="tokens",
+            )
+        async with self._explained():
+            return await self.api.detokenize(list(ids))
+
+    async def count(self, chat: Chat) -> int:
+        async with self._explained():
+            return await self.planner.count(chat)
 
     async def _echo(self, request: GenerateRequest, work: Work) -> TextDelta:
         """The prompt itself, with what the model thought of it if that was asked for."""
@@ -259,6 +280,15 @@ class LlamaCpp(Generator):
             ),
             stop=reader.stop,
         )
+
+    @asynccontextmanager
+    async def _explained(self) -> AsyncIterator[None]:
+        """Failures of the connection as what they mean for the request."""
+        try:
+            yield
+        except OSError as error:
+            await self._raise_if_dead()
+            raise EngineFailed(f"The engine of model `{self.model}` failed: {error}.") from error
 
     async def _raise_if_dead(self) -> None:
         """A dead child closes its connections a moment before its end is known."""

@@ -109,6 +109,11 @@ class Planner:
             hidden=hidden,
         )
 
+    async def count(self, chat: Chat) -> int:
+        """How many tokens the conversation takes as a prompt."""
+        rendered = await self._template.render(chat)
+        return len(await self._api.tokenize(rendered.prompt))
+
     async def _plan_chat(self, request: GenerateRequest, chat: Chat, body: dict[str, Any]) -> Work:
         chat, images = self._sight.marked(chat)
         rendered = await self._template.render(chat)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import msgspec
 
-from openedai.engines.base import Text, Tokens
+from openedai.engines.base import Chat, Text, Tokenizer, Tokens
 from openedai.engines.batching import (
     BatchedEmbedder,
     Row,
@@ -27,7 +27,7 @@ from openedai.engines.batching import (
 )
 from openedai.engines.machine import usable_cores
 from openedai.engines.pooling import Head, read_head, read_json
-from openedai.errors import APIError, EngineFailed, Unavailable
+from openedai.errors import APIError, EngineFailed, Unavailable, Unsupported
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +49,7 @@ class OnnxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
-class OnnxEmbeddings(BatchedEmbedder):
+class OnnxEmbeddings(BatchedEmbedder, Tokenizer):
     """Made by `load`."""
 
     def __init__(self, model: str, encoder: Encoder, batch_tokens: int) -> None:
@@ -74,6 +74,19 @@ class OnnxEmbeddings(BatchedEmbedder):
 
     def prepare(self, inputs: Sequence[Text | Tokens]) -> list[Row]:
         return [Row(ids, len(ids)) for ids in self._encoder.tokenizer.encode(inputs)]
+
+    async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
+        return tuple(await asyncio.to_thread(self._encoder.tokenizer.ids, text, special))
+
+    async def detokenize(self, ids: Sequence[int]) -> str:
+        return await asyncio.to_thread(self._encoder.tokenizer.text, ids)
+
+    async def count(self, chat: Chat) -> int:
+        raise Unsupported(
+            f"The model `{self.model}` does not support conversations.",
+            code="unsupported_model",
+            param="model",
+        )
 
     def compute(self, rows: Sequence[Row]) -> NDArray[np.float32]:
         return self._encoder.run([row.content for row in rows if not isinstance(row.content, str)])
@@ -152,6 +165,17 @@ class TextTokenizer:
             self._wrapped(next(encoded) if isinstance(item, Text) else self._checked(item.ids))
             for item in inputs
         ]
+
+    def ids(self, text: str, special: bool) -> list[int]:
+        """Of the text alone: without the prompt that goes before texts, and not cut."""
+        return list(self._tokenizer.encode(encodable(text), add_special_tokens=special).ids)
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Raises InvalidRequest for an id that does not exist."""
+        for token in ids:
+            if not 0 <= token < self.vocabulary:
+                raise invalid_token(token, self.vocabulary, param="tokens")
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
 
     def _bodies(self, texts: Sequence[str]) -> list[list[int]]:
         """Each text's own tokens: all, or as many as decide what is kept of it.

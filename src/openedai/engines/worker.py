@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from openedai.engines.base import (
+    Chat,
     Embedder,
     EmbedRequest,
     EmbedResult,
@@ -25,6 +26,7 @@ from openedai.engines.base import (
     GenerateRequest,
     Generator,
     Struct,
+    Tokenizer,
 )
 from openedai.engines.child import Failure, pack, read_frame
 from openedai.engines.parent import exit_with_parent
@@ -48,7 +50,7 @@ class Call(Struct, frozen=True, tag="call"):
     """Start a call. Ids are the parent's."""
 
     id: int
-    request: GenerateCall | EmbedCall
+    request: AnyCall
 
 
 class GenerateCall(Struct, frozen=True, tag="generate"):
@@ -57,6 +59,23 @@ class GenerateCall(Struct, frozen=True, tag="generate"):
 
 class EmbedCall(Struct, frozen=True, tag="embed"):
     request: EmbedRequest
+
+
+class TokenizeCall(Struct, frozen=True, tag="tokenize"):
+    text: str
+    special: bool
+
+
+class DetokenizeCall(Struct, frozen=True, tag="detokenize"):
+    ids: tuple[int, ...]
+
+
+class CountCall(Struct, frozen=True, tag="count"):
+    chat: Chat
+
+
+TokenCall = TokenizeCall | DetokenizeCall | CountCall
+AnyCall = GenerateCall | EmbedCall | TokenCall
 
 
 class Cancel(Struct, frozen=True, tag="cancel"):
@@ -72,7 +91,7 @@ class Result(Struct, frozen=True, tag="result"):
     """The end of a call: its value, its failure, or neither for the end of a stream."""
 
     id: int
-    value: EmbedResult | None = None
+    value: EmbedResult | tuple[int, ...] | str | int | None = None
     failure: Failure | None = None
 
 
@@ -93,7 +112,7 @@ class Worker:
                     task = asyncio.create_task(self._answer(number, request))
                     self.calls[number] = task
 
-    async def _answer(self, number: int, call: GenerateCall | EmbedCall) -> None:
+    async def _answer(self, number: int, call: AnyCall) -> None:
         result = Result(id=number)
         try:
             match call, self.engine:
@@ -104,11 +123,23 @@ class Worker:
                             await self.writer.drain()
                 case EmbedCall(request=embedding), Embedder() as embedder:
                     result = Result(id=number, value=await embedder.embed(embedding))
+                case TokenizeCall() | DetokenizeCall() | CountCall(), Tokenizer() as tokenizer:
+                    result = Result(id=number, value=await _about_tokens(tokenizer, call))
         except Exception as error:
             result = Result(id=number, failure=Failure.of(error))
         finally:
             del self.calls[number]
         self.writer.write(pack(result))
+
+
+async def _about_tokens(tokenizer: Tokenizer, call: TokenCall) -> tuple[int, ...] | str | int:
+    match call:
+        case TokenizeCall(text=text, special=special):
+            return await tokenizer.tokenize(text, special=special)
+        case DetokenizeCall(ids=ids):
+            return await tokenizer.detokenize(ids)
+        case CountCall(chat=chat):
+            return await tokenizer.count(chat)
 
 
 async def _main(connection: socket.socket) -> None:

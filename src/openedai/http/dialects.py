@@ -66,7 +66,9 @@ def _anthropic_frame(error: APIError, request_id: str | None) -> bytes:
 
 
 def _ollama_body(error: APIError, request_id: str | None) -> Any:
-    return {"error": error.message}
+    """There is only a message, so it also has to say which parameter it is about."""
+    named = error.param is None or error.param in error.message
+    return {"error": error.message if named else f"{error.message} ('{error.param}')"}
 
 
 def _ollama_frame(error: APIError, request_id: str | None) -> bytes:

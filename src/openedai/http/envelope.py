@@ -26,7 +26,10 @@ CLIENT_LEFT = 499  # nginx's number for it; only ever logged and counted
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and what became of it. Handlers find it in the scope, as `exchange`."""
+    """One request and what became of it. Handlers find it in the scope, as `exchange`.
+
+    `facts` are for the log; `marks` are moments by name, in seconds since it started.
+    """
 
     id: str
     method: str
@@ -34,6 +37,7 @@ class Exchange:
     started: float = field(default_factory=time.perf_counter)
     status: int = 0
     facts: dict[str, object] = field(default_factory=dict)
+    marks: dict[str, float] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:

@@ -63,6 +63,11 @@ def data_frame(value: Any) -> bytes:
     return b"data: " + _encode(value) + b"\n\n"
 
 
+def json_line(value: Any) -> bytes:
+    """One line of a stream of JSON."""
+    return _encode(value) + b"\n"
+
+
 class EventStream(Response):
     """A stream of frames. Closes them however it ends: done, failed, or the client gone."""
 

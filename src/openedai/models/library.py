@@ -125,13 +125,17 @@ class Library:
                 shutil.rmtree(path, ignore_errors=True)
             return freed
 
+    def note(self, spec: ModelSpec) -> Manifest | None:
+        """What is known of the files that were pulled for the model; None if none were."""
+        source = source_of(spec, self._access)
+        return manifest.read(self._folder(spec, source)) if source else None
+
     def size(self, spec: ModelSpec) -> int | None:
         """Bytes of the model's files on the disk; None if it is not here."""
         path = self.find(spec)
         if path is None:
             return None
-        source = source_of(spec, self._access)
-        note = manifest.read(self._folder(spec, source)) if source else None
+        note = self.note(spec)
         if note and beside(spec):
             return note.size
         return (note.size if note else _bytes_below(path)) + _projector_bytes(spec, path)

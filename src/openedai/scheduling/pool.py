@@ -144,7 +144,8 @@ class ModelPool:
 
     def snapshot(self) -> PoolStatus:
         """Everything that metrics and health want to know."""
-        models = tuple(model.status(self._closing) for model in self._models.values())
+        now = self._clock()
+        models = tuple(model.status(self._closing, now) for model in self._models.values())
         memory = sum(model.memory for model in models)
         return PoolStatus(models, memory, self._limits.memory_budget, self._accepting)
 

@@ -27,7 +27,8 @@ class ModelStatus:
     """One model now, with its counts since the start.
 
     `memory` is in bytes; `running` counts slots taken, `waiting` requests; `refused` are those
-    that found the queue full, `timeouts` those that waited too long.
+    that found the queue full, `timeouts` those that waited too long. `unused` are the seconds
+    since a loaded model was last used.
     """
 
     id: str
@@ -42,6 +43,7 @@ class ModelStatus:
     failed_loads: int
     evictions: int
     crashes: int
+    unused: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ class ManagedModel:
         limit = self.admission.bound + (resident.slots if resident else 0)
         return Occupancy(limit, max(0, limit - self.admission.running - self.admission.waiting))
 
-    def status(self, closing: Iterable[Resident]) -> ModelStatus:
-        """`closing` are the engines of any model that are not gone yet."""
+    def status(self, closing: Iterable[Resident], now: float) -> ModelStatus:
+        """`closing` are the engines of any model that are not gone yet; `now` is the pool's."""
         resident = self.admission.resident
         leftover = [old.memory for old in closing if old.model_id == self.spec.id]
         state: State = "unloaded"
@@ -102,4 +104,5 @@ class ManagedModel:
             failed_loads=self.failed_loads,
             evictions=self.evictions,
             crashes=self.crashes,
+            unused=now - resident.last_used if resident and resident.idle else 0.0,
         )

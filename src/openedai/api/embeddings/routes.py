@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import base64
-import struct
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.embedding import embed
+from openedai.api.embedding import embed, numbers, rows
 from openedai.api.embeddings.types import EmbeddingRequest
 from openedai.api.services import services
-from openedai.engines.base import EmbedResult
 from openedai.http.respond import json_response
-
-_FLOAT_BYTES = 4
 
 
 class EmbeddingObject(msgspec.Struct):
@@ -41,24 +37,13 @@ async def create(request: Request) -> Response:
     body, headers = await here.read(request, EmbeddingRequest)
     model = here.catalog.resolve(body.model)
     result = await embed(here, request, model, body.wanted())
+    as_base64 = body.encoding_format == "base64"
     answer = EmbeddingList(
-        data=_rows(result, as_base64=body.encoding_format == "base64"),
+        data=[
+            EmbeddingObject(index, base64.b64encode(row).decode() if as_base64 else numbers(row))
+            for index, row in enumerate(rows(result))
+        ],
         model=model.id,
         usage=EmbeddingUsage(result.prompt_tokens, result.prompt_tokens),
     )
     return json_response(answer, headers=headers | here.limits(model.spec))
-
-
-def _rows(result: EmbedResult, *, as_base64: bool) -> list[EmbeddingObject]:
-    """One object for each vector: little-endian float32 in base64, or plain numbers."""
-    size = result.dimensions * _FLOAT_BYTES
-    rows = (result.data[start : start + size] for start in range(0, len(result.data), size))
-    return [
-        EmbeddingObject(
-            index,
-            base64.b64encode(row).decode()
-            if as_base64
-            else list(struct.unpack(f"<{result.dimensions}f", row)),
-        )
-        for index, row in enumerate(rows)
-    ]

@@ -1,0 +1,284 @@
+"""The bodies of Ollama's API."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag
+
+from openedai.api.images import Pictured
+from openedai.api.ollama.messages import (
+    MAX_TOOLS,
+    FunctionTool,
+    OllamaMessage,
+    conversation,
+    pictured,
+    pictures,
+    tools,
+)
+from openedai.api.ollama.values import seconds
+from openedai.api.sampling import LocalSampling, json_type
+from openedai.engines.base import (
+    Chat,
+    Constraint,
+    EmbedRequest,
+    GenerateRequest,
+    JsonObject,
+    JsonSchema,
+    Message,
+    Sampling,
+    Text,
+)
+from openedai.errors import InvalidRequest
+from openedai.http.body import Body, Only, Refused
+
+LEVELS = ("low", "medium", "high")
+
+Stop = Annotated[
+    Annotated[str, Tag("~a string")]
+    | Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=64), Tag("~an array")],
+    Discriminator(json_type),
+]
+
+
+def _format(value: Any) -> Any:
+    if value in (None, ""):
+        return None
+    if value == "json" or isinstance(value, dict):
+        return value
+    raise ValueError("expected 'json' or a JSON Schema")
+
+
+def _think(value: Any) -> Any:
+    if value is None or isinstance(value, bool) or value in LEVELS:
+        return value
+    raise ValueError("expected true, false, 'low', 'medium' or 'high'")
+
+
+KeepAlive = Annotated[Any, BeforeValidator(seconds)]
+Format = Annotated[Any, BeforeValidator(_format)]
+Think = Annotated[Any, BeforeValidator(_think)]
+
+
+class Options(LocalSampling):
+    """How an answer is drawn, and how Ollama would load the model: that has no effect here."""
+
+    temperature: float | None = Field(None, ge=0, le=100)
+    top_p: float | None = Field(None, ge=0, le=1)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    seed: int | None = Field(None, ge=-(2**63), le=2**63 - 1)
+    num_predict: int | None = Field(None, ge=-2)
+    stop: Stop | None = None
+
+    num_ctx: int | None = None
+    num_batch: int | None = None
+    num_keep: int | None = None
+    num_gpu: int | None = None
+    main_gpu: int | None = None
+    num_thread: int | None = None
+    numa: bool | None = None
+    low_vram: bool | None = None
+    f16_kv: bool | None = None
+    use_mmap: bool | None = None
+    use_mlock: bool | None = None
+
+    embedding_only: Annotated[bool | None, Only((False,))] = None
+    logits_all: Annotated[bool | None, Only((False,))] = None
+    penalize_newline: Annotated[bool | None, Only((True,))] = None
+    tfs_z: Annotated[float | None, Only((1.0,))] = None
+    vocab_only: Annotated[bool | None, Only((False,))] = None
+
+    @property
+    def limit(self) -> int | None:
+        """The most tokens of an answer; Ollama's numbers below 1 are no limit."""
+        return self.num_predict if self.num_predict and self.num_predict > 0 else None
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        if not self.stop:
+            return ()
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+
+    def sampling(self) -> Sampling:
+        return Sampling(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            presence_penalty=self.presence_penalty or 0.0,
+            frequency_penalty=self.frequency_penalty or 0.0,
+            seed=None if self.seed is None or self.seed < 0 else self.seed,
+            **self.local_sampling(),
+        )
+
+
+class ModelUse(Body):
+    """What all that run a model have."""
+
+    model: str
+    options: Options | None = None
+    keep_alive: KeepAlive = None
+
+    @property
+    def leaves(self) -> bool:
+        """Whether the model is to be unloaded afterwards."""
+        return bool(self.keep_alive == 0)
+
+
+class Generation(ModelUse):
+    stream: bool | None = None
+    format: Format = None
+    think: Think = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+    truncate: Annotated[bool | None, Only((False,))] = None
+    shift: Annotated[bool | None, Only((False,))] = None
+
+    def check(self) -> None:
+        """Raise InvalidRequest for what only several fields together show."""
+        if self.top_logprobs and not self.logprobs:
+            raise _invalid("top_logprobs", "it is only allowed when 'logprobs' is true")
+
+    @property
+    def effort(self) -> str | None:
+        """`think` as the effort that chat templates know."""
+        return {None: None, True: "medium", False: "none"}.get(self.think, self.think)
+
+    def _request(self, prompt: Chat | Text, suffix: str | None = None) -> GenerateRequest:
+        options = self.options or Options()
+        return GenerateRequest(
+            prompt=prompt,
+            sampling=options.sampling(),
+            max_tokens=options.limit,
+            stop=options.stops,
+            constraint=self._constraint(),
+            logprobs=(self.top_logprobs or 0) if self.logprobs else None,
+            suffix=suffix,
+        )
+
+    def _constraint(self) -> Constraint | None:
+        if self.format is None:
+            return None
+        return JsonObject() if self.format == "json" else JsonSchema(schema=self.format)
+
+
+class ChatBody(Generation):
+    messages: list[OllamaMessage] | None = None
+    tools: list[FunctionTool] | None = Field(None, max_length=MAX_TOOLS)
+
+    @property
+    def empty(self) -> bool:
+        """Whether the model is only to be loaded or unloaded."""
+        return not self.messages
+
+    def pictures(self) -> list[Pictured]:
+        """Raises InvalidRequest."""
+        return pictured(self.messages or ())
+
+    def wanted(self) -> GenerateRequest:
+        """Raises InvalidRequest."""
+        chat = Chat(
+            messages=conversation(self.messages or ()),
+            tools=tools(self.tools or ()),
+            reasoning_effort=self.effort,
+        )
+        return self._request(chat)
+
+
+class GenerateBody(Generation):
+    prompt: str | None = None
+    suffix: str | None = None
+    system: str | None = None
+    raw: bool | None = None
+    images: list[str] | None = None
+    template: Annotated[str | None, Only(("",))] = None
+    context: Annotated[list[int] | None, Only(([],))] = None
+    width: Refused = None
+    height: Refused = None
+    steps: Refused = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether the model is only to be loaded or unloaded."""
+        return not self.prompt
+
+    def check(self) -> None:
+        super().check()
+        plain = "raw" if self.raw else "suffix" if self.suffix else None
+        for name in ("system", "think", "images"):
+            if plain and getattr(self, name):
+                raise _invalid(name, f"it cannot be set with '{plain}', which has no template")
+
+    def pictures(self) -> list[Pictured]:
+        return pictures(self.images, 1 if self.system else 0, "images")
+
+    def wanted(self) -> GenerateRequest:
+        """Raises InvalidRequest."""
+        prompt = self.prompt or ""
+        if self.raw or self.suffix:
+            return self._request(Text(text=prompt), self.suffix or None)
+        system = [Message(role="system", content=self.system)] if self.system else []
+        messages = (*system, Message(role="user", content=prompt))
+        return self._request(Chat(messages=messages, reasoning_effort=self.effort))
+
+
+Input = Annotated[
+    Annotated[str, Tag("~a string")]
+    | Annotated[list[str], Field(max_length=2048), Tag("~an array")],
+    Discriminator(json_type),
+]
+
+
+class EmbedBody(ModelUse):
+    """`truncate` is always so: an input that is too long is cut."""
+
+    input: Input
+    dimensions: int | None = Field(None, ge=1)
+    truncate: Annotated[bool | None, Only((True,))] = None
+
+    def wanted(self) -> EmbedRequest:
+        """Without inputs where the model is only to be loaded. Raises InvalidRequest."""
+        texts = [self.input] if isinstance(self.input, str) else self.input
+        if texts in ([], [""]):
+            return EmbedRequest(inputs=())
+        if "" in texts:
+            raise _invalid("input", "it cannot contain an empty string")
+        inputs = tuple(Text(text=text) for text in texts)
+        return EmbedRequest(inputs=inputs, dimensions=self.dimensions)
+
+
+class EmbeddingsBody(ModelUse):
+    """The older form, with one text and one vector."""
+
+    prompt: str | None = None
+
+    def wanted(self) -> EmbedRequest:
+        return EmbedRequest(inputs=(Text(text=self.prompt),) if self.prompt else ())
+
+
+class NameBody(Body):
+    """`name` is the older name of `model`."""
+
+    model: str | None = None
+    name: str | None = None
+
+    @property
+    def named(self) -> str:
+        """Raises InvalidRequest where there is no name."""
+        if self.model or self.name:
+            return self.model or self.name or ""
+        raise InvalidRequest(
+            "Missing required parameter: 'model'.", code="missing_required_parameter", param="model"
+        )
+
+
+class ShowBody(NameBody):
+    verbose: bool | None = None
+
+
+class PullBody(NameBody):
+    insecure: Annotated[bool | None, Only((False,))] = None
+    stream: bool | None = None
+
+
+def _invalid(param: str, why: str) -> InvalidRequest:
+    return InvalidRequest(f"Invalid '{param}': {why}.", code="invalid_value", param=param)

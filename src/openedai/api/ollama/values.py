@@ -1,0 +1,53 @@
+"""Values that Ollama writes in its own ways: durations, moments, names."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime
+
+from openedai.errors import ModelNotFound
+from openedai.models.catalog import Catalog, Model
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_DURATION = re.compile(rf"[-+]?(?:0|(?:{_PART.pattern})+)")
+FOREVER = "9999-12-31T23:59:59Z"
+LATEST = ":latest"
+
+
+def seconds(value: object) -> float | None:
+    """A duration as a number of seconds, or as text such as `5m` or `1h30m`; None is none.
+
+    Raises ValueError for what is no duration.
+    """
+    if value is None:
+        return None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, str) or not _DURATION.fullmatch(value):
+        raise ValueError("expected seconds, or a duration such as '5m' or '1h30m'")
+    total = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
+    return -total if value.startswith("-") else total
+
+
+def moment(at: float) -> str:
+    """Seconds since 1970, as RFC 3339 has it."""
+    return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
+
+
+def now() -> str:
+    """The moment, with nanoseconds."""
+    whole, rest = divmod(time.time_ns(), 10**9)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+
+
+def find(catalog: Catalog, name: str) -> Model:
+    """The model of a name, with the tag `latest` or without it. Raises ModelNotFound."""
+    other = name.removesuffix(LATEST) if name.endswith(LATEST) else name + LATEST
+    for candidate in (name, other):
+        try:
+            return catalog.resolve(candidate)
+        except ModelNotFound:
+            continue
+    raise ModelNotFound(name)

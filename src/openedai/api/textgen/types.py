@@ -1,0 +1,45 @@
+"""The bodies of text-generation-webui's internal API."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from openedai.api.prompt import TokenId
+from openedai.errors import Unsupported
+from openedai.http.body import Body
+
+MAX_TEXT = 1 << 20  # characters
+MAX_TOKENS = 1 << 20
+
+
+class EncodeRequest(Body):
+    """`model` is not in the original: without it, the model that is worked with."""
+
+    text: str = Field(max_length=MAX_TEXT)
+    model: str | None = None
+
+
+class DecodeRequest(Body):
+    tokens: Annotated[list[TokenId], Field(max_length=MAX_TOKENS)]
+    model: str | None = None
+
+
+class LoadRequest(Body):
+    """How models are loaded is said in this server's settings: any `args` are refused."""
+
+    model_name: str
+    args: dict[str, Any] | None = None
+    settings: dict[str, Any] | None = None
+
+    def check(self) -> None:
+        for name in ("args", "settings"):
+            if given := getattr(self, name):
+                where = f"{name}.{next(iter(given))}"
+                raise Unsupported(
+                    f"Unsupported parameter: '{where}' cannot be set with a request; how the "
+                    "model is loaded is said in this server's settings.",
+                    code="unsupported_parameter",
+                    param=where,
+                )

@@ -1,0 +1,65 @@
+"""`POST /v1/tokenize` and `POST /v1/detokenize`: texts through a model's own vocabulary."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from starlette.requests import Request
+from starlette.responses import Response
+
+from openedai.api.services import services
+from openedai.api.tokens.types import MAX_SHOWN, DetokenizeRequest, TokenizeRequest
+from openedai.engines.base import Tokenizer
+from openedai.errors import InvalidRequest
+from openedai.http.respond import json_response
+
+
+class Tokens(msgspec.Struct, omit_defaults=True):
+    model: str
+    count: int
+    tokens: tuple[int, ...] | UnsetType = UNSET
+    token_strs: list[str] | UnsetType = UNSET
+
+
+class Prompt(msgspec.Struct):
+    model: str
+    prompt: str
+
+
+async def tokenize(request: Request) -> Response:
+    here = services(request)
+    body, headers = await here.read(request, TokenizeRequest)
+    body.check()
+    model = here.catalog.resolve(body.model)
+    async with here.pool.lease(model.spec, Tokenizer, request.scope["caller"]) as engine:
+        if body.prompt is None:
+            answer = Tokens(model.id, await engine.count(body.chat()))
+        else:
+            special = body.add_special_tokens is not False
+            ids = await engine.tokenize(body.prompt, special=special)
+            answer = Tokens(model.id, len(ids), ids)
+            if body.return_token_strs:
+                answer.token_strs = await _texts(engine, ids)
+    return json_response(answer, headers=headers)
+
+
+async def _texts(engine: Tokenizer, ids: tuple[int, ...]) -> list[str]:
+    """The text of each token; a part of a character is shown as U+FFFD."""
+    if len(ids) > MAX_SHOWN:
+        raise InvalidRequest(
+            f"Invalid 'return_token_strs': the text has {len(ids)} tokens, and those of at most "
+            f"{MAX_SHOWN} are shown one by one.",
+            code="invalid_value",
+            param="return_token_strs",
+        )
+    texts = {id: await engine.detokenize((id,)) for id in dict.fromkeys(ids)}
+    return [texts[id] for id in ids]
+
+
+async def detokenize(request: Request) -> Response:
+    here = services(request)
+    body, headers = await here.read(request, DetokenizeRequest)
+    model = here.catalog.resolve(body.model)
+    async with here.pool.lease(model.spec, Tokenizer, request.scope["caller"]) as engine:
+        text = await engine.detokenize(body.tokens)
+    return json_response(Prompt(model.id, text), headers=headers)

@@ -1,0 +1,58 @@
+"""The bodies of `POST /v1/tokenize` and `POST /v1/detokenize`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from openedai.api.prompt import TokenId
+from openedai.engines.base import Chat, Message
+from openedai.errors import InvalidRequest
+from openedai.http.body import Body
+
+MAX_TEXT = 1 << 20  # characters
+MAX_TOKENS = 1 << 20
+MAX_SHOWN = 4096  # tokens whose texts are told
+
+
+class Turn(Body):
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class TokenizeRequest(Body):
+    """A text, or a conversation of plain texts, which is only counted."""
+
+    model: str
+    prompt: str | None = Field(None, max_length=MAX_TEXT)
+    messages: list[Turn] | None = Field(None, min_length=1)
+    add_special_tokens: bool | None = None
+    return_token_strs: bool | None = None
+
+    def check(self) -> None:
+        """Raise InvalidRequest for what only several fields together show."""
+        if (self.prompt is None) == (self.messages is None):
+            raise InvalidRequest(
+                "Exactly one of 'prompt' and 'messages' must be given.",
+                code="invalid_value",
+                param="prompt",
+            )
+        if self.messages is None:
+            return
+        for name in ("add_special_tokens", "return_token_strs"):
+            if getattr(self, name) is not None:
+                raise InvalidRequest(
+                    f"Invalid '{name}': it is only allowed with 'prompt'.",
+                    code="invalid_value",
+                    param=name,
+                )
+
+    def chat(self) -> Chat:
+        turns = self.messages or ()
+        return Chat(messages=tuple(Message(role=t.role, content=t.content) for t in turns))
+
+
+class DetokenizeRequest(Body):
+    model: str
+    tokens: Annotated[list[TokenId], Field(max_length=MAX_TOKENS)]
