@@ -55,6 +55,8 @@ class OnnxEmbeddings(BatchedEmbedder, Tokenizer):
     def __init__(self, model: str, encoder: Encoder, batch_tokens: int) -> None:
         super().__init__(model, encoder.dimensions, batch_tokens)
         self._encoder = encoder
+        # The tokens of one long text take hundreds of megabytes while they are made.
+        self._one_at_a_time = asyncio.Lock()
 
     @classmethod
     async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
@@ -76,7 +78,8 @@ class OnnxEmbeddings(BatchedEmbedder, Tokenizer):
         return [Row(ids, len(ids)) for ids in self._encoder.tokenizer.encode(inputs)]
 
     async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
-        return tuple(await asyncio.to_thread(self._encoder.tokenizer.ids, text, special))
+        async with self._one_at_a_time:
+            return tuple(await asyncio.to_thread(self._encoder.tokenizer.ids, text, special))
 
     async def detokenize(self, ids: Sequence[int]) -> str:
         return await asyncio.to_thread(self._encoder.tokenizer.text, ids)

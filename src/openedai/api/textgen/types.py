@@ -10,7 +10,7 @@ from openedai.api.prompt import TokenId
 from openedai.errors import Unsupported
 from openedai.http.body import Body
 
-MAX_TEXT = 1 << 20  # characters
+MAX_TEXT = 1 << 19  # characters
 MAX_TOKENS = 1 << 20
 
 

@@ -11,7 +11,7 @@ from openedai.engines.base import Chat, Message
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body
 
-MAX_TEXT = 1 << 20  # characters
+MAX_TEXT = 1 << 19  # characters
 MAX_TOKENS = 1 << 20
 MAX_SHOWN = 4096  # tokens whose texts are told
 
