@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 
 from openedai.config import ModelSpec
 from tests.api.test_load import eventually, status
+from tests.media.pictures import picture
 from tests.support import ECHO_MODELS, Running, ServerThread, echo_settings, fetch
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
@@ -25,7 +27,7 @@ CALLS = '<tool_call>{"name": "weather", "arguments": {"city": "Oslo"}}</tool_cal
 MODELS = (
     *ECHO_MODELS,
     NEVER_ENDS,
-    ModelSpec(id="calls", engine="echo", options={"reply": CALLS + "\n" + CALLS}),
+    ModelSpec(id="forecasts", engine="echo", options={"reply": CALLS + "\n" + CALLS}),
     ModelSpec(id="thinks", engine="echo", options={"reply": "<think>hm hm</think>\n\nyes"}),
     ModelSpec(
         id="sampled", engine="echo", options={"slots": 2, "context": 100}, license="Apache-2.0"
@@ -183,7 +185,7 @@ def test_results_without_names_belong_to_the_calls_in_turn(ollama: Client) -> No
 
 @both
 def test_calls_of_tools(ollama: Client, stream: bool) -> None:
-    answer = chat(ollama, stream, model="calls", tools=[weather])
+    answer = chat(ollama, stream, model="forecasts", tools=[weather])
     assert answer.message.tool_calls is not None
     called = [(one.function.name, one.function.arguments) for one in answer.message.tool_calls]
     assert called == [("weather", {"city": "Oslo"})] * 2
@@ -193,7 +195,7 @@ def test_calls_of_tools(ollama: Client, stream: bool) -> None:
 
 @both
 def test_a_call_that_a_limit_cuts_is_left_out(ollama: Client, stream: bool) -> None:
-    answer = chat(ollama, stream, model="calls", tools=[weather], options={"num_predict": 6})
+    answer = chat(ollama, stream, model="forecasts", tools=[weather], options={"num_predict": 6})
     assert answer.done_reason == "length"
     assert [one.function.arguments for one in answer.message.tool_calls or ()] == [{"city": "Oslo"}]
 
@@ -422,6 +424,19 @@ def test_version_and_root(server: Running) -> None:
     assert (head.status, head.body) == (200, b"")
 
 
+def test_a_model_that_sees_is_given_the_images(ollama: Client) -> None:
+    file = picture()
+    message = {"role": "user", "content": "What is it?", "images": [file]}
+    answer = ollama.chat(model="sees-reveal", messages=[message])
+    shown = json.loads(answer.message.content or "")["prompt"]["messages"][0]["images"]
+    assert [(base64.b64decode(one["raw"]), one.get("at", 0)) for one in shown] == [(file, 0)]
+    alone = ollama.generate(model="sees-reveal", prompt="?", system="Look.", images=[file])
+    assert len(json.loads(alone.response or "")["prompt"]["messages"][1]["images"]) == 1
+    with pytest.raises(ResponseError) as caught:
+        ollama.generate(model="sees", prompt="?", images=[b"no picture"])
+    assert (caught.value.status_code, "images[0]" in caught.value.error) == (400, True)
+
+
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("chat", {"messages": "hi"}, "messages"),
     ("chat", {"messages": [{"role": "king", "content": ""}]}, "messages[0].role"),
@@ -458,6 +473,8 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("generate", {"template": "{{ .Prompt }}"}, "template"),
     ("generate", {"context": [1, 2]}, "context"),
     ("generate", {"images": ["aGk="]}, "images"),
+    ("generate", {"raw": True, "images": ["aGk="]}, "images"),
+    ("chat", {"messages": [{"role": "system", "images": ["aGk="]}]}, "messages[0].images"),
     ("generate", {"raw": True, "system": "x"}, "system"),
     ("generate", {"raw": True, "think": True}, "think"),
     ("generate", {"suffix": "x", "system": "x"}, "system"),

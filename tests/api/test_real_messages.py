@@ -59,3 +59,15 @@ def test_a_call_that_must_be(client: Anthropic, stream: bool) -> None:
     assert block.type == "tool_use"
     assert block.input["city"] in ("Paris", "Rome")
     assert isinstance(block.input["days"], int)
+
+
+def test_the_count_is_what_the_answer_says(client: Anthropic) -> None:
+    conversation: Any = {
+        "model": SMOLLM,
+        "system": "You are brief.",
+        "messages": [{"role": "user", "content": "What is a naïve question? 🙂"}],
+        "tools": [{"name": "look_up", "input_schema": {"type": "object", "properties": {}}}],
+    }
+    count = client.messages.count_tokens(**conversation)
+    usage = client.messages.create(max_tokens=1, **conversation).usage
+    assert count.input_tokens == usage.input_tokens + (usage.cache_read_input_tokens or 0) > 10

@@ -47,7 +47,6 @@ ASKING: dict[str, Any] = {
     "context": [1],
     "embedding_only": True,
     "height": 5,
-    "images": ["aGk="],
     "insecure": True,
     "logits_all": True,
     "penalize_newline": False,
@@ -121,7 +120,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "top_logprobs": {"logprobs": True},
 }
 # Those that routes read themselves, tested in tests/api.
-OF_ROUTES = {"model", "name", "stream", "keep_alive"}
+OF_ROUTES = {"model", "name", "stream", "keep_alive", "images"}
 
 
 def rows(section: str) -> list[list[str]]:
@@ -176,7 +175,7 @@ def test_refused_is_refused(section: str, name: str) -> None:
     accepted = next(row[2] for row in rows(section) if row[0] == f"`{name}`")
     found = re.match(r"`(.*?)` is accepted", accepted)
     marks = [mark for mark in model.model_fields[name].metadata if isinstance(mark, Only)]
-    assert bool(found) == (any(mark.values for mark in marks) or name == "images")
+    assert bool(found) == any(mark.values for mark in marks)
     if found:
         reaching(section, {**body, name: json.loads(found[1])})
 

@@ -15,7 +15,7 @@ from openedai.engines.llama_images import Sight
 from openedai.engines.llama_infill import Infill
 from openedai.engines.llama_sampling import SamplingDefaults, sampling_body
 from openedai.engines.llama_template import ChatTemplate, Properties, Rendered
-from openedai.errors import ContextLengthExceeded, InvalidRequest
+from openedai.errors import ContextLengthExceeded, InvalidRequest, Unsupported
 from openedai.prompts.answer import AnswerReader, ChatReader
 from openedai.prompts.call_forms import strict_call_trigger
 from openedai.prompts.constraints import answer_grammar, strict_grammar
@@ -110,7 +110,15 @@ class Planner:
         )
 
     async def count(self, chat: Chat) -> int:
-        """How many tokens the conversation takes as a prompt."""
+        """How many tokens the conversation takes as a prompt. Raises Unsupported for images, whose
+        tokens llama.cpp counts only while it reads them.
+        """
+        if any(message.images for message in chat.messages):
+            raise Unsupported(
+                "The tokens of images cannot be counted beforehand.",
+                code="unsupported_value",
+                param="messages",
+            )
         rendered = await self._template.render(chat)
         return len(await self._api.tokenize(rendered.prompt))
 
