@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from openedai.api.tokens.types import MAX_TEXT, TokenizeRequest
+from openedai.api.prompt import MAX_CHARACTERS
+from openedai.api.tokens.types import TokenizeRequest
 from openedai.http.validation import as_invalid_request
 from tests.support import Running, fetch
 
@@ -81,7 +82,7 @@ def test_bad_bodies(echo_server: Running, call: str, body: dict[str, Any], param
 
 def test_a_text_that_is_too_long() -> None:
     with pytest.raises(ValidationError) as caught:
-        TokenizeRequest.model_validate({"model": "echo", "prompt": "a" * (MAX_TEXT + 1)})
+        TokenizeRequest.model_validate({"model": "echo", "prompt": "a" * (MAX_CHARACTERS + 1)})
     assert as_invalid_request(caught.value.errors()).code == "string_above_max_length"
 
 

@@ -8,6 +8,10 @@ from pydantic import Discriminator, Field, Tag
 
 from openedai.engines.base import Text, Tokens
 
+# Of one text that is tokenised for its own sake, and of one list of tokens that becomes a text.
+MAX_CHARACTERS = 1 << 19
+MAX_TOKENS = 1 << 20
+
 TokenId = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 

@@ -6,18 +6,15 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from openedai.api.prompt import TokenId
+from openedai.api.prompt import MAX_CHARACTERS, MAX_TOKENS, TokenId
 from openedai.errors import Unsupported
 from openedai.http.body import Body
-
-MAX_TEXT = 1 << 19  # characters
-MAX_TOKENS = 1 << 20
 
 
 class EncodeRequest(Body):
     """`model` is not in the original: without it, the model that is worked with."""
 
-    text: str = Field(max_length=MAX_TEXT)
+    text: str = Field(max_length=MAX_CHARACTERS)
     model: str | None = None
 
 

@@ -6,13 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from openedai.api.prompt import TokenId
+from openedai.api.prompt import MAX_CHARACTERS, MAX_TOKENS, TokenId
 from openedai.engines.base import Chat, Message
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body
 
-MAX_TEXT = 1 << 19  # characters
-MAX_TOKENS = 1 << 20
 MAX_SHOWN = 4096  # tokens whose texts are told
 
 
@@ -25,7 +23,7 @@ class TokenizeRequest(Body):
     """A text, or a conversation of plain texts, which is only counted."""
 
     model: str
-    prompt: str | None = Field(None, max_length=MAX_TEXT)
+    prompt: str | None = Field(None, max_length=MAX_CHARACTERS)
     messages: list[Turn] | None = Field(None, min_length=1)
     add_special_tokens: bool | None = None
     return_token_strs: bool | None = None
