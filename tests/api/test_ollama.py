@@ -331,6 +331,7 @@ def test_list_and_show(server: Running, ollama: Client) -> None:
     shown = ollama.show("sampled")
     assert shown.capabilities == ["completion", "tools", "embedding"]
     assert (shown.license, shown.modified_at) == ("Apache-2.0", listed["sampled"].modified_at)
+    assert "vision" in (ollama.show("sees").capabilities or [])
     old = fetch(f"{server.url}/api/show", "POST", json={"name": "parrot"})
     assert old.status == 200
 
@@ -435,6 +436,24 @@ def test_a_model_that_sees_is_given_the_images(ollama: Client) -> None:
     with pytest.raises(ResponseError) as caught:
         ollama.generate(model="sees", prompt="?", images=[b"no picture"])
     assert (caught.value.status_code, "images[0]" in caught.value.error) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"origin": "http://127.0.0.1"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 415),
+        ({"referer": "http://evil.example/"}, 415),
+    ],
+)
+def test_what_curl_sends_by_itself(server: Running, headers: dict[str, str], status: int) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded", **headers}
+    body = json.dumps({"model": "echo", "prompt": "hi", "stream": False}).encode()
+    answer = fetch(f"{server.url}/api/generate", "POST", data=body, headers=form)
+    assert answer.status == status
+    official = fetch(f"{server.url}/v1/completions", "POST", data=body, headers=form)
+    assert official.status == (403 if status == 403 else 415)
 
 
 BAD: list[tuple[str, dict[str, Any], str]] = [

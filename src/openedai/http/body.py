@@ -19,10 +19,12 @@ from pydantic_core import (
 from starlette.requests import ClientDisconnect, Request
 
 from openedai.errors import APIError, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
+from openedai.http.dialects import OLLAMA, dialect_of
 from openedai.http.validation import as_invalid_request, is_unknown
 
 M = TypeVar("M", bound="Body")
 
+FORM = "application/x-www-form-urlencoded"
 WARNING_HEADER = "x-openedai-warning"
 
 
@@ -108,8 +110,16 @@ def _too_large(limit: int) -> APIError:
 
 
 def require_json(request: Request) -> None:
-    """A web page can post plain text anywhere without asking: only JSON is taken as JSON."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    """A web page can post plain text anywhere without asking: only JSON is taken as JSON.
+
+    Ollama's users leave the type to curl, which then says that it is a form. A browser that posts
+    one says where it comes from.
+    """
+    headers = request.headers
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    by_browser = {"origin", "referer", "sec-fetch-site"} & set(headers)
+    if kind == FORM and not by_browser and dialect_of(request.url.path) is OLLAMA:
+        return
     if kind != "application/json" and not kind.endswith("+json"):
         raise UnsupportedMediaType(
             f"Unsupported content type: {kind or 'none'!r}. Send the header "
