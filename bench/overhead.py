@@ -16,6 +16,7 @@ from bench.servers import Cores, litellm, openedai, pinned
 
 SECTION = "overhead"
 PEER = "LiteLLM"
+DIRECT = "direct"
 CHAT = "/chat/completions"
 
 
@@ -29,11 +30,20 @@ def config(tokens: int) -> str:
     )
 
 
+def front(upstream: str) -> str:
+    """The same two models, of the server at `upstream`."""
+    options = f'options = {{ url = "{upstream}", server = "openedai" }}\n'
+    models = "".join(
+        f'[[models]]\nid = "{name}"\nengine = "upstream"\n{options}' for name in ("echo", "long")
+    )
+    return f'chat_model = "echo"\nembedding_model = "echo"\nbuiltin_models = false\n{models}'
+
+
 async def measure(scale: Scale, litellm_python: Path | None) -> list[Figure]:
     """`litellm_python` is an interpreter that has LiteLLM's proxy; None measures ours alone.
 
     The servers under load share one core; the client has the others, and so has the echo
-    server behind LiteLLM.
+    server behind LiteLLM and behind the one of ours that has an upstream.
     """
     cores = Cores.split()
     under_load, rest = (cores.server, cores.rest) if cores else (None, None)
@@ -42,12 +52,19 @@ async def measure(scale: Scale, litellm_python: Path | None) -> list[Figure]:
         written = config(scale.echo_tokens)
         url, _ = await stack.enter_async_context(openedai(written, cores=under_load))
         figures = [await _chunks(Target(SUBJECT, url, "long"), scale)]
+        upstream, _ = await stack.enter_async_context(openedai(written))
+        ours, _ = await stack.enter_async_context(openedai(front(upstream), cores=under_load))
+        fronts = {DIRECT: upstream, SUBJECT: ours}
         targets = [Target(SUBJECT, url, "echo")]
         if litellm_python is not None:
-            upstream, _ = await stack.enter_async_context(openedai(written))
             proxy = litellm(litellm_python, upstream, under_load)
-            targets.append(Target(PEER, await stack.enter_async_context(proxy), "echo"))
+            fronts[PEER] = await stack.enter_async_context(proxy)
+            targets.append(Target(PEER, fronts[PEER], "echo"))
         figures.append(await _chats(targets, scale))
+        chats = [Target(name, at, "echo") for name, at in fronts.items()]
+        figures.append(await _chats(chats, scale, in_front=True))
+        streams = [Target(name, at, "long") for name, at in fronts.items()]
+        figures.append(await _front_chunks(streams, scale))
     return figures
 
 
@@ -71,7 +88,27 @@ async def _chunks(target: Target, scale: Scale) -> Figure:
     )
 
 
-async def _chats(targets: Sequence[Target], scale: Scale) -> Figure:
+async def _front_chunks(targets: Sequence[Target], scale: Scale) -> Figure:
+    async def run(target: Target, number: int) -> float:
+        body = target.chat("Go!", scale.echo_tokens)
+        streams = min(scale.echo_streams, scale.front_answers)
+        replies, seconds = await _all(target, body, scale.front_answers, streams)
+        words = sum(reply.completion_tokens or 0 for reply in replies)
+        if words != scale.front_answers * scale.echo_tokens:
+            raise LoadError(f"{target.name} gave {words} tokens")
+        return words / seconds
+
+    return Figure(
+        SECTION,
+        "in front of another server, streamed",
+        "tokens/s",
+        True,
+        await alternate({target.name: partial(run, target) for target in targets}, scale.rounds),
+        note=f"{scale.echo_streams} streams of {scale.echo_tokens}; direct: nothing in front",
+    )
+
+
+async def _chats(targets: Sequence[Target], scale: Scale, *, in_front: bool = False) -> Figure:
     async def run(target: Target, number: int) -> float:
         body = target.chat("Say this again.", 16, stream=False)
         replies, seconds = await _all(target, body, scale.small_chats, scale.small_chat_streams)
@@ -83,11 +120,11 @@ async def _chats(targets: Sequence[Target], scale: Scale) -> Figure:
         await run(target, -1)
     return Figure(
         SECTION,
-        "echo, small chats",
+        "in front of another server, small chats" if in_front else "echo, small chats",
         "chats/s",
         True,
         await alternate({target.name: partial(run, target) for target in targets}, scale.rounds),
-        Budget(5, "at least", of="ratio", peer=PEER),
+        None if in_front else Budget(5, "at least", of="ratio", peer=PEER),
         note=f"{scale.small_chat_streams} connections; LiteLLM before our echo server",
     )
 

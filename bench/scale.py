@@ -20,6 +20,7 @@ class Scale:
     echo_tokens: int = 1000
     echo_streams: int = 8
     echo_answers: int = 80
+    front_answers: int = 16
     small_chats: int = 800
     small_chat_streams: int = 8
     starts: int = 5  # in all
@@ -35,6 +36,7 @@ QUICK = Scale(
     first_token_requests=40,
     embedding_texts=32,
     echo_answers=16,
+    front_answers=8,
     small_chats=160,
     starts=2,
     leaving=3,

@@ -171,10 +171,14 @@ async def native(spec: ModelSpec, weights: Path, key: str) -> AsyncIterator[str]
 
 @asynccontextmanager
 async def litellm(python: Path, upstream: str, cores: frozenset[int] | None) -> AsyncIterator[str]:
-    """LiteLLM's proxy, from the environment of `python`, before the `echo` model upstream."""
+    """LiteLLM's proxy, from the environment of `python`, before two echo models upstream."""
     port = free_port()
-    model = {"model": "openai/echo", "api_base": upstream, "api_key": "none"}
-    config = {"model_list": [{"model_name": "echo", "litellm_params": model}]}
+    reached = {"api_base": upstream, "api_key": "none"}
+    models = [
+        {"model_name": name, "litellm_params": {"model": f"openai/{name}", **reached}}
+        for name in ("echo", "long")
+    ]
+    config = {"model_list": models}
     with written("litellm.yaml", json.dumps(config)) as file:
         command = [str(python.parent / "litellm"), "--config", str(file), "--port", str(port)]
         command += ["--host", "127.0.0.1", "--num_workers", "1"]

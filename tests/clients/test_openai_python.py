@@ -27,6 +27,10 @@ def test_old_versions_on_echo(pins: str, echo_server: Running, tmp_path: Path) -
         assert seen[name] == "one two three"
     assert seen["completion_tokens"] == 3
     assert seen["embeddings"] == [8, 8]
+    assert seen["engines"] == seen["models"]
+    assert seen["edit"][0] == "edit"
+    assert seen["engine_chat"] == seen["azure_chat"] == "one two three"
+    assert seen["engine_embedding"] == 8
     assert seen["function"] == "add"
     assert isinstance(json.loads(seen["arguments"]), dict)
     assert seen["error"] == [404, "model_not_found", "model"]
@@ -41,6 +45,10 @@ def test_old_versions(pins: str, real_server: Running, tmp_path: Path) -> None:
     assert seen["chat"] == seen["chat_stream"] == seen["chat_async"] != ""
     assert seen["completion_tokens"] == 3
     assert seen["embeddings"] == [768, 768]
+    assert seen["edit"][0] == "edit"
+    assert seen["edit"][1]
+    assert seen["engine_chat"] == seen["azure_chat"] == seen["chat"]
+    assert seen["engine_embedding"] == 768
     assert seen["function"] == "add"
     assert {type(value) for value in json.loads(seen["arguments"]).values()} == {int}
     assert seen["error"] == [404, "model_not_found", "model"]

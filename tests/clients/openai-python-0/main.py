@@ -56,6 +56,29 @@ def function() -> dict:
     return {"function": call["name"], "arguments": call["arguments"]}
 
 
+def older() -> dict:
+    """What was called an engine, edits, and Azure's URLs."""
+    edit = openai.Edit.create(
+        model=MODEL, input="one too", instruction="Correct it.", temperature=0
+    )
+    asked = {"messages": MESSAGES, "max_tokens": 3, "temperature": 0}
+    azure = {
+        "api_type": "azure",
+        "api_base": openai.api_base.removesuffix("/v1"),
+        "api_version": "2023-05-15",
+    }
+    vectors = openai.Embedding.create(engine=EMBEDDING_MODEL, input="one")
+    of_engine = openai.ChatCompletion.create(engine=MODEL, **asked)
+    of_azure = openai.ChatCompletion.create(engine=MODEL, **asked, **azure)
+    return {
+        "engines": [engine["id"] for engine in openai.Engine.list()["data"]],
+        "edit": [edit["object"], edit["choices"][0]["text"]],
+        "engine_chat": of_engine["choices"][0]["message"]["content"],
+        "engine_embedding": len(vectors["data"][0]["embedding"]),
+        "azure_chat": of_azure["choices"][0]["message"]["content"],
+    }
+
+
 def error() -> list:
     try:
         openai.Completion.create(model="nope", prompt="x")
@@ -74,5 +97,6 @@ seen = {
     **completions(),
     **chats(),
     **function(),
+    **older(),
 }
 print(json.dumps(seen))
