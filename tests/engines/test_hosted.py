@@ -93,6 +93,16 @@ def test_every_call_hears_of_the_end() -> None:
     with_worker(scenario, delay=10)
 
 
+def test_a_crash_that_was_told_is_an_end_at_once() -> None:
+    async def scenario(engine: Hosted) -> None:
+        with pytest.raises(EngineCrashed):
+            await anext(engine.generate(LONG))
+        assert not engine.alive()
+        await engine.died()
+
+    with_worker(scenario, crash_after=0)
+
+
 def test_a_lost_connection_is_an_end_at_once() -> None:
     async def scenario(engine: Hosted) -> None:
         async with aclosing(engine.generate(LONG)) as events:

@@ -158,6 +158,8 @@ class Hosted(Generator, Embedder, Tokenizer):
         decoder = msgspec.msgpack.Decoder(Event | Result)
         while (body := await read_frame(self._child.reader)) is not None:
             answer = decoder.decode(body)
+            if isinstance(answer, Result) and answer.crashed:
+                self._gone = True  # the end of its connection follows; nobody should call it now
             if answers := self._answers.get(answer.id):
                 answers.put_nowait(answer)
         self._gone = True

@@ -31,6 +31,7 @@ from openedai.engines.base import (
 from openedai.engines.child import Failure, pack, read_frame
 from openedai.engines.parent import exit_with_parent
 from openedai.engines.registry import engine_class
+from openedai.errors import EngineCrashed
 
 
 class Load(Struct, frozen=True, tag="load"):
@@ -93,6 +94,10 @@ class Result(Struct, frozen=True, tag="result"):
     id: int
     value: EmbedResult | tuple[int, ...] | str | int | None = None
     failure: Failure | None = None
+
+    @property
+    def crashed(self) -> bool:
+        return self.failure is not None and self.failure.kind == EngineCrashed.__name__
 
 
 class Worker:
