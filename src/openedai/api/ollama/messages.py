@@ -9,6 +9,7 @@ import msgspec
 from pydantic import Field
 
 from openedai.api.images import Pictured
+from openedai.api.toolset import check_tools
 from openedai.engines.base import Message, Tool, ToolCall
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body
@@ -133,29 +134,17 @@ def _answered(message: OllamaMessage, waiting: list[ToolCall]) -> str | None:
 
 
 def tools(given: Sequence[FunctionTool]) -> tuple[Tool, ...]:
-    """The tools for engines. Raises InvalidRequest for two of a name, and for bad parameters."""
-    seen: set[str] = set()
-    for index, tool in enumerate(given):
-        function, where = tool.function, f"tools[{index}].function"
-        if function.name in seen:
-            raise InvalidRequest(
-                f"Invalid '{where}.name': there are two functions with the name '{function.name}'.",
-                code="invalid_value",
-                param=f"{where}.name",
-            )
-        seen.add(function.name)
-        kind = (function.parameters or {}).get("type", "object")
-        if kind != "object":
-            raise InvalidRequest(
-                f"Invalid '{where}.parameters': the type must be 'object', not {kind!r}.",
-                code="invalid_function_parameters",
-                param=f"{where}.parameters",
-            )
-    return tuple(
+    """The tools for engines; parameters without a type are an object's. Raises InvalidRequest for
+    two of a name, and for bad parameters.
+    """
+    found = tuple(
         Tool(
             name=tool.function.name,
             description=tool.function.description or "",
-            parameters=tool.function.parameters,
+            parameters=tool.function.parameters and {"type": "object", **tool.function.parameters},
         )
         for tool in given
     )
+    places = [f"tools[{index}].function" for index in range(len(found))]
+    check_tools(found, places, schema="parameters")
+    return found
