@@ -17,6 +17,7 @@ from bench.soak.fairness import Flood, answered
 from bench.soak.mix import Mix
 from openedai.cli.logs import JsonFormatter, TextFormatter
 from openedai.config import ModelSpec
+from tests.media.pictures import data_url, picture
 from tests.support import Running, ServerThread, echo_settings, fetch
 
 NARROW = ModelSpec(
@@ -163,3 +164,28 @@ def test_logs_hold_no_prompts_and_no_keys_unless_asked(caplog: pytest.LogCapture
             assert ("my-secret-plan" in line) is log_prompts
             assert "sk-hidden-key" not in line
         assert json.loads(JsonFormatter().format(records[0]))["request_id"].startswith("req_")
+
+
+def test_logged_bodies_are_as_they_were_but_for_files(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "openedai")
+    file = picture(200, 200, pixels=bytes(range(240)) * 500)
+    content = [
+        {"type": "text", "text": "look"},
+        {"type": "image_url", "image_url": {"url": data_url(file)}},
+    ]
+    schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "string"}}}
+    body = {
+        "model": "sees",
+        "messages": [{"role": "user", "content": content}],
+        "response_format": schema,
+    }
+    with ServerThread(echo_settings(log_prompts=True)) as server:
+        assert fetch(f"{server.url}/v1/chat/completions", "POST", json=body).status == 200
+    (record,) = [record for record in caplog.records if record.name == "openedai.access"]
+    logged = json.loads(json.loads(JsonFormatter().format(record))["body"])
+    encoded = data_url(file).partition(",")[2]
+    content[1] = {
+        "type": "image_url",
+        "image_url": {"url": f"data:image/png;base64,({len(encoded)} characters)"},
+    }
+    assert logged == body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from openedai.models.facts import Weights
 from openedai.models.library import Library
 from openedai.scheduling.pool import ModelPool
 
+_FILE = re.compile(r"[A-Za-z0-9+/=_-]{512,}")
 B = TypeVar("B", bound=Body)
 
 
@@ -60,7 +62,7 @@ class Services:
         )
         if self.settings.log_prompts:
             exchange: Exchange = request.scope["exchange"]
-            exchange.facts["body"] = body.model_dump_json(exclude_unset=True)
+            exchange.facts["body"] = _logged(body)
         return body, headers
 
     def _is_open(self, fields: Mapping[str, Any]) -> bool:
@@ -82,6 +84,12 @@ class Services:
             "x-ratelimit-remaining-requests": str(remaining),
             "x-ratelimit-reset-requests": "0s" if remaining else "1s",
         }
+
+
+def _logged(body: Body) -> str:
+    """What is logged of a body: all but the files in it, which are long runs of base64."""
+    text = body.model_dump_json(exclude_unset=True, by_alias=True, warnings=False)
+    return _FILE.sub(lambda run: f"({len(run[0])} characters)", text)
 
 
 def services(request: Request) -> Services:
