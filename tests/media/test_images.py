@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import zlib
 from typing import Any
 
@@ -86,16 +85,6 @@ def test_any_bytes_are_an_image_or_refused(raw: bytes) -> None:
     assert code in ("empty_image_file", "invalid_image_format", "image_parse_error")
 
 
-def test_plain_base64() -> None:
-    images = Images(LIMITS, None)
-    raw = picture(kind="JPEG")
-    encoded = base64.b64encode(raw).decode()
-    assert images.decode(encoded, param="x") == Picture(raw, "image/jpeg")
-    with pytest.raises(InvalidRequest) as caught:
-        images.decode("?", param="images[3]")
-    assert (caught.value.code, caught.value.param) == ("invalid_base64_image", "images[3]")
-
-
 def test_limits_are_for_all_together() -> None:
     url = data_url(picture(70, 70))
     assert refused(url, url, url) == ("image_too_large", "place 2")
@@ -157,7 +146,8 @@ def test_their_order_is_kept() -> None:
             urls = [f"{there.url}/0", data_url(files[1]), f"{there.url}/2", f"{there.url}/3"]
             found = await images.load_all([Reference(url, url) for url in urls])
             assert [one.raw for one in found] == files
-            assert await images.load(f"{there.url}/3", param="x") == found[3]
+            (alone,) = await images.load_all([Reference(f"{there.url}/3", "x")])
+            assert alone == found[3]
             images.close()
 
     asyncio.run(go())

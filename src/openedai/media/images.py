@@ -1,4 +1,4 @@
-"""Images that requests bring: in a data URL, behind an http or https URL, or as plain base64.
+"""Images that requests bring: in a data URL, or behind an http or https URL.
 
 What comes out is a file of a known type, of bounded size, whose picture has a bounded number of
 pixels. What is wrong is an InvalidRequest that names the place in the request.
@@ -66,18 +66,6 @@ class Images:
     def close(self) -> None:
         if self._fetcher is not None:
             self._fetcher.close()
-
-    async def load(self, url: str, *, param: str) -> Picture:
-        """One image by its URL. Raises InvalidRequest."""
-        return await self._load(url, param, self._budget())
-
-    def decode(self, data: str, *, param: str) -> Picture:
-        """One image in plain base64. Blocking, for as long as unpacking a picture takes.
-
-        Raises InvalidRequest.
-        """
-        with _explained(param):
-            return _decoded(data, self._budget())
 
     async def load_all(self, wanted: Sequence[Reference]) -> list[Picture]:
         """Those of one request, several at a time, in their order.
