@@ -23,7 +23,7 @@ from bench.text import CHAT, chosen
 from openedai.app import create_app
 from openedai.cli.serve import _uvicorn_config
 from openedai.config import ModelSpec, Settings
-from openedai.engines.base import Generator
+from openedai.contract.engine import Generator
 from openedai.engines.llama_cpp import LlamaCpp
 
 SECTION = "leaving"

@@ -20,7 +20,7 @@ from openedai.api import ROUTES, Route
 from openedai.api.metrics import Metrics
 from openedai.api.services import Services
 from openedai.config import ModelSpec, Settings, memory_bytes
-from openedai.engines.base import Engine
+from openedai.contract.engine import Engine
 from openedai.engines.hosted import load_engine
 from openedai.engines.machine import usable_memory
 from openedai.engines.registry import engine_class

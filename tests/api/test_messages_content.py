@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from openedai.api.anthropic.blocks import OtherBlock, OtherResult
 from openedai.api.anthropic.conversation import MessageParam, conversation, image_blocks
-from openedai.engines.base import Image
+from openedai.contract.chat import Image
 from tests.api.messages import ask, refusal, shown
 from tests.media.pictures import picture
 

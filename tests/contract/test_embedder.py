@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from openedai.config import Settings
-from openedai.engines.base import Embedder, EmbedRequest, EmbedResult, Text, Tokens
+from openedai.contract.embed import EmbedRequest, EmbedResult
+from openedai.contract.engine import Embedder
+from openedai.contract.generate import Text, Tokens
 from openedai.engines.hosted import load_engine
 from openedai.engines.upstream.engine import Upstream
 from openedai.errors import InvalidRequest

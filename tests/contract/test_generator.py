@@ -12,25 +12,21 @@ from typing import Any
 import pytest
 
 from openedai.config import ModelSpec
-from openedai.engines.base import (
-    Chat,
+from openedai.contract.chat import Chat, Image, Message, Tool, ToolCall
+from openedai.contract.engine import Generator
+from openedai.contract.generate import (
     Finish,
     GenerateEvent,
     GenerateRequest,
-    Generator,
     Grammar,
-    Image,
     JsonObject,
     JsonSchema,
-    Message,
     Regex,
     Sampling,
     Text,
     TextDelta,
     TokenLogprob,
     Tokens,
-    Tool,
-    ToolCall,
     ToolCallDelta,
 )
 from openedai.engines.hosted import load_engine

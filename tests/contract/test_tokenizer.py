@@ -14,18 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openedai.config import Settings
-from openedai.engines.base import (
-    Chat,
-    Finish,
-    GenerateRequest,
-    Generator,
-    Message,
-    Sampling,
-    Text,
-    Tokenizer,
-    Tool,
-    ToolCall,
-)
+from openedai.contract.chat import Chat, Message, Tool, ToolCall
+from openedai.contract.engine import Generator, Tokenizer
+from openedai.contract.generate import Finish, GenerateRequest, Sampling, Text
 from openedai.engines.hosted import load_engine
 from openedai.errors import InvalidRequest, Unsupported
 from openedai.models.catalog import Catalog

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openedai.engines.base import EmbedRequest, EmbedResult, Text, Tokens
+from openedai.contract.embed import EmbedRequest, EmbedResult
+from openedai.contract.generate import Text, Tokens
 from openedai.engines.batching import (
     BatchedEmbedder,
     BatchQueue,

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from gguf import GGUFWriter
 
-from openedai.engines.base import Chat, Finish, GenerateRequest, Message
+from openedai.contract.chat import Chat, Message
+from openedai.contract.generate import Finish, GenerateRequest
 from openedai.engines.chat_template import chosen_format
 from openedai.engines.llama_cpp import LlamaCpp
 from openedai.errors import EngineFailed

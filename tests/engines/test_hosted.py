@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openedai import errors
-from openedai.engines.base import Embedder, EmbedRequest, GenerateRequest, Generator, Text
+from openedai.contract.embed import EmbedRequest
+from openedai.contract.engine import Embedder, Generator
+from openedai.contract.generate import GenerateRequest, Text
 from openedai.engines.child import Failure, pack, read_frame
 from openedai.engines.hosted import Hosted, load_engine
 from openedai.errors import APIError, EngineCrashed, EngineFailed, InvalidRequest

@@ -12,7 +12,7 @@ import pytest
 from openai import APIStatusError, OpenAI
 
 from openedai.config import AdapterSpec, ModelSpec
-from openedai.engines.base import Finish, GenerateRequest, Sampling, Text, TextDelta
+from openedai.contract.generate import Finish, GenerateRequest, Sampling, Text, TextDelta
 from openedai.engines.llama_cpp import LlamaCpp
 from openedai.errors import APIError
 from tests.engines import tiny_lora

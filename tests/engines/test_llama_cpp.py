@@ -13,11 +13,10 @@ import aiohttp
 import psutil
 import pytest
 
-from openedai.engines.base import (
-    Chat,
+from openedai.contract.chat import Chat, Message
+from openedai.contract.generate import (
     Finish,
     GenerateRequest,
-    Message,
     Sampling,
     Text,
     TextDelta,

@@ -16,17 +16,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from openedai.engines.base import (
-    Chat,
+from openedai.contract.chat import Chat, Image, Message, Tool
+from openedai.contract.generate import (
     Finish,
     GenerateEvent,
     GenerateRequest,
-    Image,
-    Message,
     Regex,
     Sampling,
     TextDelta,
-    Tool,
     ToolCallDelta,
 )
 from openedai.engines.llama_cpp import LlamaCpp

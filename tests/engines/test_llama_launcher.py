@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from openedai.engines.base import GenerateRequest, Text
+from openedai.contract.generate import GenerateRequest, Text
 from openedai.engines.child import Child
 from openedai.engines.llama_cpp import LlamaCpp
 from openedai.engines.llama_launcher import find_binary, start_server

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from openedai.engines.base import (
-    Chat,
+from openedai.contract.chat import Chat, Message
+from openedai.contract.generate import (
     Constraint,
     Finish,
     GenerateEvent,
     GenerateRequest,
     JsonSchema,
-    Message,
     ReasoningDelta,
     Sampling,
     TextDelta,

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from openedai.config import Settings
-from openedai.engines.base import EmbedRequest, EmbedResult, Text, Tokens
+from openedai.contract.embed import EmbedRequest, EmbedResult
+from openedai.contract.generate import Text, Tokens
 from openedai.engines.onnx_embeddings import OnnxEmbeddings
 from openedai.errors import EngineFailed, InvalidRequest, Unavailable
 from openedai.models.catalog import Catalog

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from openedai.engines.base import Finish, GenerateRequest, Sampling, Text
+from openedai.contract.generate import Finish, GenerateRequest, Sampling, Text
 from openedai.engines.llama_api import LlamaApi
 from openedai.engines.llama_cpp import LlamaCpp
 from openedai.engines.prompt_cache import PromptCache

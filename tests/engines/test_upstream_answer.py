@@ -10,14 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from openedai.engines.base import (
+from openedai.contract.chat import Chat, Message
+from openedai.contract.embed import EmbedRequest
+from openedai.contract.generate import (
     Alternative,
-    Chat,
-    EmbedRequest,
     Finish,
     GenerateEvent,
     GenerateRequest,
-    Message,
     ReasoningDelta,
     Text,
     TextDelta,

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from openedai.engines.base import Chat, GenerateRequest, Message, Text, Tokens, Tool
+from openedai.contract.chat import Chat, Message, Tool
+from openedai.contract.generate import GenerateRequest, Text, Tokens
 from openedai.engines.upstream.affinity import Memory, prefixes
 from openedai.engines.upstream.replicas import Replica, Replicas
 

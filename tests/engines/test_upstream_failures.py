@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openedai.engines.base import Directory
+from openedai.contract.engine import Directory
 from openedai.engines.upstream.engine import Upstream
 from openedai.engines.upstream.failures import Failures, ReplicaFailed
 from openedai.engines.upstream.options import addresses, read_options

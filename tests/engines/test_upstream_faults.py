@@ -10,16 +10,9 @@ from typing import Any
 
 import pytest
 
-from openedai.engines.base import (
-    Chat,
-    EmbedRequest,
-    Finish,
-    GenerateRequest,
-    Message,
-    Text,
-    TextDelta,
-    Usage,
-)
+from openedai.contract.chat import Chat, Message
+from openedai.contract.embed import EmbedRequest
+from openedai.contract.generate import Finish, GenerateRequest, Text, TextDelta, Usage
 from openedai.engines.upstream.connection import make_session
 from openedai.engines.upstream.engine import Upstream
 from openedai.engines.upstream.health import check

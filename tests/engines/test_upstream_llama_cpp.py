@@ -15,20 +15,18 @@ import pytest
 
 from bench.servers import native
 from openedai.config import ModelSpec
-from openedai.engines.base import (
-    Chat,
+from openedai.contract.chat import Chat, Message, Tool
+from openedai.contract.generate import (
     Finish,
     GenerateEvent,
     GenerateRequest,
     Grammar,
     JsonSchema,
-    Message,
     Regex,
     Sampling,
     Text,
     TextDelta,
     Tokens,
-    Tool,
 )
 from openedai.engines.upstream.engine import Upstream
 from openedai.errors import BadGateway, ContextLengthExceeded, InvalidRequest, Unsupported

@@ -7,22 +7,18 @@ from typing import Any, get_args
 import pytest
 from msgspec.structs import replace
 
-from openedai.engines.base import (
-    Chat,
+from openedai.contract.chat import Chat, Image, Message, Tool, ToolCall
+from openedai.contract.embed import EmbedRequest
+from openedai.contract.generate import (
     Constraint,
-    EmbedRequest,
     GenerateRequest,
     Grammar,
-    Image,
     JsonObject,
     JsonSchema,
-    Message,
     Regex,
     Sampling,
     Text,
     Tokens,
-    Tool,
-    ToolCall,
 )
 from openedai.engines.upstream.dialects import LOCAL_SAMPLERS, dialect
 from openedai.engines.upstream.options import Server

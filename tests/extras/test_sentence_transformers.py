@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from openedai.config import Settings
-from openedai.engines.base import Embedder, EmbedRequest, EmbedResult, Text, Tokens
+from openedai.contract.embed import EmbedRequest, EmbedResult
+from openedai.contract.engine import Embedder
+from openedai.contract.generate import Text, Tokens
 from openedai.engines.onnx_embeddings import OnnxEmbeddings
 from openedai.engines.sentence_transformers import SentenceTransformers
 from openedai.errors import EngineFailed, InvalidRequest, Unavailable

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import count
 
-from openedai.engines.base import TextDelta, Tool, ToolCallDelta
+from openedai.contract.chat import Tool
+from openedai.contract.generate import TextDelta, ToolCallDelta
 from openedai.prompts.call_events import CallEvent
 from openedai.prompts.tool_calls import CallReader
 

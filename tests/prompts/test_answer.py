@@ -9,14 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openedai.engines.base import (
-    Chat,
-    ReasoningDelta,
-    TextDelta,
-    TokenLogprob,
-    Tool,
-    ToolCallDelta,
-)
+from openedai.contract.chat import Chat, Tool
+from openedai.contract.generate import ReasoningDelta, TextDelta, TokenLogprob, ToolCallDelta
 from openedai.prompts.answer import AnswerReader, ChatReader, Delta
 
 WEATHER = Tool(name="get_weather", parameters={"type": "object", "properties": {}})

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from openedai.engines.base import Tool
+from openedai.contract.chat import Tool
 from openedai.engines.llama_cpp import LlamaCpp
 from openedai.prompts.call_forms import Form, call_grammar, native_form
 from openedai.prompts.gbnf import Rules

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openedai.engines.base import Constraint, JsonObject, JsonSchema, Regex, Tool
-from openedai.engines.base import Grammar as UserGrammar
+from openedai.contract.chat import Tool
+from openedai.contract.generate import Constraint, JsonObject, JsonSchema, Regex
+from openedai.contract.generate import Grammar as UserGrammar
 from openedai.errors import InvalidRequest
 from openedai.prompts.constraints import answer_grammar
 from tests.prompts.gbnf_language import Grammar

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from openedai.engines.base import TextDelta, Tool, ToolCallDelta
+from openedai.contract.chat import Tool
+from openedai.contract.generate import TextDelta, ToolCallDelta
 from tests.prompts.answers import fold, read, reader
 from tests.prompts.cuts import PLACES, cut, every_cut
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from openedai.engines.base import Message, Tool, ToolCall
+from openedai.contract.chat import Message, Tool, ToolCall
 from openedai.prompts.tools import render
 from tests.prompts.answers import read
 

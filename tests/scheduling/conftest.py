@@ -11,7 +11,8 @@ from contextvars import Context
 from typing import Any, TypeVarTuple
 
 from openedai.config import ModelSpec
-from openedai.engines.base import Engine, GenerateEvent, GenerateRequest, Generator
+from openedai.contract.engine import Engine, Generator
+from openedai.contract.generate import GenerateEvent, GenerateRequest
 from openedai.scheduling.pool import ModelPool, PoolLimits
 
 Ts = TypeVarTuple("Ts")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openedai.engines.base import Engine
+from openedai.contract.engine import Engine
 from openedai.errors import APIError, EngineFailed, RateLimited, Unavailable
 from openedai.scheduling.admission import Admission, Ticket
 from openedai.scheduling.residency import Resident

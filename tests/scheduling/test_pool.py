@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from openedai.config import ModelSpec
-from openedai.engines.base import Embedder, Generator
+from openedai.contract.engine import Embedder, Generator
 from openedai.errors import ContextLengthExceeded, EngineFailed, Unavailable, Unsupported
 from openedai.scheduling.state import Occupancy
 from tests.scheduling.conftest import World, run_virtually, settle, timers

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openedai.engines.base import Engine
+from openedai.contract.engine import Engine
 from openedai.scheduling.residency import Resident, departures
 
 

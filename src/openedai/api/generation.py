@@ -13,15 +13,15 @@ from starlette.responses import Response
 
 from openedai.api.running import Said
 from openedai.api.services import Services
-from openedai.engines.base import (
+from openedai.contract.chat import ToolCall
+from openedai.contract.engine import Generator
+from openedai.contract.generate import (
     Finish,
     GenerateEvent,
     GenerateRequest,
-    Generator,
     ReasoningDelta,
     TextDelta,
     TokenLogprob,
-    ToolCall,
     ToolCallDelta,
     Usage,
 )

@@ -9,7 +9,9 @@ from msgspec.structs import replace
 
 from openedai.api.services import Services
 from openedai.config import ModelSpec
-from openedai.engines.base import Chat, GenerateRequest, Generator, Image
+from openedai.contract.chat import Chat, Image
+from openedai.contract.engine import Generator
+from openedai.contract.generate import GenerateRequest
 from openedai.engines.registry import engine_class
 from openedai.errors import NoVision
 from openedai.media.images import Picture, Reference

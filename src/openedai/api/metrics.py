@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from openedai.engines.base import Usage
+from openedai.contract.generate import Usage
 from openedai.http.envelope import Exchange
 from openedai.scheduling.pool import ModelPool
 

@@ -7,7 +7,7 @@ import logging
 
 from openedai.api.services import Services
 from openedai.config import ModelSpec
-from openedai.engines.base import Directory
+from openedai.contract.engine import Directory
 from openedai.errors import APIError
 
 log = logging.getLogger("openedai.api")

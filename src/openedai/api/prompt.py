@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
 
-from openedai.engines.base import Text, Tokens
+from openedai.contract.generate import Text, Tokens
 
 # Of one text that is tokenised for its own sake, and of one list of tokens that becomes a text.
 MAX_CHARACTERS = 1 << 19

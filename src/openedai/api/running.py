@@ -11,16 +11,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from openedai.engines.base import (
-    Chat,
-    Engine,
+from openedai.contract.chat import Chat
+from openedai.contract.engine import Engine, Tokenizer
+from openedai.contract.generate import (
     Finish,
     GenerateEvent,
     GenerateRequest,
     ReasoningDelta,
     Text,
     TextDelta,
-    Tokenizer,
     Tokens,
     ToolCallDelta,
     Usage,

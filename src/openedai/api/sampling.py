@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
 
-from openedai.engines.base import Constraint, Grammar, Regex, Sampling
+from openedai.contract.generate import Constraint, Grammar, Regex, Sampling
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body
 from openedai.http.validation import TAG

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from openedai.engines.base import Tool
+from openedai.contract.chat import Tool
 from openedai.errors import InvalidRequest
 
 

@@ -6,7 +6,7 @@ import secrets
 
 import msgspec
 
-from openedai.engines.base import Usage
+from openedai.contract.generate import Usage
 
 _PADDING = 16
 

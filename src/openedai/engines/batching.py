@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from openedai.engines.base import Embedder, EmbedRequest, EmbedResult, Text, Tokens
+from openedai.contract.embed import EmbedRequest, EmbedResult
+from openedai.contract.engine import Embedder
+from openedai.contract.generate import Text, Tokens
 from openedai.errors import APIError, EngineFailed, InvalidRequest, Unavailable
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import Any, Self
 import msgspec
 import psutil
 
-from openedai.engines.base import Struct
+from openedai.contract.struct import Struct
 from openedai.errors import APIError, EngineFailed
 
 log = logging.getLogger("openedai.engines")

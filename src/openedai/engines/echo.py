@@ -32,20 +32,16 @@ from typing import Any, Self
 import msgspec
 from msgspec.structs import replace
 
-from openedai.engines.base import (
+from openedai.contract.chat import Chat
+from openedai.contract.embed import EmbedRequest, EmbedResult
+from openedai.contract.engine import Directory, Embedder, Generator, Tokenizer
+from openedai.contract.generate import (
     Alternative,
-    Chat,
-    Directory,
-    Embedder,
-    EmbedRequest,
-    EmbedResult,
     Finish,
     GenerateEvent,
     GenerateRequest,
-    Generator,
     Text,
     TextDelta,
-    Tokenizer,
     TokenLogprob,
     Tokens,
     Usage,

@@ -13,18 +13,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from openedai.engines.base import (
-    Chat,
-    Embedder,
-    EmbedRequest,
-    EmbedResult,
-    Engine,
-    Finish,
-    GenerateEvent,
-    GenerateRequest,
-    Generator,
-    Tokenizer,
-)
+from openedai.contract.chat import Chat
+from openedai.contract.embed import EmbedRequest, EmbedResult
+from openedai.contract.engine import Embedder, Engine, Generator, Tokenizer
+from openedai.contract.generate import Finish, GenerateEvent, GenerateRequest
 from openedai.engines.child import Child, Failure, pack, read_frame
 from openedai.engines.registry import HOSTED, engine_class
 from openedai.engines.worker import (

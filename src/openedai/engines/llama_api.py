@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from openedai.engines.base import Alternative, TokenLogprob
+from openedai.contract.generate import Alternative, TokenLogprob
 from openedai.engines.unix_http import UnixClient
 from openedai.errors import APIError, ContextLengthExceeded, EngineFailed, InvalidRequest
 

@@ -24,15 +24,14 @@ from typing import Any, Self
 import msgspec
 from msgspec.structs import replace
 
-from openedai.engines.base import (
-    Chat,
+from openedai.contract.chat import Chat
+from openedai.contract.engine import Generator, Tokenizer
+from openedai.contract.generate import (
     Finish,
     GenerateEvent,
     GenerateRequest,
-    Generator,
     Text,
     TextDelta,
-    Tokenizer,
     Usage,
 )
 from openedai.engines.chat_template import chosen_format

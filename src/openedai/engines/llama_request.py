@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from openedai.engines.base import Chat, GenerateRequest, Text, Tokens
+from openedai.contract.chat import Chat
+from openedai.contract.generate import GenerateRequest, Text, Tokens
 from openedai.engines.llama_api import LlamaApi
 from openedai.engines.llama_images import Sight
 from openedai.engines.llama_infill import Infill

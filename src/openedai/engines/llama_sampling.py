@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from openedai.engines.base import Sampling
+from openedai.contract.generate import Sampling
 from openedai.errors import InvalidRequest
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any
 
-from openedai.engines.base import TokenLogprob
+from openedai.contract.generate import TokenLogprob
 from openedai.engines.llama_api import LlamaApi, Probability
 from openedai.errors import EngineFailed
 

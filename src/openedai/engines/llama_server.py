@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from openedai.engines.base import Struct
+from openedai.contract.struct import Struct
 from openedai.engines.child import Failure, pack
 from openedai.engines.parent import exit_with_parent
 from openedai.errors import EngineFailed

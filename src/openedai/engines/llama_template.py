@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from openedai.engines.base import Chat, Message, Tool
+from openedai.contract.chat import Chat, Message, Tool
 from openedai.engines.llama_api import LlamaApi
 from openedai.errors import APIError, Unsupported
 from openedai.prompts.call_forms import OWN_FORM, Form, constrainable, native_form

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import msgspec
 
-from openedai.engines.base import Chat, Text, Tokenizer, Tokens
+from openedai.contract.chat import Chat
+from openedai.contract.engine import Tokenizer
+from openedai.contract.generate import Text, Tokens
 from openedai.engines.batching import (
     BatchedEmbedder,
     Row,

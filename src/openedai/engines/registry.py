@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from openedai.engines.base import Engine
+from openedai.contract.engine import Engine
 from openedai.errors import Unavailable
 
 ENGINES = {

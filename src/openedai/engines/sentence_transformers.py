@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import msgspec
 
-from openedai.engines.base import Text, Tokens
+from openedai.contract.generate import Text, Tokens
 from openedai.engines.batching import (
     BatchedEmbedder,
     Row,

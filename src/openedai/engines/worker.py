@@ -16,18 +16,11 @@ from typing import Any
 
 import msgspec
 
-from openedai.engines.base import (
-    Chat,
-    Embedder,
-    EmbedRequest,
-    EmbedResult,
-    Engine,
-    GenerateEvent,
-    GenerateRequest,
-    Generator,
-    Struct,
-    Tokenizer,
-)
+from openedai.contract.chat import Chat
+from openedai.contract.embed import EmbedRequest, EmbedResult
+from openedai.contract.engine import Embedder, Engine, Generator, Tokenizer
+from openedai.contract.generate import GenerateEvent, GenerateRequest
+from openedai.contract.struct import Struct
 from openedai.engines.child import Failure, pack, read_frame
 from openedai.engines.parent import exit_with_parent
 from openedai.engines.registry import engine_class

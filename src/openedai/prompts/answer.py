@@ -10,13 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
-from openedai.engines.base import (
-    Chat,
-    ReasoningDelta,
-    TextDelta,
-    TokenLogprob,
-    ToolCallDelta,
-)
+from openedai.contract.chat import Chat
+from openedai.contract.generate import ReasoningDelta, TextDelta, TokenLogprob, ToolCallDelta
 from openedai.prompts.reasoning import Kind, ReasoningSplitter
 from openedai.prompts.stops import StopText
 from openedai.prompts.tool_calls import CallReader

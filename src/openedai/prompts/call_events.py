@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from openedai.engines.base import TextDelta, ToolCallDelta
+from openedai.contract.generate import TextDelta, ToolCallDelta
 from openedai.prompts.json_pieces import is_object
 
 CallEvent = TextDelta | ToolCallDelta

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from openedai.engines.base import Tool
+from openedai.contract.chat import Tool
 from openedai.prompts.gbnf import Rules, literal
 
 Form = Literal["hermes", "llama3", "mistral", "mistral_args", "fenced"]

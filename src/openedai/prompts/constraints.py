@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from openedai.engines.base import Constraint, Grammar, JsonObject, JsonSchema, Regex, Tool
+from openedai.contract.chat import Tool
+from openedai.contract.generate import Constraint, Grammar, JsonObject, JsonSchema, Regex
 from openedai.errors import InvalidRequest
 from openedai.prompts.call_forms import Form, call_grammar, strict_call_grammar
 from openedai.prompts.gbnf import Rules

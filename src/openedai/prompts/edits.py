@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from openedai.engines.base import Chat, Message
+from openedai.contract.chat import Chat, Message
 
 # These have a section for the input, and a fixed text that announces it.
 _SECTIONED = frozenset({"alpaca", "gpt4-x-alpaca"})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from openedai.engines.base import Grammar
+from openedai.contract.generate import Grammar
 from openedai.prompts.gbnf import literal, one_of
 
 # Ends an answer, as each takes one line.

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from openedai.engines.base import Tool
+from openedai.contract.chat import Tool
 from openedai.prompts.bare_values import json_argument, json_text
 from openedai.prompts.call_events import CallEvent, CallEvents
 from openedai.prompts.incoming import Incoming, Reading

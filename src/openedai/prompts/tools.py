@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from openedai.engines.base import Message, Tool
+from openedai.contract.chat import Message, Tool
 
 _RESULT_ROLES = ("tool", "function")
 _RESULT = "<tool_response>\n{}\n</tool_response>"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from openedai.config import ModelSpec
-from openedai.engines.base import Directory, Embedder, Engine, Generator, Tokenizer
+from openedai.contract.engine import Directory, Embedder, Engine, Generator, Tokenizer
 from openedai.errors import APIError, EngineFailed, Unavailable, Unsupported
 from openedai.scheduling.admission import Admission, Ticket
 from openedai.scheduling.residency import Resident, departures

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from openedai.engines.base import Engine
+from openedai.contract.engine import Engine
 
 
 @dataclass(eq=False)

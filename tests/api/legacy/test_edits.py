@@ -9,7 +9,7 @@ import pytest
 
 from openedai.api.legacy.edits import EditRequest
 from openedai.config import ModelSpec
-from openedai.engines.base import Chat
+from openedai.contract.chat import Chat
 from tests.api.legacy.asking import ask, refused
 from tests.prompts.golden_edits import EDIT, INSTRUCTION, TEXT, WRITE
 from tests.support import Running, fetch

@@ -9,7 +9,7 @@ import pytest
 
 from openedai.api.generation import Indexed
 from openedai.api.legacy.naming import renamed
-from openedai.engines.base import TextDelta
+from openedai.contract.generate import TextDelta
 from openedai.errors import APIError, EngineFailed, ModelNotFound, Unsupported
 
 

@@ -29,7 +29,7 @@ from openedai.api.anthropic.blocks import (
     ToolUseBlock,
     plain,
 )
-from openedai.engines.base import Image, Message, ToolCall
+from openedai.contract.chat import Image, Message, ToolCall
 from openedai.errors import InvalidRequest, Unsupported
 from openedai.http.body import Body
 

@@ -9,7 +9,7 @@ from openedai.api.anthropic.conversation import Pictures
 from openedai.api.images import load_images
 from openedai.api.services import Services
 from openedai.config import ModelSpec
-from openedai.engines.base import Image
+from openedai.contract.chat import Image
 from openedai.media.images import Reference
 
 

@@ -33,7 +33,7 @@ from openedai.api.anthropic.wire import (
 )
 from openedai.api.generation import Indexed
 from openedai.api.ids import new_id
-from openedai.engines.base import (
+from openedai.contract.generate import (
     Finish,
     GenerateEvent,
     ReasoningDelta,

@@ -14,7 +14,7 @@ from openedai.api.anthropic.wire import TokenCount
 from openedai.api.generation import answer
 from openedai.api.ids import new_id
 from openedai.api.services import services
-from openedai.engines.base import Tokenizer
+from openedai.contract.engine import Tokenizer
 from openedai.http.dialects import ANTHROPIC
 from openedai.http.envelope import Exchange
 from openedai.http.respond import json_response

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from openedai.api.anthropic.blocks import CacheControl, by_type
 from openedai.api.toolset import Toolset, check_tools, named, refuse_without
-from openedai.engines.base import Tool
+from openedai.contract.chat import Tool
 from openedai.http.body import Body, Only
 
 MAX_TOOLS = 512

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from openedai.engines.base import Usage
+from openedai.contract.generate import Usage
 
 _encode = msgspec.json.Encoder().encode
 

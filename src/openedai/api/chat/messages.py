@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag
 
 from openedai.api.images import Pictured
 from openedai.api.sampling import json_type
-from openedai.engines.base import Message, ToolCall
+from openedai.contract.chat import Message, ToolCall
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body, Lacking, Only, Refused
 

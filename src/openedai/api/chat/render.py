@@ -13,7 +13,13 @@ from openedai.api.chat.logprobs import ChatLogprobs, chat_logprobs
 from openedai.api.generation import Indexed, Outcome, add_usage, fold
 from openedai.api.sampling import StreamOptions
 from openedai.api.wire import UsageObject, obfuscation, usage_object
-from openedai.engines.base import Finish, GenerateEvent, ReasoningDelta, TextDelta, ToolCallDelta
+from openedai.contract.generate import (
+    Finish,
+    GenerateEvent,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+)
 from openedai.http.respond import DONE, data_frame
 
 

@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag
 
 from openedai.api.sampling import json_type
 from openedai.api.toolset import Toolset, check_tools, named, refuse_without
-from openedai.engines.base import Tool
+from openedai.contract.chat import Tool
 from openedai.http.body import Body, Lacking
 
 MAX_TOOLS = 128

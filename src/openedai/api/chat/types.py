@@ -20,7 +20,8 @@ from openedai.api.chat.tools import (
 from openedai.api.images import Pictured
 from openedai.api.sampling import SamplingBody, json_type
 from openedai.api.toolset import Toolset
-from openedai.engines.base import Chat, Constraint, GenerateRequest, JsonObject, JsonSchema
+from openedai.contract.chat import Chat
+from openedai.contract.generate import Constraint, GenerateRequest, JsonObject, JsonSchema
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body, Only, Refused
 from openedai.http.validation import TAG

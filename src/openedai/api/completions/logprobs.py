@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from openedai.engines.base import Alternative, TokenLogprob
+from openedai.contract.generate import Alternative, TokenLogprob
 
 
 class CompletionLogprobs(msgspec.Struct):

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from openedai.api.prompt import Prompt, prompts
 from openedai.api.sampling import SamplingBody
-from openedai.engines.base import GenerateRequest
+from openedai.contract.generate import GenerateRequest
 from openedai.errors import InvalidRequest
 
 DEFAULT_MAX_TOKENS = 16

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from openedai.api.prompt import Prompt, prompts
-from openedai.engines.base import EmbedRequest, Text
+from openedai.contract.embed import EmbedRequest
+from openedai.contract.generate import Text
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body
 

@@ -13,7 +13,7 @@ from openedai.api.generation import add_usage, fold, generate
 from openedai.api.legacy.naming import renamed
 from openedai.api.services import services
 from openedai.config import ModelSpec
-from openedai.engines.base import GenerateRequest, Sampling, Usage
+from openedai.contract.generate import GenerateRequest, Sampling, Usage
 from openedai.http.body import Body
 from openedai.http.respond import json_response
 from openedai.prompts.edits import bare_edit, edit_chat

@@ -18,7 +18,7 @@ from openedai.api.generation import Indexed, answer, fold
 from openedai.api.legacy.naming import renamed
 from openedai.api.sampling import Stop
 from openedai.api.services import services
-from openedai.engines.base import TextDelta, TokenLogprob
+from openedai.contract.generate import TextDelta, TokenLogprob
 from openedai.http.body import Body
 from openedai.http.respond import DONE, data_frame
 

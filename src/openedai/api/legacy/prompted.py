@@ -16,7 +16,7 @@ from openedai.api.generation import Indexed, generate
 from openedai.api.legacy.naming import renamed
 from openedai.api.sampling import LogitBias
 from openedai.api.services import Services
-from openedai.engines.base import Constraint, Finish, GenerateRequest
+from openedai.contract.generate import Constraint, Finish, GenerateRequest
 from openedai.errors import ContextLengthExceeded, InvalidRequest
 from openedai.http.body import Body, Lacking, Refused
 from openedai.models.catalog import Model

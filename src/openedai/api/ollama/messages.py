@@ -10,7 +10,7 @@ from pydantic import Field
 
 from openedai.api.images import Pictured
 from openedai.api.toolset import check_tools
-from openedai.engines.base import Message, Tool, ToolCall
+from openedai.contract.chat import Message, Tool, ToolCall
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body
 

@@ -17,7 +17,7 @@ from openedai.api.ollama.types import PullBody, ShowBody
 from openedai.api.ollama.values import FOREVER, find, moment
 from openedai.api.services import Services, services
 from openedai.config import ModelSpec
-from openedai.engines.base import Embedder, Generator
+from openedai.contract.engine import Embedder, Generator
 from openedai.engines.registry import engine_class
 from openedai.errors import Unsupported
 from openedai.http.dialects import OLLAMA

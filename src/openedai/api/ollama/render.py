@@ -12,12 +12,12 @@ from msgspec import UNSET, UnsetType
 
 from openedai.api.generation import Indexed, Outcome, fold
 from openedai.api.ollama.values import now
-from openedai.engines.base import (
+from openedai.contract.chat import ToolCall
+from openedai.contract.generate import (
     Finish,
     ReasoningDelta,
     TextDelta,
     TokenLogprob,
-    ToolCall,
     ToolCallDelta,
 )
 from openedai.errors import EngineFailed

@@ -16,7 +16,7 @@ from openedai.api.ollama.render import OllamaRenderer, Shape, nanoseconds
 from openedai.api.ollama.types import ChatBody, EmbedBody, EmbeddingsBody, GenerateBody, ModelUse
 from openedai.api.ollama.values import find
 from openedai.api.services import Services, services
-from openedai.engines.base import EmbedRequest
+from openedai.contract.embed import EmbedRequest
 from openedai.errors import InvalidRequest
 from openedai.http.dialects import OLLAMA
 from openedai.http.envelope import Exchange

@@ -18,14 +18,13 @@ from openedai.api.ollama.messages import (
 )
 from openedai.api.ollama.values import seconds
 from openedai.api.sampling import LocalSampling, json_type
-from openedai.engines.base import (
-    Chat,
+from openedai.contract.chat import Chat, Message
+from openedai.contract.embed import EmbedRequest
+from openedai.contract.generate import (
     Constraint,
-    EmbedRequest,
     GenerateRequest,
     JsonObject,
     JsonSchema,
-    Message,
     Sampling,
     Text,
 )

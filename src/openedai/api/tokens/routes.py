@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from openedai.api.services import services
 from openedai.api.tokens.types import MAX_SHOWN, DetokenizeRequest, TokenizeRequest
-from openedai.engines.base import Tokenizer
+from openedai.contract.engine import Tokenizer
 from openedai.errors import InvalidRequest
 from openedai.http.respond import json_response
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from openedai.engines.base import Chat, GenerateRequest, Text, Tokens
+from openedai.contract.chat import Chat
+from openedai.contract.generate import GenerateRequest, Text, Tokens
 
 _BLOCK = 1024  # characters or bytes of token ids
 _MOST = 64  # beginnings that are remembered of a prompt, from its start and from its end

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from openedai.engines.base import (
-    Chat,
+from openedai.contract.chat import Chat
+from openedai.contract.generate import (
     Finish,
     GenerateEvent,
     GenerateRequest,

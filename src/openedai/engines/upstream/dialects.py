@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from openedai.engines.base import Sampling
+from openedai.contract.generate import Sampling
 from openedai.engines.upstream.options import Server
 from openedai.errors import Unsupported
 

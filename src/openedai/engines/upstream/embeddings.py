@@ -9,7 +9,7 @@ import struct
 
 import msgspec
 
-from openedai.engines.base import EmbedRequest, EmbedResult
+from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.engines.upstream.answer import Broken, Counts
 from openedai.errors import InvalidRequest
 

@@ -21,15 +21,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from openedai.engines.base import (
-    Directory,
-    Embedder,
-    EmbedRequest,
-    EmbedResult,
-    GenerateEvent,
-    GenerateRequest,
-    Generator,
-)
+from openedai.contract.embed import EmbedRequest, EmbedResult
+from openedai.contract.engine import Directory, Embedder, Generator
+from openedai.contract.generate import GenerateEvent, GenerateRequest
 from openedai.engines.upstream.affinity import Prefix, prefixes
 from openedai.engines.upstream.answer import AnswerEvents, Broken, Chunk
 from openedai.engines.upstream.attempts import Attempts

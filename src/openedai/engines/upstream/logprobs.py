@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from openedai.engines.base import Alternative, TokenLogprob
+from openedai.contract.generate import Alternative, TokenLogprob
 
 _BYTE = re.compile(r"\\x([0-9a-fA-F]{2})")
 _NEVER = -9999.0  # as the official API and vLLM say it

@@ -7,20 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from openedai.engines.base import (
-    Chat,
+from openedai.contract.chat import Chat, Message, Tool
+from openedai.contract.embed import EmbedRequest
+from openedai.contract.generate import (
     Constraint,
-    EmbedRequest,
     GenerateRequest,
     Grammar,
     JsonObject,
     JsonSchema,
-    Message,
     Regex,
     Sampling,
     Text,
     Tokens,
-    Tool,
 )
 from openedai.engines.upstream.dialects import Dialect, Fields
 from openedai.errors import InvalidRequest

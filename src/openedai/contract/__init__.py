@@ -1,0 +1,1 @@
+"""The contract between engines and those who use them: capabilities, requests, events."""
