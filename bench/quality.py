@@ -29,8 +29,8 @@ from bench.servers import native
 from openedai.config import Form, ModelSpec
 from openedai.engines.machine import processor_features
 from openedai.errors import APIError
+from openedai.gguf.kernels import fast_types
 from openedai.models.disk import free_space
-from openedai.models.kernels import fast_types
 from openedai.models.progress import NoProgress
 from openedai.models.requantise import requantise
 

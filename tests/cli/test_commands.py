@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from openedai.engines.machine import processor_features
-from openedai.models.kernels import fast_types
-from tests.models import tiny_gguf
+from openedai.gguf.kernels import fast_types
+from tests.gguf import tiny_gguf
 from tests.support import Running
 
 CONFIG = """

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gguf import GGUFWriter
 
+from gguf import GGUFWriter
 from openedai.contract.chat import Chat, Message
 from openedai.contract.generate import Finish, GenerateRequest
 from openedai.engines.chat_template import chosen_format
 from openedai.engines.llama_cpp import LlamaCpp
 from openedai.errors import EngineFailed
 from openedai.prompts.formats import PromptFormat, prompt_format
-from tests.engines.test_gguf import written
+from tests.gguf.test_strings import written
 
 
 def chosen(

@@ -6,10 +6,10 @@ import pytest
 
 from openedai.config import Settings
 from openedai.engines.machine import processor_features
+from openedai.gguf.header import read_header
+from openedai.gguf.kernels import fast_types
 from openedai.models.catalog import Catalog
 from openedai.models.disk import digest
-from openedai.models.gguf_header import read_header
-from openedai.models.kernels import fast_types
 from openedai.models.library import Library
 from openedai.models.packages import builtin_packages
 

@@ -8,7 +8,7 @@ import pytest
 from openedai.config import ModelSpec, Settings
 from openedai.models.facts import Facts, Head, Weights
 from openedai.models.library import Library
-from tests.models import tiny_gguf
+from tests.gguf import tiny_gguf
 
 
 @pytest.fixture

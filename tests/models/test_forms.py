@@ -10,12 +10,12 @@ import pytest
 
 from openedai.config import Form, ModelSpec, Settings
 from openedai.errors import Unavailable
+from openedai.gguf.kernels import fast_types
 from openedai.models.catalog import Catalog
-from openedai.models.kernels import fast_types
 from openedai.models.library import Library
 from openedai.models.packages import Package
 from openedai.models.sources.base import Access
-from tests.models import tiny_gguf
+from tests.gguf import tiny_gguf
 from tests.models.recorder import Recorder
 from tests.models.servers import FileServer
 from tests.models.wheels import FakeIndex, package_of, serve, wheel_of

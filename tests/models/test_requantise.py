@@ -7,11 +7,11 @@ import pytest
 
 from openedai.config import Form
 from openedai.errors import Unavailable
-from openedai.models.gguf_header import TensorType, read_header
-from openedai.models.kernels import fast_types
+from openedai.gguf.header import TensorType, read_header
+from openedai.gguf.kernels import fast_types
 from openedai.models.progress import NoProgress, Progress
 from openedai.models.requantise import requantise, slow_share
-from tests.models import tiny_gguf
+from tests.gguf import tiny_gguf
 from tests.models.recorder import Recorder
 
 X86 = fast_types(frozenset({"avx2"}))

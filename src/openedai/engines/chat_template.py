@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from openedai.engines.gguf import read_strings
 from openedai.errors import EngineFailed
+from openedai.gguf.strings import read_strings
 from openedai.prompts import formats
 from openedai.prompts.formats import PromptFormat
 

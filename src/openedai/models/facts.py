@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from openedai.config import ModelSpec
-from openedai.models.gguf_header import Header, read_header
+from openedai.gguf.header import Header, read_header
 from openedai.models.library import Library
 
 _FORMATS = {

@@ -26,10 +26,10 @@ from filelock import FileLock, Timeout
 from openedai.config import Form, ModelSpec, Settings
 from openedai.engines.machine import processor_features
 from openedai.errors import Unavailable
+from openedai.gguf.header import TensorType
+from openedai.gguf.kernels import fast_types
 from openedai.models import manifest, requantise
 from openedai.models.disk import link_or_copy, sync
-from openedai.models.gguf_header import TensorType
-from openedai.models.kernels import fast_types
 from openedai.models.manifest import Manifest
 from openedai.models.packages import builtin_packages
 from openedai.models.progress import NoProgress, Progress

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from openedai.config import Form
 from openedai.errors import Unavailable
+from openedai.gguf.header import Header, Tensor, TensorType, describe, padded, read_header
 from openedai.models.disk import FreeSpace, require_space
-from openedai.models.gguf_header import Header, Tensor, TensorType, describe, padded, read_header
 from openedai.models.progress import Progress
 
 if TYPE_CHECKING:
-    from openedai.models.blocks import Blocks
+    from openedai.gguf.blocks import Blocks
 
 # Another number when the same form comes out as other bytes.
 VERSION = 1
@@ -174,7 +174,7 @@ def _pieces(file: BinaryIO, change: Change) -> Iterator[bytes]:
 def _converted(data: bytes, row: int, old: TensorType, new: TensorType) -> bytes:
     import numpy as np
 
-    from openedai.models import blocks
+    from openedai.gguf import blocks
 
     found: Blocks = np.frombuffer(data, np.uint8).reshape(-1, row)
     return blocks.encode(blocks.decode(found, old), new).tobytes()

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openedai.models.gguf_header import Tensor, TensorType, describe, padded, read_header
-from tests.models import tiny_gguf
+from openedai.gguf.header import Tensor, TensorType, describe, padded, read_header
+from tests.gguf import tiny_gguf
 
 
 @pytest.fixture(scope="module")

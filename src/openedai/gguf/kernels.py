@@ -7,7 +7,7 @@ a single one.
 
 from __future__ import annotations
 
-from openedai.models.gguf_header import TensorType
+from openedai.gguf.header import TensorType
 
 # What the requantising may choose; F16 and others that are no blocks of few bits are left alone.
 _X86 = frozenset({TensorType.Q4_0, TensorType.Q4_K, TensorType.IQ4_NL, TensorType.Q8_0})

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gguf import GGUFWriter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openedai.engines.gguf import read_strings
+from gguf import GGUFWriter
+from openedai.gguf.strings import read_strings
 
 NAME, TEMPLATE = "general.name", "tokenizer.chat_template"
 Pairs = Callable[[GGUFWriter], None]

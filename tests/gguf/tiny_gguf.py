@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter
 from gguf.quants import dequantize, quantize
+
+from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter
 
 Weights = npt.NDArray[np.float32]
 TEMPLATE = "{% for message in messages %}<|im_start|>{{ message.content }} é\n{% endfor %}"

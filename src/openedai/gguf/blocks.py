@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from openedai.models.gguf_header import TensorType
+from openedai.gguf.header import TensorType
 
 Weights = npt.NDArray[np.float32]
 Blocks = npt.NDArray[np.uint8]
@@ -24,8 +24,9 @@ _STRETCHES = tuple(sign * stretch for sign in (1, -1) for stretch in (0.85, 0.9,
 
 
 def decode(blocks: Blocks, type: TensorType) -> Weights:
-    from gguf import GGMLQuantizationType
     from gguf.quants import dequantize
+
+    from gguf import GGMLQuantizationType
 
     return np.asarray(dequantize(blocks, GGMLQuantizationType(type)), np.float32)
 

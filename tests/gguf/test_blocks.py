@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from gguf import GGMLQuantizationType
 from gguf.quants import quantize
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from openedai.models.blocks import Weights, decode, encode
-from openedai.models.gguf_header import TensorType
+from gguf import GGMLQuantizationType
+from openedai.gguf.blocks import Weights, decode, encode
+from openedai.gguf.header import TensorType
 
 WRITTEN = (TensorType.Q8_0, TensorType.Q4_K, TensorType.IQ4_NL)
 
