@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from openedai.prompts.gbnf import LARGEST_REPEAT, Rules
-from openedai.prompts.json_schema import UnsupportedSchema, json_schema
-from openedai.prompts.schema_keywords import ANNOTATIONS, COMBINING, OF_TYPE
-from openedai.prompts.string_formats import FORMATS
+from openedai.grammars.gbnf import LARGEST_REPEAT, Rules
+from openedai.grammars.json_schema.keywords import ANNOTATIONS, COMBINING, OF_TYPE
+from openedai.grammars.json_schema.schema import UnsupportedSchema, json_schema
+from openedai.grammars.string_formats import FORMATS
 from tests.docs.pages import ROOT, code_words, section, tables
-from tests.prompts.gbnf_language import Grammar
+from tests.grammars.gbnf_language import Grammar
 
 PAGE = "docs/structured-outputs.md"
 KEYWORDS, FORMAT_ROWS = tables(section(PAGE, "JSON Schema"))

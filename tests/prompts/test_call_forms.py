@@ -10,8 +10,8 @@ import pytest
 
 from openedai.contract.chat import Tool
 from openedai.engines.llama_cpp import LlamaCpp
+from openedai.grammars.gbnf import Rules
 from openedai.prompts.call_forms import Form, call_grammar, native_form
-from openedai.prompts.gbnf import Rules
 from tests.prompts.answers import read
 
 TOOLS = (Tool(name="get_weather"), Tool(name="get_time"))

@@ -13,7 +13,7 @@ from openedai.contract.generate import Constraint, JsonObject, JsonSchema, Regex
 from openedai.contract.generate import Grammar as UserGrammar
 from openedai.errors import InvalidRequest
 from openedai.prompts.constraints import answer_grammar
-from tests.prompts.gbnf_language import Grammar
+from tests.grammars.gbnf_language import Grammar
 
 YES = Regex(pattern="yes")
 TOOL = Tool(name="f", parameters={"type": "object", "properties": {}})

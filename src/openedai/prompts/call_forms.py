@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from openedai.contract.chat import Tool
-from openedai.prompts.gbnf import Rules, literal
+from openedai.grammars.gbnf import Rules, literal
 
 Form = Literal["hermes", "llama3", "mistral", "mistral_args", "fenced"]
 """The forms in which an answer can be constrained to calls."""

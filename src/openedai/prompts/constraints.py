@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from openedai.contract.chat import Tool
 from openedai.contract.generate import Constraint, Grammar, JsonObject, JsonSchema, Regex
 from openedai.errors import InvalidRequest
+from openedai.grammars.gbnf import Rules
+from openedai.grammars.gbnf_check import check_gbnf
+from openedai.grammars.json_schema.schema import UnsupportedSchema, json_object, json_schema
+from openedai.grammars.regex import UnsupportedPattern, regex
 from openedai.prompts.call_forms import Form, call_grammar, strict_call_grammar
-from openedai.prompts.gbnf import Rules
-from openedai.prompts.gbnf_check import check_gbnf
-from openedai.prompts.json_schema import UnsupportedSchema, json_object, json_schema
-from openedai.prompts.regex import UnsupportedPattern, regex
 
 
 def constraint_rule(constraint: JsonObject | JsonSchema | Regex, rules: Rules) -> str:

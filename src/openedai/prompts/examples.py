@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from openedai.contract.generate import Grammar
-from openedai.prompts.gbnf import literal, one_of
+from openedai.grammars.gbnf import literal, one_of
 
 # Ends an answer, as each takes one line.
 ANSWER_END = "\n"

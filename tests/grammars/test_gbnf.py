@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openedai.prompts.charset import CharSet
-from openedai.prompts.gbnf import Rules, char_class, literal, one_of
-from openedai.prompts.gbnf_check import check_gbnf
-from tests.prompts.gbnf_language import Grammar
+from openedai.grammars.charset import CharSet
+from openedai.grammars.gbnf import Rules, char_class, literal, one_of
+from openedai.grammars.gbnf_check import check_gbnf
+from tests.grammars.gbnf_language import Grammar
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from openedai.prompts import gbnf
-from openedai.prompts.charset import ANY, CharSet
-from openedai.prompts.expression_rules import json_content
-from openedai.prompts.expressions import EMPTY, Chars, Expression, choice, repeat, sequence, text
-from openedai.prompts.gbnf import Rules
-from openedai.prompts.json_rules import JsonRules
-from openedai.prompts.regex import UnsupportedPattern, json_string
-from openedai.prompts.schema_errors import UnsupportedSchema, below
-from openedai.prompts.schema_merge import Keywords
+from openedai.grammars import gbnf
+from openedai.grammars.charset import ANY, CharSet
+from openedai.grammars.gbnf import Rules
+from openedai.grammars.json_rules import JsonRules
+from openedai.grammars.json_schema.errors import UnsupportedSchema, below
+from openedai.grammars.json_schema.merge import Keywords
+from openedai.grammars.regex import UnsupportedPattern, json_string
+from openedai.grammars.regular import EMPTY, Chars, Expression, choice, repeat, sequence, text
+from openedai.grammars.regular_gbnf import json_content
 
 # The grammar for "any other name" nests as deep as the declared names are long.
 _LONGEST_NAME = 64

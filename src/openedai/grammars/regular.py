@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from openedai.prompts.charset import CharSet
+from openedai.grammars.charset import CharSet
 
 
 @dataclass(frozen=True)

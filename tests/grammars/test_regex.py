@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openedai.prompts.gbnf import Rules
-from openedai.prompts.gbnf_check import check_gbnf
-from openedai.prompts.regex import UnsupportedPattern, json_string, regex
-from tests.prompts.gbnf_language import Grammar
+from openedai.grammars.gbnf import Rules
+from openedai.grammars.gbnf_check import check_gbnf
+from openedai.grammars.regex import UnsupportedPattern, json_string, regex
+from tests.grammars.gbnf_language import Grammar
 
 ATOMS = ["a", "b", "-", "é", r"\n", r"\"", r"\\", ".", r"\d", r"\D", r"\w", r"\W", r"\s", r"\S"]
 ATOMS += ["[ab]", "[^a]", r"[^\d]", r"[^\W]", r"[\s\-]", "[+-.]", r"[\]\^]", r"\x41", r"\u00e9"]

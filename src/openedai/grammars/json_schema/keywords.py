@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from openedai.prompts.gbnf import LARGEST_REPEAT
-from openedai.prompts.schema_errors import UnsupportedSchema, below
+from openedai.grammars.gbnf import LARGEST_REPEAT
+from openedai.grammars.json_schema.errors import UnsupportedSchema, below
 
 TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
 

@@ -7,9 +7,9 @@ from itertools import combinations
 from typing import Any
 from urllib.parse import unquote
 
-from openedai.prompts.schema_errors import UnsupportedSchema, below
-from openedai.prompts.schema_keywords import TYPES, frozen, own_keywords, types_of
-from openedai.prompts.schema_merge import Keywords, merge
+from openedai.grammars.json_schema.errors import UnsupportedSchema, below
+from openedai.grammars.json_schema.keywords import TYPES, frozen, own_keywords, types_of
+from openedai.grammars.json_schema.merge import Keywords, merge
 
 _MOST = 1000
 _DEEPEST = 40

@@ -12,16 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from openedai.prompts import gbnf
-from openedai.prompts.gbnf import Rules
-from openedai.prompts.gbnf_check import comes_to_an_end
-from openedai.prompts.json_rules import JsonRules
-from openedai.prompts.schema_alternatives import SchemaDocument
-from openedai.prompts.schema_errors import UnsupportedSchema, below
-from openedai.prompts.schema_keywords import OF_TYPE, types_of
-from openedai.prompts.schema_merge import Keywords
-from openedai.prompts.schema_objects import object_body
-from openedai.prompts.schema_scalars import integer_body, number_body, string_body
+from openedai.grammars import gbnf
+from openedai.grammars.gbnf import Rules
+from openedai.grammars.gbnf_check import comes_to_an_end
+from openedai.grammars.json_rules import JsonRules
+from openedai.grammars.json_schema.alternatives import SchemaDocument
+from openedai.grammars.json_schema.errors import UnsupportedSchema, below
+from openedai.grammars.json_schema.keywords import OF_TYPE, types_of
+from openedai.grammars.json_schema.merge import Keywords
+from openedai.grammars.json_schema.objects import object_body
+from openedai.grammars.json_schema.scalars import integer_body, number_body, string_body
 
 _MOST_RULES = 20_000
 _ORDER = ("object", "array", "string", "number", "integer", "boolean", "null")

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 
-from openedai.prompts.gbnf import Rules
-from openedai.prompts.json_schema import UnsupportedSchema, json_schema
-from openedai.prompts.regex import regex
-from openedai.prompts.string_formats import FORMATS
-from tests.prompts.schemas import DEFINITIONS, SCHEMAS, validator
+from openedai.grammars.gbnf import Rules
+from openedai.grammars.json_schema.schema import UnsupportedSchema, json_schema
+from openedai.grammars.regex import regex
+from openedai.grammars.string_formats import FORMATS
+from tests.grammars.schemas import DEFINITIONS, SCHEMAS, validator
 
 pytestmark = pytest.mark.real
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from openedai.prompts import gbnf
-from openedai.prompts.charset import CharSet
-from openedai.prompts.expressions import Chars, Choice, Expression, Repeat, Sequence
-from openedai.prompts.gbnf import Rules
+from openedai.grammars import gbnf
+from openedai.grammars.charset import CharSet
+from openedai.grammars.gbnf import Rules
+from openedai.grammars.regular import Chars, Choice, Expression, Repeat, Sequence
 
 _ESCAPED = CharSet.of([(0, 0x1F)]) | CharSet.chars('"\\')
 

@@ -6,8 +6,8 @@ docs/structured-outputs.md says how.
 
 from __future__ import annotations
 
-from openedai.prompts.expressions import Expression
-from openedai.prompts.regex import searched
+from openedai.grammars.regex import searched
+from openedai.grammars.regular import Expression
 
 _YEAR = r"(\d{3}[1-9]|\d{2}[1-9]0|\d[1-9]00|[1-9]000)"
 _LEAP_YEAR = r"(\d{2}(0[48]|[2468][048]|[13579][26])|(0[48]|[2468][048]|[13579][26])00)"

@@ -16,11 +16,11 @@ from openai import pydantic_function_tool
 from openai.lib._parsing import type_to_response_format_param
 from pydantic import BaseModel, Field
 
-from openedai.prompts.gbnf import Rules
-from openedai.prompts.gbnf_check import check_gbnf
-from openedai.prompts.json_schema import UnsupportedSchema, json_object, json_schema
-from tests.prompts.gbnf_language import Grammar
-from tests.prompts.schemas import SCHEMAS, validator
+from openedai.grammars.gbnf import Rules
+from openedai.grammars.gbnf_check import check_gbnf
+from openedai.grammars.json_schema.schema import UnsupportedSchema, json_object, json_schema
+from tests.grammars.gbnf_language import Grammar
+from tests.grammars.schemas import SCHEMAS, validator
 
 
 def grammar(schema: Any) -> Grammar:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from openedai.prompts.decimal_ranges import numbers
-from openedai.prompts.expression_rules import plain_text
-from openedai.prompts.gbnf import Rules
+from openedai.grammars.decimal_ranges import numbers
+from openedai.grammars.gbnf import Rules
+from openedai.grammars.regular_gbnf import plain_text
 
 
 class JsonRules:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from openedai.prompts.charset import CharSet
-from openedai.prompts.expressions import (
+from openedai.grammars.charset import CharSet
+from openedai.grammars.regular import (
     EMPTY,
     NOTHING,
     Chars,

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from openedai.prompts.string_formats import FORMATS
+from openedai.grammars.string_formats import FORMATS
 
 Schema = dict[str, Any]
 

@@ -6,15 +6,15 @@ import math
 from decimal import Decimal
 from typing import Any
 
-from openedai.prompts.decimal_ranges import Bound, integers, multiples, numbers
-from openedai.prompts.expression_rules import json_content, plain_text
-from openedai.prompts.expressions import NOTHING, Expression, fit
-from openedai.prompts.gbnf import Rules
-from openedai.prompts.json_rules import JsonRules
-from openedai.prompts.regex import UnsupportedPattern, searched
-from openedai.prompts.schema_errors import UnsupportedSchema, below
-from openedai.prompts.schema_merge import Keywords
-from openedai.prompts.string_formats import FORMATS, format_text
+from openedai.grammars.decimal_ranges import Bound, integers, multiples, numbers
+from openedai.grammars.gbnf import Rules
+from openedai.grammars.json_rules import JsonRules
+from openedai.grammars.json_schema.errors import UnsupportedSchema, below
+from openedai.grammars.json_schema.merge import Keywords
+from openedai.grammars.regex import UnsupportedPattern, searched
+from openedai.grammars.regular import NOTHING, Expression, fit
+from openedai.grammars.regular_gbnf import json_content, plain_text
+from openedai.grammars.string_formats import FORMATS, format_text
 
 _INTEGER_DIGITS = 40
 _LARGEST_INTEGER = 10**_INTEGER_DIGITS - 1

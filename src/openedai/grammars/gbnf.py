@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from itertools import groupby, islice, takewhile
 
-from openedai.prompts.charset import CharSet
+from openedai.grammars.charset import CharSet
 
 LARGEST_REPEAT = 100_000
 

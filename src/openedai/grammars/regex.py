@@ -6,9 +6,9 @@ characters that both accept are written. What is not regular is refused.
 
 from __future__ import annotations
 
-from openedai.prompts.charset import ANY, CharSet
-from openedai.prompts.expression_rules import json_content, plain_text
-from openedai.prompts.expressions import (
+from openedai.grammars.charset import ANY, CharSet
+from openedai.grammars.gbnf import LARGEST_REPEAT, Rules
+from openedai.grammars.regular import (
     EMPTY,
     NOTHING,
     Chars,
@@ -18,7 +18,7 @@ from openedai.prompts.expressions import (
     sequence,
     size,
 )
-from openedai.prompts.gbnf import LARGEST_REPEAT, Rules
+from openedai.grammars.regular_gbnf import json_content, plain_text
 
 _DEEPEST = 40
 _LARGEST = 10_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from openedai.prompts.schema_errors import UnsupportedSchema, below
-from openedai.prompts.schema_keywords import OF_TYPE, frozen
+from openedai.grammars.json_schema.errors import UnsupportedSchema, below
+from openedai.grammars.json_schema.keywords import OF_TYPE, frozen
 
 # Keywords that constrain a value, without references and combinations; `const` is an `enum`.
 Keywords = dict[str, Any]

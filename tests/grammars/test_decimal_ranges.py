@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openedai.prompts.decimal_ranges import Bound, integers, multiples, numbers
-from openedai.prompts.expression_rules import plain_text
-from openedai.prompts.expressions import NOTHING, Expression
-from openedai.prompts.gbnf import Rules
-from tests.prompts.gbnf_language import Grammar
+from openedai.grammars.decimal_ranges import Bound, integers, multiples, numbers
+from openedai.grammars.gbnf import Rules
+from openedai.grammars.regular import NOTHING, Expression
+from openedai.grammars.regular_gbnf import plain_text
+from tests.grammars.gbnf_language import Grammar
 
 BOUNDS = st.none() | st.integers(-120, 1200)
 DECIMALS = st.decimals(-30, 30, allow_nan=False, places=2) | st.integers(-3, 3).map(Decimal)
