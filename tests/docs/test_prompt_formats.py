@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from openedai.prompts.formats import detect, format_names, prompt_format
+from openedai.prompts.prompt_formats import detect, format_names, prompt_format
 from tests.docs.pages import code_words, section
 from tests.prompts.rendering import render
 

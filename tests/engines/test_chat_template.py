@@ -14,7 +14,7 @@ from openedai.contract.generate import Finish, GenerateRequest
 from openedai.engines.chat_template import chosen_format
 from openedai.engines.llama_cpp import LlamaCpp
 from openedai.errors import EngineFailed
-from openedai.prompts.formats import PromptFormat, prompt_format
+from openedai.prompts.prompt_formats import PromptFormat, prompt_format
 from tests.gguf.test_strings import written
 
 

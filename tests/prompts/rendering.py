@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from openedai.prompts.formats import prompt_format
+from openedai.prompts.prompt_formats import prompt_format
 
 Messages = list[dict[str, str]]
 

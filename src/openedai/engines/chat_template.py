@@ -12,8 +12,8 @@ from pathlib import Path
 
 from openedai.errors import EngineFailed
 from openedai.gguf.strings import read_strings
-from openedai.prompts import formats
-from openedai.prompts.formats import PromptFormat
+from openedai.prompts import prompt_formats as formats
+from openedai.prompts.prompt_formats import PromptFormat
 
 log = logging.getLogger("openedai.engines")
 

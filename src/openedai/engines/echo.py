@@ -54,8 +54,8 @@ from openedai.errors import (
     NoVision,
     Unsupported,
 )
-from openedai.prompts.answer import AnswerReader, ChatReader
 from openedai.prompts.constraints import answer_grammar, strict_grammar
+from openedai.prompts.reading.answer import AnswerReader, ChatReader
 
 _WORD = re.compile(r"\s*\S+|\s+$")
 _BREATH = 16  # tokens between two turns given to other tasks

@@ -53,7 +53,7 @@ from openedai.errors import EngineCrashed, EngineFailed, InvalidRequest
 class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`context` is in tokens and for each of the `slots` that work at once. `threads` None
     takes the cores this process may use. `batch` is the most prompt tokens computed in one go.
-    `prompt_format` is a name of `openedai.prompts.formats`; `chat_template` is Jinja, or the path
+    `prompt_format` is a name of `openedai.prompts.prompt_formats`; `chat_template` is Jinja, or the path
     of a file that ends in .jinja. See `openedai.engines.chat_template` for what goes first.
     `server` is "auto", "wheel", or the path of a native llama-server. `prompt_cache` is a folder.
     `prompt_memory` is the most MiB for prompts whose slot another conversation took. `mmproj`

@@ -17,11 +17,11 @@ from openedai.engines.llama_infill import Infill
 from openedai.engines.llama_sampling import SamplingDefaults, sampling_body
 from openedai.engines.llama_template import ChatTemplate, Properties, Rendered
 from openedai.errors import ContextLengthExceeded, InvalidRequest, Unsupported
-from openedai.prompts.answer import AnswerReader, ChatReader
-from openedai.prompts.call_forms import strict_call_trigger
 from openedai.prompts.constraints import answer_grammar, strict_grammar
-from openedai.prompts.reasoning import TAGS
-from openedai.prompts.tool_calls import OPENINGS
+from openedai.prompts.reading.answer import AnswerReader, ChatReader
+from openedai.prompts.reading.reasoning import TAGS
+from openedai.prompts.reading.tool_calls import OPENINGS
+from openedai.prompts.tool_call_formats import strict_call_trigger
 
 _PATTERN = 2  # llama.cpp's number for a trigger that is a regular expression
 # Tokens that models have for these, and that llama.cpp leaves out of the text unless told.

@@ -14,9 +14,9 @@ import msgspec
 from openedai.contract.chat import Chat, Message, Tool
 from openedai.engines.llama_api import LlamaApi
 from openedai.errors import APIError, Unsupported
-from openedai.prompts.call_forms import OWN_FORM, Form, constrainable, native_form
-from openedai.prompts.reasoning import TAGS, opens_reasoning
-from openedai.prompts.tools import render
+from openedai.prompts.reading.reasoning import TAGS, opens_reasoning
+from openedai.prompts.tool_call_formats import OWN_FORM, Form, constrainable, native_form
+from openedai.prompts.tool_prompt import render
 
 _PROBE = Tool(name="probe_function", parameters={"type": "object", "properties": {}})
 

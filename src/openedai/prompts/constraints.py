@@ -11,7 +11,7 @@ from openedai.grammars.gbnf import Rules
 from openedai.grammars.gbnf_check import check_gbnf
 from openedai.grammars.json_schema.schema import UnsupportedSchema, json_object, json_schema
 from openedai.grammars.regex import UnsupportedPattern, regex
-from openedai.prompts.call_forms import Form, call_grammar, strict_call_grammar
+from openedai.prompts.tool_call_formats import Form, call_grammar, strict_call_grammar
 
 
 def constraint_rule(constraint: JsonObject | JsonSchema | Regex, rules: Rules) -> str:

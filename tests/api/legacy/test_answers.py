@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from openedai.prompts.examples import answer_prompt
+from openedai.prompts.example_prompts import answer_prompt
 from tests.api.legacy.asking import ask, refused
 from tests.support import Running
 

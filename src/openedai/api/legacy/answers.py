@@ -17,7 +17,7 @@ from openedai.api.legacy.ranking import MAX_TEXTS, best_first, search_model
 from openedai.api.sampling import Stop
 from openedai.api.services import services
 from openedai.http.respond import json_response
-from openedai.prompts.examples import ANSWER_END, answer_prompt
+from openedai.prompts.example_prompts import ANSWER_END, answer_prompt
 
 
 class AnswerRequest(PromptedBody):

@@ -18,7 +18,7 @@ from openedai.api.legacy.ranking import MAX_TEXTS, best_first, search_model
 from openedai.api.services import services
 from openedai.errors import InvalidRequest
 from openedai.http.respond import json_response
-from openedai.prompts.examples import label_grammar, label_name, label_prompt
+from openedai.prompts.example_prompts import label_grammar, label_name, label_prompt
 
 MAX_LABEL = 256  # characters
 UNKNOWN = "Unknown"

@@ -16,7 +16,7 @@ from openedai.config import ModelSpec
 from openedai.contract.generate import GenerateRequest, Sampling, Usage
 from openedai.http.body import Body
 from openedai.http.respond import json_response
-from openedai.prompts.edits import bare_edit, edit_chat
+from openedai.prompts.edit_prompt import bare_edit, edit_chat
 
 MAX_EDITS = 20
 

@@ -12,9 +12,9 @@ from typing import Literal
 
 from openedai.contract.chat import Chat
 from openedai.contract.generate import ReasoningDelta, TextDelta, TokenLogprob, ToolCallDelta
-from openedai.prompts.reasoning import Kind, ReasoningSplitter
-from openedai.prompts.stops import StopText
-from openedai.prompts.tool_calls import CallReader
+from openedai.prompts.reading.reasoning import Kind, ReasoningSplitter
+from openedai.prompts.reading.stops import StopText
+from openedai.prompts.reading.tool_calls import CallReader
 
 Delta = TextDelta | ReasoningDelta | ToolCallDelta
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from openedai.contract.generate import TextDelta, ToolCallDelta
-from openedai.prompts.json_pieces import is_object
+from openedai.prompts.reading.json_pieces import is_object
 
 CallEvent = TextDelta | ToolCallDelta
 

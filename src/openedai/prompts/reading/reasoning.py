@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from typing import Literal
 
-from openedai.prompts.incoming import Incoming, Reading
+from openedai.prompts.reading.incoming import Incoming, Reading
 
 Kind = Literal["reasoning", "answer"]
 

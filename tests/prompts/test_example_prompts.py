@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from openedai.prompts.constraints import answer_grammar
-from openedai.prompts.examples import answer_prompt, label_grammar, label_name, label_prompt
+from openedai.prompts.example_prompts import answer_prompt, label_grammar, label_name, label_prompt
 
 CONTEXT = "In 2017 people lived\nfor 78.6 years."
 EXAMPLES = [("How long did\npeople live?", "78.6 years.")]

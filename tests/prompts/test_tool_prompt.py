@@ -6,8 +6,8 @@ import json
 import re
 
 from openedai.contract.chat import Message, Tool, ToolCall
-from openedai.prompts.tools import render
-from tests.prompts.answers import read
+from openedai.prompts.tool_prompt import render
+from tests.prompts.reading.answers import read
 
 WEATHER = Tool(
     name="get_weather",

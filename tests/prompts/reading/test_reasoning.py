@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openedai.prompts.reasoning import TAGS, ReasoningSplitter, opens_reasoning
-from tests.prompts.cuts import PLACES, cut, every_cut
+from openedai.prompts.reading.reasoning import TAGS, ReasoningSplitter, opens_reasoning
+from tests.prompts.reading.cuts import PLACES, cut, every_cut
 
 
 def split(pieces: list[str], already_open: bool = False) -> tuple[str, str]:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from openedai.contract.chat import Tool
 from openedai.contract.generate import TextDelta, ToolCallDelta
-from tests.prompts.answers import fold, read, reader
-from tests.prompts.cuts import PLACES, cut, every_cut
+from tests.prompts.reading.answers import fold, read, reader
+from tests.prompts.reading.cuts import PLACES, cut, every_cut
 
 WEATHER = Tool(
     name="get_weather",

@@ -11,8 +11,8 @@ import pytest
 from openedai.contract.chat import Tool
 from openedai.engines.llama_cpp import LlamaCpp
 from openedai.grammars.gbnf import Rules
-from openedai.prompts.call_forms import Form, call_grammar, native_form
-from tests.prompts.answers import read
+from openedai.prompts.tool_call_formats import Form, call_grammar, native_form
+from tests.prompts.reading.answers import read
 
 TOOLS = (Tool(name="get_weather"), Tool(name="get_time"))
 FORMS: tuple[Form, ...] = get_args(Form)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from openedai.prompts.bare_values import json_argument
+from openedai.prompts.reading.bare_values import json_argument
 
 LOOP = {"$ref": "#/$defs/Loop"}
 CASES: list[tuple[Any, str, Any]] = [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from openedai.prompts.edits import bare_edit, edit_chat
-from openedai.prompts.formats import format_names
+from openedai.prompts.edit_prompt import bare_edit, edit_chat
+from openedai.prompts.prompt_formats import format_names
 from tests.prompts.golden_edits import EDIT, EDITS, INSTRUCTION, TEXT, WRITE
 from tests.prompts.rendering import render
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from openedai.contract.chat import Chat, Tool
 from openedai.contract.generate import ReasoningDelta, TextDelta, TokenLogprob, ToolCallDelta
-from openedai.prompts.answer import AnswerReader, ChatReader, Delta
+from openedai.prompts.reading.answer import AnswerReader, ChatReader, Delta
 
 WEATHER = Tool(name="get_weather", parameters={"type": "object", "properties": {}})
 CALL = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Rome"}}\n</tool_call>'

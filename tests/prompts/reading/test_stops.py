@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openedai.prompts.stops import StopText
-from tests.prompts.cuts import PLACES, cut, every_cut
+from openedai.prompts.reading.stops import StopText
+from tests.prompts.reading.cuts import PLACES, cut, every_cut
 
 TEXTS = st.text("ab\n", max_size=60)
 STOPS = st.lists(st.text("ab\n", min_size=1, max_size=5), max_size=4)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openedai.prompts.json_pieces import JsonEnd, is_object, object_text
-from tests.prompts.cuts import PLACES, cut
+from openedai.prompts.reading.json_pieces import JsonEnd, is_object, object_text
+from tests.prompts.reading.cuts import PLACES, cut
 
 VALUES = st.recursive(
     st.none()

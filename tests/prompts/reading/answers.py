@@ -7,8 +7,8 @@ from itertools import count
 
 from openedai.contract.chat import Tool
 from openedai.contract.generate import TextDelta, ToolCallDelta
-from openedai.prompts.call_events import CallEvent
-from openedai.prompts.tool_calls import CallReader
+from openedai.prompts.reading.call_events import CallEvent
+from openedai.prompts.reading.tool_calls import CallReader
 
 Answer = tuple[str, list[tuple[str, str]], bool]
 """The text, (name, arguments) of each call, and whether every call is whole."""

@@ -17,10 +17,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from openedai.contract.chat import Tool
-from openedai.prompts.bare_values import json_argument, json_text
-from openedai.prompts.call_events import CallEvent, CallEvents
-from openedai.prompts.incoming import Incoming, Reading
-from openedai.prompts.json_pieces import JsonEnd, object_text
+from openedai.prompts.reading.bare_values import json_argument, json_text
+from openedai.prompts.reading.call_events import CallEvent, CallEvents
+from openedai.prompts.reading.incoming import Incoming, Reading
+from openedai.prompts.reading.json_pieces import JsonEnd, object_text
 
 FENCE = "```"
 OPENINGS = {
