@@ -21,8 +21,8 @@ from openedai.api.metrics import Metrics
 from openedai.api.services import Services
 from openedai.config import ModelSpec, Settings, memory_bytes
 from openedai.contract.engine import Engine
-from openedai.engines.hosted import load_engine
 from openedai.engines.machine import usable_memory
+from openedai.engines.process.hosted import load_engine
 from openedai.engines.registry import engine_class
 from openedai.errors import APIError, MethodNotAllowed, NotFound
 from openedai.http.envelope import Envelope

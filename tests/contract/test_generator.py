@@ -29,7 +29,7 @@ from openedai.contract.generate import (
     Tokens,
     ToolCallDelta,
 )
-from openedai.engines.hosted import load_engine
+from openedai.engines.process.hosted import load_engine
 from openedai.engines.upstream.engine import Upstream
 from openedai.errors import ContextLengthExceeded, InvalidRequest, Unsupported
 from tests.support import Running, ServerThread, echo_settings

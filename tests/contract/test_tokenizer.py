@@ -17,7 +17,7 @@ from openedai.config import Settings
 from openedai.contract.chat import Chat, Message, Tool, ToolCall
 from openedai.contract.engine import Generator, Tokenizer
 from openedai.contract.generate import Finish, GenerateRequest, Sampling, Text
-from openedai.engines.hosted import load_engine
+from openedai.engines.process.hosted import load_engine
 from openedai.errors import InvalidRequest, Unsupported
 from openedai.models.catalog import Catalog
 from openedai.models.library import Library

@@ -18,10 +18,10 @@ import psutil
 import pytest
 
 from openedai.contract.generate import GenerateRequest, Text
-from openedai.engines.child import Child
 from openedai.engines.llama_cpp import LlamaCpp
 from openedai.engines.llama_launcher import find_binary, start_server
 from openedai.engines.llama_server import Launch
+from openedai.engines.process.child import Child
 from openedai.engines.unix_http import UnixClient
 from openedai.errors import EngineCrashed, EngineFailed
 from tests.engines import llama_stand_in

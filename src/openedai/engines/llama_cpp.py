@@ -35,7 +35,6 @@ from openedai.contract.generate import (
     Usage,
 )
 from openedai.engines.chat_template import chosen_format
-from openedai.engines.child import Child
 from openedai.engines.llama_api import LlamaApi, Piece
 from openedai.engines.llama_images import projector
 from openedai.engines.llama_launcher import start_server
@@ -45,6 +44,7 @@ from openedai.engines.llama_scoring import score
 from openedai.engines.llama_server import Launch
 from openedai.engines.llama_template import Properties
 from openedai.engines.machine import usable_cores
+from openedai.engines.process.child import Child
 from openedai.engines.prompt_cache import PromptCache
 from openedai.engines.unix_http import UnixClient
 from openedai.errors import EngineCrashed, EngineFailed, InvalidRequest

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from openedai.engines.child import Child, Failure
 from openedai.engines.llama_server import Launch, Ready
+from openedai.engines.process.child import Child, Failure
 from openedai.errors import EngineFailed
 
 log = logging.getLogger("openedai.engines")

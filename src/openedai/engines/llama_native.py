@@ -17,9 +17,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from openedai.engines.child import Failure, pack
 from openedai.engines.llama_server import Launch, Ready, read_launch
-from openedai.engines.parent import exit_with_parent
+from openedai.engines.process.child import Failure, pack
+from openedai.engines.process.parent import exit_with_parent
 from openedai.errors import EngineFailed
 
 _POLL_INTERVAL = 0.02  # seconds

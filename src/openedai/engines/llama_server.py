@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from openedai.contract.struct import Struct
-from openedai.engines.child import Failure, pack
-from openedai.engines.parent import exit_with_parent
+from openedai.engines.process.child import Failure, pack
+from openedai.engines.process.parent import exit_with_parent
 from openedai.errors import EngineFailed
 
 

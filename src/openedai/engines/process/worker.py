@@ -1,4 +1,4 @@
-"""The child process that hosts one Python engine: `python -m openedai.engines.worker FD`.
+"""The child process that hosts one Python engine: `python -m openedai.engines.process.worker FD`.
 
 It loads the engine named in the first frame, answers calls until the connection ends, and then
 ends itself, whatever it is doing. It knows nothing of models other than its own.
@@ -21,8 +21,8 @@ from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Embedder, Engine, Generator, Tokenizer
 from openedai.contract.generate import GenerateEvent, GenerateRequest
 from openedai.contract.struct import Struct
-from openedai.engines.child import Failure, pack, read_frame
-from openedai.engines.parent import exit_with_parent
+from openedai.engines.process.child import Failure, pack, read_frame
+from openedai.engines.process.parent import exit_with_parent
 from openedai.engines.registry import engine_class
 from openedai.errors import EngineCrashed
 

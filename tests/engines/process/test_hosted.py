@@ -18,8 +18,8 @@ from openedai import errors
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.engine import Embedder, Generator
 from openedai.contract.generate import GenerateRequest, Text
-from openedai.engines.child import Failure, pack, read_frame
-from openedai.engines.hosted import Hosted, load_engine
+from openedai.engines.process.child import Failure, pack, read_frame
+from openedai.engines.process.hosted import Hosted, load_engine
 from openedai.errors import APIError, EngineCrashed, EngineFailed, InvalidRequest
 
 LONG = GenerateRequest(prompt=Text(text="word " * 1000))

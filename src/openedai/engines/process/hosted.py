@@ -17,9 +17,8 @@ from openedai.contract.chat import Chat
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Embedder, Engine, Generator, Tokenizer
 from openedai.contract.generate import Finish, GenerateEvent, GenerateRequest
-from openedai.engines.child import Child, Failure, pack, read_frame
-from openedai.engines.registry import HOSTED, engine_class
-from openedai.engines.worker import (
+from openedai.engines.process.child import Child, Failure, pack, read_frame
+from openedai.engines.process.worker import (
     AnyCall,
     Call,
     Cancel,
@@ -33,6 +32,7 @@ from openedai.engines.worker import (
     Result,
     TokenizeCall,
 )
+from openedai.engines.registry import HOSTED, engine_class
 from openedai.errors import EngineCrashed, EngineFailed
 
 _Answers = asyncio.Queue[Event | Result | None]
@@ -63,7 +63,7 @@ class Hosted(Generator, Embedder, Tokenizer):
             path=None if path is None else str(path),
             options=dict(options),
         )
-        child = await Child.start("openedai.engines.worker", hello)
+        child = await Child.start("openedai.engines.process.worker", hello)
         match msgspec.msgpack.decode(await child.first_frame(model), type=Ready | Failure):
             case Ready(slots=slots):
                 return cls(model, child, slots)
