@@ -16,10 +16,10 @@ from pydantic.fields import FieldInfo
 from openedai.cli.commands import serve
 from openedai.config import AdapterSpec, ModelSpec, Settings
 from openedai.engines.echo import EchoOptions
+from openedai.engines.embedding.onnx import OnnxOptions
+from openedai.engines.embedding.sentence_transformers import SentenceTransformersOptions
 from openedai.engines.llama_cpp import LlamaOptions
 from openedai.engines.llama_sampling import SamplingDefaults
-from openedai.engines.onnx_embeddings import OnnxOptions
-from openedai.engines.sentence_transformers import SentenceTransformersOptions
 from openedai.engines.upstream.options import UpstreamOptions
 
 OPTIONS: dict[str, type[msgspec.Struct]] = {

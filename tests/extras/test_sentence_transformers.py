@@ -14,8 +14,8 @@ from openedai.config import Settings
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Embedder
 from openedai.contract.generate import Text, Tokens
-from openedai.engines.onnx_embeddings import OnnxEmbeddings
-from openedai.engines.sentence_transformers import SentenceTransformers
+from openedai.engines.embedding.onnx import OnnxEmbeddings
+from openedai.engines.embedding.sentence_transformers import SentenceTransformers
 from openedai.errors import EngineFailed, InvalidRequest, Unavailable
 from openedai.models.catalog import Catalog
 from openedai.models.library import Library

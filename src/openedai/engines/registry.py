@@ -10,8 +10,8 @@ from openedai.errors import Unavailable
 ENGINES = {
     "echo": "openedai.engines.echo:Echo",
     "llama_cpp": "openedai.engines.llama_cpp:LlamaCpp",
-    "onnx_embeddings": "openedai.engines.onnx_embeddings:OnnxEmbeddings",
-    "sentence_transformers": "openedai.engines.sentence_transformers:SentenceTransformers",
+    "onnx_embeddings": "openedai.engines.embedding.onnx:OnnxEmbeddings",
+    "sentence_transformers": "openedai.engines.embedding.sentence_transformers:SentenceTransformers",
     "upstream": "openedai.engines.upstream.engine:Upstream",
 }
 

@@ -12,7 +12,7 @@ import pytest
 from openedai.config import Settings
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.generate import Text, Tokens
-from openedai.engines.onnx_embeddings import OnnxEmbeddings
+from openedai.engines.embedding.onnx import OnnxEmbeddings
 from openedai.errors import EngineFailed, InvalidRequest, Unavailable
 from openedai.models.catalog import Catalog
 from openedai.models.library import Library

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import msgspec
 
 from openedai.contract.generate import Text, Tokens
-from openedai.engines.batching import (
+from openedai.engines.embedding.batching import (
     BatchedEmbedder,
     Row,
     batch_tokens,

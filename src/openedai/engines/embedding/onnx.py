@@ -19,7 +19,7 @@ import msgspec
 from openedai.contract.chat import Chat
 from openedai.contract.engine import Tokenizer
 from openedai.contract.generate import Text, Tokens
-from openedai.engines.batching import (
+from openedai.engines.embedding.batching import (
     BatchedEmbedder,
     Row,
     batch_tokens,
@@ -27,8 +27,8 @@ from openedai.engines.batching import (
     invalid_token,
     wrapped,
 )
+from openedai.engines.embedding.pooling import Head, read_head, read_json
 from openedai.engines.machine import usable_cores
-from openedai.engines.pooling import Head, read_head, read_json
 from openedai.errors import APIError, EngineFailed, Unavailable, Unsupported
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from openedai.engines.batching import normalised
+from openedai.engines.embedding.batching import normalised
 from openedai.errors import EngineFailed, Unavailable
 
 if TYPE_CHECKING:

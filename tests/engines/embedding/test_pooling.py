@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from openedai.engines.pooling import pooled, read_head
+from openedai.engines.embedding.pooling import pooled, read_head
 from openedai.errors import EngineFailed, Unavailable
 from tests.models.tiny_encoder import HIDDEN, write_modules
 

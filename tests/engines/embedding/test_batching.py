@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.generate import Text, Tokens
-from openedai.engines.batching import (
+from openedai.engines.embedding.batching import (
     BatchedEmbedder,
     BatchQueue,
     Row,
