@@ -24,7 +24,7 @@ from openedai.app import create_app
 from openedai.cli.serve import _uvicorn_config
 from openedai.config import ModelSpec, Settings
 from openedai.contract.engine import Generator
-from openedai.engines.llama_cpp import LlamaCpp
+from openedai.engines.llama_cpp.engine import LlamaCpp
 
 SECTION = "leaving"
 _PATIENCE = 60.0

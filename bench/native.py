@@ -11,7 +11,7 @@ import sys
 
 import msgspec
 
-from openedai.engines.llama_server import Launch, _serve
+from openedai.engines.llama_cpp.server.wheel import Launch, _serve
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from anthropic import Anthropic
 from openai import OpenAI
 
 from openedai.config import Settings
-from openedai.engines.llama_launcher import find_binary
+from openedai.engines.llama_cpp.server.launcher import find_binary
 from openedai.models.catalog import Catalog
 from openedai.models.library import Library
 from openedai.models.progress import NoProgress

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openedai.engines.llama_cpp import LlamaCpp
+from openedai.engines.llama_cpp.engine import LlamaCpp
 from openedai.prompts.prompt_formats import detect, format_names, prompt_format
 from tests.prompts.golden import COLOUR, GOLDEN, HELLO, HI, SYSTEM, SYSTEM_USER, TURNS, USER
 from tests.prompts.rendering import Messages, render

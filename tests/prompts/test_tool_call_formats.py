@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from openedai.contract.chat import Tool
-from openedai.engines.llama_cpp import LlamaCpp
+from openedai.engines.llama_cpp.engine import LlamaCpp
 from openedai.grammars.gbnf import Rules
 from openedai.prompts.tool_call_formats import Form, call_grammar, native_form
 from tests.prompts.reading.answers import read

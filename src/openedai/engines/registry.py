@@ -9,7 +9,7 @@ from openedai.errors import Unavailable
 
 ENGINES = {
     "echo": "openedai.engines.echo:Echo",
-    "llama_cpp": "openedai.engines.llama_cpp:LlamaCpp",
+    "llama_cpp": "openedai.engines.llama_cpp.engine:LlamaCpp",
     "onnx_embeddings": "openedai.engines.embedding.onnx:OnnxEmbeddings",
     "sentence_transformers": "openedai.engines.embedding.sentence_transformers:SentenceTransformers",
     "upstream": "openedai.engines.upstream.engine:Upstream",

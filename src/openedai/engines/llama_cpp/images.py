@@ -15,7 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from openedai.contract.chat import Chat, Image, Message
-from openedai.engines.llama_template import Properties
+from openedai.engines.llama_cpp.template import Properties
 from openedai.errors import EngineFailed, InvalidRequest, NoVision
 
 

@@ -20,7 +20,7 @@ from openedai.contract.generate import (
     Sampling,
     TextDelta,
 )
-from openedai.engines.llama_cpp import LlamaCpp
+from openedai.engines.llama_cpp.engine import LlamaCpp
 from openedai.errors import Unsupported
 
 pytestmark = pytest.mark.real

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from openedai.engines.llama_server import Launch, Ready
+from openedai.engines.llama_cpp.server.wheel import Launch, Ready
 from openedai.engines.process.child import Child, Failure
 from openedai.errors import EngineFailed
 
@@ -30,15 +30,15 @@ async def start_server(launch: Launch, server: str) -> Child:
     """
     binary = await asyncio.to_thread(find_binary, server)
     if binary is None:
-        return await _started("openedai.engines.llama_server", launch)
+        return await _started("openedai.engines.llama_cpp.server.wheel", launch)
     native = msgspec.structs.replace(launch, binary=binary)
     try:
-        child = await _started("openedai.engines.llama_native", native)
+        child = await _started("openedai.engines.llama_cpp.server.native", native)
     except EngineFailed as error:
         if server != "auto":
             raise
         log.warning("%s is not used, but the xllamacpp package: %s", binary, error.message)
-        return await _started("openedai.engines.llama_server", launch)
+        return await _started("openedai.engines.llama_cpp.server.wheel", launch)
     log.info("The model `%s` runs on %s", launch.model, binary)
     return child
 

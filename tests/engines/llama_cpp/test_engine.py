@@ -22,7 +22,7 @@ from openedai.contract.generate import (
     TextDelta,
     Tokens,
 )
-from openedai.engines.llama_cpp import LlamaCpp
+from openedai.engines.llama_cpp.engine import LlamaCpp
 from openedai.errors import EngineFailed, InvalidRequest
 
 pytestmark = pytest.mark.real

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
-from openedai.engines.llama_api import LlamaApi
+from openedai.engines.llama_cpp.server.api import LlamaApi
 from openedai.errors import APIError, EngineFailed
 
 log = logging.getLogger("openedai.engines")

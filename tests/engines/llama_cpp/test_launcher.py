@@ -18,13 +18,13 @@ import psutil
 import pytest
 
 from openedai.contract.generate import GenerateRequest, Text
-from openedai.engines.llama_cpp import LlamaCpp
-from openedai.engines.llama_launcher import find_binary, start_server
-from openedai.engines.llama_server import Launch
+from openedai.engines.llama_cpp.engine import LlamaCpp
+from openedai.engines.llama_cpp.server.client import UnixClient
+from openedai.engines.llama_cpp.server.launcher import find_binary, start_server
+from openedai.engines.llama_cpp.server.wheel import Launch
 from openedai.engines.process.child import Child
-from openedai.engines.unix_http import UnixClient
 from openedai.errors import EngineCrashed, EngineFailed
-from tests.engines import llama_stand_in
+from tests.engines.llama_cpp import llama_stand_in
 
 KEY = "the-key-that-nobody-may-read"
 OLD = "invalid argument: --no-kv-unified"

@@ -1,6 +1,6 @@
 """The child process of the `llama_cpp` engine where a native `llama-server` is used.
 
-Run as `python -m openedai.engines.llama_native FD`. It starts the binary with what the wheel
+Run as `python -m openedai.engines.llama_cpp.server.native FD`. It starts the binary with what the wheel
 would get, stays its parent, and ends it when the server is gone. It ends itself when the binary
 does, so that a crash is seen as the child's.
 """
@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from openedai.engines.llama_server import Launch, Ready, read_launch
+from openedai.engines.llama_cpp.server.wheel import Launch, Ready, read_launch
 from openedai.engines.process.child import Failure, pack
 from openedai.engines.process.parent import exit_with_parent
 from openedai.errors import EngineFailed

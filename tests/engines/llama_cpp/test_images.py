@@ -26,12 +26,12 @@ from openedai.contract.generate import (
     TextDelta,
     ToolCallDelta,
 )
-from openedai.engines.llama_cpp import LlamaCpp
-from openedai.engines.llama_images import Sight, projector
-from openedai.engines.llama_template import Modalities, Properties, SlotDefaults
+from openedai.engines.llama_cpp.engine import LlamaCpp
+from openedai.engines.llama_cpp.images import Sight, projector
+from openedai.engines.llama_cpp.template import Modalities, Properties, SlotDefaults
 from openedai.errors import ContextLengthExceeded, EngineFailed, InvalidRequest, NoVision
-from tests.engines import tiny_projector
-from tests.engines.tiny_projector import IMAGE_TOKENS
+from tests.engines.llama_cpp import tiny_projector
+from tests.engines.llama_cpp.tiny_projector import IMAGE_TOKENS
 from tests.media.pictures import BLUE, FORMATS, RED, picture
 
 Scenario = Callable[[LlamaCpp], Coroutine[Any, Any, None]]

@@ -11,8 +11,8 @@ import pytest
 from gguf import GGUFWriter
 from openedai.contract.chat import Chat, Message
 from openedai.contract.generate import Finish, GenerateRequest
-from openedai.engines.chat_template import chosen_format
-from openedai.engines.llama_cpp import LlamaCpp
+from openedai.engines.llama_cpp.engine import LlamaCpp
+from openedai.engines.llama_cpp.template_choice import chosen_format
 from openedai.errors import EngineFailed
 from openedai.prompts.prompt_formats import PromptFormat, prompt_format
 from tests.gguf.test_strings import written

@@ -14,7 +14,7 @@ from contextlib import aclosing
 from typing import Any
 
 from openedai.contract.generate import TokenLogprob
-from openedai.engines.llama_api import LlamaApi, Probability
+from openedai.engines.llama_cpp.server.api import LlamaApi, Probability
 from openedai.errors import EngineFailed
 
 _NO_CHARACTER = "\ufffd"

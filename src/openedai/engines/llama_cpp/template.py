@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from openedai.contract.chat import Chat, Message, Tool
-from openedai.engines.llama_api import LlamaApi
+from openedai.engines.llama_cpp.server.api import LlamaApi
 from openedai.errors import APIError, Unsupported
 from openedai.prompts.reading.reasoning import TAGS, opens_reasoning
 from openedai.prompts.tool_call_formats import OWN_FORM, Form, constrainable, native_form

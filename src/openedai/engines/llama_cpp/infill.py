@@ -6,7 +6,7 @@ without a word. So it is asked once how it would lay out a prompt, and that layo
 
 from __future__ import annotations
 
-from openedai.engines.llama_api import LlamaApi
+from openedai.engines.llama_cpp.server.api import LlamaApi
 from openedai.errors import EngineFailed, InvalidRequest, Unsupported
 
 _PREFIX, _SUFFIX = "PREFIX", "SUFFIX"

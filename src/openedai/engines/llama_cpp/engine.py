@@ -34,19 +34,19 @@ from openedai.contract.generate import (
     TextDelta,
     Usage,
 )
-from openedai.engines.chat_template import chosen_format
-from openedai.engines.llama_api import LlamaApi, Piece
-from openedai.engines.llama_images import projector
-from openedai.engines.llama_launcher import start_server
-from openedai.engines.llama_request import Adapter, Planner, Work
-from openedai.engines.llama_sampling import SamplingDefaults
-from openedai.engines.llama_scoring import score
-from openedai.engines.llama_server import Launch
-from openedai.engines.llama_template import Properties
+from openedai.engines.llama_cpp.images import projector
+from openedai.engines.llama_cpp.prompt_cache import PromptCache
+from openedai.engines.llama_cpp.request import Adapter, Planner, Work
+from openedai.engines.llama_cpp.sampling import SamplingDefaults
+from openedai.engines.llama_cpp.scoring import score
+from openedai.engines.llama_cpp.server.api import LlamaApi, Piece
+from openedai.engines.llama_cpp.server.client import UnixClient
+from openedai.engines.llama_cpp.server.launcher import start_server
+from openedai.engines.llama_cpp.server.wheel import Launch
+from openedai.engines.llama_cpp.template import Properties
+from openedai.engines.llama_cpp.template_choice import chosen_format
 from openedai.engines.machine import usable_cores
 from openedai.engines.process.child import Child
-from openedai.engines.prompt_cache import PromptCache
-from openedai.engines.unix_http import UnixClient
 from openedai.errors import EngineCrashed, EngineFailed, InvalidRequest
 
 
@@ -54,7 +54,7 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`context` is in tokens and for each of the `slots` that work at once. `threads` None
     takes the cores this process may use. `batch` is the most prompt tokens computed in one go.
     `prompt_format` is a name of `openedai.prompts.prompt_formats`; `chat_template` is Jinja, or the path
-    of a file that ends in .jinja. See `openedai.engines.chat_template` for what goes first.
+    of a file that ends in .jinja. See `openedai.engines.llama_cpp.template_choice` for what goes first.
     `server` is "auto", "wheel", or the path of a native llama-server. `prompt_cache` is a folder.
     `prompt_memory` is the most MiB for prompts whose slot another conversation took. `mmproj`
     is the file of the projector for images; a relative path begins at the folder of the weights.

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from openedai.contract.generate import Alternative, TokenLogprob
-from openedai.engines.unix_http import UnixClient
+from openedai.engines.llama_cpp.server.client import UnixClient
 from openedai.errors import APIError, ContextLengthExceeded, EngineFailed, InvalidRequest
 
 # The parts of the last piece that are read; without this it repeats the whole prompt.

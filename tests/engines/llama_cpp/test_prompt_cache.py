@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from openedai.contract.generate import Finish, GenerateRequest, Sampling, Text
-from openedai.engines.llama_api import LlamaApi
-from openedai.engines.llama_cpp import LlamaCpp
-from openedai.engines.prompt_cache import PromptCache
-from openedai.engines.unix_http import UnixClient
+from openedai.engines.llama_cpp.engine import LlamaCpp
+from openedai.engines.llama_cpp.prompt_cache import PromptCache
+from openedai.engines.llama_cpp.server.api import LlamaApi
+from openedai.engines.llama_cpp.server.client import UnixClient
 from openedai.errors import EngineFailed
 
 LONG = "A long story about many small things. " * 40

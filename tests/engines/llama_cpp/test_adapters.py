@@ -13,9 +13,9 @@ from openai import APIStatusError, OpenAI
 
 from openedai.config import AdapterSpec, ModelSpec
 from openedai.contract.generate import Finish, GenerateRequest, Sampling, Text, TextDelta
-from openedai.engines.llama_cpp import LlamaCpp
+from openedai.engines.llama_cpp.engine import LlamaCpp
 from openedai.errors import APIError
-from tests.engines import tiny_lora
+from tests.engines.llama_cpp import tiny_lora
 from tests.support import Running, ServerThread, echo_settings, fetch
 
 pytestmark = pytest.mark.real

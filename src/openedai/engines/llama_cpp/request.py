@@ -11,11 +11,11 @@ import msgspec
 
 from openedai.contract.chat import Chat
 from openedai.contract.generate import GenerateRequest, Text, Tokens
-from openedai.engines.llama_api import LlamaApi
-from openedai.engines.llama_images import Sight
-from openedai.engines.llama_infill import Infill
-from openedai.engines.llama_sampling import SamplingDefaults, sampling_body
-from openedai.engines.llama_template import ChatTemplate, Properties, Rendered
+from openedai.engines.llama_cpp.images import Sight
+from openedai.engines.llama_cpp.infill import Infill
+from openedai.engines.llama_cpp.sampling import SamplingDefaults, sampling_body
+from openedai.engines.llama_cpp.server.api import LlamaApi
+from openedai.engines.llama_cpp.template import ChatTemplate, Properties, Rendered
 from openedai.errors import ContextLengthExceeded, InvalidRequest, Unsupported
 from openedai.prompts.constraints import answer_grammar, strict_grammar
 from openedai.prompts.reading.answer import AnswerReader, ChatReader
