@@ -14,8 +14,8 @@ from openai import APIStatusError, InternalServerError, NotFoundError, OpenAI
 
 from openedai.config import ModelSpec
 from tests.api.answers import chat, complete, refusal
-from tests.engines import fault_proxy
-from tests.engines.fault_proxy import Proxy, playing
+from tests.engines.upstream import fault_proxy
+from tests.engines.upstream.fault_proxy import Proxy, playing
 from tests.support import Running, ServerThread, echo_settings, fetch
 
 TOOL = {"type": "function", "function": {"name": "paint", "parameters": {"type": "object"}}}

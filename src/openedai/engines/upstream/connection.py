@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from openedai.engines.upstream.answers.sse import EventParser, TooLong, is_done
 from openedai.engines.upstream.failures import Failures
 from openedai.engines.upstream.options import UpstreamOptions
-from openedai.engines.upstream.replicas import Replica
+from openedai.engines.upstream.replicas.replicas import Replica
 from openedai.engines.upstream.request import Call
-from openedai.engines.upstream.sse import EventParser, TooLong, is_done
 
 if TYPE_CHECKING:
     import aiohttp

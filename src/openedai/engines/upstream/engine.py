@@ -24,23 +24,23 @@ import msgspec
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Directory, Embedder, Generator
 from openedai.contract.generate import GenerateEvent, GenerateRequest
-from openedai.engines.upstream.affinity import Prefix, prefixes
-from openedai.engines.upstream.answer import AnswerEvents, Broken, Chunk
-from openedai.engines.upstream.attempts import Attempts
+from openedai.engines.upstream.answers.embeddings import read_embeddings
+from openedai.engines.upstream.answers.generation import AnswerEvents, Broken, Chunk
+from openedai.engines.upstream.answers.models import read_names
 from openedai.engines.upstream.connection import Connections, Timeout, make_session
-from openedai.engines.upstream.dialects import dialect
-from openedai.engines.upstream.embeddings import read_embeddings
 from openedai.engines.upstream.failures import Failures, ReplicaFailed
-from openedai.engines.upstream.health import watch
-from openedai.engines.upstream.listing import read_names
 from openedai.engines.upstream.options import (
     UpstreamOptions,
     addresses,
     read_options,
     request_headers,
 )
-from openedai.engines.upstream.replicas import Replica, Replicas
+from openedai.engines.upstream.replicas.affinity import Prefix, prefixes
+from openedai.engines.upstream.replicas.attempts import Attempts
+from openedai.engines.upstream.replicas.health import watch
+from openedai.engines.upstream.replicas.replicas import Replica, Replicas
 from openedai.engines.upstream.request import Call, embedding, generation
+from openedai.engines.upstream.servers import dialect
 
 if TYPE_CHECKING:
     import aiohttp

@@ -20,7 +20,7 @@ from openedai.contract.generate import (
     Text,
     Tokens,
 )
-from openedai.engines.upstream.dialects import Dialect, Fields
+from openedai.engines.upstream.servers import Dialect, Fields
 from openedai.errors import InvalidRequest
 from openedai.prompts.constraints import answer_grammar
 

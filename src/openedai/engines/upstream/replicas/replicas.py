@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from openedai.engines.upstream.affinity import Memory, Prefix
+from openedai.engines.upstream.replicas.affinity import Memory, Prefix
 
 log = logging.getLogger("openedai.engines.upstream")
 

@@ -10,7 +10,7 @@ import struct
 import msgspec
 
 from openedai.contract.embed import EmbedRequest, EmbedResult
-from openedai.engines.upstream.answer import Broken, Counts
+from openedai.engines.upstream.answers.generation import Broken, Counts
 from openedai.errors import InvalidRequest
 
 _FLOAT_BYTES = 4

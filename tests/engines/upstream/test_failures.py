@@ -24,7 +24,7 @@ from openedai.errors import (
     Unavailable,
     Unsupported,
 )
-from tests.engines.fault_proxy import Asked, Peer, playing
+from tests.engines.upstream.fault_proxy import Asked, Peer, playing
 
 FAILURES = Failures("ours", secrets=("sk-secret",))
 

@@ -24,9 +24,9 @@ from openedai.contract.generate import (
     ToolCallDelta,
     Usage,
 )
-from openedai.engines.upstream.answer import AnswerEvents, Broken, Chunk
-from openedai.engines.upstream.embeddings import read_embeddings
-from openedai.engines.upstream.listing import read_names
+from openedai.engines.upstream.answers.embeddings import read_embeddings
+from openedai.engines.upstream.answers.generation import AnswerEvents, Broken, Chunk
+from openedai.engines.upstream.answers.models import read_names
 from openedai.errors import InvalidRequest, Unsupported
 
 CHAT = Chat(messages=(Message(role="user", content="hi"),))

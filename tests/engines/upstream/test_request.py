@@ -20,9 +20,9 @@ from openedai.contract.generate import (
     Text,
     Tokens,
 )
-from openedai.engines.upstream.dialects import LOCAL_SAMPLERS, dialect
 from openedai.engines.upstream.options import Server
 from openedai.engines.upstream.request import embedding, generation
+from openedai.engines.upstream.servers import LOCAL_SAMPLERS, dialect
 from openedai.errors import InvalidRequest, Unsupported
 
 HELLO = Chat(messages=(Message(role="user", content="hi"),))

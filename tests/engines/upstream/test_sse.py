@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openedai.engines.upstream.sse import EventParser, TooLong, is_done
+from openedai.engines.upstream.answers.sse import EventParser, TooLong, is_done
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=20)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from openedai.engines.upstream.replicas import Replica, Replicas
+from openedai.engines.upstream.replicas.replicas import Replica, Replicas
 
 if TYPE_CHECKING:
     import aiohttp

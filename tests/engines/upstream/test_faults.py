@@ -15,13 +15,13 @@ from openedai.contract.embed import EmbedRequest
 from openedai.contract.generate import Finish, GenerateRequest, Text, TextDelta, Usage
 from openedai.engines.upstream.connection import make_session
 from openedai.engines.upstream.engine import Upstream
-from openedai.engines.upstream.health import check
 from openedai.engines.upstream.options import addresses, read_options
-from openedai.engines.upstream.replicas import Replicas
+from openedai.engines.upstream.replicas.health import check
+from openedai.engines.upstream.replicas.replicas import Replicas
 from openedai.errors import APIError, BadGateway, RateLimited, Unavailable
 from tests.docs.pages import section, tables
-from tests.engines import fault_proxy as faults
-from tests.engines.fault_proxy import Asked, Fault, Peer, Proxy, playing
+from tests.engines.upstream import fault_proxy as faults
+from tests.engines.upstream.fault_proxy import Asked, Fault, Peer, Proxy, playing
 from tests.support import Running
 
 HELLO = GenerateRequest(prompt=Chat(messages=(Message(role="user", content="hi"),)))

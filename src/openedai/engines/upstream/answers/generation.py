@@ -23,7 +23,7 @@ from openedai.contract.generate import (
     ToolCallDelta,
     Usage,
 )
-from openedai.engines.upstream.logprobs import Logprobs, parsed
+from openedai.engines.upstream.answers.logprobs import Logprobs, parsed
 from openedai.errors import Unsupported
 
 Reason = Literal["stop", "length", "tool_calls", "content_filter"]
