@@ -14,9 +14,9 @@ from bench.lines import Child, child
 from bench.prompts import sentence
 from bench.scale import Scale
 from bench.servers import openedai
+from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
 from openedai.errors import ModelNotFound
-from openedai.models.catalog import Catalog
 from openedai.models.library import Library
 
 SECTION = "embeddings"

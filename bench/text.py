@@ -16,9 +16,9 @@ from bench.figures import SUBJECT, Budget, Figure, alternate
 from bench.prompts import document, story
 from bench.scale import Scale
 from bench.servers import native, openedai
+from openedai.catalog.catalog import Catalog
 from openedai.config import ModelSpec, Settings
 from openedai.errors import ModelNotFound
-from openedai.models.catalog import Catalog
 from openedai.models.library import Library
 
 CHAT = "/chat/completions"

@@ -10,9 +10,9 @@ import pytest
 from anthropic import Anthropic
 from openai import OpenAI
 
+from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
 from openedai.engines.llama_cpp.server.launcher import find_binary
-from openedai.models.catalog import Catalog
 from openedai.models.library import Library
 from openedai.models.progress import NoProgress
 from tests.support import Running, ServerThread, echo_settings

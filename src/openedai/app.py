@@ -19,6 +19,7 @@ from openedai import __version__
 from openedai.api import ROUTES, Route
 from openedai.api.metrics import Metrics
 from openedai.api.services import Services
+from openedai.catalog.catalog import Catalog, adapter_specs
 from openedai.config import ModelSpec, Settings, memory_bytes
 from openedai.contract.engine import Engine
 from openedai.engines.machine import usable_memory
@@ -29,7 +30,6 @@ from openedai.http.envelope import Envelope
 from openedai.http.respond import as_api_error, error_response
 from openedai.media.addresses import Permission
 from openedai.media.images import Images, Limits
-from openedai.models.catalog import Catalog, adapter_specs
 from openedai.models.facts import Weights
 from openedai.models.library import Library
 from openedai.models.progress import Progress, StoppableProgress

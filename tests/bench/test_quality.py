@@ -8,8 +8,8 @@ from math import exp, log
 import pytest
 
 from bench.quality import PIECE, TEXT, UNSCORED, Score, logprobs, table
+from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
-from openedai.models.catalog import Catalog
 from openedai.models.library import Library
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Embedder
@@ -19,7 +20,6 @@ from openedai.contract.generate import Text, Tokens
 from openedai.engines.process.hosted import load_engine
 from openedai.engines.upstream.engine import Upstream
 from openedai.errors import InvalidRequest
-from openedai.models.catalog import Catalog
 from openedai.models.library import Library
 from tests.support import Running
 

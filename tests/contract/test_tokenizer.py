@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
 from openedai.contract.chat import Chat, Message, Tool, ToolCall
 from openedai.contract.engine import Generator, Tokenizer
 from openedai.contract.generate import Finish, GenerateRequest, Sampling, Text
 from openedai.engines.process.hosted import load_engine
 from openedai.errors import InvalidRequest, Unsupported
-from openedai.models.catalog import Catalog
 from openedai.models.library import Library
 
 Scenario = Callable[[Tokenizer], Coroutine[Any, Any, None]]

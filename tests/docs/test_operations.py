@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from openedai.catalog.builtin import BUILTIN_MODELS
 from openedai.config import Settings
-from openedai.models.builtin import BUILTIN_MODELS
 from openedai.models.packages import builtin_packages
 from tests.docs.pages import code_words, section, tables
 from tests.support import Running, fetch

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
 from openedai.engines.machine import processor_features
 from openedai.gguf.header import read_header
 from openedai.gguf.kernels import fast_types
-from openedai.models.catalog import Catalog
 from openedai.models.disk import digest
 from openedai.models.library import Library
 from openedai.models.packages import builtin_packages

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from openedai.catalog.catalog import Catalog
 from openedai.config import Form, ModelSpec, Settings
 from openedai.errors import Unavailable
 from openedai.gguf.kernels import fast_types
-from openedai.models.catalog import Catalog
 from openedai.models.library import Library
 from openedai.models.packages import Package
 from openedai.models.sources.base import Access

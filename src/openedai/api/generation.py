@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from openedai.api.running import Said
 from openedai.api.services import Services
+from openedai.catalog.catalog import Model
 from openedai.contract.chat import ToolCall
 from openedai.contract.engine import Generator
 from openedai.contract.generate import (
@@ -29,7 +30,6 @@ from openedai.errors import EngineFailed
 from openedai.http.dialects import OFFICIAL, Dialect
 from openedai.http.envelope import Exchange
 from openedai.http.respond import EventStream, first_frame, json_response
-from openedai.models.catalog import Model
 from openedai.scheduling.merge import merge
 
 # An event, behind the number of the generation it belongs to.

@@ -11,13 +11,13 @@ from starlette.requests import Request
 
 from openedai.api.metrics import Metrics
 from openedai.api.running import Running
+from openedai.catalog.catalog import Catalog, Model
 from openedai.config import ModelSpec, Settings
 from openedai.engines.registry import OPEN
 from openedai.errors import ModelNotFound
 from openedai.http.body import Body, read_json
 from openedai.http.envelope import Exchange
 from openedai.media.images import Images
-from openedai.models.catalog import Catalog, Model
 from openedai.models.facts import Weights
 from openedai.models.library import Library
 from openedai.scheduling.pool import ModelPool

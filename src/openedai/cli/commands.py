@@ -144,8 +144,8 @@ def models_show(name: str, config: Config = None) -> None:
 @models_app.command("pull", epilog="Example: [bold]openedai models pull all-MiniLM-L6-v2[/]")
 def models_pull(names: list[str], config: Config = None) -> None:
     """Fetch models now, rather than on their first use."""
+    from openedai.catalog.catalog import Catalog, adapter_specs
     from openedai.cli.models import pull_all
-    from openedai.models.catalog import Catalog, adapter_specs
 
     with _Readable():
         settings = _settings(config)

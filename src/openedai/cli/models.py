@@ -17,10 +17,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from openedai.catalog.catalog import Catalog, adapter_specs
 from openedai.config import ModelSpec, Settings
 from openedai.engines.registry import SECRET_OPTIONS
 from openedai.errors import APIError
-from openedai.models.catalog import Catalog, adapter_specs
 from openedai.models.library import WORTH_OFFERING, Library
 
 

@@ -22,7 +22,7 @@ from openedai.http.protocol import LimitedProtocol, Limits, limited_protocol
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from openedai.models.catalog import Catalog
+    from openedai.catalog.catalog import Catalog
     from openedai.scheduling.pool import ModelPool
 
 EXIT_USAGE = 2
@@ -160,8 +160,8 @@ def _bind(settings: Settings, console: Console) -> socket.socket:
 def _pull_defaults(
     settings: Settings, catalog: Catalog, preload: list[ModelSpec], console: Console
 ) -> None:
+    from openedai.catalog.catalog import adapter_specs
     from openedai.cli.models import pull_all
-    from openedai.models.catalog import adapter_specs
 
     defaults = (catalog.default_chat, catalog.default_embedding)
     specs = (*(model.spec for model in defaults if model), *preload)

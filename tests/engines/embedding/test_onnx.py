@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.generate import Text, Tokens
 from openedai.engines.embedding.onnx import OnnxEmbeddings
 from openedai.errors import EngineFailed, InvalidRequest, Unavailable
-from openedai.models.catalog import Catalog
 from openedai.models.library import Library
 from openedai.models.onnx_graph import write_onnx
 from openedai.models.progress import NoProgress

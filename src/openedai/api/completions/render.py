@@ -17,9 +17,9 @@ from openedai.api.ids import fingerprint, new_id
 from openedai.api.prompt import prompts
 from openedai.api.sampling import StreamOptions
 from openedai.api.wire import UsageObject, obfuscation, usage_object
+from openedai.catalog.catalog import Model
 from openedai.contract.generate import Finish, TextDelta
 from openedai.http.respond import DONE, data_frame
-from openedai.models.catalog import Model
 
 
 class Choice(msgspec.Struct):

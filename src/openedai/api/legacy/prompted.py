@@ -16,10 +16,10 @@ from openedai.api.generation import Indexed, generate
 from openedai.api.legacy.naming import renamed
 from openedai.api.sampling import LogitBias
 from openedai.api.services import Services
+from openedai.catalog.catalog import Model
 from openedai.contract.generate import Constraint, Finish, GenerateRequest
 from openedai.errors import ContextLengthExceeded, InvalidRequest
 from openedai.http.body import Body, Lacking, Refused
-from openedai.models.catalog import Model
 
 T = TypeVar("T")
 A = TypeVar("A")

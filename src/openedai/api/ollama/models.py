@@ -16,13 +16,13 @@ from openedai.api.model_names import model_names
 from openedai.api.ollama.types import PullBody, ShowBody
 from openedai.api.ollama.values import FOREVER, find, moment
 from openedai.api.services import Services, services
+from openedai.catalog.catalog import Model, adapter_specs
 from openedai.config import ModelSpec
 from openedai.contract.engine import Embedder, Generator
 from openedai.engines.registry import engine_class
 from openedai.errors import Unsupported
 from openedai.http.dialects import OLLAMA
 from openedai.http.respond import EventStream, json_line, json_response
-from openedai.models.catalog import Model, adapter_specs
 from openedai.models.facts import Facts, Head
 from openedai.models.progress import StoppableProgress
 

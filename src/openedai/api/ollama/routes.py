@@ -16,12 +16,12 @@ from openedai.api.ollama.render import OllamaRenderer, Shape, nanoseconds
 from openedai.api.ollama.types import ChatBody, EmbedBody, EmbeddingsBody, GenerateBody, ModelUse
 from openedai.api.ollama.values import find
 from openedai.api.services import Services, services
+from openedai.catalog.catalog import Model
 from openedai.contract.embed import EmbedRequest
 from openedai.errors import InvalidRequest
 from openedai.http.dialects import OLLAMA
 from openedai.http.envelope import Exchange
 from openedai.http.respond import json_response
-from openedai.models.catalog import Model
 
 # What engines call parameters that Ollama has under another name.
 _NAMES = {"reasoning_effort": "think", "response_format": "format"}

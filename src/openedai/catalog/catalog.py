@@ -10,10 +10,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from openedai.catalog.builtin import BUILTIN_MODELS, default_names
 from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.engines.registry import ENGINES
 from openedai.errors import ModelNotFound
-from openedai.models.builtin import BUILTIN_MODELS, default_names
 from openedai.models.packages import builtin_packages
 from openedai.models.sources import HUB_NAME, source_of
 from openedai.models.sources.base import GGUF_ENGINES, Access

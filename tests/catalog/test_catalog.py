@@ -7,10 +7,10 @@ from typing import Any, get_args
 import pytest
 from anthropic.types import ModelParam
 
+from openedai.catalog.builtin import BUILTIN_MODELS, default_names
+from openedai.catalog.catalog import Catalog, adapter_specs
 from openedai.config import AdapterSpec, ConfigError, ModelSpec, Settings
 from openedai.errors import ModelNotFound
-from openedai.models.builtin import BUILTIN_MODELS, default_names
-from openedai.models.catalog import Catalog, adapter_specs
 from openedai.models.packages import builtin_packages
 
 

@@ -53,5 +53,5 @@ class DefaultNames(msgspec.Struct, frozen=True):
 
 
 def default_names() -> DefaultNames:
-    text = resources.files("openedai.models").joinpath("names.toml").read_text("utf-8")
+    text = resources.files("openedai.catalog").joinpath("names.toml").read_text("utf-8")
     return msgspec.convert(tomllib.loads(text), type=DefaultNames)
