@@ -17,7 +17,7 @@ from bench.servers import openedai
 from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
 from openedai.errors import ModelNotFound
-from openedai.models.library import Library
+from openedai.weights.library import Library
 
 SECTION = "embeddings"
 PEER = "sentence-transformers"

@@ -30,9 +30,9 @@ from openedai.config import Form, ModelSpec
 from openedai.engines.machine import processor_features
 from openedai.errors import APIError
 from openedai.gguf.kernels import fast_types
-from openedai.models.disk import free_space
-from openedai.models.progress import NoProgress
-from openedai.models.requantise import requantise
+from openedai.weights.disk import free_space
+from openedai.weights.progress import NoProgress
+from openedai.weights.requantise import requantise
 
 TEXT = Path(__file__).with_name("quality.txt")
 PIECE = 512  # tokens that are scored with nothing but each other before them

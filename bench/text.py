@@ -19,7 +19,7 @@ from bench.servers import native, openedai
 from openedai.catalog.catalog import Catalog
 from openedai.config import ModelSpec, Settings
 from openedai.errors import ModelNotFound
-from openedai.models.library import Library
+from openedai.weights.library import Library
 
 CHAT = "/chat/completions"
 NATIVE = "native listener"

@@ -13,8 +13,8 @@ from openai import OpenAI
 from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
 from openedai.engines.llama_cpp.server.launcher import find_binary
-from openedai.models.library import Library
-from openedai.models.progress import NoProgress
+from openedai.weights.library import Library
+from openedai.weights.progress import NoProgress
 from tests.support import Running, ServerThread, echo_settings
 
 # A busy machine is no reason to fail.

@@ -24,7 +24,7 @@ from bench.text import chosen
 from openedai.config import ModelSpec, Settings
 from openedai.engines.machine import usable_cores
 from openedai.errors import ModelNotFound
-from openedai.models.library import Library
+from openedai.weights.library import Library
 
 CHECKPOINT_MAKER = "transformers"
 

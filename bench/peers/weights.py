@@ -10,10 +10,10 @@ from pathlib import Path
 from bench.client import LoadError
 from openedai.config import ModelSpec
 from openedai.errors import ModelNotFound
-from openedai.models.packages import builtin_packages
-from openedai.models.progress import NoProgress
-from openedai.models.sources import source_of
-from openedai.models.sources.base import Access
+from openedai.weights.packages import builtin_packages
+from openedai.weights.progress import NoProgress
+from openedai.weights.sources import source_of
+from openedai.weights.sources.base import Access
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
 _CHECKPOINT = Path(__file__).with_name("checkpoint_child.py")

@@ -30,11 +30,11 @@ from openedai.http.envelope import Envelope
 from openedai.http.respond import as_api_error, error_response
 from openedai.media.addresses import Permission
 from openedai.media.images import Images, Limits
-from openedai.models.facts import Weights
-from openedai.models.library import Library
-from openedai.models.progress import Progress, StoppableProgress
 from openedai.scheduling.pool import ModelPool, PoolLimits
 from openedai.security.guard import Guard
+from openedai.weights.facts import Weights
+from openedai.weights.library import Library
+from openedai.weights.progress import Progress, StoppableProgress
 
 
 def create_app(settings: Settings) -> FastAPI:

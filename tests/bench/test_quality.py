@@ -10,7 +10,7 @@ import pytest
 from bench.quality import PIECE, TEXT, UNSCORED, Score, logprobs, table
 from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
-from openedai.models.library import Library
+from openedai.weights.library import Library
 
 
 def test_perplexity() -> None:

@@ -11,7 +11,7 @@ from openedai.catalog.builtin import BUILTIN_MODELS, default_names
 from openedai.catalog.catalog import Catalog, adapter_specs
 from openedai.config import AdapterSpec, ConfigError, ModelSpec, Settings
 from openedai.errors import ModelNotFound
-from openedai.models.packages import builtin_packages
+from openedai.weights.packages import builtin_packages
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from openedai.contract.generate import Text, Tokens
 from openedai.engines.process.hosted import load_engine
 from openedai.engines.upstream.engine import Upstream
 from openedai.errors import InvalidRequest
-from openedai.models.library import Library
+from openedai.weights.library import Library
 from tests.support import Running
 
 Scenario = Callable[[Embedder], Coroutine[Any, Any, None]]

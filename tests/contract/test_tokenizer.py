@@ -20,7 +20,7 @@ from openedai.contract.engine import Generator, Tokenizer
 from openedai.contract.generate import Finish, GenerateRequest, Sampling, Text
 from openedai.engines.process.hosted import load_engine
 from openedai.errors import InvalidRequest, Unsupported
-from openedai.models.library import Library
+from openedai.weights.library import Library
 
 Scenario = Callable[[Tokenizer], Coroutine[Any, Any, None]]
 

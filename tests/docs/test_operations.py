@@ -9,7 +9,7 @@ import pytest
 
 from openedai.catalog.builtin import BUILTIN_MODELS
 from openedai.config import Settings
-from openedai.models.packages import builtin_packages
+from openedai.weights.packages import builtin_packages
 from tests.docs.pages import code_words, section, tables
 from tests.support import Running, fetch
 

@@ -18,10 +18,10 @@ from openedai.contract.generate import Text, Tokens
 from openedai.engines.embedding.onnx import OnnxEmbeddings
 from openedai.engines.embedding.sentence_transformers import SentenceTransformers
 from openedai.errors import EngineFailed, InvalidRequest, Unavailable
-from openedai.models.library import Library
-from openedai.models.onnx_graph import write_onnx
-from openedai.models.progress import NoProgress
-from tests.models.tiny_encoder import HIDDEN, KINDS, LIMIT, VOCABULARY, write_model, write_modules
+from openedai.weights.library import Library
+from openedai.weights.onnx_graph import write_onnx
+from openedai.weights.progress import NoProgress
+from tests.weights.tiny_encoder import HIDDEN, KINDS, LIMIT, VOCABULARY, write_model, write_modules
 
 pytestmark = [
     pytest.mark.extras,

@@ -18,9 +18,9 @@ from openedai.errors import ModelNotFound
 from openedai.http.body import Body, read_json
 from openedai.http.envelope import Exchange
 from openedai.media.images import Images
-from openedai.models.facts import Weights
-from openedai.models.library import Library
 from openedai.scheduling.pool import ModelPool
+from openedai.weights.facts import Weights
+from openedai.weights.library import Library
 
 _FILE = re.compile(r"[A-Za-z0-9+/=_-]{512,}")
 B = TypeVar("B", bound=Body)

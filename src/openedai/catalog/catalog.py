@@ -14,9 +14,9 @@ from openedai.catalog.builtin import BUILTIN_MODELS, default_names
 from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.engines.registry import ENGINES
 from openedai.errors import ModelNotFound
-from openedai.models.packages import builtin_packages
-from openedai.models.sources import HUB_NAME, source_of
-from openedai.models.sources.base import GGUF_ENGINES, Access
+from openedai.weights.packages import builtin_packages
+from openedai.weights.sources import HUB_NAME, source_of
+from openedai.weights.sources.base import GGUF_ENGINES, Access
 
 CHAT_ENGINES = frozenset({"llama_cpp", "upstream", "echo"})
 EMBEDDING_ENGINES = frozenset({"onnx_embeddings", "sentence_transformers", "upstream", "echo"})

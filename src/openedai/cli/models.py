@@ -21,7 +21,7 @@ from openedai.catalog.catalog import Catalog, adapter_specs
 from openedai.config import ModelSpec, Settings
 from openedai.engines.registry import SECRET_OPTIONS
 from openedai.errors import APIError
-from openedai.models.library import WORTH_OFFERING, Library
+from openedai.weights.library import WORTH_OFFERING, Library
 
 
 class Bar:

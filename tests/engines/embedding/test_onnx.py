@@ -15,10 +15,10 @@ from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.generate import Text, Tokens
 from openedai.engines.embedding.onnx import OnnxEmbeddings
 from openedai.errors import EngineFailed, InvalidRequest, Unavailable
-from openedai.models.library import Library
-from openedai.models.onnx_graph import write_onnx
-from openedai.models.progress import NoProgress
-from tests.models.tiny_encoder import (
+from openedai.weights.library import Library
+from openedai.weights.onnx_graph import write_onnx
+from openedai.weights.progress import NoProgress
+from tests.weights.tiny_encoder import (
     END,
     HIDDEN,
     KINDS,

@@ -23,8 +23,8 @@ from openedai.engines.registry import engine_class
 from openedai.errors import Unsupported
 from openedai.http.dialects import OLLAMA
 from openedai.http.respond import EventStream, json_line, json_response
-from openedai.models.facts import Facts, Head
-from openedai.models.progress import StoppableProgress
+from openedai.weights.facts import Facts, Head
+from openedai.weights.progress import StoppableProgress
 
 # The version of Ollama whose API is spoken here: clients compare it with what they need.
 VERSION = "0.12.11"

@@ -1,0 +1,195 @@
+"""One file over HTTP: resumed where it broke off, checked against its SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPMessage, HTTPResponse
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from openedai.errors import Unavailable
+from openedai.weights.disk import CHUNK_BYTES
+from openedai.weights.progress import Progress
+
+# Statuses that may pass by themselves.
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+# An attempt that brought this much counts as a success: long downloads may break often.
+FRUITFUL_BYTES = 1 << 20
+LONGEST_PAUSE = 10.0
+
+
+class NotServed(Unavailable):
+    """The address gave nothing of the file: refused, unreachable or not understood."""
+
+
+class _Broken(Exception):
+    """The connection failed; what came before is kept."""
+
+
+@dataclass(frozen=True)
+class Downloader:
+    """`timeout` (seconds) is for connecting and for each read; `attempts` may fail in a row."""
+
+    attempts: int = 5
+    timeout: float = 30.0
+    sleep: Callable[[float], None] = time.sleep
+
+    def fetch(self, url: str, target: Path, size: int, sha256: str, progress: Progress) -> None:
+        """Download `url` (http, https or file), which must have `size` bytes and that hash.
+
+        What arrives goes to `target`.part first, and stays there for a later resume if this
+        breaks off. Raises NotServed, and Unavailable for all other failures.
+        """
+        with _Part(target.with_name(target.name + ".part"), size, progress) as part:
+            self._fill(url, part)
+            if part.sha256.hexdigest() != sha256:
+                part.discard()
+                raise Unavailable(
+                    f"{_shown(url)} is not the file it should be: its SHA-256 is "
+                    f"{part.sha256.hexdigest()} instead of {sha256}. It was deleted."
+                )
+        part.path.replace(target)
+
+    def _fill(self, url: str, part: _Part) -> None:
+        failures = 0
+        while part.length < part.size:
+            before = part.length
+            reason = "the connection was closed too early"
+            try:
+                self._attempt(url, part)
+            except _Broken as error:
+                reason = str(error)
+            if part.length >= part.size:
+                return
+            failures = 1 if part.length - before >= FRUITFUL_BYTES else failures + 1
+            if failures >= self.attempts:
+                kind = Unavailable if part.length else NotServed
+                raise kind(f"The download of {_shown(url)} failed: {reason}.")
+            self.sleep(min(0.5 * 2**failures, LONGEST_PAUSE))
+
+    def _attempt(self, url: str, part: _Part) -> None:
+        """Read what is missing until the end or the next failure."""
+        headers = {"User-Agent": "openedai", "Accept-Encoding": "identity"}
+        if part.length:
+            headers["Range"] = f"bytes={part.length}-"
+        try:
+            response = urllib.request.urlopen(
+                urllib.request.Request(url, headers=headers), timeout=self.timeout
+            )
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code in PASSING:
+                raise _Broken(f"the server answered {error.code}") from None
+            if error.code == 416:
+                part.discard()
+                raise _wrong_size(url, part.size) from None
+            raise NotServed(f"{_shown(url)} was refused with status {error.code}.") from None
+        except (OSError, HTTPException) as error:
+            if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
+                raise NotServed(f"{_shown(url)}: {_reason(error)}") from None
+            raise _Broken(_reason(error)) from None
+        with response:
+            _check_answer(url, response.status, response.headers, part)
+            _receive(response, part)
+
+
+class _Part:
+    """A file that grows to `size` bytes, hashed as it grows."""
+
+    def __init__(self, path: Path, size: int, progress: Progress) -> None:
+        self.path = path
+        self.size = size
+        self.length = 0
+        self.sha256 = hashlib.sha256()
+        self._progress = progress
+
+    def __enter__(self) -> Self:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self.path.open("a+b")
+        self._file.seek(0)
+        while chunk := self._file.read(CHUNK_BYTES):
+            self._count(chunk)
+        if self.length > self.size:
+            self.restart()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            os.fsync(self._file.fileno())
+        self._file.close()
+        if not self.length:
+            self.discard()
+
+    def append(self, chunk: bytes) -> None:
+        self._file.write(chunk)
+        self._file.flush()
+        self._count(chunk)
+
+    def restart(self) -> None:
+        self._file.truncate(0)
+        self._progress.advance(-self.length)
+        self.length = 0
+        self.sha256 = hashlib.sha256()
+
+    def discard(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+    def _count(self, chunk: bytes) -> None:
+        self.sha256.update(chunk)
+        self.length += len(chunk)
+        self._progress.advance(len(chunk))
+
+
+def _check_answer(url: str, status: int | None, headers: HTTPMessage, part: _Part) -> None:
+    """See that the answer continues the right file; begin again if it is sent whole."""
+    if status == 206:
+        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
+        if not found or int(found[1]) != part.length:
+            raise NotServed(f"{_shown(url)} was answered with a wrong range.")
+        total = found[2]
+    else:
+        if part.length:
+            part.restart()
+        total = headers.get("Content-Length", "*")
+    if total.isdigit() and int(total) != part.size:
+        part.discard()
+        raise _wrong_size(url, part.size)
+
+
+def _receive(response: HTTPResponse, part: _Part) -> None:
+    while part.length < part.size:
+        try:
+            chunk = response.read1(min(CHUNK_BYTES, part.size - part.length))
+        except (OSError, HTTPException) as error:
+            raise _Broken(_reason(error)) from None
+        if not chunk:
+            return
+        part.append(chunk)
+
+
+def _reason(error: Exception) -> str:
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    return str(cause) or type(cause).__name__
+
+
+def _wrong_size(url: str, size: int) -> Unavailable:
+    return Unavailable(f"{_shown(url)} is not the file it should be: it has not {size} bytes.")
+
+
+def _shown(url: str) -> str:
+    """The address without what may be secret in it."""
+    return re.sub(r"//[^/@]*@", "//", url.partition("?")[0].partition("#")[0])

@@ -1,0 +1,77 @@
+"""The note in a model's folder that says what belongs in it. It is written last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from openedai.config import Form
+from openedai.weights.disk import digest, files_below
+
+NAME = ".manifest.json"
+
+
+class File(msgspec.Struct, frozen=True):
+    """`name` is relative to the folder, `size` in bytes, `sha256` in hexadecimal."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """`main` is the file or folder that the engine gets, relative to the model's folder.
+
+    `form` is what the weights were brought into.
+    """
+
+    model: str
+    engine: str
+    source: str
+    license: str
+    main: str
+    files: tuple[File, ...]
+    form: Form = "none"
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+
+def read(folder: Path) -> Manifest | None:
+    """What a folder says about itself; None if it says nothing readable."""
+    try:
+        return msgspec.json.decode((folder / NAME).read_bytes(), type=Manifest)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    (folder / NAME).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
+
+
+def whole(folder: Path, manifest: Manifest) -> bool:
+    """Whether every file is there in its full size. Contents are not read."""
+    try:
+        return all((folder / file.name).stat().st_size == file.size for file in manifest.files)
+    except OSError:
+        return False
+
+
+def intact(folder: Path, manifest: Manifest) -> bool:
+    """Whether every file has the contents that it had. They are read."""
+    return whole(folder, manifest) and all(
+        digest(folder / file.name) == file.sha256 for file in manifest.files
+    )
+
+
+def inventory(folder: Path, known: Iterable[File]) -> tuple[File, ...]:
+    """Every file below `folder`; those that are not `known` are hashed."""
+    hashes = {file.name: file.sha256 for file in known}
+    return tuple(
+        File(name, path.stat().st_size, hashes.get(name) or digest(path))
+        for name, path in files_below(folder)
+    )

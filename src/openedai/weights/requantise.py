@@ -1,0 +1,200 @@
+"""Brings weights that this processor computes slowly with into a form that it computes fast with.
+
+Only tensors whose type has no fast kernel change, and only to types that have one. Everything else
+in the file, tokenizer and chat template included, stays as it is, byte for byte.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from openedai.config import Form
+from openedai.errors import Unavailable
+from openedai.gguf.header import Header, Tensor, TensorType, describe, padded, read_header
+from openedai.weights.disk import FreeSpace, require_space
+from openedai.weights.progress import Progress
+
+if TYPE_CHECKING:
+    from openedai.gguf.blocks import Blocks
+
+# Another number when the same form comes out as other bytes.
+VERSION = 1
+
+# Types of 4 to 7 bits. Those of fewer would grow to twice their size or more.
+_CONVERTIBLE = frozenset(
+    {
+        TensorType.Q4_1,
+        TensorType.Q5_0,
+        TensorType.Q5_1,
+        TensorType.Q5_K,
+        TensorType.Q6_K,
+        TensorType.IQ4_XS,
+    }
+)
+# Four bits and an offset: Q4_K says the same with less room for scales and offsets.
+_LIKE_Q4_K = frozenset({TensorType.Q4_1})
+# The tensors of a layer whose rounding costs the least perplexity for the time it saves.
+_ROBUST = ("ffn_gate.weight",)
+
+# What `general.file_type` calls a file whose weights are mostly of this type.
+_FILE_TYPES = {
+    TensorType.F32: 0,
+    TensorType.F16: 1,
+    TensorType.Q4_0: 2,
+    TensorType.Q4_1: 3,
+    TensorType.Q8_0: 7,
+    TensorType.Q5_0: 8,
+    TensorType.Q5_1: 9,
+    TensorType.Q2_K: 10,
+    TensorType.Q3_K: 12,
+    TensorType.Q4_K: 15,
+    TensorType.Q5_K: 17,
+    TensorType.Q6_K: 18,
+    TensorType.IQ4_NL: 25,
+    TensorType.IQ4_XS: 30,
+    TensorType.BF16: 32,
+    TensorType.MXFP4: 38,
+}
+_PIECE = 1 << 20  # weights that are in memory at once
+
+
+@dataclass(frozen=True)
+class Change:
+    """One tensor as it is and as it becomes; equal if nothing changes."""
+
+    old: Tensor
+    new: Tensor
+
+
+def plan(header: Header, form: Form, fast: frozenset[TensorType]) -> tuple[Change, ...]:
+    """What each tensor becomes in `form`, on a processor that is `fast` with these types."""
+    # Embeddings are looked up, not multiplied, unless they are the output's weights too.
+    tied = all(tensor.name != "output.weight" for tensor in header.tensors)
+    changes, offset = [], 0
+    for tensor in header.tensors:
+        multiplied = tied or tensor.name != "token_embd.weight"
+        type = _target(tensor, form, fast) if multiplied else tensor.type
+        new = replace(tensor, type=type, offset=offset)
+        changes.append(Change(tensor, new))
+        offset += padded(new.size, header.alignment)
+    return tuple(changes)
+
+
+def slow_share(path: Path, fast: frozenset[TensorType]) -> float:
+    """The share of the weights, from 0 to 1, that requantising would make faster.
+
+    0 for a file that it cannot read. Raises OSError.
+    """
+    try:
+        with path.open("rb") as file:
+            header = read_header(file)
+    except ValueError:
+        return 0.0
+    weights = sum(tensor.weights for tensor in header.tensors)
+    changes = plan(header, "q8_0", fast)
+    slow = sum(change.old.weights for change in changes if change.old.type != change.new.type)
+    return slow / weights if weights else 0.0
+
+
+def _target(tensor: Tensor, form: Form, fast: frozenset[TensorType]) -> TensorType:
+    slow = tensor.type in _CONVERTIBLE - fast
+    if form == "none" or not slow:
+        return tensor.type
+    wanted = [TensorType.Q8_0]
+    if tensor.type in _LIKE_Q4_K and tensor.shape[0] % 256 == 0:
+        wanted.insert(0, TensorType.Q4_K)
+    elif form == "mixed" and tensor.name.endswith(_ROBUST):
+        wanted.insert(0, TensorType.IQ4_NL)
+    return next((type for type in wanted if type in fast), tensor.type)
+
+
+def requantise(
+    source: Path,
+    target: Path,
+    form: Form,
+    fast: frozenset[TensorType],
+    progress: Progress,
+    free: FreeSpace,
+) -> bool:
+    """Write the weights at `source` to `target`, in `form`. False, and no file, if they are in it.
+
+    Raises Unavailable for what is no whole GGUF file, and where there is no room; OSError.
+    """
+    try:
+        with source.open("rb") as file:
+            header = read_header(file)
+            changes = plan(header, form, fast)
+            if header.parts > 1:
+                raise ValueError("it is one of several parts of a model")
+            if all(change.old.type == change.new.type for change in changes):
+                return False
+            size = sum(padded(change.new.size, header.alignment) for change in changes)
+            require_space(target.parent, size + header.data_at, free)
+            progress.start(f"Requantising {source.name}", size)
+            with target.open("wb") as out:
+                _write(file, header, changes, out, progress)
+    except ValueError as error:
+        raise Unavailable(f"{source.name} cannot be requantised: {error}.") from error
+    return True
+
+
+def _write(
+    file: BinaryIO, header: Header, changes: tuple[Change, ...], out: BinaryIO, progress: Progress
+) -> None:
+    out.write(_metadata(header, changes))
+    for change in changes:
+        out.write(describe(change.new))
+    _pad(out, header.alignment)
+    for change in changes:
+        file.seek(header.data_at + change.old.offset)
+        for piece in _pieces(file, change):
+            out.write(piece)
+            progress.advance(len(piece))
+        _pad(out, header.alignment)
+
+
+def _pieces(file: BinaryIO, change: Change) -> Iterator[bytes]:
+    """The new data of a tensor, some rows at a time. Raises ValueError if the old end too early."""
+    old, new = change.old, change.new
+    row = old.type.row_bytes(old.shape[0])
+    step = max(1, _PIECE // old.shape[0])
+    for first in range(0, old.rows, step):
+        size = min(step, old.rows - first) * row
+        data = file.read(size)
+        if len(data) != size:
+            raise ValueError("it ends too early")
+        yield data if old.type == new.type else _converted(data, row, old.type, new.type)
+
+
+def _converted(data: bytes, row: int, old: TensorType, new: TensorType) -> bytes:
+    import numpy as np
+
+    from openedai.gguf import blocks
+
+    found: Blocks = np.frombuffer(data, np.uint8).reshape(-1, row)
+    return blocks.encode(blocks.decode(found, old), new).tobytes()
+
+
+def _metadata(header: Header, changes: tuple[Change, ...]) -> bytes:
+    """As it was, but for the number that says which type most weights are of."""
+    metadata = bytearray(header.metadata)
+    kind = header.integers.get("general.file_type")
+    if kind is not None:
+        struct.pack_into(kind.form, metadata, kind.at, _FILE_TYPES[_most(changes)])
+    return bytes(metadata)
+
+
+def _most(changes: tuple[Change, ...]) -> TensorType:
+    weights: Counter[TensorType] = Counter()
+    for change in changes:
+        weights[change.new.type] += change.new.weights
+    return weights.most_common(1)[0][0]
+
+
+def _pad(out: BinaryIO, step: int) -> None:
+    out.write(bytes(padded(out.tell(), step) - out.tell()))

@@ -1,0 +1,47 @@
+"""Where weights come from: a path, a model hub, or packages."""
+
+from __future__ import annotations
+
+import re
+
+from openedai.config import ModelSpec
+from openedai.weights.disk import inner_name
+from openedai.weights.sources.base import FOLDER_ENGINES, GGUF_ENGINES, Access, Source, beside
+from openedai.weights.sources.hub import HubSource
+from openedai.weights.sources.package import PackageSource
+from openedai.weights.sources.path import PathSource
+
+HUB_NAME = re.compile(r"hf:(?P<repo>[\w.-]+/[\w.-]+)(?::(?P<wanted>.+))?")
+
+
+def source_of(spec: ModelSpec, access: Access) -> Source | None:
+    """The source that a model's spec names; None for an engine that has no weights.
+
+    Nothing is looked up. Raises ValueError for what cannot be a source of this engine.
+    """
+    if spec.engine not in GGUF_ENGINES | FOLDER_ENGINES:
+        if spec.source:
+            raise ValueError(f"the engine {spec.engine} takes no source")
+        return None
+    if not spec.source:
+        raise ValueError(f"the engine {spec.engine} needs a source")
+    projector = beside(spec)
+    if projector and (spec.source.startswith("hf:") or spec.requantise != "none"):
+        inner_name(projector)  # it is put into a folder of ours
+    if spec.source.startswith("hf:"):
+        found = HUB_NAME.fullmatch(spec.source)
+        if not found:
+            raise ValueError(f"{spec.source!r} is not of the form hf:owner/repo[:quant or file]")
+        return HubSource(found["repo"], found["wanted"] or "", spec.engine, access, projector)
+    if spec.source.startswith("pypi:"):
+        return _package_source(spec, access)
+    return PathSource(spec.source, spec.engine, projector)
+
+
+def _package_source(spec: ModelSpec, access: Access) -> PackageSource:
+    name = spec.source.removeprefix("pypi:")
+    package = access.packages.get(name)
+    if package is None:
+        known = ", ".join(sorted(access.packages))
+        raise ValueError(f"{spec.source!r} is not in the table of packages, which has: {known}")
+    return PackageSource(name, spec.engine, package, access)

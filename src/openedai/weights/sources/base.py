@@ -1,0 +1,77 @@
+"""What every source of weights has in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from openedai.config import ModelSpec
+from openedai.weights.disk import FreeSpace, free_space
+from openedai.weights.download import Downloader
+from openedai.weights.index import Index, PipIndex
+from openedai.weights.manifest import File
+from openedai.weights.packages import Package
+from openedai.weights.progress import Progress
+
+# The kinds of weights that engines take: one GGUF file, or a folder.
+GGUF_ENGINES = frozenset({"llama_cpp"})
+FOLDER_ENGINES = frozenset({"onnx_embeddings", "sentence_transformers"})
+
+
+def beside(spec: ModelSpec) -> str:
+    """The relative path of the projector that lies beside the weights; empty if there is none."""
+    named = spec.options.get("mmproj")
+    if spec.engine not in GGUF_ENGINES or not isinstance(named, str):
+        return ""
+    return "" if named.startswith(("/", "~")) else named
+
+
+@dataclass(frozen=True)
+class Access:
+    """How sources reach what is elsewhere. None leaves a value to `huggingface_hub`."""
+
+    offline: bool = False
+    packages: Mapping[str, Package] = field(default_factory=dict)
+    index: Index = field(default_factory=PipIndex)
+    downloader: Downloader = field(default_factory=Downloader)
+    free_space: FreeSpace = free_space
+    hub_endpoint: str | None = None
+    hub_cache: Path | None = None
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What a source put into a folder; `main` is relative to it, `.` for the folder itself.
+
+    `files` are those whose hashes are known already.
+    """
+
+    main: str
+    license: str = ""
+    files: tuple[File, ...] = ()
+
+
+class Source(ABC):
+    """Where the weights of one model come from, for one engine."""
+
+    @property
+    @abstractmethod
+    def key(self) -> str:
+        """Equal for equal weights, other when the weights must be fetched again."""
+
+    @abstractmethod
+    def stage(self, folder: Path, downloads: Path, progress: Progress) -> Staged:
+        """Put the weights into the empty `folder`; keep half-done downloads in `downloads`.
+
+        Raises an APIError if they cannot be had.
+        """
+
+    def in_place(self) -> Path | None:
+        """Weights that are used where they are, without a copy."""
+        return None
+
+    def download_size(self) -> int | None:
+        """Bytes to download, where they are known without asking anyone."""
+        return None

