@@ -19,7 +19,7 @@ from yarl import URL
 from openedai import __version__
 from openedai.media.addresses import Address, Permission, as_address
 from openedai.media.budget import Budget
-from openedai.media.formats import SNIFFED, media_type
+from openedai.media.image_formats import SNIFFED, media_type
 from openedai.media.problem import BadImage
 
 Lookup = Callable[[str, int], Sequence[str]]

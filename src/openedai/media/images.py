@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from openedai.errors import InvalidRequest
 from openedai.media.addresses import Permission
 from openedai.media.budget import Budget
-from openedai.media.formats import check_data, media_type, size
+from openedai.media.image_formats import check_data, media_type, size
 from openedai.media.problem import BadImage
 
 if TYPE_CHECKING:

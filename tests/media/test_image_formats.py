@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openedai.media.formats import check_data, media_type, size
+from openedai.media.image_formats import check_data, media_type, size
 from openedai.media.problem import BadImage
 from tests.media.pictures import FORMATS, picture, png
 
