@@ -17,8 +17,6 @@ from starlette.responses import Response
 
 from openedai import __version__
 from openedai.api import ROUTES, Route
-from openedai.api.metrics import Metrics
-from openedai.api.services import Services
 from openedai.catalog.catalog import Catalog, adapter_specs
 from openedai.config import ModelSpec, Settings, memory_bytes
 from openedai.contract.engine import Engine
@@ -32,6 +30,8 @@ from openedai.media.addresses import Permission
 from openedai.media.images import Images, Limits
 from openedai.scheduling.pool import ModelPool, PoolLimits
 from openedai.security.guard import Guard
+from openedai.serving.metrics import Metrics
+from openedai.serving.services import Services
 from openedai.weights.facts import Weights
 from openedai.weights.library import Library
 from openedai.weights.progress import Progress, StoppableProgress

@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from openedai.api.generation import Indexed
 from openedai.api.legacy.naming import renamed
 from openedai.contract.generate import TextDelta
 from openedai.errors import APIError, EngineFailed, ModelNotFound, Unsupported
+from openedai.serving.generation import Indexed
 
 
 class Failing:

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from openedai.api.anthropic.blocks import Base64Image, ImageBlock, UrlImage
 from openedai.api.anthropic.conversation import Pictures
-from openedai.api.images import load_images
-from openedai.api.services import Services
 from openedai.config import ModelSpec
 from openedai.contract.chat import Image
 from openedai.media.images import Reference
+from openedai.serving.images import load_images
+from openedai.serving.services import Services
 
 
 async def load_pictures(

@@ -31,7 +31,6 @@ from openedai.api.anthropic.wire import (
     frame,
     usage_object,
 )
-from openedai.api.generation import Indexed
 from openedai.api.ids import new_id
 from openedai.contract.generate import (
     Finish,
@@ -42,6 +41,7 @@ from openedai.contract.generate import (
     Usage,
 )
 from openedai.errors import EngineFailed
+from openedai.serving.generation import Indexed
 
 Kind = str | int
 """What block an event belongs to: a text, thinking, or the call of that number."""

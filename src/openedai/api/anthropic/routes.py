@@ -5,19 +5,19 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from openedai.api.answer import answer
 from openedai.api.anthropic.conversation import image_blocks
 from openedai.api.anthropic.names import renamed
 from openedai.api.anthropic.pictures import load_pictures
 from openedai.api.anthropic.render import MessageRenderer
 from openedai.api.anthropic.types import CountTokensRequest, MessagesRequest
 from openedai.api.anthropic.wire import TokenCount
-from openedai.api.generation import answer
 from openedai.api.ids import new_id
-from openedai.api.services import services
 from openedai.contract.engine import Tokenizer
 from openedai.http.dialects import ANTHROPIC
 from openedai.http.envelope import Exchange
 from openedai.http.respond import json_response
+from openedai.serving.services import services
 
 
 async def create(request: Request) -> Response:

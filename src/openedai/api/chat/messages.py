@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from openedai.api.images import Pictured
 from openedai.api.sampling import json_type
 from openedai.contract.chat import Message, ToolCall
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body, Lacking, Only, Refused
+from openedai.serving.images import Pictured
 
 Role = Literal["developer", "system", "user", "assistant", "tool", "function"]
 

@@ -10,7 +10,6 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from openedai.api.chat.logprobs import ChatLogprobs, chat_logprobs
-from openedai.api.generation import Indexed, Outcome, add_usage, fold
 from openedai.api.sampling import StreamOptions
 from openedai.api.wire import UsageObject, obfuscation, usage_object
 from openedai.contract.generate import (
@@ -21,6 +20,7 @@ from openedai.contract.generate import (
     ToolCallDelta,
 )
 from openedai.http.respond import DONE, data_frame
+from openedai.serving.generation import Indexed, Outcome, add_usage, fold
 
 
 class FunctionDelta(msgspec.Struct, omit_defaults=True):

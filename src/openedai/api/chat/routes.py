@@ -7,12 +7,12 @@ import time
 from starlette.requests import Request
 from starlette.responses import Response
 
+from openedai.api.answer import answer
 from openedai.api.chat.render import ChatCompletionRenderer
 from openedai.api.chat.types import ChatCompletionRequest
-from openedai.api.generation import answer
 from openedai.api.ids import fingerprint, new_id
-from openedai.api.images import illustrated
-from openedai.api.services import services
+from openedai.serving.images import illustrated
+from openedai.serving.services import services
 
 
 async def create(request: Request) -> Response:

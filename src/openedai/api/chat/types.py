@@ -17,7 +17,6 @@ from openedai.api.chat.tools import (
     old_toolset,
     toolset,
 )
-from openedai.api.images import Pictured
 from openedai.api.sampling import SamplingBody, json_type
 from openedai.api.toolset import Toolset
 from openedai.contract.chat import Chat
@@ -25,6 +24,7 @@ from openedai.contract.generate import Constraint, GenerateRequest, JsonObject, 
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body, Only, Refused
 from openedai.http.validation import TAG
+from openedai.serving.images import Pictured
 
 
 class TextFormat(Body):

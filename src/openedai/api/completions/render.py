@@ -12,7 +12,6 @@ from msgspec import UNSET, UnsetType
 
 from openedai.api.completions.logprobs import CompletionLogprobs, completion_logprobs
 from openedai.api.completions.types import CompletionRequest
-from openedai.api.generation import Indexed, Outcome, add_usage, fold
 from openedai.api.ids import fingerprint, new_id
 from openedai.api.prompt import prompts
 from openedai.api.sampling import StreamOptions
@@ -20,6 +19,7 @@ from openedai.api.wire import UsageObject, obfuscation, usage_object
 from openedai.catalog.catalog import Model
 from openedai.contract.generate import Finish, TextDelta
 from openedai.http.respond import DONE, data_frame
+from openedai.serving.generation import Indexed, Outcome, add_usage, fold
 
 
 class Choice(msgspec.Struct):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from openedai.api.answer import answer
 from openedai.api.completions.render import completion_renderer
 from openedai.api.completions.types import CompletionRequest
-from openedai.api.generation import answer
-from openedai.api.services import services
+from openedai.serving.services import services
 
 
 async def create(request: Request) -> Response:

@@ -8,10 +8,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.embedding import embed, numbers, rows
 from openedai.api.embeddings.types import EmbeddingRequest
-from openedai.api.services import services
 from openedai.http.respond import json_response
+from openedai.serving.embedding import embed, numbers, rows
+from openedai.serving.services import services
 
 
 class EmbeddingObject(msgspec.Struct):

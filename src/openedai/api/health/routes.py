@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai import __version__
-from openedai.api.metrics import CONTENT_TYPE
-from openedai.api.services import services
 from openedai.http.respond import json_response
+from openedai.serving.metrics import CONTENT_TYPE
+from openedai.serving.services import services
 
 
 async def health(request: Request) -> Response:

@@ -15,9 +15,9 @@ from openedai.api.completions.types import CompletionRequest
 from openedai.api.legacy.prompted import NotEmpty, Pair, PromptedBody, complete, with_what_fits
 from openedai.api.legacy.ranking import MAX_TEXTS, best_first, search_model
 from openedai.api.sampling import Stop
-from openedai.api.services import services
 from openedai.http.respond import json_response
 from openedai.prompts.example_prompts import ANSWER_END, answer_prompt
+from openedai.serving.services import services
 
 
 class AnswerRequest(PromptedBody):

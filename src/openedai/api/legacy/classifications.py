@@ -15,10 +15,10 @@ from openedai.api.completions.render import Completion
 from openedai.api.completions.types import CompletionRequest
 from openedai.api.legacy.prompted import NotEmpty, Pair, PromptedBody, complete, with_what_fits
 from openedai.api.legacy.ranking import MAX_TEXTS, best_first, search_model
-from openedai.api.services import services
 from openedai.errors import InvalidRequest
 from openedai.http.respond import json_response
 from openedai.prompts.example_prompts import label_grammar, label_name, label_prompt
+from openedai.serving.services import services
 
 MAX_LABEL = 256  # characters
 UNKNOWN = "Unknown"

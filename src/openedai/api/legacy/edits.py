@@ -9,14 +9,14 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.generation import add_usage, fold, generate
 from openedai.api.legacy.naming import renamed
-from openedai.api.services import services
 from openedai.config import ModelSpec
 from openedai.contract.generate import GenerateRequest, Sampling, Usage
 from openedai.http.body import Body
 from openedai.http.respond import json_response
 from openedai.prompts.edit_prompt import bare_edit, edit_chat
+from openedai.serving.generation import add_usage, fold, generate
+from openedai.serving.services import services
 
 MAX_EDITS = 20
 

@@ -6,9 +6,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.model_names import model_names
-from openedai.api.services import Services, services
 from openedai.http.respond import json_response
+from openedai.serving.listing import model_names
+from openedai.serving.services import Services, services
 
 
 class EngineObject(msgspec.Struct):

@@ -12,15 +12,16 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from openedai.api.answer import answer
 from openedai.api.completions.logprobs import CompletionLogprobs, completion_logprobs
 from openedai.api.completions.types import CompletionRequest
-from openedai.api.generation import Indexed, answer, fold
+from openedai.api.generation import Indexed, fold
 from openedai.api.legacy.naming import renamed
 from openedai.api.sampling import Stop
-from openedai.api.services import services
 from openedai.contract.generate import TextDelta, TokenLogprob
 from openedai.http.body import Body
 from openedai.http.respond import DONE, data_frame
+from openedai.serving.services import services
 
 
 class EngineGenerateRequest(Body):

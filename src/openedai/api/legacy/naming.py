@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from openedai.api.generation import Indexed
 from openedai.errors import InvalidRequest
+from openedai.serving.generation import Indexed
 
 
 async def renamed(

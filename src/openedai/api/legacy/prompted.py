@@ -12,14 +12,14 @@ from starlette.requests import Request
 
 from openedai.api.completions.render import Completion, completion_renderer
 from openedai.api.completions.types import CompletionRequest
-from openedai.api.generation import Indexed, generate
 from openedai.api.legacy.naming import renamed
 from openedai.api.sampling import LogitBias
-from openedai.api.services import Services
 from openedai.catalog.catalog import Model
 from openedai.contract.generate import Constraint, Finish, GenerateRequest
 from openedai.errors import ContextLengthExceeded, InvalidRequest
 from openedai.http.body import Body, Lacking, Refused
+from openedai.serving.generation import Indexed, generate
+from openedai.serving.services import Services
 
 T = TypeVar("T")
 A = TypeVar("A")

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from starlette.requests import Request
 
-from openedai.api.embedding import embed
-from openedai.api.services import Services
 from openedai.catalog.catalog import Model
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Embedder
 from openedai.contract.generate import Text
 from openedai.engines.registry import engine_class
 from openedai.errors import ModelNotFound, Unsupported
+from openedai.serving.embedding import embed
+from openedai.serving.services import Services
 
 MAX_TEXTS = 200
 

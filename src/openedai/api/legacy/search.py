@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai.api.legacy.ranking import MAX_TEXTS, scores, search_model
-from openedai.api.services import services
 from openedai.http.body import Body, Refused
 from openedai.http.respond import json_response
+from openedai.serving.services import services
 
 
 class SearchRequest(Body):

@@ -6,11 +6,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.model_names import model_names
 from openedai.api.models.anthropic import model_info, model_page
-from openedai.api.services import services
 from openedai.http.dialects import ANTHROPIC, dialect_of
 from openedai.http.respond import json_response
+from openedai.serving.listing import model_names
+from openedai.serving.services import services
 
 
 class ModelObject(msgspec.Struct):

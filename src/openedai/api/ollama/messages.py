@@ -8,11 +8,11 @@ from typing import Any, Literal
 import msgspec
 from pydantic import Field
 
-from openedai.api.images import Pictured
 from openedai.api.toolset import check_tools
 from openedai.contract.chat import Message, Tool, ToolCall
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body
+from openedai.serving.images import Pictured
 
 MAX_TOOLS = 128
 

@@ -12,10 +12,8 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from openedai.api.model_names import model_names
 from openedai.api.ollama.types import PullBody, ShowBody
 from openedai.api.ollama.values import FOREVER, find, moment
-from openedai.api.services import Services, services
 from openedai.catalog.catalog import Model, adapter_specs
 from openedai.config import ModelSpec
 from openedai.contract.engine import Embedder, Generator
@@ -23,6 +21,8 @@ from openedai.engines.registry import engine_class
 from openedai.errors import Unsupported
 from openedai.http.dialects import OLLAMA
 from openedai.http.respond import EventStream, json_line, json_response
+from openedai.serving.listing import model_names
+from openedai.serving.services import Services, services
 from openedai.weights.facts import Facts, Head
 from openedai.weights.progress import StoppableProgress
 

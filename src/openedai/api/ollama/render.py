@@ -10,7 +10,6 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from openedai.api.generation import Indexed, Outcome, fold
 from openedai.api.ollama.values import now
 from openedai.contract.chat import ToolCall
 from openedai.contract.generate import (
@@ -23,6 +22,7 @@ from openedai.contract.generate import (
 from openedai.errors import EngineFailed
 from openedai.http.envelope import Exchange
 from openedai.http.respond import json_line
+from openedai.serving.generation import Indexed, Outcome, fold
 
 
 class Function(msgspec.Struct):

@@ -8,20 +8,20 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.embedding import embed, numbers, rows
-from openedai.api.generation import answer
-from openedai.api.images import illustrated
-from openedai.api.loading import unload
+from openedai.api.answer import answer
 from openedai.api.ollama.render import OllamaRenderer, Shape, nanoseconds
 from openedai.api.ollama.types import ChatBody, EmbedBody, EmbeddingsBody, GenerateBody, ModelUse
 from openedai.api.ollama.values import find
-from openedai.api.services import Services, services
 from openedai.catalog.catalog import Model
 from openedai.contract.embed import EmbedRequest
 from openedai.errors import InvalidRequest
 from openedai.http.dialects import OLLAMA
 from openedai.http.envelope import Exchange
 from openedai.http.respond import json_response
+from openedai.serving.embedding import embed, numbers, rows
+from openedai.serving.images import illustrated
+from openedai.serving.loading import unload
+from openedai.serving.services import Services, services
 
 # What engines call parameters that Ollama has under another name.
 _NAMES = {"reasoning_effort": "think", "response_format": "format"}

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from openedai.api.images import Pictured
 from openedai.api.ollama.messages import (
     MAX_TOOLS,
     FunctionTool,
@@ -30,6 +29,7 @@ from openedai.contract.generate import (
 )
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body, Only, Refused
+from openedai.serving.images import Pictured
 
 LEVELS = ("low", "medium", "high")
 

@@ -10,14 +10,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.loading import unload
-from openedai.api.model_names import model_names
-from openedai.api.services import Services, services
 from openedai.api.textgen.types import DecodeRequest, EncodeRequest, LoadRequest
 from openedai.catalog.catalog import Model
 from openedai.contract.engine import Tokenizer
 from openedai.errors import ModelNotFound
 from openedai.http.respond import json_response
+from openedai.serving.listing import model_names
+from openedai.serving.loading import unload
+from openedai.serving.services import Services, services
 
 NONE = "None"  # what that program calls no model
 

@@ -7,12 +7,12 @@ import struct
 from msgspec.structs import replace
 from starlette.requests import Request
 
-from openedai.api.services import Services
 from openedai.catalog.catalog import Model
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Embedder
 from openedai.contract.generate import Usage
 from openedai.http.envelope import Exchange
+from openedai.serving.services import Services
 
 _FLOAT_BYTES = 4
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from openedai.api.services import Services
 from openedai.config import ModelSpec
 from openedai.errors import Unavailable
+from openedai.serving.services import Services
 
 
 async def unload(here: Services, spec: ModelSpec) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from openedai.api.services import Services
 from openedai.config import ModelSpec
 from openedai.contract.chat import Chat, Image
 from openedai.contract.engine import Generator
@@ -15,6 +14,7 @@ from openedai.contract.generate import GenerateRequest
 from openedai.engines.registry import engine_class
 from openedai.errors import NoVision
 from openedai.media.images import Picture, Reference
+from openedai.serving.services import Services
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from openedai.api.running import Ending, Running
+from openedai.serving.stopping import Ending, Running
 
 
 class Source:

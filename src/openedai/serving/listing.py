@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from openedai.api.services import Services
 from openedai.config import ModelSpec
 from openedai.contract.engine import Directory
 from openedai.errors import APIError
+from openedai.serving.services import Services
 
 log = logging.getLogger("openedai.api")
 

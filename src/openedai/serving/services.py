@@ -9,8 +9,6 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from openedai.api.metrics import Metrics
-from openedai.api.running import Running
 from openedai.catalog.catalog import Catalog, Model
 from openedai.config import ModelSpec, Settings
 from openedai.engines.registry import OPEN
@@ -19,6 +17,8 @@ from openedai.http.body import Body, read_json
 from openedai.http.envelope import Exchange
 from openedai.media.images import Images
 from openedai.scheduling.pool import ModelPool
+from openedai.serving.metrics import Metrics
+from openedai.serving.stopping import Running
 from openedai.weights.facts import Weights
 from openedai.weights.library import Library
 

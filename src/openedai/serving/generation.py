@@ -1,18 +1,14 @@
-"""What chat and completions share: running the engine, folding its events, answering."""
+"""Running the engine for all that generates text, and folding its events."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 from msgspec.structs import replace
 from starlette.requests import Request
-from starlette.responses import Response
 
-from openedai.api.running import Said
-from openedai.api.services import Services
 from openedai.catalog.catalog import Model
 from openedai.contract.chat import ToolCall
 from openedai.contract.engine import Generator
@@ -27,44 +23,13 @@ from openedai.contract.generate import (
     Usage,
 )
 from openedai.errors import EngineFailed
-from openedai.http.dialects import OFFICIAL, Dialect
 from openedai.http.envelope import Exchange
-from openedai.http.respond import EventStream, first_frame, json_response
-from openedai.scheduling.merge import merge
+from openedai.serving.merge import merge
+from openedai.serving.services import Services
+from openedai.serving.stopping import Said
 
 # An event, behind the number of the generation it belongs to.
 Indexed = tuple[int, GenerateEvent]
-
-
-class Renderer(Protocol):
-    """Events to the wire, in one of the API's dialects."""
-
-    async def whole(self, events: AsyncGenerator[Indexed, None]) -> Any:
-        """Fold all events into one object."""
-
-    def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
-        """The same as the frames of a stream."""
-
-
-async def answer(
-    here: Services,
-    request: Request,
-    model: Model,
-    wanted: Sequence[GenerateRequest],
-    renderer: Renderer,
-    *,
-    stream: bool,
-    headers: Mapping[str, str],
-    dialect: Dialect = OFFICIAL,
-) -> Response:
-    """Run all that is wanted, and answer whole or streamed."""
-    events = generate(here, request, model, wanted)
-    if stream:
-        frames = renderer.chunks(events)
-        first = await first_frame(frames)
-        return EventStream(first, frames, {**headers, **here.limits(model.spec)}, dialect)
-    whole = await renderer.whole(events)
-    return json_response(whole, headers={**headers, **here.limits(model.spec)})
 
 
 async def generate(
