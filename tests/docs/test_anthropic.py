@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from openedai.api.anthropic.blocks import SERVER_BLOCKS, OtherBlock
 from openedai.api.anthropic.tools import ToolParam as OurTool
 from openedai.api.anthropic.types import CountTokensRequest, MessagesRequest
-from openedai.api.sampling import LocalSampling
+from openedai.api.parameters.sampling import LocalSampling
 from openedai.errors import APIError
 from openedai.http.body import Body, Only
 from openedai.http.dialects import ANTHROPIC

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from openedai.api.sampling import json_type
+from openedai.api.parameters.sampling import json_type
 from openedai.http.body import Body, Lacking, Only, Refused
 from openedai.http.validation import TAG
 

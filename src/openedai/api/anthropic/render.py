@@ -31,7 +31,7 @@ from openedai.api.anthropic.wire import (
     frame,
     usage_object,
 )
-from openedai.api.ids import new_id
+from openedai.api.parameters.ids import new_id
 from openedai.contract.generate import (
     Finish,
     GenerateEvent,

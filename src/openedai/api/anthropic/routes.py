@@ -12,7 +12,7 @@ from openedai.api.anthropic.pictures import load_pictures
 from openedai.api.anthropic.render import MessageRenderer
 from openedai.api.anthropic.types import CountTokensRequest, MessagesRequest
 from openedai.api.anthropic.wire import TokenCount
-from openedai.api.ids import new_id
+from openedai.api.parameters.ids import new_id
 from openedai.contract.engine import Tokenizer
 from openedai.http.dialects import ANTHROPIC
 from openedai.http.envelope import Exchange

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from openedai.api.anthropic.blocks import CacheControl, by_type
-from openedai.api.toolset import Toolset, check_tools, named, refuse_without
+from openedai.api.parameters.tools import Toolset, check_tools, named, refuse_without
 from openedai.contract.chat import Tool
 from openedai.http.body import Body, Only
 

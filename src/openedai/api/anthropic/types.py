@@ -9,7 +9,7 @@ from pydantic import Field
 from openedai.api.anthropic.blocks import CacheControl, Texts
 from openedai.api.anthropic.conversation import MessageParam, Pictures, conversation
 from openedai.api.anthropic.tools import MAX_TOOLS, ToolChoice, ToolParam, toolset
-from openedai.api.sampling import LocalSampling
+from openedai.api.parameters.sampling import LocalSampling
 from openedai.contract.chat import Chat
 from openedai.contract.generate import Constraint, GenerateRequest, JsonSchema, Sampling
 from openedai.errors import InvalidRequest

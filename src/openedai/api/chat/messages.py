@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from openedai.api.sampling import json_type
+from openedai.api.parameters.sampling import json_type
 from openedai.contract.chat import Message, ToolCall
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body, Lacking, Only, Refused

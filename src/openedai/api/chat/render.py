@@ -10,8 +10,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from openedai.api.chat.logprobs import ChatLogprobs, chat_logprobs
-from openedai.api.sampling import StreamOptions
-from openedai.api.wire import UsageObject, obfuscation, usage_object
+from openedai.api.parameters.sampling import StreamOptions
+from openedai.api.parameters.usage import UsageObject, obfuscation, usage_object
 from openedai.contract.generate import (
     Finish,
     GenerateEvent,

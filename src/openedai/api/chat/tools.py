@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from openedai.api.sampling import json_type
-from openedai.api.toolset import Toolset, check_tools, named, refuse_without
+from openedai.api.parameters.sampling import json_type
+from openedai.api.parameters.tools import Toolset, check_tools, named, refuse_without
 from openedai.contract.chat import Tool
 from openedai.http.body import Body, Lacking
 

@@ -17,8 +17,8 @@ from openedai.api.chat.tools import (
     old_toolset,
     toolset,
 )
-from openedai.api.sampling import SamplingBody, json_type
-from openedai.api.toolset import Toolset
+from openedai.api.parameters.sampling import SamplingBody, json_type
+from openedai.api.parameters.tools import Toolset
 from openedai.contract.chat import Chat
 from openedai.contract.generate import Constraint, GenerateRequest, JsonObject, JsonSchema
 from openedai.errors import InvalidRequest

@@ -12,10 +12,10 @@ from msgspec import UNSET, UnsetType
 
 from openedai.api.completions.logprobs import CompletionLogprobs, completion_logprobs
 from openedai.api.completions.types import CompletionRequest
-from openedai.api.ids import fingerprint, new_id
-from openedai.api.prompt import prompts
-from openedai.api.sampling import StreamOptions
-from openedai.api.wire import UsageObject, obfuscation, usage_object
+from openedai.api.parameters.ids import fingerprint, new_id
+from openedai.api.parameters.prompt import prompts
+from openedai.api.parameters.sampling import StreamOptions
+from openedai.api.parameters.usage import UsageObject, obfuscation, usage_object
 from openedai.catalog.catalog import Model
 from openedai.contract.generate import Finish, TextDelta
 from openedai.http.respond import DONE, data_frame

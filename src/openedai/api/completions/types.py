@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from openedai.api.prompt import Prompt, prompts
-from openedai.api.sampling import SamplingBody
+from openedai.api.parameters.prompt import Prompt, prompts
+from openedai.api.parameters.sampling import SamplingBody
 from openedai.contract.generate import GenerateRequest
 from openedai.errors import InvalidRequest
 

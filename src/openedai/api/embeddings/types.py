@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from openedai.api.prompt import Prompt, prompts
+from openedai.api.parameters.prompt import Prompt, prompts
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.generate import Text
 from openedai.errors import InvalidRequest

@@ -17,7 +17,7 @@ from openedai.api.completions.logprobs import CompletionLogprobs, completion_log
 from openedai.api.completions.types import CompletionRequest
 from openedai.api.generation import Indexed, fold
 from openedai.api.legacy.naming import renamed
-from openedai.api.sampling import Stop
+from openedai.api.parameters.sampling import Stop
 from openedai.contract.generate import TextDelta, TokenLogprob
 from openedai.http.body import Body
 from openedai.http.respond import DONE, data_frame

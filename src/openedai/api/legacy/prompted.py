@@ -13,7 +13,7 @@ from starlette.requests import Request
 from openedai.api.completions.render import Completion, completion_renderer
 from openedai.api.completions.types import CompletionRequest
 from openedai.api.legacy.naming import renamed
-from openedai.api.sampling import LogitBias
+from openedai.api.parameters.sampling import LogitBias
 from openedai.catalog.catalog import Model
 from openedai.contract.generate import Constraint, Finish, GenerateRequest
 from openedai.errors import ContextLengthExceeded, InvalidRequest

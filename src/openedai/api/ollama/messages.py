@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 from pydantic import Field
 
-from openedai.api.toolset import check_tools
+from openedai.api.parameters.tools import check_tools
 from openedai.contract.chat import Message, Tool, ToolCall
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body

@@ -16,7 +16,7 @@ from openedai.api.ollama.messages import (
     tools,
 )
 from openedai.api.ollama.values import seconds
-from openedai.api.sampling import LocalSampling, json_type
+from openedai.api.parameters.sampling import LocalSampling, json_type
 from openedai.contract.chat import Chat, Message
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.generate import (

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from openedai.api.prompt import MAX_CHARACTERS, MAX_TOKENS, TokenId
+from openedai.api.parameters.prompt import MAX_CHARACTERS, MAX_TOKENS, TokenId
 from openedai.contract.chat import Chat, Message
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body
