@@ -14,15 +14,15 @@ from openai.types.chat.chat_completion_assistant_message_param import (
 )
 from pydantic import ValidationError
 
-from openedai.api.chat.messages import ChatMessage
-from openedai.api.chat.types import ChatCompletionRequest
-from openedai.api.completions.types import CompletionRequest
-from openedai.api.embeddings.types import EmbeddingRequest
 from openedai.api.legacy.answers import AnswerRequest
 from openedai.api.legacy.classifications import ClassificationRequest
 from openedai.api.legacy.edits import EditRequest
 from openedai.api.legacy.generate import EngineGenerateRequest
 from openedai.api.legacy.search import SearchRequest
+from openedai.api.openai.chat.messages import ChatMessage
+from openedai.api.openai.chat.types import ChatCompletionRequest
+from openedai.api.openai.completions.types import CompletionRequest
+from openedai.api.openai.embeddings.types import EmbeddingRequest
 from openedai.config import ModelSpec
 from openedai.http.body import Body, Only
 from openedai.http.validation import as_invalid_request

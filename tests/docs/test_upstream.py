@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from openedai.api.chat.types import ChatCompletionRequest
+from openedai.api.openai.chat.types import ChatCompletionRequest
 from openedai.engines.upstream.options import Server
 from openedai.engines.upstream.servers import LOCAL_SAMPLERS, dialect
 from tests.docs.pages import code_words, section, tables

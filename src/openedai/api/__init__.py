@@ -11,20 +11,14 @@ from starlette.responses import Response
 
 from openedai.api.anthropic import routes as anthropic
 from openedai.api.anthropic.types import CountTokensRequest, MessagesRequest
-from openedai.api.chat import routes as chat
-from openedai.api.chat.types import ChatCompletionRequest
-from openedai.api.completions import routes as completions
-from openedai.api.completions.types import CompletionRequest
-from openedai.api.embeddings import routes as embeddings
-from openedai.api.embeddings.types import EmbeddingRequest
-from openedai.api.health import routes as health
+from openedai.api.extensions.tokens import routes as tokens
+from openedai.api.extensions.tokens.types import DetokenizeRequest, TokenizeRequest
 from openedai.api.legacy import answers, classifications, edits, engines, generate, search
 from openedai.api.legacy.answers import AnswerRequest
 from openedai.api.legacy.classifications import ClassificationRequest
 from openedai.api.legacy.edits import EditRequest
 from openedai.api.legacy.generate import EngineGenerateRequest
 from openedai.api.legacy.search import SearchRequest
-from openedai.api.models import routes as models
 from openedai.api.ollama import models as ollama_models
 from openedai.api.ollama import routes as ollama
 from openedai.api.ollama.types import (
@@ -35,10 +29,16 @@ from openedai.api.ollama.types import (
     PullBody,
     ShowBody,
 )
+from openedai.api.openai.chat import routes as chat
+from openedai.api.openai.chat.types import ChatCompletionRequest
+from openedai.api.openai.completions import routes as completions
+from openedai.api.openai.completions.types import CompletionRequest
+from openedai.api.openai.embeddings import routes as embeddings
+from openedai.api.openai.embeddings.types import EmbeddingRequest
+from openedai.api.openai.models import routes as models
+from openedai.api.server import routes as health
 from openedai.api.textgen import routes as textgen
 from openedai.api.textgen.types import DecodeRequest, EncodeRequest, LoadRequest
-from openedai.api.tokens import routes as tokens
-from openedai.api.tokens.types import DetokenizeRequest, TokenizeRequest
 
 
 class Route(NamedTuple):

@@ -10,10 +10,10 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.completions.render import Completion
-from openedai.api.completions.types import CompletionRequest
 from openedai.api.legacy.prompted import NotEmpty, Pair, PromptedBody, complete, with_what_fits
 from openedai.api.legacy.ranking import MAX_TEXTS, best_first, search_model
+from openedai.api.openai.completions.render import Completion
+from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.parameters.sampling import Stop
 from openedai.http.respond import json_response
 from openedai.prompts.example_prompts import ANSWER_END, answer_prompt

@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai.api.answer import answer
-from openedai.api.completions.logprobs import CompletionLogprobs, completion_logprobs
-from openedai.api.completions.types import CompletionRequest
 from openedai.api.generation import Indexed, fold
 from openedai.api.legacy.naming import renamed
+from openedai.api.openai.completions.logprobs import CompletionLogprobs, completion_logprobs
+from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.parameters.sampling import Stop
 from openedai.contract.generate import TextDelta, TokenLogprob
 from openedai.http.body import Body

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from pydantic import Field
 from starlette.requests import Request
 
-from openedai.api.completions.render import Completion, completion_renderer
-from openedai.api.completions.types import CompletionRequest
 from openedai.api.legacy.naming import renamed
+from openedai.api.openai.completions.render import Completion, completion_renderer
+from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.parameters.sampling import LogitBias
 from openedai.catalog.catalog import Model
 from openedai.contract.generate import Constraint, Finish, GenerateRequest

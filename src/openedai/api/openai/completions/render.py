@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from openedai.api.completions.logprobs import CompletionLogprobs, completion_logprobs
-from openedai.api.completions.types import CompletionRequest
+from openedai.api.openai.completions.logprobs import CompletionLogprobs, completion_logprobs
+from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.parameters.ids import fingerprint, new_id
 from openedai.api.parameters.prompt import prompts
 from openedai.api.parameters.sampling import StreamOptions

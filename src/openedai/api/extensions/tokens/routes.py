@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.tokens.types import MAX_SHOWN, DetokenizeRequest, TokenizeRequest
+from openedai.api.extensions.tokens.types import MAX_SHOWN, DetokenizeRequest, TokenizeRequest
 from openedai.contract.engine import Tokenizer
 from openedai.errors import InvalidRequest
 from openedai.http.respond import json_response

@@ -6,7 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.models.anthropic import model_info, model_page
+from openedai.api.anthropic.models import model_info, model_page
 from openedai.http.dialects import ANTHROPIC, dialect_of
 from openedai.http.respond import json_response
 from openedai.serving.listing import model_names

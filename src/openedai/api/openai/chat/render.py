@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from openedai.api.chat.logprobs import ChatLogprobs, chat_logprobs
+from openedai.api.openai.chat.logprobs import ChatLogprobs, chat_logprobs
 from openedai.api.parameters.sampling import StreamOptions
 from openedai.api.parameters.usage import UsageObject, obfuscation, usage_object
 from openedai.contract.generate import (

@@ -12,7 +12,7 @@ from openai import BadRequestError, OpenAI
 from openai.types import CreateEmbeddingResponse
 from openai.types.embedding_create_params import EmbeddingCreateParams
 
-from openedai.api.embeddings.types import EmbeddingRequest
+from openedai.api.openai.embeddings.types import EmbeddingRequest
 from tests.support import Running, fetch
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from openedai.api.extensions.tokens.types import TokenizeRequest
 from openedai.api.parameters.prompt import MAX_CHARACTERS
-from openedai.api.tokens.types import TokenizeRequest
 from openedai.http.validation import as_invalid_request
 from tests.support import Running, fetch
 

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from openedai.api.anthropic.blocks import OtherBlock, OtherResult
 from openedai.api.anthropic.conversation import MessageParam, conversation, image_blocks
 from openedai.contract.chat import Image
-from tests.api.messages import ask, refusal, shown
+from tests.api.anthropic.messages import ask, refusal, shown
 from tests.media.pictures import picture
 
 USE = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": [1, None]}}

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from openedai.api.chat.messages import ChatMessage, TextPart, check_messages
-from openedai.api.chat.tools import (
+from openedai.api.openai.chat.messages import ChatMessage, TextPart, check_messages
+from openedai.api.openai.chat.tools import (
     MAX_TOOLS,
     NAME,
     FunctionChoice,

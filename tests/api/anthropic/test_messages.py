@@ -16,7 +16,7 @@ from anthropic import (
 )
 from anthropic.types import Message
 
-from tests.api.messages import ask, refusal, shown
+from tests.api.anthropic.messages import ask, refusal, shown
 from tests.support import Running, ServerThread, echo_settings, fetch
 
 URL = "/v1/messages"

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai.api.answer import answer
-from openedai.api.chat.render import ChatCompletionRenderer
-from openedai.api.chat.types import ChatCompletionRequest
+from openedai.api.openai.chat.render import ChatCompletionRenderer
+from openedai.api.openai.chat.types import ChatCompletionRequest
 from openedai.api.parameters.ids import fingerprint, new_id
 from openedai.serving.images import illustrated
 from openedai.serving.services import services

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from anthropic import Anthropic
 
-from tests.api.messages import ask
+from tests.api.anthropic.messages import ask
 from tests.support import Running
 
 pytestmark = pytest.mark.real

@@ -10,7 +10,7 @@ from openai import BadRequestError, OpenAI
 from openai.types import Completion
 from openai.types.completion_create_params import CompletionCreateParamsBase
 
-from openedai.api.completions.types import CompletionRequest
+from openedai.api.openai.completions.types import CompletionRequest
 from tests.api.answers import refusal
 from tests.support import Running, fetch
 

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai.api.answer import answer
-from openedai.api.completions.render import completion_renderer
-from openedai.api.completions.types import CompletionRequest
+from openedai.api.openai.completions.render import completion_renderer
+from openedai.api.openai.completions.types import CompletionRequest
 from openedai.serving.services import services
 
 

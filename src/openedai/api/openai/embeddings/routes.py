@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.embeddings.types import EmbeddingRequest
+from openedai.api.openai.embeddings.types import EmbeddingRequest
 from openedai.http.respond import json_response
 from openedai.serving.embedding import embed, numbers, rows
 from openedai.serving.services import services

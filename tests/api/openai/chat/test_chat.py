@@ -13,7 +13,7 @@ from openai.types.chat import (
 )
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase
 
-from openedai.api.chat.types import ChatCompletionRequest
+from openedai.api.openai.chat.types import ChatCompletionRequest
 from tests.api.answers import chat, refusal
 from tests.support import Running, fetch
 
