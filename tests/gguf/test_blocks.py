@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from gguf import GGMLQuantizationType
 from gguf.quants import quantize
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from gguf import GGMLQuantizationType
 from openedai.gguf.blocks import Weights, decode, encode
 from openedai.gguf.header import TensorType
 

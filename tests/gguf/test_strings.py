@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from gguf import GGUFWriter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gguf import GGUFWriter
 from openedai.gguf.strings import read_strings
 
 NAME, TEMPLATE = "general.name", "tokenizer.chat_template"

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from gguf.quants import dequantize, quantize
-
 from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter
+from gguf.quants import dequantize, quantize
 
 Weights = npt.NDArray[np.float32]
 TEMPLATE = "{% for message in messages %}<|im_start|>{{ message.content }} é\n{% endfor %}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from openedai.contract.struct import Struct
 
 
@@ -68,4 +70,4 @@ class Chat(Struct, frozen=True, tag="chat"):
     parallel_calls: bool = True
     reasoning_effort: str | None = None
     effort_optional: bool = False
-    template_arguments: dict[str, Any] = {}
+    template_arguments: dict[str, Any] = msgspec.field(default_factory=dict)

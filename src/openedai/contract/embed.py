@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from openedai.contract.generate import Text, Tokens
 from openedai.contract.struct import Struct
 
@@ -16,7 +18,7 @@ class EmbedRequest(Struct, frozen=True):
     inputs: tuple[Text | Tokens, ...]
     dimensions: int | None = None
     variant: str | None = None
-    extra: dict[str, Any] = {}
+    extra: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class EmbedResult(Struct, frozen=True):

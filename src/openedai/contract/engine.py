@@ -50,7 +50,7 @@ class Engine:
 
 class Generator(Engine):
     @classmethod
-    def sees(cls, options: Mapping[str, Any]) -> bool:
+    def supports_images(cls, options: Mapping[str, Any]) -> bool:
         """Whether a model with these options takes images. Known without loading it."""
         return False
 

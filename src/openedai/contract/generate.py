@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import msgspec
+
 from openedai.contract.chat import Chat
 from openedai.contract.struct import Struct
 
@@ -92,7 +94,7 @@ class GenerateRequest(Struct, frozen=True):
     echo: bool = False
     suffix: str | None = None
     variant: str | None = None
-    extra: dict[str, Any] = {}
+    extra: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Usage(Struct, frozen=True):

@@ -95,7 +95,7 @@ class Echo(Generator, Embedder, Tokenizer, Directory):
         return cls(model, known)
 
     @classmethod
-    def sees(cls, options: Mapping[str, Any]) -> bool:
+    def supports_images(cls, options: Mapping[str, Any]) -> bool:
         return bool(options.get("vision"))
 
     def memory(self) -> int:

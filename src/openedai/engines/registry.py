@@ -11,7 +11,9 @@ ENGINES = {
     "echo": "openedai.engines.echo:Echo",
     "llama_cpp": "openedai.engines.llama_cpp.engine:LlamaCpp",
     "onnx_embeddings": "openedai.engines.embedding.onnx:OnnxEmbeddings",
-    "sentence_transformers": "openedai.engines.embedding.sentence_transformers:SentenceTransformers",
+    "sentence_transformers": (
+        "openedai.engines.embedding.sentence_transformers:SentenceTransformers"
+    ),
     "upstream": "openedai.engines.upstream.engine:Upstream",
 }
 

@@ -24,9 +24,8 @@ _STRETCHES = tuple(sign * stretch for sign in (1, -1) for stretch in (0.85, 0.9,
 
 
 def decode(blocks: Blocks, type: TensorType) -> Weights:
-    from gguf.quants import dequantize
-
     from gguf import GGMLQuantizationType
+    from gguf.quants import dequantize
 
     return np.asarray(dequantize(blocks, GGMLQuantizationType(type)), np.float32)
 

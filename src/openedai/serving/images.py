@@ -62,7 +62,7 @@ async def load_images(
     Raises InvalidRequest for an image that cannot be had, and NoVision, before any is fetched.
     """
     engine = engine_class(spec.engine)
-    if not (issubclass(engine, Generator) and engine.sees(spec.options)):
+    if not (issubclass(engine, Generator) and engine.supports_images(spec.options)):
         raise NoVision(spec.id, param=kind)
     return await here.images.load_all(references)
 

@@ -236,8 +236,8 @@ def test_a_model_without_a_projector(smollm2_path: Path) -> None:
         await engine.close()
 
     asyncio.run(go())
-    assert not LlamaCpp.sees({})
-    assert LlamaCpp.sees({"mmproj": "x.gguf"})
+    assert not LlamaCpp.supports_images({})
+    assert LlamaCpp.supports_images({"mmproj": "x.gguf"})
 
 
 @pytest.mark.real

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from gguf import GGUFWriter
+
 from openedai.contract.chat import Chat, Message
 from openedai.contract.generate import Finish, GenerateRequest
 from openedai.engines.llama_cpp.engine import LlamaCpp

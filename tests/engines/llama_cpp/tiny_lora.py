@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from gguf.quants import dequantize
-
 from gguf import GGUFReader, GGUFWriter
+from gguf.quants import dequantize
 
 
 def write(path: Path, base: Path, token: int, strength: float = 50.0) -> Path:

@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai.api.answer import answer
-from openedai.api.generation import Indexed, fold
 from openedai.api.legacy.naming import renamed
 from openedai.api.openai.completions.logprobs import CompletionLogprobs, completion_logprobs
 from openedai.api.openai.completions.types import CompletionRequest
@@ -21,6 +20,7 @@ from openedai.api.parameters.sampling import Stop
 from openedai.contract.generate import TextDelta, TokenLogprob
 from openedai.http.body import Body
 from openedai.http.respond import DONE, data_frame
+from openedai.serving.generation import Indexed, fold
 from openedai.serving.services import services
 
 

@@ -167,7 +167,7 @@ def _capabilities(spec: ModelSpec, head: Head) -> list[str]:
     """Tools work with every model that generates text."""
     kind = engine_class(spec.engine)
     generates = ["completion", "tools"] if issubclass(kind, Generator) else []
-    if issubclass(kind, Generator) and kind.sees(spec.options):
+    if issubclass(kind, Generator) and kind.supports_images(spec.options):
         generates.append("vision")
     embeds = ["embedding"] if issubclass(kind, Embedder) else []
     return [*generates, *(["thinking"] if head.thinks else []), *embeds]

@@ -53,8 +53,8 @@ from openedai.errors import EngineCrashed, EngineFailed, InvalidRequest
 class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`context` is in tokens and for each of the `slots` that work at once. `threads` None
     takes the cores this process may use. `batch` is the most prompt tokens computed in one go.
-    `prompt_format` is a name of `openedai.prompts.prompt_formats`; `chat_template` is Jinja, or the path
-    of a file that ends in .jinja. See `openedai.engines.llama_cpp.template_choice` for what goes first.
+    `prompt_format` is a name of `openedai.prompts.prompt_formats`; `chat_template` is Jinja, or
+    the path of a file that ends in .jinja. `template_choice` says which of them goes first.
     `server` is "auto", "wheel", or the path of a native llama-server. `prompt_cache` is a folder.
     `prompt_memory` is the most MiB for prompts whose slot another conversation took. `mmproj`
     is the file of the projector for images; a relative path begins at the folder of the weights.
@@ -116,7 +116,7 @@ class LlamaCpp(Generator, Tokenizer):
             raise
 
     @classmethod
-    def sees(cls, options: Mapping[str, Any]) -> bool:
+    def supports_images(cls, options: Mapping[str, Any]) -> bool:
         return options.get("mmproj") is not None
 
     @classmethod

@@ -81,7 +81,7 @@ class Upstream(Generator, Embedder, Directory):
             self._watch = asyncio.create_task(watching)
 
     @classmethod
-    def sees(cls, options: Mapping[str, Any]) -> bool:
+    def supports_images(cls, options: Mapping[str, Any]) -> bool:
         """Left to the upstream: it refuses images where its model has no eyes."""
         return True
 

@@ -1,8 +1,8 @@
 """The child process of the `llama_cpp` engine where a native `llama-server` is used.
 
-Run as `python -m openedai.engines.llama_cpp.server.native FD`. It starts the binary with what the wheel
-would get, stays its parent, and ends it when the server is gone. It ends itself when the binary
-does, so that a crash is seen as the child's.
+Run as `python -m openedai.engines.llama_cpp.server.native FD`. It starts the binary with what the
+wheel would get, stays its parent, and ends it when the server is gone. It ends itself when the
+binary does, so that a crash is seen as the child's.
 """
 
 from __future__ import annotations

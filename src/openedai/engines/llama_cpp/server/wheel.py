@@ -1,7 +1,7 @@
 """The child process of the `llama_cpp` engine: llama.cpp's own server, from the xllamacpp wheel.
 
-Run as `python -m openedai.engines.llama_cpp.server.wheel FD`. It listens only on the Unix socket it is
-told, which lies in a private folder, and answers only to the key it is told.
+Run as `python -m openedai.engines.llama_cpp.server.wheel FD`. It listens only on the Unix socket
+it is told, which lies in a private folder, and answers only to the key it is told.
 """
 
 from __future__ import annotations
