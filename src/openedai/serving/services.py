@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from openedai.catalog.catalog import Catalog, Model
 from openedai.config import ModelSpec, Settings
-from openedai.engines.registry import OPEN
+from openedai.engines.registry import engine_entry
 from openedai.errors import ModelNotFound
 from openedai.http.body import Body, read_json
 from openedai.http.envelope import Exchange
@@ -69,7 +69,10 @@ class Services:
         """Whether the model of a body is one that knows more parameters than this server."""
         name = fields.get("model")
         try:
-            return isinstance(name, str) and self.catalog.resolve(name).spec.engine in OPEN
+            if not isinstance(name, str):
+                return False
+            spec = self.catalog.resolve(name).spec
+            return engine_entry(spec.engine).passes_unknown_parameters
         except ModelNotFound:
             return False
 

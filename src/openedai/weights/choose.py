@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
+from openedai.engines.registry import engine_entry
 from openedai.errors import Unavailable
 
 # Taken in this order where no quantisation is asked for.
@@ -55,16 +56,17 @@ def choose_file(names: Iterable[str], wanted: str) -> str:
 def choose_folder(names: Iterable[str], engine: str, wanted: str = "") -> dict[str, str]:
     """The files of a sentence-transformers folder, each with its name in our own folder.
 
-    For `onnx_embeddings` the ONNX file, the `wanted` one or the model's own, becomes
+    For an engine that takes ONNX the ONNX file, the `wanted` one or the model's own, becomes
     `model.onnx`; without one, and for other engines, the weights are safetensors.
     Raises Unavailable if there are none of these.
     """
     names = sorted(names)
     chosen = {name: name for name in names if _is_config(name)}
-    graph = onnx_file(names) if engine == "onnx_embeddings" else None
+    takes_onnx = engine_entry(engine).weight_files == "onnx"
+    graph = onnx_file(names) if takes_onnx else None
     if wanted:
         graph = wanted
-        if engine != "onnx_embeddings" or wanted not in names or not wanted.endswith(".onnx"):
+        if not takes_onnx or wanted not in names or not wanted.endswith(".onnx"):
             raise Unavailable(f"There is no file `{wanted}` that {engine} can take.")
     if graph:
         # The graph names its data file, so that keeps its name.

@@ -11,14 +11,10 @@ from pathlib import Path
 import msgspec
 
 from openedai.config import ModelSpec
+from openedai.engines.registry import engine_entry
 from openedai.gguf.header import Header, read_header
 from openedai.weights.library import Library
 
-_FORMATS = {
-    "llama_cpp": "gguf",
-    "onnx_embeddings": "onnx",
-    "sentence_transformers": "safetensors",
-}
 _FAMILY = ".block_count"  # what the name of a number in a file begins with, before this
 _THINKING = b"enable_thinking"  # in a chat template
 
@@ -69,7 +65,7 @@ class Weights:
             digest=_digest(msgspec.json.encode(files).decode()),
             size=self._library.size(spec) or 0,
             modified=state.st_mtime,
-            format=_FORMATS.get(spec.engine, ""),
+            format=engine_entry(spec.engine).weight_files or "",
             license=spec.license or (note.license if note else ""),
             head=self._head(path) if path.suffix == ".gguf" else Head(),
         )

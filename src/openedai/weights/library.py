@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 
 from openedai.config import Form, ModelSpec, Settings
 from openedai.engines.machine import processor_features
+from openedai.engines.registry import engine_entry
 from openedai.errors import Unavailable
 from openedai.gguf.header import TensorType
 from openedai.gguf.kernels import fast_types
@@ -34,7 +35,7 @@ from openedai.weights.manifest import Manifest
 from openedai.weights.packages import builtin_packages
 from openedai.weights.progress import NoProgress, Progress
 from openedai.weights.sources import source_of
-from openedai.weights.sources.base import GGUF_ENGINES, Access, Source, Staged, beside
+from openedai.weights.sources.base import Access, Source, Staged, beside
 
 WORTH_OFFERING = 0.2  # of the weights
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -79,7 +80,7 @@ class Library:
     def find(self, spec: ModelSpec) -> Path | None:
         """The weights that the engine takes, if all their files are here in full size.
 
-        A GGUF file (the first, if it is split) for `llama_cpp`, a folder for embeddings.
+        A GGUF file (the first, if it is split), or a sentence-transformers folder.
         None too for an engine without weights.
         """
         source = source_of(spec, self._access)
@@ -150,7 +151,7 @@ class Library:
         that `requantise` would bring into another form. 0 too if the model is not here.
         """
         path = self.find(spec)
-        if path is None or spec.engine not in GGUF_ENGINES:
+        if path is None or engine_entry(spec.engine).weight_files != "gguf":
             return 0.0
         return requantise.slow_share(path, self._fast)
 
@@ -236,7 +237,8 @@ class Library:
 
     def _prepare(self, spec: ModelSpec, staging: Path) -> None:
         """Make the ONNX graph of packaged weights, which come as safetensors only."""
-        if spec.engine == "onnx_embeddings" and not (staging / "model.onnx").exists():
+        takes_onnx = engine_entry(spec.engine).weight_files == "onnx"
+        if takes_onnx and not (staging / "model.onnx").exists():
             from openedai.weights.onnx_graph import write_onnx
 
             write_onnx(staging)

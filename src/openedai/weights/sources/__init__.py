@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from openedai.config import ModelSpec
+from openedai.engines.registry import engine_entry
 from openedai.weights.disk import inner_name
-from openedai.weights.sources.base import FOLDER_ENGINES, GGUF_ENGINES, Access, Source, beside
+from openedai.weights.sources.base import Access, Source, beside
 from openedai.weights.sources.hub import HubSource
 from openedai.weights.sources.package import PackageSource
 from openedai.weights.sources.path import PathSource
@@ -19,7 +20,7 @@ def source_of(spec: ModelSpec, access: Access) -> Source | None:
 
     Nothing is looked up. Raises ValueError for what cannot be a source of this engine.
     """
-    if spec.engine not in GGUF_ENGINES | FOLDER_ENGINES:
+    if engine_entry(spec.engine).weight_files is None:
         if spec.source:
             raise ValueError(f"the engine {spec.engine} takes no source")
         return None

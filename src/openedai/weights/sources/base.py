@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from openedai.config import ModelSpec
+from openedai.engines.registry import engine_entry
 from openedai.weights.disk import FreeSpace, free_space
 from openedai.weights.download import Downloader
 from openedai.weights.index import Index, PipIndex
@@ -15,15 +16,11 @@ from openedai.weights.manifest import File
 from openedai.weights.packages import Package
 from openedai.weights.progress import Progress
 
-# The kinds of weights that engines take: one GGUF file, or a folder.
-GGUF_ENGINES = frozenset({"llama_cpp"})
-FOLDER_ENGINES = frozenset({"onnx_embeddings", "sentence_transformers"})
-
 
 def beside(spec: ModelSpec) -> str:
     """The relative path of the projector that lies beside the weights; empty if there is none."""
     named = spec.options.get("mmproj")
-    if spec.engine not in GGUF_ENGINES or not isinstance(named, str):
+    if engine_entry(spec.engine).weight_files != "gguf" or not isinstance(named, str):
         return ""
     return "" if named.startswith(("/", "~")) else named
 

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from openedai.engines.registry import engine_entry
 from openedai.errors import APIError, Unavailable
 from openedai.weights.choose import choose_file, choose_folder, choose_gguf
 from openedai.weights.disk import digest, files_below, inner_name, link_or_copy, require_space
 from openedai.weights.manifest import File
 from openedai.weights.progress import Progress
-from openedai.weights.sources.base import GGUF_ENGINES, Access, Source, Staged
+from openedai.weights.sources.base import Access, Source, Staged
 from openedai.weights.sources.hub_progress import FileProgress, progress_class
 
 # Older versions of the library do not continue after a broken connection by themselves.
@@ -135,7 +136,7 @@ class HubSource(Source):
         return File(target, path.stat().st_size, found)
 
     def _choose(self, names: list[str]) -> dict[str, str]:
-        if self._engine in GGUF_ENGINES:
+        if self._takes_gguf():
             # Shards find each other by name in one folder.
             chosen = {name: Path(name).name for name in choose_gguf(names, self._wanted)}
             if self._projector:
@@ -144,7 +145,10 @@ class HubSource(Source):
         return choose_folder(names, self._engine, self._wanted)
 
     def _main(self, chosen: dict[str, str]) -> str:
-        return next(iter(chosen.values())) if self._engine in GGUF_ENGINES else "."
+        return next(iter(chosen.values())) if self._takes_gguf() else "."
+
+    def _takes_gguf(self) -> bool:
+        return engine_entry(self._engine).weight_files == "gguf"
 
     def _require_space(self, sizes: dict[str, int], revision: str | None) -> None:
         from huggingface_hub import try_to_load_from_cache
