@@ -23,7 +23,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from openedai.config import Form, ModelSpec, Settings
+from openedai.config import ModelSpec, Settings, WeightFormat
 from openedai.engines.machine import processor_features
 from openedai.engines.registry import engine_entry
 from openedai.errors import Unavailable
@@ -86,7 +86,7 @@ class Library:
         source = source_of(spec, self._access)
         if source is None:
             return None
-        used_there = source.in_place() if self._form(spec) == "none" else None
+        used_there = source.in_place() if self._weight_format(spec) == "none" else None
         return used_there or self._installed_at(self._folder(spec, source))
 
     def pull(self, spec: ModelSpec, progress: Progress | None = None) -> Path | None:
@@ -148,7 +148,7 @@ class Library:
 
     def slow_share(self, spec: ModelSpec) -> float:
         """The share of the weights, from 0 to 1, that this processor has no fast kernels for and
-        that `requantise` would bring into another form. 0 too if the model is not here.
+        that `requantise` would bring into another weight format. 0 too if the model is not here.
         """
         path = self.find(spec)
         if path is None or engine_entry(spec.engine).weight_files != "gguf":
@@ -184,7 +184,13 @@ class Library:
             files = manifest.inventory(staging, staged.files)
             license = spec.license or staged.license
             note = Manifest(
-                spec.id, spec.engine, spec.source, license, staged.main, files, self._form(spec)
+                spec.id,
+                spec.engine,
+                spec.source,
+                license,
+                staged.main,
+                files,
+                self._weight_format(spec),
             )
             manifest.write(staging, note)
             sync(staging)
@@ -200,18 +206,20 @@ class Library:
     def _stage(
         self, spec: ModelSpec, source: Source, staging: Path, downloads: Path, progress: Progress
     ) -> Staged:
-        """Put the weights into `staging`, in the form that the model wants."""
-        form = self._form(spec)
-        if form == "none":
+        """Put the weights into `staging`, in the weight format of the model."""
+        weight_format = self._weight_format(spec)
+        if weight_format == "none":
             return source.stage(staging, downloads, progress)
         there = self._original(spec, source)
         staged = there or source.stage(staging, downloads, progress)
         original = staging / staged.main  # an absolute path stays what it is
         if there and (projector := beside(spec)):
             link_or_copy(original.parent / projector, staging / projector)
-        name = f"{original.stem}.{form}.gguf"
+        name = f"{original.stem}.{weight_format}.gguf"
         free = self._access.free_space
-        if requantise.requantise(original, staging / name, form, self._fast, progress, free):
+        if requantise.requantise(
+            original, staging / name, weight_format, self._fast, progress, free
+        ):
             if there is None:
                 original.unlink()
             return Staged(name, staged.license)
@@ -231,7 +239,7 @@ class Library:
             return None
         return Staged(str((folder / note.main).absolute()), note.license)
 
-    def _form(self, spec: ModelSpec) -> Form:
+    def _weight_format(self, spec: ModelSpec) -> WeightFormat:
         """Nothing is gained on a processor without fast kernels."""
         return spec.requantise if self._fast else "none"
 
@@ -246,11 +254,15 @@ class Library:
     def _drop_superseded(self, folder: Path, note: Manifest) -> None:
         """Delete older weights of the same source: its pins, or the files there, have changed.
 
-        Those in another form stay, unless they were this very model's.
+        Those in another weight format stay, unless they were this very model's.
         """
         for other, its in self._notes():
             same = (its.source, its.engine) == (note.source, note.engine)
-            if other != folder and same and (its.form == note.form or its.model == note.model):
+            if (
+                other != folder
+                and same
+                and (its.weight_format == note.weight_format or its.model == note.model)
+            ):
                 shutil.rmtree(other, ignore_errors=True)
 
     def _notes(self) -> Iterator[tuple[Path, Manifest]]:
@@ -266,11 +278,11 @@ class Library:
         return folder / note.main
 
     def _folder(self, spec: ModelSpec, source: Source) -> Path:
-        form = self._form(spec)
-        if form == "none":
+        weight_format = self._weight_format(spec)
+        if weight_format == "none":
             return self._named(spec, source.key)
         fast = " ".join(sorted(type.name for type in self._fast))
-        return self._named(spec, f"{source.key} {form} {requantise.VERSION} {fast}")
+        return self._named(spec, f"{source.key} {weight_format} {requantise.VERSION} {fast}")
 
     def _named(self, spec: ModelSpec, key: str) -> Path:
         name = re.sub(r"[^A-Za-z0-9._]+", "-", spec.source).strip("-.")[-60:]

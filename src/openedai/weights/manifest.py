@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from openedai.config import Form
+from openedai.config import WeightFormat
 from openedai.weights.disk import digest, files_below
 
 NAME = ".manifest.json"
@@ -24,7 +24,8 @@ class File(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True):
     """`main` is the file or folder that the engine gets, relative to the model's folder.
 
-    `form` is what the weights were brought into.
+    `weight_format` is what the weights were requantised to; its key in the file is `form`, as in
+    the manifests of earlier versions.
     """
 
     model: str
@@ -33,7 +34,7 @@ class Manifest(msgspec.Struct, frozen=True):
     license: str
     main: str
     files: tuple[File, ...]
-    form: Form = "none"
+    weight_format: WeightFormat = msgspec.field(default="none", name="form")
 
     @property
     def size(self) -> int:

@@ -1,4 +1,4 @@
-"""Brings weights that this processor computes slowly with into a form that it computes fast with.
+"""Converts weights of types that this processor is slow with to types that it is fast with.
 
 Only tensors whose type has no fast kernel change, and only to types that have one. Everything else
 in the file, tokenizer and chat template included, stays as it is, byte for byte.
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from openedai.config import Form
+from openedai.config import WeightFormat
 from openedai.errors import Unavailable
 from openedai.gguf.header import Header, Tensor, TensorType, describe, padded, read_header
 from openedai.weights.disk import FreeSpace, require_space
@@ -22,7 +22,7 @@ from openedai.weights.progress import Progress
 if TYPE_CHECKING:
     from openedai.gguf.blocks import Blocks
 
-# Another number when the same form comes out as other bytes.
+# Increased whenever the same weight format yields other bytes.
 VERSION = 1
 
 # Types of 4 to 7 bits. Those of fewer would grow to twice their size or more.
@@ -71,14 +71,16 @@ class Change:
     new: Tensor
 
 
-def plan(header: Header, form: Form, fast: frozenset[TensorType]) -> tuple[Change, ...]:
-    """What each tensor becomes in `form`, on a processor that is `fast` with these types."""
+def plan(
+    header: Header, weight_format: WeightFormat, fast: frozenset[TensorType]
+) -> tuple[Change, ...]:
+    """What each tensor becomes in the weight format, on a processor with these `fast` types."""
     # Embeddings are looked up, not multiplied, unless they are the output's weights too.
     tied = all(tensor.name != "output.weight" for tensor in header.tensors)
     changes, offset = [], 0
     for tensor in header.tensors:
         multiplied = tied or tensor.name != "token_embd.weight"
-        type = _target(tensor, form, fast) if multiplied else tensor.type
+        type = _target(tensor, weight_format, fast) if multiplied else tensor.type
         new = replace(tensor, type=type, offset=offset)
         changes.append(Change(tensor, new))
         offset += padded(new.size, header.alignment)
@@ -101,14 +103,14 @@ def slow_share(path: Path, fast: frozenset[TensorType]) -> float:
     return slow / weights if weights else 0.0
 
 
-def _target(tensor: Tensor, form: Form, fast: frozenset[TensorType]) -> TensorType:
+def _target(tensor: Tensor, weight_format: WeightFormat, fast: frozenset[TensorType]) -> TensorType:
     slow = tensor.type in _CONVERTIBLE - fast
-    if form == "none" or not slow:
+    if weight_format == "none" or not slow:
         return tensor.type
     wanted = [TensorType.Q8_0]
     if tensor.type in _LIKE_Q4_K and tensor.shape[0] % 256 == 0:
         wanted.insert(0, TensorType.Q4_K)
-    elif form == "mixed" and tensor.name.endswith(_ROBUST):
+    elif weight_format == "mixed" and tensor.name.endswith(_ROBUST):
         wanted.insert(0, TensorType.IQ4_NL)
     return next((type for type in wanted if type in fast), tensor.type)
 
@@ -116,19 +118,20 @@ def _target(tensor: Tensor, form: Form, fast: frozenset[TensorType]) -> TensorTy
 def requantise(
     source: Path,
     target: Path,
-    form: Form,
+    weight_format: WeightFormat,
     fast: frozenset[TensorType],
     progress: Progress,
     free: FreeSpace,
 ) -> bool:
-    """Write the weights at `source` to `target`, in `form`. False, and no file, if they are in it.
+    """Write the weights at `source` to `target`, in the weight format. Returns False, and writes
+    no file, if no tensor changes.
 
-    Raises Unavailable for what is no whole GGUF file, and where there is no room; OSError.
+    Raises Unavailable for a file that is not a complete GGUF file, and for a full disk; OSError.
     """
     try:
         with source.open("rb") as file:
             header = read_header(file)
-            changes = plan(header, form, fast)
+            changes = plan(header, weight_format, fast)
             if header.parts > 1:
                 raise ValueError("it is one of several parts of a model")
             if all(change.old.type == change.new.type for change in changes):

