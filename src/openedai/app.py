@@ -32,7 +32,7 @@ from openedai.scheduling.pool import ModelPool, PoolLimits
 from openedai.security.guard import Guard
 from openedai.serving.metrics import Metrics
 from openedai.serving.services import Services
-from openedai.weights.facts import Weights
+from openedai.weights.facts import WeightFactsReader
 from openedai.weights.library import Library
 from openedai.weights.progress import Progress, StoppableProgress
 
@@ -63,7 +63,14 @@ def create_app(settings: Settings) -> FastAPI:
         middleware=_middleware(settings, metrics),
     )
     app.state.services = Services(
-        settings, catalog, pool, metrics, images, library, Weights(library), int(time.time())
+        settings,
+        catalog,
+        pool,
+        metrics,
+        images,
+        library,
+        WeightFactsReader(library),
+        int(time.time()),
     )
     for route in ROUTES:
         _add(app, route)

@@ -19,7 +19,7 @@ from openedai.media.images import Images
 from openedai.scheduling.pool import ModelPool
 from openedai.serving.metrics import Metrics
 from openedai.serving.stopping import Running
-from openedai.weights.facts import Weights
+from openedai.weights.facts import WeightFactsReader
 from openedai.weights.library import Library
 
 _FILE = re.compile(r"[A-Za-z0-9+/=_-]{512,}")
@@ -41,7 +41,7 @@ class Services:
     metrics: Metrics
     images: Images
     library: Library
-    weights: Weights
+    weights: WeightFactsReader
     started: int
     running: Running = field(default_factory=Running)
     chosen: Chosen = field(default_factory=Chosen)

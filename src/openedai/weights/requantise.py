@@ -36,12 +36,12 @@ _CONVERTIBLE = frozenset(
         TensorType.IQ4_XS,
     }
 )
-# Four bits and an offset: Q4_K says the same with less room for scales and offsets.
+# Four bits and an offset: Q4_K stores the same with fewer bits for scales and offsets.
 _LIKE_Q4_K = frozenset({TensorType.Q4_1})
 # The tensors of a layer whose rounding costs the least perplexity for the time it saves.
 _ROBUST = ("ffn_gate.weight",)
 
-# What `general.file_type` calls a file whose weights are mostly of this type.
+# The value of `general.file_type` for a file whose weights are mostly of this type.
 _FILE_TYPES = {
     TensorType.F32: 0,
     TensorType.F16: 1,
@@ -60,12 +60,12 @@ _FILE_TYPES = {
     TensorType.BF16: 32,
     TensorType.MXFP4: 38,
 }
-_PIECE = 1 << 20  # weights that are in memory at once
+_CHUNK_WEIGHTS = 1 << 20  # in memory at once
 
 
 @dataclass(frozen=True)
 class Change:
-    """One tensor as it is and as it becomes; equal if nothing changes."""
+    """One tensor before and after; equal if it does not change."""
 
     old: Tensor
     new: Tensor
@@ -90,7 +90,7 @@ def plan(
 def slow_share(path: Path, fast: frozenset[TensorType]) -> float:
     """The share of the weights, from 0 to 1, that requantising would make faster.
 
-    0 for a file that it cannot read. Raises OSError.
+    0 for a file that is not a valid GGUF file. Raises OSError.
     """
     try:
         with path.open("rb") as file:
@@ -107,12 +107,12 @@ def _target(tensor: Tensor, weight_format: WeightFormat, fast: frozenset[TensorT
     slow = tensor.type in _CONVERTIBLE - fast
     if weight_format == "none" or not slow:
         return tensor.type
-    wanted = [TensorType.Q8_0]
+    candidates = [TensorType.Q8_0]
     if tensor.type in _LIKE_Q4_K and tensor.shape[0] % 256 == 0:
-        wanted.insert(0, TensorType.Q4_K)
+        candidates.insert(0, TensorType.Q4_K)
     elif weight_format == "mixed" and tensor.name.endswith(_ROBUST):
-        wanted.insert(0, TensorType.IQ4_NL)
-    return next((type for type in wanted if type in fast), tensor.type)
+        candidates.insert(0, TensorType.IQ4_NL)
+    return next((type for type in candidates if type in fast), tensor.type)
 
 
 def requantise(
@@ -155,17 +155,17 @@ def _write(
     _pad(out, header.alignment)
     for change in changes:
         file.seek(header.data_at + change.old.offset)
-        for piece in _pieces(file, change):
-            out.write(piece)
-            progress.advance(len(piece))
+        for chunk in _chunks(file, change):
+            out.write(chunk)
+            progress.advance(len(chunk))
         _pad(out, header.alignment)
 
 
-def _pieces(file: BinaryIO, change: Change) -> Iterator[bytes]:
-    """The new data of a tensor, some rows at a time. Raises ValueError if the old end too early."""
+def _chunks(file: BinaryIO, change: Change) -> Iterator[bytes]:
+    """The new data of a tensor, some rows at a time. Raises ValueError if the file is too short."""
     old, new = change.old, change.new
     row = old.type.row_bytes(old.shape[0])
-    step = max(1, _PIECE // old.shape[0])
+    step = max(1, _CHUNK_WEIGHTS // old.shape[0])
     for first in range(0, old.rows, step):
         size = min(step, old.rows - first) * row
         data = file.read(size)
@@ -179,20 +179,21 @@ def _converted(data: bytes, row: int, old: TensorType, new: TensorType) -> bytes
 
     from openedai.gguf import blocks
 
-    found: Blocks = np.frombuffer(data, np.uint8).reshape(-1, row)
-    return blocks.encode(blocks.decode(found, old), new).tobytes()
+    encoded: Blocks = np.frombuffer(data, np.uint8).reshape(-1, row)
+    return blocks.encode(blocks.decode(encoded, old), new).tobytes()
 
 
 def _metadata(header: Header, changes: tuple[Change, ...]) -> bytes:
-    """As it was, but for the number that says which type most weights are of."""
+    """The old metadata with the new value of `general.file_type`, the type of most weights."""
     metadata = bytearray(header.metadata)
-    kind = header.integers.get("general.file_type")
-    if kind is not None:
-        struct.pack_into(kind.form, metadata, kind.at, _FILE_TYPES[_most(changes)])
+    file_type = header.integers.get("general.file_type")
+    if file_type is not None:
+        new_value = _FILE_TYPES[_most_common_type(changes)]
+        struct.pack_into(file_type.form, metadata, file_type.at, new_value)
     return bytes(metadata)
 
 
-def _most(changes: tuple[Change, ...]) -> TensorType:
+def _most_common_type(changes: tuple[Change, ...]) -> TensorType:
     weights: Counter[TensorType] = Counter()
     for change in changes:
         weights[change.new.type] += change.new.weights

@@ -23,7 +23,7 @@ from openedai.http.dialects import OLLAMA
 from openedai.http.respond import EventStream, json_line, json_response
 from openedai.serving.listing import model_names
 from openedai.serving.services import Services, services
-from openedai.weights.facts import Facts, Head
+from openedai.weights.facts import GgufFacts, WeightFacts
 from openedai.weights.progress import StoppableProgress
 
 # The version of Ollama whose API is spoken here: clients compare it with what they need.
@@ -116,7 +116,7 @@ async def ps(request: Request) -> Response:
                 details=_details(facts),
                 size_vram=0,
                 expires_at=_expiry(here.settings.idle_timeout, status.unused),
-                context_length=_context(specs[status.id], facts.head),
+                context_length=_context(specs[status.id], facts.gguf),
             )
         )
     return json_response(Models(loaded))
@@ -127,7 +127,7 @@ def _expiry(idle_timeout: float, unused: float) -> str:
     return FOREVER if idle_timeout == 0 else moment(time.time() + idle_timeout - unused)
 
 
-def _context(spec: ModelSpec, head: Head) -> int | UnsetType:
+def _context(spec: ModelSpec, head: GgufFacts) -> int | UnsetType:
     """The most tokens of a prompt and its answer, where the settings or the files say it."""
     found = spec.options.get("context", head.numbers.get(f"{head.family}.context_length", 0))
     return found if isinstance(found, int) and found > 0 else UNSET
@@ -144,8 +144,8 @@ async def show(request: Request) -> Response:
         parameters=_parameters(model.spec),
         template="",
         details=_details(facts),
-        model_info=_info(facts.head),
-        capabilities=_capabilities(model.spec, facts.head),
+        model_info=_info(facts.gguf),
+        capabilities=_capabilities(model.spec, facts.gguf),
         modified_at=moment(facts.modified or here.started),
     )
     return json_response(shown, headers=headers)
@@ -157,24 +157,24 @@ def _parameters(spec: ModelSpec) -> str:
     return "\n".join(f"{name} {value}" for name, value in sampling.items())
 
 
-def _info(head: Head) -> dict[str, Any]:
+def _info(head: GgufFacts) -> dict[str, Any]:
     known = {"general.architecture": head.family, "general.parameter_count": head.parameters}
     numbers = {name: n for name, n in head.numbers.items() if not name.startswith("tokenizer.")}
     return {name: value for name, value in known.items() if value} | numbers
 
 
-def _capabilities(spec: ModelSpec, head: Head) -> list[str]:
+def _capabilities(spec: ModelSpec, head: GgufFacts) -> list[str]:
     """Tools work with every model that generates text."""
     kind = engine_class(spec.engine)
     generates = ["completion", "tools"] if issubclass(kind, Generator) else []
     if issubclass(kind, Generator) and kind.supports_images(spec.options):
         generates.append("vision")
     embeds = ["embedding"] if issubclass(kind, Embedder) else []
-    return [*generates, *(["thinking"] if head.thinks else []), *embeds]
+    return [*generates, *(["thinking"] if head.switches_reasoning else []), *embeds]
 
 
-def _details(facts: Facts) -> Details:
-    head = facts.head
+def _details(facts: WeightFacts) -> Details:
+    head = facts.gguf
     return Details(
         format=facts.format,
         family=head.family,

@@ -1,4 +1,4 @@
-"""A local path: used where it is, or linked into a folder of ours where it needs preparing."""
+"""A local path: used in place, or linked into the model's folder where it needs preparing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from openedai.weights.sources.base import Source, Staged
 class PathSource(Source):
     """A GGUF file (or a folder with one), or the folder of a sentence-transformers model.
 
-    `projector` is a file beside the weights that belongs to them.
+    `projector` is the path of the model's projector, relative to the weights.
     """
 
     def __init__(self, path: str, engine: str, projector: str = "") -> None:
