@@ -39,7 +39,7 @@ class Catalog:
         self._embedding_id = _default_id(settings, "embedding_model", unlisted, names)
         owners = names.owners
         if settings.default_aliases:
-            owners = _default_aliases(self._chat_id, self._embedding_id) | owners
+            owners = {**_default_aliases(self._chat_id, self._embedding_id), **owners}
         specs = {id: _completed(spec, settings, owners, access) for id, spec in names.specs.items()}
         self._names = NameTable(specs, owners)
 
