@@ -15,7 +15,7 @@ from openedai.weights.packages import builtin_packages
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _without_a_settings_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
@@ -31,21 +31,21 @@ def embedder(id: str, **fields: Any) -> ModelSpec:
     return ModelSpec(id=id, engine="onnx_embeddings", source="hf:o/r", **fields)
 
 
-def meaning(models: Catalog, *names: str) -> list[str]:
+def ids(models: Catalog, *names: str) -> list[str]:
     return [models.resolve(name).id for name in names]
 
 
-def test_nothing_needs_configuration() -> None:
+def test_the_defaults_need_no_configuration() -> None:
     models = catalog()
     assert [spec.id for spec in models.specs()] == [spec.id for spec in BUILTIN_MODELS]
     assert models.default_chat == models.resolve("gpt-4o")
     assert models.default_embedding == models.resolve("text-embedding-3-small")
     assert (
-        meaning(models, "smollm2-135m-instruct", "gpt-3.5-turbo", "text-davinci-003")
+        ids(models, "smollm2-135m-instruct", "gpt-3.5-turbo", "text-davinci-003")
         == ["smollm2-135m-instruct"] * 3
     )
     assert (
-        meaning(
+        ids(
             models,
             "all-mpnet-base-v2",
             "text-embedding-ada-002",
@@ -53,7 +53,7 @@ def test_nothing_needs_configuration() -> None:
         )
         == ["all-mpnet-base-v2"] * 3
     )
-    assert meaning(models, "sentence-transformers/all-MiniLM-L6-v2") == ["all-MiniLM-L6-v2"]
+    assert ids(models, "sentence-transformers/all-MiniLM-L6-v2") == ["all-MiniLM-L6-v2"]
 
 
 def test_every_builtin_has_pinned_weights_and_a_licence() -> None:
@@ -66,7 +66,7 @@ def test_every_builtin_has_pinned_weights_and_a_licence() -> None:
         assert all(len(file.sha256) == 64 and file.size > 0 for file in package.files)
 
 
-def test_aliases_are_shown_with_their_model() -> None:
+def test_specs_have_all_their_aliases() -> None:
     models = catalog()
     for spec in models.specs():
         assert spec.id not in spec.aliases
@@ -94,12 +94,12 @@ def test_default_aliases_can_be_switched_off() -> None:
     assert models.default_chat is not None
     with pytest.raises(ModelNotFound):
         models.resolve("gpt-4o")
-    assert meaning(models, "sentence-transformers/all-MiniLM-L6-v2") == ["all-MiniLM-L6-v2"]
+    assert ids(models, "sentence-transformers/all-MiniLM-L6-v2") == ["all-MiniLM-L6-v2"]
 
 
 def test_other_defaults() -> None:
     models = catalog(chat_model="qwen2.5-coder-0.5b-instruct", embedding_model="all-MiniLM-L6-v2")
-    assert meaning(models, "gpt-4o", "text-embedding-ada-002") == [
+    assert ids(models, "gpt-4o", "text-embedding-ada-002") == [
         "qwen2.5-coder-0.5b-instruct",
         "all-MiniLM-L6-v2",
     ]
@@ -110,12 +110,12 @@ def test_the_users_names_win() -> None:
     models = catalog(
         chat("mine", aliases=("gpt-4o", "sentence-transformers/all-MiniLM-L6-v2")), chat("gpt-4")
     )
-    assert meaning(models, "gpt-4o", "gpt-4", "gpt-4o-mini") == [
+    assert ids(models, "gpt-4o", "gpt-4", "gpt-4o-mini") == [
         "mine",
         "gpt-4",
         "smollm2-135m-instruct",
     ]
-    assert meaning(models, "sentence-transformers/all-MiniLM-L6-v2") == ["mine"]
+    assert ids(models, "sentence-transformers/all-MiniLM-L6-v2") == ["mine"]
     assert models.resolve("all-MiniLM-L6-v2").spec.aliases == ()
     assert models.resolve("mine").spec.aliases == (
         "gpt-4o",
@@ -132,7 +132,7 @@ def test_a_user_model_replaces_a_builtin_one() -> None:
 
 def test_a_default_by_alias() -> None:
     models = catalog(chat("mine", aliases=("nick",)), chat_model="nick")
-    assert meaning(models, "gpt-4o") == ["mine"]
+    assert ids(models, "gpt-4o") == ["mine"]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_default_by_alias() -> None:
         ("./models/e5", "e5", "./models/e5"),
     ],
 )
-def test_an_embedding_model_from_elsewhere(name: str, id: str, source: str) -> None:
+def test_an_embedding_model_that_is_not_listed(name: str, id: str, source: str) -> None:
     model = catalog(embedding_model=name, embedding_device="cuda").default_embedding
     assert model is not None
     spec = model.spec
@@ -173,7 +173,7 @@ def test_an_embedding_model_from_elsewhere(name: str, id: str, source: str) -> N
         ("my.GGUF", "my"),
     ],
 )
-def test_a_chat_model_from_elsewhere(name: str, id: str) -> None:
+def test_a_chat_model_that_is_not_listed(name: str, id: str) -> None:
     model = catalog(chat_model=name).default_chat
     assert model is not None
     spec = model.spec
@@ -181,7 +181,7 @@ def test_a_chat_model_from_elsewhere(name: str, id: str) -> None:
     assert "gpt-4o" in spec.aliases
 
 
-def test_the_device_is_for_embeddings_and_a_model_may_have_its_own() -> None:
+def test_the_device_is_for_embeddings_and_a_models_own_wins() -> None:
     models = catalog(embedder("mine", options={"device": "cpu", "x": 1}), embedding_device="cuda")
     assert models.resolve("mine").spec.options == {"device": "cpu", "x": 1}
     assert models.resolve("all-MiniLM-L6-v2").spec.options == {"device": "cuda"}
@@ -191,9 +191,9 @@ def test_the_device_is_for_embeddings_and_a_model_may_have_its_own() -> None:
 def test_without_builtin_models() -> None:
     models = catalog(embedder("e"), chat("c"), builtin_models=False)
     assert [spec.id for spec in models.specs()] == ["e", "c"]
-    assert meaning(models, "gpt-4o", "text-embedding-ada-002") == ["c", "e"]
+    assert ids(models, "gpt-4o", "text-embedding-ada-002") == ["c", "e"]
     echo = catalog(ModelSpec(id="echo", engine="echo"), builtin_models=False)
-    assert meaning(echo, "gpt-4o", "text-embedding-ada-002") == ["echo", "echo"]
+    assert ids(echo, "gpt-4o", "text-embedding-ada-002") == ["echo", "echo"]
     nothing = catalog(builtin_models=False)
     assert (nothing.specs(), nothing.default_chat, nothing.default_embedding) == ((), None, None)
 
@@ -230,7 +230,7 @@ def test_without_builtin_models() -> None:
         ([], {"chat_model": "smol", "builtin_models": False}, "The catalogue has: nothing"),
     ],
 )
-def test_settings_that_cannot_work(
+def test_invalid_settings(
     models: list[ModelSpec], settings: Mapping[str, Any], complaint: str
 ) -> None:
     with pytest.raises(ConfigError, match=complaint):
@@ -254,7 +254,7 @@ def test_an_adapter_is_a_model_of_its_own() -> None:
     assert (weights.id, weights.source) == ("mine:pirate", "/loras/pirate.gguf")
 
 
-def test_a_prefix_stands_for_all_models_of_an_upstream() -> None:
+def test_a_prefix_leads_to_all_models_of_an_upstream() -> None:
     models = catalog(
         ModelSpec(id="lab", engine="echo", prefix="lab/"),
         ModelSpec(id="inner", engine="echo", prefix="lab/inner/"),
@@ -270,7 +270,7 @@ def test_a_prefix_stands_for_all_models_of_an_upstream() -> None:
             models.resolve(name)
 
 
-def test_the_empty_prefix_takes_what_is_not_known_otherwise() -> None:
+def test_the_empty_prefix_matches_all_unknown_names() -> None:
     models = catalog(ModelSpec(id="lab", engine="echo", prefix=""))
     assert models.resolve("anything").spec.id == "lab"
     assert models.resolve("gpt-4o").id == "smollm2-135m-instruct"
@@ -290,6 +290,6 @@ def test_the_empty_prefix_takes_what_is_not_known_otherwise() -> None:
         (ModelSpec(id="lab", engine="echo", prefix="x/", aliases=("y",)),),
     ],
 )
-def test_variants_that_cannot_be(specs: tuple[ModelSpec, ...]) -> None:
+def test_invalid_variants(specs: tuple[ModelSpec, ...]) -> None:
     with pytest.raises(ConfigError):
         catalog(*specs)

@@ -1,7 +1,7 @@
-"""A process that pulls one model, says what it does line by line, and halts where it is told.
+"""A process that pulls one model, prints its steps line by line, and halts at one of them.
 
 Its only argument is JSON: `cache_dir`, `spec`, `package` (with its `links`) and `halt_at`, the
-first word of the step after whose first piece it waits for a line on its standard input.
+first word of the step after whose first chunk it waits for a line on its standard input.
 """
 
 from __future__ import annotations

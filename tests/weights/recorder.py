@@ -1,4 +1,4 @@
-"""A progress that keeps what it is told."""
+"""A progress that records its steps."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ class Recorder:
         self.steps[-1] = (description, total, done + n)
 
     def step(self, word: str) -> tuple[int | None, int]:
-        """Total and done of the step whose description begins with this word."""
+        """Total and finished bytes of the first step whose description begins with this word."""
         return next((total, done) for text, total, done in self.steps if text.startswith(word))

@@ -44,5 +44,5 @@ def test_the_default_embedding_model() -> None:
     assert folder is not None
     assert library.find(spec) == folder
     graph, weights = folder / "model.onnx", folder / "model.safetensors"
-    # The graph refers to the weights; they are not there twice.
+    # The graph refers to the weights; it does not contain them.
     assert graph.stat().st_size < 1 << 20 < weights.stat().st_size

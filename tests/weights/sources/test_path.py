@@ -25,28 +25,28 @@ def spec(path: Path, engine: str = "llama_cpp") -> ModelSpec:
     return ModelSpec(id="m", engine=engine, source=str(path))
 
 
-def test_a_projector_counts_wherever_it_lies(tmp_path: Path) -> None:
+def test_the_size_includes_the_projector(tmp_path: Path) -> None:
     (tmp_path / "m.gguf").write_bytes(b"GGUF")
-    (tmp_path / "eyes").mkdir()
-    (tmp_path / "eyes" / "mmproj.gguf").write_bytes(b"GGUF eyes")
+    (tmp_path / "projectors").mkdir()
+    (tmp_path / "projectors" / "mmproj.gguf").write_bytes(b"projector")
     library = Library(Settings(_env_file=None, cache_dir=tmp_path / "cache"))
-    for named, size in (
-        ("eyes/mmproj.gguf", 13),
-        (str(tmp_path / "eyes" / "mmproj.gguf"), 13),
+    for projector, size in (
+        ("projectors/mmproj.gguf", 13),
+        (str(tmp_path / "projectors" / "mmproj.gguf"), 13),
         ("gone.gguf", 4),
-        ("eyes", 4),
+        ("projectors", 4),
         (5, 4),
     ):
         spec = ModelSpec(
             id="m",
             engine="llama_cpp",
             source=str(tmp_path / "m.gguf"),
-            options={"mmproj": named},
+            options={"mmproj": projector},
         )
         assert library.size(spec) == size
 
 
-def test_a_gguf_file_is_used_where_it_is(library: Library, tmp_path: Path) -> None:
+def test_a_gguf_file_is_used_in_place(library: Library, tmp_path: Path) -> None:
     file = write(tmp_path, "m.gguf") / "m.gguf"
     assert library.find(spec(file)) == library.pull(spec(file)) == file
     assert library.size(spec(file)) == 6
@@ -61,7 +61,7 @@ def test_a_folder_with_a_gguf_file(library: Library, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ["llama_cpp", "onnx_embeddings", "sentence_transformers"])
-def test_nothing_there(library: Library, tmp_path: Path, engine: str) -> None:
+def test_a_missing_path(library: Library, tmp_path: Path, engine: str) -> None:
     missing = spec(tmp_path / "missing", engine)
     assert library.find(missing) is None
     with pytest.raises(Unavailable, match=r"`m` cannot be had\. There is no file or folder"):
@@ -70,7 +70,7 @@ def test_nothing_there(library: Library, tmp_path: Path, engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ["llama_cpp", "sentence_transformers"])
-def test_the_wrong_thing_there(library: Library, tmp_path: Path, engine: str) -> None:
+def test_a_path_of_the_wrong_type(library: Library, tmp_path: Path, engine: str) -> None:
     folder = write(tmp_path / "d", "readme.txt")
     wrong = folder if engine == "llama_cpp" else folder / "readme.txt"
     with pytest.raises(Unavailable, match="is no"):
@@ -81,7 +81,7 @@ def test_the_wrong_thing_there(library: Library, tmp_path: Path, engine: str) ->
     ("engine", "weights"),
     [("sentence_transformers", "model.safetensors"), ("onnx_embeddings", "model.onnx")],
 )
-def test_a_ready_folder_is_used_where_it_is(
+def test_a_ready_folder_is_used_in_place(
     library: Library, tmp_path: Path, engine: str, weights: str
 ) -> None:
     folder = write(tmp_path / "d", "modules.json", weights)

