@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from openedai.errors import InvalidRequest
 from openedai.media.addresses import Permission
-from openedai.media.images import Images, Limits, Picture, Reference
+from openedai.media.images import ImageRef, Images, Limits, LoadedImage
 from tests.media.host import Silent, answer, host
 from tests.media.pictures import FORMATS, data_url, picture, png
 
@@ -20,9 +20,9 @@ LIMITS = Limits(max_count=4, max_bytes=50_000, max_pixels=10_000, timeout=30)
 HERE = Permission.of(("127.0.0.1",))
 
 
-def load_all(*urls: str, **limits: Any) -> list[Picture] | InvalidRequest:
+def load_all(*urls: str, **limits: Any) -> list[LoadedImage] | InvalidRequest:
     images = Images(Limits(**{**vars(LIMITS), **limits}), None)
-    wanted = [Reference(url, f"place {number}") for number, url in enumerate(urls)]
+    wanted = [ImageRef(url, f"place {number}") for number, url in enumerate(urls)]
     try:
         return asyncio.run(images.load_all(wanted))
     except InvalidRequest as error:
@@ -41,7 +41,7 @@ def test_data_urls(kind: str, media_type: str) -> None:
     """The type is what the file is, whatever the URL says."""
     raw = picture(kind=kind)
     for said in (media_type, "image/png", "image/svg+xml", "IMAGE/x;charset=utf-8"):
-        assert load_all(data_url(raw, said)) == [Picture(raw, media_type)]
+        assert load_all(data_url(raw, said)) == [LoadedImage(raw, media_type)]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_one_that_fails_ends_the_others() -> None:
 
         async with host({"/slow": silent, "/a": answer(picture())}) as there:
             images = Images(LIMITS, HERE)
-            wanted = [Reference(f"{there.url}{path}", path) for path in ("/slow", "/a", "/gone")]
+            wanted = [ImageRef(f"{there.url}{path}", path) for path in ("/slow", "/a", "/gone")]
             with pytest.raises(InvalidRequest) as caught:
                 await images.load_all(wanted)
             assert (caught.value.code, caught.value.param) == ("invalid_image_url", "/gone")
@@ -123,7 +123,7 @@ def test_a_caller_that_leaves_ends_all() -> None:
         ends = {f"/{number}": Silent() for number in range(4)}
         async with host(ends) as there:
             images = Images(LIMITS, HERE)
-            wanted = [Reference(f"{there.url}{path}", path) for path in ends]
+            wanted = [ImageRef(f"{there.url}{path}", path) for path in ends]
             task = asyncio.ensure_future(images.load_all(wanted))
             for end in ends.values():
                 await end.asked.wait()
@@ -144,9 +144,9 @@ def test_their_order_is_kept() -> None:
         async with host(behaviours) as there:
             images = Images(LIMITS, HERE)
             urls = [f"{there.url}/0", data_url(files[1]), f"{there.url}/2", f"{there.url}/3"]
-            found = await images.load_all([Reference(url, url) for url in urls])
+            found = await images.load_all([ImageRef(url, url) for url in urls])
             assert [one.raw for one in found] == files
-            (alone,) = await images.load_all([Reference(f"{there.url}/3", "x")])
+            (alone,) = await images.load_all([ImageRef(f"{there.url}/3", "x")])
             assert alone == found[3]
             images.close()
 

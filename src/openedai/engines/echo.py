@@ -47,6 +47,7 @@ from openedai.contract.generate import (
     Usage,
 )
 from openedai.errors import (
+    PARAM,
     ContextLengthExceeded,
     EngineCrashed,
     EngineFailed,
@@ -228,7 +229,7 @@ def _check(request: GenerateRequest) -> None:
     for name, value in unknown.items():
         if value is not None:
             raise Unsupported(
-                f"Unsupported parameter: '{name}' is not supported by the echo engine.",
+                f"Unsupported parameter: '{PARAM}' is not supported by the echo engine.",
                 code="unsupported_parameter",
                 param=name,
             )

@@ -40,7 +40,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Picture:
+class LoadedImage:
     """`media_type` is what the file is, whatever it was said to be."""
 
     raw: bytes
@@ -48,11 +48,16 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Reference:
-    """An image that a request names. `param` says where, for errors."""
+class ImageRef:
+    """An image that a request names: a data URL, or one of http or https.
+
+    For errors, `param` is the field that has the URL, and `type_param` the one that says that
+    it is an image.
+    """
 
     url: str
     param: str
+    type_param: str = ""
 
 
 class Images:
@@ -67,7 +72,7 @@ class Images:
         if self._fetcher is not None:
             self._fetcher.close()
 
-    async def load_all(self, wanted: Sequence[Reference]) -> list[Picture]:
+    async def load_all(self, wanted: Sequence[ImageRef]) -> list[LoadedImage]:
         """Those of one request, several at a time, in their order.
 
         If one cannot be had, or this call is cancelled, the others are given up. Raises
@@ -83,7 +88,7 @@ class Images:
         budget = self._budget()
         turn = asyncio.Semaphore(_AT_ONCE)
 
-        async def load(one: Reference) -> Picture:
+        async def load(one: ImageRef) -> LoadedImage:
             async with turn:
                 return await self._load(one.url, one.param, budget)
 
@@ -111,7 +116,7 @@ class Images:
     def _budget(self) -> Budget:
         return Budget(self._limits.max_bytes, self._limits.max_pixels)
 
-    async def _load(self, url: str, param: str, budget: Budget) -> Picture:
+    async def _load(self, url: str, param: str, budget: Budget) -> LoadedImage:
         with _explained(param):
             if url[:5].lower() == "data:":
                 return await asyncio.to_thread(_from_data_url, url, budget)
@@ -127,7 +132,7 @@ def _explained(param: str) -> Iterator[None]:
         raise InvalidRequest(error.message, code=error.code, param=param) from error
 
 
-def _from_data_url(url: str, budget: Budget) -> Picture:
+def _from_data_url(url: str, budget: Budget) -> LoadedImage:
     head = _DATA_URL.match(url)
     if head is None:
         raise BadImage(
@@ -137,7 +142,7 @@ def _from_data_url(url: str, budget: Budget) -> Picture:
     return _decoded(url[head.end() :], budget)
 
 
-def _decoded(data: str, budget: Budget) -> Picture:
+def _decoded(data: str, budget: Budget) -> LoadedImage:
     budget.require_bytes(len(data) * 3 // 4 - 2)
     try:
         if len(data) % 4 or data.endswith("==="):
@@ -149,9 +154,9 @@ def _decoded(data: str, budget: Budget) -> Picture:
     return _checked(raw, budget)
 
 
-def _checked(raw: bytes, budget: Budget) -> Picture:
+def _checked(raw: bytes, budget: Budget) -> LoadedImage:
     kind = media_type(raw)
     width, height = size(raw)
     budget.take_pixels(width * height)
     check_data(raw)
-    return Picture(raw, kind)
+    return LoadedImage(raw, kind)

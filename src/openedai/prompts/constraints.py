@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from openedai.contract.chat import Tool
 from openedai.contract.generate import Constraint, Grammar, JsonObject, JsonSchema, Regex
-from openedai.errors import InvalidRequest
+from openedai.errors import PARAM, InvalidRequest
 from openedai.grammars.gbnf import Rules
 from openedai.grammars.gbnf_check import check_gbnf
 from openedai.grammars.json_schema.schema import UnsupportedSchema, json_object, json_schema
@@ -26,7 +26,7 @@ def constraint_rule(constraint: JsonObject | JsonSchema | Regex, rules: Rules) -
                 return regex(pattern, rules)
     except UnsupportedSchema as error:
         raise InvalidRequest(
-            f"Invalid schema for 'response_format': {error}",
+            f"Invalid schema for '{PARAM}': {error}",
             code="invalid_json_schema",
             param="response_format",
         ) from error

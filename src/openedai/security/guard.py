@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openedai.config import LOOPBACK, Settings
 from openedai.errors import APIError, Forbidden, HeadersTooLarge
+from openedai.http.exchange import exchange_of
 from openedai.http.respond import error_response
 from openedai.security.callers import Keyring, bearer_key
 
@@ -22,7 +23,7 @@ OPEN_PATHS = frozenset({"/health", "/docs", "/openapi.json"})
 
 
 class Guard:
-    """Puts the caller's name into the scope as `caller`, or answers with the refusal."""
+    """Notes the caller's name in the exchange, or answers with the refusal."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
@@ -36,10 +37,11 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        exchange = exchange_of(scope)
         try:
-            scope["caller"] = self._admit(scope)
+            exchange.caller = self._admit(scope)
         except APIError as error:
-            await error_response(error, scope)(scope, receive, send)
+            await error_response(error, exchange)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 

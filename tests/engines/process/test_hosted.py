@@ -20,7 +20,14 @@ from openedai.contract.engine import Embedder, Generator
 from openedai.contract.generate import GenerateRequest, Text
 from openedai.engines.process.child import Failure, pack, read_frame
 from openedai.engines.process.hosted import Hosted, load_engine
-from openedai.errors import APIError, EngineCrashed, EngineFailed, InvalidRequest
+from openedai.errors import (
+    PARAM,
+    APIError,
+    EngineCrashed,
+    EngineFailed,
+    InvalidRequest,
+    Unsupported,
+)
 
 LONG = GenerateRequest(prompt=Text(text="word " * 1000))
 
@@ -183,8 +190,13 @@ def test_every_error_survives_the_socket(kind: type[APIError]) -> None:
     sent = msgspec.msgpack.encode(Failure.of(error))
     back = msgspec.msgpack.decode(sent, type=Failure).error()
     assert type(back) is kind
-    assert back.body() == error.body()
-    assert back.retry_after == 2.5
+    assert (back.message, back.code, back.param, back.retry_after) == ("why", "c", "p", 2.5)
+
+
+def test_the_parameter_of_an_error_can_be_renamed_after_the_socket() -> None:
+    failure = Failure.of(Unsupported(f"No '{PARAM}'.", param="reasoning_effort"))
+    back = failure.error().renamed({"reasoning_effort": "think"})
+    assert (type(back), back.message, back.param) == (Unsupported, "No 'think'.", "think")
 
 
 def test_other_exceptions_become_engine_failures() -> None:

@@ -72,7 +72,7 @@ class OnnxEmbeddings(BatchedEmbedder, Tokenizer):
         try:
             encoder = await asyncio.to_thread(Encoder, path, known.device, threads)
         except APIError as error:
-            error.message = f"The model `{model}` cannot be loaded. {error.message}"
+            error.template = f"The model `{model}` cannot be loaded. {error.template}"
             raise
         return cls(model, encoder, known.batch_tokens or batch_tokens(known.device, threads))
 

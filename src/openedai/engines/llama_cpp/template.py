@@ -13,7 +13,7 @@ import msgspec
 
 from openedai.contract.chat import Chat, Message, Tool
 from openedai.engines.llama_cpp.server.api import LlamaApi
-from openedai.errors import APIError, Unsupported
+from openedai.errors import PARAM, APIError, Unsupported
 from openedai.prompts.reading.reasoning import TAGS, opens_reasoning
 from openedai.prompts.tool_call_formats import OWN_FORM, Form, constrainable, native_form
 from openedai.prompts.tool_prompt import render
@@ -129,8 +129,7 @@ class ChatTemplate:
         if chat.effort_optional or (effort == "none" and not self.reasons):
             return given
         raise Unsupported(
-            f"Unsupported parameter: 'reasoning_effort' is not supported by the model "
-            f"`{self._model}`.",
+            f"Unsupported parameter: '{PARAM}' is not supported by the model `{self._model}`.",
             code="unsupported_parameter",
             param="reasoning_effort",
         )

@@ -24,7 +24,7 @@ from openedai.contract.generate import (
     Usage,
 )
 from openedai.engines.upstream.answers.logprobs import Logprobs, parsed
-from openedai.errors import Unsupported
+from openedai.errors import PARAM, Unsupported
 
 Reason = Literal["stop", "length", "tool_calls", "content_filter"]
 
@@ -191,7 +191,7 @@ class AnswerEvents:
 def _ignored(name: str) -> Unsupported:
     """The upstream answered as if a parameter had not been there."""
     return Unsupported(
-        f"Unsupported parameter: '{name}' has no effect in the upstream of this model.",
+        f"Unsupported parameter: '{PARAM}' has no effect in the upstream of this model.",
         code="unsupported_parameter",
         param=name,
     )
