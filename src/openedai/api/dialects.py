@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from functools import wraps
 from typing import NamedTuple
 
@@ -14,10 +14,9 @@ from starlette.types import Scope
 from openedai.api.anthropic.dialect import ANTHROPIC
 from openedai.api.ollama.dialect import OLLAMA
 from openedai.api.openai.dialect import OPENAI
+from openedai.api.route import Endpoint
 from openedai.http.dialect import Dialect
 from openedai.http.exchange import exchange_of
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class _Claim(NamedTuple):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
 
-from openedai.api.dialects import Endpoint
+Endpoint = Callable[[Request], Awaitable[Response]]
+
 
 # A model's id may have slashes, so of two paths that match, the first one is meant.
 ENGINE = "/v1/engines/{model:path}"
