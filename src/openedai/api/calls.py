@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from openedai.catalog.catalog import Catalog, Model
 from openedai.config import Settings
-from openedai.engines.registry import OPEN
+from openedai.engines.registry import engine_entry
 from openedai.errors import ModelNotFound
 from openedai.http.body import Body, read_json
 from openedai.http.exchange import exchange_of
@@ -101,10 +101,13 @@ class Calls:
     def _passes_unknown(self, fields: Mapping[str, Any]) -> bool:
         """Whether the model of a body has more parameters than are known here."""
         name = fields.get("model")
+        if not isinstance(name, str):
+            return False
         try:
-            return isinstance(name, str) and self._catalog.resolve(name).spec.engine in OPEN
+            engine = self._catalog.resolve(name).spec.engine
         except ModelNotFound:
             return False
+        return engine_entry(engine).passes_unknown_parameters
 
     def _headers(self, call: Call[Any]) -> dict[str, str]:
         """The rate limits count the requests, running and waiting, that the model takes.

@@ -46,7 +46,7 @@ BUILTIN_MODELS = (
 
 
 class DefaultNames(msgspec.Struct, frozen=True):
-    """The aliases of the default models, by their kind."""
+    """The aliases of the default models."""
 
     chat: tuple[str, ...]
     embedding: tuple[str, ...]

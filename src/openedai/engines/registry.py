@@ -1,39 +1,109 @@
-"""Engine names to classes, imported when they are first needed."""
+"""The engines: one entry for each, with all that the rest of the server has to know of it.
+
+Entries are read without importing the engine; its module is imported when a class is needed.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
+from typing import Literal
 
-from openedai.contract.engine import Engine
+from openedai.contract.engine import Directory, Embedder, Engine, Generator, Tokenizer
 from openedai.errors import Unavailable
 
+WeightFiles = Literal["gguf", "onnx", "safetensors"]
+
+
+@dataclass(frozen=True)
+class EngineEntry:
+    """One engine.
+
+    - `class_path`: its module and class, as `module:Class`
+    - `capabilities`: the classes of `openedai.contract.engine` that its class inherits
+    - `weight_files`: what it loads: a GGUF file, or a sentence-transformers folder with an ONNX
+      graph or with safetensors; None for an engine without weights
+    - `in_worker`: whether each of its models gets a worker process
+    - `passes_unknown_parameters`: whether requests may have parameters that this server does not
+      know
+    - `takes_adapters`: whether its models may have LoRA adapters
+    - `takes_device`: whether the setting `embedding_device` is for it
+    - `secret_options`: options whose values are never displayed
+    - `runs_unlisted`: the capability for which it runs default models that are not in the
+      catalogue; one engine at most for each capability
+    """
+
+    class_path: str
+    capabilities: frozenset[type[Engine]]
+    weight_files: WeightFiles | None = None
+    in_worker: bool = False
+    passes_unknown_parameters: bool = False
+    takes_adapters: bool = False
+    takes_device: bool = False
+    secret_options: frozenset[str] = frozenset()
+    runs_unlisted: type[Engine] | None = None
+
+
 ENGINES = {
-    "echo": "openedai.engines.echo:Echo",
-    "llama_cpp": "openedai.engines.llama_cpp.engine:LlamaCpp",
-    "onnx_embeddings": "openedai.engines.embedding.onnx:OnnxEmbeddings",
-    "sentence_transformers": (
-        "openedai.engines.embedding.sentence_transformers:SentenceTransformers"
+    "echo": EngineEntry(
+        class_path="openedai.engines.echo:Echo",
+        capabilities=frozenset({Generator, Embedder, Tokenizer, Directory}),
+        takes_adapters=True,
     ),
-    "upstream": "openedai.engines.upstream.engine:Upstream",
+    # It starts a child process of its own kind, so it needs no worker.
+    "llama_cpp": EngineEntry(
+        class_path="openedai.engines.llama_cpp.engine:LlamaCpp",
+        capabilities=frozenset({Generator, Tokenizer}),
+        weight_files="gguf",
+        takes_adapters=True,
+        runs_unlisted=Generator,
+    ),
+    "onnx_embeddings": EngineEntry(
+        class_path="openedai.engines.embedding.onnx:OnnxEmbeddings",
+        capabilities=frozenset({Embedder, Tokenizer}),
+        weight_files="onnx",
+        in_worker=True,
+        takes_device=True,
+        runs_unlisted=Embedder,
+    ),
+    "sentence_transformers": EngineEntry(
+        class_path="openedai.engines.embedding.sentence_transformers:SentenceTransformers",
+        capabilities=frozenset({Embedder}),
+        weight_files="safetensors",
+        in_worker=True,
+        takes_device=True,
+    ),
+    "upstream": EngineEntry(
+        class_path="openedai.engines.upstream.engine:Upstream",
+        capabilities=frozenset({Generator, Embedder, Directory}),
+        passes_unknown_parameters=True,
+        secret_options=frozenset({"key", "headers"}),
+    ),
 }
 
-# Python engines that get a worker process of their own. `llama_cpp` starts its own kind of
-# child, and `echo` needs none.
-HOSTED = frozenset({"onnx_embeddings", "sentence_transformers"})
-
-# Engines that take parameters which are not known here.
-OPEN = frozenset({"upstream"})
-
-# Options that are nobody's business but the engine's.
-SECRET_OPTIONS = frozenset({"key", "headers"})
+# Hidden for every engine: a table with the wrong engine may have them too.
+SECRET_OPTIONS = frozenset[str]().union(*(entry.secret_options for entry in ENGINES.values()))
 
 
-def engine_class(name: str) -> type[Engine]:
-    """The class behind an engine's name. Importing it does not import its heavy library."""
+def engine_entry(name: str) -> EngineEntry:
+    """The entry of an engine. Raises Unavailable for a name that is not an engine's."""
     try:
-        module, _, attribute = ENGINES[name].partition(":")
+        return ENGINES[name]
     except KeyError:
         known = ", ".join(sorted(ENGINES))
         raise Unavailable(f"There is no engine `{name}`. Known engines: {known}.") from None
+
+
+def engine_class(name: str) -> type[Engine]:
+    """The class of an engine. Importing it does not import its heavy library.
+
+    Raises Unavailable for a name that is not an engine's.
+    """
+    module, _, attribute = engine_entry(name).class_path.partition(":")
     found: type[Engine] = getattr(import_module(module), attribute)
     return found
+
+
+def engine_for_unlisted(capability: type[Engine]) -> str:
+    """The engine that runs default models which are not in the catalogue."""
+    return next(name for name, entry in ENGINES.items() if entry.runs_unlisted is capability)

@@ -15,7 +15,7 @@ from openedai.serving.leases import Leases
 from openedai.serving.listing import Listing
 from openedai.serving.loading import Loading
 from openedai.serving.metrics import Metrics
-from openedai.weights.facts import Weights
+from openedai.weights.facts import WeightFactsReader
 from openedai.weights.library import Library
 
 
@@ -31,7 +31,7 @@ class Services:
     images: ImageLoading
     listing: Listing
     loading: Loading
-    weights: Weights
+    weights: WeightFactsReader
 
     @classmethod
     def of(
@@ -57,5 +57,5 @@ class Services:
             images=ImageLoading(images),
             listing=Listing(catalog, pool, started),
             loading=Loading(pool, library),
-            weights=Weights(library),
+            weights=WeightFactsReader(library),
         )

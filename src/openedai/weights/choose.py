@@ -1,4 +1,4 @@
-"""Which files of a repository are a model's weights. Never pickles: they can run code."""
+"""Selects the files of a model's weights in a repository. Never pickles: they can run code."""
 
 from __future__ import annotations
 
@@ -6,71 +6,75 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
+from openedai.engines.registry import engine_entry
 from openedai.errors import Unavailable
 
-# Taken in this order where no quantisation is asked for.
+# The order of preference where the source names no quantisation.
 PREFERRED_QUANTS = (
     *("Q4_K_M", "Q4_0", "Q8_0", "Q5_K_M", "Q4_K_S", "Q6_K", "Q5_K_S", "Q5_0", "Q4_1", "Q5_1"),
     *("IQ4_XS", "IQ4_NL", "Q3_K_M", "Q3_K_S", "Q2_K", "F16", "BF16", "F32"),
 )
 ONNX_FILES = ("onnx/model.onnx", "model.onnx")
-# Folders that hold the same model again for other runtimes.
+# Folders with copies of the model for other runtimes.
 OTHER_RUNTIMES = frozenset({"onnx", "openvino", "coreml", "tensorflow", "flax", "tflite", "rust"})
 CONFIG_SUFFIXES = frozenset({".json", ".txt", ".model", ".md"})
 TENSORS = re.compile(r"(\w+/)?model(-\d{5}-of-\d{5})?\.safetensors")
 SHARD = re.compile(r"-(\d{5})-of-(\d{5})(?=\.\w+$)")
 
 
-def choose_gguf(names: Iterable[str], wanted: str) -> tuple[str, ...]:
-    """The GGUF file of a quantisation (`q4_k_m`), or of a given name, in all its shards.
+def choose_gguf(names: Iterable[str], selector: str) -> tuple[str, ...]:
+    """The GGUF file that `selector` names, in all its shards, which are in order.
 
-    The shards are in their order; the engine gets the first. Raises Unavailable.
+    The selector is a quantisation (`q4_k_m`) or a file's name; empty for the preferred one.
+    Raises Unavailable.
     """
     models = _gguf_models(names)
-    if wanted.lower().endswith(".gguf"):
-        found = [group for group in models if any(_is_named(file, wanted) for file in group)]
-    elif wanted:
-        found = [group for group in models if _has_quant(group[0], wanted)]
+    if selector.lower().endswith(".gguf"):
+        found = [group for group in models if any(_has_name(file, selector) for file in group)]
+    elif selector:
+        found = [group for group in models if _has_quant(group[0], selector)]
     else:
         found = _preferred(models)
     if found:
         return min(found, key=lambda group: (len(group[0]), group[0]))
     if not models:
         raise Unavailable("There is no GGUF file, or it is not whole.")
-    there = ", ".join(group[0] for group in models)
-    if not wanted:
-        raise Unavailable(f"There are several GGUF files; name one of them: {there}.")
-    raise Unavailable(f"There is no GGUF file `{wanted}`; there is: {there}.")
+    available = ", ".join(group[0] for group in models)
+    if not selector:
+        raise Unavailable(f"There are several GGUF files; name one of them: {available}.")
+    raise Unavailable(f"There is no GGUF file `{selector}`; there is: {available}.")
 
 
-def choose_file(names: Iterable[str], wanted: str) -> str:
-    """The file of this name, in whatever folder. Raises Unavailable."""
-    found = sorted(name for name in names if _is_named(name, wanted))
+def choose_projector(names: Iterable[str], file_name: str) -> str:
+    """The projector with this name, in any folder. Raises Unavailable."""
+    found = sorted(name for name in names if _has_name(name, file_name))
     if not found:
-        there = ", ".join(sorted(name for name in names if "mmproj" in name.lower()))
-        raise Unavailable(f"There is no file `{wanted}`; there is: {there or 'no projector'}.")
+        projectors = sorted(name for name in names if "mmproj" in name.lower())
+        available = ", ".join(projectors) or "no projector"
+        raise Unavailable(f"There is no file `{file_name}`; there is: {available}.")
     return min(found, key=len)
 
 
-def choose_folder(names: Iterable[str], engine: str, wanted: str = "") -> dict[str, str]:
-    """The files of a sentence-transformers folder, each with its name in our own folder.
+def choose_folder(names: Iterable[str], engine: str, onnx_name: str = "") -> dict[str, str]:
+    """The files of a sentence-transformers folder, each with its name in the model's folder here.
 
-    For `onnx_embeddings` the ONNX file, the `wanted` one or the model's own, becomes
+    For an engine that takes ONNX the ONNX file, that of the name or the model's own, becomes
     `model.onnx`; without one, and for other engines, the weights are safetensors.
-    Raises Unavailable if there are none of these.
+    Raises Unavailable if neither exists.
     """
     names = sorted(names)
     chosen = {name: name for name in names if _is_config(name)}
-    graph = onnx_file(names) if engine == "onnx_embeddings" else None
-    if wanted:
-        graph = wanted
-        if engine != "onnx_embeddings" or wanted not in names or not wanted.endswith(".onnx"):
-            raise Unavailable(f"There is no file `{wanted}` that {engine} can take.")
+    takes_onnx = engine_entry(engine).weight_files == "onnx"
+    graph = onnx_file(names) if takes_onnx else None
+    if onnx_name:
+        graph = onnx_name
+        if not takes_onnx or onnx_name not in names or not onnx_name.endswith(".onnx"):
+            raise Unavailable(f"There is no file `{onnx_name}` that {engine} can take.")
     if graph:
         # The graph names its data file, so that keeps its name.
         data = [name for name in names if name in {graph + "_data", graph + ".data"}]
         chosen |= {name: PurePosixPath(name).name for name in data} | {graph: "model.onnx"}
-    tensors = [name for name in names if TENSORS.fullmatch(name) and _is_ours(name)]
+    tensors = [name for name in names if TENSORS.fullmatch(name) and _belongs_to_model(name)]
     if graph:
         tensors = [name for name in tensors if "/" in name]
     elif not any("/" not in name or name.startswith("0_") for name in tensors):
@@ -80,12 +84,12 @@ def choose_folder(names: Iterable[str], engine: str, wanted: str = "") -> dict[s
 
 def onnx_file(names: Iterable[str]) -> str | None:
     """The model's own full-precision ONNX file."""
-    there = set(names)
-    return next((name for name in ONNX_FILES if name in there), None)
+    existing = set(names)
+    return next((name for name in ONNX_FILES if name in existing), None)
 
 
 def _gguf_models(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """GGUF files that hold a language model; shards together, and only if all are there."""
+    """GGUF files of language models; shards are grouped, and left out if one is missing."""
     groups: dict[str, list[str]] = {}
     for name in sorted(names):
         base = PurePosixPath(name).name.lower()
@@ -116,19 +120,21 @@ def _preferred(models: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
 
 
 def _has_quant(name: str, quant: str) -> bool:
-    """Whether the name says this quantisation: `q4_k` is not in `model-Q4_K_M.gguf`."""
+    """Whether the name has this quantisation: `q4_k` is not in `model-Q4_K_M.gguf`."""
     pattern = rf"(?<![a-z0-9]){re.escape(quant.lower())}(?![a-z0-9_])"
     return re.search(pattern, name.lower().removesuffix(".gguf")) is not None
 
 
-def _is_named(file: str, wanted: str) -> bool:
-    return wanted.lower() in (file.lower(), PurePosixPath(file).name.lower())
+def _has_name(path: str, name: str) -> bool:
+    """Whether a path, or its last part, is this name."""
+    return name.lower() in (path.lower(), PurePosixPath(path).name.lower())
 
 
-def _is_ours(name: str) -> bool:
+def _belongs_to_model(name: str) -> bool:
+    """Whether a file is one of the model's own, and not a copy for another runtime."""
     parts = PurePosixPath(name).parts
     return len(parts) <= 2 and parts[0].lower() not in OTHER_RUNTIMES and parts[0][0] != "."
 
 
 def _is_config(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in CONFIG_SUFFIXES and _is_ours(name)
+    return PurePosixPath(name).suffix.lower() in CONFIG_SUFFIXES and _belongs_to_model(name)

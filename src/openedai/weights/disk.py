@@ -1,4 +1,4 @@
-"""Files on the disk: how large, how safe, how much room."""
+"""Files on the disk: their names, hashes and links, and the free space."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def free_space(folder: Path) -> int:
 
 def require_space(folder: Path, needed: int, free: FreeSpace) -> None:
     """Raise Unavailable unless `needed` bytes fit."""
-    room = free(folder)
-    if room < needed:
+    available = free(folder)
+    if available < needed:
         raise Unavailable(
             f"Not enough space on disk: {readable(needed)} are needed in {folder}, "
-            f"{readable(room)} are free."
+            f"{readable(available)} are free."
         )
 
 
@@ -50,7 +50,7 @@ def inner_name(name: str) -> str:
 
 
 def files_below(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Every file below `folder`: its name as a relative path with slashes, and where it is."""
+    """Every file below `folder`: its relative path with slashes, and its path."""
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             yield path.relative_to(folder).as_posix(), path
@@ -63,7 +63,7 @@ def digest(path: Path) -> str:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Put the file behind `source` at `target` too, without a second copy where possible."""
+    """Make `target` a hard link to the file that `source` leads to, or else a copy of it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     real = source.resolve(strict=True)
     try:
@@ -73,7 +73,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def sync(folder: Path, *, deep: bool = True) -> None:
-    """Force `folder`, and everything below it if `deep`, to the disk."""
+    """Flush `folder`, and everything below it if `deep`, to the disk."""
     for path in [*(folder.rglob("*") if deep else ()), folder]:
         descriptor = os.open(path, os.O_RDONLY)
         try:

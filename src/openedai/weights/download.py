@@ -1,4 +1,4 @@
-"""One file over HTTP: resumed where it broke off, checked against its SHA-256."""
+"""Downloads one file over HTTP, with resumption and a check of its SHA-256."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from openedai.errors import Unavailable
 from openedai.weights.disk import CHUNK_BYTES
 from openedai.weights.progress import Progress
 
-# Statuses that may pass by themselves.
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-# An attempt that brought this much counts as a success: long downloads may break often.
-FRUITFUL_BYTES = 1 << 20
+# Statuses of temporary failures.
+TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+# An attempt with this many bytes resets the count of failures: long downloads may break often.
+PROGRESS_BYTES = 1 << 20
 LONGEST_PAUSE = 10.0
 
 
 class NotServed(Unavailable):
-    """The address gave nothing of the file: refused, unreachable or not understood."""
+    """The server sent nothing of the file: it refused, was unreachable or answered wrongly."""
 
 
-class _Broken(Exception):
-    """The connection failed; what came before is kept."""
+class _TemporaryFailure(Exception):
+    """An attempt failed, and another one may succeed; what was received is kept."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,15 @@ class Downloader:
     def fetch(self, url: str, target: Path, size: int, sha256: str, progress: Progress) -> None:
         """Download `url` (http, https or file), which must have `size` bytes and that hash.
 
-        What arrives goes to `target`.part first, and stays there for a later resume if this
-        breaks off. Raises NotServed, and Unavailable for all other failures.
+        What is received goes to `target`.part first, and stays there for a later resumption if
+        this fails. Raises NotServed, and Unavailable for all other failures.
         """
         with _Part(target.with_name(target.name + ".part"), size, progress) as part:
             self._fill(url, part)
             if part.sha256.hexdigest() != sha256:
                 part.discard()
                 raise Unavailable(
-                    f"{_shown(url)} is not the file it should be: its SHA-256 is "
+                    f"{_redacted(url)} is not the file it should be: its SHA-256 is "
                     f"{part.sha256.hexdigest()} instead of {sha256}. It was deleted."
                 )
         part.path.replace(target)
@@ -66,18 +66,18 @@ class Downloader:
             reason = "the connection was closed too early"
             try:
                 self._attempt(url, part)
-            except _Broken as error:
+            except _TemporaryFailure as error:
                 reason = str(error)
             if part.length >= part.size:
                 return
-            failures = 1 if part.length - before >= FRUITFUL_BYTES else failures + 1
+            failures = 1 if part.length - before >= PROGRESS_BYTES else failures + 1
             if failures >= self.attempts:
-                kind = Unavailable if part.length else NotServed
-                raise kind(f"The download of {_shown(url)} failed: {reason}.")
+                failure = Unavailable if part.length else NotServed
+                raise failure(f"The download of {_redacted(url)} failed: {reason}.")
             self.sleep(min(0.5 * 2**failures, LONGEST_PAUSE))
 
     def _attempt(self, url: str, part: _Part) -> None:
-        """Read what is missing until the end or the next failure."""
+        """Read the missing bytes until the end or the next failure."""
         headers = {"User-Agent": "openedai", "Accept-Encoding": "identity"}
         if part.length:
             headers["Range"] = f"bytes={part.length}-"
@@ -87,18 +87,18 @@ class Downloader:
             )
         except urllib.error.HTTPError as error:
             error.close()
-            if error.code in PASSING:
-                raise _Broken(f"the server answered {error.code}") from None
+            if error.code in TEMPORARY_STATUSES:
+                raise _TemporaryFailure(f"the server answered {error.code}") from None
             if error.code == 416:
                 part.discard()
                 raise _wrong_size(url, part.size) from None
-            raise NotServed(f"{_shown(url)} was refused with status {error.code}.") from None
+            raise NotServed(f"{_redacted(url)} was refused with status {error.code}.") from None
         except (OSError, HTTPException) as error:
             if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
-                raise NotServed(f"{_shown(url)}: {_reason(error)}") from None
-            raise _Broken(_reason(error)) from None
+                raise NotServed(f"{_redacted(url)}: {_reason(error)}") from None
+            raise _TemporaryFailure(_reason(error)) from None
         with response:
-            _check_answer(url, response.status, response.headers, part)
+            _check_response(url, response.status, response.headers, part)
             _receive(response, part)
 
 
@@ -154,12 +154,12 @@ class _Part:
         self._progress.advance(len(chunk))
 
 
-def _check_answer(url: str, status: int | None, headers: HTTPMessage, part: _Part) -> None:
-    """See that the answer continues the right file; begin again if it is sent whole."""
+def _check_response(url: str, status: int | None, headers: HTTPMessage, part: _Part) -> None:
+    """Check that the response continues the file. Starts again if it has the whole file."""
     if status == 206:
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
         if not found or int(found[1]) != part.length:
-            raise NotServed(f"{_shown(url)} was answered with a wrong range.")
+            raise NotServed(f"{_redacted(url)} was answered with a wrong range.")
         total = found[2]
     else:
         if part.length:
@@ -175,7 +175,7 @@ def _receive(response: HTTPResponse, part: _Part) -> None:
         try:
             chunk = response.read1(min(CHUNK_BYTES, part.size - part.length))
         except (OSError, HTTPException) as error:
-            raise _Broken(_reason(error)) from None
+            raise _TemporaryFailure(_reason(error)) from None
         if not chunk:
             return
         part.append(chunk)
@@ -187,9 +187,9 @@ def _reason(error: Exception) -> str:
 
 
 def _wrong_size(url: str, size: int) -> Unavailable:
-    return Unavailable(f"{_shown(url)} is not the file it should be: it has not {size} bytes.")
+    return Unavailable(f"{_redacted(url)} is not the file it should be: it has not {size} bytes.")
 
 
-def _shown(url: str) -> str:
-    """The address without what may be secret in it."""
+def _redacted(url: str) -> str:
+    """The address without credentials, query and fragment."""
     return re.sub(r"//[^/@]*@", "//", url.partition("?")[0].partition("#")[0])

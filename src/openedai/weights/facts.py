@@ -1,4 +1,4 @@
-"""What the files of a model say of it: sizes, a digest, and what is in the head of a GGUF file."""
+"""Facts about a model from its files: sizes, a digest, and the header of a GGUF file."""
 
 from __future__ import annotations
 
@@ -11,36 +11,33 @@ from pathlib import Path
 import msgspec
 
 from openedai.config import ModelSpec
+from openedai.engines.registry import engine_entry
 from openedai.gguf.header import Header, read_header
 from openedai.weights.library import Library
 
-_FORMATS = {
-    "llama_cpp": "gguf",
-    "onnx_embeddings": "onnx",
-    "sentence_transformers": "safetensors",
-}
-_FAMILY = ".block_count"  # what the name of a number in a file begins with, before this
-_THINKING = b"enable_thinking"  # in a chat template
+_FAMILY_SUFFIX = ".block_count"  # of the metadata key that begins with the family
+_REASONING_SWITCH = b"enable_thinking"  # in a chat template
 
 
 @dataclass(frozen=True)
-class Head:
-    """What is in a GGUF file's head; 0 or empty what is not. `numbers` are those of the metadata,
-    `quantisation` is the type of most weights, `thinks` whether thinking can be switched.
+class GgufFacts:
+    """Facts from the header of a GGUF file; 0 or empty where unknown. `numbers` are the integers
+    of its metadata, `quantisation` is the type of most weights, `switches_reasoning` is whether
+    its chat template can switch reasoning on and off.
     """
 
     family: str = ""
     parameters: int = 0
     quantisation: str = ""
     numbers: Mapping[str, int] = field(default_factory=dict)
-    thinks: bool = False
+    switches_reasoning: bool = False
 
 
 @dataclass(frozen=True)
-class Facts:
-    """`size` in bytes, 0 if nothing is here; `modified` in seconds since 1970, None if nothing is.
+class WeightFacts:
+    """`size` in bytes, `modified` in seconds since 1970; 0 and None if the weights are not on disk.
 
-    `digest` is a SHA-256 in hexadecimal that is another one when the files are.
+    `digest` is a SHA-256 in hexadecimal that changes when the files change.
     """
 
     digest: str
@@ -48,63 +45,65 @@ class Facts:
     modified: float | None = None
     format: str = ""
     license: str = ""
-    head: Head = Head()
+    gguf: GgufFacts = GgufFacts()
 
 
-class Weights:
-    """Blocking, and safe to use from several threads. Each file's head is read once."""
+class WeightFactsReader:
+    """Blocking, and safe to use from several threads. Each file's header is read once."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._heads: dict[tuple[Path, int, int], Head] = {}
+        self._gguf_facts: dict[tuple[Path, int, int], GgufFacts] = {}
 
-    def facts(self, spec: ModelSpec) -> Facts:
-        """What is known of the model now, without a download."""
+    def facts(self, spec: ModelSpec) -> WeightFacts:
+        """What is known about the model's weights without a download."""
         path = self._library.find(spec)
         if path is None:
-            return Facts(_digest(spec.model_dump_json()), license=spec.license)
-        note, state = self._library.note(spec), path.stat()
-        files = note.files if note else (str(path), state.st_size, state.st_mtime_ns)
-        return Facts(
+            return WeightFacts(_digest(spec.model_dump_json()), license=spec.license)
+        manifest, state = self._library.manifest(spec), path.stat()
+        files = manifest.files if manifest else (str(path), state.st_size, state.st_mtime_ns)
+        return WeightFacts(
             digest=_digest(msgspec.json.encode(files).decode()),
             size=self._library.size(spec) or 0,
             modified=state.st_mtime,
-            format=_FORMATS.get(spec.engine, ""),
-            license=spec.license or (note.license if note else ""),
-            head=self._head(path) if path.suffix == ".gguf" else Head(),
+            format=engine_entry(spec.engine).weight_files or "",
+            license=spec.license or (manifest.license if manifest else ""),
+            gguf=self._gguf(path) if path.suffix == ".gguf" else GgufFacts(),
         )
 
-    def _head(self, path: Path) -> Head:
+    def _gguf(self, path: Path) -> GgufFacts:
         state = path.stat()
         key = (path, state.st_size, state.st_mtime_ns)
-        if key not in self._heads:
-            self._heads[key] = _read(path)
-        return self._heads[key]
+        if key not in self._gguf_facts:
+            self._gguf_facts[key] = _read_gguf(path)
+        return self._gguf_facts[key]
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _read(path: Path) -> Head:
-    """What cannot be read is not known."""
+def _read_gguf(path: Path) -> GgufFacts:
+    """The facts of a GGUF file; all unknown if it cannot be read."""
     try:
         with path.open("rb") as file:
             header = read_header(file)
     except (OSError, ValueError):
-        return Head()
+        return GgufFacts()
     numbers = {name: number.value for name, number in header.integers.items()}
-    families = (name.removesuffix(_FAMILY) for name in numbers if name.endswith(_FAMILY))
-    return Head(
+    families = (
+        name.removesuffix(_FAMILY_SUFFIX) for name in numbers if name.endswith(_FAMILY_SUFFIX)
+    )
+    return GgufFacts(
         family=next(families, ""),
         parameters=0 if header.parts > 1 else sum(t.weights for t in header.tensors),
-        quantisation=_most(header),
+        quantisation=_most_common_type(header),
         numbers=numbers,
-        thinks=_THINKING in header.metadata,
+        switches_reasoning=_REASONING_SWITCH in header.metadata,
     )
 
 
-def _most(header: Header) -> str:
+def _most_common_type(header: Header) -> str:
     """The type of most weights."""
     weights: Counter[str] = Counter()
     for tensor in header.tensors:

@@ -1,4 +1,4 @@
-"""The package index, as the user's own pip is set up for it."""
+"""The package index, through the user's own pip and its configuration."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ WHEELS_ONLY = ("--only-binary", ":all:", "--no-deps", "--ignore-requires-python"
 
 
 class Index(Protocol):
-    """Knows wheels by requirement: `name==version`."""
+    """Wheels by requirement: `name==version`."""
 
     def resolve(self, requirements: Sequence[str]) -> Mapping[str, str]:
-        """The address of each requirement's wheel. Raises Unavailable if one is not there."""
+        """The address of each requirement's wheel. Raises Unavailable if one is missing."""
 
     def fetch(self, requirement: str, folder: Path) -> Path:
-        """Download one wheel into `folder` by other means than its address."""
+        """Download one wheel into `folder` with the index's own client."""
 
 
 class PipIndex:
-    """Asks pip, which knows the user's index, mirrors, proxies, certificates and passwords."""
+    """pip, which knows the user's index, mirrors, proxies, certificates and passwords."""
 
     def resolve(self, requirements: Sequence[str]) -> dict[str, str]:
         options = ("install", "--dry-run", "--ignore-installed", "--report", "-")
@@ -37,7 +37,10 @@ class PipIndex:
             _canonical(item["metadata"]["name"]): str(item["download_info"]["url"])
             for item in report["install"]
         }
-        return {wanted: links[_canonical(wanted.partition("==")[0])] for wanted in requirements}
+        return {
+            requirement: links[_canonical(requirement.partition("==")[0])]
+            for requirement in requirements
+        }
 
     def fetch(self, requirement: str, folder: Path) -> Path:
         _pip("download", "--dest", str(folder), *WHEELS_ONLY, requirement)
@@ -49,7 +52,7 @@ class PipIndex:
 
 
 def _pip(*arguments: str) -> bytes:
-    """What pip wrote to its standard output. Raises Unavailable with pip's last words."""
+    """The standard output of pip. Raises Unavailable with its error message."""
     command = [sys.executable, "-m", "pip", "--quiet", "--no-input", "--disable-pip-version-check"]
     try:
         done = subprocess.run(
@@ -59,8 +62,8 @@ def _pip(*arguments: str) -> bytes:
         raise Unavailable("The package index did not answer in time.") from None
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
-        said = next((line for line in lines if line.startswith("ERROR")), (lines or ["?"])[-1])
-        raise Unavailable(f"The package index cannot be used: pip said: {said}")
+        message = next((line for line in lines if line.startswith("ERROR")), (lines or ["?"])[-1])
+        raise Unavailable(f"The package index cannot be used: pip said: {message}")
     return done.stdout
 
 

@@ -1,40 +1,36 @@
-"""The weights on this machine: found, pulled, removed.
-
-    <cache_dir>/models/<name>-<key>/     one model's files and their manifest
-    <cache_dir>/models/.<name>-<key>/    the same while it is being made
-    <cache_dir>/downloads/<name>-<key>/  what was downloaded for it so far
-    <cache_dir>/locks/<name>-<key>.lock  held by the process that makes or removes it
-
-A folder gets its final name in one step, when everything in it is written and checked. So what
-is there is whole, and what a killed process leaves is resumed or cleared by the next pull.
-"""
+"""The weights on this machine: found, pulled, removed. `cache.py` has the folders."""
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from openedai.config import Form, ModelSpec, Settings
+from openedai.config import ModelSpec, Settings, WeightFormat
 from openedai.engines.machine import processor_features
+from openedai.engines.registry import engine_entry
 from openedai.errors import Unavailable
 from openedai.gguf.header import TensorType
 from openedai.gguf.kernels import fast_types
-from openedai.weights import manifest, requantise
+from openedai.weights import requantise
+from openedai.weights.cache import Cache
 from openedai.weights.disk import link_or_copy, sync
-from openedai.weights.manifest import Manifest
+from openedai.weights.manifest import (
+    Manifest,
+    hashes_match,
+    inventory,
+    read_manifest,
+    sizes_match,
+    write_manifest,
+)
 from openedai.weights.packages import builtin_packages
 from openedai.weights.progress import NoProgress, Progress
 from openedai.weights.sources import source_of
-from openedai.weights.sources.base import GGUF_ENGINES, Access, Source, Staged, beside
+from openedai.weights.sources.base import Access, Source, Staged, projector_path
 
 WORTH_OFFERING = 0.2  # of the weights
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -64,11 +60,11 @@ class Library:
         access: Access | None = None,
         fast: frozenset[TensorType] | None = None,
     ) -> None:
-        """`access` None reaches what the settings and the environment say.
+        """`access` None follows the settings and the environment.
 
         `fast` are the types with fast kernels; None for those of this processor.
         """
-        self._cache = settings.cache_dir.expanduser()
+        self._cache = Cache(settings.cache_dir.expanduser())
         self._access = access or Access(offline=settings.offline, packages=builtin_packages())
         self._fast = fast_types(processor_features()) if fast is None else fast
 
@@ -77,34 +73,34 @@ class Library:
         return source_of(spec, self._access) is None or self.find(spec) is not None
 
     def find(self, spec: ModelSpec) -> Path | None:
-        """The weights that the engine takes, if all their files are here in full size.
+        """The weights that the engine loads, if all their files are on disk in full size.
 
-        A GGUF file (the first, if it is split) for `llama_cpp`, a folder for embeddings.
+        A GGUF file (the first, if it is split), or a sentence-transformers folder.
         None too for an engine without weights.
         """
         source = source_of(spec, self._access)
         if source is None:
             return None
-        used_there = source.in_place() if self._form(spec) == "none" else None
-        return used_there or self._installed_at(self._folder(spec, source))
+        in_place = source.in_place() if self._weight_format(spec) == "none" else None
+        return in_place or _installed_at(self._folder(spec, source))
 
     def pull(self, spec: ModelSpec, progress: Progress | None = None) -> Path | None:
-        """What `find` gives, downloaded first if need be. Raises Unavailable."""
+        """What `find` returns, downloaded first if need be. Raises Unavailable."""
         source = source_of(spec, self._access)
         found = self.find(spec)
         if source is None or found is not None:
             return found
         folder = self._folder(spec, source)
-        told = progress or NoProgress()
-        with self._explained(spec), self._locked(folder, spec, told):
-            found = self._installed_at(folder)
+        progress = progress or NoProgress()
+        with self._translate_errors(spec), self._cache.locked(folder, spec.id, progress):
+            found = _installed_at(folder)
             if found is None:
-                found = self._install(spec, source, folder, told)
-                self._offer(spec)
+                found = self._install(spec, source, folder, progress)
+                self._log_slow_weights(spec)
             return found
 
     def remove(self, spec: ModelSpec) -> int:
-        """Delete what was pulled for the model; the bytes that this frees.
+        """Delete what was pulled for the model. Returns the bytes that this frees.
 
         Files that the user keeps elsewhere, and the hub's own cache, stay.
         """
@@ -112,49 +108,65 @@ class Library:
         if source is None:
             return 0
         folder = self._folder(spec, source)
-        ours = (folder, self._staging(folder), self._downloads(folder))
-        if not any(path.exists() for path in ours):
+        staging = self._cache.staging(folder)
+        paths = (folder, staging, self._cache.downloads(folder))
+        if not any(path.exists() for path in paths):
             return 0
-        with self._explained(spec), self._locked(folder, spec, NoProgress()):
-            freed = sum(_freed(path) for path in ours)
+        with self._translate_errors(spec), self._cache.locked(folder, spec.id, NoProgress()):
+            freed = sum(_freed_bytes(path) for path in paths)
             if folder.exists():
                 # Gone in one step: half a model must not be found.
-                shutil.rmtree(self._staging(folder), ignore_errors=True)
-                folder.rename(self._staging(folder))
-            for path in ours:
+                shutil.rmtree(staging, ignore_errors=True)
+                folder.rename(staging)
+            for path in paths:
                 shutil.rmtree(path, ignore_errors=True)
             return freed
 
-    def note(self, spec: ModelSpec) -> Manifest | None:
-        """What is known of the files that were pulled for the model; None if none were."""
+    def manifest(self, spec: ModelSpec) -> Manifest | None:
+        """The manifest of the files that were pulled for the model; None if none were."""
         source = source_of(spec, self._access)
-        return manifest.read(self._folder(spec, source)) if source else None
+        return read_manifest(self._folder(spec, source)) if source else None
 
     def size(self, spec: ModelSpec) -> int | None:
-        """Bytes of the model's files on the disk; None if it is not here."""
+        """Bytes of the model's files on disk; None if they are not there."""
         path = self.find(spec)
         if path is None:
             return None
-        note = self.note(spec)
-        if note and beside(spec):
-            return note.size
-        return (note.size if note else _bytes_below(path)) + _projector_bytes(spec, path)
+        manifest = self.manifest(spec)
+        if manifest and projector_path(spec):
+            return manifest.size
+        return (manifest.size if manifest else _bytes_below(path)) + _projector_bytes(spec, path)
 
     def download_size(self, spec: ModelSpec) -> int | None:
-        """Bytes that a pull from nothing downloads; None where only the hub knows."""
+        """Bytes of a complete download; None where only the hub knows."""
         source = source_of(spec, self._access)
         return 0 if source is None else source.download_size()
 
     def slow_share(self, spec: ModelSpec) -> float:
         """The share of the weights, from 0 to 1, that this processor has no fast kernels for and
-        that `requantise` would bring into another form. 0 too if the model is not here.
+        that `requantise` would convert. 0 too if the model is not on disk.
         """
         path = self.find(spec)
-        if path is None or spec.engine not in GGUF_ENGINES:
+        if path is None or engine_entry(spec.engine).weight_files != "gguf":
             return 0.0
         return requantise.slow_share(path, self._fast)
 
-    def _offer(self, spec: ModelSpec) -> None:
+    def installed(self) -> tuple[Installed, ...]:
+        """Every complete model that was pulled, also those that are not in the catalogue."""
+        return tuple(
+            Installed(
+                folder=folder,
+                model=manifest.model,
+                engine=manifest.engine,
+                source=manifest.source,
+                license=manifest.license,
+                size=manifest.size,
+            )
+            for folder, manifest in self._cache.manifests()
+            if sizes_match(folder, manifest)
+        )
+
+    def _log_slow_weights(self, spec: ModelSpec) -> None:
         share = self.slow_share(spec)
         if share >= WORTH_OFFERING:
             logger.info(
@@ -163,29 +175,26 @@ class Library:
                 spec.id,
             )
 
-    def installed(self) -> tuple[Installed, ...]:
-        """Every whole model that was pulled, also those that the catalogue no longer has."""
-        return tuple(
-            Installed(folder, note.model, note.engine, note.source, note.license, note.size)
-            for folder, note in self._notes()
-            if manifest.whole(folder, note)
-        )
-
     def _install(self, spec: ModelSpec, source: Source, folder: Path, progress: Progress) -> Path:
-        staging, downloads = self._staging(folder), self._downloads(folder)
+        """Write the model's folder. Returns what the engine loads."""
+        staging, downloads = self._cache.staging(folder), self._cache.downloads(folder)
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
         downloads.mkdir(parents=True, exist_ok=True)
         try:
             staged = self._stage(spec, source, staging, downloads, progress)
             progress.start(f"Preparing {spec.id}", None)
-            self._prepare(spec, staging)
-            files = manifest.inventory(staging, staged.files)
-            license = spec.license or staged.license
-            note = Manifest(
-                spec.id, spec.engine, spec.source, license, staged.main, files, self._form(spec)
+            _prepare(spec, staging)
+            manifest = Manifest(
+                model=spec.id,
+                engine=spec.engine,
+                source=spec.source,
+                license=spec.license or staged.license,
+                main=staged.main,
+                files=inventory(staging, staged.files),
+                weight_format=self._weight_format(spec),
             )
-            manifest.write(staging, note)
+            write_manifest(staging, manifest)
             sync(staging)
             shutil.rmtree(folder, ignore_errors=True)
             staging.rename(folder)
@@ -193,112 +202,71 @@ class Library:
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         shutil.rmtree(downloads, ignore_errors=True)
-        self._drop_superseded(folder, note)
-        return folder / staged.main
+        self._delete_superseded(folder, manifest)
+        return folder / manifest.main
 
     def _stage(
         self, spec: ModelSpec, source: Source, staging: Path, downloads: Path, progress: Progress
     ) -> Staged:
-        """Put the weights into `staging`, in the form that the model wants."""
-        form = self._form(spec)
-        if form == "none":
+        """Put the weights into `staging`, in the weight format of the model."""
+        target = self._weight_format(spec)
+        if target == "none":
             return source.stage(staging, downloads, progress)
-        there = self._original(spec, source)
-        staged = there or source.stage(staging, downloads, progress)
-        original = staging / staged.main  # an absolute path stays what it is
-        if there and (projector := beside(spec)):
+        existing = self._existing_original(spec, source)
+        staged = existing or source.stage(staging, downloads, progress)
+        original = staging / staged.main  # that of existing weights is an absolute path
+        if existing and (projector := projector_path(spec)):
             link_or_copy(original.parent / projector, staging / projector)
-        name = f"{original.stem}.{form}.gguf"
+        name = f"{original.stem}.{target}.gguf"
         free = self._access.free_space
-        if requantise.requantise(original, staging / name, form, self._fast, progress, free):
-            if there is None:
+        if requantise.requantise(original, staging / name, target, self._fast, progress, free):
+            if not existing:
                 original.unlink()
             return Staged(name, staged.license)
-        if there is None:
+        if not existing:
             return staged
         link_or_copy(original, staging / original.name)
         return Staged(original.name, staged.license)
 
-    def _original(self, spec: ModelSpec, source: Source) -> Staged | None:
-        """The weights as their source has them, if they are here; `main` is an absolute path."""
-        used_there = source.in_place()
-        if used_there is not None:
-            return Staged(str(used_there.absolute()))
-        folder = self._named(spec, source.key)
-        note = manifest.read(folder)
-        if note is None or not manifest.intact(folder, note):
+    def _existing_original(self, spec: ModelSpec, source: Source) -> Staged | None:
+        """The weights in their source's weight format, if they are on disk; `main` is an absolute
+        path."""
+        in_place = source.in_place()
+        if in_place is not None:
+            return Staged(str(in_place.absolute()))
+        folder = self._cache.folder(spec.source, source.key)
+        manifest = read_manifest(folder)
+        if manifest is None or not hashes_match(folder, manifest):
             return None
-        return Staged(str((folder / note.main).absolute()), note.license)
+        return Staged(str((folder / manifest.main).absolute()), manifest.license)
 
-    def _form(self, spec: ModelSpec) -> Form:
-        """Nothing is gained on a processor without fast kernels."""
-        return spec.requantise if self._fast else "none"
-
-    def _prepare(self, spec: ModelSpec, staging: Path) -> None:
-        """Make the ONNX graph of packaged weights, which come as safetensors only."""
-        if spec.engine == "onnx_embeddings" and not (staging / "model.onnx").exists():
-            from openedai.weights.onnx_graph import write_onnx
-
-            write_onnx(staging)
-
-    def _drop_superseded(self, folder: Path, note: Manifest) -> None:
+    def _delete_superseded(self, folder: Path, manifest: Manifest) -> None:
         """Delete older weights of the same source: its pins, or the files there, have changed.
 
-        Those in another form stay, unless they were this very model's.
+        Those in another weight format stay, unless they belong to the same model.
         """
-        for other, its in self._notes():
-            same = (its.source, its.engine) == (note.source, note.engine)
-            if other != folder and same and (its.form == note.form or its.model == note.model):
-                shutil.rmtree(other, ignore_errors=True)
-
-    def _notes(self) -> Iterator[tuple[Path, Manifest]]:
-        for folder in sorted((self._cache / "models").glob("[!.]*")):
-            note = manifest.read(folder)
-            if note is not None:
-                yield folder, note
-
-    def _installed_at(self, folder: Path) -> Path | None:
-        note = manifest.read(folder)
-        if note is None or not manifest.whole(folder, note):
-            return None
-        return folder / note.main
+        for other_folder, other in self._cache.manifests():
+            if other_folder == folder:
+                continue
+            if (other.source, other.engine) != (manifest.source, manifest.engine):
+                continue
+            if other.weight_format == manifest.weight_format or other.model == manifest.model:
+                shutil.rmtree(other_folder, ignore_errors=True)
 
     def _folder(self, spec: ModelSpec, source: Source) -> Path:
-        form = self._form(spec)
-        if form == "none":
-            return self._named(spec, source.key)
+        target = self._weight_format(spec)
+        if target == "none":
+            return self._cache.folder(spec.source, source.key)
         fast = " ".join(sorted(type.name for type in self._fast))
-        return self._named(spec, f"{source.key} {form} {requantise.VERSION} {fast}")
+        return self._cache.folder(spec.source, f"{source.key} {target} {requantise.VERSION} {fast}")
 
-    def _named(self, spec: ModelSpec, key: str) -> Path:
-        name = re.sub(r"[^A-Za-z0-9._]+", "-", spec.source).strip("-.")[-60:]
-        digest = hashlib.sha256(key.encode()).hexdigest()[:12]
-        return self._cache / "models" / f"{name}-{digest}"
-
-    def _staging(self, folder: Path) -> Path:
-        return folder.with_name(f".{folder.name}")
-
-    def _downloads(self, folder: Path) -> Path:
-        return self._cache / "downloads" / folder.name
+    def _weight_format(self, spec: ModelSpec) -> WeightFormat:
+        """Requantising gains nothing on a processor without fast kernels."""
+        return spec.requantise if self._fast else "none"
 
     @contextmanager
-    def _locked(self, folder: Path, spec: ModelSpec, progress: Progress) -> Iterator[None]:
-        path = self._cache / "locks" / f"{folder.name}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, thread_local=False)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            progress.start(f"Waiting for another process that pulls {spec.id}", None)
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
-
-    @contextmanager
-    def _explained(self, spec: ModelSpec) -> Iterator[None]:
-        """Say which model a failure is about, and turn those of the disk into Unavailable."""
+    def _translate_errors(self, spec: ModelSpec) -> Iterator[None]:
+        """Name the model in every Unavailable, and turn OSErrors into Unavailable."""
         try:
             yield
         except Unavailable as error:
@@ -306,9 +274,25 @@ class Library:
         except OSError as error:
             if error.errno in NO_SPACE:
                 raise Unavailable(
-                    f"The model `{spec.id}` cannot be had. The disk is full: {self._cache}."
+                    f"The model `{spec.id}` cannot be had. The disk is full: {self._cache.root}."
                 ) from error
             raise Unavailable(f"The model `{spec.id}` cannot be had. {error}") from error
+
+
+def _installed_at(folder: Path) -> Path | None:
+    manifest = read_manifest(folder)
+    if manifest is None or not sizes_match(folder, manifest):
+        return None
+    return folder / manifest.main
+
+
+def _prepare(spec: ModelSpec, staging: Path) -> None:
+    """Make the ONNX graph of packaged weights, which come as safetensors only."""
+    takes_onnx = engine_entry(spec.engine).weight_files == "onnx"
+    if takes_onnx and not (staging / "model.onnx").exists():
+        from openedai.weights.onnx_graph import write_onnx
+
+        write_onnx(staging)
 
 
 def _bytes_below(path: Path) -> int:
@@ -317,13 +301,15 @@ def _bytes_below(path: Path) -> int:
 
 
 def _projector_bytes(spec: ModelSpec, weights: Path) -> int:
-    """Of one that lies where the user keeps it."""
-    named = spec.options.get("mmproj")
-    file = weights.parent / Path(named).expanduser() if isinstance(named, str) else weights.parent
+    """Bytes of a projector that is not in the cache; 0 if there is none."""
+    name = spec.options.get("mmproj")
+    if not isinstance(name, str):
+        return 0
+    file = weights.parent / Path(name).expanduser()
     return file.stat().st_size if file.is_file() else 0
 
 
-def _freed(path: Path) -> int:
-    """Bytes that deleting `path` gives back: not those that other folders hold too."""
+def _freed_bytes(path: Path) -> int:
+    """Bytes that deleting `path` frees: not those of files that other folders link to."""
     files = [file.lstat() for file in path.rglob("*") if file.is_file()]
     return sum(file.st_size for file in files if file.st_nlink == 1)

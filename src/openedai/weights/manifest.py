@@ -1,4 +1,4 @@
-"""The note in a model's folder that says what belongs in it. It is written last."""
+"""The manifest in a model's folder: which files belong in it. It is written last."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from openedai.config import Form
+from openedai.config import WeightFormat
 from openedai.weights.disk import digest, files_below
 
 NAME = ".manifest.json"
@@ -22,9 +22,10 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """`main` is the file or folder that the engine gets, relative to the model's folder.
+    """`main` is the file or folder that the engine loads, relative to the model's folder.
 
-    `form` is what the weights were brought into.
+    `weight_format` is what the weights were requantised to; its key in the file is `form`, as in
+    the manifests of earlier versions.
     """
 
     model: str
@@ -33,7 +34,7 @@ class Manifest(msgspec.Struct, frozen=True):
     license: str
     main: str
     files: tuple[File, ...]
-    form: Form = "none"
+    weight_format: WeightFormat = msgspec.field(default="none", name="form")
 
     @property
     def size(self) -> int:
@@ -41,29 +42,29 @@ class Manifest(msgspec.Struct, frozen=True):
         return sum(file.size for file in self.files)
 
 
-def read(folder: Path) -> Manifest | None:
-    """What a folder says about itself; None if it says nothing readable."""
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of a folder; None if it is missing or cannot be read."""
     try:
         return msgspec.json.decode((folder / NAME).read_bytes(), type=Manifest)
     except (OSError, msgspec.MsgspecError):
         return None
 
 
-def write(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: Manifest) -> None:
     (folder / NAME).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
 
 
-def whole(folder: Path, manifest: Manifest) -> bool:
-    """Whether every file is there in its full size. Contents are not read."""
+def sizes_match(folder: Path, manifest: Manifest) -> bool:
+    """Whether every file exists with its full size. Contents are not read."""
     try:
         return all((folder / file.name).stat().st_size == file.size for file in manifest.files)
     except OSError:
         return False
 
 
-def intact(folder: Path, manifest: Manifest) -> bool:
-    """Whether every file has the contents that it had. They are read."""
-    return whole(folder, manifest) and all(
+def hashes_match(folder: Path, manifest: Manifest) -> bool:
+    """Whether every file exists with its recorded contents. They are read."""
+    return sizes_match(folder, manifest) and all(
         digest(folder / file.name) == file.sha256 for file in manifest.files
     )
 

@@ -74,11 +74,11 @@ def write_onnx(folder: Path) -> Path:
 
     The graph takes `input_ids` and `attention_mask` (int64, [batch, sequence]) and gives
     `last_hidden_state` (float32, [batch, sequence, hidden]). It runs on ONNX Runtime only, and
-    needs `model.safetensors` beside it, as a file or a hard link: ONNX Runtime follows no
+    needs `model.safetensors` in the same folder, as a file or a hard link: ONNX Runtime follows no
     symbolic link out of the folder.
 
-    Raises Unavailable for an architecture that it does not know, EngineFailed for files that
-    are missing, broken or do not fit together.
+    Raises Unavailable for an unsupported architecture, EngineFailed for files that are missing,
+    broken or do not fit together.
     """
     shape = _read_shape(folder / "config.json")
     tensors = _read_header(folder / WEIGHTS)
@@ -95,9 +95,9 @@ def write_onnx(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class _Shape:
-    """What `config.json` says, in one vocabulary for all architectures."""
+    """The values of `config.json`, with the same names for all architectures."""
 
-    kind: str
+    model_type: str
     hidden: int
     inner: int
     heads: int
@@ -112,7 +112,7 @@ class _Shape:
 
 @dataclass(frozen=True)
 class _Tensor:
-    """Where a tensor lies in the weights file."""
+    """A tensor in the weights file; `offset` and `length` in bytes."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -122,20 +122,20 @@ class _Tensor:
 
 def _read_shape(file: Path) -> _Shape:
     config = _read_json(file)
-    kind = config.get("model_type")
-    if kind not in NAMES:
-        raise _unknown(f"models of type `{kind}`")
+    model_type = config.get("model_type")
+    if model_type not in NAMES:
+        raise _unsupported(f"models of type `{model_type}`")
     if config.get("position_embedding_type", "absolute") != "absolute":
-        raise _unknown("relative position embeddings of this kind")
+        raise _unsupported("relative position embeddings of this kind")
     if config.get("is_decoder") or config.get("add_cross_attention"):
-        raise _unknown("decoders")
-    distil = kind == "distilbert"
+        raise _unsupported("decoders")
+    distil = model_type == "distilbert"
     activation = config.get("activation" if distil else "hidden_act", "gelu")
     if activation not in ACTIVATIONS:
-        raise _unknown(f"the activation `{activation}`")
+        raise _unsupported(f"the activation `{activation}`")
     try:
         shape = _Shape(
-            kind=kind,
+            model_type=model_type,
             hidden=int(config["dim" if distil else "hidden_size"]),
             inner=int(config["hidden_dim" if distil else "intermediate_size"]),
             heads=int(config["n_heads" if distil else "num_attention_heads"]),
@@ -167,9 +167,9 @@ def _read_json(file: Path) -> dict[str, Any]:
     return value
 
 
-def _unknown(what: str) -> APIError:
+def _unsupported(feature: str) -> APIError:
     return Unavailable(
-        f"No ONNX graph can be made for {what}. The engine `sentence_transformers` runs them: "
+        f"No ONNX graph can be made for {feature}. The engine `sentence_transformers` runs them: "
         "pip install 'openedai[sentence-transformers]'."
     )
 
@@ -227,7 +227,7 @@ class _Encoder:
     def __init__(self, shape: _Shape, tensors: Mapping[str, _Tensor]) -> None:
         self.shape = shape
         self.tensors = tensors
-        self.names = NAMES[shape.kind]
+        self.names = NAMES[shape.model_type]
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
         word = "embeddings.word_embeddings.weight"
@@ -241,7 +241,7 @@ class _Encoder:
 
         shape = self.node("Shape", ["input_ids"])
         shape = self.node("Concat", [shape, self.constant([self.shape.hidden])], axis=0)
-        bias = self.relative_bias() if self.shape.kind == "mpnet" else ""
+        bias = self.relative_bias() if self.shape.model_type == "mpnet" else ""
         mask = self.node("Cast", ["attention_mask"], to=TensorProto.INT32)
         state = self.embeddings()
         for index in range(self.shape.layers):
@@ -250,7 +250,7 @@ class _Encoder:
         axes = ["batch", "sequence"]
         graph = helper.make_graph(
             self.nodes,
-            self.shape.kind,
+            self.shape.model_type,
             [
                 helper.make_tensor_value_info(name, TensorProto.INT64, axes)
                 for name in ("input_ids", "attention_mask")
@@ -299,8 +299,8 @@ class _Encoder:
             raise EngineFailed(f"`{name}` in {WEIGHTS} is {tensor.shape} where {shape} is needed.")
         proto = TensorProto(name=name, data_type=data_type, dims=shape)
         proto.data_location = TensorProto.EXTERNAL
-        place = {"location": WEIGHTS, "offset": tensor.offset, "length": tensor.length}
-        for key, value in place.items():
+        location = {"location": WEIGHTS, "offset": tensor.offset, "length": tensor.length}
+        for key, value in location.items():
             proto.external_data.add(key=key, value=str(value))
         self.initializers.append(proto)
         if data_type == TensorProto.FLOAT:
@@ -323,13 +323,13 @@ class _Encoder:
         """[batch * sequence, hidden]"""
         shape = self.shape
         words = self.weight("embeddings.word_embeddings.weight", shape.vocabulary, shape.hidden)
-        places = self.weight("embeddings.position_embeddings.weight", shape.positions, shape.hidden)
+        table = self.weight("embeddings.position_embeddings.weight", shape.positions, shape.hidden)
         state = self.node("Gather", [words, "input_ids"])
-        state = self.node("Add", [state, self.node("Gather", [places, self.positions()])])
-        kinds = "embeddings.token_type_embeddings.weight"
-        stored = self.tensors.get(self.prefix + kinds)
+        state = self.node("Add", [state, self.node("Gather", [table, self.positions()])])
+        name = "embeddings.token_type_embeddings.weight"
+        stored = self.tensors.get(self.prefix + name)
         if stored is not None:
-            table = self.weight(kinds, stored.shape[0], shape.hidden)
+            table = self.weight(name, stored.shape[0], shape.hidden)
             state = self.node("Add", [state, self.node("Gather", [table, self.constant(0)])])
         state = self.norm(state, "embeddings.LayerNorm")
         return self.node("Reshape", [state, self.constant([-1, shape.hidden])])
@@ -338,7 +338,7 @@ class _Encoder:
         """Positions of the tokens: [sequence], or [batch, sequence] where padding is skipped."""
         from onnx import TensorProto
 
-        if self.shape.kind not in POSITIONS_AFTER_PADDING:
+        if self.shape.model_type not in POSITIONS_AFTER_PADDING:
             return self.node("Range", [self.constant(0), self.length(), self.constant(1)])
         padding = self.constant(self.shape.padding_id)
         is_padding = self.node("Equal", ["input_ids", padding])
@@ -358,9 +358,9 @@ class _Encoder:
         by_distance = self.node(
             "Gather", [table, self.constant(relative_buckets(shape.positions, shape.buckets))]
         )
-        places = self.node("Range", [self.constant(0), self.length(), self.constant(1)])
-        queries = self.node("Unsqueeze", [places, self.constant([1])])
-        distance = self.node("Sub", [places, queries])
+        positions = self.node("Range", [self.constant(0), self.length(), self.constant(1)])
+        queries = self.node("Unsqueeze", [positions, self.constant([1])])
+        distance = self.node("Sub", [positions, queries])
         index = self.node("Add", [distance, self.constant(shape.positions - 1)])
         bias = self.node("Transpose", [self.node("Gather", [by_distance, index])], perm=[2, 0, 1])
         return self.node("Unsqueeze", [bias, self.constant([0])])

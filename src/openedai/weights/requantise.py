@@ -1,4 +1,4 @@
-"""Brings weights that this processor computes slowly with into a form that it computes fast with.
+"""Converts weights of types that this processor is slow with to types that it is fast with.
 
 Only tensors whose type has no fast kernel change, and only to types that have one. Everything else
 in the file, tokenizer and chat template included, stays as it is, byte for byte.
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from openedai.config import Form
+from openedai.config import WeightFormat
 from openedai.errors import Unavailable
 from openedai.gguf.header import Header, Tensor, TensorType, describe, padded, read_header
 from openedai.weights.disk import FreeSpace, require_space
@@ -22,7 +22,7 @@ from openedai.weights.progress import Progress
 if TYPE_CHECKING:
     from openedai.gguf.blocks import Blocks
 
-# Another number when the same form comes out as other bytes.
+# Increased whenever the same weight format yields other bytes.
 VERSION = 1
 
 # Types of 4 to 7 bits. Those of fewer would grow to twice their size or more.
@@ -36,12 +36,12 @@ _CONVERTIBLE = frozenset(
         TensorType.IQ4_XS,
     }
 )
-# Four bits and an offset: Q4_K says the same with less room for scales and offsets.
+# Four bits and an offset: Q4_K stores the same with fewer bits for scales and offsets.
 _LIKE_Q4_K = frozenset({TensorType.Q4_1})
 # The tensors of a layer whose rounding costs the least perplexity for the time it saves.
 _ROBUST = ("ffn_gate.weight",)
 
-# What `general.file_type` calls a file whose weights are mostly of this type.
+# The value of `general.file_type` for a file whose weights are mostly of this type.
 _FILE_TYPES = {
     TensorType.F32: 0,
     TensorType.F16: 1,
@@ -60,25 +60,27 @@ _FILE_TYPES = {
     TensorType.BF16: 32,
     TensorType.MXFP4: 38,
 }
-_PIECE = 1 << 20  # weights that are in memory at once
+_CHUNK_WEIGHTS = 1 << 20  # in memory at once
 
 
 @dataclass(frozen=True)
 class Change:
-    """One tensor as it is and as it becomes; equal if nothing changes."""
+    """One tensor before and after; equal if it does not change."""
 
     old: Tensor
     new: Tensor
 
 
-def plan(header: Header, form: Form, fast: frozenset[TensorType]) -> tuple[Change, ...]:
-    """What each tensor becomes in `form`, on a processor that is `fast` with these types."""
+def plan(
+    header: Header, weight_format: WeightFormat, fast: frozenset[TensorType]
+) -> tuple[Change, ...]:
+    """What each tensor becomes in the weight format, on a processor with these `fast` types."""
     # Embeddings are looked up, not multiplied, unless they are the output's weights too.
     tied = all(tensor.name != "output.weight" for tensor in header.tensors)
     changes, offset = [], 0
     for tensor in header.tensors:
         multiplied = tied or tensor.name != "token_embd.weight"
-        type = _target(tensor, form, fast) if multiplied else tensor.type
+        type = _target(tensor, weight_format, fast) if multiplied else tensor.type
         new = replace(tensor, type=type, offset=offset)
         changes.append(Change(tensor, new))
         offset += padded(new.size, header.alignment)
@@ -88,7 +90,7 @@ def plan(header: Header, form: Form, fast: frozenset[TensorType]) -> tuple[Chang
 def slow_share(path: Path, fast: frozenset[TensorType]) -> float:
     """The share of the weights, from 0 to 1, that requantising would make faster.
 
-    0 for a file that it cannot read. Raises OSError.
+    0 for a file that is not a valid GGUF file. Raises OSError.
     """
     try:
         with path.open("rb") as file:
@@ -101,34 +103,35 @@ def slow_share(path: Path, fast: frozenset[TensorType]) -> float:
     return slow / weights if weights else 0.0
 
 
-def _target(tensor: Tensor, form: Form, fast: frozenset[TensorType]) -> TensorType:
+def _target(tensor: Tensor, weight_format: WeightFormat, fast: frozenset[TensorType]) -> TensorType:
     slow = tensor.type in _CONVERTIBLE - fast
-    if form == "none" or not slow:
+    if weight_format == "none" or not slow:
         return tensor.type
-    wanted = [TensorType.Q8_0]
+    candidates = [TensorType.Q8_0]
     if tensor.type in _LIKE_Q4_K and tensor.shape[0] % 256 == 0:
-        wanted.insert(0, TensorType.Q4_K)
-    elif form == "mixed" and tensor.name.endswith(_ROBUST):
-        wanted.insert(0, TensorType.IQ4_NL)
-    return next((type for type in wanted if type in fast), tensor.type)
+        candidates.insert(0, TensorType.Q4_K)
+    elif weight_format == "mixed" and tensor.name.endswith(_ROBUST):
+        candidates.insert(0, TensorType.IQ4_NL)
+    return next((type for type in candidates if type in fast), tensor.type)
 
 
 def requantise(
     source: Path,
     target: Path,
-    form: Form,
+    weight_format: WeightFormat,
     fast: frozenset[TensorType],
     progress: Progress,
     free: FreeSpace,
 ) -> bool:
-    """Write the weights at `source` to `target`, in `form`. False, and no file, if they are in it.
+    """Write the weights at `source` to `target`, in the weight format. Returns False, and writes
+    no file, if no tensor changes.
 
-    Raises Unavailable for what is no whole GGUF file, and where there is no room; OSError.
+    Raises Unavailable for a file that is not a complete GGUF file, and for a full disk; OSError.
     """
     try:
         with source.open("rb") as file:
             header = read_header(file)
-            changes = plan(header, form, fast)
+            changes = plan(header, weight_format, fast)
             if header.parts > 1:
                 raise ValueError("it is one of several parts of a model")
             if all(change.old.type == change.new.type for change in changes):
@@ -152,17 +155,17 @@ def _write(
     _pad(out, header.alignment)
     for change in changes:
         file.seek(header.data_at + change.old.offset)
-        for piece in _pieces(file, change):
-            out.write(piece)
-            progress.advance(len(piece))
+        for chunk in _chunks(file, change):
+            out.write(chunk)
+            progress.advance(len(chunk))
         _pad(out, header.alignment)
 
 
-def _pieces(file: BinaryIO, change: Change) -> Iterator[bytes]:
-    """The new data of a tensor, some rows at a time. Raises ValueError if the old end too early."""
+def _chunks(file: BinaryIO, change: Change) -> Iterator[bytes]:
+    """The new data of a tensor, some rows at a time. Raises ValueError if the file is too short."""
     old, new = change.old, change.new
     row = old.type.row_bytes(old.shape[0])
-    step = max(1, _PIECE // old.shape[0])
+    step = max(1, _CHUNK_WEIGHTS // old.shape[0])
     for first in range(0, old.rows, step):
         size = min(step, old.rows - first) * row
         data = file.read(size)
@@ -176,20 +179,21 @@ def _converted(data: bytes, row: int, old: TensorType, new: TensorType) -> bytes
 
     from openedai.gguf import blocks
 
-    found: Blocks = np.frombuffer(data, np.uint8).reshape(-1, row)
-    return blocks.encode(blocks.decode(found, old), new).tobytes()
+    encoded: Blocks = np.frombuffer(data, np.uint8).reshape(-1, row)
+    return blocks.encode(blocks.decode(encoded, old), new).tobytes()
 
 
 def _metadata(header: Header, changes: tuple[Change, ...]) -> bytes:
-    """As it was, but for the number that says which type most weights are of."""
+    """The old metadata with the new value of `general.file_type`, the type of most weights."""
     metadata = bytearray(header.metadata)
-    kind = header.integers.get("general.file_type")
-    if kind is not None:
-        struct.pack_into(kind.form, metadata, kind.at, _FILE_TYPES[_most(changes)])
+    file_type = header.integers.get("general.file_type")
+    if file_type is not None:
+        new_value = _FILE_TYPES[_most_common_type(changes)]
+        struct.pack_into(file_type.form, metadata, file_type.at, new_value)
     return bytes(metadata)
 
 
-def _most(changes: tuple[Change, ...]) -> TensorType:
+def _most_common_type(changes: tuple[Change, ...]) -> TensorType:
     weights: Counter[TensorType] = Counter()
     for change in changes:
         weights[change.new.type] += change.new.weights

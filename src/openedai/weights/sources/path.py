@@ -1,21 +1,22 @@
-"""A local path: used where it is, or linked into a folder of ours where it needs preparing."""
+"""A local path: used in place, or linked into the model's folder where it needs preparing."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
 
+from openedai.engines.registry import engine_entry
 from openedai.errors import Unavailable
 from openedai.weights.choose import choose_folder, choose_gguf, onnx_file
 from openedai.weights.disk import files_below, link_or_copy
 from openedai.weights.progress import Progress
-from openedai.weights.sources.base import GGUF_ENGINES, Source, Staged
+from openedai.weights.sources.base import Source, Staged
 
 
 class PathSource(Source):
     """A GGUF file (or a folder with one), or the folder of a sentence-transformers model.
 
-    `projector` is a file beside the weights that belongs to them.
+    `projector` is the path of the model's projector, relative to the weights.
     """
 
     def __init__(self, path: str, engine: str, projector: str = "") -> None:
@@ -38,7 +39,7 @@ class PathSource(Source):
 
     def in_place(self) -> Path | None:
         path = self._path
-        if self._engine in GGUF_ENGINES:
+        if self._takes_gguf():
             return path if path.is_file() else self._gguf()
         if not path.is_dir() or self._needs_graph():
             return None
@@ -50,13 +51,17 @@ class PathSource(Source):
     def stage(self, folder: Path, downloads: Path, progress: Progress) -> Staged:
         if not self._path.exists():
             raise Unavailable(f"There is no file or folder {self._path}.")
-        if self._engine in GGUF_ENGINES or not self._path.is_dir():
-            wanted = "GGUF file" if self._engine in GGUF_ENGINES else "folder with a model"
-            raise Unavailable(f"{self._path} is no {wanted}.")
+        if self._takes_gguf():
+            raise Unavailable(f"{self._path} is no GGUF file.")
+        if not self._path.is_dir():
+            raise Unavailable(f"{self._path} is no folder with a model.")
         names = [name for name, _ in files_below(self._path)]
         for name, target in choose_folder(names, self._engine).items():
             link_or_copy(self._path / name, folder / target)
         return Staged(".")
+
+    def _takes_gguf(self) -> bool:
+        return engine_entry(self._engine).weight_files == "gguf"
 
     def _gguf(self) -> Path | None:
         if not self._path.is_dir():
@@ -68,4 +73,6 @@ class PathSource(Source):
 
     def _needs_graph(self) -> bool:
         names = [name for name, _ in files_below(self._path)]
-        return self._engine == "onnx_embeddings" and onnx_file(names) != "model.onnx"
+        return (
+            engine_entry(self._engine).weight_files == "onnx" and onnx_file(names) != "model.onnx"
+        )

