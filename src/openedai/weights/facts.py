@@ -89,18 +89,17 @@ def _digest(text: str) -> str:
 def _read(path: Path) -> Head:
     """What cannot be read is not known."""
     try:
-        with path.open("rb") as file:
-            header = read_header(file)
+        header = read_header(path)
     except (OSError, ValueError):
         return Head()
-    numbers = {name: number.value for name, number in header.integers.items()}
+    numbers = {name: number.value for name, number in header.metadata.integers.items()}
     families = (name.removesuffix(_FAMILY) for name in numbers if name.endswith(_FAMILY))
     return Head(
         family=next(families, ""),
-        parameters=0 if header.parts > 1 else sum(t.weights for t in header.tensors),
+        parameters=0 if header.metadata.file_count > 1 else sum(t.weights for t in header.tensors),
         quantisation=_most(header),
         numbers=numbers,
-        thinks=_THINKING in header.metadata,
+        thinks=_THINKING in header.metadata.raw,
     )
 
 

@@ -6,7 +6,6 @@ in the file, tokenizer and chat template included, stays as it is, byte for byte
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from openedai.config import Form
 from openedai.errors import Unavailable
-from openedai.gguf.header import Header, Tensor, TensorType, describe, padded, read_header
+from openedai.gguf.header import Header, Tensor, TensorType, encode_tensor, read_header, round_up
 from openedai.weights.disk import FreeSpace, require_space
 from openedai.weights.progress import Progress
 
@@ -81,7 +80,7 @@ def plan(header: Header, form: Form, fast: frozenset[TensorType]) -> tuple[Chang
         type = _target(tensor, form, fast) if multiplied else tensor.type
         new = replace(tensor, type=type, offset=offset)
         changes.append(Change(tensor, new))
-        offset += padded(new.size, header.alignment)
+        offset += round_up(new.size, header.metadata.alignment)
     return tuple(changes)
 
 
@@ -91,8 +90,7 @@ def slow_share(path: Path, fast: frozenset[TensorType]) -> float:
     0 for a file that it cannot read. Raises OSError.
     """
     try:
-        with path.open("rb") as file:
-            header = read_header(file)
+        header = read_header(path)
     except ValueError:
         return 0.0
     weights = sum(tensor.weights for tensor in header.tensors)
@@ -126,18 +124,17 @@ def requantise(
     Raises Unavailable for what is no whole GGUF file, and where there is no room; OSError.
     """
     try:
-        with source.open("rb") as file:
-            header = read_header(file)
-            changes = plan(header, form, fast)
-            if header.parts > 1:
-                raise ValueError("it is one of several parts of a model")
-            if all(change.old.type == change.new.type for change in changes):
-                return False
-            size = sum(padded(change.new.size, header.alignment) for change in changes)
-            require_space(target.parent, size + header.data_at, free)
-            progress.start(f"Requantising {source.name}", size)
-            with target.open("wb") as out:
-                _write(file, header, changes, out, progress)
+        header = read_header(source)
+        changes = plan(header, form, fast)
+        if header.metadata.file_count > 1:
+            raise ValueError("it is one of several parts of a model")
+        if all(change.old.type == change.new.type for change in changes):
+            return False
+        size = sum(round_up(change.new.size, header.metadata.alignment) for change in changes)
+        require_space(target.parent, size + header.data_offset, free)
+        progress.start(f"Requantising {source.name}", size)
+        with source.open("rb") as file, target.open("wb") as out:
+            _write(file, header, changes, out, progress)
     except ValueError as error:
         raise Unavailable(f"{source.name} cannot be requantised: {error}.") from error
     return True
@@ -148,14 +145,14 @@ def _write(
 ) -> None:
     out.write(_metadata(header, changes))
     for change in changes:
-        out.write(describe(change.new))
-    _pad(out, header.alignment)
+        out.write(encode_tensor(change.new))
+    _pad(out, header.metadata.alignment)
     for change in changes:
-        file.seek(header.data_at + change.old.offset)
+        file.seek(header.data_offset + change.old.offset)
         for piece in _pieces(file, change):
             out.write(piece)
             progress.advance(len(piece))
-        _pad(out, header.alignment)
+        _pad(out, header.metadata.alignment)
 
 
 def _pieces(file: BinaryIO, change: Change) -> Iterator[bytes]:
@@ -182,11 +179,11 @@ def _converted(data: bytes, row: int, old: TensorType, new: TensorType) -> bytes
 
 def _metadata(header: Header, changes: tuple[Change, ...]) -> bytes:
     """As it was, but for the number that says which type most weights are of."""
-    metadata = bytearray(header.metadata)
-    kind = header.integers.get("general.file_type")
+    raw = bytearray(header.metadata.raw)
+    kind = header.metadata.integers.get("general.file_type")
     if kind is not None:
-        struct.pack_into(kind.form, metadata, kind.at, _FILE_TYPES[_most(changes)])
-    return bytes(metadata)
+        kind.layout.pack_into(raw, kind.offset, _FILE_TYPES[_most(changes)])
+    return bytes(raw)
 
 
 def _most(changes: tuple[Change, ...]) -> TensorType:
@@ -197,4 +194,4 @@ def _most(changes: tuple[Change, ...]) -> TensorType:
 
 
 def _pad(out: BinaryIO, step: int) -> None:
-    out.write(bytes(padded(out.tell(), step) - out.tell()))
+    out.write(bytes(round_up(out.tell(), step) - out.tell()))
