@@ -97,7 +97,7 @@ _BLOCKS = {
 
 @dataclass(frozen=True)
 class Tensor:
-    """`shape` begins with the length of a row. `offset` is in bytes from the first tensor's data."""
+    """`shape` begins with the length of a row. `offset` is in bytes from the first tensor data."""
 
     name: str
     shape: tuple[int, ...]

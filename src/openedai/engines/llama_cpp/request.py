@@ -145,7 +145,7 @@ class Planner:
             chat.tools,
             required=chat.call_required,
             parallel=chat.parallel_calls,
-            form=rendered.form,
+            tool_call_format=rendered.tool_call_format,
             reasoning="open" if rendered.reasoning_open else thinks,
         )
         if whole is not None:
