@@ -29,8 +29,8 @@ MAX_DIMENSIONS = 4
 _UINT32, _UINT64 = struct.Struct("<I"), struct.Struct("<Q")
 _STRING, _ARRAY = 8, 9  # type numbers of metadata values
 _INTEGERS = {
-    number: struct.Struct(format)
-    for number, format in {
+    number: struct.Struct(layout)
+    for number, layout in {
         0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 10: "<Q", 11: "<q",
     }.items()
 }  # fmt: skip
@@ -228,14 +228,14 @@ class _Reader:
         strings: dict[str, str] = {}
         for _ in range(self._integer(_UINT64)):
             key = self._text()
-            type = self._integer(_UINT32)
-            if type in _INTEGERS:
-                layout, offset = _INTEGERS[type], self.offset
+            value_type = self._integer(_UINT32)
+            if value_type in _INTEGERS:
+                layout, offset = _INTEGERS[value_type], self.offset
                 integers[key] = Integer(self._integer(layout), offset, layout)
-            elif type == _STRING:
+            elif value_type == _STRING:
                 strings[key] = self._text()
             else:
-                self._skip_value(type)
+                self._skip_value(value_type)
         return Metadata(bytes(self._data[: self.offset]), integers, strings)
 
     def tensor(self) -> Tensor:
@@ -249,10 +249,10 @@ class _Reader:
             raise ValueError(f"the tensor {name!r} has no weights")
         number = self._integer(_UINT32)
         try:
-            type = TensorType(number)
+            tensor_type = TensorType(number)
         except ValueError:
             raise ValueError(f"the tensor {name!r} has a type, {number}, not known here") from None
-        return Tensor(name, shape, type, self._integer(_UINT64))
+        return Tensor(name, shape, tensor_type, self._integer(_UINT64))
 
     def _skip(self, size: int) -> int:
         """Skip so many bytes; returns the offset at which they begin."""
@@ -274,9 +274,9 @@ class _Reader:
         """Read a string; what is not valid UTF-8 in it is replaced."""
         return self._bytes(self._integer(_UINT64)).decode("utf-8", "replace")
 
-    def _skip_value(self, type: int) -> None:
-        if type != _ARRAY:
-            self._skip(_value_size(type))
+    def _skip_value(self, value_type: int) -> None:
+        if value_type != _ARRAY:
+            self._skip(_value_size(value_type))
             return
         item_type, count = self._integer(_UINT32), self._integer(_UINT64)
         if item_type == _STRING:
@@ -295,8 +295,8 @@ class _Reader:
         self._skip(end - self.offset)
 
 
-def _value_size(type: int) -> int:
-    """Bytes of a value of a type of fixed size. Raises ValueError for any other."""
-    if type not in _SIZES:
-        raise ValueError(f"a value has a type, {type}, not known here")
-    return _SIZES[type]
+def _value_size(value_type: int) -> int:
+    """Bytes of a value of a type of fixed size. Raises ValueError for any other type."""
+    if value_type not in _SIZES:
+        raise ValueError(f"a value has a type, {value_type}, not known here")
+    return _SIZES[value_type]
