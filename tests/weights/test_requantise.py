@@ -61,19 +61,17 @@ def test_the_metadata_stay_byte_for_byte(source: Path) -> None:
     before, after = tiny_gguf.read(source).fields, tiny_gguf.read(target).fields
     assert after == before | {"general.file_type": 7}
     assert after["tokenizer.chat_template"] == tiny_gguf.TEMPLATE
-    with source.open("rb") as one, target.open("rb") as other:
-        kept, written = read_header(one), read_header(other)
-    at = kept.integers["general.file_type"].at
-    assert kept.metadata[:at] == written.metadata[:at]
-    assert kept.metadata[at + 4 :] == written.metadata[at + 4 :]
+    kept, written = read_header(source).metadata, read_header(target).metadata
+    at = kept.integers["general.file_type"].offset
+    assert kept.raw[:at] == written.raw[:at]
+    assert kept.raw[at + 4 :] == written.raw[at + 4 :]
 
 
 def test_the_alignment_is_kept(tmp_path: Path) -> None:
     target = change(tiny_gguf.write(tmp_path / "m.gguf", alignment=256), "q8_0")
     assert target is not None
-    with target.open("rb") as file:
-        header = read_header(file)
-    assert header.data_at % 256 == 0
+    header = read_header(target)
+    assert header.data_offset % 256 == 0
     assert all(tensor.offset % 256 == 0 for tensor in header.tensors)
     assert tiny_gguf.read(target).types["blk.0.ffn_up.weight"] == "Q8_0"
 
@@ -120,9 +118,8 @@ def test_progress_counts_what_is_written(source: Path) -> None:
     progress = Recorder()
     target = change(source, "q8_0", progress=progress)
     assert target is not None
-    with target.open("rb") as file:
-        header = read_header(file)
-    size = target.stat().st_size - header.data_at
+    header = read_header(target)
+    size = target.stat().st_size - header.data_offset
     assert progress.step("Requantising") == (size, size)
 
 

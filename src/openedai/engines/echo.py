@@ -22,7 +22,6 @@ import asyncio
 import hashlib
 import math
 import re
-import secrets
 import struct
 import zlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -204,7 +203,7 @@ class Echo(Generator, Embedder, Tokenizer, Directory):
         if self.options.reveal:
             return AnswerReader(())
         if isinstance(request.prompt, Chat):
-            return ChatReader(request.prompt, request.stop, _new_call_id)
+            return ChatReader(request.prompt, request.stop)
         return AnswerReader(request.stop)
 
     def _break_at(self, number: int) -> None:
@@ -233,10 +232,6 @@ def _check(request: GenerateRequest) -> None:
                 code="unsupported_parameter",
                 param=name,
             )
-
-
-def _new_call_id() -> str:
-    return f"call_{secrets.token_hex(12)}"
 
 
 def _spoken(text: str, alternatives: int | None) -> TextDelta:

@@ -11,7 +11,12 @@ from openedai.grammars.gbnf import Rules
 from openedai.grammars.gbnf_check import check_gbnf
 from openedai.grammars.json_schema.schema import UnsupportedSchema, json_object, json_schema
 from openedai.grammars.regex import UnsupportedPattern, regex
-from openedai.prompts.tool_call_formats import Form, call_grammar, strict_call_grammar
+from openedai.prompts.tool_call_formats import (
+    DEFAULT_FORMAT,
+    ToolCallFormat,
+    call_grammar,
+    strict_call_grammar,
+)
 
 
 def constraint_rule(constraint: JsonObject | JsonSchema | Regex, rules: Rules) -> str:
@@ -53,7 +58,7 @@ def answer_grammar(
     *,
     required: bool = False,
     parallel: bool = True,
-    form: Form = "hermes",
+    tool_call_format: ToolCallFormat = DEFAULT_FORMAT,
     reasoning: str | None = None,
 ) -> str | None:
     """The grammar of an answer in a conversation; None if it is free.
@@ -74,7 +79,7 @@ def answer_grammar(
         options.append(
             call_grammar(
                 tools,
-                form,
+                tool_call_format,
                 parallel=parallel,
                 rules=rules,
                 arguments=lambda tool: arguments_rule(tool, rules),

@@ -15,7 +15,7 @@ from openedai.engines.llama_cpp.engine import LlamaCpp
 from openedai.engines.llama_cpp.template_choice import chosen_format
 from openedai.errors import EngineFailed
 from openedai.prompts.prompt_formats import PromptFormat, prompt_format
-from tests.gguf.test_strings import written
+from tests.gguf.tiny_gguf import write_metadata
 
 
 def chosen(
@@ -27,7 +27,7 @@ def chosen(
 @pytest.fixture
 def koala(tmp_path: Path) -> Path:
     """Weights that are called Koala and have no template."""
-    return written(tmp_path / "weights.gguf", lambda writer: writer.add_name("Koala 13B"))
+    return write_metadata(tmp_path / "weights.gguf", lambda writer: writer.add_name("Koala 13B"))
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def own(tmp_path: Path) -> Path:
         writer.add_name("Koala 13B")
         writer.add_chat_template("{{ messages }}")
 
-    return written(tmp_path / "own.gguf", pairs)
+    return write_metadata(tmp_path / "own.gguf", pairs)
 
 
 def test_the_template_of_the_file_is_kept(own: Path) -> None:
@@ -61,7 +61,9 @@ def test_without_a_template_the_names_tell(
     assert chosen(koala) == prompt_format("koala")
     assert chosen(koala, "my-vicuna-7b") == prompt_format("vicuna-1.1")
     assert chosen(koala.rename(tmp_path / "mpt-7b-chat.gguf")) == prompt_format("mpt")
-    assert chosen(written(tmp_path / "x.gguf", lambda writer: None)) == prompt_format("plain")
+    assert chosen(write_metadata(tmp_path / "x.gguf", lambda writer: None)) == prompt_format(
+        "plain"
+    )
     said = [record.getMessage() for record in caplog.records]
     assert [line.split("`")[3] for line in said] == ["koala", "vicuna-1.1", "mpt", "plain"]
 
@@ -76,6 +78,13 @@ def test_without_a_template_the_names_tell(
 def test_wrong_options_are_named(koala: Path, options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(EngineFailed, match=complaint):
         chosen(koala, **options)
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "weights.gguf"
+    path.write_bytes(b"GGUF\3")
+    with pytest.raises(EngineFailed, match=r"`m`.*weights\.gguf is no GGUF file, or a broken one"):
+        chosen(path)
 
 
 async def template_and_call(

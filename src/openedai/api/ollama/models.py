@@ -228,7 +228,7 @@ def _capabilities(spec: ModelSpec, gguf: GgufFacts) -> list[str]:
     if issubclass(kind, Generator) and kind.supports_images(spec.options):
         generates.append("vision")
     embeds = ["embedding"] if issubclass(kind, Embedder) else []
-    return [*generates, *(["thinking"] if gguf.thinks else []), *embeds]
+    return [*generates, *(["thinking"] if gguf.switches_reasoning else []), *embeds]
 
 
 def _details(facts: WeightFacts) -> Details:

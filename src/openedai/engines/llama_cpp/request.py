@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -132,7 +131,6 @@ class Planner:
         reader = ChatReader(
             chat,
             request.stop,
-            _new_call_id,
             own_stops=self.format_stops or (),
             reasoning_open=rendered.reasoning_open,
             strip=self.format_stops is not None,
@@ -147,7 +145,7 @@ class Planner:
             chat.tools,
             required=chat.call_required,
             parallel=chat.parallel_calls,
-            form=rendered.form,
+            tool_call_format=rendered.tool_call_format,
             reasoning="open" if rendered.reasoning_open else thinks,
         )
         if whole is not None:
@@ -199,7 +197,3 @@ class Planner:
         """llama.cpp wants at least one token: the one that texts begin with."""
         ids = await self._api.tokenize("")
         return ids or await self._api.tokenize(self._bos, start=False)
-
-
-def _new_call_id() -> str:
-    return f"call_{secrets.token_hex(12)}"

@@ -15,7 +15,12 @@ from openedai.contract.chat import Chat, Message, Tool
 from openedai.engines.llama_cpp.server.api import LlamaApi
 from openedai.errors import PARAM, APIError, Unsupported
 from openedai.prompts.reading.reasoning import TAGS, opens_reasoning
-from openedai.prompts.tool_call_formats import OWN_FORM, Form, constrainable, native_form
+from openedai.prompts.tool_call_formats import (
+    DEFAULT_FORMAT,
+    ToolCallFormat,
+    detect_native_format,
+    format_with_grammar,
+)
 from openedai.prompts.tool_prompt import render
 
 _PROBE = Tool(name="probe_function", parameters={"type": "object", "properties": {}})
@@ -55,11 +60,11 @@ class Properties(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Rendered:
-    """A prompt, whether it ends inside of reasoning, and the form that calls can be held to."""
+    """A prompt, whether it ends inside a block of reasoning, and the format of tool calls."""
 
     prompt: str
     reasoning_open: bool
-    form: Form
+    tool_call_format: ToolCallFormat
 
 
 class ChatTemplate:
@@ -68,7 +73,7 @@ class ChatTemplate:
         self._api = api
         self._source = properties.chat_template
         self._capabilities = properties.chat_template_caps
-        self._form: str | None = None
+        self._native_format: str | None = None
 
     @property
     def reasons(self) -> bool:
@@ -77,30 +82,30 @@ class ChatTemplate:
 
     async def render(self, chat: Chat) -> Rendered:
         """Raises InvalidRequest for a conversation that the template cannot show."""
-        messages, tools, form = chat.messages, chat.tools, OWN_FORM
+        messages, tools, tool_call_format = chat.messages, chat.tools, DEFAULT_FORMAT
         if tools or any(message.tool_calls for message in messages):
-            native = await self._native_form()
+            native = await self._detect_native_format()
             certain = chat.call_required or any(tool.strict for tool in tools)
-            if native is None or (certain and constrainable(native) is None):
+            if native is None or (certain and format_with_grammar(native) is None):
                 messages = render(
                     messages, tools, required=chat.call_required, parallel=chat.parallel_calls
                 )
                 tools = ()
             else:
-                form = constrainable(native) or OWN_FORM
+                tool_call_format = format_with_grammar(native) or DEFAULT_FORMAT
         body: dict[str, Any] = {"messages": [_wire(message) for message in messages]}
         if tools:
             body["tools"] = [_wire_tool(tool) for tool in tools]
         if arguments := self._arguments(chat):
             body["chat_template_kwargs"] = arguments
         prompt = await self._api.apply_template(body)
-        return Rendered(prompt, opens_reasoning(prompt), form)
+        return Rendered(prompt, opens_reasoning(prompt), tool_call_format)
 
-    async def _native_form(self) -> str | None:
-        """The form in which the template shows calls; None if it is none that can be read."""
-        if self._form is None:
-            self._form = await self._probe() or ""
-        return self._form or None
+    async def _detect_native_format(self) -> str | None:
+        """The format in which the template renders calls; None if it is not a known one."""
+        if self._native_format is None:
+            self._native_format = await self._probe() or ""
+        return self._native_format or None
 
     async def _probe(self) -> str | None:
         if not (self._capabilities.supports_tools and self._capabilities.supports_tool_calls):
@@ -113,7 +118,7 @@ class ChatTemplate:
         ]
         body = {"messages": messages, "tools": [_wire_tool(_PROBE)]}
         try:
-            return native_form(await self._api.apply_template(body))
+            return detect_native_format(await self._api.apply_template(body))
         except APIError:
             return None
 

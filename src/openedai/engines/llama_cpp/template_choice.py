@@ -11,7 +11,7 @@ import logging
 from pathlib import Path
 
 from openedai.errors import EngineFailed
-from openedai.gguf.strings import read_strings
+from openedai.gguf.header import read_metadata
 from openedai.prompts import prompt_formats as formats
 from openedai.prompts.prompt_formats import PromptFormat
 
@@ -46,7 +46,10 @@ def _text(chat_template: str) -> str:
 
 
 def _by_the_file(model: str, path: Path) -> PromptFormat | None:
-    metadata = read_strings(path, {_NAME, _TEMPLATE})
+    try:
+        metadata = read_metadata(path).strings
+    except ValueError as error:
+        raise ValueError(f"{path.name} is no GGUF file, or a broken one") from error
     if metadata.get(_TEMPLATE):
         return None
     found = formats.detect((model, path.name, metadata.get(_NAME, "")))
