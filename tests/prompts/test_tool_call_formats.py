@@ -89,7 +89,7 @@ def test_what_a_grammar_allows_is_read_as_calls(smollm2_path: Path) -> None:
         try:
             return {
                 form: [
-                    await engine.api.ask(
+                    await engine.api.call(
                         "POST", "/completion", body | {"grammar": grammar(form, parallel=parallel)}
                     )
                     for parallel in (False, True)
