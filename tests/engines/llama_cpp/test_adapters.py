@@ -12,6 +12,7 @@ import pytest
 from openai import APIStatusError, OpenAI
 
 from openedai.config import AdapterSpec, ModelSpec
+from openedai.contract.adapter import Adapter
 from openedai.contract.generate import GenerateRequest, Sampling, Text
 from openedai.engines.llama_cpp.engine import LlamaCpp
 from openedai.errors import APIError
@@ -145,11 +146,11 @@ async def _texts(engine: LlamaCpp, variants: tuple[str | None, ...]) -> list[str
 def test_the_same_with_a_native_server(
     native_server: str, smollm2_path: Path, adapters: tuple[Path, Path]
 ) -> None:
-    found = [{"name": path.stem, "path": str(path)} for path in adapters]
-    options = SMALL | {"server": native_server, "adapters": found}
+    options = SMALL | {"server": native_server}
+    found = [Adapter(name=path.stem, path=str(path)) for path in adapters]
 
     async def run() -> list[str]:
-        engine = await LlamaCpp.load("tiny", smollm2_path, options)
+        engine = await LlamaCpp.load("tiny", smollm2_path, options, found)
         try:
             return await _texts(engine, (None, "one, first", "two", None))
         finally:
@@ -161,6 +162,7 @@ def test_the_same_with_a_native_server(
 
 
 def test_saved_prompts_do_not_say_which_adapter(smollm2_path: Path, tmp_path: Path) -> None:
-    options = {"prompt_cache": str(tmp_path), "adapters": [{"name": "a", "path": "a.gguf"}]}
+    options = {"prompt_cache": str(tmp_path)}
+    adapter = Adapter(name="a", path="a.gguf")
     with pytest.raises(APIError, match="prompt_cache"):
-        asyncio.run(LlamaCpp.load("tiny", smollm2_path, options))
+        asyncio.run(LlamaCpp.load("tiny", smollm2_path, options, [adapter]))

@@ -25,6 +25,7 @@ from typing import Any, Self
 import msgspec
 from msgspec.structs import replace
 
+from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
 from openedai.contract.engine import Generator, Tokenizer
 from openedai.contract.generate import (
@@ -71,11 +72,17 @@ class LlamaCpp(Generator, Tokenizer):
         self._resources = resources
 
     @classmethod
-    async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
+    async def load(
+        cls,
+        model: str,
+        path: Path | None,
+        options: Mapping[str, Any],
+        adapters: Sequence[Adapter] = (),
+    ) -> Self:
         """Start a server with the weights at `path`, a GGUF file. Raises EngineFailed."""
         if path is None:
             raise EngineFailed(f"The model `{model}` has no weights: its source is empty.")
-        known = read_options(model, options)
+        known = read_options(model, options, adapters)
         async with AsyncExitStack() as resources:
             folder = Path(tempfile.mkdtemp(prefix="openedai-"))
             resources.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -242,7 +249,7 @@ def _prepare_launch(
         gpu_layers=options.gpu_layers,
         prompt_memory=options.prompt_memory,
         chat_template=prompt_format.template if prompt_format else None,
-        adapters=tuple(adapter.path for adapter in options.adapters),
+        adapters=options.adapters,
         projector=projector_path(model, path, options.mmproj),
     )
     return launch, prompt_format.stop if prompt_format else None

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from openedai.contract.adapter import Adapter
 from openedai.errors import EngineFailed
-
-
-class Adapter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A LoRA adapter that requests may choose by its name."""
-
-    name: str
-    path: str
-    scale: float = 1.0
 
 
 class SamplingDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,12 +51,16 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sampling: SamplingDefaults = SamplingDefaults()
 
 
-def read_options(model: str, options: Mapping[str, Any]) -> LlamaOptions:
-    """The options of a model, checked. Raises EngineFailed."""
+def read_options(
+    model: str, options: Mapping[str, Any], adapters: Sequence[Adapter] = ()
+) -> LlamaOptions:
+    """The options of a model, checked, with its own `adapters`. Raises EngineFailed."""
     try:
         known = msgspec.convert(dict(options), LlamaOptions)
     except msgspec.ValidationError as error:
         raise EngineFailed(f"Options of the model `{model}`: {error}.") from error
+    if adapters:
+        known = msgspec.structs.replace(known, adapters=tuple(adapters))
     if known.adapters and known.prompt_cache is not None:
         raise EngineFailed(
             f"Options of the model `{model}`: `prompt_cache` cannot be used with adapters, as "

@@ -6,6 +6,7 @@ import socket
 
 import msgspec
 
+from openedai.contract.adapter import Adapter
 from openedai.contract.struct import Struct
 
 
@@ -17,7 +18,7 @@ class Launch(Struct, frozen=True, tag="launch"):
     steps, the server notices a client that left. `gpu_layers` -1 leaves it to the library.
     `prompt_memory` is in MiB. `chat_template` None keeps that of the weights. Slots may be saved
     in `slots_folder`. `projector` is the path of the projector for images. `binary` is the native
-    server to run; None is the wheel. `adapters` are paths.
+    server to run; None is the wheel.
     """
 
     model: str
@@ -34,7 +35,7 @@ class Launch(Struct, frozen=True, tag="launch"):
     slots_folder: str | None = None
     projector: str | None = None
     binary: str | None = None
-    adapters: tuple[str, ...] = ()
+    adapters: tuple[Adapter, ...] = ()
 
 
 class Ready(Struct, frozen=True, tag="ready"):

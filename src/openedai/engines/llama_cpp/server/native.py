@@ -46,10 +46,8 @@ def command(launch: Launch, binary: str) -> list[str]:
     if launch.slots_folder is not None:
         arguments += ["--slot-save-path", launch.slots_folder]
     if launch.adapters:
-        arguments += [
-            "--lora",
-            ",".join(str(_adapter_link(launch, path)) for path in launch.adapters),
-        ]
+        links = (str(_adapter_link(launch, number)) for number in range(len(launch.adapters)))
+        arguments += ["--lora", ",".join(links)]
     if launch.chat_template is not None:
         arguments += ["--chat-template-file", str(_template_file(launch))]
     return arguments
@@ -65,9 +63,8 @@ def _template_file(launch: Launch) -> Path:
     return Path(launch.socket).with_name("chat-template.jinja")
 
 
-def _adapter_link(launch: Launch, path: str) -> Path:
-    """A link to the adapter: its name has no comma, which separates adapters."""
-    number = launch.adapters.index(path)
+def _adapter_link(launch: Launch, number: int) -> Path:
+    """A link to an adapter: its name has no comma, which separates adapters."""
     return Path(launch.socket).with_name(f"adapter-{number}.gguf")
 
 
@@ -75,8 +72,8 @@ def _start(launch: Launch, binary: str) -> subprocess.Popen[bytes]:
     """Raises OSError if the binary cannot be run."""
     if launch.chat_template is not None:
         _template_file(launch).write_text(launch.chat_template, "utf-8")
-    for path in launch.adapters:
-        _adapter_link(launch, path).symlink_to(Path(path).absolute())
+    for number, adapter in enumerate(launch.adapters):
+        _adapter_link(launch, number).symlink_to(Path(adapter.path).absolute())
     return subprocess.Popen(
         command(launch, binary),
         env=environment(launch),

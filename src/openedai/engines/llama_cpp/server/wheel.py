@@ -45,7 +45,7 @@ def create_server(launch: Launch) -> Any:
     params.ctx_shift = False
     params.ui = False
     params.endpoint_slots = True
-    params.lora_adapters = [CommonAdapterLoraInfo(path, 1.0) for path in launch.adapters]
+    params.lora_adapters = [CommonAdapterLoraInfo(one.path, 1.0) for one in launch.adapters]
     params.slot_save_path = f"{launch.slots_folder}/" if launch.slots_folder else ""
     params.verbosity = -1
     return Server(params)
