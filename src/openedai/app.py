@@ -22,6 +22,7 @@ from openedai.api.openai.dialect import response_headers
 from openedai.api.route import Route
 from openedai.catalog.catalog import Catalog, adapter_specs
 from openedai.config import ModelSpec, Settings, memory_bytes
+from openedai.contract.adapter import Adapter
 from openedai.contract.engine import Engine
 from openedai.engines.machine import usable_memory
 from openedai.engines.process.hosted import load_engine
@@ -82,7 +83,7 @@ def _pool(settings: Settings, metrics: Metrics, library: Library) -> ModelPool:
             adapters = await asyncio.to_thread(_adapters, library, spec, progress)
         finally:
             progress.stop()
-        return await load_engine(spec.engine, spec.id, path, spec.options | adapters)
+        return await load_engine(spec.engine, spec.id, path, spec.options, adapters)
 
     total = usable_memory()
     limits = PoolLimits(
@@ -100,14 +101,13 @@ def _pool(settings: Settings, metrics: Metrics, library: Library) -> ModelPool:
     )
 
 
-def _adapters(library: Library, spec: ModelSpec, progress: Progress) -> dict[str, Any]:
-    """The adapters of a model, fetched, as an option of its engine."""
+def _adapters(library: Library, spec: ModelSpec, progress: Progress) -> tuple[Adapter, ...]:
+    """The adapters of a model, downloaded; none for an engine without weights."""
     pulled = [library.pull(one, progress) for one in adapter_specs(spec)]
-    found = [
-        {"name": adapter.name, "path": str(path), "scale": adapter.scale}
+    return tuple(
+        Adapter(name=adapter.name, path=str(path), scale=adapter.scale)
         for adapter, path in zip(spec.adapters, pulled, strict=False)
-    ]
-    return {"adapters": found} if found else {}
+    )
 
 
 def _images(settings: Settings) -> Images:

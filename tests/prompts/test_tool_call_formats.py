@@ -89,7 +89,7 @@ def test_what_a_grammar_allows_is_read_as_calls(smollm2_path: Path) -> None:
         try:
             return {
                 name: [
-                    await engine.api.ask(
+                    await engine.api.call(
                         "POST",
                         "/completion",
                         body | {"grammar": grammar(name, parallel=parallel)},

@@ -12,16 +12,17 @@ from gguf import GGUFWriter
 from openedai.contract.chat import Chat, Message
 from openedai.contract.generate import Finish, GenerateRequest
 from openedai.engines.llama_cpp.engine import LlamaCpp
-from openedai.engines.llama_cpp.template_choice import chosen_format
+from openedai.engines.llama_cpp.template_choice import choose_format
 from openedai.errors import EngineFailed
 from openedai.prompts.prompt_formats import PromptFormat, prompt_format
+from tests.events import collect, finish_of
 from tests.gguf.tiny_gguf import write_metadata
 
 
 def chosen(
     path: Path, model: str = "m", template: str | None = None, name: str | None = None
 ) -> PromptFormat | None:
-    return chosen_format(model, path, chat_template=template, prompt_format=name)
+    return choose_format(model, path, chat_template=template, prompt_format=name)
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_options_go_before_the_file(own: Path, tmp_path: Path) -> None:
     assert mine.template == "hé"
 
 
-def test_without_a_template_the_names_tell(
+def test_without_a_template_the_names_decide(
     koala: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert chosen(koala) == prompt_format("koala")
@@ -95,10 +96,9 @@ async def template_and_call(
     try:
         chat = Chat(messages=(Message(role="user", content="hi"),))
         request = GenerateRequest(prompt=chat, max_tokens=4)
-        finish = [event async for event in engine.generate(request)][-1]
-        assert isinstance(finish, Finish)
-        template = (await engine.api.ask("GET", "/props"))["chat_template"]
-        return template, engine.planner.format_stops, finish
+        finish = finish_of(await collect(engine, request))
+        template = (await engine.api.call("GET", "/props"))["chat_template"]
+        return template, engine.builder.format_stops, finish
     finally:
         await engine.close()
 
