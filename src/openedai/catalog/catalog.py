@@ -60,6 +60,9 @@ class Catalog:
                 if id is not None:
                     owners = dict.fromkeys(aliases, id) | owners
         self._names = _Names(_effective(settings, specs, owners), owners)
+        for name in settings.listed_aliases:
+            if self._names.find(name) is None:
+                raise ConfigError(f"listed_aliases: there is no model {name!r}.")
 
     @property
     def default_chat(self) -> Model | None:
