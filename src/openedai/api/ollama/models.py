@@ -115,7 +115,7 @@ async def ps(request: Request) -> Response:
                 digest=facts.digest,
                 details=_details(facts),
                 size_vram=0,
-                expires_at=_expiry(here.settings.idle_timeout, status.unused),
+                expires_at=_expiry(here.settings.idle_timeout, status.idle_seconds),
                 context_length=_context(specs[status.id], facts.head),
             )
         )
