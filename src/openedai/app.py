@@ -26,7 +26,7 @@ from openedai.engines.registry import engine_class
 from openedai.errors import APIError, MethodNotAllowed, NotFound
 from openedai.http.envelope import Envelope
 from openedai.http.respond import as_api_error, error_response
-from openedai.media.addresses import Permission
+from openedai.media.addresses import HostPolicy
 from openedai.media.images import Images, Limits
 from openedai.scheduling.pool import ModelPool, PoolLimits
 from openedai.security.guard import Guard
@@ -114,7 +114,7 @@ def _images(settings: Settings) -> Images:
         timeout=settings.image_timeout,
     )
     fetches = settings.image_urls and not settings.offline
-    return Images(limits, Permission.of(settings.image_private_hosts) if fetches else None)
+    return Images(limits, HostPolicy.parse(settings.image_private_hosts) if fetches else None)
 
 
 def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:

@@ -44,7 +44,7 @@ class EvictionPlan:
 
 
 def plan_evictions(residents: Iterable[Resident], need: int, budget: int) -> EvictionPlan:
-    """Choose the least recently used idle models to evict, until `need` more bytes fit into `budget`."""
+    """Choose the least recently used idle models to evict, until `need` more bytes fit."""
     residents = list(residents)
     excess = sum(resident.memory for resident in residents) + need - budget
     evicted = []

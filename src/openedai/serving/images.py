@@ -13,7 +13,7 @@ from openedai.contract.engine import Generator
 from openedai.contract.generate import GenerateRequest
 from openedai.engines.registry import engine_class
 from openedai.errors import NoVision
-from openedai.media.images import Picture, Reference
+from openedai.media.images import ImageRef, LoadedImage
 from openedai.serving.services import Services
 
 
@@ -45,7 +45,7 @@ async def illustrated(
     """
     if not pictures:
         return list(wanted)
-    references = [Reference(one.url, one.param) for one in pictures]
+    references = [ImageRef(one.url, one.param) for one in pictures]
     found = await load_images(here, spec, references, kind=pictures[0].kind)
     images = [
         Image(raw=file.raw, media_type=file.media_type, at=one.at, detail=one.detail)
@@ -55,8 +55,8 @@ async def illustrated(
 
 
 async def load_images(
-    here: Services, spec: ModelSpec, references: Sequence[Reference], *, kind: str
-) -> list[Picture]:
+    here: Services, spec: ModelSpec, references: Sequence[ImageRef], *, kind: str
+) -> list[LoadedImage]:
     """The images of a request for a model that sees. `kind` is what names the first as an image.
 
     Raises InvalidRequest for an image that cannot be had, and NoVision, before any is fetched.

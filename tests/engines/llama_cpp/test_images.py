@@ -32,7 +32,7 @@ from openedai.engines.llama_cpp.template import Modalities, Properties, SlotDefa
 from openedai.errors import ContextLengthExceeded, EngineFailed, InvalidRequest, NoVision
 from tests.engines.llama_cpp import tiny_projector
 from tests.engines.llama_cpp.tiny_projector import IMAGE_TOKENS
-from tests.media.pictures import BLUE, FORMATS, RED, picture
+from tests.media.images import BLUE, FORMATS, RED, picture
 
 Scenario = Callable[[LlamaCpp], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]

@@ -8,7 +8,7 @@ from openedai.api.anthropic.blocks import Base64Image, ImageBlock, UrlImage
 from openedai.api.anthropic.conversation import Pictures
 from openedai.config import ModelSpec
 from openedai.contract.chat import Image
-from openedai.media.images import Reference
+from openedai.media.images import ImageRef
 from openedai.serving.images import load_images
 from openedai.serving.services import Services
 
@@ -28,11 +28,11 @@ async def load_pictures(
     }
 
 
-def _reference(where: str, block: ImageBlock) -> Reference:
+def _reference(where: str, block: ImageBlock) -> ImageRef:
     match block.source:
         case Base64Image(media_type=kind, data=data):
-            return Reference(f"data:{kind};base64,{data}", f"{where}.source.data")
+            return ImageRef(f"data:{kind};base64,{data}", f"{where}.source.data")
         case UrlImage(url=url):
-            return Reference(url, f"{where}.source.url")
+            return ImageRef(url, f"{where}.source.url")
         case _:
             raise AssertionError("other sources are refused when they are parsed")
