@@ -31,7 +31,7 @@ from openedai.errors import APIError, MethodNotAllowed, NotFound
 from openedai.http.envelope import Envelope
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import error_response
-from openedai.media.addresses import Permission
+from openedai.media.addresses import HostPolicy
 from openedai.media.images import Images, Limits
 from openedai.scheduling.pool import ModelPool, PoolLimits
 from openedai.security.guard import Guard
@@ -118,7 +118,7 @@ def _images(settings: Settings) -> Images:
         timeout=settings.image_timeout,
     )
     fetches = settings.image_urls and not settings.offline
-    return Images(limits, Permission.of(settings.image_private_hosts) if fetches else None)
+    return Images(limits, HostPolicy.parse(settings.image_private_hosts) if fetches else None)
 
 
 def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:

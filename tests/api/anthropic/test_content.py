@@ -16,7 +16,7 @@ from openedai.api.anthropic.blocks import OtherBlock, OtherResult
 from openedai.api.anthropic.conversation import MessageParam, conversation, image_refs
 from openedai.media.images import LoadedImage
 from tests.api.anthropic.messages import ask, refusal, shown
-from tests.media.pictures import picture
+from tests.media.images import picture
 
 USE = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": [1, None]}}
 RESULT: dict[str, Any] = {"type": "tool_result", "tool_use_id": "toolu_1"}

@@ -30,7 +30,7 @@ from openedai.errors import ContextLengthExceeded, EngineFailed, InvalidRequest,
 from tests.engines.llama_cpp import tiny_projector
 from tests.engines.llama_cpp.tiny_projector import IMAGE_TOKENS
 from tests.events import collect, finish_of, logprobs_of, text_of
-from tests.media.pictures import BLUE, FORMATS, RED, picture
+from tests.media.images import BLUE, FORMATS, RED, picture
 
 Scenario = Callable[[LlamaCpp], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]

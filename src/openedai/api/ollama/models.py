@@ -170,7 +170,7 @@ class OllamaModels:
             digest=facts.digest,
             details=_details(facts),
             size_vram=0,
-            expires_at=_expiry(self._idle_timeout, status.unused),
+            expires_at=_expiry(self._idle_timeout, status.idle_seconds),
             context_length=_context(spec, facts.gguf),
         )
 
