@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from openedai.catalog.catalog import Catalog
 from openedai.config import ModelSpec
@@ -17,12 +18,22 @@ _UPSTREAM_TIMEOUT = 5.0  # seconds
 
 
 class Listing:
-    """`started` is when the server started, in seconds since 1970: all models are as old."""
+    """`started` is when the server started, in seconds since 1970: models count as created then.
 
-    def __init__(self, catalog: Catalog, pool: ModelPool, started: int) -> None:
+    `aliases` are listed beside the ids.
+    """
+
+    def __init__(
+        self, catalog: Catalog, pool: ModelPool, aliases: Sequence[str], started: int
+    ) -> None:
         self._catalog = catalog
         self._pool = pool
+        self._aliases = aliases
         self.started = started
+
+    async def names(self, caller: str) -> list[str]:
+        """The ids of all models, then the aliases that are listed."""
+        return list(dict.fromkeys([*await self.ids(caller), *self._aliases]))
 
     async def ids(self, caller: str) -> list[str]:
         """The ids of all models: our own, then those of the upstreams that answer in time."""

@@ -55,7 +55,7 @@ class Services:
             generation=Generation(leases, metrics),
             embedding=Embedding(leases, metrics),
             images=ImageLoading(images),
-            listing=Listing(catalog, pool, started),
+            listing=Listing(catalog, pool, settings.listed_aliases, started),
             loading=Loading(pool, library),
             weights=WeightFactsReader(library),
         )

@@ -41,8 +41,8 @@ class AnthropicModels:
         self._listing = listing
 
     async def list_models(self, request: Request) -> Response:
-        ids = await self._listing.ids(exchange_of(request.scope).caller)
-        page = model_page(ids, request.query_params, self._listing.started)
+        names = await self._listing.names(exchange_of(request.scope).caller)
+        page = model_page(names, request.query_params, self._listing.started)
         return json_response(page)
 
     async def retrieve(self, request: Request) -> Response:

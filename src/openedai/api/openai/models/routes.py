@@ -34,10 +34,12 @@ class Models:
         self._listing = listing
 
     async def list_models(self, request: Request) -> Response:
-        ids = await self._listing.ids(exchange_of(request.scope).caller)
+        names = await self._listing.names(exchange_of(request.scope).caller)
         created = self._listing.started
-        return json_response(ModelList([ModelObject(id, created) for id in ids]))
+        return json_response(ModelList([ModelObject(name, created) for name in names]))
 
     async def retrieve(self, request: Request) -> Response:
-        model = self._catalog.resolve(request.path_params["model"])
-        return json_response(ModelObject(model.id, self._listing.started))
+        """An alias is answered under its own name."""
+        name: str = request.path_params["model"]
+        self._catalog.resolve(name)
+        return json_response(ModelObject(name, self._listing.started))
