@@ -1,5 +1,5 @@
 # The few commands a developer repeats. Each sets up what it needs.
-.PHONY: serve chat test test-extras test-clients lint format bench clean
+.PHONY: serve chat test test-extras test-clients coverage lint format bench clean
 
 serve: .venv/.installed
 	.venv/bin/openedai serve
@@ -20,6 +20,13 @@ test-extras: .venv-extras/.installed
 test-clients: .venv-dev/.installed
 	.venv-dev/bin/python -m pytest -m clients $(ARGS)
 
+# The same tests as `test`, with the lines of src that they do not run.
+coverage: .venv-dev/.installed
+	.venv-dev/bin/coverage erase
+	.venv-dev/bin/coverage run -m pytest -m "not extras and not clients" $(ARGS)
+	.venv-dev/bin/coverage combine --quiet
+	.venv-dev/bin/coverage report
+
 lint: .venv-dev/.installed
 	.venv-dev/bin/ruff check .
 	.venv-dev/bin/ruff format --check .
@@ -34,7 +41,7 @@ bench: .venv-dev/.installed
 	.venv-dev/bin/python -m bench $(ARGS)
 
 clean:
-	rm -rf .venv .venv-dev .venv-extras .venv-clients .venv-peers .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-dev .venv-extras .venv-clients .venv-peers .mypy_cache .ruff_cache .pytest_cache .coverage*
 
 .venv/.installed: pyproject.toml scripts/setup
 	scripts/setup .venv

@@ -138,5 +138,5 @@ async def _looks(engine: LlamaCpp) -> AsyncGenerator[list[int], None]:
 
 async def _working(engine: LlamaCpp) -> list[int]:
     """The prompt tokens that were taken up so far, for each busy slot."""
-    slots = await engine.api.ask("GET", "/slots")
+    slots = await engine.api.call("GET", "/slots")
     return [slot["n_prompt_tokens_processed"] for slot in slots if slot["is_processing"]]

@@ -11,12 +11,13 @@ import sys
 
 import msgspec
 
-from openedai.engines.llama_cpp.server.wheel import Launch, _serve
+from openedai.engines.llama_cpp.server.launch import Launch
+from openedai.engines.llama_cpp.server.wheel import create_server
 
 
 def main() -> None:
     launch = msgspec.json.decode(sys.stdin.readline(), type=Launch)
-    server = _serve(launch)
+    server = create_server(launch)
     print(server.listening_address, flush=True)
     sys.stdin.read()
     os._exit(0)

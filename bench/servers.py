@@ -18,8 +18,8 @@ import msgspec
 
 from bench.client import LoadError
 from openedai.config import ModelSpec
-from openedai.engines.llama_cpp.engine import LlamaOptions
-from openedai.engines.llama_cpp.server.wheel import Launch
+from openedai.engines.llama_cpp.options import LlamaOptions
+from openedai.engines.llama_cpp.server.launch import Launch
 from openedai.engines.machine import usable_cores
 
 LOAD_PATIENCE = 120.0

@@ -22,7 +22,7 @@ from bench.soak.clients import Fate, Load, Outcome, storm
 from bench.soak.fairness import Flood
 from bench.soak.mix import CHAT, PATIENCE, Mix
 from bench.text import chosen
-from openedai.engines.llama_cpp.engine import LlamaOptions
+from openedai.engines.llama_cpp.options import LlamaOptions
 
 SECTION = "soak"
 ENOUGH = 60  # looks at the memory, one a second, to say whether it is steady

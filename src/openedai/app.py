@@ -16,23 +16,27 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai import __version__
-from openedai.api import ROUTES, Route
+from openedai.api import routes
+from openedai.api.dialects import dialect_of
+from openedai.api.openai.dialect import response_headers
+from openedai.api.route import Route
 from openedai.catalog.catalog import Catalog, adapter_specs
 from openedai.config import ModelSpec, Settings, memory_bytes
+from openedai.contract.adapter import Adapter
 from openedai.contract.engine import Engine
 from openedai.engines.machine import usable_memory
 from openedai.engines.process.hosted import load_engine
 from openedai.engines.registry import engine_class
 from openedai.errors import APIError, MethodNotAllowed, NotFound
 from openedai.http.envelope import Envelope
-from openedai.http.respond import as_api_error, error_response
-from openedai.media.addresses import Permission
+from openedai.http.exchange import exchange_of
+from openedai.http.respond import error_response
+from openedai.media.addresses import HostPolicy
 from openedai.media.images import Images, Limits
 from openedai.scheduling.pool import ModelPool, PoolLimits
 from openedai.security.guard import Guard
 from openedai.serving.metrics import Metrics
 from openedai.serving.services import Services
-from openedai.weights.facts import WeightFactsReader
 from openedai.weights.library import Library
 from openedai.weights.progress import Progress, StoppableProgress
 
@@ -62,17 +66,11 @@ def create_app(settings: Settings) -> FastAPI:
         exception_handlers=_HANDLERS,
         middleware=_middleware(settings, metrics),
     )
-    app.state.services = Services(
-        settings,
-        catalog,
-        pool,
-        metrics,
-        images,
-        library,
-        WeightFactsReader(library),
-        int(time.time()),
+    services = Services.of(
+        settings, catalog, pool, metrics, images, library, started=int(time.time())
     )
-    for route in ROUTES:
+    app.state.services = services
+    for route in routes(services):
         _add(app, route)
     return app
 
@@ -85,7 +83,7 @@ def _pool(settings: Settings, metrics: Metrics, library: Library) -> ModelPool:
             adapters = await asyncio.to_thread(_adapters, library, spec, progress)
         finally:
             progress.stop()
-        return await load_engine(spec.engine, spec.id, path, spec.options | adapters)
+        return await load_engine(spec.engine, spec.id, path, spec.options, adapters)
 
     total = usable_memory()
     limits = PoolLimits(
@@ -103,14 +101,13 @@ def _pool(settings: Settings, metrics: Metrics, library: Library) -> ModelPool:
     )
 
 
-def _adapters(library: Library, spec: ModelSpec, progress: Progress) -> dict[str, Any]:
-    """The adapters of a model, fetched, as an option of its engine."""
+def _adapters(library: Library, spec: ModelSpec, progress: Progress) -> tuple[Adapter, ...]:
+    """The adapters of a model, downloaded; none for an engine without weights."""
     pulled = [library.pull(one, progress) for one in adapter_specs(spec)]
-    found = [
-        {"name": adapter.name, "path": str(path), "scale": adapter.scale}
+    return tuple(
+        Adapter(name=adapter.name, path=str(path), scale=adapter.scale)
         for adapter, path in zip(spec.adapters, pulled, strict=False)
-    ]
-    return {"adapters": found} if found else {}
+    )
 
 
 def _images(settings: Settings) -> Images:
@@ -121,11 +118,18 @@ def _images(settings: Settings) -> Images:
         timeout=settings.image_timeout,
     )
     fetches = settings.image_urls and not settings.offline
-    return Images(limits, Permission.of(settings.image_private_hosts) if fetches else None)
+    return Images(limits, HostPolicy.parse(settings.image_private_hosts) if fetches else None)
 
 
 def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
-    layers = [Middleware(Envelope, on_end=metrics.ended)]
+    layers = [
+        Middleware(
+            Envelope,
+            dialect_of=dialect_of,
+            headers_of=response_headers,
+            on_end=metrics.ended,
+        )
+    ]
     if settings.cors_origins:
         layers.append(
             Middleware(
@@ -141,7 +145,7 @@ def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
 
 
 def _add(app: FastAPI, route: Route) -> None:
-    """Routes read their bodies themselves; the schema is only told to the documentation."""
+    """Routes read their bodies themselves; the schema is for the documentation only."""
     app.add_api_route(
         route.path,
         route.endpoint,
@@ -158,12 +162,12 @@ def _body_schema(model: type[BaseModel]) -> dict[str, object]:
 
 
 async def _api_error(request: Request, error: Exception) -> Response:
-    return error_response(as_api_error(error), request.scope)
+    return error_response(error, exchange_of(request.scope))
 
 
 async def _unknown_url(request: Request, error: Exception) -> Response:
     refusal = NotFound(f"Invalid URL ({request.method} {request.url.path})")
-    return error_response(refusal, request.scope)
+    return error_response(refusal, exchange_of(request.scope))
 
 
 async def _wrong_method(request: Request, error: Exception) -> Response:
@@ -172,7 +176,7 @@ async def _wrong_method(request: Request, error: Exception) -> Response:
         "(HINT: Perhaps you meant to use a different HTTP method?)",
         code="method_not_supported",
     )
-    return error_response(refusal, request.scope)
+    return error_response(refusal, exchange_of(request.scope))
 
 
 _HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {

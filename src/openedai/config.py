@@ -155,6 +155,11 @@ class Settings(BaseSettings):
     default_aliases: bool = Field(
         True, description="Let the names apps hard-code, such as gpt-4o, mean the default models."
     )
+    listed_aliases: tuple[str, ...] = Field(
+        (),
+        description="Aliases that `GET /v1/models` lists beside the ids, for apps that look for a "
+        "name there.",
+    )
     preload: tuple[str, ...] = Field((), description="Models to load at the start; `all` for each.")
     memory_budget: str = Field(
         "80%", description="Memory for loaded models: a share of what there is, or bytes (`6GiB`)."

@@ -25,13 +25,19 @@ The names, codes and messages follow the official API where it has them.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, Self
+
+# Stands in a message for the name of the parameter that the error is about: engines know it by
+# the official API's name, clients of another API by their own. A noncharacter of Unicode.
+PARAM = "\ufdd0"
 
 
 class APIError(Exception):
-    """An answer in the official error shape.
+    """An error that a client sees.
 
     `message` is for people, `code` and `param` for programs; `retry_after` is in seconds.
+    `template` is the message as it was written, in which PARAM may stand for `param`.
     """
 
     status: ClassVar[int] = 500
@@ -46,21 +52,28 @@ class APIError(Exception):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
+        self.template = message
         self.code = code
         self.param = param
         self.retry_after = retry_after
 
-    def body(self) -> dict[str, Any]:
-        """The JSON body: always the four official keys."""
-        return {
-            "error": {
-                "message": self.message,
-                "type": self.type,
-                "param": self.param,
-                "code": self.code,
-            }
-        }
+    def __str__(self) -> str:
+        return self.message
+
+    @property
+    def message(self) -> str:
+        return self.template.replace(PARAM, self.param or "")
+
+    def renamed(self, names: Mapping[str, str]) -> Self:
+        """The same error, about the parameter that `names` gives for `param`."""
+        name = names.get(self.param or "")
+        if name is None:
+            return self
+        error = self.__new__(type(self))  # subclasses are made from other arguments
+        APIError.__init__(
+            error, self.template, code=self.code, param=name, retry_after=self.retry_after
+        )
+        return error
 
 
 class InvalidRequest(APIError):
@@ -79,13 +92,6 @@ class ContextLengthExceeded(InvalidRequest):
             code="context_length_exceeded",
             param=param,
         )
-
-    @classmethod
-    def told(cls, message: str, param: str) -> ContextLengthExceeded:
-        """The same in the words of another server, whose numbers are not known."""
-        error = cls(0, 0, param=param)
-        error.message, error.args = message, (message,)
-        return error
 
 
 class Unsupported(InvalidRequest):

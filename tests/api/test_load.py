@@ -17,7 +17,7 @@ from bench.soak.fairness import Flood, answered
 from bench.soak.mix import Mix
 from openedai.cli.logs import JsonFormatter, TextFormatter
 from openedai.config import ModelSpec
-from tests.media.pictures import data_url, picture
+from tests.media.images import data_url, picture
 from tests.support import Running, ServerThread, echo_settings, fetch
 
 NARROW = ModelSpec(

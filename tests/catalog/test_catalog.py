@@ -228,6 +228,7 @@ def test_without_builtin_models() -> None:
         ([], {"embedding_model": "a/b/c"}, "'a/b/c' is no model of the catalogue, no path"),
         ([], {"embedding_model": ""}, "embedding_model '' is no model"),
         ([], {"chat_model": "smol", "builtin_models": False}, "The catalogue has: nothing"),
+        ([], {"listed_aliases": ("gpt-4o", "nope")}, "listed_aliases: there is no model 'nope'"),
     ],
 )
 def test_invalid_settings(

@@ -65,16 +65,6 @@ def test_models_show_tells_no_keys(tmp_path: Path) -> None:
     assert "sk-secret" not in shown.stdout + shown.stderr
 
 
-def test_models_list_and_show(folder: Path) -> None:
-    listed = openedai("models", "list", folder=folder)
-    assert listed.returncode == 0
-    assert "echo   echo    needs none" in listed.stdout
-    assert "echo is also called\n  parrot, " in listed.stdout
-    assert " gpt-4o, " in listed.stdout
-    shown = openedai("models", "show", "gpt-4o", folder=folder)
-    assert "id        echo" in shown.stdout
-
-
 def test_slow_weights_are_shown(folder: Path) -> None:
     file = tiny_gguf.write(folder / "tiny.gguf")
     slow = openedai("models", "show", "tiny", folder=folder, OPENEDAI_CHAT_MODEL=str(file))

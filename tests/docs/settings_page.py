@@ -18,8 +18,7 @@ from openedai.config import AdapterSpec, ModelSpec, Settings
 from openedai.engines.echo import EchoOptions
 from openedai.engines.embedding.onnx import OnnxOptions
 from openedai.engines.embedding.sentence_transformers import SentenceTransformersOptions
-from openedai.engines.llama_cpp.engine import LlamaOptions
-from openedai.engines.llama_cpp.sampling import SamplingDefaults
+from openedai.engines.llama_cpp.options import LlamaOptions, SamplingDefaults
 from openedai.engines.upstream.options import UpstreamOptions
 
 OPTIONS: dict[str, type[msgspec.Struct]] = {

@@ -10,12 +10,12 @@ from anthropic.types.beta import message_create_params as beta_params
 from pydantic import ValidationError
 
 from openedai.api.anthropic.blocks import SERVER_BLOCKS, OtherBlock
+from openedai.api.anthropic.dialect import ANTHROPIC
 from openedai.api.anthropic.tools import ToolParam as OurTool
 from openedai.api.anthropic.types import CountTokensRequest, MessagesRequest
 from openedai.api.parameters.sampling import LocalSampling
 from openedai.errors import APIError
-from openedai.http.body import Body, Only
-from openedai.http.dialects import ANTHROPIC
+from openedai.http.body import AllowedOnly, Body
 from openedai.http.validation import as_invalid_request
 from tests.docs.pages import code_words, section, tables
 
@@ -91,7 +91,7 @@ def parsed(model: type[Body], body: dict[str, Any]) -> Any:
     """What the engine gets of a body."""
     value = model.model_validate(body)
     assert isinstance(value, MessagesRequest | OurTool)
-    return value.parsed() if isinstance(value, OurTool) else value.wanted({})
+    return value.parsed() if isinstance(value, OurTool) else value.to_engine_request({})
 
 
 @pytest.mark.parametrize("table", range(len(TABLES)))
@@ -110,7 +110,7 @@ def test_refused_is_refused(table: int, name: str) -> None:
     error = as_invalid_request(caught.value.errors())
     assert (error.code, error.param) == ("unsupported_parameter", name)
     model.model_validate({**body, name: None})
-    (only,) = [mark for mark in model.model_fields[name].metadata if type(mark) is Only]
+    (only,) = [mark for mark in model.model_fields[name].metadata if type(mark) is AllowedOnly]
     (note,) = [row[2] for row in rows(table) if row[0] == f"`{name}`"]
     assert bool(only.values) == ("accepted" in note)
     for value in only.values:
@@ -165,5 +165,5 @@ def test_every_type_of_error_has_its_statuses() -> None:
     for kind in subclasses(APIError):
         error = kind.__new__(kind)
         APIError.__init__(error, "x")
-        errors[kind.status] = ANTHROPIC.body(error, None)["error"]["type"]
+        errors[kind.status] = ANTHROPIC.error_body(error, "req_1")["error"]["type"]
     assert listed == errors

@@ -24,7 +24,7 @@ from openedai.api.openai.chat.types import ChatCompletionRequest
 from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.openai.embeddings.types import EmbeddingRequest
 from openedai.config import ModelSpec
-from openedai.http.body import Body, Only
+from openedai.http.body import AllowedOnly, Body
 from openedai.http.validation import as_invalid_request
 from tests.docs.pages import ROOT, code_words, section, tables
 from tests.support import Running, fetch
@@ -243,19 +243,23 @@ def parsed(model: type[Body], body: dict[str, Any]) -> Any:
     value = model.model_validate(body)
     match value:
         case ChatMessage():
-            return value.parsed()
+            return value.to_engine(0, {})
         case EditRequest():
-            return value.wanted(ModelSpec(id="m", engine="echo"))
+            return value.to_engine_requests(ModelSpec(id="m", engine="echo"))
         case EngineGenerateRequest():
-            return value.completion().wanted()
+            return value.completion().to_engine_requests()
         case SearchRequest():
             return value.query, value.documents
         case AnswerRequest():
-            return value.asked(range(len(value.documents))).wanted()
+            return value.request_with(range(len(value.documents))).to_engine_requests()
         case ClassificationRequest():
-            return value.asked(range(len(value.examples))).wanted()
-        case ChatCompletionRequest() | CompletionRequest() | EmbeddingRequest():
-            return value.wanted()
+            return value.request_with(range(len(value.examples))).to_engine_requests()
+        case ChatCompletionRequest():
+            return value.to_engine_requests({})
+        case CompletionRequest():
+            return value.to_engine_requests()
+        case EmbeddingRequest():
+            return value.to_engine_request()
 
 
 @pytest.mark.parametrize("table", TABLES, ids=str)
@@ -291,7 +295,9 @@ def test_refused_is_refused(table: Table, name: str) -> None:
 
 @pytest.mark.parametrize(("table", "name"), cases("refused"))
 def test_what_is_accepted_all_the_same_is_noted(table: Table, name: str) -> None:
-    (only,) = [mark for mark in TABLES[table][1].model_fields[name].metadata if type(mark) is Only]
+    (only,) = [
+        mark for mark in TABLES[table][1].model_fields[name].metadata if type(mark) is AllowedOnly
+    ]
     (note,) = [row[2] for row in rows(table) if row[0] == f"`{name}`"]
     assert bool(only.values) == ("accepted" in note)
     shown = {"True": "true", "False": "false"}
@@ -304,7 +310,7 @@ def test_what_is_accepted_all_the_same_is_noted(table: Table, name: str) -> None
 def test_honoured_reaches_the_engine(table: Table, name: str) -> None:
     _, model, body = TABLES[table]
     marks = model.model_fields[name].metadata
-    assert not any(isinstance(mark, Only) for mark in marks)
+    assert not any(isinstance(mark, AllowedOnly) for mark in marks)
     if name not in OF_ROUTES:
         assert_it_changes(model, body, name)
 

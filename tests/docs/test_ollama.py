@@ -22,7 +22,7 @@ from openedai.api.ollama.types import (
     ShowBody,
 )
 from openedai.errors import APIError
-from openedai.http.body import Body, Only
+from openedai.http.body import AllowedOnly, Body
 from openedai.http.validation import as_invalid_request
 from tests.docs.pages import ROOT, tables
 
@@ -140,11 +140,13 @@ def reaching(section: str, body: dict[str, Any]) -> Any:
     value = SECTIONS[section][1].model_validate(body)
     match value:
         case OllamaMessage():
-            return conversation([value])
+            return conversation([value], {})
         case Options():
             return value.sampling(), value.limit, value.stops
-        case ChatBody() | GenerateBody() | EmbedBody() | EmbeddingsBody():
-            return value.wanted()
+        case ChatBody() | GenerateBody():
+            return value.to_engine_request({})
+        case EmbedBody() | EmbeddingsBody():
+            return value.to_engine_request()
         case _:
             return None
 
@@ -174,7 +176,7 @@ def test_refused_is_refused(section: str, name: str) -> None:
     reaching(section, {**body, name: None})
     accepted = next(row[2] for row in rows(section) if row[0] == f"`{name}`")
     found = re.match(r"`(.*?)` is accepted", accepted)
-    marks = [mark for mark in model.model_fields[name].metadata if isinstance(mark, Only)]
+    marks = [mark for mark in model.model_fields[name].metadata if isinstance(mark, AllowedOnly)]
     assert bool(found) == any(mark.values for mark in marks)
     if found:
         reaching(section, {**body, name: json.loads(found[1])})

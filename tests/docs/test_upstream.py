@@ -54,4 +54,4 @@ def test_what_is_refused_as_well(server: Server) -> None:
 
 def test_official_parameters_that_are_passed_on() -> None:
     paragraph = section(PAGE, "Parameters").split(" One that says")[0]
-    assert set(code_words(paragraph)) == ChatCompletionRequest.carried
+    assert set(code_words(paragraph)) == ChatCompletionRequest.passthrough_fields

@@ -1,8 +1,8 @@
-"""GGUF files of a few small tensors, written and read by the `gguf` package."""
+"""Small GGUF files, written and read by the `gguf` package."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +27,8 @@ LAYER: Mapping[str, tuple[tuple[int, int], str]] = {
 
 
 @dataclass(frozen=True)
-class Read:
-    """What a file has: metadata by name, and each tensor's type and weights."""
+class Content:
+    """Metadata by key, and each tensor's type and weights by name."""
 
     fields: dict[str, object]
     types: dict[str, str]
@@ -42,7 +42,7 @@ def write(
     alignment: int | None = None,
     parts: int = 1,
 ) -> Path:
-    """Tensors of normally distributed weights."""
+    """A file of tensors with normally distributed weights."""
     random = np.random.default_rng(1)
     writer = GGUFWriter(path, "llama")
     if alignment:
@@ -59,16 +59,28 @@ def write(
         weights = random.normal(0, 0.05, shape).astype(np.float32)
         type = GGMLQuantizationType[kind]
         writer.add_tensor(name, quantize(weights, type), raw_dtype=type)
+    _finish(writer)
+    return path
+
+
+def write_metadata(path: Path, add_pairs: Callable[[GGUFWriter], None]) -> Path:
+    """A file without tensors, with the metadata that `add_pairs` adds."""
+    writer = GGUFWriter(path, "llama")
+    add_pairs(writer)
+    _finish(writer)
+    return path
+
+
+def _finish(writer: GGUFWriter) -> None:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return path
 
 
-def read(path: Path) -> Read:
+def read(path: Path) -> Content:
     reader = GGUFReader(path)
-    return Read(
+    return Content(
         {name: field.contents() for name, field in reader.fields.items()},
         {tensor.name: tensor.tensor_type.name for tensor in reader.tensors},
         {

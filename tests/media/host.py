@@ -1,4 +1,4 @@
-"""A host of images on this machine, which answers as it is told, rightly or not."""
+"""An image host on this machine, with configurable and faulty answers."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def redirect(to: str, status: int = 302) -> bytes:
 
 @dataclass(frozen=True)
 class Endless:
-    """Is sent again and again until the other side has enough."""
+    """`chunk` is sent until the client disconnects."""
 
     head: bytes
-    piece: bytes
+    chunk: bytes
 
 
 @dataclass(frozen=True)
 class Silent:
-    """Nothing more comes after this; `left` is set when the other side has left."""
+    """Sends `head` only. The events are set by the request and when the client disconnects."""
 
     head: bytes = b""
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
-    left: asyncio.Event = field(default_factory=asyncio.Event)
+    requested: asyncio.Event = field(default_factory=asyncio.Event)
+    disconnected: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 Behaviour = bytes | Endless | Silent
@@ -41,10 +41,10 @@ Behaviour = bytes | Endless | Silent
 
 @dataclass(frozen=True)
 class Host:
-    """`seen` has the heads of all requests."""
+    """`requests` has the head of each request."""
 
     port: int
-    seen: list[str]
+    requests: list[str]
 
     @property
     def url(self) -> str:
@@ -57,49 +57,49 @@ async def host(
     address: str = "127.0.0.1",
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Host]:
-    """Serve these at their paths; `{port}` in an answer is the host's own."""
-    seen: list[str] = []
-    open_ends: set[asyncio.StreamWriter] = set()
+    """Serve the behaviours at their paths; `{port}` in an answer is replaced by the host's port."""
+    requests: list[str] = []
+    open_writers: set[asyncio.StreamWriter] = set()
     closed = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        open_ends.add(writer)
+        open_writers.add(writer)
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            seen.append(head)
+            requests.append(head)
             found = behaviours.get(head.split(" ")[1], answer(b"", status="404 Not Found"))
             await _behave(found, reader, writer)
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
-        open_ends.remove(writer)
+        open_writers.remove(writer)
         closed.set()
 
     async def _behave(
         found: Behaviour, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         if isinstance(found, bytes):
-            writer.write(found.replace(b"{port}", str(own).encode()))
+            writer.write(found.replace(b"{port}", str(port).encode()))
             await writer.drain()
             return
         writer.write(found.head)
         if isinstance(found, Silent):
-            found.asked.set()
+            found.requested.set()
             await reader.read()
-            found.left.set()
+            found.disconnected.set()
             return
         while True:
-            writer.write(found.piece)
+            writer.write(found.chunk)
             await writer.drain()
 
     server = await asyncio.start_server(serve, address, 0, ssl=tls)
-    own = server.sockets[0].getsockname()[1]
+    port = server.sockets[0].getsockname()[1]
     try:
-        yield Host(own, seen)
+        yield Host(port, requests)
     finally:
         server.close()
-        while open_ends:
+        while open_writers:
             closed.clear()
-            for writer in open_ends:
+            for writer in open_writers:
                 writer.transport.abort()
             await closed.wait()

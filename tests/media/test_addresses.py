@@ -1,4 +1,4 @@
-"""Which addresses count as public: known ranges, in every way of writing them."""
+"""Which addresses count as public: known ranges, in every notation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openedai.media.addresses import Permission, as_address, is_public
+from openedai.media.addresses import HostPolicy, is_public, parse_address
 
 PRIVATE = (
     *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
@@ -35,7 +35,7 @@ def test_private_addresses(address: IPv4Address) -> None:
 
 
 @given(inside(PRIVATE))
-def test_private_addresses_wrapped_in_newer_ones(address: IPv4Address) -> None:
+def test_private_ipv4_addresses_inside_ipv6(address: IPv4Address) -> None:
     for prefix in ("::ffff:", "64:ff9b::", "2002:", "::"):
         tail = f"{int(address) >> 16:x}:{int(address) & 0xFFFF:x}"
         end = "::1" if prefix == "2002:" else ""
@@ -43,7 +43,7 @@ def test_private_addresses_wrapped_in_newer_ones(address: IPv4Address) -> None:
 
 
 @given(inside(PRIVATE_V6))
-def test_private_addresses_of_the_newer_kind(address: IPv6Address) -> None:
+def test_private_ipv6_addresses(address: IPv6Address) -> None:
     assert not is_public(address)
 
 
@@ -59,7 +59,7 @@ def test_public_addresses(address: str) -> None:
 
 
 @given(st.ip_addresses())
-def test_what_is_public_is_nowhere_special(address: IPv4Address | IPv6Address) -> None:
+def test_public_addresses_are_not_in_special_ranges(address: IPv4Address | IPv6Address) -> None:
     if is_public(address):
         assert address.is_global or address in IPv6Network("64:ff9b::/96")
         assert not address.is_loopback
@@ -67,9 +67,9 @@ def test_what_is_public_is_nowhere_special(address: IPv4Address | IPv6Address) -
         assert not address.is_multicast
 
 
-def test_permission() -> None:
-    nobody = Permission.of(())
-    some = Permission.of(("Images.Local.", "10.1.0.0/16", "::1", "192.168.0.7"))
+def test_host_policy() -> None:
+    none = HostPolicy.parse(())
+    policy = HostPolicy.parse(("Images.Local.", "10.1.0.0/16", "::1", "192.168.0.7"))
     for host, address, allowed in (
         ("images.local", "10.9.9.9", True),
         ("IMAGES.local.", "127.0.0.1", True),
@@ -83,16 +83,16 @@ def test_permission() -> None:
         ("other", "192.168.0.8", False),
         ("other", "8.8.8.8", True),
     ):
-        assert some.covers(host, ip_address(address)) is allowed, (host, address)
-        assert nobody.covers(host, ip_address(address)) is (address == "8.8.8.8")
+        assert policy.allows(host, ip_address(address)) is allowed, (host, address)
+        assert none.allows(host, ip_address(address)) is (address == "8.8.8.8")
 
 
 @pytest.mark.parametrize("entry", ["10.0.0.0/99", "10.0.0.1/8", "a/b", ""])
-def test_networks_that_are_none(entry: str) -> None:
+def test_invalid_entries(entry: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        Permission.of((entry,))
+        HostPolicy.parse((entry,))
 
 
 @pytest.mark.parametrize("host", ["127.1", "2130706433", "0177.0.0.1", "0x7f.0.0.1", "1.2.3.4."])
-def test_what_only_some_take_for_an_address(host: str) -> None:
-    assert as_address(host) is None
+def test_unusual_notations_are_names(host: str) -> None:
+    assert parse_address(host) is None

@@ -1,4 +1,4 @@
-"""Fetching from a host on this machine, which is allowed here and refused unless it is."""
+"""Fetching from a host on this machine, which is refused unless it is allowed."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from typing import Any
 
 import pytest
 
-from openedai.media.addresses import Permission
+from openedai.media.addresses import HostPolicy
+from openedai.media.bad_image import BadImage
 from openedai.media.budget import Budget
-from openedai.media.fetch import Fetcher, Lookup, addresses_of
-from openedai.media.problem import BadImage
+from openedai.media.fetch import Fetcher, Lookup, resolve_host
 from tests.media.host import Behaviour, Endless, Host, Silent, answer, host, redirect
-from tests.media.pictures import picture
+from tests.media.images import picture
 
-PICTURE = picture()
-HERE = ("127.0.0.1/32",)
+IMAGE = picture()
+LOCALHOST = ("127.0.0.1/32",)
 OPEN_END = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n\r\n"
 
 
 @asynccontextmanager
 async def fetching(
-    allowed: Iterable[str] = HERE, timeout: float = 30, lookup: Lookup = addresses_of
+    allowed: Iterable[str] = LOCALHOST, timeout: float = 30, lookup: Lookup = resolve_host
 ) -> AsyncIterator[Callable[[str], Coroutine[Any, Any, bytes]]]:
-    fetcher = Fetcher(Permission.of(allowed), timeout, lookup)
+    fetcher = Fetcher(HostPolicy.parse(allowed), timeout, lookup)
     try:
         yield lambda url: fetcher.fetch(url, Budget(100_000, 1))
     finally:
@@ -40,14 +40,14 @@ async def fetching(
 def fetched(
     path: str, behaviours: Mapping[str, Behaviour], **options: Any
 ) -> tuple[bytes | BadImage, list[str]]:
-    """What is found at this path, and what the host was asked for."""
+    """The result for this path, and the heads of the requests to the host."""
 
     async def go() -> tuple[bytes | BadImage, list[str]]:
-        async with host(behaviours) as there, fetching(**options) as fetch:
+        async with host(behaviours) as server, fetching(**options) as fetch:
             try:
-                return await fetch(path.format(url=there.url, port=there.port)), there.seen
+                return await fetch(path.format(url=server.url, port=server.port)), server.requests
             except BadImage as error:
-                return error, there.seen
+                return error, server.requests
 
     return asyncio.run(go())
 
@@ -58,10 +58,10 @@ def refused(path: str, behaviours: Mapping[str, Behaviour], **options: Any) -> B
     return error
 
 
-def test_a_picture() -> None:
-    raw, seen = fetched("{url}/a.png?x=1#part", {"/a.png?x=1": answer(PICTURE)})
-    assert raw == PICTURE
-    (head,) = seen
+def test_fetch() -> None:
+    raw, requests = fetched("{url}/a.png?x=1#part", {"/a.png?x=1": answer(IMAGE)})
+    assert raw == IMAGE
+    (head,) = requests
     assert "Accept-Encoding: identity" in head
     assert "Cookie" not in head
 
@@ -71,11 +71,11 @@ def test_redirects(status: int) -> None:
     behaviours = {
         "/a": redirect("/b", status),
         "/b": redirect("http://127.0.0.1:{port}/c", status),
-        "/c": answer(PICTURE),
+        "/c": answer(IMAGE),
     }
-    raw, seen = fetched("{url}/a", behaviours)
-    assert raw == PICTURE
-    assert len(seen) == 3
+    raw, requests = fetched("{url}/a", behaviours)
+    assert raw == IMAGE
+    assert len(requests) == 3
 
 
 @pytest.mark.parametrize(
@@ -87,22 +87,24 @@ def test_redirects(status: int) -> None:
         *("http://user@127.0.0.1:{port}/b", "http://127.0.0.1:22/", "http://[/"),
     ],
 )
-def test_redirects_to_where_nobody_may_go(target: str) -> None:
-    behaviours = {"/a": redirect(target), "/b": answer(PICTURE)}
-    error, seen = fetched("{url}/a", behaviours, allowed=["127.0.0.1/32"], lookup=not_from_here)
+def test_redirects_to_forbidden_urls(target: str) -> None:
+    behaviours = {"/a": redirect(target), "/b": answer(IMAGE)}
+    error, requests = fetched(
+        "{url}/a", behaviours, allowed=["127.0.0.1/32"], lookup=other_loopback_address
+    )
     assert isinstance(error, BadImage)
     assert error.code == "invalid_image_url"
-    assert len(seen) == 1
+    assert len(requests) == 1
 
 
-def not_from_here(host: str, port: int) -> Sequence[str]:
+def other_loopback_address(host: str, port: int) -> Sequence[str]:
     return ["127.0.0.2"]
 
 
 def test_redirects_without_end() -> None:
-    error, seen = fetched("{url}/a", {"/a": redirect("/a")})
+    error, requests = fetched("{url}/a", {"/a": redirect("/a")})
     assert "redirected" in str(error)
-    assert len(seen) == 6
+    assert len(requests) == 6
 
 
 @pytest.mark.parametrize(
@@ -114,11 +116,11 @@ def test_redirects_without_end() -> None:
     ],
 )
 def test_this_machine_is_private(name: str) -> None:
-    """However it is written, nothing of it is asked."""
-    error, seen = fetched(f"http://{name}:{{port}}/a", {"/a": answer(PICTURE)}, allowed=())
+    """In every notation: no request is sent."""
+    error, requests = fetched(f"http://{name}:{{port}}/a", {"/a": answer(IMAGE)}, allowed=())
     assert isinstance(error, BadImage)
     assert error.code == "invalid_image_url"
-    assert seen == []
+    assert requests == []
 
 
 @pytest.mark.parametrize(
@@ -136,48 +138,48 @@ def test_this_machine_is_private(name: str) -> None:
         ),
     ],
 )
-def test_urls_that_are_none(url: str) -> None:
-    error = refused(url, {}, lookup=not_from_here)
+def test_invalid_urls(url: str) -> None:
+    error = refused(url, {}, lookup=other_loopback_address)
     assert error.code == "invalid_image_url"
 
 
-def test_one_lookup_and_a_connection_to_what_it_found() -> None:
-    """A name server that answers otherwise the next time gains nothing."""
+def test_a_host_is_resolved_once_and_connected_by_address() -> None:
+    """DNS rebinding: a later lookup with another answer has no effect."""
     asked: list[str] = []
 
     def turning(name: str, port: int) -> Sequence[str]:
         asked.append(name)
         return ["127.0.0.1"] if len(asked) == 1 else ["127.0.0.2"]
 
-    behaviours = {"/a": answer(PICTURE), "/again": redirect("http://images.test:{port}/a")}
-    raw, seen = fetched("http://images.test:{port}/a", behaviours, lookup=turning)
-    assert raw == PICTURE
+    behaviours = {"/a": answer(IMAGE), "/again": redirect("http://images.test:{port}/a")}
+    raw, requests = fetched("http://images.test:{port}/a", behaviours, lookup=turning)
+    assert raw == IMAGE
     assert asked == ["images.test"]
-    assert "Host: images.test:" in seen[0]
+    assert "Host: images.test:" in requests[0]
 
     asked.clear()
-    error, seen = fetched("http://images.test:{port}/again", behaviours, lookup=turning)
+    error, requests = fetched("http://images.test:{port}/again", behaviours, lookup=turning)
     assert isinstance(error, BadImage)
-    assert (len(asked), len(seen)) == (2, 1)
+    assert (len(asked), len(requests)) == (2, 1)
 
 
 @pytest.mark.parametrize("private", ["10.0.0.1", "::1", "169.254.169.254", "::ffff:10.0.0.1"])
 def test_a_private_address_among_others(private: str) -> None:
     for found in ([private, "127.0.0.1"], ["127.0.0.1", private]):
-        behaviours = {"/a": answer(PICTURE)}
-        error, seen = fetched("http://x:{port}/a", behaviours, lookup=lambda *_, f=found: f)
+        behaviours = {"/a": answer(IMAGE)}
+        error, requests = fetched("http://x:{port}/a", behaviours, lookup=lambda *_, f=found: f)
         assert isinstance(error, BadImage)
-        assert seen == []
+        assert requests == []
 
 
 def test_addresses_are_tried_one_after_the_other() -> None:
     raw, _ = fetched(
         "http://x:{port}/a",
-        {"/a": answer(PICTURE)},
+        {"/a": answer(IMAGE)},
         allowed=["127.0.0.0/8"],
         lookup=lambda *_: ["127.0.0.9", "127.0.0.1"],
     )
-    assert raw == PICTURE
+    assert raw == IMAGE
 
 
 def test_names_that_lead_nowhere() -> None:
@@ -191,82 +193,82 @@ def test_names_that_lead_nowhere() -> None:
 def test_the_environment_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    raw, _ = fetched("{url}/a", {"/a": answer(PICTURE)})
-    assert raw == PICTURE
+    raw, _ = fetched("{url}/a", {"/a": answer(IMAGE)})
+    assert raw == IMAGE
 
 
 @pytest.mark.parametrize(
     ("behaviour", "code"),
     [
         (answer(b"", status="404 Not Found"), "invalid_image_url"),
-        (answer(PICTURE, status="206 Partial"), "invalid_image_url"),
+        (answer(IMAGE, status="206 Partial"), "invalid_image_url"),
         (answer(b"", status="302 Found"), "invalid_image_url"),
         (answer(b"<html>" + b" " * 90), "invalid_image_format"),
-        (answer(gzip.compress(PICTURE), "Content-Encoding: gzip"), "invalid_image_url"),
-        (answer(PICTURE, length=len(PICTURE) + 9), "invalid_image_url"),
-        (answer(PICTURE, length=10**12), "image_file_too_large"),
-        (answer(PICTURE + bytes(100_000)), "image_file_too_large"),
-        (Endless(OPEN_END, PICTURE), "image_file_too_large"),
+        (answer(gzip.compress(IMAGE), "Content-Encoding: gzip"), "invalid_image_url"),
+        (answer(IMAGE, length=len(IMAGE) + 9), "invalid_image_url"),
+        (answer(IMAGE, length=10**12), "image_file_too_large"),
+        (answer(IMAGE + bytes(100_000)), "image_file_too_large"),
+        (Endless(OPEN_END, IMAGE), "image_file_too_large"),
         (Endless(OPEN_END, b"no image at all "), "invalid_image_format"),
         (Endless(b"HTTP/1.1 200 OK\r\nX: ", b"x" * 9000), "invalid_image_url"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "invalid_image_url"),
         (b"", "invalid_image_url"),
     ],
 )
-def test_what_hosts_do(behaviour: Behaviour, code: str) -> None:
+def test_faulty_answers(behaviour: Behaviour, code: str) -> None:
     assert refused("{url}/a", {"/a": behaviour}).code == code
 
 
-@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200", OPEN_END, OPEN_END + PICTURE[:40]])
-def test_hosts_that_say_nothing_more(head: bytes) -> None:
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200", OPEN_END, OPEN_END + IMAGE[:40]])
+def test_hosts_that_stop_answering(head: bytes) -> None:
     error = refused("{url}/a", {"/a": Silent(head)}, timeout=0.2)
     assert error.code == "invalid_image_url"
     assert "longer than 0.2 seconds" in str(error)
 
 
-def test_giving_up_ends_the_connection() -> None:
+def test_cancelling_closes_the_connection() -> None:
     async def go() -> None:
         silent = Silent(OPEN_END)
-        async with host({"/a": silent}) as there, fetching() as fetch:
-            task = asyncio.ensure_future(fetch(f"{there.url}/a"))
-            await silent.asked.wait()
+        async with host({"/a": silent}) as server, fetching() as fetch:
+            task = asyncio.ensure_future(fetch(f"{server.url}/a"))
+            await silent.requested.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            await silent.left.wait()
+            await silent.disconnected.wait()
 
     asyncio.run(go())
 
 
-def test_two_hosts_at_once() -> None:
+def test_concurrent_fetches() -> None:
     async def go() -> None:
         behaviours = {f"/{number}": answer(picture(number + 1, 9)) for number in range(20)}
-        async with host(behaviours) as there, fetching() as fetch:
-            found = await asyncio.gather(*(fetch(there.url + path) for path in behaviours))
+        async with host(behaviours) as server, fetching() as fetch:
+            found = await asyncio.gather(*(fetch(server.url + path) for path in behaviours))
             assert found == [picture(number + 1, 9) for number in range(20)]
 
     asyncio.run(go())
 
 
-def test_what_a_host_is_called() -> None:
-    async def called(there: Host, name: str) -> str:
+def test_the_host_header() -> None:
+    async def called(server: Host, name: str) -> str:
         async with fetching(lookup=lambda *_: ["127.0.0.1"]) as fetch:
-            await fetch(f"http://{name}:{there.port}/a")
-        return there.seen[-1].partition("Host: ")[2].partition(":")[0]
+            await fetch(f"http://{name}:{server.port}/a")
+        return server.requests[-1].partition("Host: ")[2].partition(":")[0]
 
     async def go() -> None:
-        async with host({"/a": answer(PICTURE)}) as there:
-            assert await called(there, "bücher.test") == "xn--bcher-kva.test"
-            assert await called(there, "IMAGES.test") == "images.test"
+        async with host({"/a": answer(IMAGE)}) as server:
+            assert await called(server, "bücher.test") == "xn--bcher-kva.test"
+            assert await called(server, "IMAGES.test") == "images.test"
 
     asyncio.run(go())
 
 
-def test_addresses_of_the_newer_kind() -> None:
+def test_ipv6() -> None:
     async def go() -> None:
-        async with host({"/a": answer(PICTURE)}, "::1") as there, fetching(["::1"]) as fetch:
-            assert await fetch(f"http://[::1]:{there.port}/a") == PICTURE
-            assert f"Host: [::1]:{there.port}\r\n" in there.seen[0]
+        async with host({"/a": answer(IMAGE)}, "::1") as server, fetching(["::1"]) as fetch:
+            assert await fetch(f"http://[::1]:{server.port}/a") == IMAGE
+            assert f"Host: [::1]:{server.port}\r\n" in server.requests[0]
 
     try:
         asyncio.run(go())
@@ -275,17 +277,17 @@ def test_addresses_of_the_newer_kind() -> None:
 
 
 def test_certificates_are_checked_for_the_name(tmp_path: Path) -> None:
-    """Though the connection is to a number. This one is signed by nobody."""
+    """Though the connection is to an address. This certificate is self-signed."""
     tls = own_certificate(tmp_path, "images.test")
     named: list[str | None] = []
     tls.sni_callback = lambda _, name, __: named.append(name)
 
     async def go() -> None:
         allowed = fetching(lookup=lambda *_: ["127.0.0.1"])
-        async with host({"/a": answer(PICTURE)}, tls=tls) as there, allowed as fetch:
+        async with host({"/a": answer(IMAGE)}, tls=tls) as server, allowed as fetch:
             with pytest.raises(BadImage, match="cannot be reached"):
-                await fetch(f"https://images.test:{there.port}/a")
-            assert (named, there.seen) == (["images.test"], [])
+                await fetch(f"https://images.test:{server.port}/a")
+            assert (named, server.requests) == (["images.test"], [])
 
     asyncio.run(go())
 

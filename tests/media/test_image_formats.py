@@ -1,4 +1,4 @@
-"""What a file is told to be, by what other programs write and by what is made to do harm."""
+"""Types and sizes of files, from other programs and of malicious ones."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openedai.media.image_formats import check_data, media_type, size
-from openedai.media.problem import BadImage
-from tests.media.pictures import FORMATS, picture, png
+from openedai.media.bad_image import BadImage
+from openedai.media.image_formats import check_data, image_size, media_type
+from tests.media.images import FORMATS, picture, png
 
 ADAM7 = (
     (0, 0, 8, 8),
@@ -27,10 +27,10 @@ SIDES = st.integers(1, 64)
 
 
 def code_of(raw: bytes) -> str:
-    """What is said against a file, in the order in which it is asked."""
+    """The code of the first check that refuses a file, or `none`."""
     try:
         media_type(raw)
-        size(raw)
+        image_size(raw)
         check_data(raw)
     except BadImage as error:
         return error.code
@@ -42,14 +42,14 @@ def code_of(raw: bytes) -> str:
 def test_every_format(kind: str, expected: str, width: int, height: int) -> None:
     raw = picture(width, height, kind=kind)
     assert media_type(raw) == expected
-    assert size(raw) == (width, height)
+    assert image_size(raw) == (width, height)
     check_data(raw)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16"])
-def test_every_kind_of_png(mode: str) -> None:
+def test_every_mode_of_png(mode: str) -> None:
     raw = picture(33, 21, mode=mode)
-    assert size(raw) == (33, 21)
+    assert image_size(raw) == (33, 21)
     check_data(raw)
 
 
@@ -63,9 +63,9 @@ def test_every_kind_of_png(mode: str) -> None:
         ("GIF", {"comment": b"x"}),
     ],
 )
-def test_what_stands_around_the_picture(kind: str, options: dict[str, Any]) -> None:
+def test_metadata(kind: str, options: dict[str, Any]) -> None:
     raw = picture(300, 40, kind=kind, **options)
-    assert size(raw) == (300, 40)
+    assert image_size(raw) == (300, 40)
     check_data(raw)
 
 
@@ -87,28 +87,28 @@ def test_interlaced_pngs(width: int, height: int, depth: int, piece: int) -> Non
 @pytest.mark.parametrize(
     "raw", [b"x", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7", b"BM", b"RIFF1234WAVE"]
 )
-def test_what_is_no_picture(raw: bytes) -> None:
+def test_files_that_are_not_images(raw: bytes) -> None:
     assert code_of(raw) == "invalid_image_format"
 
 
-def test_nothing_at_all() -> None:
+def test_an_empty_file() -> None:
     assert code_of(b"") == "empty_image_file"
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_files_that_end_in_their_head(kind: str) -> None:
+def test_files_cut_in_the_header(kind: str) -> None:
     whole = picture(kind=kind)
     for length in range(1, 10 if kind == "GIF" else 22):
         assert code_of(whole[:length]) in ("invalid_image_format", "image_parse_error")
 
 
 @given(raw=st.sampled_from(sorted(FORMATS)), at=st.integers(0, 200), byte=st.integers(0, 255))
-def test_a_wrong_byte_breaks_nothing(raw: str, at: int, byte: int) -> None:
-    """A file with it is an image or a BadImage."""
+def test_a_damaged_byte(raw: str, at: int, byte: int) -> None:
+    """The file is an image or a BadImage, never another error."""
     damaged = bytearray(picture(20, 20, kind=raw))
     damaged[at % len(damaged)] = byte
     try:
-        assert min(size(bytes(damaged))) > 0
+        assert min(image_size(bytes(damaged))) > 0
         check_data(bytes(damaged))
     except BadImage:
         pass
@@ -147,11 +147,11 @@ def test_a_wrong_byte_breaks_nothing(raw: str, at: int, byte: int) -> None:
         "no end",
     ],
 )
-def test_what_would_do_harm(raw: bytes) -> None:
+def test_malicious_files(raw: bytes) -> None:
     assert code_of(raw) == "image_parse_error"
 
 
-def test_pictures_that_are_hardly_any() -> None:
-    assert size(picture(200, 1)) == (200, 1)
+def test_the_aspect_ratio() -> None:
+    assert image_size(picture(200, 1)) == (200, 1)
     assert code_of(picture(201, 1)) == "invalid_image"
     assert code_of(picture(1, 201)) == "invalid_image"

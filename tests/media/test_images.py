@@ -1,4 +1,4 @@
-"""Images as requests bring them: data URLs, base64, and several at once."""
+"""Images of requests: data URLs, base64, and several at once."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openedai.errors import InvalidRequest
-from openedai.media.addresses import Permission
-from openedai.media.images import Images, Limits, Picture, Reference
+from openedai.media.addresses import HostPolicy
+from openedai.media.images import ImageRef, Images, Limits, LoadedImage
 from tests.media.host import Silent, answer, host
-from tests.media.pictures import FORMATS, data_url, picture, png
+from tests.media.images import FORMATS, data_url, picture, png
 
 LIMITS = Limits(max_count=4, max_bytes=50_000, max_pixels=10_000, timeout=30)
-HERE = Permission.of(("127.0.0.1",))
+LOCALHOST = HostPolicy.parse(("127.0.0.1",))
 
 
-def load_all(*urls: str, **limits: Any) -> list[Picture] | InvalidRequest:
+def load_all(*urls: str, **limits: Any) -> list[LoadedImage] | InvalidRequest:
     images = Images(Limits(**{**vars(LIMITS), **limits}), None)
-    wanted = [Reference(url, f"place {number}") for number, url in enumerate(urls)]
+    refs = [ImageRef(url, f"place {number}") for number, url in enumerate(urls)]
     try:
-        return asyncio.run(images.load_all(wanted))
+        return asyncio.run(images.load_all(refs))
     except InvalidRequest as error:
         return error
 
@@ -38,10 +38,10 @@ def refused(*urls: str, **limits: Any) -> tuple[str | None, str | None]:
 
 @pytest.mark.parametrize(("kind", "media_type"), FORMATS.items())
 def test_data_urls(kind: str, media_type: str) -> None:
-    """The type is what the file is, whatever the URL says."""
+    """The type is what the file is, not what the URL states."""
     raw = picture(kind=kind)
-    for said in (media_type, "image/png", "image/svg+xml", "IMAGE/x;charset=utf-8"):
-        assert load_all(data_url(raw, said)) == [Picture(raw, media_type)]
+    for stated in (media_type, "image/png", "image/svg+xml", "IMAGE/x;charset=utf-8"):
+        assert load_all(data_url(raw, stated)) == [LoadedImage(raw, media_type)]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_data_urls(kind: str, media_type: str) -> None:
         ("", "invalid_image_url"),
     ],
 )
-def test_what_is_refused(url: str, code: str) -> None:
+def test_invalid_images(url: str, code: str) -> None:
     assert refused(data_url(picture()), url) == (code, "place 1")
 
 
@@ -97,56 +97,56 @@ def test_limits_are_for_all_together() -> None:
     assert refused(*[small] * 5) == ("invalid_value", "place 4")
 
 
-def test_a_thousand_million_pixels() -> None:
+def test_too_many_pixels_in_the_header() -> None:
     huge = png(40_000, 25_000, zlib.compress(bytes(1000)))
     assert refused(data_url(huge)) == ("image_too_large", "place 0")
 
 
-def test_one_that_fails_ends_the_others() -> None:
+def test_one_failure_cancels_the_others() -> None:
     async def go() -> None:
         silent = Silent()
 
-        async with host({"/slow": silent, "/a": answer(picture())}) as there:
-            images = Images(LIMITS, HERE)
-            wanted = [Reference(f"{there.url}{path}", path) for path in ("/slow", "/a", "/gone")]
+        async with host({"/slow": silent, "/a": answer(picture())}) as server:
+            images = Images(LIMITS, LOCALHOST)
+            refs = [ImageRef(f"{server.url}{path}", path) for path in ("/slow", "/a", "/gone")]
             with pytest.raises(InvalidRequest) as caught:
-                await images.load_all(wanted)
+                await images.load_all(refs)
             assert (caught.value.code, caught.value.param) == ("invalid_image_url", "/gone")
-            await silent.left.wait()
+            await silent.disconnected.wait()
             images.close()
 
     asyncio.run(go())
 
 
-def test_a_caller_that_leaves_ends_all() -> None:
+def test_cancelling_ends_all_fetches() -> None:
     async def go() -> None:
         ends = {f"/{number}": Silent() for number in range(4)}
-        async with host(ends) as there:
-            images = Images(LIMITS, HERE)
-            wanted = [Reference(f"{there.url}{path}", path) for path in ends]
-            task = asyncio.ensure_future(images.load_all(wanted))
+        async with host(ends) as server:
+            images = Images(LIMITS, LOCALHOST)
+            refs = [ImageRef(f"{server.url}{path}", path) for path in ends]
+            task = asyncio.ensure_future(images.load_all(refs))
             for end in ends.values():
-                await end.asked.wait()
+                await end.requested.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
             for end in ends.values():
-                await end.left.wait()
+                await end.disconnected.wait()
             images.close()
 
     asyncio.run(go())
 
 
-def test_their_order_is_kept() -> None:
+def test_the_order_is_kept() -> None:
     async def go() -> None:
         files = [picture(number + 1, 9) for number in range(4)]
         behaviours = {f"/{number}": answer(file) for number, file in enumerate(files)}
-        async with host(behaviours) as there:
-            images = Images(LIMITS, HERE)
-            urls = [f"{there.url}/0", data_url(files[1]), f"{there.url}/2", f"{there.url}/3"]
-            found = await images.load_all([Reference(url, url) for url in urls])
+        async with host(behaviours) as server:
+            images = Images(LIMITS, LOCALHOST)
+            urls = [f"{server.url}/0", data_url(files[1]), f"{server.url}/2", f"{server.url}/3"]
+            found = await images.load_all([ImageRef(url, url) for url in urls])
             assert [one.raw for one in found] == files
-            (alone,) = await images.load_all([Reference(f"{there.url}/3", "x")])
+            (alone,) = await images.load_all([ImageRef(f"{server.url}/3", "x")])
             assert alone == found[3]
             images.close()
 

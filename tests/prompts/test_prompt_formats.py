@@ -128,9 +128,9 @@ def test_llama_cpp_writes_the_same(smollm2_path: Path) -> None:
         options = {"slots": 1, "context": 256, "prompt_format": name}
         engine = await LlamaCpp.load("m", smollm2_path, options)
         try:
-            tokens = await engine.api.ask("GET", "/props")
+            tokens = await engine.api.call("GET", "/props")
             for messages in [*CONVERSATIONS, *UNUSUAL]:
-                made = await engine.api.ask("POST", "/apply-template", {"messages": messages})
+                made = await engine.api.call("POST", "/apply-template", {"messages": messages})
                 assert made["prompt"] == render(
                     name, messages, bos=tokens["bos_token"], eos=tokens["eos_token"]
                 )

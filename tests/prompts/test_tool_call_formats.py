@@ -1,4 +1,4 @@
-"""The forms of calls: recognised in what a template rendered, and enforced by a grammar."""
+"""Tool call formats: detected in what a template rendered, and enforced by a grammar."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 from openedai.contract.chat import Tool
 from openedai.engines.llama_cpp.engine import LlamaCpp
 from openedai.grammars.gbnf import Rules
-from openedai.prompts.tool_call_formats import Form, call_grammar, native_form
+from openedai.prompts.tool_call_formats import ToolCallFormat, call_grammar, detect_native_format
 from tests.prompts.reading.answers import read
 
 TOOLS = (Tool(name="get_weather"), Tool(name="get_time"))
-FORMS: tuple[Form, ...] = get_args(Form)
+FORMATS: tuple[ToolCallFormat, ...] = get_args(ToolCallFormat)
 
 PROBE = '{"probe_key": "probe_value"}'
 CALL = f'{{"name": "probe_function", "arguments": {PROBE}}}'
@@ -32,11 +32,11 @@ SAMPLES = {
 }
 
 
-@pytest.mark.parametrize("form", SAMPLES)
-def test_native_forms(form: str) -> None:
-    told = '<tools>\n{"name": "get_weather", "parameters": {"type": "object"}}\n</tools>\n'
-    assert native_form(told + SAMPLES[form]) == form
-    _, calls, called = read([Tool(name="probe_function")], [SAMPLES[form]])
+@pytest.mark.parametrize("native_format", SAMPLES)
+def test_native_formats_are_detected(native_format: str) -> None:
+    instruction = '<tools>\n{"name": "get_weather", "parameters": {"type": "object"}}\n</tools>\n'
+    assert detect_native_format(instruction + SAMPLES[native_format]) == native_format
+    _, calls, called = read([Tool(name="probe_function")], [SAMPLES[native_format]])
     assert called
     assert [name for name, _ in calls] == ["probe_function"]
 
@@ -49,11 +49,11 @@ def test_native_forms(form: str) -> None:
         '<tool_call>\n{"name": "get_weather", "arguments": {}}\n</tool_call>',
     ],
 )
-def test_other_forms_are_not_known(sample: str) -> None:
-    assert native_form(sample) is None
+def test_other_formats_are_not_detected(sample: str) -> None:
+    assert detect_native_format(sample) is None
 
 
-def grammar(form: Form, *, parallel: bool) -> str:
+def grammar(tool_call_format: ToolCallFormat, *, parallel: bool) -> str:
     rules = Rules()
 
     def arguments(tool: Tool) -> str:
@@ -61,7 +61,7 @@ def grammar(form: Form, *, parallel: bool) -> str:
         return rules.add(f"{tool.name.replace('_', '-')}-arguments", body)
 
     return rules.text(
-        call_grammar(TOOLS, form, parallel=parallel, rules=rules, arguments=arguments)
+        call_grammar(TOOLS, tool_call_format, parallel=parallel, rules=rules, arguments=arguments)
     )
 
 
@@ -81,20 +81,22 @@ def test_the_grammar_of_several_calls() -> None:
 
 @pytest.mark.real
 def test_what_a_grammar_allows_is_read_as_calls(smollm2_path: Path) -> None:
-    """A model that knows no tools writes calls, and nothing else, in each form."""
+    """A model that was not trained on tools writes calls, and nothing else, in each format."""
 
-    async def answers() -> dict[Form, list[dict[str, Any]]]:
+    async def answers() -> dict[ToolCallFormat, list[dict[str, Any]]]:
         engine = await LlamaCpp.load("m", smollm2_path, {"slots": 1, "context": 1024, "threads": 1})
         body = {"prompt": "Call a function:\n", "temperature": 1, "seed": 7, "n_predict": 60}
         try:
             return {
-                form: [
-                    await engine.api.ask(
-                        "POST", "/completion", body | {"grammar": grammar(form, parallel=parallel)}
+                name: [
+                    await engine.api.call(
+                        "POST",
+                        "/completion",
+                        body | {"grammar": grammar(name, parallel=parallel)},
                     )
                     for parallel in (False, True)
                 ]
-                for form in FORMS
+                for name in FORMATS
             }
         finally:
             await engine.close()

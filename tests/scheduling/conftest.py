@@ -1,4 +1,4 @@
-"""A world for the pool: time that jumps to the next timer, and engines that do as they are told."""
+"""A pool for tests: on virtual time, which jumps to the next timer, with fake engines."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from openedai.scheduling.pool import ModelPool, PoolLimits
 Ts = TypeVarTuple("Ts")
 
 
-class _Jump(selectors.SelectSelector):
-    """Where a real loop would sleep, the time jumps."""
+class _JumpingSelector(selectors.SelectSelector):
+    """Advances the time instead of sleeping."""
 
     now = 0.0
 
@@ -32,12 +32,12 @@ class _Jump(selectors.SelectSelector):
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
-        self._jump = _Jump()
+        self._selector_clock = _JumpingSelector()
         self._timers: list[asyncio.TimerHandle] = []
-        super().__init__(self._jump)
+        super().__init__(self._selector_clock)
 
     def time(self) -> float:
-        return self._jump.now
+        return self._selector_clock.now
 
     def call_at(
         self,
@@ -52,7 +52,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     @property
     def timers(self) -> list[asyncio.TimerHandle]:
-        """Those that will still fire."""
+        """The timers that will still fire."""
         return [t for t in self._timers if not t.cancelled() and t.when() > self.time()]
 
 
@@ -61,7 +61,8 @@ def run_virtually(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         runner.run(main())
 
 
-async def settle(rounds: int = 30) -> None:
+async def let_tasks_run(rounds: int = 30) -> None:
+    """Run every task until it waits for something else than its next turn."""
     for _ in range(rounds):
         await asyncio.sleep(0)
 
@@ -77,9 +78,10 @@ def timers() -> list[asyncio.TimerHandle]:
 
 
 class FakeEngine(Generator):
-    """Counts the slots its leases use. `end` is its death, `gate` holds up its `close`.
+    """`in_use` counts the slots of its leases. `death` makes it die; `close` waits for `may_close`.
 
-    A broken one cannot close or measure, a stubborn one says it died when its watch is cancelled.
+    `broken` makes `close` and `memory` fail; with `ignores_cancellation`, `died` returns when it is
+    cancelled.
     """
 
     def __init__(self, model_id: str, slots: int, size: int) -> None:
@@ -88,16 +90,16 @@ class FakeEngine(Generator):
         self.size = size
         self.in_use = 0
         self.broken = False
-        self.stubborn = False
+        self.ignores_cancellation = False
         self.closed = False
         self.closed_while_leased = False
-        self.end = asyncio.Event()
-        self.gate = asyncio.Event()
-        self.gate.set()
+        self.death = asyncio.Event()
+        self.may_close = asyncio.Event()
+        self.may_close.set()
 
     async def close(self) -> None:
-        self.closed_while_leased |= self.in_use > 0 and not self.end.is_set()
-        await self.gate.wait()
+        self.closed_while_leased |= self.in_use > 0 and not self.death.is_set()
+        await self.may_close.wait()
         self.closed = True
         if self.broken:
             raise OSError("broken")
@@ -108,20 +110,20 @@ class FakeEngine(Generator):
         return 0 if self.closed else self.size
 
     def alive(self) -> bool:
-        return not self.end.is_set()
+        return not self.death.is_set()
 
     async def died(self) -> None:
         try:
-            await self.end.wait()
+            await self.death.wait()
         except asyncio.CancelledError:
-            if not self.stubborn:
+            if not self.ignores_cancellation:
                 raise
 
     def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
         raise NotImplementedError
 
 
-class World:
+class PoolHarness:
     """A pool over fake engines. Loads wait for `finish_load` while `manual` is set."""
 
     def __init__(
@@ -160,8 +162,8 @@ class World:
     ) -> AbstractAsyncContextManager[FakeEngine]:
         return self.pool.lease(self.spec(model_id), FakeEngine, caller, weight)
 
-    def hold(self, model_id: str, caller: str = "me", weight: int = 1) -> Holder:
-        return Holder(self, model_id, caller, weight)
+    def hold(self, model_id: str, caller: str = "me", weight: int = 1) -> LeaseTask:
+        return LeaseTask(self, model_id, caller, weight)
 
     def finish_load(self, model_id: str, error: Exception | None = None) -> None:
         gate = self.pending[model_id]
@@ -194,15 +196,15 @@ class World:
         return engine
 
 
-class Holder:
-    """A request in a task of its own, which holds its lease until `release`."""
+class LeaseTask:
+    """A request in its own task, which holds its lease until `finish`."""
 
-    def __init__(self, world: World, model_id: str, caller: str, weight: int) -> None:
+    def __init__(self, harness: PoolHarness, model_id: str, caller: str, weight: int) -> None:
         self.model_id, self.caller, self.weight = model_id, caller, weight
         self.engine: FakeEngine | None = None
         self._done = asyncio.Event()
         self._fail = False
-        self._world = world
+        self._harness = harness
         self.task = asyncio.create_task(self._run())
 
     @property
@@ -218,12 +220,12 @@ class Holder:
         self._done.set()
 
     async def _run(self) -> None:
-        async with self._world.lease(self.model_id, self.caller, self.weight) as engine:
+        async with self._harness.lease(self.model_id, self.caller, self.weight) as engine:
             taken = min(self.weight, engine.slots)
             self.engine = engine
             engine.in_use += taken
             assert engine.in_use <= engine.slots, "more requests than slots"
-            assert not engine.closed or engine.end.is_set(), "leased a closed engine"
+            assert not engine.closed or engine.death.is_set(), "leased a closed engine"
             try:
                 await self._done.wait()
                 if self._fail:

@@ -11,7 +11,7 @@ from openedai.contract.engine import Engine
 from openedai.errors import APIError, EngineFailed, RateLimited, Unavailable
 from openedai.scheduling.admission import Admission, Ticket
 from openedai.scheduling.residency import Resident
-from tests.scheduling.conftest import now, run_virtually, settle
+from tests.scheduling.conftest import let_tasks_run, now, run_virtually
 
 
 def admission(max_queue: int = 100) -> Admission:
@@ -24,7 +24,7 @@ def resident(slots: int) -> Resident:
 
 def opened(slots: int, max_queue: int = 100) -> Admission:
     made = admission(max_queue)
-    made.open(resident(slots))
+    made.attach(resident(slots))
     return made
 
 
@@ -35,10 +35,10 @@ def holding(tickets: Sequence[Ticket]) -> list[bool]:
 def test_a_free_slot_is_taken_at_once() -> None:
     async def go() -> None:
         queue = opened(slots=2)
-        tickets = [queue.enter("a") for _ in range(3)]
+        tickets = [queue.submit("a") for _ in range(3)]
         assert holding(tickets) == [True, True, False]
         assert (queue.running, queue.waiting) == (2, 1)
-        queue.leave(tickets[0])
+        queue.release(tickets[0])
         assert holding(tickets) == [True, True, True]
         assert (queue.running, queue.waiting) == (2, 0)
 
@@ -48,24 +48,24 @@ def test_a_free_slot_is_taken_at_once() -> None:
 def test_a_weight_counts_slots_and_is_capped() -> None:
     async def go() -> None:
         queue = opened(slots=4)
-        heavy, light, whole = queue.enter("a", 3), queue.enter("b"), queue.enter("c", 99)
+        heavy, light, whole = queue.submit("a", 3), queue.submit("b"), queue.submit("c", 99)
         assert holding([heavy, light, whole]) == [True, True, False]
-        queue.leave(light)
+        queue.release(light)
         assert whole.resident is None
-        queue.leave(heavy)
-        assert (whole.taken, queue.running) == (4, 4)
+        queue.release(heavy)
+        assert (whole.slots, queue.running) == (4, 4)
 
     run_virtually(go)
 
 
-def test_a_heavy_request_is_not_overtaken_for_ever() -> None:
+def test_a_heavy_request_is_not_overtaken() -> None:
     async def go() -> None:
         queue = opened(slots=2)
-        first, second = queue.enter("a"), queue.enter("a")
-        heavy, late = queue.enter("b", 2), queue.enter("c")
-        queue.leave(first)
+        first, second = queue.submit("a"), queue.submit("a")
+        heavy, late = queue.submit("b", 2), queue.submit("c")
+        queue.release(first)
         assert holding([heavy, late]) == [False, False]
-        queue.leave(second)
+        queue.release(second)
         assert holding([heavy, late]) == [True, False]
 
     run_virtually(go)
@@ -74,15 +74,15 @@ def test_a_heavy_request_is_not_overtaken_for_ever() -> None:
 def test_a_caller_with_20_times_the_requests_does_not_slow_another() -> None:
     async def go() -> None:
         queue = opened(slots=2)
-        running = [queue.enter("big"), queue.enter("big")]
-        waiting = [queue.enter("big") for _ in range(40)]
-        small = [queue.enter("small") for _ in range(2)]
+        running = [queue.submit("big"), queue.submit("big")]
+        waiting = [queue.submit("big") for _ in range(40)]
+        small = [queue.submit("small") for _ in range(2)]
         finished_before = []
         for ticket in small:
             finished = 0
             while ticket.resident is None:
                 finished += 1
-                queue.leave(running.pop(0))
+                queue.release(running.pop(0))
                 everyone = [*waiting, *small]
                 running += [t for t in everyone if t.resident is not None and t not in running]
                 waiting = [t for t in waiting if t.resident is None]
@@ -92,15 +92,15 @@ def test_a_caller_with_20_times_the_requests_does_not_slow_another() -> None:
     run_virtually(go)
 
 
-def test_the_biggest_caller_makes_place_for_a_smaller_one() -> None:
+def test_the_newest_request_of_the_largest_caller_is_displaced() -> None:
     async def go() -> None:
         queue = opened(slots=1, max_queue=3)
-        queue.enter("busy")
-        big = [queue.enter("big") for _ in range(3)]
-        small = queue.enter("small")
+        queue.submit("busy")
+        big = [queue.submit("big") for _ in range(3)]
+        small = queue.submit("small")
         assert queue.waiting == 3
         with pytest.raises(RateLimited) as refusal:
-            await queue.granted(big[2])
+            await queue.wait(big[2])
         assert refusal.value.code == "rate_limit_exceeded"
         assert refusal.value.retry_after is not None
         assert [t.error is None for t in (*big[:2], small)] == [True, True, True]
@@ -109,15 +109,15 @@ def test_the_biggest_caller_makes_place_for_a_smaller_one() -> None:
     run_virtually(go)
 
 
-def test_a_full_queue_refuses_by_whose_fault_it_is() -> None:
+def test_a_full_queue_is_a_429_for_its_largest_caller_and_a_503_for_others() -> None:
     async def go() -> None:
         queue = opened(slots=1, max_queue=2)
-        queue.enter("busy")
-        queue.enter("a"), queue.enter("b")
+        queue.submit("busy")
+        queue.submit("a"), queue.submit("b")
         with pytest.raises(RateLimited):
-            queue.enter("a")
+            queue.submit("a")
         with pytest.raises(Unavailable) as refusal:
-            queue.enter("c")
+            queue.submit("c")
         assert refusal.value.retry_after is not None
         assert (queue.waiting, queue.refused) == (2, 2)
 
@@ -127,13 +127,13 @@ def test_a_full_queue_refuses_by_whose_fault_it_is() -> None:
 def test_no_queue_at_all() -> None:
     async def go() -> None:
         queue = admission(max_queue=0)
-        first = queue.enter("a")
+        first = queue.submit("a")
         with pytest.raises(RateLimited):
-            queue.enter("a")
-        queue.open(resident(slots=1))
+            queue.submit("a")
+        queue.attach(resident(slots=1))
         assert first.resident is not None
         with pytest.raises(Unavailable):
-            queue.enter("a")
+            queue.submit("a")
 
     run_virtually(go)
 
@@ -141,25 +141,25 @@ def test_no_queue_at_all() -> None:
 def test_waiting_too_long_is_unavailable() -> None:
     async def go() -> None:
         queue = opened(slots=1)
-        queue.enter("a")
-        ticket = queue.enter("b", timeout=7)
+        queue.submit("a")
+        ticket = queue.submit("b", timeout=7)
         with pytest.raises(Unavailable) as refusal:
-            await queue.granted(ticket)
+            await queue.wait(ticket)
         assert now() == 7
         assert refusal.value.retry_after is not None
-        queue.leave(ticket)
+        queue.release(ticket)
         assert (queue.waiting, queue.running, queue.timeouts) == (0, 1, 1)
 
     run_virtually(go)
 
 
-def test_a_timeout_of_the_next_in_turn_lets_the_one_behind_it_in() -> None:
+def test_a_timeout_of_the_next_request_grants_the_one_after_it() -> None:
     async def go() -> None:
         queue = opened(slots=2)
-        queue.enter("a")
-        heavy, light = queue.enter("b", 2, timeout=7), queue.enter("c", timeout=9)
+        queue.submit("a")
+        heavy, light = queue.submit("b", 2, timeout=7), queue.submit("c", timeout=9)
         assert light.resident is None
-        await queue.granted(light)
+        await queue.wait(light)
         assert now() == 7
         assert heavy.error is not None
 
@@ -170,15 +170,15 @@ def test_retry_after_follows_recent_leases_and_the_queue() -> None:
     async def go() -> None:
         queue = opened(slots=2)
         assert queue.retry_after() == 1
-        ticket = queue.enter("a")
+        ticket = queue.submit("a")
         await asyncio.sleep(8)
-        queue.leave(ticket)
+        queue.release(ticket)
         assert queue.retry_after() == 4
         for _ in range(5):
-            queue.enter("a")
+            queue.submit("a")
         assert queue.retry_after() == 16
         for _ in range(50):
-            queue.enter("a")
+            queue.submit("a")
         assert queue.retry_after() == 60
 
     run_virtually(go)
@@ -187,36 +187,36 @@ def test_retry_after_follows_recent_leases_and_the_queue() -> None:
 def test_leases_of_a_dead_engine_do_not_count_on_the_next() -> None:
     async def go() -> None:
         queue = opened(slots=1)
-        old = queue.enter("a")
-        queue.shut()
-        new = queue.enter("a")
-        queue.open(resident(slots=1))
+        old = queue.submit("a")
+        queue.detach()
+        new = queue.submit("a")
+        queue.attach(resident(slots=1))
         assert new.resident is not None
-        queue.leave(old)
+        queue.release(old)
         assert queue.running == 1
 
     run_virtually(go)
 
 
-def test_a_request_cancelled_in_the_moment_of_its_grant_passes_it_on() -> None:
+def test_a_request_cancelled_as_it_is_granted_passes_its_slot_on() -> None:
     async def go() -> None:
         queue = opened(slots=1)
-        first = queue.enter("a")
+        first = queue.submit("a")
 
         async def request() -> None:
-            ticket = queue.enter("b")
+            ticket = queue.submit("b")
             try:
-                await queue.granted(ticket)
+                await queue.wait(ticket)
             finally:
-                queue.leave(ticket)
+                queue.release(ticket)
 
         task = asyncio.create_task(request())
-        await settle()
-        last = queue.enter("c")
-        queue.leave(first)
+        await let_tasks_run()
+        last = queue.submit("c")
+        queue.release(first)
         assert (queue.running, last.resident) == (1, None)
         task.cancel()
-        await settle()
+        await let_tasks_run()
         assert task.cancelled()
         assert last.resident is not None
 
@@ -226,21 +226,21 @@ def test_a_request_cancelled_in_the_moment_of_its_grant_passes_it_on() -> None:
 def test_everyone_waiting_gets_the_one_error() -> None:
     async def go() -> None:
         queue = admission()
-        tickets = [queue.enter(caller) for caller in "aab"]
+        tickets = [queue.submit(caller) for caller in "aab"]
         error = EngineFailed("no")
-        queue.fail(error)
+        queue.refuse_all(error)
         for ticket in tickets:
             with pytest.raises(EngineFailed) as raised:
-                await queue.granted(ticket)
+                await queue.wait(ticket)
             assert raised.value is error
-            queue.leave(ticket)
+            queue.release(ticket)
         assert queue.waiting == 0
 
     run_virtually(go)
 
 
-class Model:
-    """The admission under random operations, with a record of who came and was granted when."""
+class AdmissionModel:
+    """The admission under random operations, with a record of which ticket was granted when."""
 
     def __init__(self, slots: int, max_queue: int) -> None:
         self.queue = admission(max_queue)
@@ -252,9 +252,9 @@ class Model:
     def enter(self, caller: str, weight: int) -> None:
         before = self.queue.waiting
         try:
-            ticket = self.queue.enter(caller, weight)
+            ticket = self.queue.submit(caller, weight)
         except APIError:
-            assert before >= self.queue.bound
+            assert before >= self.queue.max_waiting
             return
         self.tickets.append(ticket)
         self.ungranted.append(ticket)
@@ -262,19 +262,19 @@ class Model:
     def leave(self, index: int) -> None:
         if self.tickets:
             ticket = self.tickets.pop(index % len(self.tickets))
-            self.queue.leave(ticket)
+            self.queue.release(ticket)
             self.ungranted = [other for other in self.ungranted if other is not ticket]
 
     def toggle(self) -> None:
         if self.queue.resident is None:
-            self.queue.open(resident(self.slots))
+            self.queue.attach(resident(self.slots))
         else:
-            self.queue.shut()
+            self.queue.detach()
 
     def check(self) -> None:
         held = [t for t in self.tickets if t.resident is not None]
         current = self.queue.resident
-        taken = sum(t.taken for t in held if t.resident is current)
+        taken = sum(t.slots for t in held if t.resident is current)
         assert self.queue.running == taken <= self.slots
         waiting = [t for t in self.tickets if t.resident is None and t.error is None]
         assert self.queue.waiting == len(waiting) <= self.most_waiting
@@ -296,11 +296,11 @@ operations = st.one_of(
 
 @settings(deadline=None)
 @given(st.lists(operations, max_size=80), st.integers(1, 4), st.integers(0, 6))
-def test_no_slot_leaks_and_nobody_is_lost(
+def test_no_slot_leaks_and_no_request_is_lost(
     steps: list[tuple[str, str | int, int]], slots: int, max_queue: int
 ) -> None:
     async def go() -> None:
-        model = Model(slots, max_queue)
+        model = AdmissionModel(slots, max_queue)
         for name, which, weight in steps:
             if name == "enter":
                 model.enter(str(which), weight)

@@ -9,79 +9,79 @@ from openedai.config import ModelSpec
 from openedai.contract.engine import Embedder, Generator
 from openedai.errors import ContextLengthExceeded, EngineFailed, Unavailable, Unsupported
 from openedai.scheduling.state import Occupancy
-from tests.scheduling.conftest import World, run_virtually, settle, timers
+from tests.scheduling.conftest import PoolHarness, let_tasks_run, run_virtually, timers
 
 
 def test_two_callers_share_one_load() -> None:
     async def go() -> None:
-        world = World(manual=True, slots=2)
-        first, second = world.hold("m"), world.hold("m", "you")
-        await settle()
-        assert world.pool.snapshot().models[0].state == "loading"
-        world.finish_load("m")
-        await settle()
-        assert first.engine is second.engine is world.engines[0]
-        assert world.loads == {"m": 1}
+        harness = PoolHarness(manual=True, slots=2)
+        first, second = harness.hold("m"), harness.hold("m", "you")
+        await let_tasks_run()
+        assert harness.pool.snapshot().models[0].state == "loading"
+        harness.finish_load("m")
+        await let_tasks_run()
+        assert first.engine is second.engine is harness.engines[0]
+        assert harness.loads == {"m": 1}
 
     run_virtually(go)
 
 
 def test_a_load_does_not_block_a_loaded_model_and_loads_take_turns() -> None:
     async def go() -> None:
-        world = World(manual=True)
-        await asyncio.gather(world.pool.preload(world.spec("a")), finish(world, "a"))
-        slow, next_one = world.hold("b"), world.hold("c")
-        await settle()
-        async with world.lease("a"):
-            assert list(world.pending) == ["b"]
-        world.finish_load("b")
-        await settle()
+        harness = PoolHarness(manual=True)
+        await asyncio.gather(harness.pool.preload(harness.spec("a")), finish(harness, "a"))
+        slow, next_one = harness.hold("b"), harness.hold("c")
+        await let_tasks_run()
+        async with harness.lease("a"):
+            assert list(harness.pending) == ["b"]
+        harness.finish_load("b")
+        await let_tasks_run()
         assert slow.holding
-        assert list(world.pending) == ["c"]
-        world.finish_load("c")
-        await settle()
+        assert list(harness.pending) == ["c"]
+        harness.finish_load("c")
+        await let_tasks_run()
         assert next_one.holding
 
     run_virtually(go)
 
 
-async def finish(world: World, model_id: str) -> None:
-    await settle()
-    world.finish_load(model_id)
+async def finish(harness: PoolHarness, model_id: str) -> None:
+    await let_tasks_run()
+    harness.finish_load(model_id)
 
 
-def test_a_load_that_everyone_left_goes_on_and_the_model_is_idle() -> None:
+def test_a_load_that_all_requests_left_goes_on_and_the_model_is_idle() -> None:
     async def go() -> None:
-        world = World(manual=True)
-        request = world.hold("m")
-        await settle()
+        harness = PoolHarness(manual=True)
+        request = harness.hold("m")
+        await let_tasks_run()
         request.task.cancel()
-        await settle()
-        world.finish_load("m")
-        await settle()
-        assert world.loaded() == ["m"]
-        assert world.pool.snapshot().models[0].running == 0
-        async with world.lease("m"):
-            assert world.loads == {"m": 1}
+        await let_tasks_run()
+        harness.finish_load("m")
+        await let_tasks_run()
+        assert harness.loaded() == ["m"]
+        assert harness.pool.snapshot().models[0].running == 0
+        async with harness.lease("m"):
+            assert harness.loads == {"m": 1}
 
     run_virtually(go)
 
 
-def test_a_load_that_everyone_left_before_its_turn_never_begins() -> None:
+def test_a_load_that_all_requests_left_before_it_began_is_dropped() -> None:
     async def go() -> None:
-        world = World(manual=True)
-        world.hold("a")
-        request = world.hold("b")
-        await settle()
+        harness = PoolHarness(manual=True)
+        harness.hold("a")
+        request = harness.hold("b")
+        await let_tasks_run()
         request.task.cancel()
-        await settle()
-        world.finish_load("a")
-        await settle()
-        assert world.loads == {"a": 1}
-        world.hold("b")
-        await finish(world, "b")
-        await settle()
-        assert world.loaded() == ["a", "b"]
+        await let_tasks_run()
+        harness.finish_load("a")
+        await let_tasks_run()
+        assert harness.loads == {"a": 1}
+        harness.hold("b")
+        await finish(harness, "b")
+        await let_tasks_run()
+        assert harness.loaded() == ["a", "b"]
 
     run_virtually(go)
 
@@ -90,35 +90,35 @@ def test_a_failed_load_is_one_error_for_all_and_the_next_request_tries_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def go() -> None:
-        world = World(manual=True)
-        requests = [world.hold("m", caller) for caller in ("a", "b", "b")]
-        await settle()
-        world.finish_load("m", RuntimeError("secret cause"))
-        await settle()
+        harness = PoolHarness(manual=True)
+        requests = [harness.hold("m", caller) for caller in ("a", "b", "b")]
+        await let_tasks_run()
+        harness.finish_load("m", RuntimeError("secret cause"))
+        await let_tasks_run()
         errors = [request.error for request in requests]
         assert isinstance(errors[0], EngineFailed)
         assert "`m`" in errors[0].message
         assert "secret" not in errors[0].message
         assert all(error is errors[0] for error in errors)
-        assert world.pool.snapshot().models[0].waiting == 0
-        assert world.loads == {"m": 1}
-        world.manual = False
-        async with world.lease("m"):
-            assert world.loads == {"m": 2}
+        assert harness.pool.snapshot().models[0].waiting == 0
+        assert harness.loads == {"m": 1}
+        harness.manual = False
+        async with harness.lease("m"):
+            assert harness.loads == {"m": 2}
 
     with caplog.at_level(logging.ERROR):
         run_virtually(go)
     assert "secret cause" in caplog.text
 
 
-def test_an_api_error_of_a_load_is_passed_on_as_it_is() -> None:
+def test_an_api_error_of_a_load_is_passed_on_unchanged() -> None:
     async def go() -> None:
-        world = World(manual=True)
+        harness = PoolHarness(manual=True)
         error = ContextLengthExceeded(1, 2)
-        request = world.hold("m")
-        await settle()
-        world.finish_load("m", error)
-        await settle()
+        request = harness.hold("m")
+        await let_tasks_run()
+        harness.finish_load("m", error)
+        await let_tasks_run()
         assert request.error is error
 
     run_virtually(go)
@@ -126,127 +126,124 @@ def test_an_api_error_of_a_load_is_passed_on_as_it_is() -> None:
 
 def test_a_load_that_is_cancelled_from_inside_is_an_error_too() -> None:
     async def go() -> None:
-        world = World(manual=True)
-        request = world.hold("m")
-        await settle()
-        world.pending["m"].cancel()
-        await settle()
+        harness = PoolHarness(manual=True)
+        request = harness.hold("m")
+        await let_tasks_run()
+        harness.pending["m"].cancel()
+        await let_tasks_run()
         assert isinstance(request.error, EngineFailed)
 
     run_virtually(go)
 
 
-def test_what_the_model_cannot_do_is_refused_without_loading() -> None:
+def test_an_unsupported_capability_is_refused_without_loading() -> None:
     async def go() -> None:
-        world = World()
+        harness = PoolHarness()
         with pytest.raises(Unsupported) as refusal:
-            async with world.pool.lease(world.spec("m"), Embedder, "me"):
+            async with harness.pool.lease(harness.spec("m"), Embedder, "me"):
                 pass
-        assert refusal.value.body()["error"] == {
-            "message": "The model `m` does not support embeddings.",
-            "type": "invalid_request_error",
-            "param": "model",
-            "code": "unsupported_model",
-        }
+        error = refusal.value
+        assert error.message == "The model `m` does not support embeddings."
+        assert (error.param, error.code) == ("model", "unsupported_model")
         with pytest.raises(Unsupported, match="text generation"):
-            async with world.pool.lease(ModelSpec(id="m", engine="other"), Generator, "me"):
+            async with harness.pool.lease(ModelSpec(id="m", engine="other"), Generator, "me"):
                 pass
-        assert not world.loads
+        assert not harness.loads
 
     run_virtually(go)
 
 
-def test_a_dead_engine_is_dropped_at_once_and_loaded_again_for_who_waits() -> None:
+def test_a_dead_engine_is_dropped_at_once_and_loaded_again_for_waiting_requests() -> None:
     async def go() -> None:
-        world = World()
-        first, second = world.hold("m"), world.hold("m")
-        await settle()
+        harness = PoolHarness()
+        first, second = harness.hold("m"), harness.hold("m")
+        await let_tasks_run()
         assert not second.holding
-        dead = world.engines[0]
-        dead.end.set()
-        await settle()
+        dead = harness.engines[0]
+        dead.death.set()
+        await let_tasks_run()
         assert dead.closed
-        assert second.engine is world.engines[1]
-        assert world.pool.snapshot().models[0].crashes == 1
+        assert second.engine is harness.engines[1]
+        assert harness.pool.snapshot().models[0].crashes == 1
         first.finish()
         second.finish()
-        await settle()
-        assert world.pool.snapshot().models[0].running == 0
+        await let_tasks_run()
+        assert harness.pool.snapshot().models[0].running == 0
 
     run_virtually(go)
 
 
-def test_a_dead_engine_nobody_waits_for_is_loaded_on_the_next_lease() -> None:
+def test_a_dead_engine_that_no_request_waits_for_is_loaded_on_the_next_lease() -> None:
     async def go() -> None:
-        world = World()
-        await world.pool.preload(world.spec("m"))
-        world.engines[0].end.set()
-        await settle()
-        assert world.loads == {"m": 1}
-        assert not world.alive
-        async with world.lease("m") as engine:
-            assert engine is world.engines[1]
+        harness = PoolHarness()
+        await harness.pool.preload(harness.spec("m"))
+        harness.engines[0].death.set()
+        await let_tasks_run()
+        assert harness.loads == {"m": 1}
+        assert not harness.alive
+        async with harness.lease("m") as engine:
+            assert engine is harness.engines[1]
 
     run_virtually(go)
 
 
 def test_a_dead_engine_gets_no_more_requests_before_it_is_dropped() -> None:
-    """Between its death and the pool's hearing of it, a request may come."""
+    """A request may come before the pool notices the death."""
 
     async def go() -> None:
-        world = World()
-        await world.pool.preload(world.spec("m"))
-        await settle()
-        world.engines[0].end.set()
-        async with world.lease("m") as engine:
-            assert engine is world.engines[1]
+        harness = PoolHarness()
+        await harness.pool.preload(harness.spec("m"))
+        await let_tasks_run()
+        harness.engines[0].death.set()
+        async with harness.lease("m") as engine:
+            assert engine is harness.engines[1]
 
     run_virtually(go)
 
 
-def test_an_engine_that_leaves_has_not_died() -> None:
+def test_an_evicted_engine_does_not_count_as_a_crash() -> None:
     async def go() -> None:
-        world = World()
-        await world.pool.preload(world.spec("m"))
-        await settle()
-        world.engines[0].stubborn = True
-        assert await world.pool.unload("m")
-        async with world.lease("m"):
-            await settle()
-            assert world.loaded() == ["m"]
-        assert world.pool.snapshot().models[0].crashes == 0
+        harness = PoolHarness()
+        await harness.pool.preload(harness.spec("m"))
+        await let_tasks_run()
+        harness.engines[0].ignores_cancellation = True
+        assert await harness.pool.unload("m")
+        async with harness.lease("m"):
+            await let_tasks_run()
+            assert harness.loaded() == ["m"]
+        assert harness.pool.snapshot().models[0].crashes == 0
 
     run_virtually(go)
 
 
-def test_leaving_a_lease_never_awaits() -> None:
+def test_releasing_a_lease_never_awaits() -> None:
     async def go() -> None:
-        world = World()
-        lease = world.lease("m")
+        harness = PoolHarness()
+        lease = harness.lease("m")
         await lease.__aenter__()
         with pytest.raises(StopIteration):
             lease.__aexit__(None, None, None).__await__().__next__()
-        assert world.pool.snapshot().models[0].running == 0
+        assert harness.pool.snapshot().models[0].running == 0
 
     run_virtually(go)
 
 
 def test_preload_of_a_loaded_model_does_nothing() -> None:
     async def go() -> None:
-        world = World()
+        harness = PoolHarness()
         for _ in range(2):
-            await world.pool.preload(world.spec("m"))
-        assert world.loads == {"m": 1}
+            await harness.pool.preload(harness.spec("m"))
+        assert harness.loads == {"m": 1}
 
     run_virtually(go)
 
 
 def test_preload_raises_the_error_of_the_load_and_outwaits_the_queue_timeout() -> None:
     async def go() -> None:
-        world = World(manual=True, queue_timeout=5)
-        preload = asyncio.create_task(world.pool.preload(world.spec("m")))
+        harness = PoolHarness(manual=True, queue_timeout=5)
+        preload = asyncio.create_task(harness.pool.preload(harness.spec("m")))
         await asyncio.sleep(100)
-        world.finish_load("m", EngineFailed("no"))
+        harness.finish_load("m", EngineFailed("no"))
         with pytest.raises(EngineFailed, match="no"):
             await preload
 
@@ -255,50 +252,50 @@ def test_preload_raises_the_error_of_the_load_and_outwaits_the_queue_timeout() -
 
 def test_the_shutdown() -> None:
     async def go() -> None:
-        world = World()
-        held, queued = world.hold("m"), world.hold("m")
-        await settle()
-        world.pool.stop_accepting()
-        for refused in (world.pool.preload(world.spec("m")), enter(world, "m")):
+        harness = PoolHarness()
+        held, queued = harness.hold("m"), harness.hold("m")
+        await let_tasks_run()
+        harness.pool.stop_accepting()
+        for refused in (harness.pool.preload(harness.spec("m")), enter(harness, "m")):
             with pytest.raises(Unavailable, match="shutting down"):
                 await refused
-        assert not await world.pool.drain(10)
-        draining = asyncio.create_task(world.pool.drain(10))
+        assert not await harness.pool.drain(10)
+        draining = asyncio.create_task(harness.pool.drain(10))
         held.finish()
         queued.finish()
         assert await draining
         assert queued.error is None
-        await world.pool.close()
-        await world.pool.close()
-        assert not world.alive
+        await harness.pool.close()
+        await harness.pool.close()
+        assert not harness.alive
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     run_virtually(go)
 
 
-async def enter(world: World, model_id: str) -> None:
-    async with world.lease(model_id):
+async def enter(harness: PoolHarness, model_id: str) -> None:
+    async with harness.lease(model_id):
         pass
 
 
 def test_close_ends_loads_waiters_and_leased_engines() -> None:
     async def go() -> None:
-        world = World(manual=True, idle_timeout=100)
-        held, queued = world.hold("a"), world.hold("a")
-        await settle()
-        world.finish_load("a")
-        await settle()
-        loading = world.hold("b")
-        preloading = asyncio.create_task(world.pool.preload(world.spec("c")))
-        await settle()
-        await world.pool.close()
-        await settle()
+        harness = PoolHarness(manual=True, idle_timeout=100)
+        held, queued = harness.hold("a"), harness.hold("a")
+        await let_tasks_run()
+        harness.finish_load("a")
+        await let_tasks_run()
+        loading = harness.hold("b")
+        preloading = asyncio.create_task(harness.pool.preload(harness.spec("c")))
+        await let_tasks_run()
+        await harness.pool.close()
+        await let_tasks_run()
         for error in (queued.error, loading.error, preloading.exception()):
             assert isinstance(error, Unavailable)
-        assert not world.pending
-        assert not world.alive
+        assert not harness.pending
+        assert not harness.alive
         held.finish()
-        await settle()
+        await let_tasks_run()
         assert asyncio.all_tasks() == {asyncio.current_task()}
         assert not timers()
 
@@ -307,17 +304,17 @@ def test_close_ends_loads_waiters_and_leased_engines() -> None:
 
 def test_occupancy_and_waits() -> None:
     async def go() -> None:
-        world = World(max_queue=4, slots=2, manual=True)
-        assert world.pool.occupancy(world.spec("m")) == Occupancy(4, 4)
-        requests = [world.hold("m") for _ in range(3)]
+        harness = PoolHarness(max_queue=4, slots=2, manual=True)
+        assert harness.pool.occupancy(harness.spec("m")) == Occupancy(4, 4)
+        requests = [harness.hold("m") for _ in range(3)]
         await asyncio.sleep(3)
-        assert world.pool.occupancy(world.spec("m")) == Occupancy(4, 1)
-        world.finish_load("m")
-        await settle()
-        assert world.pool.occupancy(world.spec("m")) == Occupancy(6, 3)
+        assert harness.pool.occupancy(harness.spec("m")) == Occupancy(4, 1)
+        harness.finish_load("m")
+        await let_tasks_run()
+        assert harness.pool.occupancy(harness.spec("m")) == Occupancy(6, 3)
         await asyncio.sleep(4)
         requests[0].finish()
-        await settle()
-        assert world.waits == [("m", 3), ("m", 3), ("m", 7)]
+        await let_tasks_run()
+        assert harness.waits == [("m", 3), ("m", 3), ("m", 7)]
 
     run_virtually(go)

@@ -1,4 +1,4 @@
-"""What is loaded, what leaves, and when."""
+"""What is loaded, what is evicted, and when."""
 
 from __future__ import annotations
 
@@ -7,215 +7,215 @@ import asyncio
 import pytest
 
 from openedai.errors import Unavailable
-from tests.scheduling.conftest import World, now, run_virtually, settle
+from tests.scheduling.conftest import PoolHarness, let_tasks_run, now, run_virtually
 
 
-def test_the_least_recently_used_idle_model_leaves() -> None:
+def test_the_least_recently_used_idle_model_is_evicted() -> None:
     async def go() -> None:
-        world = World(budget=25)
+        harness = PoolHarness(budget=25)
         for model_id in "abac":
-            async with world.lease(model_id):
+            async with harness.lease(model_id):
                 await asyncio.sleep(1)
-        assert world.loaded() == ["a", "c"]
-        assert world.pool.snapshot().models[1].evictions == 1
+        assert harness.loaded() == ["a", "c"]
+        assert harness.pool.snapshot().models[1].evictions == 1
 
     run_virtually(go)
 
 
-def test_a_load_waits_for_the_memory_of_what_it_evicts() -> None:
+def test_a_load_waits_for_the_memory_of_evicted_models() -> None:
     async def go() -> None:
-        world = World(budget=10)
-        await world.pool.preload(world.spec("a"))
-        world.engines[0].gate.clear()
-        request = world.hold("b")
-        await settle()
-        assert world.loads == {"a": 1}
-        assert [m.state for m in world.pool.snapshot().models] == ["closing", "loading"]
-        assert world.pool.snapshot().memory == 10
-        world.engines[0].gate.set()
-        await settle()
+        harness = PoolHarness(budget=10)
+        await harness.pool.preload(harness.spec("a"))
+        harness.engines[0].may_close.clear()
+        request = harness.hold("b")
+        await let_tasks_run()
+        assert harness.loads == {"a": 1}
+        assert [m.state for m in harness.pool.snapshot().models] == ["closing", "loading"]
+        assert harness.pool.snapshot().memory == 10
+        harness.engines[0].may_close.set()
+        await let_tasks_run()
         assert request.holding
 
     run_virtually(go)
 
 
-def test_a_leased_model_stays_and_the_load_waits_for_its_release() -> None:
+def test_a_leased_model_is_not_evicted_and_the_load_waits() -> None:
     async def go() -> None:
-        world = World(budget=20)
-        world.sizes["big"] = 15
-        held, idle = world.hold("a"), world.hold("b")
-        await settle()
+        harness = PoolHarness(budget=20)
+        harness.sizes["big"] = 15
+        held, idle = harness.hold("a"), harness.hold("b")
+        await let_tasks_run()
         idle.finish()
-        big = world.hold("big")
-        await settle()
-        assert world.loaded() == ["a", "b"]
-        async with world.lease("b"):
+        big = harness.hold("big")
+        await let_tasks_run()
+        assert harness.loaded() == ["a", "b"]
+        async with harness.lease("b"):
             pass
         held.finish()
-        await settle()
+        await let_tasks_run()
         assert big.holding
-        assert world.loaded() == ["big"]
+        assert harness.loaded() == ["big"]
 
     run_virtually(go)
 
 
-def test_others_that_fit_pass_a_load_that_waits_for_memory() -> None:
+def test_models_that_fit_are_loaded_before_one_that_waits_for_memory() -> None:
     async def go() -> None:
-        world = World(budget=20)
-        world.sizes["big"] = 15
-        world.hold("a")
-        await settle()
-        world.hold("big")
-        small = world.hold("small")
-        await settle()
+        harness = PoolHarness(budget=20)
+        harness.sizes["big"] = 15
+        harness.hold("a")
+        await let_tasks_run()
+        harness.hold("big")
+        small = harness.hold("small")
+        await let_tasks_run()
         assert small.holding
 
     run_virtually(go)
 
 
-def test_memory_that_is_never_released_is_unavailable_in_time() -> None:
+def test_a_load_that_never_fits_ends_in_a_timeout() -> None:
     async def go() -> None:
-        world = World(budget=10, queue_timeout=60)
-        world.hold("a")
-        await settle()
+        harness = PoolHarness(budget=10, queue_timeout=60)
+        harness.hold("a")
+        await let_tasks_run()
         with pytest.raises(Unavailable) as refusal:
-            async with world.lease("b"):
+            async with harness.lease("b"):
                 pass
         assert now() == 60
         assert refusal.value.retry_after is not None
-        assert world.loads == {"a": 1}
-        await settle()
-        assert world.pool.snapshot().models[1].state == "unloaded"
+        assert harness.loads == {"a": 1}
+        await let_tasks_run()
+        assert harness.pool.snapshot().models[1].state == "unloaded"
 
     run_virtually(go)
 
 
 def test_a_model_over_the_budget_is_refused_before_it_loads() -> None:
     async def go() -> None:
-        world = World(budget=100 << 20)
-        world.sizes["m"] = 300 << 20
+        harness = PoolHarness(budget=100 << 20)
+        harness.sizes["m"] = 300 << 20
         with pytest.raises(Unavailable, match=r"`m` needs 300 MiB.*100 MiB") as refusal:
-            async with world.lease("m"):
+            async with harness.lease("m"):
                 pass
         assert refusal.value.retry_after is None
-        assert not world.loads
+        assert not harness.loads
 
     run_virtually(go)
 
 
-def test_a_model_that_turns_out_over_the_budget_is_closed_and_remembered() -> None:
+def test_a_model_measured_over_the_budget_is_closed_and_not_loaded_again() -> None:
     async def go() -> None:
-        world = World(budget=50)
-        world.sizes["m"], world.estimates["m"] = 60, 1
+        harness = PoolHarness(budget=50)
+        harness.sizes["m"], harness.estimates["m"] = 60, 1
         for _ in range(2):
             with pytest.raises(Unavailable):
-                async with world.lease("m"):
+                async with harness.lease("m"):
                     pass
-        await settle()
-        assert world.loads == {"m": 1}
-        assert not world.alive
+        await let_tasks_run()
+        assert harness.loads == {"m": 1}
+        assert not harness.alive
 
     run_virtually(go)
 
 
-def test_what_was_measured_counts_not_what_was_estimated() -> None:
+def test_the_measured_memory_replaces_the_estimate() -> None:
     async def go() -> None:
-        world = World(budget=30)
-        world.sizes["m"], world.estimates["m"] = 25, 1
-        await world.pool.preload(world.spec("a"))
-        await world.pool.preload(world.spec("m"))
-        await settle()
-        assert world.loaded() == ["m"], "over the budget after the load: the idle one leaves"
-        await world.pool.preload(world.spec("a"))
-        held = world.hold("a")
-        await settle()
-        world.hold("m")
-        await settle()
-        assert world.loads["m"] == 1, "does not fit beside the leased one, as was seen before"
+        harness = PoolHarness(budget=30)
+        harness.sizes["m"], harness.estimates["m"] = 25, 1
+        await harness.pool.preload(harness.spec("a"))
+        await harness.pool.preload(harness.spec("m"))
+        await let_tasks_run()
+        assert harness.loaded() == ["m"], "over the budget after the load: the idle one is evicted"
+        await harness.pool.preload(harness.spec("a"))
+        held = harness.hold("a")
+        await let_tasks_run()
+        harness.hold("m")
+        await let_tasks_run()
+        assert harness.loads["m"] == 1, "does not fit with the leased one, as measured before"
         held.finish()
-        await settle()
-        assert world.loaded() == ["m"]
+        await let_tasks_run()
+        assert harness.loaded() == ["m"]
 
     run_virtually(go)
 
 
-def test_growth_in_use_is_seen_and_does_not_keep_a_model_out() -> None:
+def test_growth_in_use_is_measured_and_does_not_block_a_later_load() -> None:
     async def go() -> None:
-        world = World(budget=40)
+        harness = PoolHarness(budget=40)
         for model_id in "ab":
-            await world.pool.preload(world.spec(model_id))
-        world.engines[0].size = 45
-        await world.pool.preload(world.spec("c"))
-        assert world.loaded() == ["b", "c"]
-        async with world.lease("a"):
+            await harness.pool.preload(harness.spec(model_id))
+        harness.engines[0].size = 45
+        await harness.pool.preload(harness.spec("c"))
+        assert harness.loaded() == ["b", "c"]
+        async with harness.lease("a"):
             pass
 
     run_virtually(go)
 
 
-def test_idle_models_leave_in_time_and_used_ones_stay() -> None:
+def test_idle_models_are_evicted_after_the_timeout() -> None:
     async def go() -> None:
-        world = World(idle_timeout=100)
+        harness = PoolHarness(idle_timeout=100)
         for model_id in "ab":
-            await world.pool.preload(world.spec(model_id))
-        held = world.hold("b")
+            await harness.pool.preload(harness.spec(model_id))
+        held = harness.hold("b")
         await asyncio.sleep(99)
-        assert world.loaded() == ["a", "b"]
+        assert harness.loaded() == ["a", "b"]
         await asyncio.sleep(2)
-        assert world.loaded() == ["b"]
+        assert harness.loaded() == ["b"]
         await asyncio.sleep(1000)
         held.finish()
         await asyncio.sleep(99)
-        assert world.loaded() == ["b"]
+        assert harness.loaded() == ["b"]
         await asyncio.sleep(2)
-        assert world.loaded() == []
-        assert not world.alive
+        assert harness.loaded() == []
+        assert not harness.alive
 
     run_virtually(go)
 
 
-def test_how_long_a_model_was_unused() -> None:
+def test_idle_seconds() -> None:
     async def go() -> None:
-        world = World()
+        harness = PoolHarness()
 
-        def unused() -> list[float]:
-            return [model.unused for model in world.pool.snapshot().models]
+        def idle_seconds() -> list[float]:
+            return [model.idle_seconds for model in harness.pool.snapshot().models]
 
-        await world.pool.preload(world.spec("a"))
+        await harness.pool.preload(harness.spec("a"))
         await asyncio.sleep(7)
-        assert unused() == [7]
-        held = world.hold("a")
+        assert idle_seconds() == [7]
+        held = harness.hold("a")
         await asyncio.sleep(5)
-        assert unused() == [0]
+        assert idle_seconds() == [0]
         held.finish()
         await asyncio.sleep(3)
-        assert unused() == [3]
-        await world.pool.unload("a")
-        assert unused() == [0]
+        assert idle_seconds() == [3]
+        await harness.pool.unload("a")
+        assert idle_seconds() == [0]
 
     run_virtually(go)
 
 
 def test_idle_models_stay_without_a_timeout() -> None:
     async def go() -> None:
-        world = World(idle_timeout=0)
-        await world.pool.preload(world.spec("a"))
+        harness = PoolHarness(idle_timeout=0)
+        await harness.pool.preload(harness.spec("a"))
         await asyncio.sleep(1e6)
-        assert world.loaded() == ["a"]
+        assert harness.loaded() == ["a"]
 
     run_virtually(go)
 
 
 def test_the_memory_of_a_dead_engine_is_free_while_its_leases_end() -> None:
     async def go() -> None:
-        world = World(budget=10)
-        failing = world.hold("a")
-        await settle()
-        request = world.hold("b")
-        await settle()
+        harness = PoolHarness(budget=10)
+        failing = harness.hold("a")
+        await let_tasks_run()
+        request = harness.hold("b")
+        await let_tasks_run()
         assert not request.holding
-        world.engines[0].end.set()
-        await settle()
+        harness.engines[0].death.set()
+        await let_tasks_run()
         assert request.holding
         assert failing.holding
 
@@ -224,29 +224,29 @@ def test_the_memory_of_a_dead_engine_is_free_while_its_leases_end() -> None:
 
 def test_unload_takes_only_idle_models() -> None:
     async def go() -> None:
-        world = World()
-        held = world.hold("m")
-        await settle()
-        assert not await world.pool.unload("m")
+        harness = PoolHarness()
+        held = harness.hold("m")
+        await let_tasks_run()
+        assert not await harness.pool.unload("m")
         held.finish()
-        await settle()
-        assert await world.pool.unload("m")
-        assert world.engines[0].closed
-        assert not await world.pool.unload("m")
-        assert not await world.pool.unload("unknown")
+        await let_tasks_run()
+        assert await harness.pool.unload("m")
+        assert harness.engines[0].closed
+        assert not await harness.pool.unload("m")
+        assert not await harness.pool.unload("unknown")
 
     run_virtually(go)
 
 
-def test_an_engine_that_fails_to_close_or_measure_harms_nobody(
+def test_an_engine_that_fails_to_close_or_measure_does_not_affect_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def go() -> None:
-        world = World(budget=10)
-        await world.pool.preload(world.spec("a"))
-        world.engines[0].broken = True
-        async with world.lease("b"):
-            assert world.loaded() == ["b"]
+        harness = PoolHarness(budget=10)
+        await harness.pool.preload(harness.spec("a"))
+        harness.engines[0].broken = True
+        async with harness.lease("b"):
+            assert harness.loaded() == ["b"]
 
     run_virtually(go)
     assert "closing a failed" in caplog.text

@@ -1,4 +1,4 @@
-"""The pool under random interleavings of everything that can happen to it."""
+"""The pool under random interleavings of all its operations."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openedai.errors import APIError
-from tests.scheduling.conftest import Holder, World, run_virtually, settle
+from tests.scheduling.conftest import LeaseTask, PoolHarness, let_tasks_run, run_virtually
 
 MODELS = ("a", "b", "c")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that happens, and how far the loop runs before the next one."""
+    """One action, and how many rounds of the loop run after it."""
 
     action: str
     which: int
@@ -41,11 +41,11 @@ steps = st.builds(
 )
 
 
-class Drill:
-    """Applies steps to a world and checks after each what must always hold."""
+class RandomRun:
+    """Applies steps and checks the invariants after each."""
 
     def __init__(self, *, slots: int, max_queue: int) -> None:
-        self.world = World(
+        self.harness = PoolHarness(
             budget=25,
             slots=slots,
             max_queue=max_queue,
@@ -53,78 +53,78 @@ class Drill:
             idle_timeout=70,
             manual=True,
         )
-        self.world.sizes["c"] = 20
-        self.requests: list[Holder] = []
+        self.harness.sizes["c"] = 20
+        self.requests: list[LeaseTask] = []
         self.others: list[asyncio.Task[object]] = []
         self.grown = False
 
     async def apply(self, step: Step) -> None:
-        world = self.world
+        harness = self.harness
         if step.action == "request":
-            self.requests.append(world.hold(step.model, step.caller, step.weight))
+            self.requests.append(harness.hold(step.model, step.caller, step.weight))
         elif step.action in ("finish", "break", "cancel") and self.requests:
             self._end(step.action, self.requests[step.which % len(self.requests)])
-        elif step.action == "loaded" and world.pending:
+        elif step.action == "loaded" and harness.pending:
             self._load_ends(None)
-        elif step.action == "load fails" and world.pending:
+        elif step.action == "load fails" and harness.pending:
             self._load_ends(EngineFailure("no"))
-        elif step.action == "die" and world.alive:
-            world.alive[step.which % len(world.alive)].end.set()
-        elif step.action == "grow" and world.alive:
-            world.alive[0].size += 5
+        elif step.action == "die" and harness.alive:
+            harness.alive[step.which % len(harness.alive)].death.set()
+        elif step.action == "grow" and harness.alive:
+            harness.alive[0].size += 5
             self.grown = True
         elif step.action == "unload":
-            self.others.append(asyncio.create_task(world.pool.unload(step.model)))
+            self.others.append(asyncio.create_task(harness.pool.unload(step.model)))
         elif step.action == "preload":
-            self.others.append(asyncio.create_task(world.pool.preload(world.spec(step.model))))
+            self.others.append(asyncio.create_task(harness.pool.preload(harness.spec(step.model))))
         elif step.action == "wait":
             await asyncio.sleep(step.which)
-        await settle(step.rounds)
+        await let_tasks_run(step.rounds)
         self.check()
 
-    def _end(self, how: str, request: Holder) -> None:
+    def _end(self, how: str, request: LeaseTask) -> None:
         if how == "cancel":
             request.task.cancel()
         else:
             request.finish(fail=how == "break")
 
     def _load_ends(self, error: Exception | None) -> None:
-        (model_id,) = self.world.pending
-        if not self.world.pending[model_id].done():
-            self.world.finish_load(model_id, error)
+        (model_id,) = self.harness.pending
+        if not self.harness.pending[model_id].done():
+            self.harness.finish_load(model_id, error)
 
     def check(self) -> None:
-        world = self.world
-        for engine in world.engines:
+        harness = self.harness
+        for engine in harness.engines:
             assert not engine.closed_while_leased
-        for model in world.pool.snapshot().models:
-            assert 0 <= model.running <= max(world.slots, 0)
-            assert 0 <= model.waiting <= max(1, world.limits.max_queue)
+        for model in harness.pool.snapshot().models:
+            assert 0 <= model.running <= max(harness.slots, 0)
+            assert 0 <= model.waiting <= max(1, harness.limits.max_queue)
         if not self.grown:
-            assert sum(engine.memory() for engine in world.alive) <= world.limits.memory_budget
+            assert sum(engine.memory() for engine in harness.alive) <= harness.limits.memory_budget
         for request in self.requests:
             error = None if request.task.cancelled() else request.error
             assert error is None or isinstance(error, APIError | ValueError), repr(error)
 
     async def finish(self) -> None:
         """Let everything end: every request must have an outcome and nothing may be left."""
-        world = self.world
+        harness = self.harness
         for request in self.requests:
             request.finish()
         for _ in range(20):
-            await settle()
-            if world.pending:
+            await let_tasks_run()
+            if harness.pending:
                 self._load_ends(None)
         assert all(request.task.done() for request in self.requests), "a request was lost"
         await asyncio.wait_for(asyncio.gather(*self.others, return_exceptions=True), 1000)
-        for model in world.pool.snapshot().models:
+        for model in harness.pool.snapshot().models:
             assert (model.running, model.waiting) == (0, 0)
             assert model.state in ("unloaded", "ready")
-        assert await world.pool.drain(0)
-        await world.pool.close()
-        assert not world.alive
-        assert world.pool.snapshot().memory == 0
-        await settle()
+        assert await harness.pool.drain(0)
+        await harness.pool.close()
+        assert not harness.alive
+        assert harness.pool.snapshot().memory == 0
+        await let_tasks_run()
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
@@ -138,10 +138,10 @@ def test_nothing_leaks_and_every_request_has_an_outcome(
     plan: list[Step], slots: int, max_queue: int
 ) -> None:
     async def go() -> None:
-        drill = Drill(slots=slots, max_queue=max_queue)
+        run = RandomRun(slots=slots, max_queue=max_queue)
         for step in plan:
-            await drill.apply(step)
-        await drill.finish()
+            await run.apply(step)
+        await run.finish()
 
     run_virtually(go)
 
@@ -150,18 +150,18 @@ def test_nothing_leaks_and_every_request_has_an_outcome(
 @given(st.lists(steps, max_size=30), st.integers(1, 3))
 def test_close_at_any_moment_leaves_nothing(plan: list[Step], slots: int) -> None:
     async def go() -> None:
-        drill = Drill(slots=slots, max_queue=2)
+        run = RandomRun(slots=slots, max_queue=2)
         for step in plan:
-            await drill.apply(step)
-        await drill.world.pool.close()
-        for request in drill.requests:
+            await run.apply(step)
+        await run.harness.pool.close()
+        for request in run.requests:
             request.finish()
-        await settle()
-        assert all(request.task.done() for request in drill.requests)
-        await asyncio.gather(*(r.task for r in drill.requests), return_exceptions=True)
-        assert not drill.world.alive
-        assert all(model.running == 0 for model in drill.world.pool.snapshot().models)
-        await asyncio.gather(*drill.others, return_exceptions=True)
+        await let_tasks_run()
+        assert all(request.task.done() for request in run.requests)
+        await asyncio.gather(*(r.task for r in run.requests), return_exceptions=True)
+        assert not run.harness.alive
+        assert all(model.running == 0 for model in run.harness.pool.snapshot().models)
+        await asyncio.gather(*run.others, return_exceptions=True)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     run_virtually(go)

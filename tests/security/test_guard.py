@@ -66,7 +66,7 @@ def test_keys_guard_unknown_urls_and_metrics_but_not_health(keyed_server: Runnin
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:5001", "127.0.0.1.evil.example"])
-def test_a_rebound_name_is_refused(echo_server: Running, host: str) -> None:
+def test_other_host_names_are_refused(echo_server: Running, host: str) -> None:
     answer = fetch(f"{echo_server.url}{MODELS}", headers={"host": host})
     assert answer.status == 403
     assert code(answer) == "host_not_allowed"
@@ -75,7 +75,7 @@ def test_a_rebound_name_is_refused(echo_server: Running, host: str) -> None:
 @pytest.mark.parametrize(
     "host", ["localhost", "LOCALHOST:1", "127.0.0.1:5001", "[::1]:5001", "[::1]"]
 )
-def test_loopback_names_are_welcome(echo_server: Running, host: str) -> None:
+def test_loopback_names_are_allowed(echo_server: Running, host: str) -> None:
     assert fetch(f"{echo_server.url}{MODELS}", headers={"host": host}).status == 200
 
 
@@ -87,7 +87,7 @@ def test_a_web_page_is_refused(echo_server: Running, origin: str) -> None:
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_our_own_pages_are_welcome(echo_server: Running) -> None:
+def test_pages_of_the_server_are_allowed(echo_server: Running) -> None:
     headers = {"origin": echo_server.url}
     assert fetch(f"{echo_server.url}{MODELS}", headers=headers).status == 200
 

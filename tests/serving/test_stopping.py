@@ -1,4 +1,4 @@
-"""Generations that are asked to end, at any moment."""
+"""Generations that are stopped, at any moment."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from openedai.serving.stopping import Ending, Running
+from openedai.serving.stopping import ActiveGenerations, StopHandle
 
 
 class Source:
-    """Events that come when they are told to. It knows whether it was closed."""
+    """Events on demand. It knows whether it was closed."""
 
     def __init__(self) -> None:
         self.more = asyncio.Queue[int]()
@@ -27,45 +27,45 @@ class Source:
             self.closed = True
 
 
-def test_it_ends_while_an_event_is_waited_for() -> None:
+def test_it_stops_while_it_waits_for_an_event() -> None:
     async def go() -> None:
-        source, ending = Source(), Ending()
-        waiting = asyncio.create_task(ending.following(source.events()))
+        source, handle = Source(), StopHandle()
+        waiting = asyncio.create_task(handle.next_event(source.events()))
         await source.waiting.wait()
-        ending.ask()
+        handle.stop()
         assert await waiting is None
         assert source.closed
 
     asyncio.run(go())
 
 
-def test_it_ends_when_it_is_asked_between_events() -> None:
+def test_it_stops_between_events() -> None:
     async def go() -> None:
-        source, ending = Source(), Ending()
+        source, handle = Source(), StopHandle()
         source.more.put_nowait(1)
         events = source.events()
-        assert await ending.following(events) == 1
-        ending.ask()
+        assert await handle.next_event(events) == 1
+        handle.stop()
         source.more.put_nowait(2)
-        assert await ending.following(events) is None
+        assert await handle.next_event(events) is None
         assert not source.closed
         await events.aclose()
 
     asyncio.run(go())
 
 
-@pytest.mark.parametrize("first", ["asked", "left"])
-def test_a_client_that_leaves_meanwhile_is_cancelled(first: str) -> None:
+@pytest.mark.parametrize("first", ["stopped", "left"])
+def test_a_client_that_leaves_at_the_same_time_is_cancelled(first: str) -> None:
     async def go() -> None:
-        source, ending = Source(), Ending()
-        waiting = asyncio.create_task(ending.following(source.events()))
+        source, handle = Source(), StopHandle()
+        waiting = asyncio.create_task(handle.next_event(source.events()))
         await source.waiting.wait()
-        if first == "asked":
-            ending.ask()
+        if first == "stopped":
+            handle.stop()
             waiting.cancel()
         else:
             waiting.cancel()
-            ending.ask()
+            handle.stop()
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert source.closed
@@ -73,19 +73,19 @@ def test_a_client_that_leaves_meanwhile_is_cancelled(first: str) -> None:
     asyncio.run(go())
 
 
-def test_a_timeout_of_the_engine_stays_one() -> None:
+def test_a_timeout_of_the_engine_is_raised() -> None:
     async def fails() -> AsyncGenerator[int, None]:
         raise TimeoutError("slow")
         yield 0
 
     async def go() -> None:
         with pytest.raises(TimeoutError, match="slow"):
-            await Ending().following(fails())
+            await StopHandle().next_event(fails())
 
     asyncio.run(go())
 
 
-def test_what_fails_while_it_ends_is_raised() -> None:
+def test_what_fails_while_it_stops_is_raised() -> None:
     """And the task is as it was: nothing else of it is cancelled."""
 
     async def fails(waiting: asyncio.Event) -> AsyncGenerator[int, None]:
@@ -96,20 +96,20 @@ def test_what_fails_while_it_ends_is_raised() -> None:
         finally:
             raise ValueError("while closing")
 
-    async def ended(ending: Ending, waiting: asyncio.Event) -> int:
+    async def ended(handle: StopHandle, waiting: asyncio.Event) -> int:
         with pytest.raises(ValueError, match="while closing"):
-            await ending.following(fails(waiting))
+            await handle.next_event(fails(waiting))
         await asyncio.sleep(0)
         task = asyncio.current_task()
         assert task is not None
         return task.cancelling()
 
     async def go() -> None:
-        ending, waiting = Ending(), asyncio.Event()
-        running = asyncio.create_task(ended(ending, waiting))
+        handle, waiting = StopHandle(), asyncio.Event()
+        running = asyncio.create_task(ended(handle, waiting))
         await waiting.wait()
-        ending.ask()
-        ending.ask()
+        handle.stop()
+        handle.stop()
         assert await running == 0
 
     asyncio.run(go())
@@ -121,19 +121,20 @@ def test_the_end_of_the_events() -> None:
         yield 0
 
     async def go() -> None:
-        ending = Ending()
-        assert await ending.following(none()) is None
-        assert not ending.asked
+        handle = StopHandle()
+        assert await handle.next_event(none()) is None
+        assert not handle.stopped
 
     asyncio.run(go())
 
 
-def test_each_caller_ends_his_own() -> None:
-    running = Running()
-    with running.enter("a") as one, running.enter("a") as two, running.enter("b") as other:
-        running.end("a")
-        running.end("c")
-        assert (one.asked, two.asked, other.asked) == (True, True, False)
-        with running.enter("a") as later:
-            assert not later.asked
-    assert running._endings == {}
+def test_callers_stop_only_their_own() -> None:
+    active = ActiveGenerations()
+    with active.enter("a") as one, active.enter("a") as two, active.enter("b") as other:
+        active.stop("a")
+        active.stop("c")
+        assert (one.stopped, two.stopped, other.stopped) == (True, True, False)
+        with active.enter("a") as later:
+            assert not later.stopped
+        assert len(active) == 3
+    assert len(active) == 0

@@ -20,10 +20,9 @@ def test_the_default_chat_model() -> None:
     spec = Catalog(settings).resolve("smollm2-135m-instruct").spec
     path = Library(settings).pull(spec)
     assert path is not None
-    with path.open("rb") as file:
-        header = read_header(file)
+    header = read_header(path)
     types = {tensor.name: tensor.type.name for tensor in header.tensors}
-    file_type = header.integers["general.file_type"].value
+    file_type = header.metadata.integers["general.file_type"].value
     if not fast_types(processor_features()):
         (pin,) = builtin_packages()["smollm2-135m-instruct"].files
         assert (path.stat().st_size, digest(path)) == (pin.size, pin.sha256)

@@ -61,19 +61,17 @@ def test_the_metadata_do_not_change(source: Path) -> None:
     before, after = tiny_gguf.read(source).fields, tiny_gguf.read(target).fields
     assert after == before | {"general.file_type": 7}
     assert after["tokenizer.chat_template"] == tiny_gguf.TEMPLATE
-    with source.open("rb") as old_file, target.open("rb") as new_file:
-        old, new = read_header(old_file), read_header(new_file)
-    at = old.integers["general.file_type"].at
-    assert old.metadata[:at] == new.metadata[:at]
-    assert old.metadata[at + 4 :] == new.metadata[at + 4 :]
+    old, new = read_header(source).metadata, read_header(target).metadata
+    at = old.integers["general.file_type"].offset
+    assert old.raw[:at] == new.raw[:at]
+    assert old.raw[at + 4 :] == new.raw[at + 4 :]
 
 
 def test_the_alignment_is_kept(tmp_path: Path) -> None:
     target = change(tiny_gguf.write(tmp_path / "m.gguf", alignment=256), "q8_0")
     assert target is not None
-    with target.open("rb") as file:
-        header = read_header(file)
-    assert header.data_at % 256 == 0
+    header = read_header(target)
+    assert header.data_offset % 256 == 0
     assert all(tensor.offset % 256 == 0 for tensor in header.tensors)
     assert tiny_gguf.read(target).types["blk.0.ffn_up.weight"] == "Q8_0"
 
@@ -120,9 +118,8 @@ def test_progress_counts_what_is_written(source: Path) -> None:
     progress = Recorder()
     target = change(source, "q8_0", progress=progress)
     assert target is not None
-    with target.open("rb") as file:
-        header = read_header(file)
-    size = target.stat().st_size - header.data_at
+    header = read_header(target)
+    size = target.stat().st_size - header.data_offset
     assert progress.step("Requantising") == (size, size)
 
 

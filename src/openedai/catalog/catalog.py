@@ -37,11 +37,14 @@ class Catalog:
             check_spec(spec, access)
         self._chat_id = _default_id(settings, "chat_model", unlisted, names)
         self._embedding_id = _default_id(settings, "embedding_model", unlisted, names)
-        owners = names.owners
+        owners = dict(names.owners)
         if settings.default_aliases:
             owners = {**_default_aliases(self._chat_id, self._embedding_id), **owners}
         specs = {id: _completed(spec, settings, owners, access) for id, spec in names.specs.items()}
         self._names = NameTable(specs, owners)
+        for name in settings.listed_aliases:
+            if self._names.find(name) is None:
+                raise ConfigError(f"listed_aliases: there is no model {name!r}.")
 
     @property
     def default_chat(self) -> Model | None:

@@ -14,6 +14,7 @@ from openedai import __version__
 from openedai.config import ConfigError, Settings, load_settings
 
 EXIT_USAGE = 2
+UNWRAPPED = 10_000  # columns
 
 app = typer.Typer(
     name="openedai",
@@ -31,6 +32,7 @@ app.add_typer(models_app, name="models")
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="Configuration file (./openedai.toml).")
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; docs/models.md has its shape.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -123,22 +125,28 @@ def chat(
         _fail(str(error))
 
 
-@models_app.command("list")
-def models_list(config: Config = None) -> None:
-    """List the models, their names and what is on disk."""
-    from openedai.cli.models import list_models
+@models_app.command("list", epilog="Example: [bold]openedai models list --json[/]")
+def models_list(config: Config = None, as_json: AsJson = False) -> None:
+    """List the models, their sizes and which are loaded or on disk."""
+    from openedai.cli.models import list_models, list_models_as_json
 
     with _Readable():
-        list_models(_settings(config), Console())
+        if as_json:
+            print(list_models_as_json(_settings(config)))
+        else:
+            list_models(_settings(config), _output())
 
 
-@models_app.command("show")
-def models_show(name: str, config: Config = None) -> None:
-    """Show one model."""
-    from openedai.cli.models import show
+@models_app.command("show", epilog="Example: [bold]openedai models show gpt-4o[/]")
+def models_show(name: str, config: Config = None, as_json: AsJson = False) -> None:
+    """Show one model, with its aliases and options."""
+    from openedai.cli.models import show, show_as_json
 
     with _Readable():
-        show(_settings(config), name, Console())
+        if as_json:
+            print(show_as_json(_settings(config), name))
+        else:
+            show(_settings(config), name, _output())
 
 
 @models_app.command("pull", epilog="Example: [bold]openedai models pull all-MiniLM-L6-v2[/]")
@@ -188,6 +196,12 @@ def _settings(config: Path | None, **flags: Any) -> Settings:
     except ConfigError as error:
         _fail(str(error), EXIT_USAGE)
         raise AssertionError("unreachable") from error
+
+
+def _output() -> Console:
+    """Standard output. Lines that go to a file or a program are not wrapped."""
+    wraps = sys.stdout.isatty() or bool(os.environ.get("COLUMNS"))
+    return Console(highlight=False, width=None if wraps else UNWRAPPED)
 
 
 def _errors() -> Console:

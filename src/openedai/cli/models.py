@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.progress import (
@@ -17,11 +19,19 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from openedai.catalog.catalog import Catalog, adapter_specs
+from openedai.catalog.catalog import Catalog
+from openedai.cli.model_info import Inventory, State
 from openedai.config import ModelSpec, Settings
-from openedai.engines.registry import SECRET_OPTIONS
 from openedai.errors import APIError
 from openedai.weights.library import WORTH_OFFERING, Library
+
+STATES: dict[State, str] = {
+    "loaded": "loaded",
+    "on_disk": "on disk",
+    "not_downloaded": "not downloaded",
+    "missing": "missing",
+    "no_weights": "no weights",
+}
 
 
 class Bar:
@@ -64,66 +74,83 @@ def pull_all(settings: Settings, specs: Sequence[ModelSpec], console: Console) -
 
 
 def list_models(settings: Settings, console: Console) -> None:
-    catalog, library = Catalog(settings), Library(settings)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("MODEL", "ENGINE", "ON DISK", "LICENCE"):
-        table.add_column(title, overflow="fold")
-    for spec in catalog.specs():
-        name = spec.id if spec.prefix is None else f"{spec.prefix}…"
-        table.add_row(name, spec.engine, _on_disk(library, spec), spec.license)
-        for adapter in adapter_specs(spec):
-            table.add_row(adapter.id, spec.engine, _on_disk(library, adapter), "")
+    """Print a table that fits the console. Licences are left out where it is narrow."""
+    width = console.width
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("MODEL", overflow="fold")
+    table.add_column("KIND", max_width=None if width >= 100 else len("embedding,"))
+    table.add_column("SIZE", justify="right", no_wrap=True)
+    table.add_column("STATE", max_width=None if width >= 72 else len("downloaded"))
+    if width >= 72:
+        table.add_column("LICENCE", no_wrap=True, overflow="ellipsis")
+    for model in Inventory(settings).models():
+        row = (
+            model.id if model.prefix is None else f"{model.prefix}…",
+            ", ".join(model.capabilities),
+            _megabytes(model.size_on_disk or model.download_size),
+            STATES[model.state],
+            (model.license or "").partition(" (")[0],
+        )
+        table.add_row(*row[: len(table.columns)])
     console.print(table)
-    for spec in catalog.specs():
-        if spec.aliases:
-            console.print(f"\n[bold]{spec.id}[/] is also called", highlight=False)
-            console.print("  " + ", ".join(spec.aliases), highlight=False)
+
+
+def list_models_as_json(settings: Settings) -> str:
+    return _json(list(Inventory(settings).models()))
 
 
 def show(settings: Settings, name: str, console: Console) -> None:
-    spec = Catalog(settings).resolve(name).spec
-    library = Library(settings)
+    """Print what is known of one model. Raises ModelNotFound."""
+    model = Inventory(settings).details(name)
+    form = model.requantise
+    if model.slow_share >= WORTH_OFFERING:
+        form += f"; {model.slow_share:.0%} of the weights are slow here, see `requantise`"
     rows = {
-        "id": spec.id,
-        "engine": spec.engine,
-        "source": spec.source or "none",
-        "licence": spec.license or "not stated",
-        "aliases": ", ".join(spec.aliases) or "none",
-        "adapters": ", ".join(adapter.name for adapter in spec.adapters) or "none",
-        "options": ", ".join(map(_option, spec.options.items())) or "none",
-        "on disk": _on_disk(library, spec),
-        "form": _form(library, spec),
-        "path": str(library.find(spec) or "-"),
+        "id": model.id,
+        "prefix": model.prefix,
+        "adapts": model.base_model,
+        "kind": ", ".join(model.capabilities),
+        "engine": model.engine,
+        "source": model.source or "none",
+        "licence": model.license or "not stated",
+        "aliases": ", ".join(model.aliases) or "none",
+        "adapters": ", ".join(model.adapters) or "none",
+        "options": ", ".join(f"{key}={value}" for key, value in model.options.items()) or "none",
+        "state": STATES[model.state],
+        "size": _megabytes(model.size_on_disk or model.download_size),
+        "form": form,
+        "path": model.path or "-",
     }
     for key, value in rows.items():
-        console.print(f"{key:8}  {value}", highlight=False, soft_wrap=True)
+        if value is not None:
+            console.print(_paragraph(key, value, console.width), markup=False, soft_wrap=True)
 
 
-def _option(option: tuple[str, object]) -> str:
-    name, value = option
-    return f"{name}={'…' if name in SECRET_OPTIONS else value}"
+def show_as_json(settings: Settings, name: str) -> str:
+    return _json(Inventory(settings).details(name))
+
+
+def _json(value: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(value, enc_hook=str)).decode()
+
+
+def _paragraph(key: str, value: str, width: int) -> str:
+    """`value` after `key`, wrapped between words to `width` columns and indented."""
+    return textwrap.fill(
+        value,
+        width,
+        initial_indent=f"{key:8}  ",
+        subsequent_indent=" " * 10,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def remove(settings: Settings, name: str, console: Console) -> None:
     spec = Catalog(settings).resolve(name).spec
     freed = Library(settings).remove(spec)
-    console.print(f"{spec.id}: {_megabytes(freed)} freed", highlight=False)
+    console.print(f"{spec.id}: {freed / 1e6:,.0f} MB freed", highlight=False)
 
 
-def _on_disk(library: Library, spec: ModelSpec) -> str:
-    if not spec.source:
-        return "needs none"
-    size = library.size(spec) if library.find(spec) is not None else None
-    return "no" if size is None else _megabytes(size)
-
-
-def _form(library: Library, spec: ModelSpec) -> str:
-    """The form of the weights, and whether another one would be faster."""
-    share = library.slow_share(spec)
-    if share < WORTH_OFFERING:
-        return spec.requantise
-    return f"{spec.requantise}; {share:.0%} of the weights are slow here, see `requantise`"
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.0f} MB"
+def _megabytes(size: int | None) -> str:
+    return f"{size / 1e6:,.0f} MB" if size else "-"

@@ -14,6 +14,7 @@ import typer
 import uvicorn
 from rich.console import Console
 
+from openedai.api.openai.dialect import OPENAI
 from openedai.cli import logs
 from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.errors import APIError
@@ -136,7 +137,7 @@ def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
 
 def protocol(settings: Settings) -> type[LimitedProtocol]:
     return limited_protocol(
-        Limits(settings.max_header_bytes, settings.receive_timeout, settings.send_timeout)
+        Limits(settings.max_header_bytes, settings.receive_timeout, settings.send_timeout), OPENAI
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.generate import GenerateEvent, GenerateRequest
@@ -25,8 +26,15 @@ class Engine:
     slots: int = 1
 
     @classmethod
-    async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
-        """Load the weights at `path` (a file or a folder). `model` is for messages only.
+    async def load(
+        cls,
+        model: str,
+        path: Path | None,
+        options: Mapping[str, Any],
+        adapters: Sequence[Adapter] = (),
+    ) -> Self:
+        """Load the weights at `path` (a file or a folder), and `adapters` where the engine has any.
+        `model` is for messages only.
 
         Raises an APIError, and leaves nothing behind, if that fails.
         """

@@ -22,7 +22,6 @@ import asyncio
 import hashlib
 import math
 import re
-import secrets
 import struct
 import zlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -32,6 +31,7 @@ from typing import Any, Self
 import msgspec
 from msgspec.structs import replace
 
+from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Directory, Embedder, Generator, Tokenizer
@@ -47,6 +47,7 @@ from openedai.contract.generate import (
     Usage,
 )
 from openedai.errors import (
+    PARAM,
     ContextLengthExceeded,
     EngineCrashed,
     EngineFailed,
@@ -87,7 +88,13 @@ class Echo(Generator, Embedder, Tokenizer, Directory):
         self._words: dict[int, str] = {}
 
     @classmethod
-    async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
+    async def load(
+        cls,
+        model: str,
+        path: Path | None,
+        options: Mapping[str, Any],
+        adapters: Sequence[Adapter] = (),
+    ) -> Self:
         known = msgspec.convert(dict(options), EchoOptions)
         await asyncio.sleep(known.load_delay)
         if known.load_error is not None:
@@ -203,7 +210,7 @@ class Echo(Generator, Embedder, Tokenizer, Directory):
         if self.options.reveal:
             return AnswerReader(())
         if isinstance(request.prompt, Chat):
-            return ChatReader(request.prompt, request.stop, _new_call_id)
+            return ChatReader(request.prompt, request.stop)
         return AnswerReader(request.stop)
 
     def _break_at(self, number: int) -> None:
@@ -228,14 +235,10 @@ def _check(request: GenerateRequest) -> None:
     for name, value in unknown.items():
         if value is not None:
             raise Unsupported(
-                f"Unsupported parameter: '{name}' is not supported by the echo engine.",
+                f"Unsupported parameter: '{PARAM}' is not supported by the echo engine.",
                 code="unsupported_parameter",
                 param=name,
             )
-
-
-def _new_call_id() -> str:
-    return f"call_{secrets.token_hex(12)}"
 
 
 def _spoken(text: str, alternatives: int | None) -> TextDelta:

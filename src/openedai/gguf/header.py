@@ -1,7 +1,12 @@
-"""What a GGUF file says before the data of its tensors.
+"""Reads what a GGUF file has before the data of its tensors.
 
-The metadata (tokenizer, chat template and the rest) is kept as the bytes that it is: a model of
-a large vocabulary has hundreds of thousands of values there, and nobody here needs them.
+The layout, all of it little-endian: the magic bytes, the version, the number of tensors and the
+number of metadata pairs; then the pairs, each a key, the type of the value and the value; then one
+description per tensor. A string is its length in bytes and its bytes. An array is the type of its
+items, their number and the items.
+
+Arrays are skipped: those of a large vocabulary have hundreds of thousands of items, and nothing
+here needs them.
 """
 
 from __future__ import annotations
@@ -11,22 +16,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from math import prod
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
 from typing import BinaryIO
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
-ALIGNMENT = 32
+DEFAULT_ALIGNMENT = 32
 MAX_ALIGNMENT = 1 << 16
 MAX_DIMENSIONS = 4
 
-_STRING, _ARRAY = 8, 9
-# Integers and the others of fixed size, by the number of their type.
-_INTEGERS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 10: "<Q", 11: "<q"}
-_SIZES = {number: struct.calcsize(form) for number, form in _INTEGERS.items()} | {6: 4, 7: 1, 12: 8}
+_UINT32, _UINT64 = struct.Struct("<I"), struct.Struct("<Q")
+_STRING, _ARRAY = 8, 9  # type numbers of metadata values
+_INTEGERS = {
+    number: struct.Struct(layout)
+    for number, layout in {
+        0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 10: "<Q", 11: "<q",
+    }.items()
+}  # fmt: skip
+# Bytes of a value, by type number: integers, float32, bool and float64.
+_SIZES = {number: integer.size for number, integer in _INTEGERS.items()} | {6: 4, 7: 1, 12: 8}
 
 
 class TensorType(IntEnum):
-    """The types of tensors that models on disk have, by their numbers in the file."""
+    """The types of weights that tensors on disk have, by their numbers in the file."""
 
     F32 = 0
     F16 = 1
@@ -46,18 +59,22 @@ class TensorType(IntEnum):
     MXFP4 = 39
 
     @property
-    def block(self) -> tuple[int, int]:
-        """Weights in a block, and its bytes."""
-        return _BLOCKS[self]
+    def weights_per_block(self) -> int:
+        return _BLOCKS[self][0]
+
+    @property
+    def bytes_per_block(self) -> int:
+        return _BLOCKS[self][1]
 
     def row_bytes(self, weights: int) -> int:
-        """Raises ValueError if blocks do not fill a row of so many weights."""
-        length, size = self.block
-        if weights % length:
+        """The bytes of a row of so many weights. Raises ValueError if blocks do not fill it."""
+        blocks, rest = divmod(weights, self.weights_per_block)
+        if rest:
             raise ValueError(f"a row of {weights} weights is no whole number of {self.name} blocks")
-        return weights // length * size
+        return blocks * self.bytes_per_block
 
 
+# Weights and bytes of a block.
 _BLOCKS = {
     TensorType.F32: (1, 4),
     TensorType.F16: (1, 2),
@@ -80,7 +97,7 @@ _BLOCKS = {
 
 @dataclass(frozen=True)
 class Tensor:
-    """`shape` begins with the length of a row; `offset` is in bytes, from the first tensor's."""
+    """`shape` begins with the length of a row. `offset` is in bytes from the first tensor data."""
 
     name: str
     shape: tuple[int, ...]
@@ -103,127 +120,183 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Integer:
-    """A whole number of the metadata; `at` is where in the file it stands, in the form `form`."""
+    """An integer of the metadata: its value, its offset in the file and its layout there."""
 
     value: int
-    at: int
-    form: str
+    offset: int
+    layout: struct.Struct
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """`raw` is the file from its start to the first tensor description.
+
+    `integers` and `strings` are the values of these types by key; other types are only in `raw`.
+    """
+
+    raw: bytes
+    integers: Mapping[str, Integer]
+    strings: Mapping[str, str]
+
+    @property
+    def alignment(self) -> int:
+        """The data of each tensor begins at a multiple of so many bytes. Raises ValueError."""
+        integer = self.integers.get("general.alignment")
+        alignment = integer.value if integer else DEFAULT_ALIGNMENT
+        if not 1 <= alignment <= MAX_ALIGNMENT:
+            raise ValueError(f"an alignment of {alignment} bytes cannot be")
+        return alignment
+
+    @property
+    def file_count(self) -> int:
+        """How many files the model is split into."""
+        count = self.integers.get("split.count")
+        return max(1, count.value) if count else 1
 
 
 @dataclass(frozen=True)
 class Header:
-    """`metadata` is the file up to the descriptions of the tensors; `data_at` where data begin."""
+    """`data_offset` is where the tensors' data begin, in bytes from the start of the file."""
 
-    metadata: bytes
-    integers: Mapping[str, Integer]
+    metadata: Metadata
     tensors: tuple[Tensor, ...]
-    data_at: int
-
-    @property
-    def alignment(self) -> int:
-        return alignment(self.integers)
-
-    @property
-    def parts(self) -> int:
-        """How many files the model is split into."""
-        found = self.integers.get("split.count")
-        return max(1, found.value) if found else 1
+    data_offset: int
 
 
-def alignment(integers: Mapping[str, Integer]) -> int:
-    """Bytes that each tensor's data begin at a multiple of. Raises ValueError."""
-    found = integers.get("general.alignment")
-    value = found.value if found else ALIGNMENT
-    if not 1 <= value <= MAX_ALIGNMENT:
-        raise ValueError(f"an alignment of {value} bytes cannot be")
-    return value
+def read_metadata(path: Path) -> Metadata:
+    """The metadata of the file at `path`, whatever its tensors are.
+
+    Raises OSError, and ValueError for a file that is not GGUF or is damaged.
+    """
+    with path.open("rb") as file, _mapped(file) as data:
+        return _Reader(data).metadata()
 
 
-def padded(size: int, step: int) -> int:
-    """`size` up to the next multiple of `step`."""
-    return -(-size // step) * step
+def read_header(path: Path) -> Header:
+    """The header of the file at `path`. Raises as `read_metadata`, and ValueError for a tensor type
+    that is not supported.
+    """
+    with path.open("rb") as file, _mapped(file) as data:
+        return parse_header(data)
 
 
-def read_header(file: BinaryIO) -> Header:
-    """Read a file from its start. Raises ValueError for what is no GGUF file or none known here."""
-    reader = _Reader(file)
-    if reader.take(4) != MAGIC:
-        raise ValueError("it does not begin with GGUF")
-    version = reader.number("<I")
-    if version not in VERSIONS:
-        raise ValueError(f"its version of the format, {version}, is not known")
-    tensors, pairs = reader.number("<Q"), reader.number("<Q")
-    integers: dict[str, Integer] = {}
-    for _ in range(pairs):
-        name = reader.string()
-        found = reader.value()
-        if found is not None:
-            integers[name] = found
-    end = file.tell()
-    described = tuple(reader.tensor() for _ in range(tensors))
-    data_at = padded(file.tell(), alignment(integers))
-    file.seek(0)
-    return Header(file.read(end), integers, described, data_at)
+def parse_header(data: bytes | mmap) -> Header:
+    """The header of a file whose content is `data`. Raises ValueError as `read_header`."""
+    reader = _Reader(data)
+    metadata = reader.metadata()
+    tensors = tuple(reader.tensor() for _ in range(reader.tensor_count))
+    return Header(metadata, tensors, round_up(reader.offset, metadata.alignment))
 
 
-def describe(tensor: Tensor) -> bytes:
-    """A tensor as the header has it."""
+def encode_tensor(tensor: Tensor) -> bytes:
+    """The description of a tensor as it is in a header."""
     name = tensor.name.encode()
     shape = struct.pack(f"<I{len(tensor.shape)}Q", len(tensor.shape), *tensor.shape)
-    place = struct.pack("<IQ", tensor.type, tensor.offset)
-    return struct.pack("<Q", len(name)) + name + shape + place
+    type_and_offset = struct.pack("<IQ", tensor.type, tensor.offset)
+    return struct.pack("<Q", len(name)) + name + shape + type_and_offset
+
+
+def round_up(size: int, multiple: int) -> int:
+    """`size` rounded up to the next multiple of `multiple`."""
+    return -(-size // multiple) * multiple
+
+
+def _mapped(file: BinaryIO) -> mmap:
+    """Raises ValueError for an empty file, which cannot be mapped."""
+    if not file.read(1):
+        raise ValueError("it ends too early")
+    return mmap(file.fileno(), 0, access=ACCESS_READ)
 
 
 class _Reader:
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    """Reads the header from `offset` on. Everything raises ValueError where the data end."""
 
-    def take(self, size: int) -> bytes:
-        data = self._file.read(size) if size < 1 << 31 else b""
-        if len(data) != size:
-            raise ValueError("it ends too early")
-        return data
+    def __init__(self, data: bytes | mmap) -> None:
+        self._data = data
+        self.offset = 0
+        self.tensor_count = 0
 
-    def number(self, form: str) -> int:
-        value: int
-        (value,) = struct.unpack(form, self.take(struct.calcsize(form)))
-        return value
-
-    def string(self) -> str:
-        return self.take(self.number("<Q")).decode()
-
-    def value(self) -> Integer | None:
-        """Read one value of the metadata; what is no whole number is skipped."""
-        kind = self.number("<I")
-        if kind in _INTEGERS:
-            at = self._file.tell()
-            return Integer(self.number(_INTEGERS[kind]), at, _INTEGERS[kind])
-        if kind == _ARRAY:
-            self._skip(self.number("<I"), self.number("<Q"))
-        else:
-            self._skip(kind, 1)
-        return None
+    def metadata(self) -> Metadata:
+        """Read all that comes before the descriptions of the tensors."""
+        if self._bytes(len(MAGIC)) != MAGIC:
+            raise ValueError("it does not begin with GGUF")
+        version = self._integer(_UINT32)
+        if version not in VERSIONS:
+            raise ValueError(f"its version of the format, {version}, is not known")
+        self.tensor_count = self._integer(_UINT64)
+        integers: dict[str, Integer] = {}
+        strings: dict[str, str] = {}
+        for _ in range(self._integer(_UINT64)):
+            key = self._text()
+            value_type = self._integer(_UINT32)
+            if value_type in _INTEGERS:
+                layout, offset = _INTEGERS[value_type], self.offset
+                integers[key] = Integer(self._integer(layout), offset, layout)
+            elif value_type == _STRING:
+                strings[key] = self._text()
+            else:
+                self._skip_value(value_type)
+        return Metadata(bytes(self._data[: self.offset]), integers, strings)
 
     def tensor(self) -> Tensor:
-        name = self.string()
-        dimensions = self.number("<I")
+        """Read the description of a tensor."""
+        name = self._bytes(self._integer(_UINT64)).decode()
+        dimensions = self._integer(_UINT32)
         if not 1 <= dimensions <= MAX_DIMENSIONS:
             raise ValueError(f"the tensor {name!r} has {dimensions} dimensions")
-        shape = tuple(self.number("<Q") for _ in range(dimensions))
+        shape = tuple(self._integer(_UINT64) for _ in range(dimensions))
         if 0 in shape:
             raise ValueError(f"the tensor {name!r} has no weights")
-        kind = self.number("<I")
+        number = self._integer(_UINT32)
         try:
-            known = TensorType(kind)
+            tensor_type = TensorType(number)
         except ValueError:
-            raise ValueError(f"the tensor {name!r} has a type, {kind}, not known here") from None
-        return Tensor(name, shape, known, self.number("<Q"))
+            raise ValueError(f"the tensor {name!r} has a type, {number}, not known here") from None
+        return Tensor(name, shape, tensor_type, self._integer(_UINT64))
 
-    def _skip(self, kind: int, count: int) -> None:
-        if kind == _STRING:
-            for _ in range(count):
-                self.take(self.number("<Q"))
-        elif kind in _SIZES:
-            self.take(_SIZES[kind] * count)
+    def _skip(self, size: int) -> int:
+        """Skip so many bytes; returns the offset at which they begin."""
+        start = self.offset
+        self.offset += size
+        if self.offset > len(self._data):
+            raise ValueError("it ends too early")
+        return start
+
+    def _bytes(self, size: int) -> bytes:
+        start = self._skip(size)
+        return self._data[start : self.offset]
+
+    def _integer(self, layout: struct.Struct) -> int:
+        (value,) = layout.unpack_from(self._data, self._skip(layout.size))
+        return int(value)
+
+    def _text(self) -> str:
+        """Read a string; what is not valid UTF-8 in it is replaced."""
+        return self._bytes(self._integer(_UINT64)).decode("utf-8", "replace")
+
+    def _skip_value(self, value_type: int) -> None:
+        if value_type != _ARRAY:
+            self._skip(_value_size(value_type))
+            return
+        item_type, count = self._integer(_UINT32), self._integer(_UINT64)
+        if item_type == _STRING:
+            self._skip_strings(count)
         else:
-            raise ValueError(f"a value has a type, {kind}, not known here")
+            self._skip(_value_size(item_type) * count)
+
+    def _skip_strings(self, count: int) -> None:
+        """A loop without calls of methods, for the hundreds of thousands of a vocabulary."""
+        data, end, length_at = self._data, self.offset, _UINT64.unpack_from
+        try:
+            for _ in range(count):
+                end += 8 + length_at(data, end)[0]
+        except (struct.error, OverflowError):
+            raise ValueError("it ends too early") from None
+        self._skip(end - self.offset)
+
+
+def _value_size(value_type: int) -> int:
+    """Bytes of a value of a type of fixed size. Raises ValueError for any other type."""
+    if value_type not in _SIZES:
+        raise ValueError(f"a value has a type, {value_type}, not known here")
+    return _SIZES[value_type]

@@ -13,7 +13,7 @@ _SURROGATES = (0xD800, 0xDFFF)
 
 @dataclass(frozen=True)
 class CharSet:
-    """Code points as inclusive ranges: sorted, apart, and without surrogates."""
+    """Code points as inclusive ranges: sorted, not adjacent, and without surrogates."""
 
     ranges: tuple[Range, ...]
 
@@ -41,8 +41,8 @@ class CharSet:
     def __invert__(self) -> CharSet:
         return CharSet(_gaps(self.ranges))
 
-    def only(self) -> str | None:
-        """The character, if there is exactly one."""
+    def single(self) -> str | None:
+        """The character if the set has exactly one, otherwise None."""
         if len(self.ranges) == 1 and self.ranges[0][0] == self.ranges[0][1]:
             return chr(self.ranges[0][0])
         return None
@@ -52,7 +52,7 @@ class CharSet:
 
 
 def _gaps(ranges: Iterable[Range]) -> tuple[Range, ...]:
-    """What lies between the ranges, surrogates left out."""
+    """The code points outside the ranges, without surrogates."""
     gaps, start = [], 0
     for first, last in sorted([*ranges, _SURROGATES]):
         if start < first:

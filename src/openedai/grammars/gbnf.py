@@ -10,9 +10,9 @@ from openedai.grammars.charset import CharSet
 
 LARGEST_REPEAT = 100_000
 
-# llama.cpp takes a bound above 2000 for no bound at all, so long repeats are made of blocks.
+# llama.cpp ignores bounds above 2000, so long repeats are composed of blocks.
 _BLOCK = 256
-_DEEPEST_FORK = 20
+_MAX_PREFIX_DEPTH = 20
 _ESCAPES = {"\n": r"\n", "\r": r"\r", "\t": r"\t", '"': r"\"", "\\": r"\\"}
 
 
@@ -27,9 +27,9 @@ class Rules:
         return len(self._bodies)
 
     def add(self, name: str, body: str) -> str:
-        """Add a rule and return its name: the wished one as far as it is free.
+        """Add a rule and return its name, which is `name` or, if that is taken, begins with it.
 
-        The same wish with the same body gives the same rule.
+        The same name with the same body gives the same rule.
         """
         if (name, body) not in self._names:
             self._names[name, body] = self.declare(name)
@@ -37,12 +37,12 @@ class Rules:
         return self._names[name, body]
 
     def declare(self, name: str) -> str:
-        """Take a name for a rule that is defined later, so that it can be used in itself."""
-        wish = re.sub("[^a-zA-Z0-9]+", "-", name).strip("-") or "rule"
-        free, number = wish, 1
+        """Reserve a name for a rule that is defined later, so that rules can be recursive."""
+        base = re.sub("[^a-zA-Z0-9]+", "-", name).strip("-") or "rule"
+        free, number = base, 1
         while free == "root" or free in self._bodies:
             number += 1
-            free = f"{wish}-{number}"
+            free = f"{base}-{number}"
         self._bodies[free] = ""
         return free
 
@@ -50,16 +50,14 @@ class Rules:
         self._bodies[name] = body
 
     def text(self, root: str, start: int = 0) -> str:
-        """The grammar whose texts are those of the rule `root`; without its first rules, if need
-        be.
-        """
+        """The grammar with `root` as its start rule. The first `start` rules are left out."""
         rules = [("root", root), *islice(self._bodies.items(), start, None)]
         return "".join(f"{name} ::= {body}\n" for name, body in rules)
 
     def repeat(self, item: str, low: int, high: int | None) -> str:
-        """`item` from `low` to `high` times; None is for ever. `item` is a name or a class.
+        """`item` repeated `low` to `high` times; None is unbounded. `item` is a name or a class.
 
-        The grammar grows with the square root of the bounds at most.
+        The grammar grows at most with the square root of the bounds.
         """
         if high is None:
             if low <= 1:
@@ -94,17 +92,17 @@ class Rules:
 
 
 def literal(text: str) -> str:
-    """`text` itself. It has no NUL, at which llama.cpp fails, and no surrogates."""
+    """A literal for `text`, which has no surrogates and no NUL, at which llama.cpp fails."""
     return f'"{"".join(_ESCAPES.get(char) or _hex_if_control(char) for char in text)}"'
 
 
 def char_class(chars: CharSet) -> str:
-    """One of the characters."""
+    """A class: one of the characters."""
     return f"[{''.join(_range(first, last) for first, last in chars.ranges)}]"
 
 
-def choice(options: Iterable[str]) -> str:
-    """One of the options, in parentheses where it takes them to stand in a sequence."""
+def alternatives(options: Iterable[str]) -> str:
+    """One of the options, in parentheses if there are several."""
     options = list(options)
     return options[0] if len(options) == 1 else f"({' | '.join(options)})"
 
@@ -112,22 +110,22 @@ def choice(options: Iterable[str]) -> str:
 def one_of(texts: Iterable[str]) -> str:
     """One of the texts, of which there is at least one.
 
-    What they begin with is shared: llama.cpp tries all alternatives with each token.
+    Common prefixes are written once, because llama.cpp tries all alternatives with each token.
     """
-    return _fork(sorted(set(texts)), _DEEPEST_FORK)
+    return _prefix_tree(sorted(set(texts)), _MAX_PREFIX_DEPTH)
 
 
-def _fork(texts: list[str], depth: int) -> str:
+def _prefix_tree(texts: list[str], depth: int) -> str:
     if len(texts) == 1 or not depth:
-        return choice(map(literal, texts))
-    shared = _shared_start(texts[0], texts[-1])
-    rests = [text[len(shared) :] for text in texts]
+        return alternatives(map(literal, texts))
+    prefix = _common_prefix(texts[0], texts[-1])
+    rests = [text[len(prefix) :] for text in texts]
     groups = [[*group] for _, group in groupby(rests, key=lambda rest: rest[:1])]
-    forked = choice(_fork(group, depth - 1) for group in groups)
-    return f"{literal(shared)} {forked}" if shared else forked
+    tree = alternatives(_prefix_tree(group, depth - 1) for group in groups)
+    return f"{literal(prefix)} {tree}" if prefix else tree
 
 
-def _shared_start(one: str, other: str) -> str:
+def _common_prefix(one: str, other: str) -> str:
     pairs = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
     return "".join(char for char, _ in pairs)
 

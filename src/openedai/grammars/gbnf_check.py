@@ -1,9 +1,9 @@
-"""Refusing grammars on which llama.cpp fails open, hangs or crashes.
+"""Refuses grammars on which llama.cpp fails open, hangs or crashes.
 
-It refuses by itself what it can't read. What it takes all the same: an empty grammar (no
-constraint at all), repeats with bounds out of order (they eat the memory) or above 2000 (no bound
-at all), counted repeats of what may be empty (exponential time), left recursion behind what may
-be empty (memory again), characters that do not exist, and rules that never end.
+llama.cpp refuses what it cannot parse. It accepts, however: an empty grammar (no constraint at
+all), repeats with bounds out of order (exhaust the memory) or above 2000 (no bound at all), counted
+repeats of what may be empty (exponential time), left recursion after what may be empty (exhausts
+the memory), characters that do not exist, and rules that never end.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-_DEEPEST = 100
-_MOST = 2000
+_MAX_DEPTH = 100
+_MAX_REPEAT = 2000
 _TOKEN = re.compile(
     r"""(?P<space>(?:[ \t\r\n]|\#[^\n]*)+)
     | (?P<head>[a-zA-Z0-9-]+[ \t]*::=)
@@ -33,23 +33,23 @@ _QUANTIFIERS: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, None
 
 @dataclass(frozen=True)
 class Terminal:
-    """Some characters, or the empty text."""
+    """A text or a character class. `empty`: it is the empty text."""
 
     empty: bool
 
 
 @dataclass(frozen=True)
-class Name:
+class RuleReference:
     name: str
 
 
 @dataclass(frozen=True)
-class Sequence:
+class Concatenation:
     items: tuple[Body, ...]
 
 
 @dataclass(frozen=True)
-class Choice:
+class Alternation:
     options: tuple[Body, ...]
 
 
@@ -64,37 +64,37 @@ class Repeat:
         return max(self.low, self.high or 0) > 1
 
 
-Body = Terminal | Name | Sequence | Choice | Repeat
+Body = Terminal | RuleReference | Concatenation | Alternation | Repeat
 
 
 def check_gbnf(text: str) -> None:
-    """Raise ValueError, worded for the grammar's author, unless llama.cpp enforces the grammar."""
-    rules = _Reader(text).rules()
+    """Raises ValueError, worded for the author of the grammar, unless llama.cpp enforces it."""
+    rules = _Parser(text).rules()
     if "root" not in rules:
         raise ValueError("the grammar has no rule `root`")
-    for part in (part for body in rules.values() for part in _parts(body)):
-        if isinstance(part, Name) and part.name not in rules:
+    for part in (part for body in rules.values() for part in _subexpressions(body)):
+        if isinstance(part, RuleReference) and part.name not in rules:
             raise ValueError(f"the grammar uses a rule `{part.name}` that it does not have")
-    empty = _grown(rules, _may_be_empty)
+    empty = _rules_with(rules, _may_be_empty)
     for name, body in rules.items():
-        counted = (part for part in _parts(body) if isinstance(part, Repeat) and part.is_counted)
-        if any(_may_be_empty(part.item, empty) for part in counted):
+        repeats = (part for part in _subexpressions(body) if isinstance(part, Repeat))
+        if any(part.is_counted and _may_be_empty(part.item, empty) for part in repeats):
             raise ValueError(f"the rule `{name}` counts repeats of what may be empty")
     _refuse_left_recursion(rules, empty)
-    if "root" not in _grown(rules, _ends):
+    if "root" not in _rules_with(rules, _can_end):
         raise ValueError("no text of the grammar comes to an end")
 
 
-def comes_to_an_end(text: str) -> bool:
-    """Whether a grammar has any text. Rules that it uses and does not have, have some."""
-    rules = _Reader(text).rules()
-    parts = [part for body in rules.values() for part in _parts(body)]
-    others = {part.name for part in parts if isinstance(part, Name)} - rules.keys()
-    return "root" in _grown(rules, _ends, others)
+def has_finite_text(text: str) -> bool:
+    """Whether the grammar derives any text, if the rules that it uses but does not define do."""
+    rules = _Parser(text).rules()
+    parts = [part for body in rules.values() for part in _subexpressions(body)]
+    undefined = {part.name for part in parts if isinstance(part, RuleReference)} - rules.keys()
+    return "root" in _rules_with(rules, _can_end, undefined)
 
 
-class _Reader:
-    """Reads the notation; what llama.cpp reads otherwise, or refuses, is a ValueError."""
+class _Parser:
+    """Parses GBNF. Raises ValueError for what llama.cpp reads differently or refuses."""
 
     def __init__(self, text: str) -> None:
         self._tokens = [*_tokens(text)]
@@ -103,60 +103,60 @@ class _Reader:
 
     def rules(self) -> dict[str, Body]:
         rules: dict[str, Body] = {}
-        while self._kind() == "head":
-            name = self._next().removesuffix("::=").strip()
+        while self._peek_type() == "head":
+            name = self._take().removesuffix("::=").strip()
             if name in rules:
                 raise ValueError(f"the grammar has two rules `{name}`")
-            rules[name] = self._choice()
-        if self._kind():
-            raise ValueError(f"the grammar has a `{self._next()}` that is out of place")
+            rules[name] = self._alternation()
+        if self._peek_type():
+            raise ValueError(f"the grammar has a `{self._take()}` that is out of place")
         return rules
 
-    def _choice(self) -> Body:
-        options = [self._sequence()]
+    def _alternation(self) -> Body:
+        options = [self._concatenation()]
         while self._peek() == "|":
-            self._next()
-            options.append(self._sequence())
-        return Choice(tuple(options))
+            self._take()
+            options.append(self._concatenation())
+        return Alternation(tuple(options))
 
-    def _sequence(self) -> Body:
+    def _concatenation(self) -> Body:
         items: list[Body] = []
-        while self._kind() in ("name", "text", "chars") or self._peek() == "(":
+        while self._peek_type() in ("name", "text", "chars") or self._peek() == "(":
             item = self._item()
-            while self._kind() == "times":
-                item = Repeat(item, *_times(self._next()))
+            while self._peek_type() == "times":
+                item = Repeat(item, *_bounds(self._take()))
             items.append(item)
-        return Sequence(tuple(items))
+        return Concatenation(tuple(items))
 
     def _item(self) -> Body:
-        kind, token = self._kind(), self._next()
-        if kind == "name":
-            return Name(token)
-        if kind == "text":
+        token_type, token = self._peek_type(), self._take()
+        if token_type == "name":
+            return RuleReference(token)
+        if token_type == "text":
             codes = _code_points(token[1:-1])
             if 0 in codes:
                 raise ValueError("the grammar has a NUL in a text")
             return Terminal(empty=not codes)
-        if kind == "chars":
+        if token_type == "chars":
             _check_class(token)
             return Terminal(empty=False)
         self._depth += 1
-        if self._depth > _DEEPEST:
-            raise ValueError(f"the grammar nests parentheses deeper than {_DEEPEST}")
-        inside = self._choice()
+        if self._depth > _MAX_DEPTH:
+            raise ValueError(f"the grammar nests parentheses deeper than {_MAX_DEPTH}")
+        inside = self._alternation()
         self._depth -= 1
         if self._peek() != ")":
             raise ValueError("the grammar has a parenthesis that is not closed")
-        self._next()
+        self._take()
         return inside
 
-    def _kind(self) -> str:
+    def _peek_type(self) -> str:
         return self._tokens[self._at][0] if self._at < len(self._tokens) else ""
 
     def _peek(self) -> str:
         return self._tokens[self._at][1] if self._at < len(self._tokens) else ""
 
-    def _next(self) -> str:
+    def _take(self) -> str:
         self._at += 1
         return self._tokens[self._at - 1][1]
 
@@ -172,20 +172,20 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
         at = found.end()
 
 
-def _times(token: str) -> tuple[int, int | None]:
+def _bounds(token: str) -> tuple[int, int | None]:
     if token in _QUANTIFIERS:
         return _QUANTIFIERS[token]
     low, comma, high = token[1:-1].partition(",")
     bounds = int(low), int(high or 0) if comma else int(low)
-    if max(bounds) > _MOST:
-        raise ValueError(f"the grammar has a repeat `{token}` of more than {_MOST}")
+    if max(bounds) > _MAX_REPEAT:
+        raise ValueError(f"the grammar has a repeat `{token}` of more than {_MAX_REPEAT}")
     if high and bounds[1] < bounds[0]:
         raise ValueError(f"the grammar has a repeat `{token}` with its bounds out of order")
     return bounds[0], None if comma and not high else bounds[1]
 
 
 def _code_points(text: str) -> list[int]:
-    """The characters of a text or a class, escapes resolved."""
+    """The characters of a text or a class, with escapes resolved."""
     codes, at = [], 0
     while at < len(text):
         found = _CHAR.match(text, at)
@@ -213,84 +213,89 @@ def _check_class(token: str) -> None:
         at += 3 if is_range else 1
 
 
-def _parts(body: Body) -> Iterator[Body]:
+def _subexpressions(body: Body) -> Iterator[Body]:
     yield body
     match body:
-        case Sequence(inside) | Choice(inside):
+        case Concatenation(inside) | Alternation(inside):
             for part in inside:
-                yield from _parts(part)
+                yield from _subexpressions(part)
         case Repeat(item):
-            yield from _parts(item)
+            yield from _subexpressions(item)
 
 
-def _grown(
+def _rules_with(
     rules: dict[str, Body],
-    holds: Callable[[Body, set[str]], bool],
-    given: Iterable[str] = (),
+    predicate: Callable[[Body, set[str]], bool],
+    known: Iterable[str] = (),
 ) -> set[str]:
-    """The names of the rules for which something holds, given those for which it does."""
-    found = {*given}
+    """The names of the rules whose body satisfies the predicate, a fixed point of it.
+
+    The predicate gets a body and the names found so far, which begin with the `known` ones.
+    """
+    found = {*known}
     size = -1
     while size < len(found):
         size = len(found)
-        for name in [*rules, *reversed(rules)]:  # rules name both earlier and later ones
-            if name not in found and holds(rules[name], found):
+        for name in [*rules, *reversed(rules)]:  # rules refer to earlier and to later ones
+            if name not in found and predicate(rules[name], found):
                 found.add(name)
     return found
 
 
 def _may_be_empty(body: Body, empty: set[str]) -> bool:
+    """Whether the body derives the empty text, given the names of the rules that do."""
     match body:
         case Terminal(is_empty):
             return is_empty
-        case Name(name):
+        case RuleReference(name):
             return name in empty
-        case Sequence(items):
+        case Concatenation(items):
             return all(_may_be_empty(item, empty) for item in items)
-        case Choice(options):
+        case Alternation(options):
             return any(_may_be_empty(option, empty) for option in options)
         case Repeat(item, low):
             return low == 0 or _may_be_empty(item, empty)
 
 
-def _ends(body: Body, ending: set[str]) -> bool:
+def _can_end(body: Body, ending: set[str]) -> bool:
+    """Whether the body derives any text, given the names of the rules that do."""
     match body:
         case Terminal():
             return True
-        case Name(name):
+        case RuleReference(name):
             return name in ending
-        case Sequence(items):
-            return all(_ends(item, ending) for item in items)
-        case Choice(options):
-            return any(_ends(option, ending) for option in options)
+        case Concatenation(items):
+            return all(_can_end(item, ending) for item in items)
+        case Alternation(options):
+            return any(_can_end(option, ending) for option in options)
         case Repeat(item, low):
-            return low == 0 or _ends(item, ending)
+            return low == 0 or _can_end(item, ending)
 
 
 def _refuse_left_recursion(rules: dict[str, Body], empty: set[str]) -> None:
     first = {name: set(_leftmost(body, empty)) for name, body in rules.items()}
     for name in rules:
         reached: set[str] = set()
-        waiting = [name]
-        while waiting:
-            new = first[waiting.pop()] - reached
+        pending = [name]
+        while pending:
+            new = first[pending.pop()] - reached
             reached |= new
-            waiting += new
+            pending += new
         if name in reached:
             raise ValueError(f"the rule `{name}` begins with itself: left recursion")
 
 
 def _leftmost(body: Body, empty: set[str]) -> Iterator[str]:
-    """The rules with which a text of the body may begin."""
+    """The names of the rules that a text of the body may begin with."""
     match body:
-        case Name(name):
+        case RuleReference(name):
             yield name
-        case Sequence(items):
+        case Concatenation(items):
             for item in items:
                 yield from _leftmost(item, empty)
                 if not _may_be_empty(item, empty):
                     return
-        case Choice(options):
+        case Alternation(options):
             for option in options:
                 yield from _leftmost(option, empty)
         case Repeat(item):

@@ -1,4 +1,4 @@
-"""The rules of JSON itself."""
+"""The grammar rules of JSON itself."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from openedai.grammars.regular_gbnf import plain_text
 
 
 class JsonRules:
-    """Bodies and names of rules for parts of JSON texts; a rule is added when it is first used."""
+    """Rule names, as properties, and rule bodies, from methods, for parts of JSON texts.
+
+    A rule is added when its name is first used.
+    """
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
 
     @cached_property
     def space(self) -> str:
-        """A space or a new line, for models that like to write it, and never without end."""
+        """Optional white space, for models that are used to it, of bounded length."""
         return self._rules.add("space", r'(" " | "\n" " "{0,20})?')
 
     @cached_property
     def char(self) -> str:
-        """A character of a string: as it is, or as any escape but those of surrogates."""
+        """A character of a string: itself, or any escape except those of surrogates."""
         hexadecimal = '"u" ([0-9a-cefA-CEF] [0-9a-fA-F]{3} | [dD] [0-7] [0-9a-fA-F]{2})'
         plain = r"[^\x22\x5C\x7F\x00-\x1F]"
         return self._rules.add("char", rf'{plain} | "\\" ([\x22\x5C\x2Fbfnrt] | {hexadecimal})')
@@ -52,35 +55,36 @@ class JsonRules:
         value = self._rules.declare("value")
         array = self._rules.add("array", self.array_of(value, 0, None))
         member = self.member(self.string, value)
-        members = self._rules.add("object", self.object_of(member, 0, None))
+        objects = self._rules.add("object", self.object_of(member, 0, None))
         words = '"true" | "false" | "null"'
-        self._rules.define(value, f"{members} | {array} | {self.string} | {self.number} | {words}")
-        return value, array, members
+        self._rules.define(value, f"{objects} | {array} | {self.string} | {self.number} | {words}")
+        return value, array, objects
 
     def array_of(self, item: str, low: int, high: int | None) -> str:
-        """An array of `low` to `high` items."""
+        """An array of `low` to `high` items; None is unbounded."""
         return self._series("[]", item, low, high)
 
     def object_of(self, member: str, low: int, high: int | None) -> str:
-        """An object of `low` to `high` members."""
+        """An object of `low` to `high` members; None is unbounded."""
         return self._series("{}", member, low, high)
 
-    def braced(self, brackets: str, inside: str) -> str:
-        """What stands between brackets, of which there is something."""
+    def bracketed(self, brackets: str, inside: str) -> str:
+        """Content that is not empty, between brackets."""
         return f'"{brackets[0]}" {self.space} {inside} {self.space} "{brackets[1]}"'
 
     def member(self, name: str, value: str) -> str:
+        """A member of an object."""
         return f'{name} ":" " "? {value}'
 
     def following(self, item: str) -> str:
-        """An item behind another one."""
+        """An item after another one."""
         return f'"," {self.space} {item}'
 
     def _series(self, brackets: str, item: str, low: int, high: int | None) -> str:
         empty = f'"{brackets}"'
         if high == 0:
             return empty
-        more = self._rules.add("more", self.following(item))
-        rest = self._rules.repeat(more, max(low - 1, 0), None if high is None else high - 1)
-        full = self.braced(brackets, f"{item} {rest}".rstrip())
+        following = self._rules.add("more", self.following(item))
+        rest = self._rules.repeat(following, max(low - 1, 0), None if high is None else high - 1)
+        full = self.bracketed(brackets, f"{item} {rest}".rstrip())
         return full if low else f"{empty} | {full}"

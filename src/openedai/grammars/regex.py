@@ -1,7 +1,7 @@
-"""Regular expressions as GBNF.
+"""Patterns, as in JSON Schema and the `regex` constraint, as GBNF.
 
-What is read is what ECMA-262 and Python agree on; where their character classes differ, only
-characters that both accept are written. What is not regular is refused.
+The syntax is what ECMA-262 and Python have in common. Where their character classes differ, the
+grammar has only characters that both accept. What is not regular is refused.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from openedai.grammars.regular import (
     NOTHING,
     Chars,
     Expression,
-    choice,
+    alternation,
+    concat,
     repeat,
-    sequence,
     size,
 )
 from openedai.grammars.regular_gbnf import json_content, plain_text
 
-_DEEPEST = 40
-_LARGEST = 10_000
+_MAX_DEPTH = 40
+_MAX_SIZE = 10_000
 _NUL = CharSet.chars("\0")
 _DIGITS = CharSet.between("0", "9")
 _WORD = _DIGITS | CharSet.between("a", "z") | CharSet.between("A", "Z") | CharSet.chars("_")
@@ -31,54 +31,55 @@ _SPACE = CharSet.chars(" \t\n\v\f\r\xa0\u1680\u2028\u2029\u202f\u205f\u3000") | 
 )
 _SOME_SPACE = _SPACE | CharSet.between("\x1c", "\x1f") | CharSet.chars("\x85\ufeff")
 
-# What both dialects take for the class, and what at least one of them does.
+# The characters that both dialects have in a class, and those that at least one of them has.
 _CLASSES = {
     "d": (_DIGITS, _DIGITS | _NOT_ASCII),
     "w": (_WORD, _WORD | _NOT_ASCII),
     "s": (_SPACE, _SOME_SPACE),
 }
-_CLASSES |= {name.upper(): (~most, ~least) for name, (least, most) in _CLASSES.items()}
+_CLASSES |= {name.upper(): (~any_dialect, ~both) for name, (both, any_dialect) in _CLASSES.items()}
 _NEWLINES = CharSet.chars("\n\r\u2028\u2029")
 _CONTROLS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v", "0": "\0"}
 _HEX_DIGITS = {"x": 2, "u": 4}
 
 
 class UnsupportedPattern(ValueError):
-    """The pattern is wrong, or not within what can be enforced exactly."""
+    """The pattern is not valid, or cannot be enforced exactly."""
 
 
 def regex(pattern: str, rules: Rules) -> str:
-    """The name of a rule for the texts that match the whole pattern.
+    """Add rules for the texts that match the pattern as a whole; returns the name of the first.
 
-    `^` at its beginning and `$` at its end change nothing. Raises UnsupportedPattern.
+    `^` at its beginning and `$` at its end have no effect. Raises UnsupportedPattern.
     """
     alternatives = _Parser(pattern, ANY - _NUL).alternatives()
-    whole = choice(*(expression for _, expression, _ in alternatives))
-    return rules.add("text", plain_text(_some(whole), rules))
+    whole = alternation(*(expression for _, expression, _ in alternatives))
+    return rules.add("text", plain_text(_not_nothing(whole), rules))
 
 
 def json_string(pattern: str, rules: Rules) -> str:
-    """The name of a rule for the JSON strings in which the pattern is found.
+    """Add rules for the JSON strings that contain a match; returns the name of the first.
 
-    It is found anywhere, as JSON Schema says, unless it has anchors. Raises UnsupportedPattern.
+    The match is anywhere in the string, as in JSON Schema, unless the pattern is anchored. Raises
+    UnsupportedPattern.
     """
-    return rules.add("string", rf'"\"" {json_content(searched(pattern), rules)} "\""')
+    return rules.add("string", rf'"\"" {json_content(containing(pattern), rules)} "\""')
 
 
-def searched(pattern: str) -> Expression:
-    """All texts in which the pattern is found. Raises UnsupportedPattern."""
+def containing(pattern: str) -> Expression:
+    """The texts that contain a match of the pattern. Raises UnsupportedPattern."""
     anything = repeat(Chars(ANY), 0, None)
-    return _some(
-        choice(
+    return _not_nothing(
+        alternation(
             *(
-                sequence(EMPTY if start else anything, expression, EMPTY if end else anything)
+                concat(EMPTY if start else anything, expression, EMPTY if end else anything)
                 for start, expression, end in _Parser(pattern, ANY).alternatives()
             )
         )
     )
 
 
-def _some(expression: Expression) -> Expression:
+def _not_nothing(expression: Expression) -> Expression:
     if expression == NOTHING:
         raise UnsupportedPattern("no text matches the pattern")
     return expression
@@ -92,7 +93,7 @@ class _Parser:
         self._depth = 0
 
     def alternatives(self) -> list[tuple[bool, Expression, bool]]:
-        """Each alternative of the whole pattern, and whether its start and end are anchored."""
+        """The alternatives of the whole pattern: is its start anchored, expression, is its end."""
         found = [self._anchored()]
         while self._take("|"):
             found.append(self._anchored())
@@ -102,20 +103,20 @@ class _Parser:
 
     def _anchored(self) -> tuple[bool, Expression, bool]:
         start = self._take("^")
-        expression = self._sequence()
+        expression = self._concatenation()
         return start, expression, self._take("$")
 
-    def _choice(self) -> Expression:
-        options = [self._sequence()]
+    def _alternation(self) -> Expression:
+        options = [self._concatenation()]
         while self._take("|"):
-            options.append(self._sequence())
-        return choice(*options)
+            options.append(self._concatenation())
+        return alternation(*options)
 
-    def _sequence(self) -> Expression:
+    def _concatenation(self) -> Expression:
         items = []
         while self._peek() not in ("", "|", ")", "$"):
             items.append(self._quantified(self._atom()))
-        return sequence(*items)
+        return concat(*items)
 
     def _quantified(self, atom: Expression) -> Expression:
         low, high = 1, 1
@@ -134,11 +135,11 @@ class _Parser:
         return self._lazy(repeat(atom, low, None if high < 0 else high))
 
     def _lazy(self, repeated: Expression) -> Expression:
-        """Whether a quantifier is lazy decides which match is found, not whether there is one."""
+        """Skip the sign of a lazy quantifier, which affects which match is found, not whether."""
         self._take("?")
         if self._peek() in ("*", "+", "?", "{"):
             raise self._unsupported("a quantifier follows a quantifier")
-        if size(repeated) > _LARGEST:
+        if size(repeated) > _MAX_SIZE:
             raise self._unsupported("groups that may be empty are repeated in each other")
         return repeated
 
@@ -165,8 +166,8 @@ class _Parser:
             case ".":
                 return self._chars(ANY - _NEWLINES)
             case "\\":
-                least, _ = self._escape(in_class=False)
-                return self._chars(least)
+                both, _ = self._escape(in_class=False)
+                return self._chars(both)
             case "^":
                 raise self._unsupported("an anchor is not at the edge of the pattern")
             case "*" | "+" | "?" | "{":
@@ -182,9 +183,9 @@ class _Parser:
             elif not self._take(":"):
                 raise self._unsupported("lookarounds, flags and references are not regular")
         self._depth += 1
-        if self._depth > _DEEPEST:
-            raise self._unsupported(f"groups are nested deeper than {_DEEPEST}")
-        inside = self._choice()
+        if self._depth > _MAX_DEPTH:
+            raise self._unsupported(f"groups are nested deeper than {_MAX_DEPTH}")
+        inside = self._alternation()
         self._depth -= 1
         if self._peek() == "$":
             raise self._unsupported("an anchor is not at the edge of the pattern")
@@ -205,11 +206,11 @@ class _Parser:
         return self._chars(~chars if negated else chars)
 
     def _class_item(self) -> tuple[CharSet, CharSet]:
-        least, most = self._class_atom()
+        both, any_dialect = self._class_atom()
         if self._peek() != "-" or self._peek(1) in ("]", ""):
-            return least, most
+            return both, any_dialect
         self._at += 1
-        first, last = least.only(), self._class_atom()[0].only()
+        first, last = both.single(), self._class_atom()[0].single()
         if first is None or last is None or last < first:
             raise self._unsupported("a range in a class is wrong")
         return (CharSet.between(first, last),) * 2
@@ -223,7 +224,7 @@ class _Parser:
         return (CharSet.chars(char),) * 2
 
     def _escape(self, in_class: bool) -> tuple[CharSet, CharSet]:
-        """What the escape surely means, and what it may mean."""
+        """The characters that the escape means in both dialects, and in at least one of them."""
         char = self._next()
         if char in _CLASSES:
             return _CLASSES[char]

@@ -1,4 +1,7 @@
-"""Regular languages as values: what patterns, formats and ranges of numbers become."""
+"""Regular expressions as values, built from patterns, string formats and ranges of numbers.
+
+An expression stands for its language: the set of texts that match it as a whole.
+"""
 
 from __future__ import annotations
 
@@ -9,57 +12,61 @@ from openedai.grammars.charset import CharSet
 
 @dataclass(frozen=True)
 class Chars:
-    """One character of a set, which is not empty."""
+    """One character of a set that is not empty."""
 
     chars: CharSet
 
 
 @dataclass(frozen=True)
-class Sequence:
+class Concatenation:
+    """The items one after the other; without items, the empty text."""
+
     items: tuple[Expression, ...]
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One of the options; none at all is the language without a text."""
+class Alternation:
+    """One of the options; without options, no text at all."""
 
     options: tuple[Expression, ...]
 
 
 @dataclass(frozen=True)
 class Repeat:
-    """`high` None is without bound. The item is never empty: see `repeat`."""
+    """The item `low` to `high` times; None is unbounded. The item is not nullable: see `repeat`."""
 
     item: Expression
     low: int
     high: int | None
 
 
-Expression = Chars | Sequence | Choice | Repeat
+Expression = Chars | Concatenation | Alternation | Repeat
 
-EMPTY = Sequence(())
-NOTHING = Choice(())
+EMPTY = Concatenation(())
+NOTHING = Alternation(())
 
 
 def text(value: str) -> Expression:
-    """The text itself."""
-    return sequence(*(Chars(CharSet.chars(char)) for char in value))
+    """The language of that text alone."""
+    return concat(*(Chars(CharSet.chars(char)) for char in value))
 
 
-def sequence(*items: Expression) -> Expression:
+def concat(*items: Expression) -> Expression:
+    """The items one after the other, simplified."""
     flat: list[Expression] = []
     for item in items:
         if item == NOTHING:
             return NOTHING
-        flat.extend(item.items if isinstance(item, Sequence) else [item])
-    return flat[0] if len(flat) == 1 else Sequence(tuple(flat))
+        flat.extend(item.items if isinstance(item, Concatenation) else [item])
+    return flat[0] if len(flat) == 1 else Concatenation(tuple(flat))
 
 
-def choice(*options: Expression) -> Expression:
+def alternation(*options: Expression) -> Expression:
+    """One of the options, simplified."""
     flat: dict[Expression, None] = {}
     for option in options:
-        flat.update(dict.fromkeys(option.options if isinstance(option, Choice) else [option]))
-    return next(iter(flat)) if len(flat) == 1 else Choice(tuple(flat))
+        flat.update(dict.fromkeys(option.options if isinstance(option, Alternation) else [option]))
+    return next(iter(flat)) if len(flat) == 1 else Alternation(tuple(flat))
 
 
 def optional(item: Expression) -> Expression:
@@ -67,8 +74,10 @@ def optional(item: Expression) -> Expression:
 
 
 def repeat(item: Expression, low: int, high: int | None) -> Expression:
-    """Repeat the item. A counted repeat of what may be empty takes llama.cpp exponential time:
-    the empty text is taken out of the item, which changes nothing in the language.
+    """The item `low` to `high` times; None is unbounded.
+
+    A counted repeat of a nullable item takes llama.cpp exponential time, so the empty text is
+    removed from the item, which does not change the language.
     """
     if nullable(item):
         item, low = without_empty(item), 0
@@ -86,9 +95,9 @@ def nullable(expression: Expression) -> bool:
     match expression:
         case Chars():
             return False
-        case Sequence(items):
+        case Concatenation(items):
             return all(map(nullable, items))
-        case Choice(options):
+        case Alternation(options):
             return any(map(nullable, options))
         case Repeat(_, low):
             return low == 0
@@ -97,12 +106,15 @@ def nullable(expression: Expression) -> bool:
 def without_empty(expression: Expression) -> Expression:
     """The language without the empty text."""
     match expression:
-        case Sequence(items) if nullable(expression):
-            return choice(
-                *(sequence(without_empty(item), *items[at + 1 :]) for at, item in enumerate(items))
+        case Concatenation(items) if nullable(expression):
+            return alternation(
+                *(
+                    concat(without_empty(item), *items[index + 1 :])
+                    for index, item in enumerate(items)
+                )
             )
-        case Choice(options):
-            return choice(*map(without_empty, options))
+        case Alternation(options):
+            return alternation(*map(without_empty, options))
         case Repeat(item, 0, high):
             return repeat(item, 1, high)
         case _:
@@ -110,25 +122,25 @@ def without_empty(expression: Expression) -> Expression:
 
 
 def size(expression: Expression) -> int:
-    """How much there is to write: the number of sets of characters."""
+    """The number of character sets in the expression, as a measure of the grammar's size."""
     match expression:
         case Chars():
             return 1
-        case Sequence(parts) | Choice(parts):
+        case Concatenation(parts) | Alternation(parts):
             return sum(map(size, parts))
         case Repeat(item):
             return size(item)
 
 
 def lengths(expression: Expression) -> tuple[int, int | None]:
-    """The lengths of the shortest and the longest text in characters; None is no bound."""
+    """The lengths of the shortest and the longest text in characters; None is unbounded."""
     match expression:
         case Chars():
             return 1, 1
-        case Sequence(items):
+        case Concatenation(items):
             bounds = [lengths(item) for item in items]
             return sum(low for low, _ in bounds), _sum([high for _, high in bounds])
-        case Choice(options):
+        case Alternation(options):
             bounds = [lengths(option) for option in options]
             highs = [high for _, high in bounds]
             longest = None if None in highs else max(high for high in highs if high is not None)
@@ -140,33 +152,32 @@ def lengths(expression: Expression) -> tuple[int, int | None]:
 
 
 def fit(expression: Expression, low: int, high: int | None) -> Expression | None:
-    """The texts whose length is from `low` to `high`; None where that can't be said.
+    """The texts whose length in characters is from `low` to `high`; a `high` of None is unbounded.
 
-    It can where all lengths fit, and where all that varies is one repeat of a fixed length.
+    None if no expression for them is known. One is where all lengths fit, and where the only part
+    of varying length repeats an item of fixed length.
     """
     shortest, longest = lengths(expression)
     if shortest >= low and (high is None or (longest is not None and longest <= high)):
         return expression
-    items = expression.items if isinstance(expression, Sequence) else (expression,)
-    varying = [at for at, item in enumerate(items) if len(set(lengths(item))) == 2]
+    items = expression.items if isinstance(expression, Concatenation) else (expression,)
+    varying = [index for index, item in enumerate(items) if len(set(lengths(item))) == 2]
     if len(varying) != 1 or not isinstance(items[varying[0]], Repeat):
         return None
-    at = varying[0]
-    others = shortest - lengths(items[at])[0]
-    fitted = _fit_repeat(items[at], low - others, None if high is None else high - others)
-    return fitted and sequence(*items[:at], fitted, *items[at + 1 :])
+    index = varying[0]
+    others = shortest - lengths(items[index])[0]
+    fitted = _fit_repeat(items[index], low - others, None if high is None else high - others)
+    return fitted and concat(*items[:index], fitted, *items[index + 1 :])
 
 
 def _fit_repeat(loop: Expression, low: int, high: int | None) -> Expression | None:
     assert isinstance(loop, Repeat)
-    size, longest = lengths(loop.item)
-    if size != longest:
+    length, longest = lengths(loop.item)
+    if length != longest:
         return None
-    least = max(loop.low, -(-low // size))
-    bounds = [
-        bound for bound in (loop.high, None if high is None else high // size) if bound is not None
-    ]
-    most = min(bounds, default=None)
+    least = max(loop.low, -(-low // length))
+    limits = [loop.high, None if high is None else high // length]
+    most = min((limit for limit in limits if limit is not None), default=None)
     if most is not None and most < least:
         return NOTHING
     if most == 0:
@@ -175,4 +186,5 @@ def _fit_repeat(loop: Expression, low: int, high: int | None) -> Expression | No
 
 
 def _sum(values: list[int | None]) -> int | None:
+    """The sum; None if any of the values is unbounded."""
     return None if None in values else sum(value for value in values if value is not None)

@@ -1,4 +1,4 @@
-"""Regular languages as GBNF: as plain text, and as what stands inside a JSON string."""
+"""Regular expressions as GBNF: for plain texts, and for the content of JSON strings."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ import json
 from openedai.grammars import gbnf
 from openedai.grammars.charset import CharSet
 from openedai.grammars.gbnf import Rules
-from openedai.grammars.regular import Chars, Choice, Expression, Repeat, Sequence
+from openedai.grammars.regular import Alternation, Chars, Concatenation, Expression, Repeat
 
 _ESCAPED = CharSet.of([(0, 0x1F)]) | CharSet.chars('"\\')
 
 
 def plain_text(expression: Expression, rules: Rules) -> str:
-    """A GBNF body for the texts of the expression: some text at least, and no NUL in it."""
+    """A GBNF rule body for the texts of the expression, which is not NOTHING and has no NUL."""
     return _Writer(rules, in_json=False).write(expression)
 
 
 def json_content(expression: Expression, rules: Rules) -> str:
-    """The same for what stands between the quotes of a JSON string that has such a text.
+    """A GBNF rule body for the texts of the expression as they are between the quotes of a JSON
+    string.
 
-    Every character is written in one way only: as it is, or with its shortest escape.
+    Each character has one spelling only: itself, or its shortest escape.
     """
     return _Writer(rules, in_json=True).write(expression)
 
@@ -34,18 +35,18 @@ class _Writer:
         match expression:
             case Chars(chars):
                 return self._chars(chars)
-            case Sequence(items):
-                return self._sequence(items)
-            case Choice(options):
-                return gbnf.choice(self.write(option) for option in options)
+            case Concatenation(items):
+                return self._concatenation(items)
+            case Alternation(options):
+                return gbnf.alternatives(self.write(option) for option in options)
             case Repeat(item, low, high):
                 return self._rules.repeat(self._atom(item), low, high)
 
-    def _sequence(self, items: tuple[Expression, ...]) -> str:
+    def _concatenation(self, items: tuple[Expression, ...]) -> str:
         parts: list[str] = []
-        run = ""
+        run = ""  # adjacent characters become one literal
         for item in items:
-            char = item.chars.only() if isinstance(item, Chars) else None
+            char = item.chars.single() if isinstance(item, Chars) else None
             if char is not None:
                 run += self._encoded(char)
                 continue
@@ -62,18 +63,18 @@ class _Writer:
         return body if isinstance(item, Chars) else self._rules.add("part", body)
 
     def _chars(self, chars: CharSet) -> str:
-        char = chars.only()
+        char = chars.single()
         if char is not None:
             return gbnf.literal(self._encoded(char))
         if not self._in_json:
             return gbnf.char_class(chars)
         plain = chars - _ESCAPED
         options = [gbnf.char_class(plain)] if plain.ranges else []
-        lasts: dict[str, str] = {}
+        last_chars: dict[str, str] = {}  # of the escapes with the same beginning
         for char in chars & _ESCAPED:
             escape = self._encoded(char)
-            lasts[escape[:-1]] = lasts.get(escape[:-1], "") + escape[-1]
-        for start, last in lasts.items():
+            last_chars[escape[:-1]] = last_chars.get(escape[:-1], "") + escape[-1]
+        for start, last in last_chars.items():
             options.append(f"{gbnf.literal(start)} {gbnf.char_class(CharSet.chars(last))}")
         return self._rules.add("char", " | ".join(options))
 

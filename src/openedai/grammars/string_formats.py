@@ -1,12 +1,12 @@
 """The string formats that can be enforced, as patterns.
 
-Each pattern is exact, or narrower than the format where that is not regular in practice:
-docs/structured-outputs.md says how.
+A pattern is exact, or narrower than its format where that is not regular in practice: see
+docs/structured-outputs.md.
 """
 
 from __future__ import annotations
 
-from openedai.grammars.regex import searched
+from openedai.grammars.regex import containing
 from openedai.grammars.regular import Expression
 
 _YEAR = r"(\d{3}[1-9]|\d{2}[1-9]0|\d[1-9]00|[1-9]000)"
@@ -60,6 +60,6 @@ _PATTERNS = {
 FORMATS = tuple(_PATTERNS)
 
 
-def format_text(name: str) -> Expression:
-    """The texts of the format, one of `FORMATS`."""
-    return searched(f"^({_PATTERNS[name]})$")
+def format_expression(name: str) -> Expression:
+    """The texts of the format `name`, which is one of `FORMATS`."""
+    return containing(f"^({_PATTERNS[name]})$")

@@ -6,21 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-import msgspec
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, PrivateAttr, ValidationError
-from pydantic_core import (
-    CoreSchema,
-    ErrorDetails,
-    PydanticCustomError,
-    core_schema,
-    from_json,
-    to_json,
-)
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema, from_json
 from starlette.requests import ClientDisconnect, Request
 
 from openedai.errors import APIError, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
-from openedai.http.dialects import OLLAMA, dialect_of
-from openedai.http.validation import as_invalid_request, is_unknown
+from openedai.http.exchange import exchange_of
+from openedai.http.validation import as_invalid_request, invalid_json, is_unknown
 
 M = TypeVar("M", bound="Body")
 
@@ -31,23 +23,30 @@ WARNING_HEADER = "x-openedai-warning"
 class Body(BaseModel):
     """A JSON request body. JSON types are not converted into each other.
 
-    `carried` are known parameters without a meaning here, of a body that can be read by another
-    server. Where it is, `extra` has those that were given, refused ones too, and the unknown ones.
+    `passthrough_fields` None is a body that only this server understands. Otherwise the body can
+    be passed on to another server: then `extra` has the parameters that are unknown here, and
+    those of `passthrough_fields`, which are known and mean nothing here, as they were sent.
+    `parameter_names` gives the body's name for a parameter that engines know by another one.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
-    carried: ClassVar[frozenset[str] | None] = None
+    passthrough_fields: ClassVar[frozenset[str] | None] = None
+    parameter_names: ClassVar[Mapping[str, str]] = {}
     _extra: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @property
     def extra(self) -> dict[str, Any]:
         return self._extra
 
+    def check(self) -> None:
+        """Raise InvalidRequest for what only several fields together show."""
+
 
 @dataclass(frozen=True)
-class Only:
-    """Marks an official parameter that is not there yet: only null, and `values` that ask for
-    nothing, are accepted."""
+class AllowedOnly:
+    """Marks an official parameter that is not supported: only null is accepted, and `values`
+    that change nothing.
+    """
 
     values: tuple[Any, ...] = ()
 
@@ -62,12 +61,12 @@ class Only:
         raise PydanticCustomError("unsupported_parameter", "not supported")
 
 
-Refused = Annotated[Any, Only()]
+Refused = Annotated[Any, AllowedOnly()]
 
 
 @dataclass(frozen=True, init=False)
-class Lacking:
-    """Marks an official parameter some of whose `values` are not there yet."""
+class UnsupportedValues:
+    """Marks an official parameter some of whose `values` are not supported."""
 
     values: frozenset[Any]
 
@@ -90,17 +89,17 @@ async def read_bytes(request: Request, limit: int) -> bytes:
     length = request.headers.get("content-length", "0")
     if length.isdigit() and int(length) > limit:
         raise _too_large(limit)
-    pieces = []
+    chunks = []
     size = 0
     try:
-        async for piece in request.stream():
-            size += len(piece)
+        async for chunk in request.stream():
+            size += len(chunk)
             if size > limit:
                 raise _too_large(limit)
-            pieces.append(piece)
+            chunks.append(chunk)
     except ClientDisconnect as error:
         raise InvalidRequest("The request body ended too early.") from error
-    return b"".join(pieces)
+    return b"".join(chunks)
 
 
 def _too_large(limit: int) -> APIError:
@@ -110,19 +109,21 @@ def _too_large(limit: int) -> APIError:
 
 
 def require_json(request: Request) -> None:
-    """A web page can post plain text anywhere without asking: only JSON is taken as JSON.
+    """Raise UnsupportedMediaType for a body that is not declared as JSON.
 
-    Ollama's users leave the type to curl, which then says that it is a form. A browser that posts
-    one says where it comes from.
+    A web page can post plain text anywhere without asking, so only JSON is taken as JSON. In a
+    dialect whose users leave the type to curl, which then says that it is a form, so is that; a
+    browser that posts one says where it comes from.
     """
     headers = request.headers
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     by_browser = {"origin", "referer", "sec-fetch-site"} & set(headers)
-    if kind == FORM and not by_browser and dialect_of(request.url.path) is OLLAMA:
+    accepts_form_type = exchange_of(request.scope).dialect.accepts_form_type
+    if media_type == FORM and accepts_form_type and not by_browser:
         return
-    if kind != "application/json" and not kind.endswith("+json"):
+    if media_type != "application/json" and not media_type.endswith("+json"):
         raise UnsupportedMediaType(
-            f"Unsupported content type: {kind or 'none'!r}. Send the header "
+            f"Unsupported content type: {media_type or 'none'!r}. Send the header "
             "'Content-Type: application/json'.",
             code="unsupported_content_type",
         )
@@ -134,65 +135,54 @@ async def read_json(
     *,
     limit: int,
     unknown: Literal["refuse", "warn"],
-    given: Mapping[str, Any],
-    carries: Callable[[Mapping[str, Any]], bool],
+    overrides: Mapping[str, Any],
+    passes_unknown: Callable[[Mapping[str, Any]], bool],
 ) -> tuple[M, dict[str, str]]:
     """The parsed body, and headers for the answer: warnings of parameters that were ignored.
 
-    `given` are fields that go before those of the body. `carries` says of a body's fields whether
+    `overrides` replace fields of the body. `passes_unknown` says of a body's fields whether
     another server is to read what is not known here.
     """
     require_json(request)
-    body = await read_bytes(request, limit)
-    if given:
-        body = _with(body, given)
+    values = _decode(await read_bytes(request, limit))
+    if isinstance(values, dict):
+        values |= overrides
+        if model.passthrough_fields is not None and passes_unknown(values):
+            return _with_extra(model, values, model.passthrough_fields), {}
     try:
-        parsed = model.model_validate_json(body)
+        return model.model_validate(values), {}
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_input=True)
-    else:
-        aside = parsed.model_fields_set & (model.carried or frozenset())
-        if aside and carries(vars(parsed)):
-            return _carrying(model, from_json(body)), {}
-        return parsed, {}
-    values = None if model.carried is None else _object(body)
-    if values is not None and carries(values):
-        return _carrying(model, values), {}
-    if unknown == "warn" and all(map(is_unknown, errors)):
-        return _without(model, body, errors)
-    raise as_invalid_request(errors)
+        details = error.errors(include_url=False)
+    if unknown == "warn" and all(map(is_unknown, details)):
+        return _without_unknown(model, values, details)
+    raise as_invalid_request(details)
 
 
-def _with(body: bytes, given: Mapping[str, Any]) -> bytes:
-    """Fields put into a JSON object; what is none stays as it is, to be refused."""
-    values = _object(body)
-    return body if values is None else msgspec.json.encode({**values, **given})
-
-
-def _object(body: bytes) -> dict[str, Any] | None:
+def _decode(body: bytes) -> Any:
     try:
-        values = from_json(body)
-    except ValueError:
-        return None
-    return values if isinstance(values, dict) else None
+        return from_json(body)
+    except ValueError as error:
+        raise invalid_json(str(error)) from None
 
 
-def _carrying(model: type[M], values: dict[str, Any]) -> M:
-    """The body without what only another server understands, which is its `extra`."""
-    unknown = values.keys() - model.model_fields.keys()
-    aside = unknown | (values.keys() & (model.carried or frozenset()))
-    known = {name: value for name, value in values.items() if name not in aside}
+def _validate(model: type[M], values: Any) -> M:
     try:
-        parsed = model.model_validate_json(to_json(known))
+        return model.model_validate(values)
     except ValidationError as error:
         raise as_invalid_request(error.errors(include_url=False)) from error
-    extra = {name: values[name] for name in values if name in aside}
-    parsed._extra.update(extra)
-    return parsed
 
 
-def _without(model: type[M], body: bytes, unknown: list[ErrorDetails]) -> tuple[M, dict[str, str]]:
-    values = from_json(body)
+def _with_extra(model: type[M], values: dict[str, Any], passthrough: frozenset[str]) -> M:
+    """The body without what only another server understands, which is its `extra`."""
+    names = {name for name in values if name not in model.model_fields or name in passthrough}
+    body = _validate(model, {name: values[name] for name in values if name not in names})
+    body._extra.update((name, values[name]) for name in values if name in names)
+    return body
+
+
+def _without_unknown(
+    model: type[M], values: Any, unknown: list[ErrorDetails]
+) -> tuple[M, dict[str, str]]:
     for detail in unknown:
         *parents, name = (part for part in detail["loc"] if not _is_tag(part))
         holder: Any = values
@@ -200,12 +190,8 @@ def _without(model: type[M], body: bytes, unknown: list[ErrorDetails]) -> tuple[
             holder = holder[parent]
         holder.pop(name)
     names = ", ".join(sorted(str(detail["loc"][-1]) for detail in unknown))
-    try:
-        parsed = model.model_validate_json(msgspec.json.encode(values))
-    except ValidationError as error:
-        raise as_invalid_request(error.errors(include_url=False)) from error
     header = f"unknown parameters were ignored: {names}"
-    return parsed, {WARNING_HEADER: header.encode("ascii", "replace").decode()}
+    return _validate(model, values), {WARNING_HEADER: header.encode("ascii", "replace").decode()}
 
 
 def _is_tag(part: int | str) -> bool:

@@ -1,6 +1,6 @@
 """The outermost layer: what every request has, whatever becomes of it.
 
-An id, a time, a log line, an answer in the official shape when something broke, and an end when
+An id, a time, a log line, an answer in the client's dialect when something broke, and an end when
 its client has left: then the task that serves the request is cancelled, and all that it holds is
 closed on the way out.
 """
@@ -10,80 +10,81 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openedai.errors import Unavailable
-from openedai.http.respond import as_api_error, error_response
+from openedai.http.dialect import Dialect
+from openedai.http.exchange import Exchange
+from openedai.http.respond import error_response
 
 log = logging.getLogger("openedai.access")
 
 CLIENT_LEFT = 499  # nginx's number for it; only ever logged and counted
 
-
-@dataclass(slots=True)
-class Exchange:
-    """One request and what became of it. Handlers find it in the scope, as `exchange`.
-
-    `facts` are for the log; `marks` are moments by name, in seconds since it started.
-    """
-
-    id: str
-    method: str
-    path: str
-    started: float = field(default_factory=time.perf_counter)
-    status: int = 0
-    facts: dict[str, object] = field(default_factory=dict)
-    marks: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def seconds(self) -> float:
-        return time.perf_counter() - self.started
+RawHeaders = Iterable[tuple[bytes, bytes]]
 
 
 class Envelope:
-    """`on_end` is called once for each finished exchange with the matched route's path."""
+    """`dialect_of` says which API a request is in, `headers_of` what every answer carries.
+
+    `on_end` is called once for each finished exchange with the matched route's path.
+    """
 
     def __init__(
         self,
         app: ASGIApp,
-        on_end: Callable[[Exchange, str], None] = lambda exchange, route: None,
+        dialect_of: Callable[[Scope], Dialect],
+        headers_of: Callable[[Exchange], RawHeaders],
+        on_end: Callable[[Exchange, str], None],
     ) -> None:
         self.app = app
+        self.dialect_of = dialect_of
+        self.headers_of = headers_of
         self.on_end = on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = Exchange(f"req_{secrets.token_hex(16)}", scope["method"], scope["path"])
+        exchange = Exchange(
+            id=f"req_{secrets.token_hex(16)}",
+            method=scope["method"],
+            path=scope["path"],
+            dialect=self.dialect_of(scope),
+        )
         scope["exchange"] = exchange
-        line = _Line(exchange, receive, send)
+        connection = _Connection(exchange, self.headers_of, receive, send)
         try:
-            await self.app(scope, line.receive, line.send)
+            await self.app(scope, connection.receive, connection.send)
         except asyncio.CancelledError:
-            if line.left:
+            if connection.client_left:
                 exchange.status = CLIENT_LEFT
             elif exchange.status == 0:
-                await line.fail(scope, Unavailable("The server is shutting down."))
+                await connection.fail(scope, Unavailable("The server is shutting down."))
         except Exception as error:
-            await line.fail(scope, error)
+            await connection.fail(scope, error)
         finally:
-            line.close()
+            connection.close()
             route = getattr(scope.get("route"), "path", "unmatched")
             self.on_end(exchange, route)
             _log(exchange)
 
 
-class _Line:
-    """The connection of one exchange: watches for the client's leaving."""
+class _Connection:
+    """The connection of one exchange: notices when the client leaves."""
 
-    def __init__(self, exchange: Exchange, receive: Receive, send: Send) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        headers_of: Callable[[Exchange], RawHeaders],
+        receive: Receive,
+        send: Send,
+    ) -> None:
         self.exchange = exchange
-        self.left = False
+        self.client_left = False
+        self._headers_of = headers_of
         self._receive = receive
         self._send = send
         self._done = False
@@ -98,7 +99,7 @@ class _Line:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._complete(message)
+            self._start(message)
         elif not message.get("more_body", False):
             self._done = True
         await self._send(message)
@@ -106,7 +107,8 @@ class _Line:
     async def fail(self, scope: Scope, error: Exception) -> None:
         """Answer with the error, unless an answer has begun: then the connection just ends."""
         if self.exchange.status == 0:
-            await error_response(as_api_error(error), scope)(scope, self.receive, self.send)
+            response = error_response(error, self.exchange)
+            await response(scope, self.receive, self.send)
         else:
             log.error("%s broke off", self.exchange.id, exc_info=error)
             raise error
@@ -116,34 +118,25 @@ class _Line:
         if self._watcher is not None:
             self._watcher.cancel()
 
-    def _complete(self, message: Message) -> None:
+    def _start(self, message: Message) -> None:
         self.exchange.status = message["status"]
-        message.setdefault("headers", []).extend(
-            (
-                (b"x-request-id", self.exchange.id.encode()),
-                (b"request-id", self.exchange.id.encode()),
-                (b"openai-version", b"2020-10-01"),
-                (b"openai-processing-ms", b"%d" % (self.exchange.seconds * 1000)),
-            )
-        )
+        message.setdefault("headers", []).extend(self._headers_of(self.exchange))
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         if not self._done and self._serving is not None:
-            self.left = True
+            self.client_left = True
             self._serving.cancel()
 
 
 def _log(exchange: Exchange) -> None:
-    log.info(
-        "%s %s %d",
-        exchange.method,
-        exchange.path,
-        exchange.status,
-        extra={
-            "request_id": exchange.id,
-            "milliseconds": round(exchange.seconds * 1000, 1),
-            **exchange.facts,
-        },
-    )
+    extra: dict[str, object] = {
+        "request_id": exchange.id,
+        "milliseconds": round(exchange.seconds * 1000, 1),
+    }
+    if exchange.model is not None:
+        extra["model"] = exchange.model
+    if exchange.logged_body is not None:
+        extra["body"] = exchange.logged_body
+    log.info("%s %s %d", exchange.method, exchange.path, exchange.status, extra=extra)

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 protocol with limits on what comes before the body, and official errors."""
+"""uvicorn's HTTP/1.1 protocol with limits on what comes before the body, and our own errors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from openedai.errors import APIError, HeadersTooLarge, InvalidRequest, RequestTimeout
+from openedai.http.dialect import Dialect
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,13 @@ class Limits:
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Refuses larger heads, and clients that stall."""
+    """Refuses larger heads, and clients that stall.
+
+    `dialect` is that of errors in what is not known to be a request for any API.
+    """
 
     limits: ClassVar[Limits]
+    dialect: ClassVar[Dialect]
 
     _head_bytes = 0
     _in_request = False
@@ -104,23 +109,22 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _refuse(self, error: APIError) -> None:
         if not self.transport.is_closing():
-            self.transport.write(_raw_response(error))
+            self.transport.write(self._raw_response(error))
             self.transport.close()
 
+    def _raw_response(self, error: APIError) -> bytes:
+        body: bytes = msgspec.json.encode(self.dialect.error_body(error, ""))
+        head: list[Any] = [
+            f"HTTP/1.1 {error.status} Error",
+            "content-type: application/json",
+            f"content-length: {len(body)}",
+            "connection: close",
+            "",
+            "",
+        ]
+        return "\r\n".join(head).encode() + body
 
-def limited_protocol(limits: Limits) -> type[LimitedProtocol]:
-    """uvicorn makes its protocols itself, from a class alone: one with these limits."""
-    return type("LimitedProtocol", (LimitedProtocol,), {"limits": limits})
 
-
-def _raw_response(error: APIError) -> bytes:
-    body: bytes = msgspec.json.encode(error.body())
-    head: list[Any] = [
-        f"HTTP/1.1 {error.status} Error",
-        "content-type: application/json",
-        f"content-length: {len(body)}",
-        "connection: close",
-        "",
-        "",
-    ]
-    return "\r\n".join(head).encode() + body
+def limited_protocol(limits: Limits, dialect: Dialect) -> type[LimitedProtocol]:
+    """uvicorn makes its protocols from a class alone: one with these limits and errors."""
+    return type("LimitedProtocol", (LimitedProtocol,), {"limits": limits, "dialect": dialect})

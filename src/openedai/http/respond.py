@@ -1,4 +1,4 @@
-"""Errors and streams to ASGI: the one place where an exception becomes an answer."""
+"""Values, errors and streams as responses: the one place where an exception becomes an answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from openedai.errors import APIError, Unavailable
-from openedai.http.dialects import OFFICIAL, Dialect, dialect_of
+from openedai.http.exchange import Exchange
 
 log = logging.getLogger("openedai.http")
 
@@ -28,30 +28,24 @@ def json_response(
     return Response(_encode(value), status, headers, media_type="application/json")
 
 
-def error_response(error: APIError, scope: Scope) -> Response:
+def error_response(error: Exception, exchange: Exchange) -> Response:
     """The error as the client that sent the request reads it.
 
-    It waits for `retry-after` before it tries again.
+    The client waits for `retry-after` before it tries again.
     """
+    shown = as_api_error(error).renamed(exchange.parameter_names)
     headers = {}
-    if error.retry_after is not None:
-        headers["retry-after"] = str(math.ceil(error.retry_after))
-        headers["retry-after-ms"] = str(math.ceil(error.retry_after * 1000))
-    if error.status == 401:
+    if shown.retry_after is not None:
+        headers["retry-after"] = str(math.ceil(shown.retry_after))
+        headers["retry-after-ms"] = str(math.ceil(shown.retry_after * 1000))
+    if shown.status == 401:
         headers["www-authenticate"] = 'Bearer realm="OpenedAI"'
-    dialect = dialect_of(scope["path"], scope["headers"])
-    body = dialect.body(error, _request_id(scope))
-    return json_response(body, status=error.status, headers=headers)
-
-
-def _request_id(scope: Scope) -> str | None:
-    """None outside of the envelope, which gives each request its id."""
-    exchange = scope.get("exchange")
-    return None if exchange is None else str(exchange.id)
+    body = exchange.dialect.error_body(shown, exchange.id)
+    return json_response(body, status=shown.status, headers=headers)
 
 
 def as_api_error(error: Exception) -> APIError:
-    """What a client is told of `error`: nothing of our insides, unless it was meant for it."""
+    """What a client is told of `error`: nothing internal, unless it is an APIError."""
     if isinstance(error, APIError):
         return error
     log.error("a request failed unexpectedly", exc_info=error)
@@ -69,52 +63,54 @@ def json_line(value: Any) -> bytes:
 
 
 class EventStream(Response):
-    """A stream of frames. Closes them however it ends: done, failed, or the client gone."""
+    """A stream of frames. Closes `rest` however it ends: done, failed, or the client gone."""
 
     def __init__(
         self,
+        exchange: Exchange,
         first: bytes,
         rest: AsyncGenerator[bytes, None],
         headers: Mapping[str, str] | None = None,
-        dialect: Dialect = OFFICIAL,
     ) -> None:
         headers = {"cache-control": "no-cache", **(headers or {})}
-        super().__init__(headers=headers, media_type=dialect.media_type)
+        super().__init__(headers=headers, media_type=exchange.dialect.media_type)
         del self.headers["content-length"]
-        self.dialect = dialect
+        self.exchange = exchange
         self.first = first
         self.rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with aclosing(self.rest):
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await send(_piece(self.first))
+            await send(_chunk(self.first))
             try:
                 async for frame in self.rest:
-                    await send(_piece(frame))
+                    await send(_chunk(frame))
             except asyncio.CancelledError:
-                await self._fail(scope, send, Unavailable("The server is shutting down."))
+                await self._fail(send, Unavailable("The server is shutting down."))
                 raise
             except Exception as error:
-                await self._fail(scope, send, as_api_error(error))
+                await self._fail(send, error)
             else:
                 await self._end(send)
 
-    async def _fail(self, scope: Scope, send: Send, error: APIError) -> None:
-        await self._end(send, self.dialect.frame(error, _request_id(scope)))
+    async def _fail(self, send: Send, error: Exception) -> None:
+        exchange = self.exchange
+        shown = as_api_error(error).renamed(exchange.parameter_names)
+        await self._end(send, exchange.dialect.error_frame(shown, exchange.id))
 
     async def _end(self, send: Send, last: bytes = b"") -> None:
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
 
-def _piece(body: bytes) -> dict[str, Any]:
+def _chunk(body: bytes) -> dict[str, Any]:
     return {"type": "http.response.body", "body": body, "more_body": True}
 
 
 async def first_frame(frames: AsyncGenerator[bytes, None]) -> bytes:
     """Wait for the first frame before anything commits to a 200.
 
-    Whatever fails before raises here and keeps its own status.
+    Whatever fails before it raises here and keeps its own status.
     """
     try:
         return await anext(frames)

@@ -42,17 +42,20 @@ def location(parts: Sequence[int | str]) -> str | None:
     return text or None
 
 
+def invalid_json(reason: str) -> InvalidRequest:
+    """The error of a body that is not JSON, as the official API words it."""
+    return InvalidRequest(
+        "We could not parse the JSON body of your request. (HINT: This likely means you "
+        "aren't using your HTTP library correctly. The server expects a JSON payload, but "
+        f"what was sent was not valid JSON: {reason}.)"
+    )
+
+
 def as_invalid_request(details: Sequence[ErrorDetails]) -> InvalidRequest:
     """The first error as the official API words it; an unknown parameter comes last."""
     detail = min(details, key=is_unknown)
     kind = detail["type"]
     where = location(detail["loc"])
-    if kind == "json_invalid":
-        return InvalidRequest(
-            "We could not parse the JSON body of your request. (HINT: This likely means you "
-            "aren't using your HTTP library correctly. The server expects a JSON payload, but "
-            f"what was sent was not valid JSON: {detail['ctx']['error']}.)"
-        )
     if where is None:
         return InvalidRequest(
             f"Invalid body: expected an object, but got {_name(detail['input'])} instead.",

@@ -1,7 +1,7 @@
-"""Which network addresses may be asked for an image: those of the public internet.
+"""Which hosts images may be fetched from: those of the public internet.
 
-The server may reach what its clients must not: this machine, the network around it, and the
-service that tells machines in a cloud their keys.
+The server can reach addresses that its clients must not: this machine, its network, and the
+metadata service of a cloud, which gives out credentials.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ Network = IPv4Network | IPv6Network
 
 _NAT64 = IPv6Network("64:ff9b::/96")  # an IPv4 address is in the last 32 bits
 _UNICAST = IPv6Network("2000::/3")
-# Inside of ranges that are public otherwise.
+# Special ranges inside of public ones.
 _SPECIAL: tuple[Network, ...] = (
-    IPv4Network("192.88.99.0/24"),  # relays from IPv6 to IPv4
-    IPv6Network("2001::/23"),  # protocols, among them Teredo, which wraps IPv4 addresses
+    IPv4Network("192.88.99.0/24"),  # 6to4 relays
+    IPv6Network("2001::/23"),  # protocol assignments; Teredo contains IPv4 addresses
     IPv6Network("2001:db8::/32"),
-    IPv6Network("2002::/16"),  # wraps IPv4 addresses
+    IPv6Network("2002::/16"),  # 6to4, which contains IPv4 addresses
     IPv6Network("3fff::/20"),
 )
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is on the internet, for anyone to reach."""
-    address = _unwrapped(address)
+    """Whether an address is on the public internet."""
+    address = _embedded_ipv4(address)
     if any(address in network for network in _SPECIAL):
         return False
     if isinstance(address, IPv6Address) and address not in _UNICAST:
@@ -43,8 +43,8 @@ def is_public(address: Address) -> bool:
     return address.is_global and not (address.is_multicast or address.is_reserved)
 
 
-def _unwrapped(address: Address) -> Address:
-    """The IPv4 address that an IPv6 address stands for, where it is of such a kind."""
+def _embedded_ipv4(address: Address) -> Address:
+    """The IPv4 address that an IPv6 address contains, if it does; else the address itself."""
     if isinstance(address, IPv4Address):
         return address
     if address in _NAT64:
@@ -53,34 +53,34 @@ def _unwrapped(address: Address) -> Address:
 
 
 @dataclass(frozen=True)
-class Permission:
-    """Hosts and networks that may be asked though their addresses are not public."""
+class HostPolicy:
+    """Hosts and networks that are allowed though their addresses are not public."""
 
     hosts: frozenset[str] = frozenset()
     networks: tuple[Network, ...] = ()
 
     @classmethod
-    def of(cls, entries: Iterable[str]) -> Self:
-        """Of names, addresses and networks (`10.0.0.0/8`). Raises ValueError."""
+    def parse(cls, entries: Iterable[str]) -> Self:
+        """From host names, addresses and networks (`10.0.0.0/8`). Raises ValueError."""
         hosts, networks = set(), []
         for entry in entries:
-            network = _network(entry)
+            network = _parse_network(entry)
             if network is None:
                 hosts.add(entry.lower().rstrip("."))
             else:
                 networks.append(network)
         return cls(frozenset(hosts), tuple(networks))
 
-    def covers(self, host: str, address: Address) -> bool:
-        """Whether the host, which has this address, may be asked."""
+    def allows(self, host: str, address: Address) -> bool:
+        """Whether images may be fetched from the host, which has this address."""
         if is_public(address) or host.lower().rstrip(".") in self.hosts:
             return True
-        meant = _unwrapped(address)
-        return any(meant in network for network in self.networks)
+        embedded = _embedded_ipv4(address)
+        return any(embedded in network for network in self.networks)
 
 
-def _network(entry: str) -> Network | None:
-    """None for the name of a host."""
+def _parse_network(entry: str) -> Network | None:
+    """None for a host name. Raises ValueError."""
     try:
         return ip_network(entry)
     except ValueError:
@@ -89,10 +89,10 @@ def _network(entry: str) -> Network | None:
         return None
 
 
-def as_address(host: str) -> Address | None:
-    """The address that is written out as a host; None for a name.
+def parse_address(host: str) -> Address | None:
+    """The IP address that a host is written as; None for a name.
 
-    What only some programs take for an address, such as `127.1` or `2130706433`, is a name.
+    Forms that only some programs accept, such as `127.1` or `2130706433`, are names.
     """
     try:
         return ip_address(host)

@@ -1,16 +1,14 @@
-"""How much the images of one request may still take together."""
+"""The limits that all images of a request share."""
 
 from __future__ import annotations
 
 from threading import Lock
 
-from openedai.media.problem import BadImage
+from openedai.media.bad_image import BadImage
 
 
 class Budget:
-    """Bytes of the files as they came, and pixels of the pictures in them. Several threads may
-    take from it.
-    """
+    """Counts the bytes and pixels of the images of one request. Thread-safe."""
 
     def __init__(self, max_bytes: int, max_pixels: int) -> None:
         self._max_bytes = max_bytes
@@ -20,7 +18,7 @@ class Budget:
         self._lock = Lock()
 
     def require_bytes(self, number: int) -> None:
-        """Raise BadImage if so many more would be too many."""
+        """Raise BadImage if `number` more bytes would exceed the limit."""
         if self._bytes + number > self._max_bytes:
             raise BadImage(
                 f"The images of a request may have {self._max_bytes} bytes together.",
@@ -28,11 +26,13 @@ class Budget:
             )
 
     def take_bytes(self, number: int) -> None:
+        """Raises BadImage if that exceeds the limit."""
         with self._lock:
             self.require_bytes(number)
             self._bytes += number
 
     def take_pixels(self, number: int) -> None:
+        """Raises BadImage if that exceeds the limit."""
         with self._lock:
             if self._pixels + number > self._max_pixels:
                 raise BadImage(

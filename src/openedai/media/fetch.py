@@ -1,8 +1,8 @@
-"""Images from http and https URLs that a client names, without being led where it must not go.
+"""Fetches images from the URLs of clients, protected against server-side request forgery.
 
-A host's addresses are looked up once, each is checked, and the connection is made to one of
-them by its number: what the name means a moment later does not matter. Each redirect is checked
-as the first URL was. Nothing of the environment is used: no proxy, no password of `.netrc`.
+A host name is resolved once, every address is checked, and the connection is made to a checked
+address, so a later change of the name has no effect (DNS rebinding). Redirects are checked like the
+first URL. Proxies and `.netrc` of the environment are not used.
 """
 
 from __future__ import annotations
@@ -17,92 +17,90 @@ import aiohttp
 from yarl import URL
 
 from openedai import __version__
-from openedai.media.addresses import Address, Permission, as_address
+from openedai.media.addresses import Address, HostPolicy, parse_address
+from openedai.media.bad_image import BadImage
 from openedai.media.budget import Budget
-from openedai.media.image_formats import SNIFFED, media_type
-from openedai.media.problem import BadImage
+from openedai.media.image_formats import SNIFF_BYTES, media_type
 
 Lookup = Callable[[str, int], Sequence[str]]
 
-_REDIRECTS = 5
-_REDIRECTED = frozenset({301, 302, 303, 307, 308})
-_LONGEST_URL = 8192
-_PIECE = 1 << 16
-_LOOKUPS = 4
+_MAX_REDIRECTS = 5
+_REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+_MAX_URL_LENGTH = 8192
+_CHUNK_BYTES = 1 << 16
+_LOOKUP_THREADS = 4
 _SYSTEM_PORTS = 1024
 
 
-def addresses_of(host: str, port: int) -> Sequence[str]:
-    """As the system knows them. Blocking. Raises OSError."""
+def resolve_host(host: str, port: int) -> Sequence[str]:
+    """The addresses of a host name, from the system. Blocking. Raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 class Fetcher:
-    """`timeout` is in seconds, for everything that one image takes."""
+    """`timeout` is in seconds, for each image, redirects included."""
 
-    def __init__(
-        self, permission: Permission, timeout: float, lookup: Lookup = addresses_of
-    ) -> None:
-        self._permission = permission
+    def __init__(self, policy: HostPolicy, timeout: float, lookup: Lookup = resolve_host) -> None:
+        self._policy = policy
         self._timeout = timeout
         self._lookup = lookup
-        # Of its own, so that slow name servers hold up nothing but images.
-        self._threads = ThreadPoolExecutor(_LOOKUPS, "image-hosts")
+        # Its own, so that slow name servers delay images only.
+        self._threads = ThreadPoolExecutor(_LOOKUP_THREADS, "image-hosts")
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def fetch(self, url: str, budget: Budget) -> bytes:
-        """The file behind the URL, which begins as an image does. Raises BadImage."""
+        """The file at the URL, which begins like an image. Raises BadImage."""
         try:
             async with asyncio.timeout(self._timeout), _session() as session:
-                return await self._follow(session, _parsed(url), budget)
+                return await self._follow(session, _parse_url(url), budget)
         except TimeoutError:
-            raise _failed(f"it took longer than {self._timeout:g} seconds") from None
+            raise _download_error(f"it took longer than {self._timeout:g} seconds") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             if isinstance(error, BadImage):
                 raise
-            raise _failed("the connection to its host failed") from error
+            raise _download_error("the connection to its host failed") from error
 
     async def _follow(self, session: aiohttp.ClientSession, url: URL, budget: Budget) -> bytes:
-        for _ in range(_REDIRECTS + 1):
-            response = await self._ask(session, url)
+        for _ in range(_MAX_REDIRECTS + 1):
+            response = await self._connect(session, url)
             async with response:
-                if response.status not in _REDIRECTED or "location" not in response.headers:
-                    return await _body(response, budget)
-                url = _parsed(str(url.join(URL(response.headers["location"]))))
-        raise _failed(f"it was redirected more than {_REDIRECTS} times")
+                if response.status not in _REDIRECT_STATUSES or "location" not in response.headers:
+                    return await _read_body(response, budget)
+                url = _parse_url(str(url.join(URL(response.headers["location"]))))
+        raise _download_error(f"it was redirected more than {_MAX_REDIRECTS} times")
 
-    async def _ask(self, session: aiohttp.ClientSession, url: URL) -> aiohttp.ClientResponse:
-        """Connect to the first of the host's addresses that can be reached."""
+    async def _connect(self, session: aiohttp.ClientSession, url: URL) -> aiohttp.ClientResponse:
+        """Send the request to the first address of the host that accepts a connection."""
         host = url.raw_host or ""
         failure: Exception | None = None
         for address in await self._addresses(host, url.port or 0):
             try:
                 return await session.get(
                     url.with_host(str(address)),
-                    headers={"Host": _authority(url)},
+                    headers={"Host": _host_header(url)},
                     server_hostname=host if url.scheme == "https" else None,
                     allow_redirects=False,
                 )
             except aiohttp.ClientConnectorError as error:
                 failure = error
-        raise _failed("its host cannot be reached") from failure
+        raise _download_error("its host cannot be reached") from failure
 
     async def _addresses(self, host: str, port: int) -> list[Address]:
-        """All addresses of the host; if one of them may not be asked, none may."""
-        written = as_address(host)
-        if written is not None:
-            addresses = [written]
+        """All addresses of the host. Raises BadImage if one of them is not allowed."""
+        literal = parse_address(host)
+        if literal is not None:
+            addresses = [literal]
         else:
             loop = asyncio.get_running_loop()
             try:
                 found = await loop.run_in_executor(self._threads, self._lookup, host, port)
             except (OSError, UnicodeError) as error:
-                raise _failed("its host is not known") from error
-            addresses = [known for known in map(as_address, found) if known is not None]
-        if not all(self._permission.covers(host, address) for address in addresses):
+                raise _download_error("its host is not known") from error
+            addresses = [known for known in map(parse_address, found) if known is not None]
+        if not all(self._policy.allows(host, address) for address in addresses):
             raise BadImage(
                 "Invalid image URL: its host is not on the public internet, and this server may "
                 "not fetch from there.",
@@ -126,11 +124,11 @@ def _session() -> aiohttp.ClientSession:
     )
 
 
-def _parsed(text: str) -> URL:
-    """Raises BadImage for a URL that is not fetched from, whatever its host is."""
-    if len(text) > _LONGEST_URL:
+def _parse_url(text: str) -> URL:
+    """Raises BadImage for a URL that is not allowed for any host."""
+    if len(text) > _MAX_URL_LENGTH:
         raise BadImage(
-            f"Invalid image URL: it is longer than {_LONGEST_URL} characters.",
+            f"Invalid image URL: it is longer than {_MAX_URL_LENGTH} characters.",
             code="invalid_image_url",
         )
     try:
@@ -150,33 +148,33 @@ def _parsed(text: str) -> URL:
     return url
 
 
-def _authority(url: URL) -> str:
-    """The host as the header names it."""
+def _host_header(url: URL) -> str:
+    """The value of the Host header."""
     host = url.raw_host or ""
     host = f"[{host}]" if ":" in host else host
     return host if url.is_default_port() else f"{host}:{url.port}"
 
 
-async def _body(response: aiohttp.ClientResponse, budget: Budget) -> bytes:
-    """Never more of it than the budget has. Raises BadImage."""
+async def _read_body(response: aiohttp.ClientResponse, budget: Budget) -> bytes:
+    """Read at most what the budget allows. Raises BadImage."""
     if response.status != HTTPStatus.OK:
-        raise _failed(f"its host answered with the status {response.status}")
+        raise _download_error(f"its host answered with the status {response.status}")
     encoding = response.headers.get("content-encoding", "identity").lower()
     if encoding != "identity":
-        raise _failed("its host sent it compressed, though it was asked not to")
+        raise _download_error("its host sent it compressed, though it was asked not to")
     if response.content_length is not None:
         budget.require_bytes(response.content_length)
-    pieces: list[bytes] = []
+    chunks: list[bytes] = []
     head = b""
-    async for piece in response.content.iter_chunked(_PIECE):
-        budget.take_bytes(len(piece))
-        pieces.append(piece)
-        if len(head) < SNIFFED:
-            head += piece[:SNIFFED]
-            if len(head) >= SNIFFED:
+    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+        budget.take_bytes(len(chunk))
+        chunks.append(chunk)
+        if len(head) < SNIFF_BYTES:
+            head += chunk[:SNIFF_BYTES]
+            if len(head) >= SNIFF_BYTES:
                 media_type(head)
-    return b"".join(pieces)
+    return b"".join(chunks)
 
 
-def _failed(why: str) -> BadImage:
-    return BadImage(f"Error while downloading the image: {why}.", code="invalid_image_url")
+def _download_error(reason: str) -> BadImage:
+    return BadImage(f"Error while downloading the image: {reason}.", code="invalid_image_url")

@@ -1,18 +1,22 @@
-"""What a file is and how large its picture, by the file itself; nothing is decoded into memory.
+"""The type and size of an image file, read without decoding it into memory.
 
-The engines decode in native code. So what would make that take endless memory or time is found
-here: sizes that the head of the file states, and data that unpacks to more than it states.
+The engines decode in native code, so files that would take unlimited memory or time are refused
+here: by the size in their header, and if their data unpacks to more than that size.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from collections.abc import Iterator
+from typing import Literal
 
-from openedai.media.problem import BadImage
+from openedai.media.bad_image import BadImage
 
-SNIFFED = 32  # bytes that tell every type
+ByteOrder = Literal["big", "little"]
+
+SNIFF_BYTES = 32  # enough for every signature
 
 _SIGNATURES: dict[str, re.Pattern[bytes]] = {
     "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
@@ -21,7 +25,8 @@ _SIGNATURES: dict[str, re.Pattern[bytes]] = {
     "image/webp": re.compile(rb"RIFF.{4}WEBPVP8[ LX]", re.DOTALL),
     "image/bmp": re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL),
 }
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a PNG, by its type of colour
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the colour type of a PNG
+# The interlacing passes of a PNG: first column and row, and the steps between columns and rows.
 _ADAM7 = (
     (0, 0, 8, 8),
     (4, 0, 8, 8),
@@ -31,29 +36,29 @@ _ADAM7 = (
     (1, 0, 2, 2),
     (0, 1, 1, 2),
 )
-_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})  # a JPEG's headers with its size
-_SCAN = 0xDA
-_MOST_SCANS = 256  # each goes through the whole picture again
-_MOST_PIECES = 1 << 16
-_PIECE = 1 << 16
-_MOST_LOPSIDED = 200
+_FRAME_MARKERS = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})  # of a JPEG
+_SCAN_MARKER = 0xDA
+_MAX_SCANS = 256  # a decoder reads the whole image for each
+_MAX_CHUNKS = 1 << 16
+_CHUNK_BYTES = 1 << 16
+_MAX_ASPECT_RATIO = 200
 
 
 def media_type(raw: bytes) -> str:
-    """By the first bytes. Raises BadImage."""
+    """The media type, from the first SNIFF_BYTES. Raises BadImage."""
     if not raw:
         raise BadImage("The image is empty.", code="empty_image_file")
-    for kind, signature in _SIGNATURES.items():
+    for name, signature in _SIGNATURES.items():
         if signature.match(raw):
-            return kind
+            return name
     raise BadImage(
         "Unsupported image. It must be of one of these formats: PNG, JPEG, GIF, WebP, BMP.",
         code="invalid_image_format",
     )
 
 
-def size(raw: bytes) -> tuple[int, int]:
-    """Width and height, as the file's head states them. Raises BadImage."""
+def image_size(raw: bytes) -> tuple[int, int]:
+    """Width and height in pixels, from the file's header. Raises BadImage."""
     read = {
         "image/png": _png_size,
         "image/jpeg": _jpeg_size,
@@ -63,10 +68,10 @@ def size(raw: bytes) -> tuple[int, int]:
     }[media_type(raw)]
     width, height = read(raw)
     if not (width and height):
-        raise _broken("it has no width or no height")
-    if max(width, height) > _MOST_LOPSIDED * min(width, height):
+        raise _parse_error("it has no width or no height")
+    if max(width, height) > _MAX_ASPECT_RATIO * min(width, height):
         raise BadImage(
-            f"The image has {width}x{height} pixels: one side may be {_MOST_LOPSIDED} times as "
+            f"The image has {width}x{height} pixels: one side may be {_MAX_ASPECT_RATIO} times as "
             "long as the other, not more.",
             code="invalid_image",
         )
@@ -74,139 +79,142 @@ def size(raw: bytes) -> tuple[int, int]:
 
 
 def check_data(raw: bytes) -> None:
-    """Raise BadImage if the data cannot be that of a picture of the stated size.
+    """Raise BadImage if the data does not match the size in the header.
 
-    Takes as long as unpacking does.
+    Takes as long as decompressing does.
     """
-    kind = media_type(raw)
-    if kind == "image/png":
+    detected = media_type(raw)
+    if detected == "image/png":
         _check_png(raw)
-    if kind == "image/jpeg":
+    if detected == "image/jpeg":
         _check_jpeg(raw)
 
 
-def _broken(why: str) -> BadImage:
-    return BadImage(f"The image cannot be read: {why}.", code="image_parse_error")
+def _parse_error(reason: str) -> BadImage:
+    return BadImage(f"The image cannot be read: {reason}.", code="image_parse_error")
 
 
-def _number(raw: bytes, at: int, length: int, *, big: bool = False) -> int:
-    found = raw[at : at + length]
+def _read_int(raw: bytes, offset: int, length: int, byteorder: ByteOrder = "little") -> int:
+    found = raw[offset : offset + length]
     if len(found) < length:
-        raise _broken("it ends too early")
-    return int.from_bytes(found, "big" if big else "little")
+        raise _parse_error("it ends too early")
+    return int.from_bytes(found, byteorder)
 
 
 def _png_size(raw: bytes) -> tuple[int, int]:
     if raw[12:16] != b"IHDR":
-        raise _broken("it does not begin with its header")
-    return _number(raw, 16, 4, big=True), _number(raw, 20, 4, big=True)
+        raise _parse_error("it does not begin with its header")
+    return _read_int(raw, 16, 4, "big"), _read_int(raw, 20, 4, "big")
 
 
 def _jpeg_size(raw: bytes) -> tuple[int, int]:
-    at = 2
-    for _ in range(_MOST_PIECES):
-        if _number(raw, at, 1) != 0xFF:
-            raise _broken("there is no marker where one must be")
-        marker = _number(raw, at + 1, 1)
-        if marker == 0xFF:  # it fills up
-            at += 1
-        elif marker in _FRAMES:
-            return _number(raw, at + 7, 2, big=True), _number(raw, at + 5, 2, big=True)
-        elif marker == _SCAN:
-            raise _broken("it states no size")
+    offset = 2
+    for _ in range(_MAX_CHUNKS):
+        if _read_int(raw, offset, 1) != 0xFF:
+            raise _parse_error("there is no marker where one must be")
+        marker = _read_int(raw, offset + 1, 1)
+        if marker == 0xFF:  # padding
+            offset += 1
+        elif marker in _FRAME_MARKERS:
+            return _read_int(raw, offset + 7, 2, "big"), _read_int(raw, offset + 5, 2, "big")
+        elif marker == _SCAN_MARKER:
+            raise _parse_error("it states no size")
         else:
-            at += 2 + max(2, _number(raw, at + 2, 2, big=True))
-    raise _broken("it is in too many pieces")
+            offset += 2 + max(2, _read_int(raw, offset + 2, 2, "big"))
+    raise _parse_error("it is in too many pieces")
 
 
 def _gif_size(raw: bytes) -> tuple[int, int]:
-    return _number(raw, 6, 2), _number(raw, 8, 2)
+    return _read_int(raw, 6, 2), _read_int(raw, 8, 2)
 
 
 def _webp_size(raw: bytes) -> tuple[int, int]:
-    """The largest that is stated anywhere: an extended file has a canvas and frames."""
+    """The largest one: an extended file states the size of its canvas and of each frame."""
     largest = (0, 0)
-    for name, at, _ in _chunks(raw, 12, big=False):
+    for name, offset, _ in _chunks(raw, 12, "little"):
         found = (0, 0)
         if name == b"VP8 ":
-            found = _number(raw, at + 6, 2) & 0x3FFF, _number(raw, at + 8, 2) & 0x3FFF
+            found = _read_int(raw, offset + 6, 2) & 0x3FFF, _read_int(raw, offset + 8, 2) & 0x3FFF
         elif name == b"VP8L":
-            bits = _number(raw, at + 1, 4)
+            bits = _read_int(raw, offset + 1, 4)
             found = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
         elif name == b"VP8X":
-            found = _number(raw, at + 4, 3) + 1, _number(raw, at + 7, 3) + 1
+            found = _read_int(raw, offset + 4, 3) + 1, _read_int(raw, offset + 7, 3) + 1
         elif name == b"ANMF":
-            found = _number(raw, at + 6, 3) + 1, _number(raw, at + 9, 3) + 1
-        largest = max(largest, found, key=lambda both: both[0] * both[1])
+            found = _read_int(raw, offset + 6, 3) + 1, _read_int(raw, offset + 9, 3) + 1
+        largest = max(largest, found, key=math.prod)
     return largest
 
 
 def _bmp_size(raw: bytes) -> tuple[int, int]:
-    if _number(raw, 14, 4) == 12:
-        return _number(raw, 18, 2), _number(raw, 20, 2)
-    width, height = _number(raw, 18, 4), _number(raw, 22, 4)
-    return width, min(height, (1 << 32) - height)  # negative where the first row is the top
+    if _read_int(raw, 14, 4) == 12:
+        return _read_int(raw, 18, 2), _read_int(raw, 20, 2)
+    width, height = _read_int(raw, 18, 4), _read_int(raw, 22, 4)
+    return width, min(height, (1 << 32) - height)  # negative if the rows are stored top down
 
 
-def _chunks(raw: bytes, at: int, *, big: bool) -> Iterator[tuple[bytes, int, int]]:
-    """The name of each, where its body begins, and its length: of a PNG (`big`) or a WebP."""
-    for _ in range(_MOST_PIECES):
-        if at + 8 > len(raw):
+def _chunks(raw: bytes, offset: int, byteorder: ByteOrder) -> Iterator[tuple[bytes, int, int]]:
+    """Name, offset of the body and its length of each chunk: of a PNG (big-endian) or a WebP."""
+    for _ in range(_MAX_CHUNKS):
+        if offset + 8 > len(raw):
             return
-        first, second = raw[at : at + 4], raw[at + 4 : at + 8]
-        name, length = (second, first) if big else (first, second)
-        number = int.from_bytes(length, "big" if big else "little")
-        yield name, at + 8, number
-        at += 12 + number if big else 8 + number + number % 2
-    raise _broken("it is in too many pieces")
+        first, second = raw[offset : offset + 4], raw[offset + 4 : offset + 8]
+        name, length = (second, first) if byteorder == "big" else (first, second)
+        number = int.from_bytes(length, byteorder)
+        yield name, offset + 8, number
+        offset += 12 + number if byteorder == "big" else 8 + number + number % 2
+    raise _parse_error("it is in too many pieces")
 
 
 def _check_jpeg(raw: bytes) -> None:
-    """A decoder would fill up what is missing, and would take hours for what is too much."""
+    """A decoder pads truncated data, and takes hours for too many scans."""
     scan, end = b"\xff\xda", b"\xff\xd9"
     if raw.rfind(end) <= raw.rfind(scan):
-        raise _broken("it ends too early")
-    if raw.count(scan) > _MOST_SCANS:
-        raise _broken("it has too many scans")
+        raise _parse_error("it ends too early")
+    if raw.count(scan) > _MAX_SCANS:
+        raise _parse_error("it has too many scans")
 
 
 def _check_png(raw: bytes) -> None:
-    """Unpack it piece by piece, and keep nothing."""
-    expected, unpacked = _unpacked_png(raw), 0
+    """Decompress it chunk by chunk, without keeping the output."""
+    expected, unpacked = _png_unpacked_bytes(raw), 0
     inflater = zlib.decompressobj()
     try:
-        for packed in _png_data(raw):
+        for packed in _png_data_chunks(raw):
             rest, full = packed, True
-            while full and unpacked <= expected + _PIECE and not inflater.eof:
-                piece = inflater.decompress(rest, _PIECE)
-                unpacked += len(piece)
+            while full and unpacked <= expected + _CHUNK_BYTES and not inflater.eof:
+                chunk = inflater.decompress(rest, _CHUNK_BYTES)
+                unpacked += len(chunk)
                 rest = inflater.unconsumed_tail
-                full = len(piece) == _PIECE
+                full = len(chunk) == _CHUNK_BYTES
     except zlib.error:
-        raise _broken("its data is damaged") from None
+        raise _parse_error("its data is damaged") from None
     if unpacked < expected:
-        raise _broken("it ends too early")
-    if unpacked > expected + _PIECE:
-        raise _broken("its data unpacks to more than its size")
+        raise _parse_error("it ends too early")
+    if unpacked > expected + _CHUNK_BYTES:
+        raise _parse_error("its data unpacks to more than its size")
 
 
-def _png_data(raw: bytes) -> Iterator[bytes]:
-    for name, at, length in _chunks(raw, 8, big=True):
+def _png_data_chunks(raw: bytes) -> Iterator[bytes]:
+    for name, offset, length in _chunks(raw, 8, "big"):
         if name == b"IDAT":
-            end = min(at + length, len(raw))
-            yield from (raw[start : min(start + _PIECE, end)] for start in range(at, end, _PIECE))
+            end = min(offset + length, len(raw))
+            yield from (
+                raw[start : min(start + _CHUNK_BYTES, end)]
+                for start in range(offset, end, _CHUNK_BYTES)
+            )
 
 
-def _unpacked_png(raw: bytes) -> int:
-    """Bytes of all rows, each with one that names its filter."""
+def _png_unpacked_bytes(raw: bytes) -> int:
+    """Bytes of all rows, each with its filter byte."""
     width, height = _png_size(raw)
-    depth, colour, interlaced = _number(raw, 24, 1), _number(raw, 25, 1), _number(raw, 28, 1)
+    depth, colour, interlaced = _read_int(raw, 24, 1), _read_int(raw, 25, 1), _read_int(raw, 28, 1)
     if depth not in (1, 2, 4, 8, 16) or colour not in _CHANNELS or interlaced > 1:
-        raise _broken("its header is wrong")
+        raise _parse_error("its header is wrong")
     passes = _ADAM7 if interlaced else ((0, 0, 1, 1),)
     total = 0
-    for left, top, across, down in passes:
-        columns, rows = -(-(width - left) // across), -(-(height - top) // down)
+    for left, top, column_step, row_step in passes:
+        columns, rows = -(-(width - left) // column_step), -(-(height - top) // row_step)
         if columns > 0 and rows > 0:
             total += rows * (1 + -(-columns * depth * _CHANNELS[colour] // 8))
     return total

@@ -1,7 +1,7 @@
-"""Images that requests bring: in a data URL, or behind an http or https URL.
+"""Images of requests, from data URLs and http or https URLs.
 
-What comes out is a file of a known type, of bounded size, whose picture has a bounded number of
-pixels. What is wrong is an InvalidRequest that names the place in the request.
+Each loaded image has a known type and a bounded number of bytes and pixels. Anything else is an
+InvalidRequest that names the parameter.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from openedai.errors import InvalidRequest
-from openedai.media.addresses import Permission
+from openedai.media.addresses import HostPolicy
+from openedai.media.bad_image import BadImage
 from openedai.media.budget import Budget
-from openedai.media.image_formats import check_data, media_type, size
-from openedai.media.problem import BadImage
+from openedai.media.image_formats import check_data, image_size, media_type
 
 if TYPE_CHECKING:
     from openedai.media.fetch import Fetcher
 
 _DATA_URL = re.compile(r"data:image/[\w.+-]+(?:;[\w.+-]+=[\w.+-]*)*;base64,", re.IGNORECASE)
-_AT_ONCE = 4
+_MAX_CONCURRENT = 4
 
 
 @dataclass(frozen=True)
 class Limits:
     """`max_bytes` and `max_pixels` are for all images of a request together; `timeout` is in
-    seconds, for one that is fetched.
+    seconds, for each fetch.
     """
 
     max_count: int
@@ -40,63 +40,67 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """`media_type` is what the file is, whatever it was said to be."""
+class LoadedImage:
+    """An image file. `media_type` is detected from its contents."""
 
     raw: bytes
     media_type: str
 
 
 @dataclass(frozen=True)
-class Reference:
-    """An image that a request names. `param` says where, for errors."""
+class ImageRef:
+    """An image that a request names: a data URL, or one of http or https.
+
+    For errors, `param` is the parameter that has the URL, and `type_param` the one that says that
+    it is an image.
+    """
 
     url: str
     param: str
+    type_param: str = ""
 
 
 class Images:
-    """`permission` None fetches nothing."""
+    """Loads the images of requests. Without a `policy`, only data URLs."""
 
-    def __init__(self, limits: Limits, permission: Permission | None) -> None:
+    def __init__(self, limits: Limits, policy: HostPolicy | None) -> None:
         self._limits = limits
-        self._permission = permission
+        self._policy = policy
         self._fetcher: Fetcher | None = None
 
     def close(self) -> None:
         if self._fetcher is not None:
             self._fetcher.close()
 
-    async def load_all(self, wanted: Sequence[Reference]) -> list[Picture]:
-        """Those of one request, several at a time, in their order.
+    async def load_all(self, refs: Sequence[ImageRef]) -> list[LoadedImage]:
+        """The images of one request, in the order of `refs`; several are loaded at a time.
 
-        If one cannot be had, or this call is cancelled, the others are given up. Raises
-        InvalidRequest.
+        If one fails, or this call is cancelled, the others are cancelled. Raises InvalidRequest.
         """
-        if len(wanted) > self._limits.max_count:
+        if len(refs) > self._limits.max_count:
             raise InvalidRequest(
                 f"Too many images: a request may have {self._limits.max_count}, and this one has "
-                f"{len(wanted)}.",
+                f"{len(refs)}.",
                 code="invalid_value",
-                param=wanted[self._limits.max_count].param,
+                param=refs[self._limits.max_count].param,
             )
         budget = self._budget()
-        turn = asyncio.Semaphore(_AT_ONCE)
+        semaphore = asyncio.Semaphore(_MAX_CONCURRENT)
 
-        async def load(one: Reference) -> Picture:
-            async with turn:
-                return await self._load(one.url, one.param, budget)
+        async def load(ref: ImageRef) -> LoadedImage:
+            async with semaphore:
+                return await self._load(ref.url, ref.param, budget)
 
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(load(one)) for one in wanted]
+                tasks = [group.create_task(load(ref)) for ref in refs]
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
         return [task.result() for task in tasks]
 
-    def _fetching(self) -> Fetcher:
-        """Made when it is needed: what it imports is large."""
-        if self._permission is None:
+    def _get_fetcher(self) -> Fetcher:
+        """The fetcher, imported and created on first use."""
+        if self._policy is None:
             raise BadImage(
                 "Invalid image URL: this server fetches no images. Send it as a data URL with "
                 "base64.",
@@ -105,39 +109,39 @@ class Images:
         if self._fetcher is None:
             from openedai.media.fetch import Fetcher
 
-            self._fetcher = Fetcher(self._permission, self._limits.timeout)
+            self._fetcher = Fetcher(self._policy, self._limits.timeout)
         return self._fetcher
 
     def _budget(self) -> Budget:
         return Budget(self._limits.max_bytes, self._limits.max_pixels)
 
-    async def _load(self, url: str, param: str, budget: Budget) -> Picture:
-        with _explained(param):
+    async def _load(self, url: str, param: str, budget: Budget) -> LoadedImage:
+        with _translate_errors(param):
             if url[:5].lower() == "data:":
-                return await asyncio.to_thread(_from_data_url, url, budget)
-            raw = await self._fetching().fetch(url, budget)
-            return await asyncio.to_thread(_checked, raw, budget)
+                return await asyncio.to_thread(_decode_data_url, url, budget)
+            raw = await self._get_fetcher().fetch(url, budget)
+            return await asyncio.to_thread(_check, raw, budget)
 
 
 @contextmanager
-def _explained(param: str) -> Iterator[None]:
+def _translate_errors(param: str) -> Iterator[None]:
     try:
         yield
     except BadImage as error:
         raise InvalidRequest(error.message, code=error.code, param=param) from error
 
 
-def _from_data_url(url: str, budget: Budget) -> Picture:
+def _decode_data_url(url: str, budget: Budget) -> LoadedImage:
     head = _DATA_URL.match(url)
     if head is None:
         raise BadImage(
             "Invalid image URL: expected 'data:image/...;base64,' and the image in base64.",
             code="invalid_image_url",
         )
-    return _decoded(url[head.end() :], budget)
+    return _decode_base64(url[head.end() :], budget)
 
 
-def _decoded(data: str, budget: Budget) -> Picture:
+def _decode_base64(data: str, budget: Budget) -> LoadedImage:
     budget.require_bytes(len(data) * 3 // 4 - 2)
     try:
         if len(data) % 4 or data.endswith("==="):
@@ -146,12 +150,12 @@ def _decoded(data: str, budget: Budget) -> Picture:
     except ValueError:
         raise BadImage("The image is not valid base64.", code="invalid_base64_image") from None
     budget.take_bytes(len(raw))
-    return _checked(raw, budget)
+    return _check(raw, budget)
 
 
-def _checked(raw: bytes, budget: Budget) -> Picture:
-    kind = media_type(raw)
-    width, height = size(raw)
+def _check(raw: bytes, budget: Budget) -> LoadedImage:
+    detected = media_type(raw)
+    width, height = image_size(raw)
     budget.take_pixels(width * height)
     check_data(raw)
-    return Picture(raw, kind)
+    return LoadedImage(raw, detected)

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 
 from openedai.contract.chat import Tool
 from openedai.contract.generate import Constraint, Grammar, JsonObject, JsonSchema, Regex
-from openedai.errors import InvalidRequest
+from openedai.errors import PARAM, InvalidRequest
 from openedai.grammars.gbnf import Rules
 from openedai.grammars.gbnf_check import check_gbnf
 from openedai.grammars.json_schema.schema import UnsupportedSchema, json_object, json_schema
 from openedai.grammars.regex import UnsupportedPattern, regex
-from openedai.prompts.tool_call_formats import Form, call_grammar, strict_call_grammar
+from openedai.prompts.tool_call_formats import (
+    DEFAULT_FORMAT,
+    ToolCallFormat,
+    call_grammar,
+    strict_call_grammar,
+)
 
 
 def constraint_rule(constraint: JsonObject | JsonSchema | Regex, rules: Rules) -> str:
@@ -26,7 +31,7 @@ def constraint_rule(constraint: JsonObject | JsonSchema | Regex, rules: Rules) -
                 return regex(pattern, rules)
     except UnsupportedSchema as error:
         raise InvalidRequest(
-            f"Invalid schema for 'response_format': {error}",
+            f"Invalid schema for '{PARAM}': {error}",
             code="invalid_json_schema",
             param="response_format",
         ) from error
@@ -53,7 +58,7 @@ def answer_grammar(
     *,
     required: bool = False,
     parallel: bool = True,
-    form: Form = "hermes",
+    tool_call_format: ToolCallFormat = DEFAULT_FORMAT,
     reasoning: str | None = None,
 ) -> str | None:
     """The grammar of an answer in a conversation; None if it is free.
@@ -74,7 +79,7 @@ def answer_grammar(
         options.append(
             call_grammar(
                 tools,
-                form,
+                tool_call_format,
                 parallel=parallel,
                 rules=rules,
                 arguments=lambda tool: arguments_rule(tool, rules),

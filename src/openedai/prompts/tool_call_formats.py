@@ -1,4 +1,4 @@
-"""The forms in which models write calls: which one a template uses, and a grammar for each."""
+"""The formats in which models write tool calls: which one a template uses, and their grammars."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from msgspec import Struct
 from openedai.contract.chat import Tool
 from openedai.grammars.gbnf import Rules, literal
 
-Form = Literal["hermes", "llama3", "mistral", "mistral_args", "fenced"]
-"""The forms in which an answer can be constrained to calls."""
+ToolCallFormat = Literal["hermes", "llama3", "mistral", "mistral_args", "fenced"]
+"""The formats for which there is a grammar."""
 
-OWN_FORM: Form = "hermes"
-"""The form in which models without one of their own are asked to call."""
-
+DEFAULT_FORMAT: ToolCallFormat = "hermes"
+"""The format that models without a native one are instructed to use."""
 
 MAX_CALLS = 16
-"""A small model would call for ever."""
+"""The most calls in an answer that a grammar constrains: small models would not stop."""
 
 
 class _Layout(Struct, frozen=True):
-    """What stands around all calls, around each, between them, and in front of the arguments."""
+    """The text around all calls, around each call, between calls, and before the arguments."""
 
     before_all: str = ""
     before: str = ""
@@ -34,7 +33,7 @@ class _Layout(Struct, frozen=True):
     after_all: str = ""
 
 
-_LAYOUTS: dict[Form, _Layout] = {
+_LAYOUTS: dict[ToolCallFormat, _Layout] = {
     "hermes": _Layout(before="<tool_call>\n", after="}\n</tool_call>"),
     "llama3": _Layout(arguments='"parameters":', between="; "),
     "mistral": _Layout(before_all="[TOOL_CALLS][", between=", ", after_all="]"),
@@ -44,7 +43,8 @@ _LAYOUTS: dict[Form, _Layout] = {
     "fenced": _Layout(before="```json\n", after="}\n```"),
 }
 
-_NATIVE = (
+# The first pattern that is found in a rendered call decides.
+_NATIVE_PATTERNS = (
     ("mistral_args", r"\[TOOL_CALLS\]\s*probe_function(\[CALL_ID\]\w*)?\[ARGS\]"),
     ("mistral", r'\[TOOL_CALLS\]\s*\[\s*\{[^\]]*"probe_function"'),
     ("qwen3_xml", r"<function=probe_function>\s*<parameter=probe_key>"),
@@ -56,48 +56,49 @@ _NATIVE = (
 )
 
 
-def constrainable(form: str) -> Form | None:
-    """The same form, if there is a grammar for it."""
-    return next((known for known in _LAYOUTS if known == form), None)
+def format_with_grammar(native_format: str) -> ToolCallFormat | None:
+    """The same format if there is a grammar for it, otherwise None."""
+    return next((known for known in _LAYOUTS if known == native_format), None)
 
 
-def native_form(sample: str) -> str | None:
-    """The form in which a model's template rendered a call; None if it is none of those known.
+def detect_native_format(sample: str) -> str | None:
+    """The format in which a model's template rendered a call; None if it is not a known one.
 
-    `sample` has a call of `probe_function` with the arguments `{"probe_key": "probe_value"}`.
+    `sample` has a call of `probe_function` with the arguments `{"probe_key": "probe_value"}`. Some
+    known formats have no grammar: see `format_with_grammar`.
     """
-    return next((form for form, pattern in _NATIVE if re.search(pattern, sample)), None)
+    return next((name for name, pattern in _NATIVE_PATTERNS if re.search(pattern, sample)), None)
 
 
 def call_grammar(
     tools: Sequence[Tool],
-    form: Form,
+    tool_call_format: ToolCallFormat,
     *,
     parallel: bool,
     rules: Rules,
     arguments: Callable[[Tool], str],
 ) -> str:
-    """Add the rules for one call of the tools, or with `parallel` for one and more.
+    """Add the rules for an answer that is one call of the tools, or with `parallel` 1 to MAX_CALLS.
 
-    `arguments` gives the name of the rule for a tool's arguments, which are an object. Returns
+    `arguments` returns the name of the rule for the arguments of a tool, a JSON object. Returns
     the name of the rule for the whole answer.
     """
-    layout = _LAYOUTS[form]
+    layout = _LAYOUTS[tool_call_format]
     space = rules.add("call-space", r'(" " | "\n" " "{0,8})?')
-    choices = [_one(layout, tool.name, arguments(tool), space) for tool in tools]
+    choices = [_call_body(layout, tool.name, arguments(tool), space) for tool in tools]
     call = rules.add("call", " | ".join(choices))
-    more = _sequence(layout.between and literal(layout.between), call)
+    more = _join(layout.between and literal(layout.between), call)
     calls = f"{call} ({more}){{0,{MAX_CALLS - 1}}}" if parallel else call
     before, after = (part and literal(part) for part in (layout.before_all, layout.after_all))
-    return rules.add("calls", _sequence(before, calls, after))
+    return rules.add("calls", _join(before, calls, after))
 
 
 def strict_call_trigger(tools: Sequence[Tool]) -> str:
-    """A regular expression for where a call of a tool has got to its arguments, in any form with
-    a name and arguments as fields; its group is what `strict_call_grammar` begins with.
+    """A regular expression that matches a call of a tool up to its arguments, in any format that
+    has the name and the arguments as fields. Its group is where `strict_call_grammar` begins.
 
-    It ends inside of the key, where tokens end: one that went on into a wrong value could not be
-    taken back.
+    It ends inside the key, where tokens end: a token that continued into a wrong value could not
+    be taken back.
     """
     names = "|".join(tool.name for tool in tools)
     return rf'("name"\s*:\s*"(?:{names})"\s*,\s*"(?:arguments|parameters))'
@@ -106,8 +107,8 @@ def strict_call_trigger(tools: Sequence[Tool]) -> str:
 def strict_call_grammar(
     tools: Sequence[Tool], *, parallel: bool, rules: Rules, arguments: Callable[[Tool], str]
 ) -> str:
-    """Add the rules for what follows from the name of a call on: its arguments, and at most, with
-    `parallel`, more such calls. Returns the name of the rule.
+    """Add the rules for the rest of an answer from the name of a call on: the arguments and, with
+    `parallel`, any further calls. Returns the name of the rule.
     """
     space = rules.add("call-space", r'(" " | "\n" " "{0,8})?')
     key = '("\\"arguments\\"" | "\\"parameters\\"")'
@@ -128,15 +129,14 @@ def _quoted(name: str) -> str:
     return f'"{name}"'
 
 
-def _one(layout: _Layout, name: str, arguments: str, space: str) -> str:
-    """The body of a rule for a call of one tool."""
+def _call_body(layout: _Layout, name: str, arguments: str, space: str) -> str:
+    """The rule body for a call of one tool."""
     opening = literal(layout.before + layout.name.format(name))
     if not layout.arguments:
-        return _sequence(opening, arguments)
-    return _sequence(
-        opening, space, literal(layout.arguments), space, arguments, literal(layout.after)
-    )
+        return _join(opening, arguments)
+    return _join(opening, space, literal(layout.arguments), space, arguments, literal(layout.after))
 
 
-def _sequence(*parts: str) -> str:
+def _join(*parts: str) -> str:
+    """A rule body: the parts that are not empty, one after the other."""
     return " ".join(part for part in parts if part)

@@ -1,10 +1,10 @@
-"""The loaded models, and leases of them: lookup, admission, loading and eviction in one step.
+"""Leases of loaded models: lookup, admission, loading and eviction in one step.
 
 A lease waits in its model's queue (`admission`) until the engine is loaded and a slot is free.
-Every model has at most one load task; the load tasks take turns, and those whose model does not
-fit because leased models hold the memory wait outside of the turn, so that others may pass.
-A load that nobody waits for any more is given up before it begins, but not once it has begun:
-the model is then idle. Between two awaits nothing is half done, so a cancellation harms nobody.
+Every model has at most one load task, and one model is loaded at a time. A load task whose model
+does not fit because leased models hold the memory waits without the lock, so that others can load.
+A load that no request waits for is dropped before it begins, but not once it has begun: the model
+is then idle. The state is consistent at every await, so a cancellation has no effect on others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from openedai.config import ModelSpec
 from openedai.contract.engine import Directory, Embedder, Engine, Generator, Tokenizer
 from openedai.errors import APIError, EngineFailed, Unavailable, Unsupported
 from openedai.scheduling.admission import Admission, Ticket
-from openedai.scheduling.residency import Resident, departures
+from openedai.scheduling.residency import EvictionPlan, Resident, plan_evictions
 from openedai.scheduling.state import ManagedModel, Occupancy, PoolStatus
 
 E = TypeVar("E", bound=Engine)
@@ -56,25 +56,25 @@ def _ignore_wait(model_id: str, seconds: float) -> None:
 
 
 class ModelPool:
-    """Models that load on first use and leave when others need the memory.
+    """Models that are loaded on first use and evicted when others need the memory.
 
-    `load` makes an engine and leaves nothing behind if it fails or is cancelled. `capability_of`
-    gives its class without loading. `estimate` guesses the bytes of a model that was never
-    loaded; `on_wait` hears the model's id and the seconds that each lease waited.
+    `load` makes an engine and leaves nothing behind if it fails or is cancelled. `engine_class_of`
+    returns its class without loading it. `estimate` returns the expected bytes of a model that was
+    never loaded; `on_wait` is called with the model's id and the seconds that each lease waited.
     """
 
     def __init__(
         self,
         load: Callable[[ModelSpec], Awaitable[Engine]],
-        capability_of: Callable[[ModelSpec], type[Engine]],
+        engine_class_of: Callable[[ModelSpec], type[Engine]],
         limits: PoolLimits,
         *,
         clock: Callable[[], float] = time.monotonic,
         estimate: Callable[[ModelSpec], int] = _unknown_size,
         on_wait: Callable[[str, float], None] = _ignore_wait,
     ) -> None:
-        self._load = load
-        self._capability_of = capability_of
+        self._load_engine = load
+        self._engine_class_of = engine_class_of
         self._limits = limits
         self._clock = clock
         self._estimate = estimate
@@ -84,53 +84,53 @@ class ModelPool:
         self._models: dict[str, ManagedModel] = {}
         self._closing: dict[Resident, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._turn = asyncio.Lock()
+        self._load_lock = asyncio.Lock()
         self._changed = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
     async def lease(
         self, spec: ModelSpec, capability: type[E], caller: str, weight: int = 1
     ) -> AsyncIterator[E]:
-        """Hold `weight` slots (at most all) of the model's engine. Leaving never awaits.
+        """Hold `weight` slots (at most all) of the model's engine. Releasing them never awaits.
 
         Raises Unsupported (wrong kind of model), RateLimited or Unavailable (queue full, waited
         too long, no memory, shutting down), or the error of the load.
         """
         self._check(spec, capability)
         model = self._model(spec)
-        ticket = model.admission.enter(caller, weight, self._limits.queue_timeout)
+        ticket = model.admission.submit(caller, weight, self._limits.queue_timeout)
         self._requests += 1
         try:
             if model.admission.resident is None:
                 self._start_loading(model)
-            resident = await model.admission.granted(ticket)
-            self._on_wait(spec.id, ticket.granted_at - ticket.since)
+            resident = await model.admission.wait(ticket)
+            self._on_wait(spec.id, ticket.granted_at - ticket.requested_at)
             if not isinstance(resident.engine, capability):
                 raise _unsupported(spec, capability)
             yield resident.engine
         finally:
-            self._leave(model, ticket)
+            self._release(model, ticket)
 
     async def preload(self, spec: ModelSpec) -> None:
-        """Load the model now, however long that takes. Raises the error of the load."""
+        """Load the model now, without a timeout. Raises the error of the load."""
         self._check(spec, Engine)
         model = self._model(spec)
         if model.admission.resident is not None:
             return
-        model.preloads += 1
+        model.pending_preloads += 1
         try:
             task = self._start_loading(model)
             await asyncio.wait({task})
             error = _shutting_down() if task.cancelled() else task.result()
         finally:
-            model.preloads -= 1
-            self._signal()
+            model.pending_preloads -= 1
+            self._notify()
         if error is not None:
             raise error
 
     async def unload(self, model_id: str) -> bool:
-        """Unload the model if it is loaded and idle, and say whether it was."""
+        """Unload the model if it is loaded and idle; returns whether it was."""
         model = self._models.get(model_id)
         resident = model.admission.resident if model else None
         if resident is None or not resident.idle:
@@ -143,18 +143,18 @@ class ModelPool:
         return self._model(spec).occupancy()
 
     def snapshot(self) -> PoolStatus:
-        """Everything that metrics and health want to know."""
+        """The state that metrics and health report."""
         now = self._clock()
         models = tuple(model.status(self._closing, now) for model in self._models.values())
         memory = sum(model.memory for model in models)
         return PoolStatus(models, memory, self._limits.memory_budget, self._accepting)
 
     def stop_accepting(self) -> None:
-        """Refuse new leases from now on; those that wait already are still served."""
+        """Refuse new leases from now on; waiting ones are still served."""
         self._accepting = False
 
     async def drain(self, timeout: float) -> bool:
-        """Wait until no lease is held or waited for; False if `timeout` seconds do not suffice."""
+        """Wait until no lease is held or waiting; False if that takes over `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
                 while self._requests:
@@ -164,17 +164,19 @@ class ModelPool:
         return True
 
     async def close(self) -> None:
-        """Refuse who waits, end the loads, close every engine, leased or not."""
+        """Refuse waiting requests, cancel the loads, close every engine, leased or not."""
         self.stop_accepting()
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         for model in self._models.values():
-            model.admission.fail(_shutting_down())
-            if model.loading is not None:
-                model.loading.cancel()
-        loading = {model.loading for model in self._models.values() if model.loading is not None}
-        if loading:
-            await asyncio.wait(loading)
+            model.admission.refuse_all(_shutting_down())
+            if model.load_task is not None:
+                model.load_task.cancel()
+        load_tasks = {
+            model.load_task for model in self._models.values() if model.load_task is not None
+        }
+        if load_tasks:
+            await asyncio.wait(load_tasks)
         for resident in self._residents():
             self._evict(resident)
         while self._tasks:
@@ -183,7 +185,7 @@ class ModelPool:
     def _check(self, spec: ModelSpec, capability: type[Engine]) -> None:
         if not self._accepting:
             raise _shutting_down()
-        if not issubclass(self._capability_of(spec), capability):
+        if not issubclass(self._engine_class_of(spec), capability):
             raise _unsupported(spec, capability)
 
     def _model(self, spec: ModelSpec) -> ManagedModel:
@@ -193,22 +195,22 @@ class ModelPool:
             model = self._models[spec.id] = ManagedModel(spec, admission)
         return model
 
-    def _leave(self, model: ManagedModel, ticket: Ticket) -> None:
-        model.admission.leave(ticket)
+    def _release(self, model: ManagedModel, ticket: Ticket) -> None:
+        model.admission.release(ticket)
         self._requests -= 1
-        self._signal()
-        self._arm_timer()
+        self._notify()
+        self._start_idle_timer()
 
     def _start_loading(self, model: ManagedModel) -> asyncio.Task[APIError | None]:
-        if model.loading is None:
-            model.loading = self._spawn(self._bring_in(model))
-        return model.loading
+        if model.load_task is None:
+            model.load_task = self._spawn(self._load_model(model))
+        return model.load_task
 
-    async def _bring_in(self, model: ManagedModel) -> APIError | None:
-        """Load the model, and give its error, if it fails, to everyone who waits."""
+    async def _load_model(self, model: ManagedModel) -> APIError | None:
+        """Load the model. Returns the error if that fails, after refusing all waiting requests."""
         error: APIError | None = None
         try:
-            await self._load_in_turn(model)
+            await self._load_when_it_fits(model)
         except APIError as failure:
             error = failure
         except asyncio.CancelledError:  # by close(), or by an engine that cancelled itself
@@ -219,30 +221,31 @@ class ModelPool:
             error = EngineFailed(
                 f"The model `{model.spec.id}` could not be loaded. The server's log has the cause."
             )
-        model.loading = None
+        model.load_task = None
         if error is not None:
             model.failed_loads += 1
-            model.admission.fail(error)
+            model.admission.refuse_all(error)
         return error
 
-    async def _load_in_turn(self, model: ManagedModel) -> None:
-        while model.wanted:
-            async with self._turn:
-                if not model.wanted:
+    async def _load_when_it_fits(self, model: ManagedModel) -> None:
+        while model.has_demand:
+            async with self._load_lock:
+                if not model.has_demand:
                     return
-                need = self._need(model)
-                plan = departures(self._measured(), need, self._limits.memory_budget)
+                need = self._required_memory(model)
+                plan = self._plan_evictions(need)
                 if plan.fits:
-                    for resident in plan.leaving:
+                    for resident in plan.evicted:
                         self._evict(resident)
                     while self._closing:
                         await asyncio.wait(self._closing.values())
-                    self._settle_in(model, await self._load(model.spec))
+                    self._install(model, await self._load_engine(model.spec))
                     return
             await self._changed.wait()
 
-    def _need(self, model: ManagedModel) -> int:
-        need = self._estimate(model.spec) if model.measured is None else model.measured
+    def _required_memory(self, model: ManagedModel) -> int:
+        measured = model.measured_memory
+        need = self._estimate(model.spec) if measured is None else measured
         self._refuse_oversize(model, need)
         return need
 
@@ -253,23 +256,23 @@ class ModelPool:
                 f"the {self._limits.memory_budget / 2**20:,.0f} MiB that models may take here."
             )
 
-    def _settle_in(self, model: ManagedModel, engine: Engine) -> None:
+    def _install(self, model: ManagedModel, engine: Engine) -> None:
         resident = Resident(model.spec.id, engine, max(1, engine.slots), self._clock())
-        model.measured = resident.measure()
+        model.measured_memory = resident.measure()
         try:
             self._refuse_oversize(model, resident.memory)
         except Unavailable:
             self._close_engine(resident)
             raise
         model.loads += 1
-        model.watch = self._spawn(self._watch(model, resident))
-        model.admission.open(resident)
-        for other in departures(self._measured(), 0, self._limits.memory_budget).leaving:
+        model.watch_task = self._spawn(self._watch(model, resident))
+        model.admission.attach(resident)
+        for other in self._plan_evictions(0).evicted:
             self._evict(other)
-        self._arm_timer()
+        self._start_idle_timer()
 
     async def _watch(self, model: ManagedModel, resident: Resident) -> None:
-        """Drop the model when its engine dies, and load it again for those who wait."""
+        """Detach the engine when it dies, and load the model again if requests wait."""
         try:
             await resident.engine.died()
         except Exception:
@@ -278,21 +281,21 @@ class ModelPool:
             return
         logger.warning("the engine of %s died", model.spec.id)
         model.crashes += 1
-        model.watch = None
-        model.admission.shut()
+        model.watch_task = None
+        model.admission.detach()
         self._close_engine(resident)
-        if model.wanted:
+        if model.has_demand:
             self._start_loading(model)
 
     def _evict(self, resident: Resident) -> asyncio.Task[None]:
         model = self._models[resident.model_id]
         model.evictions += 1
-        # It may have grown past the budget in use; that must not keep it out for ever.
-        model.measured = min(resident.measure(), self._limits.memory_budget)
-        if model.watch is not None:
-            model.watch.cancel()
-            model.watch = None
-        model.admission.shut()
+        # It may have grown beyond the budget in use; it must still be loadable.
+        model.measured_memory = min(resident.measure(), self._limits.memory_budget)
+        if model.watch_task is not None:
+            model.watch_task.cancel()
+            model.watch_task = None
+        model.admission.detach()
         return self._close_engine(resident)
 
     def _close_engine(self, resident: Resident) -> asyncio.Task[None]:
@@ -306,16 +309,16 @@ class ModelPool:
             logger.exception("closing %s failed", resident.model_id)
         finally:
             del self._closing[resident]
-            self._signal()
+            self._notify()
 
-    def _arm_timer(self) -> None:
-        if self._timer is None and self._limits.idle_timeout > 0 and self._accepting:
+    def _start_idle_timer(self) -> None:
+        if self._idle_timer is None and self._limits.idle_timeout > 0 and self._accepting:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._limits.idle_timeout, self._evict_idle)
+            self._idle_timer = loop.call_later(self._limits.idle_timeout, self._evict_idle)
 
     def _evict_idle(self) -> None:
-        """Evict what has been idle too long; come back when the next one will have been."""
-        self._timer = None
+        """Evict models that were idle for too long, and set the timer for the next one."""
+        self._idle_timer = None
         remaining = {
             resident: resident.last_used + self._limits.idle_timeout - self._clock()
             for resident in self._residents()
@@ -326,20 +329,20 @@ class ModelPool:
             self._evict(resident)
         if remaining:
             seconds = max(SHORTEST_TIMER, min(remaining.values()))
-            self._timer = asyncio.get_running_loop().call_later(seconds, self._evict_idle)
+            self._idle_timer = asyncio.get_running_loop().call_later(seconds, self._evict_idle)
 
     def _residents(self) -> list[Resident]:
         residents = (model.admission.resident for model in self._models.values())
         return [resident for resident in residents if resident is not None]
 
-    def _measured(self) -> list[Resident]:
+    def _plan_evictions(self, need: int) -> EvictionPlan:
         residents = self._residents()
         for resident in residents:
             resident.measure()
-        return residents
+        return plan_evictions(residents, need, self._limits.memory_budget)
 
-    def _signal(self) -> None:
-        """Wake those who wait for memory or for the end; each looks again whether it is there."""
+    def _notify(self) -> None:
+        """Wake all tasks that wait for a change, to check their condition again."""
         self._changed.set()
         self._changed.clear()
 

@@ -1,4 +1,4 @@
-"""Which models are in memory, and which of them must leave to make room for another."""
+"""Models in memory, and which of them to evict for another."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from openedai.contract.engine import Engine
 
 @dataclass(eq=False)
 class Resident:
-    """One stay of a model in memory. `running` is how many of the engine's slots are taken.
+    """A loaded engine. `running` is how many of its slots are in use.
 
     `memory` is in bytes, as last measured; `last_used` is a time of the pool's clock.
     """
@@ -27,31 +27,31 @@ class Resident:
         return self.running == 0
 
     def measure(self) -> int:
-        """Measure the memory again, in bytes."""
+        """Measure the memory again; bytes."""
         try:
             self.memory = self.engine.memory()
-        except Exception:  # it may be dying; its last size is the best guess until it is dropped
+        except Exception:  # it may be dying: keep the last measurement
             return self.memory
         return self.memory
 
 
 @dataclass(frozen=True)
-class Departures:
-    """The idle models to evict, and whether what is needed fits once they have left."""
+class EvictionPlan:
+    """The idle models to evict, and whether the needed memory is free after that."""
 
-    leaving: tuple[Resident, ...]
+    evicted: tuple[Resident, ...]
     fits: bool
 
 
-def departures(residents: Iterable[Resident], need: int, budget: int) -> Departures:
-    """Choose the least recently used idle models that must leave so that `need` more bytes fit."""
+def plan_evictions(residents: Iterable[Resident], need: int, budget: int) -> EvictionPlan:
+    """Choose the least recently used idle models to evict, until `need` more bytes fit."""
     residents = list(residents)
     excess = sum(resident.memory for resident in residents) + need - budget
-    leaving = []
+    evicted = []
     for resident in sorted(residents, key=lambda resident: resident.last_used):
         if excess <= 0:
             break
         if resident.idle and resident.memory > 0:
-            leaving.append(resident)
+            evicted.append(resident)
             excess -= resident.memory
-    return Departures(tuple(leaving), fits=excess <= 0)
+    return EvictionPlan(tuple(evicted), fits=excess <= 0)

@@ -1,4 +1,4 @@
-"""What the pool knows of each model, and how it tells others."""
+"""The state of each model in the pool, and snapshots of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ State = Literal["unloaded", "loading", "ready", "closing"]
 
 
 class Occupancy(NamedTuple):
-    """How many requests a model takes at once, waiting ones included, and how many more now."""
+    """How many requests a model accepts, waiting ones included, and how many more now."""
 
     limit: int
     remaining: int
@@ -26,8 +26,8 @@ class Occupancy(NamedTuple):
 class ModelStatus:
     """One model now, with its counts since the start.
 
-    `memory` is in bytes; `running` counts slots taken, `waiting` requests; `refused` are those
-    that found the queue full, `timeouts` those that waited too long. `unused` are the seconds
+    `memory` is in bytes; `running` counts slots in use, `waiting` requests; `refused` are those
+    that met a full queue, `timeouts` those that waited too long. `idle_seconds` are the seconds
     since a loaded model was last used.
     """
 
@@ -43,12 +43,12 @@ class ModelStatus:
     failed_loads: int
     evictions: int
     crashes: int
-    unused: float = 0.0
+    idle_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class PoolStatus:
-    """Every model that was ever asked for; `memory` and `memory_budget` in bytes."""
+    """Every model that was ever requested; `memory` and `memory_budget` in bytes."""
 
     models: tuple[ModelStatus, ...]
     memory: int
@@ -58,43 +58,44 @@ class PoolStatus:
 
 @dataclass(eq=False)
 class ManagedModel:
-    """A model that was asked for, loaded or not. `measured` is its memory when last loaded."""
+    """A requested model, loaded or not. `measured_memory` is in bytes, of its last load."""
 
     spec: ModelSpec
     admission: Admission
-    loading: asyncio.Task[APIError | None] | None = None
-    watch: asyncio.Task[None] | None = None
-    preloads: int = 0
-    measured: int | None = None
+    load_task: asyncio.Task[APIError | None] | None = None
+    watch_task: asyncio.Task[None] | None = None
+    pending_preloads: int = 0
+    measured_memory: int | None = None
     loads: int = 0
     failed_loads: int = 0
     evictions: int = 0
     crashes: int = 0
 
     @property
-    def wanted(self) -> bool:
-        return self.admission.waiting > 0 or self.preloads > 0
+    def has_demand(self) -> bool:
+        """Whether a request or a preload waits for it."""
+        return self.admission.waiting > 0 or self.pending_preloads > 0
 
     def occupancy(self) -> Occupancy:
         resident = self.admission.resident
-        limit = self.admission.bound + (resident.slots if resident else 0)
+        limit = self.admission.max_waiting + (resident.slots if resident else 0)
         return Occupancy(limit, max(0, limit - self.admission.running - self.admission.waiting))
 
     def status(self, closing: Iterable[Resident], now: float) -> ModelStatus:
-        """`closing` are the engines of any model that are not gone yet; `now` is the pool's."""
+        """`closing` are engines of any model that are not closed yet; `now` is the pool's time."""
         resident = self.admission.resident
-        leftover = [old.memory for old in closing if old.model_id == self.spec.id]
+        closing_memory = [old.memory for old in closing if old.model_id == self.spec.id]
         state: State = "unloaded"
         if resident is not None:
             state = "ready"
-        elif self.loading is not None:
+        elif self.load_task is not None:
             state = "loading"
-        elif leftover:
+        elif closing_memory:
             state = "closing"
         return ModelStatus(
             id=self.spec.id,
             state=state,
-            memory=sum(leftover) + (resident.measure() if resident else 0),
+            memory=sum(closing_memory) + (resident.measure() if resident else 0),
             slots=resident.slots if resident else 0,
             running=self.admission.running,
             waiting=self.admission.waiting,
@@ -104,5 +105,5 @@ class ManagedModel:
             failed_loads=self.failed_loads,
             evictions=self.evictions,
             crashes=self.crashes,
-            unused=now - resident.last_used if resident and resident.idle else 0.0,
+            idle_seconds=now - resident.last_used if resident and resident.idle else 0.0,
         )

@@ -1,4 +1,4 @@
-"""Who is calling: keys, compared in constant time, and names for fairness and limits."""
+"""API keys, compared in constant time, and names of callers for fairness and limits."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from openedai.errors import AuthenticationFailed
 
 
 class Keyring:
-    """The accepted keys. Without any, every key is accepted and none is needed."""
+    """The accepted keys. If there are none, no key is needed and any is accepted."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._digests = [_digest(key) for key in keys]
 
     def caller(self, presented: str | None, address: str) -> str:
-        """An opaque name of who is calling. Raises AuthenticationFailed.
+        """An opaque name of the caller. Raises AuthenticationFailed.
 
-        Where keys are not checked, the dummy keys of local apps still tell the apps apart.
+        If keys are not checked, the dummy keys of local apps still distinguish the apps.
         """
         digest = None if presented is None else _digest(presented)
         if self._digests:
@@ -39,9 +39,7 @@ class Keyring:
 
 
 def bearer_key(authorization: str | None, api_key: str | None) -> str | None:
-    """The key in `Authorization: Bearer …`, or else the one in a header of its own; None if there
-    is none.
-    """
+    """The key of `Authorization: Bearer …`, or else of a header for keys; None if there is none."""
     if authorization is not None:
         scheme, _, key = authorization.partition(" ")
         if scheme.lower() == "bearer" and key.strip():

@@ -1,8 +1,8 @@
-"""What a request must be before any handler sees it: from where, for which host, with which key.
+"""Checks each request before its handler: the size of its headers, Host, Origin and key.
 
-A server on loopback trusts the programs of its user, but not the web pages that he visits: a
-page can make the browser send requests here, under a name of its own (DNS rebinding) or as a
-form. So the Host must be ours, and an Origin must be one we know.
+A server on loopback trusts the programs of its user, but not the web pages in their browser: a page
+can send requests to it through a host name of its own (DNS rebinding) or as a form. So the Host
+must be a known one, and so must an Origin.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openedai.config import LOOPBACK, Settings
 from openedai.errors import APIError, Forbidden, HeadersTooLarge
+from openedai.http.exchange import exchange_of
 from openedai.http.respond import error_response
 from openedai.security.callers import Keyring, bearer_key
 
-OPEN_PATHS = frozenset({"/health", "/docs", "/openapi.json"})
+PUBLIC_PATHS = frozenset({"/health", "/docs", "/openapi.json"})
 
 
 class Guard:
-    """Puts the caller's name into the scope as `caller`, or answers with the refusal."""
+    """Middleware that sets the caller's name in the exchange, or answers with the error."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
@@ -36,14 +37,15 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        exchange = exchange_of(scope)
         try:
-            scope["caller"] = self._admit(scope)
+            exchange.caller = self._check(scope)
         except APIError as error:
-            await error_response(error, scope)(scope, receive, send)
+            await error_response(error, exchange)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    def _admit(self, scope: Scope) -> str:
+    def _check(self, scope: Scope) -> str:
         raw: Sequence[tuple[bytes, bytes]] = scope["headers"]
         if sum(len(name) + len(value) + 4 for name, value in raw) > self.max_header_bytes:
             raise HeadersTooLarge(
@@ -54,7 +56,7 @@ class Guard:
         host = headers.get("host", "")
         self._check_host(host)
         self._check_origin(headers.get("origin"), host)
-        if scope["path"] in OPEN_PATHS:
+        if scope["path"] in PUBLIC_PATHS:
             return ""
         api_key = headers.get("api-key") or headers.get("x-api-key")
         key = bearer_key(headers.get("authorization"), api_key)
@@ -83,6 +85,6 @@ class Guard:
 
 
 def _hostname(host: str) -> str:
-    """The name in a Host header, without its port, in lower case."""
+    """The host name of a Host header: without the port, in lower case."""
     name, _, port = host.rpartition(":")
     return (name if name and port.isdigit() else host).lower()

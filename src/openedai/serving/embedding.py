@@ -1,33 +1,33 @@
-"""What all kinds of embedding requests share: running the engine, and its vectors as numbers."""
+"""Embeddings: a call's texts to vectors."""
 
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 from msgspec.structs import replace
-from starlette.requests import Request
 
-from openedai.catalog.catalog import Model
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Embedder
 from openedai.contract.generate import Usage
-from openedai.http.envelope import Exchange
-from openedai.serving.services import Services
+from openedai.serving.call import Call
+from openedai.serving.leases import Leases
+from openedai.serving.metrics import Metrics
 
 _FLOAT_BYTES = 4
 
 
-async def embed(
-    here: Services, request: Request, model: Model, wanted: EmbedRequest
-) -> EmbedResult:
-    """Embed under a lease, and count it."""
-    exchange: Exchange = request.scope["exchange"]
-    exchange.facts["model"] = model.id
-    async with here.pool.lease(model.spec, Embedder, request.scope["caller"]) as engine:
-        exchange.marks["leased"] = exchange.seconds
-        result = await engine.embed(replace(wanted, variant=model.variant))
-    here.metrics.used(model.spec.id, Usage(prompt_tokens=result.prompt_tokens))
-    return result
+class Embedding:
+    def __init__(self, leases: Leases, metrics: Metrics) -> None:
+        self._leases = leases
+        self._metrics = metrics
+
+    async def run(self, call: Call[Any], request: EmbedRequest) -> EmbedResult:
+        """Embed every input. Raises as `Leases.lease` and the engine do."""
+        async with self._leases.lease(call, Embedder) as engine:
+            result = await engine.embed(replace(request, variant=call.model.variant))
+        self._metrics.used(call.spec.id, Usage(prompt_tokens=result.prompt_tokens))
+        return result
 
 
 def rows(result: EmbedResult) -> list[bytes]:
@@ -37,5 +37,5 @@ def rows(result: EmbedResult) -> list[bytes]:
 
 
 def numbers(row: bytes) -> list[float]:
-    """A vector of `rows`."""
+    """A vector of `rows` as numbers."""
     return list(struct.unpack(f"<{len(row) // _FLOAT_BYTES}f", row))

@@ -1,33 +1,54 @@
-"""The ids of all models that can be asked for, those behind upstreams too."""
+"""The models that can be asked for, those of upstreams too."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
+from openedai.catalog.catalog import Catalog
 from openedai.config import ModelSpec
 from openedai.contract.engine import Directory
 from openedai.errors import APIError
-from openedai.serving.services import Services
+from openedai.scheduling.pool import ModelPool
 
 log = logging.getLogger("openedai.api")
 
-_PATIENCE = 5.0  # seconds for an upstream to say what it has
+_UPSTREAM_TIMEOUT = 5.0  # seconds
 
 
-async def model_names(here: Services, caller: str) -> list[str]:
-    """The ids of all models: our own, then those of the upstreams that answer."""
-    own = [model.id for model in here.catalog.models()]
-    upstreams = [spec for spec in here.catalog.specs() if spec.prefix is not None]
-    found = await asyncio.gather(*(_behind(here, spec, caller) for spec in upstreams))
-    return list(dict.fromkeys([*own, *(name for names in found for name in names)]))
+class Listing:
+    """`started` is when the server started, in seconds since 1970: models count as created then.
 
+    `aliases` are listed beside the ids.
+    """
 
-async def _behind(here: Services, spec: ModelSpec, caller: str) -> list[str]:
-    """The models of one upstream; none if it does not answer in time."""
-    try:
-        async with asyncio.timeout(_PATIENCE), here.pool.lease(spec, Directory, caller) as engine:
-            return [f"{spec.prefix}{name}" for name in await engine.models()]
-    except (APIError, TimeoutError) as error:
-        log.warning("the models of %s are not known: %s", spec.id, str(error) or "no answer")
-        return []
+    def __init__(
+        self, catalog: Catalog, pool: ModelPool, aliases: Sequence[str], started: int
+    ) -> None:
+        self._catalog = catalog
+        self._pool = pool
+        self._aliases = aliases
+        self.started = started
+
+    async def names(self, caller: str) -> list[str]:
+        """The ids of all models, then the aliases that are listed."""
+        return list(dict.fromkeys([*await self.ids(caller), *self._aliases]))
+
+    async def ids(self, caller: str) -> list[str]:
+        """The ids of all models: our own, then those of the upstreams that answer in time."""
+        own = [model.id for model in self._catalog.models()]
+        upstreams = [spec for spec in self._catalog.specs() if spec.prefix is not None]
+        found = await asyncio.gather(*(self._ids_of(spec, caller) for spec in upstreams))
+        return list(dict.fromkeys([*own, *(id for ids in found for id in ids)]))
+
+    async def _ids_of(self, spec: ModelSpec, caller: str) -> list[str]:
+        try:
+            async with (
+                asyncio.timeout(_UPSTREAM_TIMEOUT),
+                self._pool.lease(spec, Directory, caller) as engine,
+            ):
+                return [f"{spec.prefix}{name}" for name in await engine.models()]
+        except (APIError, TimeoutError) as error:
+            log.warning("the models of %s are not known: %s", spec.id, str(error) or "no answer")
+            return []

@@ -1,20 +1,59 @@
-"""Loading and unloading on request."""
+"""Downloading, loading and unloading models on request."""
 
 from __future__ import annotations
 
+import asyncio
+
+from openedai.catalog.catalog import adapter_specs
 from openedai.config import ModelSpec
 from openedai.errors import Unavailable
-from openedai.serving.services import Services
+from openedai.scheduling.pool import ModelPool
+from openedai.scheduling.state import PoolStatus
+from openedai.weights.library import Library
+from openedai.weights.progress import StoppableProgress
 
 
-async def unload(here: Services, spec: ModelSpec) -> None:
-    """Unload the model, if it is loaded. Raises Unavailable while requests use it."""
-    if await here.pool.unload(spec.id):
-        return
-    states = {status.id: status.state for status in here.pool.snapshot().models}
-    if states.get(spec.id) in ("loading", "ready"):
-        raise Unavailable(
-            f"The model `{spec.id}` is in use and cannot be unloaded now.",
-            code="model_in_use",
-            retry_after=1,
-        )
+class Loading:
+    def __init__(self, pool: ModelPool, library: Library) -> None:
+        self._pool = pool
+        self._library = library
+
+    def status(self) -> PoolStatus:
+        """The models that were asked for, and their states now."""
+        return self._pool.snapshot()
+
+    def loaded(self) -> list[str]:
+        """The ids of the models that are loaded."""
+        return [model.id for model in self._pool.snapshot().models if model.state == "ready"]
+
+    async def load(self, spec: ModelSpec) -> None:
+        """Load the model, if it is not loaded. Raises the error of the load."""
+        await self._pool.preload(spec)
+
+    async def unload(self, spec: ModelSpec) -> None:
+        """Unload the model, if it is loaded. Raises Unavailable while requests use it."""
+        if await self._pool.unload(spec.id):
+            return
+        states = {status.id: status.state for status in self._pool.snapshot().models}
+        if states.get(spec.id) in ("loading", "ready"):
+            raise Unavailable(
+                f"The model `{spec.id}` is in use and cannot be unloaded now.",
+                code="model_in_use",
+                retry_after=1,
+            )
+
+    async def unload_if_idle(self, spec: ModelSpec) -> None:
+        """Unload the model, unless requests use it."""
+        await self._pool.unload(spec.id)
+
+    async def pull(self, spec: ModelSpec) -> None:
+        """Download the model's files, and its adapters', that are missing.
+
+        What was downloaded stays when the caller is cancelled, and is resumed. Raises Unavailable.
+        """
+        progress = StoppableProgress()
+        try:
+            for one in (spec, *adapter_specs(spec)):
+                await asyncio.to_thread(self._library.pull, one, progress)
+        finally:
+            progress.stop()

@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from openedai.contract.generate import Usage
-from openedai.http.envelope import Exchange
+from openedai.http.exchange import Exchange
 from openedai.scheduling.pool import ModelPool
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

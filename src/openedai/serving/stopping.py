@@ -1,6 +1,6 @@
-"""The generations that run now, and how a caller ends his own before they are through.
+"""The generations that run now, and how a caller stops their own before they end.
 
-Such an answer is whole: it has what was said so far, and the reason `stop`.
+An answer that was stopped is complete: it has the text so far, and the finish reason `stop`.
 """
 
 from __future__ import annotations
@@ -8,49 +8,40 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from openedai.contract.chat import Chat
 from openedai.contract.engine import Engine, Tokenizer
-from openedai.contract.generate import (
-    Finish,
-    GenerateEvent,
-    GenerateRequest,
-    ReasoningDelta,
-    Text,
-    TextDelta,
-    Tokens,
-    ToolCallDelta,
-    Usage,
-)
+from openedai.contract.generate import GenerateRequest, Text, Tokens, Usage
 from openedai.errors import Unsupported
+from openedai.serving.outcome import Outcome
 
 T = TypeVar("T")
 
 
-class Ending:
-    """Whether the generations of one request were asked to end."""
+class StopHandle:
+    """Stops the generations of one request, on demand."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.stopped = False
         self._waiting: asyncio.Task[Any] | None = None
         self._interrupted = False
 
-    def ask(self) -> None:
-        self.asked = True
+    def stop(self) -> None:
+        """Stop them. Returns before they have ended."""
+        self.stopped = True
         if self._waiting is not None and not self._interrupted:
             self._interrupted = True
             self._waiting.cancel()
 
-    async def following(self, events: AsyncGenerator[T, None]) -> T | None:
-        """The next event; None if there is none, or none is wanted any more.
+    async def next_event(self, events: AsyncGenerator[T, None]) -> T | None:
+        """The next event; None at the end, or once it is stopped.
 
-        Only this waiting is broken off, wherever else the request's task may be when it is asked.
-        The count of cancellations tells our own from that of a client that leaves meanwhile.
+        Stopping interrupts only this wait, wherever else the request's task may be. The count of
+        cancellations tells our own from that of a client that leaves meanwhile.
         """
         task = asyncio.current_task()
-        if self.asked or task is None:
+        if self.stopped or task is None:
             return None
         before = task.cancelling()
         self._waiting = task
@@ -65,63 +56,66 @@ class Ending:
             self._waiting = None
 
 
-class Running:
-    """The generations of each caller."""
+class ActiveGenerations:
+    """The generations that run now, by caller."""
 
     def __init__(self) -> None:
-        self._endings: dict[str, set[Ending]] = {}
+        self._handles: dict[str, set[StopHandle]] = {}
+
+    def __len__(self) -> int:
+        """How many requests generate now."""
+        return sum(map(len, self._handles.values()))
 
     @contextmanager
-    def enter(self, caller: str) -> Iterator[Ending]:
-        """While this is open, the caller's generations can be asked to end."""
-        ending = Ending()
-        his = self._endings.setdefault(caller, set())
-        his.add(ending)
+    def enter(self, caller: str) -> Iterator[StopHandle]:
+        """While this is open, the caller's generations can be stopped."""
+        handle = StopHandle()
+        own = self._handles.setdefault(caller, set())
+        own.add(handle)
         try:
-            yield ending
+            yield handle
         finally:
-            his.discard(ending)
-            if not his:
-                del self._endings[caller]
+            own.discard(handle)
+            if not own:
+                del self._handles[caller]
 
-    def end(self, caller: str) -> None:
-        """Ask all that run for the caller to end. Returns before they have."""
-        for ending in self._endings.get(caller, ()):
-            ending.ask()
+    def stop(self, caller: str) -> None:
+        """Stop all that run for the caller. Returns before they have ended."""
+        for handle in self._handles.get(caller, ()):
+            handle.stop()
 
 
-@dataclass
-class Said:
-    """What a generation has said so far, for the usage that its engine will not tell."""
+async def stopped_usage(engine: Engine, request: GenerateRequest, outcome: Outcome) -> Usage:
+    """The usage of a generation that was stopped, which its engine does not give.
 
-    texts: list[str] = field(default_factory=list)
-    thoughts: list[str] = field(default_factory=list)
-
-    def add(self, event: GenerateEvent) -> None:
-        match event:
-            case TextDelta(text=text):
-                self.texts.append(text)
-            case ReasoningDelta(text=text):
-                self.thoughts.append(text)
-            case ToolCallDelta(name=name, arguments=arguments):
-                self.texts.append(name + arguments)
-            case Finish():
-                pass
-
-    async def usage(self, engine: Engine, request: GenerateRequest) -> Usage:
-        """Counted again from the texts, or by pieces where the engine shows no tokens."""
-        prompt = request.prompt
-        texts = self.texts[1:] if request.echo else self.texts  # the first is the prompt
-        spoken, thought = len(texts), len(self.thoughts)
-        asked = len(prompt.ids) if isinstance(prompt, Tokens) else 0
-        with suppress(Unsupported):
-            if isinstance(engine, Tokenizer):
-                spoken = len(await engine.tokenize("".join(texts)))
-                thought = len(await engine.tokenize("".join(self.thoughts)))
-                if isinstance(prompt, Chat):
-                    asked = await engine.count(prompt)
-                elif isinstance(prompt, Text):
-                    asked = len(await engine.tokenize(prompt.text, special=True))
-        return Usage(
-            prompt_tokens=asked, completion_tokens=spoken + thought, reasoning_tokens=thought
-        )
+    Its texts are tokenised; where the engine cannot, each delta counts as a token.
+    """
+    answer = [
+        section.name * (number == 0) + delta
+        for section in outcome.sections
+        if section.type != "reasoning"
+        for number, delta in enumerate(section.deltas)
+    ]
+    reasoning = [
+        delta
+        for section in outcome.sections
+        if section.type == "reasoning"
+        for delta in section.deltas
+    ]
+    if request.echo:
+        del answer[:1]  # the prompt
+    prompt = request.prompt
+    counts = [len(prompt.ids) if isinstance(prompt, Tokens) else 0, len(answer), len(reasoning)]
+    with suppress(Unsupported):
+        if isinstance(engine, Tokenizer):
+            counts[1] = len(await engine.tokenize("".join(answer)))
+            counts[2] = len(await engine.tokenize("".join(reasoning)))
+            if isinstance(prompt, Chat):
+                counts[0] = await engine.count(prompt)
+            elif isinstance(prompt, Text):
+                counts[0] = len(await engine.tokenize(prompt.text, special=True))
+    return Usage(
+        prompt_tokens=counts[0],
+        completion_tokens=counts[1] + counts[2],
+        reasoning_tokens=counts[2],
+    )

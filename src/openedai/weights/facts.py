@@ -86,20 +86,19 @@ def _digest(text: str) -> str:
 def _read_gguf(path: Path) -> GgufFacts:
     """The facts of a GGUF file; all unknown if it cannot be read."""
     try:
-        with path.open("rb") as file:
-            header = read_header(file)
+        header = read_header(path)
     except (OSError, ValueError):
         return GgufFacts()
-    numbers = {name: number.value for name, number in header.integers.items()}
+    numbers = {name: number.value for name, number in header.metadata.integers.items()}
     families = (
         name.removesuffix(_FAMILY_SUFFIX) for name in numbers if name.endswith(_FAMILY_SUFFIX)
     )
     return GgufFacts(
         family=next(families, ""),
-        parameters=0 if header.parts > 1 else sum(t.weights for t in header.tensors),
+        parameters=0 if header.metadata.file_count > 1 else sum(t.weights for t in header.tensors),
         quantisation=_most_common_type(header),
         numbers=numbers,
-        switches_reasoning=_REASONING_SWITCH in header.metadata,
+        switches_reasoning=_REASONING_SWITCH in header.metadata.raw,
     )
 
 

@@ -6,7 +6,6 @@ in the file, tokenizer and chat template included, stays as it is, byte for byte
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from openedai.config import WeightFormat
 from openedai.errors import Unavailable
-from openedai.gguf.header import Header, Tensor, TensorType, describe, padded, read_header
+from openedai.gguf.header import Header, Tensor, TensorType, encode_tensor, read_header, round_up
 from openedai.weights.disk import FreeSpace, require_space
 from openedai.weights.progress import Progress
 
@@ -83,7 +82,7 @@ def plan(
         type = _target(tensor, weight_format, fast) if multiplied else tensor.type
         new = replace(tensor, type=type, offset=offset)
         changes.append(Change(tensor, new))
-        offset += padded(new.size, header.alignment)
+        offset += round_up(new.size, header.metadata.alignment)
     return tuple(changes)
 
 
@@ -93,8 +92,7 @@ def slow_share(path: Path, fast: frozenset[TensorType]) -> float:
     0 for a file that is not a valid GGUF file. Raises OSError.
     """
     try:
-        with path.open("rb") as file:
-            header = read_header(file)
+        header = read_header(path)
     except ValueError:
         return 0.0
     weights = sum(tensor.weights for tensor in header.tensors)
@@ -129,18 +127,17 @@ def requantise(
     Raises Unavailable for a file that is not a complete GGUF file, and for a full disk; OSError.
     """
     try:
-        with source.open("rb") as file:
-            header = read_header(file)
-            changes = plan(header, weight_format, fast)
-            if header.parts > 1:
-                raise ValueError("it is one of several parts of a model")
-            if all(change.old.type == change.new.type for change in changes):
-                return False
-            size = sum(padded(change.new.size, header.alignment) for change in changes)
-            require_space(target.parent, size + header.data_at, free)
-            progress.start(f"Requantising {source.name}", size)
-            with target.open("wb") as out:
-                _write(file, header, changes, out, progress)
+        header = read_header(source)
+        changes = plan(header, weight_format, fast)
+        if header.metadata.file_count > 1:
+            raise ValueError("it is one of several parts of a model")
+        if all(change.old.type == change.new.type for change in changes):
+            return False
+        size = sum(round_up(change.new.size, header.metadata.alignment) for change in changes)
+        require_space(target.parent, size + header.data_offset, free)
+        progress.start(f"Requantising {source.name}", size)
+        with source.open("rb") as file, target.open("wb") as out:
+            _write(file, header, changes, out, progress)
     except ValueError as error:
         raise Unavailable(f"{source.name} cannot be requantised: {error}.") from error
     return True
@@ -151,14 +148,14 @@ def _write(
 ) -> None:
     out.write(_metadata(header, changes))
     for change in changes:
-        out.write(describe(change.new))
-    _pad(out, header.alignment)
+        out.write(encode_tensor(change.new))
+    _pad(out, header.metadata.alignment)
     for change in changes:
-        file.seek(header.data_at + change.old.offset)
+        file.seek(header.data_offset + change.old.offset)
         for chunk in _chunks(file, change):
             out.write(chunk)
             progress.advance(len(chunk))
-        _pad(out, header.alignment)
+        _pad(out, header.metadata.alignment)
 
 
 def _chunks(file: BinaryIO, change: Change) -> Iterator[bytes]:
@@ -185,12 +182,12 @@ def _converted(data: bytes, row: int, old: TensorType, new: TensorType) -> bytes
 
 def _metadata(header: Header, changes: tuple[Change, ...]) -> bytes:
     """The old metadata with the new value of `general.file_type`, the type of most weights."""
-    metadata = bytearray(header.metadata)
-    file_type = header.integers.get("general.file_type")
+    raw = bytearray(header.metadata.raw)
+    file_type = header.metadata.integers.get("general.file_type")
     if file_type is not None:
         new_value = _FILE_TYPES[_most_common_type(changes)]
-        struct.pack_into(file_type.form, metadata, file_type.at, new_value)
-    return bytes(metadata)
+        file_type.layout.pack_into(raw, file_type.offset, new_value)
+    return bytes(raw)
 
 
 def _most_common_type(changes: tuple[Change, ...]) -> TensorType:
@@ -201,4 +198,4 @@ def _most_common_type(changes: tuple[Change, ...]) -> TensorType:
 
 
 def _pad(out: BinaryIO, step: int) -> None:
-    out.write(bytes(padded(out.tell(), step) - out.tell()))
+    out.write(bytes(round_up(out.tell(), step) - out.tell()))

@@ -13,10 +13,10 @@ from anthropic.types.tool_result_block_param import Content as ResultBlockParam
 from pydantic import TypeAdapter
 
 from openedai.api.anthropic.blocks import OtherBlock, OtherResult
-from openedai.api.anthropic.conversation import MessageParam, conversation, image_blocks
-from openedai.contract.chat import Image
+from openedai.api.anthropic.conversation import MessageParam, conversation, image_refs
+from openedai.media.images import LoadedImage
 from tests.api.anthropic.messages import ask, refusal, shown
-from tests.media.pictures import picture
+from tests.media.images import picture
 
 USE = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": [1, None]}}
 RESULT: dict[str, Any] = {"type": "tool_result", "tool_use_id": "toolu_1"}
@@ -142,29 +142,31 @@ def test_the_order_of_texts_and_results_is_kept(anthropic_client: Anthropic) -> 
     ]
 
 
-def test_where_pictures_stand() -> None:
+def test_the_positions_of_images() -> None:
     body = [
         user(text("one"), IMAGE, text("two"), IMAGE),
         assistant(USE),
         user({**RESULT, "content": [IMAGE, text("three")]}),
     ]
     messages = TypeAdapter(list[MessageParam]).validate_python(body)
-    places = [where for where, _ in image_blocks(messages)]
-    assert places == [
-        "messages[0].content[1]",
-        "messages[0].content[3]",
-        "messages[2].content[0].content[0]",
+    refs = image_refs(messages)
+    params = [ref.param for ref in refs]
+    assert params == [
+        "messages[0].content[1].source.data",
+        "messages[0].content[3].source.data",
+        "messages[2].content[0].content[0].source.data",
     ]
-    loaded = {where: Image(raw=where.encode(), media_type="image/png", at=0) for where in places}
-    said = conversation(None, messages, loaded)
-    assert [(one.raw.decode(), one.at) for one in said[0].images] == [
-        (places[0], len("one")),
-        (places[1], len("one\ntwo")),
+    assert refs[2].type_param == "messages[2].content[0].content[0].type"
+    loaded = {param: LoadedImage(param.encode(), "image/png") for param in params}
+    turns = conversation(None, messages, loaded)
+    assert [(image.raw.decode(), image.at) for image in turns[0].images] == [
+        (params[0], len("one")),
+        (params[1], len("one\ntwo")),
     ]
-    assert [(one.raw.decode(), one.at) for one in said[2].images] == [(places[2], 0)]
+    assert [(image.raw.decode(), image.at) for image in turns[2].images] == [(params[2], 0)]
 
 
-def test_a_model_that_sees_is_given_the_pictures(anthropic_client: Anthropic) -> None:
+def test_a_model_that_takes_images_gets_them(anthropic_client: Anthropic) -> None:
     file = picture()
     source = {**PNG, "data": base64.b64encode(file).decode()}
     block = {"type": "image", "source": source}

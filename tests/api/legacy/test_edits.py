@@ -57,12 +57,12 @@ def test_nulls_are_nothing(legacy_server: Running) -> None:
     assert len(ask(legacy_server, "/v1/edits", model="echo", **nulls, **BODY)["choices"]) == 1
 
 
-def test_the_form_is_that_of_the_models_prompt_format() -> None:
+def test_a_prompt_format_of_the_model_is_followed() -> None:
     body = EditRequest(model="m", instruction=INSTRUCTION, input=TEXT)
     spec = ModelSpec(id="m", engine="llama_cpp", options={"prompt_format": "alpaca"})
-    (wanted,) = body.wanted(spec)
-    assert isinstance(wanted.prompt, Chat)
-    assert "\n\n### Input:\nWhat day" in wanted.prompt.messages[-1].content
+    (request,) = body.to_engine_requests(spec)
+    assert isinstance(request.prompt, Chat)
+    assert "\n\n### Input:\nWhat day" in request.prompt.messages[-1].content
 
 
 @pytest.mark.parametrize("name", ["text-davinci-edit-001", "code-davinci-edit-001"])

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from openedai.config import ModelSpec
 from tests.api.test_load import eventually, status
-from tests.media.pictures import picture
+from tests.media.images import picture
 from tests.support import ECHO_MODELS, Running, ServerThread, echo_settings, fetch
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")

@@ -12,7 +12,7 @@ from openai import NotFoundError, OpenAI
 from openai.types import Model
 from yarl import URL
 
-from tests.support import Running, fetch
+from tests.support import Running, ServerThread, echo_settings, fetch
 
 
 def test_list(client: OpenAI) -> None:
@@ -33,8 +33,20 @@ def test_ids_with_slashes_and_colons(echo_server: Running, path: str) -> None:
     assert Model.model_validate_json(answer.body).id == "owner/echo:latest"
 
 
-def test_an_alias_shows_what_it_means(client: OpenAI) -> None:
-    assert client.models.retrieve("gpt-4o").id == "echo"
+def test_an_alias_is_answered_under_its_own_name(client: OpenAI) -> None:
+    assert client.models.retrieve("gpt-4o").id == "gpt-4o"
+    assert "gpt-4o" not in [model.id for model in client.models.list()]
+
+
+def test_aliases_that_are_to_be_listed() -> None:
+    settings = echo_settings(listed_aliases=("gpt-3.5-turbo", "text-embedding-ada-002"))
+    with ServerThread(settings) as server, server.client() as client:
+        names = [model.id for model in client.models.list()]
+        assert names[-2:] == ["gpt-3.5-turbo", "text-embedding-ada-002"]
+        assert names[0] == "echo"
+        assert [client.models.retrieve(name).id for name in names] == names
+        with server.anthropic_client() as anthropic_client:
+            assert [model.id for model in anthropic_client.models.list()] == names
 
 
 def test_as_anthropic_lists_them(anthropic_client: Anthropic, client: OpenAI) -> None:

@@ -13,7 +13,7 @@ from openedai.config import ModelSpec
 from tests.api.answers import chat, refusal
 from tests.engines.llama_cpp import tiny_projector
 from tests.engines.llama_cpp.tiny_projector import IMAGE_TOKENS
-from tests.media.pictures import BLUE, data_url, picture
+from tests.media.images import BLUE, data_url, picture
 from tests.support import ServerThread, echo_settings
 
 pytestmark = pytest.mark.real

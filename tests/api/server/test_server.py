@@ -8,7 +8,7 @@ from openai import OpenAI
 from openai.types.chat import ChatCompletionMessageParam
 from prometheus_client.parser import text_string_to_metric_families
 
-from openedai.api import ROUTES
+from openedai.api import routes
 from tests.support import Running, fetch
 
 
@@ -21,7 +21,10 @@ def test_health(echo_server: Running) -> None:
 def test_docs_show_every_route(echo_server: Running) -> None:
     assert b"swagger" in fetch(f"{echo_server.url}/docs").body.lower()
     schema = json.loads(fetch(f"{echo_server.url}/openapi.json").body)
-    paths = {path.replace("{model:path}", "{model}") for _, path, *_ in ROUTES}
+    paths = {
+        route.path.replace("{model:path}", "{model}")
+        for route in routes(echo_server.app.state.services)
+    }
     assert set(schema["paths"]) == paths
     body = schema["paths"]["/v1/chat/completions"]["post"]["requestBody"]
     assert "temperature" in body["content"]["application/json"]["schema"]["properties"]

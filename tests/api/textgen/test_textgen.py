@@ -154,7 +154,7 @@ def test_a_stream_is_ended(server: Running, model: str) -> None:
     assert last.usage.prompt_tokens == 3
     assert last.usage.completion_tokens == len(text.split()) <= len(said)
     eventually(lambda: status(server, model)[0] == 0)
-    assert server.app.state.services.running._endings == {}
+    assert len(server.app.state.services.generation.active) == 0
 
 
 def test_a_whole_answer_is_ended(server: Running) -> None:

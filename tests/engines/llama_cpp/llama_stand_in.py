@@ -1,6 +1,6 @@
 """A program that behaves as llama.cpp's `llama-server` does when it is started and ended.
 
-It writes what it was given into the file `seen.json` beside itself.
+It writes its arguments and environment to the file `seen.json` in its own folder.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""LoRA adapters for real: each request has its own, on one loaded model."""
+"""LoRA adapters of a real model: each request chooses one, on one loaded model."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import pytest
 from openai import APIStatusError, OpenAI
 
 from openedai.config import AdapterSpec, ModelSpec
-from openedai.contract.generate import Finish, GenerateRequest, Sampling, Text, TextDelta
+from openedai.contract.adapter import Adapter
+from openedai.contract.generate import GenerateRequest, Sampling, Text
 from openedai.engines.llama_cpp.engine import LlamaCpp
 from openedai.errors import APIError
 from tests.engines.llama_cpp import tiny_lora
+from tests.events import collect, text_of
 from tests.support import Running, ServerThread, echo_settings, fetch
 
 pytestmark = pytest.mark.real
@@ -64,7 +66,7 @@ def client(server: Running) -> Iterator[OpenAI]:
         yield client
 
 
-def say(client: OpenAI, model: str, **more: Any) -> str:
+def complete(client: OpenAI, model: str, **more: Any) -> str:
     answer = client.completions.create(
         model=model, prompt=PROMPT, max_tokens=6, temperature=0, **more
     )
@@ -75,21 +77,23 @@ def say(client: OpenAI, model: str, **more: Any) -> str:
 def test_each_request_has_its_adapter_and_nothing_is_loaded_twice(
     client: OpenAI, server: Running
 ) -> None:
-    first = {model: say(client, model) for model in MODELS}
+    first = {model: complete(client, model) for model in MODELS}
     assert len({first["tiny"], first["tiny:one"], first["tiny:two"]}) == 3
     assert first["tiny:none"] == first["tiny"]
-    again = {model: say(client, model) for model in reversed(MODELS)}
+    again = {model: complete(client, model) for model in reversed(MODELS)}
     assert again == first
     metrics = fetch(f"{server.url}/metrics").body.decode()
     assert 'openedai_model_loads_total{model="tiny"} 1.0' in metrics
 
 
 def test_two_at_once(client: OpenAI) -> None:
-    alone = {model: say(client, model) for model in MODELS}
+    alone = {model: complete(client, model) for model in MODELS}
 
     async def all_at_once() -> list[str]:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(asyncio.to_thread(say, client, model)) for model in MODELS]
+            tasks = [
+                group.create_task(asyncio.to_thread(complete, client, model)) for model in MODELS
+            ]
         return [task.result() for task in tasks]
 
     assert asyncio.run(all_at_once()) == list(alone.values())
@@ -120,7 +124,7 @@ def test_a_chat_and_the_list(client: OpenAI) -> None:
 @pytest.mark.parametrize(("model", "status"), [("with-broken", 500), ("with-missing", 503)])
 def test_an_adapter_that_cannot_be_used(client: OpenAI, model: str, status: int) -> None:
     with pytest.raises(APIStatusError) as caught:
-        say(client, model)
+        complete(client, model)
     assert caught.value.status_code == status
     body = json.loads(caught.value.response.content)
     assert model in body["error"]["message"]
@@ -135,20 +139,18 @@ async def _texts(engine: LlamaCpp, variants: tuple[str | None, ...]) -> list[str
             max_tokens=6,
             variant=variant,
         )
-        events = [event async for event in engine.generate(request)]
-        assert isinstance(events[-1], Finish)
-        texts.append("".join(e.text for e in events if isinstance(e, TextDelta)))
+        texts.append(text_of(await collect(engine, request)))
     return texts
 
 
 def test_the_same_with_a_native_server(
     native_server: str, smollm2_path: Path, adapters: tuple[Path, Path]
 ) -> None:
-    found = [{"name": path.stem, "path": str(path)} for path in adapters]
-    options = SMALL | {"server": native_server, "adapters": found}
+    options = SMALL | {"server": native_server}
+    found = [Adapter(name=path.stem, path=str(path)) for path in adapters]
 
     async def run() -> list[str]:
-        engine = await LlamaCpp.load("tiny", smollm2_path, options)
+        engine = await LlamaCpp.load("tiny", smollm2_path, options, found)
         try:
             return await _texts(engine, (None, "one, first", "two", None))
         finally:
@@ -160,6 +162,7 @@ def test_the_same_with_a_native_server(
 
 
 def test_saved_prompts_do_not_say_which_adapter(smollm2_path: Path, tmp_path: Path) -> None:
-    options = {"prompt_cache": str(tmp_path), "adapters": [{"name": "a", "path": "a.gguf"}]}
+    options = {"prompt_cache": str(tmp_path)}
+    adapter = Adapter(name="a", path="a.gguf")
     with pytest.raises(APIError, match="prompt_cache"):
-        asyncio.run(LlamaCpp.load("tiny", smollm2_path, options))
+        asyncio.run(LlamaCpp.load("tiny", smollm2_path, options, [adapter]))

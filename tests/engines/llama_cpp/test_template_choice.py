@@ -12,22 +12,23 @@ from gguf import GGUFWriter
 from openedai.contract.chat import Chat, Message
 from openedai.contract.generate import Finish, GenerateRequest
 from openedai.engines.llama_cpp.engine import LlamaCpp
-from openedai.engines.llama_cpp.template_choice import chosen_format
+from openedai.engines.llama_cpp.template_choice import choose_format
 from openedai.errors import EngineFailed
 from openedai.prompts.prompt_formats import PromptFormat, prompt_format
-from tests.gguf.test_strings import written
+from tests.events import collect, finish_of
+from tests.gguf.tiny_gguf import write_metadata
 
 
 def chosen(
     path: Path, model: str = "m", template: str | None = None, name: str | None = None
 ) -> PromptFormat | None:
-    return chosen_format(model, path, chat_template=template, prompt_format=name)
+    return choose_format(model, path, chat_template=template, prompt_format=name)
 
 
 @pytest.fixture
 def koala(tmp_path: Path) -> Path:
     """Weights that are called Koala and have no template."""
-    return written(tmp_path / "weights.gguf", lambda writer: writer.add_name("Koala 13B"))
+    return write_metadata(tmp_path / "weights.gguf", lambda writer: writer.add_name("Koala 13B"))
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def own(tmp_path: Path) -> Path:
         writer.add_name("Koala 13B")
         writer.add_chat_template("{{ messages }}")
 
-    return written(tmp_path / "own.gguf", pairs)
+    return write_metadata(tmp_path / "own.gguf", pairs)
 
 
 def test_the_template_of_the_file_is_kept(own: Path) -> None:
@@ -55,13 +56,15 @@ def test_options_go_before_the_file(own: Path, tmp_path: Path) -> None:
     assert mine.template == "hé"
 
 
-def test_without_a_template_the_names_tell(
+def test_without_a_template_the_names_decide(
     koala: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert chosen(koala) == prompt_format("koala")
     assert chosen(koala, "my-vicuna-7b") == prompt_format("vicuna-1.1")
     assert chosen(koala.rename(tmp_path / "mpt-7b-chat.gguf")) == prompt_format("mpt")
-    assert chosen(written(tmp_path / "x.gguf", lambda writer: None)) == prompt_format("plain")
+    assert chosen(write_metadata(tmp_path / "x.gguf", lambda writer: None)) == prompt_format(
+        "plain"
+    )
     said = [record.getMessage() for record in caplog.records]
     assert [line.split("`")[3] for line in said] == ["koala", "vicuna-1.1", "mpt", "plain"]
 
@@ -78,6 +81,13 @@ def test_wrong_options_are_named(koala: Path, options: dict[str, Any], complaint
         chosen(koala, **options)
 
 
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "weights.gguf"
+    path.write_bytes(b"GGUF\3")
+    with pytest.raises(EngineFailed, match=r"`m`.*weights\.gguf is no GGUF file, or a broken one"):
+        chosen(path)
+
+
 async def template_and_call(
     model: str, path: Path, **options: Any
 ) -> tuple[str, tuple[str, ...] | None, Finish]:
@@ -86,10 +96,9 @@ async def template_and_call(
     try:
         chat = Chat(messages=(Message(role="user", content="hi"),))
         request = GenerateRequest(prompt=chat, max_tokens=4)
-        finish = [event async for event in engine.generate(request)][-1]
-        assert isinstance(finish, Finish)
-        template = (await engine.api.ask("GET", "/props"))["chat_template"]
-        return template, engine.planner.format_stops, finish
+        finish = finish_of(await collect(engine, request))
+        template = (await engine.api.call("GET", "/props"))["chat_template"]
+        return template, engine.builder.format_stops, finish
     finally:
         await engine.close()
 

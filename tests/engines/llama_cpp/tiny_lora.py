@@ -10,8 +10,8 @@ from gguf.quants import dequantize
 
 
 def write(path: Path, base: Path, token: int, strength: float = 50.0) -> Path:
-    """An adapter for the model at `base`: what its last layer says is mostly one direction, that
-    of the embedding of `token`, or its opposite.
+    """An adapter for the model at `base`: the output of the last layer is mostly in the direction
+    of the embedding of `token`, or in the opposite one.
     """
     tensors = {tensor.name: tensor for tensor in GGUFReader(base).tensors}
     embeddings = tensors["token_embd.weight"]

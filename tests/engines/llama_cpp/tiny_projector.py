@@ -1,5 +1,5 @@
-"""A projector as LLaVA's, tiny and of random weights: what a model sees through it is noise, but
-other noise for another image.
+"""A projector like LLaVA's, tiny and with random weights: its output is noise, but different noise
+for each image.
 """
 
 from __future__ import annotations

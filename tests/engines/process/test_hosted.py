@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from contextlib import aclosing
+import socket
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +21,21 @@ from openedai import errors
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.engine import Embedder, Generator
 from openedai.contract.generate import GenerateRequest, Text
-from openedai.engines.process.child import Failure, pack, read_frame
+from openedai.engines.process.child import Child, Failure, pack, read_frame
 from openedai.engines.process.hosted import Hosted, load_engine
-from openedai.errors import APIError, EngineCrashed, EngineFailed, InvalidRequest
+from openedai.engines.process.worker import Call, Cancel
+from openedai.errors import (
+    PARAM,
+    APIError,
+    EngineCrashed,
+    EngineFailed,
+    InvalidRequest,
+    Unsupported,
+)
+from tests.children import Children, until
 
 LONG = GenerateRequest(prompt=Text(text="word " * 1000))
-
-
-class Children:
-    """The child processes that a test started; servers that tests share have their own."""
-
-    def __init__(self) -> None:
-        self.before = set(psutil.Process().children())
-
-    def new(self) -> list[psutil.Process]:
-        return [child for child in psutil.Process().children() if child not in self.before]
+INPUT = EmbedRequest(inputs=(Text(text="x"),))
 
 
 @pytest.fixture(name="children")
@@ -40,19 +43,20 @@ def _children() -> Children:
     return Children()
 
 
-async def until(check: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not check():  # noqa: ASYNC110 - nothing else tells of another process
-            await asyncio.sleep(0.01)
-
-
 def with_worker(scenario: Callable[[Hosted], Coroutine[Any, Any, None]], **options: object) -> None:
+    with_child(lambda engine, child: scenario(engine), **options)
+
+
+def with_child(
+    scenario: Callable[[Hosted, psutil.Process], Coroutine[Any, Any, None]], **options: object
+) -> None:
     children = Children()
 
     async def go() -> None:
         engine = await Hosted.start("echo", "m", None, options)
+        (child,) = children.new()
         try:
-            await scenario(engine)
+            await scenario(engine, child)
         finally:
             await engine.close()
         assert not children.new()
@@ -60,42 +64,72 @@ def with_worker(scenario: Callable[[Hosted], Coroutine[Any, Any, None]], **optio
     asyncio.run(go())
 
 
-def test_cancelled_calls_end_in_the_worker() -> None:
-    """With one slot's worth of patience: a second call is answered while the first is given up."""
+@asynccontextmanager
+async def played_worker() -> AsyncIterator[tuple[Hosted, Child, asyncio.StreamReader]]:
+    """An engine whose worker is played by the test, which reads what the engine sends."""
+    ours, theirs = socket.socketpair()
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=PIPE)
+    child = Child(process, *await asyncio.open_unix_connection(sock=ours))
+    reader, writer = await asyncio.open_unix_connection(sock=theirs)
+    engine = Hosted("m", child, slots=1)
+    try:
+        yield engine, child, reader
+    finally:
+        writer.close()
+        process.kill()
+        await engine.close()
 
+
+def test_a_cancelled_call_is_cancelled_in_the_worker() -> None:
+    async def go() -> None:
+        async with played_worker() as (engine, _, reader):
+
+            async def frame() -> Call | Cancel:
+                body = await read_frame(reader)
+                assert body is not None
+                return msgspec.msgpack.decode(body, type=Call | Cancel)
+
+            for coroutine in (anext(engine.generate(LONG)), engine.embed(INPUT)):
+                task = asyncio.ensure_future(coroutine)
+                started = await frame()
+                assert isinstance(started, Call)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                assert await frame() == Cancel(id=started.id)
+
+    asyncio.run(go())
+
+
+def test_a_worker_goes_on_after_cancelled_calls() -> None:
     async def scenario(engine: Hosted) -> None:
         for _ in range(20):
             async with aclosing(engine.generate(LONG)) as events:
                 await anext(events)
-        task = asyncio.create_task(engine.embed(EmbedRequest(inputs=(Text(text="x"),))))
-        await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert engine._answers == {}
+        assert (await engine.embed(INPUT)).prompt_tokens == 1
 
     with_worker(scenario, delay=0.01)
 
 
-def test_every_call_hears_of_the_end() -> None:
-    async def scenario(engine: Hosted) -> None:
+def test_every_call_fails_when_the_worker_is_killed() -> None:
+    async def scenario(engine: Hosted, child: psutil.Process) -> None:
         async def read() -> None:
             async for _ in engine.generate(LONG):
                 pass
 
         readers = [asyncio.create_task(read()) for _ in range(8)]
-        embedding = asyncio.create_task(engine.embed(EmbedRequest(inputs=(Text(text="x"),))))
-        psutil.Process(engine._child.process.pid).kill()
+        embedding = asyncio.create_task(engine.embed(INPUT))
+        child.kill()
         await engine.died()
         found = await asyncio.gather(*readers, embedding, return_exceptions=True)
         assert {type(error) for error in found} == {EngineCrashed}
         with pytest.raises(EngineCrashed):
             await read()
 
-    with_worker(scenario, delay=10)
+    with_child(scenario, delay=10)
 
 
-def test_a_crash_that_was_told_is_an_end_at_once() -> None:
+def test_a_reported_crash_ends_the_engine_at_once() -> None:
     async def scenario(engine: Hosted) -> None:
         with pytest.raises(EngineCrashed):
             await anext(engine.generate(LONG))
@@ -106,15 +140,15 @@ def test_a_crash_that_was_told_is_an_end_at_once() -> None:
 
 
 def test_a_lost_connection_is_an_end_at_once() -> None:
-    async def scenario(engine: Hosted) -> None:
-        async with aclosing(engine.generate(LONG)) as events:
-            await anext(events)
-            engine._child.writer.transport.abort()
+    async def go() -> None:
+        async with played_worker() as (engine, child, _):
+            assert engine.alive()
+            child.writer.transport.abort()
             assert not engine.alive()
-        with pytest.raises(EngineCrashed):
-            await engine.embed(EmbedRequest(inputs=(Text(text="x"),)))
+            with pytest.raises(EngineCrashed):
+                await engine.embed(INPUT)
 
-    with_worker(scenario, delay=0.01)
+    asyncio.run(go())
 
 
 def test_errors_keep_their_class() -> None:
@@ -183,8 +217,13 @@ def test_every_error_survives_the_socket(kind: type[APIError]) -> None:
     sent = msgspec.msgpack.encode(Failure.of(error))
     back = msgspec.msgpack.decode(sent, type=Failure).error()
     assert type(back) is kind
-    assert back.body() == error.body()
-    assert back.retry_after == 2.5
+    assert (back.message, back.code, back.param, back.retry_after) == ("why", "c", "p", 2.5)
+
+
+def test_the_parameter_of_an_error_can_be_renamed_after_the_socket() -> None:
+    failure = Failure.of(Unsupported(f"No '{PARAM}'.", param="reasoning_effort"))
+    back = failure.error().renamed({"reasoning_effort": "think"})
+    assert (type(back), back.message, back.param) == (Unsupported, "No 'think'.", "think")
 
 
 def test_other_exceptions_become_engine_failures() -> None:

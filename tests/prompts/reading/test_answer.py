@@ -24,7 +24,11 @@ def chat(*tools: Tool, required: bool = False, parallel: bool = True) -> Chat:
 def reader(about: Chat, *stops: str, strip: bool = False, is_open: bool = False) -> ChatReader:
     numbers = count(1)
     return ChatReader(
-        about, stops, lambda: f"call_{next(numbers)}", strip=strip, reasoning_open=is_open
+        about,
+        stops,
+        new_id=lambda: f"call_{next(numbers)}",
+        strip=strip,
+        reasoning_open=is_open,
     )
 
 
@@ -81,7 +85,7 @@ def test_which_stop_it_was(text: str, stop: str | None) -> None:
     """The model's own ends are nobody else's business."""
     for by in (
         AnswerReader(("two", "both"), own_stops=("</s>", "both")),
-        ChatReader(chat(), ("two", "both"), str, own_stops=("</s>", "both")),
+        ChatReader(chat(), ("two", "both"), own_stops=("</s>", "both")),
     ):
         read(by, [text])
         assert by.stop == stop

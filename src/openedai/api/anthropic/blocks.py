@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from openedai.api.parameters.sampling import json_type
-from openedai.http.body import Body, Lacking, Only, Refused
+from openedai.http.body import AllowedOnly, Body, Refused, UnsupportedValues
 from openedai.http.validation import TAG
 
 SEPARATOR = "\n"
-"""What stands between the texts of two blocks that are read as one."""
+"""Between the texts of two blocks that are read as one."""
 
 
 def by_type(*kinds: str) -> Discriminator:
@@ -31,7 +31,7 @@ class CacheControl(Body):
 
 
 class Citations(Body):
-    enabled: Annotated[bool | None, Only((False,))] = None
+    enabled: Annotated[bool | None, AllowedOnly((False,))] = None
 
 
 class Block(Body):
@@ -63,13 +63,15 @@ class UrlImage(Body):
 
 
 class OtherImage(Body):
-    """Where no picture can be had from yet; also the error of an unknown source."""
+    """A source that no image is loaded from; also for the error of an unknown one."""
 
-    type: Annotated[Literal["base64", "url", "file"], Lacking("file")]
+    type: Annotated[Literal["base64", "url", "file"], UnsupportedValues("file")]
 
 
 class Transformations(Body):
-    oversized_image: Annotated[Literal["downsize", "error"] | None, Only(("downsize",))] = None
+    oversized_image: Annotated[Literal["downsize", "error"] | None, AllowedOnly(("downsize",))] = (
+        None
+    )
 
 
 class ImageBlock(Block):
@@ -90,7 +92,7 @@ class PlainText(Body):
 
 
 class OtherContent(Body):
-    type: Annotated[Literal["text", "image"], Lacking("image")]
+    type: Annotated[Literal["text", "image"], UnsupportedValues("image")]
 
 
 Texts = Annotated[
@@ -115,12 +117,13 @@ class ContentSource(Body):
 
 class OtherDocument(Body):
     type: Annotated[
-        Literal["text", "content", "base64", "url", "file"], Lacking("base64", "url", "file")
+        Literal["text", "content", "base64", "url", "file"],
+        UnsupportedValues("base64", "url", "file"),
     ]
 
 
 class DocumentBlock(Block):
-    """A text. What else documents are made of, nothing here reads yet."""
+    """A text document; those of other types are not supported."""
 
     type: Literal["document"]
     source: Annotated[
@@ -156,7 +159,7 @@ class SearchResultBlock(Block):
 
 
 class ThinkingBlock(Body):
-    """What the model thought before. Signatures are not checked."""
+    """The model's earlier thinking. Signatures are not checked."""
 
     type: Literal["thinking"]
     thinking: str
@@ -173,7 +176,7 @@ class RedactedThinkingBlock(Body):
 class Caller(Body):
     type: Annotated[
         Literal["direct", "code_execution_20250825", "code_execution_20260120"],
-        Lacking("code_execution_20250825", "code_execution_20260120"),
+        UnsupportedValues("code_execution_20250825", "code_execution_20260120"),
     ]
 
 
@@ -189,7 +192,7 @@ class ToolUseBlock(Block):
 class OtherResult(Body):
     type: Annotated[
         Literal["text", "image", "document", "search_result", "tool_reference", "browser_state"],
-        Lacking("tool_reference", "browser_state"),
+        UnsupportedValues("tool_reference", "browser_state"),
     ]
 
 
@@ -236,7 +239,7 @@ SERVER_BLOCKS = (
 
 
 class OtherBlock(Body):
-    """A block that nothing here understands; also the error of an unknown one."""
+    """A block that is not supported; also for the error of an unknown one."""
 
     type: Annotated[
         Literal[
@@ -257,7 +260,7 @@ class OtherBlock(Body):
             "tool_search_tool_result",
             "container_upload",
         ],
-        Lacking(*SERVER_BLOCKS),
+        UnsupportedValues(*SERVER_BLOCKS),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The turns of a conversation: from the wire to the engine's messages, and what is wrong in them.
+"""The turns of a conversation: from the wire to the engine's messages, and their errors.
 
 Turns of one role that follow one another are one turn. Results of tools are messages of their
 own, in the order of their blocks.
@@ -6,16 +6,16 @@ own, in the order of their blocks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
-from msgspec.structs import replace
 
 from openedai.api.anthropic.blocks import (
     SEPARATOR,
     AnyBlock,
+    Base64Image,
     Content,
     DocumentBlock,
     ImageBlock,
@@ -27,14 +27,14 @@ from openedai.api.anthropic.blocks import (
     ThinkingBlock,
     ToolResultBlock,
     ToolUseBlock,
+    UrlImage,
     plain,
 )
 from openedai.contract.chat import Image, Message, ToolCall
 from openedai.errors import InvalidRequest, Unsupported
 from openedai.http.body import Body
-
-Pictures = Mapping[str, Image]
-"""The loaded pictures of a request, by the places of their blocks in the body."""
+from openedai.media.images import ImageRef
+from openedai.serving.images import LoadedImages
 
 _ALLOWED: dict[str, tuple[type[Body], ...]] = {
     "user": (TextBlock, ImageBlock, DocumentBlock, SearchResultBlock, ToolResultBlock),
@@ -49,8 +49,16 @@ class MessageParam(Body):
     content: Content
 
 
-def image_blocks(messages: Sequence[MessageParam]) -> Iterator[tuple[str, ImageBlock]]:
-    """Every picture, behind its place in the body."""
+def image_refs(messages: Sequence[MessageParam]) -> list[ImageRef]:
+    """The images of all messages, in order."""
+    return [
+        ImageRef(_image_url(block), _image_param(where, block), f"{where}.type")
+        for where, block in _image_blocks(messages)
+    ]
+
+
+def _image_blocks(messages: Sequence[MessageParam]) -> Iterator[tuple[str, ImageBlock]]:
+    """Every image, after its position in the body."""
     for index, message in enumerate(messages):
         for where, block in _placed(message, f"messages[{index}]"):
             if isinstance(block, ImageBlock):
@@ -62,30 +70,30 @@ def image_blocks(messages: Sequence[MessageParam]) -> Iterator[tuple[str, ImageB
 
 
 def conversation(
-    system: Texts | None, messages: Sequence[MessageParam], pictures: Pictures
+    system: Texts | None, messages: Sequence[MessageParam], images: LoadedImages
 ) -> tuple[Message, ...]:
-    """The engine's messages. Raises InvalidRequest for a block that cannot stand where it is."""
-    turns = _Turns(pictures)
+    """The engine's messages. Raises InvalidRequest for a block that is not valid where it is."""
+    turns = _Turns(images)
     if system:
-        turns.say("system", plain(system))
+        turns.add_text("system", plain(system))
     for index, message in enumerate(messages):
         if not message.content:
             turns.begin(message.role)
         elif isinstance(message.content, str):
-            turns.say(message.role, message.content)
+            turns.add_text(message.role, message.content)
         else:
             for where, block in _placed(message, f"messages[{index}]"):
                 _check_place(message.role, block, where)
                 turns.add(message.role, block, where)
-    said = turns.end()
-    if said[-1].role == "assistant":
+    closed = turns.end()
+    if closed[-1].role == "assistant":
         raise Unsupported(
             "Unsupported value: 'messages' cannot end with a message of the assistant: no model "
             "on this server goes on from the beginning of an answer (prefill).",
             code="unsupported_value",
             param="messages",
         )
-    return said
+    return closed
 
 
 def _placed(message: MessageParam, where: str) -> Iterator[tuple[str, AnyBlock]]:
@@ -106,19 +114,20 @@ def _check_place(role: str, block: AnyBlock, where: str) -> None:
 
 @dataclass
 class _Turn:
-    """What is known of a message so far."""
+    """A message as far as its blocks were read."""
 
     role: str
     call_id: str | None = None
     texts: list[str] = field(default_factory=list)
     images: list[Image] = field(default_factory=list)
-    thoughts: list[str] = field(default_factory=list)
-    calls: list[ToolCall] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
+    tool_calls: list[ToolCall] = field(default_factory=list)
 
-    def add(self, block: TextLike | ImageBlock, where: str, pictures: Pictures) -> None:
+    def add(self, block: TextLike | ImageBlock, where: str, images: LoadedImages) -> None:
         if isinstance(block, ImageBlock):
             at = len(SEPARATOR.join(self.texts))
-            self.images.append(replace(pictures[where], at=at))
+            image = images[_image_param(where, block)]
+            self.images.append(Image(raw=image.raw, media_type=image.media_type, at=at))
         else:
             self.texts.append(block.plain())
 
@@ -127,8 +136,8 @@ class _Turn:
             role=self.role,
             content=SEPARATOR.join(self.texts),
             images=tuple(self.images),
-            reasoning=SEPARATOR.join(self.thoughts) if self.thoughts else None,
-            tool_calls=tuple(self.calls),
+            reasoning=SEPARATOR.join(self.reasoning) if self.reasoning else None,
+            tool_calls=tuple(self.tool_calls),
             tool_call_id=self.call_id,
         )
 
@@ -136,8 +145,8 @@ class _Turn:
 class _Turns:
     """Collects blocks into turns. A result is of a call in the last turn of the assistant."""
 
-    def __init__(self, pictures: Pictures) -> None:
-        self._pictures = pictures
+    def __init__(self, images: LoadedImages) -> None:
+        self._loaded = images
         self._closed: list[Message] = []
         self._turn: _Turn | None = None
         self._open_calls: set[str] = set()
@@ -151,7 +160,7 @@ class _Turns:
             self._turn = _Turn(role)
         return self._turn
 
-    def say(self, role: str, text: str) -> None:
+    def add_text(self, role: str, text: str) -> None:
         self.begin(role).texts.append(text)
 
     def add(self, role: str, block: AnyBlock, where: str) -> None:
@@ -161,14 +170,14 @@ class _Turns:
             case RedactedThinkingBlock():
                 self.begin(role)
             case ThinkingBlock(thinking=thinking):
-                self.begin(role).thoughts.append(thinking)
+                self.begin(role).reasoning.append(thinking)
             case ToolUseBlock():
                 arguments = msgspec.json.encode(block.input).decode()
                 call = ToolCall(id=block.id, name=block.name, arguments=arguments)
-                self.begin(role).calls.append(call)
+                self.begin(role).tool_calls.append(call)
                 self._open_calls.add(block.id)
             case TextBlock() | DocumentBlock() | SearchResultBlock() | ImageBlock():
-                self.begin(role).add(block, where, self._pictures)
+                self.begin(role).add(block, where, self._loaded)
 
     def end(self) -> tuple[Message, ...]:
         self._close()
@@ -191,10 +200,25 @@ class _Turns:
         else:
             for index, one in enumerate(block.content or ()):
                 if isinstance(one, TextLike | ImageBlock):
-                    result.add(one, f"{where}.content[{index}]", self._pictures)
+                    result.add(one, f"{where}.content[{index}]", self._loaded)
         self._closed.append(result.message())
 
     def _close(self) -> None:
         if self._turn is not None:
             self._closed.append(self._turn.message())
             self._turn = None
+
+
+def _image_param(where: str, block: ImageBlock) -> str:
+    field = "data" if isinstance(block.source, Base64Image) else "url"
+    return f"{where}.source.{field}"
+
+
+def _image_url(block: ImageBlock) -> str:
+    match block.source:
+        case Base64Image(media_type=media_type, data=data):
+            return f"data:{media_type};base64,{data}"
+        case UrlImage(url=url):
+            return url
+        case _:
+            raise AssertionError("other sources are refused when they are parsed")

@@ -1,4 +1,4 @@
-"""The models as Anthropic's API lists them: in pages."""
+"""`GET /v1/models` and `GET /v1/models/{id}` as Anthropic's API has them: in pages."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ from datetime import UTC, datetime
 
 import msgspec
 from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
 
+from openedai.catalog.catalog import Catalog
 from openedai.errors import InvalidRequest
+from openedai.http.exchange import exchange_of
+from openedai.http.respond import json_response
+from openedai.serving.listing import Listing
 
 _PAGE, _LARGEST_PAGE = 20, 1000
 
@@ -27,34 +33,51 @@ class ModelPage(msgspec.Struct):
     has_more: bool
 
 
+class AnthropicModels:
+    """OpenAI's API has the same URLs: `openedai.api` joins both."""
+
+    def __init__(self, catalog: Catalog, listing: Listing) -> None:
+        self._catalog = catalog
+        self._listing = listing
+
+    async def list_models(self, request: Request) -> Response:
+        names = await self._listing.names(exchange_of(request.scope).caller)
+        page = model_page(names, request.query_params, self._listing.started)
+        return json_response(page)
+
+    async def retrieve(self, request: Request) -> Response:
+        model = self._catalog.resolve(request.path_params["model"])
+        return json_response(model_info(model.id, self._listing.started))
+
+
 def model_info(id: str, created: int) -> ModelInfo:
     """`created` is in seconds since 1970."""
     return ModelInfo(id, id, datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
 def model_page(names: Sequence[str], query: QueryParams, created: int) -> ModelPage:
-    """The names that the query asks for. Raises InvalidRequest."""
-    if not _wants_active(query):
+    """The page of `names` that the query asks for. Raises InvalidRequest."""
+    if not _includes_active(query):
         names = ()
     limit = _limit(query)
     if (before := query.get("before_id")) is not None:
         rest = names[: _index(names, before, "before_id")]
-        shown = rest[-limit:]
+        page = rest[-limit:]
     else:
         after = query.get("after_id")
         rest = names if after is None else names[_index(names, after, "after_id") + 1 :]
-        shown = rest[:limit]
+        page = rest[:limit]
     return ModelPage(
-        data=[model_info(name, created) for name in shown],
-        first_id=shown[0] if shown else None,
-        last_id=shown[-1] if shown else None,
-        has_more=len(shown) < len(rest),
+        data=[model_info(name, created) for name in page],
+        first_id=page[0] if page else None,
+        last_id=page[-1] if page else None,
+        has_more=len(page) < len(rest),
     )
 
 
-def _wants_active(query: QueryParams) -> bool:
-    wanted = query.getlist("lifecycle") + query.getlist("lifecycle[]")
-    return not wanted or "active" in wanted
+def _includes_active(query: QueryParams) -> bool:
+    lifecycles = query.getlist("lifecycle") + query.getlist("lifecycle[]")
+    return not lifecycles or "active" in lifecycles
 
 
 def _limit(query: QueryParams) -> int:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import from_json
 
-from openedai.api.anthropic.names import renamed
 from openedai.api.anthropic.wire import (
     PING,
     BlockDelta,
@@ -21,12 +20,12 @@ from openedai.api.anthropic.wire import (
     MessageObject,
     MessageStart,
     MessageStop,
-    SignaturePiece,
+    SignatureDelta,
     StopInfo,
     Text,
-    TextPiece,
+    TextDeltaObject,
     Thinking,
-    ThinkingPiece,
+    ThinkingDelta,
     ToolUse,
     frame,
     usage_object,
@@ -40,14 +39,13 @@ from openedai.contract.generate import (
     ToolCallDelta,
     Usage,
 )
-from openedai.errors import EngineFailed
-from openedai.serving.generation import Indexed
+from openedai.serving.outcome import Indexed, Outcome, Section, fold
 
-Kind = str | int
-"""What block an event belongs to: a text, thinking, or the call of that number."""
+BlockKey = str | int
+"""The block that an event belongs to: a text, thinking, or the call of that number."""
 
 
-def _kind(event: GenerateEvent) -> Kind:
+def _block_key(event: GenerateEvent) -> BlockKey:
     match event:
         case TextDelta():
             return "text"
@@ -69,36 +67,35 @@ class MessageRenderer:
     shows_thinking: bool
 
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> MessageObject:
-        content: list[_Section] = []
-        finish: Finish | None = None
-        with renamed():
-            async with aclosing(events):
-                async for _, event in events:
-                    if isinstance(event, Finish):
-                        finish = event
-                    else:
-                        self._fold(content, event)
-        end = _certain(finish)
-        blocks = [section.block() for section in content]
-        return self._message(blocks, end.usage, self._stop(end))
+        (outcome,) = await fold(events, 1)
+        blocks = [self._block(section) for section in outcome.sections]
+        return self._message(blocks, outcome.finish.usage, self._stop(outcome.finish))
 
     async def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
         blocks = _Blocks(self.shows_thinking)
-        begun = False
-        finish: Finish | None = None
-        with renamed():
-            async with aclosing(events):
-                async for _, event in events:
-                    if not begun:
-                        begun = True
-                        yield frame(MessageStart(self._message([], Usage()))) + PING
-                    if isinstance(event, Finish):
-                        finish = event
-                    elif said := blocks.add(event):
-                        yield said
-        end = _certain(finish)
-        last = MessageDelta(self._stop(end), usage_object(end.usage))
+        started = False
+        outcome = Outcome()
+        async with aclosing(events):
+            async for _, event in events:
+                if not started:
+                    started = True
+                    yield frame(MessageStart(self._message([], Usage()))) + PING
+                if isinstance(event, Finish):
+                    outcome.add(event)
+                elif frames := blocks.add(event):
+                    yield frames
+        finish = outcome.finish
+        last = MessageDelta(self._stop(finish), usage_object(finish.usage))
         yield blocks.close() + frame(last) + frame(MessageStop())
+
+    def _block(self, section: Section) -> ContentBlock:
+        match section.type:
+            case "text":
+                return Text(section.text)
+            case "reasoning":
+                return Thinking(section.text if self.shows_thinking else "", _signature())
+            case "tool_call":
+                return ToolUse(new_id("toolu_", 24), section.name, _input(section.text))
 
     def _message(
         self, content: list[ContentBlock], usage: Usage, stop: StopInfo | None = None
@@ -126,79 +123,36 @@ class MessageRenderer:
             case "stop":
                 return StopInfo("end_turn")
 
-    def _fold(self, content: list[_Section], event: GenerateEvent) -> None:
-        kind = _kind(event)
-        if not content or content[-1].kind != kind:
-            name = event.name if isinstance(event, ToolCallDelta) else ""
-            content.append(_Section(kind, name))
-        if kind != "thinking" or self.shows_thinking:
-            content[-1].pieces.append(_text(event))
-
-
-def _certain(finish: Finish | None) -> Finish:
-    if finish is None:
-        raise EngineFailed("The engine ended its answer without saying why.")
-    return finish
-
-
-def _text(event: GenerateEvent) -> str:
-    match event:
-        case TextDelta(text=text) | ReasoningDelta(text=text):
-            return text
-        case ToolCallDelta(arguments=arguments):
-            return arguments
-        case Finish():
-            return ""
-
-
-@dataclass
-class _Section:
-    """A block of a whole answer while it is said."""
-
-    kind: Kind
-    name: str
-    pieces: list[str] = field(default_factory=list)
-
-    def block(self) -> ContentBlock:
-        said = "".join(self.pieces)
-        match self.kind:
-            case "text":
-                return Text(said)
-            case "thinking":
-                return Thinking(said, _signature())
-            case _:
-                return ToolUse(new_id("toolu_", 24), self.name, _input(said))
-
 
 class _Blocks:
-    """The frames of the blocks of a stream, each of which ends before the next one begins."""
+    """The frames of a stream's blocks, each of which ends before the next one begins."""
 
     def __init__(self, shows_thinking: bool) -> None:
         self._shows_thinking = shows_thinking
-        self._kind: Kind | None = None
+        self._open: BlockKey | None = None
         self._index = -1
 
     def add(self, event: GenerateEvent) -> bytes:
-        said = b""
-        kind = _kind(event)
-        if kind != self._kind:
-            said = self.close()
-            self._kind = kind
+        frames = b""
+        key = _block_key(event)
+        if key != self._open:
+            frames = self.close()
+            self._open = key
             self._index += 1
-            said += frame(BlockStart(self._index, self._empty(event)))
-        if piece := self._piece(event):
-            said += frame(BlockDelta(self._index, piece))
-        return said
+            frames += frame(BlockStart(self._index, self._empty(event)))
+        if delta := self._delta(event):
+            frames += frame(BlockDelta(self._index, delta))
+        return frames
 
     def close(self) -> bytes:
         """The end of the open block, if there is one."""
-        if self._kind is None:
+        if self._open is None:
             return b""
-        said = b""
-        if self._kind == "thinking":
-            said = frame(BlockDelta(self._index, SignaturePiece(_signature())))
-        self._kind = None
-        return said + frame(BlockStop(self._index))
+        frames = b""
+        if self._open == "thinking":
+            frames = frame(BlockDelta(self._index, SignatureDelta(_signature())))
+        self._open = None
+        return frames + frame(BlockStop(self._index))
 
     def _empty(self, event: GenerateEvent) -> ContentBlock:
         match event:
@@ -209,12 +163,12 @@ class _Blocks:
             case _:
                 return Text("")
 
-    def _piece(self, event: GenerateEvent) -> TextPiece | ThinkingPiece | InputDelta | None:
+    def _delta(self, event: GenerateEvent) -> TextDeltaObject | ThinkingDelta | InputDelta | None:
         match event:
             case TextDelta(text=text):
-                return TextPiece(text)
+                return TextDeltaObject(text)
             case ReasoningDelta(text=text) if self._shows_thinking:
-                return ThinkingPiece(text)
+                return ThinkingDelta(text)
             case ToolCallDelta(arguments=arguments) if arguments:
                 return InputDelta(arguments)
             case _:
@@ -227,8 +181,8 @@ def _signature() -> str:
 
 
 def _input(arguments: str) -> dict[str, Any]:
-    """The arguments as an object. Of those that a limit cut, what is whole, as the official
-    client reads the pieces of a stream.
+    """The arguments as an object. Of those that a limit cut, the complete fields, as the official
+    client reads the deltas of a stream.
     """
     try:
         value = from_json(arguments or "{}", allow_partial=True)

@@ -5,56 +5,55 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.answer import answer
-from openedai.api.anthropic.conversation import image_blocks
-from openedai.api.anthropic.names import renamed
-from openedai.api.anthropic.pictures import load_pictures
 from openedai.api.anthropic.render import MessageRenderer
 from openedai.api.anthropic.types import CountTokensRequest, MessagesRequest
 from openedai.api.anthropic.wire import TokenCount
+from openedai.api.calls import Calls
 from openedai.api.parameters.ids import new_id
+from openedai.api.route import Route
 from openedai.contract.engine import Tokenizer
-from openedai.http.dialects import ANTHROPIC
-from openedai.http.envelope import Exchange
-from openedai.http.respond import json_response
-from openedai.serving.services import services
+from openedai.serving.generation import Generation
+from openedai.serving.images import ImageLoading
+from openedai.serving.leases import Leases
 
 
-async def create(request: Request) -> Response:
-    here = services(request)
-    body, headers = await here.read(request, MessagesRequest)
-    body.check()
-    model = here.catalog.resolve(body.model)
-    pictures = await load_pictures(here, model.spec, image_blocks(body.messages))
-    wanted = body.wanted(pictures)
-    renderer = MessageRenderer(
-        id=new_id("msg_", 24),
-        model=model.id,
-        max_tokens=body.max_tokens,
-        shows_thinking=body.shows_thinking,
-    )
-    return await answer(
-        here,
-        request,
-        model,
-        [wanted],
-        renderer,
-        stream=bool(body.stream),
-        headers=headers,
-        dialect=ANTHROPIC,
-    )
+class Messages:
+    def __init__(
+        self, calls: Calls, images: ImageLoading, generation: Generation, leases: Leases
+    ) -> None:
+        self._calls = calls
+        self._images = images
+        self._generation = generation
+        self._leases = leases
 
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route("POST", "/v1/messages", self.create, "Anthropic's chat", MessagesRequest),
+            Route(
+                "POST",
+                "/v1/messages/count_tokens",
+                self.count_tokens,
+                "Count a conversation's tokens",
+                CountTokensRequest,
+            ),
+        )
 
-async def count_tokens(request: Request) -> Response:
-    here = services(request)
-    body, headers = await here.read(request, CountTokensRequest)
-    body.check()
-    model = here.catalog.resolve(body.model)
-    chat = body.chat(await load_pictures(here, model.spec, image_blocks(body.messages)))
-    exchange: Exchange = request.scope["exchange"]
-    exchange.facts["model"] = model.id
-    caller: str = request.scope["caller"]
-    async with here.pool.lease(model.spec, Tokenizer, caller) as engine:
-        with renamed():
+    async def create(self, request: Request) -> Response:
+        call = await self._calls.read(request, MessagesRequest)
+        body = call.body
+        images = await self._images.load(call, body.image_refs())
+        events = self._generation.run(call, [body.to_engine_request(images)])
+        renderer = MessageRenderer(
+            id=new_id("msg_", 24),
+            model=call.model.id,
+            max_tokens=body.max_tokens,
+            shows_thinking=body.shows_thinking,
+        )
+        return await self._calls.answer(call, events, renderer, stream=bool(body.stream))
+
+    async def count_tokens(self, request: Request) -> Response:
+        call = await self._calls.read(request, CountTokensRequest)
+        chat = call.body.chat(await self._images.load(call, call.body.image_refs()))
+        async with self._leases.lease(call, Tokenizer) as engine:
             count = await engine.count(chat)
-    return json_response(TokenCount(count), headers={**headers, **here.limits(model.spec)})
+        return self._calls.respond(call, TokenCount(count))

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from openedai.api.anthropic.blocks import CacheControl, by_type
 from openedai.api.parameters.tools import Toolset, check_tools, named, refuse_without
 from openedai.contract.chat import Tool
-from openedai.http.body import Body, Only
+from openedai.http.body import AllowedOnly, Body
 
 MAX_TOOLS = 512
 
@@ -34,9 +34,9 @@ class ToolParam(Body):
     description: str | None = None
     strict: bool | None = None
     input_examples: list[dict[str, Any]] | None = None
-    allowed_callers: Annotated[list[str] | None, Only((["direct"],))] = None
+    allowed_callers: Annotated[list[str] | None, AllowedOnly((["direct"],))] = None
     cache_control: CacheControl | None = None
-    defer_loading: Annotated[bool | None, Only((False,))] = None
+    defer_loading: Annotated[bool | None, AllowedOnly((False,))] = None
     eager_input_streaming: bool | None = None
 
     def parsed(self) -> Tool:

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from openedai.api.anthropic.blocks import CacheControl, Texts
-from openedai.api.anthropic.conversation import MessageParam, Pictures, conversation
+from openedai.api.anthropic.conversation import MessageParam, conversation, image_refs
 from openedai.api.anthropic.tools import MAX_TOOLS, ToolChoice, ToolParam, toolset
 from openedai.api.parameters.sampling import LocalSampling
 from openedai.contract.chat import Chat
 from openedai.contract.generate import Constraint, GenerateRequest, JsonSchema, Sampling
 from openedai.errors import InvalidRequest
-from openedai.http.body import Body, Lacking, Only, Refused
+from openedai.http.body import AllowedOnly, Body, Refused, UnsupportedValues
+from openedai.media.images import ImageRef
+from openedai.serving.images import LoadedImages
 
-# From how many tokens of thinking on it is called so. Budgets are no limits here.
+# The least budget of thinking tokens for each effort. Budgets are no limits here.
 _EFFORTS = ((16_384, "high"), (4_096, "medium"), (0, "low"))
 
-# What clients send to keep all thinking, which is never taken away here.
+# What clients send to keep all thinking, which is never removed here.
 _KEEP_THINKING = {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}
 
 
 class Thinking(Body):
     type: Annotated[
-        Literal["enabled", "disabled", "adaptive", "between_tools"], Lacking("between_tools")
+        Literal["enabled", "disabled", "adaptive", "between_tools"],
+        UnsupportedValues("between_tools"),
     ]
     budget_tokens: int | None = Field(None, ge=1024)
     display: Literal["summarized", "omitted"] | None = None
@@ -45,7 +49,12 @@ class Metadata(Body):
 
 
 class ConversationBody(Body):
-    """What a conversation is made of, whatever is wanted of it."""
+    """A conversation, to be answered or counted."""
+
+    parameter_names: ClassVar[Mapping[str, str]] = {
+        "reasoning_effort": "thinking",
+        "response_format": "output_config.format",
+    }
 
     model: str
     messages: list[MessageParam] = Field(min_length=1)
@@ -58,10 +67,10 @@ class ConversationBody(Body):
     cache_control: CacheControl | None = None
 
     context_management: Annotated[
-        dict[str, Any] | None, Only(({}, {"edits": []}, _KEEP_THINKING))
+        dict[str, Any] | None, AllowedOnly(({}, {"edits": []}, _KEEP_THINKING))
     ] = None
-    mcp_servers: Annotated[list[Any] | None, Only(([],))] = None
-    speed: Annotated[str | None, Only(("standard",))] = None
+    mcp_servers: Annotated[list[Any] | None, AllowedOnly(([],))] = None
+    speed: Annotated[str | None, AllowedOnly(("standard",))] = None
     thread: Refused = None
 
     def check(self) -> None:
@@ -81,30 +90,34 @@ class ConversationBody(Body):
             param="thinking.budget_tokens",
         )
 
-    def chat(self, pictures: Pictures) -> Chat:
+    def image_refs(self) -> list[ImageRef]:
+        """The images of all messages, in order."""
+        return image_refs(self.messages)
+
+    def chat(self, images: LoadedImages) -> Chat:
         """Raises InvalidRequest."""
         available = toolset(self.tools or (), self.tool_choice)
         effort = self._effort()
-        thinking_is_told = self.thinking is not None and self.thinking.type != "adaptive"
+        thinking_is_set = self.thinking is not None and self.thinking.type != "adaptive"
         return Chat(
-            messages=conversation(self.system, self.messages, pictures),
+            messages=conversation(self.system, self.messages, images),
             tools=available.tools,
             call_required=available.required,
             parallel_calls=available.parallel,
             reasoning_effort=effort,
-            effort_optional=effort is not None and not thinking_is_told,
+            effort_optional=effort is not None and not thinking_is_set,
         )
 
     def _effort(self) -> str | None:
-        """Adaptive thinking is what a model does that is told nothing."""
+        """Adaptive thinking is what a model does by default."""
         thinking = self.thinking
         if thinking is not None and thinking.type == "disabled":
             return "none"
-        given = None if self.output_config is None else self.output_config.effort
-        if given is not None or thinking is None or thinking.budget_tokens is None:
-            return given
+        effort = None if self.output_config is None else self.output_config.effort
+        if effort is not None or thinking is None or thinking.budget_tokens is None:
+            return effort
         budget = thinking.budget_tokens
-        return next(effort for least, effort in _EFFORTS if budget >= least)
+        return next(name for least, name in _EFFORTS if budget >= least)
 
 
 class CountTokensRequest(ConversationBody):
@@ -147,10 +160,10 @@ class MessagesRequest(ConversationBody, LocalSampling):
                 param="thinking.budget_tokens",
             )
 
-    def wanted(self, pictures: Pictures) -> GenerateRequest:
+    def to_engine_request(self, images: LoadedImages) -> GenerateRequest:
         """Raises InvalidRequest."""
         return GenerateRequest(
-            prompt=self.chat(pictures),
+            prompt=self.chat(images),
             sampling=Sampling(
                 temperature=self.temperature, top_p=self.top_p, **self.local_sampling()
             ),

@@ -70,15 +70,15 @@ class TokenCount(msgspec.Struct):
     input_tokens: int
 
 
-class TextPiece(msgspec.Struct, tag="text_delta"):
+class TextDeltaObject(msgspec.Struct, tag="text_delta"):
     text: str
 
 
-class ThinkingPiece(msgspec.Struct, tag="thinking_delta"):
+class ThinkingDelta(msgspec.Struct, tag="thinking_delta"):
     thinking: str
 
 
-class SignaturePiece(msgspec.Struct, tag="signature_delta"):
+class SignatureDelta(msgspec.Struct, tag="signature_delta"):
     signature: str
 
 
@@ -106,7 +106,7 @@ class BlockStart(StreamEvent, tag="content_block_start"):
 
 class BlockDelta(StreamEvent, tag="content_block_delta"):
     index: int
-    delta: TextPiece | ThinkingPiece | SignaturePiece | InputDelta
+    delta: TextDeltaObject | ThinkingDelta | SignatureDelta | InputDelta
 
 
 class BlockStop(StreamEvent, tag="content_block_stop"):

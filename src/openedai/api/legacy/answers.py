@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -10,20 +11,24 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.legacy.prompted import NotEmpty, Pair, PromptedBody, complete, with_what_fits
-from openedai.api.legacy.ranking import MAX_TEXTS, best_first, search_model
+from openedai.api.calls import Calls
+from openedai.api.legacy.prompted import NotEmpty, Pair, PromptedBody, complete, truncate_to_fit
+from openedai.api.legacy.ranking import MAX_TEXTS, Ranking
 from openedai.api.openai.completions.render import Completion
 from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.parameters.sampling import Stop
-from openedai.http.respond import json_response
+from openedai.api.route import Route
+from openedai.catalog.catalog import Model
 from openedai.prompts.example_prompts import ANSWER_END, answer_prompt
-from openedai.serving.services import services
+from openedai.serving.generation import Generation
 
 
 class AnswerRequest(PromptedBody):
     """Without `documents` the question is about the context of the examples. `max_rerank` is
     about files. An answer ends with its line, unless `stop` says otherwise.
     """
+
+    parameter_names: ClassVar[Mapping[str, str]] = {"prompt": "question"}
 
     question: NotEmpty
     examples: list[Pair] = Field(min_length=1, max_length=MAX_TEXTS)
@@ -35,14 +40,18 @@ class AnswerRequest(PromptedBody):
     n: int | None = Field(None, ge=1, le=10)
 
     def prompt(self, chosen: Sequence[int]) -> str:
-        """`chosen` are the places of documents, best first; the best is read last."""
+        """`chosen` are the indices of documents, best first; the best is read last."""
         documents = [self.documents[index] for index in reversed(chosen)]
-        pairs = [(asked, said) for asked, said in self.examples]
+        pairs = [(question, answer) for question, answer in self.examples]
         return answer_prompt(self.question, documents, pairs, self.examples_context)
 
-    def asked(self, chosen: Sequence[int]) -> CompletionRequest:
-        stop = self.stop or ANSWER_END
-        return self.completion(self.prompt(chosen), max_tokens=self.max_tokens, n=self.n, stop=stop)
+    def request_with(self, chosen: Sequence[int]) -> CompletionRequest:
+        return self.completion_request(
+            self.prompt(chosen),
+            max_tokens=self.max_tokens,
+            n=self.n,
+            stop=self.stop or ANSWER_END,
+        )
 
 
 class SelectedDocument(msgspec.Struct):
@@ -64,27 +73,38 @@ class Answer(msgspec.Struct):
     object: str = "answer"
 
 
-async def create(request: Request) -> Response:
-    here = services(request)
-    body, headers = await here.read(request, AnswerRequest)
-    model = here.catalog.resolve(body.model)
-    ranked: list[int] = []
-    searcher = None
-    if body.documents or body.search_model is not None:
-        searcher = search_model(here, body.search_model, "search_model")
-    if searcher is not None and body.documents:
-        ranked = await best_first(here, request, searcher, body.question, body.documents)
+class Answers:
+    def __init__(self, calls: Calls, ranking: Ranking, generation: Generation) -> None:
+        self._calls = calls
+        self._ranking = ranking
+        self._generation = generation
 
-    async def ask(chosen: Sequence[int]) -> Completion:
-        return await complete(here, request, model, body.asked(chosen), prompt="question")
+    def routes(self) -> tuple[Route, ...]:
+        return (Route("POST", "/v1/answers", self.create, "Answer a question", AnswerRequest),)
 
-    chosen, completion = await with_what_fits(ranked, ask)
-    answer = Answer(
-        model=model.id,
-        search_model=searcher.id if searcher else None,
-        completion=body.shown(completion),
-        answers=[choice.text.strip() for choice in completion.choices],
-        selected_documents=[SelectedDocument(index, body.documents[index]) for index in chosen],
-        prompt=body.prompt(chosen) if body.return_prompt else UNSET,
-    )
-    return json_response(answer, headers=headers | here.limits(model.spec))
+    async def create(self, request: Request) -> Response:
+        call = await self._calls.read(request, AnswerRequest)
+        body = call.body
+        search_model = self._search_model(body)
+        ranked: list[int] = []
+        if search_model is not None and body.documents:
+            ranked = await self._ranking.rank(call, search_model, body.question, body.documents)
+
+        async def ask(chosen: Sequence[int]) -> Completion:
+            return await complete(self._generation, call, body.request_with(chosen))
+
+        chosen, completion = await truncate_to_fit(ranked, ask)
+        answer = Answer(
+            model=call.model.id,
+            search_model=search_model.id if search_model else None,
+            completion=body.rendered(completion),
+            answers=[choice.text.strip() for choice in completion.choices],
+            selected_documents=[SelectedDocument(i, body.documents[i]) for i in chosen],
+            prompt=body.prompt(chosen) if body.return_prompt else UNSET,
+        )
+        return self._calls.respond(call, answer)
+
+    def _search_model(self, body: AnswerRequest) -> Model | None:
+        if not body.documents and body.search_model is None:
+            return None
+        return self._ranking.search_model(body.search_model, "search_model")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -11,14 +11,15 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.legacy.prompted import NotEmpty, Pair, PromptedBody, complete, with_what_fits
-from openedai.api.legacy.ranking import MAX_TEXTS, best_first, search_model
+from openedai.api.calls import Calls
+from openedai.api.legacy.prompted import NotEmpty, Pair, PromptedBody, complete, truncate_to_fit
+from openedai.api.legacy.ranking import MAX_TEXTS, Ranking
 from openedai.api.openai.completions.render import Completion
 from openedai.api.openai.completions.types import CompletionRequest
+from openedai.api.route import Route
 from openedai.errors import InvalidRequest
-from openedai.http.respond import json_response
 from openedai.prompts.example_prompts import label_grammar, label_name, label_prompt
-from openedai.serving.services import services
+from openedai.serving.generation import Generation
 
 MAX_LABEL = 256  # characters
 UNKNOWN = "Unknown"
@@ -26,8 +27,16 @@ UNKNOWN = "Unknown"
 Label = Annotated[str, Field(min_length=1, max_length=MAX_LABEL)]
 
 
+class SelectedExample(msgspec.Struct):
+    document: int
+    label: str
+    text: str
+
+
 class ClassificationRequest(PromptedBody):
     """`max_examples` is about files. Labels are written with one capital, whatever they had."""
+
+    parameter_names: ClassVar[Mapping[str, str]] = {"prompt": "query", "grammar": "labels"}
 
     query: NotEmpty
     examples: list[Pair] = Field(min_length=2, max_length=MAX_TEXTS)
@@ -44,12 +53,12 @@ class ClassificationRequest(PromptedBody):
 
     @property
     def names(self) -> list[str]:
-        """The labels that there are, each once: those of the examples unless they are given."""
+        """The labels, each once: those of the examples unless they are given."""
         given = self.example_labels if self.labels is None else map(label_name, self.labels)
         return list(dict.fromkeys(given))
 
     def check(self) -> None:
-        """Raise InvalidRequest for a label that cannot be, or that is none of the given ones."""
+        """Raise InvalidRequest for a label that is not valid, or not one of the given ones."""
         for index, label in enumerate(self.labels or ()):
             _check_label(label_name(label), f"labels[{index}]")
         known = set(self.names)
@@ -64,23 +73,21 @@ class ClassificationRequest(PromptedBody):
                 )
 
     def prompt(self, chosen: Sequence[int]) -> str:
-        """`chosen` are the places of examples, best first; the best is read last."""
+        """`chosen` are the indices of examples, best first; the best is read last."""
         labels = self.example_labels
         pairs = [(self.examples[index][0], labels[index]) for index in reversed(chosen)]
         return label_prompt(self.query, self.names, pairs)
 
-    def asked(self, chosen: Sequence[int]) -> CompletionRequest:
+    def request_with(self, chosen: Sequence[int]) -> CompletionRequest:
         """A token has at least one byte: no label is longer, with the space before it and the end
         of the text.
         """
         limit = 2 + max(len(name.encode()) for name in self.names)
-        return self.completion(self.prompt(chosen), max_tokens=limit)
+        return self.completion_request(self.prompt(chosen), max_tokens=limit)
 
-
-class SelectedExample(msgspec.Struct):
-    document: int
-    label: str
-    text: str
+    def selected(self, chosen: Sequence[int]) -> list[SelectedExample]:
+        labels, texts = self.example_labels, self.texts
+        return [SelectedExample(index, labels[index], texts[index]) for index in chosen]
 
 
 class Classification(msgspec.Struct):
@@ -95,31 +102,37 @@ class Classification(msgspec.Struct):
     object: str = "classification"
 
 
-async def create(request: Request) -> Response:
-    here = services(request)
-    body, headers = await here.read(request, ClassificationRequest)
-    body.check()
-    model = here.catalog.resolve(body.model)
-    searcher = search_model(here, body.search_model, "search_model")
-    texts, labels, names = body.texts, body.example_labels, body.names
-    ranked = await best_first(here, request, searcher, body.query, texts)
-    held = label_grammar(names)
+class Classifications:
+    def __init__(self, calls: Calls, ranking: Ranking, generation: Generation) -> None:
+        self._calls = calls
+        self._ranking = ranking
+        self._generation = generation
 
-    async def ask(chosen: Sequence[int]) -> Completion:
-        said_of = {"prompt": "query", "grammar": "labels"}
-        return await complete(here, request, model, body.asked(chosen), held, **said_of)
+    def routes(self) -> tuple[Route, ...]:
+        path = "/v1/classifications"
+        return (Route("POST", path, self.create, "Label", ClassificationRequest),)
 
-    chosen, completion = await with_what_fits(ranked, ask)
-    said = completion.choices[0].text.strip()
-    answer = Classification(
-        model=model.id,
-        search_model=searcher.id,
-        completion=body.shown(completion),
-        label=said if said in names else UNKNOWN,
-        selected_examples=[SelectedExample(i, labels[i], texts[i]) for i in chosen],
-        prompt=body.prompt(chosen) if body.return_prompt else UNSET,
-    )
-    return json_response(answer, headers=headers | here.limits(model.spec))
+    async def create(self, request: Request) -> Response:
+        call = await self._calls.read(request, ClassificationRequest)
+        body = call.body
+        search_model = self._ranking.search_model(body.search_model, "search_model")
+        ranked = await self._ranking.rank(call, search_model, body.query, body.texts)
+        grammar = label_grammar(body.names)
+
+        async def ask(chosen: Sequence[int]) -> Completion:
+            return await complete(self._generation, call, body.request_with(chosen), grammar)
+
+        chosen, completion = await truncate_to_fit(ranked, ask)
+        label = completion.choices[0].text.strip()
+        answer = Classification(
+            model=call.model.id,
+            search_model=search_model.id,
+            completion=body.rendered(completion),
+            label=label if label in body.names else UNKNOWN,
+            selected_examples=body.selected(chosen),
+            prompt=body.prompt(chosen) if body.return_prompt else UNSET,
+        )
+        return self._calls.respond(call, answer)
 
 
 def _check_label(label: str, where: str) -> None:

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import ClassVar
 
 import msgspec
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.legacy.naming import renamed
+from openedai.api.calls import Calls
+from openedai.api.route import Route
 from openedai.config import ModelSpec
 from openedai.contract.generate import GenerateRequest, Sampling, Usage
 from openedai.http.body import Body
-from openedai.http.respond import json_response
 from openedai.prompts.edit_prompt import bare_edit, edit_chat
-from openedai.serving.generation import add_usage, fold, generate
-from openedai.serving.services import services
+from openedai.serving.generation import Generation
+from openedai.serving.outcome import fold, total_usage
 
 MAX_EDITS = 20
 
 
 class EditRequest(Body):
     """Ranges are the official API's. Without an `input` the text is written from nothing."""
+
+    parameter_names: ClassVar[Mapping[str, str]] = {"messages": "input"}
 
     model: str
     instruction: str = Field(min_length=1)
@@ -35,7 +39,7 @@ class EditRequest(Body):
     def text(self) -> str:
         return self.input or ""
 
-    def wanted(self, spec: ModelSpec) -> list[GenerateRequest]:
+    def to_engine_requests(self, spec: ModelSpec) -> list[GenerateRequest]:
         """One generation for each edit, in the form of the model's prompt format."""
         chat = edit_chat(self.instruction, self.text, spec.options.get("prompt_format"))
         sampling = Sampling(temperature=self.temperature, top_p=self.top_p)
@@ -60,20 +64,28 @@ class Edit(msgspec.Struct):
     object: str = "edit"
 
 
-async def create(request: Request) -> Response:
-    here = services(request)
-    body, headers = await here.read(request, EditRequest)
-    model = here.catalog.resolve(body.model)
-    wanted = body.wanted(model.spec)
-    events = renamed(generate(here, request, model, wanted), messages="input")
-    outcomes = await fold(events, len(wanted))
-    texts = [bare_edit(outcome.text, body.instruction, body.text) for outcome in outcomes]
-    edit = Edit(
-        created=int(time.time()),
-        choices=[EditChoice(text, index) for index, text in enumerate(texts)],
-        usage=_usage(add_usage([outcome.finish for outcome in outcomes], len(wanted))),
-    )
-    return json_response(edit, headers=headers | here.limits(model.spec))
+class Edits:
+    def __init__(self, calls: Calls, generation: Generation) -> None:
+        self._calls = calls
+        self._generation = generation
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route("POST", "/v1/edits", self.create, "Edit a text", EditRequest, in_engines=True),
+        )
+
+    async def create(self, request: Request) -> Response:
+        call = await self._calls.read(request, EditRequest)
+        body, requests = call.body, call.body.to_engine_requests(call.spec)
+        outcomes = await fold(self._generation.run(call, requests), len(requests))
+        texts = [bare_edit(outcome.text, body.instruction, body.text) for outcome in outcomes]
+        usage = total_usage([outcome.finish for outcome in outcomes], len(requests))
+        edit = Edit(
+            created=int(time.time()),
+            choices=[EditChoice(text, index) for index, text in enumerate(texts)],
+            usage=_usage(usage),
+        )
+        return self._calls.respond(call, edit)
 
 
 def _usage(usage: Usage) -> EditUsage:

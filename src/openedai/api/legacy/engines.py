@@ -6,9 +6,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from openedai.api.route import ENGINE, Route
+from openedai.catalog.catalog import Catalog
+from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
-from openedai.serving.listing import model_names
-from openedai.serving.services import Services, services
+from openedai.serving.listing import Listing
+from openedai.serving.loading import Loading
 
 
 class EngineObject(msgspec.Struct):
@@ -26,19 +29,27 @@ class EngineList(msgspec.Struct):
     object: str = "list"
 
 
-async def list_engines(request: Request) -> Response:
-    here = services(request)
-    names = await model_names(here, request.scope["caller"])
-    return json_response(EngineList([_engine(here, name) for name in names]))
+class Engines:
+    def __init__(self, catalog: Catalog, listing: Listing, loading: Loading) -> None:
+        self._catalog = catalog
+        self._listing = listing
+        self._loading = loading
 
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route("GET", "/v1/engines", self.list_engines, "List the models"),
+            Route("GET", ENGINE, self.retrieve, "Show a model"),
+        )
 
-async def retrieve(request: Request) -> Response:
-    """An alias is answered with the model that it means."""
-    here = services(request)
-    model = here.catalog.resolve(request.path_params["model"])
-    return json_response(_engine(here, model.id))
+    async def list_engines(self, request: Request) -> Response:
+        ids = await self._listing.ids(exchange_of(request.scope).caller)
+        return json_response(EngineList([self._engine(id) for id in ids]))
 
+    async def retrieve(self, request: Request) -> Response:
+        model = self._catalog.resolve(request.path_params["model"])
+        return json_response(self._engine(model.id))
 
-def _engine(here: Services, name: str) -> EngineObject:
-    """It is ready while requests are taken: the first one for a model loads it."""
-    return EngineObject(name, here.started, ready=here.pool.snapshot().accepting)
+    def _engine(self, id: str) -> EngineObject:
+        """It is ready while requests are taken: the first one for a model loads it."""
+        ready = self._loading.status().accepting
+        return EngineObject(id, self._listing.started, ready=ready)

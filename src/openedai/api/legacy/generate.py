@@ -1,10 +1,11 @@
-"""`POST /v1/engines/{id}/generate`: completions, before they were called so."""
+"""`POST /v1/engines/{id}/generate`: what completions were before 2021."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import ClassVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -12,20 +13,22 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.answer import answer
-from openedai.api.legacy.naming import renamed
+from openedai.api.calls import Calls
 from openedai.api.openai.completions.logprobs import CompletionLogprobs, completion_logprobs
 from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.parameters.sampling import Stop
+from openedai.api.route import ENGINE, Route
 from openedai.contract.generate import TextDelta, TokenLogprob
 from openedai.http.body import Body
 from openedai.http.respond import DONE, data_frame
-from openedai.serving.generation import Indexed, fold
-from openedai.serving.services import services
+from openedai.serving.generation import Generation
+from openedai.serving.outcome import Indexed, fold
 
 
 class EngineGenerateRequest(Body):
     """`context`, `length` and `completions` are the `prompt`, `max_tokens` and `n` of today."""
+
+    parameter_names: ClassVar[Mapping[str, str]] = {"prompt": "context", "max_tokens": "length"}
 
     model: str
     context: str | None = None
@@ -51,7 +54,7 @@ class EngineGenerateRequest(Body):
         )
 
 
-class Generation(msgspec.Struct):
+class EngineGeneration(msgspec.Struct):
     """The strings of `text` together are the text of one completion."""
 
     text: list[str]
@@ -61,7 +64,7 @@ class Generation(msgspec.Struct):
 class Generations(msgspec.Struct):
     """A whole answer; in a stream, what is new, with an entry for each completion too."""
 
-    data: list[Generation]
+    data: list[EngineGeneration]
 
 
 @dataclass(frozen=True)
@@ -72,44 +75,41 @@ class GenerationRenderer:
     logprobs: int | None
 
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> Generations:
-        outcomes = await fold(_renamed(events), self.completions)
-        return Generations([self._generation(o.texts, o.logprobs, 0) for o in outcomes])
+        outcomes = await fold(events, self.completions)
+        return Generations([self._generation(o.text_deltas, o.logprobs, 0) for o in outcomes])
 
     async def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
-        said = [0] * self.completions
-        async with aclosing(_renamed(events)) as named:
-            async for index, event in named:
+        lengths = [0] * self.completions
+        async with aclosing(events):
+            async for index, event in events:
                 if not isinstance(event, TextDelta):
                     continue
-                new = [Generation([]) for _ in said]
-                new[index] = self._generation([event.text], event.logprobs, said[index])
-                said[index] += len(event.text)
+                new = [EngineGeneration([]) for _ in lengths]
+                new[index] = self._generation([event.text], event.logprobs, lengths[index])
+                lengths[index] += len(event.text)
                 yield data_frame(Generations(new))
         yield DONE
 
     def _generation(
         self, texts: list[str], tokens: Sequence[TokenLogprob], offset: int
-    ) -> Generation:
+    ) -> EngineGeneration:
         if self.logprobs is None:
-            return Generation(texts)
-        return Generation(texts, completion_logprobs(tokens, self.logprobs, offset))
+            return EngineGeneration(texts)
+        return EngineGeneration(texts, completion_logprobs(tokens, self.logprobs, offset))
 
 
-def _renamed(events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[Indexed, None]:
-    return renamed(events, prompt="context", max_tokens="length")
+class EngineGenerate:
+    def __init__(self, calls: Calls, generation: Generation) -> None:
+        self._calls = calls
+        self._generation = generation
 
+    def routes(self) -> tuple[Route, ...]:
+        path = f"{ENGINE}/generate"
+        return (Route("POST", path, self.create, "Complete", EngineGenerateRequest),)
 
-async def create(request: Request) -> Response:
-    here = services(request)
-    body, headers = await here.read(request, EngineGenerateRequest)
-    model = here.catalog.resolve(body.model)
-    completion = body.completion()
-    return await answer(
-        here,
-        request,
-        model,
-        completion.wanted(),
-        GenerationRenderer(completion.choices, completion.logprobs),
-        stream=bool(body.stream),
-        headers=headers,
-    )
+    async def create(self, request: Request) -> Response:
+        call = await self._calls.read(request, EngineGenerateRequest)
+        completion = call.body.completion()
+        events = self._generation.run(call, completion.to_engine_requests())
+        renderer = GenerationRenderer(completion.choices, completion.logprobs)
+        return await self._calls.answer(call, events, renderer, stream=bool(call.body.stream))

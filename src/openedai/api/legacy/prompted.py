@@ -8,18 +8,16 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec.structs import replace
 from pydantic import Field
-from starlette.requests import Request
 
-from openedai.api.legacy.naming import renamed
 from openedai.api.openai.completions.render import Completion, completion_renderer
 from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.parameters.sampling import LogitBias
-from openedai.catalog.catalog import Model
 from openedai.contract.generate import Constraint, Finish, GenerateRequest
 from openedai.errors import ContextLengthExceeded, InvalidRequest
-from openedai.http.body import Body, Lacking, Refused
-from openedai.serving.generation import Indexed, generate
-from openedai.serving.services import Services
+from openedai.http.body import Body, Refused, UnsupportedValues
+from openedai.serving.call import Call
+from openedai.serving.generation import Generation
+from openedai.serving.outcome import Indexed
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -27,7 +25,7 @@ A = TypeVar("A")
 NotEmpty = Annotated[str, Field(min_length=1)]
 # A JSON array of two texts.
 Pair = Annotated[list[NotEmpty], Field(min_length=2, max_length=2)]
-Expandable = Annotated[Literal["completion", "file"], Lacking("file")]
+Expandable = Annotated[Literal["completion", "file"], UnsupportedValues("file")]
 
 
 class PromptedBody(Body):
@@ -44,7 +42,7 @@ class PromptedBody(Body):
     file: Refused = None
     user: str | None = None
 
-    def completion(self, prompt: str, **more: Any) -> CompletionRequest:
+    def completion_request(self, prompt: str, **more: Any) -> CompletionRequest:
         """The prompt as a request for completions. Without a temperature it is 0."""
         return CompletionRequest(
             model=self.model,
@@ -55,36 +53,34 @@ class PromptedBody(Body):
             **more,
         )
 
-    def shown(self, completion: Completion) -> Completion | str:
+    def rendered(self, completion: Completion) -> Completion | str:
         """The completion as answers carry it: its id, unless more was asked for."""
         whole = self.logprobs is not None or "completion" in (self.expand or ())
         return completion if whole else completion.id
 
 
 async def complete(
-    here: Services,
-    request: Request,
-    model: Model,
+    generation: Generation,
+    call: Call[Any],
     body: CompletionRequest,
     constraint: Constraint | None = None,
-    **names: str,
 ) -> Completion:
-    """Raises InvalidRequest if the model's context has no room for the prompt and a whole answer.
+    """The completions of a prompt.
 
-    `names` are those of `renamed`.
+    Raises InvalidRequest if the context has no room for the prompt and a whole answer.
     """
-    wanted = [replace(one, constraint=constraint) for one in body.wanted()]
-    events = _with_room(generate(here, request, model, wanted), wanted)
-    return await completion_renderer(body, model).whole(renamed(events, **names))
+    requests = [replace(one, constraint=constraint) for one in body.to_engine_requests()]
+    events = _with_room(generation.run(call, requests), requests)
+    return await completion_renderer(body, call.model).whole(events)
 
 
 async def _with_room(
-    events: AsyncGenerator[Indexed, None], wanted: Sequence[GenerateRequest]
+    events: AsyncGenerator[Indexed, None], requests: Sequence[GenerateRequest]
 ) -> AsyncGenerator[Indexed, None]:
-    """The events, as long as none was cut before it had all the tokens that it might have."""
+    """The events. Raises ContextLengthExceeded where the context ended an answer too early."""
     async with aclosing(events):
         async for index, event in events:
-            limit = wanted[index].max_tokens or 0
+            limit = requests[index].max_tokens or 0
             if isinstance(event, Finish) and event.reason == "length":
                 used = event.usage
                 if used.completion_tokens < limit:
@@ -94,17 +90,16 @@ async def _with_room(
             yield index, event
 
 
-async def with_what_fits(
-    items: Sequence[T], ask: Callable[[Sequence[T]], Awaitable[A]]
+async def truncate_to_fit(
+    items: Sequence[T], complete: Callable[[Sequence[T]], Awaitable[A]]
 ) -> tuple[Sequence[T], A]:
-    """What `ask` makes of the items, best first, as far as they fit the model's context.
+    """The items, best first, that fit the model's context, and what `complete` returns for them.
 
-    While they are too many, the worse half is left out. Raises InvalidRequest if it does not fit
-    without any.
+    While they do not fit, the worse half is dropped. Raises InvalidRequest if even none fits.
     """
     while True:
         try:
-            return items, await ask(items)
+            return items, await complete(items)
         except InvalidRequest as error:
             if error.code != "context_length_exceeded" or not items:
                 raise

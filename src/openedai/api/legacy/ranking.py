@@ -1,61 +1,65 @@
-"""How near texts are to a query, by embeddings, and which model embeds."""
+"""How similar texts are to a query, by embeddings, and which model embeds."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
-from starlette.requests import Request
-
-from openedai.catalog.catalog import Model
+from openedai.catalog.catalog import Catalog, Model
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Embedder
 from openedai.contract.generate import Text
 from openedai.engines.registry import engine_class
 from openedai.errors import ModelNotFound, Unsupported
-from openedai.serving.embedding import embed
-from openedai.serving.services import Services
+from openedai.serving.call import Call
+from openedai.serving.embedding import Embedding
 
 MAX_TEXTS = 200
 
 
-def search_model(here: Services, name: str | None, param: str) -> Model:
-    """The named model if it embeds, else the default one: text models were once named here.
+class Ranking:
+    def __init__(self, catalog: Catalog, embedding: Embedding) -> None:
+        self._catalog = catalog
+        self._embedding = embedding
 
-    Raises ModelNotFound, or Unsupported if no model can embed.
-    """
-    if name is not None:
-        try:
-            named = here.catalog.resolve(name)
-        except ModelNotFound:
-            raise ModelNotFound(name, param=param) from None
-        if issubclass(engine_class(named.spec.engine), Embedder):
-            return named
-    default = here.catalog.default_embedding
-    if default is None:
-        raise Unsupported(
-            "This server has no model for embeddings, by which it could search.",
-            code="unsupported_model",
-            param=param,
-        )
-    return default
+    def search_model(self, name: str | None, param: str) -> Model:
+        """The named model if it embeds, else the default one: clients may name a text model here.
 
+        Raises ModelNotFound, or Unsupported if no model can embed.
+        """
+        if name is not None:
+            try:
+                named = self._catalog.resolve(name)
+            except ModelNotFound:
+                raise ModelNotFound(name, param=param) from None
+            if issubclass(engine_class(named.spec.engine), Embedder):
+                return named
+        default = self._catalog.default_embedding
+        if default is None:
+            raise Unsupported(
+                "This server has no model for embeddings, by which it could search.",
+                code="unsupported_model",
+                param=param,
+            )
+        return default
 
-async def scores(
-    here: Services, request: Request, model: Model, query: str, texts: Sequence[str]
-) -> list[float]:
-    """100 times the cosine between the query and each of the texts, none of which is empty."""
-    inputs = tuple(Text(text=text) for text in (query, *texts))
-    result = await embed(here, request, model, EmbedRequest(inputs=inputs))
-    return await asyncio.to_thread(_percents, result)
+    async def scores(self, call: Call[Any], query: str, texts: Sequence[str]) -> list[float]:
+        """100 times the cosine between the query and each of the texts, by the call's model.
 
+        No text may be empty.
+        """
+        inputs = tuple(Text(text=text) for text in (query, *texts))
+        result = await self._embedding.run(call, EmbedRequest(inputs=inputs))
+        return await asyncio.to_thread(_percents, result)
 
-async def best_first(
-    here: Services, request: Request, model: Model, query: str, texts: Sequence[str]
-) -> list[int]:
-    """The positions of the texts, the nearest to the query first."""
-    values = await scores(here, request, model, query, texts)
-    return sorted(range(len(texts)), key=lambda index: -values[index])
+    async def rank(
+        self, call: Call[Any], model: Model, query: str, texts: Sequence[str]
+    ) -> list[int]:
+        """The indices of the texts, the most similar to the query first, by `model`."""
+        scores = await self.scores(replace(call, model=model), query, texts)
+        return sorted(range(len(texts)), key=lambda index: -scores[index])
 
 
 def _percents(result: EmbedResult) -> list[float]:

@@ -1,4 +1,4 @@
-"""`POST /v1/engines/{id}/search` and `POST /v1/search`: how near documents are to a query."""
+"""`POST /v1/engines/{id}/search` and `POST /v1/search`: how similar documents are to a query."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.legacy.ranking import MAX_TEXTS, scores, search_model
+from openedai.api.calls import Calls
+from openedai.api.legacy.ranking import MAX_TEXTS, Ranking
+from openedai.api.route import Route
+from openedai.catalog.catalog import Model
 from openedai.http.body import Body, Refused
-from openedai.http.respond import json_response
-from openedai.serving.services import services
 
 
 class SearchRequest(Body):
@@ -28,7 +29,7 @@ class SearchRequest(Body):
 
 
 class SearchResult(msgspec.Struct):
-    """`document` is its place in the request; the score is 100 times the cosine."""
+    """`document` is its index in the request; the score is 100 times the cosine."""
 
     document: int
     score: float
@@ -41,10 +42,28 @@ class SearchResults(msgspec.Struct):
     object: str = "list"
 
 
-async def create(request: Request) -> Response:
-    here = services(request)
-    body, headers = await here.read(request, SearchRequest)
-    model = search_model(here, body.model, "model")
-    values = await scores(here, request, model, body.query, body.documents)
-    results = SearchResults([SearchResult(*pair) for pair in enumerate(values)], model.id)
-    return json_response(results, headers=headers | here.limits(model.spec))
+class Search:
+    def __init__(self, calls: Calls, ranking: Ranking) -> None:
+        self._calls = calls
+        self._ranking = ranking
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route(
+                "POST",
+                "/v1/search",
+                self.create,
+                "Search documents",
+                SearchRequest,
+                in_engines=True,
+            ),
+        )
+
+    async def create(self, request: Request) -> Response:
+        call = await self._calls.read(request, SearchRequest, self._model)
+        scores = await self._ranking.scores(call, call.body.query, call.body.documents)
+        results = [SearchResult(*pair) for pair in enumerate(scores)]
+        return self._calls.respond(call, SearchResults(results, call.model.id))
+
+    def _model(self, body: SearchRequest) -> Model:
+        return self._ranking.search_model(body.model, "model")

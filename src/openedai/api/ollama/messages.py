@@ -1,4 +1,4 @@
-"""Messages and tools as Ollama writes them, and as engines see them."""
+"""Messages and tools: from Ollama's form to the engine's."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import msgspec
 from pydantic import Field
 
 from openedai.api.parameters.tools import check_tools
-from openedai.contract.chat import Message, Tool, ToolCall
+from openedai.contract.chat import Image, Message, Tool, ToolCall
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body
-from openedai.serving.images import Pictured
+from openedai.media.images import ImageRef
+from openedai.serving.images import LoadedImages
 
 MAX_TOOLS = 128
 
@@ -26,7 +27,7 @@ class CalledFunction(Body):
     description: str | None = None
 
 
-class Call(Body):
+class ToolCallParam(Body):
     id: str | None = None
     type: Literal["function"] | None = None
     function: CalledFunction
@@ -41,7 +42,7 @@ class OllamaMessage(Body):
     content: str | None = None
     thinking: str | None = None
     images: list[str] | None = None
-    tool_calls: list[Call] | None = None
+    tool_calls: list[ToolCallParam] | None = None
     tool_name: str | None = None
     tool_call_id: str | None = None
 
@@ -57,24 +58,17 @@ class FunctionTool(Body):
     function: FunctionDefinition
 
 
-def pictures(images: Sequence[str] | None, message: int, where: str) -> list[Pictured]:
-    """The images of message number `message`, which are in front of its text."""
+def image_refs(images: Sequence[str] | None, where: str) -> list[ImageRef]:
+    """The images of the field `where`, which are in base64. Their real type is in their bytes."""
     return [
-        Pictured(
-            message=message,
-            at=0,
-            url=f"data:image/png;base64,{data}",  # what it really is, is seen from the bytes
-            detail="auto",
-            param=f"{where}[{number}]",
-            kind=where,
-        )
+        ImageRef(f"data:image/png;base64,{data}", f"{where}[{number}]", where)
         for number, data in enumerate(images or ())
     ]
 
 
-def pictured(messages: Sequence[OllamaMessage]) -> list[Pictured]:
-    """All images of a conversation. Raises InvalidRequest where none can be."""
-    found = []
+def conversation_image_refs(messages: Sequence[OllamaMessage]) -> list[ImageRef]:
+    """All images of a conversation. Raises InvalidRequest for one in a message of another role."""
+    refs = []
     for index, message in enumerate(messages):
         where = f"messages[{index}].images"
         if message.images and message.role not in ("user", "tool"):
@@ -83,11 +77,17 @@ def pictured(messages: Sequence[OllamaMessage]) -> list[Pictured]:
                 code="invalid_value",
                 param=where,
             )
-        found += pictures(message.images, index, where)
-    return found
+        refs += image_refs(message.images, where)
+    return refs
 
 
-def conversation(messages: Sequence[OllamaMessage]) -> tuple[Message, ...]:
+def to_images(refs: Sequence[ImageRef], loaded: LoadedImages) -> tuple[Image, ...]:
+    """The images of one message, before its text."""
+    images = (loaded[ref.param] for ref in refs)
+    return tuple(Image(raw=one.raw, media_type=one.media_type, at=0) for one in images)
+
+
+def conversation(messages: Sequence[OllamaMessage], images: LoadedImages) -> tuple[Message, ...]:
     """The messages for engines, where each call has an id and each result names its call's."""
     parsed = []
     waiting: list[ToolCall] = []
@@ -107,44 +107,45 @@ def conversation(messages: Sequence[OllamaMessage]) -> tuple[Message, ...]:
                 code="invalid_value",
                 param=f"{where}.tool_calls",
             )
-        answered = _answered(message, waiting) if message.role == "tool" else None
+        call_id = _answered_call(message, waiting) if message.role == "tool" else None
         waiting.extend(calls)
         parsed.append(
             Message(
                 role=message.role,
                 content=message.content or "",
+                images=to_images(image_refs(message.images, f"{where}.images"), images),
                 name=message.tool_name,
                 reasoning=message.thinking,
                 tool_calls=calls,
-                tool_call_id=answered,
+                tool_call_id=call_id,
             )
         )
     return tuple(parsed)
 
 
-def _answered(message: OllamaMessage, waiting: list[ToolCall]) -> str | None:
-    """The id of the call that a result belongs to, which then waits no longer."""
+def _answered_call(message: OllamaMessage, waiting: list[ToolCall]) -> str | None:
+    """The id of the call that a result belongs to, which is then removed from `waiting`."""
     if message.tool_call_id:
         waiting[:] = [call for call in waiting if call.id != message.tool_call_id]
         return message.tool_call_id
-    for place, call in enumerate(waiting):
+    for index, call in enumerate(waiting):
         if message.tool_name in (None, "", call.name):
-            return waiting.pop(place).id
+            return waiting.pop(index).id
     return None
 
 
-def tools(given: Sequence[FunctionTool]) -> tuple[Tool, ...]:
+def to_tools(definitions: Sequence[FunctionTool]) -> tuple[Tool, ...]:
     """The tools for engines; parameters without a type are an object's. Raises InvalidRequest for
     two of a name, and for bad parameters.
     """
-    found = tuple(
+    tools = tuple(
         Tool(
             name=tool.function.name,
             description=tool.function.description or "",
             parameters=tool.function.parameters and {"type": "object", **tool.function.parameters},
         )
-        for tool in given
+        for tool in definitions
     )
-    places = [f"tools[{index}].function" for index in range(len(found))]
-    check_tools(found, places, schema="parameters")
-    return found
+    places = [f"tools[{index}].function" for index in range(len(tools))]
+    check_tools(tools, places, schema="parameters")
+    return tools

@@ -12,19 +12,21 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from openedai.api.ollama.types import PullBody, ShowBody
-from openedai.api.ollama.values import FOREVER, find, moment
-from openedai.catalog.catalog import Model, adapter_specs
+from openedai.api.calls import Calls
+from openedai.api.ollama.types import NameBody, PullBody, ShowBody
+from openedai.api.ollama.values import FOREVER, find, rfc3339
+from openedai.api.route import Route
+from openedai.catalog.catalog import Catalog, Model
 from openedai.config import ModelSpec
 from openedai.contract.engine import Embedder, Generator
 from openedai.engines.registry import engine_class
 from openedai.errors import Unsupported
-from openedai.http.dialects import OLLAMA
+from openedai.http.exchange import exchange_of
 from openedai.http.respond import EventStream, json_line, json_response
-from openedai.serving.listing import model_names
-from openedai.serving.services import Services, services
-from openedai.weights.facts import GgufFacts, WeightFacts
-from openedai.weights.progress import StoppableProgress
+from openedai.scheduling.state import ModelStatus
+from openedai.serving.listing import Listing
+from openedai.serving.loading import Loading
+from openedai.weights.facts import GgufFacts, WeightFacts, WeightFactsReader
 
 # The version of Ollama whose API is spoken here: clients compare it with what they need.
 VERSION = "0.12.11"
@@ -70,8 +72,117 @@ class Shown(msgspec.Struct):
     modified_at: str
 
 
+class OllamaModels:
+    def __init__(
+        self,
+        calls: Calls,
+        catalog: Catalog,
+        listing: Listing,
+        loading: Loading,
+        weights: WeightFactsReader,
+        idle_timeout: float,
+    ) -> None:
+        """`idle_timeout` is in seconds; 0 for never."""
+        self._calls = calls
+        self._catalog = catalog
+        self._listing = listing
+        self._loading = loading
+        self._weights = weights
+        self._idle_timeout = idle_timeout
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route("GET", "/api/tags", self.tags, "Ollama: list the models"),
+            Route("POST", "/api/show", self.show, "Ollama: show a model", ShowBody),
+            Route("GET", "/api/ps", self.ps, "Ollama: list the loaded models"),
+            Route("GET", "/api/version", version, "Ollama: whose API this is"),
+            Route("POST", "/api/pull", self.pull, "Ollama: fetch a model", PullBody),
+            Route("POST", "/api/create", refuse, "Ollama: refused"),
+            Route("POST", "/api/copy", refuse, "Ollama: refused"),
+            Route("POST", "/api/push", refuse, "Ollama: refused"),
+            Route("DELETE", "/api/delete", refuse, "Ollama: refused"),
+            Route("POST", "/api/blobs/{digest}", refuse, "Ollama: refused"),
+            Route("GET", "/", root, "Is a server there?"),
+            Route("HEAD", "/", root, "Is a server there?"),
+        )
+
+    async def tags(self, request: Request) -> Response:
+        ids = await self._listing.ids(exchange_of(request.scope).caller)
+        models = [find(self._catalog, id) for id in ids]
+        return json_response(Models([await self._listed(model) for model in models]))
+
+    async def ps(self, request: Request) -> Response:
+        """The models that are loaded. One with adapters is listed once, under its own name."""
+        specs = {spec.id: spec for spec in self._catalog.specs()}
+        statuses = (status for status in self._loading.status().models if status.id in specs)
+        loaded = [
+            await self._loaded(specs[status.id], status)
+            for status in statuses
+            if status.state == "ready"
+        ]
+        return json_response(Models(loaded))
+
+    async def show(self, request: Request) -> Response:
+        call = await self._calls.read(request, ShowBody, self._model)
+        facts = await self._facts(call.spec)
+        shown = Shown(
+            license=facts.license,
+            modelfile="",
+            parameters=_parameters(call.spec),
+            template="",
+            details=_details(facts),
+            model_info=_info(facts.gguf),
+            capabilities=_capabilities(call.spec, facts.gguf),
+            modified_at=rfc3339(facts.modified or self._listing.started),
+        )
+        return json_response(shown, headers=call.headers)
+
+    async def pull(self, request: Request) -> Response:
+        """Download a model of the catalogue, unless it is downloaded."""
+        call = await self._calls.read(request, PullBody, self._model)
+        if call.body.stream is False:
+            await self._loading.pull(call.spec)
+            return json_response({"status": "success"}, headers=call.headers)
+        first = json_line({"status": f"pulling {call.spec.id}"})
+        return EventStream(call.exchange, first, self._pulling(call.spec), call.headers)
+
+    async def _pulling(self, spec: ModelSpec) -> AsyncGenerator[bytes, None]:
+        await self._loading.pull(spec)
+        yield json_line({"status": "success"})
+
+    async def _listed(self, model: Model) -> Listed:
+        facts = await self._facts(model.spec)
+        return Listed(
+            name=model.id,
+            model=model.id,
+            size=facts.size,
+            digest=facts.digest,
+            details=_details(facts),
+            modified_at=rfc3339(facts.modified or self._listing.started),
+        )
+
+    async def _loaded(self, spec: ModelSpec, status: ModelStatus) -> Listed:
+        facts = await self._facts(spec)
+        return Listed(
+            name=status.id,
+            model=status.id,
+            size=status.memory,
+            digest=facts.digest,
+            details=_details(facts),
+            size_vram=0,
+            expires_at=_expiry(self._idle_timeout, status.idle_seconds),
+            context_length=_context(spec, facts.gguf),
+        )
+
+    async def _facts(self, spec: ModelSpec) -> WeightFacts:
+        return await asyncio.to_thread(self._weights.facts, spec)
+
+    def _model(self, body: NameBody) -> Model:
+        return find(self._catalog, body.named)
+
+
 async def root(request: Request) -> Response:
-    """What clients ask for to see whether a server is there."""
+    """What clients request to see whether a server is there."""
     return PlainTextResponse("OpenedAI is running")
 
 
@@ -79,76 +190,23 @@ async def version(request: Request) -> Response:
     return json_response({"version": VERSION})
 
 
-async def tags(request: Request) -> Response:
-    here = services(request)
-    names = await model_names(here, request.scope["caller"])
-    models = [find(here.catalog, name) for name in names]
-    return json_response(Models([await _listed(here, model) for model in models]))
-
-
-async def _listed(here: Services, model: Model) -> Listed:
-    facts = await asyncio.to_thread(here.weights.facts, model.spec)
-    return Listed(
-        name=model.id,
-        model=model.id,
-        size=facts.size,
-        digest=facts.digest,
-        details=_details(facts),
-        modified_at=moment(facts.modified or here.started),
+async def refuse(request: Request) -> Response:
+    """For what changes the catalogue, which only the settings do."""
+    raise Unsupported(
+        f"{request.method} {request.url.path} is not supported: the models of this server are "
+        "those of its settings."
     )
-
-
-async def ps(request: Request) -> Response:
-    """The models that are loaded. One with adapters is there once, under its own name."""
-    here = services(request)
-    specs = {spec.id: spec for spec in here.catalog.specs()}
-    loaded = []
-    for status in here.pool.snapshot().models:
-        if status.state != "ready" or status.id not in specs:
-            continue
-        facts = await asyncio.to_thread(here.weights.facts, specs[status.id])
-        loaded.append(
-            Listed(
-                name=status.id,
-                model=status.id,
-                size=status.memory,
-                digest=facts.digest,
-                details=_details(facts),
-                size_vram=0,
-                expires_at=_expiry(here.settings.idle_timeout, status.unused),
-                context_length=_context(specs[status.id], facts.gguf),
-            )
-        )
-    return json_response(Models(loaded))
 
 
 def _expiry(idle_timeout: float, unused: float) -> str:
     """When the model leaves, if nobody uses it again."""
-    return FOREVER if idle_timeout == 0 else moment(time.time() + idle_timeout - unused)
+    return FOREVER if idle_timeout == 0 else rfc3339(time.time() + idle_timeout - unused)
 
 
-def _context(spec: ModelSpec, head: GgufFacts) -> int | UnsetType:
+def _context(spec: ModelSpec, gguf: GgufFacts) -> int | UnsetType:
     """The most tokens of a prompt and its answer, where the settings or the files say it."""
-    found = spec.options.get("context", head.numbers.get(f"{head.family}.context_length", 0))
+    found = spec.options.get("context", gguf.numbers.get(f"{gguf.family}.context_length", 0))
     return found if isinstance(found, int) and found > 0 else UNSET
-
-
-async def show(request: Request) -> Response:
-    here = services(request)
-    body, headers = await here.read(request, ShowBody)
-    model = find(here.catalog, body.named)
-    facts = await asyncio.to_thread(here.weights.facts, model.spec)
-    shown = Shown(
-        license=facts.license,
-        modelfile="",
-        parameters=_parameters(model.spec),
-        template="",
-        details=_details(facts),
-        model_info=_info(facts.gguf),
-        capabilities=_capabilities(model.spec, facts.gguf),
-        modified_at=moment(facts.modified or here.started),
-    )
-    return json_response(shown, headers=headers)
 
 
 def _parameters(spec: ModelSpec) -> str:
@@ -157,30 +215,30 @@ def _parameters(spec: ModelSpec) -> str:
     return "\n".join(f"{name} {value}" for name, value in sampling.items())
 
 
-def _info(head: GgufFacts) -> dict[str, Any]:
-    known = {"general.architecture": head.family, "general.parameter_count": head.parameters}
-    numbers = {name: n for name, n in head.numbers.items() if not name.startswith("tokenizer.")}
+def _info(gguf: GgufFacts) -> dict[str, Any]:
+    known = {"general.architecture": gguf.family, "general.parameter_count": gguf.parameters}
+    numbers = {name: n for name, n in gguf.numbers.items() if not name.startswith("tokenizer.")}
     return {name: value for name, value in known.items() if value} | numbers
 
 
-def _capabilities(spec: ModelSpec, head: GgufFacts) -> list[str]:
+def _capabilities(spec: ModelSpec, gguf: GgufFacts) -> list[str]:
     """Tools work with every model that generates text."""
     kind = engine_class(spec.engine)
     generates = ["completion", "tools"] if issubclass(kind, Generator) else []
     if issubclass(kind, Generator) and kind.supports_images(spec.options):
         generates.append("vision")
     embeds = ["embedding"] if issubclass(kind, Embedder) else []
-    return [*generates, *(["thinking"] if head.switches_reasoning else []), *embeds]
+    return [*generates, *(["thinking"] if gguf.switches_reasoning else []), *embeds]
 
 
 def _details(facts: WeightFacts) -> Details:
-    head = facts.gguf
+    gguf = facts.gguf
     return Details(
         format=facts.format,
-        family=head.family,
-        families=[head.family] if head.family else [],
-        parameter_size=_rounded(head.parameters),
-        quantization_level=head.quantisation,
+        family=gguf.family,
+        families=[gguf.family] if gguf.family else [],
+        parameter_size=_rounded(gguf.parameters),
+        quantization_level=gguf.quantisation,
     )
 
 
@@ -191,39 +249,3 @@ def _rounded(count: int) -> str:
     if count >= 10**6:
         return f"{count / 10**6:.2f}M"
     return f"{count / 1000:.1f}K" if count else ""
-
-
-async def pull(request: Request) -> Response:
-    """Fetch a model of the catalogue, if it is not here."""
-    here = services(request)
-    body, headers = await here.read(request, PullBody)
-    spec = find(here.catalog, body.named).spec
-    if body.stream is False:
-        await _fetch(here, spec)
-        return json_response({"status": "success"}, headers=headers)
-    return EventStream(
-        json_line({"status": f"pulling {spec.id}"}), _pulling(here, spec), headers, OLLAMA
-    )
-
-
-async def _pulling(here: Services, spec: ModelSpec) -> AsyncGenerator[bytes, None]:
-    await _fetch(here, spec)
-    yield json_line({"status": "success"})
-
-
-async def _fetch(here: Services, spec: ModelSpec) -> None:
-    """What was downloaded stays when the client leaves, and is resumed."""
-    progress = StoppableProgress()
-    try:
-        for one in (spec, *adapter_specs(spec)):
-            await asyncio.to_thread(here.library.pull, one, progress)
-    finally:
-        progress.stop()
-
-
-async def refuse(request: Request) -> Response:
-    """For what changes the catalogue, which only the settings do."""
-    raise Unsupported(
-        f"{request.method} {request.url.path} is not supported: the models of this server are "
-        "those of its settings."
-    )

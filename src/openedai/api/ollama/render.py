@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,30 +20,30 @@ from openedai.contract.generate import (
     ToolCallDelta,
 )
 from openedai.errors import EngineFailed
-from openedai.http.envelope import Exchange
+from openedai.http.exchange import Exchange
 from openedai.http.respond import json_line
-from openedai.serving.generation import Indexed, Outcome, fold
+from openedai.serving.outcome import Indexed, Outcome, fold
 
 
-class Function(msgspec.Struct):
+class FunctionCall(msgspec.Struct):
     index: int
     name: str
     arguments: dict[str, Any]
 
 
-class Call(msgspec.Struct):
+class ToolCallObject(msgspec.Struct):
     id: str
-    function: Function
+    function: FunctionCall
 
 
 class AnswerMessage(msgspec.Struct, omit_defaults=True):
     role: str
     content: str
     thinking: str | UnsetType = UNSET
-    tool_calls: list[Call] | UnsetType = UNSET
+    tool_calls: list[ToolCallObject] | UnsetType = UNSET
 
 
-class Alternative(msgspec.Struct):
+class TopLogprob(msgspec.Struct):
     token: str
     logprob: float
     bytes: list[int]
@@ -53,11 +53,11 @@ class Logprob(msgspec.Struct, omit_defaults=True):
     token: str
     logprob: float | None
     bytes: list[int]
-    top_logprobs: list[Alternative] | UnsetType = UNSET
+    top_logprobs: list[TopLogprob] | UnsetType = UNSET
 
 
 class Line(msgspec.Struct, omit_defaults=True):
-    """An answer or a piece of one. Durations are in nanoseconds."""
+    """An answer or a part of one. Durations are in nanoseconds."""
 
     model: str
     created_at: str
@@ -80,28 +80,27 @@ Shape = Literal["chat", "generate"]
 
 @dataclass(frozen=True)
 class OllamaRenderer:
-    """`afterwards` is done when the model is free again, before the end is told."""
+    """`exchange` has the times of the answer."""
 
     model: str
     shape: Shape
     exchange: Exchange
-    afterwards: Callable[[], Awaitable[None]]
 
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> Line:
-        (outcome,) = await fold(self._timed(events), 1)
+        (outcome,) = await fold(events, 1)
         line = self.line(
             outcome.text,
             outcome.reasoning,
             calls=_calls(outcome),
             logprobs=outcome.logprobs,
         )
-        return await self._ended(line, outcome.finish)
+        return self._last(line, outcome.finish)
 
     async def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
-        """A call is told when it is whole, as Ollama does."""
+        """A call is sent when it is complete, as Ollama does."""
         outcome = Outcome()
-        async with aclosing(self._timed(events)) as timed:
-            async for _, event in timed:
+        async with aclosing(events):
+            async for _, event in events:
                 match event:
                     case TextDelta(text=text, logprobs=logprobs):
                         yield json_line(self.line(text, logprobs=logprobs))
@@ -111,17 +110,17 @@ class OllamaRenderer:
                         outcome.add(event)
         if calls := _calls(outcome):
             yield json_line(self.line(calls=calls))
-        yield json_line(await self._ended(self.line(), outcome.finish))
+        yield json_line(self._last(self.line(), outcome.finish))
 
     def line(
         self,
         text: str = "",
         thinking: str = "",
         *,
-        calls: list[Call] | None = None,
+        calls: list[ToolCallObject] | None = None,
         logprobs: Sequence[TokenLogprob] = (),
     ) -> Line:
-        """A line that is not the end."""
+        """A line that is not the last one."""
         line = Line(self.model, now(), False)
         if logprobs:
             line.logprobs = [_logprob(token) for token in logprobs]
@@ -131,24 +130,19 @@ class OllamaRenderer:
             line.response, line.thinking = text, thinking or UNSET
         return line
 
-    async def _timed(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[Indexed, None]:
-        async with aclosing(events):
-            async for pair in events:
-                self.exchange.marks.setdefault("first", self.exchange.seconds)
-                yield pair
-            self.exchange.marks["last"] = self.exchange.seconds
-
-    async def _ended(self, line: Line, finish: Finish) -> Line:
-        marks = self.exchange.marks
+    def _last(self, line: Line, finish: Finish) -> Line:
+        """The line as the last one of the answer."""
+        leased = self.exchange.leased_at or 0.0
+        first = self.exchange.first_event_at or leased
+        last = self.exchange.last_event_at or first
         line.done = True
         line.done_reason = "length" if finish.reason == "length" else "stop"
-        line.total_duration = nanoseconds(marks["last"])
-        line.load_duration = nanoseconds(marks["leased"])
+        line.total_duration = nanoseconds(last)
+        line.load_duration = nanoseconds(leased)
         line.prompt_eval_count = finish.usage.prompt_tokens
-        line.prompt_eval_duration = nanoseconds(marks["first"] - marks["leased"])
+        line.prompt_eval_duration = nanoseconds(first - leased)
         line.eval_count = finish.usage.completion_tokens
-        line.eval_duration = nanoseconds(marks["last"] - marks["first"])
-        await self.afterwards()
+        line.eval_duration = nanoseconds(last - first)
         return line
 
 
@@ -156,13 +150,13 @@ def nanoseconds(seconds: float) -> int:
     return round(seconds * 1e9)
 
 
-def _calls(outcome: Outcome) -> list[Call]:
-    """Only whole calls have arguments that are an object: one that a limit cut is left out."""
+def _calls(outcome: Outcome) -> list[ToolCallObject]:
+    """Complete calls, whose arguments are an object: one that a limit cut is left out."""
     calls = []
-    for index, call in enumerate(outcome.calls):
+    for index, call in enumerate(outcome.tool_calls):
         arguments = _arguments(call)
         if arguments is not None:
-            calls.append(Call(call.id, Function(index, call.name, arguments)))
+            calls.append(ToolCallObject(call.id, FunctionCall(index, call.name, arguments)))
         elif outcome.finish.reason == "tool_calls":
             raise EngineFailed(
                 f"The model called `{call.name}` with arguments that are no JSON object."
@@ -171,7 +165,7 @@ def _calls(outcome: Outcome) -> list[Call]:
 
 
 def _arguments(call: ToolCall) -> dict[str, Any] | None:
-    """None if they are no JSON object."""
+    """None if they are not a JSON object."""
     try:
         return msgspec.json.decode(call.arguments, type=dict[str, Any])
     except msgspec.MsgspecError:
@@ -179,5 +173,5 @@ def _arguments(call: ToolCall) -> dict[str, Any] | None:
 
 
 def _logprob(token: TokenLogprob) -> Logprob:
-    top = [Alternative(other.token, other.logprob, list(other.raw)) for other in token.top]
+    top = [TopLogprob(other.token, other.logprob, list(other.raw)) for other in token.top]
     return Logprob(token.token, token.logprob, list(token.raw), top or UNSET)

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.answer import answer
+from openedai.api.calls import Calls
 from openedai.api.ollama.render import OllamaRenderer, Shape, nanoseconds
 from openedai.api.ollama.types import ChatBody, EmbedBody, EmbeddingsBody, GenerateBody, ModelUse
 from openedai.api.ollama.values import find
-from openedai.catalog.catalog import Model
+from openedai.api.route import Route
+from openedai.catalog.catalog import Catalog, Model
 from openedai.contract.embed import EmbedRequest
-from openedai.errors import InvalidRequest
-from openedai.http.dialects import OLLAMA
-from openedai.http.envelope import Exchange
+from openedai.contract.generate import Finish
 from openedai.http.respond import json_response
-from openedai.serving.embedding import embed, numbers, rows
-from openedai.serving.images import illustrated
-from openedai.serving.loading import unload
-from openedai.serving.services import Services, services
+from openedai.serving.call import Call
+from openedai.serving.embedding import Embedding, numbers, rows
+from openedai.serving.generation import Generation
+from openedai.serving.images import ImageLoading
+from openedai.serving.loading import Loading
+from openedai.serving.outcome import Indexed
 
-# What engines call parameters that Ollama has under another name.
-_NAMES = {"reasoning_effort": "think", "response_format": "format"}
+B = TypeVar("B", bound=ModelUse)
 
 
-class Embeddings(msgspec.Struct):
+class EmbedResponse(msgspec.Struct):
     """Durations are in nanoseconds."""
 
     model: str
@@ -37,113 +39,124 @@ class Embeddings(msgspec.Struct):
     prompt_eval_count: int
 
 
-class Embedding(msgspec.Struct):
+class EmbeddingsResponse(msgspec.Struct):
     embedding: list[float]
 
 
-async def chat(request: Request) -> Response:
-    here = services(request)
-    body, headers = await here.read(request, ChatBody)
-    return await _generation(here, request, body, headers, "chat")
+class OllamaGenerations:
+    def __init__(
+        self,
+        calls: Calls,
+        catalog: Catalog,
+        images: ImageLoading,
+        generation: Generation,
+        loading: Loading,
+    ) -> None:
+        self._calls = calls
+        self._catalog = catalog
+        self._images = images
+        self._generation = generation
+        self._loading = loading
 
-
-async def generate(request: Request) -> Response:
-    here = services(request)
-    body, headers = await here.read(request, GenerateBody)
-    return await _generation(here, request, body, headers, "generate")
-
-
-async def _generation(
-    here: Services,
-    request: Request,
-    body: ChatBody | GenerateBody,
-    headers: dict[str, str],
-    shape: Shape,
-) -> Response:
-    body.check()
-    model = find(here.catalog, body.model)
-    renderer = OllamaRenderer(
-        model.id, shape, request.scope["exchange"], _afterwards(here, model, body)
-    )
-    if body.empty:
-        return await _moved(here, model, body, headers, renderer)
-    try:
-        wanted = await illustrated(here, model.spec, [body.wanted()], body.pictures())
-        return await answer(
-            here,
-            request,
-            model,
-            wanted,
-            renderer,
-            stream=body.stream is not False,
-            headers=headers,
-            dialect=OLLAMA,
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route("POST", "/api/chat", self.chat, "Ollama: chat", ChatBody),
+            Route("POST", "/api/generate", self.generate, "Ollama: answer a prompt", GenerateBody),
         )
-    except InvalidRequest as error:
-        raise _renamed(error) from error
+
+    async def chat(self, request: Request) -> Response:
+        call = await self._calls.read(request, ChatBody, self._model)
+        return await self._answer(call, "chat")
+
+    async def generate(self, request: Request) -> Response:
+        call = await self._calls.read(request, GenerateBody, self._model)
+        return await self._answer(call, "generate")
+
+    async def _answer(self, call: Call[ChatBody | GenerateBody], shape: Shape) -> Response:
+        body = call.body
+        renderer = OllamaRenderer(call.model.id, shape, call.exchange)
+        if body.empty:
+            return await self._load_or_unload(call, renderer)
+        images = await self._images.load(call, body.image_refs())
+        events = self._generation.run(call, [body.to_engine_request(images)])
+        if body.unloads:
+            events = self._unloading(call, events)
+        return await self._calls.answer(call, events, renderer, stream=body.stream is not False)
+
+    async def _unloading(
+        self, call: Call[Any], events: AsyncGenerator[Indexed, None]
+    ) -> AsyncGenerator[Indexed, None]:
+        """The events; the last one comes once the model is unloaded, if nobody else uses it."""
+        last: list[Indexed] = []
+        async with aclosing(events):
+            async for pair in events:
+                if isinstance(pair[1], Finish):
+                    last.append(pair)
+                else:
+                    yield pair
+        await self._loading.unload_if_idle(call.spec)
+        for pair in last:
+            yield pair
+
+    async def _load_or_unload(
+        self, call: Call[ChatBody | GenerateBody], renderer: OllamaRenderer
+    ) -> Response:
+        """For a body that asks nothing."""
+        await _load_or_unload(self._loading, call)
+        line = renderer.line()
+        line.done, line.done_reason = True, "unload" if call.body.unloads else "load"
+        return json_response(line, headers=call.headers)
+
+    def _model(self, body: ModelUse) -> Model:
+        return find(self._catalog, body.model)
 
 
-def _renamed(error: InvalidRequest) -> InvalidRequest:
-    """The same error about the parameter that the client knows."""
-    if error.param in _NAMES:
-        name = _NAMES[error.param]
-        error.message = error.message.replace(f"'{error.param}'", f"'{name}'")
-        error.param = name
-    return error
+class OllamaEmbeddings:
+    def __init__(
+        self, calls: Calls, catalog: Catalog, embedding: Embedding, loading: Loading
+    ) -> None:
+        self._calls = calls
+        self._catalog = catalog
+        self._embedding = embedding
+        self._loading = loading
+
+    def routes(self) -> tuple[Route, ...]:
+        path = "/api/embeddings"
+        return (
+            Route("POST", "/api/embed", self.embed_texts, "Ollama: embed texts", EmbedBody),
+            Route("POST", path, self.embed_prompt, "Ollama: embed one", EmbeddingsBody),
+        )
+
+    async def embed_texts(self, request: Request) -> Response:
+        call = await self._calls.read(request, EmbedBody, self._model)
+        vectors, tokens = await self._embed(call, call.body.to_engine_request())
+        total = call.exchange.seconds
+        leased = total if call.exchange.leased_at is None else call.exchange.leased_at
+        answer = EmbedResponse(
+            call.model.id, vectors, nanoseconds(total), nanoseconds(leased), tokens
+        )
+        return self._calls.respond(call, answer)
+
+    async def embed_prompt(self, request: Request) -> Response:
+        call = await self._calls.read(request, EmbeddingsBody, self._model)
+        vectors, _ = await self._embed(call, call.body.to_engine_request())
+        return self._calls.respond(call, EmbeddingsResponse(vectors[0] if vectors else []))
+
+    async def _embed(
+        self, call: Call[EmbedBody | EmbeddingsBody], request: EmbedRequest
+    ) -> tuple[list[list[float]], int]:
+        """The vectors, and the tokens of all inputs; without inputs the model is only loaded."""
+        if not request.inputs:
+            await _load_or_unload(self._loading, call)
+            return [], 0
+        result = await self._embedding.run(call, request)
+        if call.body.unloads:
+            await self._loading.unload_if_idle(call.spec)
+        return [numbers(row) for row in rows(result)], result.prompt_tokens
+
+    def _model(self, body: ModelUse) -> Model:
+        return find(self._catalog, body.model)
 
 
-def _afterwards(here: Services, model: Model, body: ModelUse) -> Callable[[], Awaitable[None]]:
-    async def leave() -> None:
-        if body.leaves:
-            await here.pool.unload(model.spec.id)
-
-    return leave
-
-
-async def _moved(
-    here: Services,
-    model: Model,
-    body: ChatBody | GenerateBody,
-    headers: dict[str, str],
-    renderer: OllamaRenderer,
-) -> Response:
-    """Nothing was asked: load the model, or unload it."""
-    if body.leaves:
-        await unload(here, model.spec)
-    else:
-        await here.pool.preload(model.spec)
-    line = renderer.line()
-    line.done, line.done_reason = True, "unload" if body.leaves else "load"
-    return json_response(line, headers=headers)
-
-
-async def embed_texts(request: Request) -> Response:
-    here = services(request)
-    body, headers = await here.read(request, EmbedBody)
-    vectors, model, tokens = await _embedded(here, request, body, body.wanted())
-    exchange: Exchange = request.scope["exchange"]
-    total = exchange.seconds
-    loaded = exchange.marks.get("leased", total)
-    result = Embeddings(model.id, vectors, nanoseconds(total), nanoseconds(loaded), tokens)
-    return json_response(result, headers=headers | here.limits(model.spec))
-
-
-async def embed_prompt(request: Request) -> Response:
-    here = services(request)
-    body, headers = await here.read(request, EmbeddingsBody)
-    vectors, model, _ = await _embedded(here, request, body, body.wanted())
-    result = Embedding(vectors[0] if vectors else [])
-    return json_response(result, headers=headers | here.limits(model.spec))
-
-
-async def _embedded(
-    here: Services, request: Request, body: EmbedBody | EmbeddingsBody, wanted: EmbedRequest
-) -> tuple[list[list[float]], Model, int]:
-    """The vectors, and the tokens of all inputs; without inputs the model is only loaded."""
-    model = find(here.catalog, body.model)
-    if not wanted.inputs:
-        await (unload(here, model.spec) if body.leaves else here.pool.preload(model.spec))
-        return [], model, 0
-    result = await embed(here, request, model, wanted)
-    await _afterwards(here, model, body)()
-    return [numbers(row) for row in rows(result)], model, result.prompt_tokens
+async def _load_or_unload(loading: Loading, call: Call[ModelUse]) -> None:
+    await (loading.unload(call.spec) if call.body.unloads else loading.load(call.spec))

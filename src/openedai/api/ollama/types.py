@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
@@ -11,9 +12,10 @@ from openedai.api.ollama.messages import (
     FunctionTool,
     OllamaMessage,
     conversation,
-    pictured,
-    pictures,
-    tools,
+    conversation_image_refs,
+    image_refs,
+    to_images,
+    to_tools,
 )
 from openedai.api.ollama.values import seconds
 from openedai.api.parameters.sampling import LocalSampling, json_type
@@ -28,8 +30,9 @@ from openedai.contract.generate import (
     Text,
 )
 from openedai.errors import InvalidRequest
-from openedai.http.body import Body, Only, Refused
-from openedai.serving.images import Pictured
+from openedai.http.body import AllowedOnly, Body, Refused
+from openedai.media.images import ImageRef
+from openedai.serving.images import LoadedImages
 
 LEVELS = ("low", "medium", "high")
 
@@ -60,7 +63,7 @@ Think = Annotated[Any, BeforeValidator(_think)]
 
 
 class Options(LocalSampling):
-    """How an answer is drawn, and how Ollama would load the model: that has no effect here."""
+    """Sampling, and how Ollama would load the model, which has no effect here."""
 
     temperature: float | None = Field(None, ge=0, le=100)
     top_p: float | None = Field(None, ge=0, le=1)
@@ -82,11 +85,11 @@ class Options(LocalSampling):
     use_mmap: bool | None = None
     use_mlock: bool | None = None
 
-    embedding_only: Annotated[bool | None, Only((False,))] = None
-    logits_all: Annotated[bool | None, Only((False,))] = None
-    penalize_newline: Annotated[bool | None, Only((True,))] = None
-    tfs_z: Annotated[float | None, Only((1.0,))] = None
-    vocab_only: Annotated[bool | None, Only((False,))] = None
+    embedding_only: Annotated[bool | None, AllowedOnly((False,))] = None
+    logits_all: Annotated[bool | None, AllowedOnly((False,))] = None
+    penalize_newline: Annotated[bool | None, AllowedOnly((True,))] = None
+    tfs_z: Annotated[float | None, AllowedOnly((1.0,))] = None
+    vocab_only: Annotated[bool | None, AllowedOnly((False,))] = None
 
     @property
     def limit(self) -> int | None:
@@ -111,26 +114,31 @@ class Options(LocalSampling):
 
 
 class ModelUse(Body):
-    """What all that run a model have."""
+    """What the bodies of all requests that run a model have."""
 
     model: str
     options: Options | None = None
     keep_alive: KeepAlive = None
 
     @property
-    def leaves(self) -> bool:
+    def unloads(self) -> bool:
         """Whether the model is to be unloaded afterwards."""
         return bool(self.keep_alive == 0)
 
 
-class Generation(ModelUse):
+class GenerationBody(ModelUse):
+    parameter_names: ClassVar[Mapping[str, str]] = {
+        "reasoning_effort": "think",
+        "response_format": "format",
+    }
+
     stream: bool | None = None
     format: Format = None
     think: Think = None
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=20)
-    truncate: Annotated[bool | None, Only((False,))] = None
-    shift: Annotated[bool | None, Only((False,))] = None
+    truncate: Annotated[bool | None, AllowedOnly((False,))] = None
+    shift: Annotated[bool | None, AllowedOnly((False,))] = None
 
     def check(self) -> None:
         """Raise InvalidRequest for what only several fields together show."""
@@ -160,7 +168,7 @@ class Generation(ModelUse):
         return JsonObject() if self.format == "json" else JsonSchema(schema=self.format)
 
 
-class ChatBody(Generation):
+class ChatBody(GenerationBody):
     messages: list[OllamaMessage] | None = None
     tools: list[FunctionTool] | None = Field(None, max_length=MAX_TOOLS)
 
@@ -169,28 +177,28 @@ class ChatBody(Generation):
         """Whether the model is only to be loaded or unloaded."""
         return not self.messages
 
-    def pictures(self) -> list[Pictured]:
+    def image_refs(self) -> list[ImageRef]:
         """Raises InvalidRequest."""
-        return pictured(self.messages or ())
+        return conversation_image_refs(self.messages or ())
 
-    def wanted(self) -> GenerateRequest:
+    def to_engine_request(self, images: LoadedImages) -> GenerateRequest:
         """Raises InvalidRequest."""
         chat = Chat(
-            messages=conversation(self.messages or ()),
-            tools=tools(self.tools or ()),
+            messages=conversation(self.messages or (), images),
+            tools=to_tools(self.tools or ()),
             reasoning_effort=self.effort,
         )
         return self._request(chat)
 
 
-class GenerateBody(Generation):
+class GenerateBody(GenerationBody):
     prompt: str | None = None
     suffix: str | None = None
     system: str | None = None
     raw: bool | None = None
     images: list[str] | None = None
-    template: Annotated[str | None, Only(("",))] = None
-    context: Annotated[list[int] | None, Only(([],))] = None
+    template: Annotated[str | None, AllowedOnly(("",))] = None
+    context: Annotated[list[int] | None, AllowedOnly(([],))] = None
     width: Refused = None
     height: Refused = None
     steps: Refused = None
@@ -207,16 +215,17 @@ class GenerateBody(Generation):
             if plain and getattr(self, name):
                 raise _invalid(name, f"it cannot be set with '{plain}', which has no template")
 
-    def pictures(self) -> list[Pictured]:
-        return pictures(self.images, 1 if self.system else 0, "images")
+    def image_refs(self) -> list[ImageRef]:
+        return image_refs(self.images, "images")
 
-    def wanted(self) -> GenerateRequest:
+    def to_engine_request(self, images: LoadedImages) -> GenerateRequest:
         """Raises InvalidRequest."""
         prompt = self.prompt or ""
         if self.raw or self.suffix:
             return self._request(Text(text=prompt), self.suffix or None)
         system = [Message(role="system", content=self.system)] if self.system else []
-        messages = (*system, Message(role="user", content=prompt))
+        user = Message(role="user", content=prompt, images=to_images(self.image_refs(), images))
+        messages = (*system, user)
         return self._request(Chat(messages=messages, reasoning_effort=self.effort))
 
 
@@ -228,13 +237,13 @@ Input = Annotated[
 
 
 class EmbedBody(ModelUse):
-    """`truncate` is always so: an input that is too long is cut."""
+    """`truncate` is always on: an input that is too long is cut."""
 
     input: Input
     dimensions: int | None = Field(None, ge=1)
-    truncate: Annotated[bool | None, Only((True,))] = None
+    truncate: Annotated[bool | None, AllowedOnly((True,))] = None
 
-    def wanted(self) -> EmbedRequest:
+    def to_engine_request(self) -> EmbedRequest:
         """Without inputs where the model is only to be loaded. Raises InvalidRequest."""
         texts = [self.input] if isinstance(self.input, str) else self.input
         if texts in ([], [""]):
@@ -246,11 +255,11 @@ class EmbedBody(ModelUse):
 
 
 class EmbeddingsBody(ModelUse):
-    """The older form, with one text and one vector."""
+    """The older endpoint: one text, one vector."""
 
     prompt: str | None = None
 
-    def wanted(self) -> EmbedRequest:
+    def to_engine_request(self) -> EmbedRequest:
         return EmbedRequest(inputs=(Text(text=self.prompt),) if self.prompt else ())
 
 
@@ -275,7 +284,7 @@ class ShowBody(NameBody):
 
 
 class PullBody(NameBody):
-    insecure: Annotated[bool | None, Only((False,))] = None
+    insecure: Annotated[bool | None, AllowedOnly((False,))] = None
     stream: bool | None = None
 
 

@@ -1,4 +1,4 @@
-"""Values that Ollama writes in its own ways: durations, moments, names."""
+"""Values that Ollama writes in its own ways: durations, times, names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LATEST = ":latest"
 def seconds(value: object) -> float | None:
     """A duration as a number of seconds, or as text such as `5m` or `1h30m`; None is none.
 
-    Raises ValueError for what is no duration.
+    Raises ValueError for what is not a duration.
     """
     if value is None:
         return None
@@ -31,13 +31,13 @@ def seconds(value: object) -> float | None:
     return -total if value.startswith("-") else total
 
 
-def moment(at: float) -> str:
-    """Seconds since 1970, as RFC 3339 has it."""
+def rfc3339(at: float) -> str:
+    """A time in seconds since 1970, in the notation of RFC 3339."""
     return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
 
 
 def now() -> str:
-    """The moment, with nanoseconds."""
+    """The current time in the notation of RFC 3339, with nanoseconds."""
     whole, rest = divmod(time.time_ns(), 10**9)
     return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 

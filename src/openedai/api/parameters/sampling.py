@@ -68,7 +68,7 @@ class LocalSampling(Body):
 class SamplingBody(LocalSampling):
     """Ranges are the official API's."""
 
-    carried = frozenset({"user"})
+    passthrough_fields = frozenset({"user"})
 
     model: str
     temperature: float | None = Field(None, ge=0, le=2)

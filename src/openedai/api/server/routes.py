@@ -6,22 +6,32 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai import __version__
+from openedai.api.route import Route
 from openedai.http.respond import json_response
-from openedai.serving.metrics import CONTENT_TYPE
-from openedai.serving.services import services
+from openedai.serving.loading import Loading
+from openedai.serving.metrics import CONTENT_TYPE, Metrics
 
 
-async def health(request: Request) -> Response:
-    """200 while requests are taken, 503 once the server is shutting down."""
-    status = services(request).pool.snapshot()
-    loaded = [model.id for model in status.models if model.state == "ready"]
-    answer = {
-        "status": "ok" if status.accepting else "shutting_down",
-        "version": __version__,
-        "loaded_models": loaded,
-    }
-    return json_response(answer, status=200 if status.accepting else 503)
+class ServerStatus:
+    def __init__(self, loading: Loading, metrics: Metrics) -> None:
+        self._loading = loading
+        self._metrics = metrics
 
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route("GET", "/health", self.health, "Is the server well?"),
+            Route("GET", "/metrics", self.metrics, "Numbers for Prometheus"),
+        )
 
-async def metrics(request: Request) -> Response:
-    return Response(services(request).metrics.render(), media_type=CONTENT_TYPE)
+    async def health(self, request: Request) -> Response:
+        """200 while requests are taken, 503 once the server is shutting down."""
+        accepting = self._loading.status().accepting
+        answer = {
+            "status": "ok" if accepting else "shutting_down",
+            "version": __version__,
+            "loaded_models": self._loading.loaded(),
+        }
+        return json_response(answer, status=200 if accepting else 503)
+
+    async def metrics(self, request: Request) -> Response:
+        return Response(self._metrics.render(), media_type=CONTENT_TYPE)

@@ -1,7 +1,7 @@
-"""The internal API of text-generation-webui: tokens, the model that is worked with, stopping.
+"""The internal API of text-generation-webui: tokens, the current model, stopping.
 
-That program has one model loaded at a time. Here it is the one that was last loaded through
-this API, and the default chat model before.
+That program has one model loaded at a time, for all clients. Here the current model is the one
+that was last loaded through this API, and the default chat model before.
 """
 
 from __future__ import annotations
@@ -10,16 +10,21 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from openedai.api.calls import Calls
+from openedai.api.route import Route
 from openedai.api.textgen.types import DecodeRequest, EncodeRequest, LoadRequest
-from openedai.catalog.catalog import Model
+from openedai.catalog.catalog import Catalog, Model
 from openedai.contract.engine import Tokenizer
 from openedai.errors import ModelNotFound
+from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
-from openedai.serving.listing import model_names
-from openedai.serving.loading import unload
-from openedai.serving.services import Services, services
+from openedai.serving.call import Call
+from openedai.serving.leases import Leases
+from openedai.serving.listing import Listing
+from openedai.serving.loading import Loading
+from openedai.serving.stopping import ActiveGenerations
 
-NONE = "None"  # what that program calls no model
+NONE = "None"  # that program's name for no model
 
 
 class Encoded(msgspec.Struct):
@@ -44,77 +49,121 @@ class Names(msgspec.Struct):
     model_names: list[str]
 
 
-def _meant(here: Services, name: str | None = None) -> Model:
-    """The model of that name, or the one that is worked with. Raises ModelNotFound."""
-    if name is not None:
-        return here.catalog.resolve(name)
-    model = here.chosen.model or here.catalog.default_chat
-    if model is None:
-        raise ModelNotFound(NONE)
-    return model
+class CurrentModel:
+    """The model that requests work with that name none."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._loaded: Model | None = None
+
+    def set(self, model: Model) -> None:
+        self._loaded = model
+
+    @property
+    def model(self) -> Model | None:
+        return self._loaded or self._catalog.default_chat
+
+    def named(self, name: str | None) -> Model:
+        """The model of that name, or the current one. Raises ModelNotFound."""
+        if name is not None:
+            return self._catalog.resolve(name)
+        if self.model is None:
+            raise ModelNotFound(NONE)
+        return self.model
 
 
-async def _ids(request: Request) -> tuple[tuple[int, ...], dict[str, str]]:
-    """The tokens of the text that the body has, and headers for the answer."""
-    here = services(request)
-    body, headers = await here.read(request, EncodeRequest)
-    spec = _meant(here, body.model).spec
-    async with here.pool.lease(spec, Tokenizer, request.scope["caller"]) as engine:
-        return await engine.tokenize(body.text, special=True), headers
+class TextTokens:
+    """Texts as tokens of the current model."""
+
+    def __init__(self, calls: Calls, current: CurrentModel, leases: Leases) -> None:
+        self._calls = calls
+        self._current = current
+        self._leases = leases
+
+    def routes(self) -> tuple[Route, ...]:
+        base = "/v1/internal"
+        return (
+            Route("POST", f"{base}/encode", self.encode, "A text as tokens", EncodeRequest),
+            Route("POST", f"{base}/decode", self.decode, "Tokens as a text", DecodeRequest),
+            Route("POST", f"{base}/token-count", self.token_count, "Count", EncodeRequest),
+        )
+
+    async def encode(self, request: Request) -> Response:
+        call, ids = await self._ids(request)
+        return json_response(Encoded(ids, len(ids)), headers=call.headers)
+
+    async def token_count(self, request: Request) -> Response:
+        call, ids = await self._ids(request)
+        return json_response(Length(len(ids)), headers=call.headers)
+
+    async def decode(self, request: Request) -> Response:
+        call = await self._calls.read(request, DecodeRequest, self._model)
+        async with self._leases.lease(call, Tokenizer) as engine:
+            text = await engine.detokenize(call.body.tokens)
+        return json_response(Decoded(text), headers=call.headers)
+
+    async def _ids(self, request: Request) -> tuple[Call[EncodeRequest], tuple[int, ...]]:
+        call = await self._calls.read(request, EncodeRequest, self._model)
+        async with self._leases.lease(call, Tokenizer) as engine:
+            return call, await engine.tokenize(call.body.text, special=True)
+
+    def _model(self, body: EncodeRequest | DecodeRequest) -> Model:
+        return self._current.named(body.model)
 
 
-async def encode(request: Request) -> Response:
-    ids, headers = await _ids(request)
-    return json_response(Encoded(ids, len(ids)), headers=headers)
+class ModelControl:
+    """The current model: which it is, another one, none; and the end of its answers."""
 
+    def __init__(
+        self,
+        calls: Calls,
+        current: CurrentModel,
+        listing: Listing,
+        loading: Loading,
+        active: ActiveGenerations,
+    ) -> None:
+        self._calls = calls
+        self._current = current
+        self._listing = listing
+        self._loading = loading
+        self._active = active
 
-async def token_count(request: Request) -> Response:
-    ids, headers = await _ids(request)
-    return json_response(Length(len(ids)), headers=headers)
+    def routes(self) -> tuple[Route, ...]:
+        base = "/v1/internal"
+        return (
+            Route("GET", f"{base}/model/info", self.model_info, "The model worked with"),
+            Route("GET", f"{base}/model/list", self.model_list, "List the models"),
+            Route("POST", f"{base}/model/load", self.load_model, "Load a model", LoadRequest),
+            Route("POST", f"{base}/model/unload", self.unload_model, "Unload it"),
+            Route("POST", f"{base}/stop-generation", self.stop_generation, "End early"),
+        )
 
+    async def model_info(self, request: Request) -> Response:
+        """The current model, if it is loaded."""
+        model = self._current.model
+        if model is None or model.spec.id not in self._loading.loaded():
+            return json_response(Info(NONE))
+        adapters = (model.variant,) if model.variant and model.spec.prefix is None else ()
+        return json_response(Info(model.id, adapters))
 
-async def decode(request: Request) -> Response:
-    here = services(request)
-    body, headers = await here.read(request, DecodeRequest)
-    spec = _meant(here, body.model).spec
-    async with here.pool.lease(spec, Tokenizer, request.scope["caller"]) as engine:
-        text = await engine.detokenize(body.tokens)
-    return json_response(Decoded(text), headers=headers)
+    async def model_list(self, request: Request) -> Response:
+        return json_response(Names(await self._listing.ids(exchange_of(request.scope).caller)))
 
+    async def load_model(self, request: Request) -> Response:
+        """Load the model, and make it the current one."""
+        call = await self._calls.read(request, LoadRequest, self._model)
+        await self._loading.load(call.spec)
+        self._current.set(call.model)
+        return json_response("OK", headers=call.headers)
 
-async def model_info(request: Request) -> Response:
-    """The model that is worked with, if it is loaded."""
-    here = services(request)
-    model = here.chosen.model or here.catalog.default_chat
-    loaded = {status.id for status in here.pool.snapshot().models if status.state == "ready"}
-    if model is None or model.spec.id not in loaded:
-        return json_response(Info(NONE))
-    adapters = (model.variant,) if model.variant and model.spec.prefix is None else ()
-    return json_response(Info(model.id, adapters))
+    async def unload_model(self, request: Request) -> Response:
+        await self._loading.unload(self._current.named(None).spec)
+        return json_response("OK")
 
+    async def stop_generation(self, request: Request) -> Response:
+        """Stop all that is generated for the caller. Answers before it has ended."""
+        self._active.stop(exchange_of(request.scope).caller)
+        return json_response("OK")
 
-async def model_list(request: Request) -> Response:
-    return json_response(Names(await model_names(services(request), request.scope["caller"])))
-
-
-async def load_model(request: Request) -> Response:
-    """Load the model, and work with it from now on."""
-    here = services(request)
-    body, headers = await here.read(request, LoadRequest)
-    body.check()
-    model = here.catalog.resolve(body.model_name)
-    await here.pool.preload(model.spec)
-    here.chosen.model = model
-    return json_response("OK", headers=headers)
-
-
-async def unload_model(request: Request) -> Response:
-    here = services(request)
-    await unload(here, _meant(here).spec)
-    return json_response("OK")
-
-
-async def stop_generation(request: Request) -> Response:
-    """Answers before the generations have ended."""
-    services(request).running.end(request.scope["caller"])
-    return json_response("OK")
+    def _model(self, body: LoadRequest) -> Model:
+        return self._current.named(body.model_name)

@@ -12,7 +12,7 @@ from openedai.http.body import Body
 
 
 class EncodeRequest(Body):
-    """`model` is not in the original: without it, the model that is worked with."""
+    """`model` is an addition: without it, the current model is used."""
 
     text: str = Field(max_length=MAX_CHARACTERS)
     model: str | None = None
@@ -24,7 +24,7 @@ class DecodeRequest(Body):
 
 
 class LoadRequest(Body):
-    """How models are loaded is said in this server's settings: any `args` are refused."""
+    """How models are loaded is set in this server's settings: any `args` are refused."""
 
     model_name: str
     args: dict[str, Any] | None = None

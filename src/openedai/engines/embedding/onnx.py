@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import msgspec
 
+from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
 from openedai.contract.engine import Tokenizer
 from openedai.contract.generate import Text, Tokens
@@ -61,7 +62,13 @@ class OnnxEmbeddings(BatchedEmbedder, Tokenizer):
         self._one_at_a_time = asyncio.Lock()
 
     @classmethod
-    async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
+    async def load(
+        cls,
+        model: str,
+        path: Path | None,
+        options: Mapping[str, Any],
+        adapters: Sequence[Adapter] = (),
+    ) -> Self:
         if path is None:
             raise EngineFailed(f"The model `{model}` has no weights: its source is empty.")
         try:
@@ -72,7 +79,7 @@ class OnnxEmbeddings(BatchedEmbedder, Tokenizer):
         try:
             encoder = await asyncio.to_thread(Encoder, path, known.device, threads)
         except APIError as error:
-            error.message = f"The model `{model}` cannot be loaded. {error.message}"
+            error.template = f"The model `{model}` cannot be loaded. {error.template}"
             raise
         return cls(model, encoder, known.batch_tokens or batch_tokens(known.device, threads))
 

@@ -1,8 +1,8 @@
-"""Images for llama.cpp: the file that lets a model see, and the places of images in a prompt.
+"""Images for llama.cpp: the projector file of a model, and the positions of images in a prompt.
 
-llama.cpp takes a prompt as text with a mark for each image, and the files beside it, in the order
-of the marks. The mark is text as any other for the chat template; llama.cpp puts what the model
-wants to read around an image in its place.
+llama.cpp takes a prompt as text with a marker for each image, and the image files in the same
+order. To the chat template, a marker is ordinary text; llama.cpp replaces it by the image and the
+tokens that the model expects around one.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from openedai.engines.llama_cpp.template import Properties
 from openedai.errors import EngineFailed, InvalidRequest, NoVision
 
 
-def projector(model: str, weights: Path, mmproj: str | None) -> str | None:
-    """The path that the option means; None without it. Blocking. Raises EngineFailed."""
+def projector_path(model: str, weights: Path, mmproj: str | None) -> str | None:
+    """The absolute path that the option `mmproj` names; None without it. Blocking. Raises
+    EngineFailed if there is no such file.
+    """
     if mmproj is None:
         return None
     path = weights.parent / Path(mmproj).expanduser()
@@ -32,48 +34,53 @@ def projector(model: str, weights: Path, mmproj: str | None) -> str | None:
     return str(path.absolute())
 
 
-class Sight:
-    """What a model's server can do with images."""
+class ImagePrompt:
+    """Puts images into prompts, as far as the model's server supports it."""
 
     def __init__(self, model: str, properties: Properties) -> None:
         self._model = model
-        self._sees = properties.modalities.vision
-        self._mark = properties.media_marker
-        # llama.cpp reads WebP by these programs.
-        self._webp = properties.modalities.video and all(map(shutil.which, ("ffmpeg", "ffprobe")))
+        self._supports_images = properties.modalities.vision
+        self._marker = properties.media_marker
+        # llama.cpp reads WebP through these programs.
+        self._reads_webp = properties.modalities.video and all(
+            map(shutil.which, ("ffmpeg", "ffprobe"))
+        )
 
-    def marked(self, chat: Chat) -> tuple[Chat, list[Image]]:
-        """The conversation with a mark in its text for each image, and the images in order.
+    def insert_markers(self, chat: Chat) -> tuple[Chat, list[Image]]:
+        """The conversation with a marker in its text for each image, and the images in order.
 
-        Raises NoVision, and InvalidRequest for a kind of image that cannot be read.
+        Raises NoVision, and InvalidRequest for an image format that cannot be read.
         """
         images = [image for message in chat.messages for image in message.images]
         if not images:
             return chat, []
-        if not self._sees:
+        if not self._supports_images:
             raise NoVision(self._model)
-        if any(image.media_type == "image/webp" for image in images) and not self._webp:
+        if any(image.media_type == "image/webp" for image in images) and not self._reads_webp:
             raise InvalidRequest(
                 "Unsupported image. This server reads WebP only where ffmpeg is installed; "
                 "send PNG, JPEG, GIF or BMP.",
                 code="invalid_image_format",
                 param="messages",
             )
-        return replace(chat, messages=tuple(map(self._with_marks, chat.messages))), images
+        return replace(chat, messages=tuple(map(self._with_markers, chat.messages))), images
 
-    def _with_marks(self, message: Message) -> Message:
-        pieces, before = [], 0
+    def _with_markers(self, message: Message) -> Message:
+        parts, start = [], 0
         for image in message.images:
-            pieces += [message.content[before : image.at], self._mark]
-            before = image.at
-        content = "".join([*pieces, message.content[before:]])
+            parts += [message.content[start : image.at], self._marker]
+            start = image.at
+        content = "".join([*parts, message.content[start:]])
         return replace(message, content=content, images=())
 
-    def prompt(self, text: str, images: Sequence[Image]) -> str | dict[str, Any]:
-        """The prompt as the server wants it. Raises InvalidRequest if it would not be read so."""
+    def attach(self, text: str, images: Sequence[Image]) -> str | dict[str, Any]:
+        """The `prompt` field of a request: the rendered text with its images.
+
+        Raises InvalidRequest if the text does not have one marker for each image.
+        """
         if not images:
             return text
-        if text.count(self._mark) != len(images):
+        if text.count(self._marker) != len(images):
             raise InvalidRequest(
                 f"The model `{self._model}` cannot be shown these messages: its chat template "
                 "leaves images out, or a text has llama.cpp's mark for images in it.",

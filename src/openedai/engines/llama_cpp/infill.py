@@ -21,11 +21,11 @@ class Infill:
     async def prompt(self, prefix: str, suffix: str) -> str:
         """Raises Unsupported if the model was not trained for it."""
         if self._layout is None:
-            self._layout = await self._found_layout()
+            self._layout = await self._ask_layout()
         before, between, after = self._layout
         return f"{before}{prefix}{between}{suffix}{after}"
 
-    async def _found_layout(self) -> tuple[str, str, str]:
+    async def _ask_layout(self) -> tuple[str, str, str]:
         body = {
             "input_prefix": _PREFIX,
             "input_suffix": _SUFFIX,
@@ -33,7 +33,7 @@ class Infill:
             "response_fields": ["prompt"],
         }
         try:
-            answer = await self._api.ask("POST", "/infill", body, "suffix")
+            answer = await self._api.call("POST", "/infill", body, "suffix")
         except (InvalidRequest, EngineFailed) as error:
             raise Unsupported(
                 f"The model `{self._model}` cannot fill in before a suffix: {error.message}",

@@ -3,7 +3,7 @@
     <root>/<model>.prompts/                 for this user only: it holds whole conversations
     <root>/<model>.prompts/<key>-<n>.slot   slot n; another key means other weights
 
-A file is taken away when it has been read, so a broken one does harm only once.
+A file is deleted once it was read, so that a broken one does harm only once.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from openedai.errors import APIError, EngineFailed
 
 log = logging.getLogger("openedai.engines")
 
-_SAVING = 5.0  # seconds that an unload may wait for it
+_SAVE_TIMEOUT = 5.0  # seconds
 
 
 class PromptCache:
+    """The saved slots of one model with one set of weights."""
+
     def __init__(self, folder: Path, key: str, slots: int) -> None:
         self.folder = folder
         self._key = key
@@ -32,9 +34,9 @@ class PromptCache:
 
     @classmethod
     def open(cls, root: str, model: str, weights: Path, slots: int) -> Self:
-        """That of `model` below `root`; what other weights left there is deleted. Blocking.
+        """The cache of `model` below `root`; files of other weights are deleted. Blocking.
 
-        Raises EngineFailed if the folder cannot be had.
+        Raises EngineFailed if the folder cannot be used.
         """
         folder = Path(root).expanduser().absolute() / f"{quote(model, safe='')}.prompts"
         try:
@@ -51,22 +53,22 @@ class PromptCache:
         return self.folder / f"{self._key}-{slot}.slot"
 
     async def restore(self, api: LlamaApi) -> None:
-        """Give each slot what it had. Raises OSError if the server dies of that."""
+        """Restore each slot that was saved. Raises OSError if the server dies of that."""
         for slot in range(self._slots):
             file = self._file(slot)
             if not await asyncio.to_thread(file.exists):
                 continue
             try:
-                await self._ask(api, "restore", slot, file.name)
+                await self._call(api, "restore", slot, file.name)
             except APIError as error:
                 log.warning("A kept prompt is of no use: %s", error.message)
             finally:
                 await asyncio.to_thread(file.unlink, missing_ok=True)
 
     async def save(self, api: LlamaApi) -> None:
-        """Write the slots that hold something, as far as that can be done soon."""
+        """Save the slots that are not empty, as far as that succeeds within `_SAVE_TIMEOUT`."""
         with suppress(OSError, APIError, TimeoutError):
-            async with asyncio.timeout(_SAVING):
+            async with asyncio.timeout(_SAVE_TIMEOUT):
                 for slot in range(self._slots):
                     await self._save(api, slot)
 
@@ -74,14 +76,14 @@ class PromptCache:
         file = self._file(slot)
         unfinished = file.with_name(f"{file.name}.part")
         try:
-            if await self._ask(api, "save", slot, unfinished.name) > 0:
+            if await self._call(api, "save", slot, unfinished.name) > 0:
                 await asyncio.to_thread(unfinished.rename, file)
         finally:
             unfinished.unlink(missing_ok=True)
 
-    async def _ask(self, api: LlamaApi, action: str, slot: int, name: str) -> int:
-        """Returns the number of tokens that were saved or restored."""
-        answer = await api.ask("POST", f"/slots/{slot}?action={action}", {"filename": name})
+    async def _call(self, api: LlamaApi, action: str, slot: int, name: str) -> int:
+        """The number of tokens that were saved or restored."""
+        answer = await api.call("POST", f"/slots/{slot}?action={action}", {"filename": name})
         return int(answer[f"n_{action}d"])
 
 

@@ -1,19 +1,16 @@
-"""A request of the contract to llama.cpp's own: prompt, grammar, and the reader of the answer."""
+"""A request of the contract as llama.cpp's own: prompt, grammar, and the reader of the answer."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from openedai.contract.chat import Chat
 from openedai.contract.generate import GenerateRequest, Text, Tokens
-from openedai.engines.llama_cpp.images import Sight
+from openedai.engines.llama_cpp.images import ImagePrompt
 from openedai.engines.llama_cpp.infill import Infill
-from openedai.engines.llama_cpp.sampling import SamplingDefaults, sampling_body
+from openedai.engines.llama_cpp.options import LlamaOptions
+from openedai.engines.llama_cpp.sampling import sampling_body
 from openedai.engines.llama_cpp.server.api import LlamaApi
 from openedai.engines.llama_cpp.template import ChatTemplate, Properties, Rendered
 from openedai.errors import ContextLengthExceeded, InvalidRequest, Unsupported
@@ -24,16 +21,16 @@ from openedai.prompts.reading.tool_calls import OPENINGS
 from openedai.prompts.tool_call_formats import strict_call_trigger
 
 _PATTERN = 2  # llama.cpp's number for a trigger that is a regular expression
-# Tokens that models have for these, and that llama.cpp leaves out of the text unless told.
+# Tokens that models have for these, and that llama.cpp leaves out of the text by default.
 _MARKERS = [*TAGS, *TAGS.values(), *OPENINGS, "[ARGS]", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>"]
 
 
 @dataclass(frozen=True)
-class Work:
-    """What the server is asked, and the reader of what it says. Errors name `param`.
+class PreparedRequest:
+    """The `body` for the server and the reader of its answer. Errors name `param`.
 
-    `prompt_tokens` are known where the prompt is part of the answer. The first `hidden` of them
-    are the model's own, for the beginning of a text.
+    `prompt_tokens` are set where the prompt is part of the answer. The first `hidden` of them
+    are special tokens without a text.
     """
 
     body: dict[str, Any]
@@ -44,18 +41,11 @@ class Work:
     hidden: int = 0
 
 
-class Adapter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A LoRA adapter that requests may choose by its name."""
+class RequestBuilder:
+    """Makes requests for one model, checked against its vocabulary, context and template.
 
-    name: str
-    path: str
-    scale: float = 1.0
-
-
-class Planner:
-    """Knows what requests are checked against: the model's vocabulary, context and template.
-
-    `format_stops` are those of the prompt format that stands in for a missing chat template.
+    `format_stops` are the stop texts of the prompt format that replaces a missing chat template;
+    None where the model has its own template. `vocabulary` is the number of tokens.
     """
 
     def __init__(
@@ -63,26 +53,25 @@ class Planner:
         model: str,
         api: LlamaApi,
         properties: Properties,
-        defaults: SamplingDefaults,
+        options: LlamaOptions,
         *,
         vocabulary: int,
         format_stops: tuple[str, ...] | None,
-        adapters: Sequence[Adapter] = (),
     ) -> None:
         self.vocabulary = vocabulary
         self._api = api
         self._context = properties.default_generation_settings.n_ctx
         self._bos = properties.bos_token
-        self._defaults = defaults
+        self._defaults = options.sampling
         self.format_stops = format_stops
         self._template = ChatTemplate(model, api, properties)
         self._infill = Infill(model, api)
-        self._sight = Sight(model, properties)
-        self._adapters = adapters
+        self._images = ImagePrompt(model, properties)
+        self._adapters = options.adapters
 
     def adapter_scales(self, variant: str | None) -> dict[str, Any]:
-        """The field of a body that applies one adapter or none; each must be named, as those that
-        are not keep the scale that they were loaded with.
+        """The field of a body that applies one adapter or none. Each adapter must be listed: the
+        others would keep the scale that they were loaded with.
         """
         scales = [
             {"id": number, "scale": adapter.scale if adapter.name == variant else 0.0}
@@ -90,23 +79,23 @@ class Planner:
         ]
         return {"lora": scales} if scales else {}
 
-    async def plan(self, request: GenerateRequest) -> Work:
-        """Raises InvalidRequest for what the model cannot do."""
+    async def build(self, request: GenerateRequest) -> PreparedRequest:
+        """Raises InvalidRequest and Unsupported for what the model cannot do."""
         body = self._settings(request)
         if isinstance(request.prompt, Chat):
-            return await self._plan_chat(request, request.prompt, body)
+            return await self._build_chat(request, request.prompt, body)
         if grammar := answer_grammar(request.constraint):
             body["grammar"] = grammar
-        known: list[int] = []
+        prompt_tokens: list[int] = []
         hidden = 0
         if request.echo:
-            known, hidden = await self._known_tokens(request.prompt)
-        body["prompt"] = known or await self._raw_prompt(request)
-        return Work(
+            prompt_tokens, hidden = await self._prompt_tokens(request.prompt)
+        body["prompt"] = prompt_tokens or await self._raw_prompt(request)
+        return PreparedRequest(
             body,
             AnswerReader(request.stop),
             alternatives=request.logprobs or 0,
-            prompt_tokens=known,
+            prompt_tokens=prompt_tokens,
             hidden=hidden,
         )
 
@@ -123,32 +112,33 @@ class Planner:
         rendered = await self._template.render(chat)
         return len(await self._api.tokenize(rendered.prompt))
 
-    async def _plan_chat(self, request: GenerateRequest, chat: Chat, body: dict[str, Any]) -> Work:
-        chat, images = self._sight.marked(chat)
+    async def _build_chat(
+        self, request: GenerateRequest, chat: Chat, body: dict[str, Any]
+    ) -> PreparedRequest:
+        chat, images = self._images.insert_markers(chat)
         rendered = await self._template.render(chat)
-        body["prompt"] = self._sight.prompt(rendered.prompt, images)
+        body["prompt"] = self._images.attach(rendered.prompt, images)
         body["preserved_tokens"] = _MARKERS
         body |= self._grammar(request, chat, rendered)
         reader = ChatReader(
             chat,
             request.stop,
-            _new_call_id,
             own_stops=self.format_stops or (),
             reasoning_open=rendered.reasoning_open,
             strip=self.format_stops is not None,
         )
-        return Work(body, reader, param="messages", alternatives=request.logprobs or 0)
+        return PreparedRequest(body, reader, param="messages", alternatives=request.logprobs or 0)
 
     def _grammar(self, request: GenerateRequest, chat: Chat, rendered: Rendered) -> dict[str, Any]:
-        """Keeps the whole answer in its bounds, or only the arguments of strict tools."""
-        thinks = "maybe" if self._template.reasons else None
+        """The fields that constrain the whole answer, or only the arguments of strict tools."""
+        reasoning = "maybe" if self._template.reasons else None
         whole = answer_grammar(
             request.constraint,
             chat.tools,
             required=chat.call_required,
             parallel=chat.parallel_calls,
-            form=rendered.form,
-            reasoning="open" if rendered.reasoning_open else thinks,
+            tool_call_format=rendered.tool_call_format,
+            reasoning="open" if rendered.reasoning_open else reasoning,
         )
         if whole is not None:
             return {"grammar": whole}
@@ -181,8 +171,8 @@ class Planner:
             case _:
                 return await self._empty_prompt()
 
-    async def _known_tokens(self, prompt: Chat | Text | Tokens) -> tuple[list[int], int]:
-        """The prompt's tokens, and how many of the first ones no text stands for."""
+    async def _prompt_tokens(self, prompt: Chat | Text | Tokens) -> tuple[list[int], int]:
+        """The prompt's tokens, and how many of the first ones have no text."""
         match prompt:
             case Text(text=text):
                 ids = await self._api.tokenize(text)
@@ -196,10 +186,6 @@ class Planner:
         return ids, hidden
 
     async def _empty_prompt(self) -> list[int]:
-        """llama.cpp wants at least one token: the one that texts begin with."""
+        """llama.cpp needs at least one token: the one that texts begin with."""
         ids = await self._api.tokenize("")
         return ids or await self._api.tokenize(self._bos, start=False)
-
-
-def _new_call_id() -> str:
-    return f"call_{secrets.token_hex(12)}"

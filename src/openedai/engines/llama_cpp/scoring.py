@@ -1,9 +1,9 @@
 """The log probabilities of a prompt's own tokens, which llama.cpp's server does not give.
 
-The tokens are forced one after the other by a grammar of token literals, from the first on: what
-the server says of a generated token is its probability by the raw logits, forced or not. That
-runs at the speed of generating, not of reading. A token that is no whole character is left out of
-such an answer, and as a literal it aborts llama.cpp: each of those is asked for by itself.
+The tokens are forced one after the other by a grammar of token literals, from the first on: the
+server reports a generated token's probability by the raw logits, forced or not. That
+runs at the speed of generating, not of reading. A token that is not a whole character is left out
+of such an answer, and as a literal it aborts llama.cpp: each of those has a request of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import aclosing
 from typing import Any
 
 from openedai.contract.generate import TokenLogprob
-from openedai.engines.llama_cpp.server.api import LlamaApi, Probability
+from openedai.engines.llama_cpp.server.api import LlamaApi, TokenProbability
 from openedai.errors import EngineFailed
 
 _NO_CHARACTER = "\ufffd"
@@ -33,18 +33,18 @@ async def score(
     `settings` go into each of the server's requests.
     """
     scorer = _Scorer(api, vocabulary, settings)
-    broken = await scorer.broken(ids)
-    scored = [await scorer.first(ids, whole=0 not in broken)] if ids else []
+    incomplete = await scorer.incomplete(ids)
+    scored = [await scorer.score_first(ids, whole=0 not in incomplete)] if ids else []
     while len(scored) < len(ids):
         start = len(scored)
-        if start in broken:
-            entry = await scorer.alone(ids[:start], ids[start])
-            scored.append(entry.parsed(alternatives))
+        if start in incomplete:
+            entry = await scorer.score_alone(ids[:start], ids[start])
+            scored.append(entry.to_logprob(alternatives))
         else:
-            end = next((place for place in broken if place > start), len(ids))
-            found = await scorer.forced(ids[:end], start, alternatives)
-            scored.extend(entry.parsed(alternatives) for entry in found)
-    return _whole_texts(scored)
+            end = next((position for position in incomplete if position > start), len(ids))
+            found = await scorer.score_forced(ids[:end], start, alternatives)
+            scored.extend(entry.to_logprob(alternatives) for entry in found)
+    return _with_whole_characters(scored)
 
 
 class _Scorer:
@@ -53,16 +53,18 @@ class _Scorer:
         self._vocabulary = vocabulary
         self._settings = settings
 
-    async def broken(self, ids: list[int]) -> list[int]:
-        """The places of tokens that are no whole characters, in order."""
+    async def incomplete(self, ids: list[int]) -> list[int]:
+        """The positions of tokens that are not whole characters, in order."""
         if (await self._api.detokenize(ids)).isascii():
             return []
         texts = [await self._api.detokenize([id]) for id in ids]
-        return [place for place, text in enumerate(texts) if _NO_CHARACTER in text]
+        return [position for position, text in enumerate(texts) if _NO_CHARACTER in text]
 
-    async def forced(self, ids: list[int], start: int, alternatives: int) -> list[Probability]:
-        """The entries of the tokens from place `start` to the end."""
-        found: list[Probability] = []
+    async def score_forced(
+        self, ids: list[int], start: int, alternatives: int
+    ) -> list[TokenProbability]:
+        """The probabilities of the tokens from position `start` to the end, each forced."""
+        found: list[TokenProbability] = []
         body = {
             **self._settings,
             "prompt": ids[:start],
@@ -72,15 +74,15 @@ class _Scorer:
             "temperature": 0,
             "top_k": 1,
         }
-        async with aclosing(self._api.complete(body)) as pieces:
-            async for piece in pieces:
-                found.extend(piece.completion_probabilities)
+        async with aclosing(self._api.complete(body)) as chunks:
+            async for chunk in chunks:
+                found.extend(chunk.completion_probabilities)
         if [entry.id for entry in found] != ids[start:]:
             raise EngineFailed("The engine did not score the prompt's own tokens.")
         return found
 
-    async def alone(self, before: list[int], wanted: int) -> Probability:
-        """One token's entry out of the whole distribution."""
+    async def score_alone(self, before: list[int], token: int) -> TokenProbability:
+        """The probability of `token` after the tokens `before`, from the whole distribution."""
         body = {
             **self._settings,
             "prompt": before,
@@ -91,28 +93,28 @@ class _Scorer:
             # Any token that is a whole character: only then the distribution is shown.
             "grammar": "root ::= [a-z]",
         }
-        async with aclosing(self._api.complete(body)) as pieces:
-            async for piece in pieces:
-                for entry in piece.completion_probabilities:
+        async with aclosing(self._api.complete(body)) as chunks:
+            async for chunk in chunks:
+                for entry in chunk.completion_probabilities:
                     for other in entry.top_logprobs:
-                        if other.id == wanted:
+                        if other.id == token:
                             other.top_logprobs = entry.top_logprobs
                             return other
         raise EngineFailed("The engine did not say how probable a token of the prompt is.")
 
-    async def first(self, ids: list[int], *, whole: bool) -> TokenLogprob:
-        """The first token; how probable it was nothing tells. The bytes of one that is no whole
+    async def score_first(self, ids: list[int], *, whole: bool) -> TokenLogprob:
+        """The first token, which has no log probability. The bytes of one that is not a whole
         character are found by asking how probable it is after itself.
         """
         if whole:
             text = await self._api.detokenize(ids[:1])
             return TokenLogprob(token=text, raw=text.encode(), logprob=None)
-        entry = await self.alone(ids[:1], ids[0])
+        entry = await self.score_alone(ids[:1], ids[0])
         return TokenLogprob(token=entry.token, raw=bytes(entry.bytes), logprob=None)
 
 
-def _whole_texts(tokens: list[TokenLogprob]) -> list[TokenLogprob]:
-    """The same, the text of a character being that of the token that completes it."""
+def _with_whole_characters(tokens: list[TokenLogprob]) -> list[TokenLogprob]:
+    """The same tokens; the text of a character that several make up is that of the last one."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     return [
         TokenLogprob(

@@ -1,7 +1,7 @@
-"""What a model's chat template knows, and the prompt that it makes of a conversation.
+"""What a model's chat template supports, and the prompt that it renders from a conversation.
 
-The template is llama.cpp's business. This is about what it cannot do: a model that was never
-taught tools gets them in its system message, and their answers from a user.
+llama.cpp renders the template. This adds what a template may lack: a model that was not trained
+for tools gets them in its system message, and their results in a message of the user.
 """
 
 from __future__ import annotations
@@ -11,18 +11,24 @@ from typing import Any
 
 import msgspec
 
-from openedai.contract.chat import Chat, Message, Tool
+from openedai.contract.chat import Chat, Tool
 from openedai.engines.llama_cpp.server.api import LlamaApi
-from openedai.errors import APIError, Unsupported
+from openedai.engines.messages import message_fields
+from openedai.errors import PARAM, APIError, Unsupported
 from openedai.prompts.reading.reasoning import TAGS, opens_reasoning
-from openedai.prompts.tool_call_formats import OWN_FORM, Form, constrainable, native_form
+from openedai.prompts.tool_call_formats import (
+    DEFAULT_FORMAT,
+    ToolCallFormat,
+    detect_native_format,
+    format_with_grammar,
+)
 from openedai.prompts.tool_prompt import render
 
 _PROBE = Tool(name="probe_function", parameters={"type": "object", "properties": {}})
 
 
 class Capabilities(msgspec.Struct, frozen=True):
-    """As llama.cpp found them by trying the template."""
+    """What the template supports, as llama.cpp found by trying it."""
 
     supports_tools: bool = False
     supports_tool_calls: bool = False
@@ -30,7 +36,7 @@ class Capabilities(msgspec.Struct, frozen=True):
 
 
 class Modalities(msgspec.Struct, frozen=True):
-    """What the model takes beside text. `video` says that llama.cpp was built with ffmpeg."""
+    """What the model takes besides text. `video` is true if llama.cpp was built with ffmpeg."""
 
     vision: bool = False
     video: bool = False
@@ -43,7 +49,7 @@ class SlotDefaults(msgspec.Struct, frozen=True):
 
 
 class Properties(msgspec.Struct, frozen=True):
-    """What the server says of itself."""
+    """The answer of the server to `GET /props`."""
 
     default_generation_settings: SlotDefaults
     chat_template: str = ""
@@ -55,11 +61,11 @@ class Properties(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Rendered:
-    """A prompt, whether it ends inside of reasoning, and the form that calls can be held to."""
+    """A prompt, whether it ends inside a block of reasoning, and the format of tool calls."""
 
     prompt: str
     reasoning_open: bool
-    form: Form
+    tool_call_format: ToolCallFormat
 
 
 class ChatTemplate:
@@ -68,39 +74,43 @@ class ChatTemplate:
         self._api = api
         self._source = properties.chat_template
         self._capabilities = properties.chat_template_caps
-        self._form: str | None = None
+        self._native_format: str | None = None
 
     @property
     def reasons(self) -> bool:
-        """Whether the model was taught to think before it answers."""
+        """Whether the model was trained to reason before it answers."""
         return any(tag in self._source for tag in TAGS) or "enable_thinking" in self._source
 
     async def render(self, chat: Chat) -> Rendered:
-        """Raises InvalidRequest for a conversation that the template cannot show."""
-        messages, tools, form = chat.messages, chat.tools, OWN_FORM
+        """Raises InvalidRequest for a conversation that the template refuses, and Unsupported for a
+        reasoning effort that it does not support.
+        """
+        messages, tools, tool_call_format = chat.messages, chat.tools, DEFAULT_FORMAT
         if tools or any(message.tool_calls for message in messages):
-            native = await self._native_form()
+            native = await self._detect_native_format()
             certain = chat.call_required or any(tool.strict for tool in tools)
-            if native is None or (certain and constrainable(native) is None):
+            if native is None or (certain and format_with_grammar(native) is None):
                 messages = render(
                     messages, tools, required=chat.call_required, parallel=chat.parallel_calls
                 )
                 tools = ()
             else:
-                form = constrainable(native) or OWN_FORM
-        body: dict[str, Any] = {"messages": [_wire(message) for message in messages]}
+                tool_call_format = format_with_grammar(native) or DEFAULT_FORMAT
+        body: dict[str, Any] = {
+            "messages": [message_fields(one, ("reasoning_content",)) for one in messages]
+        }
         if tools:
-            body["tools"] = [_wire_tool(tool) for tool in tools]
+            body["tools"] = [_tool_fields(tool) for tool in tools]
         if arguments := self._arguments(chat):
             body["chat_template_kwargs"] = arguments
         prompt = await self._api.apply_template(body)
-        return Rendered(prompt, opens_reasoning(prompt), form)
+        return Rendered(prompt, opens_reasoning(prompt), tool_call_format)
 
-    async def _native_form(self) -> str | None:
-        """The form in which the template shows calls; None if it is none that can be read."""
-        if self._form is None:
-            self._form = await self._probe() or ""
-        return self._form or None
+    async def _detect_native_format(self) -> str | None:
+        """The format in which the template renders calls; None if it is not a known one."""
+        if self._native_format is None:
+            self._native_format = await self._probe() or ""
+        return self._native_format or None
 
     async def _probe(self) -> str | None:
         if not (self._capabilities.supports_tools and self._capabilities.supports_tool_calls):
@@ -111,14 +121,14 @@ class ChatTemplate:
             {"role": "user", "content": "?"},
             {"role": "assistant", "content": None, "tool_calls": calls},
         ]
-        body = {"messages": messages, "tools": [_wire_tool(_PROBE)]}
+        body = {"messages": messages, "tools": [_tool_fields(_PROBE)]}
         try:
-            return native_form(await self._api.apply_template(body))
+            return detect_native_format(await self._api.apply_template(body))
         except APIError:
             return None
 
     def _arguments(self, chat: Chat) -> dict[str, Any]:
-        """What the template is told beside the messages."""
+        """The arguments of the template besides messages and tools."""
         effort, given = chat.reasoning_effort, chat.template_arguments
         if effort is None:
             return given
@@ -129,35 +139,13 @@ class ChatTemplate:
         if chat.effort_optional or (effort == "none" and not self.reasons):
             return given
         raise Unsupported(
-            f"Unsupported parameter: 'reasoning_effort' is not supported by the model "
-            f"`{self._model}`.",
+            f"Unsupported parameter: '{PARAM}' is not supported by the model `{self._model}`.",
             code="unsupported_parameter",
             param="reasoning_effort",
         )
 
 
-def _wire(message: Message) -> dict[str, Any]:
-    """A message in the shape that templates read."""
-    wire: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.name is not None:
-        wire["name"] = message.name
-    if message.reasoning is not None:
-        wire["reasoning_content"] = message.reasoning
-    if message.tool_call_id is not None:
-        wire["tool_call_id"] = message.tool_call_id
-    if message.tool_calls:
-        wire["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
-            }
-            for call in message.tool_calls
-        ]
-    return wire
-
-
-def _wire_tool(tool: Tool) -> dict[str, Any]:
+def _tool_fields(tool: Tool) -> dict[str, Any]:
     function = {
         "name": tool.name,
         "description": tool.description,

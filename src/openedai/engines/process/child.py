@@ -43,7 +43,7 @@ class Failure(Struct, frozen=True, tag="failure"):
             error = EngineFailed(f"{type(error).__name__}: {error}")
         return cls(
             kind=type(error).__name__,
-            message=error.message,
+            message=error.template,
             code=error.code,
             param=error.param,
             retry_after=error.retry_after,

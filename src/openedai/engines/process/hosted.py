@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Embedder, Engine, Generator, Tokenizer
@@ -54,7 +55,12 @@ class Hosted(Generator, Embedder, Tokenizer):
 
     @classmethod
     async def start(
-        cls, engine: str, model: str, path: Path | None, options: Mapping[str, Any]
+        cls,
+        engine: str,
+        model: str,
+        path: Path | None,
+        options: Mapping[str, Any],
+        adapters: Sequence[Adapter] = (),
     ) -> Hosted:
         """Start a worker and load `engine` in it. Raises what the loading raised there."""
         hello = Load(
@@ -62,6 +68,7 @@ class Hosted(Generator, Embedder, Tokenizer):
             model=model,
             path=None if path is None else str(path),
             options=dict(options),
+            adapters=tuple(adapters),
         )
         child = await Child.start("openedai.engines.process.worker", hello)
         match msgspec.msgpack.decode(await child.first_frame(model), type=Ready | Failure):
@@ -160,14 +167,18 @@ class Hosted(Generator, Embedder, Tokenizer):
 
 
 async def load_engine(
-    engine: str, model: str, path: Path | None, options: Mapping[str, Any]
+    engine: str,
+    model: str,
+    path: Path | None,
+    options: Mapping[str, Any],
+    adapters: Sequence[Adapter] = (),
 ) -> Engine:
-    """Load a model with the named engine, in a worker where the engine wants one.
+    """Load a model with the named engine, in a worker process if the engine needs one.
 
-    The option `worker = true` gives any engine a worker.
+    The option `worker = true` gives any engine a worker. Raises an APIError.
     """
     options = dict(options)
     wants_worker = bool(options.pop("worker", engine_entry(engine).in_worker))
     if wants_worker:
-        return await Hosted.start(engine, model, path, options)
-    return await engine_class(engine).load(model, path, options)
+        return await Hosted.start(engine, model, path, options, adapters)
+    return await engine_class(engine).load(model, path, options, adapters)

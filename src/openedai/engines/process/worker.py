@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Embedder, Engine, Generator, Tokenizer
@@ -34,6 +35,7 @@ class Load(Struct, frozen=True, tag="load"):
     model: str
     path: str | None
     options: dict[str, Any]
+    adapters: tuple[Adapter, ...] = ()
 
 
 class Ready(Struct, frozen=True, tag="ready"):
@@ -148,7 +150,8 @@ async def _main(connection: socket.socket) -> None:
     load = msgspec.msgpack.decode(body, type=Load)
     path = None if load.path is None else Path(load.path)
     try:
-        engine = await engine_class(load.engine).load(load.model, path, load.options)
+        loaded = engine_class(load.engine).load(load.model, path, load.options, load.adapters)
+        engine = await loaded
     except Exception as error:
         writer.write(pack(Failure.of(error)))
         await writer.drain()

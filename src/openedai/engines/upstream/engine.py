@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
+from openedai.contract.adapter import Adapter
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Directory, Embedder, Generator
 from openedai.contract.generate import GenerateEvent, GenerateRequest
@@ -86,7 +87,13 @@ class Upstream(Generator, Embedder, Directory):
         return True
 
     @classmethod
-    async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
+    async def load(
+        cls,
+        model: str,
+        path: Path | None,
+        options: Mapping[str, Any],
+        adapters: Sequence[Adapter] = (),
+    ) -> Self:
         """Nobody is asked: an upstream that is down is no reason not to start."""
         known = read_options(model, options)
         urls = addresses(model, known)

@@ -146,7 +146,8 @@ class Failures:
         if _is_overflow(detail):
             if detail.limit and detail.tokens:
                 return ContextLengthExceeded(detail.limit, detail.tokens, param=param)
-            return ContextLengthExceeded.told(said, detail.param or param)
+            code = "context_length_exceeded"
+            return InvalidRequest(said, code=code, param=detail.param or param)
         kind = {404: NotFound, 413: PayloadTooLarge}.get(status, InvalidRequest)
         if kind is InvalidRequest and (detail.code or "").startswith("unsupported_"):
             kind = Unsupported

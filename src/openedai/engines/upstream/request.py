@@ -20,6 +20,7 @@ from openedai.contract.generate import (
     Text,
     Tokens,
 )
+from openedai.engines.messages import message_fields
 from openedai.engines.upstream.servers import Dialect, Fields
 from openedai.errors import InvalidRequest
 from openedai.prompts.constraints import answer_grammar
@@ -198,27 +199,13 @@ def _tool(tool: Tool, dialect: Dialect) -> Fields:
 
 
 def _messages(messages: tuple[Message, ...], dialect: Dialect) -> Iterator[Fields]:
-    """Calls of the older `functions` have no ids; they get some, and become those of tools."""
+    """Calls of the older `functions` have no ids: they get some, and become those of tools."""
     last = ""
     for number, message in enumerate(messages):
-        fields: Fields = {"role": message.role, "content": _content(message)}
-        if message.name is not None:
-            fields["name"] = message.name
-        if message.reasoning is not None:
-            fields |= dict.fromkeys(dialect.reasoning, message.reasoning)
-        if message.tool_calls:
-            fields["tool_calls"] = [
-                {
-                    "id": call.id or f"call_{number}",
-                    "type": "function",
-                    "function": {"name": call.name, "arguments": call.arguments},
-                }
-                for call in message.tool_calls
-            ]
-            last = fields["tool_calls"][-1]["id"]
-        if message.tool_call_id is not None:
-            fields["tool_call_id"] = message.tool_call_id
-        elif message.role == "function" and last:
+        fields = message_fields(message, dialect.reasoning) | {"content": _content(message)}
+        for call in fields.get("tool_calls", ()):
+            last = call["id"] = call["id"] or f"call_{number}"
+        if message.role == "function" and message.tool_call_id is None and last:
             fields |= {"role": "tool", "tool_call_id": last}
         yield fields
 

@@ -13,7 +13,7 @@ import msgspec
 
 from openedai.contract.generate import Sampling
 from openedai.engines.upstream.options import Server
-from openedai.errors import Unsupported
+from openedai.errors import PARAM, Unsupported
 
 Fields = dict[str, Any]
 
@@ -62,7 +62,7 @@ class Dialect:
 
     def unsupported(self, name: str) -> Unsupported:
         return Unsupported(
-            f"Unsupported parameter: '{name}' is not supported by the upstream of this model, "
+            f"Unsupported parameter: '{PARAM}' is not supported by the upstream of this model, "
             f"which is described as '{self.name}'.",
             code="unsupported_parameter",
             param=name,

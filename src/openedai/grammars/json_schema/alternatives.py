@@ -1,4 +1,4 @@
-"""A schema as the alternatives that it allows: references followed, combinations multiplied out."""
+"""A schema as a list of alternatives, with references resolved and combinations expanded."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from openedai.grammars.json_schema.errors import UnsupportedSchema, below
 from openedai.grammars.json_schema.keywords import TYPES, frozen, own_keywords, types_of
 from openedai.grammars.json_schema.merge import Keywords, merge
 
-_MOST = 1000
-_DEEPEST = 40
+_MAX_ALTERNATIVES = 1000
+_MAX_DEPTH = 40
 
 
 class SchemaDocument:
@@ -22,10 +22,10 @@ class SchemaDocument:
         self._root = root
 
     def alternatives(self, schema: Any, path: str, inside: tuple[str, ...] = ()) -> list[Keywords]:
-        """What the schema allows: any of the alternatives, each without references.
+        """The alternatives of a schema, without references. A valid value is valid for one of them.
 
-        No alternative is no value. `inside` are the paths of the schemas that it is a part of
-        without being a part of their values. Raises UnsupportedSchema.
+        Without alternatives no value is valid. `inside` are the paths of the schemas that combine
+        or reference this one. Raises UnsupportedSchema.
         """
         if isinstance(schema, bool):
             return [{}] if schema else []
@@ -33,22 +33,22 @@ class SchemaDocument:
             raise UnsupportedSchema("a schema is an object or a boolean", path)
         if path in inside:
             raise UnsupportedSchema("the reference leads back to itself", path)
-        if len(inside) > _DEEPEST:
-            raise UnsupportedSchema(f"it is combined deeper than {_DEEPEST}", path)
+        if len(inside) > _MAX_DEPTH:
+            raise UnsupportedSchema(f"it is combined deeper than {_MAX_DEPTH}", path)
         inside = (*inside, path)
         found = [own_keywords(schema, path)]
         if "$ref" in schema:
-            target, at = self._target(schema["$ref"], below(path, "$ref"))
+            target, at = self._resolve(schema["$ref"], below(path, "$ref"))
             found = _product(found, self.alternatives(target, at, inside), path)
         for number, part in enumerate(_parts(schema, "allOf", path)):
             at = below(path, "allOf", number)
             found = _product(found, self.alternatives(part, at, inside), path)
         for keyword in ("anyOf", "oneOf"):
             if keyword in schema:
-                found = self._any(schema, keyword, path, found, inside)
+                found = self._any_of(schema, keyword, path, found, inside)
         return found
 
-    def _any(
+    def _any_of(
         self,
         schema: Mapping[str, Any],
         keyword: str,
@@ -62,14 +62,14 @@ class SchemaDocument:
             branches.append(_product(base, self.alternatives(part, at, inside), path))
         if keyword == "oneOf":
             for one, other in combinations(branches, 2):
-                if not all(self._apart(a, b, path) for a in one for b in other):
+                if not all(self._are_disjoint(a, b, path) for a in one for b in other):
                     why = "its branches are not apart by type, or by a required `const` or `enum`"
                     raise UnsupportedSchema(why, below(path, keyword))
         found = [keywords for branch in branches for keywords in branch]
         return _limited(found, path)
 
-    def _apart(self, one: Keywords, other: Keywords, path: str, depth: int = 0) -> bool:
-        """Whether it is certain that no value is in both alternatives."""
+    def _are_disjoint(self, one: Keywords, other: Keywords, path: str, depth: int = 0) -> bool:
+        """Whether it is certain that no value is valid for both alternatives."""
         if "enum" in one and "enum" in other:
             return set(map(frozen, one["enum"])).isdisjoint(map(frozen, other["enum"]))
         shared = _types(one) & _types(other)
@@ -78,11 +78,11 @@ class SchemaDocument:
         if shared != {"object"} or depth > 3:
             return False
         return any(
-            self._values_apart(one, other, name, path, depth)
+            self._values_are_disjoint(one, other, name, path, depth)
             for name in {*one.get("required", [])} & {*other.get("required", [])}
         )
 
-    def _values_apart(
+    def _values_are_disjoint(
         self, one: Keywords, other: Keywords, name: str, path: str, depth: int
     ) -> bool:
         at = below(path, "properties", name)
@@ -90,9 +90,9 @@ class SchemaDocument:
             self.alternatives(side.get("properties", {}).get(name, True), at)
             for side in (one, other)
         ]
-        return all(self._apart(a, b, at, depth + 1) for a in sides[0] for b in sides[1])
+        return all(self._are_disjoint(a, b, at, depth + 1) for a in sides[0] for b in sides[1])
 
-    def _target(self, reference: Any, path: str) -> tuple[Any, str]:
+    def _resolve(self, reference: Any, path: str) -> tuple[Any, str]:
         if not isinstance(reference, str) or not (reference + "/").startswith("#/"):
             raise UnsupportedSchema("only references within the schema are followed", path)
         found: Any = self._root
@@ -115,18 +115,19 @@ def _parts(schema: Mapping[str, Any], keyword: str, path: str) -> list[Any]:
 
 
 def _product(ones: list[Keywords], others: list[Keywords], path: str) -> list[Keywords]:
+    """Every alternative of the ones merged with every one of the others."""
     merged = (merge(one, other, path) for one in ones for other in others)
     return _limited([keywords for keywords in merged if keywords is not None], path)
 
 
 def _limited(alternatives: list[Keywords], path: str) -> list[Keywords]:
-    if len(alternatives) > _MOST:
-        raise UnsupportedSchema(f"it has more than {_MOST} alternatives", path)
+    if len(alternatives) > _MAX_ALTERNATIVES:
+        raise UnsupportedSchema(f"it has more than {_MAX_ALTERNATIVES} alternatives", path)
     return alternatives
 
 
 def _types(keywords: Keywords) -> set[str]:
-    """The types that a value of the alternative may have, `integer` where `number` is."""
+    """The types that a value of the alternative may have; with `number` also `integer`."""
     if "enum" in keywords:
         return {name for value in keywords["enum"] for name in types_of(value)}
     types = {*keywords.get("type", TYPES)}

@@ -1,10 +1,10 @@
-"""What is told to someone whose schema is not enforced."""
+"""The error for a schema that is not enforced, and the JSON pointers in it."""
 
 from __future__ import annotations
 
 
 class UnsupportedSchema(ValueError):
-    """The schema can't be enforced exactly; `path` is the pointer to what is to blame."""
+    """The schema cannot be enforced exactly. `path` is the JSON pointer to the cause."""
 
     def __init__(self, why: str, path: str) -> None:
         super().__init__(f"{why} (at `{path}`)")
@@ -12,6 +12,6 @@ class UnsupportedSchema(ValueError):
 
 
 def below(path: str, *steps: str | int) -> str:
-    """The JSON pointer to something inside what `path` points to."""
+    """The JSON pointer that leads from `path` on by these steps."""
     escaped = (str(step).replace("~", "~0").replace("/", "~1") for step in steps)
     return "/".join([path, *escaped])

@@ -1,4 +1,4 @@
-"""The keywords of JSON Schema: which are known, and what their values must be."""
+"""The supported keywords of JSON Schema, and checks of their values."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ _COUNTS = frozenset(
 )
 _KNOWN = {"type", "enum", "const"}.union(COMBINING, *OF_TYPE.values())
 
-# A reason is given for the keywords that people are likely to use.
-_REFUSED = {
+# Specific reasons for the unsupported keywords that people are likely to use.
+_UNSUPPORTED = {
     "not": "`not` is not supported",
     "if": "conditions are not supported: write the cases as `anyOf`",
     "nullable": 'write `"type": [..., "null"]` for what may be null',
@@ -62,7 +62,7 @@ _REFUSED = {
 
 
 def own_keywords(schema: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """The keywords of the schema itself that constrain something, checked.
+    """The constraining keywords of the schema itself, checked, without references and combinations.
 
     `const` becomes `enum`, and `type` a list. Raises UnsupportedSchema.
     """
@@ -73,7 +73,7 @@ def own_keywords(schema: Mapping[str, Any], path: str) -> dict[str, Any]:
         if (name, value) == ("nullable", False):
             continue
         if name not in _KNOWN:
-            why = _REFUSED.get(name, f"the keyword `{name}` is not supported")
+            why = _UNSUPPORTED.get(name, f"the keyword `{name}` is not supported")
             raise UnsupportedSchema(why, below(path, name))
         if name not in COMBINING and name != "const":
             found[name] = _checked(name, value, below(path, name))
@@ -84,7 +84,7 @@ def own_keywords(schema: Mapping[str, Any], path: str) -> dict[str, Any]:
 
 
 def frozen(value: Any) -> Any:
-    """A hashable form of a JSON value, the same for values that JSON Schema takes for equal.
+    """A hashable form of a JSON value, equal for values that are equal in JSON Schema.
 
     1 is equal to 1.0, but not to true.
     """
@@ -100,7 +100,7 @@ def frozen(value: Any) -> Any:
 
 
 def types_of(value: Any) -> set[str]:
-    """The names of the types that a JSON value has."""
+    """The names of the JSON Schema types of a JSON value."""
     match value:
         case dict():
             return {"object"}
@@ -124,7 +124,7 @@ def _checked(name: str, value: Any, path: str) -> Any:
                 "`type` is not one of the types of JSON, or a list of them", path
             )
         return types
-    if not _EXPECTED[name](value):
+    if not _CHECKS[name](value):
         raise UnsupportedSchema(f"the value of `{name}` is wrong", path)
     if name in _COUNTS and value > LARGEST_REPEAT:
         raise UnsupportedSchema(f"`{name}` is larger than {LARGEST_REPEAT}", path)
@@ -155,7 +155,7 @@ def _is_schemas(value: Any) -> bool:
     return isinstance(value, Mapping) and all(map(_is_schema, value.values()))
 
 
-_EXPECTED: dict[str, Callable[[Any], bool]] = {
+_CHECKS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(_COUNTS, _is_count),
     **dict.fromkeys(OF_TYPE["number"], _is_number),
     **dict.fromkeys(("properties", "patternProperties"), _is_schemas),

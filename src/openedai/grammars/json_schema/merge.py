@@ -1,4 +1,4 @@
-"""Two schemas that hold at once, as one."""
+"""The intersection of two schemas as one schema."""
 
 from __future__ import annotations
 
@@ -21,25 +21,26 @@ _SHAPES = ("properties", "additionalProperties", "items")
 
 
 def merge(one: Keywords, other: Keywords, path: str) -> Keywords | None:
-    """The keywords for values that both allow; None if there are no such values.
+    """The keywords for the values that both allow; None if there are none.
 
-    Raises UnsupportedSchema where a keyword of both can't be made one.
+    Raises UnsupportedSchema for a keyword of both that cannot be merged.
     """
     _refuse_mixed_shapes(one, other, path)
     merged = {**one, **other}
     for name in one.keys() & other.keys() - {*_SHAPES}:
-        merged[name] = _both(name, one[name], other[name], path)
+        merged[name] = _merged(name, one[name], other[name], path)
         if merged[name] == [] and name in ("type", "enum"):
             return None
     if "items" in one and "items" in other:
-        merged["items"] = both_of(one["items"], other["items"])
+        merged["items"] = intersection(one["items"], other["items"])
     merged |= _object_shape(one, other)
     return merged
 
 
-def both_of(one: Any, other: Any) -> Any:
-    """A schema for what two schemas allow: always the same for the same parts, so that what is
-    merged over and over in a recursion has an end.
+def intersection(one: Any, other: Any) -> Any:
+    """A schema for the values that both schemas allow.
+
+    It is always the same for the same parts, so that merging in a recursion terminates.
     """
     parts = {str(frozen(part)): part for part in [*_conjuncts(one), *_conjuncts(other)]}
     return one if len(parts) == 1 else {"allOf": [*parts.values()]}
@@ -50,7 +51,7 @@ def _conjuncts(schema: Any) -> list[Any]:
     return schema["allOf"] if is_merged and isinstance(schema["allOf"], list) else [schema]
 
 
-def _both(name: str, one: Any, other: Any, path: str) -> Any:
+def _merged(name: str, one: Any, other: Any, path: str) -> Any:
     if name == "type":
         return _common_types(one, other)
     if name == "enum":
@@ -71,10 +72,10 @@ def _common_types(one: list[str], other: list[str]) -> list[str]:
 
 
 def _refuse_mixed_shapes(one: Keywords, other: Keywords, path: str) -> None:
-    """Where one schema says what the other schema's further members are like."""
-    for key, kind in (("prefixItems", "array"), ("patternProperties", "object")):
+    """Raises UnsupportedSchema if one schema constrains the other's remaining members."""
+    for key, type_name in (("prefixItems", "array"), ("patternProperties", "object")):
         shapes = [
-            {name: side[name] for name in OF_TYPE[kind] & {*_SHAPES, key} & side.keys()}
+            {name: side[name] for name in OF_TYPE[type_name] & {*_SHAPES, key} & side.keys()}
             for side in (one, other)
         ]
         has_key = any(key in shape for shape in shapes)
@@ -91,7 +92,7 @@ def _object_shape(one: Keywords, other: Keywords) -> Keywords:
         side["additionalProperties"] for side in (one, other) if "additionalProperties" in side
     ]
     if rests:
-        shape["additionalProperties"] = rests[0] if len(rests) == 1 else both_of(*rests)
+        shape["additionalProperties"] = rests[0] if len(rests) == 1 else intersection(*rests)
     return shape
 
 
@@ -102,4 +103,4 @@ def _property(name: str, one: Keywords, other: Keywords) -> Any:
             schemas.append(side["properties"][name])
         elif "additionalProperties" in side:
             schemas.append(side["additionalProperties"])
-    return schemas[0] if len(schemas) == 1 else both_of(*schemas)
+    return schemas[0] if len(schemas) == 1 else intersection(*schemas)

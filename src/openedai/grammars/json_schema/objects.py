@@ -1,4 +1,4 @@
-"""Objects of JSON Schema as GBNF."""
+"""Object schemas of JSON Schema as GBNF."""
 
 from __future__ import annotations
 
@@ -15,15 +15,23 @@ from openedai.grammars.json_rules import JsonRules
 from openedai.grammars.json_schema.errors import UnsupportedSchema, below
 from openedai.grammars.json_schema.merge import Keywords
 from openedai.grammars.regex import UnsupportedPattern, json_string
-from openedai.grammars.regular import EMPTY, Chars, Expression, choice, repeat, sequence, text
+from openedai.grammars.regular import (
+    EMPTY,
+    Chars,
+    Expression,
+    alternation,
+    concat,
+    repeat,
+    text,
+)
 from openedai.grammars.regular_gbnf import json_content
 
-# The grammar for "any other name" nests as deep as the declared names are long.
-_LONGEST_NAME = 64
+# The grammar for "any other name" is nested as deeply as the longest declared name is long.
+_MAX_NAME = 64
 
 
 class Schemas(Protocol):
-    """What is needed to write the rules of inner schemas."""
+    """Writes the rules of inner schemas: see `SchemaRules`."""
 
     rules: Rules
     json: JsonRules
@@ -35,14 +43,14 @@ class Schemas(Protocol):
 
 @dataclass(frozen=True)
 class _Member:
-    """A declared member: name, colon and value."""
+    """A declared member. `body` is the rule body for its name, the colon and the value."""
 
     body: str
     required: bool
 
 
 def object_body(schemas: Schemas, keywords: Keywords, path: str) -> str | None:
-    """A GBNF body for the objects; None if there are none. Raises UnsupportedSchema."""
+    """A GBNF rule body for the valid objects; None if there are none. Raises UnsupportedSchema."""
     required = keywords.get("required", [])
     rest = keywords.get("additionalProperties", True)
     declared = {**dict.fromkeys(required, rest), **keywords.get("properties", {})}
@@ -58,19 +66,19 @@ def object_body(schemas: Schemas, keywords: Keywords, path: str) -> str | None:
     return _map(schemas, schemas.json.string, rest, keywords, path)
 
 
-def _named_map(schemas: Schemas, keywords: Keywords, kind: str, path: str) -> str | None:
-    at = below(path, kind)
-    if kind == "propertyNames":
+def _named_map(schemas: Schemas, keywords: Keywords, keyword: str, path: str) -> str | None:
+    at = below(path, keyword)
+    if keyword == "propertyNames":
         if keywords.get("patternProperties"):
             raise UnsupportedSchema("`propertyNames` stands beside `patternProperties`", at)
-        names = {"allOf": [{"type": "string"}, keywords[kind]]}
+        names = {"allOf": [{"type": "string"}, keywords[keyword]]}
         if schemas.allows_nothing(names, at):
             return None if keywords.get("minProperties") else '"{}"'
         rest = keywords.get("additionalProperties", True)
         return _map(schemas, schemas.value(names, at), rest, keywords, path)
-    if len(keywords[kind]) > 1:
+    if len(keywords[keyword]) > 1:
         raise UnsupportedSchema("a name may match several patterns", at)
-    ((pattern, schema),) = keywords[kind].items()
+    ((pattern, schema),) = keywords[keyword].items()
     try:
         name = json_string(pattern, schemas.rules)
     except UnsupportedPattern as error:
@@ -79,7 +87,10 @@ def _named_map(schemas: Schemas, keywords: Keywords, kind: str, path: str) -> st
 
 
 def _map(schemas: Schemas, name: str, value: Any, keywords: Keywords, path: str) -> str | None:
-    """Objects whose members are alike. A model may write a name twice, of which one counts."""
+    """Objects whose members have the same schema.
+
+    A model may write a name twice, and only one of the values counts.
+    """
     low, high = keywords.get("minProperties", 0), keywords.get("maxProperties")
     if low > 1:
         why = "`minProperties` above 1 is not supported where names are free"
@@ -109,7 +120,7 @@ def _declared(
     may_be_empty = not low and not least
     if not starts:
         return '"{}"' if may_be_empty else None
-    full = schemas.json.braced("{}", gbnf.choice(starts))
+    full = schemas.json.bracketed("{}", gbnf.alternatives(starts))
     return f'"{{}}" | {full}' if may_be_empty else full
 
 
@@ -123,19 +134,19 @@ def _check_counts(low: int, least: int, most: int, keywords: Keywords, path: str
 
 
 def _starts(schemas: Schemas, members: list[_Member], other: str | None) -> list[str]:
-    """The insides of the object by the member that comes first.
+    """The content of the object, an alternative for each member that may come first.
 
-    Optional members may be left out. What may follow each of them is one rule, so that the
-    grammar grows with their number and not with that of their subsets.
+    Optional members may be left out. What may follow a member is one rule, so that the grammar
+    grows with the number of members and not with that of their subsets.
     """
     json, follow, starts = schemas.json, "", []
     if other is not None:
         follow = schemas.rules.add("others", json.following(other)) + "*"
         starts = [f"{other} {follow}"]
-    for at, member in reversed([*enumerate(members)]):
+    for index, member in reversed([*enumerate(members)]):
         start = f"{member.body} {follow}".rstrip()
         starts = [start] if member.required else [start, *starts]
-        if at:
+        if index:
             follower = json.following(member.body)
             body = follower if member.required else f"({follower})?"
             follow = schemas.rules.add("rest", f"{body} {follow}".rstrip())
@@ -145,13 +156,13 @@ def _starts(schemas: Schemas, members: list[_Member], other: str | None) -> list
 def _other_member(
     schemas: Schemas, declared: Mapping[str, Any], keywords: Keywords, path: str
 ) -> str | None:
-    """Members that are not declared, where the schema says what they are like."""
+    """A rule body for undeclared members; None if they are unconstrained or not allowed."""
     rest = keywords.get("additionalProperties", True)
     at = below(path, "additionalProperties")
     if rest in (True, {}) or "maxProperties" in keywords or schemas.allows_nothing(rest, at):
         return None
-    if max(map(len, declared)) > _LONGEST_NAME:
-        why = f"it stands beside a name of more than {_LONGEST_NAME} characters"
+    if max(map(len, declared)) > _MAX_NAME:
+        why = f"it stands beside a name of more than {_MAX_NAME} characters"
         raise UnsupportedSchema(why, at)
     others = json_content(_other_than([*declared]), schemas.rules)
     name = schemas.rules.add("name", rf'"\"" {others} "\""')
@@ -159,15 +170,15 @@ def _other_member(
 
 
 def _other_than(names: list[str]) -> Expression:
-    """All texts but the names."""
-    rests = defaultdict(list)
+    """All texts except the names."""
+    rests = defaultdict(list)  # of the names, by first character
     for name in filter(None, names):
         rests[name[0]].append(name[1:])
     anything = repeat(Chars(ANY), 0, None)
-    return choice(
+    return alternation(
         *([] if "" in names else [EMPTY]),
-        sequence(Chars(ANY - CharSet.chars("".join(rests))), anything),
-        *(sequence(text(first), _other_than(following)) for first, following in rests.items()),
+        concat(Chars(ANY - CharSet.chars("".join(rests))), anything),
+        *(concat(text(first), _other_than(following)) for first, following in rests.items()),
     )
 
 

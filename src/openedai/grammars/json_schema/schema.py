@@ -1,7 +1,7 @@
-"""JSON Schema as GBNF: every text of the grammar is JSON that validates.
+"""JSON Schema as GBNF: every text of the grammar is JSON that validates against the schema.
 
-What can't be enforced is refused. The other way round, not every valid text is in the grammar;
-docs/structured-outputs.md says which are.
+A schema that cannot be enforced is refused. The reverse does not hold: not every valid text is in
+the grammar; docs/structured-outputs.md describes those that are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from openedai.grammars import gbnf
 from openedai.grammars.gbnf import Rules
-from openedai.grammars.gbnf_check import comes_to_an_end
+from openedai.grammars.gbnf_check import has_finite_text
 from openedai.grammars.json_rules import JsonRules
 from openedai.grammars.json_schema.alternatives import SchemaDocument
 from openedai.grammars.json_schema.errors import UnsupportedSchema, below
@@ -23,14 +23,17 @@ from openedai.grammars.json_schema.merge import Keywords
 from openedai.grammars.json_schema.objects import object_body
 from openedai.grammars.json_schema.scalars import integer_body, number_body, string_body
 
-_MOST_RULES = 20_000
+_MAX_RULES = 20_000
 _ORDER = ("object", "array", "string", "number", "integer", "boolean", "null")
 
 __all__ = ["UnsupportedSchema", "json_object", "json_schema"]
 
 
 def json_schema(schema: Mapping[str, Any] | bool, rules: Rules) -> str:
-    """The name of a rule for JSON texts that validate. Raises UnsupportedSchema."""
+    """Add rules for the JSON texts that validate; returns the name of the first.
+
+    Raises UnsupportedSchema.
+    """
     try:
         return SchemaRules(schema, rules).root()
     except RecursionError as error:
@@ -38,13 +41,13 @@ def json_schema(schema: Mapping[str, Any] | bool, rules: Rules) -> str:
 
 
 def json_object(rules: Rules) -> str:
-    """The name of a rule for any JSON object."""
+    """Add rules for any JSON object; returns the name of the first."""
     return JsonRules(rules).object
 
 
 @dataclass(frozen=True)
-class _Waiting:
-    """A schema whose rule has a name, but is not written yet."""
+class _Pending:
+    """A schema whose rule has a name, but no body yet."""
 
     name: str
     schema: Any
@@ -52,10 +55,9 @@ class _Waiting:
 
 
 class SchemaRules:
-    """Adds one rule for each different schema in a schema.
+    """Adds one rule for each distinct schema in a schema.
 
-    They are written one after the other, not inside each other, so neither deep nor recursive
-    schemas matter.
+    The rules are written one after the other from a queue, so schemas may be deep or recursive.
     """
 
     def __init__(self, schema: Mapping[str, Any] | bool, rules: Rules) -> None:
@@ -65,29 +67,31 @@ class SchemaRules:
         self._start = len(rules)
         self._document = SchemaDocument(schema)
         self._names: dict[str, str] = {}
-        self._waiting: deque[_Waiting] = deque()
+        self._pending: deque[_Pending] = deque()
 
     def root(self) -> str:
+        """Write all rules; returns the name of the first. Raises UnsupportedSchema."""
         root = self.value(self._root, "#")
-        while self._waiting:
-            waiting = self._waiting.popleft()
-            self.rules.define(waiting.name, self._body(waiting.schema, waiting.path))
-            if len(self.rules) > _MOST_RULES:
+        while self._pending:
+            pending = self._pending.popleft()
+            self.rules.define(pending.name, self._body(pending.schema, pending.path))
+            if len(self.rules) > _MAX_RULES:
                 raise UnsupportedSchema("it is too large", "#")
-        if not comes_to_an_end(self.rules.text(root, self._start)):
+        if not has_finite_text(self.rules.text(root, self._start)):
             raise UnsupportedSchema("no value is ever complete", "#")
         return root
 
     def value(self, schema: Any, path: str) -> str:
-        """The name of the rule for a schema, which is written later."""
+        """The name of the rule for a schema; the rule itself is written later."""
         key = json.dumps(schema)
         if key not in self._names:
             name = self.rules.declare(path.rsplit("/", 1)[-1] if "/" in path else "json")
             self._names[key] = name
-            self._waiting.append(_Waiting(name, schema, path))
+            self._pending.append(_Pending(name, schema, path))
         return self._names[key]
 
     def allows_nothing(self, schema: Any, path: str) -> bool:
+        """Whether no value is valid."""
         return not self._document.alternatives(schema, path)
 
     def _body(self, schema: Any, path: str) -> str:
@@ -162,22 +166,26 @@ class SchemaRules:
 
     def _tuple(self, prefix: list[Any], item: str, low: int, high: int | None, path: str) -> str:
         names = [
-            self.value(schema, below(path, "prefixItems", at)) for at, schema in enumerate(prefix)
+            self.value(schema, below(path, "prefixItems", index))
+            for index, schema in enumerate(prefix)
         ]
         rest = ""
         if item:
-            follower = self.rules.add("more", self.json.following(item))
-            beyond = None if high is None else high - len(prefix)
-            rest = self.rules.repeat(follower, max(0, low - len(prefix)), beyond)
-        for at, name in reversed([*enumerate(names)][1:]):
+            following = self.rules.add("more", self.json.following(item))
+            most = None if high is None else high - len(prefix)
+            rest = self.rules.repeat(following, max(0, low - len(prefix)), most)
+        for index, name in reversed([*enumerate(names)][1:]):
             rest = f"{self.json.following(name)} {rest}".rstrip()
-            if at >= low:
+            if index >= low:
                 rest = f"{self.rules.add('rest', rest)}?"
-        full = self.json.braced("[]", f"{names[0]} {rest}".rstrip())
+        full = self.json.bracketed("[]", f"{names[0]} {rest}".rstrip())
         return full if low else f'"[]" | {full}'
 
 
 def _implied_types(keywords: Keywords) -> list[str]:
-    """Without `type`, the types that the keywords are about; all types would be allowed too."""
+    """The types that the keywords apply to, for a schema without `type`.
+
+    The standard allows all types there; the model is held to those that are meant.
+    """
     implied = [name for name in OF_TYPE if OF_TYPE[name] & keywords.keys()]
     return implied or [*_ORDER]

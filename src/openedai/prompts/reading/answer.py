@@ -12,6 +12,7 @@ from typing import Literal
 
 from openedai.contract.chat import Chat
 from openedai.contract.generate import ReasoningDelta, TextDelta, TokenLogprob, ToolCallDelta
+from openedai.prompts.reading.call_events import new_call_id
 from openedai.prompts.reading.reasoning import Kind, ReasoningSplitter
 from openedai.prompts.reading.stops import StopText
 from openedai.prompts.reading.tool_calls import CallReader
@@ -87,8 +88,8 @@ class ChatReader(AnswerReader):
         self,
         chat: Chat,
         stops: Sequence[str],
-        new_id: Callable[[], str],
         *,
+        new_id: Callable[[], str] = new_call_id,
         own_stops: Sequence[str] = (),
         reasoning_open: bool = False,
         strip: bool = False,

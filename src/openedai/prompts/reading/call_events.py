@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 
 from openedai.contract.generate import TextDelta, ToolCallDelta
 from openedai.prompts.reading.json_pieces import is_object
 
 CallEvent = TextDelta | ToolCallDelta
+
+
+def new_call_id() -> str:
+    """A random id for a call, of the official API's form."""
+    return f"call_{secrets.token_hex(12)}"
 
 
 class CallEvents:

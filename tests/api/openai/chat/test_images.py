@@ -16,7 +16,7 @@ from openai import OpenAI
 
 from openedai.config import ModelSpec
 from tests.api.answers import chat, refusal
-from tests.media.pictures import BLUE, data_url, picture
+from tests.media.images import BLUE, data_url, picture
 from tests.support import ECHO_MODELS, Running, ServerThread, echo_settings
 
 RED_PNG, BLUE_JPEG = picture(), picture(9, 5, BLUE, kind="JPEG")

@@ -7,11 +7,13 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
+from openedai.api.calls import Calls
 from openedai.api.extensions.tokens.types import MAX_SHOWN, DetokenizeRequest, TokenizeRequest
+from openedai.api.route import Route
 from openedai.contract.engine import Tokenizer
 from openedai.errors import InvalidRequest
 from openedai.http.respond import json_response
-from openedai.serving.services import services
+from openedai.serving.leases import Leases
 
 
 class Tokens(msgspec.Struct, omit_defaults=True):
@@ -26,21 +28,36 @@ class Prompt(msgspec.Struct):
     prompt: str
 
 
-async def tokenize(request: Request) -> Response:
-    here = services(request)
-    body, headers = await here.read(request, TokenizeRequest)
-    body.check()
-    model = here.catalog.resolve(body.model)
-    async with here.pool.lease(model.spec, Tokenizer, request.scope["caller"]) as engine:
-        if body.prompt is None:
-            answer = Tokens(model.id, await engine.count(body.chat()))
-        else:
-            special = body.add_special_tokens is not False
-            ids = await engine.tokenize(body.prompt, special=special)
-            answer = Tokens(model.id, len(ids), ids)
-            if body.return_token_strs:
-                answer.token_strs = await _texts(engine, ids)
-    return json_response(answer, headers=headers)
+class Tokenization:
+    def __init__(self, calls: Calls, leases: Leases) -> None:
+        self._calls = calls
+        self._leases = leases
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route("POST", "/v1/tokenize", self.tokenize, "A text as tokens", TokenizeRequest),
+            Route("POST", "/v1/detokenize", self.detokenize, "Tokens as a text", DetokenizeRequest),
+        )
+
+    async def tokenize(self, request: Request) -> Response:
+        call = await self._calls.read(request, TokenizeRequest)
+        body = call.body
+        async with self._leases.lease(call, Tokenizer) as engine:
+            if body.prompt is None:
+                answer = Tokens(call.model.id, await engine.count(body.chat()))
+            else:
+                special = body.add_special_tokens is not False
+                ids = await engine.tokenize(body.prompt, special=special)
+                answer = Tokens(call.model.id, len(ids), ids)
+                if body.return_token_strs:
+                    answer.token_strs = await _texts(engine, ids)
+        return json_response(answer, headers=call.headers)
+
+    async def detokenize(self, request: Request) -> Response:
+        call = await self._calls.read(request, DetokenizeRequest)
+        async with self._leases.lease(call, Tokenizer) as engine:
+            text = await engine.detokenize(call.body.tokens)
+        return json_response(Prompt(call.model.id, text), headers=call.headers)
 
 
 async def _texts(engine: Tokenizer, ids: tuple[int, ...]) -> list[str]:
@@ -54,12 +71,3 @@ async def _texts(engine: Tokenizer, ids: tuple[int, ...]) -> list[str]:
         )
     texts = {id: await engine.detokenize((id,)) for id in dict.fromkeys(ids)}
     return [texts[id] for id in ids]
-
-
-async def detokenize(request: Request) -> Response:
-    here = services(request)
-    body, headers = await here.read(request, DetokenizeRequest)
-    model = here.catalog.resolve(body.model)
-    async with here.pool.lease(model.spec, Tokenizer, request.scope["caller"]) as engine:
-        text = await engine.detokenize(body.tokens)
-    return json_response(Prompt(model.id, text), headers=headers)

@@ -11,7 +11,7 @@ from openedai.contract.chat import Chat, Message
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body
 
-MAX_SHOWN = 4096  # tokens whose texts are told
+MAX_SHOWN = 4096  # tokens whose texts are listed
 
 
 class Turn(Body):

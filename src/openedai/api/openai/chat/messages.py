@@ -1,4 +1,4 @@
-"""The messages of a conversation: from the wire to the engine's, and what is wrong in them."""
+"""The messages of a conversation: from the wire to the engine's, and their errors."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from openedai.api.parameters.sampling import json_type
-from openedai.contract.chat import Message, ToolCall
+from openedai.contract.chat import Image, Message, ToolCall
 from openedai.errors import InvalidRequest
-from openedai.http.body import Body, Lacking, Only, Refused
-from openedai.serving.images import Pictured
+from openedai.http.body import AllowedOnly, Body, Refused, UnsupportedValues
+from openedai.media.images import ImageRef
+from openedai.serving.images import LoadedImages
 
 Role = Literal["developer", "system", "user", "assistant", "tool", "function"]
 
@@ -39,11 +40,11 @@ class ImagePart(Body):
 
 
 class OtherPart(Body):
-    """A part that no model here understands yet."""
+    """A part that no model here understands."""
 
     type: Annotated[
         Literal["text", "refusal", "image_url", "input_audio", "file"],
-        Lacking("input_audio", "file"),
+        UnsupportedValues("input_audio", "file"),
     ]
 
 
@@ -74,12 +75,12 @@ class Function(Body):
     parsed_arguments: Any = None
 
 
-class Call(Body):
+class ToolCallParam(Body):
     """`index`, without effect, is left by clients that put a call together from a stream."""
 
     id: str
     index: int | None = None
-    type: Annotated[Literal["function", "custom"], Lacking("custom")]
+    type: Annotated[Literal["function", "custom"], UnsupportedValues("custom")]
     function: Function
 
 
@@ -93,44 +94,45 @@ class ChatMessage(Body):
     content: Content | None = None
     name: str | None = None
     tool_call_id: str | None = None
-    tool_calls: list[Call] | None = None
+    tool_calls: list[ToolCallParam] | None = None
     function_call: Function | None = None
     reasoning_content: str | None = None
     annotations: list[Any] | None = None
     parsed_: Any = Field(None, alias="parsed")
-    refusal: Annotated[str | None, Only()] = None
+    refusal: Annotated[str | None, AllowedOnly()] = None
     audio: Refused = None
 
-    def parsed(self) -> Message:
-        """As engines see it. `developer` is the newer name of `system`."""
+    def to_engine(self, number: int, images: LoadedImages) -> Message:
+        """Message `number` of a conversation; `developer` is the newer name of `system`."""
         return Message(
             role="system" if self.role == "developer" else self.role,
             content=self._text(),
+            images=tuple(self._images(number, images)),
             name=self.name,
             reasoning=self.reasoning_content,
-            tool_calls=self._calls(),
+            tool_calls=self._tool_calls(),
             tool_call_id=self.tool_call_id,
         )
 
-    def pictures(self, number: int) -> Iterator[Pictured]:
-        """The images in it; it is message `number`."""
-        if self.content is None or isinstance(self.content, str):
-            return
+    def image_refs(self, number: int) -> Iterator[ImageRef]:
+        """The images of message `number`, in order."""
+        for index, part in enumerate(self._parts()):
+            if isinstance(part, ImagePart):
+                where = f"messages[{number}].content[{index}]"
+                yield ImageRef(part.image_url.url, _url_param(where), f"{where}.type")
+
+    def _parts(self) -> Sequence[Part]:
+        return () if self.content is None or isinstance(self.content, str) else self.content
+
+    def _images(self, number: int, loaded: LoadedImages) -> Iterator[Image]:
         at = 0
-        for index, part in enumerate(self.content):
+        for index, part in enumerate(self._parts()):
             if isinstance(part, TextPart):
                 at += len(part.text)
-            if isinstance(part, ImagePart):
-                image = part.image_url
-                where = f"messages[{number}].content[{index}]"
-                yield Pictured(
-                    message=number,
-                    at=at,
-                    url=image.url,
-                    detail=image.detail or "auto",
-                    param=f"{where}.image_url.url",
-                    kind=f"{where}.type",
-                )
+            elif isinstance(part, ImagePart):
+                image = loaded[_url_param(f"messages[{number}].content[{index}]")]
+                detail = part.image_url.detail or "auto"
+                yield Image(raw=image.raw, media_type=image.media_type, at=at, detail=detail)
 
     def _text(self) -> str:
         if self.content is None or isinstance(self.content, str):
@@ -139,7 +141,7 @@ class ChatMessage(Body):
         refusals = [part.refusal for part in self.content if isinstance(part, RefusalPart)]
         return "".join(texts or refusals)
 
-    def _calls(self) -> tuple[ToolCall, ...]:
+    def _tool_calls(self) -> tuple[ToolCall, ...]:
         calls = [
             ToolCall(id=c.id, name=c.function.name, arguments=c.function.arguments)
             for c in self.tool_calls or ()
@@ -151,12 +153,12 @@ class ChatMessage(Body):
 
 
 def check_messages(messages: Sequence[ChatMessage]) -> None:
-    """Raise InvalidRequest for a message that cannot stand where it is."""
+    """Raise InvalidRequest for a message that is not valid at its position."""
     open_calls: set[str] = set()
     for index, message in enumerate(messages):
         where = f"messages[{index}]"
         _check_fields(message, where)
-        if message.role != "user" and any(message.pictures(index)):
+        if message.role != "user" and any(message.image_refs(index)):
             raise InvalidRequest(
                 f"Invalid '{where}'. Image URLs are only allowed for messages with role 'user', "
                 f"but this message with role '{message.role}' contains an image URL.",
@@ -192,6 +194,10 @@ def _check_fields(message: ChatMessage, where: str) -> None:
             code="invalid_value",
             param=f"{where}.{field}",
         )
+
+
+def _url_param(where: str) -> str:
+    return f"{where}.image_url.url"
 
 
 def _missing(where: str) -> InvalidRequest:

@@ -20,21 +20,21 @@ from openedai.contract.generate import (
     ToolCallDelta,
 )
 from openedai.http.respond import DONE, data_frame
-from openedai.serving.generation import Indexed, Outcome, add_usage, fold
+from openedai.serving.outcome import Indexed, Outcome, fold, total_usage
 
 
-class FunctionDelta(msgspec.Struct, omit_defaults=True):
-    """A call of `functions`, or what is inside a call of `tools`."""
+class FunctionChunk(msgspec.Struct, omit_defaults=True):
+    """A part of a call: of `functions`, or inside of one of `tools`."""
 
     name: str | UnsetType = UNSET
     arguments: str | UnsetType = UNSET
 
 
-class CallDelta(msgspec.Struct, omit_defaults=True):
+class ToolCallChunk(msgspec.Struct, omit_defaults=True):
     index: int
     id: str | UnsetType = UNSET
     type: str | UnsetType = UNSET
-    function: FunctionDelta | UnsetType = UNSET
+    function: FunctionChunk | UnsetType = UNSET
 
 
 class Delta(msgspec.Struct, omit_defaults=True):
@@ -42,8 +42,8 @@ class Delta(msgspec.Struct, omit_defaults=True):
     content: str | UnsetType | None = UNSET
     refusal: UnsetType | None = UNSET
     reasoning_content: str | UnsetType = UNSET
-    tool_calls: list[CallDelta] | UnsetType = UNSET
-    function_call: FunctionDelta | UnsetType = UNSET
+    tool_calls: list[ToolCallChunk] | UnsetType = UNSET
+    function_call: FunctionChunk | UnsetType = UNSET
 
 
 class ChunkChoice(msgspec.Struct):
@@ -65,14 +65,14 @@ class Chunk(msgspec.Struct):
     obfuscation: str | UnsetType = UNSET
 
 
-class Function(msgspec.Struct):
+class FunctionCall(msgspec.Struct):
     name: str
     arguments: str
 
 
-class Call(msgspec.Struct):
+class ToolCallObject(msgspec.Struct):
     id: str
-    function: Function
+    function: FunctionCall
     type: str = "function"
 
 
@@ -82,11 +82,11 @@ class AnswerMessage(msgspec.Struct):
     refusal: None = None
     annotations: tuple[()] = ()
     reasoning_content: str | UnsetType = UNSET
-    tool_calls: list[Call] | UnsetType = UNSET
-    function_call: Function | UnsetType = UNSET
+    tool_calls: list[ToolCallObject] | UnsetType = UNSET
+    function_call: FunctionCall | UnsetType = UNSET
 
 
-class Choice(msgspec.Struct):
+class ChatChoice(msgspec.Struct):
     index: int
     message: AnswerMessage
     finish_reason: str
@@ -98,7 +98,7 @@ class ChatCompletion(msgspec.Struct):
     created: int
     model: str
     system_fingerprint: str
-    choices: list[Choice]
+    choices: list[ChatChoice]
     usage: UsageObject
     object: str = "chat.completion"
     service_tier: str = "default"
@@ -125,34 +125,36 @@ class ChatCompletionRenderer:
             model=self.model,
             system_fingerprint=self.fingerprint,
             choices=[self._choice(index, outcome) for index, outcome in enumerate(outcomes)],
-            usage=usage_object(add_usage([o.finish for o in outcomes], self.choices)),
+            usage=usage_object(total_usage([o.finish for o in outcomes], self.choices)),
         )
 
     async def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
         options = self.options
-        nothing: UnsetType | None = None if options.include_usage else UNSET
-        begun: set[int] = set()
-        ends: dict[int, Finish] = {}
+        no_usage: UnsetType | None = None if options.include_usage else UNSET
+        started: set[int] = set()
+        finishes: dict[int, Finish] = {}
         async with aclosing(events):
             async for index, event in events:
-                if index not in begun:
-                    begun.add(index)
-                    first = self._first(event)
-                    yield data_frame(self._chunk((ChunkChoice(index, first),), nothing))
+                if index not in started:
+                    started.add(index)
+                    first = self._first_delta(event)
+                    yield data_frame(self._chunk((ChunkChoice(index, first),), no_usage))
                 if isinstance(event, Finish):
-                    ends[index] = event
-                chunk = self._chunk((self._piece(index, event),), nothing)
+                    finishes[index] = event
+                chunk = self._chunk((self._chunk_choice(index, event),), no_usage)
                 if options.include_obfuscation:
-                    chunk.obfuscation = obfuscation(_shown(event))
+                    chunk.obfuscation = obfuscation(_visible_text(event))
                 yield data_frame(chunk)
         if options.include_usage:
-            finishes = [ends[index] for index in range(self.choices)]
-            usage = usage_object(add_usage(finishes, self.choices))
+            ordered = [finishes[index] for index in range(self.choices)]
+            usage = usage_object(total_usage(ordered, self.choices))
             yield data_frame(self._chunk((), usage))
         yield DONE
 
-    def _choice(self, index: int, outcome: Outcome) -> Choice:
-        calls = [Call(c.id, Function(c.name, c.arguments)) for c in outcome.calls]
+    def _choice(self, index: int, outcome: Outcome) -> ChatChoice:
+        calls = [
+            ToolCallObject(c.id, FunctionCall(c.name, c.arguments)) for c in outcome.tool_calls
+        ]
         message = AnswerMessage(
             content=None if calls and not outcome.text else outcome.text,
             reasoning_content=outcome.reasoning or UNSET,
@@ -162,13 +164,13 @@ class ChatCompletionRenderer:
         elif calls:
             message.tool_calls = calls
         logprobs = chat_logprobs(outcome.logprobs) if self.logprobs else None
-        return Choice(index, message, self._reason(outcome.finish), logprobs)
+        return ChatChoice(index, message, self._reason(outcome.finish), logprobs)
 
-    def _first(self, event: GenerateEvent) -> Delta:
+    def _first_delta(self, event: GenerateEvent) -> Delta:
         content = None if isinstance(event, ToolCallDelta) else ""
         return Delta(role="assistant", content=content, refusal=None)
 
-    def _piece(self, index: int, event: GenerateEvent) -> ChunkChoice:
+    def _chunk_choice(self, index: int, event: GenerateEvent) -> ChunkChoice:
         match event:
             case TextDelta(text=text, logprobs=tokens):
                 logprobs = chat_logprobs(tokens) if self.logprobs else None
@@ -176,16 +178,16 @@ class ChatCompletionRenderer:
             case ReasoningDelta(text=text):
                 return ChunkChoice(index, Delta(reasoning_content=text))
             case ToolCallDelta():
-                return ChunkChoice(index, self._call_piece(event))
+                return ChunkChoice(index, self._call_delta(event))
             case Finish():
                 return ChunkChoice(index, Delta(), finish_reason=self._reason(event))
 
-    def _call_piece(self, event: ToolCallDelta) -> Delta:
-        function = FunctionDelta(event.name or UNSET, event.arguments)
+    def _call_delta(self, event: ToolCallDelta) -> Delta:
+        function = FunctionChunk(event.name or UNSET, event.arguments)
         if self.old_functions:
             return Delta(function_call=function)
         kind = "function" if event.id else UNSET
-        return Delta(tool_calls=[CallDelta(event.index, event.id or UNSET, kind, function)])
+        return Delta(tool_calls=[ToolCallChunk(event.index, event.id or UNSET, kind, function)])
 
     def _reason(self, finish: Finish) -> str:
         old = self.old_functions and finish.reason == "tool_calls"
@@ -206,8 +208,8 @@ class ChatCompletionRenderer:
         )
 
 
-def _shown(event: GenerateEvent) -> str:
-    """The text in an event, whose length could be seen from outside."""
+def _visible_text(event: GenerateEvent) -> str:
+    """The text of an event, whose length an observer of the traffic could see."""
     match event:
         case TextDelta(text=text) | ReasoningDelta(text=text):
             return text

@@ -7,36 +7,52 @@ import time
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.answer import answer
+from openedai.api.calls import Calls
 from openedai.api.openai.chat.render import ChatCompletionRenderer
 from openedai.api.openai.chat.types import ChatCompletionRequest
 from openedai.api.parameters.ids import fingerprint, new_id
-from openedai.serving.images import illustrated
-from openedai.serving.services import services
+from openedai.api.route import Route
+from openedai.serving.call import Call
+from openedai.serving.generation import Generation
+from openedai.serving.images import ImageLoading
 
 
-async def create(request: Request) -> Response:
-    here = services(request)
-    body, headers = await here.read(request, ChatCompletionRequest)
-    body.check()
-    model = here.catalog.resolve(body.model)
-    wanted = await illustrated(here, model.spec, body.wanted(), body.pictures())
-    renderer = ChatCompletionRenderer(
+class ChatCompletions:
+    def __init__(self, calls: Calls, images: ImageLoading, generation: Generation) -> None:
+        self._calls = calls
+        self._images = images
+        self._generation = generation
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route(
+                "POST",
+                "/v1/chat/completions",
+                self.create,
+                "Chat",
+                ChatCompletionRequest,
+                in_engines=True,
+                on_azure=True,
+            ),
+        )
+
+    async def create(self, request: Request) -> Response:
+        call = await self._calls.read(request, ChatCompletionRequest)
+        images = await self._images.load(call, call.body.image_refs())
+        requests = call.body.to_engine_requests(images)
+        events = self._generation.run(call, requests)
+        renderer = _renderer(call, choices=len(requests))
+        return await self._calls.answer(call, events, renderer, stream=bool(call.body.stream))
+
+
+def _renderer(call: Call[ChatCompletionRequest], *, choices: int) -> ChatCompletionRenderer:
+    return ChatCompletionRenderer(
         id=new_id("chatcmpl-"),
         created=int(time.time()),
-        model=model.id,
-        fingerprint=fingerprint(model),
-        choices=len(wanted),
-        logprobs=bool(body.logprobs),
-        old_functions=body.old_functions,
-        options=body.options,
-    )
-    return await answer(
-        here,
-        request,
-        model,
-        wanted,
-        renderer,
-        stream=bool(body.stream),
-        headers=headers,
+        model=call.model.id,
+        fingerprint=fingerprint(call.model),
+        choices=choices,
+        logprobs=bool(call.body.logprobs),
+        old_functions=call.body.old_functions,
+        options=call.body.options,
     )

@@ -10,7 +10,7 @@ from pydantic import Discriminator, Field, Tag
 from openedai.api.parameters.sampling import json_type
 from openedai.api.parameters.tools import Toolset, check_tools, named, refuse_without
 from openedai.contract.chat import Tool
-from openedai.http.body import Body, Lacking
+from openedai.http.body import Body, UnsupportedValues
 
 MAX_TOOLS = 128
 NAME = r"^[a-zA-Z0-9_-]{1,64}$"
@@ -29,7 +29,7 @@ class FunctionDefinition(OldFunction):
 
 
 class FunctionTool(Body):
-    type: Annotated[Literal["function", "custom"], Lacking("custom")]
+    type: Annotated[Literal["function", "custom"], UnsupportedValues("custom")]
     function: FunctionDefinition
 
 
@@ -40,7 +40,7 @@ class Named(Body):
 class ToolName(Body):
     """A tool in `tool_choice`."""
 
-    type: Annotated[Literal["function", "custom"], Lacking("custom")]
+    type: Annotated[Literal["function", "custom"], UnsupportedValues("custom")]
     function: Named
 
 

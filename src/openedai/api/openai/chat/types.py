@@ -22,13 +22,14 @@ from openedai.api.parameters.tools import Toolset
 from openedai.contract.chat import Chat
 from openedai.contract.generate import Constraint, GenerateRequest, JsonObject, JsonSchema
 from openedai.errors import InvalidRequest
-from openedai.http.body import Body, Only, Refused
+from openedai.http.body import AllowedOnly, Body, Refused
 from openedai.http.validation import TAG
-from openedai.serving.images import Pictured
+from openedai.media.images import ImageRef
+from openedai.serving.images import LoadedImages
 
 
 class TextFormat(Body):
-    """The other types are parsed elsewhere; here they stand for the error of an unknown one."""
+    """The other types have their own classes; they are listed for the error of an unknown one."""
 
     type: Literal["text", "json_object", "json_schema"]
 
@@ -82,7 +83,7 @@ Metadata = dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_l
 
 
 class ChatCompletionRequest(SamplingBody):
-    carried = SamplingBody.carried | {
+    passthrough_fields = SamplingBody.passthrough_fields | {
         "metadata",
         "moderation",
         "prediction",
@@ -120,10 +121,10 @@ class ChatCompletionRequest(SamplingBody):
     service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
 
     audio: Refused = None
-    modalities: Annotated[list[str] | None, Only((["text"],))] = None
+    modalities: Annotated[list[str] | None, AllowedOnly((["text"],))] = None
     moderation: Refused = None
-    store: Annotated[bool | None, Only((False,))] = None
-    verbosity: Annotated[str | None, Only(("medium",))] = None
+    store: Annotated[bool | None, AllowedOnly((False,))] = None
+    verbosity: Annotated[str | None, AllowedOnly(("medium",))] = None
     web_search_options: Refused = None
 
     @property
@@ -155,36 +156,36 @@ class ChatCompletionRequest(SamplingBody):
                 param="functions",
             )
 
-    def pictures(self) -> list[Pictured]:
-        """The images of all messages, in their order."""
+    def image_refs(self) -> list[ImageRef]:
+        """The images of all messages, in order."""
         return [
-            picture
+            ref
             for number, message in enumerate(self.messages)
-            for picture in message.pictures(number)
+            for ref in message.image_refs(number)
         ]
 
     def constraint(self) -> Constraint | None:
-        said = super().constraint()
+        extension = super().constraint()
         match self.response_format:
             case JsonObjectFormat():
-                wanted: Constraint | None = JsonObject()
+                constraint: Constraint = JsonObject()
             case JsonSchemaFormat(json_schema=named):
-                wanted = JsonSchema(schema=named.schema_ or {})
+                constraint = JsonSchema(schema=named.schema_ or {})
             case _:
-                return said
-        if said is not None:
+                return extension
+        if extension is not None:
             raise InvalidRequest(
                 "'response_format' cannot be set beside 'grammar' or 'regex'.",
                 code="invalid_value",
                 param="response_format",
             )
-        return wanted
+        return constraint
 
-    def wanted(self) -> list[GenerateRequest]:
-        """One generation for each choice, as yet without images. Raises InvalidRequest."""
+    def to_engine_requests(self, images: LoadedImages) -> list[GenerateRequest]:
+        """One generation for each choice. Raises InvalidRequest."""
         limit = self.max_tokens or self.max_completion_tokens
         constraint = self.constraint()
-        prompt = self._chat()
+        prompt = self._chat(images)
         return [
             GenerateRequest(
                 prompt=prompt,
@@ -198,10 +199,11 @@ class ChatCompletionRequest(SamplingBody):
             for choice in range(self.n or 1)
         ]
 
-    def _chat(self) -> Chat:
+    def _chat(self, images: LoadedImages) -> Chat:
         available = self._toolset()
+        messages = (m.to_engine(number, images) for number, m in enumerate(self.messages))
         return Chat(
-            messages=tuple(message.parsed() for message in self.messages),
+            messages=tuple(messages),
             tools=available.tools,
             call_required=available.required,
             parallel_calls=available.parallel,

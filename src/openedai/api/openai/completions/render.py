@@ -19,10 +19,10 @@ from openedai.api.parameters.usage import UsageObject, obfuscation, usage_object
 from openedai.catalog.catalog import Model
 from openedai.contract.generate import Finish, TextDelta
 from openedai.http.respond import DONE, data_frame
-from openedai.serving.generation import Indexed, Outcome, add_usage, fold
+from openedai.serving.outcome import Indexed, Outcome, fold, total_usage
 
 
-class Choice(msgspec.Struct):
+class CompletionChoice(msgspec.Struct):
     text: str
     index: int
     logprobs: CompletionLogprobs | None = None
@@ -36,7 +36,7 @@ class Completion(msgspec.Struct):
     created: int
     model: str
     system_fingerprint: str
-    choices: list[Choice]
+    choices: list[CompletionChoice]
     usage: UsageObject | UnsetType | None = UNSET
     obfuscation: str | UnsetType = UNSET
     object: str = "text_completion"
@@ -46,7 +46,7 @@ class Completion(msgspec.Struct):
 class CompletionRenderer:
     """What all chunks of one answer share.
 
-    Each of `prompts` got `candidates` answers, of which the best `choices` are given. `logprobs`
+    Each of `prompts` got `candidates` answers, of which the best `choices` are returned. `logprobs`
     None gives none, a number that many alternatives.
     """
 
@@ -63,45 +63,45 @@ class CompletionRenderer:
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> Completion:
         outcomes = await fold(events, self.prompts * self.candidates)
         usage = self._usage([outcome.finish for outcome in outcomes])
-        given = [
+        chosen = [
             outcome
             for prompt in range(self.prompts)
             for outcome in self._best(outcomes[prompt * self.candidates :][: self.candidates])
         ]
         choices = [
-            Choice(o.text, index, self._logprobs(o), finish_reason=o.finish.reason)
-            for index, o in enumerate(given)
+            CompletionChoice(o.text, index, self._logprobs(o), finish_reason=o.finish.reason)
+            for index, o in enumerate(chosen)
         ]
         return self._object(choices, usage)
 
     async def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
         options = self.options
-        nothing: UnsetType | None = None if options.include_usage else UNSET
+        no_usage: UnsetType | None = None if options.include_usage else UNSET
         total = self.prompts * self.choices
-        said = [0] * total
-        ends: dict[int, Finish] = {}
+        lengths = [0] * total
+        finishes: dict[int, Finish] = {}
         async with aclosing(events):
             async for index, event in events:
-                choice = Choice("", index)
+                choice = CompletionChoice("", index)
                 match event:
                     case TextDelta(text=text, logprobs=tokens):
                         choice.text = text
                         if self.logprobs is not None:
                             choice.logprobs = completion_logprobs(
-                                tokens, self.logprobs, said[index]
+                                tokens, self.logprobs, lengths[index]
                             )
-                        said[index] += len(text)
+                        lengths[index] += len(text)
                     case Finish(reason=reason):
-                        ends[index] = event
+                        finishes[index] = event
                         choice.finish_reason = reason
                     case _:
                         continue
-                chunk = self._object([choice], nothing)
+                chunk = self._object([choice], no_usage)
                 if options.include_obfuscation:
                     chunk.obfuscation = obfuscation(choice.text)
                 yield data_frame(chunk)
         if options.include_usage:
-            yield data_frame(self._object([], self._usage([ends[i] for i in range(total)])))
+            yield data_frame(self._object([], self._usage([finishes[i] for i in range(total)])))
         yield DONE
 
     def _best(self, candidates: Sequence[Outcome]) -> Sequence[Outcome]:
@@ -116,9 +116,11 @@ class CompletionRenderer:
         return completion_logprobs(outcome.logprobs, self.logprobs)
 
     def _usage(self, finishes: list[Finish]) -> UsageObject:
-        return usage_object(add_usage(finishes, self.candidates))
+        return usage_object(total_usage(finishes, self.candidates))
 
-    def _object(self, choices: list[Choice], usage: UsageObject | UnsetType | None) -> Completion:
+    def _object(
+        self, choices: list[CompletionChoice], usage: UsageObject | UnsetType | None
+    ) -> Completion:
         return Completion(self.id, self.created, self.model, self.fingerprint, choices, usage)
 
 

@@ -1,27 +1,38 @@
-"""`POST /v1/completions`."""
+"""`POST /v1/completions`, which some clients know as `/v1/text_completion`."""
 
 from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.answer import answer
+from openedai.api.calls import Calls
 from openedai.api.openai.completions.render import completion_renderer
 from openedai.api.openai.completions.types import CompletionRequest
-from openedai.serving.services import services
+from openedai.api.route import Route
+from openedai.serving.generation import Generation
 
 
-async def create(request: Request) -> Response:
-    here = services(request)
-    body, headers = await here.read(request, CompletionRequest)
-    body.check()
-    model = here.catalog.resolve(body.model)
-    return await answer(
-        here,
-        request,
-        model,
-        body.wanted(),
-        completion_renderer(body, model),
-        stream=bool(body.stream),
-        headers=headers,
-    )
+class Completions:
+    def __init__(self, calls: Calls, generation: Generation) -> None:
+        self._calls = calls
+        self._generation = generation
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route(
+                "POST",
+                "/v1/completions",
+                self.create,
+                "Complete a text",
+                CompletionRequest,
+                in_engines=True,
+                on_azure=True,
+            ),
+            Route("POST", "/v1/text_completion", self.create, "The same", CompletionRequest),
+        )
+
+    async def create(self, request: Request) -> Response:
+        call = await self._calls.read(request, CompletionRequest)
+        events = self._generation.run(call, call.body.to_engine_requests())
+        renderer = completion_renderer(call.body, call.model)
+        return await self._calls.answer(call, events, renderer, stream=bool(call.body.stream))

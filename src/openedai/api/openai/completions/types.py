@@ -54,7 +54,7 @@ class CompletionRequest(SamplingBody):
                 param="n",
             )
 
-    def wanted(self) -> list[GenerateRequest]:
+    def to_engine_requests(self) -> list[GenerateRequest]:
         """One generation for each candidate of each prompt, those of a prompt together."""
         limit = DEFAULT_MAX_TOKENS if self.max_tokens is None else self.max_tokens
         ranked = self.candidates > self.choices

@@ -8,10 +8,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from openedai.api.calls import Calls
 from openedai.api.openai.embeddings.types import EmbeddingRequest
-from openedai.http.respond import json_response
-from openedai.serving.embedding import embed, numbers, rows
-from openedai.serving.services import services
+from openedai.api.route import Route
+from openedai.serving.embedding import Embedding, numbers, rows
 
 
 class EmbeddingObject(msgspec.Struct):
@@ -32,18 +32,35 @@ class EmbeddingList(msgspec.Struct):
     object: str = "list"
 
 
-async def create(request: Request) -> Response:
-    here = services(request)
-    body, headers = await here.read(request, EmbeddingRequest)
-    model = here.catalog.resolve(body.model)
-    result = await embed(here, request, model, body.wanted())
-    as_base64 = body.encoding_format == "base64"
-    answer = EmbeddingList(
-        data=[
-            EmbeddingObject(index, base64.b64encode(row).decode() if as_base64 else numbers(row))
-            for index, row in enumerate(rows(result))
-        ],
-        model=model.id,
-        usage=EmbeddingUsage(result.prompt_tokens, result.prompt_tokens),
-    )
-    return json_response(answer, headers=headers | here.limits(model.spec))
+class Embeddings:
+    def __init__(self, calls: Calls, embedding: Embedding) -> None:
+        self._calls = calls
+        self._embedding = embedding
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route(
+                "POST",
+                "/v1/embeddings",
+                self.create,
+                "Embed texts",
+                EmbeddingRequest,
+                in_engines=True,
+                on_azure=True,
+            ),
+        )
+
+    async def create(self, request: Request) -> Response:
+        call = await self._calls.read(request, EmbeddingRequest)
+        result = await self._embedding.run(call, call.body.to_engine_request())
+        encode = _base64 if call.body.encoding_format == "base64" else numbers
+        answer = EmbeddingList(
+            data=[EmbeddingObject(index, encode(row)) for index, row in enumerate(rows(result))],
+            model=call.model.id,
+            usage=EmbeddingUsage(result.prompt_tokens, result.prompt_tokens),
+        )
+        return self._calls.respond(call, answer)
+
+
+def _base64(row: bytes) -> str:
+    return base64.b64encode(row).decode()

@@ -14,7 +14,7 @@ from openedai.http.body import Body
 
 
 class EmbeddingRequest(Body):
-    carried = frozenset({"user"})
+    passthrough_fields = frozenset({"user"})
 
     model: str
     input: Prompt
@@ -22,7 +22,7 @@ class EmbeddingRequest(Body):
     encoding_format: Literal["float", "base64"] | None = None
     user: str | None = None
 
-    def wanted(self) -> EmbedRequest:
+    def to_engine_request(self) -> EmbedRequest:
         inputs = prompts(self.input)
         if any(isinstance(item, Text) and not item.text for item in inputs):
             raise InvalidRequest(

@@ -1,4 +1,4 @@
-"""`GET /v1/models` and `GET /v1/models/{id}`, as the client's dialect has them."""
+"""`GET /v1/models` and `GET /v1/models/{id}`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.anthropic.models import model_info, model_page
-from openedai.http.dialects import ANTHROPIC, dialect_of
+from openedai.catalog.catalog import Catalog
+from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
-from openedai.serving.listing import model_names
-from openedai.serving.services import services
+from openedai.serving.listing import Listing
 
 
 class ModelObject(msgspec.Struct):
-    """`created` is when this server started: the files' own dates say nothing."""
+    """`created` is when this server started: the files' own dates mean nothing."""
 
     id: str
     created: int
@@ -27,22 +26,20 @@ class ModelList(msgspec.Struct):
     object: str = "list"
 
 
-async def list_models(request: Request) -> Response:
-    here = services(request)
-    names = await model_names(here, request.scope["caller"])
-    if _speaks_anthropic(request):
-        return json_response(model_page(names, request.query_params, here.started))
-    return json_response(ModelList([ModelObject(name, here.started) for name in names]))
+class Models:
+    """Anthropic's API has the same URLs: `openedai.api` joins both."""
 
+    def __init__(self, catalog: Catalog, listing: Listing) -> None:
+        self._catalog = catalog
+        self._listing = listing
 
-async def retrieve(request: Request) -> Response:
-    """An alias is answered with the model that it means."""
-    here = services(request)
-    model = here.catalog.resolve(request.path_params["model"])
-    if _speaks_anthropic(request):
-        return json_response(model_info(model.id, here.started))
-    return json_response(ModelObject(model.id, here.started))
+    async def list_models(self, request: Request) -> Response:
+        names = await self._listing.names(exchange_of(request.scope).caller)
+        created = self._listing.started
+        return json_response(ModelList([ModelObject(name, created) for name in names]))
 
-
-def _speaks_anthropic(request: Request) -> bool:
-    return dialect_of(request.url.path, request.headers.raw) is ANTHROPIC
+    async def retrieve(self, request: Request) -> Response:
+        """An alias is answered under its own name."""
+        name: str = request.path_params["model"]
+        self._catalog.resolve(name)
+        return json_response(ModelObject(name, self._listing.started))

@@ -1,8 +1,8 @@
 """A small HTTP/1.1 client for a server of our own on a Unix socket, quick with event streams.
 
-Every request has a connection of its own; closing it early is how the server learns that nobody
-listens any more. Each token of each answer passes here, on cores that are busy computing the
-next one: that is why this is no general client. The parsing is httptools'.
+Every request has a connection of its own; closing it early is how the server learns that the
+client is gone. Each token of each answer passes here, on cores that are busy computing the
+next one: that is why this is not a general client. The parsing is httptools'.
 """
 
 from __future__ import annotations
@@ -26,12 +26,17 @@ class Response(asyncio.Protocol):
     def __init__(self) -> None:
         self.status = 0
         self._parser = httptools.HttpResponseParser(self)
-        self._pieces: deque[bytes] = deque()
+        self._chunks: deque[bytes] = deque()
         self._size = 0
-        self._whole = False
-        self._lost = False
+        self._complete = False
+        self._closed = False
         self._waiter: asyncio.Future[None] | None = None
         self._transport: asyncio.Transport
+
+    @property
+    def reading(self) -> bool:
+        """False while the connection is paused, because enough of the body waits to be read."""
+        return self._transport.is_reading()
 
     async def head(self) -> None:
         """Wait for the status. Raises ConnectionError."""
@@ -40,29 +45,29 @@ class Response(asyncio.Protocol):
 
     async def read(self) -> bytes:
         """The whole body. Raises ConnectionError if it ends too early."""
-        return b"".join([piece async for piece in self.pieces()])
+        return b"".join([chunk async for chunk in self.chunks()])
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives. Raises ConnectionError if it ends too early."""
         while True:
-            while self._pieces:
-                piece = self._pieces.popleft()
-                self._size -= len(piece)
-                yield piece
-            if self._whole:
+            while self._chunks:
+                chunk = self._chunks.popleft()
+                self._size -= len(chunk)
+                yield chunk
+            if self._complete:
                 return
             await self._wait()
 
     async def events(self) -> AsyncIterator[bytes]:
         """The text of each server-sent event. Raises ConnectionError."""
         rest = b""
-        async for piece in self.pieces():
-            *events, rest = (rest + piece).split(b"\n\n")
+        async for chunk in self.chunks():
+            *events, rest = (rest + chunk).split(b"\n\n")
             for event in events:
                 yield event
 
     async def _wait(self) -> None:
-        if self._lost:
+        if self._closed:
             raise ConnectionError("the connection ended in the middle of an answer")
         self._transport.resume_reading()
         self._waiter = asyncio.get_running_loop().create_future()
@@ -87,7 +92,7 @@ class Response(asyncio.Protocol):
             self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._lost = True
+        self._closed = True
         self._wake()
 
     # The parser calls these.
@@ -97,14 +102,14 @@ class Response(asyncio.Protocol):
         self._wake()
 
     def on_body(self, body: bytes) -> None:
-        self._pieces.append(body)
+        self._chunks.append(body)
         self._size += len(body)
         if self._size > _HIGH_WATER:
             self._transport.pause_reading()
         self._wake()
 
     def on_message_complete(self) -> None:
-        self._whole = True
+        self._complete = True
         self._wake()
 
 

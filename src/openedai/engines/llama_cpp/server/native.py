@@ -1,8 +1,8 @@
 """The child process of the `llama_cpp` engine where a native `llama-server` is used.
 
-Run as `python -m openedai.engines.llama_cpp.server.native FD`. It starts the binary with what the
-wheel would get, stays its parent, and ends it when the server is gone. It ends itself when the
-binary does, so that a crash is seen as the child's.
+Run as `python -m openedai.engines.llama_cpp.server.native FD`. It starts the binary with the same
+settings as the wheel, stays its parent, and ends it when the OpenedAI server is
+gone. It ends itself when the binary does, so that a crash is seen as the child's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from openedai.engines.llama_cpp.server.wheel import Launch, Ready, read_launch
+from openedai.engines.llama_cpp.server.launch import Launch, Ready, read_launch
 from openedai.engines.process.child import Failure, pack
 from openedai.engines.process.parent import exit_with_parent
 from openedai.errors import EngineFailed
@@ -27,8 +27,8 @@ _PR_SET_PDEATHSIG = 1
 
 
 def command(launch: Launch, binary: str) -> list[str]:
-    """The binary and its arguments, which other users of the machine can read: no key."""
-    words = [
+    """The command line. It has no key, as other users of the machine can read it."""
+    arguments = [
         *(binary, "--host", launch.socket, "--model", launch.path),
         *("--parallel", str(launch.slots), "--ctx-size", str(launch.context * launch.slots)),
         *("--batch-size", str(launch.batch), "--ubatch-size", str(launch.batch)),
@@ -39,32 +39,32 @@ def command(launch: Launch, binary: str) -> list[str]:
         *("--jinja", "--slots", "--no-webui", "--offline"),
     ]
     if launch.gpu_layers >= 0:
-        words += ["--n-gpu-layers", str(launch.gpu_layers)]
+        arguments += ["--n-gpu-layers", str(launch.gpu_layers)]
     if launch.projector is not None:
-        words += ["--mmproj", launch.projector]
-        words += ["--no-mmproj-offload"] if launch.gpu_layers == 0 else []
+        arguments += ["--mmproj", launch.projector]
+        arguments += ["--no-mmproj-offload"] if launch.gpu_layers == 0 else []
     if launch.slots_folder is not None:
-        words += ["--slot-save-path", launch.slots_folder]
+        arguments += ["--slot-save-path", launch.slots_folder]
     if launch.adapters:
-        words += ["--lora", ",".join(str(_adapter_link(launch, path)) for path in launch.adapters)]
+        links = (str(_adapter_link(launch, number)) for number in range(len(launch.adapters)))
+        arguments += ["--lora", ",".join(links)]
     if launch.chat_template is not None:
-        words += ["--chat-template-file", str(_template_file(launch))]
-    return words
+        arguments += ["--chat-template-file", str(_template_file(launch))]
+    return arguments
 
 
 def environment(launch: Launch) -> dict[str, str]:
-    """What the binary sees. Its own variables are left out: the model's options decide."""
-    ours = {name: value for name, value in os.environ.items() if name[:10] != "LLAMA_ARG_"}
-    return ours | {"LLAMA_API_KEY": launch.key}
+    """The binary's environment, without variables that would override the model's options."""
+    inherited = {name: value for name, value in os.environ.items() if name[:10] != "LLAMA_ARG_"}
+    return inherited | {"LLAMA_API_KEY": launch.key}
 
 
 def _template_file(launch: Launch) -> Path:
     return Path(launch.socket).with_name("chat-template.jinja")
 
 
-def _adapter_link(launch: Launch, path: str) -> Path:
-    """A name without a comma, which separates the adapters."""
-    number = launch.adapters.index(path)
+def _adapter_link(launch: Launch, number: int) -> Path:
+    """A link to an adapter: its name has no comma, which separates adapters."""
     return Path(launch.socket).with_name(f"adapter-{number}.gguf")
 
 
@@ -72,8 +72,8 @@ def _start(launch: Launch, binary: str) -> subprocess.Popen[bytes]:
     """Raises OSError if the binary cannot be run."""
     if launch.chat_template is not None:
         _template_file(launch).write_text(launch.chat_template, "utf-8")
-    for path in launch.adapters:
-        _adapter_link(launch, path).symlink_to(Path(path).absolute())
+    for number, adapter in enumerate(launch.adapters):
+        _adapter_link(launch, number).symlink_to(Path(adapter.path).absolute())
     return subprocess.Popen(
         command(launch, binary),
         env=environment(launch),
@@ -82,7 +82,7 @@ def _start(launch: Launch, binary: str) -> subprocess.Popen[bytes]:
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """For the case that this process is killed and can end nothing any more. Linux only."""
+    """Has the binary killed if this process is killed, which then cannot end it. Linux only."""
     if sys.platform != "linux":
         return None
     libc = ctypes.CDLL(None)

@@ -1,7 +1,7 @@
 """The child process of the `llama_cpp` engine: llama.cpp's own server, from the xllamacpp wheel.
 
 Run as `python -m openedai.engines.llama_cpp.server.wheel FD`. It listens only on the Unix socket
-it is told, which lies in a private folder, and answers only to the key it is told.
+that the launch names, in a private folder, and answers only requests with the launch's key.
 """
 
 from __future__ import annotations
@@ -14,52 +14,14 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-import msgspec
-
-from openedai.contract.struct import Struct
+from openedai.engines.llama_cpp.server.launch import Launch, Ready, read_launch
 from openedai.engines.process.child import Failure, pack
 from openedai.engines.process.parent import exit_with_parent
 from openedai.errors import EngineFailed
 
 
-class Launch(Struct, frozen=True, tag="launch"):
-    """The first frame. `context` is in tokens, for each slot.
-
-    `batch` is the most prompt tokens computed in one go: a client that leaves in prefill is
-    noticed between two of them. `gpu_layers` -1 leaves it to the library. `chat_template` None
-    keeps that of the weights. `prompt_memory` is in MiB. `slots_folder` is where slots may be
-    saved. `projector` is the path of what turns images into what the model reads. `binary` is
-    the native server that is to run; None is the wheel. `adapters` are paths.
-    """
-
-    model: str
-    path: str
-    socket: str
-    key: str
-    slots: int
-    context: int
-    threads: int
-    batch: int
-    gpu_layers: int
-    prompt_memory: int
-    chat_template: str | None = None
-    slots_folder: str | None = None
-    projector: str | None = None
-    binary: str | None = None
-    adapters: tuple[str, ...] = ()
-
-
-class Ready(Struct, frozen=True, tag="ready"):
-    """The server listens."""
-
-
-def read_launch(connection: socket.socket) -> Launch:
-    with connection.dup().makefile("rb") as stream:
-        length = int.from_bytes(stream.read(4), "big")
-        return msgspec.msgpack.decode(stream.read(length), type=Launch)
-
-
-def _serve(launch: Launch) -> Any:
+def create_server(launch: Launch) -> Any:
+    """Load the model and listen; the server runs in threads of its own. Raises RuntimeError."""
     from xllamacpp import CommonAdapterLoraInfo, CommonParams, Server
 
     params = CommonParams()
@@ -83,7 +45,7 @@ def _serve(launch: Launch) -> Any:
     params.ctx_shift = False
     params.ui = False
     params.endpoint_slots = True
-    params.lora_adapters = [CommonAdapterLoraInfo(path, 1.0) for path in launch.adapters]
+    params.lora_adapters = [CommonAdapterLoraInfo(one.path, 1.0) for one in launch.adapters]
     params.slot_save_path = f"{launch.slots_folder}/" if launch.slots_folder else ""
     params.verbosity = -1
     return Server(params)
@@ -95,7 +57,7 @@ def main() -> None:
     folder = Path(launch.socket).parent
     exit_with_parent(connection, cleanup=lambda: shutil.rmtree(folder, ignore_errors=True))
     try:
-        server = _serve(launch)
+        server = create_server(launch)
     except Exception as error:
         why = str(error) or type(error).__name__
         failed = EngineFailed(f"The model `{launch.model}` could not be loaded: {why}.")

@@ -6,7 +6,6 @@ type; everything else may be missing or null.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -24,7 +23,8 @@ from openedai.contract.generate import (
     Usage,
 )
 from openedai.engines.upstream.answers.logprobs import Logprobs, parsed
-from openedai.errors import Unsupported
+from openedai.errors import PARAM, Unsupported
+from openedai.prompts.reading.call_events import new_call_id
 
 Reason = Literal["stop", "length", "tool_calls", "content_filter"]
 
@@ -191,7 +191,7 @@ class AnswerEvents:
 def _ignored(name: str) -> Unsupported:
     """The upstream answered as if a parameter had not been there."""
     return Unsupported(
-        f"Unsupported parameter: '{name}' has no effect in the upstream of this model.",
+        f"Unsupported parameter: '{PARAM}' has no effect in the upstream of this model.",
         code="unsupported_parameter",
         param=name,
     )
@@ -243,7 +243,7 @@ class _Calls:
         if not name:
             raise Broken("began a call of a tool without its name")
         number = len(self._ids)
-        id = piece.id or f"call_{secrets.token_hex(12)}"
+        id = piece.id or new_call_id()
         self._ids.append(id)
         self._arguments.append(bool(arguments))
         self._numbers[number if piece.index is None else piece.index] = number

@@ -1,4 +1,4 @@
-"""Files with pictures in them, right ones and ones that are made to do harm."""
+"""Image files, valid and malicious ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def picture(
     pixels: bytes | None = None,
     **options: Any,
 ) -> bytes:
-    """A file as other programs write it: of one colour, or of these pixels."""
+    """An image file as Pillow writes it: of one colour, or with these RGB pixels."""
     file = io.BytesIO()
     if pixels is None:
         drawn = Image.new("RGB", (width, height), colour)
@@ -54,7 +54,7 @@ def png(
     interlaced: int = 0,
     piece: int = 1 << 20,
 ) -> bytes:
-    """A PNG that states this, with the packed `data` in pieces of that many bytes."""
+    """A PNG with this header, and with the compressed `data` in chunks of `piece` bytes."""
     head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
     pieces = [data[start : start + piece] for start in range(0, len(data), piece)]
     chunks = [(b"IHDR", head), *((b"IDAT", one) for one in pieces), (b"IEND", b"")]

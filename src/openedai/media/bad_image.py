@@ -1,10 +1,10 @@
-"""What is wrong with an image, before it is known where in the request it stood."""
+"""The error of an image, without the parameter of the request that has it."""
 
 from __future__ import annotations
 
 
 class BadImage(ValueError):
-    """`code` is one that the official API has for images."""
+    """`code` is one of the official API's codes for images."""
 
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)

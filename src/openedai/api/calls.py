@@ -1,0 +1,129 @@
+"""HTTP requests to calls, and what calls come to as HTTP responses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from openedai.catalog.catalog import Catalog, Model
+from openedai.config import Settings
+from openedai.engines.registry import engine_entry
+from openedai.errors import ModelNotFound
+from openedai.http.body import Body, read_json
+from openedai.http.exchange import exchange_of
+from openedai.http.respond import EventStream, first_frame, json_response
+from openedai.serving.call import Call
+from openedai.serving.leases import Leases
+from openedai.serving.outcome import Indexed
+
+# A file in a body: a long run of base64.
+_FILE = re.compile(r"[A-Za-z0-9+/=_-]{512,}")
+
+B = TypeVar("B", bound=Body)
+T = TypeVar("T", covariant=True)
+
+
+class Renderer(Protocol[T]):
+    """The events of a generation as one API has them on the wire."""
+
+    async def whole(self, events: AsyncGenerator[Indexed, None]) -> T:
+        """All events as one object."""
+
+    def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
+        """The same as the frames of a stream."""
+
+
+class Calls:
+    def __init__(self, settings: Settings, catalog: Catalog, leases: Leases) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._leases = leases
+
+    async def read(
+        self,
+        request: Request,
+        body_type: type[B],
+        resolve: Callable[[B], Model] | None = None,
+    ) -> Call[B]:
+        """The request as a call.
+
+        A model in the URL replaces the body's `model`. `resolve` gives the model of a body; by
+        default it is the one that `model` names. Raises InvalidRequest for a body that cannot be
+        read, and what `resolve` raises.
+        """
+        exchange = exchange_of(request.scope)
+        in_url = request.path_params.get("model")
+        body, headers = await read_json(
+            request,
+            body_type,
+            limit=self._settings.max_body_bytes,
+            unknown=self._settings.unknown_parameters,
+            overrides={} if in_url is None else {"model": in_url},
+            passes_unknown=self._passes_unknown,
+        )
+        if self._settings.log_prompts:
+            exchange.logged_body = _without_files(body)
+        body.check()
+        model = self._named(body) if resolve is None else resolve(body)
+        exchange.model = model.id
+        exchange.parameter_names = body_type.parameter_names  # from here on, errors are engines'
+        return Call(body, model, exchange, headers)
+
+    async def answer(
+        self,
+        call: Call[Any],
+        events: AsyncGenerator[Indexed, None],
+        renderer: Renderer[Any],
+        *,
+        stream: bool,
+    ) -> Response:
+        """The events of a generation, whole or streamed.
+
+        What fails before the first event raises here.
+        """
+        if not stream:
+            return self.respond(call, await renderer.whole(events))
+        frames = renderer.chunks(events)
+        first = await first_frame(frames)
+        return EventStream(call.exchange, first, frames, self._headers(call))
+
+    def respond(self, call: Call[Any], value: Any) -> Response:
+        """A value as JSON, with the headers that tell of the model's rate limits."""
+        return json_response(value, headers=self._headers(call))
+
+    def _named(self, body: Any) -> Model:
+        return self._catalog.resolve(body.model)
+
+    def _passes_unknown(self, fields: Mapping[str, Any]) -> bool:
+        """Whether the model of a body has more parameters than are known here."""
+        name = fields.get("model")
+        if not isinstance(name, str):
+            return False
+        try:
+            engine = self._catalog.resolve(name).spec.engine
+        except ModelNotFound:
+            return False
+        return engine_entry(engine).passes_unknown_parameters
+
+    def _headers(self, call: Call[Any]) -> dict[str, str]:
+        """The rate limits count the requests, running and waiting, that the model takes.
+
+        One more is taken as soon as any ends, so there is no time to wait while there is room.
+        """
+        limit, remaining = self._leases.occupancy(call)
+        return {
+            **call.headers,
+            "x-ratelimit-limit-requests": str(limit),
+            "x-ratelimit-remaining-requests": str(remaining),
+            "x-ratelimit-reset-requests": "0s" if remaining else "1s",
+        }
+
+
+def _without_files(body: Body) -> str:
+    """A body for the log: as it was sent, but for the files in it."""
+    text = body.model_dump_json(exclude_unset=True, by_alias=True, warnings=False)
+    return _FILE.sub(lambda run: f"({len(run[0])} characters)", text)

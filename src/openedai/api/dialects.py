@@ -1,0 +1,56 @@
+"""Which of the APIs a request is in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import wraps
+from typing import NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from openedai.api.anthropic.dialect import ANTHROPIC
+from openedai.api.ollama.dialect import OLLAMA
+from openedai.api.openai.dialect import OPENAI
+from openedai.api.route import Endpoint
+from openedai.http.dialect import Dialect
+from openedai.http.exchange import exchange_of
+
+
+class _Claim(NamedTuple):
+    """URLs of a dialect. With `header`, only requests that have it are."""
+
+    dialect: Dialect
+    url: re.Pattern[str]
+    header: bytes | None = None
+
+
+_CLAIMS = (
+    _Claim(ANTHROPIC, re.compile(r"/v1/messages(/|\Z)")),
+    # Both APIs have these URLs; all clients of Anthropic's API send the header.
+    _Claim(ANTHROPIC, re.compile(r"/v1/models(/|\Z)"), header=b"anthropic-version"),
+    _Claim(OLLAMA, re.compile(r"/api/")),
+)
+
+
+def dialect_of(scope: Scope) -> Dialect:
+    """The dialect of a request, by its URL and its headers: the official one unless claimed."""
+    for claim in _CLAIMS:
+        if claim.url.match(scope["path"]) and (
+            claim.header is None or any(name == claim.header for name, _ in scope["headers"])
+        ):
+            return claim.dialect
+    return OPENAI
+
+
+def by_dialect(official: Endpoint, others: Mapping[Dialect, Endpoint]) -> Endpoint:
+    """One endpoint for a URL that several APIs have."""
+
+    @wraps(official)
+    async def endpoint(request: Request) -> Response:
+        dialect = exchange_of(request.scope).dialect
+        return await others.get(dialect, official)(request)
+
+    return endpoint

@@ -1,0 +1,43 @@
+"""How the official API renders errors, and the headers that every answer has there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from openedai.errors import APIError
+from openedai.http.dialect import Dialect
+from openedai.http.exchange import Exchange
+
+_encode = msgspec.json.Encoder().encode
+
+
+def error_body(error: APIError, request_id: str) -> dict[str, Any]:
+    """Always the four official keys."""
+    fields = {
+        "message": error.message,
+        "type": error.type,
+        "param": error.param,
+        "code": error.code,
+    }
+    return {"error": fields}
+
+
+def _error_frame(error: APIError, request_id: str) -> bytes:
+    return b"data: " + _encode(error_body(error, request_id)) + b"\n\n"
+
+
+OPENAI = Dialect(error_body, _error_frame)
+
+
+def response_headers(exchange: Exchange) -> Iterable[tuple[bytes, bytes]]:
+    """Those of every answer, also in the other dialects. Clients of 2023 read `request-id`."""
+    request_id = exchange.id.encode()
+    return (
+        (b"x-request-id", request_id),
+        (b"request-id", request_id),
+        (b"openai-version", b"2020-10-01"),
+        (b"openai-processing-ms", b"%d" % (exchange.seconds * 1000)),
+    )

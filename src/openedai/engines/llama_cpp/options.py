@@ -1,0 +1,69 @@
+"""The options of a `llama_cpp` model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from openedai.contract.adapter import Adapter
+from openedai.errors import EngineFailed
+
+
+class SamplingDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The values for requests that give none; the API's own defaults unless configured.
+
+    `top_k` 0 and `min_p` 0 leave every token in the draw.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+
+
+class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The options of one model.
+
+    `context` is in tokens, for each of the `slots` that run at once. `threads` None takes the
+    cores that this process may use. `batch` is the most prompt tokens computed in one step.
+    `prompt_format` is a name of `openedai.prompts.prompt_formats`; `chat_template` is Jinja, or
+    the path of a .jinja file, and goes before it (see `template_choice`). `server` is "auto",
+    "wheel", or the path of a native llama-server. `prompt_cache` is a folder. `prompt_memory` is
+    the most MiB kept of prompts whose slot another conversation took. `mmproj` is the projector
+    for images; a relative path is relative to the folder of the weights. `adapters` come from the
+    model's own key of that name.
+    """
+
+    context: int = 8192
+    slots: int = 4
+    threads: int | None = None
+    batch: int = 256
+    gpu_layers: int = -1
+    prompt_format: str | None = None
+    chat_template: str | None = None
+    server: str = "auto"
+    prompt_memory: int = 256
+    prompt_cache: str | None = None
+    adapters: tuple[Adapter, ...] = ()
+    mmproj: str | None = None
+    sampling: SamplingDefaults = SamplingDefaults()
+
+
+def read_options(
+    model: str, options: Mapping[str, Any], adapters: Sequence[Adapter] = ()
+) -> LlamaOptions:
+    """The options of a model, checked, with its own `adapters`. Raises EngineFailed."""
+    try:
+        known = msgspec.convert(dict(options), LlamaOptions)
+    except msgspec.ValidationError as error:
+        raise EngineFailed(f"Options of the model `{model}`: {error}.") from error
+    if adapters:
+        known = msgspec.structs.replace(known, adapters=tuple(adapters))
+    if known.adapters and known.prompt_cache is not None:
+        raise EngineFailed(
+            f"Options of the model `{model}`: `prompt_cache` cannot be used with adapters, as "
+            "llama.cpp does not say which of them a saved prompt was computed with."
+        )
+    return known

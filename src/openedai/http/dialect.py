@@ -1,0 +1,24 @@
+"""What differs between the APIs that a server speaks, for all of its endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from openedai.errors import APIError
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one API renders errors and streams.
+
+    `error_body` gives an error's JSON value, `error_frame` the same as the last frame of a stream
+    of the type `media_type`; both also get the request's id. With `accepts_form_type` the
+    content type of a form is taken for JSON, unless a browser sent it.
+    """
+
+    error_body: Callable[[APIError, str], Any]
+    error_frame: Callable[[APIError, str], bytes]
+    media_type: str = "text/event-stream"
+    accepts_form_type: bool = False

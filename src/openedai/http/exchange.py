@@ -1,0 +1,46 @@
+"""One HTTP request and what becomes of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from openedai.http.dialect import Dialect
+
+
+@dataclass(slots=True)
+class Exchange:
+    """Made for each request by the envelope; every layer inside of it reads and completes it.
+
+    `caller` is an opaque name of who is calling, `status` is 0 until an answer begins.
+    `parameter_names` gives the client's name for a parameter that engines call differently: errors
+    are rendered with it. `model` and `logged_body` are for the log. The times are in seconds after
+    `started`, a time of `time.perf_counter`; None until it happens.
+    """
+
+    id: str
+    method: str
+    path: str
+    dialect: Dialect
+    caller: str = ""
+    status: int = 0
+    parameter_names: Mapping[str, str] = field(default_factory=dict)
+    model: str | None = None
+    logged_body: str | None = None
+    started: float = field(default_factory=time.perf_counter)
+    leased_at: float | None = None
+    first_event_at: float | None = None
+    last_event_at: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return time.perf_counter() - self.started
+
+
+def exchange_of(scope: MutableMapping[str, Any]) -> Exchange:
+    """The exchange that the envelope put into an ASGI scope."""
+    exchange: Exchange = scope["exchange"]
+    return exchange

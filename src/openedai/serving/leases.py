@@ -1,0 +1,35 @@
+"""Leases of engines for calls."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from openedai.contract.engine import Engine
+from openedai.scheduling.pool import ModelPool
+from openedai.scheduling.state import Occupancy
+from openedai.serving.call import Call
+
+E = TypeVar("E", bound=Engine)
+
+
+class Leases:
+    def __init__(self, pool: ModelPool) -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def lease(
+        self, call: Call[Any], capability: type[E], weight: int = 1
+    ) -> AsyncIterator[E]:
+        """Hold `weight` slots (at most all) of the engine that runs the call's model.
+
+        Raises as `ModelPool.lease` does.
+        """
+        async with self._pool.lease(call.spec, capability, call.caller, weight=weight) as engine:
+            call.exchange.leased_at = call.exchange.seconds
+            yield engine
+
+    def occupancy(self, call: Call[Any]) -> Occupancy:
+        """How many requests the call's model takes now."""
+        return self._pool.occupancy(call.spec)

@@ -1,0 +1,86 @@
+"""Bodies whose unknown parameters are passed on to another server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Literal
+
+import pytest
+from starlette.requests import Request
+from starlette.types import Message
+
+from openedai.api.openai.dialect import OPENAI
+from openedai.errors import InvalidRequest
+from openedai.http.body import Body, Refused, read_json
+from openedai.http.exchange import Exchange
+
+
+class Plain(Body):
+    model: str
+
+
+class Passing(Body):
+    passthrough_fields = frozenset({"unused", "refused"})
+
+    model: str
+    unused: int | None = None
+    refused: Refused = None
+
+
+def read(body_type: type[Body], body: bytes, unknown: Literal["refuse", "warn"] = "refuse") -> Any:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    scope = {
+        "type": "http",
+        "headers": [(b"content-type", b"application/json")],
+        "exchange": Exchange("req_1", "POST", "/", OPENAI),
+    }
+    reading = read_json(
+        Request(scope, receive),
+        body_type,
+        limit=1 << 20,
+        unknown=unknown,
+        overrides={},
+        passes_unknown=lambda fields: fields.get("model") == "upstream",
+    )
+    return asyncio.run(reading)
+
+
+@pytest.mark.parametrize("unknown", ["refuse", "warn"])
+def test_they_are_kept_as_extra(unknown: Literal["refuse", "warn"]) -> None:
+    text = b'{"model": "upstream", "unused": "any", "refused": {"a": 1}, "new": [1e400, null]}'
+    body, headers = read(Passing, text, unknown)
+    assert (body.model, body.unused, body.refused) == ("upstream", None, None)
+    assert body.extra == {"unused": "any", "refused": {"a": 1}, "new": [float("inf"), None]}
+    assert headers == {}
+
+
+def test_known_ones_are_kept_without_an_unknown_one_too() -> None:
+    body, _ = read(Passing, b'{"model": "upstream", "unused": 5}')
+    assert body.extra == {"unused": 5}
+    body, _ = read(Passing, b'{"model": "upstream"}')
+    assert body.extra == {}
+
+
+@pytest.mark.parametrize(
+    ("body_type", "text", "code"),
+    [
+        (Plain, b'{"model": "upstream", "new": 1}', "unknown_parameter"),
+        (Passing, b'{"model": "local", "new": 1}', "unknown_parameter"),
+        (Passing, b'{"model": "local", "refused": 1}', "unsupported_parameter"),
+        (Passing, b'{"model": 5, "new": 1}', "invalid_type"),
+        (Passing, b'{"new": 1}', "missing_required_parameter"),
+        (Passing, b'[{"model": "upstream"}]', "invalid_type"),
+        (Passing, b"{", None),
+    ],
+)
+def test_other_models_refuse_them(body_type: type[Body], text: bytes, code: str | None) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read(body_type, text)
+    assert caught.value.code == code
+
+
+def test_a_local_model_gets_its_own_fields() -> None:
+    body, _ = read(Passing, b'{"model": "local", "unused": 5}')
+    assert (body.unused, body.extra) == (5, {})
