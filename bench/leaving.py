@@ -21,7 +21,7 @@ from bench.prompts import document, story
 from bench.scale import Scale
 from bench.text import CHAT, chosen
 from openedai.app import create_app
-from openedai.cli.serve import _uvicorn_config
+from openedai.cli.serve import uvicorn_config
 from openedai.config import ModelSpec, Settings
 from openedai.contract.engine import Generator
 from openedai.engines.llama_cpp.engine import LlamaCpp
@@ -48,7 +48,7 @@ async def measure(model: str | None, scale: Scale) -> list[Figure]:
 async def _serving(spec: ModelSpec) -> AsyncIterator[tuple[Target, LlamaCpp]]:
     settings = Settings(models=(spec,), chat_model=spec.id)
     app = create_app(settings)
-    server = _Server(_uvicorn_config(app, settings))
+    server = _Server(uvicorn_config(app, settings))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = asyncio.create_task(server.serve([listener]))
         try:
