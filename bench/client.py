@@ -1,4 +1,4 @@
-"""A load client that costs little: HTTP/1.1 on asyncio's streams, counting bytes, not objects.
+"""A cheap load client: HTTP/1.1 on asyncio's streams, which searches bytes and parses no JSON.
 
 It runs on the cores of the servers that it measures, so it parses as little as it can.
 """
@@ -14,19 +14,19 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-PATIENCE = 180.0  # seconds for one request
-_PIECE = 1 << 16
+REQUEST_TIMEOUT = 180.0  # seconds for one request
+_CHUNK_BYTES = 1 << 16
 _END = b"\r\n0\r\n\r\n"  # of a chunked body
 _CONTENT = re.compile(rb'"content": ?"[^"]')
 _ERROR = re.compile(rb'"error": ?\{')
-_COUNTS = {
+_USAGE = {
     name: re.compile(rb'"%s": ?(\d+)' % name.encode())
     for name in ("prompt_tokens", "completion_tokens", "cached_tokens")
 }
 
 
 class LoadError(Exception):
-    """The server did not answer as it should; the message shows what it said."""
+    """An unexpected answer of a server; the message shows it."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Reply:
-    """What one request took. `first` and `seconds` count from its sending, in seconds.
+    """Times and counts of one request. `first` and `seconds` count from its sending, in seconds.
 
     `first` is the time to the first character of the answer; of an answer that is not
     streamed, or is empty, the time to its end.
@@ -99,34 +99,34 @@ class Connection:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.leave()
+        self.abort()
 
-    def leave(self) -> None:
-        """Close at once, whatever is still to come."""
+    def abort(self) -> None:
+        """Close the connection at once, without reading the rest."""
         self._writer.transport.abort()
 
     async def post(self, path: str, body: bytes) -> Reply:
-        """Send and read it all. Raises LoadError, or TimeoutError after PATIENCE."""
-        async with asyncio.timeout(PATIENCE):
+        """Send and read it all. Raises LoadError, or TimeoutError after REQUEST_TIMEOUT."""
+        async with asyncio.timeout(REQUEST_TIMEOUT):
             started = time.perf_counter()
             self.send(path, body)
-            pieces: list[bytes] = []
+            chunks: list[bytes] = []
             first = 0.0
-            async for piece in self._answer():
-                pieces.append(piece)
-                if not first and _CONTENT.search(piece):
+            async for chunk in self._read_body():
+                chunks.append(chunk)
+                if not first and _CONTENT.search(chunk):
                     first = time.perf_counter() - started
             seconds = time.perf_counter() - started
-        answer = b"".join(pieces)
+        answer = b"".join(chunks)
         if _ERROR.search(answer[-2000:]):
             raise LoadError(f"{self.target.name}: {answer[-500:]!r}")
         return Reply(
             first=first or seconds,
             seconds=seconds,
             chunks=len(_CONTENT.findall(answer)),
-            prompt_tokens=_count("prompt_tokens", answer),
-            completion_tokens=_count("completion_tokens", answer),
-            cached_tokens=_count("cached_tokens", answer),
+            prompt_tokens=_usage("prompt_tokens", answer),
+            completion_tokens=_usage("completion_tokens", answer),
+            cached_tokens=_usage("cached_tokens", answer),
         )
 
     def send(self, path: str, body: bytes) -> None:
@@ -137,14 +137,14 @@ class Connection:
             + body
         )
 
-    async def first_piece(self) -> bytes:
+    async def first_chunk(self) -> bytes:
         """Wait until the answer's body has begun."""
-        async for piece in self._answer():
-            if _CONTENT.search(piece):
-                return piece
+        async for chunk in self._read_body():
+            if _CONTENT.search(chunk):
+                return chunk
         raise LoadError(f"{self.target.name} answered nothing")
 
-    async def _answer(self) -> AsyncGenerator[bytes, None]:
+    async def _read_body(self) -> AsyncGenerator[bytes, None]:
         """The body as it arrives, with the chunk sizes left in. It has a length or chunks."""
         try:
             head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
@@ -157,12 +157,12 @@ class Connection:
                 return
             last = b"\r\n"
             while not last.endswith(_END):
-                piece = await self._reader.read(_PIECE)
-                if not piece:
+                chunk = await self._reader.read(_CHUNK_BYTES)
+                if not chunk:
                     raise ConnectionError("in the middle of its answer")
-                self._check(status, piece)
-                last = last[-len(_END) :] + piece
-                yield piece
+                self._check(status, chunk)
+                last = last[-len(_END) :] + chunk
+                yield chunk
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             raise LoadError(f"{self.target.name} closed the connection: {error}") from error
 
@@ -177,6 +177,6 @@ async def post(target: Target, path: str, body: bytes) -> Reply:
         return await connection.post(path, body)
 
 
-def _count(name: str, answer: bytes) -> int:
-    found = _COUNTS[name].findall(answer[-2000:])
+def _usage(name: str, answer: bytes) -> int:
+    found = _USAGE[name].findall(answer[-2000:])
     return int(found[-1]) if found else 0

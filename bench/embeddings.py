@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.client import Connection, Target
 from bench.figures import SUBJECT, Figure, alternate
-from bench.lines import Child, child
+from bench.json_child import Child, child
 from bench.prompts import sentence
 from bench.scale import Scale
 from bench.servers import openedai
@@ -29,7 +29,7 @@ QUIET = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
 async def sentence_transformers(
     python: Path, folder: Path, versions: dict[str, str]
 ) -> AsyncIterator[Child]:
-    """It in a process of its own, told what to embed line by line; fills in its `versions`."""
+    """The library in a child process. Its versions are added to `versions`."""
     async with child(PEER, [python, _SCRIPT], QUIET) as peer:
         versions.update(await peer.ask({"folder": str(folder)}))
         yield peer

@@ -1,4 +1,4 @@
-"""What was measured, side by side: values by round, ratios between systems, budgets."""
+"""Measured values by round and system, ratios between systems, and budgets."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def alternate(
 ) -> dict[str, list[T]]:
     """Run every system once a round, in turn and then the other way round (A B, B A, …).
 
-    Each run is told the number of its round.
+    Each run gets the number of its round.
     """
     results: dict[str, list[T]] = {name: [] for name in runs}
     for number in range(rounds):

@@ -1,4 +1,4 @@
-"""A client that leaves: how long the engine goes on working for nobody.
+"""A client that disconnects: how long the engine goes on.
 
 The server runs in this process, so that the engine behind it can be asked for its slots.
 """
@@ -19,15 +19,15 @@ from bench.client import Connection, LoadError, Target, post
 from bench.figures import SUBJECT, Budget, Figure
 from bench.prompts import document, story
 from bench.scale import Scale
-from bench.text import CHAT, chosen
+from bench.text import CHAT, measured_model
 from openedai.app import create_app
-from openedai.cli.serve import _uvicorn_config
+from openedai.cli.serve import uvicorn_config
 from openedai.config import ModelSpec, Settings
 from openedai.contract.engine import Generator
 from openedai.engines.llama_cpp.engine import LlamaCpp
 
 SECTION = "leaving"
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 _PAUSE = 0.004  # between two looks: the looking takes time of the engine's cores
 
 
@@ -38,7 +38,7 @@ class _Server(uvicorn.Server):
 
 
 async def measure(model: str | None, scale: Scale) -> list[Figure]:
-    spec, _ = chosen(model)
+    spec, _ = measured_model(model)
     async with _serving(spec) as (target, engine):
         await post(target, CHAT, target.chat("Hello!", 2))
         return [await _decoding(target, engine, scale), await _prefill(target, engine, scale)]
@@ -48,7 +48,7 @@ async def measure(model: str | None, scale: Scale) -> list[Figure]:
 async def _serving(spec: ModelSpec) -> AsyncIterator[tuple[Target, LlamaCpp]]:
     settings = Settings(models=(spec,), chat_model=spec.id)
     app = create_app(settings)
-    server = _Server(_uvicorn_config(app, settings))
+    server = _Server(uvicorn_config(app, settings))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = asyncio.create_task(server.serve([listener]))
         try:
@@ -67,8 +67,8 @@ async def _decoding(target: Target, engine: LlamaCpp, scale: Scale) -> Figure:
     for number in range(scale.leaving):
         async with await Connection.open(target) as connection:
             connection.send(CHAT, target.chat(story(f"leave {number}"), 2000))
-            await connection.first_piece()
-            times.append(1000 * await _time_to_free(connection, engine))
+            await connection.first_chunk()
+            times.append(1000 * await _seconds_until_idle(connection, engine))
     return Figure(
         SECTION,
         "while decoding",
@@ -95,7 +95,7 @@ async def _prefill(target: Target, engine: LlamaCpp, scale: Scale) -> Figure:
             await _next_batch(engine)
             batch = time.perf_counter() - started
             await asyncio.sleep(batch * number / scale.leaving)
-            times.append(await _time_to_free(connection, engine) / batch)
+            times.append(await _seconds_until_idle(connection, engine) / batch)
             durations.append(batch)
     return Figure(
         SECTION,
@@ -108,35 +108,35 @@ async def _prefill(target: Target, engine: LlamaCpp, scale: Scale) -> Figure:
     )
 
 
-async def _time_to_free(connection: Connection, engine: LlamaCpp) -> float:
+async def _seconds_until_idle(connection: Connection, engine: LlamaCpp) -> float:
     """Seconds from now, when the client leaves, until the engine works on nothing."""
-    if not await _working(engine):
+    if not await _busy_slots(engine):
         raise LoadError("the request had ended before its client left")
-    left = time.perf_counter()
-    connection.leave()
-    async for working in _looks(engine):
-        if not working:
+    disconnected = time.perf_counter()
+    connection.abort()
+    async for busy in _poll_slots(engine):
+        if not busy:
             break
-    return time.perf_counter() - left
+    return time.perf_counter() - disconnected
 
 
 async def _next_batch(engine: LlamaCpp) -> None:
     """Wait until the engine begins with another batch of the prompt."""
-    before = await _working(engine)
-    async for working in _looks(engine):
-        if working and working != before:
+    before = await _busy_slots(engine)
+    async for busy in _poll_slots(engine):
+        if busy and busy != before:
             break
 
 
-async def _looks(engine: LlamaCpp) -> AsyncGenerator[list[int], None]:
-    deadline = time.monotonic() + _PATIENCE
+async def _poll_slots(engine: LlamaCpp) -> AsyncGenerator[list[int], None]:
+    deadline = time.monotonic() + _TIMEOUT
     while time.monotonic() < deadline:
-        yield await _working(engine)
+        yield await _busy_slots(engine)
         await asyncio.sleep(_PAUSE)
-    raise LoadError(f"nothing changed in the engine's slots for {_PATIENCE:.0f} seconds")
+    raise LoadError(f"nothing changed in the engine's slots for {_TIMEOUT:.0f} seconds")
 
 
-async def _working(engine: LlamaCpp) -> list[int]:
+async def _busy_slots(engine: LlamaCpp) -> list[int]:
     """The prompt tokens that were taken up so far, for each busy slot."""
     slots = await engine.api.call("GET", "/slots")
     return [slot["n_prompt_tokens_processed"] for slot in slots if slot["is_processing"]]

@@ -1,4 +1,4 @@
-"""What the Python costs: the echo engine, whose work is nothing, through one core."""
+"""The overhead of the server: throughput on the echo engine, on one core."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def config(tokens: int) -> str:
     )
 
 
-def front(upstream: str) -> str:
+def proxy_config(upstream: str) -> str:
     """The same two models, of the server at `upstream`."""
     options = f'options = {{ url = "{upstream}", server = "openedai" }}\n'
     models = "".join(
@@ -43,27 +43,29 @@ async def measure(scale: Scale, litellm_python: Path | None) -> list[Figure]:
     """`litellm_python` is an interpreter that has LiteLLM's proxy; None measures ours alone.
 
     The servers under load share one core; the client has the others, and so has the echo
-    server behind LiteLLM and behind the one of ours that has an upstream.
+    server that LiteLLM and our server with an upstream call.
     """
     cores = Cores.split()
     under_load, rest = (cores.server, cores.rest) if cores else (None, None)
     async with AsyncExitStack() as stack:
         stack.enter_context(pinned(rest))
-        written = config(scale.echo_tokens)
-        url, _ = await stack.enter_async_context(openedai(written, cores=under_load))
+        echo_config = config(scale.echo_tokens)
+        url, _ = await stack.enter_async_context(openedai(echo_config, cores=under_load))
         figures = [await _chunks(Target(SUBJECT, url, "long"), scale)]
-        upstream, _ = await stack.enter_async_context(openedai(written))
-        ours, _ = await stack.enter_async_context(openedai(front(upstream), cores=under_load))
-        fronts = {DIRECT: upstream, SUBJECT: ours}
+        upstream, _ = await stack.enter_async_context(openedai(echo_config))
+        ours, _ = await stack.enter_async_context(
+            openedai(proxy_config(upstream), cores=under_load)
+        )
+        urls = {DIRECT: upstream, SUBJECT: ours}
         targets = [Target(SUBJECT, url, "echo")]
         if litellm_python is not None:
             proxy = litellm(litellm_python, upstream, under_load)
-            fronts[PEER] = await stack.enter_async_context(proxy)
-            targets.append(Target(PEER, fronts[PEER], "echo"))
+            urls[PEER] = await stack.enter_async_context(proxy)
+            targets.append(Target(PEER, urls[PEER], "echo"))
         figures.append(await _chats(targets, scale))
-        chats = [Target(name, at, "echo") for name, at in fronts.items()]
+        chats = [Target(name, url, "echo") for name, url in urls.items()]
         figures.append(await _chats(chats, scale, in_front=True))
-        streams = [Target(name, at, "long") for name, at in fronts.items()]
+        streams = [Target(name, url, "long") for name, url in urls.items()]
         figures.append(await _front_chunks(streams, scale))
     return figures
 

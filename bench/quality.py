@@ -2,9 +2,9 @@
 
 Run as `python -m bench.quality FILE.gguf …`; each file is compared with the first one.
 
-llama.cpp's server tells the probabilities only of tokens that it generates. So each token of the
-text is forced upon it, by a bias so strong that no other can be drawn; what it tells is the
-probability that the token had without the bias.
+llama.cpp's server returns probabilities only of tokens that it generates. So each token of the text
+is forced by a bias so large that no other can be sampled; the returned probability is the one
+without the bias.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from openedai.weights.progress import NoProgress
 from openedai.weights.requantise import requantise
 
 TEXT = Path(__file__).with_name("quality.txt")
-PIECE = 512  # tokens that are scored with nothing but each other before them
-UNSCORED = 32  # tokens at the start of a piece that only serve as context
+WINDOW = 512  # tokens that are scored with nothing but each other before them
+UNSCORED = 32  # tokens at the start of a window that only serve as context
 SLOTS = 6
 FORCE = 1000.0  # added to a logit: no other token is as likely
 
@@ -64,7 +64,7 @@ class Score:
 
 
 class Scorer:
-    """One llama.cpp server, asked for its tokens' probabilities."""
+    """The token probabilities of a llama.cpp server."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
@@ -76,23 +76,25 @@ class Scorer:
 
     async def logprobs(self, tokens: Sequence[int], slot: int) -> list[float]:
         """Of the tokens after the first UNSCORED ones, each given all before it."""
-        return [await self._forced(tokens, at, slot) for at in range(UNSCORED, len(tokens))]
+        return [
+            await self._forced(tokens, position, slot) for position in range(UNSCORED, len(tokens))
+        ]
 
-    async def _forced(self, tokens: Sequence[int], at: int, slot: int) -> float:
+    async def _forced(self, tokens: Sequence[int], position: int, slot: int) -> float:
         body = {
-            "prompt": list(tokens[:at]),
+            "prompt": list(tokens[:position]),
             "n_predict": 1,
             "n_probs": 1,
             "temperature": 0,
-            "logit_bias": [[tokens[at], FORCE]],
+            "logit_bias": [[tokens[position], FORCE]],
             "id_slot": slot,
             "cache_prompt": True,
         }
         answer = await self._post("/completion", body)
         # Of a token that ends within a character the server tells nothing: the text is ASCII.
         found = answer.get("completion_probabilities", [])
-        if [one["id"] for one in found] != [tokens[at]]:
-            raise LoadError(f"the token {tokens[at]} was forced, and {found} came")
+        if [one["id"] for one in found] != [tokens[position]]:
+            raise LoadError(f"the token {tokens[position]} was forced, and {found} came")
         return float(found[0]["logprob"])
 
     async def _post(self, path: str, body: dict[str, Any]) -> Any:
@@ -108,8 +110,8 @@ def score(file: Path, text: str) -> Score:
 
 
 async def logprobs(file: Path, text: str) -> list[float]:
-    """Of the text's tokens, piece by piece of each slot."""
-    options = {"context": PIECE, "slots": SLOTS}
+    """Of the text's tokens, window by window of each slot."""
+    options = {"context": WINDOW, "slots": SLOTS}
     spec = ModelSpec(id=file.stem, engine="llama_cpp", source=str(file), options=options)
     key = secrets.token_urlsafe(16)
     headers = {"authorization": f"Bearer {key}"}
@@ -119,15 +121,17 @@ async def logprobs(file: Path, text: str) -> list[float]:
     ):
         scorer = Scorer(session, url.removesuffix("/v1"))
         tokens = await scorer.tokens(text)
-        pieces = [tokens[start : start + PIECE] for start in range(0, len(tokens), PIECE)]
+        windows = [tokens[start : start + WINDOW] for start in range(0, len(tokens), WINDOW)]
         found = await asyncio.gather(
-            *(_scored(scorer, pieces[slot::SLOTS], slot) for slot in range(SLOTS))
+            *(_score_windows(scorer, windows[slot::SLOTS], slot) for slot in range(SLOTS))
         )
     return [value for part in found for value in part]
 
 
-async def _scored(scorer: Scorer, pieces: Sequence[Sequence[int]], slot: int) -> list[float]:
-    return [value for piece in pieces for value in await scorer.logprobs(piece, slot)]
+async def _score_windows(
+    scorer: Scorer, windows: Sequence[Sequence[int]], slot: int
+) -> list[float]:
+    return [value for window in windows for value in await scorer.logprobs(window, slot)]
 
 
 def forms(file: Path, folder: Path) -> list[Path]:

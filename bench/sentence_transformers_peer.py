@@ -1,5 +1,5 @@
-"""sentence-transformers behind a pipe. Needs nothing of this project: it runs in an environment
-that has that library.
+"""sentence-transformers as a child process. Runs in an environment with that library, without this
+project.
 
 Reads JSON lines: `{"folder": …}` loads a model and answers with the versions; `{"batches": […]}`
 encodes every batch and answers with the seconds that took.

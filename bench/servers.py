@@ -22,8 +22,8 @@ from openedai.engines.llama_cpp.options import LlamaOptions
 from openedai.engines.llama_cpp.server.launch import Launch
 from openedai.engines.machine import usable_cores
 
-LOAD_PATIENCE = 120.0
-KEPT = ("OPENEDAI_CACHE_DIR", "OPENEDAI_OFFLINE")
+LOAD_TIMEOUT = 120.0
+KEPT_VARIABLES = ("OPENEDAI_CACHE_DIR", "OPENEDAI_OFFLINE")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Cores:
 
 @contextmanager
 def pinned(cores: frozenset[int] | None) -> Iterator[None]:
-    """Keep this process, and what it starts meanwhile, on these cores."""
+    """Pin this process, and those that it starts inside of the context, to these cores."""
     if cores is None:
         yield
         return
@@ -65,14 +65,14 @@ async def process(
     health: str,
     cores: frozenset[int] | None = None,
     environment: Mapping[str, str] | None = None,
-    patience: float = LOAD_PATIENCE,
+    timeout: float = LOAD_TIMEOUT,
 ) -> AsyncIterator[int]:
     """Run a server until it answers `health` with 200; its process id. Stop it at the end.
 
     It stays on `cores`, if they are given. Raises LoadError.
     """
     clean = {key: value for key, value in os.environ.items() if not key.startswith("OPENEDAI_")}
-    clean |= {key: os.environ[key] for key in KEPT if key in os.environ}
+    clean |= {key: os.environ[key] for key in KEPT_VARIABLES if key in os.environ}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, tempfile.TemporaryFile() as log:
         with pinned(cores):
             running = await asyncio.create_subprocess_exec(
@@ -84,12 +84,12 @@ async def process(
                 env={**clean, **(environment or {})},
             )
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout):
                 while not await _healthy(port, health):
                     if running.returncode is not None:
                         log.seek(0)
-                        said = log.read().decode("utf-8", "replace")[-2000:]
-                        raise LoadError(f"{name} did not start: {said}")
+                        output = log.read().decode("utf-8", "replace")[-2000:]
+                        raise LoadError(f"{name} did not start: {output}")
                     await asyncio.sleep(0.01)
             yield running.pid
         finally:
@@ -97,7 +97,7 @@ async def process(
 
 
 async def stop(running: asyncio.subprocess.Process) -> None:
-    """End it and wait, ten seconds in good order and then without."""
+    """Terminate it and wait; kill it after ten seconds."""
     with contextlib.suppress(ProcessLookupError):
         running.terminate()
     try:
@@ -108,8 +108,8 @@ async def stop(running: asyncio.subprocess.Process) -> None:
 
 
 @contextmanager
-def written(name: str, text: str) -> Iterator[Path]:
-    """A file of that name, for a while."""
+def temporary_file(name: str, text: str) -> Iterator[Path]:
+    """A file of that name, inside of the context."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         file = Path(folder, name)
         file.write_text(text, "utf-8")
@@ -122,7 +122,7 @@ async def openedai(
 ) -> AsyncIterator[tuple[str, int]]:
     """Our server with this `openedai.toml`: the URL of its API, and its process id."""
     port = free_port()
-    with written("openedai.toml", config) as file:
+    with temporary_file("openedai.toml", config) as file:
         command = [sys.executable, "-m", "openedai", "serve", "--no-pull", "--config", str(file)]
         command += ["--port", str(port), "--log-level", "warning", *options]
         async with process(command, port, name="openedai", health="/health", cores=cores) as pid:
@@ -159,9 +159,9 @@ async def native(spec: ModelSpec, weights: Path, key: str) -> AsyncIterator[str]
     assert running.stdin is not None
     assert running.stdout is not None
     try:
-        wanted = launch(spec, weights, address="127.0.0.1", key=key)
-        running.stdin.write(msgspec.json.encode(wanted) + b"\n")
-        line = await asyncio.wait_for(running.stdout.readline(), LOAD_PATIENCE)
+        launch_options = launch(spec, weights, address="127.0.0.1", key=key)
+        running.stdin.write(msgspec.json.encode(launch_options) + b"\n")
+        line = await asyncio.wait_for(running.stdout.readline(), LOAD_TIMEOUT)
         if not line:
             raise LoadError("llama.cpp's own server did not start")
         yield line.decode().strip() + "/v1"
@@ -173,13 +173,13 @@ async def native(spec: ModelSpec, weights: Path, key: str) -> AsyncIterator[str]
 async def litellm(python: Path, upstream: str, cores: frozenset[int] | None) -> AsyncIterator[str]:
     """LiteLLM's proxy, from the environment of `python`, before two echo models upstream."""
     port = free_port()
-    reached = {"api_base": upstream, "api_key": "none"}
+    server = {"api_base": upstream, "api_key": "none"}
     models = [
-        {"model_name": name, "litellm_params": {"model": f"openai/{name}", **reached}}
+        {"model_name": name, "litellm_params": {"model": f"openai/{name}", **server}}
         for name in ("echo", "long")
     ]
     config = {"model_list": models}
-    with written("litellm.yaml", json.dumps(config)) as file:
+    with temporary_file("litellm.yaml", json.dumps(config)) as file:
         command = [str(python.parent / "litellm"), "--config", str(file), "--port", str(port)]
         command += ["--host", "127.0.0.1", "--num_workers", "1"]
         async with process(

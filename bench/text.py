@@ -31,7 +31,7 @@ T = TypeVar("T")
 @asynccontextmanager
 async def targets(model: str | None, others: Sequence[Target]) -> AsyncIterator[list[Target]]:
     """Our server and the native listener with the same model and options, and the others."""
-    spec, options = chosen(model)
+    spec, options = measured_model(model)
     weights = await asyncio.to_thread(Library(Settings()).pull, spec)
     if weights is None:
         raise ModelNotFound(spec.id)
@@ -47,7 +47,7 @@ async def targets(model: str | None, others: Sequence[Target]) -> AsyncIterator[
         yield found
 
 
-def chosen(model: str | None) -> tuple[ModelSpec, list[str]]:
+def measured_model(model: str | None) -> tuple[ModelSpec, list[str]]:
     """The text model to measure with, and the flags that make it our server's default."""
     settings = Settings() if model is None else Settings(chat_model=model)
     chat = Catalog(settings).default_chat

@@ -35,7 +35,7 @@ class Environments:
         mark = self.path(peer) / _MARK
         return mark.read_text("utf-8").strip() if mark.exists() else None
 
-    def why_not(self, peer: Peer) -> str:
+    def missing_reason(self, peer: Peer) -> str:
         """Why a peer is not installed: the last words of its installation."""
         log = self._log(peer)
         if not log.exists():

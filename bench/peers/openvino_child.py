@@ -1,5 +1,4 @@
-"""OpenVINO GenAI behind a pipe. Needs nothing of this project: it runs in an environment that has
-that library.
+"""OpenVINO GenAI as a child process. Runs in an environment with that library, without ours.
 
 Its argument is a GGUF file. Reads JSON lines `{"prompts": […], "tokens": …}`, generates for all
 prompts at once, greedily, and answers with the tokens of all prompts and of all answers.

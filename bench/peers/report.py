@@ -1,4 +1,4 @@
-"""The peers as one table, a row for each, and what this server is held to."""
+"""The peers as one table, a row for each, and the goals of this server."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def values(outcome: Outcome) -> str:
     systems = (SUBJECT, *outcome.figures[0].peers)
     measured = [[name, *(spread(one.spread(name)) for one in outcome.figures)] for name in systems]
     blank = [""] * (len(outcome.figures) - 1)
-    missing = [[name, _one_line(why), *blank] for name, why in outcome.absent.items()]
+    missing = [[name, _one_line(reason), *blank] for name, reason in outcome.skipped.items()]
     return _markdown(["system", *map(_column, outcome.figures)], [*measured, *missing])
 
 
@@ -69,7 +69,7 @@ def verdicts(figures: Sequence[Figure]) -> str:
 
 
 def _verdict(goal: Goal, figure: Figure) -> list[str]:
-    """Held against the peer that comes closest, or is furthest ahead."""
+    """By the peer with the lowest ratio."""
     peers = [peer for peer in figure.peers if not goal.peers or peer in goal.peers]
     named = " and ".join(goal.peers) or "every peer"
     row = [goal.case, named, f"≥ {goal.bound:g}"]

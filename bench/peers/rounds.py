@@ -11,7 +11,7 @@ from functools import partial
 from bench.client import LoadError
 from bench.figures import SUBJECT, Figure, alternate
 from bench.idle import resident_bytes
-from bench.peers.running import Server, System
+from bench.peers.systems import Server, System
 from bench.prompts import document, story
 from bench.scale import Scale
 
@@ -33,57 +33,61 @@ class Started:
 @dataclass(frozen=True)
 class Sample:
     """One system in one round: tokens per second for each number of streams and in prefill,
-    the seconds of its start, its memory in MB, and the part of the tokens asked for that it gave.
+    the seconds of its start, its memory in MB, and the generated share of the requested tokens.
     """
 
     decode: dict[int, float]
     prefill: float
     ready: float
     memory: float
-    given: float
+    completed: float
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Figures of the systems that were measured in every round; why the others were not."""
+    """Figures of the systems that were measured in every round, and why others were skipped."""
 
     figures: list[Figure]
-    absent: dict[str, str]
+    skipped: dict[str, str]
 
 
-async def rounds(systems: Sequence[System], scale: Scale, tell: Callable[[str], None]) -> Outcome:
-    """A peer that fails is left out of the rounds that follow. `tell` hears what begins.
+async def rounds(
+    systems: Sequence[System], scale: Scale, on_progress: Callable[[str], None]
+) -> Outcome:
+    """A peer that fails is left out of later rounds. `on_progress` is called with each step.
 
     Raises LoadError or TimeoutError if our own server fails.
     """
     async with AsyncExitStack() as stack:
-        taking = _Taking(scale, tell, stack)
-        turns: dict[str, Callable[[int], Awaitable[Sample | None]]] = {
-            system.name: partial(taking.turn, system) for system in systems
+        sampler = _Sampler(scale, on_progress, stack)
+        runs: dict[str, Callable[[int], Awaitable[Sample | None]]] = {
+            system.name: partial(sampler.run, system) for system in systems
         }
-        taken = await alternate(turns, scale.rounds)
+        results = await alternate(runs, scale.rounds)
     samples = {
-        name: [one for one in ones if one is not None]
-        for name, ones in taken.items()
-        if name not in taking.failed
+        name: [one for one in all_samples if one is not None]
+        for name, all_samples in results.items()
+        if name not in sampler.failed
     }
-    return Outcome(figures(samples, scale), taking.failed)
+    return Outcome(figures(samples, scale), sampler.failed)
 
 
-class _Taking:
-    """Takes the samples; remembers what keeps running, until `stack` ends it, and what failed."""
+class _Sampler:
+    """Samples systems. `failed` has the reasons; kept systems run until `stack` ends."""
 
-    def __init__(self, scale: Scale, tell: Callable[[str], None], stack: AsyncExitStack) -> None:
+    def __init__(
+        self, scale: Scale, on_progress: Callable[[str], None], stack: AsyncExitStack
+    ) -> None:
         self.failed: dict[str, str] = {}
         self._scale = scale
-        self._tell = tell
+        self._on_progress = on_progress
         self._stack = stack
         self._kept: dict[str, Started] = {}
 
-    async def turn(self, system: System, number: int) -> Sample | None:
+    async def run(self, system: System, number: int) -> Sample | None:
         if system.name in self.failed:
             return None
-        self._tell(f"round {number + 1}: {system.name}")
+        self._on_progress(f"round {number + 1}: {system.name}")
         try:
             async with self._running(system) as started:
                 return await sample(started, self._scale, number)
@@ -118,19 +122,19 @@ async def start(system: System, most: int) -> AsyncIterator[Started]:
 
 async def sample(started: Started, scale: Scale, number: int) -> Sample:
     server = started.server
-    decode, given = {}, []
+    decode, completed = {}, []
     for streams in scale.streams:
         prompts = [story(f"{streams} {number} {stream}") for stream in range(streams)]
         batch = await server.generate(prompts, scale.tokens)
         decode[streams] = batch.completion_tokens / batch.seconds
-        given.append(batch.completion_tokens / (streams * scale.tokens))
+        completed.append(batch.completion_tokens / (streams * scale.tokens))
     prompt = await server.generate([document(f"prefill {number}", scale.prefix_words)], 1)
     return Sample(
         decode=decode,
         prefill=prompt.prompt_tokens / prompt.seconds,
         ready=started.ready,
         memory=resident_bytes(server.pid) / 1e6,
-        given=min(given),
+        completed=min(completed),
     )
 
 
@@ -140,14 +144,16 @@ def figures(samples: dict[str, list[Sample]], scale: Scale) -> list[Figure]:
     def figure(
         case: str, unit: str, value: Callable[[Sample], float], note: str, *, higher: bool = True
     ) -> Figure:
-        values = {name: [value(one) for one in ones] for name, ones in samples.items()}
+        values = {
+            name: [value(one) for one in all_samples] for name, all_samples in samples.items()
+        }
         return Figure(SECTION, case, unit, higher, values, note=note)
 
     def decode(streams: int) -> Figure:
         case = f"{streams} stream{'s' if streams > 1 else ''}"
         return figure(case, "tokens/s", lambda one: one.decode[streams], answers)
 
-    least = min(one.given for ones in samples.values() for one in ones)
+    least = min(one.completed for all_samples in samples.values() for one in all_samples)
     answers = f"{scale.tokens} tokens each at most, greedy; of these {least:.0%} or more were given"
     prompt = f"a new prompt of {scale.prefix_words} words, to its first token"
     first = "from the start of the process to the end of the first answer, of one token"

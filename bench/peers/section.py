@@ -1,4 +1,4 @@
-"""The section of the command: the peers that are installed, each with its weights, measured."""
+"""The `peers` section of the command: measures the installed peers, each with its weights."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from bench.figures import Figure
 from bench.peers import report, table
 from bench.peers.installed import Environments
 from bench.peers.rounds import rounds
-from bench.peers.running import System, subject, system
+from bench.peers.systems import System, subject, system
 from bench.peers.table import Peer, Weights
 from bench.peers.weights import checkpoint, packaged
 from bench.scale import Scale
-from bench.text import chosen
+from bench.text import measured_model
 from openedai.config import ModelSpec, Settings
 from openedai.engines.machine import usable_cores
 from openedai.errors import ModelNotFound
@@ -46,37 +46,39 @@ async def measure(request: Request, versions: dict[str, str], console: Console) 
     Raises APIError, LoadError or TimeoutError.
     """
 
-    def tell(what: str) -> None:
+    def on_progress(what: str) -> None:
         console.print(f"[dim]{what} …[/]", highlight=False)
 
-    spec, options = chosen(request.model)
-    peers, absent = await _installed(request, tell)
+    spec, options = measured_model(request.model)
+    peers, skipped = await _installed(request, on_progress)
     forms, unmade = await _forms(spec, request.environments)
     if filecmp.cmp(forms["served"], forms["packaged"], shallow=False):
         peers = [peer for peer in peers if peer.weights != "served"]
-    absent |= {peer.name: unmade for peer in peers if peer.weights not in forms}
+    skipped |= {peer.name: unmade for peer in peers if peer.weights not in forms}
     ready = [peer for peer in peers if peer.weights in forms]
     versions |= {peer.package: request.environments.version(peer) or "" for peer in ready}
     systems = [
         subject(spec.id, options),
         *(_system(peer, request.environments, forms) for peer in ready),
     ]
-    outcome = await rounds(systems, request.scale, tell)
-    report.show(replace(outcome, absent=absent | outcome.absent), versions, console)
+    outcome = await rounds(systems, request.scale, on_progress)
+    report.show(replace(outcome, skipped=skipped | outcome.skipped), versions, console)
     return outcome.figures
 
 
 async def _installed(
-    request: Request, tell: Callable[[str], None]
+    request: Request, on_progress: Callable[[str], None]
 ) -> tuple[list[Peer], dict[str, str]]:
-    """The peers that are there, and why the others are not."""
+    """The installed peers, and why the others are not."""
     environments = request.environments
     peers = table.read()
     for peer in peers if request.install else ():
-        tell(f"installing {peer.name}")
+        on_progress(f"installing {peer.name}")
         await asyncio.to_thread(environments.install, peer)
-    there = [peer for peer in peers if environments.version(peer) is not None]
-    return there, {peer.name: environments.why_not(peer) for peer in peers if peer not in there}
+    installed = [peer for peer in peers if environments.version(peer) is not None]
+    return installed, {
+        peer.name: environments.missing_reason(peer) for peer in peers if peer not in installed
+    }
 
 
 async def _forms(spec: ModelSpec, environments: Environments) -> tuple[dict[Weights, Path], str]:

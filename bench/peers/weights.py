@@ -1,4 +1,4 @@
-"""The same model in the forms that the peers take."""
+"""The weights of the measured model, in the formats that the peers load."""
 
 from __future__ import annotations
 
@@ -61,6 +61,6 @@ async def _make_checkpoint(weights: Path, folder: Path, python: Path) -> None:
         )
     except OSError as error:
         raise LoadError(f"no checkpoint: {error}") from error
-    said, _ = await running.communicate()
+    output, _ = await running.communicate()
     if running.returncode != 0:
-        raise LoadError(f"no checkpoint: {said.decode('utf-8', 'replace').strip()[-500:]}")
+        raise LoadError(f"no checkpoint: {output.decode('utf-8', 'replace').strip()[-500:]}")

@@ -1,4 +1,4 @@
-"""The clients: each asks one request after the other, and every request has one outcome."""
+"""Clients that each send one request after the other; every request has one outcome."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from random import Random
 
 import aiohttp
 
-from bench.soak.form import Answer, Malformed, judge
-from bench.soak.mix import PATIENCE, Mix, Request
+from bench.soak.mix import Mix, Request
+from bench.soak.validate import Answer, Malformed, validate
 
 CALLERS = 10
-KEPT_ALIVE = 5.0  # seconds; shorter than the server's, so that no request meets a closing one
+KEEPALIVE_TIMEOUT = 5.0  # seconds; shorter than the server's, which must not close first
 
 
-class Fate(StrEnum):
+class Result(StrEnum):
     ANSWERED = "answered"
     REFUSED = "refused as it should be"
-    LEFT = "left by the client"
+    DISCONNECTED = "left by the client"
     MALFORMED = "not as it should be"
     LOST = "lost"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one request; `why` says what was wrong, if anything was."""
+    """The result of one request; `reason` is empty if it is as expected."""
 
     kind: str
-    fate: Fate
-    why: str = ""
+    result: Result
+    reason: str = ""
 
 
 @dataclass(frozen=True)
 class Load:
-    """So many clients at once, each for `seconds` or until it has sent `requests`."""
+    """`clients` concurrent clients, each for `seconds` or until it has sent `requests`."""
 
     clients: int = 200
     seconds: float = 600.0
@@ -47,17 +47,17 @@ class Load:
 
 @asynccontextmanager
 async def session(url: str) -> AsyncIterator[aiohttp.ClientSession]:
-    """For any number of connections to the API below this URL."""
+    """A session without a limit of connections, for the API at this URL."""
     async with aiohttp.ClientSession(
         f"{url}/",
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_ALIVE),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_TIMEOUT),
         timeout=aiohttp.ClientTimeout(total=None),
     ) as opened:
         yield opened
 
 
-async def storm(url: str, mix: Mix, load: Load) -> list[Outcome]:
-    """All clients at once."""
+async def run_clients(url: str, mix: Mix, load: Load) -> list[Outcome]:
+    """Run all clients concurrently; every outcome."""
     async with session(url) as opened:
         clients = (_client(opened, number, mix, load) for number in range(load.clients))
         return [outcome for found in await asyncio.gather(*clients) for outcome in found]
@@ -71,8 +71,9 @@ async def _client(
     outcomes: list[Outcome] = []
     while len(outcomes) < load.requests and time.monotonic() < end:
         request = mix.draw(random)
-        hasty = request.patience < PATIENCE  # its turn comes soon: nobody else has its key
-        caller = f"hasty-{number}-{len(outcomes)}" if hasty else f"client-{number % CALLERS}"
+        caller = f"client-{number % CALLERS}"
+        if request.disconnects_early:  # a key of its own, so that it is served soon
+            caller = f"early-{number}-{len(outcomes)}"
         outcomes.append(await _outcome(session, request, caller))
     return outcomes
 
@@ -80,30 +81,30 @@ async def _client(
 async def _outcome(session: aiohttp.ClientSession, request: Request, caller: str) -> Outcome:
     try:
         async with asyncio.timeout(request.patience):
-            answer = await ask(session, request, caller)
+            answer = await send(session, request, caller)
         if answer is None:
-            return Outcome(request.kind, Fate.LEFT)
-        judge(request, answer)
+            return Outcome(request.kind, Result.DISCONNECTED)
+        validate(request, answer)
     except Malformed as error:
-        return Outcome(request.kind, Fate.MALFORMED, str(error))
+        return Outcome(request.kind, Result.MALFORMED, str(error))
     except TimeoutError:
-        hasty = request.patience < PATIENCE
-        return Outcome(request.kind, Fate.LEFT if hasty else Fate.LOST, "no answer in time")
+        result = Result.DISCONNECTED if request.disconnects_early else Result.LOST
+        return Outcome(request.kind, result, "no answer in time")
     except aiohttp.ClientError as error:
-        return Outcome(request.kind, Fate.LOST, f"{request.kind}: {error!r}")
-    return Outcome(request.kind, Fate.REFUSED if request.refusal else Fate.ANSWERED)
+        return Outcome(request.kind, Result.LOST, f"{request.kind}: {error!r}")
+    return Outcome(request.kind, Result.REFUSED if request.refusal else Result.ANSWERED)
 
 
-async def ask(session: aiohttp.ClientSession, request: Request, caller: str) -> Answer | None:
+async def send(session: aiohttp.ClientSession, request: Request, caller: str) -> Answer | None:
     """The answer, or None if the client left before its end. Raises aiohttp.ClientError."""
     headers = {"authorization": f"Bearer {caller}", "content-type": "application/json"}
     path = request.path.removeprefix("/")
     async with session.post(path, data=request.body, headers=headers) as response:
-        body, pieces = bytearray(), 0
-        async for piece in response.content.iter_any():
-            body += piece
-            pieces += 1
-            if pieces == request.pieces and response.status == 200:
+        body, chunks = bytearray(), 0
+        async for chunk in response.content.iter_any():
+            body += chunk
+            chunks += 1
+            if chunks == request.max_chunks and response.status == 200:
                 response.close()
                 return None
             await asyncio.sleep(request.pause)

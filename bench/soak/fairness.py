@@ -1,7 +1,7 @@
-"""Two callers, of which one sends 20 times more: who gets the slots while both wait.
+"""Fairness between two callers, of which one sends 20 times as many requests.
 
-The slots are held until all requests of both are in the queue. What counts then is the order in
-which they are answered, not the time that any of them took.
+The slots are held until all requests of both are in the queue. Then the order of the answers is
+measured, not their times.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from typing import NamedTuple
 import aiohttp
 
 from bench.client import LoadError
-from bench.soak.clients import ask, session
+from bench.soak.clients import send, session
 from bench.soak.mix import CHAT, STREAM, Mix, request
-from bench.soak.state import Counts, reached
+from bench.soak.observe import Counts, wait_for_counts
 
 LIGHT, HEAVY = "light", "heavy"
 RATIO = 20
 _LONG = 100_000  # tokens; more than the queue takes to fill
-_PATIENCE = 120.0
+_TIMEOUT = 120.0
 
 
 @dataclass(frozen=True)
 class Flood:
-    """`light` requests of one caller behind RATIO times as many of another."""
+    """`light` requests of one caller after RATIO times as many of another."""
 
     light: int = 20
     slots: int = 8
@@ -47,17 +47,19 @@ class Served(NamedTuple):
     id: str
 
 
-async def answered(url: str, mix: Mix, flood: Flood) -> list[Served]:
+async def answer_order(url: str, mix: Mix, flood: Flood) -> list[Served]:
     """The requests in the order of their answers. Raises LoadError or aiohttp.ClientError."""
     served: list[Served] = []
     tasks: list[asyncio.Task[None]] = []
     async with session(url) as opened:
         try:
-            async with _held(opened, mix, flood.slots):
+            async with _hold_slots(opened, mix, flood.slots):
                 for caller, count in ((HEAVY, RATIO * flood.light), (LIGHT, flood.light)):
-                    asking = (_one(opened, mix, flood.tokens, caller, served) for _ in range(count))
-                    tasks += map(asyncio.create_task, asking)
-                    await _until(url, Counts(running=flood.slots, waiting=len(tasks)))
+                    sending = (
+                        _send_one(opened, mix, flood.tokens, caller, served) for _ in range(count)
+                    )
+                    tasks += map(asyncio.create_task, sending)
+                    await _require_counts(url, Counts(running=flood.slots, waiting=len(tasks)))
             await asyncio.gather(*tasks)
         finally:
             for task in tasks:
@@ -65,27 +67,27 @@ async def answered(url: str, mix: Mix, flood: Flood) -> list[Served]:
     return served
 
 
-async def _one(
+async def _send_one(
     session: aiohttp.ClientSession, mix: Mix, tokens: int, caller: str, served: list[Served]
 ) -> None:
-    asked = mix.chat(Random(len(served)), 4, max_tokens=tokens)
-    answer = await ask(session, request(caller, CHAT, asked), caller)
+    parameters = mix.chat(Random(len(served)), 4, max_tokens=tokens)
+    answer = await send(session, request(caller, CHAT, parameters), caller)
     if answer is None or answer.status != 200:
         raise LoadError(f"a request of the {caller} caller was not answered: {answer}")
     served.append(Served(caller, answer.headers["x-request-id"]))
 
 
-def share(order: Sequence[str]) -> float:
+def light_share(order: Sequence[str]) -> float:
     """The light caller's share of the answers, until it had all of its own."""
-    last = max(place for place, caller in enumerate(order) if caller == LIGHT)
+    last = max(position for position, caller in enumerate(order) if caller == LIGHT)
     return order.count(LIGHT) / (last + 1)
 
 
 @asynccontextmanager
-async def _held(session: aiohttp.ClientSession, mix: Mix, slots: int) -> AsyncIterator[None]:
+async def _hold_slots(session: aiohttp.ClientSession, mix: Mix, slots: int) -> AsyncIterator[None]:
     """Hold every slot with one long answer in as many choices, then leave."""
-    asked = mix.chat(Random(1), 4, **STREAM, n=slots, max_tokens=_LONG)
-    held = request("holder", CHAT, asked)
+    parameters = mix.chat(Random(1), 4, **STREAM, n=slots, max_tokens=_LONG)
+    held = request("holder", CHAT, parameters)
     headers = {"authorization": "Bearer holder", "content-type": "application/json"}
     async with session.post(held.path.removeprefix("/"), data=held.body, headers=headers) as found:
         if found.status != 200:
@@ -94,8 +96,8 @@ async def _held(session: aiohttp.ClientSession, mix: Mix, slots: int) -> AsyncIt
         found.close()
 
 
-async def _until(url: str, wanted: Counts) -> None:
+async def _require_counts(url: str, expected: Counts) -> None:
     """Wait for these counts. Raises LoadError after two minutes without them."""
-    found = await reached(url, wanted, _PATIENCE)
-    if found != wanted:
-        raise LoadError(f"{found} instead of {wanted} in front of the model")
+    found = await wait_for_counts(url, expected, _TIMEOUT)
+    if found != expected:
+        raise LoadError(f"{found} instead of {expected} at the model")

@@ -1,4 +1,4 @@
-"""What the clients ask: a random mix of requests, the same ones for the same seed."""
+"""A random mix of requests, reproducible by its seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from bench.prompts import document
 
 CHAT, COMPLETIONS = "/chat/completions", "/completions"
-PATIENCE = 900.0
+REQUEST_TIMEOUT = 900.0
 STREAM = {"stream": True, "stream_options": {"include_usage": True}}
 
 SCHEMA = {
@@ -20,7 +20,7 @@ SCHEMA = {
     "required": ["colour", "old"],
     "additionalProperties": False,
 }
-# An engine that gives the prompt back follows the schema too.
+# Fits the schema, so that an engine that echoes the prompt does too.
 EXAMPLE = '{"colour": "green", "old": true}'
 NAME = "paint"
 TOOL = {"type": "function", "function": {"name": NAME, "parameters": SCHEMA}}
@@ -28,7 +28,7 @@ TOOL = {"type": "function", "function": {"name": NAME, "parameters": SCHEMA}}
 
 @dataclass(frozen=True)
 class Refusal:
-    """The error that a wrong request must get."""
+    """The expected error of an invalid request."""
 
     status: int
     code: str | None
@@ -36,20 +36,24 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Request:
-    """One request, and how its client behaves.
+    """One request, and the behaviour of its client.
 
-    `asked` is what `body` says, as far as it can be read. The client leaves after `patience`
-    seconds, or once it has read `pieces` of the answer, and rests `pause` seconds after each.
+    `parameters` are those of `body`, if it is valid JSON. The client disconnects after `patience`
+    seconds, or after `max_chunks` chunks of the answer, and waits `pause` seconds after each chunk.
     """
 
     kind: str
     path: str
-    asked: Mapping[str, Any]
+    parameters: Mapping[str, Any]
     body: bytes
     refusal: Refusal | None = None
-    patience: float = PATIENCE
-    pieces: int | None = None
+    patience: float = REQUEST_TIMEOUT
+    max_chunks: int | None = None
     pause: float = 0.0
+
+    @property
+    def disconnects_early(self) -> bool:
+        return self.patience < REQUEST_TIMEOUT
 
 
 CHATS: dict[str, dict[str, Any]] = {
@@ -66,8 +70,8 @@ CHATS: dict[str, dict[str, Any]] = {
     "logprobs": {"logprobs": True, "top_logprobs": 3},
     "stop": {"stop": ["stone", "winter", ","]},
 }
-UNREADABLE = b'{"model": "x", "messages": [{'
-WRONG: dict[str, tuple[dict[str, Any], Refusal]] = {
+TRUNCATED_JSON = b'{"model": "x", "messages": [{'
+INVALID: dict[str, tuple[dict[str, Any], Refusal]] = {
     "wrong type": ({"max_tokens": "many"}, Refusal(400, "invalid_type")),
     "out of range": ({"temperature": 3}, Refusal(400, "decimal_above_max_value")),
     "unknown parameter": ({"max_tokenz": 3}, Refusal(400, "unknown_parameter")),
@@ -91,27 +95,27 @@ MALFORMED_JSON = Refusal(400, None)
 class Mix:
     """Requests for `model`, whose context is `context` tokens.
 
-    `tokens` and `words` are the most of an answer and of a usual prompt. Who leaves before the
-    answer begins does so within `hurry` seconds, and sends `long` words, to be in prefill.
+    `tokens` and `words` are the most of an answer and of a usual prompt. Clients that disconnect
+    early do so within `max_patience` seconds, and send `long_words` words, to be in prefill then.
     """
 
     model: str
     context: int
     tokens: int = 24
     words: int = 60
-    long: int = 600
-    hurry: float = 4.0
+    long_words: int = 600
+    max_patience: float = 4.0
 
     def draw(self, random: Random) -> Request:
         makers: dict[Callable[[Random], Request], int] = {
             self._chat: 10,
             self._completion: 3,
-            self._leaving_early: 3,
-            self._leaving_late: 3,
-            self._reading_slowly: 1,
-            self._wrong: 3,
+            self._disconnect_early: 3,
+            self._disconnect_late: 3,
+            self._slow_reader: 1,
+            self._invalid: 3,
             self._too_long: 1,
-            self._unreadable: 1,
+            self._malformed_json: 1,
         }
         (make,) = random.choices(list(makers), list(makers.values()))
         return make(random)
@@ -119,54 +123,60 @@ class Mix:
     def chat(self, random: Random, words: int, **more: Any) -> dict[str, Any]:
         """The body of a chat request with a prompt of so many words."""
         messages = [{"role": "user", "content": document(str(random.random()), words)}]
-        asked = {"model": self.model, "messages": messages, "max_tokens": self.tokens}
-        return {**asked, **more}
+        parameters = {"model": self.model, "messages": messages, "max_tokens": self.tokens}
+        return {**parameters, **more}
 
     def _chat(self, random: Random) -> Request:
         kind = random.choice(list(CHATS))
-        asked = self.chat(random, self._some(random), **CHATS[kind], **_streamed(random))
-        return request(kind, CHAT, asked)
+        parameters = self.chat(
+            random, self._word_count(random), **CHATS[kind], **_maybe_streamed(random)
+        )
+        return request(kind, CHAT, parameters)
 
     def _completion(self, random: Random) -> Request:
-        prompt = document(str(random.random()), self._some(random))
-        asked = {"model": self.model, "prompt": prompt, "max_tokens": self.tokens}
+        prompt = document(str(random.random()), self._word_count(random))
+        parameters = {"model": self.model, "prompt": prompt, "max_tokens": self.tokens}
         logprobs = {"logprobs": 2} if random.random() < 0.3 else {}
-        return request("completion", COMPLETIONS, {**asked, **logprobs, **_streamed(random)})
+        return request(
+            "completion", COMPLETIONS, {**parameters, **logprobs, **_maybe_streamed(random)}
+        )
 
-    def _leaving_early(self, random: Random) -> Request:
-        asked = self.chat(random, self.long, **_streamed(random))
-        return request("leaves early", CHAT, asked, patience=random.uniform(0, self.hurry))
+    def _disconnect_early(self, random: Random) -> Request:
+        parameters = self.chat(random, self.long_words, **_maybe_streamed(random))
+        return request(
+            "leaves early", CHAT, parameters, patience=random.uniform(0, self.max_patience)
+        )
 
-    def _leaving_late(self, random: Random) -> Request:
+    def _disconnect_late(self, random: Random) -> Request:
         more = {**STREAM, "max_tokens": 4 * self.tokens}
-        asked = self.chat(random, self._some(random), **more)
-        return request("leaves in the stream", CHAT, asked, pieces=random.randint(1, 3))
+        parameters = self.chat(random, self._word_count(random), **more)
+        return request("leaves in the stream", CHAT, parameters, max_chunks=random.randint(1, 3))
 
-    def _reading_slowly(self, random: Random) -> Request:
+    def _slow_reader(self, random: Random) -> Request:
         more = {"logprobs": True, "top_logprobs": 20, **STREAM}
-        asked = self.chat(random, self._some(random), **more)
-        return request("reads slowly", CHAT, asked, pause=0.1)
+        parameters = self.chat(random, self._word_count(random), **more)
+        return request("reads slowly", CHAT, parameters, pause=0.1)
 
-    def _wrong(self, random: Random) -> Request:
-        kind = random.choice(list(WRONG))
-        more, refusal = WRONG[kind]
-        asked = self.chat(random, 6, **{**_streamed(random), **more})
-        return request(kind, CHAT, asked, refusal=refusal)
+    def _invalid(self, random: Random) -> Request:
+        kind = random.choice(list(INVALID))
+        more, refusal = INVALID[kind]
+        parameters = self.chat(random, 6, **{**_maybe_streamed(random), **more})
+        return request(kind, CHAT, parameters, refusal=refusal)
 
     def _too_long(self, random: Random) -> Request:
-        asked = self.chat(random, 2 * self.context, **_streamed(random))
-        return request("too long", CHAT, asked, refusal=TOO_LONG)
+        parameters = self.chat(random, 2 * self.context, **_maybe_streamed(random))
+        return request("too long", CHAT, parameters, refusal=TOO_LONG)
 
-    def _unreadable(self, random: Random) -> Request:
-        return Request("malformed JSON", CHAT, {}, UNREADABLE, refusal=MALFORMED_JSON)
+    def _malformed_json(self, random: Random) -> Request:
+        return Request("malformed JSON", CHAT, {}, TRUNCATED_JSON, refusal=MALFORMED_JSON)
 
-    def _some(self, random: Random) -> int:
+    def _word_count(self, random: Random) -> int:
         return random.randint(min(3, self.words), self.words)
 
 
-def request(kind: str, path: str, asked: Mapping[str, Any], **behaviour: Any) -> Request:
-    return Request(kind, path, asked, json.dumps(asked).encode(), **behaviour)
+def request(kind: str, path: str, parameters: Mapping[str, Any], **behaviour: Any) -> Request:
+    return Request(kind, path, parameters, json.dumps(parameters).encode(), **behaviour)
 
 
-def _streamed(random: Random) -> dict[str, Any]:
+def _maybe_streamed(random: Random) -> dict[str, Any]:
     return STREAM if random.random() < 0.5 else {}

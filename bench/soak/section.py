@@ -1,4 +1,4 @@
-"""The section of the command: the server started, soaked, looked at and ended."""
+"""The `soak` section of the command: runs the clients against a server, and checks it."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from bench.client import LoadError, Target, post
 from bench.figures import SUBJECT, Budget, Figure
 from bench.report import bound
 from bench.servers import openedai
-from bench.soak import fairness, state
-from bench.soak.clients import Fate, Load, Outcome, storm
+from bench.soak import fairness, observe
+from bench.soak.clients import Load, Outcome, Result, run_clients
 from bench.soak.fairness import Flood
-from bench.soak.mix import CHAT, PATIENCE, Mix
-from bench.text import chosen
+from bench.soak.mix import CHAT, REQUEST_TIMEOUT, Mix
+from bench.text import measured_model
 from openedai.engines.llama_cpp.options import LlamaOptions
 
 SECTION = "soak"
-ENOUGH = 60  # looks at the memory, one a second, to say whether it is steady
-FINE = (Fate.ANSWERED, Fate.REFUSED, Fate.LEFT)
-WRONG = (Fate.MALFORMED, Fate.LOST)
+MIN_SAMPLES = 60  # of the memory, one per second, to tell whether it is steady
+EXPECTED = (Result.ANSWERED, Result.REFUSED, Result.DISCONNECTED)
+UNEXPECTED = (Result.MALFORMED, Result.LOST)
 FILES = 8  # more open than at the start: the bench's own last connections
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What came of a soak. `order` is that of the answers to the two callers of `flood`."""
+    """The results of a soak. `order` has the callers of `flood` in the order of their answers."""
 
     outcomes: Sequence[Outcome]
-    memory: state.Memory
+    memory: observe.Memory
     flood: Flood
     order: Sequence[str]
     errors: int
@@ -47,7 +47,7 @@ class Findings:
 
 async def measure(model: str | None, load: Load, console: Console) -> list[Figure]:
     """Prints the table. Raises APIError, LoadError or TimeoutError."""
-    spec, options = chosen(model)
+    spec, options = measured_model(model)
     default = LlamaOptions()
     mix = Mix(spec.id, spec.options.get("context", default.context))
     flood = Flood(slots=spec.options.get("slots", default.slots))
@@ -64,7 +64,7 @@ async def measure(model: str | None, load: Load, console: Console) -> list[Figur
 def config(load: Load, flood: Flood) -> str:
     """Settings under which the server may refuse nothing for want of room or time."""
     waiting = max(load.clients, (fairness.RATIO + 1) * flood.light)
-    return f"max_queue = {2 * waiting}\nqueue_timeout = {PATIENCE}\n"
+    return f"max_queue = {2 * waiting}\nqueue_timeout = {REQUEST_TIMEOUT}\n"
 
 
 async def soak(
@@ -74,47 +74,49 @@ async def soak(
     async with server as (url, pid):
         target = Target(SUBJECT, url, mix.model)
         await post(target, CHAT, target.chat("Hello!", 2))
-        files = state.open_files(pid)
-        async with state.watched(pid) as memory:
-            outcomes = await storm(url, mix, load)
-        served = await fairness.answered(url, mix, flood)
-        busy = sum(await state.reached(url, state.IDLE))
-        errors = await state.server_errors(url)
-        more = state.open_files(pid) - files
-        processes = state.family(pid)
+        files = observe.open_files(pid)
+        async with observe.sampled_memory(pid) as memory:
+            outcomes = await run_clients(url, mix, load)
+        served = await fairness.answer_order(url, mix, flood)
+        busy = sum(await observe.wait_for_counts(url, observe.IDLE))
+        errors = await observe.server_errors(url)
+        more = observe.open_files(pid) - files
+        processes = observe.process_tree(pid)
     order = [one.caller for one in served]
-    return Findings(outcomes, memory, flood, order, errors, busy, more, state.left(processes))
+    return Findings(
+        outcomes, memory, flood, order, errors, busy, more, observe.count_running(processes)
+    )
 
 
 def figures(findings: Findings) -> list[Figure]:
-    fates = Counter(outcome.fate for outcome in findings.outcomes)
+    results = Counter(outcome.result for outcome in findings.outcomes)
     none = Budget(0, "at most")
     fair = Budget(findings.flood.fair, "at least")
     return [
-        *(_figure(f"requests {fate}", fates[fate]) for fate in FINE),
-        *(_figure(f"requests {fate}", fates[fate], none) for fate in WRONG),
+        *(_figure(f"requests {result}", results[result]) for result in EXPECTED),
+        *(_figure(f"requests {result}", results[result], none) for result in UNEXPECTED),
         _figure("requests that ended with a 5xx", findings.errors, none),
-        *_growths(findings.memory),
+        *_memory_growth(findings.memory),
         _figure("slots and places in the queue not given back", findings.busy, none),
         _figure("more open files than at the start", findings.files, Budget(FILES, "at most")),
         _figure("processes left after SIGTERM", findings.left, none),
-        _figure("share of the light caller", fairness.share(findings.order), fair),
+        _figure("share of the light caller", fairness.light_share(findings.order), fair),
     ]
 
 
-def _growths(memory: state.Memory) -> list[Figure]:
+def _memory_growth(memory: observe.Memory) -> list[Figure]:
     """None of a run that was too short."""
-    if len(memory.server) < ENOUGH:
+    if len(memory.server) < MIN_SAMPLES:
         return []
     steady = Budget(1.1, "at most")
     return [
-        _figure("memory of the server", state.growth(memory.server), steady),
-        _figure("memory of the engine", state.growth(memory.engine), steady),
+        _figure("memory of the server", observe.growth(memory.server), steady),
+        _figure("memory of the engine", observe.growth(memory.engine), steady),
     ]
 
 
 def show(findings: Findings, found: Sequence[Figure], console: Console) -> None:
-    """Print the table, which is also valid Markdown, and what was wrong, once for each kind."""
+    """Print the table, which is also valid Markdown, and one unexpected result of each kind."""
     table = Table("what", "found", "bound", "", box=box.MARKDOWN)
     for figure in found:
         budget, verdict = figure.budget, figure.verdict()
@@ -128,9 +130,9 @@ def show(findings: Findings, found: Sequence[Figure], console: Console) -> None:
         f"engine {memory.engine[-1]:,.0f} MiB; memory: last third of the run to the second",
         style="dim",
     )
-    wrong = {one.kind: one for one in findings.outcomes if one.fate in WRONG}
+    wrong = {one.kind: one for one in findings.outcomes if one.result in UNEXPECTED}
     for outcome in wrong.values():
-        console.print(f"{outcome.fate}: {outcome.why}", markup=False, highlight=False)
+        console.print(f"{outcome.result}: {outcome.reason}", markup=False, highlight=False)
 
 
 def missed(figures: Sequence[Figure]) -> bool:

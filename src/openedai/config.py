@@ -207,7 +207,7 @@ class Settings(BaseSettings):
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Every accepted key, in plain text."""
+        """All accepted keys, in plain text."""
         single = (self.api_key,) if self.api_key else ()
         return tuple(key.get_secret_value() for key in (*single, *self.api_keys))
 
@@ -245,7 +245,7 @@ def load_settings(file: Path | None = None, **flags: Any) -> Settings:
 
 
 def _settings_class(path: Path) -> type[Settings]:
-    """Settings that read `path` as their file: pydantic-settings wants it on the class."""
+    """Settings that read `path`: pydantic-settings takes the file from the class."""
 
     class FileSettings(Settings):
         model_config = SettingsConfigDict(toml_file=path)

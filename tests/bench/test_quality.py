@@ -7,7 +7,7 @@ from math import exp, log
 
 import pytest
 
-from bench.quality import PIECE, TEXT, UNSCORED, Score, logprobs, table
+from bench.quality import TEXT, UNSCORED, WINDOW, Score, logprobs, table
 from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
 from openedai.weights.library import Library
@@ -48,7 +48,7 @@ def test_a_longer_text_changes_no_token_before_it() -> None:
     assert weights is not None
     words = "The harbour master kept two books, and nobody had seen the second one. " * 3
     short, long = (asyncio.run(logprobs(weights, text)) for text in (words, words + "Nobody."))
-    assert 5 < len(short) < len(long) < PIECE - UNSCORED
+    assert 5 < len(short) < len(long) < WINDOW - UNSCORED
     assert max(long) <= 0
     assert min(long) < -0.01
     assert long[: len(short) - 1] == pytest.approx(short[:-1], abs=0.2)

@@ -15,12 +15,12 @@ import pytest
 
 from bench.figures import SUBJECT, Budget, Figure
 from bench.servers import free_port
-from bench.soak import state
-from bench.soak.clients import Fate, Load, ask, session, storm
-from bench.soak.fairness import Flood, share
-from bench.soak.form import Answer, Malformed, judge
+from bench.soak import observe
+from bench.soak.clients import Load, Result, run_clients, send, session
+from bench.soak.fairness import Flood, light_share
 from bench.soak.mix import CHAT, CHATS, COMPLETIONS, STREAM, Mix, Refusal, Request, request
 from bench.soak.section import missed
+from bench.soak.validate import Answer, Malformed, validate
 from tests.support import Running, ServerThread, echo_settings
 
 MIX = Mix("echo", 4096, tokens=8)
@@ -36,7 +36,7 @@ def server() -> Iterator[Running]:
 def answer_to(server: Running, asked: Request) -> Answer:
     async def go() -> Answer | None:
         async with session(f"{server.url}/v1") as opened:
-            return await ask(opened, asked, "tester")
+            return await send(opened, asked, "tester")
 
     found = asyncio.run(go())
     assert found is not None
@@ -61,7 +61,7 @@ def swap(old: str, new: str, count: int = -1) -> Break:
 @pytest.mark.parametrize("kind", list(CHATS))
 def test_what_is_right_passes(server: Running, kind: str, more: dict[str, Any]) -> None:
     asked = chat(kind, **more)
-    judge(asked, answer_to(server, asked))
+    validate(asked, answer_to(server, asked))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_what_is_wrong_in_a_whole_answer(server: Running, kind: str, change: Bre
     asked = chat(kind)
     answer = answer_to(server, asked)
     with pytest.raises(Malformed, match=kind):
-        judge(asked, with_body(answer, change))
+        validate(asked, with_body(answer, change))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_what_is_wrong_in_a_stream(server: Running, change: Break) -> None:
     asked = chat("chat", **STREAM)
     answer = answer_to(server, asked)
     with pytest.raises(Malformed):
-        judge(asked, with_body(answer, change))
+        validate(asked, with_body(answer, change))
 
 
 def test_what_is_wrong_around_an_answer(server: Running) -> None:
@@ -115,9 +115,9 @@ def test_what_is_wrong_around_an_answer(server: Running) -> None:
     answer = answer_to(server, asked)
     for name in ("x-request-id", "content-type"):
         with pytest.raises(Malformed):
-            judge(asked, answer._replace(headers={**answer.headers, name: "other"}))
+            validate(asked, answer._replace(headers={**answer.headers, name: "other"}))
     with pytest.raises(Malformed, match="status 500"):
-        judge(asked, answer._replace(status=500))
+        validate(asked, answer._replace(status=500))
 
 
 def test_a_completion(server: Running) -> None:
@@ -125,9 +125,9 @@ def test_a_completion(server: Running) -> None:
     for more in ({}, STREAM):
         asked = request("completion", COMPLETIONS, {**body, **more})
         answer = answer_to(server, asked)
-        judge(asked, answer)
+        validate(asked, answer)
         with pytest.raises(Malformed):
-            judge(asked, with_body(answer, swap('"length"', '"other"')))
+            validate(asked, with_body(answer, swap('"length"', '"other"')))
 
 
 @pytest.mark.parametrize(
@@ -145,27 +145,27 @@ def test_what_is_wrong_in_a_refusal(
     right = Refusal(404, "model_not_found")
     asked = request("unknown", CHAT, MIX.chat(Random(1), 3, model="none"), refusal=right)
     answer = answer_to(server, asked)
-    judge(asked, answer)
-    other = request("unknown", CHAT, asked.asked, refusal=refusal)
+    validate(asked, answer)
+    other = request("unknown", CHAT, asked.parameters, refusal=refusal)
     with pytest.raises(Malformed):
-        judge(other, answer if change is None else with_body(answer, change))
+        validate(other, answer if change is None else with_body(answer, change))
 
 
 def test_a_server_that_fails_is_found_out(server: Running) -> None:
     url = f"{server.url}/v1"
-    before = asyncio.run(state.server_errors(url))
-    outcomes = asyncio.run(storm(url, Mix("fails-first", 4096), Load(20, requests=2)))
-    fates = Counter(outcome.fate for outcome in outcomes)
+    before = asyncio.run(observe.server_errors(url))
+    outcomes = asyncio.run(run_clients(url, Mix("fails-first", 4096), Load(20, requests=2)))
+    results = Counter(outcome.result for outcome in outcomes)
     assert len(outcomes) == 40
-    assert fates[Fate.MALFORMED] > 0
-    assert fates[Fate.ANSWERED] == fates[Fate.LOST] == 0
-    assert asyncio.run(state.server_errors(url)) - before >= fates[Fate.MALFORMED]
+    assert results[Result.MALFORMED] > 0
+    assert results[Result.ANSWERED] == results[Result.LOST] == 0
+    assert asyncio.run(observe.server_errors(url)) - before >= results[Result.MALFORMED]
 
 
 def test_a_server_that_is_not_there_loses_every_request() -> None:
     url = f"http://127.0.0.1:{free_port()}/v1"
-    outcomes = asyncio.run(storm(url, Mix("echo", 4096), Load(3, requests=2)))
-    assert [outcome.fate for outcome in outcomes] == [Fate.LOST] * 6
+    outcomes = asyncio.run(run_clients(url, Mix("echo", 4096), Load(3, requests=2)))
+    assert [outcome.result for outcome in outcomes] == [Result.LOST] * 6
 
 
 def test_the_mix_is_the_same_for_the_same_seed_and_has_every_kind() -> None:
@@ -175,25 +175,25 @@ def test_the_mix_is_the_same_for_the_same_seed_and_has_every_kind() -> None:
     kinds = {request.kind for request in drawn}
     assert {*CHATS, "completion", "too long", "malformed JSON", "unknown model"} <= kinds
     assert any(request.patience < 4 for request in drawn)
-    assert any(request.pieces for request in drawn)
+    assert any(request.max_chunks for request in drawn)
     assert any(request.pause for request in drawn)
     for wanted in (True, False):
-        assert any(bool(request.asked.get("stream")) is wanted for request in drawn)
+        assert any(bool(request.parameters.get("stream")) is wanted for request in drawn)
     json.loads(drawn[0].body)
 
 
 def test_growth() -> None:
-    assert state.growth([1, 2, 100, 100, 110, 110]) == pytest.approx(1.1)
-    assert state.growth([50.0] * 10) == 1
-    assert math.isnan(state.growth([50.0] * 2))
+    assert observe.growth([1, 2, 100, 100, 110, 110]) == pytest.approx(1.1)
+    assert observe.growth([50.0] * 10) == 1
+    assert math.isnan(observe.growth([50.0] * 2))
 
 
 def test_the_share_of_the_light_caller() -> None:
     flood = Flood(light=5, slots=1)
     fair = ["heavy", "light"] * 5 + ["heavy"] * 95
     behind = ["heavy"] * 100 + ["light"] * 5
-    assert share(fair) == 0.5
-    assert share(behind) < flood.fair < share(fair)
+    assert light_share(fair) == 0.5
+    assert light_share(behind) < flood.fair < light_share(fair)
     assert 5 / 105 < Flood().fair < 0.5
 
 
@@ -206,11 +206,11 @@ def test_a_missed_budget() -> None:
 
 
 def test_processes_and_files() -> None:
-    before = state.open_files(os.getpid())
+    before = observe.open_files(os.getpid())
     reading, writing = os.pipe()
-    assert state.open_files(os.getpid()) == before + 2
+    assert observe.open_files(os.getpid()) == before + 2
     os.close(reading)
     os.close(writing)
-    here = state.family(os.getpid())[0]
+    here = observe.process_tree(os.getpid())[0]
     assert here.pid == os.getpid()
-    assert state.left([]) == 0
+    assert observe.count_running([]) == 0

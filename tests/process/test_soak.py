@@ -8,9 +8,9 @@ from collections import Counter
 import pytest
 
 from bench.servers import openedai
-from bench.soak.clients import Fate, Load
+from bench.soak.clients import Load, Result
 from bench.soak.fairness import Flood
-from bench.soak.mix import PATIENCE, Mix
+from bench.soak.mix import REQUEST_TIMEOUT, Mix
 from bench.soak.section import Findings, config, figures, soak
 
 ECHO = """
@@ -37,28 +37,32 @@ def missed(findings: Findings) -> list[str]:
 
 
 def wrong(findings: Findings) -> list[str]:
-    return [one.why for one in findings.outcomes if one.fate in (Fate.MALFORMED, Fate.LOST)]
+    return [
+        one.reason for one in findings.outcomes if one.result in (Result.MALFORMED, Result.LOST)
+    ]
 
 
 def test_200_clients_on_the_echo_engine() -> None:
-    load, flood = Load(200, PATIENCE, requests=2), Flood(light=5)
+    load, flood = Load(200, REQUEST_TIMEOUT, requests=2), Flood(light=5)
     server = openedai(config(load, flood) + ECHO)
-    findings = asyncio.run(soak(server, Mix("small", 4096, hurry=1), load, flood))
+    findings = asyncio.run(soak(server, Mix("small", 4096, max_patience=1), load, flood))
     assert wrong(findings) == []
     assert missed(findings) == []
     assert len(findings.outcomes) == 400
-    fates = Counter(outcome.fate for outcome in findings.outcomes)
-    assert all(fates[fate] > 0 for fate in (Fate.ANSWERED, Fate.REFUSED, Fate.LEFT))
+    results = Counter(outcome.result for outcome in findings.outcomes)
+    assert all(
+        results[result] > 0 for result in (Result.ANSWERED, Result.REFUSED, Result.DISCONNECTED)
+    )
     assert Counter(findings.order) == {"heavy": 100, "light": 5}
 
 
 @pytest.mark.real
 @pytest.mark.timeout(900)  # a busy machine; a minute on two quiet cores
 def test_200_clients_on_the_small_model() -> None:
-    load, flood = Load(200, PATIENCE, requests=1), Flood(light=2)
-    mix = Mix("smollm2-135m-instruct", 4096, tokens=6, words=4, long=200, hurry=1)
+    load, flood = Load(200, REQUEST_TIMEOUT, requests=1), Flood(light=2)
+    mix = Mix("smollm2-135m-instruct", 4096, tokens=6, words=4, long_words=200, max_patience=1)
     findings = asyncio.run(soak(openedai(config(load, flood)), mix, load, flood))
     assert wrong(findings) == []
     assert missed(findings) == []
     assert len(findings.outcomes) == 200
-    assert any(outcome.fate is Fate.ANSWERED for outcome in findings.outcomes)
+    assert any(outcome.result is Result.ANSWERED for outcome in findings.outcomes)

@@ -16,7 +16,7 @@ HELP = "/clear forgets the conversation, /exit or Ctrl-D ends it."
 
 @dataclass
 class Conversation:
-    """Speaks the API as any client would."""
+    """The messages so far, and the server that answers them."""
 
     url: str
     key: str
@@ -31,7 +31,7 @@ class Conversation:
         self.messages = [{"role": "system", "content": self.system}] if self.system else []
 
     async def ask(self, text: str) -> AsyncIterator[str]:
-        """Yield the pieces of the answer. Raises ConnectionError with the server's reason."""
+        """Yield the deltas of the answer. Raises ConnectionError with the server's reason."""
         self.messages.append({"role": "user", "content": text})
         body = {"model": self.model, "messages": self.messages, "stream": True}
         answer = ""
@@ -48,9 +48,9 @@ class Conversation:
                 if response.status != 200:
                     raise ConnectionError(_reason(await response.read()))
                 async for line in response.content:
-                    if piece := _piece(line.strip()):
-                        answer += piece
-                        yield piece
+                    if delta := _text_of(line.strip()):
+                        answer += delta
+                        yield delta
         except aiohttp.ClientError as error:
             raise ConnectionError(f"{self.url}: {error}") from error
         finally:
@@ -60,7 +60,7 @@ class Conversation:
                 self.messages.pop()
 
 
-def _piece(line: bytes) -> str:
+def _text_of(line: bytes) -> str:
     if not line.startswith(b"data: ") or line == b"data: [DONE]":
         return ""
     event: dict[str, Any] = msgspec.json.decode(line[6:])
@@ -77,21 +77,21 @@ def _reason(body: bytes) -> str:
 
 
 def answer(conversation: Conversation, text: str, console: Console) -> None:
-    """Print one answer as it comes. Ctrl-C ends the answer, not the program."""
+    """Print one answer as it is generated. Ctrl-C ends the answer, not the program."""
 
-    async def speak() -> None:
-        async for piece in conversation.ask(text):
-            console.out(piece, end="", highlight=False)
+    async def print_answer() -> None:
+        async for delta in conversation.ask(text):
+            console.out(delta, end="", highlight=False)
 
     try:
-        asyncio.run(speak())
+        asyncio.run(print_answer())
     except KeyboardInterrupt:
         console.print(" [dim](stopped)[/]", end="")
     console.print()
 
 
 def converse(conversation: Conversation, console: Console) -> None:
-    """Read and answer until the person leaves."""
+    """Read questions and print answers until the user ends it."""
     console.print(f"[dim]{conversation.model} at {conversation.url}. {HELP}[/]", highlight=False)
     while True:
         try:

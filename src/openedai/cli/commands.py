@@ -1,4 +1,4 @@
-"""Flags to settings, and settings to what each command does."""
+"""The commands of `openedai` and their options."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def serve(
         log_format=log_format,
         log_level=log_level,
     )
-    run(settings, pull=not no_pull, console=_errors())
+    run(settings, pull=not no_pull, console=_stderr())
 
 
 @app.command(
@@ -130,11 +130,11 @@ def models_list(config: Config = None, as_json: AsJson = False) -> None:
     """List the models, their sizes and which are loaded or on disk."""
     from openedai.cli.models import list_models, list_models_as_json
 
-    with _Readable():
+    with _ErrorMessages():
         if as_json:
             print(list_models_as_json(_settings(config)))
         else:
-            list_models(_settings(config), _output())
+            list_models(_settings(config), _stdout())
 
 
 @models_app.command("show", epilog="Example: [bold]openedai models show gpt-4o[/]")
@@ -142,11 +142,11 @@ def models_show(name: str, config: Config = None, as_json: AsJson = False) -> No
     """Show one model, with its aliases and options."""
     from openedai.cli.models import show, show_as_json
 
-    with _Readable():
+    with _ErrorMessages():
         if as_json:
             print(show_as_json(_settings(config), name))
         else:
-            show(_settings(config), name, _output())
+            show(_settings(config), name, _stdout())
 
 
 @models_app.command("pull", epilog="Example: [bold]openedai models pull all-MiniLM-L6-v2[/]")
@@ -155,12 +155,12 @@ def models_pull(names: list[str], config: Config = None) -> None:
     from openedai.catalog.catalog import Catalog, adapter_specs
     from openedai.cli.models import pull_all
 
-    with _Readable():
+    with _ErrorMessages():
         settings = _settings(config)
         catalog = Catalog(settings)
         specs = [catalog.resolve(name).spec for name in names]
-        wanted = [one for spec in specs for one in (spec, *adapter_specs(spec))]
-        pull_all(settings, wanted, _errors())
+        weights = [one for spec in specs for one in (spec, *adapter_specs(spec))]
+        pull_all(settings, weights, _stderr())
 
 
 @models_app.command("rm")
@@ -168,19 +168,19 @@ def models_rm(names: list[str], config: Config = None) -> None:
     """Remove models from the disk."""
     from openedai.cli.models import remove
 
-    with _Readable():
+    with _ErrorMessages():
         for name in names:
             remove(_settings(config), name, Console())
 
 
-class _Readable:
-    """Turns what can go wrong into one line and an exit code."""
+class _ErrorMessages:
+    """Turns errors into one line and an exit code."""
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: Any
+        self, error_type: type[BaseException] | None, error: BaseException | None, _: Any
     ) -> None:
         from openedai.errors import APIError
 
@@ -198,13 +198,13 @@ def _settings(config: Path | None, **flags: Any) -> Settings:
         raise AssertionError("unreachable") from error
 
 
-def _output() -> Console:
+def _stdout() -> Console:
     """Standard output. Lines that go to a file or a program are not wrapped."""
     wraps = sys.stdout.isatty() or bool(os.environ.get("COLUMNS"))
     return Console(highlight=False, width=None if wraps else UNWRAPPED)
 
 
-def _errors() -> Console:
+def _stderr() -> Console:
     return Console(stderr=True, highlight=False)
 
 

@@ -1,4 +1,4 @@
-"""How log lines look: short text for people, or one JSON object a line for machines."""
+"""The format of log lines: short text, or one JSON object per line."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Literal
 
 import msgspec
 
-_EXTRA = ("request_id", "milliseconds", "model", "body")
+_EXTRA_FIELDS = ("request_id", "milliseconds", "model", "body")
 
 
 class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        facts = " ".join(f"{key}={value}" for key, value in _facts(record).items())
+        fields = " ".join(f"{key}={value}" for key, value in _extra_fields(record).items())
         time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        line = f"{time} {level}{record.getMessage()} {facts}".rstrip()
+        line = f"{time} {level}{record.getMessage()} {fields}".rstrip()
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
@@ -28,20 +28,20 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **_facts(record),
+            **_extra_fields(record),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(line, enc_hook=str).decode()
 
 
-def _facts(record: logging.LogRecord) -> dict[str, object]:
-    return {key: getattr(record, key) for key in _EXTRA if hasattr(record, key)}
+def _extra_fields(record: logging.LogRecord) -> dict[str, object]:
+    return {key: getattr(record, key) for key in _EXTRA_FIELDS if hasattr(record, key)}
 
 
-def configure(form: Literal["text", "json"], level: str) -> None:
-    """Send everything to standard error; libraries speak only when something is wrong."""
+def configure(log_format: Literal["text", "json"], level: str) -> None:
+    """Log to standard error: our messages from `level`, those of libraries from WARNING."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("openedai").setLevel(level.upper())

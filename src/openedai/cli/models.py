@@ -1,4 +1,4 @@
-"""`openedai models …`: what there is, what is on disk, fetching and removing."""
+"""`openedai models …`: list, show, pull and remove models."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ STATES: dict[State, str] = {
 }
 
 
-class Bar:
-    """A pull's steps as a progress bar on standard error."""
+class PullProgress:
+    """Shows the steps of a pull as a progress bar."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
@@ -52,7 +52,7 @@ class Bar:
 
 
 def pull_all(settings: Settings, specs: Sequence[ModelSpec], console: Console) -> None:
-    """Fetch what is missing. Exits with 1, and the reason, if a model cannot be had."""
+    """Download missing models. Exits with 1, and the reason, if that fails."""
     library = Library(settings)
     for spec in specs:
         if library.ready(spec):
@@ -67,7 +67,7 @@ def pull_all(settings: Settings, specs: Sequence[ModelSpec], console: Console) -
         )
         try:
             with Progress(*columns, console=console, transient=True) as progress:
-                library.pull(spec, Bar(progress))
+                library.pull(spec, PullProgress(progress))
         except APIError as error:
             console.print(f"[red]{spec.id}:[/] {error.message}", highlight=False)
             raise typer.Exit(1) from error

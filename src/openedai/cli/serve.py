@@ -1,4 +1,4 @@
-"""`openedai serve`: check, fetch, bind, serve, and end in good order."""
+"""`openedai serve`: check the settings, bind, download, serve, shut down."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EXIT_USAGE = 2
 
 
 def serve(settings: Settings, *, pull: bool, console: Console) -> None:
-    """Serve until SIGTERM or Ctrl-C; then let running requests end, and return."""
+    """Serve until SIGTERM or Ctrl-C, then wait for running requests, and return."""
     from openedai.app import create_app
 
     refuse_open_server(settings, console)
@@ -47,7 +47,7 @@ def serve(settings: Settings, *, pull: bool, console: Console) -> None:
         raise typer.Exit(EXIT_USAGE) from error
     port = listener.getsockname()[1]
     server = Server(
-        _uvicorn_config(app, settings),
+        uvicorn_config(app, settings),
         pool=app.state.services.pool,
         preload=preload,
         on_ready=lambda: _banner(catalog, settings, port, console),
@@ -59,7 +59,7 @@ def serve(settings: Settings, *, pull: bool, console: Console) -> None:
 
 
 def refuse_open_server(settings: Settings, console: Console) -> None:
-    """Never offer a person's models to a network by mistake."""
+    """Exit with EXIT_USAGE if other machines could use the server without a key."""
     if settings.on_loopback or settings.keys or settings.no_auth:
         return
     console.print(
@@ -120,7 +120,7 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=protocol(settings),
@@ -166,8 +166,8 @@ def _pull_defaults(
 
     defaults = (catalog.default_chat, catalog.default_embedding)
     specs = (*(model.spec for model in defaults if model), *preload)
-    wanted = {one.id: one for spec in specs for one in (spec, *adapter_specs(spec))}
-    pull_all(settings, list(wanted.values()), console)
+    weights = {one.id: one for spec in specs for one in (spec, *adapter_specs(spec))}
+    pull_all(settings, list(weights.values()), console)
 
 
 def _banner(catalog: Catalog, settings: Settings, port: int, console: Console) -> None:

@@ -41,7 +41,7 @@ def test_the_last_words_of_a_failure_are_kept(environments: Environments) -> Non
     one = peer("echo 'No matching distribution' >&2; exit 1", "echo 'Not reached'")
     environments.install(one)
     assert environments.version(one) is None
-    assert environments.why_not(one) == "not installed: No matching distribution"
+    assert environments.missing_reason(one) == "not installed: No matching distribution"
 
 
 def test_a_failure_is_tried_again(environments: Environments) -> None:
@@ -56,7 +56,7 @@ def test_a_package_that_did_not_come_is_a_failure(environments: Environments) ->
     absent = Peer(name="one", package="no-such-package", start="one", weights="served")
     environments.install(absent)
     assert environments.version(absent) is None
-    assert "no-such-package" in environments.why_not(absent)
+    assert "no-such-package" in environments.missing_reason(absent)
 
 
 def test_an_environment_is_shared(environments: Environments) -> None:
@@ -70,4 +70,4 @@ def test_an_environment_is_shared(environments: Environments) -> None:
 
 def test_what_was_never_installed_says_how(environments: Environments) -> None:
     assert environments.version(peer()) is None
-    assert "--install" in environments.why_not(peer())
+    assert "--install" in environments.missing_reason(peer())

@@ -16,7 +16,7 @@ from bench.scale import QUICK
 
 def sample(speed: float, ready: float = 1.0) -> Sample:
     decode = dict.fromkeys(QUICK.streams, speed)
-    return Sample(decode, prefill=speed, ready=ready, memory=100.0, given=1.0)
+    return Sample(decode, prefill=speed, ready=ready, memory=100.0, completed=1.0)
 
 
 def rows(outcome: Outcome) -> list[list[str]]:

@@ -13,7 +13,7 @@ import pytest
 from bench.client import LoadError
 from bench.figures import SUBJECT
 from bench.peers.rounds import Outcome, Sample, figures, rounds
-from bench.peers.running import Server, System
+from bench.peers.systems import Server, System
 from bench.scale import QUICK
 
 TINY = replace(QUICK, rounds=3, streams=(1, 2), tokens=4, prefix_words=20)
@@ -86,7 +86,7 @@ def test_a_peer_that_breaks_is_left_out_and_ended(batches: int, keep: bool) -> N
     broken = starts.system("broken", batches=batches, keep=keep)
     outcome = starts.measure(starts.system(SUBJECT), broken, starts.system("peer"))
     if batches < 5 or keep:
-        assert outcome.absent == {"broken": "failed: broken is broken"}
+        assert outcome.skipped == {"broken": "failed: broken is broken"}
         assert outcome.figures[0].peers == ["peer"]
     assert starts.log.count("+broken") == starts.log.count("-broken")
 
@@ -108,7 +108,7 @@ def test_tokens_that_are_not_counted_are_a_failure() -> None:
 
 
 def test_less_time_and_memory_are_better() -> None:
-    ours = Sample({1: 10.0, 2: 30.0}, prefill=100.0, ready=1.0, memory=50.0, given=1.0)
-    theirs = Sample({1: 5.0, 2: 60.0}, prefill=200.0, ready=4.0, memory=500.0, given=0.5)
+    ours = Sample({1: 10.0, 2: 30.0}, prefill=100.0, ready=1.0, memory=50.0, completed=1.0)
+    theirs = Sample({1: 5.0, 2: 60.0}, prefill=200.0, ready=4.0, memory=500.0, completed=0.5)
     found = figures({SUBJECT: [ours], "peer": [theirs]}, TINY)
     assert [figure.ratios("peer").median for figure in found] == [2.0, 0.5, 0.5, 4.0, 10.0]

@@ -14,7 +14,7 @@ from typing import IO, Any
 from bench.client import LoadError
 from bench.servers import stop
 
-PATIENCE = 300.0  # seconds for one answer
+ANSWER_TIMEOUT = 300.0  # seconds for one answer
 
 
 class Child:
@@ -25,15 +25,15 @@ class Child:
         self._log = log
 
     async def ask(self, question: object) -> dict[str, Any]:
-        """Raises LoadError with the last that it said, or TimeoutError."""
+        """Raises LoadError with the end of its output, or TimeoutError."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(question).encode() + b"\n")
-        line = await asyncio.wait_for(self._process.stdout.readline(), PATIENCE)
+        line = await asyncio.wait_for(self._process.stdout.readline(), ANSWER_TIMEOUT)
         if not line:
             self._log.seek(0)
-            said = self._log.read().decode("utf-8", "replace")[-2000:]
-            raise LoadError(f"{self._name} ended: {said}")
+            output = self._log.read().decode("utf-8", "replace")[-2000:]
+            raise LoadError(f"{self._name} ended: {output}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 

@@ -1,4 +1,4 @@
-"""Systems as the bench sees them: started, asked for a batch of chats, ended."""
+"""The measured systems: how each is started, and how it generates a batch of chats."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from functools import partial
 
 from bench.client import LoadError, Target, post
 from bench.figures import SUBJECT
-from bench.lines import Child, child
+from bench.json_child import Child, child
 from bench.peers.table import Peer
 from bench.peers.weights import OFFLINE
 from bench.servers import free_port, openedai, process
 
 CHAT = "/chat/completions"
-PATIENCE = 400.0  # seconds for the slowest start
+START_TIMEOUT = 400.0  # seconds for the slowest start
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class HttpServer(Server):
         )
 
 
-class LinesServer(Server):
+class JsonLinesServer(Server):
     def __init__(self, name: str, child: Child) -> None:
         super().__init__(name, child.pid)
         self._child = child
@@ -78,7 +78,7 @@ class LinesServer(Server):
 
 @dataclass(frozen=True)
 class System:
-    """What is measured. `keep` says that it is started once, for all rounds."""
+    """A measured system. With `keep` it is started once for all rounds."""
 
     name: str
     start: Callable[[], AbstractAsyncContextManager[Server]]
@@ -98,12 +98,12 @@ def subject(model: str, options: Sequence[str]) -> System:
 
 def system(peer: Peer, values: Mapping[str, object]) -> System:
     """`values` fill in the braces of the peer's table, the port excepted."""
-    start = _http if peer.speaks == "http" else _lines
+    start = _start_http if peer.speaks == "http" else _start_json_lines
     return System(peer.name, partial(start, peer, values), peer.keep)
 
 
 @asynccontextmanager
-async def _http(peer: Peer, values: Mapping[str, object]) -> AsyncIterator[Server]:
+async def _start_http(peer: Peer, values: Mapping[str, object]) -> AsyncIterator[Server]:
     port = free_port()
     async with process(
         peer.command({**values, "port": port}),
@@ -111,14 +111,14 @@ async def _http(peer: Peer, values: Mapping[str, object]) -> AsyncIterator[Serve
         name=peer.name,
         health=peer.health,
         environment=OFFLINE | peer.environ(values),
-        patience=PATIENCE,
+        timeout=START_TIMEOUT,
     ) as pid:
         target = Target(peer.name, f"http://127.0.0.1:{port}/v1", peer.model_name(values))
         yield HttpServer(target, pid, streams=peer.streams)
 
 
 @asynccontextmanager
-async def _lines(peer: Peer, values: Mapping[str, object]) -> AsyncIterator[Server]:
+async def _start_json_lines(peer: Peer, values: Mapping[str, object]) -> AsyncIterator[Server]:
     command = peer.command(values)
     async with child(peer.name, command, OFFLINE | peer.environ(values)) as running:
-        yield LinesServer(peer.name, running)
+        yield JsonLinesServer(peer.name, running)

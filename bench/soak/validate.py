@@ -1,4 +1,4 @@
-"""Whether an answer has the form that it must have. What it says is the model's business."""
+"""Checks the format of answers: status, headers, schema, stream, usage. Not the generated text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ERROR_KEYS = {"message", "type", "param", "code"}
 
 
 class Malformed(Exception):
-    """The answer is not as it must be; the message says how, and shows it."""
+    """An invalid answer; the message has the reason and an excerpt."""
 
 
 class Answer(NamedTuple):
@@ -26,8 +26,8 @@ class Answer(NamedTuple):
 
 
 @dataclass
-class Choice:
-    """One choice, folded from its chunks or read whole. `calls` are names and arguments."""
+class FoldedChoice:
+    """A choice, whole or joined from its chunks. `calls` has the name and arguments of each."""
 
     text: str = ""
     calls: list[list[str]] = field(default_factory=list)
@@ -36,26 +36,26 @@ class Choice:
 
 
 @dataclass
-class Fold:
-    """What a 200 said, whichever way it came."""
+class FoldedAnswer:
+    """The choices and usage of a 200, streamed or whole."""
 
-    choices: dict[int, Choice]
+    choices: dict[int, FoldedChoice]
     usage: Mapping[str, Any]
 
 
-def judge(request: Request, answer: Answer) -> None:
-    """Raises Malformed."""
+def validate(request: Request, answer: Answer) -> None:
+    """Raises Malformed if it is not a valid answer to the request."""
     try:
         _require(answer.headers.get("x-request-id", "").startswith("req_"), "no x-request-id")
         if request.refusal is not None:
             _check_refusal(request.refusal, answer)
             return
         _require(answer.status == 200, f"status {answer.status}")
-        fold = _streamed if request.asked.get("stream") else _whole
-        _check_fold(request.asked, fold(request.path, answer))
+        fold = _fold_stream if request.parameters.get("stream") else _fold_whole
+        _check_answer(request.parameters, fold(request.path, answer))
     except (ValueError, LookupError, TypeError, AttributeError, Malformed) as error:
-        why = str(error) or type(error).__name__
-        raise Malformed(f"{request.kind}: {why}: {_excerpt(answer.body)!r}") from error
+        reason = str(error) or type(error).__name__
+        raise Malformed(f"{request.kind}: {reason}: {_excerpt(answer.body)!r}") from error
 
 
 def _check_refusal(refusal: Refusal, answer: Answer) -> None:
@@ -76,32 +76,36 @@ def _types(path: str) -> tuple[type[BaseModel], type[BaseModel]]:
     return (ChatCompletion, ChatCompletionChunk) if path == CHAT else (Completion, Completion)
 
 
-def _whole(path: str, answer: Answer) -> Fold:
+def _fold_whole(path: str, answer: Answer) -> FoldedAnswer:
     _types(path)[0].model_validate_json(answer.body, strict=True)
     found = json.loads(answer.body)
-    fold = Fold({}, found["usage"])
+    fold = FoldedAnswer({}, found["usage"])
     for choice in found["choices"]:
         _require(choice["index"] not in fold.choices, "an index twice")
-        _add(fold.choices.setdefault(choice["index"], Choice()), choice, choice.get("message", {}))
+        _add_part(
+            fold.choices.setdefault(choice["index"], FoldedChoice()),
+            choice,
+            choice.get("message", {}),
+        )
     return fold
 
 
-def _streamed(path: str, answer: Answer) -> Fold:
+def _fold_stream(path: str, answer: Answer) -> FoldedAnswer:
     _require(answer.headers["content-type"].startswith("text/event-stream"), "no event stream")
     *chunks, last = _chunks(path, answer.body)
     same = {(chunk["id"], chunk["created"], chunk["model"]) for chunk in (*chunks, last)}
     _require(len(same) == 1, "chunks of different ids, times or models")
     _require(last["choices"] == [], "the last chunk is not that of the usage")
     _require(not any(chunk.get("usage") for chunk in chunks), "usage before the last chunk")
-    fold = Fold({}, last["usage"])
+    fold = FoldedAnswer({}, last["usage"])
     for chunk in chunks:
-        for piece in chunk["choices"]:
-            delta = piece.get("delta", {})
-            if piece["index"] not in fold.choices:
+        for part in chunk["choices"]:
+            delta = part.get("delta", {})
+            if part["index"] not in fold.choices:
                 _require(path != CHAT or delta.get("role") == "assistant", "no role at first")
-            choice = fold.choices.setdefault(piece["index"], Choice())
-            _require(choice.finish is None, "a piece behind the finish_reason")
-            _add(choice, piece, delta)
+            choice = fold.choices.setdefault(part["index"], FoldedChoice())
+            _require(choice.finish is None, "a chunk after the finish_reason")
+            _add_part(choice, part, delta)
     return fold
 
 
@@ -111,14 +115,14 @@ def _chunks(path: str, body: bytes) -> list[dict[str, Any]]:
     _require(all(frame.startswith("data: ") for frame in frames), "a frame that is not data")
     chunks: list[dict[str, Any]] = [json.loads(frame.removeprefix("data: ")) for frame in frames]
     for chunk in chunks:
-        _types(path)[1].model_validate_json(_typed(path, chunk), strict=True)
+        _types(path)[1].model_validate_json(_as_sdk_type(path, chunk), strict=True)
     return chunks
 
 
-def _typed(path: str, chunk: dict[str, Any]) -> str:
-    """The chunk as the SDK's type has it.
+def _as_sdk_type(path: str, chunk: dict[str, Any]) -> str:
+    """The chunk as JSON that fits the SDK's type.
 
-    That of completions knows no null as `finish_reason`, which the API itself sends.
+    The type of completions does not allow null as `finish_reason`, which the API itself sends.
     """
     if path == CHAT or "choices" not in chunk:
         return json.dumps(chunk)
@@ -126,14 +130,14 @@ def _typed(path: str, chunk: dict[str, Any]) -> str:
     return json.dumps({**chunk, "choices": choices})
 
 
-def _add(choice: Choice, piece: Mapping[str, Any], said: Mapping[str, Any]) -> None:
-    """Add a whole choice or a piece of it; `said` is its message or delta."""
-    choice.text += piece.get("text") or said.get("content") or ""
-    for place, call in enumerate(said.get("tool_calls") or ()):
-        _add_call(choice.calls, call.get("index", place), call["function"])
-    found = piece.get("logprobs") or {}
+def _add_part(choice: FoldedChoice, part: Mapping[str, Any], message: Mapping[str, Any]) -> None:
+    """Add a whole choice or a chunk of one; `message` is its message or delta."""
+    choice.text += part.get("text") or message.get("content") or ""
+    for position, call in enumerate(message.get("tool_calls") or ()):
+        _add_call(choice.calls, call.get("index", position), call["function"])
+    found = part.get("logprobs") or {}
     choice.logprobs += len(found.get("content") or found.get("tokens") or ())
-    choice.finish = piece["finish_reason"]
+    choice.finish = part["finish_reason"]
 
 
 def _add_call(calls: list[list[str]], index: int, function: Mapping[str, str]) -> None:
@@ -142,23 +146,23 @@ def _add_call(calls: list[list[str]], index: int, function: Mapping[str, str]) -
     calls[index][1] += function.get("arguments") or ""
 
 
-def _check_fold(asked: Mapping[str, Any], fold: Fold) -> None:
+def _check_answer(parameters: Mapping[str, Any], fold: FoldedAnswer) -> None:
     choices = list(fold.choices.values())
-    wanted = asked.get("n", 1)
-    _require(sorted(fold.choices) == list(range(wanted)), f"the choices {sorted(fold.choices)}")
+    count = parameters.get("n", 1)
+    _require(sorted(fold.choices) == list(range(count)), f"the choices {sorted(fold.choices)}")
     for choice in choices:
-        _check_choice(asked, choice)
-    _check_usage(asked["max_tokens"], choices, fold.usage)
+        _check_choice(parameters, choice)
+    _check_usage(parameters["max_tokens"], choices, fold.usage)
 
 
-def _check_choice(asked: Mapping[str, Any], choice: Choice) -> None:
-    finishes = {"tool_calls", "length"} if "tools" in asked else {"stop", "length"}
+def _check_choice(parameters: Mapping[str, Any], choice: FoldedChoice) -> None:
+    finishes = {"tool_calls", "length"} if "tools" in parameters else {"stop", "length"}
     _require(choice.finish in finishes, f"the finish_reason {choice.finish}")
-    for stop in asked.get("stop", ()):
-        _require(stop not in choice.text, "text behind a stop")
-    if asked.get("logprobs") and choice.text:
+    for stop in parameters.get("stop", ()):
+        _require(stop not in choice.text, "text after a stop")
+    if parameters.get("logprobs") and choice.text:
         _require(choice.logprobs > 0, "no logprobs")
-    if "response_format" in asked and choice.finish == "stop":
+    if "response_format" in parameters and choice.finish == "stop":
         _check_object(choice.text)
     if choice.finish == "tool_calls":
         _require(bool(choice.calls), "no call")
@@ -168,13 +172,13 @@ def _check_choice(asked: Mapping[str, Any], choice: Choice) -> None:
 
 
 def _check_object(text: str) -> None:
-    said = json.loads(text)
-    _require(sorted(said) == ["colour", "old"], "keys that the schema does not have")
-    _require(said["colour"] in ("red", "green", "blue"), "a value that the enum does not have")
-    _require(isinstance(said["old"], bool), "a value that is no boolean")
+    message = json.loads(text)
+    _require(sorted(message) == ["colour", "old"], "keys that the schema does not have")
+    _require(message["colour"] in ("red", "green", "blue"), "a value that the enum does not have")
+    _require(isinstance(message["old"], bool), "a value that is no boolean")
 
 
-def _check_usage(limit: int, choices: Sequence[Choice], usage: Mapping[str, Any]) -> None:
+def _check_usage(limit: int, choices: Sequence[FoldedChoice], usage: Mapping[str, Any]) -> None:
     prompt, completion = usage["prompt_tokens"], usage["completion_tokens"]
     _require(prompt > 0, "no tokens of the prompt")
     _require(usage["total_tokens"] == prompt + completion, "usage that does not add up")
@@ -186,6 +190,6 @@ def _excerpt(body: bytes) -> bytes:
     return body if len(body) < 800 else body[:300] + b" ... " + body[-500:]
 
 
-def _require(fine: bool, otherwise: str) -> None:
-    if not fine:
-        raise Malformed(otherwise)
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise Malformed(message)

@@ -1,4 +1,4 @@
-"""The server from outside: its own counts, its memory, its open files, its processes."""
+"""The server, observed from outside: its own counts, its memory, its open files, its processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ IDLE = Counts(running=0, waiting=0)
 
 @dataclass
 class Memory:
-    """Resident memory in MiB, one entry for each look."""
+    """Resident memory in MiB, one entry for each sample."""
 
     server: list[float] = field(default_factory=list)
     engine: list[float] = field(default_factory=list)
@@ -56,12 +56,12 @@ async def counts(url: str) -> Counts:
     return Counts(*(int(sum(found[f"openedai_model_{what}"].values())) for what in Counts._fields))
 
 
-async def reached(url: str, wanted: Counts, patience: float = 60.0) -> Counts:
-    """The counts once they are as wanted; after `patience` seconds, as they are."""
-    end = time.monotonic() + patience
+async def wait_for_counts(url: str, expected: Counts, timeout: float = 60.0) -> Counts:
+    """The counts as soon as they are `expected`; else those after `timeout` seconds."""
+    end = time.monotonic() + timeout
     while True:
         found = await counts(url)
-        if found == wanted or time.monotonic() > end:
+        if found == expected or time.monotonic() > end:
             return found
         await asyncio.sleep(0.02)
 
@@ -72,7 +72,7 @@ async def server_errors(url: str) -> int:
     return int(sum(n for labels, n in found.items() if labels.rpartition(",")[2][0] == "5"))
 
 
-def family(pid: int) -> list[psutil.Process]:
+def process_tree(pid: int) -> list[psutil.Process]:
     """The server, then its children."""
     server = psutil.Process(pid)
     return [server, *server.children(recursive=True)]
@@ -80,30 +80,30 @@ def family(pid: int) -> list[psutil.Process]:
 
 def open_files(pid: int) -> int:
     """Of the server and its children."""
-    return sum(process.num_fds() for process in family(pid))
+    return sum(process.num_fds() for process in process_tree(pid))
 
 
-def left(processes: Sequence[psutil.Process]) -> int:
-    """How many of them are still there, after five seconds at most."""
+def count_running(processes: Sequence[psutil.Process]) -> int:
+    """How many of them still run after at most five seconds."""
     _, alive = psutil.wait_procs(processes, timeout=5)
     return len(alive)
 
 
 @asynccontextmanager
-async def watched(pid: int) -> AsyncIterator[Memory]:
-    """Look at the memory every second, meanwhile."""
+async def sampled_memory(pid: int) -> AsyncIterator[Memory]:
+    """Sample the memory every second inside of the context."""
     memory = Memory()
-    watcher = asyncio.create_task(_watch(pid, memory))
+    sampler = asyncio.create_task(_sample(pid, memory))
     try:
         yield memory
     finally:
-        watcher.cancel()
+        sampler.cancel()
 
 
-async def _watch(pid: int, memory: Memory) -> None:
+async def _sample(pid: int, memory: Memory) -> None:
     while True:
         with suppress(psutil.NoSuchProcess):  # an engine that died: its requests tell of it
-            server, *children = family(pid)
+            server, *children = process_tree(pid)
             engine = sum(child.memory_info().rss for child in children) / MIB
             memory.server.append(server.memory_info().rss / MIB)
             memory.engine.append(engine)

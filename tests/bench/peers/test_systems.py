@@ -14,7 +14,7 @@ import pytest
 from bench.client import LoadError, Target
 from bench.figures import SUBJECT
 from bench.peers.rounds import Outcome, rounds
-from bench.peers.running import HttpServer, Server, System, system
+from bench.peers.systems import HttpServer, Server, System, system
 from bench.peers.table import Peer
 from bench.scale import QUICK
 from tests.support import ServerThread, echo_settings
@@ -68,7 +68,7 @@ def test_http_and_lines_are_measured_alike(tmp_path: Path, streams: bool) -> Non
     ours = replace(http_peer(tmp_path), name=SUBJECT)
     peers = (http_peer(tmp_path, streams=streams), lines_peer(tmp_path, LINES))
     outcome: Outcome = asyncio.run(rounds((ours, *peers), TINY, lambda what: None))
-    assert outcome.absent == {}
+    assert outcome.skipped == {}
     assert outcome.figures[0].peers == ["http", "lines"]
     assert all(
         value > 0 for one in outcome.figures for ones in one.values.values() for value in ones
