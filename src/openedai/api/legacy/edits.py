@@ -14,7 +14,7 @@ from openedai.config import ModelSpec
 from openedai.contract.generate import GenerateRequest, Sampling, Usage
 from openedai.http.body import Body
 from openedai.http.respond import json_response
-from openedai.prompts.edit_prompt import bare_edit, edit_chat
+from openedai.prompts.edit_prompt import edit_chat, unwrap_edit
 from openedai.serving.generation import add_usage, fold, generate
 from openedai.serving.services import services
 
@@ -67,7 +67,7 @@ async def create(request: Request) -> Response:
     wanted = body.wanted(model.spec)
     events = renamed(generate(here, request, model, wanted), messages="input")
     outcomes = await fold(events, len(wanted))
-    texts = [bare_edit(outcome.text, body.instruction, body.text) for outcome in outcomes]
+    texts = [unwrap_edit(outcome.text, body.instruction, body.text) for outcome in outcomes]
     edit = Edit(
         created=int(time.time()),
         choices=[EditChoice(text, index) for index, text in enumerate(texts)],

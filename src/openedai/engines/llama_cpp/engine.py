@@ -260,7 +260,7 @@ class LlamaCpp(Generator, Tokenizer):
                 tokens = [p.parsed(work.alternatives) for p in piece.completion_probabilities]
                 for event in reader.feed(piece.content, tokens):
                     yield event
-                if reader.reasons:
+                if reader.in_reasoning:
                     reasoning = piece.tokens_predicted
                 if reader.done or piece.stop:
                     break
@@ -270,7 +270,7 @@ class LlamaCpp(Generator, Tokenizer):
         for event in reader.end():
             yield event
         yield Finish(
-            reason=reader.reason(cut=last.stop_type == "limit"),
+            reason=reader.finish_reason(truncated=last.stop_type == "limit"),
             usage=Usage(
                 prompt_tokens=last.tokens_evaluated,
                 completion_tokens=last.tokens_predicted,
