@@ -84,7 +84,7 @@ class Tokenizer(Engine):
     """Converts between texts and ids of the model's own vocabulary."""
 
     async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
-        """The token ids of a text. With `special` they begin with the tokens that start a prompt."""
+        """The token ids of a text. With `special` they include those that start a prompt."""
         raise NotImplementedError
 
     async def detokenize(self, ids: Sequence[int]) -> str:

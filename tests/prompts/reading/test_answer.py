@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openedai.contract.chat import Chat, Tool
-from openedai.contract.generate import ReasoningDelta, TextDelta, TokenLogprob, ToolCallDelta
+from openedai.contract.generate import ReasoningDelta, TextDelta, TokenLogprob
 from openedai.prompts.reading.answer import AnswerReader, ChatReader, Delta
-from tests.prompts.reading.answers import numbered_ids
+from tests.prompts.reading.answers import fold, numbered_ids
 
 WEATHER = Tool(name="get_weather", parameters={"type": "object", "properties": {}})
 CALL = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Rome"}}\n</tool_call>'
@@ -40,15 +40,11 @@ def read(reader: AnswerReader, chunks: Iterable[str]) -> list[Delta]:
     return events + reader.end()
 
 
-def parts(events: Sequence[Delta]) -> tuple[str, str, dict[int, str]]:
+def parts(events: Sequence[Delta]) -> tuple[str, str, list[str]]:
     """The text, the reasoning, and the arguments of each call."""
-    text = "".join(event.text for event in events if isinstance(event, TextDelta))
     reasoning = "".join(event.text for event in events if isinstance(event, ReasoningDelta))
-    calls: dict[int, str] = {}
-    for event in events:
-        if isinstance(event, ToolCallDelta):
-            calls[event.index] = calls.get(event.index, "") + event.arguments
-    return text, reasoning, calls
+    text, calls = fold(event for event in events if not isinstance(event, ReasoningDelta))
+    return text, reasoning, [arguments for _, arguments in calls]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +62,7 @@ def test_a_raw_answer(
     chunks: list[str], stops: tuple[str, ...], text: str, truncated: bool, reason: str
 ) -> None:
     reader = AnswerReader(stops)
-    assert parts(read(reader, chunks)) == (text, "", {})
+    assert parts(read(reader, chunks)) == (text, "", [])
     assert reader.finish_reason(truncated=truncated) == reason
 
 
@@ -94,14 +90,14 @@ def test_the_requested_stop_that_ended_an_answer(text: str, stop: str | None) ->
 def test_reasoning_then_text_then_a_call() -> None:
     reader = chat_reader(chat(WEATHER))
     events = read(reader, f"<think>\nHm.\n</think>\n\nLet me look.\n{CALL}")
-    assert parts(events) == ("Let me look.", "Hm.", {0: '{"city": "Rome"}'})
+    assert parts(events) == ("Let me look.", "Hm.", ['{"city": "Rome"}'])
     assert reader.finish_reason(truncated=False) == "tool_calls"
 
 
 def test_a_prompt_that_begins_the_reasoning() -> None:
     reader = chat_reader(chat(), is_open=True)
     assert reader.in_reasoning
-    assert parts(read(reader, ["Hm", ".</th", "ink>Yes"])) == ("Yes", "Hm.", {})
+    assert parts(read(reader, ["Hm", ".</th", "ink>Yes"])) == ("Yes", "Hm.", [])
     assert not reader.in_reasoning
 
 
@@ -113,25 +109,25 @@ def test_line_feeds_before_the_answer_are_dropped(strip: bool, text: str) -> Non
 def test_an_answer_truncated_in_a_call() -> None:
     reader = chat_reader(chat(WEATHER))
     text, _, calls = parts(read(reader, CALL.partition("Rome")[0]))
-    assert (text, calls) == ("", {0: '{"city": "'})
+    assert (text, calls) == ("", ['{"city": "'])
     assert reader.finish_reason(truncated=True) == "length"
 
 
 def test_the_start_of_a_required_call_is_not_text() -> None:
-    assert parts(read(chat_reader(chat(WEATHER, required=True)), CALL[:30])) == ("", "", {})
-    assert parts(read(chat_reader(chat(WEATHER)), CALL[:30])) == (CALL[:30], "", {})
+    assert parts(read(chat_reader(chat(WEATHER, required=True)), CALL[:30])) == ("", "", [])
+    assert parts(read(chat_reader(chat(WEATHER)), CALL[:30])) == (CALL[:30], "", [])
 
 
 def test_one_call_is_the_end_without_parallel_calls() -> None:
     reader = chat_reader(chat(WEATHER, parallel=False))
-    assert parts(read(reader, CALL + CALL + " and more"))[2] == {0: '{"city": "Rome"}'}
+    assert parts(read(reader, CALL + CALL + " and more"))[2] == ['{"city": "Rome"}']
     assert reader.done
     assert reader.finish_reason(truncated=True) == "tool_calls"
 
 
 def test_a_stop_in_a_call() -> None:
     reader = chat_reader(chat(WEATHER), "Rome")
-    assert parts(read(reader, CALL)) == ("", "", {0: '{"city": "'})
+    assert parts(read(reader, CALL)) == ("", "", ['{"city": "'])
     assert reader.finish_reason(truncated=False) == "stop"
 
 
