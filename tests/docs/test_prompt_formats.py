@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from openedai.prompts.prompt_formats import detect, format_names, prompt_format
+from openedai.prompts.prompt_formats import detect_format, format_names, prompt_format
 from tests.docs.pages import code_words, section
 from tests.prompts.rendering import render
 
@@ -25,7 +25,7 @@ def test_the_table() -> None:
             stop.replace("\n", r"\n").replace("|", r"\|") for stop in prompt_format(word).stop
         ]
         assert code_words(stops) == written
-        assert {detect([example]).name for example in code_words(recognised)} <= {word}
+        assert {detect_format([example]).name for example in code_words(recognised)} <= {word}
 
 
 def test_the_examples() -> None:

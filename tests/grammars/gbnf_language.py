@@ -1,4 +1,4 @@
-"""An interpreter of GBNF: random texts of a grammar, and whether a text is in it.
+"""An interpreter of GBNF: it samples texts of a grammar, and decides whether a text is in it.
 
 It shares no code with what it tests.
 """
@@ -14,10 +14,10 @@ UNIVERSE = ((0x0, 0xD7FF), (0xE000, 0x10FFFF))
 
 @dataclass(eq=False)
 class Node:
-    """`kind` is text, chars, name, all, any or times; `inside` are its parts."""
+    """`type` is text, chars, name, concatenation, alternation or repeat."""
 
-    kind: str
-    inside: list[Node] = field(default_factory=list)
+    type: str
+    parts: list[Node] = field(default_factory=list)
     text: str = ""
     ranges: tuple[tuple[int, int], ...] = ()
     low: int = 1
@@ -30,7 +30,7 @@ class Grammar:
         for line in text.removesuffix("\n").split("\n"):
             name, _, body = line.partition(" ::= ")
             assert name not in self.rules
-            self.rules[name] = _Parser(body).whole()
+            self.rules[name] = _Parser(body).parse()
         self._heights: dict[str, float] = {}
         before: dict[str, float] = {"": 0}
         while before != self._heights:
@@ -38,24 +38,24 @@ class Grammar:
             self._heights = {name: self._height(body) for name, body in self.rules.items()}
 
     def sample(self, random: Random, budget: int = 24) -> str:
-        """A text of `root`. Beyond `budget` levels the shortest way to an end is taken."""
+        """A random text of `root`. Beyond `budget` levels the shortest derivation is taken."""
         return self._derive(self.rules["root"], random, budget)
 
     def matches(self, text: str) -> bool:
         return len(text) in _Matcher(self.rules, text).ends(self.rules["root"], 0)
 
     def _derive(self, node: Node, random: Random, budget: int) -> str:
-        match node.kind:
+        match node.type:
             case "text":
                 return node.text
             case "chars":
                 return _char(node.ranges, random)
             case "name":
                 return self._derive(self.rules[node.text], random, budget - 1)
-            case "all":
-                return "".join(self._derive(part, random, budget) for part in node.inside)
-            case "any":
-                options = node.inside
+            case "concatenation":
+                return "".join(self._derive(part, random, budget) for part in node.parts)
+            case "alternation":
+                options = node.parts
                 if budget <= 0:
                     options = [min(options, key=self._height)]
                 return self._derive(random.choice(options), random, budget)
@@ -63,35 +63,35 @@ class Grammar:
                 more = 0 if budget <= 0 else random.choice((0, 0, 1, 1, 2, 3, 400))
                 room = more if node.high is None else node.high - node.low
                 times = node.low + min(more % 100 if node.high is None else more, room)
-                return "".join(self._derive(node.inside[0], random, budget) for _ in range(times))
+                return "".join(self._derive(node.parts[0], random, budget) for _ in range(times))
 
     def _height(self, node: Node) -> float:
-        match node.kind:
+        match node.type:
             case "name":
                 return 1 + self._heights.get(node.text, float("inf"))
-            case "any":
-                return min(map(self._height, node.inside))
-            case "times" if node.low == 0:
+            case "alternation":
+                return min(map(self._height, node.parts))
+            case "repeat" if node.low == 0:
                 return 0
             case _:
-                return max(map(self._height, node.inside), default=0)
+                return max(map(self._height, node.parts), default=0)
 
 
 class _Matcher:
     def __init__(self, rules: dict[str, Node], text: str) -> None:
         self._rules = rules
         self._text = text
-        self._known: dict[tuple[Node, int], frozenset[int]] = {}
+        self._ends: dict[tuple[Node, int], frozenset[int]] = {}
 
     def ends(self, node: Node, at: int) -> frozenset[int]:
-        """Where texts of the node that begin at `at` may end."""
+        """The positions at which texts of the node that begin at `at` may end."""
         key = (node, at)
-        if key not in self._known:
-            self._known[key] = frozenset(self._find(node, at))
-        return self._known[key]
+        if key not in self._ends:
+            self._ends[key] = frozenset(self._find(node, at))
+        return self._ends[key]
 
     def _find(self, node: Node, at: int) -> set[int]:
-        match node.kind:
+        match node.type:
             case "text":
                 return {at + len(node.text)} if self._text.startswith(node.text, at) else set()
             case "chars":
@@ -99,24 +99,26 @@ class _Matcher:
                 return {at + 1} if any(a <= code <= b for a, b in node.ranges) else set()
             case "name":
                 return {*self.ends(self._rules[node.text], at)}
-            case "all":
-                places = {at}
-                for part in node.inside:
-                    places = {end for place in places for end in self.ends(part, place)}
-                return places
-            case "any":
-                return {end for part in node.inside for end in self.ends(part, at)}
+            case "concatenation":
+                positions = {at}
+                for part in node.parts:
+                    positions = {end for position in positions for end in self.ends(part, position)}
+                return positions
+            case "alternation":
+                return {end for part in node.parts for end in self.ends(part, at)}
             case _:
                 return self._repeated(node, at)
 
     def _repeated(self, node: Node, at: int) -> set[int]:
-        places, found, times = {at}, set[int](), 0
-        while places and (node.high is None or times <= node.high):
+        positions, found, times = {at}, set[int](), 0
+        while positions and (node.high is None or times <= node.high):
             if times >= node.low:
-                if places <= found:
+                if positions <= found:
                     break
-                found |= places
-            places = {end for place in places for end in self.ends(node.inside[0], place)}
+                found |= positions
+            positions = {
+                end for position in positions for end in self.ends(node.parts[0], position)
+            }
             times += 1
         return found
 
@@ -131,50 +133,50 @@ class _Parser:
         self._body = body
         self._at = 0
 
-    def whole(self) -> Node:
+    def parse(self) -> Node:
         found = self._options()
         assert self._at == len(self._body), self._body[self._at :]
         return found
 
     def _options(self) -> Node:
         options = [self._items()]
-        while self._took("|"):
+        while self._accept("|"):
             options.append(self._items())
-        return Node("any", options)
+        return Node("alternation", options)
 
     def _items(self) -> Node:
         items: list[Node] = []
         while True:
-            self._took(" *")
+            self._accept(" *")
             if self._at == len(self._body) or self._body[self._at] in "|)":
-                return Node("all", items)
+                return Node("concatenation", items)
             items.append(self._times(self._item()))
 
     def _times(self, item: Node) -> Node:
-        if found := self._took(r"[*+?]"):
+        if found := self._accept(r"[*+?]"):
             low, high = {"*": (0, None), "+": (1, None), "?": (0, 1)}[found[0]]
-            return Node("times", [item], low=low, high=high)
-        if found := self._took(r"\{(\d+)(,?)(\d*)\}"):
+            return Node("repeat", [item], low=low, high=high)
+        if found := self._accept(r"\{(\d+)(,?)(\d*)\}"):
             most = int(found[3]) if found[3] else None if found[2] else int(found[1])
             assert most is None or int(found[1]) <= most <= 1999
-            return Node("times", [item], low=int(found[1]), high=most)
+            return Node("repeat", [item], low=int(found[1]), high=most)
         return item
 
     def _item(self) -> Node:
-        if self._took(r"\("):
-            inside = self._options()
-            assert self._took(r"\)")
-            return inside
-        if found := self._took(r"[a-zA-Z0-9-]+"):
+        if self._accept(r"\("):
+            parts = self._options()
+            assert self._accept(r"\)")
+            return parts
+        if found := self._accept(r"[a-zA-Z0-9-]+"):
             return Node("name", text=found[0])
-        if found := self._took(r'"((?:[^"\\]|\\.)*)"'):
+        if found := self._accept(r'"((?:[^"\\]|\\.)*)"'):
             return Node("text", text="".join(map(chr, _codes(found[1]))))
-        found = self._took(r"\[(\^?)((?:[^\]\\]|\\.)+)\]")
+        found = self._accept(r"\[(\^?)((?:[^\]\\]|\\.)+)\]")
         assert found, self._body[self._at :]
         ranges = _ranges(found[2])
         return Node("chars", ranges=_complement(ranges) if found[1] else ranges)
 
-    def _took(self, pattern: str) -> re.Match[str] | None:
+    def _accept(self, pattern: str) -> re.Match[str] | None:
         if pattern == "|":
             pattern = r" *\|"
         found = re.compile(pattern).match(self._body, self._at)
@@ -195,12 +197,12 @@ def _codes(text: str) -> list[int]:
     return codes
 
 
-def _ranges(inside: str) -> tuple[tuple[int, int], ...]:
-    pieces = [found[0] for found in _ESCAPE.finditer(inside)]
+def _ranges(parts: str) -> tuple[tuple[int, int], ...]:
+    items = [found[0] for found in _ESCAPE.finditer(parts)]
     ranges, at = [], 0
-    while at < len(pieces):
-        is_range = pieces[at + 1 : at + 2] == ["-"] and at + 2 < len(pieces)
-        (first,), (last,) = _codes(pieces[at]), _codes(pieces[at + 2 * is_range])
+    while at < len(items):
+        is_range = items[at + 1 : at + 2] == ["-"] and at + 2 < len(items)
+        (first,), (last,) = _codes(items[at]), _codes(items[at + 2 * is_range])
         assert first <= last
         ranges.append((first, last))
         at += 1 + 2 * is_range

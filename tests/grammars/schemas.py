@@ -1,4 +1,4 @@
-"""Random JSON Schemas of the class that is enforced, and the standard's own validator."""
+"""Random JSON Schemas of the supported kind, and the standard's own validator."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def validator(schema: Any) -> Draft202012Validator:
 
 
 def ranges(
-    kind: str, low: str, high: str, values: st.SearchStrategy[Any]
+    type_name: str, low: str, high: str, values: st.SearchStrategy[Any]
 ) -> st.SearchStrategy[Schema]:
     def build(bounds: list[Any], has_low: bool, has_high: bool) -> Schema:
         first, last = sorted(bounds)
-        found = {"type": kind, low: first, high: last}
+        found = {"type": type_name, low: first, high: last}
         return {
             k: v for k, v in found.items() if k == "type" or (has_low if k == low else has_high)
         }

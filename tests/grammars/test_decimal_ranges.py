@@ -1,4 +1,4 @@
-"""Ranges of numbers, against comparing."""
+"""Grammars of ranges of numbers, against comparisons."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openedai.grammars.decimal_ranges import Bound, integers, multiples, numbers
-from openedai.grammars.gbnf import Rules
 from openedai.grammars.regular import NOTHING, Expression
 from openedai.grammars.regular_gbnf import plain_text
 from tests.grammars.gbnf_language import Grammar
+from tests.grammars.gbnf_text import gbnf_text
 
 BOUNDS = st.none() | st.integers(-120, 1200)
 DECIMALS = st.decimals(-30, 30, allow_nan=False, places=2) | st.integers(-3, 3).map(Decimal)
 
 
 def grammar(expression: Expression) -> Grammar:
-    rules = Rules()
-    return Grammar(rules.text(rules.add("text", plain_text(expression, rules))))
+    return Grammar(gbnf_text(lambda rules: rules.add("text", plain_text(expression, rules))))
 
 
 @settings(deadline=None, max_examples=60)
 @given(BOUNDS, BOUNDS)
-def test_integers_are_those_between_the_bounds(low: int | None, high: int | None) -> None:
+def test_integers_between_bounds(low: int | None, high: int | None) -> None:
     expression = integers(low, high)
     if low is not None and high is not None and low > high:
         assert expression == NOTHING
@@ -57,7 +56,7 @@ def test_large_integers(low: int, size: int, seed: int) -> None:
     st.lists(DECIMALS, max_size=10),
     st.integers(0, 1000),
 )
-def test_numbers_are_those_between_the_bounds(
+def test_numbers_between_bounds(
     low: Bound | None, high: Bound | None, values: list[Decimal], seed: int
 ) -> None:
     def fits(value: Decimal | float) -> bool:
@@ -87,7 +86,7 @@ def test_numbers_are_those_between_the_bounds(
     assert not (high and high.exclusive and read == highest)
 
 
-def test_bounds_of_numbers_have_a_limit() -> None:
+def test_bounds_with_too_many_digits_are_refused() -> None:
     with pytest.raises(ValueError, match="15 digits"):
         numbers(Bound(Decimal("0.1234567890123456")), None)
     with pytest.raises(ValueError, match="15 digits"):
@@ -96,7 +95,7 @@ def test_bounds_of_numbers_have_a_limit() -> None:
 
 @settings(deadline=None)
 @given(BOUNDS, BOUNDS, st.sampled_from([1, 10, 100]))
-def test_powers_of_ten(low: int | None, high: int | None, step: int) -> None:
+def test_multiples_of_powers_of_ten(low: int | None, high: int | None, step: int) -> None:
     expression = multiples(low, high, Decimal(step))
     values = range(-130, 1250, 5)
     inside = [

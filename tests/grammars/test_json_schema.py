@@ -1,4 +1,4 @@
-"""Grammars of JSON Schemas: sound, able to write what people expect, and else refused."""
+"""Grammars of JSON Schemas are sound, allow what people expect, or are refused."""
 
 from __future__ import annotations
 
@@ -17,17 +17,14 @@ from openai.lib._parsing import type_to_response_format_param
 from pydantic import BaseModel, Field
 
 from openedai.grammars.gbnf import Rules
-from openedai.grammars.gbnf_check import check_gbnf
 from openedai.grammars.json_schema.schema import UnsupportedSchema, json_object, json_schema
 from tests.grammars.gbnf_language import Grammar
+from tests.grammars.gbnf_text import gbnf_text
 from tests.grammars.schemas import SCHEMAS, validator
 
 
 def grammar(schema: Any) -> Grammar:
-    rules = Rules()
-    text = rules.text(json_schema(schema, rules))
-    check_gbnf(text)
-    return Grammar(text)
+    return Grammar(gbnf_text(lambda rules: json_schema(schema, rules)))
 
 
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.filter_too_much])
@@ -101,7 +98,7 @@ EVERYTHING = Everything(
 
 
 @pytest.mark.parametrize("value", [TREE, EVERYTHING, Dog(kind="dog", name="Rex")], ids=type)
-def test_what_pydantic_writes_is_in_the_grammar_of_its_schema(value: BaseModel) -> None:
+def test_json_of_pydantic_matches_the_grammar_of_its_schema(value: BaseModel) -> None:
     written = grammar(type(value).model_json_schema())
     compact = value.model_dump_json()
     assert written.matches(compact)
@@ -123,7 +120,7 @@ def test_strict_schemas_of_the_official_client(model: type[BaseModel]) -> None:
         assert not written.matches("{}")
 
 
-def test_properties_stand_in_the_order_of_the_schema_and_may_be_left_out() -> None:
+def test_properties_are_in_the_order_of_the_schema_and_optional() -> None:
     names = [f"p{number}" for number in range(60)]
     schema = {"type": "object", "properties": {name: {"type": "integer"} for name in names}}
     rules = Rules()
@@ -137,7 +134,7 @@ def test_properties_stand_in_the_order_of_the_schema_and_may_be_left_out() -> No
     assert not written.matches('{"p30":1,"other":1}')
 
 
-def test_other_names_are_not_the_declared_ones() -> None:
+def test_additional_properties_exclude_the_declared_names() -> None:
     declared = {"a": {"type": "string"}, "ab": {"type": "string"}}
     extra = {"type": "integer"}
     written = grammar({"type": "object", "properties": declared, "additionalProperties": extra})
@@ -149,7 +146,7 @@ def test_other_names_are_not_the_declared_ones() -> None:
     assert grammar({"properties": {"a" * 64: False}, "additionalProperties": extra}).matches("{}")
 
 
-def test_space_is_bounded() -> None:
+def test_white_space_is_bounded() -> None:
     written = grammar({"type": "array", "items": {"type": "integer"}})
     assert written.matches("[\n" + " " * 20 + "1,\n2]")
     assert not written.matches("[  1]")
@@ -167,7 +164,7 @@ def test_strings() -> None:
         assert not written.matches(text)
 
 
-def test_long_strings_are_bounded_by_a_small_grammar() -> None:
+def test_the_grammar_of_a_long_string_is_small() -> None:
     rules = Rules()
     text = rules.text(json_schema({"type": "string", "maxLength": 100_000}, rules))
     assert len(text) < 40_000
@@ -207,7 +204,7 @@ def test_any_object() -> None:
         assert not written.matches(text)
 
 
-def test_properties_that_nothing_satisfies_are_left_out() -> None:
+def test_properties_without_a_valid_value_are_left_out() -> None:
     schema = {"type": "object", "properties": {"a": False, "b": {"type": "null"}}}
     assert grammar(schema).matches('{"b":null}')
     assert not grammar(schema).matches('{"a":null}')
@@ -288,14 +285,14 @@ UNSUPPORTED: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("schema", "path"), UNSUPPORTED, ids=lambda value: ascii(value))
-def test_refused(schema: Any, path: str) -> None:
+def test_unsupported_schemas_are_refused(schema: Any, path: str) -> None:
     with pytest.raises(UnsupportedSchema) as caught:
         json_schema(schema, Rules())
     assert caught.value.path == path
     assert f"(at `{path}`)" in str(caught.value)
 
 
-def test_deep_values_are_refused() -> None:
+def test_deeply_nested_values_are_refused() -> None:
     value: Any = 1
     for _ in range(900):
         value = [value]
@@ -303,7 +300,7 @@ def test_deep_values_are_refused() -> None:
         json_schema({"const": value}, Rules())
 
 
-def test_recursion_through_combinations_has_an_end() -> None:
+def test_recursion_through_combinations_terminates() -> None:
     link = {"type": "object", "properties": {"next": {"$ref": "#/$defs/link"}}}
     node = {
         "allOf": [{"$ref": "#/$defs/link"}],
@@ -330,7 +327,7 @@ def test_schemas_share_the_rules_of_a_grammar() -> None:
         json_schema({"properties": {"a": {"$ref": "#"}}, "required": ["a"]}, rules)
 
 
-def test_many_combinations_are_refused() -> None:
+def test_too_many_combinations_are_refused() -> None:
     pairs = [{"anyOf": [{"required": [f"a{at}"]}, {"required": [f"b{at}"]}]} for at in range(12)]
     with pytest.raises(UnsupportedSchema, match="alternatives"):
         json_schema({"allOf": pairs}, Rules())

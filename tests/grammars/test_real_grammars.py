@@ -1,4 +1,4 @@
-"""llama.cpp reads every grammar, and what a real model writes with it validates."""
+"""llama.cpp parses every grammar, and what a real model writes with it validates."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 
-from openedai.grammars.gbnf import Rules
 from openedai.grammars.json_schema.schema import UnsupportedSchema, json_schema
 from openedai.grammars.regex import regex
 from openedai.grammars.string_formats import FORMATS
+from tests.grammars.gbnf_text import gbnf_text
 from tests.grammars.schemas import DEFINITIONS, SCHEMAS, validator
 
 pytestmark = pytest.mark.real
@@ -29,7 +29,7 @@ class Model:
         self._server = server
 
     def write(self, grammar: str, tokens: int = 100) -> Answer:
-        """What the model writes, drawn from its own distribution."""
+        """An answer, sampled from the distribution of the model."""
         answer = self._server.handle_completions(
             {
                 "prompt": "Here is an example of such a value:\n",
@@ -64,8 +64,7 @@ def model(smollm2_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Model
 
 
 def grammar(schema: Any) -> str:
-    rules = Rules()
-    return rules.text(json_schema(schema, rules))
+    return gbnf_text(lambda rules: json_schema(schema, rules))
 
 
 SHORT = [
@@ -97,14 +96,14 @@ LONG = [
 
 
 @pytest.mark.parametrize("schema", SHORT, ids=json.dumps)
-def test_short_answers_are_finished_and_valid(model: Model, schema: Any) -> None:
+def test_short_answers_finish_and_are_valid(model: Model, schema: Any) -> None:
     answer = model.write(grammar(schema))
     assert answer.finished
     validator(schema).validate(json.loads(answer.text))
 
 
 @pytest.mark.parametrize("schema", LONG, ids=lambda schema: json.dumps(schema)[:60])
-def test_answers_that_are_finished_are_valid(model: Model, schema: Any) -> None:
+def test_finished_answers_are_valid(model: Model, schema: Any) -> None:
     answer = model.write(grammar(schema), tokens=60)
     assert answer.text
     if answer.finished:
@@ -131,7 +130,6 @@ def test_random_schemas(model: Model, schema: Any) -> None:
 
 @pytest.mark.parametrize("pattern", [r"(yes|no), \w{1,8}\.", r"(a*)*b{260}", r"[^\s\S0]|\d{3}"])
 def test_patterns(model: Model, pattern: str) -> None:
-    rules = Rules()
-    answer = model.write(rules.text(regex(pattern, rules)), tokens=400)
+    answer = model.write(gbnf_text(lambda rules: regex(pattern, rules)), tokens=400)
     assert answer.finished
     assert re.fullmatch(pattern, answer.text)

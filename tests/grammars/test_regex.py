@@ -1,4 +1,4 @@
-"""Patterns against Python's own regular expressions."""
+"""Grammars of patterns against Python's regular expressions."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openedai.grammars.gbnf import Rules
-from openedai.grammars.gbnf_check import check_gbnf
 from openedai.grammars.regex import UnsupportedPattern, json_string, regex
 from tests.grammars.gbnf_language import Grammar
+from tests.grammars.gbnf_text import gbnf_text
 
 ATOMS = ["a", "b", "-", "é", r"\n", r"\"", r"\\", ".", r"\d", r"\D", r"\w", r"\W", r"\s", r"\S"]
 ATOMS += ["[ab]", "[^a]", r"[^\d]", r"[^\W]", r"[\s\-]", "[+-.]", r"[\]\^]", r"\x41", r"\u00e9"]
 SPACE = r" \t\n\v\f\r\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
-TIMES = ["", "", "*", "+", "?", "{2}", "{1,3}", "{0,2}", "{2,}", "*?", "{0}"]
+QUANTIFIERS = ["", "", "*", "+", "?", "{2}", "{1,3}", "{0,2}", "{2,}", "*?", "{0}"]
 
 
 def grouped(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -26,62 +26,58 @@ def grouped(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     groups = st.builds(
         lambda options, times: f"({'|'.join(options)}){times}",
         st.lists(sequences, min_size=1, max_size=3),
-        st.sampled_from(TIMES),
+        st.sampled_from(QUANTIFIERS),
     )
     return groups | sequences
 
 
-ONES = st.builds(lambda atom, times: atom + times, st.sampled_from(ATOMS), st.sampled_from(TIMES))
-PATTERNS = st.recursive(ONES, grouped, max_leaves=8)
+QUANTIFIED_ATOMS = st.builds(
+    lambda atom, times: atom + times, st.sampled_from(ATOMS), st.sampled_from(QUANTIFIERS)
+)
+PATTERNS = st.recursive(QUANTIFIED_ATOMS, grouped, max_leaves=8)
 
 
 def both_match(pattern: str, text: str) -> bool:
-    """Whether the text matches as Python sees it, and as ECMA-262 does."""
+    """Whether the text matches by the rules of Python, and by those of ECMA-262."""
     ecma = pattern.replace(r"[\s\-]", rf"[{SPACE}\-]")
     ecma = ecma.replace(r"\s", f"[{SPACE}]").replace(r"\S", f"[^{SPACE}]")
     return bool(re.fullmatch(pattern, text) and re.fullmatch(ecma, text, re.ASCII))
 
 
-def plain(pattern: str) -> Grammar:
-    rules = Rules()
-    text = rules.text(regex(pattern, rules))
-    check_gbnf(text)
-    return Grammar(text)
+def text_grammar(pattern: str) -> Grammar:
+    return Grammar(gbnf_text(lambda rules: regex(pattern, rules)))
 
 
-def in_json(pattern: str) -> Grammar:
-    rules = Rules()
-    text = rules.text(json_string(pattern, rules))
-    check_gbnf(text)
-    return Grammar(text)
+def json_string_grammar(pattern: str) -> Grammar:
+    return Grammar(gbnf_text(lambda rules: json_string(pattern, rules)))
 
 
 @settings(deadline=None, max_examples=200)
 @given(PATTERNS, st.integers(0, 1000))
-def test_texts_of_the_grammar_match_the_whole_pattern(pattern: str, seed: int) -> None:
-    text = plain(pattern).sample(Random(seed))
+def test_texts_of_the_grammar_match_the_pattern(pattern: str, seed: int) -> None:
+    text = text_grammar(pattern).sample(Random(seed))
     assert both_match(pattern, text)
 
 
 @settings(deadline=None, max_examples=200)
 @given(PATTERNS, st.text("ab-é1 \n", max_size=5))
-def test_texts_that_match_are_in_the_grammar(pattern: str, text: str) -> None:
+def test_matching_texts_are_in_the_grammar(pattern: str, text: str) -> None:
     ascii_only = r"\D" in pattern or r"\W" in pattern or r"[^\d]" in pattern
     if ascii_only and not text.isascii():
         return
-    assert plain(pattern).matches(text) == both_match(pattern, text)
+    assert text_grammar(pattern).matches(text) == both_match(pattern, text)
 
 
 @settings(deadline=None, max_examples=200)
 @given(PATTERNS, st.booleans(), st.booleans(), st.integers(0, 1000))
-def test_json_strings_hold_the_pattern(pattern: str, start: bool, end: bool, seed: int) -> None:
+def test_json_strings_contain_a_match(pattern: str, start: bool, end: bool, seed: int) -> None:
     anchored = f"{'^' * start}({pattern}){'$' * end}"
-    text = in_json(anchored).sample(Random(seed))
+    text = json_string_grammar(anchored).sample(Random(seed))
     assert re.search(anchored, json.loads(text))
 
 
 @pytest.mark.parametrize(
-    ("pattern", "inside", "outside"),
+    ("pattern", "matching", "other"),
     [
         ("^ab$", ["ab"], ["a", "abb"]),
         ("^a|b$", ["a", "b"], ["ab"]),
@@ -96,19 +92,19 @@ def test_json_strings_hold_the_pattern(pattern: str, start: bool, end: bool, see
         ("]", ["]"], [""]),
     ],
 )
-def test_whole_patterns(pattern: str, inside: list[str], outside: list[str]) -> None:
-    grammar = plain(pattern)
-    assert [text for text in inside if not grammar.matches(text)] == []
-    assert [text for text in outside if grammar.matches(text)] == []
+def test_whole_patterns(pattern: str, matching: list[str], other: list[str]) -> None:
+    grammar = text_grammar(pattern)
+    assert [text for text in matching if not grammar.matches(text)] == []
+    assert [text for text in other if grammar.matches(text)] == []
 
 
-def test_a_pattern_is_searched_in_json_strings() -> None:
-    grammar = in_json("b+")
+def test_a_match_is_anywhere_in_a_json_string() -> None:
+    grammar = json_string_grammar("b+")
     assert grammar.matches('"abc"')
     assert grammar.matches(r'"\"b\\"')
     assert not grammar.matches('"ac"')
-    assert not in_json("^b+").matches('"ab"')
-    assert not in_json("b+$").matches('"bc"')
+    assert not json_string_grammar("^b+").matches('"ab"')
+    assert not json_string_grammar("b+$").matches('"bc"')
 
 
 @pytest.mark.parametrize(
@@ -121,6 +117,6 @@ def test_a_pattern_is_searched_in_json_strings() -> None:
         "(c?" * 40 + "d?" + ")*" * 40,
     ],
 )  # fmt: skip
-def test_refused(pattern: str) -> None:
+def test_unsupported_patterns_are_refused(pattern: str) -> None:
     with pytest.raises(UnsupportedPattern):
         regex(pattern, Rules())

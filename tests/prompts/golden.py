@@ -1,4 +1,4 @@
-"""What each prompt format makes of three conversations, for tokens `<s>` and `</s>`."""
+"""The prompts of three conversations in each prompt format, for the tokens `<s>` and `</s>`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What the prompt of an edit is for each prompt format, for tokens `<s>` and `</s>`.
+"""The prompts of an edit in each prompt format, for the tokens `<s>` and `</s>`.
 
-The text is TEXT and the instruction INSTRUCTION; the second prompt is that without a text.
+The first is for TEXT and INSTRUCTION, the second for INSTRUCTION without a text.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ TEXT = "What day is it todya?\n\nFriday."
 
 _EDIT = "Edit the text as the instruction says. Answer with the edited text and nothing else."
 _WRITE = "Answer with the text that the instruction asks for and nothing else."
-_ASKED = "Instruction: Fix the spelling.\n\nText:\nWhat day is it todya?\n\nFriday."
+_REQUEST = "Instruction: Fix the spelling.\n\nText:\nWhat day is it todya?\n\nFriday."
 
-EDIT = f"{_EDIT}\n\n{_ASKED}"
+EDIT = f"{_EDIT}\n\n{_REQUEST}"
 WRITE = f"{_WRITE}\n\nFix the spelling."
 
 _ALPACA = (
@@ -63,17 +63,17 @@ EDITS: dict[str, tuple[str, str]] = {
         _RAVEN + WRITE.replace("\n\n", "\n") + "\n\nAlice:",
     ),
     "mpt": (
-        f"<|im_start|>system\n{_EDIT}<|im_end|>\n<|im_start|>user\n{_ASKED}<|im_end|>\n"
+        f"<|im_start|>system\n{_EDIT}<|im_end|>\n<|im_start|>user\n{_REQUEST}<|im_end|>\n"
         "<|im_start|>assistant\n",
         f"<|im_start|>system\n{_WRITE}<|im_end|>\n<|im_start|>user\nFix the spelling.<|im_end|>\n"
         "<|im_start|>assistant\n",
     ),
     "llama-2": (
-        f"[INST] <<SYS>>\n{_EDIT}\n<</SYS>>\n\n{_ASKED} [/INST]",
+        f"[INST] <<SYS>>\n{_EDIT}\n<</SYS>>\n\n{_REQUEST} [/INST]",
         f"[INST] <<SYS>>\n{_WRITE}\n<</SYS>>\n\nFix the spelling. [/INST]",
     ),
     "plain": (
-        f"{_EDIT}\n\nUser: {_ASKED}\nAssistant:",
+        f"{_EDIT}\n\nUser: {_REQUEST}\nAssistant:",
         f"{_WRITE}\n\nUser: Fix the spelling.\nAssistant:",
     ),
 }

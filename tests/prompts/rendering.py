@@ -1,4 +1,4 @@
-"""The templates of the prompt formats, rendered without llama.cpp."""
+"""Renders the templates of the prompt formats without llama.cpp."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Messages = list[dict[str, str]]
 
 
 def render(
-    name: str, messages: Messages, *, bos: str = "<s>", eos: str = "</s>", ask: bool = True
+    name: str, messages: Messages, *, bos: str = "<s>", eos: str = "</s>", generate: bool = True
 ) -> str:
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(prompt_format(name).template).render(
-        messages=messages, bos_token=bos, eos_token=eos, add_generation_prompt=ask
+        messages=messages, bos_token=bos, eos_token=eos, add_generation_prompt=generate
     )

@@ -1,4 +1,4 @@
-"""Whole answers as grammars: what may come before, calls or a constraint, and refusals."""
+"""Grammars of whole answers: reasoning, tool calls or a constraint, and refusals."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def grammar(constraint: Constraint | None, *tools: Tool, **options: object) -> G
     return Grammar(text)
 
 
-PIECES = st.lists(st.sampled_from(["<", "</", "</t", "think>", "</think>", "a", "\n"]), max_size=6)
+CHUNKS = st.lists(st.sampled_from(["<", "</", "</t", "think>", "</think>", "a", "\n"]), max_size=6)
 
 
-@given(PIECES, st.sampled_from(["yes", "\nyes", "\n\nyes", "\n\n\nyes", "no", ""]))
-def test_the_constraint_holds_from_the_first_closing_tag_on(pieces: list[str], end: str) -> None:
-    text = "".join(pieces) + "</think>" + end
-    thought, _, answer = text.partition("</think>")
-    right = bool(re.fullmatch(r"\n{0,2}yes", answer)) and "</t" not in thought
-    assert grammar(YES, reasoning="open").matches(text) == right
-    assert grammar(YES, reasoning="maybe").matches("<think>" + text) == right
+@given(CHUNKS, st.sampled_from(["yes", "\nyes", "\n\nyes", "\n\n\nyes", "no", ""]))
+def test_the_constraint_holds_from_the_first_closing_tag_on(chunks: list[str], end: str) -> None:
+    text = "".join(chunks) + "</think>" + end
+    reasoning, _, answer = text.partition("</think>")
+    valid = bool(re.fullmatch(r"\n{0,2}yes", answer)) and "</t" not in reasoning
+    assert grammar(YES, reasoning="open").matches(text) == valid
+    assert grammar(YES, reasoning="maybe").matches("<think>" + text) == valid
 
 
-def test_thinking_may_be_left_out_where_the_prompt_did_not_begin_it() -> None:
+def test_reasoning_is_optional_unless_the_prompt_begins_it() -> None:
     assert grammar(YES, reasoning="maybe").matches("yes")
     assert not grammar(YES, reasoning="open").matches("yes")
     assert not grammar(YES).matches("<think>Hm.</think>yes")
 
 
-def test_calls_or_what_the_constraint_says() -> None:
+def test_calls_or_the_constraint() -> None:
     both = grammar(YES, TOOL)
     assert both.matches("yes")
     assert both.matches(CALL)
@@ -54,7 +54,7 @@ def test_calls_or_what_the_constraint_says() -> None:
     assert not grammar(None, TOOL, required=True, parallel=False).matches(f"{CALL}\n{CALL}")
 
 
-def test_what_nothing_holds_has_no_grammar() -> None:
+def test_an_unconstrained_answer_has_no_grammar() -> None:
     assert answer_grammar(None) is None
     assert answer_grammar(None, [TOOL]) is None
 
@@ -73,7 +73,7 @@ STRICT = Tool(name="f", parameters={"type": "object", "not": {}}, strict=True)
         (JsonObject(), [STRICT], "invalid_function_parameters", "tools"),
     ],
 )
-def test_what_cannot_be_enforced_is_refused(
+def test_unsupported_constraints_are_refused(
     constraint: Constraint, tools: list[Tool], code: str, param: str
 ) -> None:
     with pytest.raises(InvalidRequest) as caught:

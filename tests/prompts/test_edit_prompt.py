@@ -1,37 +1,39 @@
-"""Edits: what each prompt format is asked, and what is taken off an answer."""
+"""Edits: the prompt in each prompt format, and what is removed from an answer."""
 
 from __future__ import annotations
 
 import pytest
 
-from openedai.prompts.edit_prompt import bare_edit, edit_chat
+from openedai.prompts.edit_prompt import edit_chat, unwrap_edit
 from openedai.prompts.prompt_formats import format_names
 from tests.prompts.golden_edits import EDIT, EDITS, INSTRUCTION, TEXT, WRITE
 from tests.prompts.rendering import render
 
 
-def prompt(family: str, text: str) -> str:
-    messages = edit_chat(INSTRUCTION, text, family).messages
-    return render(family, [{"role": one.role, "content": one.content} for one in messages])
+def prompt(name: str, text: str) -> str:
+    chat = edit_chat(INSTRUCTION, text, name)
+    return render(
+        name, [{"role": message.role, "content": message.content} for message in chat.messages]
+    )
 
 
-def test_every_format_has_its_edits() -> None:
+def test_every_format_is_covered() -> None:
     assert set(EDITS) == set(format_names())
 
 
-@pytest.mark.parametrize("family", format_names())
-def test_what_is_asked(family: str) -> None:
-    assert (prompt(family, TEXT), prompt(family, "")) == EDITS[family]
+@pytest.mark.parametrize("name", format_names())
+def test_the_prompts(name: str) -> None:
+    assert (prompt(name, TEXT), prompt(name, "")) == EDITS[name]
 
 
-@pytest.mark.parametrize(("text", "asked"), [(TEXT, EDIT), ("", WRITE)])
-def test_any_other_template_gets_one_message_of_the_user(text: str, asked: str) -> None:
+@pytest.mark.parametrize(("text", "content"), [(TEXT, EDIT), ("", WRITE)])
+def test_other_templates_get_one_user_message(text: str, content: str) -> None:
     (message,) = edit_chat(INSTRUCTION, text).messages
-    assert (message.role, message.content) == ("user", asked)
+    assert (message.role, message.content) == ("user", content)
 
 
 @pytest.mark.parametrize(
-    ("answer", "bare"),
+    ("answer", "unwrapped"),
     [
         ("fixed", "fixed"),
         ("\n \r\nfixed\n\n", "fixed"),
@@ -41,7 +43,7 @@ def test_any_other_template_gets_one_message_of_the_user(text: str, asked: str) 
         ("", ""),
         (" \n ", ""),
         ("```\n\n```", ""),
-        # What could be meant as it is.
+        # These may be part of the answer.
         ("Here it is:\n```\nfixed\n```", "Here it is:\n```\nfixed\n```"),
         ("```\na\n```\n```\nb\n```", "```\na\n```\n```\nb\n```"),
         ("```\nfixed", "```\nfixed"),
@@ -49,8 +51,8 @@ def test_any_other_template_gets_one_message_of_the_user(text: str, asked: str) 
         ('"fixed"', '"fixed"'),
     ],
 )
-def test_what_is_put_around_an_answer(answer: str, bare: str) -> None:
-    assert bare_edit(answer, INSTRUCTION, TEXT) == bare
+def test_answers_are_unwrapped(answer: str, unwrapped: str) -> None:
+    assert unwrap_edit(answer, INSTRUCTION, TEXT) == unwrapped
 
 
 FENCED = "```\nfixed\n```"
@@ -59,9 +61,9 @@ FENCED = "```\nfixed\n```"
 @pytest.mark.parametrize(
     "instruction", ["Put it into a code block", "use a code-block", "As Markdown", "wrap it in ```"]
 )
-def test_a_fence_that_was_asked_for_stays(instruction: str) -> None:
-    assert bare_edit(FENCED, instruction, TEXT) == FENCED
+def test_a_requested_code_block_stays(instruction: str) -> None:
+    assert unwrap_edit(FENCED, instruction, TEXT) == FENCED
 
 
-def test_a_fence_that_was_there_stays() -> None:
-    assert bare_edit(FENCED, INSTRUCTION, "```\nfixde\n```") == FENCED
+def test_a_code_block_of_the_text_stays() -> None:
+    assert unwrap_edit(FENCED, INSTRUCTION, "```\nfixde\n```") == FENCED

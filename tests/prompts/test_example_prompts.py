@@ -1,4 +1,4 @@
-"""Prompts of examples, and the grammar of labels."""
+"""Few-shot prompts, and the grammar of labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from openedai.prompts.example_prompts import answer_prompt, label_grammar, label
 
 CONTEXT = "In 2017 people lived\nfor 78.6 years."
 EXAMPLES = [("How long did\npeople live?", "78.6 years.")]
-SHOWN = (
+FEW_SHOT = (
     "Answer each question from the context before it.\n\n"
     "Context: In 2017 people lived for 78.6 years.\n\n"
     "Q: How long did people live?\nA: 78.6 years.\n\n"
@@ -18,15 +18,15 @@ SHOWN = (
 
 def test_a_question_about_documents() -> None:
     assert answer_prompt("Who is\nhappy?", ["B is sad.", " A is happy."], EXAMPLES, CONTEXT) == (
-        f"{SHOWN}Context: B is sad. A is happy.\n\nQ: Who is happy?\nA:"
+        f"{FEW_SHOT}Context: B is sad. A is happy.\n\nQ: Who is happy?\nA:"
     )
 
 
-def test_a_question_without_documents_is_about_the_context_of_the_examples() -> None:
-    assert answer_prompt("And in 2018?", [], EXAMPLES, CONTEXT) == f"{SHOWN}Q: And in 2018?\nA:"
+def test_a_question_without_documents() -> None:
+    assert answer_prompt("And in 2018?", [], EXAMPLES, CONTEXT) == f"{FEW_SHOT}Q: And in 2018?\nA:"
 
 
-def test_a_text_to_label() -> None:
+def test_the_prompt_for_a_label() -> None:
     examples = [("I am\nsad.", "Negative"), ("A happy moment", "Positive")]
     assert label_prompt("It rains.\n", ["Positive", "Negative", "Neutral"], examples) == (
         "Sort each text into one of these categories: Positive, Negative, Neutral.\n\n"
@@ -40,7 +40,7 @@ def test_a_text_to_label() -> None:
     ("given", "name"),
     [("good", "Good"), ("VERY  good\n", "Very good"), (" Ärger", "Ärger"), ("1st", "1st")],
 )
-def test_labels_are_written_in_one_way(given: str, name: str) -> None:
+def test_label_names_are_normalised(given: str, name: str) -> None:
     assert label_name(given) == name
 
 
@@ -49,6 +49,6 @@ def test_the_grammar_of_labels() -> None:
     assert label_grammar(["Good", "Good news"]).gbnf == 'root ::= " " "Good" ("" | " news")\n'
 
 
-def test_as_many_labels_as_there_may_be_can_be_enforced() -> None:
+def test_the_grammar_of_the_most_labels() -> None:
     labels = [f"{number:03}" + "ü\\" * 126 for number in range(200)]
     assert answer_grammar(label_grammar(labels)) is not None

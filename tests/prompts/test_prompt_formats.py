@@ -1,4 +1,4 @@
-"""The prompt formats: what they write, by two template engines, and the models they are for."""
+"""The prompt formats: what they render, in two template engines, and the models they are for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openedai.engines.llama_cpp.engine import LlamaCpp
-from openedai.prompts.prompt_formats import detect, format_names, prompt_format
+from openedai.prompts.prompt_formats import detect_format, format_names, prompt_format
 from tests.prompts.golden import COLOUR, GOLDEN, HELLO, HI, SYSTEM, SYSTEM_USER, TURNS, USER
 from tests.prompts.rendering import Messages, render
 
@@ -25,12 +25,12 @@ UNUSUAL: list[Messages] = [
 ]
 
 
-def test_every_format_has_its_texts() -> None:
+def test_every_format_is_covered() -> None:
     assert set(GOLDEN) == set(format_names())
 
 
 @pytest.mark.parametrize("name", format_names())
-def test_the_texts(name: str) -> None:
+def test_rendered_conversations(name: str) -> None:
     assert tuple(render(name, messages) for messages in CONVERSATIONS) == GOLDEN[name]
 
 
@@ -44,10 +44,10 @@ def test_no_message_is_lost(name: str, messages: Messages) -> None:
 
 
 @pytest.mark.parametrize("name", format_names())
-def test_an_answer_is_asked_for_only_if_wanted(name: str) -> None:
-    asked, told = render(name, TURNS), render(name, TURNS, ask=False)
-    assert asked.startswith(told)
-    assert (asked == told) == (name == "llama-2"), "[/INST] is the end of the user's turn there"
+def test_the_generation_prompt_is_optional(name: str) -> None:
+    prompt, turns = render(name, TURNS), render(name, TURNS, generate=False)
+    assert prompt.startswith(turns)
+    assert (prompt == turns) == (name == "llama-2"), "[/INST] is the end of the user's turn there"
 
 
 @given(st.text(), st.text())
@@ -63,8 +63,8 @@ def test_a_blank_line_ends_each_turn_of_raven(first: str, second: str) -> None:
     assert [turn[:8] for turn in turns[2:]] == ["Alice: c", "Bob: Hi ", "Alice:"]
 
 
-def test_a_stop_string_begins_the_next_turn() -> None:
-    """So an answer cannot run into it, even where the model does not end its turn."""
+def test_the_next_turn_begins_with_a_stop_string() -> None:
+    """So an answer ends there even if the model does not end its turn."""
     for name in format_names():
         stop = prompt_format(name).stop
         assert stop
@@ -73,13 +73,13 @@ def test_a_stop_string_begins_the_next_turn() -> None:
         assert any(string in f"\n{after_answer}" for string in stop), name
 
 
-def test_unknown_names_are_told_the_known_ones() -> None:
+def test_the_error_for_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"'chat'.*alpaca.*plain"):
         prompt_format("chat")
 
 
 @pytest.mark.parametrize(
-    ("name", "found"),
+    ("name", "format_name"),
     [
         ("TheBloke/vicuna-7B-1.1-GPTQ", "vicuna-1.1"),
         ("lmsys/vicuna-13b-v1.5", "vicuna-1.1"),
@@ -112,18 +112,18 @@ def test_unknown_names_are_told_the_known_ones() -> None:
         ("", "plain"),
     ],
 )
-def test_models_are_recognised(name: str, found: str) -> None:
-    assert detect([name]).name == found
-    assert detect(["my-model", name, "unknown"]).name == found
+def test_models_are_recognised(name: str, format_name: str) -> None:
+    assert detect_format([name]).name == format_name
+    assert detect_format(["my-model", name, "unknown"]).name == format_name
 
 
 def test_the_first_name_decides() -> None:
-    assert detect(["koala", "vicuna", "alpaca"]).name == "koala"
-    assert detect([]).name == "plain"
+    assert detect_format(["koala", "vicuna", "alpaca"]).name == "koala"
+    assert detect_format([]).name == "plain"
 
 
 @pytest.mark.real
-def test_llama_cpp_writes_the_same(smollm2_path: Path) -> None:
+def test_llama_cpp_renders_the_same(smollm2_path: Path) -> None:
     async def go(name: str) -> None:
         options = {"slots": 1, "context": 256, "prompt_format": name}
         engine = await LlamaCpp.load("m", smollm2_path, options)

@@ -1,4 +1,4 @@
-"""A conversation with tools, rendered for a model that knows of none."""
+"""Conversations with tools, rendered as text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 
 from openedai.contract.chat import Message, Tool, ToolCall
-from openedai.prompts.tool_prompt import render
+from openedai.prompts.tool_prompt import render_tools_as_text
 from tests.prompts.reading.answers import read
 
 WEATHER = Tool(
@@ -21,10 +21,10 @@ USER = Message(role="user", content="Hi")
 def rendered(
     *messages: Message, required: bool = False, parallel: bool = True
 ) -> tuple[Message, ...]:
-    return render(messages, (WEATHER, TIME), required=required, parallel=parallel)
+    return render_tools_as_text(messages, (WEATHER, TIME), required=required, parallel=parallel)
 
 
-def test_the_tools_are_told_in_a_system_message() -> None:
+def test_a_system_message_describes_the_tools() -> None:
     system, user = rendered(USER)
     assert (system.role, user) == ("system", USER)
     found = re.search(r"<tools>\n(.*)\n</tools>", system.content, re.DOTALL)
@@ -47,7 +47,7 @@ def test_a_system_message_is_extended() -> None:
         assert rest == [USER]
 
 
-def test_what_is_allowed_is_said() -> None:
+def test_the_instruction_says_which_calls_are_allowed() -> None:
     free, one = rendered(USER)[0].content, rendered(USER, parallel=False)[0].content
     forced = rendered(USER, required=True)[0].content
     assert "several functions" in free
@@ -56,7 +56,7 @@ def test_what_is_allowed_is_said() -> None:
     assert "must call" not in free
 
 
-def test_the_example_is_in_the_form_that_is_read() -> None:
+def test_the_example_is_read_as_a_call() -> None:
     system = rendered(USER)[0].content
     example = system[system.index("<tool_call>") :]
     _, calls, called = read([Tool(name="NAME")], [example])
@@ -69,7 +69,7 @@ def test_calls_and_results_become_text() -> None:
         ToolCall(id="1", name="get_weather", arguments='{"city":"Paris"}'),
         ToolCall(id="2", name="get_time", arguments=""),
     )
-    _, _, said, results, answer = rendered(
+    _, _, with_calls, results, answer = rendered(
         USER,
         Message(role="assistant", content="Let me see.", tool_calls=calls),
         Message(role="tool", content="18 °C", tool_call_id="1"),
@@ -77,8 +77,8 @@ def test_calls_and_results_become_text() -> None:
         Message(role="assistant", content="18 °C at noon."),
     )
     expected = [("get_weather", '{"city":"Paris"}'), ("get_time", "{}")]
-    assert read((WEATHER, TIME), [said.content]) == ("Let me see.", expected, True)
-    assert said.tool_calls == ()
+    assert read((WEATHER, TIME), [with_calls.content]) == ("Let me see.", expected, True)
+    assert with_calls.tool_calls == ()
     assert results == Message(
         role="user",
         content="<tool_response>\n18 °C\n</tool_response>\n<tool_response>\nnoon\n</tool_response>",
@@ -86,15 +86,15 @@ def test_calls_and_results_become_text() -> None:
     assert answer == Message(role="assistant", content="18 °C at noon.")
 
 
-def test_a_call_without_words() -> None:
+def test_a_call_without_text() -> None:
     calls = (ToolCall(id="1", name="get_time", arguments="{}"),)
-    said = rendered(USER, Message(role="assistant", tool_calls=calls))[-1]
-    assert said.content == '<tool_call>\n{"name": "get_time", "arguments": {}}\n</tool_call>'
+    message = rendered(USER, Message(role="assistant", tool_calls=calls))[-1]
+    assert message.content == '<tool_call>\n{"name": "get_time", "arguments": {}}\n</tool_call>'
 
 
-def test_without_tools_nothing_is_told() -> None:
+def test_without_tools_there_is_no_instruction() -> None:
     result = Message(role="tool", content="r", tool_call_id="1")
-    assert render([USER, result], (), required=False, parallel=True) == (
+    assert render_tools_as_text([USER, result], (), required=False, parallel=True) == (
         USER,
         Message(role="user", content="<tool_response>\nr\n</tool_response>"),
     )

@@ -1,1 +1,1 @@
-"""The contract between engines and those who use them: capabilities, requests, events."""
+"""The contract between engines and their users: capabilities, requests and events."""

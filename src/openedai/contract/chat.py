@@ -1,4 +1,4 @@
-"""A conversation: its messages, the images in them, and the tools that may be called."""
+"""Conversations: messages, the images in them, and the tools that the model may call."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from openedai.contract.struct import Struct
 
 
 class ToolCall(Struct, frozen=True):
-    """A call that the model made. `arguments` is JSON text, as the model wrote it."""
+    """A call that the model made. `arguments` is JSON text as the model wrote it, valid or not."""
 
     id: str
     name: str
@@ -18,10 +18,11 @@ class ToolCall(Struct, frozen=True):
 
 
 class Image(Struct, frozen=True):
-    """A picture in a message: a whole file of the type `media_type`, such as `image/png`.
+    """An image in a message.
 
-    It stands behind the first `at` characters of the message's content. `detail` is how closely
-    the model should look, in the official API's words.
+    `raw` is a complete file of the type `media_type`, such as `image/png`. The image is after the
+    first `at` characters of the message's content. `detail` is the resolution at which the model
+    sees it, in the official API's words: "auto", "low" or "high".
     """
 
     raw: bytes
@@ -31,8 +32,11 @@ class Image(Struct, frozen=True):
 
 
 class Message(Struct, frozen=True):
-    """One turn of a conversation. `content` and `reasoning` are plain text; `images` are in the
-    order in which they stand in it.
+    """One message of a conversation.
+
+    `content` and `reasoning` are plain text. `images` are in ascending order of `at`. `name` is the
+    author's. `tool_calls` are those of an assistant's message, and `tool_call_id` is the id of the
+    call whose result this message is. None means that the message does not have one.
     """
 
     role: str
@@ -45,9 +49,11 @@ class Message(Struct, frozen=True):
 
 
 class Tool(Struct, frozen=True):
-    """A function that the model may call. `parameters` is a JSON Schema; None takes no arguments.
+    """A function that the model may call.
 
-    The arguments of a `strict` tool follow the schema, or the request is refused.
+    `parameters` is the JSON Schema of its arguments, an object; None means no arguments. With
+    `strict` the arguments of every call validate against it: an engine that cannot enforce that
+    raises InvalidRequest.
     """
 
     name: str
@@ -57,11 +63,14 @@ class Tool(Struct, frozen=True):
 
 
 class Chat(Struct, frozen=True, tag="chat"):
-    """A conversation; the engine renders it with the model's own chat template.
+    """A conversation, which the engine renders with the model's own chat template.
 
-    With `call_required` the answer is at least one call of the tools, and nothing else. Without
-    `parallel_calls` it has at most one call. `template_arguments` are given to the template. A
-    model that knows no `reasoning_effort` refuses it, or with `effort_optional` leaves it out.
+    With `call_required` the answer is one or more tool calls and no text. Without `parallel_calls`
+    it has at most one call.
+
+    `reasoning_effort` is in the official API's words, such as "none" or "low"; None is the model's
+    default. For a model that does not support it, the engine raises Unsupported, or ignores it with
+    `effort_optional`. `template_arguments` are extra variables for the template.
     """
 
     messages: tuple[Message, ...]

@@ -1,4 +1,4 @@
-"""Embeddings: a request, and its vectors."""
+"""Embeddings: requests and their results."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from openedai.contract.struct import Struct
 
 
 class EmbedRequest(Struct, frozen=True):
-    """`dimensions` asks for shorter vectors: cut, then normalised again. `variant` and `extra` are
-    as in `GenerateRequest`.
+    """A request for one vector per input.
+
+    `dimensions` is the length of the vectors: longer ones are truncated and normalised again. None
+    is the model's own length. `variant` and `extra` are as in `GenerateRequest`.
     """
 
     inputs: tuple[Text | Tokens, ...]
@@ -22,7 +24,10 @@ class EmbedRequest(Struct, frozen=True):
 
 
 class EmbedResult(Struct, frozen=True):
-    """`data` holds the vectors one after the other: little-endian float32, one row an input."""
+    """The vectors, and the number of tokens in all inputs together.
+
+    `data` is a matrix of little-endian float32 in row-major order, of shape (inputs, dimensions).
+    """
 
     data: bytes
     dimensions: int

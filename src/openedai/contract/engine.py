@@ -1,7 +1,7 @@
-"""What an engine is: a base class for each ability, of which it inherits those it has.
+"""The base classes of engines, one for each capability; an engine inherits those that it has.
 
-An engine knows one loaded model and nothing of HTTP, of model names or of other engines. Its
-failures are `openedai.errors.APIError`s.
+An engine serves one loaded model, and is independent of HTTP, of the names of models and of other
+engines. Its methods raise `openedai.errors.APIError`s only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from openedai.contract.generate import GenerateEvent, GenerateRequest
 class Engine:
     """One loaded model.
 
-    `slots` is how many requests it works on at once; more are better queued outside.
+    `slots` is the number of requests that it processes at once. Callers should queue any more.
     """
 
     slots: int = 1
@@ -33,68 +33,82 @@ class Engine:
         options: Mapping[str, Any],
         adapters: Sequence[Adapter] = (),
     ) -> Self:
-        """Load the weights at `path` (a file or a folder), and `adapters` where the engine has any.
-        `model` is for messages only.
+        """Load the weights at `path`, a file or a folder; None for an engine without weights.
 
-        Raises an APIError, and leaves nothing behind, if that fails.
+        `model` is the name of the model, for messages only. `options` are those of the engine, as
+        configured for the model; `adapters` are for engines that support them. Raises an APIError if the model cannot be loaded, and then leaves
+        no process, file or memory behind.
         """
         raise NotImplementedError
 
     async def close(self) -> None:
-        """End all work and give everything back. Safe to call twice."""
+        """Cancel all work and release all resources. May be called several times."""
 
     def memory(self) -> int:
-        """Bytes of resident memory that this model takes now, measured."""
+        """The measured resident memory of this model now, in bytes; 0 if it is not known."""
         return 0
 
     def alive(self) -> bool:
-        """False from the moment a request can have failed because the engine is gone."""
+        """Whether the engine can work. False no later than the first request that fails because it
+        cannot.
+        """
         return True
 
     async def died(self) -> None:
-        """Return when the engine is gone by itself; until then, wait."""
+        """Wait until the engine has died by itself."""
         await asyncio.Event().wait()
 
 
 class Generator(Engine):
+    """Generates text."""
+
     @classmethod
     def supports_images(cls, options: Mapping[str, Any]) -> bool:
-        """Whether a model with these options takes images. Known without loading it."""
+        """Whether a model with these options accepts images. Does not load it."""
         return False
 
     def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
-        """Yield deltas, then one Finish. Closing the iterator cancels the work.
+        """Yield deltas, then exactly one Finish. Closing the generator cancels the work.
 
-        A model that does not see refuses images before the first event.
+        Raises an APIError instead of the first event for a request that the model does not support,
+        such as images or a longer prompt than its context, and at any time if the engine fails.
         """
         raise NotImplementedError
 
 
 class Embedder(Engine):
+    """Turns texts into vectors."""
+
     async def embed(self, request: EmbedRequest) -> EmbedResult:
-        """Embed every input. Cancelling the call cancels the work."""
+        """One vector per input, in their order. Cancelling the call cancels the work.
+
+        Raises an APIError if an input is too long or the engine fails.
+        """
         raise NotImplementedError
 
 
 class Tokenizer(Engine):
-    """The model's own vocabulary."""
+    """Converts between texts and ids of the model's own vocabulary."""
 
     async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
-        """The ids of a text. With `special` they begin as a prompt begins."""
+        """The token ids of a text. With `special` they include those that start a prompt."""
         raise NotImplementedError
 
     async def detokenize(self, ids: Sequence[int]) -> str:
-        """The text of the ids. Raises InvalidRequest for one that the vocabulary has not."""
+        """The text of the token ids. Raises InvalidRequest for an id outside the vocabulary."""
         raise NotImplementedError
 
     async def count(self, chat: Chat) -> int:
-        """How many tokens the conversation takes as a prompt, tools included."""
+        """The number of tokens of the conversation as a prompt, tools included.
+
+        Raises Unsupported for a conversation whose tokens cannot be counted.
+        """
         raise NotImplementedError
 
 
 class Directory(Engine):
-    """Several models behind one engine, each asked for by its name as the `variant`."""
+    """Serves several models, each requested by its name as the `variant`."""
 
     async def models(self) -> tuple[str, ...]:
-        """Their names now."""
+        """The names of the models that are available now. Raises an APIError if that fails."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Text generation: a request, and the events that answer it."""
+"""Text generation: requests, and the events of an answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from openedai.contract.struct import Struct
 
 
 class Text(Struct, frozen=True, tag="text"):
-    """A raw prompt, to be tokenised by the engine."""
+    """A raw prompt as text, which the engine tokenises."""
 
     text: str
 
@@ -23,7 +23,7 @@ class Tokens(Struct, frozen=True, tag="tokens"):
 
 
 class JsonObject(Struct, frozen=True, tag="json_object"):
-    """The answer is a JSON object, whatever is in it."""
+    """The answer is any JSON object."""
 
 
 class JsonSchema(Struct, frozen=True, tag="json_schema"):
@@ -33,13 +33,13 @@ class JsonSchema(Struct, frozen=True, tag="json_schema"):
 
 
 class Grammar(Struct, frozen=True, tag="grammar"):
-    """The answer is derived from `root` of a grammar in GBNF, llama.cpp's notation."""
+    """The answer is derived from the rule `root` of a grammar in GBNF, llama.cpp's notation."""
 
     gbnf: str
 
 
 class Regex(Struct, frozen=True, tag="regex"):
-    """The answer matches the whole pattern."""
+    """The answer as a whole matches the pattern."""
 
     pattern: str
 
@@ -48,9 +48,13 @@ Constraint = JsonObject | JsonSchema | Grammar | Regex
 
 
 class Sampling(Struct, frozen=True):
-    """How the next token is drawn. None leaves a value to the model's configured defaults.
+    """How the next token is drawn. None means the model's configured default.
 
-    Those from `top_k` on are not the official API's; their names and meanings are llama.cpp's.
+    `logit_bias` has pairs of a token id and the value that is added to its logit. With a `seed`,
+    the same request has the same answer as far as the engine can guarantee it.
+
+    The official API does not have the fields from `top_k` on. Their names and meanings are those of
+    llama.cpp.
     """
 
     temperature: float | None = None
@@ -77,12 +81,17 @@ class Sampling(Struct, frozen=True):
 
 
 class GenerateRequest(Struct, frozen=True):
-    """`max_tokens` None means: until the model ends or its context is full; 0 is allowed with
-    `echo`, which puts the prompt in front of the answer. `suffix` is what follows the answer.
+    """A request for one answer.
 
-    `logprobs` asks for the log probability of each token and of that many alternatives.
-    `variant` is which of the models behind the engine is meant: an adapter, or a name that an
-    upstream knows. `extra` are parameters that only an upstream can know, as the client sent them.
+    `max_tokens` limits the tokens of the answer; None until the model ends it or its context is
+    full. With `echo` the answer begins with the prompt, and `max_tokens` may be 0. The answer ends
+    before the first of the `stop` strings. `suffix` is the text after the answer, for a model that
+    fills in the middle.
+
+    `logprobs` requests the log probability of each token and of that many alternatives; None
+    requests none. `variant` selects one of the engine's models: an adapter, or a name that an
+    upstream has; None is the main one. `extra` are parameters for an upstream, as the client sent
+    them.
     """
 
     prompt: Chat | Text | Tokens
@@ -98,8 +107,10 @@ class GenerateRequest(Struct, frozen=True):
 
 
 class Usage(Struct, frozen=True):
-    """Exact token counts. `cached_tokens` of the prompt were not computed again;
-    `reasoning_tokens` are among those of the completion.
+    """Exact numbers of tokens.
+
+    `cached_tokens` are those of the prompt that were not computed again. `reasoning_tokens` are
+    those of the completion that are reasoning.
     """
 
     prompt_tokens: int = 0
@@ -109,7 +120,10 @@ class Usage(Struct, frozen=True):
 
 
 class Alternative(Struct, frozen=True):
-    """A token that could have stood there; `token` is its text as far as `raw` is valid UTF-8."""
+    """An alternative to a token, with its natural log probability.
+
+    `raw` are its bytes, and `token` is their text as far as they are valid UTF-8.
+    """
 
     token: str
     raw: bytes
@@ -117,9 +131,10 @@ class Alternative(Struct, frozen=True):
 
 
 class TokenLogprob(Struct, frozen=True):
-    """A token with its natural log probability; `top` has the likeliest ones, best first.
+    """A token with its natural log probability. `token` and `raw` are as in `Alternative`.
 
-    None where there is none: for the first token of a prompt.
+    `logprob` is None for the first token of a prompt, which has none. `top` are the most likely
+    tokens at its position, in descending order.
     """
 
     token: str
@@ -129,9 +144,9 @@ class TokenLogprob(Struct, frozen=True):
 
 
 class TextDelta(Struct, frozen=True, tag="text"):
-    """A piece of the answer; never empty, always whole characters.
+    """The next part of the answer's text: never empty, and complete characters only.
 
-    `logprobs`, where they were asked for, are of the tokens of this piece.
+    `logprobs`, if requested, are those of the tokens of this part.
     """
 
     text: str
@@ -139,14 +154,16 @@ class TextDelta(Struct, frozen=True, tag="text"):
 
 
 class ReasoningDelta(Struct, frozen=True, tag="reasoning"):
-    """A piece of what the model thought before it answered; never empty."""
+    """The next part of the reasoning that comes before the answer; never empty."""
 
     text: str
 
 
 class ToolCallDelta(Struct, frozen=True, tag="tool_call"):
-    """A piece of call number `index`. The first piece of a call, and no other, has `id` and
-    `name`; the `arguments` of all pieces together are the JSON text.
+    """The next part of the tool call at `index`, which counts from 0.
+
+    Only the first part of a call has an `id` and a `name`. The `arguments` of all its parts joined
+    are the JSON text.
     """
 
     index: int
@@ -156,11 +173,11 @@ class ToolCallDelta(Struct, frozen=True, tag="tool_call"):
 
 
 class Finish(Struct, frozen=True, tag="finish"):
-    """The last event, always: why the generation ended and what it took.
+    """The last event: why the generation ended, and its usage.
 
-    `tool_calls` only if every call is whole; `length` wherever a limit cut the answer, and
-    `content_filter` where an upstream left something out of it. `stop` is the one of the request's
-    stop strings that ended it, where that is known.
+    The reason is "tool_calls" only if there are calls and all are complete, "length" if a limit
+    truncated the answer, and "content_filter" if an upstream removed something from it. `stop` is
+    the stop string of the request that ended the answer, if one did and the engine knows which.
     """
 
     reason: Literal["stop", "length", "tool_calls", "content_filter"]

@@ -1,4 +1,4 @@
-"""What every value of the contract is: a frozen msgspec struct, so that it can cross a socket."""
+"""The base of all values of the contract: frozen msgspec structs, which can cross a socket."""
 
 from __future__ import annotations
 

@@ -141,12 +141,12 @@ class Echo(Generator, Embedder, Tokenizer, Directory):
             logprobs = _logprobs(word, request.logprobs)
             for event in reader.feed(word, logprobs):
                 yield event
-            thought = said if reader.reasons else thought
+            thought = said if reader.in_reasoning else thought
         self._break_at(said)
         for event in reader.end():
             yield event
         yield Finish(
-            reason=reader.reason(cut=total > limit),
+            reason=reader.finish_reason(truncated=total > limit),
             usage=Usage(
                 prompt_tokens=prompt_tokens, completion_tokens=said, reasoning_tokens=thought
             ),

@@ -1,4 +1,4 @@
-"""What an answer must follow, as a grammar. What cannot be enforced is refused, with the field."""
+"""The grammars of constrained answers. What cannot be enforced is refused, naming the parameter."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from openedai.prompts.tool_call_formats import (
 
 
 def constraint_rule(constraint: JsonObject | JsonSchema | Regex, rules: Rules) -> str:
-    """Add the rules of a constraint and return the name of the first. Raises InvalidRequest."""
+    """Add rules for a constraint; returns the name of the first. Raises InvalidRequest."""
     try:
         match constraint:
             case JsonObject():
@@ -42,7 +42,7 @@ def constraint_rule(constraint: JsonObject | JsonSchema | Regex, rules: Rules) -
 
 
 def user_grammar(grammar: Grammar) -> str:
-    """The text of a grammar that came with a request, once it is known to do no harm."""
+    """The GBNF of a grammar from a request, checked. Raises InvalidRequest."""
     try:
         check_gbnf(grammar.gbnf)
     except ValueError as error:
@@ -61,11 +61,11 @@ def answer_grammar(
     tool_call_format: ToolCallFormat = DEFAULT_FORMAT,
     reasoning: str | None = None,
 ) -> str | None:
-    """The grammar of an answer in a conversation; None if it is free.
+    """The GBNF of an answer in a conversation; None if the answer is not constrained.
 
-    `required`: calls and nothing else. Otherwise calls or what the constraint says. With
-    `reasoning` there may be a block of reasoning first: "maybe", or "open" if the prompt began it.
-    Raises InvalidRequest.
+    With `required` the answer is tool calls only, otherwise tool calls or what the constraint
+    allows. `parallel` is as in `Chat`. With `reasoning` a block of reasoning may come first:
+    "maybe", or "open" if the prompt has begun it. Raises InvalidRequest.
     """
     if isinstance(constraint, Grammar):
         if tools:
@@ -90,11 +90,11 @@ def answer_grammar(
     if not options:
         return None
     answer = f"({' | '.join(options)})"
-    return rules.text(_thinking(rules, reasoning) + answer)
+    return rules.text(_reasoning_prefix(rules, reasoning) + answer)
 
 
 def strict_grammar(tools: Sequence[Tool], *, parallel: bool) -> str:
-    """The grammar of free answers from where they call one of these strict tools."""
+    """The GBNF of the rest of a free answer from where it calls one of these strict tools."""
     rules = Rules()
     root = strict_call_grammar(
         tools, parallel=parallel, rules=rules, arguments=lambda tool: arguments_rule(tool, rules)
@@ -103,9 +103,10 @@ def strict_grammar(tools: Sequence[Tool], *, parallel: bool) -> str:
 
 
 def arguments_rule(tool: Tool, rules: Rules) -> str:
-    """Add the rules of a tool's arguments; any object where nothing was promised.
+    """Add rules for the arguments of a tool; returns the name of the first.
 
-    Raises InvalidRequest for a strict tool whose schema cannot be enforced.
+    A schema that cannot be enforced allows any object, or raises InvalidRequest if the tool is
+    strict.
     """
     try:
         return json_schema(tool.parameters or {"type": "object", "properties": {}}, rules)
@@ -119,15 +120,16 @@ def arguments_rule(tool: Tool, rules: Rules) -> str:
         ) from error
 
 
-def _thinking(rules: Rules, reasoning: str | None) -> str:
-    """What may come before the answer, as the beginning of a rule: all up to the first `</think>`,
-    where the answer begins for those who read it.
+def _reasoning_prefix(rules: Rules, reasoning: str | None) -> str:
+    """The start of a rule body, for the reasoning before the answer.
+
+    It ends at the first `</think>`, as for `ReasoningSplitter`.
     """
     if reasoning is None:
         return ""
-    thought, opened, closed = (rules.declare(name) for name in ("thought", "opened", "closed"))
+    text, opened, closed = (rules.declare(name) for name in ("thought", "opened", "closed"))
     end = '"think>" "\\n"{0,2}'
-    rules.define(thought, f'[^<] {thought} | "<" {opened}')
-    rules.define(opened, f'"<" {opened} | "/" {closed} | [^</] {thought}')
-    rules.define(closed, f'"<" {opened} | [^<t] {thought} | {end}')
-    return f"{thought} " if reasoning == "open" else f'("<think>" {thought})? '
+    rules.define(text, f'[^<] {text} | "<" {opened}')
+    rules.define(opened, f'"<" {opened} | "/" {closed} | [^</] {text}')
+    rules.define(closed, f'"<" {opened} | [^<t] {text} | {end}')
+    return f"{text} " if reasoning == "open" else f'("<think>" {text})? '

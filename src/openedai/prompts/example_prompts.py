@@ -1,6 +1,6 @@
-"""Prompts that show a model by examples what is wanted: answers to questions, and labels.
+"""Few-shot prompts: answers to questions, and labels of texts.
 
-They are for continuing, by any model that generates text. Each text takes one line.
+Any model that generates text can continue them. Each text in them is put on one line.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from openedai.contract.generate import Grammar
 from openedai.grammars.gbnf import literal, one_of
 
-# Ends an answer, as each takes one line.
+# Each answer is one line.
 ANSWER_END = "\n"
 
 
@@ -20,10 +20,12 @@ def answer_prompt(
     examples: Iterable[tuple[str, str]],
     examples_context: str,
 ) -> str:
-    """The answer to the question follows, behind a space. `documents` are in the order in which
-    they are read; without any the question is asked about the context of the examples.
+    """A prompt that the answer to the question continues, after a space.
+
+    `examples` are questions about `examples_context` with their answers. The question is about the
+    `documents`, in their order, or without any also about the context of the examples.
     """
-    pairs = "".join(f"Q: {_line(asked)}\nA: {_line(said)}\n\n" for asked, said in examples)
+    pairs = "".join(f"Q: {_line(example)}\nA: {_line(answer)}\n\n" for example, answer in examples)
     context = f"Context: {_line(' '.join(documents))}\n\n" if documents else ""
     return (
         "Answer each question from the context before it.\n\n"
@@ -32,21 +34,24 @@ def answer_prompt(
 
 
 def label_prompt(query: str, labels: Iterable[str], examples: Iterable[tuple[str, str]]) -> str:
-    """The label of the query follows, behind a space. `examples` are texts with their labels."""
-    shown = "".join(f"Text: {_line(text)}\nCategory: {label}\n\n" for text, label in examples)
+    """A prompt that the label of the query continues, after a space.
+
+    `examples` are texts with their labels.
+    """
+    pairs = "".join(f"Text: {_line(text)}\nCategory: {label}\n\n" for text, label in examples)
     return (
         f"Sort each text into one of these categories: {', '.join(labels)}.\n\n"
-        f"{shown}Text: {_line(query)}\nCategory:"
+        f"{pairs}Text: {_line(query)}\nCategory:"
     )
 
 
 def label_grammar(labels: Iterable[str]) -> Grammar:
-    """What follows a prompt of labels: a space, and one of the labels. They hold no NUL."""
+    """The grammar of what continues `label_prompt`: a space, and one of the labels, without NUL."""
     return Grammar(gbnf=f"root ::= {literal(' ')} {one_of(labels)}\n")
 
 
 def label_name(text: str) -> str:
-    """How a label is written, whatever its capitals and blanks were."""
+    """The label with its white space and capital letters normalised."""
     return _line(text).lower().capitalize()
 
 

@@ -1,8 +1,8 @@
-"""How models without a chat template of their own want a conversation to be written.
+"""Prompt formats of models that have no chat template of their own.
 
-Each format is a Jinja chat template in `templates/`, for the engine's own template renderer. It
-knows the roles `system`, `user` and `assistant`, the variables `bos_token` and `eos_token`, and
-`add_generation_prompt`. docs/prompt-formats.md shows what they make.
+Each format is a Jinja chat template in `templates/`, for the template renderer of the engine. It
+supports the roles `system`, `user` and `assistant`, and the variables `bos_token`, `eos_token` and
+`add_generation_prompt`. docs/prompt-formats.md shows the results.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ class PromptFormat:
 
 @dataclass(frozen=True)
 class _Entry:
-    """`pattern` finds the models of the format by name; `template` is that of another format."""
+    """`pattern` matches names of models of the format. `template` is empty, or the name of another
+    format whose template it shares.
+    """
 
     name: str
     pattern: str
@@ -39,7 +41,7 @@ class _Entry:
 _ALPACA_STOP = ("\n### Instruction:", "\n### Input:", "\n### Response:")
 _VICUNA_STOP = ("USER:", "</s>")
 
-# The first pattern that is found decides, so special names stand before general ones.
+# The first pattern that matches decides, so special names are before general ones.
 _ENTRIES = (
     _Entry("llama-2", r"llama-?v?-?2.*chat|chinese-alpaca-2", ("[INST]", "</s>")),
     _Entry("gpt4-x-alpaca", r"gpt-?4-?x-?alpaca", _ALPACA_STOP, template="alpaca"),
@@ -56,26 +58,26 @@ _PLAIN = _Entry("plain", r"", ("\nUser:",))
 
 
 def format_names() -> tuple[str, ...]:
-    """The names that `prompt_format` knows."""
+    """The names of all prompt formats."""
     return tuple(entry.name for entry in (*_ENTRIES, _PLAIN))
 
 
 def prompt_format(name: str) -> PromptFormat:
-    """The format of that name. Raises ValueError with the known names."""
+    """The format of that name. Raises ValueError, with the known names, if there is none."""
     for entry in (*_ENTRIES, _PLAIN):
         if entry.name == name:
             return entry.format()
     raise ValueError(f"{name!r} is no prompt format; there are {', '.join(format_names())}")
 
 
-def detect(names: Iterable[str]) -> PromptFormat:
-    """The format of the model that has these names: its id, its file's, the one in its metadata.
+def detect_format(names: Iterable[str]) -> PromptFormat:
+    """The format of a model by its names: its id, its file name, the name in its metadata.
 
-    The first name that is recognised decides. `plain` is for models that nothing is known of.
+    The first name that is recognised decides; `plain` if none is.
     """
     for name in names:
-        written = re.sub(r"[\s_]+", "-", name.lower())
+        normalised = re.sub(r"[\s_]+", "-", name.lower())
         for entry in _ENTRIES:
-            if re.search(entry.pattern, written):
+            if re.search(entry.pattern, normalised):
                 return entry.format()
     return _PLAIN.format()

@@ -1,4 +1,4 @@
-"""Tools for models whose chat template knows none: put into the conversation, in Hermes form."""
+"""Renders tools as text, in the Hermes format, for models whose chat template has no tools."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ _RESULT = "<tool_response>\n{}\n</tool_response>"
 _CALL = '<tool_call>\n{{"name": {name}, "arguments": {arguments}}}\n</tool_call>'
 
 
-def render(
+def render_tools_as_text(
     messages: Sequence[Message], tools: Sequence[Tool], *, required: bool, parallel: bool
 ) -> tuple[Message, ...]:
-    """The conversation with nothing in it but text.
+    """The conversation as messages with text only.
 
-    The system message, made where there is none, tells of the tools. Calls become part of what
-    the assistant said, and results, joined where they follow one another, what the user said.
+    The system message, added if there is none, describes the tools. Calls become text of the
+    assistant's messages. Results become messages of the user, one for consecutive results.
+    `required` and `parallel` are as in `Chat`.
     """
     rendered: list[Message] = []
     for is_result, group in groupby(messages, lambda message: message.role in _RESULT_ROLES):
@@ -30,13 +31,13 @@ def render(
             results = "\n".join(_RESULT.format(message.content) for message in group)
             rendered.append(Message(role="user", content=results))
         else:
-            rendered.extend(map(_with_calls, group))
+            rendered.extend(map(_with_calls_as_text, group))
     if tools:
-        _instruct(rendered, _instruction(tools, required=required, parallel=parallel))
+        _add_instruction(rendered, _instruction(tools, required=required, parallel=parallel))
     return tuple(rendered)
 
 
-def _with_calls(message: Message) -> Message:
+def _with_calls_as_text(message: Message) -> Message:
     calls = [
         _CALL.format(name=_json(call.name), arguments=call.arguments or "{}")
         for call in message.tool_calls
@@ -45,8 +46,8 @@ def _with_calls(message: Message) -> Message:
     return replace(message, content=content, tool_calls=()) if calls else message
 
 
-def _instruct(messages: list[Message], instruction: str) -> None:
-    """Put the instruction at the end of the system message."""
+def _add_instruction(messages: list[Message], instruction: str) -> None:
+    """Append the instruction to the system message, which is added if there is none."""
     if messages and messages[0].role in ("system", "developer"):
         content = f"{messages[0].content}\n\n{instruction}"
         messages[0] = replace(messages[0], content=content)
@@ -55,7 +56,7 @@ def _instruct(messages: list[Message], instruction: str) -> None:
 
 
 def _instruction(tools: Sequence[Tool], *, required: bool, parallel: bool) -> str:
-    listed = "\n".join(_json(_described(tool)) for tool in tools)
+    descriptions = "\n".join(_json(_description(tool)) for tool in tools)
     when = (
         "You must call a function now; do not answer yourself."
         if required
@@ -65,18 +66,18 @@ def _instruction(tools: Sequence[Tool], *, required: bool, parallel: bool) -> st
     otherwise = "" if required else " If no function helps, answer in words."
     example = _CALL.format(name='"NAME"', arguments='{"ARGUMENT": "VALUE"}')
     return (
-        f"You have these functions:\n<tools>\n{listed}\n</tools>\n\n"
+        f"You have these functions:\n<tools>\n{descriptions}\n</tools>\n\n"
         f"{when} To call it, write only its name and arguments, like this:\n{example}\n"
         f"You can call {number}.{otherwise}"
     )
 
 
-def _described(tool: Tool) -> dict[str, Any]:
-    described: dict[str, Any] = {"name": tool.name}
+def _description(tool: Tool) -> dict[str, Any]:
+    description: dict[str, Any] = {"name": tool.name}
     if tool.description:
-        described["description"] = tool.description
-    described["parameters"] = tool.parameters or {"type": "object", "properties": {}}
-    return described
+        description["description"] = tool.description
+    description["parameters"] = tool.parameters or {"type": "object", "properties": {}}
+    return description
 
 
 def _json(value: Any) -> str:

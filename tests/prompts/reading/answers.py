@@ -1,17 +1,17 @@
-"""Answers with calls: what a reader made of them, in one value."""
+"""Reads answers, and folds their events into one value."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 
 from openedai.contract.chat import Tool
-from openedai.contract.generate import TextDelta, ToolCallDelta
+from openedai.contract.generate import TextDelta
 from openedai.prompts.reading.call_events import CallEvent
-from openedai.prompts.reading.tool_calls import CallReader
+from openedai.prompts.reading.tool_calls import ToolCallReader
 
 Answer = tuple[str, list[tuple[str, str]], bool]
-"""The text, (name, arguments) of each call, and whether every call is whole."""
+"""The text, (name, arguments) of each call, and whether there are calls and all are complete."""
 
 
 def fold(events: Iterable[CallEvent]) -> tuple[str, list[tuple[str, str]]]:
@@ -31,15 +31,18 @@ def fold(events: Iterable[CallEvent]) -> tuple[str, list[tuple[str, str]]]:
     return text, calls
 
 
-def reader(tools: Sequence[Tool], parallel: bool = True) -> CallReader:
+def numbered_ids() -> Callable[[], str]:
+    """Ids of calls by their index: call_0, call_1, …"""
     numbers = count()
-    return CallReader(tools, parallel, lambda: f"call_{next(numbers)}")
+    return lambda: f"call_{next(numbers)}"
 
 
-def read(tools: Sequence[Tool], pieces: Iterable[str], parallel: bool = True) -> Answer:
-    calls = reader(tools, parallel)
-    events: list[ToolCallDelta | TextDelta] = []
-    for piece in pieces:
-        events += calls.feed(piece)
-    text, made = fold(events + calls.flush())
-    return text, made, calls.called
+def call_reader(tools: Sequence[Tool], parallel: bool = True) -> ToolCallReader:
+    return ToolCallReader(tools, parallel, numbered_ids())
+
+
+def read(tools: Sequence[Tool], chunks: Iterable[str], parallel: bool = True) -> Answer:
+    reader = call_reader(tools, parallel)
+    events = [event for chunk in chunks for event in reader.feed(chunk)]
+    text, calls = fold(events + reader.flush())
+    return text, calls, reader.has_complete_calls

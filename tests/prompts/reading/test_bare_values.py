@@ -1,4 +1,4 @@
-"""Arguments written as bare text become what the schema says."""
+"""Arguments written as bare text are converted by the schema."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CASES: list[tuple[Any, str, Any]] = [
 
 
 @pytest.mark.parametrize(("schema", "text", "value"), CASES)
-def test_values(schema: Any, text: str, value: Any) -> None:
+def test_values_by_schema(schema: Any, text: str, value: Any) -> None:
     parameters = {
         "properties": {} if schema is None else {"x": schema},
         "$defs": {"Count": {"type": "integer"}, "Loop": LOOP},
@@ -43,5 +43,5 @@ def test_values(schema: Any, text: str, value: Any) -> None:
     assert json.loads(json_argument(parameters, "x", text)) == value
 
 
-def test_without_parameters_all_are_strings() -> None:
+def test_without_a_schema_arguments_are_strings() -> None:
     assert json_argument(None, "x", "3") == '"3"'

@@ -1,4 +1,4 @@
-"""Reasoning is told apart from the answer, wherever the text is cut."""
+"""Reasoning is separated from the answer, wherever the text is split."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openedai.prompts.reading.reasoning import TAGS, ReasoningSplitter, opens_reasoning
-from tests.prompts.reading.cuts import PLACES, cut, every_cut
+from openedai.prompts.reading.reasoning import REASONING_TAGS, ReasoningSplitter, opens_reasoning
+from tests.prompts.reading.chunks import POSITIONS, all_splits, split_at
 
 
-def split(pieces: list[str], already_open: bool = False) -> tuple[str, str]:
-    """(reasoning, answer), after a check that the answer comes behind the reasoning."""
+def split(chunks: list[str], already_open: bool = False) -> tuple[str, str]:
+    """(reasoning, answer), after a check that the answer comes after the reasoning."""
     splitter = ReasoningSplitter(already_open)
-    said = [part for piece in pieces for part in splitter.feed(piece)] + splitter.flush()
-    assert all(text for _, text in said)
-    kinds = [kind for kind, _ in said]
-    assert kinds == sorted(kinds, reverse=True)
-    reasoning = "".join(text for kind, text in said if kind == "reasoning")
-    return reasoning, "".join(text for kind, text in said if kind == "answer")
+    parts = [part for chunk in chunks for part in splitter.feed(chunk)] + splitter.flush()
+    assert all(text for _, text in parts)
+    names = [name for name, _ in parts]
+    assert names == sorted(names, reverse=True)
+    reasoning = "".join(text for name, text in parts if name == "reasoning")
+    return reasoning, "".join(text for name, text in parts if name == "answer")
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ def split(pieces: list[str], already_open: bool = False) -> tuple[str, str]:
     ],
 )
 def test_blocks(text: str, reasoning: str, answer: str) -> None:
-    for pieces in every_cut(text):
-        assert split(pieces) == (reasoning, answer)
+    for chunks in all_splits(text):
+        assert split(chunks) == (reasoning, answer)
 
 
 @pytest.mark.parametrize(
@@ -55,25 +55,30 @@ def test_blocks(text: str, reasoning: str, answer: str) -> None:
         ("</think>Four.", "", "Four."),
     ],
 )
-def test_blocks_that_the_prompt_opened(text: str, reasoning: str, answer: str) -> None:
-    for pieces in every_cut(text):
-        assert split(pieces, already_open=True) == (reasoning, answer)
+def test_blocks_that_the_prompt_opens(text: str, reasoning: str, answer: str) -> None:
+    for chunks in all_splits(text):
+        assert split(chunks, already_open=True) == (reasoning, answer)
 
 
-@given(st.text("ab\n<>/ [é", max_size=50), PLACES)
-def test_text_without_a_tag_comes_out_as_it_is(text: str, places: list[int]) -> None:
-    assert split(cut(text, places)) == ("", text)
-    assert split(cut("x" + text + "</think>", places)) == ("", "x" + text + "</think>")
+@given(st.text("ab\n<>/ [é", max_size=50), POSITIONS)
+def test_text_without_a_tag_is_unchanged(text: str, positions: list[int]) -> None:
+    assert split(split_at(text, positions)) == ("", text)
+    assert split(split_at("x" + text + "</think>", positions)) == ("", "x" + text + "</think>")
 
 
-@given(st.sampled_from(list(TAGS)), st.text("a\n<[/", max_size=40), st.text("a\n<"), PLACES)
-def test_any_block(opening: str, reasoning: str, answer: str, places: list[int]) -> None:
-    text = opening + reasoning + TAGS[opening] + answer
+@given(
+    st.sampled_from(list(REASONING_TAGS)),
+    st.text("a\n<[/", max_size=40),
+    st.text("a\n<"),
+    POSITIONS,
+)
+def test_any_block(opening: str, reasoning: str, answer: str, positions: list[int]) -> None:
+    text = opening + reasoning + REASONING_TAGS[opening] + answer
     parts = reasoning.strip("\n"), answer.lstrip("\n")
-    assert split(cut(text, places)) == parts
+    assert split(split_at(text, positions)) == parts
 
 
-def test_nothing_is_held_back_that_is_decided() -> None:
+def test_only_undecided_text_is_held_back() -> None:
     splitter = ReasoningSplitter()
     assert splitter.feed("<think>\nSo") == [("reasoning", "So")]
     assert splitter.feed(" on") == [("reasoning", " on")]

@@ -1,4 +1,4 @@
-"""Calls in every form, text that is none, and calls that are cut or malformed."""
+"""Calls in every format, text without calls, and truncated or malformed calls."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from openedai.contract.chat import Tool
 from openedai.contract.generate import TextDelta, ToolCallDelta
-from tests.prompts.reading.answers import fold, read, reader
-from tests.prompts.reading.cuts import PLACES, cut, every_cut
+from tests.prompts.reading.answers import call_reader, fold, read
+from tests.prompts.reading.chunks import POSITIONS, all_splits, split_at
 
 WEATHER = Tool(
     name="get_weather",
@@ -34,7 +34,7 @@ ONE = [("get_weather", PARIS)]
 TWO = [*ONE, ("get_weather", '{"city": "Rome"}')]
 NASTY = r'{"city": "}\"]\\", "note": "</tool_call>``` é \u00e9", "n": [1, {"a": [null, -1.5e3]}]}'
 
-FORMS = {
+FORMATS = {
     "hermes": (f"<tool_call>\n{CALL}\n</tool_call>", ONE),
     "hermes, two": (f"<tool_call>\n{CALL}\n</tool_call>\n<tool_call>\n{ROME}\n</tool_call>", TWO),
     "hermes, a list": (f"<tool_call>[{CALL}, {ROME}]</tool_call>", TWO),
@@ -83,7 +83,7 @@ FORMS = {
                                 [("get_time", "{}")]),
 }  # fmt: skip
 
-TEXTS = (
+TEXTS_WITHOUT_CALLS = (
     "",
     " \n",
     "Hello, how are you?\n\n",
@@ -113,27 +113,31 @@ TEXTS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_forms(form: str) -> None:
-    text, calls = FORMS[form]
-    for pieces in every_cut(text):
-        assert read(TOOLS, pieces) == ("", calls, True)
+@pytest.mark.parametrize("tool_call_format", FORMATS)
+def test_calls_in_every_format(tool_call_format: str) -> None:
+    text, calls = FORMATS[tool_call_format]
+    for chunks in all_splits(text):
+        assert read(TOOLS, chunks) == ("", calls, True)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_text_around_calls(form: str) -> None:
-    text, calls = FORMS[form]
-    for pieces in every_cut(f"Let me see:\n\n{text}"):
-        assert read(TOOLS, pieces) == ("Let me see:", calls, True)
-    for pieces in every_cut(f"\n{text}\n\nDone, so {{far}}.\n"):
-        said, made, called = read(TOOLS, pieces)
-        assert (said.lstrip(), made, called) == ("Done, so {far}.\n", calls, True)
+@pytest.mark.parametrize("tool_call_format", FORMATS)
+def test_text_around_calls(tool_call_format: str) -> None:
+    text, calls = FORMATS[tool_call_format]
+    for chunks in all_splits(f"Let me see:\n\n{text}"):
+        assert read(TOOLS, chunks) == ("Let me see:", calls, True)
+    for chunks in all_splits(f"\n{text}\n\nDone, so {{far}}.\n"):
+        answer, made, complete = read(TOOLS, chunks)
+        assert (answer.lstrip(), made, complete) == ("Done, so {far}.\n", calls, True)
 
 
-@pytest.mark.parametrize("text", TEXTS)
-def test_text_that_is_no_call_stays_as_it_is(text: str) -> None:
-    for pieces in [[text], list(text), *(cut(text, [place]) for place in range(0, len(text), 7))]:
-        assert read(TOOLS, pieces) == (text, [], False)
+@pytest.mark.parametrize("text", TEXTS_WITHOUT_CALLS)
+def test_text_without_calls_is_unchanged(text: str) -> None:
+    for chunks in [
+        [text],
+        list(text),
+        *(split_at(text, [position]) for position in range(0, len(text), 7)),
+    ]:
+        assert read(TOOLS, chunks) == (text, [], False)
 
 
 FRAGMENTS = (
@@ -145,15 +149,15 @@ FRAGMENTS = (
 ANSWERS = st.lists(st.sampled_from(FRAGMENTS), max_size=25).map("".join)
 
 
-@given(ANSWERS, PLACES)
+@given(ANSWERS, POSITIONS)
 @example('[TOOL_CALLS]get[ARGS]{}{"', [20])
-def test_no_cut_makes_a_difference(text: str, places: list[int]) -> None:
-    assert read(TOOLS, cut(text, places)) == read(TOOLS, [text]) == read(TOOLS, list(text))
+def test_the_split_does_not_matter(text: str, positions: list[int]) -> None:
+    assert read(TOOLS, split_at(text, positions)) == read(TOOLS, [text]) == read(TOOLS, list(text))
 
 
-@given(ANSWERS, PLACES)
-def test_without_tools_all_is_text(text: str, places: list[int]) -> None:
-    assert read((), cut(text, places)) == (text, [], False)
+@given(ANSWERS, POSITIONS)
+def test_without_tools_everything_is_text(text: str, positions: list[int]) -> None:
+    assert read((), split_at(text, positions)) == (text, [], False)
 
 
 OBJECTS = st.dictionaries(
@@ -167,44 +171,44 @@ OBJECTS = st.dictionaries(
 )
 
 
-@given(OBJECTS, st.sampled_from([None, 0, 2]), st.booleans(), PLACES)
-def test_any_arguments_arrive_as_written(
-    arguments: dict[str, Any], indent: int | None, ascii_only: bool, places: list[int]
+@given(OBJECTS, st.sampled_from([None, 0, 2]), st.booleans(), POSITIONS)
+def test_arguments_are_passed_on_verbatim(
+    arguments: dict[str, Any], indent: int | None, ascii_only: bool, positions: list[int]
 ) -> None:
     written = json.dumps(arguments, indent=indent, ensure_ascii=ascii_only)
     text = f'<tool_call>\n{{"name": "get", "arguments": {written}}}\n</tool_call>'
-    assert read(TOOLS, cut(text, places)) == ("", [("get", written)], True)
+    assert read(TOOLS, split_at(text, positions)) == ("", [("get", written)], True)
 
 
 @pytest.mark.parametrize("record", RECORDED, ids=lambda record: record["question"][:30])
 def test_recorded_answers(record: dict[str, Any]) -> None:
-    """What Qwen2.5-Coder-0.5B really wrote, in the pieces in which it came."""
+    """What Qwen2.5-Coder-0.5B really wrote, in the chunks in which it arrived."""
     tools = [Tool(name=name) for name in record["tools"]]
     calls = [(call["name"], call["arguments"]) for call in record["calls"]]
-    for pieces in (record["pieces"], *every_cut("".join(record["pieces"]))):
-        text, made, called = read(tools, pieces)
+    for chunks in (record["pieces"], *all_splits("".join(record["pieces"]))):
+        text, made, complete = read(tools, chunks)
         assert text == record["content"]
         assert [(name, json.loads(arguments)) for name, arguments in made] == calls
-        assert called is bool(calls)
+        assert complete is bool(calls)
 
 
 def test_arguments_are_passed_on_as_they_come() -> None:
-    calls = reader(TOOLS)
-    assert calls.feed('<tool_call>{"name": "get_weather", "argum') == []
-    assert calls.feed('ents": ') == []
-    assert calls.feed("{") == [
+    reader = call_reader(TOOLS)
+    assert reader.feed('<tool_call>{"name": "get_weather", "argum') == []
+    assert reader.feed('ents": ') == []
+    assert reader.feed("{") == [
         ToolCallDelta(index=0, id="call_0", name="get_weather"),
         ToolCallDelta(index=0, arguments="{"),
     ]
-    assert calls.feed('"city": "Pa') == [ToolCallDelta(index=0, arguments='"city": "Pa')]
-    assert calls.feed('ris"}}') == [ToolCallDelta(index=0, arguments='ris"}')]
-    assert calls.called
-    assert calls.feed("</tool_call>") == calls.flush() == []
+    assert reader.feed('"city": "Pa') == [ToolCallDelta(index=0, arguments='"city": "Pa')]
+    assert reader.feed('ris"}}') == [ToolCallDelta(index=0, arguments='ris"}')]
+    assert reader.has_complete_calls
+    assert reader.feed("</tool_call>") == reader.flush() == []
 
 
 def test_ordinary_text_is_not_held_back() -> None:
-    calls = reader(TOOLS)
-    for piece in (
+    reader = call_reader(TOOLS)
+    for chunk in (
         "Hello",
         " world",
         "!\n\n1 <",
@@ -216,52 +220,52 @@ def test_ordinary_text_is_not_held_back() -> None:
         "`python",
         "\na",
     ):
-        said = "".join(event.text for event in calls.feed(piece) if isinstance(event, TextDelta))
-        assert said.strip()[-1:] == piece.strip(" `<")[-1:] or piece in ("!\n\n1 <", " ``")
-    for piece in ('{"city"', ': "Par', "is and", ' more"'):
-        assert fold(calls.feed(piece))[0].endswith(piece)
+        text = "".join(event.text for event in reader.feed(chunk) if isinstance(event, TextDelta))
+        assert text.strip()[-1:] == chunk.strip(" `<")[-1:] or chunk in ("!\n\n1 <", " ``")
+    for chunk in ('{"city"', ': "Par', "is and", ' more"'):
+        assert fold(reader.feed(chunk))[0].endswith(chunk)
 
 
 @pytest.mark.parametrize("end", range(len('{"name": "get_weather", "arguments": {'), len(CALL) - 1))
-def test_cut_by_a_limit(end: int) -> None:
-    """The pieces that went out stay; the call is whole once its arguments are."""
-    for pieces in ([CALL[:end]], list(CALL[:end])):
-        text, calls, called = read(TOOLS, pieces)
+def test_an_answer_truncated_in_its_arguments(end: int) -> None:
+    """What was passed on stays; the call is complete once its arguments are."""
+    for chunks in ([CALL[:end]], list(CALL[:end])):
+        text, calls, complete = read(TOOLS, chunks)
         assert (text, calls) == ("", [("get_weather", CALL[37:end])])
-        assert called is (end == len(CALL) - 1)
+        assert complete is (end == len(CALL) - 1)
 
 
-def test_cut_in_the_second_call() -> None:
+def test_an_answer_truncated_in_the_second_call() -> None:
     text = f"<tool_call>{CALL}</tool_call><tool_call>{ROME[:-4]}"
-    for pieces in every_cut(text):
-        assert read(TOOLS, pieces) == ("", [*ONE, ("get_weather", '{"city": "Rom')], False)
+    for chunks in all_splits(text):
+        assert read(TOOLS, chunks) == ("", [*ONE, ("get_weather", '{"city": "Rom')], False)
 
 
-def test_xml_cut_by_a_limit() -> None:
+def test_truncated_xml() -> None:
     text = "<function=get_weather><parameter=city>Rome</parameter><parameter=days>1"
-    for pieces in every_cut(text):
-        assert read(TOOLS, pieces) == ("", [("get_weather", '{"city": "Rome"')], False)
+    for chunks in all_splits(text):
+        assert read(TOOLS, chunks) == ("", [("get_weather", '{"city": "Rome"')], False)
 
 
 @pytest.mark.parametrize(
     "arguments", ["{city: 1}", '{"city": }', '{"a": 1,}', '{"a": "\n"}', '{"a": [1}', "{'a': 1}"]
 )
 def test_malformed_arguments(arguments: str) -> None:
-    for pieces in every_cut(f'<tool_call>{{"name": "get", "arguments": {arguments}}}</tool_call>'):
-        _, calls, called = read(TOOLS, pieces)
-        assert not called
+    for chunks in all_splits(f'<tool_call>{{"name": "get", "arguments": {arguments}}}</tool_call>'):
+        _, calls, complete = read(TOOLS, chunks)
+        assert not complete
         assert calls[0][0] == "get"
         assert arguments.startswith(calls[0][1])
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_one_call_only(form: str) -> None:
-    text, calls = FORMS[form]
-    for pieces in every_cut(f"So: {text} and {CALL} more"):
-        assert read(TOOLS, pieces, parallel=False) == ("So:", calls[:1], True)
+@pytest.mark.parametrize("tool_call_format", FORMATS)
+def test_only_the_first_call_without_parallel_calls(tool_call_format: str) -> None:
+    text, calls = FORMATS[tool_call_format]
+    for chunks in all_splits(f"So: {text} and {CALL} more"):
+        assert read(TOOLS, chunks, parallel=False) == ("So:", calls[:1], True)
 
 
-def test_white_space_is_dropped_beside_calls_only() -> None:
+def test_white_space_is_dropped_next_to_calls_only() -> None:
     text = f"One \n {CALL} \n {ROME}\n Two  \n"
-    for pieces in every_cut(text):
-        assert read(TOOLS, pieces) == ("One\n Two  \n", TWO, True)
+    for chunks in all_splits(text):
+        assert read(TOOLS, chunks) == ("One\n Two  \n", TWO, True)

@@ -16,7 +16,7 @@ from openedai.api.route import Route
 from openedai.config import ModelSpec
 from openedai.contract.generate import GenerateRequest, Sampling, Usage
 from openedai.http.body import Body
-from openedai.prompts.edit_prompt import bare_edit, edit_chat
+from openedai.prompts.edit_prompt import edit_chat, unwrap_edit
 from openedai.serving.generation import Generation
 from openedai.serving.outcome import fold, total_usage
 
@@ -78,7 +78,7 @@ class Edits:
         call = await self._calls.read(request, EditRequest)
         body, requests = call.body, call.body.to_engine_requests(call.spec)
         outcomes = await fold(self._generation.run(call, requests), len(requests))
-        texts = [bare_edit(outcome.text, body.instruction, body.text) for outcome in outcomes]
+        texts = [unwrap_edit(outcome.text, body.instruction, body.text) for outcome in outcomes]
         usage = total_usage([outcome.finish for outcome in outcomes], len(requests))
         edit = Edit(
             created=int(time.time()),

@@ -186,7 +186,7 @@ class LlamaCpp(Generator, Tokenizer):
                 ]
                 for event in reader.feed(chunk.content, tokens):
                     yield event
-                if reader.reasons:
+                if reader.in_reasoning:
                     reasoning = chunk.tokens_predicted
                 if reader.done or chunk.stop:
                     break
@@ -196,7 +196,7 @@ class LlamaCpp(Generator, Tokenizer):
         for event in reader.end():
             yield event
         yield Finish(
-            reason=reader.reason(cut=last.stop_type == "limit"),
+            reason=reader.finish_reason(truncated=last.stop_type == "limit"),
             usage=Usage(
                 prompt_tokens=last.tokens_evaluated,
                 completion_tokens=last.tokens_predicted,

@@ -16,13 +16,20 @@ from openedai.engines.llama_cpp.template import ChatTemplate, Properties, Render
 from openedai.errors import ContextLengthExceeded, InvalidRequest, Unsupported
 from openedai.prompts.constraints import answer_grammar, strict_grammar
 from openedai.prompts.reading.answer import AnswerReader, ChatReader
-from openedai.prompts.reading.reasoning import TAGS
-from openedai.prompts.reading.tool_calls import OPENINGS
+from openedai.prompts.reading.reasoning import REASONING_TAGS
+from openedai.prompts.reading.tool_calls import CALL_OPENINGS
 from openedai.prompts.tool_call_formats import strict_call_trigger
 
 _PATTERN = 2  # llama.cpp's number for a trigger that is a regular expression
 # Tokens that models have for these, and that llama.cpp leaves out of the text by default.
-_MARKERS = [*TAGS, *TAGS.values(), *OPENINGS, "[ARGS]", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>"]
+_MARKERS = [
+    *REASONING_TAGS,
+    *REASONING_TAGS.values(),
+    *CALL_OPENINGS,
+    "[ARGS]",
+    "<｜tool▁sep｜>",
+    "<｜tool▁call▁end｜>",
+]
 
 
 @dataclass(frozen=True)
@@ -123,7 +130,7 @@ class RequestBuilder:
         reader = ChatReader(
             chat,
             request.stop,
-            own_stops=self.format_stops or (),
+            model_stops=self.format_stops or (),
             reasoning_open=rendered.reasoning_open,
             strip=self.format_stops is not None,
         )

@@ -15,14 +15,14 @@ from openedai.contract.chat import Chat, Tool
 from openedai.engines.llama_cpp.server.api import LlamaApi
 from openedai.engines.messages import message_fields
 from openedai.errors import PARAM, APIError, Unsupported
-from openedai.prompts.reading.reasoning import TAGS, opens_reasoning
+from openedai.prompts.reading.reasoning import REASONING_TAGS, opens_reasoning
 from openedai.prompts.tool_call_formats import (
     DEFAULT_FORMAT,
     ToolCallFormat,
     detect_native_format,
     format_with_grammar,
 )
-from openedai.prompts.tool_prompt import render
+from openedai.prompts.tool_prompt import render_tools_as_text
 
 _PROBE = Tool(name="probe_function", parameters={"type": "object", "properties": {}})
 
@@ -79,7 +79,9 @@ class ChatTemplate:
     @property
     def reasons(self) -> bool:
         """Whether the model was trained to reason before it answers."""
-        return any(tag in self._source for tag in TAGS) or "enable_thinking" in self._source
+        return (
+            any(tag in self._source for tag in REASONING_TAGS) or "enable_thinking" in self._source
+        )
 
     async def render(self, chat: Chat) -> Rendered:
         """Raises InvalidRequest for a conversation that the template refuses, and Unsupported for a
@@ -90,7 +92,7 @@ class ChatTemplate:
             native = await self._detect_native_format()
             certain = chat.call_required or any(tool.strict for tool in tools)
             if native is None or (certain and format_with_grammar(native) is None):
-                messages = render(
+                messages = render_tools_as_text(
                     messages, tools, required=chat.call_required, parallel=chat.parallel_calls
                 )
                 tools = ()

@@ -52,6 +52,6 @@ def _format_of_weights(model: str, path: Path) -> PromptFormat | None:
         raise ValueError(f"{path.name} is no GGUF file, or a broken one") from error
     if metadata.get(_TEMPLATE):
         return None
-    found = formats.detect((model, path.name, metadata.get(_NAME, "")))
+    found = formats.detect_format((model, path.name, metadata.get(_NAME, "")))
     log.warning("The model `%s` has no chat template: prompt format `%s`", model, found.name)
     return found

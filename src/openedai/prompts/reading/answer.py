@@ -1,8 +1,8 @@
-"""A model's raw text, piece by piece, to the events of an answer.
+"""Reads the text that a model generates, chunk by chunk, into the events of an answer.
 
     text ─▶ stop strings ─▶ reasoning ─▶ tool calls ─▶ events
 
-A raw continuation of a prompt has stop strings only.
+A continuation of a raw prompt has stop strings only.
 """
 
 from __future__ import annotations
@@ -13,60 +13,61 @@ from typing import Literal
 from openedai.contract.chat import Chat
 from openedai.contract.generate import ReasoningDelta, TextDelta, TokenLogprob, ToolCallDelta
 from openedai.prompts.reading.call_events import new_call_id
-from openedai.prompts.reading.reasoning import Kind, ReasoningSplitter
-from openedai.prompts.reading.stops import StopText
-from openedai.prompts.reading.tool_calls import CallReader
+from openedai.prompts.reading.reasoning import AnswerPart, ReasoningSplitter
+from openedai.prompts.reading.stops import StopFilter
+from openedai.prompts.reading.tool_calls import ToolCallReader
 
 Delta = TextDelta | ReasoningDelta | ToolCallDelta
 
 
 class AnswerReader:
-    """Reads one answer. `done`: nothing that still comes belongs to it.
+    """Reads one answer. `in_reasoning`: the text read last belongs to a block of reasoning.
 
-    `reasons`: the text read last was reasoning, or led to it. `own_stops` are the model's own
-    ends of an answer, beside the `stops` that were asked for.
+    An answer ends at one of the requested `stops`, or of the `model_stops`, which end the answers
+    of this model anyway.
     """
 
-    def __init__(self, stops: Sequence[str], own_stops: Sequence[str] = ()) -> None:
-        self._asked = frozenset(stops)
-        self._stops = StopText([*stops, *own_stops]) if stops or own_stops else None
+    def __init__(self, stops: Sequence[str], model_stops: Sequence[str] = ()) -> None:
+        self._requested_stops = frozenset(stops)
+        self._stops = StopFilter([*stops, *model_stops]) if stops or model_stops else None
         self._logprobs: list[TokenLogprob] = []
-        self.reasons = False
+        self.in_reasoning = False
 
     @property
     def done(self) -> bool:
+        """Whether the answer is complete: further text does not belong to it."""
         return self._stops is not None and self._stops.found is not None
 
     @property
     def stop(self) -> str | None:
-        """Which of the stops that were asked for ended the answer."""
+        """The requested stop that ended the answer, if one did."""
         found = None if self._stops is None else self._stops.found
-        return found if found in self._asked else None
+        return found if found in self._requested_stops else None
 
     def feed(self, text: str, logprobs: Iterable[TokenLogprob] = ()) -> list[Delta]:
-        """The events that a piece of the text leads to."""
+        """The events for the next chunk of the text. `logprobs` are of the tokens in it."""
         self._logprobs.extend(logprobs)
         if self._stops is not None:
             text = self._stops.feed(text)
         return self._with_logprobs(self._read(text)) if text else []
 
     def end(self) -> list[Delta]:
-        """What was held back until now. No more text comes."""
+        """The events for the text that was held back. Call this when no more text comes."""
         rest = self._stops.flush() if self._stops is not None else ""
-        return self._with_logprobs((self._read(rest) if rest else []) + self._rest())
+        return self._with_logprobs((self._read(rest) if rest else []) + self._read_rest())
 
-    def reason(self, *, cut: bool) -> Literal["stop", "length", "tool_calls"]:
-        """Why the answer ended. `cut`: a limit did it."""
-        return "length" if cut and not self.done else "stop"
+    def finish_reason(self, *, truncated: bool) -> Literal["stop", "length", "tool_calls"]:
+        """Why the answer ended. `truncated`: a limit ended the generation."""
+        return "length" if truncated and not self.done else "stop"
 
     def _read(self, text: str) -> list[Delta]:
         return [TextDelta(text=text)]
 
-    def _rest(self) -> list[Delta]:
+    def _read_rest(self) -> list[Delta]:
         return []
 
     def _with_logprobs(self, deltas: list[Delta]) -> list[Delta]:
-        """Give the tokens read so far to the first text: those of reasoning and calls to none."""
+        """Attach the tokens read so far to the first text delta, or to none if there is none."""
         if not self._logprobs or not deltas:
             return deltas
         tokens, self._logprobs = tuple(self._logprobs), []
@@ -78,10 +79,10 @@ class AnswerReader:
 
 
 class ChatReader(AnswerReader):
-    """Reads an answer in a conversation, which may hold reasoning and calls of its tools.
+    """Reads an answer in a conversation, which may contain reasoning and tool calls.
 
-    `reasoning_open`: the prompt ends inside a block of reasoning. Line feeds in front of the
-    answer are left out; with `strip` all white space is.
+    `reasoning_open`: the prompt ends inside a block of reasoning. Line feeds before the answer are
+    dropped; with `strip` all white space is.
     """
 
     def __init__(
@@ -90,52 +91,57 @@ class ChatReader(AnswerReader):
         stops: Sequence[str],
         *,
         new_id: Callable[[], str] = new_call_id,
-        own_stops: Sequence[str] = (),
+        model_stops: Sequence[str] = (),
         reasoning_open: bool = False,
         strip: bool = False,
     ) -> None:
-        super().__init__(stops, own_stops)
+        super().__init__(stops, model_stops)
         self._splitter = ReasoningSplitter(already_open=reasoning_open)
-        self._calls = CallReader(chat.tools, chat.parallel_calls, new_id) if chat.tools else None
-        self._only_calls = chat.call_required
-        self._blank = None if strip else "\r\n"
+        self._calls = (
+            ToolCallReader(chat.tools, chat.parallel_calls, new_id) if chat.tools else None
+        )
+        self._call_required = chat.call_required
+        self._leading = None if strip else "\r\n"
         self._answering = False
-        self.reasons = reasoning_open
+        self.in_reasoning = reasoning_open
 
     @property
     def done(self) -> bool:
         return super().done or (self._calls is not None and self._calls.done)
 
-    def reason(self, *, cut: bool) -> Literal["stop", "length", "tool_calls"]:
+    def finish_reason(self, *, truncated: bool) -> Literal["stop", "length", "tool_calls"]:
         calls = self._calls
-        if calls is not None and calls.called and (calls.done or not cut):
+        if calls is not None and calls.has_complete_calls and (calls.done or not truncated):
             return "tool_calls"
-        return super().reason(cut=cut)
+        return super().finish_reason(truncated=truncated)
 
     def _read(self, text: str) -> list[Delta]:
-        return self._sorted(self._splitter.feed(text))
+        return self._deltas(self._splitter.feed(text))
 
-    def _rest(self) -> list[Delta]:
-        deltas = self._sorted(self._splitter.flush())
-        return deltas + (self._called(self._calls.flush()) if self._calls else [])
+    def _read_rest(self) -> list[Delta]:
+        deltas = self._deltas(self._splitter.flush())
+        return deltas + (self._call_deltas(self._calls.flush()) if self._calls else [])
 
-    def _sorted(self, parts: Iterable[tuple[Kind, str]]) -> list[Delta]:
+    def _deltas(self, parts: Iterable[tuple[AnswerPart, str]]) -> list[Delta]:
         deltas: list[Delta] = []
-        for kind, text in parts:
-            self.reasons = kind == "reasoning"
-            if self.reasons:
+        for part, text in parts:
+            self.in_reasoning = part == "reasoning"
+            if self.in_reasoning:
                 deltas.append(ReasoningDelta(text=text))
-            elif answer := self._started(text):
+            elif answer := self._strip_start(text):
                 calls = self._calls
-                deltas += self._called(calls.feed(answer)) if calls else [TextDelta(text=answer)]
+                deltas += (
+                    self._call_deltas(calls.feed(answer)) if calls else [TextDelta(text=answer)]
+                )
         return deltas
 
-    def _called(self, events: Iterable[TextDelta | ToolCallDelta]) -> list[Delta]:
-        """Where calls are required, a text is one that a limit cut before it had begun."""
-        return [e for e in events if not (self._only_calls and isinstance(e, TextDelta))]
+    def _call_deltas(self, events: Iterable[TextDelta | ToolCallDelta]) -> list[Delta]:
+        """Drop text where a call is required: it is the start of a call that a limit truncated."""
+        return [e for e in events if not (self._call_required and isinstance(e, TextDelta))]
 
-    def _started(self, text: str) -> str:
+    def _strip_start(self, text: str) -> str:
+        """The text without the white space before the answer."""
         if not self._answering:
-            text = text.lstrip(self._blank)
+            text = text.lstrip(self._leading)
             self._answering = bool(text)
         return text

@@ -1,4 +1,4 @@
-"""Arguments that a model wrote as bare text between tags, made JSON by the tool's schema."""
+"""Converts arguments that a model wrote as bare text between tags to JSON, by the tool's schema."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import Any
 
 import msgspec
 
-_PYTHON = {"True": "true", "False": "false", "None": "null"}
+_PYTHON_CONSTANTS = {"True": "true", "False": "false", "None": "null"}
 _TYPES = {str: "string", bool: "boolean", int: "number", float: "number", type(None): "null"}
 
 
 def json_argument(parameters: Mapping[str, Any] | None, name: str, text: str) -> str:
-    """The JSON text of the argument `name`. `parameters` is the JSON Schema of all arguments.
+    """The argument `name` as JSON text. `parameters` is the JSON Schema of all arguments.
 
-    It is a string where the schema allows one or does not say, or where the text is no JSON.
+    It is a string where the schema allows one or says nothing, or where the text is not JSON.
     """
     root = parameters or {}
     types = _types(root.get("properties", {}).get(name), root, frozenset())
-    word = _PYTHON.get(text.strip(), text.strip())
-    wants_string = not types or "string" in types
-    if wants_string and not ("null" in types and word == "null"):
+    word = _PYTHON_CONSTANTS.get(text.strip(), text.strip())
+    may_be_string = not types or "string" in types
+    if may_be_string and not ("null" in types and word == "null"):
         return json_text(text)
     return word if _is_json(word) else json_text(text)
 
 
 def json_text(value: str) -> str:
-    """A string as JSON."""
+    """A string as JSON text."""
     return msgspec.json.encode(value).decode()
 
 
@@ -39,12 +39,12 @@ def _is_json(text: str) -> bool:
 
 
 def _types(schema: Any, root: Mapping[str, Any], seen: frozenset[str]) -> set[str]:
-    """The types that the schema allows; empty if it does not say."""
+    """The types that the schema allows; empty if it does not limit them."""
     if not isinstance(schema, Mapping):
         return set()
     reference = schema.get("$ref")
     if isinstance(reference, str) and reference not in seen:
-        return _types(_at(root, reference), root, seen | {reference})
+        return _types(_resolve(root, reference), root, seen | {reference})
     named = schema.get("type")
     if named:
         return {named} if isinstance(named, str) else set(named)
@@ -55,8 +55,8 @@ def _types(schema: Any, root: Mapping[str, Any], seen: frozenset[str]) -> set[st
     return set().union(*(_types(choice, root, seen) for choice in choices))
 
 
-def _at(root: Mapping[str, Any], reference: str) -> Any:
-    """What a reference such as `#/$defs/City` points at; None if there is nothing."""
+def _resolve(root: Mapping[str, Any], reference: str) -> Any:
+    """What a reference such as `#/$defs/City` points to; None if it does not exist."""
     found: Any = root
     for key in reference.removeprefix("#").split("/")[1:]:
         found = found.get(key) if isinstance(found, Mapping) else None

@@ -1,4 +1,4 @@
-"""The events of an answer that has text and calls."""
+"""The events of an answer with text and tool calls."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 
 from openedai.contract.generate import TextDelta, ToolCallDelta
-from openedai.prompts.reading.json_pieces import is_object
+from openedai.prompts.reading.json_scanner import is_object
 
 CallEvent = TextDelta | ToolCallDelta
 
@@ -16,50 +16,52 @@ def new_call_id() -> str:
     return f"call_{secrets.token_hex(12)}"
 
 
-class CallEvents:
-    """Collects them. White space waits for what follows: beside a call it is dropped."""
+class ToolCallEvents:
+    """Collects the events. White space is held back until something follows: next to a call it is
+    dropped.
+    """
 
     def __init__(self, new_id: Callable[[], str]) -> None:
-        self.begun = 0
-        """How many calls began."""
-        self.whole = 0
-        """How many of them have arguments that are a JSON object."""
+        self.started = 0
+        """How many calls have started."""
+        self.complete = 0
+        """How many of them have arguments that are a complete JSON object."""
         self._new_id = new_id
         self._events: list[CallEvent] = []
         self._arguments: list[str] = []
         self._space = ""
-        self._beside_call = False
+        self._after_call = False
 
     def take(self) -> list[CallEvent]:
-        """What was added since the last time."""
+        """The events since the last call of this method."""
         events, self._events = self._events, []
         return events
 
-    def text(self, text: str) -> None:
-        said = text.rstrip()
-        if said:
-            self._events.append(TextDelta(text=self._space + said))
+    def add_text(self, text: str) -> None:
+        stripped = text.rstrip()
+        if stripped:
+            self._events.append(TextDelta(text=self._space + stripped))
             self._space = ""
-            self._beside_call = False
-        self._space += text[len(said) :]
+            self._after_call = False
+        self._space += text[len(stripped) :]
 
     def end(self) -> None:
         """No more text comes."""
-        if self._space and not self._beside_call:
+        if self._space and not self._after_call:
             self._events.append(TextDelta(text=self._space))
 
     def begin_call(self, name: str) -> None:
-        self._events.append(ToolCallDelta(index=self.begun, id=self._new_id(), name=name))
-        self.begun += 1
+        self._events.append(ToolCallDelta(index=self.started, id=self._new_id(), name=name))
+        self.started += 1
         self._arguments = []
         self._space = ""
-        self._beside_call = True
+        self._after_call = True
 
-    def arguments(self, piece: str) -> None:
-        """A piece of the arguments of the call that began last."""
-        self._arguments.append(piece)
-        self._events.append(ToolCallDelta(index=self.begun - 1, arguments=piece))
+    def add_arguments(self, delta: str) -> None:
+        """Add a part of the arguments of the call that started last."""
+        self._arguments.append(delta)
+        self._events.append(ToolCallDelta(index=self.started - 1, arguments=delta))
 
     def end_call(self) -> None:
-        """The arguments are over."""
-        self.whole += is_object("".join(self._arguments))
+        """The arguments of the call end here."""
+        self.complete += is_object("".join(self._arguments))

@@ -1,7 +1,7 @@
-"""A text that comes in pieces, for readers that are written as if all of it were there.
+"""A text that comes in chunks, for readers that are written as if it were complete.
 
-Such a reader is a generator. Where it needs text that has not come yet, it yields; whoever has the
-next piece adds it and resumes the generator.
+Such a reader is a generator. It yields where it needs text that has not arrived yet; the caller
+adds the next chunk and resumes it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import TypeVar
 
 T = TypeVar("T")
 Reading = Generator[None, None, T]
-"""Reads on and returns a T, and yields whenever it has to wait for text."""
+"""A reader that returns a T, and yields whenever it has to wait for text."""
 
 
-class Incoming:
-    """The text that came, and a position in it.
+class IncomingText:
+    """The text that has arrived, and the position up to which it was read.
 
-    Until `take` removes what was read, a reader can set the position back.
+    A reader can set the position back until `take` removes what was read.
     """
 
     def __init__(self) -> None:
@@ -30,17 +30,17 @@ class Incoming:
         self.text += text
 
     def end(self) -> None:
-        """No more text comes: from here on nothing waits."""
+        """No more text comes: from now on nothing waits."""
         self._ended = True
 
     def take(self) -> str:
-        """Remove what was read."""
+        """Remove and return what was read."""
         taken, self.text = self.text[: self.position], self.text[self.position :]
         self.position = 0
         return taken
 
     def take_some(self) -> str:
-        """As `take`, but at least one character if there is one."""
+        """Like `take`, but at least one character if there is one."""
         self.position = max(self.position, min(1, len(self.text)))
         return self.take()
 
@@ -61,7 +61,7 @@ class Incoming:
             self.position += 1
 
     def skip_to(self, pattern: re.Pattern[str]) -> bool:
-        """Read up to the first match of the pattern, or all that came and return False.
+        """Read up to the first match of the pattern. If there is none, read all and return False.
 
         Never waits.
         """
@@ -70,7 +70,7 @@ class Incoming:
         return found is not None
 
     def word(self, words: Collection[str]) -> Reading[str]:
-        """Read whichever of the words comes next; empty, and nothing read, if none does.
+        """Read and return the word that comes next; empty, with nothing read, if none of them does.
 
         Waits only as long as that is undecided. No word may begin with another one.
         """
@@ -86,9 +86,9 @@ class Incoming:
             yield
 
     def until(self, end: str) -> Reading[str | None]:
-        """Read up to and including `end`; what stood in front of it.
+        """Read up to and including `end`; returns the text before it.
 
-        None, and all is read, if it never comes.
+        None, with everything read, if the text ends without it.
         """
         while (found := self.text.find(end, self.position)) < 0:
             if self._ended:

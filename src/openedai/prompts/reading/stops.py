@@ -1,15 +1,15 @@
-"""Stop strings, found in a text that comes in pieces."""
+"""Finds stop strings in a text that comes in chunks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 
-class StopText:
-    """Cuts an answer in front of the first stop string that becomes whole in it.
+class StopFilter:
+    """Ends an answer before the first stop string in it, which is then in `found`.
 
-    Of several that become whole with the same character, the longest counts. How the text is cut
-    into pieces makes no difference. The time taken is linear in the text, for each stop.
+    Of several that are complete at the same character, the longest counts. How the text is split
+    into chunks makes no difference. The time per stop string is linear in the text.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
@@ -18,38 +18,38 @@ class StopText:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """What can be said now: all but what may be the beginning of a stop string."""
+        """The text that is certain now: all except what may be the start of a stop string."""
         if self.found is not None:
             return ""
         ends = [(search.feed(text), search) for search in self._searches]
-        whole = [(end, -len(search.stop), search.stop) for end, search in ends if end is not None]
-        if whole:
-            end, length, self.found = min(whole)
-            said = (self._held + text[:end])[:length]
+        matches = [(end, -len(search.stop), search.stop) for end, search in ends if end is not None]
+        if matches:
+            end, length, self.found = min(matches)
+            released = (self._held + text[:end])[:length]
             self._held = ""
-            return said
+            return released
         text = self._held + text
         held = max((search.matched for search in self._searches), default=0)
-        said, self._held = text[: len(text) - held], text[len(text) - held :]
-        return said
+        released, self._held = text[: len(text) - held], text[len(text) - held :]
+        return released
 
     def flush(self) -> str:
-        """What is still held back, when no more text comes."""
-        said, self._held = self._held, ""
-        return said
+        """The text that was held back. Call this when no more text comes."""
+        released, self._held = self._held, ""
+        return released
 
 
 class _Search:
-    """Knuth, Morris and Pratt's search for one string: no character is looked at again."""
+    """Knuth, Morris and Pratt's search for one string: no character is visited twice."""
 
     def __init__(self, stop: str) -> None:
         self.stop = stop
         self.matched = 0
-        """How many characters at the end of the text are a beginning of the stop string."""
+        """How many characters at the end of the text are a prefix of the stop string."""
         self._borders = _borders(stop)
 
     def feed(self, text: str) -> int | None:
-        """The index in `text` behind the stop string, None if it is not whole yet."""
+        """The index in `text` after the stop string; None if it is not complete yet."""
         if self.matched == 0 and self.stop[0] not in text:
             return None
         for index, character in enumerate(text):
@@ -63,9 +63,7 @@ class _Search:
 
 
 def _borders(word: str) -> list[int]:
-    """For each beginning of the word, the length of its longest proper part that both begins and
-    ends it.
-    """
+    """For each prefix of the word, the length of its longest proper prefix that is a suffix too."""
     borders = [0]
     for character in word[1:]:
         length = borders[-1]

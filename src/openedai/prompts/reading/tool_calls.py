@@ -1,12 +1,12 @@
-"""The calls in what a model wrote, in whatever form it writes them.
+"""Reads the tool calls in the text of a model, in any of the formats that models write:
 
 - Hermes, Qwen: `<tool_call>{"name": "f", "arguments": {…}}</tool_call>`
 - Qwen3-Coder: `<tool_call><function=f><parameter=x>…</parameter></function></tool_call>`
-- Llama 3: `{"name": "f", "parameters": {…}}; {…}`, also behind `<|python_tag|>`
+- Llama 3: `{"name": "f", "parameters": {…}}; {…}`, also after `<|python_tag|>`
 - Llama 3.1: `<function=f>{…}</function>`
 - Mistral: `[TOOL_CALLS][{"name": "f", "arguments": {…}}, …]`, newer `[TOOL_CALLS]f[ARGS]{…}`
 - DeepSeek V3.1: `<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{…}…`
-- many small models: `{"name": "f", "arguments": {…}}` or a list of these, bare or in a fence
+- many small models: `{"name": "f", "arguments": {…}}` or a list of these, bare or in a code fence
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import msgspec
 
 from openedai.contract.chat import Tool
 from openedai.prompts.reading.bare_values import json_argument, json_text
-from openedai.prompts.reading.call_events import CallEvent, CallEvents
-from openedai.prompts.reading.incoming import Incoming, Reading
-from openedai.prompts.reading.json_pieces import JsonEnd, object_text
+from openedai.prompts.reading.call_events import CallEvent, ToolCallEvents
+from openedai.prompts.reading.incoming import IncomingText, Reading
+from openedai.prompts.reading.json_scanner import JsonScanner, object_text
 
 FENCE = "```"
-OPENINGS = {
+CALL_OPENINGS = {
     "<tool_call>": "</tool_call>",
     "<tools>": "</tools>",
     "<|python_tag|>": "",
@@ -32,7 +32,7 @@ OPENINGS = {
     "<｜tool▁call▁begin｜>": "<｜tool▁call▁end｜>",
     FENCE: FENCE,
 }
-"""What stands in front of calls, and what then closes them."""
+"""The marks before calls, and the marks that then close them."""
 
 _LANGUAGES = ("json", "tool_call", "xml")
 _KEYS = {
@@ -47,54 +47,54 @@ _KEYS = {
 _SPACE = " \t\r\n"
 _MAY_CALL = re.compile(r"[<\[{`]")
 _SCALAR_END = re.compile(r"[^\w.+-]")
-_NAMED = ("<function={}>", "{}[ARGS]", "{}<｜tool▁sep｜>")
+_NAME_FORMATS = ("<function={}>", "{}[ARGS]", "{}<｜tool▁sep｜>")
 _PARAMETER, _PARAMETER_END, _FUNCTION_END = "<parameter=", "</parameter>", "</function>"
 _XML_TAGS = (_PARAMETER, _FUNCTION_END)
 
 
 class _Fields(msgspec.Struct):
-    """What is known of a call before it begins."""
+    """The fields of a call that are known before its first event."""
 
     name: str = ""
     arguments: str = ""
 
 
-class CallReader:
-    """Splits an answer into text and calls of the tools, wherever it is cut into pieces.
+class ToolCallReader:
+    """Splits an answer into text and calls of the tools. The chunks may be split anywhere.
 
-    A call counts only if its name is that of a tool; all else stays text, to the letter, but for
-    white space beside calls. Once the name is known and the arguments have begun, they are passed
-    on as they come. What may still become a call is held back, ordinary text is not. Without
-    `parallel` only the first call is read, and what follows it is dropped.
+    A call needs the name of a tool; everything else is text, unchanged except for white space next
+    to calls. Once the name is known and the arguments have started, they are passed on as they
+    come. Text that may still become a call is held back; ordinary text is not. Without `parallel`
+    only the first call is read, and what follows it is dropped.
     """
 
     def __init__(self, tools: Sequence[Tool], parallel: bool, new_id: Callable[[], str]) -> None:
         self._parallel = parallel
         self._quoted = {f'"{tool.name}"': tool.name for tool in tools}
-        self._named = {form.format(tool.name): tool for tool in tools for form in _NAMED}
-        self._incoming = Incoming()
-        self._events = CallEvents(new_id)
+        self._tools = {name.format(tool.name): tool for tool in tools for name in _NAME_FORMATS}
+        self._incoming = IncomingText()
+        self._events = ToolCallEvents(new_id)
         self._closings: list[str] = []
         self._reading = self._read()
 
     @property
-    def called(self) -> bool:
+    def has_complete_calls(self) -> bool:
         """Whether there is a call, and every one that began is whole."""
-        return 0 < self._events.begun == self._events.whole
+        return 0 < self._events.started == self._events.complete
 
     @property
     def done(self) -> bool:
-        """Whether nothing that still comes can count."""
-        return self.called and not self._parallel
+        """Whether further text cannot change the answer."""
+        return self.has_complete_calls and not self._parallel
 
     def feed(self, text: str) -> list[CallEvent]:
-        """What can be said with this piece."""
+        """The events for the next chunk."""
         self._incoming.add(text)
         next(self._reading, None)
         return self._events.take()
 
     def flush(self) -> list[CallEvent]:
-        """What is still held back, when no more text comes."""
+        """The events for the text that was held back. Call this when no more text comes."""
         self._incoming.end()
         next(self._reading, None)
         return self._events.take()
@@ -102,10 +102,10 @@ class CallReader:
     def _read(self) -> Reading[None]:
         while (yield from self._incoming.more()):
             may_call = self._incoming.skip_to(_MAY_CALL)
-            self._events.text(self._incoming.take())
+            self._events.add_text(self._incoming.take())
             if may_call:
                 yield from self._read_calls()
-            if self._events.begun and not self._parallel:
+            if self._events.started and not self._parallel:
                 yield from self._drop_all()
         self._events.end()
 
@@ -115,7 +115,7 @@ class CallReader:
             self._incoming.take()
 
     def _read_calls(self) -> Reading[None]:
-        """The calls that follow one another here; text up to where the next one may begin."""
+        """Read the consecutive calls at this position; if there are none, some text."""
         self._closings = []
         while (yield from self._read_call()) and self._parallel:
             yield from self._read_closings()
@@ -124,22 +124,22 @@ class CallReader:
             yield from self._incoming.skip(_SPACE)
 
     def _read_call(self) -> Reading[bool]:
-        """A call with what opens it. What is none becomes text: then False."""
+        """Read a call with the marks before it. False if there is none: then some text is read."""
         marked = yield from self._read_openings()
-        word = yield from self._incoming.word(self._named)
+        word = yield from self._incoming.word(self._tools)
         if word and (yield from self._read_named(word)):
             return True
         if not word and (yield from self._incoming.peek()) in ("{", "["):
             return (yield from self._read_json(marked))
-        self._events.text(self._incoming.take_some())
+        self._events.add_text(self._incoming.take_some())
         return False
 
     def _read_openings(self) -> Reading[bool]:
         marked = False
-        while opening := (yield from self._incoming.word(OPENINGS)):
+        while opening := (yield from self._incoming.word(CALL_OPENINGS)):
             marked = True
-            if OPENINGS[opening]:
-                self._closings.append(OPENINGS[opening])
+            if CALL_OPENINGS[opening]:
+                self._closings.append(CALL_OPENINGS[opening])
             if opening == FENCE:
                 yield from self._incoming.word(_LANGUAGES)
             yield from self._incoming.skip(_SPACE)
@@ -153,29 +153,29 @@ class CallReader:
             self._closings.pop()
             self._incoming.take()
 
-    def _begin(self, name: str) -> None:
+    def _start_call(self, name: str) -> None:
         self._incoming.take()
         self._events.begin_call(name)
 
     # A name between tags, then arguments.
 
     def _read_named(self, word: str) -> Reading[bool]:
-        tool = self._named[word]
+        tool = self._tools[word]
         yield from self._incoming.skip(_SPACE)
         if (yield from self._incoming.peek()) != "{":
             return (yield from self._read_parameters(tool))
-        self._begin(tool.name)
+        self._start_call(tool.name)
         yield from self._stream_arguments()
         if word.startswith("<"):
             self._closings.append(_FUNCTION_END)
         return True
 
     def _read_parameters(self, tool: Tool) -> Reading[bool]:
-        """`<parameter=x>value</parameter>` …, `</function>`, passed on as JSON."""
+        """Read `<parameter=x>value</parameter>` …, `</function>`, passed on as JSON."""
         tag = yield from self._incoming.word(_XML_TAGS)
         if not tag:
             return False
-        self._begin(tool.name)
+        self._start_call(tool.name)
         before = "{"
         while tag == _PARAMETER:
             name = yield from self._incoming.until(">")
@@ -185,13 +185,13 @@ class CallReader:
                 return True
             value = value.removeprefix("\n").removesuffix("\n")
             argument = json_argument(tool.parameters, name, value)
-            self._events.arguments(f"{before}{json_text(name)}: {argument}")
+            self._events.add_arguments(f"{before}{json_text(name)}: {argument}")
             before = ", "
             yield from self._incoming.skip(_SPACE)
             tag = yield from self._incoming.word(_XML_TAGS)
         if tag == _FUNCTION_END:
             self._incoming.take()
-            self._events.arguments("{}" if before == "{" else "}")
+            self._events.add_arguments("{}" if before == "{" else "}")
             self._events.end_call()
         return True
 
@@ -199,23 +199,23 @@ class CallReader:
 
     def _read_json(self, marked: bool) -> Reading[bool]:
         """An object, or the first one of a list. Other JSON becomes text, as a whole."""
-        start, begun = self._incoming.position, self._events.begun
+        start, started = self._incoming.position, self._events.started
         if (yield from self._incoming.word(("[",))):
             self._closings.append("]")
             yield from self._incoming.skip(_SPACE)
         yield from self._read_object(marked, nested=False)
-        if self._events.begun > begun:
+        if self._events.started > started:
             return True
         self._incoming.position = start
-        yield from self._read_value(JsonEnd(), self._events.text)
+        yield from self._read_value(JsonScanner(), self._events.add_text)
         return False
 
     def _read_object(self, marked: bool, nested: bool) -> Reading[None]:
-        """Begins a call, if the object is one."""
-        fields, begun = _Fields(), self._events.begun
+        """Read an object, which starts a call if it is one."""
+        fields, started = _Fields(), self._events.started
         more = yield from self._incoming.word(("{",))
         while more and (yield from self._read_field(fields, marked, nested)):
-            if self._events.begun > begun:
+            if self._events.started > started:
                 yield from self._skip_rest_of_object()
                 return
             yield from self._incoming.skip(_SPACE)
@@ -224,7 +224,7 @@ class CallReader:
             self._call(fields.name, "{}")
 
     def _read_field(self, fields: _Fields, marked: bool, nested: bool) -> Reading[bool]:
-        """Begins the call, if this was missing. False if it is no field of a call."""
+        """Read a field, and start the call once it is known. False if it is no such field."""
         key = yield from self._read_key()
         following = yield from self._incoming.peek()
         if key == "name" and following == "{" and not nested:
@@ -235,7 +235,7 @@ class CallReader:
             if not word:
                 return False
         elif key == "arguments" and fields.name and following == "{":
-            self._begin(fields.name)
+            self._start_call(fields.name)
             yield from self._stream_arguments()
             return True
         elif key == "arguments":
@@ -249,7 +249,7 @@ class CallReader:
         return True
 
     def _read_key(self) -> Reading[str]:
-        """What a field means, up to its value; empty if it means nothing here."""
+        """Read a key up to its value; returns its meaning, empty if it has none in a call."""
         yield from self._incoming.skip(_SPACE)
         key = yield from self._incoming.word(_KEYS)
         if not key:
@@ -260,20 +260,20 @@ class CallReader:
         return _KEYS[key] if colon else ""
 
     def _call(self, name: str, arguments: str) -> None:
-        """A call whose arguments were held back."""
-        self._begin(name)
-        self._events.arguments(arguments)
+        """Add a call whose arguments were held back."""
+        self._start_call(name)
+        self._events.add_arguments(arguments)
         self._events.end_call()
 
     def _stream_arguments(self) -> Reading[None]:
-        yield from self._read_value(JsonEnd(), self._events.arguments)
+        yield from self._read_value(JsonScanner(), self._events.add_arguments)
         self._events.end_call()
 
     def _hold_value(self) -> Reading[str]:
-        """Any value; empty if there is none."""
+        """Read and return any value; empty if there is none."""
         start = self._incoming.position
         if (yield from self._incoming.peek()) in ("{", "[", '"'):
-            yield from self._read_value(JsonEnd(), None)
+            yield from self._read_value(JsonScanner(), None)
         else:
             while not self._incoming.skip_to(_SCALAR_END) and (yield from self._incoming.more()):
                 pass
@@ -282,12 +282,14 @@ class CallReader:
     def _skip_rest_of_object(self) -> Reading[None]:
         yield from self._incoming.skip(_SPACE)
         if (yield from self._incoming.peek()) in ("}", ","):
-            yield from self._read_value(JsonEnd(inside="}"), None)
+            yield from self._read_value(JsonScanner(inside="}"), None)
         self._incoming.take()
 
-    def _read_value(self, end: JsonEnd, pass_on: Callable[[str], None] | None) -> Reading[None]:
-        """Up to the end of a JSON value, or to where it stops being one."""
-        while not (end.ended or end.failed) and (yield from self._incoming.more()):
-            self._incoming.position = end.feed(self._incoming.text, self._incoming.position)
+    def _read_value(
+        self, scanner: JsonScanner, pass_on: Callable[[str], None] | None
+    ) -> Reading[None]:
+        """Read up to the end of a JSON value, or to where it stops being valid."""
+        while not (scanner.ended or scanner.failed) and (yield from self._incoming.more()):
+            self._incoming.position = scanner.feed(self._incoming.text, self._incoming.position)
             if pass_on and self._incoming.position:
                 pass_on(self._incoming.take())

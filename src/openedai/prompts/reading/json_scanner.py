@@ -1,4 +1,4 @@
-"""JSON that comes in pieces."""
+"""JSON that comes in chunks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ _OUTSIDE = re.compile(r"[\s,:0-9eE+\-.truefalsn]*")
 _INSIDE = re.compile(r'[^"\\\x00-\x1f]*')
 
 
-class JsonEnd:
-    """Finds the end of a JSON object, list or string in a text that comes in pieces.
+class JsonScanner:
+    """Finds the end of a JSON object, array or string in a text that comes in chunks.
 
-    It looks at brackets and strings, and fails at what can't stand in JSON at all. The rest is
-    for a parser, once the value is whole. `inside` is the closing bracket of a value that has
-    begun before.
+    It matches brackets and strings, and fails at characters that JSON does not have. A parser must
+    check the complete value. `inside` is the closing bracket of a value that has begun before.
     """
 
     def __init__(self, inside: str = "") -> None:
@@ -27,7 +26,7 @@ class JsonEnd:
         self._escaped = False
 
     def feed(self, text: str, start: int = 0) -> int:
-        """Look at the text from `start` on. The index up to which it belongs to the value."""
+        """Scan the text from `start` on; returns the index up to which it belongs to the value."""
         position = start
         while position < len(text) and not (self.ended or self.failed):
             if self._escaped:
@@ -38,12 +37,12 @@ class JsonEnd:
             found = plain.match(text, position)
             position = found.end() if found else position
             if position < len(text):
-                self._see(text[position])
+                self._scan(text[position])
                 position += not self.failed
         return position
 
-    def _see(self, character: str) -> None:
-        """A character that has a meaning, or none that could stand here."""
+    def _scan(self, character: str) -> None:
+        """Handle a character that has a meaning, or is not valid here."""
         if character == '"':
             self._in_string = not self._in_string
             self.ended = not self._in_string and not self._closings
@@ -68,9 +67,9 @@ def is_object(text: str) -> bool:
 
 
 def object_text(value: str) -> str:
-    """The JSON text of an object that was written as such, or as a string that holds it.
+    """The JSON text of an object, given its JSON text or that of a string that contains it.
 
-    Empty if the value is neither; null is an empty object.
+    null becomes an empty object. Empty for any other value.
     """
     if value.startswith('"'):
         try:
