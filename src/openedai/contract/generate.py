@@ -50,7 +50,7 @@ Constraint = JsonObject | JsonSchema | Grammar | Regex
 class Sampling(Struct, frozen=True):
     """How the next token is drawn. None leaves a value to the model's configured defaults.
 
-    Those from `top_k` on are not the official API's; their names and meanings are llama.cpp's.
+    Those in `LOCAL_SAMPLERS` are not the official API's; their names and meanings are llama.cpp's.
     """
 
     temperature: float | None = None
@@ -74,6 +74,25 @@ class Sampling(Struct, frozen=True):
     dry_sequence_breakers: tuple[str, ...] | None = None
     xtc_probability: float | None = None
     xtc_threshold: float | None = None
+
+
+LOCAL_SAMPLERS = (
+    "top_k",
+    "min_p",
+    "typical_p",
+    "repeat_penalty",
+    "repeat_last_n",
+    "mirostat",
+    "mirostat_tau",
+    "mirostat_eta",
+    "dry_multiplier",
+    "dry_base",
+    "dry_allowed_length",
+    "dry_penalty_last_n",
+    "dry_sequence_breakers",
+    "xtc_probability",
+    "xtc_threshold",
+)
 
 
 class GenerateRequest(Struct, frozen=True):
