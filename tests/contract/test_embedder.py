@@ -132,15 +132,15 @@ def test_fewer_dimensions(run: Run) -> None:
     run(scenario)
 
 
-def test_a_cancelled_call_harms_nobody(run: Run) -> None:
+def test_a_cancelled_call_does_not_harm_others(run: Run) -> None:
     async def scenario(engine: Embedder) -> None:
-        given_up = asyncio.create_task(engine.embed(EmbedRequest(inputs=(DOG,) * 64)))
+        cancelled = asyncio.create_task(engine.embed(EmbedRequest(inputs=(DOG,) * 64)))
         kept = asyncio.create_task(engine.embed(EmbedRequest(inputs=(CAT,))))
         await asyncio.sleep(0)
-        given_up.cancel()
+        cancelled.cancel()
         assert len(rows(await kept)) == 1
         with suppress(asyncio.CancelledError):  # unless it was faster
-            await given_up
+            await cancelled
 
     run(scenario)
 

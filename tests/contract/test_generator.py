@@ -16,7 +16,6 @@ from openedai.contract.chat import Chat, Image, Message, Tool, ToolCall
 from openedai.contract.engine import Generator
 from openedai.contract.generate import (
     Finish,
-    GenerateEvent,
     GenerateRequest,
     Grammar,
     JsonObject,
@@ -25,13 +24,13 @@ from openedai.contract.generate import (
     Sampling,
     Text,
     TextDelta,
-    TokenLogprob,
     Tokens,
     ToolCallDelta,
 )
 from openedai.engines.process.hosted import load_engine
 from openedai.engines.upstream.engine import Upstream
 from openedai.errors import ContextLengthExceeded, InvalidRequest, Unsupported
+from tests.events import collect, logprobs_of, text_of
 from tests.support import Running, ServerThread, echo_settings
 
 GREEDY = Sampling(temperature=0.0)
@@ -86,20 +85,6 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
         runner.run(engine.close())
 
 
-async def collect(engine: Generator, request: GenerateRequest) -> list[GenerateEvent]:
-    async with aclosing(engine.generate(request)) as events:
-        return [event async for event in events]
-
-
-def text(events: list[GenerateEvent]) -> str:
-    return "".join(event.text for event in events if isinstance(event, TextDelta))
-
-
-def tokens(events: list[GenerateEvent]) -> list[TokenLogprob]:
-    deltas = [event for event in events if isinstance(event, TextDelta)]
-    return [token for delta in deltas for token in delta.logprobs]
-
-
 def test_deltas_then_one_finish(run: Run) -> None:
     async def scenario(engine: Generator) -> None:
         for prompt in (HELLO, STORY, Tokens(ids=(1, 2, 3, 4, 5))):
@@ -112,7 +97,7 @@ def test_deltas_then_one_finish(run: Run) -> None:
             assert 0 <= finish.usage.cached_tokens <= finish.usage.prompt_tokens
             assert finish.usage.reasoning_tokens == 0
             assert all(isinstance(delta, TextDelta) and delta.text for delta in deltas)
-            assert tokens(deltas) == []
+            assert logprobs_of(deltas) == []
 
     run(scenario)
 
@@ -120,7 +105,7 @@ def test_deltas_then_one_finish(run: Run) -> None:
 def test_the_same_greedy_request_gives_the_same_text(run: Run) -> None:
     async def scenario(engine: Generator) -> None:
         request = GenerateRequest(prompt=STORY, sampling=GREEDY, max_tokens=8)
-        assert text(await collect(engine, request)) == text(await collect(engine, request))
+        assert text_of(await collect(engine, request)) == text_of(await collect(engine, request))
 
     run(scenario)
 
@@ -128,25 +113,25 @@ def test_the_same_greedy_request_gives_the_same_text(run: Run) -> None:
 def test_stop_string_is_cut_off(run: Run) -> None:
     async def scenario(engine: Generator) -> None:
         request = GenerateRequest(prompt=STORY, sampling=GREEDY, max_tokens=12)
-        whole = text(await collect(engine, request))
+        whole = text_of(await collect(engine, request))
         stop = whole.split()[3]
         request = GenerateRequest(prompt=STORY, sampling=GREEDY, max_tokens=12, stop=(stop,))
         *deltas, finish = await collect(engine, request)
         assert isinstance(finish, Finish)
-        told = None if isinstance(engine, Upstream) else stop  # the official API does not tell
-        assert (finish.reason, finish.stop) == ("stop", told)
-        assert text(deltas) == whole[: whole.index(stop)]
+        known = None if isinstance(engine, Upstream) else stop  # not in the official API
+        assert (finish.reason, finish.stop) == ("stop", known)
+        assert text_of(deltas) == whole[: whole.index(stop)]
 
     run(scenario)
 
 
-def test_what_may_become_a_stop_is_said_at_the_limit(run: Run) -> None:
+def test_the_start_of_a_stop_string_is_part_of_the_answer_at_the_limit(run: Run) -> None:
     async def scenario(engine: Generator) -> None:
         request = GenerateRequest(prompt=STORY, sampling=GREEDY, max_tokens=4)
-        whole = text(await collect(engine, request))
+        whole = text_of(await collect(engine, request))
         held = GenerateRequest(prompt=STORY, sampling=GREEDY, max_tokens=4, stop=(whole + "§",))
         *deltas, finish = await collect(engine, held)
-        assert text(deltas) == whole
+        assert text_of(deltas) == whole
         assert isinstance(finish, Finish)
         assert finish.reason == "length"
 
@@ -163,8 +148,8 @@ def test_every_token_has_a_log_probability(
             prompt=prompt, sampling=GREEDY, max_tokens=5, logprobs=alternatives
         )
         events = await collect(engine, request)
-        found = tokens(events)
-        assert "".join(token.token for token in found) == text(events)
+        found = logprobs_of(events)
+        assert "".join(token.token for token in found) == text_of(events)
         for token in found:
             assert token.raw.decode() == token.token
             best = [other.logprob for other in token.top]
@@ -178,12 +163,12 @@ def test_every_token_has_a_log_probability(
     run(scenario)
 
 
-def test_an_echoed_prompt_is_scored_without_going_on(run: Run) -> None:
+def test_an_echoed_prompt_is_scored_without_an_answer(run: Run) -> None:
     async def scenario(engine: Generator) -> None:
         request = GenerateRequest(prompt=STORY, max_tokens=0, echo=True, logprobs=2)
         *deltas, finish = await collect(engine, request)
-        first, *others = tokens(deltas)
-        assert text(deltas) == STORY.text == "".join(t.token for t in [first, *others])
+        first, *others = logprobs_of(deltas)
+        assert text_of(deltas) == STORY.text == "".join(t.token for t in [first, *others])
         assert (first.logprob, first.top) == (None, ())
         assert all(token.logprob is not None and token.logprob < 0 for token in others)
         assert all(len(token.top) == 2 for token in others)
@@ -194,15 +179,15 @@ def test_an_echoed_prompt_is_scored_without_going_on(run: Run) -> None:
     run(scenario)
 
 
-def test_an_echoed_prompt_stands_before_the_answer(run: Run) -> None:
+def test_an_echoed_prompt_comes_before_the_answer(run: Run) -> None:
     async def scenario(engine: Generator) -> None:
         plain = GenerateRequest(prompt=STORY, sampling=GREEDY, max_tokens=4)
-        whole = text(await collect(engine, plain))
+        whole = text_of(await collect(engine, plain))
         for logprobs in (None, 0):
             request = GenerateRequest(
                 prompt=STORY, sampling=GREEDY, max_tokens=4, echo=True, logprobs=logprobs
             )
-            assert text(await collect(engine, request)) == STORY.text + whole
+            assert text_of(await collect(engine, request)) == STORY.text + whole
 
     run(scenario)
 
@@ -230,7 +215,7 @@ def test_what_cannot_be_enforced_is_refused_before_the_first_event(run: Run, nam
     run(scenario)
 
 
-def test_a_model_that_does_not_see_refuses_images(run: Run) -> None:
+def test_a_model_without_vision_refuses_images(run: Run) -> None:
     image = Image(raw=b"\x89PNG", media_type="image/png", at=0)
     chat = Chat(messages=(Message(role="user", content="hi", images=(image,)),))
 
@@ -244,7 +229,7 @@ def test_a_model_that_does_not_see_refuses_images(run: Run) -> None:
     run(scenario)
 
 
-def test_a_suffix_is_refused_where_the_model_knows_none(run: Run) -> None:
+def test_a_suffix_is_refused_where_it_is_not_supported(run: Run) -> None:
     async def scenario(engine: Generator) -> None:
         with pytest.raises(Unsupported) as caught:
             await collect(engine, GenerateRequest(prompt=STORY, suffix=" The end."))
@@ -302,7 +287,7 @@ def test_tools_need_not_be_called(run: Run) -> None:
     run(scenario)
 
 
-def test_calls_and_results_can_be_told(run: Run) -> None:
+def test_a_conversation_with_calls_and_results(run: Run) -> None:
     async def scenario(engine: Generator) -> None:
         call = ToolCall(id="call_1", name="paint", arguments='{"colour": "red"}')
         messages = (
@@ -333,7 +318,7 @@ def test_many_at_once_do_not_mix(run: Run) -> None:
     run(scenario)
 
 
-def test_context_overflow_says_both_numbers(run: Run) -> None:
+def test_a_context_overflow_reports_both_numbers(run: Run) -> None:
     async def scenario(engine: Generator) -> None:
         request = GenerateRequest(prompt=Text(text="word " * 2000), max_tokens=1)
         with pytest.raises(ContextLengthExceeded) as caught:
@@ -362,7 +347,7 @@ def test_an_answer_ends_where_the_context_does(run: Run, limit: int | None) -> N
 
 
 def test_closing_the_iterator_frees_the_engine(run: Run) -> None:
-    """More generations are given up than there are slots; the next one is still answered."""
+    """More generations are closed than there are slots; the next one is still answered."""
 
     async def scenario(engine: Generator) -> None:
         for _ in range(2 * min(engine.slots, 4)):
@@ -375,7 +360,7 @@ def test_closing_the_iterator_frees_the_engine(run: Run) -> None:
     run(scenario)
 
 
-def test_bad_tokens_are_refused_and_harm_nobody(run: Run) -> None:
+def test_bad_tokens_do_not_harm_other_requests(run: Run) -> None:
     async def scenario(engine: Generator) -> None:
         request = GenerateRequest(prompt=Tokens(ids=(10**9,)), max_tokens=1)
         with suppress(InvalidRequest):

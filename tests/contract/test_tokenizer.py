@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,11 @@ from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
 from openedai.contract.chat import Chat, Message, Tool, ToolCall
 from openedai.contract.engine import Generator, Tokenizer
-from openedai.contract.generate import Finish, GenerateRequest, Sampling, Text
+from openedai.contract.generate import GenerateRequest, Sampling, Text
 from openedai.engines.process.hosted import load_engine
 from openedai.errors import InvalidRequest, Unsupported
 from openedai.weights.library import Library
+from tests.events import collect, finish_of
 
 Scenario = Callable[[Tokenizer], Coroutine[Any, Any, None]]
 
@@ -97,7 +97,7 @@ def _minilm() -> Path:
 @given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=40))
 @settings(max_examples=40)
 def test_a_text_comes_back(text: str) -> None:
-    """Where the vocabulary has every byte; `echo` stands for these here."""
+    """Only where the vocabulary has every byte, as that of `echo` does."""
 
     async def scenario() -> None:
         engine = await load_engine("echo", "the-model", None, {})
@@ -127,7 +127,7 @@ def test_equal_texts_have_equal_tokens(run: Run) -> None:
     run(scenario)
 
 
-def test_nothing_has_no_tokens(run: Run) -> None:
+def test_an_empty_text_has_no_tokens(run: Run) -> None:
     async def scenario(engine: Tokenizer) -> None:
         assert await engine.tokenize("") == ()
         assert await engine.detokenize(()) == ""
@@ -135,7 +135,7 @@ def test_nothing_has_no_tokens(run: Run) -> None:
     run(scenario)
 
 
-def test_special_ones_stand_around_the_text(run: Run) -> None:
+def test_special_tokens_are_around_the_text(run: Run) -> None:
     async def scenario(engine: Tokenizer) -> None:
         plain = await engine.tokenize("a b")
         special = await engine.tokenize("a b", special=True)
@@ -173,7 +173,7 @@ def test_a_count_is_the_usage_of_the_same_request(run: Run, chat: Chat) -> None:
     run(scenario if run.generates else refusal)
 
 
-def test_a_raw_prompt_begins_with_the_special_ones(run: Run) -> None:
+def test_a_raw_prompt_begins_with_special_tokens(run: Run) -> None:
     async def scenario(engine: Tokenizer) -> None:
         if run.generates:
             text = "Once upon a time"
@@ -184,9 +184,7 @@ def test_a_raw_prompt_begins_with_the_special_ones(run: Run) -> None:
 
 
 async def prompt_tokens(engine: Tokenizer, prompt: Chat | Text) -> int:
-    """What a generation from the prompt says that it took."""
+    """The prompt tokens that a generation reports."""
     assert isinstance(engine, Generator)
     request = GenerateRequest(prompt=prompt, sampling=Sampling(temperature=0.0), max_tokens=1)
-    async with aclosing(engine.generate(request)) as events:
-        (usage,) = [event.usage async for event in events if isinstance(event, Finish)]
-    return usage.prompt_tokens
+    return finish_of(await collect(engine, request)).usage.prompt_tokens

@@ -7,8 +7,9 @@ from typing import get_args
 import pytest
 
 from openedai.api.openai.chat.types import ChatCompletionRequest
+from openedai.contract.generate import LOCAL_SAMPLERS
 from openedai.engines.upstream.options import Server
-from openedai.engines.upstream.servers import LOCAL_SAMPLERS, dialect
+from openedai.engines.upstream.servers import server_profile
 from tests.docs.pages import code_words, section, tables
 
 PAGE = "docs/upstream.md"
@@ -34,22 +35,24 @@ def test_every_server_is_listed() -> None:
 def test_samplers(server: Server) -> None:
     said = rows(0)[server][1]
     named = set(code_words(said))
-    known = set(dialect(server).samplers)
+    known = set(server_profile(server).samplers)
     assert known == (set(LOCAL_SAMPLERS) - named if said.startswith("all") else named)
 
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_grammars_and_patterns(server: Server) -> None:
     said = rows(0)[server][2]
-    assert said.startswith("both") == (dialect(server).grammars is not None)
-    assert said.endswith("as a grammar") == (said != "neither" and not dialect(server).regexes)
+    assert said.startswith("both") == (server_profile(server).grammar_fields is not None)
+    assert said.endswith("as a grammar") == (
+        said != "neither" and not server_profile(server).regex_fields
+    )
 
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_what_is_refused_as_well(server: Server) -> None:
     (said,) = rows(1).get(server, [""])
     listed = {WORDS.get(part, part.strip("`")) for part in said.split(", ") if part}
-    assert listed == dialect(server).lacks
+    assert listed == server_profile(server).missing
 
 
 def test_official_parameters_that_are_passed_on() -> None:

@@ -36,8 +36,8 @@ class Engine:
         """Load the weights at `path`, a file or a folder; None for an engine without weights.
 
         `model` is the name of the model, for messages only. `options` are those of the engine, as
-        configured for the model; `adapters` are for engines that support them. Raises an APIError if the model cannot be loaded, and then leaves
-        no process, file or memory behind.
+        configured for the model; `adapters` are for engines that support them. Raises an APIError
+        if the model cannot be loaded, and then leaves no process, file or memory behind.
         """
         raise NotImplementedError
 

@@ -53,7 +53,7 @@ class Sampling(Struct, frozen=True):
     `logit_bias` has pairs of a token id and the value that is added to its logit. With a `seed`,
     the same request has the same answer as far as the engine can guarantee it.
 
-    The official API does not have the fields from `top_k` on. Their names and meanings are those of
+    The official API does not have those in `LOCAL_SAMPLERS`. Their names and meanings are those of
     llama.cpp.
     """
 
@@ -78,6 +78,25 @@ class Sampling(Struct, frozen=True):
     dry_sequence_breakers: tuple[str, ...] | None = None
     xtc_probability: float | None = None
     xtc_threshold: float | None = None
+
+
+LOCAL_SAMPLERS = (
+    "top_k",
+    "min_p",
+    "typical_p",
+    "repeat_penalty",
+    "repeat_last_n",
+    "mirostat",
+    "mirostat_tau",
+    "mirostat_eta",
+    "dry_multiplier",
+    "dry_base",
+    "dry_allowed_length",
+    "dry_penalty_last_n",
+    "dry_sequence_breakers",
+    "xtc_probability",
+    "xtc_threshold",
+)
 
 
 class GenerateRequest(Struct, frozen=True):

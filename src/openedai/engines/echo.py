@@ -1,19 +1,21 @@
 """A deterministic fake of every capability, for tests, for measuring overhead, for trying clients.
 
-It answers with the text it was given, a word a token, and embeds by hashing. Its options:
+It answers with the prompt, where each word is a token, and embeds by hashing. Its options:
 
-    reply      answer this text instead of the prompt; reasoning and calls in it are read
-    reveal     answer with the GenerateRequest itself, as JSON, whatever stops are in it
-    repeat     say the answer that many times (1)
-    context    context length in tokens (4096)
-    slots      requests at once (64)
-    dimensions length of the embeddings (8)
-    names      the models that are said to be behind it (none)
-    vision     take images; each counts as `image_tokens` tokens (16)
-    delay      seconds before each token, and before an embedding (0)
-    fail_after raise EngineFailed after that many tokens
-    crash_after die after that many tokens, as a process would
-    load_delay, load_error   be slow to load; fail to load, with this message
+    reply        the answer, instead of the prompt; reasoning and tool calls in it are parsed
+    reveal       answer with the GenerateRequest itself as JSON, and ignore its stop texts
+    repeat       how many times the answer is repeated (1)
+    context      context length in tokens (4096)
+    slots        requests at once (64)
+    dimensions   length of the embeddings (8)
+    names        names of the models that it lists (none)
+    vision       take images (false)
+    image_tokens tokens that each image counts as (16)
+    delay        seconds before each token, and before an embedding (0)
+    fail_after   raise EngineFailed after that many tokens (never)
+    crash_after  raise EngineCrashed after that many tokens, and be dead from then on (never)
+    load_delay   seconds that loading takes (0)
+    load_error   fail to load, with this message (none)
 """
 
 from __future__ import annotations
@@ -59,10 +61,12 @@ from openedai.prompts.constraints import answer_grammar, strict_grammar
 from openedai.prompts.reading.answer import AnswerReader, ChatReader
 
 _WORD = re.compile(r"\s*\S+|\s+$")
-_BREATH = 16  # tokens between two turns given to other tasks
+_YIELD_INTERVAL = 16  # tokens after which other tasks may run
 
 
 class EchoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The options of one model; the module's docstring explains them."""
+
     reply: str | None = None
     reveal: bool = False
     repeat: int = 1
@@ -80,6 +84,8 @@ class EchoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Echo(Generator, Embedder, Tokenizer, Directory):
+    """One model. It accepts every adapter and variant, and ignores it."""
+
     def __init__(self, model: str, options: EchoOptions) -> None:
         self.model = model
         self.options = options
@@ -124,31 +130,31 @@ class Echo(Generator, Embedder, Tokenizer, Directory):
             raise ContextLengthExceeded(self.options.context, prompt_tokens, param=param)
         _check(request)
         if request.echo and (prompt := _text(request.prompt)):
-            yield _spoken(prompt, request.logprobs)
+            yield _echoed_prompt(prompt, request.logprobs)
         words = _WORD.findall(self._answer(request))
         total = len(words) * self.options.repeat
-        room = self.options.context - prompt_tokens
-        limit = room if request.max_tokens is None else min(request.max_tokens, room)
-        reader, said, thought = self._reader(request), 0, 0
-        while said < min(total, limit) and not reader.done:
+        available = self.options.context - prompt_tokens
+        limit = available if request.max_tokens is None else min(request.max_tokens, available)
+        reader, generated, reasoning = self._reader(request), 0, 0
+        while generated < min(total, limit) and not reader.done:
             if self.options.delay:
                 await asyncio.sleep(self.options.delay)
-            elif said % _BREATH == _BREATH - 1:
+            elif generated % _YIELD_INTERVAL == _YIELD_INTERVAL - 1:
                 await asyncio.sleep(0)
-            self._break_at(said)
-            word = words[said % len(words)]
-            said += 1
+            self._fail_at(generated)
+            word = words[generated % len(words)]
+            generated += 1
             logprobs = _logprobs(word, request.logprobs)
             for event in reader.feed(word, logprobs):
                 yield event
-            thought = said if reader.in_reasoning else thought
-        self._break_at(said)
+            reasoning = generated if reader.in_reasoning else reasoning
+        self._fail_at(generated)
         for event in reader.end():
             yield event
         yield Finish(
             reason=reader.finish_reason(truncated=total > limit),
             usage=Usage(
-                prompt_tokens=prompt_tokens, completion_tokens=said, reasoning_tokens=thought
+                prompt_tokens=prompt_tokens, completion_tokens=generated, reasoning_tokens=reasoning
             ),
             stop=reader.stop,
         )
@@ -163,7 +169,7 @@ class Echo(Generator, Embedder, Tokenizer, Directory):
             )
         if self.options.delay:
             await asyncio.sleep(self.options.delay)
-        self._break_at(0)
+        self._fail_at(0)
         rows = [_vector(item, self.options.dimensions)[:size] for item in request.inputs]
         return EmbedResult(
             data=b"".join(struct.pack(f"<{size}f", *_normalised(row)) for row in rows),
@@ -172,15 +178,15 @@ class Echo(Generator, Embedder, Tokenizer, Directory):
         )
 
     async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
-        """A number for each word, by its letters; there are no special ones."""
-        self._break_at(0)
+        """A hash of each word. There are no special tokens."""
+        self._fail_at(0)
         numbered = [(zlib.crc32(word.encode()), word) for word in _WORD.findall(text)]
         self._words |= dict(numbered)
         return tuple(number for number, _ in numbered)
 
     async def detokenize(self, ids: Sequence[int]) -> str:
-        """The words that were seen before as these numbers."""
-        self._break_at(0)
+        """The words of these ids. Only ids that `tokenize` returned before are known."""
+        self._fail_at(0)
         unknown = next((id for id in ids if id not in self._words), None)
         if unknown is not None:
             raise InvalidRequest(
@@ -189,11 +195,11 @@ class Echo(Generator, Embedder, Tokenizer, Directory):
         return "".join(self._words[id] for id in ids)
 
     async def count(self, chat: Chat) -> int:
-        self._break_at(0)
+        self._fail_at(0)
         return _count(chat)
 
     async def models(self) -> tuple[str, ...]:
-        self._break_at(0)
+        self._fail_at(0)
         return self.options.names
 
     def _answer(self, request: GenerateRequest) -> str:
@@ -213,7 +219,7 @@ class Echo(Generator, Embedder, Tokenizer, Directory):
             return ChatReader(request.prompt, request.stop)
         return AnswerReader(request.stop)
 
-    def _break_at(self, number: int) -> None:
+    def _fail_at(self, number: int) -> None:
         if number == self.options.crash_after:
             self._dead.set()
         if self._dead.is_set():
@@ -223,7 +229,7 @@ class Echo(Generator, Embedder, Tokenizer, Directory):
 
 
 def _check(request: GenerateRequest) -> None:
-    """Refuse what a real engine would; the answer follows no constraint."""
+    """Refuse what a real engine would. The answer does not follow constraints."""
     chat = request.prompt if isinstance(request.prompt, Chat) else Chat(messages=())
     answer_grammar(request.constraint, chat.tools, required=chat.call_required)
     strict = [tool for tool in chat.tools if tool.strict]
@@ -241,8 +247,8 @@ def _check(request: GenerateRequest) -> None:
             )
 
 
-def _spoken(text: str, alternatives: int | None) -> TextDelta:
-    """The prompt as a piece of the answer; its first token has no log probability."""
+def _echoed_prompt(text: str, alternatives: int | None) -> TextDelta:
+    """The prompt as the first event; its first token has no log probability."""
     tokens = [one for word in _WORD.findall(text) for one in _logprobs(word, alternatives)]
     if tokens:
         tokens[0] = replace(tokens[0], logprob=None, top=())
@@ -250,7 +256,7 @@ def _spoken(text: str, alternatives: int | None) -> TextDelta:
 
 
 def _logprobs(word: str, alternatives: int | None) -> tuple[TokenLogprob, ...]:
-    """Made up, but as they should be: all add up to no more than 1, the likeliest come first."""
+    """Made up, but valid: the probabilities add up to at most 1, and the likeliest come first."""
     if alternatives is None:
         return ()
     texts = [word, *(f" other{number}" for number in range(1, alternatives))]

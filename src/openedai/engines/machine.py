@@ -1,8 +1,7 @@
-"""What this process may really use of the machine: its cores and its memory; and what its
-processor can do.
+"""The cores and the memory that this process may use, and the features of the processor.
 
-Containers and schedulers give less than the machine has: the affinity mask and the control
-group's limits count. Control groups are read as Linux shows them, in version 1 and 2.
+Containers and schedulers give a process less than the machine has: the affinity mask and the
+limits of the control group are applied. Linux' control groups are read in versions 1 and 2.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ def usable_memory(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int:
 
 
 def processor_features(processors: Path = _PROCESSORS) -> frozenset[str]:
-    """The processor's instruction sets, by Linux' names; empty where Linux does not tell."""
+    """The processor's instruction sets, by Linux' names; empty where they are not known."""
     try:
         lines = processors.read_text().splitlines()
     except OSError:

@@ -18,7 +18,7 @@ from openedai.engines.embedding.batching import (
     Row,
     batch_tokens,
     encodable,
-    wrapped,
+    wrap_tokens,
 )
 from openedai.errors import EngineFailed, InvalidRequest, Unavailable
 
@@ -308,13 +308,13 @@ def test_batch_tokens() -> None:
         ([], 10, False, [1, 2, 3]),
     ],
 )
-def test_wrapped(ids: list[int], limit: int, from_left: bool, expected: list[int]) -> None:
+def test_wrap_tokens(ids: list[int], limit: int, from_left: bool, expected: list[int]) -> None:
     probe, special = [1, 50, 2, 3], [1, 0, 1, 1]
-    assert wrapped(ids, probe, special, limit, from_left=from_left) == expected
+    assert wrap_tokens(ids, probe, special, limit, from_left=from_left) == expected
 
 
-def test_wrapped_without_special_tokens() -> None:
-    assert wrapped([7, 8, 9], [50], [0], 2, from_left=False) == [7, 8]
+def test_wrap_tokens_without_special_tokens() -> None:
+    assert wrap_tokens([7, 8, 9], [50], [0], 2, from_left=False) == [7, 8]
 
 
 def test_encodable() -> None:

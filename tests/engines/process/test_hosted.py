@@ -23,7 +23,7 @@ from openedai.contract.engine import Embedder, Generator
 from openedai.contract.generate import GenerateRequest, Text
 from openedai.engines.process.child import Child, Failure, pack, read_frame
 from openedai.engines.process.hosted import Hosted, load_engine
-from openedai.engines.process.worker import Call, Cancel
+from openedai.engines.process.worker import Cancel, StartCall
 from openedai.errors import (
     PARAM,
     APIError,
@@ -84,15 +84,15 @@ def test_a_cancelled_call_is_cancelled_in_the_worker() -> None:
     async def go() -> None:
         async with played_worker() as (engine, _, reader):
 
-            async def frame() -> Call | Cancel:
+            async def frame() -> StartCall | Cancel:
                 body = await read_frame(reader)
                 assert body is not None
-                return msgspec.msgpack.decode(body, type=Call | Cancel)
+                return msgspec.msgpack.decode(body, type=StartCall | Cancel)
 
             for coroutine in (anext(engine.generate(LONG)), engine.embed(INPUT)):
                 task = asyncio.ensure_future(coroutine)
                 started = await frame()
-                assert isinstance(started, Call)
+                assert isinstance(started, StartCall)
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task

@@ -25,7 +25,7 @@ from openedai.contract.generate import (
     Usage,
 )
 from openedai.engines.upstream.answers.embeddings import read_embeddings
-from openedai.engines.upstream.answers.generation import AnswerEvents, Broken, Chunk
+from openedai.engines.upstream.answers.generation import AnswerEvents, Chunk, MalformedAnswer
 from openedai.engines.upstream.answers.models import read_names
 from openedai.errors import InvalidRequest, Unsupported
 
@@ -37,7 +37,7 @@ STOP = {"finish_reason": "stop"}
 def events(
     *choices: dict[str, Any], usage: Any = None, prompt: Chat | Text = CHAT, **request: Any
 ) -> list[GenerateEvent]:
-    """What the choices of one chunk each say, and the end."""
+    """The events of an answer in chunks of one choice each."""
     answer = AnswerEvents(GenerateRequest(prompt=prompt, **request))
     chunks = [{"choices": [choice]} for choice in choices]
     found: list[GenerateEvent] = []
@@ -50,11 +50,11 @@ def finish(reason: Any, **usage: int) -> Finish:
     return Finish(reason=reason, usage=Usage(**usage))
 
 
-def said(**delta: Any) -> dict[str, Any]:
-    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
+def delta(**fields: Any) -> dict[str, Any]:
+    return {"index": 0, "delta": fields, "logprobs": None, "finish_reason": None}
 
 
-def test_a_text_with_all_its_numbers() -> None:
+def test_a_text_with_a_full_usage() -> None:
     usage = {
         "prompt_tokens": 7,
         "completion_tokens": 5,
@@ -63,12 +63,12 @@ def test_a_text_with_all_its_numbers() -> None:
         "completion_tokens_details": {"reasoning_tokens": 2},
     }
     assert events(
-        said(role="assistant", content=""),
-        said(reasoning_content="Hm. "),
-        said(reasoning="So."),
-        said(content="Good "),
-        said(content="day"),
-        said(content=None) | {"finish_reason": "length"},
+        delta(role="assistant", content=""),
+        delta(reasoning_content="Hm. "),
+        delta(reasoning="So."),
+        delta(content="Good "),
+        delta(content="day"),
+        delta(content=None) | {"finish_reason": "length"},
         usage=usage,
     ) == [
         ReasoningDelta(text="Hm. "),
@@ -80,7 +80,7 @@ def test_a_text_with_all_its_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("usage", "wanted"),
+    ("usage", "expected"),
     [
         (None, Usage()),
         ({}, Usage()),
@@ -95,8 +95,10 @@ def test_a_text_with_all_its_numbers() -> None:
         ),
     ],
 )
-def test_usage_as_far_as_there_is_any(usage: Any, wanted: Usage) -> None:
-    assert events(said(content="a"), STOP, usage=usage)[-1] == Finish(reason="stop", usage=wanted)
+def test_usage_that_is_incomplete(usage: Any, expected: Usage) -> None:
+    assert events(delta(content="a"), STOP, usage=usage)[-1] == Finish(
+        reason="stop", usage=expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,19 +112,19 @@ def test_usage_as_far_as_there_is_any(usage: Any, wanted: Usage) -> None:
     ],
 )
 def test_reasons(theirs: str, ours: str) -> None:
-    assert events(said(content="a"), {"finish_reason": theirs})[-1] == finish(ours)
+    assert events(delta(content="a"), {"finish_reason": theirs})[-1] == finish(ours)
 
 
 @pytest.mark.parametrize("reason", [None, "abort", "error"])
-def test_an_answer_without_a_good_end_is_broken(reason: str | None) -> None:
-    with pytest.raises(Broken):
-        events(said(content="a"), {"finish_reason": reason})
+def test_an_answer_without_a_good_end_is_malformed(reason: str | None) -> None:
+    with pytest.raises(MalformedAnswer):
+        events(delta(content="a"), {"finish_reason": reason})
 
 
-def call(index: int | None = None, **piece: Any) -> dict[str, Any]:
-    fields = {} if index is None else {"index": index}
-    function = {key: piece.pop(key) for key in ("name", "arguments") if key in piece}
-    return said(tool_calls=[{**fields, **piece, "function": function}])
+def call(index: int | None = None, **fields: Any) -> dict[str, Any]:
+    numbered = {} if index is None else {"index": index}
+    function = {key: fields.pop(key) for key in ("name", "arguments") if key in fields}
+    return delta(tool_calls=[{**numbered, **fields, "function": function}])
 
 
 TWO = [
@@ -131,14 +133,14 @@ TWO = [
     ToolCallDelta(index=1, id="b", name="g", arguments="{}"),
     finish("tool_calls"),
 ]
-PIECES: dict[str, list[dict[str, Any]]] = {
+CALLS: dict[str, list[dict[str, Any]]] = {
     "as the official API": [
         call(0, id="a", type="function", name="f", arguments='{"x": '),
         call(0, arguments="1}"),
         call(1, id="b", name="g", arguments=""),
         {"finish_reason": "tool_calls"},
     ],
-    "with the id and name in each piece": [
+    "with the id and name in each chunk": [
         call(0, id="a", name="f", arguments='{"x": '),
         call(0, id="a", name="f", arguments="1}"),
         call(1, id="b", name="g", arguments="{}"),
@@ -160,34 +162,34 @@ PIECES: dict[str, list[dict[str, Any]]] = {
 
 
 def joined(found: list[GenerateEvent]) -> list[GenerateEvent]:
-    """With the arguments of a call that began without any put into its beginning."""
-    whole: list[GenerateEvent] = []
+    """The events, with the arguments of a call moved into its first event if that had none."""
+    merged: list[GenerateEvent] = []
     for event in found:
-        match event, whole[-1] if whole else None:
-            case ToolCallDelta(id="") as more, ToolCallDelta(arguments="") as begun:
-                assert more.index == begun.index
-                whole[-1] = msgspec.structs.replace(begun, arguments=more.arguments)
+        match event, merged[-1] if merged else None:
+            case ToolCallDelta(id="") as more, ToolCallDelta(arguments="") as first:
+                assert more.index == first.index
+                merged[-1] = msgspec.structs.replace(first, arguments=more.arguments)
             case _:
-                whole.append(event)
-    return whole
+                merged.append(event)
+    return merged
 
 
-@pytest.mark.parametrize("way", PIECES)
-def test_calls(way: str) -> None:
-    assert joined(events(*PIECES[way])) == TWO
+@pytest.mark.parametrize("form", CALLS)
+def test_calls(form: str) -> None:
+    assert joined(events(*CALLS[form])) == TWO
 
 
-@pytest.mark.parametrize("way", PIECES)
-def test_where_one_call_is_allowed_others_are_left_out(way: str) -> None:
-    assert events(*PIECES[way], prompt=ONE_CALL) == [*TWO[:2], TWO[-1]]
+@pytest.mark.parametrize("form", CALLS)
+def test_where_one_call_is_allowed_others_are_left_out(form: str) -> None:
+    assert events(*CALLS[form], prompt=ONE_CALL) == [*TWO[:2], TWO[-1]]
 
 
 def test_where_calls_are_required_there_is_no_text() -> None:
     required = Chat(messages=CHAT.messages, call_required=True)
-    found = events(said(content="Well, "), *PIECES["as the official API"], prompt=required)
+    found = events(delta(content="Well, "), *CALLS["as the official API"], prompt=required)
     assert joined(found) == TWO
     with pytest.raises(Unsupported) as caught:
-        events(said(content="Well, "), STOP, prompt=required)
+        events(delta(content="Well, "), STOP, prompt=required)
     assert caught.value.param == "tool_choice"
 
 
@@ -204,8 +206,8 @@ def test_a_call_that_was_cut_stays_cut() -> None:
     assert found == [ToolCallDelta(index=0, id="a", name="f"), finish("length")]
 
 
-def test_a_call_without_a_name_is_broken() -> None:
-    with pytest.raises(Broken):
+def test_a_call_without_a_name_is_malformed() -> None:
+    with pytest.raises(MalformedAnswer):
         events(call(0, id="a", arguments="{}"))
 
 
@@ -260,12 +262,12 @@ LISTS = {
 
 @pytest.mark.parametrize("logprobs", [{"content": CONTENT}, LISTS], ids=["chat", "older"])
 def test_log_probabilities_in_both_shapes(logprobs: Any) -> None:
-    pieces = {"text": "a?", "logprobs": logprobs}
-    found = events(pieces, STOP, prompt=Text(text="x"), logprobs=2)
+    choice = {"text": "a?", "logprobs": logprobs}
+    found = events(choice, STOP, prompt=Text(text="x"), logprobs=2)
     assert found[0] == TextDelta(text="a?", logprobs=TOKENS)
 
 
-def test_the_first_token_of_a_prompt_has_none() -> None:
+def test_the_first_token_of_a_prompt_has_no_log_probability() -> None:
     lists = {"tokens": ["x"], "token_logprobs": [None], "top_logprobs": [None]}
     found = events({"text": "x", "logprobs": lists}, STOP, prompt=Text(text="x"), logprobs=2)
     assert found[0] == TextDelta(
@@ -276,8 +278,8 @@ def test_the_first_token_of_a_prompt_has_none() -> None:
 def test_log_probabilities_without_text_wait_for_it() -> None:
     token = {"token": "a", "logprob": -1.0}
     found = events(
-        said(content="") | {"logprobs": {"content": [token]}},
-        said(content="ab") | {"logprobs": {"content": [{"token": "b", "logprob": -2.0}]}},
+        delta(content="") | {"logprobs": {"content": [token]}},
+        delta(content="ab") | {"logprobs": {"content": [{"token": "b", "logprob": -2.0}]}},
         STOP,
         logprobs=0,
     )
@@ -286,7 +288,7 @@ def test_log_probabilities_without_text_wait_for_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "stop"),
+    ("fields", "stop"),
     [
         ({"stop_reason": "END"}, "END"),
         ({"matched_stop": "END"}, "END"),
@@ -295,23 +297,23 @@ def test_log_probabilities_without_text_wait_for_it() -> None:
         ({}, None),
     ],
 )
-def test_which_stop_string_it_was_where_the_upstream_tells(
-    told: dict[str, Any], stop: str | None
+def test_the_stop_string_if_the_upstream_reports_it(
+    fields: dict[str, Any], stop: str | None
 ) -> None:
-    last = events(said(content="Good") | STOP | told, stop=("END", "."))[-1]
+    last = events(delta(content="Good") | STOP | fields, stop=("END", "."))[-1]
     assert isinstance(last, Finish)
     assert (last.reason, last.stop) == ("stop", stop)
 
 
-def test_an_upstream_that_gives_none_is_found_out() -> None:
+def test_missing_log_probabilities_are_an_error() -> None:
     with pytest.raises(Unsupported) as caught:
-        events(said(content="a"), STOP, logprobs=0)
+        events(delta(content="a"), STOP, logprobs=0)
     assert caught.value.param == "logprobs"
 
 
 def test_other_choices_and_refusals() -> None:
-    other = said(content="other") | {"index": 1, "finish_reason": "length"}
-    assert events(said(refusal="No."), other, STOP) == [TextDelta(text="No."), finish("stop")]
+    other = delta(content="other") | {"index": 1, "finish_reason": "length"}
+    assert events(delta(refusal="No."), other, STOP) == [TextDelta(text="No."), finish("stop")]
 
 
 ROWS = [[1.0, 0.0, 0.0], [0.0, 3.0, 4.0]]
@@ -337,7 +339,7 @@ def test_embeddings_in_both_encodings_and_any_order() -> None:
     assert embeddings(turned) == flat
 
 
-def test_dimensions_that_the_upstream_paid_no_heed_to() -> None:
+def test_dimensions_that_the_upstream_ignores() -> None:
     data = [{"embedding": row} for row in ROWS]
     assert embeddings(data, 2) == [1.0, 0.0, 0.0, 1.0]
     with pytest.raises(InvalidRequest) as caught:
@@ -360,8 +362,8 @@ def test_dimensions_that_the_upstream_paid_no_heed_to() -> None:
         [{"embedding": [1e300]}, {"embedding": [1e300]}],
     ],
 )
-def test_embeddings_that_are_none(data: Any) -> None:
-    with pytest.raises(Broken):
+def test_malformed_embeddings(data: Any) -> None:
+    with pytest.raises(MalformedAnswer):
         embeddings(data)
 
 

@@ -25,11 +25,11 @@ from openedai.contract.generate import (
     Regex,
     Sampling,
     Text,
-    TextDelta,
     Tokens,
 )
 from openedai.engines.upstream.engine import Upstream
 from openedai.errors import BadGateway, ContextLengthExceeded, InvalidRequest, Unsupported
+from tests.events import collect, logprobs_of, text_of
 
 pytestmark = pytest.mark.real
 
@@ -68,21 +68,16 @@ def run(listener: Listener) -> Iterator[Run]:
     listener.runner.run(engine.close())
 
 
-async def collect(engine: Upstream, **request: Any) -> list[GenerateEvent]:
+async def answer(engine: Upstream, **request: Any) -> list[GenerateEvent]:
     request = {"prompt": HELLO, "sampling": GREEDY, "max_tokens": 8, **request}
-    async with aclosing(engine.generate(GenerateRequest(**request))) as events:
-        return [event async for event in events]
-
-
-def text(events: list[GenerateEvent]) -> str:
-    return "".join(event.text for event in events if isinstance(event, TextDelta))
+    return await collect(engine, GenerateRequest(**request))
 
 
 @pytest.mark.parametrize("prompt", [HELLO, STORY, Tokens(ids=(28, 29, 30))], ids=type)
 def test_texts_have_their_usage(run: Run, prompt: Chat | Text | Tokens) -> None:
     async def scenario(engine: Upstream) -> None:
-        *deltas, finish = await collect(engine, prompt=prompt)
-        assert text(deltas)
+        *deltas, finish = await answer(engine, prompt=prompt)
+        assert text_of(deltas)
         assert isinstance(finish, Finish)
         assert finish.reason in ("stop", "length")
         assert finish.usage.prompt_tokens >= 3
@@ -95,10 +90,9 @@ def test_texts_have_their_usage(run: Run, prompt: Chat | Text | Tokens) -> None:
 @pytest.mark.parametrize("alternatives", [0, 3])
 def test_log_probabilities(run: Run, prompt: Chat | Text, alternatives: int) -> None:
     async def scenario(engine: Upstream) -> None:
-        events = await collect(engine, prompt=prompt, logprobs=alternatives)
-        deltas = [event for event in events if isinstance(event, TextDelta)]
-        tokens = [token for delta in deltas for token in delta.logprobs]
-        assert b"".join(token.raw for token in tokens).decode() == text(events)
+        events = await answer(engine, prompt=prompt, logprobs=alternatives)
+        tokens = logprobs_of(events)
+        assert b"".join(token.raw for token in tokens).decode() == text_of(events)
         for token in tokens:
             assert token.logprob is not None
             assert token.logprob <= 0
@@ -112,85 +106,85 @@ def test_log_probabilities(run: Run, prompt: Chat | Text, alternatives: int) -> 
 def test_constraints_hold(run: Run, prompt: Chat | Text) -> None:
     async def scenario(engine: Upstream) -> None:
         pattern = "(yes|no), [0-9]{3}"
-        said = await collect(engine, prompt=prompt, constraint=Regex(pattern=pattern))
-        assert re.fullmatch(pattern, text(said))
-        said = await collect(engine, prompt=prompt, constraint=Grammar(gbnf='root ::= "a" "b"'))
-        assert text(said) == "ab"
+        events = await answer(engine, prompt=prompt, constraint=Regex(pattern=pattern))
+        assert re.fullmatch(pattern, text_of(events))
+        events = await answer(engine, prompt=prompt, constraint=Grammar(gbnf='root ::= "a" "b"'))
+        assert text_of(events) == "ab"
         schema = {"enum": [{"a": 1}, {"a": 2}]}
-        said = await collect(
+        events = await answer(
             engine, prompt=prompt, constraint=JsonSchema(schema=schema), max_tokens=30
         )
-        assert json.loads(text(said)) in schema["enum"]
+        assert json.loads(text_of(events)) in schema["enum"]
 
     run(scenario)
 
 
-def test_a_required_call_that_it_does_not_make_is_refused(run: Run) -> None:
-    """Tools are nothing to a model whose template has no place for them."""
+def test_a_required_call_that_the_model_does_not_make(run: Run) -> None:
+    """The model's template ignores tools."""
 
     async def scenario(engine: Upstream) -> None:
         chat = Chat(messages=HELLO.messages, tools=(Tool(name="paint"),), call_required=True)
         with pytest.raises(Unsupported) as caught:
-            await collect(engine, prompt=chat)
+            await answer(engine, prompt=chat)
         assert caught.value.param == "tool_choice"
 
     run(scenario)
 
 
-def test_its_refusals_are_the_clients(run: Run) -> None:
+def test_refusals_are_passed_on(run: Run) -> None:
     async def scenario(engine: Upstream) -> None:
         with pytest.raises(ContextLengthExceeded) as caught:
-            await collect(engine, prompt=Text(text="word " * 2000))
+            await answer(engine, prompt=Text(text="word " * 2000))
         assert "512 tokens" in caught.value.message
         with pytest.raises(InvalidRequest):
-            await collect(engine, constraint=Grammar(gbnf="root ::= other"))
+            await answer(engine, constraint=Grammar(gbnf="root ::= other"))
         with pytest.raises(InvalidRequest):
-            await collect(engine, prompt=STORY, suffix="The end.")
+            await answer(engine, prompt=STORY, suffix="The end.")
         with pytest.raises(InvalidRequest):
-            await collect(engine, prompt=STORY, echo=True)
+            await answer(engine, prompt=STORY, echo=True)
 
     run(scenario)
 
 
-def test_extra_parameters_and_local_samplers_are_understood(run: Run) -> None:
+def test_extra_parameters_and_local_samplers_are_accepted(run: Run) -> None:
     async def scenario(engine: Upstream) -> None:
         odd = Sampling(top_k=1, dry_multiplier=0.8, dry_sequence_breakers=("x",), min_p=0.1)
-        *_, finish = await collect(
+        *_, finish = await answer(
             engine, sampling=odd, extra={"ignore_eos": True, "n_indent": 0}, max_tokens=60
         )
         assert isinstance(finish, Finish)
-        assert finish.usage.completion_tokens == 60, "it never ends by itself"
+        assert finish.usage.completion_tokens == 60, "it ends only at the limit"
 
     run(scenario)
 
 
-def test_answers_that_are_given_up_free_their_slots(run: Run) -> None:
+def test_closed_answers_free_their_slots(run: Run) -> None:
     async def scenario(engine: Upstream) -> None:
         for _ in range(4):
             request = GenerateRequest(prompt=STORY, extra={"ignore_eos": True})
             async with aclosing(engine.generate(request)) as events:
                 await anext(events)
         async with asyncio.timeout(60):
-            assert isinstance((await collect(engine))[-1], Finish)
+            assert isinstance((await answer(engine))[-1], Finish)
 
     run(scenario)
 
 
-def test_its_models_are_listed(run: Run) -> None:
+def test_models_are_listed(run: Run) -> None:
     async def scenario(engine: Upstream) -> None:
         assert len(await engine.models()) == 1
 
     run(scenario)
 
 
-def test_a_wrong_key_is_told_from_a_wrong_request(listener: Listener) -> None:
+def test_a_wrong_key(listener: Listener) -> None:
     async def scenario() -> None:
         options = {"url": listener.url, "key": "sk-wrong", "server": "llama.cpp"}
-        stranger = await Upstream.load("ours", None, options)
+        refused = await Upstream.load("ours", None, options)
         try:
             with pytest.raises(BadGateway, match="key"):
-                await collect(stranger)
+                await answer(refused)
         finally:
-            await stranger.close()
+            await refused.close()
 
     listener.runner.run(scenario())

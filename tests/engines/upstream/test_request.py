@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from openedai.contract.chat import Chat, Image, Message, Tool, ToolCall
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.generate import (
+    LOCAL_SAMPLERS,
     Constraint,
     GenerateRequest,
     Grammar,
@@ -21,8 +23,8 @@ from openedai.contract.generate import (
     Tokens,
 )
 from openedai.engines.upstream.options import Server
-from openedai.engines.upstream.request import embedding, generation
-from openedai.engines.upstream.servers import LOCAL_SAMPLERS, dialect
+from openedai.engines.upstream.request import embedding_request, generation_request
+from openedai.engines.upstream.servers import server_profile
 from openedai.errors import InvalidRequest, Unsupported
 
 HELLO = Chat(messages=(Message(role="user", content="hi"),))
@@ -32,19 +34,20 @@ GBNF = 'root ::= "yes"'
 
 
 def body(server: Server, prompt: Chat | Text | Tokens = HELLO, **fields: Any) -> dict[str, Any]:
-    """What is sent, but what every request has."""
-    call = generation(GenerateRequest(prompt=prompt, **fields), "theirs", dialect(server))
-    assert call.path == ("chat/completions" if isinstance(prompt, Chat) else "completions")
-    assert call.body is not None
-    said = dict(call.body)
-    assert said.pop("stream") is True
-    assert said.pop("stream_options") == {"include_usage": True}
-    assert said.pop("model") == "theirs"
-    return said
+    """What is sent, without the fields that every request has."""
+    generate = GenerateRequest(prompt=prompt, **fields)
+    request = generation_request(generate, "theirs", server_profile(server))
+    assert request.path == ("chat/completions" if isinstance(prompt, Chat) else "completions")
+    assert request.body is not None
+    fields = dict(request.body)
+    assert fields.pop("stream") is True
+    assert fields.pop("stream_options") == {"include_usage": True}
+    assert fields.pop("model") == "theirs"
+    return fields
 
 
-def beside(server: Server, prompt: Chat | Text | Tokens = HELLO, **fields: Any) -> dict[str, Any]:
-    """What the fields change in what is sent."""
+def added(server: Server, prompt: Chat | Text | Tokens = HELLO, **fields: Any) -> dict[str, Any]:
+    """The fields of the body that these fields of the request add or change."""
     plain = body(server, prompt, max_tokens=9)
     changed = body(server, prompt, **{"max_tokens": 9, **fields})
     return {name: value for name, value in changed.items() if plain.get(name) != value}
@@ -67,7 +70,7 @@ def test_official_sampling(server: Server) -> None:
     sampling = Sampling(
         temperature=0.0, top_p=0.5, seed=-3, presence_penalty=1.0, frequency_penalty=-0.5
     )
-    assert beside(server, sampling=sampling, stop=("x",), logprobs=2) == {
+    assert added(server, sampling=sampling, stop=("x",), logprobs=2) == {
         "temperature": 0.0,
         "top_p": 0.5,
         "seed": -3,
@@ -80,7 +83,7 @@ def test_official_sampling(server: Server) -> None:
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_the_limit_has_the_name_that_the_server_knows(server: Server) -> None:
+def test_the_limit_has_the_servers_name(server: Server) -> None:
     newer = server in ("openai", "openedai")
     name = "max_completion_tokens" if newer else "max_tokens"
     assert body(server, max_tokens=7)[name] == 7
@@ -88,7 +91,7 @@ def test_the_limit_has_the_name_that_the_server_knows(server: Server) -> None:
 
 
 VALUES: dict[str, Any] = {"dry_sequence_breakers": ("\n", '"')}
-SPELLED: dict[Server, dict[str, Any]] = {
+TRANSLATED: dict[Server, dict[str, Any]] = {
     "openai": {},
     "ollama": {},
     "lmstudio": {"top_k": ("top_k", 3), "repeat_penalty": ("repeat_penalty", 3)},
@@ -113,24 +116,31 @@ SPELLED: dict[Server, dict[str, Any]] = {
         "dry_sequence_breakers": ("dry_sequence_breakers", '"\\n","\\""'),
     },
 }
-OURS = {name: (name, VALUES.get(name, 3)) for name in LOCAL_SAMPLERS}
+UNCHANGED = {name: (name, VALUES.get(name, 3)) for name in LOCAL_SAMPLERS}
 
 
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("name", LOCAL_SAMPLERS)
-def test_local_samplers_are_spelled_or_refused(server: Server, name: str) -> None:
+def test_local_samplers_are_translated_or_refused(server: Server, name: str) -> None:
     value: Any = VALUES.get(name, 3)
     sampling = Sampling(**{name: value})
-    known = SPELLED.get(server, OURS)
+    known = TRANSLATED.get(server, UNCHANGED)
     if name in known:
-        theirs, wanted = known[name]
-        assert beside(server, sampling=sampling) == {theirs: wanted}
+        theirs, expected = known[name]
+        assert added(server, sampling=sampling) == {theirs: expected}
     else:
         assert refused(server, sampling=sampling) == name
 
 
-def test_sglang_says_minus_one_for_all() -> None:
-    assert beside("sglang", sampling=Sampling(top_k=0)) == {"top_k": -1}
+def test_every_sampler_is_official_or_local() -> None:
+    """Those that are in neither list would not be sent."""
+    official = {"temperature", "top_p", "seed", "presence_penalty", "frequency_penalty"}
+    names = {field.name for field in msgspec.structs.fields(Sampling)}
+    assert names == {*official, "logit_bias", *LOCAL_SAMPLERS}
+
+
+def test_sglang_takes_minus_one_for_all_tokens() -> None:
+    assert added("sglang", sampling=Sampling(top_k=0)) == {"top_k": -1}
 
 
 FORMAT = {
@@ -178,28 +188,28 @@ def test_constraints(
 ) -> None:
     prompts: list[tuple[Chat | Text, dict[str, Any] | str]]
     prompts = [(HELLO, in_chat), (Text(text="a"), in_text)]
-    for prompt, wanted in prompts:
-        if isinstance(wanted, str):
-            assert refused(server, prompt, constraint=constraint) == wanted
+    for prompt, expected in prompts:
+        if isinstance(expected, str):
+            assert refused(server, prompt, constraint=constraint) == expected
         else:
-            assert beside(server, prompt, constraint=constraint) == wanted
+            assert added(server, prompt, constraint=constraint) == expected
 
 
 @pytest.mark.parametrize(
     ("server", "name"),
     [("llama.cpp", "grammar"), ("openedai", "grammar"), ("textgen", "grammar_string")],
 )
-def test_what_a_server_has_no_words_for_becomes_a_grammar(server: Server, name: str) -> None:
-    said = beside(server, Text(text="a"), constraint=JsonSchema(schema=SCHEMA))
-    assert said.keys() == {name}
-    assert "root ::=" in said[name]
+def test_an_unsupported_schema_becomes_a_grammar(server: Server, name: str) -> None:
+    sent = added(server, Text(text="a"), constraint=JsonSchema(schema=SCHEMA))
+    assert sent.keys() == {name}
+    assert "root ::=" in sent[name]
     with pytest.raises(InvalidRequest):
         body(server, Text(text="a"), constraint=JsonSchema(schema={"not": {}}), max_tokens=9)
 
 
-def test_lm_studio_knows_any_object_as_a_schema() -> None:
-    said = beside("lmstudio", constraint=JsonObject())["response_format"]
-    assert said["json_schema"]["schema"] == {"type": "object"}
+def test_lm_studio_takes_any_object_as_a_schema() -> None:
+    sent = added("lmstudio", constraint=JsonObject())["response_format"]
+    assert sent["json_schema"]["schema"] == {"type": "object"}
 
 
 NO_LIMIT: dict[Server, dict[str, Any] | None] = {
@@ -215,19 +225,19 @@ NO_LIMIT: dict[Server, dict[str, Any] | None] = {
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_a_text_that_goes_on_as_long_as_it_can(server: Server) -> None:
-    wanted = NO_LIMIT[server]
-    if wanted is None:
+def test_a_text_without_a_limit(server: Server) -> None:
+    expected = NO_LIMIT[server]
+    if expected is None:
         with pytest.raises(InvalidRequest) as caught:
             body(server, Text(text="a"))
         assert caught.value.param == "max_tokens"
     else:
-        assert body(server, Text(text="a")) == {"prompt": "a", **wanted}
+        assert body(server, Text(text="a")) == {"prompt": "a", **expected}
 
 
 def test_a_continued_text() -> None:
-    said = beside("vllm", Text(text="a"), echo=True, suffix="b", logprobs=0)
-    assert said == {"echo": True, "suffix": "b", "logprobs": 1}
+    sent = added("vllm", Text(text="a"), echo=True, suffix="b", logprobs=0)
+    assert sent == {"echo": True, "suffix": "b", "logprobs": 1}
     assert body("vllm", Tokens(ids=(1, 2)), max_tokens=9)["prompt"] == [1, 2]
 
 
@@ -260,8 +270,8 @@ def test_what_a_server_would_ignore_is_refused(
 
 def test_reasoning_effort_is_an_argument_of_llama_cpps_template() -> None:
     low = replace(HELLO, reasoning_effort="low", template_arguments={"a": 1})
-    said = body("llama.cpp", low)["chat_template_kwargs"]
-    assert said == {"a": 1, "reasoning_effort": "low"}
+    sent = body("llama.cpp", low)["chat_template_kwargs"]
+    assert sent == {"a": 1, "reasoning_effort": "low"}
     none = replace(HELLO, reasoning_effort="none")
     assert body("llama.cpp", none)["chat_template_kwargs"] == {"enable_thinking": False}
     assert body("vllm", low)["reasoning_effort"] == "low"
@@ -274,16 +284,16 @@ def test_tools() -> None:
         call_required=True,
         parallel_calls=False,
     )
-    said = body("openai", chat, constraint=JsonObject())
-    assert said["tools"] == [
+    sent = body("openai", chat, constraint=JsonObject())
+    assert sent["tools"] == [
         {
             "type": "function",
             "function": {"name": "f", "description": "d", "parameters": SCHEMA, "strict": True},
         },
         {"type": "function", "function": {"name": "g"}},
     ]
-    assert (said["tool_choice"], said["parallel_tool_calls"]) == ("required", False)
-    assert "response_format" not in said, "the answer is calls and nothing else"
+    assert (sent["tool_choice"], sent["parallel_tool_calls"]) == ("required", False)
+    assert "response_format" not in sent, "the answer is calls and nothing else"
 
 
 def test_a_conversation_with_calls_and_reasoning() -> None:
@@ -328,7 +338,7 @@ def test_older_functions_become_tools() -> None:
     assert (result["role"], result["tool_call_id"]) == ("tool", "call_1")
 
 
-def test_pictures_stand_where_they_stood() -> None:
+def test_images_keep_their_positions() -> None:
     one = Image(raw=b"one", media_type="image/png", at=2)
     two = Image(raw=b"two", media_type="image/jpeg", at=2, detail="low")
     last = Image(raw=b"x", media_type="image/png", at=4)
@@ -343,23 +353,25 @@ def test_pictures_stand_where_they_stood() -> None:
     ]
 
 
-def test_what_is_not_known_here_is_passed_on_as_it_is() -> None:
+def test_unknown_parameters_are_passed_on_unchanged() -> None:
     extra = {"guided_choice": ["a", "b"], "ban_eos_token": True}
-    assert beside("vllm", extra=extra) == extra
-    result = embedding(EmbedRequest(inputs=(Text(text="a"),), extra={"user": "u"}), "m")
+    assert added("vllm", extra=extra) == extra
+    result = embedding_request(EmbedRequest(inputs=(Text(text="a"),), extra={"user": "u"}), "m")
     assert result.body is not None
     assert result.body["user"] == "u"
 
 
 @pytest.mark.parametrize("name", ["repetition_penalty", "model", "stream", "messages"])
-def test_it_never_replaces_what_was_said_here(name: str) -> None:
+def test_a_passed_on_parameter_never_replaces_another(name: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         body("vllm", sampling=Sampling(repeat_penalty=1.5), extra={name: 1.2})
     assert (caught.value.code, caught.value.param) == ("invalid_value", name)
 
 
 def test_embeddings() -> None:
-    call = embedding(EmbedRequest(inputs=(Text(text="a"), Text(text="b")), dimensions=3), "m")
+    call = embedding_request(
+        EmbedRequest(inputs=(Text(text="a"), Text(text="b")), dimensions=3), "m"
+    )
     assert (call.path, call.param) == ("embeddings", "input")
     assert call.body == {
         "model": "m",
@@ -367,8 +379,8 @@ def test_embeddings() -> None:
         "encoding_format": "base64",
         "dimensions": 3,
     }
-    tokens = embedding(EmbedRequest(inputs=(Tokens(ids=(1, 2)),)), "m")
+    tokens = embedding_request(EmbedRequest(inputs=(Tokens(ids=(1, 2)),)), "m")
     assert tokens.body is not None
     assert tokens.body["input"] == [[1, 2]]
     with pytest.raises(InvalidRequest):
-        embedding(EmbedRequest(inputs=(Tokens(ids=(1,)), Text(text="a"))), "m")
+        embedding_request(EmbedRequest(inputs=(Tokens(ids=(1,)), Text(text="a"))), "m")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openedai.engines.upstream.answers.sse import EventParser, TooLong, is_done
+from openedai.engines.upstream.answers.sse import EventParser, EventTooLong, is_done
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=20)
 
@@ -62,7 +62,7 @@ def test_lines_are_counted_without_events_too() -> None:
 
 @pytest.mark.parametrize("line", [b"data: " + b"x" * 100, b"data: x\n" * 100])
 def test_an_event_without_an_end_is_too_long(line: bytes) -> None:
-    with pytest.raises(TooLong):
+    with pytest.raises(EventTooLong):
         EventParser(limit=64).feed(line)
 
 

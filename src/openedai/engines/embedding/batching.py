@@ -1,4 +1,4 @@
-"""Batches over requests: which rows run together, and an embedder that runs them so."""
+"""Batches of rows from several requests, and an embedder that runs them."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_ROWS = 256
-# More does not make a core faster, and a small request waits longer behind a large one.
+# More does not make a core faster, and small requests would wait longer for large ones.
 TOKENS_PER_THREAD = 256
 GPU_TOKENS = 32768
-# The smallest norm that is divided by, as the reference does it: a vector of zeros stays one.
+# The reference's smallest divisor of a vector: a vector of zeros stays one.
 SMALLEST_NORM = 1e-12
 
 
 class BatchQueue:
-    """The rows that wait, and the choice of the next batch.
+    """The waiting rows, and the choice of the next batch.
 
-    Each batch has a leading request, in turns: so a request waits for at most as many batches as
-    there are others, however long those are. The leader's longest row sets the length of the
-    batch; then every request adds rows in turn, the longest that fit, as long as they are at
-    least half as long (shorter ones would compute mostly padding) and the budget lasts.
+    Requests take turns to lead a batch: so a request waits for at most as many batches as there
+    are other requests, whatever their sizes. The leader's longest row is the length of the batch.
+    Then every request in turn adds its longest row that fits, down to half of that length
+    (shorter rows would be mostly padding), until the batch is full.
     """
 
     def __init__(self, max_tokens: int, max_rows: int = MAX_ROWS) -> None:
@@ -42,7 +42,7 @@ class BatchQueue:
         self._waiting: dict[int, _Rows] = {}
 
     def add(self, request: int, lengths: Sequence[int]) -> None:
-        """Queue one row for each of `lengths`, in tokens; rows are named by their index."""
+        """Queue one row for each of `lengths`, in tokens; a row is identified by its index."""
         if lengths:
             self._waiting[request] = _Rows(lengths)
 
@@ -58,12 +58,12 @@ class BatchQueue:
         length = self._waiting[leader].longest
         room = max(1, min(self.max_rows, self.max_tokens // max(1, length)))
         batch: list[tuple[int, int]] = []
-        able = dict(self._waiting)
-        while able and len(batch) < room:
-            for request in list(able)[: room - len(batch)]:
-                row = able[request].pop(shortest=length // 2, longest=length)
+        candidates = dict(self._waiting)
+        while candidates and len(batch) < room:
+            for request in list(candidates)[: room - len(batch)]:
+                row = candidates[request].pop(shortest=length // 2, longest=length)
                 if row is None:
-                    del able[request]
+                    del candidates[request]
                 else:
                     batch.append((request, row))
         self._waiting[leader] = self._waiting.pop(leader)
@@ -84,11 +84,11 @@ class _Rows:
 
     def pop(self, *, shortest: int, longest: int) -> int | None:
         """Remove the longest row between the two lengths, both included."""
-        place = bisect_right(self.lengths, longest) - 1
-        if place < 0 or self.lengths[place] < shortest:
+        index = bisect_right(self.lengths, longest) - 1
+        if index < 0 or self.lengths[index] < shortest:
             return None
-        del self.lengths[place]
-        return self.order.pop(place)
+        del self.lengths[index]
+        return self.order.pop(index)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Row:
 
 @dataclass(frozen=True)
 class _Job:
-    """A request under way. `vectors` fills up as its rows are run."""
+    """A running request. `left` are the rows that `vectors` does not have yet."""
 
     rows: Sequence[Row]
     vectors: NDArray[np.float32]
@@ -112,7 +112,7 @@ class _Job:
 class BatchedEmbedder(Embedder):
     """An embedder that runs the rows of all requests together, in one thread.
 
-    A subclass says how inputs become rows and rows become vectors. It is made inside the loop.
+    A subclass implements `prepare` and `compute`. It must be made inside the event loop.
     """
 
     slots = 64
@@ -130,11 +130,13 @@ class BatchedEmbedder(Embedder):
         self._running = asyncio.create_task(self._run())
 
     def prepare(self, inputs: Sequence[Text | Tokens]) -> list[Row]:
-        """Tokenise, in a thread. Raises InvalidRequest for token ids that do not exist."""
+        """The inputs as rows, in their order. Runs in a thread. Raises InvalidRequest for token ids
+        that do not exist.
+        """
         raise NotImplementedError
 
     def compute(self, rows: Sequence[Row]) -> NDArray[np.float32]:
-        """Run one batch, in a thread: [rows, dimensions]."""
+        """The vectors of one batch: [rows, dimensions]. Runs in a thread."""
         raise NotImplementedError
 
     def memory(self) -> int:
@@ -143,7 +145,7 @@ class BatchedEmbedder(Embedder):
         return int(psutil.Process().memory_info().rss)
 
     async def close(self) -> None:
-        """The batch that is running ends first: native code cannot be stopped."""
+        """Waits for the running batch, as native code cannot be stopped. Other requests fail."""
         self._closed = True
         self._running.cancel()
         await asyncio.wait({self._running})
@@ -244,11 +246,11 @@ def normalised(vectors: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def batch_tokens(device: str, threads: int) -> int:
-    """How many tokens to run together."""
+    """The default size of a batch, in tokens."""
     return TOKENS_PER_THREAD * max(2, threads) if device == "cpu" else GPU_TOKENS
 
 
-def wrapped(
+def wrap_tokens(
     ids: Sequence[int],
     probe: Sequence[int],
     special: Sequence[int],
@@ -256,11 +258,12 @@ def wrapped(
     *,
     from_left: bool,
 ) -> list[int]:
-    """`ids` cut to `limit` and put where the tokenizer puts a text: between special tokens.
+    """`ids` between the special tokens that the tokenizer puts around a text, `limit` at most.
 
-    `probe` are the ids of some short text, `special` is 1 for those that belong to no text.
+    `probe` are the ids of any short text; `special` is 1 for those that are special tokens.
+    `from_left` cuts the beginning of `ids` instead of the end.
     """
-    body = [place for place, mark in enumerate(special) if not mark]
+    body = [index for index, is_special in enumerate(special) if not is_special]
     prefix = probe[: body[0]] if body else probe
     suffix = probe[body[-1] + 1 :] if body else []
     room = max(0, limit - len(prefix) - len(suffix))
@@ -269,6 +272,7 @@ def wrapped(
 
 
 def invalid_token(token: int, vocabulary: int, *, param: str = "input") -> InvalidRequest:
+    """The error for a token id outside of a vocabulary of that size."""
     return InvalidRequest(
         f"Invalid token id {token}: the model's vocabulary has the ids 0 to {vocabulary - 1}.",
         code="invalid_value",
@@ -277,7 +281,7 @@ def invalid_token(token: int, vocabulary: int, *, param: str = "input") -> Inval
 
 
 def encodable(text: str) -> str:
-    """`text` with lone surrogates, which no UTF-8 can hold, replaced by U+FFFD."""
+    """`text` with lone surrogates, which UTF-8 cannot encode, replaced by U+FFFD."""
     try:
         text.encode()
     except UnicodeEncodeError:

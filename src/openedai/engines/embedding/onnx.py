@@ -26,7 +26,7 @@ from openedai.engines.embedding.batching import (
     batch_tokens,
     encodable,
     invalid_token,
-    wrapped,
+    wrap_tokens,
 )
 from openedai.engines.embedding.pooling import Head, read_head, read_json
 from openedai.engines.machine import usable_cores
@@ -39,26 +39,28 @@ if TYPE_CHECKING:
 GRAPHS = ("model.onnx", "onnx/model.onnx")
 INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 OUTPUTS = ("last_hidden_state", "token_embeddings")
-# Where the first position lies behind the id of the padding.
+# Models whose first position comes after the id of the padding.
 POSITIONS_AFTER_PADDING = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet"})
 UNBOUNDED = 1 << 20
-# Of a long text, so many for each token that may be kept are looked at first.
-CHARACTERS = 32
+# Characters of a long text that are tokenised first, for each token of the limit.
+CHARACTERS_PER_TOKEN = 32
 
 
 class OnnxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The options of one model; the module's docstring explains them."""
+
     device: Literal["cpu", "cuda"] = "cpu"
     threads: Annotated[int, msgspec.Meta(ge=1)] | None = None
     batch_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 class OnnxEmbeddings(BatchedEmbedder, Tokenizer):
-    """Made by `load`."""
+    """An ONNX graph and its tokenizer. Made by `load`."""
 
     def __init__(self, model: str, encoder: Encoder, batch_tokens: int) -> None:
         super().__init__(model, encoder.dimensions, batch_tokens)
         self._encoder = encoder
-        # The tokens of one long text take hundreds of megabytes while they are made.
+        # Tokenising one long text takes hundreds of megabytes.
         self._one_at_a_time = asyncio.Lock()
 
     @classmethod
@@ -118,11 +120,11 @@ class Encoder:
             raise Unavailable(f"Its ONNX graph takes {', '.join(sorted(self.inputs))}.")
         outputs = [entry.name for entry in self.session.get_outputs()]
         self.output = next((name for name in OUTPUTS if name in outputs), outputs[0])
-        # A first run, also to see that the files fit together.
+        # A first run also checks that the files fit together.
         self.dimensions = self.run(self.tokenizer.encode([Text(text="a")])).shape[1]
 
     def run(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """[len(rows), dimensions]"""
+        """The vectors of the rows: [len(rows), dimensions]."""
         import numpy as np
 
         lengths = np.array([len(row) for row in rows])
@@ -145,7 +147,7 @@ class Encoder:
 
 
 class TextTokenizer:
-    """Texts and raw token ids to the ids that the model runs on, cut as the reference does."""
+    """Turns texts and raw token ids into the ids that the model runs on, cut like the reference."""
 
     def __init__(self, head: Head, config: Mapping[str, Any]) -> None:
         from tokenizers import Tokenizer, normalizers
@@ -174,27 +176,29 @@ class TextTokenizer:
         texts = [self._prompt + encodable(item.text) for item in inputs if isinstance(item, Text)]
         encoded = iter(self._bodies(texts))
         return [
-            self._wrapped(next(encoded) if isinstance(item, Text) else self._checked(item.ids))
+            self._wrap(next(encoded) if isinstance(item, Text) else self._checked(item.ids))
             for item in inputs
         ]
 
     def ids(self, text: str, special: bool) -> list[int]:
-        """Of the text alone: without the prompt that goes before texts, and not cut."""
+        """The ids of the text alone: without the default prompt, and not cut."""
         return list(self._tokenizer.encode(encodable(text), add_special_tokens=special).ids)
 
     def text(self, ids: Sequence[int]) -> str:
-        """Raises InvalidRequest for an id that does not exist."""
+        """The text of the ids. Raises InvalidRequest for an id that does not exist."""
         for token in ids:
             if not 0 <= token < self.vocabulary:
                 raise invalid_token(token, self.vocabulary, param="tokens")
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
 
     def _bodies(self, texts: Sequence[str]) -> list[list[int]]:
-        """Each text's own tokens: all, or as many as decide what is kept of it.
+        """Each text's tokens without special ones: all, or enough to know those within the limit.
 
-        The tokens of a text of megabytes would take a thousand times the memory of its vector.
+        All tokens of a text of megabytes would take a thousand times the memory of its vector.
         """
-        sizes = [len(text) if self._from_left else CHARACTERS * self.limit for text in texts]
+        sizes = [
+            len(text) if self._from_left else CHARACTERS_PER_TOKEN * self.limit for text in texts
+        ]
         starts = [text[:size] for text, size in zip(texts, sizes, strict=True)]
         encodings = self._tokenizer.encode_batch_fast(starts, add_special_tokens=False)
         return list(map(self._body, texts, sizes, encodings))
@@ -216,9 +220,9 @@ class TextTokenizer:
                 raise invalid_token(token, self.vocabulary)
         return ids
 
-    def _wrapped(self, ids: Sequence[int]) -> list[int]:
+    def _wrap(self, ids: Sequence[int]) -> list[int]:
         probe, special = self._probe.ids, self._probe.special_tokens_mask
-        return wrapped(ids, probe, special, self.limit, from_left=self._from_left)
+        return wrap_tokens(ids, probe, special, self.limit, from_left=self._from_left)
 
 
 def _limit(settings: Mapping[str, Any], named: Mapping[str, Any], config: Mapping[str, Any]) -> int:
@@ -231,10 +235,10 @@ def _limit(settings: Mapping[str, Any], named: Mapping[str, Any], config: Mappin
 
 
 def _graph(folder: Path, encoder: Path) -> Path:
-    for place in (encoder, folder):
+    for parent in (encoder, folder):
         for name in GRAPHS:
-            if (place / name).is_file():
-                return place / name
+            if (parent / name).is_file():
+                return parent / name
     raise EngineFailed(f"There is no {' or '.join(GRAPHS)} among its files.")
 
 
@@ -244,7 +248,7 @@ def _session(graph: Path, device: str, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Spinning pays within a run; after it, it would take the cores from the server and others.
+    # Spinning threads are faster within a run; after it, they would take the cores from others.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.log_severity_level = 3
     providers = ["CPUExecutionProvider"]

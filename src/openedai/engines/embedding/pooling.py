@@ -1,4 +1,4 @@
-"""What a sentence-transformers folder says comes after the encoder: pooling, dense, normalise.
+"""The modules of a sentence-transformers folder after the encoder: pooling, dense, normalise.
 
 `modules.json` lists the modules; each has a folder with its own config and weights.
 """
@@ -33,7 +33,7 @@ SMALLEST_COUNT = 1e-9
 
 @dataclass(frozen=True)
 class Head:
-    """Makes one vector out of the states of a text's tokens."""
+    """Makes one vector of the states of a text's tokens. `prompt` goes before each text."""
 
     encoder: Path
     modes: tuple[str, ...]
@@ -59,8 +59,8 @@ def pooled(
     """[batch, sequence, hidden] to [batch, hidden]; `mode` is one of FLAGS' values."""
     import numpy as np
 
-    places = np.arange(states.shape[1])
-    real = places < lengths[:, None]
+    positions = np.arange(states.shape[1])
+    real = positions < lengths[:, None]
     match mode:
         case "cls":
             return states[:, 0]
@@ -68,7 +68,7 @@ def pooled(
             return states[np.arange(len(states)), lengths - 1]
         case "max":
             return np.asarray(np.where(real[..., None], states, -np.inf).max(axis=1))
-    weights = real * (places + 1.0 if mode == "weightedmean" else 1.0)
+    weights = real * (positions + 1.0 if mode == "weightedmean" else 1.0)
     total = weights.sum(axis=1)
     if mode == "mean_sqrt_len_tokens":
         total = np.sqrt(total)
@@ -79,17 +79,17 @@ def pooled(
 def read_head(folder: Path) -> Head:
     """Read `folder`/modules.json; without it, the model is an encoder with mean pooling.
 
-    Raises Unavailable for a module that is not known here, EngineFailed for broken files.
+    Raises Unavailable for a module that is not supported, EngineFailed for broken files.
     """
     modules = _modules(folder)
     kinds = [kind for kind, _ in modules]
     if kinds[:1] != ["Transformer"] or kinds[1:2] not in ([], ["Pooling"]):
-        raise _unknown(", ".join(kinds))
+        raise _unsupported(", ".join(kinds))
     settings = read_json(folder / "config_sentence_transformers.json")
     prompt = (settings.get("prompts") or {}).get(settings.get("default_prompt_name")) or ""
     pooling = read_json(modules[1][1] / "config.json") if len(modules) > 1 else {}
     if prompt and not pooling.get("include_prompt", True):
-        raise _unknown("Pooling without the prompt")
+        raise _unsupported("Pooling without the prompt")
     return Head(
         encoder=modules[0][1],
         modes=_modes(pooling),
@@ -99,7 +99,7 @@ def read_head(folder: Path) -> Head:
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """The object in a JSON file; an empty one if there is no such file."""
+    """The object in a JSON file; an empty one if there is no such file. Raises EngineFailed."""
     try:
         found = json.loads(file.read_bytes()) if file.exists() else {}
     except (OSError, ValueError) as error:
@@ -110,7 +110,7 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def _modules(folder: Path) -> list[tuple[str, Path]]:
-    """The kinds and the folders of the modules, in order."""
+    """The types and the folders of the modules, in order."""
     file = folder / "modules.json"
     if not file.exists():
         return [("Transformer", folder)]
@@ -128,7 +128,7 @@ def _modes(config: Mapping[str, Any]) -> tuple[str, ...]:
     modes = (named,) if isinstance(named, str) else tuple(named)
     for mode in modes:
         if mode not in FLAGS.values():
-            raise _unknown(f"Pooling with the mode {mode}")
+            raise _unsupported(f"Pooling with the mode {mode}")
     return modes
 
 
@@ -137,7 +137,7 @@ def _module(kind: str, folder: Path) -> Callable[[NDArray[np.float32]], NDArray[
         return normalised
     if kind == "Dense":
         return _dense(folder)
-    raise _unknown(kind)
+    raise _unsupported(kind)
 
 
 def _dense(folder: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
@@ -149,9 +149,9 @@ def _dense(folder: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]
     activation = str(config.get("activation_function", "Tanh")).rpartition(".")[2]
     inputs = config.get("module_input_name", "sentence_embedding")
     if activation not in ACTIVATIONS:
-        raise _unknown(f"Dense with the activation {activation}")
+        raise _unsupported(f"Dense with the activation {activation}")
     if config.get("use_residual") or inputs != "sentence_embedding":
-        raise _unknown("Dense of this form")
+        raise _unsupported("Dense of this form")
     try:
         weights = load_file(folder / "model.safetensors")
         matrix = weights["linear.weight"].astype(np.float32).T
@@ -170,7 +170,7 @@ def _dense(folder: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]
     return apply
 
 
-def _unknown(modules: str) -> Unavailable:
+def _unsupported(modules: str) -> Unavailable:
     return Unavailable(
         f"The engine `onnx_embeddings` does not know these modules of the model: {modules}. "
         "The engine `sentence_transformers` runs them: "

@@ -28,7 +28,7 @@ from openedai.engines.embedding.batching import (
     batch_tokens,
     encodable,
     invalid_token,
-    wrapped,
+    wrap_tokens,
 )
 from openedai.engines.machine import usable_cores
 from openedai.errors import APIError, EngineFailed, InvalidRequest, Unavailable
@@ -39,13 +39,15 @@ if TYPE_CHECKING:
 
 
 class SentenceTransformersOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The options of one model; the module's docstring explains them."""
+
     device: str = "cpu"
     threads: Annotated[int, msgspec.Meta(ge=1)] | None = None
     batch_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 class SentenceTransformers(BatchedEmbedder):
-    """Made by `load`."""
+    """A model of the library. Made by `load`."""
 
     def __init__(self, model: str, library: Library, batch_tokens: int) -> None:
         super().__init__(model, library.dimensions, batch_tokens)
@@ -87,7 +89,7 @@ class SentenceTransformers(BatchedEmbedder):
 
 
 class Library:
-    """The library's model. Blocking; `run` is for one thread, the rest for any."""
+    """The library's model. Blocking. `run` must be called from one thread, the rest from any."""
 
     def __init__(self, folder: Path, device: str, threads: int) -> None:
         try:
@@ -108,7 +110,7 @@ class Library:
         )
         self._model.eval()
         self.dimensions = len(self._model.encode("a", show_progress_bar=False))
-        # Counting happens beside encoding, and a tokeniser of the library stands no two users.
+        # Texts are counted while others are encoded, and a tokenizer is not safe for two threads.
         self._tokenizer = copy.deepcopy(self._model.tokenizer)
         self._counting = threading.Lock()
         self._prompt = self._model.prompts.get(self._model.default_prompt_name or "") or ""
@@ -125,7 +127,7 @@ class Library:
             return [len(ids) for ids in self._tokenizer(prompted, truncation=True)["input_ids"]]
 
     def row(self, ids: Sequence[int]) -> Row:
-        """Raw token ids, wrapped and cut as a text's would be."""
+        """A row of raw token ids, treated like those of a text. Raises InvalidRequest."""
         config = getattr(getattr(self._model[0], "auto_model", None), "config", None)
         if config is None or not callable(self._tokenizer):
             raise InvalidRequest("This model takes texts, not tokens.", param="input")
@@ -136,22 +138,22 @@ class Library:
             probe = self._tokenizer("a", return_special_tokens_mask=True)
         limit = self._model.max_seq_length
         left = self._tokenizer.truncation_side == "left"
-        found = wrapped(
+        found = wrap_tokens(
             ids, probe["input_ids"], probe["special_tokens_mask"], limit, from_left=left
         )
         return Row(found, len(found))
 
     def run(self, rows: Sequence[Row]) -> NDArray[np.float32]:
-        """[len(rows), dimensions]"""
+        """The vectors of the rows: [len(rows), dimensions]."""
         import numpy as np
 
         texts: dict[int, str] = {}
         tokens: dict[int, Sequence[int]] = {}
-        for place, row in enumerate(rows):
+        for index, row in enumerate(rows):
             if isinstance(row.content, str):
-                texts[place] = row.content
+                texts[index] = row.content
             else:
-                tokens[place] = row.content
+                tokens[index] = row.content
         result = np.empty((len(rows), self.dimensions), np.float32)
         if texts:
             result[list(texts)] = self._model.encode(
@@ -168,9 +170,9 @@ class Library:
         width = max(map(len, rows))
         ids = torch.full((len(rows), width), self._tokenizer.pad_token_id or 0)
         mask = torch.zeros_like(ids)
-        for place, row in enumerate(rows):
-            ids[place, : len(row)] = torch.tensor(row)
-            mask[place, : len(row)] = 1
+        for index, row in enumerate(rows):
+            ids[index, : len(row)] = torch.tensor(row)
+            mask[index, : len(row)] = 1
         device = self._model.device
         features = {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
         with torch.inference_mode():

@@ -1,8 +1,8 @@
-"""Start, watch and end one child process, and talk to it in frames.
+"""Start, watch and end one child process, and exchange frames with it.
 
-A frame is a msgpack body behind its length (4 bytes, big endian), over a socket pair: nothing
-in the file system, and the end of either side is an end of file for the other. That is how the
-child learns that its parent is gone.
+A frame is a length (4 bytes, big endian) and a msgpack body. Frames go over a socket pair: it has
+no file, and when either side ends, the other reads the end of the stream. That is how the child
+learns that its parent is gone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _READ_AHEAD = 1 << 20
 
 
 class Failure(Struct, frozen=True, tag="failure"):
-    """An APIError on its way through a frame; `kind` is the name of its class."""
+    """An APIError as it is sent in a frame; `kind` is the name of its class."""
 
     kind: str
     message: str
@@ -39,6 +39,7 @@ class Failure(Struct, frozen=True, tag="failure"):
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
+        """Of any exception; those that are not APIErrors become EngineFailed."""
         if not isinstance(error, APIError):
             error = EngineFailed(f"{type(error).__name__}: {error}")
         return cls(
@@ -50,6 +51,7 @@ class Failure(Struct, frozen=True, tag="failure"):
         )
 
     def error(self) -> APIError:
+        """An error of the same class as the original."""
         found = next((c for c in _error_classes(APIError) if c.__name__ == self.kind), EngineFailed)
         error = found.__new__(found)
         APIError.__init__(
@@ -63,12 +65,13 @@ def _error_classes(root: type[APIError]) -> list[type[APIError]]:
 
 
 def pack(value: Any) -> bytes:
+    """The frame of a value that msgspec can encode."""
     body = msgspec.msgpack.encode(value)
     return len(body).to_bytes(_LENGTH, "big") + body
 
 
 async def read_frame(reader: asyncio.StreamReader) -> bytes | None:
-    """The next frame's body; None when the other side is gone."""
+    """The body of the next frame; None when the other side is gone."""
     try:
         length = int.from_bytes(await reader.readexactly(_LENGTH), "big")
         return await reader.readexactly(length)
@@ -96,7 +99,7 @@ class Child:
         """Run `python -m module FD` and send it `hello` as its first frame.
 
         The child is in a session of its own, so that Ctrl-C in a terminal reaches only the
-        parent, which then ends its children in good order.
+        parent, which then ends its children in order. Raises EngineFailed.
         """
         ours, theirs = socket.socketpair()
         with theirs:
@@ -132,7 +135,7 @@ class Child:
             raise EngineFailed(f"A worker process could not be started: {error}.") from error
 
     async def first_frame(self, model: str) -> bytes:
-        """The child's first answer. If it dies instead, an EngineFailed with its last words."""
+        """The body of the child's first frame. Raises EngineFailed if the child dies instead."""
         try:
             body = await read_frame(self.reader)
         except asyncio.CancelledError:
@@ -140,8 +143,8 @@ class Child:
             raise
         if body is None:
             await self.stop()
-            words = " ".join(self.last_lines)[-500:] or "it said nothing"
-            raise EngineFailed(f"The worker of model `{model}` ended while it loaded: {words}.")
+            output = " ".join(self.last_lines)[-500:] or "it said nothing"
+            raise EngineFailed(f"The worker of model `{model}` ended while it loaded: {output}.")
         return body
 
     async def wait(self) -> None:
@@ -149,7 +152,7 @@ class Child:
         await self.process.wait()
 
     def resident_bytes(self) -> int:
-        """Of the process and of those that it started."""
+        """Resident memory of the process and of those that it started."""
         try:
             process = psutil.Process(self.process.pid)
             family = [process, *process.children(recursive=True)]
@@ -157,11 +160,11 @@ class Child:
         except psutil.Error:
             return 0
 
-    async def stop(self, patience: float = 2.0) -> None:
-        """Close the connection, on which the child ends; kill it if it does not in time."""
+    async def stop(self, timeout: float = 2.0) -> None:
+        """Close the connection, which ends the child; kill it after `timeout` seconds."""
         self.writer.close()
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout):
                 await self.process.wait()
         except TimeoutError:
             self._kill()

@@ -1,6 +1,6 @@
 """The parent's side of a worker: the engine's capabilities, over a framed connection.
 
-It does not know what the engine is, nor where the worker lives.
+It does not know which engine that is, nor where the worker runs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from openedai.contract.generate import Finish, GenerateEvent, GenerateRequest
 from openedai.engines.process.child import Child, Failure, pack, read_frame
 from openedai.engines.process.worker import (
     AnyCall,
-    Call,
     Cancel,
     CountCall,
     DetokenizeCall,
@@ -31,6 +30,7 @@ from openedai.engines.process.worker import (
     Load,
     Ready,
     Result,
+    StartCall,
     TokenizeCall,
 )
 from openedai.engines.registry import engine_class, engine_entry
@@ -41,8 +41,10 @@ V = TypeVar("V", EmbedResult, tuple[int, ...], str, int)
 
 
 class Hosted(Generator, Embedder, Tokenizer):
-    """An engine in a worker process. It has every capability's methods; which of them the
-    engine itself has is known from its class."""
+    """An engine in a worker process.
+
+    It has the methods of every capability; the class of the engine tells which ones work.
+    """
 
     def __init__(self, model: str, child: Child, slots: int) -> None:
         self.model = model
@@ -62,7 +64,7 @@ class Hosted(Generator, Embedder, Tokenizer):
         options: Mapping[str, Any],
         adapters: Sequence[Adapter] = (),
     ) -> Hosted:
-        """Start a worker and load `engine` in it. Raises what the loading raised there."""
+        """Start a worker and load `engine` in it. Raises the APIError that loading raised there."""
         hello = Load(
             engine=engine,
             model=model,
@@ -122,8 +124,8 @@ class Hosted(Generator, Embedder, Tokenizer):
     async def count(self, chat: Chat) -> int:
         return await self._value(CountCall(chat=chat), int)
 
-    async def _value(self, call: AnyCall, kind: type[V]) -> V:
-        """The one value that a call comes to."""
+    async def _value(self, call: AnyCall, expected: type[V]) -> V:
+        """The result of a call that is not a stream."""
         number, answers = self._call(call)
         answer: Event | Result | None = None
         try:
@@ -133,7 +135,7 @@ class Hosted(Generator, Embedder, Tokenizer):
         match answer:
             case Result(failure=Failure() as failure):
                 raise failure.error()
-            case Result(value=value) if isinstance(value, kind):
+            case Result(value=value) if isinstance(value, expected):
                 return value
             case None:
                 raise EngineCrashed(self.model)
@@ -144,7 +146,7 @@ class Hosted(Generator, Embedder, Tokenizer):
             raise EngineCrashed(self.model)
         number = next(self._numbers)
         answers = self._answers[number] = _Answers()
-        self._child.writer.write(pack(Call(id=number, request=call)))
+        self._child.writer.write(pack(StartCall(id=number, request=call)))
         return number, answers
 
     def _forget(self, number: int, *, cancel: bool) -> None:
@@ -153,12 +155,12 @@ class Hosted(Generator, Embedder, Tokenizer):
             self._child.writer.write(pack(Cancel(id=number)))
 
     async def _read(self) -> None:
-        """Hand every frame to its call; when the worker is gone, tell all that wait."""
+        """Pass every frame to its call; when the worker is gone, end all calls."""
         decoder = msgspec.msgpack.Decoder(Event | Result)
         while (body := await read_frame(self._child.reader)) is not None:
             answer = decoder.decode(body)
             if isinstance(answer, Result) and answer.crashed:
-                self._gone = True  # the end of its connection follows; nobody should call it now
+                self._gone = True  # its connection ends soon; it gets no more calls
             if answers := self._answers.get(answer.id):
                 answers.put_nowait(answer)
         self._gone = True

@@ -11,10 +11,10 @@ from threading import Thread
 
 
 def exit_with_parent(connection: socket.socket, cleanup: Callable[[], None] = lambda: None) -> None:
-    """From now on the process ends, after `cleanup`, when the other end of `connection` closes.
+    """End the process, after `cleanup`, when the other end of `connection` closes.
 
-    A thread waits for that, so it also works while native code is busy loading a model. Ctrl-C
-    is left to the parent.
+    A thread waits for that, so it works while native code loads a model too. Ctrl-C is ignored:
+    the parent handles it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

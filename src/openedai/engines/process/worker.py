@@ -1,7 +1,7 @@
 """The child process that hosts one Python engine: `python -m openedai.engines.process.worker FD`.
 
 It loads the engine named in the first frame, answers calls until the connection ends, and then
-ends itself, whatever it is doing. It knows nothing of models other than its own.
+ends itself, even during a call.
 """
 
 from __future__ import annotations
@@ -39,11 +39,13 @@ class Load(Struct, frozen=True, tag="load"):
 
 
 class Ready(Struct, frozen=True, tag="ready"):
+    """The answer when the engine is loaded."""
+
     slots: int
 
 
-class Call(Struct, frozen=True, tag="call"):
-    """Start a call. Ids are the parent's."""
+class StartCall(Struct, frozen=True, tag="call"):
+    """Start a call. The parent chooses the id."""
 
     id: int
     request: AnyCall
@@ -75,10 +77,14 @@ AnyCall = GenerateCall | EmbedCall | TokenCall
 
 
 class Cancel(Struct, frozen=True, tag="cancel"):
+    """Cancel the call with this id."""
+
     id: int
 
 
 class Event(Struct, frozen=True, tag="event"):
+    """An event of the generation with this id."""
+
     id: int
     event: GenerateEvent
 
@@ -92,23 +98,27 @@ class Result(Struct, frozen=True, tag="result"):
 
     @property
     def crashed(self) -> bool:
+        """Whether the engine reported that it is dead."""
         return self.failure is not None and self.failure.kind == EngineCrashed.__name__
 
 
 class Worker:
+    """Answers calls to one engine; `calls` are those that run, by their ids."""
+
     def __init__(self, engine: Engine, writer: asyncio.StreamWriter) -> None:
         self.engine = engine
         self.writer = writer
         self.calls: dict[int, asyncio.Task[None]] = {}
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
-        decoder = msgspec.msgpack.Decoder(Call | Cancel)
+        """Start and cancel calls until the connection ends."""
+        decoder = msgspec.msgpack.Decoder(StartCall | Cancel)
         while (body := await read_frame(reader)) is not None:
             match decoder.decode(body):
                 case Cancel(id=number):
                     if task := self.calls.get(number):
                         task.cancel()
-                case Call(id=number, request=request):
+                case StartCall(id=number, request=request):
                     task = asyncio.create_task(self._answer(number, request))
                     self.calls[number] = task
 
@@ -124,7 +134,7 @@ class Worker:
                 case EmbedCall(request=embedding), Embedder() as embedder:
                     result = Result(id=number, value=await embedder.embed(embedding))
                 case TokenizeCall() | DetokenizeCall() | CountCall(), Tokenizer() as tokenizer:
-                    result = Result(id=number, value=await _about_tokens(tokenizer, call))
+                    result = Result(id=number, value=await _tokenizer_result(tokenizer, call))
         except Exception as error:
             result = Result(id=number, failure=Failure.of(error))
         finally:
@@ -132,7 +142,7 @@ class Worker:
         self.writer.write(pack(result))
 
 
-async def _about_tokens(tokenizer: Tokenizer, call: TokenCall) -> tuple[int, ...] | str | int:
+async def _tokenizer_result(tokenizer: Tokenizer, call: TokenCall) -> tuple[int, ...] | str | int:
     match call:
         case TokenizeCall(text=text, special=special):
             return await tokenizer.tokenize(text, special=special)
@@ -167,7 +177,7 @@ def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     exit_with_parent(connection)
     asyncio.run(_main(connection))
-    # Engines leave threads behind that may be deep in native code: nothing is worth waiting for.
+    # Threads of the engine may be in native code, which cannot be stopped: do not wait for them.
     sys.stderr.flush()
     os._exit(0)
 

@@ -1,4 +1,4 @@
-"""HTTP with one replica: bounded in time and in memory, and cut at once when nobody listens."""
+"""HTTP with one replica: bounded in time and memory, and closed at once when the caller is gone."""
 
 from __future__ import annotations
 
@@ -12,58 +12,56 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from openedai.engines.upstream.answers.sse import EventParser, TooLong, is_done
+from openedai.engines.upstream.answers.sse import EventParser, EventTooLong, is_done
 from openedai.engines.upstream.failures import Failures
 from openedai.engines.upstream.options import UpstreamOptions
 from openedai.engines.upstream.replicas.replicas import Replica
-from openedai.engines.upstream.request import Call
+from openedai.engines.upstream.request import UpstreamRequest
 
 if TYPE_CHECKING:
     import aiohttp
 
-_ERROR_BYTES = 64 << 10
-_LINGER = 0.25  # seconds for the end of a body whose last event was read
+_ERROR_BYTES = 64 << 10  # of a body that describes an error
+_DRAIN_TIMEOUT = 0.25  # seconds for the rest of a body whose last event was read
 
 
 class Disconnected(Exception):
-    """An idle connection turned out to be closed: nothing was asked yet."""
+    """An idle connection turned out to be closed: the request can be sent again."""
 
 
 class Timeout:
-    """The end of waiting, in the loop's time."""
+    """A deadline, `seconds` after it was made."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.until = asyncio.get_running_loop().time() + seconds
+        self._deadline = asyncio.get_running_loop().time() + seconds
 
     def scope(self) -> asyncio.Timeout:
-        return asyncio.timeout_at(self.until)
+        return asyncio.timeout_at(self._deadline)
 
 
 @dataclass(frozen=True)
 class Connections:
-    """Opens answers of replicas. Everything it raises is an APIError, a ReplicaFailed or
-    Disconnected.
-    """
+    """Sends requests to replicas. It raises only APIError, ReplicaFailed and Disconnected."""
 
     session: aiohttp.ClientSession
     options: UpstreamOptions
     failures: Failures
 
     @asynccontextmanager
-    async def ask(
-        self, replica: Replica, call: Call, timeout: Timeout
+    async def send(
+        self, replica: Replica, request: UpstreamRequest, timeout: Timeout
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """An answer with the status 200; leaving closes its connection unless it was read whole."""
+        """An answer with status 200; leaving closes its connection unless it was read whole."""
         import aiohttp
 
         trace = SimpleNamespace(reused=False)
         try:
             async with timeout.scope():
                 response = await self.session.request(
-                    "GET" if call.body is None else "POST",
-                    replica.url / call.path,
-                    data=None if call.body is None else msgspec.json.encode(call.body),
+                    "GET" if request.body is None else "POST",
+                    replica.url / request.path,
+                    data=None if request.body is None else msgspec.json.encode(request.body),
                     allow_redirects=False,
                     trace_request_ctx=trace,
                 )
@@ -74,7 +72,7 @@ class Connections:
         except aiohttp.ConnectionTimeoutError as error:
             raise self.failures.unreachable() from error
         except TimeoutError as error:
-            raise self.failures.silent(timeout.seconds) from error
+            raise self.failures.timed_out(timeout.seconds) from error
         except aiohttp.ClientConnectorError as error:
             raise self.failures.unreachable() from error
         except OSError as error:
@@ -85,9 +83,9 @@ class Connections:
             raise self.failures.broken("did not answer in HTTP") from error
         try:
             if response.status != 200:
-                body = await self._beginning(response)
+                body = await self._error_body(response)
                 retry_after = response.headers.get("retry-after")
-                raise self.failures.of_answer(response.status, body, retry_after, call.param)
+                raise self.failures.of_answer(response.status, body, retry_after, request.param)
             yield response
         finally:
             response.close()
@@ -97,70 +95,70 @@ class Connections:
     ) -> AsyncGenerator[bytes, None]:
         """The data of each event of a stream, up to its end or to `[DONE]`.
 
-        `timeout` is for the first one; each line after it has `idle_timeout` seconds.
+        `timeout` is for the first event; each line after it has `idle_timeout` seconds.
         """
         if "event-stream" not in response.headers.get("content-type", ""):
-            body = await self._beginning(response)
-            raise self._no_stream(body)
-        parser, lines, begun = EventParser(), 0, False
-        while piece := await self._piece(response, timeout, begun=begun):
+            body = await self._error_body(response)
+            raise self._not_a_stream(body)
+        parser, lines, started = EventParser(), 0, False
+        while chunk := await self._read_chunk(response, timeout, started=started):
             try:
-                events = parser.feed(piece)
-            except TooLong as error:
+                events = parser.feed(chunk)
+            except EventTooLong as error:
                 raise self.failures.broken("sent an event without an end") from error
             for event in events:
                 if is_done(event):
                     await _drain(response)
                     return
-                begun = True
+                started = True
                 yield event
-            if begun and parser.lines > lines:
+            if started and parser.lines > lines:
                 timeout = Timeout(self.options.idle_timeout)
             lines = parser.lines
         for event in parser.end():
             if not is_done(event):
                 yield event
 
-    async def whole(self, response: aiohttp.ClientResponse, timeout: Timeout, limit: int) -> bytes:
+    async def body(self, response: aiohttp.ClientResponse, timeout: Timeout, limit: int) -> bytes:
         """The whole body, of at most `limit` bytes."""
-        pieces, size = [], 0
-        while piece := await self._piece(response, timeout, begun=False):
-            size += len(piece)
+        chunks, size = [], 0
+        while chunk := await self._read_chunk(response, timeout, started=False):
+            size += len(chunk)
             if size > limit:
                 raise self.failures.broken("sent an answer without an end")
-            pieces.append(piece)
-        return b"".join(pieces)
+            chunks.append(chunk)
+        return b"".join(chunks)
 
-    async def _piece(
-        self, response: aiohttp.ClientResponse, timeout: Timeout, *, begun: bool
+    async def _read_chunk(
+        self, response: aiohttp.ClientResponse, timeout: Timeout, *, started: bool
     ) -> bytes:
-        """What is there now, and empty at the end."""
+        """The bytes that have arrived; empty at the end of the body."""
         import aiohttp
 
         try:
             async with timeout.scope():
                 return await response.content.readany()
         except TimeoutError as error:
-            if begun:
-                said = f"said nothing for {timeout.seconds:g} seconds"
-                raise self.failures.broken(said) from error
-            raise self.failures.silent(timeout.seconds) from error
+            if started:
+                what = f"said nothing for {timeout.seconds:g} seconds"
+                raise self.failures.broken(what) from error
+            raise self.failures.timed_out(timeout.seconds) from error
         except (aiohttp.ClientError, OSError) as error:
             raise self.failures.broken("broke its answer off") from error
 
-    async def _beginning(self, response: aiohttp.ClientResponse) -> bytes:
-        """As much of a body as an error can have. What comes too slowly is left out."""
+    async def _error_body(self, response: aiohttp.ClientResponse) -> bytes:
+        """At most `_ERROR_BYTES` of a body, as far as they arrive within `connect_timeout`."""
         import aiohttp
 
         body = b""
         with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
             async with asyncio.timeout(self.options.connect_timeout):
-                while len(body) < _ERROR_BYTES and (piece := await response.content.readany()):
-                    body += piece
+                while len(body) < _ERROR_BYTES and (chunk := await response.content.readany()):
+                    body += chunk
         return body[:_ERROR_BYTES]
 
-    def _no_stream(self, body: bytes) -> Exception:
-        """Some servers tell of errors with the status 200."""
+    def _not_a_stream(self, body: bytes) -> Exception:
+        """Some servers report errors with status 200."""
         with contextlib.suppress(msgspec.DecodeError):
             value: Any = msgspec.json.decode(body)
             if isinstance(value, dict) and value.get("error"):
@@ -169,15 +167,15 @@ class Connections:
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:
-    """Read to the end of the body, which lets the connection be used again."""
+    """Read to the end of the body, so that the connection can be reused."""
     with contextlib.suppress(Exception):
-        async with asyncio.timeout(_LINGER):
+        async with asyncio.timeout(_DRAIN_TIMEOUT):
             while await response.content.readany():
                 pass
 
 
 def make_session(options: UpstreamOptions, headers: dict[str, str]) -> aiohttp.ClientSession:
-    """Without limits on connections: the pool of models has those."""
+    """A session for all replicas. It does not limit connections: the model pool does."""
     import aiohttp
 
     async def reused(session: Any, context: SimpleNamespace, params: Any) -> None:

@@ -1,11 +1,11 @@
-"""Models behind another server that speaks the OpenAI API, or behind several equal ones.
+"""Models of another server that speaks the OpenAI API, or of several equal ones.
 
     engine       requests of the contract: which replica, and which next if it fails
-    request      a request as JSON, in the server's dialect (dialects)
-    connection   HTTP with one replica; events out of its stream (sse)
-    answer       the events' meaning (logprobs, embeddings)
+    request      a request as the JSON that the server takes (servers)
+    connection   HTTP with one replica
+    answers/     what the replica's answers mean
     failures     what refusals and failures mean
-    replicas     which replica is next (affinity); health checks them
+    replicas/    which replica is next, and which are up
 
 A request goes to another replica only as long as nothing of its answer was passed on.
 """
@@ -26,7 +26,7 @@ from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Directory, Embedder, Generator
 from openedai.contract.generate import GenerateEvent, GenerateRequest
 from openedai.engines.upstream.answers.embeddings import read_embeddings
-from openedai.engines.upstream.answers.generation import AnswerEvents, Broken, Chunk
+from openedai.engines.upstream.answers.generation import AnswerEvents, Chunk, MalformedAnswer
 from openedai.engines.upstream.answers.models import read_names
 from openedai.engines.upstream.connection import Connections, Timeout, make_session
 from openedai.engines.upstream.failures import Failures, ReplicaFailed
@@ -40,19 +40,19 @@ from openedai.engines.upstream.replicas.affinity import Prefix, prefixes
 from openedai.engines.upstream.replicas.attempts import Attempts
 from openedai.engines.upstream.replicas.health import watch
 from openedai.engines.upstream.replicas.replicas import Replica, Replicas
-from openedai.engines.upstream.request import Call, embedding, generation
-from openedai.engines.upstream.servers import dialect
+from openedai.engines.upstream.request import UpstreamRequest, embedding_request, generation_request
+from openedai.engines.upstream.servers import server_profile
 
 if TYPE_CHECKING:
     import aiohttp
 
 _VECTOR_BYTES = 1 << 20  # the most that one embedding can take, as JSON
 _LIST_BYTES = 16 << 20
-_SHORTEST_SECRET = 8  # characters; a header may also say `true`
+_SHORTEST_SECRET = 8  # characters; a header's value may also be a word such as `true`
 
 
 class Upstream(Generator, Embedder, Directory):
-    """It has no weights and never dies: an upstream that is gone may be back for the next one."""
+    """A model of an upstream, which never dies: one that fails may serve the next request."""
 
     def __init__(
         self,
@@ -69,21 +69,21 @@ class Upstream(Generator, Embedder, Directory):
         self._replicas = replicas
         self._failures = failures
         self._connections = Connections(session, options, failures)
-        self._dialect = dialect(options.server)
+        self._profile = server_profile(options.server)
         self._decoder = msgspec.json.Decoder(Chunk)
-        self._watch: asyncio.Task[None] | None = None
+        self._health_checks: asyncio.Task[None] | None = None
         if len(replicas.all) > 1 and options.health_interval:
-            watching = watch(
+            checks = watch(
                 session,
                 replicas,
                 interval=options.health_interval,
                 timeout=options.connect_timeout,
             )
-            self._watch = asyncio.create_task(watching)
+            self._health_checks = asyncio.create_task(checks)
 
     @classmethod
     def supports_images(cls, options: Mapping[str, Any]) -> bool:
-        """Left to the upstream: it refuses images where its model has no eyes."""
+        """Always true: the upstream itself refuses images that its model does not support."""
         return True
 
     @classmethod
@@ -94,7 +94,7 @@ class Upstream(Generator, Embedder, Directory):
         options: Mapping[str, Any],
         adapters: Sequence[Adapter] = (),
     ) -> Self:
-        """Nobody is asked: an upstream that is down is no reason not to start."""
+        """Raises EngineFailed for wrong options. Nothing is sent: the upstream may be down."""
         known = read_options(model, options)
         urls = addresses(model, known)
         headers = request_headers(model, known)
@@ -108,98 +108,104 @@ class Upstream(Generator, Embedder, Directory):
         return cls(model, known, session, Replicas(urls), Failures(model, secrets))
 
     async def close(self) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
+        if self._health_checks is not None:
+            self._health_checks.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._watch
-            self._watch = None
+                await self._health_checks
+            self._health_checks = None
         await self._session.close()
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
-        name = self._name(request.variant)
-        call = generation(request, name, self._dialect)
-        several = len(self._replicas.all) > 1
-        attempts = self._attempts(prefixes(request, name) if several else ())
+        name = self._upstream_name(request.variant)
+        outgoing = generation_request(request, name, self._profile)
+        has_choice = len(self._replicas.all) > 1
+        attempts = self._attempts(prefixes(request, name) if has_choice else ())
         while True:
             with attempts.next() as replica:
-                async with aclosing(self._answer(replica, call, request)) as events:
+                async with aclosing(self._answer(replica, outgoing, request)) as events:
                     async for event in events:
-                        attempts.settle(replica)
+                        attempts.commit(replica)
                         yield event
                 return
 
     async def embed(self, request: EmbedRequest) -> EmbedResult:
-        call = embedding(request, self._name(request.variant))
+        outgoing = embedding_request(request, self._upstream_name(request.variant))
         limit = (len(request.inputs) + 1) * _VECTOR_BYTES
         attempts = self._attempts()
         while True:
             with attempts.next() as replica:
-                body = await self._body(replica, call, self._options.first_byte_timeout, limit)
-                with self._understood():
+                body = await self._read_body(
+                    replica, outgoing, self._options.first_byte_timeout, limit
+                )
+                with self._translate_errors():
                     return read_embeddings(body, request)
 
     async def models(self) -> tuple[str, ...]:
-        """Every name under which the upstream's models can be asked for here."""
-        call = Call("models", None, "model")
+        """The names by which requests choose the upstream's models."""
+        outgoing = UpstreamRequest("models", None, "model")
         attempts = self._attempts()
         while True:
             with attempts.next() as replica:
-                body = await self._body(replica, call, self._options.connect_timeout, _LIST_BYTES)
-                with self._understood():
+                body = await self._read_body(
+                    replica, outgoing, self._options.connect_timeout, _LIST_BYTES
+                )
+                with self._translate_errors():
                     return read_names(body, self._options.names)
 
     def _attempts(self, known: Sequence[Prefix] = ()) -> Attempts:
         return Attempts(self._replicas, known, self._options.retries)
 
-    async def _body(self, replica: Replica, call: Call, seconds: float, limit: int) -> bytes:
+    async def _read_body(
+        self, replica: Replica, outgoing: UpstreamRequest, seconds: float, limit: int
+    ) -> bytes:
         timeout = Timeout(seconds)
-        async with self._connections.ask(replica, call, timeout) as response:
-            return await self._connections.whole(response, timeout, limit)
+        async with self._connections.send(replica, outgoing, timeout) as response:
+            return await self._connections.body(response, timeout, limit)
 
     async def _answer(
-        self, replica: Replica, call: Call, request: GenerateRequest
+        self, replica: Replica, outgoing: UpstreamRequest, request: GenerateRequest
     ) -> AsyncGenerator[GenerateEvent, None]:
-        """One replica's answer. Raises ReplicaFailed, at any moment."""
+        """One replica's answer. Raises ReplicaFailed, also between events."""
         timeout = Timeout(self._options.first_byte_timeout)
         answer = AnswerEvents(request)
         async with (
-            self._connections.ask(replica, call, timeout) as response,
+            self._connections.send(replica, outgoing, timeout) as response,
             aclosing(self._connections.events(response, timeout)) as events,
         ):
             try:
                 async for event in events:
-                    chunk = self._chunk(event, call.param)
-                    with self._understood():
-                        pieces = list(answer.read(chunk))
-                    for piece in pieces:
-                        yield piece
+                    chunk = self._chunk(event, outgoing.param)
+                    with self._translate_errors():
+                        deltas = list(answer.read(chunk))
+                    for delta in deltas:
+                        yield delta
             except ReplicaFailed:
                 if not answer.complete:
                     raise
-            with self._understood():
+            with self._translate_errors():
                 last = list(answer.end())
-        for piece in last:
-            yield piece
+        for delta in last:
+            yield delta
 
     def _chunk(self, event: bytes, param: str) -> Chunk:
-        with self._understood():
+        with self._translate_errors():
             chunk = self._decoder.decode(event)
         if chunk.error or chunk.object == "error":
             raise self._failures.of_event(msgspec.json.decode(event), param)
         return chunk
 
     @contextlib.contextmanager
-    def _understood(self) -> Iterator[None]:
-        """What cannot be read is the upstream's failure."""
+    def _translate_errors(self) -> Iterator[None]:
+        """Raise ReplicaFailed for an answer that cannot be read."""
         try:
             yield
-        except Broken as error:
+        except MalformedAnswer as error:
             raise self._failures.broken(str(error)) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._failures.broken("answered with something that cannot be read") from error
 
-    def _name(self, variant: str | None) -> str:
-        """What the upstream calls the model."""
+    def _upstream_name(self, variant: str | None) -> str:
+        """The upstream's name of the model."""
         if variant is not None:
             return self._options.names.get(variant, variant)
         return self._options.model or self.model

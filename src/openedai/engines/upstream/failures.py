@@ -1,4 +1,4 @@
-"""What an upstream's refusals and failures mean for a client of ours.
+"""What an upstream's refusals and failures mean for the client.
 
 The bodies of errors come in several shapes: the official one, `{"detail": …}` of FastAPI, the flat
 one of vLLM and SGLang, and `{"error": "text"}` of Ollama.
@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from openedai.errors import (
+    PARAM,
     APIError,
     BadGateway,
     ContextLengthExceeded,
@@ -24,7 +25,7 @@ from openedai.errors import (
     Unsupported,
 )
 
-_LONGEST = 2000  # characters of a message that are passed on
+_MAX_MESSAGE = 2000  # characters
 _OVERFLOWS = ("context_length_exceeded", "exceed_context_size_error")
 _REFUSED = frozenset({400, 404, 405, 409, 413, 415, 422})
 
@@ -32,7 +33,7 @@ _REFUSED = frozenset({400, 404, 405, 409, 413, 415, 422})
 class ReplicaFailed(Exception):
     """One replica could not serve a request. `error` is for the client, if no other can.
 
-    `down`: it is not to be asked again until it has answered a check.
+    `down`: the replica gets no requests until it has answered a health check.
     """
 
     def __init__(self, error: APIError, *, down: bool = True) -> None:
@@ -41,8 +42,8 @@ class ReplicaFailed(Exception):
         self.down = down
 
 
-class Detail(msgspec.Struct):
-    """What an error says of itself, in whatever shape it came."""
+class ErrorDetail(msgspec.Struct):
+    """The fields of an error, whatever shape it had. `limit` and `tokens` are of the context."""
 
     message: str = ""
     code: str | None = None
@@ -53,52 +54,52 @@ class Detail(msgspec.Struct):
     tokens: int | None = None
 
 
-def detail_of(value: Any) -> Detail:
-    """Read the decoded body of an error, or what an event of a stream has as its error."""
+def detail_of(value: Any) -> ErrorDetail:
+    """Read the decoded body of an error, or the error in an event of a stream."""
     if isinstance(value, str):
-        return Detail(message=value)
+        return ErrorDetail(message=value)
     if isinstance(value, list):
-        return Detail(message="; ".join(filter(None, map(_validation_message, value))))
+        return ErrorDetail(message="; ".join(filter(None, map(_validation_message, value))))
     if not isinstance(value, dict):
-        return Detail()
+        return ErrorDetail()
     for key in ("error", "detail"):
         if value.get(key):
             return detail_of(value[key])
     code, status = value.get("code"), value.get("status")
     if isinstance(code, int):
         code, status = None, code
-    return Detail(
+    return ErrorDetail(
         message=_text(value.get("message") or value.get("msg")) or "",
         code=_text(code),
         param=_text(value.get("param")),
         type=_text(value.get("type")),
         status=status if isinstance(status, int) else None,
-        limit=_whole(value.get("n_ctx")),
-        tokens=_whole(value.get("n_prompt_tokens")),
+        limit=_int(value.get("n_ctx")),
+        tokens=_int(value.get("n_prompt_tokens")),
     )
 
 
 def _validation_message(item: Any) -> str:
-    """One of FastAPI's complaints."""
+    """The message of one of FastAPI's validation errors."""
     if not isinstance(item, dict):
         return _text(item) or ""
-    place = item.get("loc")
-    where = ".".join(str(part) for part in place if part != "body") if place else ""
-    said = _text(item.get("msg")) or ""
-    return f"{where}: {said}" if where else said
+    location = item.get("loc")
+    name = ".".join(str(part) for part in location if part != "body") if location else ""
+    message = _text(item.get("msg")) or ""
+    return f"{name}: {message}" if name else message
 
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _whole(value: Any) -> int | None:
+def _int(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 @dataclass(frozen=True)
 class Failures:
-    """The words for what went wrong with the upstream of one model. `secrets` are never told."""
+    """Makes the errors for one model's upstream. Their messages never contain `secrets`."""
 
     model: str
     secrets: tuple[str, ...] = ()
@@ -106,23 +107,23 @@ class Failures:
     def of_answer(
         self, status: int, body: bytes, retry_after: str | None, param: str
     ) -> APIError | ReplicaFailed:
-        """What an answer other than 200 means. A refusal of the request itself is an APIError,
-        which no other replica would change.
+        """The error for an answer with a status other than 200. It is an APIError where the request
+        itself was refused: another replica would refuse it too.
         """
         try:
             detail = detail_of(msgspec.json.decode(body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            detail = Detail()
+            detail = ErrorDetail()
         return self._of_status(status, detail, _seconds(retry_after), param)
 
     def of_event(self, value: Any, param: str) -> APIError | ReplicaFailed:
-        """What an error inside of a stream means."""
+        """The error for one inside a stream."""
         detail = detail_of(value)
         status = detail.status or (400 if detail.type == "invalid_request_error" else 500)
         return self._of_status(status, detail, None, param)
 
     def _of_status(
-        self, status: int, detail: Detail, seconds: float | None, param: str
+        self, status: int, detail: ErrorDetail, seconds: float | None, param: str
     ) -> APIError | ReplicaFailed:
         if status in (401, 403):
             return ReplicaFailed(
@@ -130,37 +131,39 @@ class Failures:
                 down=False,
             )
         if status == 429:
-            said = self._said(detail) or f"{self._upstream} has too many requests."
+            message = self._message(detail) or f"{self._upstream} has too many requests."
             code = detail.code or "rate_limit_exceeded"
-            return ReplicaFailed(RateLimited(said, code=code, retry_after=seconds), down=False)
+            return ReplicaFailed(RateLimited(message, code=code, retry_after=seconds), down=False)
         if status in _REFUSED:
             return self._refusal(status, detail, param)
-        said = f"{self._upstream} failed (status {status})"
-        said = f"{said}: {self._said(detail)}" if detail.message else f"{said}."
+        message = f"{self._upstream} failed (status {status})"
+        message = f"{message}: {self._message(detail)}" if detail.message else f"{message}."
         if status in (503, 529):
-            return ReplicaFailed(Unavailable(said, retry_after=seconds))
-        return ReplicaFailed(BadGateway(said), down=status >= 500)
+            return ReplicaFailed(Unavailable(message, retry_after=seconds))
+        return ReplicaFailed(BadGateway(message), down=status >= 500)
 
-    def _refusal(self, status: int, detail: Detail, param: str) -> APIError:
-        said = self._said(detail) or f"{self._upstream} refused the request (status {status})."
+    def _refusal(self, status: int, detail: ErrorDetail, param: str) -> APIError:
+        message = (
+            self._message(detail) or f"{self._upstream} refused the request (status {status})."
+        )
         if _is_overflow(detail):
             if detail.limit and detail.tokens:
                 return ContextLengthExceeded(detail.limit, detail.tokens, param=param)
             code = "context_length_exceeded"
-            return InvalidRequest(said, code=code, param=detail.param or param)
-        kind = {404: NotFound, 413: PayloadTooLarge}.get(status, InvalidRequest)
-        if kind is InvalidRequest and (detail.code or "").startswith("unsupported_"):
-            kind = Unsupported
-        return kind(said, code=detail.code, param=detail.param)
+            return InvalidRequest(message, code=code, param=detail.param or param)
+        error = {404: NotFound, 413: PayloadTooLarge}.get(status, InvalidRequest)
+        if error is InvalidRequest and (detail.code or "").startswith("unsupported_"):
+            error = Unsupported
+        return error(_template(message, detail.param), code=detail.code, param=detail.param)
 
     def broken(self, what: str) -> ReplicaFailed:
-        """An answer that is none."""
+        """An answer that cannot be used. `what` the upstream did, as the rest of a sentence."""
         return ReplicaFailed(BadGateway(f"{self._upstream} {what}."))
 
     def unreachable(self) -> ReplicaFailed:
         return ReplicaFailed(Unavailable(f"{self._upstream} cannot be reached."))
 
-    def silent(self, seconds: float) -> ReplicaFailed:
+    def timed_out(self, seconds: float) -> ReplicaFailed:
         return ReplicaFailed(
             Unavailable(f"{self._upstream} did not begin its answer within {seconds:g} seconds.")
         )
@@ -169,15 +172,20 @@ class Failures:
     def _upstream(self) -> str:
         return f"The upstream of the model `{self.model}`"
 
-    def _said(self, detail: Detail) -> str:
-        said = detail.message[:_LONGEST]
+    def _message(self, detail: ErrorDetail) -> str:
+        message = detail.message[:_MAX_MESSAGE]
         for secret in self.secrets:
-            said = said.replace(secret, "…")
-        return said
+            message = message.replace(secret, "…")
+        return message
 
 
-def _is_overflow(detail: Detail) -> bool:
-    """vLLM and SGLang have no code for it, only words that stay the same."""
+def _template(message: str, param: str | None) -> str:
+    """An upstream's message, with PARAM where it quotes the name of its parameter."""
+    return message if param is None else message.replace(f"'{param}'", f"'{PARAM}'")
+
+
+def _is_overflow(detail: ErrorDetail) -> bool:
+    """vLLM and SGLang have no code for it, only a constant phrase in the message."""
     return (
         detail.code in _OVERFLOWS
         or detail.type in _OVERFLOWS
@@ -186,7 +194,7 @@ def _is_overflow(detail: Detail) -> bool:
 
 
 def _seconds(header: str | None) -> float | None:
-    """Of the two forms that the header may have, the one that is a number."""
+    """The number of seconds in a `retry-after` header; None if it has a date or nothing usable."""
     try:
         seconds = float(header or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""What can be said of an upstream, and what of it cannot be."""
+"""The options of an upstream, and their checks."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Seconds = Annotated[float, Meta(gt=0)]
 
 
 class UpstreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Times are in seconds. A `key` or header that begins with `$` names a variable of the
-    environment.
+    """The options of one model. Times are in seconds. A `key` or header that begins with `$` names
+    a variable of the environment.
     """
 
     url: str | None = None
@@ -43,17 +43,19 @@ def read_options(model: str, options: Mapping[str, Any]) -> UpstreamOptions:
     try:
         known = msgspec.convert(dict(options), UpstreamOptions)
     except msgspec.ValidationError as error:
-        raise _wrong(model, str(error)) from error
+        raise _invalid(model, str(error)) from error
     if (known.url is None) == (not known.urls):
-        raise _wrong(model, "either `url` or `urls` must be given")
+        raise _invalid(model, "either `url` or `urls` must be given")
     return known
 
 
 def addresses(model: str, options: UpstreamOptions) -> list[URL]:
-    """The base of each replica's API, which ends in `/v1` unless a longer path was given."""
+    """The base of each replica's API: with the path `/v1` unless another was given. Raises
+    EngineFailed.
+    """
     given = options.urls or (options.url or "",)
     if len(set(given)) < len(given):
-        raise _wrong(model, "`urls` has the same address twice")
+        raise _invalid(model, "`urls` has the same address twice")
     return [_base(model, text) for text in given]
 
 
@@ -61,24 +63,24 @@ def _base(model: str, text: str) -> URL:
     try:
         url = URL(text)
     except ValueError:
-        raise _wrong(model, "the `url` is none") from None
+        raise _invalid(model, "the `url` is none") from None
     if url.scheme not in ("http", "https") or not url.host:
-        raise _wrong(model, "the `url` must begin with http:// or https:// and name a host")
+        raise _invalid(model, "the `url` must begin with http:// or https:// and name a host")
     if url.user or url.password or url.query_string or url.fragment:
-        raise _wrong(model, "the `url` may have no user, query or fragment; keys go into `key`")
+        raise _invalid(model, "the `url` may have no user, query or fragment; keys go into `key`")
     path = url.path.rstrip("/")
     return url.with_path(path or "/v1")
 
 
 def request_headers(model: str, options: UpstreamOptions) -> dict[str, str]:
-    """The headers of every request, keys included."""
+    """The headers of every request, keys included. Raises EngineFailed."""
     named = dict(options.headers)
     if options.key is not None:
         named["Authorization"] = options.key
     headers = {name: _value(model, name, text) for name, text in named.items()}
     if options.key is not None:
         if not headers["Authorization"]:
-            raise _wrong(model, "the `key` is empty")
+            raise _invalid(model, "the `key` is empty")
         headers["Authorization"] = f"Bearer {headers['Authorization']}"
     # Compressed answers would be read in larger pieces, and could grow without bound.
     return {"Accept-Encoding": "identity", **headers}
@@ -88,12 +90,12 @@ def _value(model: str, name: str, text: str) -> str:
     if text.startswith("$"):
         variable = text[1:]
         if variable not in os.environ:
-            raise _wrong(model, f"the environment has no variable `{variable}`")
+            raise _invalid(model, f"the environment has no variable `{variable}`")
         text = os.environ[variable]
     if not (name.isascii() and name.isprintable() and text.isprintable()):
-        raise _wrong(model, "a key or header has characters that cannot be sent")
+        raise _invalid(model, "a key or header has characters that cannot be sent")
     return text
 
 
-def _wrong(model: str, why: str) -> EngineFailed:
+def _invalid(model: str, why: str) -> EngineFailed:
     return EngineFailed(f"Options of the model `{model}`: {why}.")

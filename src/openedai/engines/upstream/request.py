@@ -21,15 +21,15 @@ from openedai.contract.generate import (
     Tokens,
 )
 from openedai.engines.messages import message_fields
-from openedai.engines.upstream.servers import Dialect, Fields
+from openedai.engines.upstream.servers import Fields, ServerProfile
 from openedai.errors import InvalidRequest
 from openedai.prompts.constraints import answer_grammar
 
 
 @dataclass(frozen=True)
-class Call:
-    """A POST to an upstream, or a GET without `body`. `param` is what an error is about that
-    names nothing.
+class UpstreamRequest:
+    """A POST to an upstream, or a GET if `body` is None. `param` is named by errors whose answer
+    names no parameter.
     """
 
     path: str
@@ -37,20 +37,26 @@ class Call:
     param: str
 
 
-def generation(request: GenerateRequest, model: str, dialect: Dialect) -> Call:
-    """Raises InvalidRequest for what the dialect cannot say."""
+def generation_request(
+    request: GenerateRequest, model: str, profile: ServerProfile
+) -> UpstreamRequest:
+    """The request for a generation by `model`, the upstream's name.
+
+    Raises Unsupported for what the server does not support, and InvalidRequest.
+    """
     fields: Fields = {"model": model, "stream": True, "stream_options": {"include_usage": True}}
-    fields |= _sampling(request.sampling, dialect)
+    fields |= _sampling(request.sampling, profile)
     if request.stop:
         fields["stop"] = list(request.stop)
     if isinstance(request.prompt, Chat):
-        fields |= _chat(request, request.prompt, dialect)
-        return Call("chat/completions", _with_extra(fields, request.extra), "messages")
-    fields |= _text(request, request.prompt, dialect)
-    return Call("completions", _with_extra(fields, request.extra), "prompt")
+        fields |= _chat(request, request.prompt, profile)
+        return UpstreamRequest("chat/completions", _with_extra(fields, request.extra), "messages")
+    fields |= _text(request, request.prompt, profile)
+    return UpstreamRequest("completions", _with_extra(fields, request.extra), "prompt")
 
 
-def embedding(request: EmbedRequest, model: str) -> Call:
+def embedding_request(request: EmbedRequest, model: str) -> UpstreamRequest:
+    """The request for embeddings by `model`, the upstream's name. Raises InvalidRequest."""
     inputs = [item.text if isinstance(item, Text) else list(item.ids) for item in request.inputs]
     if len({type(item) for item in inputs}) > 1:
         raise InvalidRequest(
@@ -61,11 +67,11 @@ def embedding(request: EmbedRequest, model: str) -> Call:
     fields: Fields = {"model": model, "input": inputs, "encoding_format": "base64"}
     if request.dimensions is not None:
         fields["dimensions"] = request.dimensions
-    return Call("embeddings", _with_extra(fields, request.extra), "input")
+    return UpstreamRequest("embeddings", _with_extra(fields, request.extra), "input")
 
 
 def _with_extra(fields: Fields, extra: Fields) -> Fields:
-    """Parameters that are passed on as they are never replace what was said here."""
+    """Add the parameters that are passed on unchanged. Raises InvalidRequest for one set twice."""
     for name in extra:
         if name in fields:
             raise InvalidRequest(
@@ -76,7 +82,7 @@ def _with_extra(fields: Fields, extra: Fields) -> Fields:
     return {**fields, **extra}
 
 
-def _sampling(sampling: Sampling, dialect: Dialect) -> Fields:
+def _sampling(sampling: Sampling, profile: ServerProfile) -> Fields:
     fields: Fields = {}
     for name in ("temperature", "top_p", "seed"):
         if (value := getattr(sampling, name)) is not None:
@@ -85,45 +91,45 @@ def _sampling(sampling: Sampling, dialect: Dialect) -> Fields:
         if value := getattr(sampling, name):
             fields[name] = value
     if sampling.logit_bias:
-        dialect.require("logit_bias")
+        profile.require("logit_bias")
         fields["logit_bias"] = {str(token): bias for token, bias in sampling.logit_bias}
-    return fields | dialect.sampling(sampling)
+    return fields | profile.sampling(sampling)
 
 
-def _chat(request: GenerateRequest, chat: Chat, dialect: Dialect) -> Fields:
-    fields: Fields = {"messages": list(_messages(chat.messages, dialect))}
+def _chat(request: GenerateRequest, chat: Chat, profile: ServerProfile) -> Fields:
+    fields: Fields = {"messages": list(_messages(chat.messages, profile))}
     if request.echo or request.suffix is not None:
         raise InvalidRequest("A conversation has no `echo` and no `suffix`.", param="messages")
     if request.max_tokens is not None:
-        fields[dialect.max_tokens] = request.max_tokens
+        fields[profile.max_tokens] = request.max_tokens
     if request.logprobs is not None:
         fields["logprobs"] = True
         if request.logprobs:
             fields["top_logprobs"] = request.logprobs
-    fields |= _tools(chat, dialect)
+    fields |= _tools(chat, profile)
     if chat.template_arguments:
-        dialect.require("chat_template_kwargs")
+        profile.require("chat_template_kwargs")
         fields["chat_template_kwargs"] = dict(chat.template_arguments)
     if chat.reasoning_effort is not None:
-        dialect.require("reasoning_effort")
-        effort = dialect.effort(chat.reasoning_effort)
+        profile.require("reasoning_effort")
+        effort = profile.effort_fields(chat.reasoning_effort)
         if "chat_template_kwargs" in effort:
-            said = fields.get("chat_template_kwargs", {})
-            effort = {"chat_template_kwargs": effort["chat_template_kwargs"] | said}
+            given = fields.get("chat_template_kwargs", {})
+            effort = {"chat_template_kwargs": effort["chat_template_kwargs"] | given}
         fields |= effort
-    # Where calls are required, the answer has nothing that a constraint could hold.
+    # Where calls are required, the answer has no text to constrain.
     if request.constraint is not None and not chat.call_required:
-        fields |= _constraint(request.constraint, dialect, chat=True)
+        fields |= _constraint(request.constraint, profile, chat=True)
     return fields
 
 
-def _text(request: GenerateRequest, prompt: Text | Tokens, dialect: Dialect) -> Fields:
+def _text(request: GenerateRequest, prompt: Text | Tokens, profile: ServerProfile) -> Fields:
     if isinstance(prompt, Tokens):
-        dialect.require("prompt")
+        profile.require("prompt")
     fields: Fields = {"prompt": prompt.text if isinstance(prompt, Text) else list(prompt.ids)}
     if request.max_tokens is not None:
         fields["max_tokens"] = request.max_tokens
-    elif dialect.no_limit is None:
+    elif profile.no_limit is None:
         raise InvalidRequest(
             "Missing required parameter: 'max_tokens', without which the upstream of this model "
             "ends its answers after a few words.",
@@ -131,41 +137,43 @@ def _text(request: GenerateRequest, prompt: Text | Tokens, dialect: Dialect) -> 
             param="max_tokens",
         )
     else:
-        fields |= dialect.no_limit
+        fields |= profile.no_limit
     if request.echo:
-        dialect.require("echo")
+        profile.require("echo")
         fields["echo"] = True
     if request.suffix is not None:
-        dialect.require("suffix")
+        profile.require("suffix")
         fields["suffix"] = request.suffix
     if request.logprobs is not None:
-        # Some take 0 for none at all; an alternative too many is left out of the answer.
+        # Some servers take 0 for none; a surplus alternative is left out of the answer.
         fields["logprobs"] = max(1, request.logprobs)
     if request.constraint is not None:
-        fields |= _constraint(request.constraint, dialect, chat=False)
+        fields |= _constraint(request.constraint, profile, chat=False)
     return fields
 
 
-def _constraint(constraint: Constraint, dialect: Dialect, *, chat: bool) -> Fields:
+def _constraint(constraint: Constraint, profile: ServerProfile, *, chat: bool) -> Fields:
     match constraint:
-        case JsonObject() | JsonSchema() if ("chat" if chat else "text") in dialect.formats:
-            return {"response_format": _format(constraint, dialect)}
-        case Regex(pattern=pattern) if dialect.regexes is not None:
-            return dialect.regexes(pattern)
-        case Grammar(gbnf=gbnf) if dialect.grammars is not None:
-            return dialect.grammars(gbnf)
-    grammar = answer_grammar(constraint) if dialect.grammars is not None else None
-    if grammar is None or dialect.grammars is None:
+        case JsonObject() | JsonSchema() if (
+            "chat" if chat else "text"
+        ) in profile.response_formats:
+            return {"response_format": _format(constraint, profile)}
+        case Regex(pattern=pattern) if profile.regex_fields is not None:
+            return profile.regex_fields(pattern)
+        case Grammar(gbnf=gbnf) if profile.grammar_fields is not None:
+            return profile.grammar_fields(gbnf)
+    grammar = answer_grammar(constraint) if profile.grammar_fields is not None else None
+    if grammar is None or profile.grammar_fields is None:
         names = {Regex: "regex", Grammar: "grammar"}
-        raise dialect.unsupported(names.get(type(constraint), "response_format"))
-    return dialect.grammars(grammar)
+        raise profile.unsupported(names.get(type(constraint), "response_format"))
+    return profile.grammar_fields(grammar)
 
 
-def _format(constraint: JsonObject | JsonSchema, dialect: Dialect) -> Fields:
-    """`strict`, because a schema is enforced or refused here."""
+def _format(constraint: JsonObject | JsonSchema, profile: ServerProfile) -> Fields:
+    """The `response_format`. It is `strict`, as a schema is either enforced or refused."""
     if isinstance(constraint, JsonSchema):
         schema = constraint.schema
-    elif dialect.any_json:
+    elif profile.json_object:
         return {"type": "json_object"}
     else:
         schema = {"type": "object"}
@@ -173,36 +181,36 @@ def _format(constraint: JsonObject | JsonSchema, dialect: Dialect) -> Fields:
     return {"type": "json_schema", "json_schema": named}
 
 
-def _tools(chat: Chat, dialect: Dialect) -> Fields:
+def _tools(chat: Chat, profile: ServerProfile) -> Fields:
     if not chat.tools:
         return {}
-    fields: Fields = {"tools": [_tool(tool, dialect) for tool in chat.tools]}
+    fields: Fields = {"tools": [_tool(tool, profile) for tool in chat.tools]}
     if chat.call_required:
-        dialect.require("tool_choice")
+        profile.require("tool_choice")
         fields["tool_choice"] = "required"
     if not chat.parallel_calls:
-        # Servers that ignore this are held to it when their answer is read.
+        # For servers that ignore this, surplus calls are left out of the answer.
         fields["parallel_tool_calls"] = False
     return fields
 
 
-def _tool(tool: Tool, dialect: Dialect) -> Fields:
+def _tool(tool: Tool, profile: ServerProfile) -> Fields:
     function: Fields = {"name": tool.name}
     if tool.description:
         function["description"] = tool.description
     if tool.parameters is not None:
         function["parameters"] = tool.parameters
     if tool.strict:
-        dialect.require("strict")
+        profile.require("strict")
         function["strict"] = True
     return {"type": "function", "function": function}
 
 
-def _messages(messages: tuple[Message, ...], dialect: Dialect) -> Iterator[Fields]:
+def _messages(messages: tuple[Message, ...], profile: ServerProfile) -> Iterator[Fields]:
     """Calls of the older `functions` have no ids: they get some, and become those of tools."""
     last = ""
     for number, message in enumerate(messages):
-        fields = message_fields(message, dialect.reasoning) | {"content": _content(message)}
+        fields = message_fields(message, profile.reasoning_names) | {"content": _content(message)}
         for call in fields.get("tool_calls", ()):
             last = call["id"] = call["id"] or f"call_{number}"
         if message.role == "function" and message.tool_call_id is None and last:
@@ -217,7 +225,7 @@ def _content(message: Message) -> Any:
 
 
 def _parts(message: Message) -> Iterator[Fields]:
-    """The text, cut where the pictures stand."""
+    """The text, split at the positions of the images, and the images."""
     start = 0
     for image in message.images:
         if message.content[start : image.at]:

@@ -1,6 +1,6 @@
-"""How servers spell what the official API does not have, and what they do not have at all.
+"""How servers name what the official API does not have, and what they do not support.
 
-A server that would ignore something is not sent it: the request is refused here.
+What a server would ignore is not sent to it: the request is refused here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from openedai.contract.generate import Sampling
+from openedai.contract.generate import LOCAL_SAMPLERS, Sampling
 from openedai.engines.upstream.options import Server
 from openedai.errors import PARAM, Unsupported
 
@@ -19,31 +19,33 @@ Fields = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Dialect:
-    """One server's ways.
+class ServerProfile:
+    """What one server supports, and how.
 
-    `samplers` has its names of ours; `convert` changes the values of some. `grammars` is how a
-    grammar in GBNF is put, `regexes` how a pattern is, where it needs no grammar of ours.
-    `formats` says where `response_format` is known. `max_tokens` is the name of the limit in chat,
-    `no_limit` what a continued text without a limit is sent. `lacks` are parameters that it has
-    not, `reasoning` the fields of a message for what was thought.
+    `samplers` maps our names of samplers to the server's; `converters` change the values of some.
+    `grammar_fields` makes the fields for a grammar in GBNF, `regex_fields` those for a pattern;
+    None where the server has none. `response_formats` is where `response_format` is supported,
+    `json_object` whether that may be any JSON object. `max_tokens` is the name of the limit in
+    chat, `no_limit` the fields for a continued text without a limit; None requires a limit.
+    `missing` are parameters that the server does not have. `effort_fields` makes the fields for a
+    reasoning effort; `reasoning_names` are the fields of a message for its reasoning.
     """
 
     name: Server
     samplers: Mapping[str, str] = field(default_factory=dict)
-    convert: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
-    grammars: Callable[[str], Fields] | None = None
-    regexes: Callable[[str], Fields] | None = None
-    formats: frozenset[Literal["chat", "text"]] = frozenset({"chat"})
-    any_json: bool = True
+    converters: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    grammar_fields: Callable[[str], Fields] | None = None
+    regex_fields: Callable[[str], Fields] | None = None
+    response_formats: frozenset[Literal["chat", "text"]] = frozenset({"chat"})
+    json_object: bool = True
     max_tokens: str = "max_tokens"
     no_limit: Fields | None = None
-    lacks: frozenset[str] = frozenset()
-    effort: Callable[[str], Fields] = lambda effort: {"reasoning_effort": effort}
-    reasoning: tuple[str, ...] = ()
+    missing: frozenset[str] = frozenset()
+    effort_fields: Callable[[str], Fields] = lambda effort: {"reasoning_effort": effort}
+    reasoning_names: tuple[str, ...] = ()
 
     def sampling(self, sampling: Sampling) -> Fields:
-        """The fields of the local samplers that were set. Raises Unsupported."""
+        """The fields for the local samplers that are set. Raises Unsupported."""
         fields = {}
         for name in LOCAL_SAMPLERS:
             value = getattr(sampling, name)
@@ -51,13 +53,13 @@ class Dialect:
                 continue
             if name not in self.samplers:
                 raise self.unsupported(name)
-            convert = self.convert.get(name)
+            convert = self.converters.get(name)
             fields[self.samplers[name]] = convert(value) if convert else value
         return fields
 
     def require(self, name: str) -> None:
-        """Raise Unsupported for a parameter that this server has not."""
-        if name in self.lacks:
+        """Raise Unsupported for a parameter that this server does not have."""
+        if name in self.missing:
             raise self.unsupported(name)
 
     def unsupported(self, name: str) -> Unsupported:
@@ -69,86 +71,83 @@ class Dialect:
         )
 
 
-_FIELDS = tuple(field.name for field in msgspec.structs.fields(Sampling))
-LOCAL_SAMPLERS = _FIELDS[_FIELDS.index("top_k") :]
-
-
-def dialect(server: Server) -> Dialect:
-    return _DIALECTS[server]()
+def server_profile(server: Server) -> ServerProfile:
+    """The profile for the option `server`."""
+    return _PROFILES[server]()
 
 
 def _same(*names: str) -> dict[str, str]:
     return {name: name for name in names}
 
 
-def _openai() -> Dialect:
-    return Dialect(
+def _openai() -> ServerProfile:
+    return ServerProfile(
         "openai",
         max_tokens="max_completion_tokens",
-        lacks=frozenset({"chat_template_kwargs"}),
+        missing=frozenset({"chat_template_kwargs"}),
     )
 
 
-def _openedai() -> Dialect:
-    return Dialect(
+def _openedai() -> ServerProfile:
+    return ServerProfile(
         "openedai",
         samplers=_same(*LOCAL_SAMPLERS),
-        grammars=lambda grammar: {"grammar": grammar},
-        regexes=lambda pattern: {"regex": pattern},
+        grammar_fields=lambda grammar: {"grammar": grammar},
+        regex_fields=lambda pattern: {"regex": pattern},
         max_tokens="max_completion_tokens",
         no_limit={"max_tokens": 2**31 - 1},
-        reasoning=("reasoning_content",),
+        reasoning_names=("reasoning_content",),
     )
 
 
-def _llama_cpp() -> Dialect:
-    return Dialect(
+def _llama_cpp() -> ServerProfile:
+    return ServerProfile(
         "llama.cpp",
         samplers=_same(*LOCAL_SAMPLERS),
-        grammars=lambda grammar: {"grammar": grammar},
+        grammar_fields=lambda grammar: {"grammar": grammar},
         no_limit={"max_tokens": -1},
-        lacks=frozenset({"echo", "suffix"}),
-        effort=_template_effort,
-        reasoning=("reasoning_content",),
+        missing=frozenset({"echo", "suffix"}),
+        effort_fields=_template_effort,
+        reasoning_names=("reasoning_content",),
     )
 
 
 def _template_effort(effort: str) -> Fields:
-    """llama.cpp leaves it to the chat template, and templates know no "none"."""
+    """llama.cpp leaves it to the chat template, and templates do not support "none"."""
     arguments: Fields = {"enable_thinking": False} if effort == "none" else {}
     return {"chat_template_kwargs": arguments or {"reasoning_effort": effort}}
 
 
-def _vllm() -> Dialect:
-    return Dialect(
+def _vllm() -> ServerProfile:
+    return ServerProfile(
         "vllm",
         samplers={**_same("top_k", "min_p"), "repeat_penalty": "repetition_penalty"},
-        grammars=lambda grammar: {"structured_outputs": {"grammar": grammar}},
-        regexes=lambda pattern: {"structured_outputs": {"regex": pattern}},
-        formats=frozenset({"chat", "text"}),
+        grammar_fields=lambda grammar: {"structured_outputs": {"grammar": grammar}},
+        regex_fields=lambda pattern: {"structured_outputs": {"regex": pattern}},
+        response_formats=frozenset({"chat", "text"}),
         no_limit={"max_tokens": None},
-        reasoning=("reasoning", "reasoning_content"),
+        reasoning_names=("reasoning", "reasoning_content"),
     )
 
 
-def _sglang() -> Dialect:
-    return Dialect(
+def _sglang() -> ServerProfile:
+    return ServerProfile(
         "sglang",
         samplers={**_same("top_k", "min_p"), "repeat_penalty": "repetition_penalty"},
-        convert={"top_k": lambda k: k or -1},
-        grammars=lambda grammar: {"ebnf": grammar},
-        regexes=lambda pattern: {"regex": pattern},
-        formats=frozenset({"chat", "text"}),
-        lacks=frozenset({"suffix"}),
-        reasoning=("reasoning_content",),
+        converters={"top_k": lambda k: k or -1},
+        grammar_fields=lambda grammar: {"ebnf": grammar},
+        regex_fields=lambda pattern: {"regex": pattern},
+        response_formats=frozenset({"chat", "text"}),
+        missing=frozenset({"suffix"}),
+        reasoning_names=("reasoning_content",),
     )
 
 
-def _ollama() -> Dialect:
-    return Dialect(
+def _ollama() -> ServerProfile:
+    return ServerProfile(
         "ollama",
         no_limit={},
-        lacks=frozenset(
+        missing=frozenset(
             {
                 "chat_template_kwargs",
                 "echo",
@@ -158,24 +157,24 @@ def _ollama() -> Dialect:
                 "tool_choice",
             }
         ),
-        reasoning=("reasoning",),
+        reasoning_names=("reasoning",),
     )
 
 
-def _lmstudio() -> Dialect:
-    return Dialect(
+def _lmstudio() -> ServerProfile:
+    return ServerProfile(
         "lmstudio",
         samplers=_same("top_k", "repeat_penalty"),
-        any_json=False,
+        json_object=False,
         no_limit={"max_tokens": -1},
-        lacks=frozenset(
+        missing=frozenset(
             {"chat_template_kwargs", "echo", "prompt", "reasoning_effort", "strict", "suffix"}
         ),
     )
 
 
-def _textgen() -> Dialect:
-    return Dialect(
+def _textgen() -> ServerProfile:
+    return ServerProfile(
         "textgen",
         samplers={
             **_same(
@@ -194,16 +193,18 @@ def _textgen() -> Dialect:
             "repeat_penalty": "repetition_penalty",
             "mirostat": "mirostat_mode",
         },
-        # A text: the inside of a JSON list.
-        convert={"dry_sequence_breakers": lambda texts: msgspec.json.encode(texts).decode()[1:-1]},
-        grammars=lambda grammar: {"grammar_string": grammar},
-        formats=frozenset(),
+        # A string: a JSON list without its brackets.
+        converters={
+            "dry_sequence_breakers": lambda texts: msgspec.json.encode(texts).decode()[1:-1]
+        },
+        grammar_fields=lambda grammar: {"grammar_string": grammar},
+        response_formats=frozenset(),
         no_limit={"auto_max_new_tokens": True},
-        lacks=frozenset({"chat_template_kwargs", "prompt", "strict", "suffix", "tool_choice"}),
+        missing=frozenset({"chat_template_kwargs", "prompt", "strict", "suffix", "tool_choice"}),
     )
 
 
-_DIALECTS: Mapping[Server, Callable[[], Dialect]] = {
+_PROFILES: Mapping[Server, Callable[[], ServerProfile]] = {
     "openai": _openai,
     "openedai": _openedai,
     "llama.cpp": _llama_cpp,

@@ -10,36 +10,39 @@ import struct
 import msgspec
 
 from openedai.contract.embed import EmbedRequest, EmbedResult
-from openedai.engines.upstream.answers.generation import Broken, Counts
+from openedai.engines.upstream.answers.generation import MalformedAnswer, UsageCounts
 from openedai.errors import InvalidRequest
 
 _FLOAT_BYTES = 4
 
 
-class Row(msgspec.Struct):
+class EmbeddingItem(msgspec.Struct):
     embedding: str | list[float]
     index: int | None = None
 
 
-class Answer(msgspec.Struct):
-    data: list[Row]
-    usage: Counts | None = None
+class EmbeddingsBody(msgspec.Struct):
+    data: list[EmbeddingItem]
+    usage: UsageCounts | None = None
 
 
 def read_embeddings(body: bytes, request: EmbedRequest) -> EmbedResult:
-    """The vectors in the order of the inputs. Raises Broken, msgspec's errors, InvalidRequest."""
-    answer = msgspec.json.decode(body, type=Answer)
+    """The vectors in the order of the inputs, cut to the requested dimensions.
+
+    Raises MalformedAnswer, msgspec's errors, and InvalidRequest for too many dimensions.
+    """
+    answer = msgspec.json.decode(body, type=EmbeddingsBody)
     rows = {
-        number if row.index is None else row.index: _vector(row.embedding)
-        for number, row in enumerate(answer.data)
+        number if item.index is None else item.index: _vector(item.embedding)
+        for number, item in enumerate(answer.data)
     }
     if sorted(rows) != list(range(len(request.inputs))):
-        raise Broken("answered with another number of embeddings than there were inputs")
+        raise MalformedAnswer("answered with another number of embeddings than there were inputs")
     if len(answer.data) != len(rows) or len({len(row) for row in rows.values()}) != 1:
-        raise Broken("answered with embeddings that do not fit together")
+        raise MalformedAnswer("answered with embeddings that do not fit together")
     size = len(rows[0]) // _FLOAT_BYTES
-    wanted = request.dimensions or size
-    if wanted > size:
+    dimensions = request.dimensions or size
+    if dimensions > size:
         raise InvalidRequest(
             f"Invalid value for 'dimensions': at most {size}.",
             code="invalid_value",
@@ -47,9 +50,11 @@ def read_embeddings(body: bytes, request: EmbedRequest) -> EmbedResult:
         )
     ordered = (rows[number] for number in range(len(rows)))
     return EmbedResult(
-        data=b"".join(row if wanted == size else _shortened(row, wanted) for row in ordered),
-        dimensions=wanted,
-        prompt_tokens=(answer.usage or Counts()).usage().prompt_tokens,
+        data=b"".join(
+            row if dimensions == size else _shortened(row, dimensions) for row in ordered
+        ),
+        dimensions=dimensions,
+        prompt_tokens=(answer.usage or UsageCounts()).usage().prompt_tokens,
     )
 
 
@@ -61,14 +66,14 @@ def _vector(embedding: str | list[float]) -> bytes:
         else:
             row = base64.b64decode(embedding, validate=True)
     except (binascii.Error, OverflowError, ValueError):
-        raise Broken("answered with an embedding that is none") from None
+        raise MalformedAnswer("answered with an embedding that is none") from None
     if not row or len(row) % _FLOAT_BYTES:
-        raise Broken("answered with an embedding that is none")
+        raise MalformedAnswer("answered with an embedding that is none")
     return row
 
 
 def _shortened(row: bytes, size: int) -> bytes:
-    """Cut and normalised again, where the upstream paid no heed to `dimensions`."""
+    """Cut to `size` numbers and normalised again, for an upstream that ignores `dimensions`."""
     numbers = struct.unpack_from(f"<{size}f", row)
     length = math.hypot(*numbers) or 1.0
     return struct.pack(f"<{size}f", *(number / length for number in numbers))

@@ -1,7 +1,7 @@
 """The chunks of an upstream's stream as events of the contract.
 
-Servers differ in what they leave out. What a chunk must have to be understood is checked by its
-type; everything else may be missing or null.
+Servers differ in what they leave out. What a chunk must have is checked by its type; everything
+else may be missing or null.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from openedai.contract.generate import (
     ToolCallDelta,
     Usage,
 )
-from openedai.engines.upstream.answers.logprobs import Logprobs, parsed
+from openedai.engines.upstream.answers.logprobs import Logprobs, to_logprobs
 from openedai.errors import PARAM, Unsupported
 from openedai.prompts.reading.call_events import new_call_id
 
@@ -37,15 +37,15 @@ _REASONS: dict[str, Reason] = {
 _FAILED = frozenset({"abort", "error"})
 
 
-class FunctionPiece(msgspec.Struct):
+class FunctionDelta(msgspec.Struct):
     name: str | None = None
     arguments: str | dict[str, Any] | None = None
 
 
-class CallPiece(msgspec.Struct):
+class CallDelta(msgspec.Struct):
     index: int | None = None
     id: str | None = None
-    function: FunctionPiece | None = None
+    function: FunctionDelta | None = None
 
 
 class Delta(msgspec.Struct):
@@ -53,11 +53,11 @@ class Delta(msgspec.Struct):
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    tool_calls: list[CallPiece] | None = None
+    tool_calls: list[CallDelta] | None = None
 
 
-class Choice(msgspec.Struct):
-    """`stop_reason` (vLLM) and `matched_stop` (SGLang) are the stop string, or a token's id."""
+class ChunkChoice(msgspec.Struct):
+    """`stop_reason` (vLLM) and `matched_stop` (SGLang) are the stop string or a token's id."""
 
     index: int = 0
     delta: Delta | None = None
@@ -76,7 +76,7 @@ class CompletionDetails(msgspec.Struct):
     reasoning_tokens: int | None = None
 
 
-class Counts(msgspec.Struct):
+class UsageCounts(msgspec.Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     reasoning_tokens: int | None = None
@@ -84,38 +84,40 @@ class Counts(msgspec.Struct):
     completion_tokens_details: CompletionDetails | None = None
 
     def usage(self) -> Usage:
+        """The counts as the contract has them: missing ones are 0, and none is negative."""
         prompt = max(0, self.prompt_tokens or 0)
         completion = max(0, self.completion_tokens or 0)
         cached = self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens
-        thought = self.reasoning_tokens
+        reasoning = self.reasoning_tokens
         if self.completion_tokens_details is not None:
-            thought = self.completion_tokens_details.reasoning_tokens or thought
+            reasoning = self.completion_tokens_details.reasoning_tokens or reasoning
         return Usage(
             prompt_tokens=prompt,
             completion_tokens=completion,
             cached_tokens=min(prompt, max(0, cached or 0)),
-            reasoning_tokens=min(completion, max(0, thought or 0)),
+            reasoning_tokens=min(completion, max(0, reasoning or 0)),
         )
 
 
 class Chunk(msgspec.Struct):
-    """`error` and the flat form of one, which some servers send inside of a stream."""
+    """`error`, or `object` "error", is how servers report a failure inside a stream."""
 
-    choices: list[Choice] | None = None
-    usage: Counts | None = None
+    choices: list[ChunkChoice] | None = None
+    usage: UsageCounts | None = None
     error: Any = None
     object: str | None = None
 
 
-class Broken(ValueError):
-    """The answer is none; the message says what the upstream did."""
+class MalformedAnswer(ValueError):
+    """An answer that breaks the API. The message says what the upstream did."""
 
 
 class AnswerEvents:
-    """Reads the chunks of one answer. Raises Broken for what is none, and Unsupported where it
-    shows that the upstream ignored what was asked for.
+    """Reads the chunks of one answer. Raises MalformedAnswer, and Unsupported where the answer
+    shows that the upstream ignored a parameter.
 
-    Text beside required calls is left out, and calls beside the only one that is allowed.
+    Text is left out where calls are required; so are calls after the first where only one is
+    allowed.
     """
 
     def __init__(self, request: GenerateRequest) -> None:
@@ -123,9 +125,9 @@ class AnswerEvents:
         self._logprobs = request.logprobs
         self._single = chat is not None and not chat.parallel_calls
         self._call_required = chat is not None and chat.call_required
-        self._calls = _Calls()
+        self._calls = _ToolCalls()
         self._pending: list[TokenLogprob] = []
-        self._said = False
+        self._has_text = False
         self._reason: str | None = None
         self._stops = request.stop
         self._stop: str | None = None
@@ -133,7 +135,7 @@ class AnswerEvents:
 
     @property
     def complete(self) -> bool:
-        """Whether the upstream said why its answer ended."""
+        """Whether the upstream gave the reason for the end of its answer."""
         return self._reason is not None
 
     def read(self, chunk: Chunk) -> Iterator[GenerateEvent]:
@@ -144,42 +146,42 @@ class AnswerEvents:
                 yield from self._choice(choice)
 
     def end(self) -> Iterator[GenerateEvent]:
-        """What is left to say, and the Finish."""
+        """The remaining events, the Finish last."""
         if self._reason is None:
-            raise Broken("ended its answer too early")
+            raise MalformedAnswer("ended its answer too early")
         if self._reason in _FAILED:
-            raise Broken("gave its answer up")
-        if self._call_required and self._said and not self._calls.begun:
+            raise MalformedAnswer("gave its answer up")
+        if self._call_required and self._has_text and not self._calls.started:
             raise _ignored("tool_choice")
         reason = _REASONS.get(self._reason, "stop")
-        if self._calls.begun and reason == "stop":
+        if self._calls.started and reason == "stop":
             reason = "tool_calls"
-        elif reason == "tool_calls" and not self._calls.begun:
+        elif reason == "tool_calls" and not self._calls.started:
             reason = "stop"
         if reason == "tool_calls":
-            yield from self._calls.rest(self._single)
+            yield from self._calls.complete_arguments(self._single)
         yield Finish(reason=reason, usage=self._usage, stop=self._stop)
 
-    def _choice(self, choice: Choice) -> Iterator[GenerateEvent]:
+    def _choice(self, choice: ChunkChoice) -> Iterator[GenerateEvent]:
         delta = choice.delta or Delta(content=choice.text)
-        if thought := delta.reasoning_content or delta.reasoning:
-            yield ReasoningDelta(text=thought)
-        self._pending.extend(parsed(choice.logprobs, self._logprobs or 0))
-        if said := delta.content or delta.refusal:
-            text = self._text(said)
+        if reasoning := delta.reasoning_content or delta.reasoning:
+            yield ReasoningDelta(text=reasoning)
+        self._pending.extend(to_logprobs(choice.logprobs, self._logprobs or 0))
+        if text := delta.content or delta.refusal:
+            event = self._text_delta(text)
             if not self._call_required:
-                yield text
-        for piece in delta.tool_calls or ():
-            event = self._calls.add(piece)
-            if event is not None and not (self._single and event.index):
                 yield event
+        for part in delta.tool_calls or ():
+            call = self._calls.add(part)
+            if call is not None and not (self._single and call.index):
+                yield call
         self._reason = choice.finish_reason or self._reason
-        for told in (choice.stop_reason, choice.matched_stop):
-            if isinstance(told, str) and told in self._stops:
-                self._stop = told
+        for stop in (choice.stop_reason, choice.matched_stop):
+            if isinstance(stop, str) and stop in self._stops:
+                self._stop = stop
 
-    def _text(self, text: str) -> TextDelta:
-        first, self._said = not self._said, True
+    def _text_delta(self, text: str) -> TextDelta:
+        first, self._has_text = not self._has_text, True
         if self._logprobs is None:
             return TextDelta(text=text)
         tokens, self._pending = tuple(self._pending), []
@@ -189,7 +191,7 @@ class AnswerEvents:
 
 
 def _ignored(name: str) -> Unsupported:
-    """The upstream answered as if a parameter had not been there."""
+    """The error for a parameter that the upstream ignored."""
     return Unsupported(
         f"Unsupported parameter: '{PARAM}' has no effect in the upstream of this model.",
         code="unsupported_parameter",
@@ -197,54 +199,56 @@ def _ignored(name: str) -> Unsupported:
     )
 
 
-class _Calls:
-    """Numbers calls from 0, whatever the upstream numbers them by."""
+class _ToolCalls:
+    """Numbers tool calls from 0, whatever indices the upstream gives them."""
 
     def __init__(self) -> None:
         self._ids: list[str] = []
         self._numbers: dict[int, int] = {}
-        self._arguments: list[bool] = []
+        self._has_arguments: list[bool] = []
 
     @property
-    def begun(self) -> bool:
+    def started(self) -> bool:
         return bool(self._ids)
 
-    def add(self, piece: CallPiece) -> ToolCallDelta | None:
-        function = piece.function or FunctionPiece()
+    def add(self, part: CallDelta) -> ToolCallDelta | None:
+        function = part.function or FunctionDelta()
         arguments = function.arguments or ""
         if isinstance(arguments, dict):
             arguments = msgspec.json.encode(arguments).decode()
-        number = self._known(piece)
+        number = self._number_of(part)
         if number is None:
-            return self._begin(piece, function.name, arguments)
+            return self._start(part, function.name, arguments)
         if not arguments:
             return None
-        self._arguments[number] = True
+        self._has_arguments[number] = True
         return ToolCallDelta(index=number, arguments=arguments)
 
-    def rest(self, single: bool) -> Iterator[ToolCallDelta]:
-        """Calls without arguments get those that are none, as JSON."""
-        for number, said in enumerate(self._arguments[: 1 if single else None]):
-            if not said:
+    def complete_arguments(self, single: bool) -> Iterator[ToolCallDelta]:
+        """An empty JSON object for each call that has no arguments."""
+        for number, has_arguments in enumerate(self._has_arguments[: 1 if single else None]):
+            if not has_arguments:
                 yield ToolCallDelta(index=number, arguments="{}")
 
-    def _known(self, piece: CallPiece) -> int | None:
-        """The call that a piece goes on with: another id under the same index is another call."""
-        if piece.index is None:
-            going_on = piece.id is None or piece.id in self._ids
-            number = len(self._ids) - 1 if self._ids and going_on else None
-            return None if piece.function and piece.function.name and not piece.id else number
-        number = self._numbers.get(piece.index)
-        if number is None or (piece.id and piece.id != self._ids[number]):
+    def _number_of(self, part: CallDelta) -> int | None:
+        """The number of the call that `part` continues; None if it starts one. A different id under
+        the same index starts another call.
+        """
+        if part.index is None:
+            continues = part.id is None or part.id in self._ids
+            number = len(self._ids) - 1 if self._ids and continues else None
+            return None if part.function and part.function.name and not part.id else number
+        number = self._numbers.get(part.index)
+        if number is None or (part.id and part.id != self._ids[number]):
             return None
         return number
 
-    def _begin(self, piece: CallPiece, name: str | None, arguments: str) -> ToolCallDelta:
+    def _start(self, part: CallDelta, name: str | None, arguments: str) -> ToolCallDelta:
         if not name:
-            raise Broken("began a call of a tool without its name")
+            raise MalformedAnswer("began a call of a tool without its name")
         number = len(self._ids)
-        id = piece.id or new_call_id()
+        id = part.id or new_call_id()
         self._ids.append(id)
-        self._arguments.append(bool(arguments))
-        self._numbers[number if piece.index is None else piece.index] = number
+        self._has_arguments.append(bool(arguments))
+        self._numbers[number if part.index is None else part.index] = number
         return ToolCallDelta(index=number, id=id, name=name, arguments=arguments)

@@ -1,4 +1,4 @@
-"""Log probabilities in both shapes of the API, as those of the contract."""
+"""Log probabilities in either shape of the API, as values of the contract."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from openedai.contract.generate import Alternative, TokenLogprob
 
 _BYTE = re.compile(r"\\x([0-9a-fA-F]{2})")
-_NEVER = -9999.0  # as the official API and vLLM say it
+_IMPOSSIBLE = -9999.0  # the official API's and vLLM's value
 
 
 class Alternate(msgspec.Struct):
@@ -24,7 +24,7 @@ class ChatToken(Alternate):
 
 
 class Logprobs(msgspec.Struct):
-    """Either `content`, which llama.cpp has for the older completions too, or the four lists."""
+    """Either `content`, which llama.cpp uses for completions too, or the three lists."""
 
     content: list[ChatToken] | None = None
     tokens: list[str] | None = None
@@ -32,13 +32,13 @@ class Logprobs(msgspec.Struct):
     top_logprobs: list[dict[str, float | None] | None] | None = None
 
 
-def parsed(logprobs: Logprobs | None, alternatives: int) -> tuple[TokenLogprob, ...]:
-    """Each token with at most that many alternatives, best first."""
+def to_logprobs(logprobs: Logprobs | None, alternatives: int) -> tuple[TokenLogprob, ...]:
+    """Each token with at most `alternatives` alternatives, likeliest first."""
     if logprobs is None:
         return ()
     if logprobs.content is not None:
         return tuple(_chat_token(token, alternatives) for token in logprobs.content)
-    return tuple(_older(logprobs, alternatives))
+    return tuple(_completion_tokens(logprobs, alternatives))
 
 
 def _chat_token(token: ChatToken, alternatives: int) -> TokenLogprob:
@@ -47,7 +47,7 @@ def _chat_token(token: ChatToken, alternatives: int) -> TokenLogprob:
         token=token.token,
         raw=_raw(token),
         logprob=token.logprob,
-        top=_best([(one.token, _raw(one), one.logprob) for one in top], alternatives),
+        top=_alternatives([(one.token, _raw(one), one.logprob) for one in top], alternatives),
     )
 
 
@@ -57,29 +57,31 @@ def _raw(token: Alternate) -> bytes:
     return bytes(token.bytes)
 
 
-def _older(logprobs: Logprobs, alternatives: int) -> Iterator[TokenLogprob]:
+def _completion_tokens(logprobs: Logprobs, alternatives: int) -> Iterator[TokenLogprob]:
     tokens = logprobs.tokens or []
     scores = (logprobs.token_logprobs or []) + [None] * len(tokens)
     tops = (logprobs.top_logprobs or []) + [None] * len(tokens)
     for name, score, top in zip(tokens, scores, tops, strict=False):
-        text, raw = _named(name)
-        others = [(*_named(other), value) for other, value in (top or {}).items()]
-        yield TokenLogprob(token=text, raw=raw, logprob=score, top=_best(others, alternatives))
+        text, raw = _text_and_bytes(name)
+        others = [(*_text_and_bytes(other), value) for other, value in (top or {}).items()]
+        yield TokenLogprob(
+            token=text, raw=raw, logprob=score, top=_alternatives(others, alternatives)
+        )
 
 
-def _named(name: str) -> tuple[str, bytes]:
-    """A token's text and bytes; those that are no whole character are spelled as bytes."""
+def _text_and_bytes(name: str) -> tuple[str, bytes]:
+    """The text and bytes of a token's name, which spells an incomplete character as bytes."""
     if name.startswith("bytes:"):
         raw = bytes(int(byte, 16) for byte in _BYTE.findall(name))
         return raw.decode("utf-8", "replace"), raw
     return name, name.encode()
 
 
-def _best(
+def _alternatives(
     found: list[tuple[str, bytes, float | None]], alternatives: int
 ) -> tuple[Alternative, ...]:
     known = [
-        Alternative(token=text, raw=raw, logprob=_NEVER if score is None else score)
+        Alternative(token=text, raw=raw, logprob=_IMPOSSIBLE if score is None else score)
         for text, raw, score in found
     ]
     return tuple(sorted(known, key=lambda one: -one.logprob)[:alternatives])

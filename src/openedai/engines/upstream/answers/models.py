@@ -1,4 +1,4 @@
-"""The models that an upstream says it has."""
+"""The list of an upstream's models."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from collections.abc import Mapping
 import msgspec
 
 
-class Listed(msgspec.Struct):
+class ListedModel(msgspec.Struct):
     id: str
 
 
-class Listing(msgspec.Struct):
-    """Ollama has null where it has no models."""
+class ModelList(msgspec.Struct):
+    """`data` is null where Ollama has no models."""
 
-    data: list[Listed] | None
+    data: list[ListedModel] | None
 
 
-def read_names(body: bytes, ours: Mapping[str, str]) -> tuple[str, ...]:
-    """Their names, or ours for those that have one. Raises msgspec's errors."""
-    theirs = [listed.id for listed in msgspec.json.decode(body, type=Listing).data or ()]
-    renamed = {name: our for our, name in ours.items()}
-    return tuple(dict.fromkeys(renamed.get(name, name) for name in theirs if name))
+def read_names(body: bytes, names: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of the models. `names` maps our names to the upstream's, and ours replace them.
+
+    Raises msgspec's errors.
+    """
+    listed = [model.id for model in msgspec.json.decode(body, type=ModelList).data or ()]
+    renamed = {theirs: ours for ours, theirs in names.items()}
+    return tuple(dict.fromkeys(renamed.get(name, name) for name in listed if name))

@@ -1,4 +1,4 @@
-"""Server-sent events out of bytes as they arrive, however they are cut."""
+"""A parser of server-sent events, for bytes in chunks of any size."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ MAX_EVENT = 4 << 20  # bytes
 _DONE = b"[DONE]"
 
 
-class TooLong(ValueError):
-    """An event that is longer than any true one."""
+class EventTooLong(ValueError):
+    """An event longer than the limit."""
 
 
 class EventParser:
-    """Gives the data of each event. `lines` counts the lines seen, comments too."""
+    """Gives the data of each event. `lines` counts all lines read, comments included."""
 
     def __init__(self, limit: int = MAX_EVENT) -> None:
         self.lines = 0
@@ -20,11 +20,11 @@ class EventParser:
         self._data: list[bytes] = []
         self._size = 0
 
-    def feed(self, piece: bytes) -> list[bytes]:
-        """The data of every event that `piece` completes. Raises TooLong."""
-        lines = (self._rest + piece).splitlines(keepends=True)
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The data of every event that `chunk` completes. Raises EventTooLong."""
+        lines = (self._rest + chunk).splitlines(keepends=True)
         self._rest = b""
-        # A carriage return may be the first half of a line's end.
+        # A carriage return may be the first half of a line break.
         if lines and not lines[-1].endswith(b"\n"):
             self._rest = lines.pop()
         events = []
@@ -34,17 +34,17 @@ class EventParser:
             if text:
                 self._add(text)
             elif self._data:
-                events.append(self._taken())
+                events.append(self._take_event())
         if len(self._rest) + self._size > self._limit:
-            raise TooLong
+            raise EventTooLong
         return events
 
     def end(self) -> list[bytes]:
-        """What an end without an empty line leaves, which many servers write."""
+        """The event that was not ended by an empty line, as many servers do at the end."""
         rest, self._rest = self._rest.rstrip(b"\r\n"), b""
         if rest:
             self._add(rest)
-        return [self._taken()] if self._data else []
+        return [self._take_event()] if self._data else []
 
     def _add(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
@@ -52,11 +52,12 @@ class EventParser:
             self._data.append(value.removeprefix(b" "))
             self._size += len(value)
 
-    def _taken(self) -> bytes:
+    def _take_event(self) -> bytes:
         data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
         self._data, self._size = [], 0
         return data
 
 
 def is_done(event: bytes) -> bool:
+    """Whether it is the `[DONE]` that ends a stream."""
     return event.strip() == _DONE

@@ -1,4 +1,4 @@
-"""Which beginnings of prompts were sent where, so that what a replica has computed is used."""
+"""Which replica was sent which prompt prefixes, so that its cached computations are used."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from openedai.contract.chat import Chat
 from openedai.contract.generate import GenerateRequest, Text, Tokens
 
 _BLOCK = 1024  # characters or bytes of token ids
-_MOST = 64  # beginnings that are remembered of a prompt, from its start and from its end
+_MAX_PREFIXES = 64  # of a prompt that are remembered, from its start and from its end
 _REMEMBERED = 16384
 
 Prefix = bytes
 
 
 def prefixes(request: GenerateRequest, model: str) -> tuple[Prefix, ...]:
-    """A name for each beginning of the prompt, the shortest first: up to each message of a
+    """A digest of each prefix of the prompt, the shortest first: up to each message of a
     conversation, or each block of a text.
     """
     digest = hashlib.blake2b(model.encode(), digest_size=12)
@@ -28,7 +28,9 @@ def prefixes(request: GenerateRequest, model: str) -> tuple[Prefix, ...]:
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
         found.append(digest.digest())
-    return tuple(found if len(found) <= 2 * _MOST else found[:_MOST] + found[-_MOST:])
+    return tuple(
+        found if len(found) <= 2 * _MAX_PREFIXES else found[:_MAX_PREFIXES] + found[-_MAX_PREFIXES:]
+    )
 
 
 def _parts(prompt: Chat | Text | Tokens) -> Iterator[bytes]:
@@ -45,31 +47,32 @@ def _parts(prompt: Chat | Text | Tokens) -> Iterator[bytes]:
 
 
 def _blocks(data: bytes) -> Iterator[bytes]:
-    """Whole blocks, and the end; a shorter text that goes on elsewhere shares the whole ones."""
+    """The text in blocks. Texts that begin alike share their first blocks."""
     for start in range(0, len(data), _BLOCK):
         yield data[start : start + _BLOCK]
 
 
-class Memory:
-    """Where beginnings were sent last; the oldest are forgotten."""
+class PrefixMemory:
+    """The number of the replica that each prefix was last sent to; the oldest are forgotten."""
 
     def __init__(self, size: int = _REMEMBERED) -> None:
         self._size = size
-        self._places: OrderedDict[Prefix, int] = OrderedDict()
+        self._replicas: OrderedDict[Prefix, int] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._replicas)
 
-    def find(self, wanted: Iterable[Prefix]) -> Iterator[int]:
-        """The places of the beginnings that are known, in the order of `wanted`."""
-        for prefix in wanted:
-            place = self._places.get(prefix)
-            if place is not None:
-                yield place
+    def find(self, prefixes: Iterable[Prefix]) -> Iterator[int]:
+        """The replicas of the prefixes that are known, in the order of `prefixes`."""
+        for prefix in prefixes:
+            replica = self._replicas.get(prefix)
+            if replica is not None:
+                yield replica
 
-    def note(self, sent: Iterable[Prefix], place: int) -> None:
-        for prefix in sent:
-            self._places[prefix] = place
-            self._places.move_to_end(prefix)
-        while len(self._places) > self._size:
-            self._places.popitem(last=False)
+    def remember(self, prefixes: Iterable[Prefix], replica: int) -> None:
+        """Remember that the prefixes were sent to the replica with this number."""
+        for prefix in prefixes:
+            self._replicas[prefix] = replica
+            self._replicas.move_to_end(prefix)
+        while len(self._replicas) > self._size:
+            self._replicas.popitem(last=False)

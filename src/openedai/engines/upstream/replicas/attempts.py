@@ -13,7 +13,7 @@ from openedai.errors import RateLimited
 
 
 class Attempts:
-    """At most `retries` more than one. Once settled, a failure is final."""
+    """At most `retries` attempts after the first. Once committed, a failure is final."""
 
     def __init__(self, replicas: Replicas, known: Sequence[Prefix], retries: int) -> None:
         self._replicas = replicas
@@ -21,18 +21,18 @@ class Attempts:
         self._left = retries
         self._tried: set[Replica] = set()
         self._next = replicas.choose(known)
-        self._settled = False
+        self._committed = False
 
-    def settle(self, replica: Replica) -> None:
-        """Part of the answer is passed on: no other replica can take the request over."""
-        if not self._settled:
-            self._settled = True
+    def commit(self, replica: Replica) -> None:
+        """Part of the answer was passed on: no other replica can take over the request."""
+        if not self._committed:
+            self._committed = True
             replica.mark(up=True)
 
     @contextmanager
     def next(self) -> Iterator[Replica]:
-        """The replica to ask now. It leaves quietly where another one is to be asked, with the
-        body of the `with` unfinished, and raises the client's error where there is none.
+        """The replica for the next attempt. If the attempt fails, the failure is suppressed as long
+        as another attempt is possible; otherwise the error for the client is raised.
         """
         replica = self._next
         assert replica is not None, "without one, the last failure was raised"
@@ -45,14 +45,14 @@ class Attempts:
                 if failure.down:
                     replica.mark(up=False)
                 self._tried.add(replica)
-                self._next = self._after(failure)
+                self._next = self._choose_after(failure)
                 if self._next is None:
                     raise failure.error from failure
             else:
                 replica.mark(up=True)
 
-    def _after(self, failure: ReplicaFailed) -> Replica | None:
-        if self._settled or not self._left:
+    def _choose_after(self, failure: ReplicaFailed) -> Replica | None:
+        if self._committed or not self._left:
             return None
         self._left -= 1
         busy = isinstance(failure.error, RateLimited)

@@ -1,4 +1,4 @@
-"""Checks of replicas in the background: any answer but a failure of the server is a good one."""
+"""Health checks of replicas in the background: a replica is up if its status is below 500."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 async def watch(
     session: aiohttp.ClientSession, replicas: Replicas, *, interval: float, timeout: float
 ) -> None:
-    """Check every replica again and again, until cancelled. Times are in seconds."""
+    """Check every replica each `interval` seconds, until cancelled. `timeout` is in seconds too."""
     while True:
         await asyncio.sleep(interval)
         await asyncio.gather(*(check(session, one, timeout) for one in replicas.all))
 
 
 async def check(session: aiohttp.ClientSession, replica: Replica, timeout: float) -> None:
-    """Mark the replica by what it answers within `timeout` seconds."""
+    """Mark the replica as up or down by its answer within `timeout` seconds."""
     import aiohttp
 
     try:

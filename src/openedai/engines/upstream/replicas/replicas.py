@@ -1,4 +1,4 @@
-"""The replicas of an upstream: which are there, how busy they are, which one is next."""
+"""The replicas of an upstream: which are up, how busy they are, which one is next."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from openedai.engines.upstream.replicas.affinity import Memory, Prefix
+from openedai.engines.upstream.replicas.affinity import Prefix, PrefixMemory
 
 log = logging.getLogger("openedai.engines.upstream")
 
-_SLACK = 2  # requests that a replica may have more than another and still be no busier
+_SLACK = 2  # requests by which a replica may exceed another and still count as equally busy
 
 
 @dataclass(eq=False)
 class Replica:
-    """`up` is what the last request or check said; `turn` when it was chosen last."""
+    """`up` is the result of the last request or health check. `turn` orders replicas by when they
+    were last chosen.
+    """
 
     number: int
     url: URL
@@ -28,6 +30,7 @@ class Replica:
     turn: int = 0
 
     def mark(self, up: bool) -> None:
+        """Set `up`, and log a change."""
         if up != self.up:
             self.up = up
             log.log(
@@ -39,9 +42,11 @@ class Replica:
 
 
 class Replicas:
+    """The replicas of one model, numbered in the order of its addresses."""
+
     def __init__(self, urls: Sequence[URL]) -> None:
         self.all = tuple(Replica(number, url) for number, url in enumerate(urls))
-        self._memory = Memory()
+        self._memory = PrefixMemory()
         self._turns = itertools.count(1)
 
     def choose(
@@ -51,28 +56,28 @@ class Replicas:
         *,
         only_up: bool = False,
     ) -> Replica | None:
-        """The replica for a prompt; None if there is none that was not tried.
+        """The replica for a prompt; None if all were tried.
 
-        The one that was sent the longest known beginning of the prompt, unless it is clearly
-        busier than the least busy one; that one otherwise. Those that are down only where no
-        other is left.
+        It is the one that was sent the longest known prefix of the prompt, unless it is clearly
+        busier than the least busy one; then it is that one. A replica that is down is chosen only
+        if no other is left, and never with `only_up`.
         """
         left = [replica for replica in self.all if replica not in tried]
         up = [replica for replica in left if replica.up]
         candidates = up if up or only_up else left
         if not candidates:
             return None
-        idlest = min(candidates, key=lambda replica: (replica.running, replica.turn))
+        least_busy = min(candidates, key=lambda replica: (replica.running, replica.turn))
         for number in self._memory.find(reversed(prefixes)):
             known = self.all[number]
             if known in candidates:
-                return known if _as_free(known, idlest) else idlest
-        return idlest
+                return known if _about_as_free(known, least_busy) else least_busy
+        return least_busy
 
     @contextmanager
     def use(self, replica: Replica, prefixes: Sequence[Prefix] = ()) -> Iterator[None]:
-        """Count a request on it, and remember what it was sent."""
-        self._memory.note(prefixes, replica.number)
+        """Count a request on the replica, and remember the prefixes it was sent."""
+        self._memory.remember(prefixes, replica.number)
         replica.turn = next(self._turns)
         replica.running += 1
         try:
@@ -81,5 +86,5 @@ class Replicas:
             replica.running -= 1
 
 
-def _as_free(replica: Replica, idlest: Replica) -> bool:
-    return replica.running - idlest.running <= max(_SLACK, idlest.running // 2)
+def _about_as_free(replica: Replica, least_busy: Replica) -> bool:
+    return replica.running - least_busy.running <= max(_SLACK, least_busy.running // 2)

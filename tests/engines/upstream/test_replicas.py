@@ -10,7 +10,7 @@ from yarl import URL
 
 from openedai.contract.chat import Chat, Message, Tool
 from openedai.contract.generate import GenerateRequest, Text, Tokens
-from openedai.engines.upstream.replicas.affinity import Memory, prefixes
+from openedai.engines.upstream.replicas.affinity import PrefixMemory, prefixes
 from openedai.engines.upstream.replicas.replicas import Replica, Replicas
 
 STATES = st.lists(st.tuples(st.booleans(), st.integers(0, 20)), min_size=1, max_size=6)
@@ -20,10 +20,10 @@ def replicas(count: int) -> Replicas:
     return Replicas([URL(f"http://{number}/v1") for number in range(count)])
 
 
-def serve(there: Replicas, name: bytes, tried: tuple[Replica, ...] = ()) -> Replica:
-    chosen = there.choose([name], tried)
+def serve(group: Replicas, name: bytes, tried: tuple[Replica, ...] = ()) -> Replica:
+    chosen = group.choose([name], tried)
     assert chosen is not None
-    with there.use(chosen, [name]):
+    with group.use(chosen, [name]):
         return chosen
 
 
@@ -31,12 +31,12 @@ def serve(there: Replicas, name: bytes, tried: tuple[Replica, ...] = ()) -> Repl
 def test_the_least_busy_of_the_best(
     states: list[tuple[bool, int]], tried: set[int], only_up: bool
 ) -> None:
-    there = replicas(len(states))
-    for replica, (up, running) in zip(there.all, states, strict=True):
+    group = replicas(len(states))
+    for replica, (up, running) in zip(group.all, states, strict=True):
         replica.up, replica.running = up, running
-    left = [replica for replica in there.all if replica.number not in tried]
+    left = [replica for replica in group.all if replica.number not in tried]
     best = [replica for replica in left if replica.up] or ([] if only_up else left)
-    chosen = there.choose([], [there.all[n] for n in tried if n < len(states)], only_up=only_up)
+    chosen = group.choose([], [group.all[n] for n in tried if n < len(states)], only_up=only_up)
     if chosen is None:
         assert not best
     else:
@@ -48,15 +48,15 @@ def test_the_least_busy_of_the_best(
 def test_a_known_prompt_goes_back_unless_its_replica_is_clearly_busier(
     states: list[tuple[bool, int]], known: int
 ) -> None:
-    there = replicas(len(states))
-    home = there.all[known % len(states)]
-    with there.use(home, [b"known"]):
+    group = replicas(len(states))
+    home = group.all[known % len(states)]
+    with group.use(home, [b"known"]):
         pass
-    for replica, (up, running) in zip(there.all, states, strict=True):
+    for replica, (up, running) in zip(group.all, states, strict=True):
         replica.up, replica.running = up, running
-    chosen = there.choose([b"known"])
+    chosen = group.choose([b"known"])
     assert chosen is not None
-    least = min(replica.running for replica in there.all if replica.up == chosen.up)
+    least = min(replica.running for replica in group.all if replica.up == chosen.up)
     if chosen is home:
         assert home.running <= least + max(2, least // 2)
     else:
@@ -65,31 +65,31 @@ def test_a_known_prompt_goes_back_unless_its_replica_is_clearly_busier(
 
 
 def test_equally_busy_ones_take_turns() -> None:
-    there = replicas(3)
-    chosen = [serve(there, bytes([number])).number for number in range(6)]
+    group = replicas(3)
+    chosen = [serve(group, bytes([number])).number for number in range(6)]
     assert chosen == [0, 1, 2, 0, 1, 2]
 
 
 def test_running_requests_are_counted_however_they_end() -> None:
-    there = replicas(2)
+    group = replicas(2)
     with ExitStack() as stack:
         for number in range(4):
-            chosen = there.choose([bytes([number])])
+            chosen = group.choose([bytes([number])])
             assert chosen is not None
-            stack.enter_context(there.use(chosen, [bytes([number])]))
-        assert [replica.running for replica in there.all] == [2, 2]
-    assert [replica.running for replica in there.all] == [0, 0]
+            stack.enter_context(group.use(chosen, [bytes([number])]))
+        assert [replica.running for replica in group.all] == [2, 2]
+    assert [replica.running for replica in group.all] == [0, 0]
 
 
 def test_the_longest_beginning_decides() -> None:
-    there = replicas(3)
+    group = replicas(3)
     for number, beginning in enumerate([[b"a"], [b"a", b"ab"], [b"x"]]):
-        with there.use(there.all[number], beginning):
+        with group.use(group.all[number], beginning):
             pass
-    with there.use(there.all[0], [b"a"]):
+    with group.use(group.all[0], [b"a"]):
         pass
-    assert there.choose([b"a", b"ab", b"abc"]) is there.all[1]
-    assert there.choose([b"a", b"ac"]) is there.all[0]
+    assert group.choose([b"a", b"ab", b"abc"]) is group.all[1]
+    assert group.choose([b"a", b"ac"]) is group.all[0]
 
 
 def chat(*contents: str, tools: tuple[Tool, ...] = ()) -> GenerateRequest:
@@ -127,8 +127,8 @@ def test_texts_share_the_blocks_that_they_begin_with() -> None:
 
 def test_only_so_much_is_remembered() -> None:
     assert len(prefixes(GenerateRequest(prompt=Text(text="x" * 10_000_000)), "m")) == 128
-    memory = Memory(size=3)
+    memory = PrefixMemory(size=3)
     for number in range(10):
-        memory.note([bytes([number])], number)
+        memory.remember([bytes([number])], number)
         assert len(memory) <= 3
     assert list(memory.find([bytes([9]), bytes([8]), bytes([1])])) == [9, 8]
