@@ -11,10 +11,13 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
+
 from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.generate import GenerateEvent, GenerateRequest
+from openedai.contract.struct import Struct
 
 
 class Engine:
@@ -59,13 +62,27 @@ class Engine:
         await asyncio.Event().wait()
 
 
+class Traits(Struct, frozen=True):
+    """What the options of a model say of it; None or empty where they say nothing.
+
+    `prompt_format` is the prompt format of `openedai.prompts.prompt_formats` that it is asked
+    with, `context` the most tokens of a prompt and its answer. `sampling` has values that a
+    request without them gets, by the names of `Sampling`.
+    """
+
+    supports_images: bool = False
+    prompt_format: str | None = None
+    context: int | None = None
+    sampling: dict[str, float] = msgspec.field(default_factory=dict)
+
+
 class Generator(Engine):
     """Generates text."""
 
     @classmethod
-    def supports_images(cls, options: Mapping[str, Any]) -> bool:
-        """Whether a model with these options accepts images. Does not load it."""
-        return False
+    def traits(cls, options: Mapping[str, Any]) -> Traits:
+        """What a model with these options is like. Does not load it."""
+        return Traits()
 
     def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
         """Yield deltas, then exactly one Finish. Closing the generator cancels the work.

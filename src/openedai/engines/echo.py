@@ -36,7 +36,7 @@ from msgspec.structs import replace
 from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
 from openedai.contract.embed import EmbedRequest, EmbedResult
-from openedai.contract.engine import Directory, Embedder, Generator, Tokenizer
+from openedai.contract.engine import Directory, Embedder, Generator, Tokenizer, Traits
 from openedai.contract.generate import (
     Alternative,
     Finish,
@@ -108,8 +108,8 @@ class Echo(Generator, Embedder, Tokenizer, Directory):
         return cls(model, known)
 
     @classmethod
-    def supports_images(cls, options: Mapping[str, Any]) -> bool:
-        return bool(options.get("vision"))
+    def traits(cls, options: Mapping[str, Any]) -> Traits:
+        return Traits(supports_images=bool(options.get("vision")), context=options.get("context"))
 
     def memory(self) -> int:
         return 1 << 20

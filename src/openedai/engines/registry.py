@@ -5,11 +5,12 @@ Entries are read without importing the engine; its module is imported when a cla
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Literal
+from typing import Any, Literal
 
-from openedai.contract.engine import Directory, Embedder, Engine, Generator, Tokenizer
+from openedai.contract.engine import Directory, Embedder, Engine, Generator, Tokenizer, Traits
 from openedai.errors import Unavailable
 
 WeightFiles = Literal["gguf", "onnx", "safetensors"]
@@ -102,6 +103,12 @@ def engine_class(name: str) -> type[Engine]:
     module, _, attribute = engine_entry(name).class_path.partition(":")
     found: type[Engine] = getattr(import_module(module), attribute)
     return found
+
+
+def generator_traits(name: str, options: Mapping[str, Any]) -> Traits | None:
+    """What a model with these options is like; None for an engine that generates no text."""
+    engine = engine_class(name)
+    return engine.traits(options) if issubclass(engine, Generator) else None
 
 
 def engine_for_unlisted(capability: type[Engine]) -> str:

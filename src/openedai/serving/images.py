@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from openedai.contract.engine import Generator
-from openedai.engines.registry import engine_class
+from openedai.engines.registry import generator_traits
 from openedai.errors import NoVision
 from openedai.media.images import ImageRef, Images, LoadedImage
 from openedai.serving.call import Call
@@ -27,8 +26,8 @@ class ImageLoading:
         """
         if not refs:
             return {}
-        engine = engine_class(call.spec.engine)
-        if not (issubclass(engine, Generator) and engine.supports_images(call.spec.options)):
+        traits = generator_traits(call.spec.engine, call.spec.options)
+        if traits is None or not traits.supports_images:
             raise NoVision(call.spec.id, param=refs[0].type_param)
         loaded = await self._images.load_all(refs)
         return {ref.param: image for ref, image in zip(refs, loaded, strict=True)}

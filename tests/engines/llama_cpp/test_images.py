@@ -229,8 +229,8 @@ def test_a_model_without_a_projector(smollm2_path: Path) -> None:
         await engine.close()
 
     asyncio.run(go())
-    assert not LlamaCpp.supports_images({})
-    assert LlamaCpp.supports_images({"mmproj": "x.gguf"})
+    assert not LlamaCpp.traits({}).supports_images
+    assert LlamaCpp.traits({"mmproj": "x.gguf"}).supports_images
 
 
 @pytest.mark.real

@@ -15,6 +15,7 @@ from openedai.api.calls import Calls
 from openedai.api.route import Route
 from openedai.config import ModelSpec
 from openedai.contract.generate import GenerateRequest, Sampling, Usage
+from openedai.engines.registry import generator_traits
 from openedai.http.body import Body
 from openedai.prompts.edit_prompt import edit_chat, unwrap_edit
 from openedai.serving.generation import Generation
@@ -41,7 +42,8 @@ class EditRequest(Body):
 
     def to_engine_requests(self, spec: ModelSpec) -> list[GenerateRequest]:
         """One generation for each edit, in the form of the model's prompt format."""
-        chat = edit_chat(self.instruction, self.text, spec.options.get("prompt_format"))
+        traits = generator_traits(spec.engine, spec.options)
+        chat = edit_chat(self.instruction, self.text, traits.prompt_format if traits else None)
         sampling = Sampling(temperature=self.temperature, top_p=self.top_p)
         return [GenerateRequest(prompt=chat, sampling=sampling) for _ in range(self.n or 1)]
 

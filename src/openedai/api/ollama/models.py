@@ -18,8 +18,8 @@ from openedai.api.ollama.values import FOREVER, find, rfc3339
 from openedai.api.route import Route
 from openedai.catalog.catalog import Catalog, Model
 from openedai.config import ModelSpec
-from openedai.contract.engine import Embedder, Generator
-from openedai.engines.registry import engine_class
+from openedai.contract.engine import Embedder
+from openedai.engines.registry import engine_class, generator_traits
 from openedai.errors import Unsupported
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import EventStream, json_line, json_response
@@ -205,13 +205,17 @@ def _expiry(idle_timeout: float, unused: float) -> str:
 
 def _context(spec: ModelSpec, gguf: GgufFacts) -> int | UnsetType:
     """The most tokens of a prompt and its answer, where the settings or the files say it."""
-    found = spec.options.get("context", gguf.numbers.get(f"{gguf.family}.context_length", 0))
-    return found if isinstance(found, int) and found > 0 else UNSET
+    traits = generator_traits(spec.engine, spec.options)
+    context = traits.context if traits else None
+    if context is None:
+        context = gguf.numbers.get(f"{gguf.family}.context_length", 0)
+    return context if isinstance(context, int) and context > 0 else UNSET
 
 
 def _parameters(spec: ModelSpec) -> str:
-    """The sampling that a request gets unless it says otherwise, as lines."""
-    sampling = spec.options.get("sampling", {})
+    """The sampling that a request gets unless it sets its own, as lines."""
+    traits = generator_traits(spec.engine, spec.options)
+    sampling = traits.sampling if traits else {}
     return "\n".join(f"{name} {value}" for name, value in sampling.items())
 
 
@@ -223,12 +227,16 @@ def _info(gguf: GgufFacts) -> dict[str, Any]:
 
 def _capabilities(spec: ModelSpec, gguf: GgufFacts) -> list[str]:
     """Tools work with every model that generates text."""
-    kind = engine_class(spec.engine)
-    generates = ["completion", "tools"] if issubclass(kind, Generator) else []
-    if issubclass(kind, Generator) and kind.supports_images(spec.options):
-        generates.append("vision")
-    embeds = ["embedding"] if issubclass(kind, Embedder) else []
-    return [*generates, *(["thinking"] if gguf.switches_reasoning else []), *embeds]
+    traits = generator_traits(spec.engine, spec.options)
+    embeds = issubclass(engine_class(spec.engine), Embedder)
+    capabilities = {
+        "completion": traits is not None,
+        "tools": traits is not None,
+        "vision": traits is not None and traits.supports_images,
+        "thinking": gguf.switches_reasoning,
+        "embedding": embeds,
+    }
+    return [name for name, has in capabilities.items() if has]
 
 
 def _details(facts: WeightFacts) -> Details:

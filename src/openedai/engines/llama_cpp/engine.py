@@ -27,7 +27,7 @@ from msgspec.structs import replace
 
 from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
-from openedai.contract.engine import Generator, Tokenizer
+from openedai.contract.engine import Generator, Tokenizer, Traits
 from openedai.contract.generate import (
     Finish,
     GenerateEvent,
@@ -103,8 +103,13 @@ class LlamaCpp(Generator, Tokenizer):
             return cls(model, known.slots, child, api, builder, resources.pop_all())
 
     @classmethod
-    def supports_images(cls, options: Mapping[str, Any]) -> bool:
-        return options.get("mmproj") is not None
+    def traits(cls, options: Mapping[str, Any]) -> Traits:
+        return Traits(
+            supports_images=options.get("mmproj") is not None,
+            prompt_format=options.get("prompt_format"),
+            context=options.get("context"),
+            sampling=options.get("sampling", {}),
+        )
 
     async def close(self) -> None:
         await self._resources.aclose()

@@ -23,7 +23,7 @@ import msgspec
 
 from openedai.contract.adapter import Adapter
 from openedai.contract.embed import EmbedRequest, EmbedResult
-from openedai.contract.engine import Directory, Embedder, Generator
+from openedai.contract.engine import Directory, Embedder, Generator, Traits
 from openedai.contract.generate import GenerateEvent, GenerateRequest
 from openedai.engines.upstream.answers.embeddings import read_embeddings
 from openedai.engines.upstream.answers.generation import AnswerEvents, Chunk, MalformedAnswer
@@ -82,9 +82,9 @@ class Upstream(Generator, Embedder, Directory):
             self._health_checks = asyncio.create_task(checks)
 
     @classmethod
-    def supports_images(cls, options: Mapping[str, Any]) -> bool:
-        """Always true: the upstream itself refuses images that its model does not support."""
-        return True
+    def traits(cls, options: Mapping[str, Any]) -> Traits:
+        """Whether its model takes images is left to the upstream, which refuses them otherwise."""
+        return Traits(supports_images=True)
 
     @classmethod
     async def load(
