@@ -55,9 +55,9 @@ def write(
     writer.add_token_scores([0.5] * 300)
     writer.add_file_type(Q4_1_TYPE)
     writer.add_bool("tokenizer.ggml.add_bos_token", False)
-    for name, (shape, kind) in tensors.items():
+    for name, (shape, type_name) in tensors.items():
         weights = random.normal(0, 0.05, shape).astype(np.float32)
-        type = GGMLQuantizationType[kind]
+        type = GGMLQuantizationType[type_name]
         writer.add_tensor(name, quantize(weights, type), raw_dtype=type)
     _finish(writer)
     return path

@@ -1,4 +1,4 @@
-"""Random JSON Schemas of the supported kind, and the standard's own validator."""
+"""Random JSON Schemas with the supported keywords, and the standard's own validator."""
 
 from __future__ import annotations
 

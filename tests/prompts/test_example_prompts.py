@@ -37,11 +37,11 @@ def test_the_prompt_for_a_label() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "name"),
+    ("label", "name"),
     [("good", "Good"), ("VERY  good\n", "Very good"), (" Ärger", "Ärger"), ("1st", "1st")],
 )
-def test_label_names_are_normalised(given: str, name: str) -> None:
-    assert label_name(given) == name
+def test_label_names_are_normalised(label: str, name: str) -> None:
+    assert label_name(label) == name
 
 
 def test_the_grammar_of_labels() -> None:

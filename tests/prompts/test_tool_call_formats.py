@@ -36,8 +36,8 @@ SAMPLES = {
 def test_native_formats_are_detected(native_format: str) -> None:
     instruction = '<tools>\n{"name": "get_weather", "parameters": {"type": "object"}}\n</tools>\n'
     assert detect_native_format(instruction + SAMPLES[native_format]) == native_format
-    _, calls, called = read([Tool(name="probe_function")], [SAMPLES[native_format]])
-    assert called
+    _, calls, complete = read([Tool(name="probe_function")], [SAMPLES[native_format]])
+    assert complete
     assert [name for name, _ in calls] == ["probe_function"]
 
 
@@ -101,10 +101,10 @@ def test_what_a_grammar_allows_is_read_as_calls(smollm2_path: Path) -> None:
         finally:
             await engine.close()
 
-    for one, several in asyncio.run(answers()).values():
-        text, calls, called = read(TOOLS, [one["content"]])
-        assert (text, len(calls), called) == ("", 1, True)
-        text, calls, called = read(TOOLS, [several["content"]])
+    for single, parallel in asyncio.run(answers()).values():
+        text, calls, complete = read(TOOLS, [single["content"]])
+        assert (text, len(calls), complete) == ("", 1, True)
+        text, calls, complete = read(TOOLS, [parallel["content"]])
         assert calls
-        assert several["stop_type"] == "limit" or (called and not text)
-        assert several["content"].endswith(text)
+        assert parallel["stop_type"] == "limit" or (complete and not text)
+        assert parallel["content"].endswith(text)

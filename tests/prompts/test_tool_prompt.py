@@ -48,19 +48,19 @@ def test_a_system_message_is_extended() -> None:
 
 
 def test_the_instruction_says_which_calls_are_allowed() -> None:
-    free, one = rendered(USER)[0].content, rendered(USER, parallel=False)[0].content
-    forced = rendered(USER, required=True)[0].content
+    free, single = rendered(USER)[0].content, rendered(USER, parallel=False)[0].content
+    required = rendered(USER, required=True)[0].content
     assert "several functions" in free
-    assert "one function only" in one
-    assert "must call" in forced
+    assert "one function only" in single
+    assert "must call" in required
     assert "must call" not in free
 
 
 def test_the_example_is_read_as_a_call() -> None:
     system = rendered(USER)[0].content
     example = system[system.index("<tool_call>") :]
-    _, calls, called = read([Tool(name="NAME")], [example])
-    assert called
+    _, calls, complete = read([Tool(name="NAME")], [example])
+    assert complete
     assert [name for name, _ in calls] == ["NAME"]
 
 

@@ -67,7 +67,7 @@ class TensorType(IntEnum):
         return _BLOCKS[self][1]
 
     def row_bytes(self, weights: int) -> int:
-        """The bytes of a row of so many weights. Raises ValueError if blocks do not fill it."""
+        """The bytes of a row with that many weights. Raises ValueError if blocks do not fill it."""
         blocks, rest = divmod(weights, self.weights_per_block)
         if rest:
             raise ValueError(f"a row of {weights} weights is no whole number of {self.name} blocks")
@@ -140,7 +140,10 @@ class Metadata:
 
     @property
     def alignment(self) -> int:
-        """The data of each tensor begins at a multiple of so many bytes. Raises ValueError."""
+        """The data of each tensor begins at a multiple of this, in bytes.
+
+        Raises ValueError if it is out of range.
+        """
         integer = self.integers.get("general.alignment")
         alignment = integer.value if integer else DEFAULT_ALIGNMENT
         if not 1 <= alignment <= MAX_ALIGNMENT:
@@ -255,7 +258,7 @@ class _Reader:
         return Tensor(name, shape, tensor_type, self._integer(_UINT64))
 
     def _skip(self, size: int) -> int:
-        """Skip so many bytes; returns the offset at which they begin."""
+        """Skip that many bytes; returns the offset at which they begin."""
         start = self.offset
         self.offset += size
         if self.offset > len(self._data):

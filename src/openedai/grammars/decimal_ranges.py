@@ -45,6 +45,7 @@ class Bound:
 
     @property
     def whole(self) -> int:
+        """The integer part, rounded towards zero."""
         return int(self.value)
 
     @property

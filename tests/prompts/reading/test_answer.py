@@ -147,7 +147,7 @@ def test_each_token_is_attached_once(chunks: list[str], stopped: bool) -> None:
         events += reader.feed(chunk, [token(chunk)])
     events += reader.end()
     texts = [event for event in events if isinstance(event, TextDelta)]
-    tokens = [one.token for event in texts for one in event.logprobs]
+    tokens = [logprob.token for event in texts for logprob in event.logprobs]
     assert tokens == fed[: len(tokens)]
     if not reader.done:
         assert tokens == fed

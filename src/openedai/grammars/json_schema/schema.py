@@ -185,7 +185,7 @@ class SchemaRules:
 def _implied_types(keywords: Keywords) -> list[str]:
     """The types that the keywords apply to, for a schema without `type`.
 
-    The standard allows all types there; the model is held to those that are meant.
+    The standard allows all types there; the grammar only those that the author had in mind.
     """
     implied = [name for name in OF_TYPE if OF_TYPE[name] & keywords.keys()]
     return implied or [*_ORDER]

@@ -67,7 +67,7 @@ class AnswerReader:
         return []
 
     def _with_logprobs(self, deltas: list[Delta]) -> list[Delta]:
-        """Attach the tokens read so far to the first text delta, or to none if there is none."""
+        """Attach the tokens read so far to the first text delta; without one they are dropped."""
         if not self._logprobs or not deltas:
             return deltas
         tokens, self._logprobs = tuple(self._logprobs), []

@@ -79,7 +79,7 @@ class ToolCallReader:
 
     @property
     def has_complete_calls(self) -> bool:
-        """Whether there is a call, and every one that began is whole."""
+        """Whether there are calls, and all that started are complete."""
         return 0 < self._events.started == self._events.complete
 
     @property
@@ -198,7 +198,7 @@ class ToolCallReader:
     # An object with a name and arguments.
 
     def _read_json(self, marked: bool) -> Reading[bool]:
-        """An object, or the first one of a list. Other JSON becomes text, as a whole."""
+        """Read an object, or the first one of a list. If it is not a call, all of it is text."""
         start, started = self._incoming.position, self._events.started
         if (yield from self._incoming.word(("[",))):
             self._closings.append("]")
@@ -221,7 +221,7 @@ class ToolCallReader:
             yield from self._incoming.skip(_SPACE)
             more = yield from self._incoming.word((",",))
         if marked and fields.name and (yield from self._incoming.word(("}",))):
-            self._call(fields.name, "{}")
+            self._add_call(fields.name, "{}")
 
     def _read_field(self, fields: _Fields, marked: bool, nested: bool) -> Reading[bool]:
         """Read a field, and start the call once it is known. False if it is no such field."""
@@ -245,7 +245,7 @@ class ToolCallReader:
         else:
             return bool(key and (yield from self._hold_value()))
         if fields.name and fields.arguments:
-            self._call(fields.name, fields.arguments)
+            self._add_call(fields.name, fields.arguments)
         return True
 
     def _read_key(self) -> Reading[str]:
@@ -259,7 +259,7 @@ class ToolCallReader:
         yield from self._incoming.skip(_SPACE)
         return _KEYS[key] if colon else ""
 
-    def _call(self, name: str, arguments: str) -> None:
+    def _add_call(self, name: str, arguments: str) -> None:
         """Add a call whose arguments were held back."""
         self._start_call(name)
         self._events.add_arguments(arguments)
