@@ -26,19 +26,23 @@ class Engine:
     slots: int = 1
 
     @classmethod
-    async def load(
-        cls,
-        model: str,
-        path: Path | None,
-        options: Mapping[str, Any],
-        adapters: Sequence[Adapter] = (),
-    ) -> Self:
-        """Load the weights at `path` (a file or a folder), and `adapters` where the engine has any.
-        `model` is for messages only.
+    async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
+        """Load the weights at `path` (a file or a folder). `model` is for messages only.
 
         Raises an APIError, and leaves nothing behind, if that fails.
         """
         raise NotImplementedError
+
+    @classmethod
+    async def load_with_adapters(
+        cls,
+        model: str,
+        path: Path | None,
+        options: Mapping[str, Any],
+        adapters: Sequence[Adapter],
+    ) -> Self:
+        """The same for a model with adapters, which engines that do not support them ignore."""
+        return await cls.load(model, path, options)
 
     async def close(self) -> None:
         """End all work and give everything back. Safe to call twice."""
