@@ -14,8 +14,8 @@ from openai import APIStatusError, InternalServerError, NotFoundError, OpenAI
 
 from openedai.config import ModelSpec
 from tests.api.answers import chat, complete, refusal
-from tests.engines.upstream import fault_proxy
-from tests.engines.upstream.fault_proxy import Proxy, playing
+from tests.engines.upstream import faults
+from tests.engines.upstream.faults import FaultyServer, faulty_server
 from tests.support import Running, ServerThread, echo_settings, fetch
 
 TOOL = {"type": "function", "function": {"name": "paint", "parameters": {"type": "object"}}}
@@ -54,13 +54,13 @@ def upstream() -> Iterator[Running]:
 
 
 @pytest.fixture(scope="module")
-def recorder() -> Iterator[Proxy]:
+def recorder() -> Iterator[FaultyServer]:
     """An upstream in a thread that remembers what it was asked."""
     ready, done = threading.Event(), asyncio.Event()
-    there: list[tuple[asyncio.AbstractEventLoop, Proxy]] = []
+    there: list[tuple[asyncio.AbstractEventLoop, FaultyServer]] = []
 
     async def serve() -> None:
-        async with playing(fault_proxy.well) as proxy:
+        async with faulty_server(faults.answers) as proxy:
             there.append((asyncio.get_running_loop(), proxy))
             ready.set()
             await done.wait()
@@ -75,7 +75,7 @@ def recorder() -> Iterator[Proxy]:
 
 
 @pytest.fixture(scope="module")
-def front(upstream: Running, recorder: Proxy) -> Iterator[Running]:
+def front(upstream: Running, recorder: FaultyServer) -> Iterator[Running]:
     recorded = ModelSpec(
         id="recorded", engine="upstream", options={"url": recorder.url, "server": "vllm"}
     )
@@ -263,7 +263,9 @@ def running_requests(server: Running) -> int:
     return int(float(line.split()[-1]))
 
 
-def test_parameters_that_only_the_upstream_knows_get_there(client: OpenAI, recorder: Proxy) -> None:
+def test_parameters_that_only_the_upstream_knows_get_there(
+    client: OpenAI, recorder: FaultyServer
+) -> None:
     body = {
         "model": "recorded",
         "messages": [{"role": "user", "content": "hi"}],
@@ -276,9 +278,9 @@ def test_parameters_that_only_the_upstream_knows_get_there(client: OpenAI, recor
         "max_tokens": 3,
     }
     for stream in (False, True):
-        recorder.asked.clear()
+        recorder.requests.clear()
         client.post("/chat/completions", body={**body, "stream": stream}, cast_to=object)
-        (asked,) = recorder.asked
+        (asked,) = recorder.requests
         assert asked.body == {
             "model": "recorded",
             "messages": [{"role": "user", "content": "hi"}],
@@ -322,8 +324,10 @@ def test_other_models_refuse_them_still(echo_server: Running) -> None:
         assert refusal(client, store=True) == ("unsupported_parameter", "store")
 
 
-def test_continued_texts_and_embeddings_carry_them_too(client: OpenAI, recorder: Proxy) -> None:
-    recorder.asked.clear()
+def test_continued_texts_and_embeddings_carry_them_too(
+    client: OpenAI, recorder: FaultyServer
+) -> None:
+    recorder.requests.clear()
     client.post(
         "/completions", body={"model": "recorded", "prompt": "a", "min_tokens": 2}, cast_to=object
     )
@@ -333,7 +337,7 @@ def test_continued_texts_and_embeddings_carry_them_too(client: OpenAI, recorder:
             body={"model": "recorded", "input": "a", "truncate_prompt_tokens": 5, "user": "me"},
             cast_to=object,
         )
-    first, second = (asked.body for asked in recorder.asked)
+    first, second = (asked.body for asked in recorder.requests)
     assert first["min_tokens"] == 2
     assert (second["truncate_prompt_tokens"], second["user"]) == (5, "me")
 

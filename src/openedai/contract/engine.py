@@ -29,20 +29,25 @@ class Engine:
     slots: int = 1
 
     @classmethod
-    async def load(
+    async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
+        """Load the weights at `path`, a file or a folder; None for an engine without weights.
+
+        `model` is the name of the model, for messages only. `options` are those of the engine, as
+        configured for the model. Raises an APIError if the model cannot be loaded, and then leaves
+        no process, file or memory behind.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    async def load_with_adapters(
         cls,
         model: str,
         path: Path | None,
         options: Mapping[str, Any],
-        adapters: Sequence[Adapter] = (),
+        adapters: Sequence[Adapter],
     ) -> Self:
-        """Load the weights at `path`, a file or a folder; None for an engine without weights.
-
-        `model` is the name of the model, for messages only. `options` are those of the engine, as
-        configured for the model; `adapters` are for engines that support them. Raises an APIError
-        if the model cannot be loaded, and then leaves no process, file or memory behind.
-        """
-        raise NotImplementedError
+        """The same for a model with adapters. Engines that do not support them ignore them."""
+        return await cls.load(model, path, options)
 
     async def close(self) -> None:
         """Cancel all work and release all resources. May be called several times."""

@@ -33,7 +33,6 @@ from typing import Any, Self
 import msgspec
 from msgspec.structs import replace
 
-from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Directory, Embedder, Generator, Tokenizer, Traits
@@ -94,13 +93,7 @@ class Echo(Generator, Embedder, Tokenizer, Directory):
         self._words: dict[int, str] = {}
 
     @classmethod
-    async def load(
-        cls,
-        model: str,
-        path: Path | None,
-        options: Mapping[str, Any],
-        adapters: Sequence[Adapter] = (),
-    ) -> Self:
+    async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
         known = msgspec.convert(dict(options), EchoOptions)
         await asyncio.sleep(known.load_delay)
         if known.load_error is not None:

@@ -150,7 +150,7 @@ def test_the_same_with_a_native_server(
     found = [Adapter(name=path.stem, path=str(path)) for path in adapters]
 
     async def run() -> list[str]:
-        engine = await LlamaCpp.load("tiny", smollm2_path, options, found)
+        engine = await LlamaCpp.load_with_adapters("tiny", smollm2_path, options, found)
         try:
             return await _texts(engine, (None, "one, first", "two", None))
         finally:
@@ -165,4 +165,4 @@ def test_saved_prompts_do_not_say_which_adapter(smollm2_path: Path, tmp_path: Pa
     options = {"prompt_cache": str(tmp_path)}
     adapter = Adapter(name="a", path="a.gguf")
     with pytest.raises(APIError, match="prompt_cache"):
-        asyncio.run(LlamaCpp.load("tiny", smollm2_path, options, [adapter]))
+        asyncio.run(LlamaCpp.load_with_adapters("tiny", smollm2_path, options, [adapter]))

@@ -1,4 +1,4 @@
-"""Errors in the shapes of all servers, and options that cannot be."""
+"""Errors in the shapes of all servers, and invalid options."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from openedai.errors import (
     Unavailable,
     Unsupported,
 )
-from tests.engines.upstream.fault_proxy import Asked, Peer, playing
+from tests.engines.upstream.faults import Peer, ReceivedRequest, faulty_server
 
 FAILURES = Failures("ours", secrets=("sk-secret",))
 
@@ -72,7 +72,7 @@ def test_every_shape_of_a_refusal(
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"\xff", b"[" * 100_000, b"{}", b"[[1]]", b"null", b'{"error": 5}']
 )
-def test_a_refusal_that_says_nothing(body: bytes) -> None:
+def test_a_refusal_without_a_message(body: bytes) -> None:
     error = refusal(422, body)
     assert error.status == 400
     assert "ours" in error.message
@@ -101,7 +101,7 @@ def test_statuses(status: int, kind: type[APIError]) -> None:
     assert type(refusal(status, {"error": {"message": "Said."}})) is kind
 
 
-def test_codes_decide_the_kind() -> None:
+def test_codes_decide_the_class() -> None:
     assert type(refusal(400, {"error": {"code": "unsupported_parameter"}})) is Unsupported
     quota = refusal(429, {"error": {"message": "Pay.", "code": "insufficient_quota"}}, "20")
     assert (quota.code, quota.retry_after) == ("insufficient_quota", 20)
@@ -109,7 +109,7 @@ def test_codes_decide_the_kind() -> None:
 
 
 @pytest.mark.parametrize("header", [None, "", "soon", "-1", "nan", "inf", "1e9"])
-def test_a_retry_after_that_is_no_number_of_seconds(header: str | None) -> None:
+def test_a_retry_after_that_is_not_a_number_of_seconds(header: str | None) -> None:
     assert refusal(429, {}, header).retry_after is None
 
 
@@ -128,14 +128,14 @@ def test_an_overflow_of_the_context_keeps_its_code(error: dict[str, Any]) -> Non
     assert found.message == str(found) == error["message"]
 
 
-def test_llama_cpps_overflow_has_its_numbers() -> None:
+def test_an_overflow_of_llama_cpp_has_both_numbers() -> None:
     error = {"type": "exceed_context_size_error", "n_prompt_tokens": 9, "n_ctx": 8, "code": 400}
     found = refusal(400, {"error": error})
     assert "8 tokens" in found.message
     assert "9 tokens" in found.message
 
 
-def test_no_key_is_told() -> None:
+def test_keys_are_removed_from_messages() -> None:
     for status in (400, 401, 429, 500):
         error = refusal(status, {"error": {"message": "Not with sk-secret!"}})
         assert "sk-secret" not in error.message
@@ -184,7 +184,7 @@ URL = "http://upstream.example"
         {"url": URL, "key": ""},
     ],
 )
-def test_options_that_cannot_be(options: dict[str, Any]) -> None:
+def test_invalid_options(options: dict[str, Any]) -> None:
     with pytest.raises(EngineFailed) as caught:
         asyncio.run(Upstream.load("ours", None, options))
     assert "ours" in caught.value.message
@@ -208,16 +208,16 @@ def test_addresses_with_and_without_the_version(given: str, base: str) -> None:
 
 def test_the_names_of_an_upstreams_models() -> None:
     async def scenario() -> None:
-        async def nothing(peer: Peer, asked: Asked) -> None:
+        async def nothing(peer: Peer, request: ReceivedRequest) -> None:
             raise AssertionError
 
-        async with playing(nothing) as proxy:
-            options = {"url": proxy.url, "names": {"ours": "theirs"}}
+        async with faulty_server(nothing) as server:
+            options = {"url": server.url, "names": {"ours": "theirs"}}
             engine = await Upstream.load("catalogue", None, options)
             try:
                 assert isinstance(engine, Directory)
                 assert await engine.models() == ("ours",)
-                proxy.up = False
+                server.up = False
                 with pytest.raises(BadGateway):
                     await engine.models()
             finally:

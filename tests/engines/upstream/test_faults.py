@@ -1,4 +1,4 @@
-"""What becomes of a request when an upstream fails: docs/upstream.md says what was seen here."""
+"""The outcome of a request when an upstream fails, as in the table of docs/upstream.md."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from openedai.engines.upstream.replicas.health import check
 from openedai.engines.upstream.replicas.replicas import Replicas
 from openedai.errors import APIError, BadGateway, RateLimited, Unavailable
 from tests.docs.pages import section, tables
-from tests.engines.upstream import fault_proxy as faults
-from tests.engines.upstream.fault_proxy import Asked, Fault, Peer, Proxy, playing
+from tests.engines.upstream import faults
+from tests.engines.upstream.faults import Fault, FaultyServer, Peer, ReceivedRequest, faulty_server
 from tests.support import Running
 
 HELLO = GenerateRequest(prompt=Chat(messages=(Message(role="user", content="hi"),)))
-PATIENCE = {"first_byte_timeout": 1.0, "idle_timeout": 1.0, "connect_timeout": 2.0}
+TIMEOUTS = {"first_byte_timeout": 1.0, "idle_timeout": 1.0, "connect_timeout": 2.0}
 
 # Each fault by its words in the table; None is a port where nothing listens.
 FAULTS: dict[str, Fault | None] = {
@@ -35,22 +35,22 @@ FAULTS: dict[str, Fault | None] = {
     "No answer within `first_byte_timeout`": faults.stays_silent,
     "Status 500": faults.fails,
     "Status 503": faults.is_overloaded,
-    "Status 429 with `retry-after`": faults.has_enough,
+    "Status 429 with `retry-after`": faults.limits_the_rate,
     "Status 401: a wrong key": faults.refuses_the_key,
     "Status 400: a wrong request": faults.refuses_the_request,
     "A redirect": faults.redirects,
-    "A web page with status 200": faults.shows_a_page,
-    "Broken JSON as the first event": faults.breaks_json,
+    "A web page with status 200": faults.sends_a_web_page,
+    "Broken JSON as the first event": faults.sends_broken_json,
     "Half an event, then the end": faults.sends_half_an_event,
-    "An error as the first event": faults.tells_of_an_error,
-    "A call of a tool without a name": faults.calls_nobody,
-    "The end before the first word": faults.ends_before,
-    "A byte now and then, never an event": faults.dribbles,
+    "An error as the first event": faults.sends_an_error,
+    "A call of a tool without a name": faults.sends_a_call_without_a_name,
+    "The end before the first word": faults.ends_before_the_text,
+    "A byte now and then, never an event": faults.sends_single_bytes,
     "A line without an end": faults.never_ends_a_line,
     "An error page without an end": faults.never_ends_an_error,
-    "The end after the first word": faults.ends_after,
-    "A broken connection after the first word": faults.breaks_off_after,
-    "Nonsense after the first word": faults.talks_nonsense_after,
+    "The end after the first word": faults.ends_after_the_start,
+    "A broken connection after the first word": faults.breaks_off_after_the_start,
+    "Nonsense after the first word": faults.sends_nonsense_after,
     "Silence for `idle_timeout` after the first word": faults.falls_silent,
 }
 
@@ -59,31 +59,31 @@ async def load(*urls: str, **options: Any) -> Upstream:
     return await Upstream.load("ours", None, {"urls": list(urls), "health_interval": 0, **options})
 
 
-def asking(number: int) -> GenerateRequest:
-    """Requests that have no beginning in common."""
+def unrelated_request(number: int) -> GenerateRequest:
+    """Requests without a common prefix."""
     return GenerateRequest(prompt=Text(text=f"{number} and so on"), max_tokens=9)
 
 
-async def checks(proxy: Proxy, until: Callable[[], bool]) -> None:
-    """Wait for checks of the replica's health, until one has shown."""
+async def wait_for_checks(server: FaultyServer, until: Callable[[], bool]) -> None:
+    """Wait for health checks of the replica, until `until()` is true."""
     while not until():
-        proxy.checked.clear()
-        await proxy.checked.wait()
+        server.checked.clear()
+        await server.checked.wait()
 
 
 async def outcome(engine: Upstream, request: GenerateRequest = HELLO) -> str:
-    """What the caller got, in the words of the table."""
-    said = ""
+    """The outcome for the caller, in the words of the table."""
+    text = ""
     try:
         async with aclosing(engine.generate(request)) as events:
             async for event in events:
-                said += event.text if isinstance(event, TextDelta) else ""
+                text += event.text if isinstance(event, TextDelta) else ""
     except APIError as error:
         status = str(error.status)
         if error.retry_after is not None:
             status += " with `retry-after`"
-        return f"part of the answer, then {status}" if said else status
-    assert said == "good day"
+        return f"part of the answer, then {status}" if text else status
+    assert text == "good day"
     return "the answer"
 
 
@@ -97,38 +97,38 @@ def test_the_table_has_every_fault() -> None:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_what_the_caller_got(name: str) -> None:
+def test_the_outcome_is_that_of_the_table(name: str) -> None:
     async def scenario() -> list[str]:
         async with AsyncExitStack() as stack:
             fault = FAULTS[name]
             bad = "http://127.0.0.1:1"
             if fault is not None:
-                bad = (await stack.enter_async_context(playing(fault))).url
-            alone = await load(bad, **PATIENCE)
+                bad = (await stack.enter_async_context(faulty_server(fault))).url
+            alone = await load(bad, **TIMEOUTS)
             stack.push_async_callback(alone.close)
-            good = await stack.enter_async_context(playing(faults.well))
-            two = await load(bad, good.url, **PATIENCE)
+            good = await stack.enter_async_context(faulty_server(faults.answers))
+            two = await load(bad, good.url, **TIMEOUTS)
             stack.push_async_callback(two.close)
             return [await outcome(alone), await outcome(two)]
 
     assert asyncio.run(scenario()) == recorded()[name]
 
 
-def test_a_replica_that_is_down_is_left_alone_until_it_is_back(
+def test_a_replica_that_is_down_gets_no_requests_until_it_is_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def scenario() -> None:
-        async with playing(faults.fails) as first, playing(faults.well) as second:
+        async with faulty_server(faults.fails) as first, faulty_server(faults.answers) as second:
             first.up = False
             engine = await load(first.url, second.url, health_interval=0.02)
             try:
                 for number in range(4):
-                    assert await outcome(engine, asking(number)) == "the answer"
-                assert (len(first.asked), len(second.asked)) == (1, 4)
-                first.plays, first.up = faults.well, True
-                await checks(first, until=lambda: "is back" in caplog.text)
-                assert await outcome(engine, asking(4)) == "the answer"
-                assert (len(first.asked), len(second.asked)) == (2, 4)
+                    assert await outcome(engine, unrelated_request(number)) == "the answer"
+                assert (len(first.requests), len(second.requests)) == (1, 4)
+                first.fault, first.up = faults.answers, True
+                await wait_for_checks(first, until=lambda: "is back" in caplog.text)
+                assert await outcome(engine, unrelated_request(4)) == "the answer"
+                assert (len(first.requests), len(second.requests)) == (2, 4)
             finally:
                 await engine.close()
 
@@ -138,11 +138,11 @@ def test_a_replica_that_is_down_is_left_alone_until_it_is_back(
 
 def test_a_single_replica_that_is_back_is_used_at_once() -> None:
     async def scenario() -> None:
-        async with playing(faults.fails) as only:
+        async with faulty_server(faults.fails) as only:
             engine = await load(only.url)
             try:
                 assert await outcome(engine) == "502"
-                only.plays = faults.well
+                only.fault = faults.answers
                 assert await outcome(engine) == "the answer"
             finally:
                 await engine.close()
@@ -150,18 +150,18 @@ def test_a_single_replica_that_is_back_is_used_at_once() -> None:
     asyncio.run(scenario())
 
 
-def test_an_idle_replica_that_dies_is_found_out_by_its_check(
+def test_an_idle_replica_that_fails_is_noticed_by_its_check(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def scenario() -> None:
-        async with playing(faults.well) as first, playing(faults.well) as second:
+        async with faulty_server(faults.answers) as first, faulty_server(faults.answers) as second:
             engine = await load(first.url, second.url, health_interval=0.02)
             try:
                 first.up = False
-                await checks(first, until=lambda: "is down" in caplog.text)
+                await wait_for_checks(first, until=lambda: "is down" in caplog.text)
                 for _ in range(3):
                     assert await outcome(engine) == "the answer"
-                assert first.asked == []
+                assert first.requests == []
             finally:
                 await engine.close()
 
@@ -172,25 +172,30 @@ def test_an_idle_replica_that_dies_is_found_out_by_its_check(
 def test_no_more_replicas_are_tried_than_retries_allow() -> None:
     async def scenario() -> None:
         async with AsyncExitStack() as stack:
-            proxies = [await stack.enter_async_context(playing(faults.resets)) for _ in range(4)]
-            engine = await load(*(proxy.url for proxy in proxies), retries=2)
+            servers = [
+                await stack.enter_async_context(faulty_server(faults.resets)) for _ in range(4)
+            ]
+            engine = await load(*(server.url for server in servers), retries=2)
             stack.push_async_callback(engine.close)
             assert await outcome(engine) == "502"
-            assert sum(len(proxy.asked) for proxy in proxies) == 3
+            assert sum(len(server.requests) for server in servers) == 3
 
     asyncio.run(scenario())
 
 
-def test_a_busy_upstream_is_no_reason_to_ask_one_that_is_down() -> None:
+def test_a_rate_limit_does_not_send_a_request_to_a_replica_that_is_down() -> None:
     async def scenario() -> None:
-        async with playing(faults.fails) as down, playing(faults.has_enough) as busy:
+        async with (
+            faulty_server(faults.fails) as down,
+            faulty_server(faults.limits_the_rate) as busy,
+        ):
             engine = await load(down.url, busy.url, retries=1)
             try:
                 with pytest.raises(RateLimited) as caught:
                     await engine.embed(EmbedRequest(inputs=(Text(text="a"),)))
                 assert caught.value.retry_after == 7
                 assert await outcome(engine) == "429 with `retry-after`"
-                assert len(down.asked) == 1
+                assert len(down.requests) == 1
             finally:
                 await engine.close()
 
@@ -198,18 +203,18 @@ def test_a_busy_upstream_is_no_reason_to_ask_one_that_is_down() -> None:
 
 
 @pytest.mark.parametrize("begun", [False, True], ids=["before", "after"])
-def test_a_caller_that_leaves_cuts_the_connection(begun: bool) -> None:
+def test_a_cancelled_generation_closes_the_connection(begun: bool) -> None:
     async def scenario() -> None:
         arrived = asyncio.Event()
 
-        async def waits(peer: Peer, asked: Asked) -> None:
+        async def waits(peer: Peer, request: ReceivedRequest) -> None:
             if begun:
                 await peer.send(faults.HEAD + faults.chunk("good "))
             arrived.set()
-            await peer.left()
+            await peer.disconnected()
 
-        async with playing(waits) as proxy:
-            engine = await load(proxy.url)
+        async with faulty_server(waits) as server:
+            engine = await load(server.url)
             try:
                 events = engine.generate(HELLO)
                 task = asyncio.ensure_future(anext(events))
@@ -220,29 +225,29 @@ def test_a_caller_that_leaves_cuts_the_connection(begun: bool) -> None:
                 else:
                     task.cancel()
                     await asyncio.gather(task, return_exceptions=True)
-                await proxy.idle.wait()
+                await server.idle.wait()
             finally:
                 await engine.close()
 
     asyncio.run(scenario())
 
 
-def test_a_caller_that_leaves_cuts_the_connection_of_embeddings() -> None:
+def test_cancelled_embeddings_close_the_connection() -> None:
     async def scenario() -> None:
         arrived = asyncio.Event()
 
-        async def waits(peer: Peer, asked: Asked) -> None:
+        async def waits(peer: Peer, request: ReceivedRequest) -> None:
             arrived.set()
-            await peer.left()
+            await peer.disconnected()
 
-        async with playing(waits) as proxy:
-            engine = await load(proxy.url)
+        async with faulty_server(waits) as server:
+            engine = await load(server.url)
             try:
                 task = asyncio.create_task(engine.embed(EmbedRequest(inputs=(Text(text="a"),))))
                 await arrived.wait()
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-                await proxy.idle.wait()
+                await server.idle.wait()
             finally:
                 await engine.close()
 
@@ -250,12 +255,12 @@ def test_a_caller_that_leaves_cuts_the_connection_of_embeddings() -> None:
 
 
 def test_embeddings_go_to_another_replica() -> None:
-    async def embeds(peer: Peer, asked: Asked) -> None:
+    async def sends_embeddings(peer: Peer, request: ReceivedRequest) -> None:
         body = b'{"data": [{"index": 0, "embedding": [0.6, 0.8]}], "usage": {"prompt_tokens": 3}}'
         await peer.answer(200, body, content_type="application/json")
 
     async def scenario() -> None:
-        async with playing(faults.resets) as bad, playing(embeds) as good:
+        async with faulty_server(faults.resets) as bad, faulty_server(sends_embeddings) as good:
             engine = await load(bad.url, good.url)
             try:
                 result = await engine.embed(EmbedRequest(inputs=(Text(text="a"),)))
@@ -266,35 +271,35 @@ def test_embeddings_go_to_another_replica() -> None:
     asyncio.run(scenario())
 
 
-def test_an_embedding_without_an_end_is_cut() -> None:
-    async def floods(peer: Peer, asked: Asked) -> None:
+def test_an_embedding_without_an_end_is_an_error() -> None:
+    async def floods(peer: Peer, request: ReceivedRequest) -> None:
         await peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
         while True:
             await peer.send(b" " * (1 << 16))
 
     async def scenario() -> None:
-        async with playing(floods) as proxy:
-            engine = await load(proxy.url)
+        async with faulty_server(floods) as server:
+            engine = await load(server.url)
             try:
                 with pytest.raises(BadGateway, match="without an end"):
                     await engine.embed(EmbedRequest(inputs=(Text(text="a"),)))
-                await proxy.idle.wait()
+                await server.idle.wait()
             finally:
                 await engine.close()
 
     asyncio.run(scenario())
 
 
-def test_what_is_said_after_the_reason_is_no_failure() -> None:
+def test_nonsense_after_the_finish_reason_is_ignored() -> None:
     """The answer is whole; only its usage may be unknown."""
 
-    async def stops_short(peer: Peer, asked: Asked) -> None:
+    async def stops_short(peer: Peer, request: ReceivedRequest) -> None:
         await peer.send(faults.HEAD + faults.chunk("good day") + faults.chunk(finish_reason="stop"))
         await peer.send(b"data: nonsense\n\n")
 
     async def scenario() -> None:
-        async with playing(stops_short) as proxy:
-            engine = await load(proxy.url)
+        async with faulty_server(stops_short) as server:
+            engine = await load(server.url)
             try:
                 async with aclosing(engine.generate(HELLO)) as events:
                     *_, finish = [event async for event in events]
@@ -305,7 +310,7 @@ def test_what_is_said_after_the_reason_is_no_failure() -> None:
     asyncio.run(scenario())
 
 
-def test_a_connection_that_was_kept_and_closed_meanwhile_is_opened_again() -> None:
+def test_a_kept_connection_that_was_closed_is_opened_again() -> None:
     """The first answer leaves the connection open; the second request finds it closed."""
     whole = faults.chunk("good day", finish_reason="stop") + b"data: [DONE]\n\n"
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n"
@@ -338,38 +343,38 @@ def test_a_connection_that_was_kept_and_closed_meanwhile_is_opened_again() -> No
 def test_a_check_may_use_a_connection_that_was_kept(echo_server: Running) -> None:
     async def scenario() -> None:
         options = read_options("ours", {"url": echo_server.url})
-        there = Replicas(addresses("ours", options))
+        replicas = Replicas(addresses("ours", options))
         session = make_session(options, {})
         try:
             async with session.get(f"{echo_server.url}/v1/models") as response:
                 await response.read()
-            there.all[0].up = False
-            await check(session, there.all[0], timeout=30)
-            assert there.all[0].up
+            replicas.all[0].up = False
+            await check(session, replicas.all[0], timeout=30)
+            assert replicas.all[0].up
         finally:
             await session.close()
 
     asyncio.run(scenario())
 
 
-def test_each_piece_is_passed_on_as_it_comes() -> None:
+def test_each_chunk_is_passed_on_at_once() -> None:
     async def scenario() -> None:
-        heard = asyncio.Event()
+        received = asyncio.Event()
 
-        async def waits_to_be_heard(peer: Peer, asked: Asked) -> None:
+        async def waits_for_the_reader(peer: Peer, request: ReceivedRequest) -> None:
             await peer.send(faults.HEAD)
             for word in ("good ", "day"):
-                heard.clear()
+                received.clear()
                 await peer.send(faults.chunk(word))
-                await heard.wait()
+                await received.wait()
             await peer.send(faults.chunk(finish_reason="stop"))
 
-        async with playing(waits_to_be_heard) as proxy:
-            engine = await load(proxy.url)
+        async with faulty_server(waits_for_the_reader) as server:
+            engine = await load(server.url)
             try:
                 async with aclosing(engine.generate(HELLO)) as events:
                     async for _ in events:
-                        heard.set()
+                        received.set()
             finally:
                 await engine.close()
 
@@ -385,10 +390,10 @@ async def _request(reader: asyncio.StreamReader) -> None:
     await reader.readexactly(size)
 
 
-def test_closing_ends_what_runs() -> None:
+def test_closing_ends_everything_that_runs() -> None:
     async def scenario() -> None:
-        async with playing(faults.falls_silent) as proxy:
-            engine = await load(proxy.url, "http://127.0.0.1:1", health_interval=30)
+        async with faulty_server(faults.falls_silent) as server:
+            engine = await load(server.url, "http://127.0.0.1:1", health_interval=30)
             events = engine.generate(HELLO)
             while not isinstance(await anext(events), TextDelta):
                 pass
@@ -396,33 +401,33 @@ def test_closing_ends_what_runs() -> None:
             await engine.close()
             with pytest.raises((BadGateway, Unavailable)):
                 await anext(events)
-            await proxy.idle.wait()
+            await server.idle.wait()
             others = asyncio.all_tasks() - {asyncio.current_task()}
             assert not [task for task in others if "watch" in repr(task.get_coro())]
 
     asyncio.run(scenario())
 
 
-def the_only(proxy: Proxy) -> Asked:
-    (asked,) = proxy.asked
-    return asked
+def only_request(server: FaultyServer) -> ReceivedRequest:
+    (request,) = server.requests
+    return request
 
 
 def test_keys_and_headers_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPSTREAM_KEY", "sk-secret")
 
     async def scenario() -> None:
-        async with playing(faults.well) as proxy:
-            engine = await load(proxy.url, key="$UPSTREAM_KEY", headers={"x-team": "blue"})
+        async with faulty_server(faults.answers) as server:
+            engine = await load(server.url, key="$UPSTREAM_KEY", headers={"x-team": "blue"})
             try:
                 assert await outcome(engine) == "the answer"
             finally:
                 await engine.close()
-            asked = the_only(proxy)
-            assert asked.headers["authorization"] == "Bearer sk-secret"
-            assert asked.headers["x-team"] == "blue"
-            assert asked.headers["accept-encoding"] == "identity"
-            assert asked.path == "/v1/chat/completions"
-            assert asked.body["model"] == "ours"
+            request = only_request(server)
+            assert request.headers["authorization"] == "Bearer sk-secret"
+            assert request.headers["x-team"] == "blue"
+            assert request.headers["accept-encoding"] == "identity"
+            assert request.path == "/v1/chat/completions"
+            assert request.body["model"] == "ours"
 
     asyncio.run(scenario())

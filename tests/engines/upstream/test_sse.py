@@ -1,4 +1,4 @@
-"""Server-sent events, however they are cut and written."""
+"""Server-sent events in chunks of any size, in every way of writing them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from openedai.engines.upstream.answers.sse import EventParser, EventTooLong, is_
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=20)
 
 
-def cut(data: bytes, sizes: list[int]) -> list[bytes]:
-    pieces = []
+def split(data: bytes, sizes: list[int]) -> list[bytes]:
+    chunks = []
     for size in sizes:
-        pieces.append(data[:size])
+        chunks.append(data[:size])
         data = data[size:]
-    return [*pieces, data]
+    return [*chunks, data]
 
 
 @given(
@@ -27,13 +27,13 @@ def cut(data: bytes, sizes: list[int]) -> list[bytes]:
     sizes=st.lists(st.integers(0, 40)),
     finished=st.booleans(),
 )
-def test_events_are_the_same_however_they_arrive(
+def test_events_survive_any_splitting(
     events: list[list[str]], end: str, space: str, noise: str, sizes: list[int], finished: bool
 ) -> None:
     written = ""
     for lines in events:
         written += noise + end if noise else ""
-        # A space that the text begins with is told from the one behind the colon.
+        # A space after the colon keeps one that the text begins with.
         written += "".join(
             f"data:{space or (' ' if line.startswith(' ') else '')}{line}{end}" for line in lines
         )
@@ -41,12 +41,12 @@ def test_events_are_the_same_however_they_arrive(
     if not finished:
         written = written.rstrip("\r\n")
     parser = EventParser()
-    found = [event for piece in cut(written.encode(), sizes) for event in parser.feed(piece)]
+    found = [event for chunk in split(written.encode(), sizes) for event in parser.feed(chunk)]
     found += parser.end()
     assert found == ["\n".join(lines).encode() for lines in events]
 
 
-def test_an_event_is_given_as_soon_as_it_is_whole() -> None:
+def test_an_event_is_given_as_soon_as_it_is_complete() -> None:
     parser = EventParser()
     assert parser.feed(b"data: 1\n") == []
     assert parser.feed(b"\ndata: 2\n\ndata") == [b"1", b"2"]
@@ -54,7 +54,7 @@ def test_an_event_is_given_as_soon_as_it_is_whole() -> None:
     assert parser.feed(b"\n") == [b"3"]
 
 
-def test_lines_are_counted_without_events_too() -> None:
+def test_lines_without_events_are_counted() -> None:
     parser = EventParser()
     assert parser.feed(b": ping\n\n: pi") == []
     assert parser.lines == 2
@@ -66,13 +66,13 @@ def test_an_event_without_an_end_is_too_long(line: bytes) -> None:
         EventParser(limit=64).feed(line)
 
 
-def test_what_came_before_a_long_line_does_not_count() -> None:
+def test_the_limit_is_for_each_event() -> None:
     parser = EventParser(limit=64)
     for _ in range(100):
         assert parser.feed(b"data: 0123456789\n\n") == [b"0123456789"]
 
 
-def test_the_end_of_all() -> None:
+def test_done() -> None:
     assert is_done(b"[DONE]")
     assert is_done(b" [DONE] ")
     assert not is_done(b'"[DONE]"')

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import msgspec
 
-from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
 from openedai.contract.engine import Tokenizer
 from openedai.contract.generate import Text, Tokens
@@ -64,13 +63,7 @@ class OnnxEmbeddings(BatchedEmbedder, Tokenizer):
         self._one_at_a_time = asyncio.Lock()
 
     @classmethod
-    async def load(
-        cls,
-        model: str,
-        path: Path | None,
-        options: Mapping[str, Any],
-        adapters: Sequence[Adapter] = (),
-    ) -> Self:
+    async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
         if path is None:
             raise EngineFailed(f"The model `{model}` has no weights: its source is empty.")
         try:

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import msgspec
 
-from openedai.contract.adapter import Adapter
 from openedai.contract.generate import Text, Tokens
 from openedai.engines.embedding.batching import (
     BatchedEmbedder,
@@ -54,13 +53,7 @@ class SentenceTransformers(BatchedEmbedder):
         self._library = library
 
     @classmethod
-    async def load(
-        cls,
-        model: str,
-        path: Path | None,
-        options: Mapping[str, Any],
-        adapters: Sequence[Adapter] = (),
-    ) -> Self:
+    async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
         if path is None:
             raise EngineFailed(f"The model `{model}` has no weights: its source is empty.")
         try:

@@ -72,12 +72,16 @@ class LlamaCpp(Generator, Tokenizer):
         self._resources = resources
 
     @classmethod
-    async def load(
+    async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
+        return await cls.load_with_adapters(model, path, options, ())
+
+    @classmethod
+    async def load_with_adapters(
         cls,
         model: str,
         path: Path | None,
         options: Mapping[str, Any],
-        adapters: Sequence[Adapter] = (),
+        adapters: Sequence[Adapter],
     ) -> Self:
         """Start a server with the weights at `path`, a GGUF file. Raises EngineFailed."""
         if path is None:

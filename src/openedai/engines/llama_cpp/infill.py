@@ -1,7 +1,7 @@
 """Prompts that ask for the text between a prefix and a suffix.
 
-llama.cpp knows the tokens that models have for this, but its own call for it cuts long prefixes
-without a word. So it is asked once how it would lay out a prompt, and that layout is used.
+llama.cpp knows the tokens that models have for this, but its own endpoint silently cuts long
+prefixes. So that endpoint is called once, to learn the layout of such a prompt, which is then used.
 """
 
 from __future__ import annotations
@@ -13,19 +13,21 @@ _PREFIX, _SUFFIX = "PREFIX", "SUFFIX"
 
 
 class Infill:
+    """Makes such prompts for one model."""
+
     def __init__(self, model: str, api: LlamaApi) -> None:
         self._model = model
         self._api = api
         self._layout: tuple[str, str, str] | None = None
 
     async def prompt(self, prefix: str, suffix: str) -> str:
-        """Raises Unsupported if the model was not trained for it."""
+        """Raises Unsupported if the model is not trained for it."""
         if self._layout is None:
-            self._layout = await self._ask_layout()
+            self._layout = await self._probe_layout()
         before, between, after = self._layout
         return f"{before}{prefix}{between}{suffix}{after}"
 
-    async def _ask_layout(self) -> tuple[str, str, str]:
+    async def _probe_layout(self) -> tuple[str, str, str]:
         body = {
             "input_prefix": _PREFIX,
             "input_suffix": _SUFFIX,
@@ -42,4 +44,4 @@ class Infill:
             ) from error
         head, _, rest = str(answer["prompt"]).partition(_PREFIX)
         between, _, after = rest.partition(_SUFFIX)
-        return head.rpartition("\n")[2], between, after  # without the made-up names of files
+        return head.rpartition("\n")[2], between, after  # without the invented file names

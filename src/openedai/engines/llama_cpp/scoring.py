@@ -90,7 +90,7 @@ class _Scorer:
             "n_probs": self._vocabulary,
             "temperature": 0,
             "top_k": 1,
-            # Any token that is a whole character: only then the distribution is shown.
+            # Any token that is a whole character: the distribution is reported only for those.
             "grammar": "root ::= [a-z]",
         }
         async with aclosing(self._api.complete(body)) as chunks:

@@ -183,4 +183,4 @@ async def load_engine(
     wants_worker = bool(options.pop("worker", engine_entry(engine).in_worker))
     if wants_worker:
         return await Hosted.start(engine, model, path, options, adapters)
-    return await engine_class(engine).load(model, path, options, adapters)
+    return await engine_class(engine).load_with_adapters(model, path, options, adapters)

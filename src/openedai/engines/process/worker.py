@@ -160,8 +160,9 @@ async def _main(connection: socket.socket) -> None:
     load = msgspec.msgpack.decode(body, type=Load)
     path = None if load.path is None else Path(load.path)
     try:
-        loaded = engine_class(load.engine).load(load.model, path, load.options, load.adapters)
-        engine = await loaded
+        engine = await engine_class(load.engine).load_with_adapters(
+            load.model, path, load.options, load.adapters
+        )
     except Exception as error:
         writer.write(pack(Failure.of(error)))
         await writer.drain()

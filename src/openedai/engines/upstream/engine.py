@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from openedai.contract.adapter import Adapter
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Directory, Embedder, Generator, Traits
 from openedai.contract.generate import GenerateEvent, GenerateRequest
@@ -87,13 +86,7 @@ class Upstream(Generator, Embedder, Directory):
         return Traits(supports_images=True)
 
     @classmethod
-    async def load(
-        cls,
-        model: str,
-        path: Path | None,
-        options: Mapping[str, Any],
-        adapters: Sequence[Adapter] = (),
-    ) -> Self:
+    async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
         """Raises EngineFailed for wrong options. Nothing is sent: the upstream may be down."""
         known = read_options(model, options)
         urls = addresses(model, known)

@@ -1,4 +1,4 @@
-"""What a child process of the `llama_cpp` engine is told when it starts, and its answer."""
+"""The first frames between the `llama_cpp` engine and its child process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An upstream that does on request what upstreams do when they fail, in the loop of the test."""
+"""An upstream that fails in a chosen way, in the event loop of the test."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request as it came; `headers` have lower-case names, `body` is None for a GET."""
+class ReceivedRequest:
+    """`headers` have lower-case names; `body` is None for a GET."""
 
     method: str
     path: str
@@ -25,7 +25,7 @@ class Asked:
 
 
 class Peer:
-    """The other end of one connection, for a fault to play with."""
+    """The other end of one connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -40,7 +40,7 @@ class Peer:
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         await self.send("\r\n".join([*lines, "", ""]).encode() + body)
 
-    async def left(self) -> None:
+    async def disconnected(self) -> None:
         """Wait until the client has closed the connection."""
         with suppress(ConnectionError):
             while await self.reader.read(1 << 16):
@@ -53,17 +53,17 @@ class Peer:
         self.writer.transport.abort()
 
 
-Fault = Callable[[Peer, Asked], Awaitable[None]]
+Fault = Callable[[Peer, ReceivedRequest], Awaitable[None]]
 
 
 @dataclass
-class Proxy:
-    """`plays` answers every POST; a GET is a check of the replica's health, answered with `up`."""
+class FaultyServer:
+    """`fault` answers every POST. A GET is a health check, which succeeds while `up`."""
 
-    plays: Fault
+    fault: Fault
     up: bool = True
     port: int = 0
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
     checked: asyncio.Event = field(default_factory=asyncio.Event)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     _open: int = 0
@@ -77,15 +77,15 @@ class Proxy:
         self._open += 1
         self.idle.clear()
         try:
-            asked = await _read(reader)
-            if asked is None:
+            request = await _read(reader)
+            if request is None:
                 return
-            if asked.method == "GET":
+            if request.method == "GET":
                 await peer.answer(200 if self.up else 500, b'{"data": [{"id": "theirs"}]}')
                 self.checked.set()
                 return
-            self.asked.append(asked)
-            await self.plays(peer, asked)
+            self.requests.append(request)
+            await self.fault(peer, request)
         except ConnectionError:
             pass
         finally:
@@ -95,7 +95,7 @@ class Proxy:
             writer.close()
 
 
-async def _read(reader: asyncio.StreamReader) -> Asked | None:
+async def _read(reader: asyncio.StreamReader) -> ReceivedRequest | None:
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except asyncio.IncompleteReadError:
@@ -105,26 +105,26 @@ async def _read(reader: asyncio.StreamReader) -> Asked | None:
     headers = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
     size = int(headers.get("content-length", 0))
     body = json.loads(await reader.readexactly(size)) if size else None
-    return Asked(method, path, headers, body)
+    return ReceivedRequest(method, path, headers, body)
 
 
 @asynccontextmanager
-async def playing(fault: Fault) -> AsyncIterator[Proxy]:
-    """A proxy that listens; leaving ends it and every connection."""
-    proxy = Proxy(fault)
+async def faulty_server(fault: Fault) -> AsyncIterator[FaultyServer]:
+    """A server that listens; leaving closes it and every connection."""
+    server = FaultyServer(fault)
     tasks: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(proxy.serve(reader, writer))
+        task = asyncio.create_task(server.serve(reader, writer))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    proxy.port = server.sockets[0].getsockname()[1]
+    listener = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server.port = listener.sockets[0].getsockname()[1]
     try:
-        yield proxy
+        yield server
     finally:
-        server.close()
+        listener.close()
         for task in tuple(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -135,112 +135,112 @@ def frame(value: Any) -> bytes:
 
 
 def chunk(content: str | None = None, **choice: Any) -> bytes:
+    """A chunk that is valid both in chat and in a completion."""
     delta = {} if content is None else {"content": content}
-    """One for chat, and for a continued text too."""
     return frame({"choices": [{"index": 0, "delta": delta, "text": content, **choice}]})
 
 
-async def well(peer: Peer, asked: Asked) -> None:
+async def answers(peer: Peer, request: ReceivedRequest) -> None:
     """A whole answer: "good day"."""
     usage = {"prompt_tokens": 5, "completion_tokens": 2}
     await peer.send(HEAD + chunk("good ") + chunk("day") + chunk(finish_reason="stop"))
     await peer.send(frame({"choices": [], "usage": usage}) + b"data: [DONE]\n\n")
 
 
-async def hangs_up(peer: Peer, asked: Asked) -> None:
+async def hangs_up(peer: Peer, request: ReceivedRequest) -> None:
     return
 
 
-async def resets(peer: Peer, asked: Asked) -> None:
+async def resets(peer: Peer, request: ReceivedRequest) -> None:
     peer.reset()
 
 
-async def stays_silent(peer: Peer, asked: Asked) -> None:
-    await peer.left()
+async def stays_silent(peer: Peer, request: ReceivedRequest) -> None:
+    await peer.disconnected()
 
 
-async def fails(peer: Peer, asked: Asked) -> None:
+async def fails(peer: Peer, request: ReceivedRequest) -> None:
     await peer.answer(500, b'{"error": {"message": "out of memory"}}')
 
 
-async def is_overloaded(peer: Peer, asked: Asked) -> None:
+async def is_overloaded(peer: Peer, request: ReceivedRequest) -> None:
     await peer.answer(503, b'{"error": "busy"}', retry_after="3")
 
 
-async def has_enough(peer: Peer, asked: Asked) -> None:
+async def limits_the_rate(peer: Peer, request: ReceivedRequest) -> None:
     await peer.answer(429, b'{"error": {"message": "slow down"}}', retry_after="7")
 
 
-async def refuses_the_key(peer: Peer, asked: Asked) -> None:
+async def refuses_the_key(peer: Peer, request: ReceivedRequest) -> None:
     await peer.answer(401, b'{"error": {"message": "Incorrect API key provided: sk-secret"}}')
 
 
-async def refuses_the_request(peer: Peer, asked: Asked) -> None:
+async def refuses_the_request(peer: Peer, request: ReceivedRequest) -> None:
     await peer.answer(400, b'{"detail": "no such thing"}')
 
 
-async def redirects(peer: Peer, asked: Asked) -> None:
+async def redirects(peer: Peer, request: ReceivedRequest) -> None:
     await peer.answer(302, b"", location="http://127.0.0.1:1/v1")
 
 
-async def shows_a_page(peer: Peer, asked: Asked) -> None:
+async def sends_a_web_page(peer: Peer, request: ReceivedRequest) -> None:
     await peer.answer(200, b"<html><body>Welcome!</body></html>", content_type="text/html")
 
 
-async def breaks_json(peer: Peer, asked: Asked) -> None:
+async def sends_broken_json(peer: Peer, request: ReceivedRequest) -> None:
     await peer.send(HEAD + b'data: {"choices": [}\n\n')
 
 
-async def sends_half_an_event(peer: Peer, asked: Asked) -> None:
+async def sends_half_an_event(peer: Peer, request: ReceivedRequest) -> None:
     await peer.send(HEAD + b'data: {"choices": [{"delta": {"cont')
 
 
-async def calls_nobody(peer: Peer, asked: Asked) -> None:
+async def sends_a_call_without_a_name(peer: Peer, request: ReceivedRequest) -> None:
     call = {"index": 0, "id": "a", "function": {"arguments": "{}"}}
     await peer.send(HEAD + chunk(delta={"tool_calls": [call]}))
 
 
-async def ends_before(peer: Peer, asked: Asked) -> None:
+async def ends_before_the_text(peer: Peer, request: ReceivedRequest) -> None:
     await peer.send(HEAD + chunk(delta={"role": "assistant", "content": ""}))
 
 
-async def ends_after(peer: Peer, asked: Asked) -> None:
+async def ends_after_the_start(peer: Peer, request: ReceivedRequest) -> None:
     await peer.send(HEAD + chunk("good "))
 
 
-async def breaks_off_after(peer: Peer, asked: Asked) -> None:
+async def breaks_off_after_the_start(peer: Peer, request: ReceivedRequest) -> None:
     await peer.send(HEAD.replace(b"Connection: close", b"Content-Length: 999") + chunk("good "))
 
 
-async def talks_nonsense_after(peer: Peer, asked: Asked) -> None:
+async def sends_nonsense_after(peer: Peer, request: ReceivedRequest) -> None:
     await peer.send(HEAD + chunk("good ") + b"data: nonsense\n\n")
 
 
-async def falls_silent(peer: Peer, asked: Asked) -> None:
+async def falls_silent(peer: Peer, request: ReceivedRequest) -> None:
     await peer.send(HEAD + chunk("good "))
-    await peer.left()
+    await peer.disconnected()
 
 
-async def tells_of_an_error(peer: Peer, asked: Asked) -> None:
+async def sends_an_error(peer: Peer, request: ReceivedRequest) -> None:
     await peer.send(HEAD + frame({"error": {"message": "CUDA is gone", "code": 500}}))
 
 
-async def dribbles(peer: Peer, asked: Asked) -> None:
-    """A slow loris: something always comes, and never an event."""
+async def sends_single_bytes(peer: Peer, request: ReceivedRequest) -> None:
+    """Sends a byte now and then, and never an event."""
     await peer.send(HEAD + b"data: ")
-    left = asyncio.create_task(peer.left())
+    left = asyncio.create_task(peer.disconnected())
     while not left.done():
         await peer.send(b"x")
         await asyncio.wait({left}, timeout=0.02)
 
 
-async def never_ends_a_line(peer: Peer, asked: Asked) -> None:
+async def never_ends_a_line(peer: Peer, request: ReceivedRequest) -> None:
     await peer.send(HEAD + b"data: ")
     while True:
         await peer.send(b"x" * (1 << 16))
 
 
-async def never_ends_an_error(peer: Peer, asked: Asked) -> None:
+async def never_ends_an_error(peer: Peer, request: ReceivedRequest) -> None:
     await peer.send(b"HTTP/1.1 500 No\r\nConnection: close\r\n\r\n")
     while True:
         await peer.send(b"x" * (1 << 16))
