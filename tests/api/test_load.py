@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from openai import APIStatusError, InternalServerError, RateLimitError
 
-from bench.soak.fairness import Flood, answered
+from bench.soak.fairness import Flood, answer_order
 from bench.soak.mix import Mix
 from openedai.cli.logs import JsonFormatter, TextFormatter
 from openedai.config import ModelSpec
@@ -123,7 +123,7 @@ def test_callers_take_turns_though_one_sends_20_times_more(
     settings = echo_settings(models=(TURNS,), chat_model="turns", embedding_model="turns")
     flood = Flood(light=5, slots=1, tokens=2)
     with ServerThread(settings) as server:
-        served = asyncio.run(answered(f"{server.url}/v1", Mix("turns", 10**9), flood))
+        served = asyncio.run(answer_order(f"{server.url}/v1", Mix("turns", 10**9), flood))
     callers = {one.id: one.caller for one in served}
     ended = [getattr(record, "request_id", "") for record in caplog.records]
     order = [callers[one] for one in ended if one in callers]
