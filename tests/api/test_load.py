@@ -6,19 +6,17 @@ import asyncio
 import json
 import logging
 import socket
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from openai import APIStatusError, InternalServerError, RateLimitError
 
-from bench.soak.fairness import Flood, answered
+from bench.soak.fairness import Flood, answer_order
 from bench.soak.mix import Mix
 from openedai.cli.logs import JsonFormatter, TextFormatter
 from openedai.config import ModelSpec
 from tests.media.images import data_url, picture
-from tests.support import Running, ServerThread, echo_settings, fetch
+from tests.support import ServerThread, echo_settings, eventually, fetch, status
 
 NARROW = ModelSpec(
     id="narrow",
@@ -35,13 +33,6 @@ TURNS = ModelSpec(
 )
 
 
-def eventually(check: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.005)
-
-
 def post(model: str, path: str = "/v1/chat/completions", **more: object) -> bytes:
     body = json.dumps(
         {"model": model, "messages": [{"role": "user", "content": "x y z"}], **more}
@@ -51,12 +42,6 @@ def post(model: str, path: str = "/v1/chat/completions", **more: object) -> byte
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
-
-
-def status(server: Running, model: str) -> tuple[int, int]:
-    """How many requests run and wait; none before the model was ever asked for."""
-    models = server.app.state.services.pool.snapshot().models
-    return next(((m.running, m.waiting) for m in models if m.id == model), (0, 0))
 
 
 def test_a_full_queue_and_a_long_wait() -> None:
@@ -123,7 +108,7 @@ def test_callers_take_turns_though_one_sends_20_times_more(
     settings = echo_settings(models=(TURNS,), chat_model="turns", embedding_model="turns")
     flood = Flood(light=5, slots=1, tokens=2)
     with ServerThread(settings) as server:
-        served = asyncio.run(answered(f"{server.url}/v1", Mix("turns", 10**9), flood))
+        served = asyncio.run(answer_order(f"{server.url}/v1", Mix("turns", 10**9), flood))
     callers = {one.id: one.caller for one in served}
     ended = [getattr(record, "request_id", "") for record in caplog.records]
     order = [callers[one] for one in ended if one in callers]

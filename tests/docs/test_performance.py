@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bench.peers import table
 from bench.soak.fairness import Flood
-from bench.soak.section import ENOUGH, Findings, figures
-from bench.soak.state import Memory
+from bench.soak.observe import Memory
+from bench.soak.section import MIN_SAMPLES, Findings, figures
 from tests.docs.pages import code_words, section, tables
 
 
@@ -24,7 +24,7 @@ def test_the_install_lines_are_those_of_the_bench() -> None:
 
 def test_the_lines_of_the_soak_are_those_of_its_table() -> None:
     lines, _ = tables(section("docs/performance.md", "Under load"))
-    memory = Memory([1.0] * ENOUGH, [1.0] * ENOUGH)
+    memory = Memory([1.0] * MIN_SAMPLES, [1.0] * MIN_SAMPLES)
     findings = Findings([], memory, Flood(), ["light"], errors=0, busy=0, files=0, left=0)
     named = [name for row in lines for name in code_words(row[0])]
     assert named == [figure.case for figure in figures(findings)]
