@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,6 +105,20 @@ def echo_settings(**values: Any) -> Settings:
         "builtin_models": False,
     }
     return Settings(_env_file=None, **{**defaults, **values})
+
+
+def eventually(check: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until `check` is true. Fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.005)
+
+
+def status(server: Running, model: str) -> tuple[int, int]:
+    """How many requests of a model run and wait."""
+    models = server.app.state.services.pool.snapshot().models
+    return next(((m.running, m.waiting) for m in models if m.id == model), (0, 0))
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,6 @@ import asyncio
 import json
 import logging
 import socket
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -18,7 +16,7 @@ from bench.soak.mix import Mix
 from openedai.cli.logs import JsonFormatter, TextFormatter
 from openedai.config import ModelSpec
 from tests.media.images import data_url, picture
-from tests.support import Running, ServerThread, echo_settings, fetch
+from tests.support import ServerThread, echo_settings, eventually, fetch, status
 
 NARROW = ModelSpec(
     id="narrow",
@@ -35,13 +33,6 @@ TURNS = ModelSpec(
 )
 
 
-def eventually(check: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.005)
-
-
 def post(model: str, path: str = "/v1/chat/completions", **more: object) -> bytes:
     body = json.dumps(
         {"model": model, "messages": [{"role": "user", "content": "x y z"}], **more}
@@ -51,12 +42,6 @@ def post(model: str, path: str = "/v1/chat/completions", **more: object) -> byte
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
-
-
-def status(server: Running, model: str) -> tuple[int, int]:
-    """How many requests run and wait; none before the model was ever asked for."""
-    models = server.app.state.services.pool.snapshot().models
-    return next(((m.running, m.waiting) for m in models if m.id == model), (0, 0))
 
 
 def test_a_full_queue_and_a_long_wait() -> None:

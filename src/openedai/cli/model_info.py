@@ -12,7 +12,7 @@ import msgspec
 from openedai.catalog.catalog import Catalog, adapter_specs
 from openedai.config import ModelSpec, Settings
 from openedai.contract.engine import Embedder, Engine, Generator
-from openedai.engines.registry import SECRET_OPTIONS, engine_class
+from openedai.engines.registry import SECRET_OPTIONS, engine_entry
 from openedai.weights.library import Library
 
 HEALTH_TIMEOUT = 1.0  # seconds
@@ -103,13 +103,13 @@ class Inventory:
 
     def _facts(self, spec: ModelSpec) -> dict[str, Any]:
         """The fields of ModelInfo."""
-        engine = engine_class(spec.engine)
+        capabilities = engine_entry(spec.engine).capabilities
         found = self._library.find(spec) is not None
         return {
             "id": spec.id,
             "engine": spec.engine,
             "capabilities": tuple(
-                name for name, base in CAPABILITIES.items() if issubclass(engine, base)
+                name for name, base in CAPABILITIES.items() if base in capabilities
             ),
             "state": self._state(spec, found),
             "size_on_disk": self._library.size(spec) if found else None,

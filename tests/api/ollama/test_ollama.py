@@ -14,9 +14,16 @@ from ollama import AsyncClient, ChatResponse, Client, GenerateResponse, Response
 from pydantic import BaseModel
 
 from openedai.config import ModelSpec
-from tests.api.test_load import eventually, status
 from tests.media.images import picture
-from tests.support import ECHO_MODELS, Running, ServerThread, echo_settings, fetch
+from tests.support import (
+    ECHO_MODELS,
+    Running,
+    ServerThread,
+    echo_settings,
+    eventually,
+    fetch,
+    status,
+)
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
 HELLO = [{"role": "user", "content": "one two three"}]

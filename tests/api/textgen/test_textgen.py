@@ -11,8 +11,15 @@ import pytest
 from openai import OpenAI
 
 from openedai.config import AdapterSpec, ModelSpec
-from tests.api.test_load import eventually, status
-from tests.support import ECHO_MODELS, Running, ServerThread, echo_settings, fetch
+from tests.support import (
+    ECHO_MODELS,
+    Running,
+    ServerThread,
+    echo_settings,
+    eventually,
+    fetch,
+    status,
+)
 
 ENDLESS: dict[str, Any] = {"delay": 0.001, "repeat": 10**6, "context": 10**9, "slots": 8}
 MODELS = (
