@@ -63,7 +63,8 @@ def test_the_ends_of_a_range_reach_the_engine(client: OpenAI, path: str, name: s
     for value in RANGES[name]:
         seen = reveal(client, path, **{name: value})
         if name != "n":
-            assert seen["sampling"].get(name, 0) == value
+            sampling = seen["sampling"]
+            assert (sampling | sampling.get("local", {})).get(name, 0) == value
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -89,13 +90,13 @@ def test_samplers_that_are_no_numbers_reach_the_engine(client: OpenAI, path: str
         stop=["a", "b", "c", "d"],
     )
     assert seen["sampling"]["logit_bias"] == [[5, -100.0], [6, 100.0]]
-    assert seen["sampling"]["dry_sequence_breakers"] == ["\n", "."]
+    assert seen["sampling"]["local"]["dry_sequence_breakers"] == ["\n", "."]
     assert seen["stop"] == ["a", "b", "c", "d"]
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_nothing_is_said_of_samplers_that_are_not_given(client: OpenAI, path: str) -> None:
-    nothing = {"presence_penalty": 0.0, "frequency_penalty": 0.0}
+    nothing = {"presence_penalty": 0.0, "frequency_penalty": 0.0, "local": {}}
     assert reveal(client, path)["sampling"] == nothing
     assert reveal(client, path, **dict.fromkeys(RANGES))["sampling"] == nothing
 
