@@ -1,4 +1,4 @@
-"""What tests use beside fixtures: a server in a thread, raw requests, processes."""
+"""What tests use besides fixtures: a server in a thread, its state, and raw requests."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ ECHO_MODELS = (
     ModelSpec(id="echo", engine="echo", aliases=("parrot",)),
     ModelSpec(id="owner/echo:latest", engine="echo"),
     ModelSpec(id="reveal", engine="echo", options={"reveal": True}),
-    ModelSpec(id="sees", engine="echo", options={"vision": True, "image_tokens": 7}),
-    ModelSpec(id="sees-reveal", engine="echo", options={"vision": True, "reveal": True}),
+    ModelSpec(id="vision", engine="echo", options={"vision": True, "image_tokens": 7}),
+    ModelSpec(id="vision-reveal", engine="echo", options={"vision": True, "reveal": True}),
     ModelSpec(id="calls", engine="echo", options={"reply": TWO_CALLS}),
     ModelSpec(id="slow", engine="echo", options={"delay": 0.02, "repeat": 10000, "slots": 4}),
     ModelSpec(id="fails-first", engine="echo", options={"fail_after": 0}),
@@ -107,18 +107,12 @@ def echo_settings(**values: Any) -> Settings:
     return Settings(_env_file=None, **{**defaults, **values})
 
 
-def eventually(check: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(check: Callable[[], bool], seconds: float = 20) -> None:
     """Wait until `check` is true. Fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline, f"not within {seconds} s"
         time.sleep(0.005)
-
-
-def status(server: Running, model: str) -> tuple[int, int]:
-    """How many requests of a model run and wait."""
-    models = server.app.state.services.pool.snapshot().models
-    return next(((m.running, m.waiting) for m in models if m.id == model), (0, 0))
 
 
 @dataclass(frozen=True)
@@ -130,20 +124,28 @@ class Answer:
     body: bytes
 
 
+def occupancy(server: Running, model: str) -> tuple[int, int]:
+    """How many requests for the model run and wait; 0 if it was never requested."""
+    models = server.app.state.services.pool.snapshot().models
+    return next(((m.running, m.waiting) for m in models if m.id == model), (0, 0))
+
+
 def raw_request(port: int, request: bytes, *, end: bool = False) -> bytes:
-    """Send bytes, as they are, and read until the server closes or 10 seconds have passed."""
+    """Send bytes and read until the server closes or 10 seconds have passed."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(request)
         if end:
             connection.shutdown(socket.SHUT_WR)
         answer = b""
-        while piece := connection.recv(1 << 16):
-            answer += piece
+        while chunk := connection.recv(1 << 16):
+            answer += chunk
         return answer
 
 
 def fetch(url: str | URL, method: str = "GET", **options: Any) -> Answer:
-    async def go() -> Answer:
+    """One request; `options` are aiohttp's."""
+
+    async def request() -> Answer:
         async with (
             aiohttp.ClientSession() as session,
             session.request(method, url, **options) as response,
@@ -151,4 +153,4 @@ def fetch(url: str | URL, method: str = "GET", **options: Any) -> Answer:
             headers = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status, headers, await response.read())
 
-    return asyncio.run(go())
+    return asyncio.run(request())

@@ -1,4 +1,4 @@
-"""create_app(settings): the only place where everything is put together."""
+"""create_app(settings): the only place where everything is wired together."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
     metrics = Metrics()
     library = Library(settings)
     pool = _pool(settings, metrics, library)
-    metrics.watch(pool)
+    metrics.add_pool(pool)
     images = _images(settings)
 
     @asynccontextmanager
@@ -98,12 +98,12 @@ def _pool(settings: Settings, metrics: Metrics, library: Library) -> ModelPool:
         lambda spec: engine_entry(spec.engine).capabilities,
         limits,
         estimate=lambda spec: library.size(spec) or library.download_size(spec) or 0,
-        on_wait=metrics.waited,
+        on_wait=metrics.record_wait,
     )
 
 
 def _adapters(library: Library, spec: ModelSpec, progress: Progress) -> tuple[Adapter, ...]:
-    """The adapters of a model, downloaded; none for an engine without weights."""
+    """The adapters of a model, downloaded. Empty for an engine without weights."""
     pulled = [library.pull(one, progress) for one in adapter_specs(spec)]
     return tuple(
         Adapter(name=adapter.name, path=str(path), scale=adapter.scale)
@@ -128,7 +128,7 @@ def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
             Envelope,
             dialect_of=dialect_of,
             headers_of=response_headers,
-            on_end=metrics.ended,
+            on_end=metrics.record_request,
         )
     ]
     if settings.cors_origins:

@@ -16,7 +16,7 @@ from bench.soak.mix import Mix
 from openedai.cli.logs import JsonFormatter, TextFormatter
 from openedai.config import ModelSpec
 from tests.media.images import data_url, picture
-from tests.support import ServerThread, echo_settings, eventually, fetch, status
+from tests.support import ServerThread, echo_settings, fetch, occupancy, wait_until
 
 NARROW = ModelSpec(
     id="narrow",
@@ -33,9 +33,9 @@ TURNS = ModelSpec(
 )
 
 
-def post(model: str, path: str = "/v1/chat/completions", **more: object) -> bytes:
+def raw_post(model: str, path: str = "/v1/chat/completions", **fields: object) -> bytes:
     body = json.dumps(
-        {"model": model, "messages": [{"role": "user", "content": "x y z"}], **more}
+        {"model": model, "messages": [{"role": "user", "content": "x y z"}], **fields}
     ).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nhost: localhost\r\n"
@@ -56,7 +56,7 @@ def test_a_full_queue_and_a_long_wait() -> None:
         client = server.client(timeout=60)
         messages = [{"role": "user", "content": "x"}]
 
-        def ask() -> APIStatusError | None:
+        def request() -> APIStatusError | None:
             try:
                 client.post(
                     "/chat/completions",
@@ -68,12 +68,12 @@ def test_a_full_queue_and_a_long_wait() -> None:
             return None
 
         with socket.create_connection(("127.0.0.1", server.port)) as holder:
-            holder.sendall(post("narrow", stream=True))
+            holder.sendall(raw_post("narrow", stream=True))
             assert holder.recv(100).startswith(b"HTTP/1.1 200")
             with ThreadPoolExecutor(2) as threads:
-                waiting = threads.submit(ask)
-                eventually(lambda: status(server, "narrow") == (1, 1))
-                refused = ask()
+                waiting = threads.submit(request)
+                wait_until(lambda: occupancy(server, "narrow") == (1, 1))
+                refused = request()
                 timed_out = waiting.result(timeout=30)
         assert isinstance(refused, RateLimitError)
         assert refused.code == "rate_limit_exceeded"
@@ -81,7 +81,7 @@ def test_a_full_queue_and_a_long_wait() -> None:
         assert timed_out.status_code == 503
         for error in (refused, timed_out):
             assert int(error.response.headers["retry-after"]) >= 1
-        eventually(lambda: status(server, "narrow") == (0, 0))
+        wait_until(lambda: occupancy(server, "narrow") == (0, 0))
         text = fetch(f"{server.url}/metrics").body.decode()
         assert 'openedai_model_refused_total{model="narrow"} 1.0' in text
         assert 'openedai_model_queue_timeouts_total{model="narrow"} 1.0' in text
@@ -96,9 +96,9 @@ def test_a_client_that_leaves_gives_its_slot_back(model: str, stream: bool, path
     with ServerThread(settings) as server:
         for _ in range(3):
             with socket.create_connection(("127.0.0.1", server.port)) as connection:
-                connection.sendall(post(model, path, stream=stream, max_tokens=10**6))
-                eventually(lambda: status(server, model) == (1, 0))
-            eventually(lambda: status(server, model) == (0, 0))
+                connection.sendall(raw_post(model, path, stream=stream, max_tokens=10**6))
+                wait_until(lambda: occupancy(server, model) == (1, 0))
+            wait_until(lambda: occupancy(server, model) == (0, 0))
 
 
 def test_callers_take_turns_though_one_sends_20_times_more(
@@ -123,9 +123,9 @@ def test_a_client_that_does_not_read_is_cut() -> None:
         ServerThread(settings) as server,
         socket.create_connection(("127.0.0.1", server.port)) as connection,
     ):
-        connection.sendall(post("flood", stream=True))
-        eventually(lambda: status(server, "flood") == (1, 0))
-        eventually(lambda: status(server, "flood") == (0, 0))
+        connection.sendall(raw_post("flood", stream=True))
+        wait_until(lambda: occupancy(server, "flood") == (1, 0))
+        wait_until(lambda: occupancy(server, "flood") == (0, 0))
 
 
 def test_logs_hold_no_prompts_and_no_keys_unless_asked(caplog: pytest.LogCaptureFixture) -> None:
@@ -160,7 +160,7 @@ def test_logged_bodies_are_as_they_were_but_for_files(caplog: pytest.LogCaptureF
     ]
     schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "string"}}}
     body = {
-        "model": "sees",
+        "model": "vision",
         "messages": [{"role": "user", "content": content}],
         "response_format": schema,
     }

@@ -65,7 +65,8 @@ def test_the_engine_is_told_which(variants: OpenAI, model: str, variant: str | N
 
 
 def test_an_alias_has_the_adapters_of_its_model(variants: OpenAI) -> None:
-    assert variants.models.retrieve("gpt-4o:pirate").id == "base:pirate"
+    assert variants.completions.create(model="gpt-4o:pirate", prompt="x").model == "base:pirate"
+    assert variants.models.retrieve("gpt-4o:pirate").id == "gpt-4o:pirate"
 
 
 @pytest.mark.parametrize("model", ["lab", "base:parrot", "broken"])

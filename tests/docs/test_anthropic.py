@@ -91,7 +91,7 @@ def parsed(model: type[Body], body: dict[str, Any]) -> Any:
     """What the engine gets of a body."""
     value = model.model_validate(body)
     assert isinstance(value, MessagesRequest | OurTool)
-    return value.parsed() if isinstance(value, OurTool) else value.to_engine_request({})
+    return value.to_engine() if isinstance(value, OurTool) else value.to_engine_request({})
 
 
 @pytest.mark.parametrize("table", range(len(TABLES)))

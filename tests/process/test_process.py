@@ -20,7 +20,7 @@ import psutil
 import pytest
 from openai import APIConnectionError, APIError, OpenAI
 
-from tests.support import eventually, fetch
+from tests.support import fetch, wait_until
 
 CONFIG = """
 chat_model = "slow"
@@ -128,7 +128,7 @@ def test_a_worker_is_killed_under_8_streams(server: Process, model: str) -> None
             threads.submit(read_until_error, server, model, lambda: started.append(None))
             for _ in range(8)
         ]
-        eventually(lambda: len(started) == 8, 60)
+        wait_until(lambda: len(started) == 8, 60)
         (worker,) = server.workers()
         worker.kill()
         found = [error.result(timeout=10) for error in errors]
@@ -140,7 +140,7 @@ def test_a_worker_is_killed_under_8_streams(server: Process, model: str) -> None
     assert server.gauge("openedai_model_running", model) == 0
     assert len(server.workers()) == 1
     assert len(server.folders()) == (1 if model == "real" else 0)
-    eventually(lambda: psutil.Process(server.process.pid).num_fds() <= files, 10)
+    wait_until(lambda: psutil.Process(server.process.pid).num_fds() <= files, 10)
 
 
 @pytest.mark.real
@@ -153,7 +153,7 @@ def test_workers_end_when_the_server_is_killed(server: Process) -> None:
     server.process.kill()
     _, alive = psutil.wait_procs(workers, timeout=5)
     assert not alive
-    eventually(lambda: server.folders() == [], 5)
+    wait_until(lambda: server.folders() == [], 5)
 
 
 @pytest.mark.real
@@ -161,7 +161,7 @@ def test_a_loading_worker_ends_when_the_server_is_killed(server: Process) -> Non
     with ThreadPoolExecutor(1) as threads:
         create: Any = server.client().chat.completions.create
         answer = threads.submit(create, **story_request("real", 1))
-        eventually(lambda: bool(server.workers()), 30)
+        wait_until(lambda: bool(server.workers()), 30)
         workers = server.workers()
         server.process.kill()
         with pytest.raises(APIConnectionError):
@@ -184,7 +184,7 @@ def test_sigterm_lets_running_requests_end(server: Process) -> None:
         except aiohttp.ClientConnectionError:
             return True
 
-    eventually(refused, 5)
+    wait_until(refused, 5)
     text = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
     assert text == words
     assert server.process.wait(timeout=20) == 0
@@ -213,7 +213,7 @@ def test_a_disconnect_frees_the_slot(server: Process, model: str, stream: bool) 
     )
     body = {**story_request(model, 300), "stream": stream}
     _disconnect(server, body, model)
-    eventually(lambda: server.gauge("openedai_model_running", model) == 0, 5)
+    wait_until(lambda: server.gauge("openedai_model_running", model) == 0, 5)
 
 
 def _disconnect(server: Process, body: dict[str, Any], model: str) -> None:
@@ -225,4 +225,4 @@ def _disconnect(server: Process, body: dict[str, Any], model: str) -> None:
             b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
             b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(data) + data
         )
-        eventually(lambda: server.gauge("openedai_model_running", model) == 1, 30)
+        wait_until(lambda: server.gauge("openedai_model_running", model) == 1, 30)

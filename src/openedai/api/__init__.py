@@ -28,7 +28,7 @@ from openedai.serving.services import Services
 
 
 def routes(s: Services) -> tuple[Route, ...]:
-    """Every URL of the server. Of two that match a request, the first one is meant."""
+    """Every URL of the server. The first one that matches a request is used."""
     calls = Calls(s.settings, s.catalog, s.leases)
     ranking = Ranking(s.catalog, s.embedding)
     current = CurrentModel(s.catalog)
@@ -62,7 +62,7 @@ def routes(s: Services) -> tuple[Route, ...]:
 
 
 def _models(s: Services) -> tuple[Route, ...]:
-    """Two APIs have the same URLs."""
+    """The URLs that OpenAI's and Anthropic's APIs share."""
     openai, anthropic = Models(s.catalog, s.listing), AnthropicModels(s.catalog, s.listing)
     listed = by_dialect(openai.list_models, {ANTHROPIC: anthropic.list_models})
     retrieved = by_dialect(openai.retrieve, {ANTHROPIC: anthropic.retrieve})

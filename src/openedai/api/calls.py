@@ -1,4 +1,4 @@
-"""HTTP requests to calls, and what calls come to as HTTP responses."""
+"""HTTP requests to calls, and the results of calls to HTTP responses."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ T = TypeVar("T", covariant=True)
 
 
 class Renderer(Protocol[T]):
-    """The events of a generation as one API has them on the wire."""
+    """Renders the events of a generation in the format of one API."""
 
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> T:
-        """All events as one object."""
+        """The value of an answer that is not streamed."""
 
     def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
-        """The same as the frames of a stream."""
+        """The frames of a streamed answer."""
 
 
 class Calls:
@@ -82,9 +82,9 @@ class Calls:
         *,
         stream: bool,
     ) -> Response:
-        """The events of a generation, whole or streamed.
+        """The response to a generation, whole or streamed.
 
-        What fails before the first event raises here.
+        Raises what fails before the first event.
         """
         if not stream:
             return self.respond(call, await renderer.whole(events))
@@ -93,14 +93,14 @@ class Calls:
         return EventStream(call.exchange, first, frames, self._headers(call))
 
     def respond(self, call: Call[Any], value: Any) -> Response:
-        """A value as JSON, with the headers that tell of the model's rate limits."""
+        """A value as JSON, with the headers of the model's rate limits."""
         return json_response(value, headers=self._headers(call))
 
     def _named(self, body: Any) -> Model:
         return self._catalog.resolve(body.model)
 
     def _passes_unknown(self, fields: Mapping[str, Any]) -> bool:
-        """Whether the model of a body has more parameters than are known here."""
+        """Whether the body's model may get parameters that are unknown here."""
         name = fields.get("model")
         if not isinstance(name, str):
             return False
@@ -111,10 +111,9 @@ class Calls:
         return engine_entry(engine).passes_unknown_parameters
 
     def _headers(self, call: Call[Any]) -> dict[str, str]:
-        """The rate limits count the requests, running and waiting, that the model takes.
+        """The rate limits count the requests, running and waiting, that the model accepts.
 
-        One more is taken as soon as any ends, so there is no time to wait while there is room.
-        """
+        While there is room, nobody has to wait for the limit to be reset."""
         limit, remaining = self._leases.occupancy(call)
         return {
             **call.headers,
@@ -125,6 +124,6 @@ class Calls:
 
 
 def _without_files(body: Body) -> str:
-    """A body for the log: as it was sent, but for the files in it."""
+    """A body for the log: as it was sent, without the files in it."""
     text = body.model_dump_json(exclude_unset=True, by_alias=True, warnings=False)
     return _FILE.sub(lambda run: f"({len(run[0])} characters)", text)

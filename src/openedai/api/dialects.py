@@ -1,4 +1,4 @@
-"""Which of the APIs a request is in."""
+"""Which API a request is in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from openedai.http.exchange import exchange_of
 
 
 class _Claim(NamedTuple):
-    """URLs of a dialect. With `header`, only requests that have it are."""
+    """URLs of a dialect. With `header`, only for requests that have it."""
 
     dialect: Dialect
     url: re.Pattern[str]
@@ -46,7 +46,7 @@ def dialect_of(scope: Scope) -> Dialect:
 
 
 def by_dialect(official: Endpoint, others: Mapping[Dialect, Endpoint]) -> Endpoint:
-    """One endpoint for a URL that several APIs have."""
+    """One endpoint for a URL that several APIs share."""
 
     @wraps(official)
     async def endpoint(request: Request) -> Response:

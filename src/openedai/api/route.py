@@ -1,4 +1,4 @@
-"""One URL of the API, and the URLs under which older clients and Azure's have it too."""
+"""One URL of the API, and its other URLs for older clients and for Azure's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.responses import Response
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-# A model's id may have slashes, so of two paths that match, the first one is meant.
+# A model's id may have slashes, so several paths can match: the first one is used.
 ENGINE = "/v1/engines/{model:path}"
 _AZURE_MODEL = "/openai/deployments/{model:path}"
 _AZURE = "/openai"

@@ -1,4 +1,4 @@
-"""Request bodies to typed models, with the errors the official API would give."""
+"""Request bodies to typed models, with the official API's errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from openedai.errors import APIError, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from openedai.http.exchange import exchange_of
-from openedai.http.validation import as_invalid_request, invalid_json, is_unknown
+from openedai.http.validation import TAG, as_invalid_request, invalid_json, is_unknown
 
 M = TypeVar("M", bound="Body")
 
@@ -21,11 +21,11 @@ WARNING_HEADER = "x-openedai-warning"
 
 
 class Body(BaseModel):
-    """A JSON request body. JSON types are not converted into each other.
+    """A JSON request body. Values are not converted to other JSON types.
 
     `passthrough_fields` None is a body that only this server understands. Otherwise the body can
     be passed on to another server: then `extra` has the parameters that are unknown here, and
-    those of `passthrough_fields`, which are known and mean nothing here, as they were sent.
+    those of `passthrough_fields`, which have no effect here, unchanged.
     `parameter_names` gives the body's name for a parameter that engines know by another one.
     """
 
@@ -36,10 +36,11 @@ class Body(BaseModel):
 
     @property
     def extra(self) -> dict[str, Any]:
+        """The parameters that are passed on unchanged."""
         return self._extra
 
     def check(self) -> None:
-        """Raise InvalidRequest for what only several fields together show."""
+        """Raise InvalidRequest for fields that are not valid together."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,9 @@ def _too_large(limit: int) -> APIError:
 def require_json(request: Request) -> None:
     """Raise UnsupportedMediaType for a body that is not declared as JSON.
 
-    A web page can post plain text anywhere without asking, so only JSON is taken as JSON. In a
-    dialect whose users leave the type to curl, which then says that it is a form, so is that; a
-    browser that posts one says where it comes from.
+    A web page can post plain text anywhere without a preflight request, so the type must be that of
+    JSON. Dialects whose users often call curl without a type accept that of a form too, unless a
+    browser sent it.
     """
     headers = request.headers
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -138,10 +139,10 @@ async def read_json(
     overrides: Mapping[str, Any],
     passes_unknown: Callable[[Mapping[str, Any]], bool],
 ) -> tuple[M, dict[str, str]]:
-    """The parsed body, and headers for the answer: warnings of parameters that were ignored.
+    """The parsed body, and headers for the answer: warnings of ignored parameters.
 
     `overrides` replace fields of the body. `passes_unknown` says of a body's fields whether
-    another server is to read what is not known here.
+    its unknown parameters are passed on. Raises InvalidRequest.
     """
     require_json(request)
     values = _decode(await read_bytes(request, limit))
@@ -173,7 +174,7 @@ def _validate(model: type[M], values: Any) -> M:
 
 
 def _with_extra(model: type[M], values: dict[str, Any], passthrough: frozenset[str]) -> M:
-    """The body without what only another server understands, which is its `extra`."""
+    """The body; its `extra` has what only another server understands."""
     names = {name for name in values if name not in model.model_fields or name in passthrough}
     body = _validate(model, {name: values[name] for name in values if name not in names})
     body._extra.update((name, values[name]) for name in values if name in names)
@@ -195,4 +196,4 @@ def _without_unknown(
 
 
 def _is_tag(part: int | str) -> bool:
-    return isinstance(part, str) and part.startswith("~")
+    return isinstance(part, str) and part.startswith(TAG)

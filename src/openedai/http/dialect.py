@@ -1,4 +1,4 @@
-"""What differs between the APIs that a server speaks, for all of its endpoints."""
+"""What differs between the server's APIs, for all endpoints."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from openedai.errors import APIError
 class Dialect:
     """How one API renders errors and streams.
 
-    `error_body` gives an error's JSON value, `error_frame` the same as the last frame of a stream
-    of the type `media_type`; both also get the request's id. With `accepts_form_type` the
-    content type of a form is taken for JSON, unless a browser sent it.
+    `error_body` returns an error's JSON value, `error_frame` the same as the last frame of a stream
+    of the type `media_type`; both also get the request's id. With `accepts_form_type` JSON may
+    have the content type of a form, unless a browser sent it.
     """
 
     error_body: Callable[[APIError, str], Any]

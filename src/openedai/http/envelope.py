@@ -1,8 +1,8 @@
-"""The outermost layer: what every request has, whatever becomes of it.
+"""The outermost layer, for every request, whatever its outcome.
 
-An id, a time, a log line, an answer in the client's dialect when something broke, and an end when
-its client has left: then the task that serves the request is cancelled, and all that it holds is
-closed on the way out.
+It gives each request an id, a time, a log line, and an answer in the client's dialect if something
+fails. When the client leaves, the task that serves the request is cancelled, and closes all that it
+holds on the way out.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from openedai.http.respond import error_response
 
 log = logging.getLogger("openedai.access")
 
-CLIENT_LEFT = 499  # nginx's number for it; only ever logged and counted
+CLIENT_LEFT = 499  # nginx's status for it; only logged and counted
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
 
 class Envelope:
-    """`dialect_of` says which API a request is in, `headers_of` what every answer carries.
+    """`dialect_of` returns the API that a request is in, `headers_of` the headers of its answer.
 
-    `on_end` is called once for each finished exchange with the matched route's path.
+    `on_end` is called once for each finished exchange, with the matched route's path.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Envelope:
 
 
 class _Connection:
-    """The connection of one exchange: notices when the client leaves."""
+    """The connection of one exchange; cancels its task when the client leaves."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class _Connection:
         await self._send(message)
 
     async def fail(self, scope: Scope, error: Exception) -> None:
-        """Answer with the error, unless an answer has begun: then the connection just ends."""
+        """Answer with the error, unless an answer has begun: then the connection is closed."""
         if self.exchange.status == 0:
             response = error_response(error, self.exchange)
             await response(scope, self.receive, self.send)

@@ -1,4 +1,4 @@
-"""One HTTP request and what becomes of it."""
+"""One HTTP request and its outcome."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from openedai.http.dialect import Dialect
 
 @dataclass(slots=True)
 class Exchange:
-    """Made for each request by the envelope; every layer inside of it reads and completes it.
+    """Created for each request by the envelope; the inner layers read and complete it.
 
-    `caller` is an opaque name of who is calling, `status` is 0 until an answer begins.
-    `parameter_names` gives the client's name for a parameter that engines call differently: errors
+    `caller` is an opaque name of the caller, `status` is 0 until an answer begins.
+    `parameter_names` gives the client's name for a parameter that engines know by another: errors
     are rendered with it. `model` and `logged_body` are for the log. The times are in seconds after
     `started`, a time of `time.perf_counter`; None until it happens.
     """
@@ -36,7 +36,7 @@ class Exchange:
 
     @property
     def seconds(self) -> float:
-        """How long it has taken so far."""
+        """The seconds since it started."""
         return time.perf_counter() - self.started
 
 

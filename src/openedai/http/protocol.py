@@ -15,8 +15,8 @@ from openedai.http.dialect import Dialect
 
 @dataclass(frozen=True)
 class Limits:
-    """`receive_timeout` is in seconds and counts between two pieces of a request; `send_timeout`
-    counts from when the client's buffers are full until it reads on.
+    """`receive_timeout` is in seconds and counts between two chunks of a request; `send_timeout`
+    counts from when the client's buffers are full until it reads again.
     """
 
     max_header_bytes: int
@@ -25,9 +25,9 @@ class Limits:
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Refuses larger heads, and clients that stall.
+    """Refuses larger headers, and clients that stall.
 
-    `dialect` is that of errors in what is not known to be a request for any API.
+    `dialect` renders the errors: which API the client uses is not known yet.
     """
 
     limits: ClassVar[Limits]
@@ -126,5 +126,5 @@ class LimitedProtocol(HttpToolsProtocol):
 
 
 def limited_protocol(limits: Limits, dialect: Dialect) -> type[LimitedProtocol]:
-    """uvicorn makes its protocols from a class alone: one with these limits and errors."""
+    """A class with these limits and errors: uvicorn creates its protocols without arguments."""
     return type("LimitedProtocol", (LimitedProtocol,), {"limits": limits, "dialect": dialect})

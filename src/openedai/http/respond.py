@@ -1,4 +1,4 @@
-"""Values, errors and streams as responses: the one place where an exception becomes an answer."""
+"""Values, errors and streams as responses: the only place where an exception becomes an answer."""
 
 from __future__ import annotations
 
@@ -29,23 +29,20 @@ def json_response(
 
 
 def error_response(error: Exception, exchange: Exchange) -> Response:
-    """The error as the client that sent the request reads it.
-
-    The client waits for `retry-after` before it tries again.
-    """
-    shown = as_api_error(error).renamed(exchange.parameter_names)
+    """The error in the client's dialect, with headers that say when to retry."""
+    api_error = as_api_error(error).renamed(exchange.parameter_names)
     headers = {}
-    if shown.retry_after is not None:
-        headers["retry-after"] = str(math.ceil(shown.retry_after))
-        headers["retry-after-ms"] = str(math.ceil(shown.retry_after * 1000))
-    if shown.status == 401:
+    if api_error.retry_after is not None:
+        headers["retry-after"] = str(math.ceil(api_error.retry_after))
+        headers["retry-after-ms"] = str(math.ceil(api_error.retry_after * 1000))
+    if api_error.status == 401:
         headers["www-authenticate"] = 'Bearer realm="OpenedAI"'
-    body = exchange.dialect.error_body(shown, exchange.id)
-    return json_response(body, status=shown.status, headers=headers)
+    body = exchange.dialect.error_body(api_error, exchange.id)
+    return json_response(body, status=api_error.status, headers=headers)
 
 
 def as_api_error(error: Exception) -> APIError:
-    """What a client is told of `error`: nothing internal, unless it is an APIError."""
+    """The error for the client: an APIError as it is, and no internals of any other."""
     if isinstance(error, APIError):
         return error
     log.error("a request failed unexpectedly", exc_info=error)
@@ -63,7 +60,7 @@ def json_line(value: Any) -> bytes:
 
 
 class EventStream(Response):
-    """A stream of frames. Closes `rest` however it ends: done, failed, or the client gone."""
+    """A stream of frames. It always closes `rest`, also when the client leaves."""
 
     def __init__(
         self,
@@ -96,8 +93,8 @@ class EventStream(Response):
 
     async def _fail(self, send: Send, error: Exception) -> None:
         exchange = self.exchange
-        shown = as_api_error(error).renamed(exchange.parameter_names)
-        await self._end(send, exchange.dialect.error_frame(shown, exchange.id))
+        api_error = as_api_error(error).renamed(exchange.parameter_names)
+        await self._end(send, exchange.dialect.error_frame(api_error, exchange.id))
 
     async def _end(self, send: Send, last: bytes = b"") -> None:
         await send({"type": "http.response.body", "body": last, "more_body": False})
@@ -108,9 +105,9 @@ def _chunk(body: bytes) -> dict[str, Any]:
 
 
 async def first_frame(frames: AsyncGenerator[bytes, None]) -> bytes:
-    """Wait for the first frame before anything commits to a 200.
+    """The first frame, awaited before the response commits to a 200.
 
-    Whatever fails before it raises here and keeps its own status.
+    What fails before it raises here and keeps its own status.
     """
     try:
         return await anext(frames)

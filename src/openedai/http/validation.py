@@ -1,4 +1,4 @@
-"""Pydantic's errors to the official API's: which field, which code, which sentence."""
+"""Pydantic's errors to the official API's: parameter, code and message."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from openedai.errors import InvalidRequest, Unsupported, invalid_value, missing_parameter
 
-_KINDS = {
+_JSON_TYPES = {
     "string_type": "a string",
     "int_type": "an integer",
     "int_from_float": "an integer",
@@ -22,12 +22,13 @@ _KINDS = {
     "model_attributes_type": "an object",
 }
 
-# A union's branches are told apart by tags, which pydantic puts into the location. Ours begin
-# with this sign, so that they can be left out of the names that clients see.
+# The tags of a union's branches begin with this sign: pydantic puts them into the location of an
+# error, and they are left out of the names that clients see.
 TAG = "~"
 
 
 def is_unknown(detail: ErrorDetails) -> bool:
+    """Whether the error is an unknown parameter."""
     return detail["type"] == "extra_forbidden"
 
 
@@ -43,7 +44,7 @@ def location(parts: Sequence[int | str]) -> str | None:
 
 
 def invalid_json(reason: str) -> InvalidRequest:
-    """The error of a body that is not JSON, as the official API words it."""
+    """The error of a body that is not JSON, in the official API's words."""
     return InvalidRequest(
         "We could not parse the JSON body of your request. (HINT: This likely means you "
         "aren't using your HTTP library correctly. The server expects a JSON payload, but "
@@ -52,22 +53,22 @@ def invalid_json(reason: str) -> InvalidRequest:
 
 
 def as_invalid_request(details: Sequence[ErrorDetails]) -> InvalidRequest:
-    """The first error as the official API words it; an unknown parameter comes last."""
+    """The first error in the official API's words; unknown parameters come last."""
     detail = min(details, key=is_unknown)
-    kind = detail["type"]
-    where = location(detail["loc"])
-    if where is None:
+    error_type = detail["type"]
+    param = location(detail["loc"])
+    if param is None:
         return InvalidRequest(
-            f"Invalid body: expected an object, but got {_name(detail['input'])} instead.",
+            f"Invalid body: expected an object, but got {_json_type(detail['input'])} instead.",
             code="invalid_type",
         )
-    if kind in _KINDS:
-        return _wrong_type(detail, where, _KINDS[kind])
-    return _RULES.get(kind, _other)(detail, where)
+    if error_type in _JSON_TYPES:
+        return _wrong_type(detail, param, _JSON_TYPES[error_type])
+    return _RULES.get(error_type, _other)(detail, param)
 
 
-def _name(value: Any) -> str:
-    """What JSON calls the type of `value`."""
+def _json_type(value: Any) -> str:
+    """The JSON type of `value`."""
     match value:
         case None:
             return "null"
@@ -85,40 +86,40 @@ def _name(value: Any) -> str:
             return "an object"
 
 
-def _wrong_type(detail: ErrorDetails, where: str, expected: str) -> InvalidRequest:
-    got = _name(detail["input"])
+def _wrong_type(detail: ErrorDetails, param: str, expected: str) -> InvalidRequest:
+    got = _json_type(detail["input"])
     return InvalidRequest(
-        f"Invalid type for '{where}': expected {expected}, but got {got} instead.",
+        f"Invalid type for '{param}': expected {expected}, but got {got} instead.",
         code="invalid_type",
-        param=where,
+        param=param,
     )
 
 
-def _missing(detail: ErrorDetails, where: str) -> InvalidRequest:
-    return missing_parameter(where)
+def _missing(detail: ErrorDetails, param: str) -> InvalidRequest:
+    return missing_parameter(param)
 
 
-def _unknown(detail: ErrorDetails, where: str) -> InvalidRequest:
-    return InvalidRequest(f"Unknown parameter: '{where}'.", code="unknown_parameter", param=where)
+def _unknown(detail: ErrorDetails, param: str) -> InvalidRequest:
+    return InvalidRequest(f"Unknown parameter: '{param}'.", code="unknown_parameter", param=param)
 
 
-def _unsupported(detail: ErrorDetails, where: str) -> InvalidRequest:
+def _unsupported(detail: ErrorDetails, param: str) -> InvalidRequest:
     return Unsupported(
-        f"Unsupported parameter: '{where}' is not supported by this server.",
+        f"Unsupported parameter: '{param}' is not supported by this server.",
         code="unsupported_parameter",
-        param=where,
+        param=param,
     )
 
 
-def _unsupported_value(detail: ErrorDetails, where: str) -> InvalidRequest:
+def _unsupported_value(detail: ErrorDetails, param: str) -> InvalidRequest:
     return Unsupported(
-        f"Unsupported value: '{where}' does not support {detail['input']!r} on this server.",
+        f"Unsupported value: '{param}' does not support {detail['input']!r} on this server.",
         code="unsupported_value",
-        param=where,
+        param=param,
     )
 
 
-def _bound(detail: ErrorDetails, where: str) -> InvalidRequest:
+def _bound(detail: ErrorDetails, param: str) -> InvalidRequest:
     context = detail.get("ctx", {})
     limit = next(iter(context.values()))
     above = detail["type"].startswith("less")
@@ -131,45 +132,45 @@ def _bound(detail: ErrorDetails, where: str) -> InvalidRequest:
     }[detail["type"]]
     side = ("above", "maximum", "max") if above else ("below", "minimum", "min")
     return InvalidRequest(
-        f"Invalid '{where}': {number} {side[0]} {side[1]} value. "
+        f"Invalid '{param}': {number} {side[0]} {side[1]} value. "
         f"Expected a value {rule} {limit:g}, but got {detail['input']} instead.",
         code=f"{number}_{side[0]}_{side[2]}_value",
-        param=where,
+        param=param,
     )
 
 
-def _length(detail: ErrorDetails, where: str) -> InvalidRequest:
+def _length(detail: ErrorDetails, param: str) -> InvalidRequest:
     context = detail["ctx"]
     text = detail["type"].startswith("string")
-    noun, short = ("string", "string") if text else ("array", "array")
+    noun = "string" if text else "array"
     long = detail["type"].endswith("too_long")
     limit = context.get("max_length", context.get("min_length"))
     got = len(detail["input"])
     side = ("long", "maximum", "above_max") if long else ("short", "minimum", "below_min")
     return InvalidRequest(
-        f"Invalid '{where}': {noun} too {side[0]}. Expected {noun} with {side[1]} length "
+        f"Invalid '{param}': {noun} too {side[0]}. Expected {noun} with {side[1]} length "
         f"{limit}, but got {noun} with length {got} instead.",
-        code=f"{short}_{side[2]}_length",
-        param=where,
+        code=f"{noun}_{side[2]}_length",
+        param=param,
     )
 
 
-def _choice(detail: ErrorDetails, where: str) -> InvalidRequest:
+def _choice(detail: ErrorDetails, param: str) -> InvalidRequest:
     context = detail.get("ctx", {})
     allowed = str(context.get("expected", context.get("expected_tags", "")))
     allowed = allowed.replace(TAG, "").replace(" or ", ", ")
     value = detail["input"]
     if detail["type"] == "union_tag_invalid":
-        return _wrong_type(detail, where, allowed.replace("'", "").replace(", ", " or "))
+        return _wrong_type(detail, param, allowed.replace("'", "").replace(", ", " or "))
     return InvalidRequest(
         f"Invalid value: {value!r}. Supported values are: {allowed}.",
         code="invalid_value",
-        param=where,
+        param=param,
     )
 
 
-def _other(detail: ErrorDetails, where: str) -> InvalidRequest:
-    return invalid_value(where, detail["msg"].removeprefix("Value error, "))
+def _other(detail: ErrorDetails, param: str) -> InvalidRequest:
+    return invalid_value(param, detail["msg"].removeprefix("Value error, "))
 
 
 _RULES: dict[str, Callable[[ErrorDetails, str], InvalidRequest]] = {

@@ -1,4 +1,4 @@
-"""One request to one model, from wherever it came."""
+"""One request to one model, without HTTP."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ B = TypeVar("B", covariant=True)
 
 @dataclass(frozen=True)
 class Call(Generic[B]):
-    """`body` is the request as its endpoint parsed it, `model` the one that it is for.
+    """`body` is the parsed request, `model` the model that it is for.
 
-    `exchange` records what becomes of it; `headers` are those that its answer must carry.
+    `exchange` records its progress; `headers` are added to its answer.
     """
 
     body: B
@@ -26,10 +26,10 @@ class Call(Generic[B]):
 
     @property
     def caller(self) -> str:
-        """An opaque name of who is calling."""
+        """An opaque name of the caller."""
         return self.exchange.caller
 
     @property
     def spec(self) -> ModelSpec:
-        """What is loaded for the model."""
+        """The spec that is loaded for the model."""
         return self.model.spec

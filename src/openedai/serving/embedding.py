@@ -23,10 +23,10 @@ class Embedding:
         self._metrics = metrics
 
     async def run(self, call: Call[Any], request: EmbedRequest) -> EmbedResult:
-        """Embed every input. Raises as `Leases.lease` and the engine do."""
+        """One vector for each input. Raises as `Leases.lease` and the engine do."""
         async with self._leases.lease(call, Embedder) as engine:
             result = await engine.embed(replace(request, variant=call.model.variant))
-        self._metrics.used(call.spec.id, Usage(prompt_tokens=result.prompt_tokens))
+        self._metrics.record_usage(call.spec.id, Usage(prompt_tokens=result.prompt_tokens))
         return result
 
 

@@ -43,16 +43,16 @@ class Generation:
                         index, event = pair
                         if exchange.first_event_at is None:
                             exchange.first_event_at = exchange.seconds
-                            self._metrics.first_token(spec.id, exchange.first_event_at)
+                            self._metrics.record_first_token(spec.id, exchange.first_event_at)
                         if isinstance(event, Finish):
                             del unfinished[index]
-                            self._metrics.used(spec.id, event.usage)
+                            self._metrics.record_usage(spec.id, event.usage)
                         else:
                             unfinished[index].add(event)
                         yield pair
             if handle.stopped:
                 for index, outcome in unfinished.items():
                     usage = await stopped_usage(engine, requests[index], outcome)
-                    self._metrics.used(spec.id, usage)
+                    self._metrics.record_usage(spec.id, usage)
                     yield index, Finish(reason="stop", usage=usage)
         exchange.last_event_at = exchange.seconds

@@ -1,4 +1,4 @@
-"""The images that a call's conversation names, loaded before anything is made of it."""
+"""The images in a call's conversation, loaded before its requests to the engine are made."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class ImageLoading:
         self._images = images
 
     async def load(self, call: Call[Any], refs: Sequence[ImageRef]) -> LoadedImages:
-        """The images that `refs` name.
+        """The images of `refs`.
 
         Raises InvalidRequest for an image that cannot be loaded, and NoVision, before any is
-        fetched, where the model takes none.
+        fetched, if the model does not support images.
         """
         if not refs:
             return {}

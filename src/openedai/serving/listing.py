@@ -1,4 +1,4 @@
-"""The models that can be asked for, those of upstreams too."""
+"""The models that requests can name, with those of upstreams."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UPSTREAM_TIMEOUT = 5.0  # seconds
 class Listing:
     """`started` is when the server started, in seconds since 1970: models count as created then.
 
-    `aliases` are listed beside the ids.
+    `aliases` are listed after the ids.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ class Loading:
         self._library = library
 
     def status(self) -> PoolStatus:
-        """The models that were asked for, and their states now."""
+        """The models that were requested so far, and their states now."""
         return self._pool.snapshot()
 
     def loaded(self) -> list[str]:
@@ -49,7 +49,7 @@ class Loading:
     async def pull(self, spec: ModelSpec) -> None:
         """Download the model's files, and its adapters', that are missing.
 
-        What was downloaded stays when the caller is cancelled, and is resumed. Raises Unavailable.
+        After a cancellation, the next download resumes. Raises Unavailable.
         """
         progress = StoppableProgress()
         try:

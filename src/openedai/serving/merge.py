@@ -1,4 +1,4 @@
-"""Several event streams as one, in the order in which things happen."""
+"""Several event streams as one, in the order of the events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 async def merge(
     streams: Sequence[AsyncGenerator[T, None]], *, limit: int
 ) -> AsyncGenerator[tuple[int, T], None]:
-    """Yield `(number of the stream, event)`. At most `limit` streams run at once.
+    """Yield `(index of the stream, event)`. At most `limit` streams run at once.
 
     The first failure ends everything and is raised. Closing the result closes every stream.
     """

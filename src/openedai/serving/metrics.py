@@ -1,4 +1,4 @@
-"""The numbers of a server, for Prometheus. One registry for each app."""
+"""A server's metrics for Prometheus. Each app has a registry of its own."""
 
 from __future__ import annotations
 
@@ -50,26 +50,31 @@ class Metrics:
             registry=self.registry,
         )
 
-    def watch(self, pool: ModelPool) -> None:
-        """Also show the state of this pool, read at each scrape."""
+    def add_pool(self, pool: ModelPool) -> None:
+        """Include the state of this pool, which is read at each scrape."""
         self.registry.register(_PoolCollector(pool))
 
-    def ended(self, exchange: Exchange, route: str) -> None:
+    def record_request(self, exchange: Exchange, route: str) -> None:
+        """Count a finished request to the route of that path."""
         self._requests.labels(route, str(exchange.status)).inc()
         self._seconds.labels(route).observe(exchange.seconds)
 
-    def waited(self, model: str, seconds: float) -> None:
+    def record_wait(self, model: str, seconds: float) -> None:
+        """How long a request waited for its model."""
         self._wait.labels(model).observe(seconds)
 
-    def first_token(self, model: str, seconds: float) -> None:
+    def record_first_token(self, model: str, seconds: float) -> None:
+        """How long a request took until its first token."""
         self._first_token.labels(model).observe(seconds)
 
-    def used(self, model: str, usage: Usage) -> None:
+    def record_usage(self, model: str, usage: Usage) -> None:
+        """Count the tokens of a finished generation or embedding."""
         self._tokens.labels(model, "prompt").inc(usage.prompt_tokens)
         self._tokens.labels(model, "cached").inc(usage.cached_tokens)
         self._tokens.labels(model, "completion").inc(usage.completion_tokens)
 
     def render(self) -> bytes:
+        """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
@@ -102,13 +107,13 @@ class _PoolCollector(Collector):
         for model in status.models:
             loaded.add_metric([model.id], float(model.state == "ready"))
         yield loaded
-        for field, (name, text) in gauges.items():
-            gauge = GaugeMetricFamily(name, text, labels=["model"])
+        for field, (name, description) in gauges.items():
+            gauge = GaugeMetricFamily(name, description, labels=["model"])
             for model in status.models:
                 gauge.add_metric([model.id], getattr(model, field))
             yield gauge
-        for field, (name, text) in counters.items():
-            counter = CounterMetricFamily(name, text, labels=["model"])
+        for field, (name, description) in counters.items():
+            counter = CounterMetricFamily(name, description, labels=["model"])
             for model in status.models:
                 counter.add_metric([model.id], getattr(model, field))
             yield counter

@@ -1,4 +1,4 @@
-"""What the events of a generation come to: the one place where they are folded."""
+"""The outcome of a generation: the only place where events are folded."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from openedai.contract.generate import (
 )
 from openedai.errors import EngineFailed
 
-# An event, after the number of the generation that it belongs to.
+# The index of a generation, and an event of it.
 Indexed = tuple[int, GenerateEvent]
 
 
 @dataclass(slots=True)
 class Section:
-    """A run of text, of reasoning, or one tool call, as the deltas that it came in.
+    """A run of text, of reasoning, or one tool call, as its deltas.
 
     The deltas of a call are its arguments; `id` and `name` are the call's.
     """
@@ -68,7 +68,7 @@ class Outcome:
 
     @property
     def finish(self) -> Finish:
-        """Raises EngineFailed if there was none."""
+        """The last event. Raises EngineFailed if the generation ended without it."""
         if self.end is None:
             raise EngineFailed("The engine ended its answer without saying why.")
         return self.end

@@ -1,4 +1,4 @@
-"""What the groups of the API are made from. `openedai.api` hands each group its part of it."""
+"""What the groups of the API need. `openedai.api` gives each group its part."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ class StopHandle:
     async def next_event(self, events: AsyncGenerator[T, None]) -> T | None:
         """The next event; None at the end, or once it is stopped.
 
-        Stopping interrupts only this wait, wherever else the request's task may be. The count of
-        cancellations tells our own from that of a client that leaves meanwhile.
+        Stopping interrupts only this wait, and nothing else that the request's task does. The count
+        of cancellations distinguishes our own from that of a client that leaves at the same time.
         """
         task = asyncio.current_task()
         if self.stopped or task is None:
@@ -86,22 +86,18 @@ class ActiveGenerations:
 
 
 async def stopped_usage(engine: Engine, request: GenerateRequest, outcome: Outcome) -> Usage:
-    """The usage of a generation that was stopped, which its engine does not give.
+    """The usage of a stopped generation, for which its engine sends no Finish.
 
-    Its texts are tokenised; where the engine cannot, each delta counts as a token.
+    Its texts are tokenised; if the engine cannot tokenise, each delta counts as a token.
     """
-    answer = [
-        section.name * (number == 0) + delta
-        for section in outcome.sections
-        if section.type != "reasoning"
-        for number, delta in enumerate(section.deltas)
-    ]
-    reasoning = [
-        delta
-        for section in outcome.sections
-        if section.type == "reasoning"
-        for delta in section.deltas
-    ]
+    answer: list[str] = []
+    reasoning: list[str] = []
+    for section in outcome.sections:
+        if section.type == "reasoning":
+            reasoning += section.deltas
+        else:
+            first, *others = section.deltas
+            answer += (section.name + first, *others)  # only calls have a name
     if request.echo:
         del answer[:1]  # the prompt
     prompt = request.prompt

@@ -172,7 +172,7 @@ def test_a_model_that_takes_images_gets_them(anthropic_client: Anthropic) -> Non
     block = {"type": "image", "source": source}
     result = {**RESULT, "content": [block]}
     messages = [user(text("one"), block), assistant(USE), user(result)]
-    told = seen(anthropic_client, *messages, model="sees-reveal")
+    told = seen(anthropic_client, *messages, model="vision-reveal")
     (first,) = told[0]["images"]
     assert base64.b64decode(first["raw"]) == file
     assert (first["at"], first["media_type"]) == (3, "image/png")
@@ -190,7 +190,7 @@ def test_pictures_that_cannot_be_had(
     anthropic_client: Anthropic, source: dict[str, str], place: str
 ) -> None:
     block = {"type": "image", "source": source}
-    assert place in refusal(anthropic_client, model="sees", messages=[user(block)])
+    assert place in refusal(anthropic_client, model="vision", messages=[user(block)])
 
 
 BAD_BLOCKS: list[tuple[object, str]] = [

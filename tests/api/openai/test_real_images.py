@@ -27,9 +27,9 @@ def seeing(smollm2_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     tiny_projector.write(folder / "mmproj.gguf")
     options = {"mmproj": "mmproj.gguf", "context": 512, "slots": 1, "threads": 1}
     source = str(folder / "model.gguf")
-    sees = ModelSpec(id="sees", engine="llama_cpp", source=source, options=options)
+    sees = ModelSpec(id="vision", engine="llama_cpp", source=source, options=options)
     blind = ModelSpec(id="blind", engine="llama_cpp", source=source)
-    settings = echo_settings(models=(sees, blind), chat_model="sees")
+    settings = echo_settings(models=(sees, blind), chat_model="vision")
     with ServerThread(settings) as running, running.client(timeout=300) as client:
         yield client
 
@@ -41,7 +41,7 @@ def shown(*raw: bytes) -> dict[str, Any]:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_images_are_counted(seeing: OpenAI, stream: bool) -> None:
-    body: dict[str, Any] = {"model": "sees", "max_completion_tokens": 3, "temperature": 0}
+    body: dict[str, Any] = {"model": "vision", "max_completion_tokens": 3, "temperature": 0}
     usage = [
         chat(seeing, stream, messages=[shown(*[picture(9, 9, BLUE)] * number)], **body).usage
         for number in range(3)
@@ -56,7 +56,7 @@ def test_refusals(seeing: OpenAI) -> None:
         "unsupported_value",
         "messages[0].content[1].type",
     )
-    assert refusal(seeing, model="sees", messages=[shown(*[picture()] * 32)]) == (
+    assert refusal(seeing, model="vision", messages=[shown(*[picture()] * 32)]) == (
         "context_length_exceeded",
         "messages",
     )

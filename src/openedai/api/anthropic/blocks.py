@@ -1,28 +1,17 @@
-"""The blocks that a message is made of, as the wire has them."""
+"""The blocks of messages on the wire."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field
 
-from openedai.api.parameters.sampling import json_type
+from openedai.api.parameters.unions import branch, by_type, json_type
 from openedai.http.body import AllowedOnly, Body, Refused, UnsupportedValues
-from openedai.http.validation import TAG
 
 SEPARATOR = "\n"
-"""Between the texts of two blocks that are read as one."""
-
-
-def by_type(*kinds: str) -> Discriminator:
-    """Picks the branch of a union by `type`; the branch `~other` is that of all other types."""
-
-    def tag(value: Any) -> str:
-        kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-        return f"{TAG}{kind}" if kind in kinds else f"{TAG}other"
-
-    return Discriminator(tag)
+"""Between the texts of two blocks that become one text."""
 
 
 class CacheControl(Body):
@@ -35,7 +24,7 @@ class Citations(Body):
 
 
 class Block(Body):
-    """Prefixes of prompts are cached without being asked for, so `cache_control` has no effect."""
+    """Prefixes of prompts are always cached, so `cache_control` has no effect."""
 
     cache_control: CacheControl | None = None
 
@@ -63,7 +52,7 @@ class UrlImage(Body):
 
 
 class OtherImage(Body):
-    """A source that no image is loaded from; also for the error of an unknown one."""
+    """A source that is not supported; also for the error of an unknown one."""
 
     type: Annotated[Literal["base64", "url", "file"], UnsupportedValues("file")]
 
@@ -77,9 +66,9 @@ class Transformations(Body):
 class ImageBlock(Block):
     type: Literal["image"]
     source: Annotated[
-        Annotated[Base64Image, Tag("~base64")]
-        | Annotated[UrlImage, Tag("~url")]
-        | Annotated[OtherImage, Tag("~other")],
+        Annotated[Base64Image, branch("base64")]
+        | Annotated[UrlImage, branch("url")]
+        | Annotated[OtherImage, branch("other")],
         by_type("base64", "url"),
     ]
     transformations: Transformations | None = None
@@ -96,15 +85,15 @@ class OtherContent(Body):
 
 
 Texts = Annotated[
-    Annotated[str, Tag("~a string")]
+    Annotated[str, branch("a string")]
     | Annotated[
         list[
             Annotated[
-                Annotated[TextBlock, Tag("~text")] | Annotated[OtherContent, Tag("~other")],
+                Annotated[TextBlock, branch("text")] | Annotated[OtherContent, branch("other")],
                 by_type("text"),
             ]
         ],
-        Tag("~an array"),
+        branch("an array"),
     ],
     Discriminator(json_type),
 ]
@@ -127,9 +116,9 @@ class DocumentBlock(Block):
 
     type: Literal["document"]
     source: Annotated[
-        Annotated[PlainText, Tag("~text")]
-        | Annotated[ContentSource, Tag("~content")]
-        | Annotated[OtherDocument, Tag("~other")],
+        Annotated[PlainText, branch("text")]
+        | Annotated[ContentSource, branch("content")]
+        | Annotated[OtherDocument, branch("other")],
         by_type("text", "content"),
     ]
     title: str | None = None
@@ -155,7 +144,7 @@ class SearchResultBlock(Block):
     citations: Citations | None = None
 
     def plain(self) -> str:
-        return SEPARATOR.join((self.title, self.source, *(one.text for one in self.content)))
+        return SEPARATOR.join((self.title, self.source, *(block.text for block in self.content)))
 
 
 class ThinkingBlock(Body):
@@ -199,19 +188,19 @@ class OtherResult(Body):
 TextLike = TextBlock | DocumentBlock | SearchResultBlock
 
 ResultContent = Annotated[
-    Annotated[str, Tag("~a string")]
+    Annotated[str, branch("a string")]
     | Annotated[
         list[
             Annotated[
-                Annotated[TextBlock, Tag("~text")]
-                | Annotated[ImageBlock, Tag("~image")]
-                | Annotated[DocumentBlock, Tag("~document")]
-                | Annotated[SearchResultBlock, Tag("~search_result")]
-                | Annotated[OtherResult, Tag("~other")],
+                Annotated[TextBlock, branch("text")]
+                | Annotated[ImageBlock, branch("image")]
+                | Annotated[DocumentBlock, branch("document")]
+                | Annotated[SearchResultBlock, branch("search_result")]
+                | Annotated[OtherResult, branch("other")],
                 by_type("text", "image", "document", "search_result"),
             ]
         ],
-        Tag("~an array"),
+        branch("an array"),
     ],
     Discriminator(json_type),
 ]
@@ -225,7 +214,7 @@ class ToolResultBlock(Block):
     toolset_name: Refused = None
 
 
-# Those of tools that run on the server, and of what only it can read.
+# Blocks of tools that run on the official server, and of what only it can read.
 SERVER_BLOCKS = (
     "server_tool_use",
     "web_search_tool_result",
@@ -277,15 +266,15 @@ AnyBlock = (
 )
 
 MessageBlock = Annotated[
-    Annotated[TextBlock, Tag("~text")]
-    | Annotated[ImageBlock, Tag("~image")]
-    | Annotated[DocumentBlock, Tag("~document")]
-    | Annotated[SearchResultBlock, Tag("~search_result")]
-    | Annotated[ThinkingBlock, Tag("~thinking")]
-    | Annotated[RedactedThinkingBlock, Tag("~redacted_thinking")]
-    | Annotated[ToolUseBlock, Tag("~tool_use")]
-    | Annotated[ToolResultBlock, Tag("~tool_result")]
-    | Annotated[OtherBlock, Tag("~other")],
+    Annotated[TextBlock, branch("text")]
+    | Annotated[ImageBlock, branch("image")]
+    | Annotated[DocumentBlock, branch("document")]
+    | Annotated[SearchResultBlock, branch("search_result")]
+    | Annotated[ThinkingBlock, branch("thinking")]
+    | Annotated[RedactedThinkingBlock, branch("redacted_thinking")]
+    | Annotated[ToolUseBlock, branch("tool_use")]
+    | Annotated[ToolResultBlock, branch("tool_result")]
+    | Annotated[OtherBlock, branch("other")],
     by_type(
         "text",
         "image",
@@ -299,13 +288,13 @@ MessageBlock = Annotated[
 ]
 
 Content = Annotated[
-    Annotated[str, Tag("~a string")] | Annotated[list[MessageBlock], Tag("~an array")],
+    Annotated[str, branch("a string")] | Annotated[list[MessageBlock], branch("an array")],
     Discriminator(json_type),
 ]
 
 
 def plain(content: str | Sequence[TextBlock | OtherContent]) -> str:
-    """The text of a content that has nothing else."""
+    """The text of a content that has only text."""
     if isinstance(content, str):
         return content
     return SEPARATOR.join(block.text for block in content if isinstance(block, TextBlock))

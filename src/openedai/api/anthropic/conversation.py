@@ -1,4 +1,4 @@
-"""The turns of a conversation: from the wire to the engine's messages, and their errors.
+"""The turns of a conversation: from the wire to the engine's messages.
 
 Turns of one role that follow one another are one turn. Results of tools are messages of their
 own, in the order of their blocks.
@@ -52,27 +52,27 @@ class MessageParam(Body):
 def image_refs(messages: Sequence[MessageParam]) -> list[ImageRef]:
     """The images of all messages, in order."""
     return [
-        ImageRef(_image_url(block), _image_param(where, block), f"{where}.type")
-        for where, block in _image_blocks(messages)
+        ImageRef(_image_url(block), _image_param(path, block), f"{path}.type")
+        for path, block in _image_blocks(messages)
     ]
 
 
 def _image_blocks(messages: Sequence[MessageParam]) -> Iterator[tuple[str, ImageBlock]]:
-    """Every image, after its position in the body."""
+    """Every image, with its path in the body before it."""
     for index, message in enumerate(messages):
-        for where, block in _placed(message, f"messages[{index}]"):
+        for path, block in _blocks(message, f"messages[{index}]"):
             if isinstance(block, ImageBlock):
-                yield where, block
+                yield path, block
             elif isinstance(block, ToolResultBlock) and not isinstance(block.content, str):
-                for inner, one in enumerate(block.content or ()):
-                    if isinstance(one, ImageBlock):
-                        yield f"{where}.content[{inner}]", one
+                for inner_index, inner_block in enumerate(block.content or ()):
+                    if isinstance(inner_block, ImageBlock):
+                        yield f"{path}.content[{inner_index}]", inner_block
 
 
 def conversation(
     system: Texts | None, messages: Sequence[MessageParam], images: LoadedImages
 ) -> tuple[Message, ...]:
-    """The engine's messages. Raises InvalidRequest for a block that is not valid where it is."""
+    """The engine's messages. Raises InvalidRequest for a block that is not valid there."""
     turns = _Turns(images)
     if system:
         turns.add_text("system", plain(system))
@@ -82,9 +82,9 @@ def conversation(
         elif isinstance(message.content, str):
             turns.add_text(message.role, message.content)
         else:
-            for where, block in _placed(message, f"messages[{index}]"):
-                _check_place(message.role, block, where)
-                turns.add(message.role, block, where)
+            for path, block in _blocks(message, f"messages[{index}]"):
+                _check_allowed(message.role, block, path)
+                turns.add(message.role, block, path)
     closed = turns.end()
     if closed[-1].role == "assistant":
         raise Unsupported(
@@ -96,23 +96,24 @@ def conversation(
     return closed
 
 
-def _placed(message: MessageParam, where: str) -> Iterator[tuple[str, AnyBlock]]:
+def _blocks(message: MessageParam, path: str) -> Iterator[tuple[str, AnyBlock]]:
+    """The blocks of the message, each with its path in the body before it."""
     if not isinstance(message.content, str):
         for index, block in enumerate(message.content):
-            yield f"{where}.content[{index}]", block
+            yield f"{path}.content[{index}]", block
 
 
-def _check_place(role: str, block: AnyBlock, where: str) -> None:
+def _check_allowed(role: str, block: AnyBlock, path: str) -> None:
     if not isinstance(block, _ALLOWED[role]):
         raise invalid_value(
-            f"{where}.type",
+            f"{path}.type",
             f"a message with role '{role}' cannot have blocks of type '{block.type}'",
         )
 
 
 @dataclass
 class _Turn:
-    """A message as far as its blocks were read."""
+    """A message under construction."""
 
     role: str
     call_id: str | None = None
@@ -121,10 +122,10 @@ class _Turn:
     reasoning: list[str] = field(default_factory=list)
     tool_calls: list[ToolCall] = field(default_factory=list)
 
-    def add(self, block: TextLike | ImageBlock, where: str, images: LoadedImages) -> None:
+    def add(self, block: TextLike | ImageBlock, path: str, images: LoadedImages) -> None:
         if isinstance(block, ImageBlock):
             at = len(SEPARATOR.join(self.texts))
-            image = images[_image_param(where, block)]
+            image = images[_image_param(path, block)]
             self.images.append(Image(raw=image.raw, media_type=image.media_type, at=at))
         else:
             self.texts.append(block.plain())
@@ -141,7 +142,7 @@ class _Turn:
 
 
 class _Turns:
-    """Collects blocks into turns. A result is of a call in the last turn of the assistant."""
+    """Collects blocks into turns. A result belongs to a call in the last turn of the assistant."""
 
     def __init__(self, images: LoadedImages) -> None:
         self._loaded = images
@@ -150,7 +151,7 @@ class _Turns:
         self._open_calls: set[str] = set()
 
     def begin(self, role: str) -> _Turn:
-        """The turn of the role, which goes on if it is the last one."""
+        """The turn of the role: the last one, if it has that role, or a new one."""
         if self._turn is None or self._turn.role != role:
             self._close()
             if role == "assistant":
@@ -161,10 +162,10 @@ class _Turns:
     def add_text(self, role: str, text: str) -> None:
         self.begin(role).texts.append(text)
 
-    def add(self, role: str, block: AnyBlock, where: str) -> None:
+    def add(self, role: str, block: AnyBlock, path: str) -> None:
         match block:
             case ToolResultBlock():
-                self._add_result(block, where)
+                self._add_result(block, path)
             case RedactedThinkingBlock():
                 self.begin(role)
             case ThinkingBlock(thinking=thinking):
@@ -175,16 +176,16 @@ class _Turns:
                 self.begin(role).tool_calls.append(call)
                 self._open_calls.add(block.id)
             case TextBlock() | DocumentBlock() | SearchResultBlock() | ImageBlock():
-                self.begin(role).add(block, where, self._loaded)
+                self.begin(role).add(block, path, self._loaded)
 
     def end(self) -> tuple[Message, ...]:
         self._close()
         return tuple(self._closed)
 
-    def _add_result(self, block: ToolResultBlock, where: str) -> None:
+    def _add_result(self, block: ToolResultBlock, path: str) -> None:
         if block.tool_use_id not in self._open_calls:
             raise invalid_value(
-                f"{where}.tool_use_id",
+                f"{path}.tool_use_id",
                 "there is no 'tool_use' block with the id "
                 f"'{block.tool_use_id}' in the last message of the assistant, or it has its "
                 "result",
@@ -195,9 +196,9 @@ class _Turns:
         if isinstance(block.content, str):
             result.texts.append(block.content)
         else:
-            for index, one in enumerate(block.content or ()):
-                if isinstance(one, TextLike | ImageBlock):
-                    result.add(one, f"{where}.content[{index}]", self._loaded)
+            for index, inner_block in enumerate(block.content or ()):
+                if isinstance(inner_block, TextLike | ImageBlock):
+                    result.add(inner_block, f"{path}.content[{index}]", self._loaded)
         self._closed.append(result.message())
 
     def _close(self) -> None:
@@ -206,9 +207,9 @@ class _Turns:
             self._turn = None
 
 
-def _image_param(where: str, block: ImageBlock) -> str:
+def _image_param(path: str, block: ImageBlock) -> str:
     field = "data" if isinstance(block.source, Base64Image) else "url"
-    return f"{where}.source.{field}"
+    return f"{path}.source.{field}"
 
 
 def _image_url(block: ImageBlock) -> str:

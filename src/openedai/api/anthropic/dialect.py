@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from openedai.errors import APIError
 from openedai.http.dialect import Dialect
-
-_encode = msgspec.json.Encoder().encode
+from openedai.http.respond import data_frame
 
 # By status; anything else is an `api_error`.
 _TYPES = {
@@ -41,7 +38,7 @@ def error_body(error: APIError, request_id: str) -> dict[str, Any]:
 
 
 def _error_frame(error: APIError, request_id: str) -> bytes:
-    return b"event: error\ndata: " + _encode(error_body(error, request_id)) + b"\n\n"
+    return b"event: error\n" + data_frame(error_body(error, request_id))
 
 
 ANTHROPIC = Dialect(error_body, _error_frame)

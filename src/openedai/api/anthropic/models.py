@@ -16,7 +16,7 @@ from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
 from openedai.serving.listing import Listing
 
-_PAGE, _LARGEST_PAGE = 20, 1000
+_DEFAULT_PAGE, _LARGEST_PAGE = 20, 1000
 
 
 class ModelInfo(msgspec.Struct, tag="model"):
@@ -56,7 +56,7 @@ def model_info(id: str, created: int) -> ModelInfo:
 
 
 def model_page(names: Sequence[str], query: QueryParams, created: int) -> ModelPage:
-    """The page of `names` that the query asks for. Raises InvalidRequest."""
+    """The page of `names` that the query requests. Raises InvalidRequest."""
     if not _includes_active(query):
         names = ()
     limit = _limit(query)
@@ -81,10 +81,10 @@ def _includes_active(query: QueryParams) -> bool:
 
 
 def _limit(query: QueryParams) -> int:
-    given = query.get("limit", str(_PAGE))
-    short = given.isascii() and given.isdigit() and len(given) <= len(str(_LARGEST_PAGE))
-    if short and 1 <= int(given) <= _LARGEST_PAGE:
-        return int(given)
+    limit = query.get("limit", str(_DEFAULT_PAGE))
+    short = limit.isascii() and limit.isdigit() and len(limit) <= len(str(_LARGEST_PAGE))
+    if short and 1 <= int(limit) <= _LARGEST_PAGE:
+        return int(limit)
     raise invalid_value("limit", f"expected an integer from 1 to {_LARGEST_PAGE}")
 
 

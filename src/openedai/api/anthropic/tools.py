@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, Tag
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from openedai.api.anthropic.blocks import CacheControl, by_type
-from openedai.api.parameters.tools import Toolset, check_tools, named, refuse_without
+from openedai.api.anthropic.blocks import CacheControl
+from openedai.api.parameters.tools import Toolset, check_tools, require_tools, select_tools
+from openedai.api.parameters.unions import branch, by_type
 from openedai.contract.chat import Tool
 from openedai.http.body import AllowedOnly, Body
 
 MAX_TOOLS = 512
 
 
-def _custom(kind: str | None) -> str | None:
-    """All other types are of tools that the API itself describes or runs."""
-    if kind not in (None, "custom"):
+def _only_custom(tool_type: str | None) -> str | None:
+    """Tools of other types are described or run by the official server."""
+    if tool_type not in (None, "custom"):
         raise PydanticCustomError("unsupported_value", "not supported")
-    return kind
+    return tool_type
 
 
 class ToolParam(Body):
@@ -28,7 +29,7 @@ class ToolParam(Body):
     as they come.
     """
 
-    type: Annotated[str | None, AfterValidator(_custom)] = None
+    type: Annotated[str | None, AfterValidator(_only_custom)] = None
     name: str = Field(pattern=r"^[a-zA-Z0-9_-]{1,128}$")
     input_schema: dict[str, Any]
     description: str | None = None
@@ -39,13 +40,13 @@ class ToolParam(Body):
     defer_loading: Annotated[bool | None, AllowedOnly((False,))] = None
     eager_input_streaming: bool | None = None
 
-    def parsed(self) -> Tool:
-        """As engines see it; the examples are an annotation of the schema."""
-        shown = {"examples": self.input_examples} if self.input_examples else {}
+    def to_engine(self) -> Tool:
+        """The tool for engines; the examples are an annotation of the schema."""
+        examples = {"examples": self.input_examples} if self.input_examples else {}
         return Tool(
             name=self.name,
             description=self.description or "",
-            parameters={**self.input_schema, **shown},
+            parameters={**self.input_schema, **examples},
             strict=bool(self.strict),
         )
 
@@ -73,34 +74,36 @@ class ToolChoiceNone(Body):
 
 
 class OtherChoice(Body):
-    """Stands for the error of an unknown type."""
+    """For the error of an unknown type."""
 
     type: Literal["auto", "any", "tool", "none"]
 
 
 ToolChoice = Annotated[
-    Annotated[ToolChoiceAuto, Tag("~auto")]
-    | Annotated[ToolChoiceAny, Tag("~any")]
-    | Annotated[ToolChoiceTool, Tag("~tool")]
-    | Annotated[ToolChoiceNone, Tag("~none")]
-    | Annotated[OtherChoice, Tag("~other")],
+    Annotated[ToolChoiceAuto, branch("auto")]
+    | Annotated[ToolChoiceAny, branch("any")]
+    | Annotated[ToolChoiceTool, branch("tool")]
+    | Annotated[ToolChoiceNone, branch("none")]
+    | Annotated[OtherChoice, branch("other")],
     by_type("auto", "any", "tool", "none"),
 ]
 
 
 def toolset(tools: Sequence[ToolParam], choice: ToolChoice | None) -> Toolset:
-    """What `tools` and `tool_choice` say together. Raises InvalidRequest."""
+    """The tools that `tools` and `tool_choice` allow. Raises InvalidRequest."""
     if not tools:
-        must = isinstance(choice, ToolChoiceAny | ToolChoiceTool)
-        refuse_without("tools", tool_choice=must)
+        needs_tools = isinstance(choice, ToolChoiceAny | ToolChoiceTool)
+        require_tools("tools", tool_choice=needs_tools)
         return Toolset()
-    known = tuple(tool.parsed() for tool in tools)
-    check_tools(known, [f"tools[{index}]" for index in range(len(known))], schema="input_schema")
+    known = tuple(tool.to_engine() for tool in tools)
+    paths = [f"tools[{index}]" for index in range(len(known))]
+    check_tools(known, paths, schema_field="input_schema")
     match choice:
         case ToolChoiceNone():
             return Toolset()
         case ToolChoiceTool(name=name):
-            return Toolset(named(known, [name], "tool_choice.name"), required=True, parallel=False)
+            chosen = select_tools(known, [name], "tool_choice.name")
+            return Toolset(chosen, required=True, parallel=False)
         case ToolChoiceAny(disable_parallel_tool_use=single):
             return Toolset(known, required=True, parallel=not single)
         case ToolChoiceAuto(disable_parallel_tool_use=single):

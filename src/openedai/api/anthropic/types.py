@@ -18,7 +18,7 @@ from openedai.http.body import AllowedOnly, Body, Refused, UnsupportedValues
 from openedai.media.images import ImageRef
 from openedai.serving.images import LoadedImages
 
-# The least budget of thinking tokens for each effort. Budgets are no limits here.
+# The least budget of thinking tokens for each effort. Budgets are not enforced.
 _EFFORTS = ((16_384, "high"), (4_096, "medium"), (0, "low"))
 
 # What clients send to keep all thinking, which is never removed here.
@@ -74,7 +74,7 @@ class ConversationBody(Body):
     thread: Refused = None
 
     def check(self) -> None:
-        """Raise InvalidRequest for what only several fields together show."""
+        """Raise InvalidRequest for fields that are not valid together."""
         thinking = self.thinking
         if thinking is None or (thinking.type == "enabled") == bool(thinking.budget_tokens):
             return
@@ -121,8 +121,8 @@ class CountTokensRequest(ConversationBody):
 
 
 class MessagesRequest(ConversationBody, LocalSamplingBody):
-    """`temperature`, `top_p` and `top_k` are not among the newest clients' parameters, but are
-    among those of all others.
+    """`temperature`, `top_p` and `top_k` are missing in the newest clients, but all others have
+    them.
     """
 
     max_tokens: int = Field(ge=1)

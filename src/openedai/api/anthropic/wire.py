@@ -8,8 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from openedai.contract.generate import Usage
-
-_encode = msgspec.json.Encoder().encode
+from openedai.http.respond import data_frame
 
 
 class Text(msgspec.Struct, tag="text"):
@@ -123,8 +122,9 @@ class MessageStop(StreamEvent, tag="message_stop"):
 
 
 def frame(event: StreamEvent) -> bytes:
+    """One server-sent event, under its name."""
     name = str(event.__struct_config__.tag).encode()
-    return b"event: " + name + b"\ndata: " + _encode(event) + b"\n\n"
+    return b"event: " + name + b"\n" + data_frame(event)
 
 
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'

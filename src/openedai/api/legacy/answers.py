@@ -60,8 +60,8 @@ class SelectedDocument(msgspec.Struct):
 
 
 class Answer(msgspec.Struct):
-    """`selected_documents` are those that the model was shown, best first. `search_model` is null
-    where nothing was searched.
+    """`selected_documents` are those in the prompt, best first. `search_model` is null if nothing
+    was searched.
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""`POST /v1/classifications`: a label for a text, as a search and a completion held to labels."""
+"""`POST /v1/classifications`: a label for a text, as a search and a constrained completion."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SelectedExample(msgspec.Struct):
 
 
 class ClassificationRequest(PromptedBody):
-    """`max_examples` is about files. Labels are written with one capital, whatever they had."""
+    """`max_examples` is about files. Labels are capitalised: one capital, then lower case."""
 
     parameter_names: ClassVar[Mapping[str, str]] = {"prompt": "query", "grammar": "labels"}
 
@@ -54,19 +54,19 @@ class ClassificationRequest(PromptedBody):
     @property
     def names(self) -> list[str]:
         """The labels, each once: those of the examples unless they are given."""
-        given = self.example_labels if self.labels is None else map(label_name, self.labels)
-        return list(dict.fromkeys(given))
+        labels = self.example_labels if self.labels is None else map(label_name, self.labels)
+        return list(dict.fromkeys(labels))
 
     def check(self) -> None:
-        """Raise InvalidRequest for a label that is not valid, or not one of the given ones."""
+        """Raise InvalidRequest for a label that is not valid, or not in `labels`."""
         for index, label in enumerate(self.labels or ()):
             _check_label(label_name(label), f"labels[{index}]")
         known = set(self.names)
         for index, label in enumerate(self.example_labels):
-            where = f"examples[{index}][1]"
-            _check_label(label, where)
+            param = f"examples[{index}][1]"
+            _check_label(label, param)
             if label not in known:
-                raise invalid_value(where, f"{label!r} is none of the 'labels'")
+                raise invalid_value(param, f"{label!r} is none of the 'labels'")
 
     def prompt(self, chosen: Sequence[int]) -> str:
         """`chosen` are the indices of examples, best first; the best is read last."""
@@ -75,8 +75,8 @@ class ClassificationRequest(PromptedBody):
         return label_prompt(self.query, self.names, pairs)
 
     def request_with(self, chosen: Sequence[int]) -> CompletionRequest:
-        """A token has at least one byte: no label is longer, with the space before it and the end
-        of the text.
+        """The completion has room for the longest label, with the space before it and the end of
+        the text: a token has at least one byte.
         """
         limit = 2 + max(len(name.encode()) for name in self.names)
         return self.completion_request(self.prompt(chosen), max_tokens=limit)
@@ -87,7 +87,7 @@ class ClassificationRequest(PromptedBody):
 
 
 class Classification(msgspec.Struct):
-    """`selected_examples` are those that the model was shown, best first."""
+    """`selected_examples` are those in the prompt, best first."""
 
     model: str
     search_model: str
@@ -131,8 +131,8 @@ class Classifications:
         return self._calls.respond(call, answer)
 
 
-def _check_label(label: str, where: str) -> None:
+def _check_label(label: str, param: str) -> None:
     if not label or "\0" in label or len(label) > MAX_LABEL:
         raise invalid_value(
-            where, f"a label has 1 to {MAX_LABEL} characters, not only blanks and no NUL"
+            param, f"a label has 1 to {MAX_LABEL} characters, not only blanks and no NUL"
         )

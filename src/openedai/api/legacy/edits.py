@@ -25,7 +25,7 @@ MAX_EDITS = 20
 
 
 class EditRequest(Body):
-    """Ranges are the official API's. Without an `input` the text is written from nothing."""
+    """Ranges are the official API's. Without an `input` a new text is written."""
 
     parameter_names: ClassVar[Mapping[str, str]] = {"messages": "input"}
 
@@ -41,7 +41,7 @@ class EditRequest(Body):
         return self.input or ""
 
     def to_engine_requests(self, spec: ModelSpec) -> list[GenerateRequest]:
-        """One generation for each edit, in the form of the model's prompt format."""
+        """One generation for each edit, in the model's prompt format."""
         traits = generator_traits(spec.engine, spec.options)
         chat = edit_chat(self.instruction, self.text, traits.prompt_format if traits else None)
         sampling = Sampling(temperature=self.temperature, top_p=self.top_p)

@@ -50,6 +50,6 @@ class Engines:
         return json_response(self._engine(model.id))
 
     def _engine(self, id: str) -> EngineObject:
-        """It is ready while requests are taken: the first one for a model loads it."""
+        """Ready while the server accepts requests: the first one for a model loads it."""
         ready = self._loading.status().accepting
         return EngineObject(id, self._listing.started, ready=ready)

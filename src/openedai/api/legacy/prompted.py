@@ -42,7 +42,7 @@ class PromptedBody(Body):
     file: Refused = None
     user: str | None = None
 
-    def completion_request(self, prompt: str, **more: Any) -> CompletionRequest:
+    def completion_request(self, prompt: str, **parameters: Any) -> CompletionRequest:
         """The prompt as a request for completions. Without a temperature it is 0."""
         return CompletionRequest(
             model=self.model,
@@ -50,11 +50,11 @@ class PromptedBody(Body):
             temperature=self.temperature or 0.0,
             logprobs=self.logprobs,
             logit_bias=self.logit_bias,
-            **more,
+            **parameters,
         )
 
     def rendered(self, completion: Completion) -> Completion | str:
-        """The completion as answers carry it: its id, unless more was asked for."""
+        """The completion in an answer: its id, unless the body requests the whole object."""
         whole = self.logprobs is not None or "completion" in (self.expand or ())
         return completion if whole else completion.id
 
@@ -70,22 +70,22 @@ async def complete(
     Raises InvalidRequest if the context has no room for the prompt and a whole answer.
     """
     requests = [replace(one, constraint=constraint) for one in body.to_engine_requests()]
-    events = _with_room(generation.run(call, requests), requests)
+    events = _require_room(generation.run(call, requests), requests)
     return await completion_renderer(body, call.model).whole(events)
 
 
-async def _with_room(
+async def _require_room(
     events: AsyncGenerator[Indexed, None], requests: Sequence[GenerateRequest]
 ) -> AsyncGenerator[Indexed, None]:
-    """The events. Raises ContextLengthExceeded where the context ended an answer too early."""
+    """The events. Raises ContextLengthExceeded if the context was full before the answer ended."""
     async with aclosing(events):
         async for index, event in events:
             limit = requests[index].max_tokens or 0
             if isinstance(event, Finish) and event.reason == "length":
-                used = event.usage
-                if used.completion_tokens < limit:
+                usage = event.usage
+                if usage.completion_tokens < limit:
                     raise ContextLengthExceeded(
-                        used.prompt_tokens + used.completion_tokens, used.prompt_tokens + limit
+                        usage.prompt_tokens + usage.completion_tokens, usage.prompt_tokens + limit
                     )
             yield index, event
 

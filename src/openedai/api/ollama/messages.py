@@ -1,4 +1,4 @@
-"""Messages and tools: from Ollama's form to the engine's."""
+"""Messages and tools: from Ollama's to the engine's."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class ToolCallParam(Body):
 
 
 class OllamaMessage(Body):
-    """`tool_name` says whose answer a message of the role `tool` is, and `tool_call_id` of which
-    call; without them it is the next one's.
+    """`tool_name` and `tool_call_id` say of which tool and call a message of the role `tool` is the
+    result; without them it is the result of the next call.
     """
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -58,10 +58,10 @@ class FunctionTool(Body):
     function: FunctionDefinition
 
 
-def image_refs(images: Sequence[str] | None, where: str) -> list[ImageRef]:
-    """The images of the field `where`, which are in base64. Their real type is in their bytes."""
+def image_refs(images: Sequence[str] | None, path: str) -> list[ImageRef]:
+    """The images of the field `path`, which are in base64. Their real type is in their bytes."""
     return [
-        ImageRef(f"data:image/png;base64,{data}", f"{where}[{number}]", where)
+        ImageRef(f"data:image/png;base64,{data}", f"{path}[{number}]", path)
         for number, data in enumerate(images or ())
     ]
 
@@ -70,10 +70,10 @@ def conversation_image_refs(messages: Sequence[OllamaMessage]) -> list[ImageRef]
     """All images of a conversation. Raises InvalidRequest for one in a message of another role."""
     refs = []
     for index, message in enumerate(messages):
-        where = f"messages[{index}].images"
+        path = f"messages[{index}].images"
         if message.images and message.role not in ("user", "tool"):
-            raise invalid_value(where, "only messages with role 'user' or 'tool' can have it")
-        refs += image_refs(message.images, where)
+            raise invalid_value(path, "only messages with role 'user' or 'tool' can have it")
+        refs += image_refs(message.images, path)
     return refs
 
 
@@ -84,11 +84,11 @@ def to_images(refs: Sequence[ImageRef], loaded: LoadedImages) -> tuple[Image, ..
 
 
 def conversation(messages: Sequence[OllamaMessage], images: LoadedImages) -> tuple[Message, ...]:
-    """The messages for engines, where each call has an id and each result names its call's."""
+    """The messages for engines; each call has an id, and each result has that of its call."""
     parsed = []
-    waiting: list[ToolCall] = []
+    open_calls: list[ToolCall] = []
     for index, message in enumerate(messages):
-        where = f"messages[{index}]"
+        path = f"messages[{index}]"
         calls = tuple(
             ToolCall(
                 id=call.id or f"call_{index}_{number}",
@@ -99,15 +99,15 @@ def conversation(messages: Sequence[OllamaMessage], images: LoadedImages) -> tup
         )
         if calls and message.role != "assistant":
             raise invalid_value(
-                f"{where}.tool_calls", "only messages with role 'assistant' can have it"
+                f"{path}.tool_calls", "only messages with role 'assistant' can have it"
             )
-        call_id = _answered_call(message, waiting) if message.role == "tool" else None
-        waiting.extend(calls)
+        call_id = _answered_call(message, open_calls) if message.role == "tool" else None
+        open_calls.extend(calls)
         parsed.append(
             Message(
                 role=message.role,
                 content=message.content or "",
-                images=to_images(image_refs(message.images, f"{where}.images"), images),
+                images=to_images(image_refs(message.images, f"{path}.images"), images),
                 name=message.tool_name,
                 reasoning=message.thinking,
                 tool_calls=calls,
@@ -117,14 +117,14 @@ def conversation(messages: Sequence[OllamaMessage], images: LoadedImages) -> tup
     return tuple(parsed)
 
 
-def _answered_call(message: OllamaMessage, waiting: list[ToolCall]) -> str | None:
-    """The id of the call that a result belongs to, which is then removed from `waiting`."""
+def _answered_call(message: OllamaMessage, open_calls: list[ToolCall]) -> str | None:
+    """The id of the call that a result belongs to, which is then removed from `open_calls`."""
     if message.tool_call_id:
-        waiting[:] = [call for call in waiting if call.id != message.tool_call_id]
+        open_calls[:] = [call for call in open_calls if call.id != message.tool_call_id]
         return message.tool_call_id
-    for index, call in enumerate(waiting):
+    for index, call in enumerate(open_calls):
         if message.tool_name in (None, "", call.name):
-            return waiting.pop(index).id
+            return open_calls.pop(index).id
     return None
 
 
@@ -140,6 +140,6 @@ def to_tools(definitions: Sequence[FunctionTool]) -> tuple[Tool, ...]:
         )
         for tool in definitions
     )
-    places = [f"tools[{index}].function" for index in range(len(tools))]
-    check_tools(tools, places, schema="parameters")
+    paths = [f"tools[{index}].function" for index in range(len(tools))]
+    check_tools(tools, paths, schema_field="parameters")
     return tools

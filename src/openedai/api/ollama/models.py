@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from openedai.api.calls import Calls
 from openedai.api.ollama.types import NameBody, PullBody, ShowBody
-from openedai.api.ollama.values import FOREVER, find, rfc3339
+from openedai.api.ollama.values import FOREVER, find_model, rfc3339
 from openedai.api.route import Route
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.models import Model
@@ -34,7 +34,7 @@ VERSION = "0.12.11"
 
 
 class Details(msgspec.Struct):
-    """What is not known is empty."""
+    """What is unknown is empty."""
 
     format: str
     family: str
@@ -44,7 +44,7 @@ class Details(msgspec.Struct):
     parent_model: str = ""
 
 
-class Listed(msgspec.Struct, omit_defaults=True):
+class ListedModel(msgspec.Struct, omit_defaults=True):
     """`size` in bytes: of the files, or of the memory where the model is loaded."""
 
     name: str
@@ -58,11 +58,11 @@ class Listed(msgspec.Struct, omit_defaults=True):
     context_length: int | UnsetType = UNSET
 
 
-class Models(msgspec.Struct):
-    models: list[Listed]
+class ModelList(msgspec.Struct):
+    models: list[ListedModel]
 
 
-class Shown(msgspec.Struct):
+class ModelDescription(msgspec.Struct):
     license: str
     modelfile: str
     parameters: str
@@ -109,8 +109,8 @@ class OllamaModels:
 
     async def tags(self, request: Request) -> Response:
         ids = await self._listing.ids(exchange_of(request.scope).caller)
-        models = [find(self._catalog, id) for id in ids]
-        return json_response(Models([await self._listed(model) for model in models]))
+        models = [find_model(self._catalog, id) for id in ids]
+        return json_response(ModelList([await self._listed(model) for model in models]))
 
     async def ps(self, request: Request) -> Response:
         """The models that are loaded. One with adapters is listed once, under its own name."""
@@ -121,12 +121,12 @@ class OllamaModels:
             for status in statuses
             if status.state == "ready"
         ]
-        return json_response(Models(loaded))
+        return json_response(ModelList(loaded))
 
     async def show(self, request: Request) -> Response:
         call = await self._calls.read(request, ShowBody, self._model)
         facts = await self._facts(call.spec)
-        shown = Shown(
+        description = ModelDescription(
             license=facts.license,
             modelfile="",
             parameters=_parameters(call.spec),
@@ -136,7 +136,7 @@ class OllamaModels:
             capabilities=_capabilities(call.spec, facts.gguf),
             modified_at=rfc3339(facts.modified or self._listing.started),
         )
-        return json_response(shown, headers=call.headers)
+        return json_response(description, headers=call.headers)
 
     async def pull(self, request: Request) -> Response:
         """Download a model of the catalogue, unless it is downloaded."""
@@ -151,9 +151,9 @@ class OllamaModels:
         await self._loading.pull(spec)
         yield json_line({"status": "success"})
 
-    async def _listed(self, model: Model) -> Listed:
+    async def _listed(self, model: Model) -> ListedModel:
         facts = await self._facts(model.spec)
-        return Listed(
+        return ListedModel(
             name=model.id,
             model=model.id,
             size=facts.size,
@@ -162,9 +162,9 @@ class OllamaModels:
             modified_at=rfc3339(facts.modified or self._listing.started),
         )
 
-    async def _loaded(self, spec: ModelSpec, status: ModelStatus) -> Listed:
+    async def _loaded(self, spec: ModelSpec, status: ModelStatus) -> ListedModel:
         facts = await self._facts(spec)
-        return Listed(
+        return ListedModel(
             name=status.id,
             model=status.id,
             size=status.memory,
@@ -179,11 +179,11 @@ class OllamaModels:
         return await asyncio.to_thread(self._weights.facts, spec)
 
     def _model(self, body: NameBody) -> Model:
-        return find(self._catalog, body.named)
+        return find_model(self._catalog, body.requested)
 
 
 async def root(request: Request) -> Response:
-    """What clients request to see whether a server is there."""
+    """Clients request this to see whether a server is running."""
     return PlainTextResponse("OpenedAI is running")
 
 
@@ -192,20 +192,20 @@ async def version(request: Request) -> Response:
 
 
 async def refuse(request: Request) -> Response:
-    """For what changes the catalogue, which only the settings do."""
+    """For requests that would change the catalogue, which only the settings do."""
     raise Unsupported(
         f"{request.method} {request.url.path} is not supported: the models of this server are "
         "those of its settings."
     )
 
 
-def _expiry(idle_timeout: float, unused: float) -> str:
-    """When the model leaves, if nobody uses it again."""
-    return FOREVER if idle_timeout == 0 else rfc3339(time.time() + idle_timeout - unused)
+def _expiry(idle_timeout: float, idle_seconds: float) -> str:
+    """When the model is unloaded if nobody uses it again."""
+    return FOREVER if idle_timeout == 0 else rfc3339(time.time() + idle_timeout - idle_seconds)
 
 
 def _context(spec: ModelSpec, gguf: GgufFacts) -> int | UnsetType:
-    """The most tokens of a prompt and its answer, where the settings or the files say it."""
+    """The most tokens of a prompt and its answer, if the settings or the files give it."""
     traits = generator_traits(spec.engine, spec.options)
     context = traits.context if traits else None
     if context is None:
@@ -236,7 +236,7 @@ def _capabilities(spec: ModelSpec, gguf: GgufFacts) -> list[str]:
         "thinking": gguf.switches_reasoning,
         "embedding": Embedder in engine_entry(spec.engine).capabilities,
     }
-    return [name for name, has in capabilities.items() if has]
+    return [name for name, is_present in capabilities.items() if is_present]
 
 
 def _details(facts: WeightFacts) -> Details:
@@ -251,7 +251,7 @@ def _details(facts: WeightFacts) -> Details:
 
 
 def _rounded(count: int) -> str:
-    """`134.52M`, `7.6B`; nothing for nothing."""
+    """`134.52M`, `7.6B`; empty for 0."""
     if count >= 10**9:
         return f"{count / 10**9:.1f}B"
     if count >= 10**6:

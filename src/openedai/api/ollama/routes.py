@@ -13,7 +13,7 @@ from starlette.responses import Response
 from openedai.api.calls import Calls
 from openedai.api.ollama.render import OllamaRenderer, Shape, nanoseconds
 from openedai.api.ollama.types import ChatBody, EmbedBody, EmbeddingsBody, GenerateBody, ModelUse
-from openedai.api.ollama.values import find
+from openedai.api.ollama.values import find_model
 from openedai.api.route import Route
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.models import Model
@@ -77,7 +77,7 @@ class OllamaGenerations:
         body = call.body
         renderer = OllamaRenderer(call.model.id, shape, call.exchange)
         if body.empty:
-            return await self._load_or_unload(call, renderer)
+            return await self._answer_empty(call, renderer)
         images = await self._images.load(call, body.image_refs())
         events = self._generation.run(call, [body.to_engine_request(images)])
         if body.unloads:
@@ -87,7 +87,7 @@ class OllamaGenerations:
     async def _unloading(
         self, call: Call[Any], events: AsyncGenerator[Indexed, None]
     ) -> AsyncGenerator[Indexed, None]:
-        """The events; the last one comes once the model is unloaded, if nobody else uses it."""
+        """The events; the last one comes after the model is unloaded, unless others use it."""
         last: list[Indexed] = []
         async with aclosing(events):
             async for pair in events:
@@ -99,17 +99,17 @@ class OllamaGenerations:
         for pair in last:
             yield pair
 
-    async def _load_or_unload(
+    async def _answer_empty(
         self, call: Call[ChatBody | GenerateBody], renderer: OllamaRenderer
     ) -> Response:
-        """For a body that asks nothing."""
+        """Load or unload the model, for a body without a prompt."""
         await _load_or_unload(self._loading, call)
         line = renderer.line()
         line.done, line.done_reason = True, "unload" if call.body.unloads else "load"
         return json_response(line, headers=call.headers)
 
     def _model(self, body: ModelUse) -> Model:
-        return find(self._catalog, body.model)
+        return find_model(self._catalog, body.model)
 
 
 class OllamaEmbeddings:
@@ -156,7 +156,7 @@ class OllamaEmbeddings:
         return [numbers(row) for row in rows(result)], result.prompt_tokens
 
     def _model(self, body: ModelUse) -> Model:
-        return find(self._catalog, body.model)
+        return find_model(self._catalog, body.model)
 
 
 async def _load_or_unload(loading: Loading, call: Call[ModelUse]) -> None:

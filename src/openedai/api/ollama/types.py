@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field
 
 from openedai.api.ollama.messages import (
     MAX_TOOLS,
@@ -18,7 +18,8 @@ from openedai.api.ollama.messages import (
     to_tools,
 )
 from openedai.api.ollama.values import seconds
-from openedai.api.parameters.sampling import LocalSamplingBody, json_type
+from openedai.api.parameters.sampling import LocalSamplingBody
+from openedai.api.parameters.unions import branch, json_type
 from openedai.contract.chat import Chat, Message
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.generate import (
@@ -37,8 +38,10 @@ from openedai.serving.images import LoadedImages
 LEVELS = ("low", "medium", "high")
 
 Stop = Annotated[
-    Annotated[str, Tag("~a string")]
-    | Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=64), Tag("~an array")],
+    Annotated[str, branch("a string")]
+    | Annotated[
+        list[Annotated[str, Field(min_length=1)]], Field(max_length=64), branch("an array")
+    ],
     Discriminator(json_type),
 ]
 
@@ -63,7 +66,7 @@ Think = Annotated[Any, BeforeValidator(_think)]
 
 
 class Options(LocalSamplingBody):
-    """Sampling, and how Ollama would load the model, which has no effect here."""
+    """Sampling, and how Ollama would load the model: those have no effect here."""
 
     temperature: float | None = Field(None, ge=0, le=100)
     top_p: float | None = Field(None, ge=0, le=1)
@@ -114,7 +117,7 @@ class Options(LocalSamplingBody):
 
 
 class ModelUse(Body):
-    """What the bodies of all requests that run a model have."""
+    """What all bodies of requests that run a model have."""
 
     model: str
     options: Options | None = None
@@ -141,13 +144,13 @@ class GenerationBody(ModelUse):
     shift: Annotated[bool | None, AllowedOnly((False,))] = None
 
     def check(self) -> None:
-        """Raise InvalidRequest for what only several fields together show."""
+        """Raise InvalidRequest for fields that are not valid together."""
         if self.top_logprobs and not self.logprobs:
             raise invalid_value("top_logprobs", "it is only allowed when 'logprobs' is true")
 
     @property
     def effort(self) -> str | None:
-        """`think` as the effort that chat templates know."""
+        """`think` as an effort for chat templates."""
         return {None: None, True: "medium", False: "none"}.get(self.think, self.think)
 
     def _request(self, prompt: Chat | Text, suffix: str | None = None) -> GenerateRequest:
@@ -230,8 +233,8 @@ class GenerateBody(GenerationBody):
 
 
 Input = Annotated[
-    Annotated[str, Tag("~a string")]
-    | Annotated[list[str], Field(max_length=2048), Tag("~an array")],
+    Annotated[str, branch("a string")]
+    | Annotated[list[str], Field(max_length=2048), branch("an array")],
     Discriminator(json_type),
 ]
 
@@ -244,7 +247,7 @@ class EmbedBody(ModelUse):
     truncate: Annotated[bool | None, AllowedOnly((True,))] = None
 
     def to_engine_request(self) -> EmbedRequest:
-        """Without inputs where the model is only to be loaded. Raises InvalidRequest."""
+        """Without inputs if the model is only to be loaded. Raises InvalidRequest."""
         texts = [self.input] if isinstance(self.input, str) else self.input
         if texts in ([], [""]):
             return EmbedRequest(inputs=())
@@ -270,8 +273,8 @@ class NameBody(Body):
     name: str | None = None
 
     @property
-    def named(self) -> str:
-        """Raises InvalidRequest where there is no name."""
+    def requested(self) -> str:
+        """The model's name. Raises InvalidRequest if it is missing."""
         if self.model or self.name:
             return self.model or self.name or ""
         raise missing_parameter("model")

@@ -18,9 +18,9 @@ LATEST = ":latest"
 
 
 def seconds(value: object) -> float | None:
-    """A duration as a number of seconds, or as text such as `5m` or `1h30m`; None is none.
+    """The seconds of a duration: a number of seconds, or a text such as `5m` or `1h30m`.
 
-    Raises ValueError for what is not a duration.
+    None for None. Raises ValueError for what is not a duration.
     """
     if value is None:
         return None
@@ -43,8 +43,8 @@ def now() -> str:
     return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
 
-def find(catalog: Catalog, name: str) -> Model:
-    """The model of a name, with the tag `latest` or without it. Raises ModelNotFound."""
+def find_model(catalog: Catalog, name: str) -> Model:
+    """The model of that name, with or without the tag `latest`. Raises ModelNotFound."""
     other = name.removesuffix(LATEST) if name.endswith(LATEST) else name + LATEST
     for candidate in (name, other):
         try:

@@ -1,21 +1,18 @@
-"""How the official API renders errors, and the headers that every answer has there."""
+"""How the official API renders errors, and the headers of every answer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
-
 from openedai.errors import APIError
 from openedai.http.dialect import Dialect
 from openedai.http.exchange import Exchange
-
-_encode = msgspec.json.Encoder().encode
+from openedai.http.respond import data_frame
 
 
 def error_body(error: APIError, request_id: str) -> dict[str, Any]:
-    """Always the four official keys."""
+    """The four official keys, always."""
     fields = {
         "message": error.message,
         "type": error.type,
@@ -26,14 +23,14 @@ def error_body(error: APIError, request_id: str) -> dict[str, Any]:
 
 
 def _error_frame(error: APIError, request_id: str) -> bytes:
-    return b"data: " + _encode(error_body(error, request_id)) + b"\n\n"
+    return data_frame(error_body(error, request_id))
 
 
 OPENAI = Dialect(error_body, _error_frame)
 
 
 def response_headers(exchange: Exchange) -> Iterable[tuple[bytes, bytes]]:
-    """Those of every answer, also in the other dialects. Clients of 2023 read `request-id`."""
+    """The headers of every answer, in every dialect. Clients of 2023 read `request-id`."""
     request_id = exchange.id.encode()
     return (
         (b"x-request-id", request_id),

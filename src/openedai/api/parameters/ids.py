@@ -1,4 +1,4 @@
-"""Ids as the official API makes them: a prefix and letters that cannot be guessed."""
+"""Ids and fingerprints as the official API has them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ _ALPHABET = string.ascii_letters + string.digits
 
 
 def new_id(prefix: str, length: int = 29) -> str:
+    """The prefix and `length` random letters and digits."""
     letters = (_ALPHABET[byte % len(_ALPHABET)] for byte in secrets.token_bytes(length))
     return prefix + "".join(letters)
 

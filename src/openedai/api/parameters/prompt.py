@@ -1,14 +1,16 @@
-"""A prompt or an embedding's input in its four forms: text, texts, tokens, lists of tokens."""
+"""A prompt or an embedding's input: a text, texts, tokens, or lists of tokens."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field
 
+from openedai.api.parameters.unions import branch
 from openedai.contract.generate import Text, Tokens
+from openedai.http.validation import TAG
 
-# Of one text that is tokenised for its own sake, and of one list of tokens that becomes a text.
+# The most of a text that is only tokenised, and of tokens that are only turned into a text.
 MAX_CHARACTERS = 1 << 19
 MAX_TOKENS = 1 << 20
 
@@ -16,26 +18,26 @@ TokenId = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
 def prompt_type(value: Any) -> str:
-    """The four forms of a prompt; what is no list of another kind is taken for texts."""
+    """The branch of a prompt; a list of anything else counts as texts."""
     if isinstance(value, str):
-        return "~a string"
+        return f"{TAG}a string"
     if not isinstance(value, list):
-        return "~something else"
+        return f"{TAG}something else"
     if value and isinstance(value[0], int):
-        return "~an array of tokens"
+        return f"{TAG}an array of tokens"
     if value and isinstance(value[0], list):
-        return "~an array of token arrays"
-    return "~an array of strings"
+        return f"{TAG}an array of token arrays"
+    return f"{TAG}an array of strings"
 
 
 Prompt = Annotated[
-    Annotated[str, Tag("~a string")]
-    | Annotated[list[str], Field(min_length=1, max_length=2048), Tag("~an array of strings")]
-    | Annotated[list[TokenId], Field(min_length=1), Tag("~an array of tokens")]
+    Annotated[str, branch("a string")]
+    | Annotated[list[str], Field(min_length=1, max_length=2048), branch("an array of strings")]
+    | Annotated[list[TokenId], Field(min_length=1), branch("an array of tokens")]
     | Annotated[
         list[Annotated[list[TokenId], Field(min_length=1)]],
         Field(max_length=2048),
-        Tag("~an array of token arrays"),
+        branch("an array of token arrays"),
     ],
     Discriminator(prompt_type),
 ]

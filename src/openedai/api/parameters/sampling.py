@@ -1,31 +1,22 @@
-"""The parameters that chat and completions share, as the wire has them."""
+"""The parameters that chat and completions share."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field
 
+from openedai.api.parameters.unions import branch, json_type
 from openedai.contract.generate import Constraint, Grammar, LocalSampling, Regex, Sampling
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body
-from openedai.http.validation import TAG
 
 MAX_TEXT = 1 << 16  # characters of a grammar or a pattern
 
 
-def json_type(value: Any) -> str:
-    """The tag by which a union of JSON types picks its branch."""
-    if isinstance(value, str):
-        return f"{TAG}a string"
-    if isinstance(value, list):
-        return f"{TAG}an array"
-    return f"{TAG}something else"
-
-
 Stop = Annotated[
-    Annotated[str, Tag("~a string")]
-    | Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=4), Tag("~an array")],
+    Annotated[str, branch("a string")]
+    | Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=4), branch("an array")],
     Discriminator(json_type),
 ]
 
@@ -96,7 +87,7 @@ class SamplingBody(LocalSamplingBody):
         return self.stream_options or StreamOptions()
 
     def check(self) -> None:
-        """Raise InvalidRequest for what only several fields together show."""
+        """Raise InvalidRequest for fields that are not valid together."""
         if self.stream_options is not None and not self.stream:
             raise InvalidRequest(
                 "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
@@ -109,13 +100,13 @@ class SamplingBody(LocalSamplingBody):
             )
 
     def constraint(self) -> Constraint | None:
-        """What the answer must follow, as far as it is said here."""
+        """What the answer must follow: a grammar, a pattern, or None."""
         if self.grammar is not None:
             return Grammar(gbnf=self.grammar)
         return None if self.regex is None else Regex(pattern=self.regex)
 
     def sampling(self, choice: int) -> Sampling:
-        """How the answer number `choice` is drawn: with a seed, each has one of its own."""
+        """The sampling of answer number `choice`; with a seed, each answer has one of its own."""
         return Sampling(
             temperature=self.temperature,
             top_p=self.top_p,

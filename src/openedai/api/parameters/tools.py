@@ -1,4 +1,4 @@
-"""The tools that a model may call, in every dialect, and what is wrong in them."""
+"""The tools that a model may call, in every dialect, and the checks of them."""
 
 from __future__ import annotations
 
@@ -11,37 +11,40 @@ from openedai.errors import InvalidRequest, invalid_value
 
 @dataclass(frozen=True)
 class Toolset:
-    """The tools that the model may call. `required`: it must."""
+    """The tools that the model may call; with `required` it must call one."""
 
     tools: tuple[Tool, ...] = ()
     required: bool = False
     parallel: bool = True
 
 
-def check_tools(tools: Sequence[Tool], places: Sequence[str], *, schema: str) -> None:
-    """Raise InvalidRequest for two tools of one name, and for arguments that are no object.
+def check_tools(tools: Sequence[Tool], paths: Sequence[str], *, schema_field: str) -> None:
+    """Raise InvalidRequest for two tools of one name, and for parameters that are not an object.
 
-    `places` are where the tools stand in the body; `schema` is the field of their parameters.
+    `paths` are the tools' positions in the body, `schema_field` is the field of their parameters.
     """
-    seen: set[str] = set()
-    for tool, where in zip(tools, places, strict=True):
-        if tool.name in seen:
+    names: set[str] = set()
+    for tool, path in zip(tools, paths, strict=True):
+        if tool.name in names:
             raise invalid_value(
-                f"{where}.name", f"there are two functions with the name '{tool.name}'"
+                f"{path}.name", f"there are two functions with the name '{tool.name}'"
             )
-        seen.add(tool.name)
-        kind = (tool.parameters or {"type": "object"}).get("type")
-        if kind != "object":
+        names.add(tool.name)
+        schema_type = (tool.parameters or {"type": "object"}).get("type")
+        if schema_type != "object":
             raise InvalidRequest(
                 f"Invalid schema for function '{tool.name}': schema must be a JSON Schema of "
-                f"'type: \"object\"', got 'type: {kind!r}'.",
+                f"'type: \"object\"', got 'type: {schema_type!r}'.",
                 code="invalid_function_parameters",
-                param=f"{where}.{schema}",
+                param=f"{path}.{schema_field}",
             )
 
 
-def named(tools: Sequence[Tool], names: Sequence[str], param: str) -> tuple[Tool, ...]:
-    """Those of the names, which `param` gives. Raises InvalidRequest for a name of none."""
+def select_tools(tools: Sequence[Tool], names: Sequence[str], param: str) -> tuple[Tool, ...]:
+    """The tools with these names, which the parameter `param` gives.
+
+    Raises InvalidRequest for a name that no tool has.
+    """
     known = {tool.name for tool in tools}
     for name in names:
         if name not in known:
@@ -53,12 +56,16 @@ def named(tools: Sequence[Tool], names: Sequence[str], param: str) -> tuple[Tool
     return tuple(tool for tool in tools if tool.name in names)
 
 
-def refuse_without(what: str, **given: bool) -> None:
-    """Raise InvalidRequest for a parameter that is given without the tools it is about."""
-    for name, is_given in given.items():
-        if is_given:
+def require_tools(tools_field: str, **is_set: bool) -> None:
+    """For a request without tools: raise InvalidRequest for a parameter that needs them.
+
+    `tools_field` is the parameter that gives the tools; `is_set` says of others whether they are
+    set.
+    """
+    for name, value in is_set.items():
+        if value:
             raise InvalidRequest(
-                f"Invalid value for '{name}': '{name}' is only allowed when '{what}' are "
+                f"Invalid value for '{name}': '{name}' is only allowed when '{tools_field}' are "
                 "specified.",
                 code="invalid_value",
                 param=name,

@@ -1,4 +1,4 @@
-"""What the answers of chat and completions share: usage, and the padding of streams."""
+"""What the answers of chat and completions share: usage, and the padding of streamed chunks."""
 
 from __future__ import annotations
 

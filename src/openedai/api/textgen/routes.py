@@ -1,7 +1,7 @@
 """The internal API of text-generation-webui: tokens, the current model, stopping.
 
 That program has one model loaded at a time, for all clients. Here the current model is the one
-that was last loaded through this API, and the default chat model before.
+that was last loaded through this API; until then, the default chat model.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Names(msgspec.Struct):
 
 
 class CurrentModel:
-    """The model that requests work with that name none."""
+    """The model for requests that do not name one."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -62,9 +62,10 @@ class CurrentModel:
 
     @property
     def model(self) -> Model | None:
+        """None if no model can generate text."""
         return self._loaded or self._catalog.default_chat
 
-    def named(self, name: str | None) -> Model:
+    def resolve(self, name: str | None) -> Model:
         """The model of that name, or the current one. Raises ModelNotFound."""
         if name is not None:
             return self._catalog.resolve(name)
@@ -109,11 +110,11 @@ class TextTokens:
             return call, await engine.tokenize(call.body.text, special=True)
 
     def _model(self, body: EncodeRequest | DecodeRequest) -> Model:
-        return self._current.named(body.model)
+        return self._current.resolve(body.model)
 
 
 class ModelControl:
-    """The current model: which it is, another one, none; and the end of its answers."""
+    """The current model: show, load and unload it; and stop its answers."""
 
     def __init__(
         self,
@@ -158,7 +159,7 @@ class ModelControl:
         return json_response("OK", headers=call.headers)
 
     async def unload_model(self, request: Request) -> Response:
-        await self._loading.unload(self._current.named(None).spec)
+        await self._loading.unload(self._current.resolve(None).spec)
         return json_response("OK")
 
     async def stop_generation(self, request: Request) -> Response:
@@ -167,4 +168,4 @@ class ModelControl:
         return json_response("OK")
 
     def _model(self, body: LoadRequest) -> Model:
-        return self._current.named(body.model_name)
+        return self._current.resolve(body.model_name)

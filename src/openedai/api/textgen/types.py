@@ -32,11 +32,11 @@ class LoadRequest(Body):
 
     def check(self) -> None:
         for name in ("args", "settings"):
-            if given := getattr(self, name):
-                where = f"{name}.{next(iter(given))}"
+            if values := getattr(self, name):
+                param = f"{name}.{next(iter(values))}"
                 raise Unsupported(
-                    f"Unsupported parameter: '{where}' cannot be set with a request; how the "
+                    f"Unsupported parameter: '{param}' cannot be set with a request; how the "
                     "model is loaded is said in this server's settings.",
                     code="unsupported_parameter",
-                    param=where,
+                    param=param,
                 )

@@ -59,7 +59,7 @@ def album() -> Iterator[str]:
 def near() -> Iterator[Running]:
     """A server that may fetch from this machine."""
     hosted = ModelSpec(
-        id="sees-hosted", engine="echo", options={"vision": True, "reveal": True, "worker": True}
+        id="vision-hosted", engine="echo", options={"vision": True, "reveal": True, "worker": True}
     )
     settings = echo_settings(
         models=(*ECHO_MODELS, hosted), image_private_hosts=["127.0.0.0/8"], image_max_count=3
@@ -91,7 +91,7 @@ def shown(raw: bytes, media_type: str, at: int, **more: str) -> dict[str, Any]:
     return {"raw": encoded, "media_type": media_type, "at": at, **more}
 
 
-@pytest.mark.parametrize("model", ["sees-reveal", "sees-hosted"])
+@pytest.mark.parametrize("model", ["vision-reveal", "vision-hosted"])
 def test_images_and_their_places(near: Running, album: str, model: str) -> None:
     with near.client() as client:
         found = seen(
@@ -120,14 +120,14 @@ def test_images_and_their_places(near: Running, album: str, model: str) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 def test_images_are_counted(client: OpenAI, stream: bool) -> None:
     parts = [text("one two"), *[image(data_url(RED_PNG))] * 2]
-    answer = chat(client, stream, model="sees", messages=[user(*parts)])
+    answer = chat(client, stream, model="vision", messages=[user(*parts)])
     assert answer.only.text == "one two"
     assert answer.usage.prompt_tokens == 1 + 2 + 2 * 7
 
 
 def test_every_choice_sees(client: OpenAI) -> None:
     body: Any = {"messages": [user(image(data_url(RED_PNG)))], "n": 2}
-    answer = chat(client, False, model="sees-reveal", **body)
+    answer = chat(client, False, model="vision-reveal", **body)
     for choice in answer.choices:
         (message,) = json.loads(choice.text)["prompt"]["messages"]
         assert len(message["images"]) == 1
@@ -135,7 +135,7 @@ def test_every_choice_sees(client: OpenAI) -> None:
 
 def test_too_many_for_the_context(client: OpenAI) -> None:
     parts = [text("word " * 4085), image(data_url(RED_PNG)), image(data_url(RED_PNG))]
-    code = refusal(client, model="sees", messages=[user(*parts)])
+    code = refusal(client, model="vision", messages=[user(*parts)])
     assert code == ("context_length_exceeded", "messages")
 
 
@@ -161,7 +161,7 @@ def test_only_users_show_images(client: OpenAI, role: str) -> None:
     if role != "tool":
         del message["tool_call_id"]
     before = {"role": "assistant", "tool_calls": [call]}
-    code = refusal(client, model="sees", messages=[before, message])
+    code = refusal(client, model="vision", messages=[before, message])
     assert code == ("invalid_value", "messages[1]")
 
 
@@ -185,19 +185,19 @@ def test_bad_images(client: OpenAI, album: str, url: str, code: str) -> None:
     """Also from this machine, which nobody has allowed."""
     port = album.rpartition(":")[2]
     parts = [text("?"), image(data_url(RED_PNG)), image(url.replace("{port}", port))]
-    found = refusal(client, model="sees", messages=[user(*parts)])
+    found = refusal(client, model="vision", messages=[user(*parts)])
     assert found == (code, "messages[0].content[2].image_url.url")
 
 
 def test_a_host_that_has_no_such_image(near: Running, album: str) -> None:
     with near.client() as client:
-        code = refusal(client, model="sees", messages=[user(image(f"{album}/gone"))])
+        code = refusal(client, model="vision", messages=[user(image(f"{album}/gone"))])
         assert code == ("invalid_image_url", "messages[0].content[0].image_url.url")
 
 
 def test_too_many_images(near: Running) -> None:
     with near.client() as client:
-        code = refusal(client, model="sees", messages=[user(*[image(data_url(RED_PNG))] * 4)])
+        code = refusal(client, model="vision", messages=[user(*[image(data_url(RED_PNG))] * 4)])
         assert code == ("invalid_value", "messages[0].content[3].image_url.url")
 
 
@@ -205,14 +205,14 @@ def test_too_many_images(near: Running) -> None:
 def test_a_server_that_fetches_nothing(album: str, settings: dict[str, Any]) -> None:
     allowed: Any = {"image_private_hosts": ["127.0.0.1"], **settings}
     with ServerThread(echo_settings(**allowed)) as running, running.client() as client:
-        code = refusal(client, model="sees", messages=[user(image(f"{album}/blue.jpg"))])
+        code = refusal(client, model="vision", messages=[user(image(f"{album}/blue.jpg"))])
         assert code == ("invalid_image_url", "messages[0].content[0].image_url.url")
-        assert chat(client, False, model="sees", messages=[user(image(data_url(RED_PNG)))])
+        assert chat(client, False, model="vision", messages=[user(image(data_url(RED_PNG)))])
 
 
 def test_a_client_that_leaves_ends_the_fetching(near: Running, album: str) -> None:
     async def go() -> None:
-        body = {"model": "sees", "messages": [user(image(f"{album}/slow"))]}
+        body = {"model": "vision", "messages": [user(image(f"{album}/slow"))]}
         async with aiohttp.ClientSession() as session:
             asking = asyncio.ensure_future(
                 session.post(f"{near.url}/v1/chat/completions", json=body)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai.api.calls import Calls
-from openedai.api.extensions.tokens.types import MAX_SHOWN, DetokenizeRequest, TokenizeRequest
+from openedai.api.extensions.tokens.types import MAX_TOKEN_TEXTS, DetokenizeRequest, TokenizeRequest
 from openedai.api.route import Route
 from openedai.contract.engine import Tokenizer
 from openedai.errors import invalid_value
@@ -61,12 +61,12 @@ class Tokenization:
 
 
 async def _texts(engine: Tokenizer, ids: tuple[int, ...]) -> list[str]:
-    """The text of each token; a part of a character is shown as U+FFFD."""
-    if len(ids) > MAX_SHOWN:
+    """The text of each token; a part of a character is U+FFFD."""
+    if len(ids) > MAX_TOKEN_TEXTS:
         raise invalid_value(
             "return_token_strs",
             f"the text has {len(ids)} tokens, and those of at most "
-            f"{MAX_SHOWN} are shown one by one",
+            f"{MAX_TOKEN_TEXTS} are shown one by one",
         )
     texts = {id: await engine.detokenize((id,)) for id in dict.fromkeys(ids)}
     return [texts[id] for id in ids]

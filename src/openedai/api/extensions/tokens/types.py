@@ -11,7 +11,7 @@ from openedai.contract.chat import Chat, Message
 from openedai.errors import InvalidRequest, invalid_value
 from openedai.http.body import Body
 
-MAX_SHOWN = 4096  # tokens whose texts are listed
+MAX_TOKEN_TEXTS = 4096  # tokens whose texts are listed
 
 
 class Turn(Body):
@@ -29,7 +29,7 @@ class TokenizeRequest(Body):
     return_token_strs: bool | None = None
 
     def check(self) -> None:
-        """Raise InvalidRequest for what only several fields together show."""
+        """Raise InvalidRequest for fields that are not valid together."""
         if (self.prompt is None) == (self.messages is None):
             raise InvalidRequest(
                 "Exactly one of 'prompt' and 'messages' must be given.",

@@ -1,13 +1,13 @@
-"""The messages of a conversation: from the wire to the engine's, and their errors."""
+"""The messages of a conversation: from the wire to the engine's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field
 
-from openedai.api.parameters.sampling import json_type
+from openedai.api.parameters.unions import branch, by_type, json_type
 from openedai.contract.chat import Image, Message, ToolCall
 from openedai.errors import InvalidRequest, invalid_value, missing_parameter
 from openedai.http.body import AllowedOnly, Body, Refused, UnsupportedValues
@@ -40,7 +40,7 @@ class ImagePart(Body):
 
 
 class OtherPart(Body):
-    """A part that no model here understands."""
+    """A part that is not supported; also for the error of an unknown one."""
 
     type: Annotated[
         Literal["text", "refusal", "image_url", "input_audio", "file"],
@@ -48,21 +48,17 @@ class OtherPart(Body):
     ]
 
 
-def _part_type(value: Any) -> str:
-    kind = value.get("type") if isinstance(value, dict) else None
-    return f"~{kind}" if kind in ("text", "refusal", "image_url") else "~other"
-
-
 Part = Annotated[
-    Annotated[TextPart, Tag("~text")]
-    | Annotated[RefusalPart, Tag("~refusal")]
-    | Annotated[ImagePart, Tag("~image_url")]
-    | Annotated[OtherPart, Tag("~other")],
-    Discriminator(_part_type),
+    Annotated[TextPart, branch("text")]
+    | Annotated[RefusalPart, branch("refusal")]
+    | Annotated[ImagePart, branch("image_url")]
+    | Annotated[OtherPart, branch("other")],
+    by_type("text", "refusal", "image_url"),
 ]
 
 Content = Annotated[
-    Annotated[str, Tag("~a string")] | Annotated[list[Part], Field(min_length=1), Tag("~an array")],
+    Annotated[str, branch("a string")]
+    | Annotated[list[Part], Field(min_length=1), branch("an array")],
     Discriminator(json_type),
 ]
 
@@ -76,7 +72,7 @@ class Function(Body):
 
 
 class ToolCallParam(Body):
-    """`index`, without effect, is left by clients that put a call together from a stream."""
+    """`index`, without effect, is added by clients that assemble a call from a stream."""
 
     id: str
     index: int | None = None
@@ -85,8 +81,8 @@ class ToolCallParam(Body):
 
 
 class ChatMessage(Body):
-    """An answer's message can be sent back as it came: `reasoning_content` is what it had there,
-    which the template may show. `annotations` have no effect, nor has `parsed`, which the official
+    """An answer's message can be sent back unchanged: the template may render its
+    `reasoning_content`. `annotations` have no effect, nor has `parsed`, which the official
     client's `parse` adds.
     """
 
@@ -118,8 +114,8 @@ class ChatMessage(Body):
         """The images of message `number`, in order."""
         for index, part in enumerate(self._parts()):
             if isinstance(part, ImagePart):
-                where = f"messages[{number}].content[{index}]"
-                yield ImageRef(part.image_url.url, _url_param(where), f"{where}.type")
+                path = f"messages[{number}].content[{index}]"
+                yield ImageRef(part.image_url.url, _url_param(path), f"{path}.type")
 
     def _parts(self) -> Sequence[Part]:
         return () if self.content is None or isinstance(self.content, str) else self.content
@@ -156,41 +152,41 @@ def check_messages(messages: Sequence[ChatMessage]) -> None:
     """Raise InvalidRequest for a message that is not valid at its position."""
     open_calls: set[str] = set()
     for index, message in enumerate(messages):
-        where = f"messages[{index}]"
-        _check_fields(message, where)
+        path = f"messages[{index}]"
+        _check_fields(message, path)
         if message.role != "user" and any(message.image_refs(index)):
             raise InvalidRequest(
-                f"Invalid '{where}'. Image URLs are only allowed for messages with role 'user', "
+                f"Invalid '{path}'. Image URLs are only allowed for messages with role 'user', "
                 f"but this message with role '{message.role}' contains an image URL.",
                 code="invalid_value",
-                param=where,
+                param=path,
             )
         if message.role == "tool":
             if message.tool_call_id not in open_calls:
                 raise InvalidRequest(
-                    f"Invalid parameter: {where} with role 'tool' must be a response to a "
+                    f"Invalid parameter: {path} with role 'tool' must be a response to a "
                     "preceding message with 'tool_calls' that has its 'tool_call_id'.",
                     code="invalid_value",
-                    param=f"{where}.tool_call_id",
+                    param=f"{path}.tool_call_id",
                 )
         else:
             open_calls = {call.id for call in message.tool_calls or ()}
 
 
-def _check_fields(message: ChatMessage, where: str) -> None:
+def _check_fields(message: ChatMessage, path: str) -> None:
     calls = message.tool_calls or message.function_call
     if message.content is None and not (
         message.role == "function" or (message.role == "assistant" and calls)
     ):
-        raise missing_parameter(f"{where}.content")
+        raise missing_parameter(f"{path}.content")
     if message.role == "tool" and message.tool_call_id is None:
-        raise missing_parameter(f"{where}.tool_call_id")
+        raise missing_parameter(f"{path}.tool_call_id")
     if message.role == "function" and message.name is None:
-        raise missing_parameter(f"{where}.name")
+        raise missing_parameter(f"{path}.name")
     if calls and message.role != "assistant":
         field = "tool_calls" if message.tool_calls else "function_call"
-        raise invalid_value(f"{where}.{field}", "only messages with role 'assistant' can have it")
+        raise invalid_value(f"{path}.{field}", "only messages with role 'assistant' can have it")
 
 
-def _url_param(where: str) -> str:
-    return f"{where}.image_url.url"
+def _url_param(path: str) -> str:
+    return f"{path}.image_url.url"

@@ -186,8 +186,9 @@ class ChatCompletionRenderer:
         function = FunctionChunk(event.name or UNSET, event.arguments)
         if self.old_functions:
             return Delta(function_call=function)
-        kind = "function" if event.id else UNSET
-        return Delta(tool_calls=[ToolCallChunk(event.index, event.id or UNSET, kind, function)])
+        call_type = "function" if event.id else UNSET
+        call = ToolCallChunk(event.index, event.id or UNSET, call_type, function)
+        return Delta(tool_calls=[call])
 
     def _reason(self, finish: Finish) -> str:
         old = self.old_functions and finish.reason == "tool_calls"

@@ -1,23 +1,24 @@
-"""The tools of a request, in the API's two generations, and which of them may be called."""
+"""The tools of a request: `tools`, and the older `functions`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field
 
-from openedai.api.parameters.sampling import json_type
-from openedai.api.parameters.tools import Toolset, check_tools, named, refuse_without
+from openedai.api.parameters.tools import Toolset, check_tools, require_tools, select_tools
+from openedai.api.parameters.unions import branch, json_type
 from openedai.contract.chat import Tool
 from openedai.http.body import Body, UnsupportedValues
+from openedai.http.validation import TAG
 
 MAX_TOOLS = 128
 NAME = r"^[a-zA-Z0-9_-]{1,64}$"
 
 
 class OldFunction(Body):
-    """What `functions` has."""
+    """A function in `functions`."""
 
     name: str = Field(pattern=NAME)
     description: str | None = None
@@ -33,7 +34,7 @@ class FunctionTool(Body):
     function: FunctionDefinition
 
 
-class Named(Body):
+class FunctionName(Body):
     name: str
 
 
@@ -41,7 +42,7 @@ class ToolName(Body):
     """A tool in `tool_choice`."""
 
     type: Annotated[Literal["function", "custom"], UnsupportedValues("custom")]
-    function: Named
+    function: FunctionName
 
 
 class Allowed(Body):
@@ -56,20 +57,21 @@ class AllowedTools(Body):
 
 def _choice_type(value: Any) -> str:
     if isinstance(value, str):
-        return "~a string"
+        return f"{TAG}a string"
     allowed = isinstance(value, dict) and value.get("type") == "allowed_tools"
-    return "~allowed tools" if allowed else "~an object"
+    return f"{TAG}allowed tools" if allowed else f"{TAG}an object"
 
 
 ToolChoice = Annotated[
-    Annotated[Literal["none", "auto", "required"], Tag("~a string")]
-    | Annotated[AllowedTools, Tag("~allowed tools")]
-    | Annotated[ToolName, Tag("~an object")],
+    Annotated[Literal["none", "auto", "required"], branch("a string")]
+    | Annotated[AllowedTools, branch("allowed tools")]
+    | Annotated[ToolName, branch("an object")],
     Discriminator(_choice_type),
 ]
 
 FunctionChoice = Annotated[
-    Annotated[Literal["none", "auto"], Tag("~a string")] | Annotated[Named, Tag("~something else")],
+    Annotated[Literal["none", "auto"], branch("a string")]
+    | Annotated[FunctionName, branch("something else")],
     Discriminator(json_type),
 ]
 
@@ -77,49 +79,52 @@ FunctionChoice = Annotated[
 def toolset(
     tools: Sequence[FunctionTool], choice: ToolChoice | None, parallel: bool | None
 ) -> Toolset:
-    """What `tools`, `tool_choice` and `parallel_tool_calls` say together. Raises InvalidRequest."""
+    """The tools that `tools`, `tool_choice` and `parallel_tool_calls` allow.
+
+    Raises InvalidRequest.
+    """
     if not tools:
-        refuse_without(
+        require_tools(
             "tools",
             tool_choice=choice not in (None, "none", "auto"),
             parallel_tool_calls=parallel is not None,
         )
         return Toolset()
     functions = [tool.function for tool in tools]
-    places = [f"tools[{index}].function" for index in range(len(tools))]
-    known = _tools(functions, places)
-    several = parallel is not False
+    paths = [f"tools[{index}].function" for index in range(len(tools))]
+    known = _tools(functions, paths)
+    parallel_calls = parallel is not False
     match choice:
         case "none":
             return Toolset()
         case ToolName():
-            chosen = named(known, [choice.function.name], "tool_choice")
+            chosen = select_tools(known, [choice.function.name], "tool_choice")
             return Toolset(chosen, required=True, parallel=False)
         case AllowedTools(allowed_tools=allowed):
             names = [tool.function.name for tool in allowed.tools]
-            chosen = named(known, names, "tool_choice")
-            return Toolset(chosen, allowed.mode == "required", several)
+            chosen = select_tools(known, names, "tool_choice")
+            return Toolset(chosen, allowed.mode == "required", parallel_calls)
         case _:
-            return Toolset(known, choice == "required", several)
+            return Toolset(known, choice == "required", parallel_calls)
 
 
 def old_toolset(functions: Sequence[OldFunction], choice: FunctionChoice | None) -> Toolset:
-    """The same for `functions` and `function_call`, which allow one call."""
+    """The same for `functions` and `function_call`, which allow one call. Raises InvalidRequest."""
     if not functions:
-        refuse_without("functions", function_call=choice not in (None, "none", "auto"))
+        require_tools("functions", function_call=choice not in (None, "none", "auto"))
         return Toolset()
     known = _tools(functions, [f"functions[{index}]" for index in range(len(functions))])
     match choice:
         case "none":
             return Toolset()
-        case Named(name=name):
-            tools = named(known, [name], "function_call")
+        case FunctionName(name=name):
+            tools = select_tools(known, [name], "function_call")
             return Toolset(tools, required=True, parallel=False)
         case _:
             return Toolset(known, parallel=False)
 
 
-def _tools(functions: Sequence[OldFunction], places: Sequence[str]) -> tuple[Tool, ...]:
+def _tools(functions: Sequence[OldFunction], paths: Sequence[str]) -> tuple[Tool, ...]:
     tools = tuple(
         Tool(
             name=function.name,
@@ -129,5 +134,5 @@ def _tools(functions: Sequence[OldFunction], places: Sequence[str]) -> tuple[Too
         )
         for function in functions
     )
-    check_tools(tools, places, schema="parameters")
+    check_tools(tools, paths, schema_field="parameters")
     return tools

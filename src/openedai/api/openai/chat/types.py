@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field
 
 from openedai.api.openai.chat.messages import ChatMessage, TextPart, check_messages
 from openedai.api.openai.chat.tools import (
@@ -17,19 +17,19 @@ from openedai.api.openai.chat.tools import (
     old_toolset,
     toolset,
 )
-from openedai.api.parameters.sampling import SamplingBody, json_type
+from openedai.api.parameters.sampling import SamplingBody
 from openedai.api.parameters.tools import Toolset
+from openedai.api.parameters.unions import branch, by_type, json_type
 from openedai.contract.chat import Chat
 from openedai.contract.generate import Constraint, GenerateRequest, JsonObject, JsonSchema
 from openedai.errors import InvalidRequest
 from openedai.http.body import AllowedOnly, Body, Refused
-from openedai.http.validation import TAG
 from openedai.media.images import ImageRef
 from openedai.serving.images import LoadedImages
 
 
 class TextFormat(Body):
-    """The other types have their own classes; they are listed for the error of an unknown one."""
+    """The other types have their own classes; also for the error of an unknown one."""
 
     type: Literal["text", "json_object", "json_schema"]
 
@@ -52,24 +52,19 @@ class JsonSchemaFormat(Body):
     json_schema: NamedSchema
 
 
-def _format_type(value: Any) -> str:
-    kind = value.get("type") if isinstance(value, dict) else None
-    return f"{TAG}{kind}" if kind in ("json_object", "json_schema") else f"{TAG}text"
-
-
 ResponseFormat = Annotated[
-    Annotated[TextFormat, Tag("~text")]
-    | Annotated[JsonObjectFormat, Tag("~json_object")]
-    | Annotated[JsonSchemaFormat, Tag("~json_schema")],
-    Discriminator(_format_type),
+    Annotated[TextFormat, branch("other")]
+    | Annotated[JsonObjectFormat, branch("json_object")]
+    | Annotated[JsonSchemaFormat, branch("json_schema")],
+    by_type("json_object", "json_schema"),
 ]
 
 
 class Prediction(Body):
     type: Literal["content"]
     content: Annotated[
-        Annotated[str, Tag("~a string")]
-        | Annotated[list[TextPart], Field(min_length=1), Tag("~an array")],
+        Annotated[str, branch("a string")]
+        | Annotated[list[TextPart], Field(min_length=1), branch("an array")],
         Discriminator(json_type),
     ]
 

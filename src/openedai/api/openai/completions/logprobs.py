@@ -45,7 +45,7 @@ def _top(token: TokenLogprob, alternatives: int) -> dict[str, float] | None:
 
 
 def _name(token: TokenLogprob | Alternative) -> str:
-    """A token's text; where it is no whole character, its bytes as the older API spelled them."""
+    """A token's text; if that is not a whole character, its bytes in the older API's notation."""
     try:
         return token.raw.decode()
     except UnicodeDecodeError:

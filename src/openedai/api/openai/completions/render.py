@@ -105,7 +105,7 @@ class CompletionRenderer:
         yield DONE
 
     def _best(self, candidates: Sequence[Outcome]) -> Sequence[Outcome]:
-        """Those with the highest mean log probability of a token, in that order."""
+        """The candidates with the highest mean log probability of a token, best first."""
         if self.candidates == self.choices:
             return candidates
         return sorted(candidates, key=_mean_logprob, reverse=True)[: self.choices]

@@ -13,7 +13,7 @@ from openedai.serving.listing import Listing
 
 
 class ModelObject(msgspec.Struct):
-    """`created` is when this server started: the files' own dates mean nothing."""
+    """`created` is when this server started: the dates of files mean nothing."""
 
     id: str
     created: int

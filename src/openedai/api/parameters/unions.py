@@ -1,0 +1,33 @@
+"""Unions in bodies: how a value picks its branch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Discriminator, Tag
+
+from openedai.http.validation import TAG
+
+
+def branch(name: str) -> Tag:
+    """Marks a branch of a union; errors leave it out of the parameter's name."""
+    return Tag(f"{TAG}{name}")
+
+
+def json_type(value: Any) -> str:
+    """The branch `a string`, `an array` or `something else`."""
+    if isinstance(value, str):
+        return f"{TAG}a string"
+    if isinstance(value, list):
+        return f"{TAG}an array"
+    return f"{TAG}something else"
+
+
+def by_type(*types: str) -> Discriminator:
+    """Picks the branch that `type` names, if it is one of `types`, and else `other`."""
+
+    def tag(value: Any) -> str:
+        name = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+        return f"{TAG}{name}" if name in types else f"{TAG}other"
+
+    return Discriminator(tag)
