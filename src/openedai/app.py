@@ -20,13 +20,14 @@ from openedai.api import routes
 from openedai.api.dialects import dialect_of
 from openedai.api.openai.dialect import response_headers
 from openedai.api.route import Route
-from openedai.catalog.catalog import Catalog, adapter_specs
+from openedai.catalog.catalog import Catalog
+from openedai.catalog.models import adapter_specs
 from openedai.config import ModelSpec, Settings, memory_bytes
 from openedai.contract.adapter import Adapter
 from openedai.contract.engine import Engine
 from openedai.engines.machine import usable_memory
 from openedai.engines.process.hosted import load_engine
-from openedai.engines.registry import engine_class
+from openedai.engines.registry import engine_entry
 from openedai.errors import APIError, MethodNotAllowed, NotFound
 from openedai.http.envelope import Envelope
 from openedai.http.exchange import exchange_of
@@ -94,7 +95,7 @@ def _pool(settings: Settings, metrics: Metrics, library: Library) -> ModelPool:
     )
     return ModelPool(
         load,
-        lambda spec: engine_class(spec.engine),
+        lambda spec: engine_entry(spec.engine).capabilities,
         limits,
         estimate=lambda spec: library.size(spec) or library.download_size(spec) or 0,
         on_wait=metrics.waited,

@@ -1,13 +1,13 @@
 """Every error a client can see. Raised anywhere, rendered once, by `openedai.http.respond`.
 
     APIError                      500
-    ├── InvalidRequest            400  the request itself is wrong; `param` says where
+    ├── InvalidRequest            400  the request itself is wrong; `param` names the parameter
     │   ├── ContextLengthExceeded 400  the prompt does not fit the model's context
-    │   ├── Unsupported           400  right for the API, but not for this model or server
-    │   │   └── NoVision          400  the model takes no images
+    │   ├── Unsupported           400  valid in the API, but not for this model or server
+    │   │   └── NoVision          400  the model does not support images
     │   └── RequestTimeout        408  the body did not arrive in time
     ├── AuthenticationFailed      401  no key, or a wrong one
-    ├── Forbidden                 403  a web page or host that may not drive this server
+    ├── Forbidden                 403  a web page or host that may not use this server
     ├── NotFound                  404
     │   └── ModelNotFound         404
     ├── MethodNotAllowed          405
@@ -15,9 +15,9 @@
     ├── UnsupportedMediaType      415
     ├── HeadersTooLarge           431
     ├── RateLimited               429  this caller has too many requests waiting
-    ├── EngineFailed              500  the model broke while it worked on the request
+    ├── EngineFailed              500  the model failed while it worked on the request
     │   ├── EngineCrashed         500  its process died
-    │   └── BadGateway            502  the server behind this one answered wrongly
+    │   └── BadGateway            502  the upstream server gave a bad answer
     └── Unavailable               503  cannot be served now; retry later
 
 The names, codes and messages follow the official API where it has them.
@@ -62,6 +62,7 @@ class APIError(Exception):
 
     @property
     def message(self) -> str:
+        """The template, with the name of the parameter."""
         return self.template.replace(PARAM, self.param or "")
 
     def renamed(self, names: Mapping[str, str]) -> Self:
@@ -173,3 +174,15 @@ class BadGateway(EngineFailed):
 
 class Unavailable(APIError):
     status = 503
+
+
+def invalid_value(param: str, reason: str) -> InvalidRequest:
+    """The error of a parameter whose value is not valid; `reason` has no full stop."""
+    return InvalidRequest(f"Invalid '{param}': {reason}.", code="invalid_value", param=param)
+
+
+def missing_parameter(param: str) -> InvalidRequest:
+    """The error of a required parameter that is missing."""
+    return InvalidRequest(
+        f"Missing required parameter: '{param}'.", code="missing_required_parameter", param=param
+    )

@@ -8,7 +8,8 @@ import pytest
 from anthropic.types import ModelParam
 
 from openedai.catalog.builtin import BUILTIN_MODELS, default_names
-from openedai.catalog.catalog import Catalog, adapter_specs
+from openedai.catalog.catalog import Catalog
+from openedai.catalog.models import adapter_specs
 from openedai.config import AdapterSpec, ConfigError, ModelSpec, Settings
 from openedai.errors import ModelNotFound
 from openedai.weights.packages import builtin_packages

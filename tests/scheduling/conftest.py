@@ -11,7 +11,7 @@ from contextvars import Context
 from typing import Any, TypeVarTuple
 
 from openedai.config import ModelSpec
-from openedai.contract.engine import Engine, Generator
+from openedai.contract.engine import Generator
 from openedai.contract.generate import GenerateEvent, GenerateRequest
 from openedai.scheduling.pool import ModelPool, PoolLimits
 
@@ -147,7 +147,7 @@ class PoolHarness:
         self.limits = PoolLimits(budget, idle_timeout, max_queue, queue_timeout)
         self.pool = ModelPool(
             self._load,
-            lambda spec: FakeEngine if spec.engine == "fake" else Engine,
+            lambda spec: {FakeEngine} if spec.engine == "fake" else set(),
             self.limits,
             clock=now,
             estimate=self._estimate,

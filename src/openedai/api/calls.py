@@ -9,7 +9,8 @@ from typing import Any, Protocol, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.catalog.catalog import Catalog, Model
+from openedai.catalog.catalog import Catalog
+from openedai.catalog.models import Model
 from openedai.config import Settings
 from openedai.engines.registry import engine_entry
 from openedai.errors import ModelNotFound

@@ -7,7 +7,7 @@ from typing import Literal
 
 from openedai.catalog.builtin import BUILTIN_MODELS, default_names
 from openedai.catalog.checks import check_names, check_spec
-from openedai.catalog.models import Model, adapter_specs
+from openedai.catalog.models import Model
 from openedai.catalog.names import NameTable, name_table, names_of
 from openedai.catalog.unlisted import unlisted_chat_model, unlisted_embedding_model
 from openedai.config import ConfigError, ModelSpec, Settings
@@ -16,8 +16,6 @@ from openedai.engines.registry import ENGINES
 from openedai.errors import ModelNotFound
 from openedai.weights.packages import builtin_packages
 from openedai.weights.sources.base import Access
-
-__all__ = ["Catalog", "Model", "adapter_specs"]
 
 DefaultSetting = Literal["chat_model", "embedding_model"]
 

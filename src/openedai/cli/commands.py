@@ -152,7 +152,8 @@ def models_show(name: str, config: Config = None, as_json: AsJson = False) -> No
 @models_app.command("pull", epilog="Example: [bold]openedai models pull all-MiniLM-L6-v2[/]")
 def models_pull(names: list[str], config: Config = None) -> None:
     """Fetch models now, rather than on their first use."""
-    from openedai.catalog.catalog import Catalog, adapter_specs
+    from openedai.catalog.catalog import Catalog
+    from openedai.catalog.models import adapter_specs
     from openedai.cli.models import pull_all
 
     with _ErrorMessages():

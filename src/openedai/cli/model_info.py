@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from openedai.catalog.catalog import Catalog, adapter_specs
+from openedai.catalog.catalog import Catalog
+from openedai.catalog.models import adapter_specs
 from openedai.config import ModelSpec, Settings
 from openedai.contract.engine import Embedder, Engine, Generator
 from openedai.engines.registry import SECRET_OPTIONS, engine_entry
@@ -103,14 +104,12 @@ class Inventory:
 
     def _facts(self, spec: ModelSpec) -> dict[str, Any]:
         """The fields of ModelInfo."""
-        capabilities = engine_entry(spec.engine).capabilities
+        abilities = engine_entry(spec.engine).capabilities
         found = self._library.find(spec) is not None
         return {
             "id": spec.id,
             "engine": spec.engine,
-            "capabilities": tuple(
-                name for name, base in CAPABILITIES.items() if base in capabilities
-            ),
+            "capabilities": tuple(name for name, base in CAPABILITIES.items() if base in abilities),
             "state": self._state(spec, found),
             "size_on_disk": self._library.size(spec) if found else None,
             "download_size": self._library.download_size(spec) if spec.source else None,

@@ -161,7 +161,7 @@ def _bind(settings: Settings, console: Console) -> socket.socket:
 def _pull_defaults(
     settings: Settings, catalog: Catalog, preload: list[ModelSpec], console: Console
 ) -> None:
-    from openedai.catalog.catalog import adapter_specs
+    from openedai.catalog.models import adapter_specs
     from openedai.cli.models import pull_all
 
     defaults = (catalog.default_chat, catalog.default_embedding)

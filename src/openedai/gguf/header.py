@@ -12,7 +12,8 @@ here needs them.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from math import prod
@@ -116,6 +117,14 @@ class Tensor:
     def size(self) -> int:
         """Bytes of its data."""
         return self.type.row_bytes(self.shape[0]) * self.rows
+
+
+def most_common_type(tensors: Iterable[Tensor]) -> TensorType | None:
+    """The type of most weights; None without tensors."""
+    weights: Counter[TensorType] = Counter()
+    for tensor in tensors:
+        weights[tensor.type] += tensor.weights
+    return weights.most_common(1)[0][0] if weights else None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from openedai.errors import InvalidRequest, Unsupported
+from openedai.errors import InvalidRequest, Unsupported, invalid_value, missing_parameter
 
 _KINDS = {
     "string_type": "a string",
@@ -95,9 +95,7 @@ def _wrong_type(detail: ErrorDetails, where: str, expected: str) -> InvalidReque
 
 
 def _missing(detail: ErrorDetails, where: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"Missing required parameter: '{where}'.", code="missing_required_parameter", param=where
-    )
+    return missing_parameter(where)
 
 
 def _unknown(detail: ErrorDetails, where: str) -> InvalidRequest:
@@ -171,8 +169,7 @@ def _choice(detail: ErrorDetails, where: str) -> InvalidRequest:
 
 
 def _other(detail: ErrorDetails, where: str) -> InvalidRequest:
-    why = detail["msg"].removeprefix("Value error, ")
-    return InvalidRequest(f"Invalid '{where}': {why}.", code="invalid_value", param=where)
+    return invalid_value(where, detail["msg"].removeprefix("Value error, "))
 
 
 _RULES: dict[str, Callable[[ErrorDetails, str], InvalidRequest]] = {

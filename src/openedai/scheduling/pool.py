@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -58,15 +58,16 @@ def _ignore_wait(model_id: str, seconds: float) -> None:
 class ModelPool:
     """Models that are loaded on first use and evicted when others need the memory.
 
-    `load` makes an engine and leaves nothing behind if it fails or is cancelled. `engine_class_of`
-    returns its class without loading it. `estimate` returns the expected bytes of a model that was
-    never loaded; `on_wait` is called with the model's id and the seconds that each lease waited.
+    `load` makes an engine and leaves nothing behind if it fails or is cancelled. `capabilities_of`
+    returns the classes that the engine of a model inherits, without loading it. `estimate` returns
+    the expected bytes of a model that was never loaded; `on_wait` is called with the model's id
+    and the seconds that each lease waited.
     """
 
     def __init__(
         self,
         load: Callable[[ModelSpec], Awaitable[Engine]],
-        engine_class_of: Callable[[ModelSpec], type[Engine]],
+        capabilities_of: Callable[[ModelSpec], Collection[type[Engine]]],
         limits: PoolLimits,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -74,7 +75,7 @@ class ModelPool:
         on_wait: Callable[[str, float], None] = _ignore_wait,
     ) -> None:
         self._load_engine = load
-        self._engine_class_of = engine_class_of
+        self._capabilities_of = capabilities_of
         self._limits = limits
         self._clock = clock
         self._estimate = estimate
@@ -97,7 +98,9 @@ class ModelPool:
         Raises Unsupported (wrong kind of model), RateLimited or Unavailable (queue full, waited
         too long, no memory, shutting down), or the error of the load.
         """
-        self._check(spec, capability)
+        self._require_accepting()
+        if capability not in self._capabilities_of(spec):
+            raise _unsupported(spec, capability)
         model = self._model(spec)
         ticket = model.admission.submit(caller, weight, self._limits.queue_timeout)
         self._requests += 1
@@ -114,7 +117,7 @@ class ModelPool:
 
     async def preload(self, spec: ModelSpec) -> None:
         """Load the model now, without a timeout. Raises the error of the load."""
-        self._check(spec, Engine)
+        self._require_accepting()
         model = self._model(spec)
         if model.admission.resident is not None:
             return
@@ -182,11 +185,9 @@ class ModelPool:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _check(self, spec: ModelSpec, capability: type[Engine]) -> None:
+    def _require_accepting(self) -> None:
         if not self._accepting:
             raise _shutting_down()
-        if not issubclass(self._engine_class_of(spec), capability):
-            raise _unsupported(spec, capability)
 
     def _model(self, spec: ModelSpec) -> ManagedModel:
         model = self._models.get(spec.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from openedai.catalog.catalog import Model
+from openedai.catalog.models import Model
 from openedai.config import ModelSpec
 from openedai.http.exchange import Exchange
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from openedai.catalog.catalog import adapter_specs
+from openedai.catalog.models import adapter_specs
 from openedai.config import ModelSpec
 from openedai.errors import Unavailable
 from openedai.scheduling.pool import ModelPool

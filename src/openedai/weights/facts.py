@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ import msgspec
 
 from openedai.config import ModelSpec
 from openedai.engines.registry import engine_entry
-from openedai.gguf.header import Header, read_header
+from openedai.gguf.header import most_common_type, read_header
 from openedai.weights.library import Library
 
 _FAMILY_SUFFIX = ".block_count"  # of the metadata key that begins with the family
@@ -93,18 +92,11 @@ def _read_gguf(path: Path) -> GgufFacts:
     families = (
         name.removesuffix(_FAMILY_SUFFIX) for name in numbers if name.endswith(_FAMILY_SUFFIX)
     )
+    weight_type = most_common_type(header.tensors)
     return GgufFacts(
         family=next(families, ""),
         parameters=0 if header.metadata.file_count > 1 else sum(t.weights for t in header.tensors),
-        quantisation=_most_common_type(header),
+        quantisation="" if weight_type is None else weight_type.name,
         numbers=numbers,
         switches_reasoning=_REASONING_SWITCH in header.metadata.raw,
     )
-
-
-def _most_common_type(header: Header) -> str:
-    """The type of most weights."""
-    weights: Counter[str] = Counter()
-    for tensor in header.tensors:
-        weights[tensor.type.name] += tensor.weights
-    return weights.most_common(1)[0][0] if weights else ""

@@ -7,7 +7,6 @@ import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from openedai.config import ModelSpec, Settings, WeightFormat
@@ -37,18 +36,6 @@ NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Installed:
-    """A model's folder on the disk; `size` in bytes."""
-
-    folder: Path
-    model: str
-    engine: str
-    source: str
-    license: str
-    size: int
 
 
 class Library:
@@ -150,21 +137,6 @@ class Library:
         if path is None or engine_entry(spec.engine).weight_files != "gguf":
             return 0.0
         return requantise.slow_share(path, self._fast)
-
-    def installed(self) -> tuple[Installed, ...]:
-        """Every complete model that was pulled, also those that are not in the catalogue."""
-        return tuple(
-            Installed(
-                folder=folder,
-                model=manifest.model,
-                engine=manifest.engine,
-                source=manifest.source,
-                license=manifest.license,
-                size=manifest.size,
-            )
-            for folder, manifest in self._cache.manifests()
-            if sizes_match(folder, manifest)
-        )
 
     def _log_slow_weights(self, spec: ModelSpec) -> None:
         share = self.slow_share(spec)

@@ -6,7 +6,6 @@ in the file, tokenizer and chat template included, stays as it is, byte for byte
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,15 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from openedai.config import WeightFormat
 from openedai.errors import Unavailable
-from openedai.gguf.header import Header, Tensor, TensorType, encode_tensor, read_header, round_up
+from openedai.gguf.header import (
+    Header,
+    Tensor,
+    TensorType,
+    encode_tensor,
+    most_common_type,
+    read_header,
+    round_up,
+)
 from openedai.weights.disk import FreeSpace, require_space
 from openedai.weights.progress import Progress
 
@@ -184,17 +191,10 @@ def _metadata(header: Header, changes: tuple[Change, ...]) -> bytes:
     """The old metadata with the new value of `general.file_type`, the type of most weights."""
     raw = bytearray(header.metadata.raw)
     file_type = header.metadata.integers.get("general.file_type")
-    if file_type is not None:
-        new_value = _FILE_TYPES[_most_common_type(changes)]
-        file_type.layout.pack_into(raw, file_type.offset, new_value)
+    weight_type = most_common_type(change.new for change in changes)
+    if file_type is not None and weight_type is not None:
+        file_type.layout.pack_into(raw, file_type.offset, _FILE_TYPES[weight_type])
     return bytes(raw)
-
-
-def _most_common_type(changes: tuple[Change, ...]) -> TensorType:
-    weights: Counter[TensorType] = Counter()
-    for change in changes:
-        weights[change.new.type] += change.new.weights
-    return weights.most_common(1)[0][0]
 
 
 def _pad(out: BinaryIO, step: int) -> None:

@@ -66,7 +66,7 @@ def test_a_client_for_one_deployment(legacy_server: Running) -> None:
     ) as client:
         answer = client.chat.completions.create(model="nope", messages=HI)
         assert answer.model == "echo"
-        assert client.models.retrieve("parrot").id == "echo"
+        assert client.models.retrieve("parrot").id == "parrot"
 
 
 def test_models(azure: AzureOpenAI) -> None:
@@ -126,4 +126,4 @@ def test_the_newer_urls(legacy_server: Running) -> None:
         assert client.completions.create(model="echo", prompt="x").choices[0].text == "x"
         assert len(client.embeddings.create(model="echo", input="x").data[0].embedding) == 8
         assert "echo" in [model.id for model in client.models.list()]
-        assert client.models.retrieve("parrot").id == "echo"
+        assert client.models.retrieve("parrot").id == "parrot"

@@ -14,6 +14,7 @@ import pytest
 from openedai.config import ModelSpec, Settings
 from openedai.errors import Unavailable
 from openedai.weights.library import Library
+from openedai.weights.manifest import read_manifest
 from openedai.weights.sources.base import Access
 from tests.weights.recorder import Recorder
 from tests.weights.servers import COMMIT, Fault, HubServer
@@ -81,7 +82,9 @@ def test_a_gguf_file(hub: HubServer, tmp_path: Path) -> None:
     assert progress.step("Downloading") == (len(Q4), len(Q4))
     again = library(hub, tmp_path)
     assert again.find(CHAT) == path
-    assert again.installed()[0].license == "mit"
+    manifest = read_manifest(path.parent)
+    assert manifest is not None
+    assert manifest.license == "mit"
     assert again.download_size(CHAT) is None
 
 

@@ -31,7 +31,7 @@ from openedai.api.anthropic.blocks import (
     plain,
 )
 from openedai.contract.chat import Image, Message, ToolCall
-from openedai.errors import InvalidRequest, Unsupported
+from openedai.errors import Unsupported, invalid_value
 from openedai.http.body import Body
 from openedai.media.images import ImageRef
 from openedai.serving.images import LoadedImages
@@ -104,11 +104,9 @@ def _placed(message: MessageParam, where: str) -> Iterator[tuple[str, AnyBlock]]
 
 def _check_place(role: str, block: AnyBlock, where: str) -> None:
     if not isinstance(block, _ALLOWED[role]):
-        raise InvalidRequest(
-            f"Invalid '{where}.type': a message with role '{role}' cannot have blocks of type "
-            f"'{block.type}'.",
-            code="invalid_value",
-            param=f"{where}.type",
+        raise invalid_value(
+            f"{where}.type",
+            f"a message with role '{role}' cannot have blocks of type '{block.type}'",
         )
 
 
@@ -185,12 +183,11 @@ class _Turns:
 
     def _add_result(self, block: ToolResultBlock, where: str) -> None:
         if block.tool_use_id not in self._open_calls:
-            raise InvalidRequest(
-                f"Invalid '{where}.tool_use_id': there is no 'tool_use' block with the id "
+            raise invalid_value(
+                f"{where}.tool_use_id",
+                "there is no 'tool_use' block with the id "
                 f"'{block.tool_use_id}' in the last message of the assistant, or it has its "
-                "result.",
-                code="invalid_value",
-                param=f"{where}.tool_use_id",
+                "result",
             )
         self._open_calls.remove(block.tool_use_id)
         self._close()

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai.catalog.catalog import Catalog
-from openedai.errors import InvalidRequest
+from openedai.errors import invalid_value
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
 from openedai.serving.listing import Listing
@@ -85,19 +85,11 @@ def _limit(query: QueryParams) -> int:
     short = given.isascii() and given.isdigit() and len(given) <= len(str(_LARGEST_PAGE))
     if short and 1 <= int(given) <= _LARGEST_PAGE:
         return int(given)
-    raise InvalidRequest(
-        f"Invalid 'limit': expected an integer from 1 to {_LARGEST_PAGE}.",
-        code="invalid_value",
-        param="limit",
-    )
+    raise invalid_value("limit", f"expected an integer from 1 to {_LARGEST_PAGE}")
 
 
 def _index(names: Sequence[str], name: str, param: str) -> int:
     try:
         return names.index(name)
     except ValueError:
-        raise InvalidRequest(
-            f"Invalid '{param}': there is no model '{name}' in the list.",
-            code="invalid_value",
-            param=param,
-        ) from None
+        raise invalid_value(param, f"there is no model '{name}' in the list") from None

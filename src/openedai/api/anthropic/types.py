@@ -13,7 +13,7 @@ from openedai.api.anthropic.tools import MAX_TOOLS, ToolChoice, ToolParam, tools
 from openedai.api.parameters.sampling import LocalSampling
 from openedai.contract.chat import Chat
 from openedai.contract.generate import Constraint, GenerateRequest, JsonSchema, Sampling
-from openedai.errors import InvalidRequest
+from openedai.errors import InvalidRequest, missing_parameter
 from openedai.http.body import AllowedOnly, Body, Refused, UnsupportedValues
 from openedai.media.images import ImageRef
 from openedai.serving.images import LoadedImages
@@ -79,11 +79,7 @@ class ConversationBody(Body):
         if thinking is None or (thinking.type == "enabled") == bool(thinking.budget_tokens):
             return
         if thinking.budget_tokens is None:
-            raise InvalidRequest(
-                "Missing required parameter: 'thinking.budget_tokens'.",
-                code="missing_required_parameter",
-                param="thinking.budget_tokens",
-            )
+            raise missing_parameter("thinking.budget_tokens")
         raise InvalidRequest(
             "'thinking.budget_tokens' is only allowed with the type 'enabled'.",
             code="invalid_value",

@@ -18,7 +18,7 @@ from openedai.api.openai.completions.render import Completion
 from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.parameters.sampling import Stop
 from openedai.api.route import Route
-from openedai.catalog.catalog import Model
+from openedai.catalog.models import Model
 from openedai.prompts.example_prompts import ANSWER_END, answer_prompt
 from openedai.serving.generation import Generation
 

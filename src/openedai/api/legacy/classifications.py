@@ -17,7 +17,7 @@ from openedai.api.legacy.ranking import MAX_TEXTS, Ranking
 from openedai.api.openai.completions.render import Completion
 from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.route import Route
-from openedai.errors import InvalidRequest
+from openedai.errors import invalid_value
 from openedai.prompts.example_prompts import label_grammar, label_name, label_prompt
 from openedai.serving.generation import Generation
 
@@ -66,11 +66,7 @@ class ClassificationRequest(PromptedBody):
             where = f"examples[{index}][1]"
             _check_label(label, where)
             if label not in known:
-                raise InvalidRequest(
-                    f"Invalid '{where}': {label!r} is none of the 'labels'.",
-                    code="invalid_value",
-                    param=where,
-                )
+                raise invalid_value(where, f"{label!r} is none of the 'labels'")
 
     def prompt(self, chosen: Sequence[int]) -> str:
         """`chosen` are the indices of examples, best first; the best is read last."""
@@ -137,9 +133,6 @@ class Classifications:
 
 def _check_label(label: str, where: str) -> None:
     if not label or "\0" in label or len(label) > MAX_LABEL:
-        raise InvalidRequest(
-            f"Invalid '{where}': a label has 1 to {MAX_LABEL} characters, not only blanks and no "
-            "NUL.",
-            code="invalid_value",
-            param=where,
+        raise invalid_value(
+            where, f"a label has 1 to {MAX_LABEL} characters, not only blanks and no NUL"
         )

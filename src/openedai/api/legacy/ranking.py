@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from openedai.catalog.catalog import Catalog, Model
+from openedai.catalog.catalog import Catalog
+from openedai.catalog.models import Model
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Embedder
 from openedai.contract.generate import Text
-from openedai.engines.registry import engine_class
+from openedai.engines.registry import engine_entry
 from openedai.errors import ModelNotFound, Unsupported
 from openedai.serving.call import Call
 from openedai.serving.embedding import Embedding
@@ -34,7 +35,7 @@ class Ranking:
                 named = self._catalog.resolve(name)
             except ModelNotFound:
                 raise ModelNotFound(name, param=param) from None
-            if issubclass(engine_class(named.spec.engine), Embedder):
+            if Embedder in engine_entry(named.spec.engine).capabilities:
                 return named
         default = self._catalog.default_embedding
         if default is None:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from openedai.api.calls import Calls
 from openedai.api.legacy.ranking import MAX_TEXTS, Ranking
 from openedai.api.route import Route
-from openedai.catalog.catalog import Model
+from openedai.catalog.models import Model
 from openedai.http.body import Body, Refused
 
 

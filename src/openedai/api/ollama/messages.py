@@ -10,7 +10,7 @@ from pydantic import Field
 
 from openedai.api.parameters.tools import check_tools
 from openedai.contract.chat import Image, Message, Tool, ToolCall
-from openedai.errors import InvalidRequest
+from openedai.errors import invalid_value
 from openedai.http.body import Body
 from openedai.media.images import ImageRef
 from openedai.serving.images import LoadedImages
@@ -72,11 +72,7 @@ def conversation_image_refs(messages: Sequence[OllamaMessage]) -> list[ImageRef]
     for index, message in enumerate(messages):
         where = f"messages[{index}].images"
         if message.images and message.role not in ("user", "tool"):
-            raise InvalidRequest(
-                f"Invalid '{where}': only messages with role 'user' or 'tool' can have it.",
-                code="invalid_value",
-                param=where,
-            )
+            raise invalid_value(where, "only messages with role 'user' or 'tool' can have it")
         refs += image_refs(message.images, where)
     return refs
 
@@ -102,10 +98,8 @@ def conversation(messages: Sequence[OllamaMessage], images: LoadedImages) -> tup
             for number, call in enumerate(message.tool_calls or ())
         )
         if calls and message.role != "assistant":
-            raise InvalidRequest(
-                f"Invalid '{where}.tool_calls': only messages with role 'assistant' can have it.",
-                code="invalid_value",
-                param=f"{where}.tool_calls",
+            raise invalid_value(
+                f"{where}.tool_calls", "only messages with role 'assistant' can have it"
             )
         call_id = _answered_call(message, waiting) if message.role == "tool" else None
         waiting.extend(calls)

@@ -16,10 +16,11 @@ from openedai.api.calls import Calls
 from openedai.api.ollama.types import NameBody, PullBody, ShowBody
 from openedai.api.ollama.values import FOREVER, find, rfc3339
 from openedai.api.route import Route
-from openedai.catalog.catalog import Catalog, Model
+from openedai.catalog.catalog import Catalog
+from openedai.catalog.models import Model
 from openedai.config import ModelSpec
 from openedai.contract.engine import Embedder
-from openedai.engines.registry import engine_class, generator_traits
+from openedai.engines.registry import engine_entry, generator_traits
 from openedai.errors import Unsupported
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import EventStream, json_line, json_response
@@ -228,13 +229,12 @@ def _info(gguf: GgufFacts) -> dict[str, Any]:
 def _capabilities(spec: ModelSpec, gguf: GgufFacts) -> list[str]:
     """Tools work with every model that generates text."""
     traits = generator_traits(spec.engine, spec.options)
-    embeds = issubclass(engine_class(spec.engine), Embedder)
     capabilities = {
         "completion": traits is not None,
         "tools": traits is not None,
         "vision": traits is not None and traits.supports_images,
         "thinking": gguf.switches_reasoning,
-        "embedding": embeds,
+        "embedding": Embedder in engine_entry(spec.engine).capabilities,
     }
     return [name for name, has in capabilities.items() if has]
 

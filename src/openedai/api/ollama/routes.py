@@ -15,7 +15,8 @@ from openedai.api.ollama.render import OllamaRenderer, Shape, nanoseconds
 from openedai.api.ollama.types import ChatBody, EmbedBody, EmbeddingsBody, GenerateBody, ModelUse
 from openedai.api.ollama.values import find
 from openedai.api.route import Route
-from openedai.catalog.catalog import Catalog, Model
+from openedai.catalog.catalog import Catalog
+from openedai.catalog.models import Model
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.generate import Finish
 from openedai.http.respond import json_response

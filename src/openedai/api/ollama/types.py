@@ -29,7 +29,7 @@ from openedai.contract.generate import (
     Sampling,
     Text,
 )
-from openedai.errors import InvalidRequest
+from openedai.errors import invalid_value, missing_parameter
 from openedai.http.body import AllowedOnly, Body, Refused
 from openedai.media.images import ImageRef
 from openedai.serving.images import LoadedImages
@@ -143,7 +143,7 @@ class GenerationBody(ModelUse):
     def check(self) -> None:
         """Raise InvalidRequest for what only several fields together show."""
         if self.top_logprobs and not self.logprobs:
-            raise _invalid("top_logprobs", "it is only allowed when 'logprobs' is true")
+            raise invalid_value("top_logprobs", "it is only allowed when 'logprobs' is true")
 
     @property
     def effort(self) -> str | None:
@@ -213,7 +213,7 @@ class GenerateBody(GenerationBody):
         plain = "raw" if self.raw else "suffix" if self.suffix else None
         for name in ("system", "think", "images"):
             if plain and getattr(self, name):
-                raise _invalid(name, f"it cannot be set with '{plain}', which has no template")
+                raise invalid_value(name, f"it cannot be set with '{plain}', which has no template")
 
     def image_refs(self) -> list[ImageRef]:
         return image_refs(self.images, "images")
@@ -249,7 +249,7 @@ class EmbedBody(ModelUse):
         if texts in ([], [""]):
             return EmbedRequest(inputs=())
         if "" in texts:
-            raise _invalid("input", "it cannot contain an empty string")
+            raise invalid_value("input", "it cannot contain an empty string")
         inputs = tuple(Text(text=text) for text in texts)
         return EmbedRequest(inputs=inputs, dimensions=self.dimensions)
 
@@ -274,9 +274,7 @@ class NameBody(Body):
         """Raises InvalidRequest where there is no name."""
         if self.model or self.name:
             return self.model or self.name or ""
-        raise InvalidRequest(
-            "Missing required parameter: 'model'.", code="missing_required_parameter", param="model"
-        )
+        raise missing_parameter("model")
 
 
 class ShowBody(NameBody):
@@ -286,7 +284,3 @@ class ShowBody(NameBody):
 class PullBody(NameBody):
     insecure: Annotated[bool | None, AllowedOnly((False,))] = None
     stream: bool | None = None
-
-
-def _invalid(param: str, why: str) -> InvalidRequest:
-    return InvalidRequest(f"Invalid '{param}': {why}.", code="invalid_value", param=param)

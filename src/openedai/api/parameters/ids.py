@@ -7,7 +7,7 @@ import secrets
 import string
 
 from openedai import __version__
-from openedai.catalog.catalog import Model
+from openedai.catalog.models import Model
 
 _ALPHABET = string.ascii_letters + string.digits
 

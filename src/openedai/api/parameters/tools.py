@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openedai.contract.chat import Tool
-from openedai.errors import InvalidRequest
+from openedai.errors import InvalidRequest, invalid_value
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,8 @@ def check_tools(tools: Sequence[Tool], places: Sequence[str], *, schema: str) ->
     seen: set[str] = set()
     for tool, where in zip(tools, places, strict=True):
         if tool.name in seen:
-            raise InvalidRequest(
-                f"Invalid '{where}.name': there are two functions with the name '{tool.name}'.",
-                code="invalid_value",
-                param=f"{where}.name",
+            raise invalid_value(
+                f"{where}.name", f"there are two functions with the name '{tool.name}'"
             )
         seen.add(tool.name)
         kind = (tool.parameters or {"type": "object"}).get("type")

@@ -13,7 +13,8 @@ from starlette.responses import Response
 from openedai.api.calls import Calls
 from openedai.api.route import Route
 from openedai.api.textgen.types import DecodeRequest, EncodeRequest, LoadRequest
-from openedai.catalog.catalog import Catalog, Model
+from openedai.catalog.catalog import Catalog
+from openedai.catalog.models import Model
 from openedai.contract.engine import Tokenizer
 from openedai.errors import ModelNotFound
 from openedai.http.exchange import exchange_of

@@ -22,7 +22,7 @@ from openedai.contract.generate import (
 )
 from openedai.engines.messages import message_fields
 from openedai.engines.upstream.servers import Fields, ServerProfile
-from openedai.errors import InvalidRequest
+from openedai.errors import InvalidRequest, invalid_value
 from openedai.prompts.constraints import answer_grammar
 
 
@@ -59,11 +59,7 @@ def embedding_request(request: EmbedRequest, model: str) -> UpstreamRequest:
     """The request for embeddings by `model`, the upstream's name. Raises InvalidRequest."""
     inputs = [item.text if isinstance(item, Text) else list(item.ids) for item in request.inputs]
     if len({type(item) for item in inputs}) > 1:
-        raise InvalidRequest(
-            "Invalid 'input': texts and tokens cannot be mixed.",
-            code="invalid_value",
-            param="input",
-        )
+        raise invalid_value("input", "texts and tokens cannot be mixed")
     fields: Fields = {"model": model, "input": inputs, "encoding_format": "base64"}
     if request.dimensions is not None:
         fields["dimensions"] = request.dimensions
@@ -74,11 +70,7 @@ def _with_extra(fields: Fields, extra: Fields) -> Fields:
     """Add the parameters that are passed on unchanged. Raises InvalidRequest for one set twice."""
     for name in extra:
         if name in fields:
-            raise InvalidRequest(
-                f"Invalid '{name}': the same is said by another parameter of the request.",
-                code="invalid_value",
-                param=name,
-            )
+            raise invalid_value(name, "the same is said by another parameter of the request")
     return {**fields, **extra}
 
 

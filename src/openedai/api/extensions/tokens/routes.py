@@ -11,7 +11,7 @@ from openedai.api.calls import Calls
 from openedai.api.extensions.tokens.types import MAX_SHOWN, DetokenizeRequest, TokenizeRequest
 from openedai.api.route import Route
 from openedai.contract.engine import Tokenizer
-from openedai.errors import InvalidRequest
+from openedai.errors import invalid_value
 from openedai.http.respond import json_response
 from openedai.serving.leases import Leases
 
@@ -63,11 +63,10 @@ class Tokenization:
 async def _texts(engine: Tokenizer, ids: tuple[int, ...]) -> list[str]:
     """The text of each token; a part of a character is shown as U+FFFD."""
     if len(ids) > MAX_SHOWN:
-        raise InvalidRequest(
-            f"Invalid 'return_token_strs': the text has {len(ids)} tokens, and those of at most "
-            f"{MAX_SHOWN} are shown one by one.",
-            code="invalid_value",
-            param="return_token_strs",
+        raise invalid_value(
+            "return_token_strs",
+            f"the text has {len(ids)} tokens, and those of at most "
+            f"{MAX_SHOWN} are shown one by one",
         )
     texts = {id: await engine.detokenize((id,)) for id in dict.fromkeys(ids)}
     return [texts[id] for id in ids]

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from openedai.api.parameters.prompt import MAX_CHARACTERS, MAX_TOKENS, TokenId
 from openedai.contract.chat import Chat, Message
-from openedai.errors import InvalidRequest
+from openedai.errors import InvalidRequest, invalid_value
 from openedai.http.body import Body
 
 MAX_SHOWN = 4096  # tokens whose texts are listed
@@ -40,11 +40,7 @@ class TokenizeRequest(Body):
             return
         for name in ("add_special_tokens", "return_token_strs"):
             if getattr(self, name) is not None:
-                raise InvalidRequest(
-                    f"Invalid '{name}': it is only allowed with 'prompt'.",
-                    code="invalid_value",
-                    param=name,
-                )
+                raise invalid_value(name, "it is only allowed with 'prompt'")
 
     def chat(self) -> Chat:
         turns = self.messages or ()

@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag
 
 from openedai.api.parameters.sampling import json_type
 from openedai.contract.chat import Image, Message, ToolCall
-from openedai.errors import InvalidRequest
+from openedai.errors import InvalidRequest, invalid_value, missing_parameter
 from openedai.http.body import AllowedOnly, Body, Refused, UnsupportedValues
 from openedai.media.images import ImageRef
 from openedai.serving.images import LoadedImages
@@ -182,25 +182,15 @@ def _check_fields(message: ChatMessage, where: str) -> None:
     if message.content is None and not (
         message.role == "function" or (message.role == "assistant" and calls)
     ):
-        raise _missing(f"{where}.content")
+        raise missing_parameter(f"{where}.content")
     if message.role == "tool" and message.tool_call_id is None:
-        raise _missing(f"{where}.tool_call_id")
+        raise missing_parameter(f"{where}.tool_call_id")
     if message.role == "function" and message.name is None:
-        raise _missing(f"{where}.name")
+        raise missing_parameter(f"{where}.name")
     if calls and message.role != "assistant":
         field = "tool_calls" if message.tool_calls else "function_call"
-        raise InvalidRequest(
-            f"Invalid '{where}.{field}': only messages with role 'assistant' can have it.",
-            code="invalid_value",
-            param=f"{where}.{field}",
-        )
+        raise invalid_value(f"{where}.{field}", "only messages with role 'assistant' can have it")
 
 
 def _url_param(where: str) -> str:
     return f"{where}.image_url.url"
-
-
-def _missing(where: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"Missing required parameter: '{where}'.", code="missing_required_parameter", param=where
-    )

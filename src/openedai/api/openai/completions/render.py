@@ -16,7 +16,7 @@ from openedai.api.parameters.ids import fingerprint, new_id
 from openedai.api.parameters.prompt import prompts
 from openedai.api.parameters.sampling import StreamOptions
 from openedai.api.parameters.usage import UsageObject, obfuscation, usage_object
-from openedai.catalog.catalog import Model
+from openedai.catalog.models import Model
 from openedai.contract.generate import Finish, TextDelta
 from openedai.http.respond import DONE, data_frame
 from openedai.serving.outcome import Indexed, Outcome, fold, total_usage

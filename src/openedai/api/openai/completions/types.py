@@ -7,7 +7,7 @@ from pydantic import Field
 from openedai.api.parameters.prompt import Prompt, prompts
 from openedai.api.parameters.sampling import SamplingBody
 from openedai.contract.generate import GenerateRequest
-from openedai.errors import InvalidRequest
+from openedai.errors import InvalidRequest, invalid_value
 
 DEFAULT_MAX_TOKENS = 16
 MAX_CHOICES = 2048
@@ -34,9 +34,9 @@ class CompletionRequest(SamplingBody):
     def check(self) -> None:
         super().check()
         if self.candidates < self.choices:
-            raise _invalid("best_of", "it cannot be less than 'n'")
+            raise invalid_value("best_of", "it cannot be less than 'n'")
         if self.candidates > self.choices and self.stream:
-            raise _invalid("best_of", "it cannot be more than 'n' in a stream")
+            raise invalid_value("best_of", "it cannot be more than 'n' in a stream")
         if self.max_tokens == 0 and not self.echo:
             raise InvalidRequest(
                 "Invalid 'max_tokens': integer below minimum value. Expected a value >= 1, or 0 "
@@ -45,7 +45,7 @@ class CompletionRequest(SamplingBody):
                 param="max_tokens",
             )
         if self.suffix and self.echo:
-            raise _invalid("suffix", "it cannot be set with 'echo'")
+            raise invalid_value("suffix", "it cannot be set with 'echo'")
         if len(prompts(self.prompt)) * self.candidates > MAX_CHOICES:
             raise InvalidRequest(
                 f"Too many completions in one request: 'n' or 'best_of' times the number of "
@@ -73,7 +73,3 @@ class CompletionRequest(SamplingBody):
             for prompt in prompts(self.prompt)
             for choice in range(self.candidates)
         ]
-
-
-def _invalid(param: str, why: str) -> InvalidRequest:
-    return InvalidRequest(f"Invalid '{param}': {why}.", code="invalid_value", param=param)

@@ -9,7 +9,7 @@ from pydantic import Field
 from openedai.api.parameters.prompt import Prompt, prompts
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.generate import Text
-from openedai.errors import InvalidRequest
+from openedai.errors import invalid_value
 from openedai.http.body import Body
 
 
@@ -25,9 +25,5 @@ class EmbeddingRequest(Body):
     def to_engine_request(self) -> EmbedRequest:
         inputs = prompts(self.input)
         if any(isinstance(item, Text) and not item.text for item in inputs):
-            raise InvalidRequest(
-                "Invalid 'input': it cannot be, or contain, an empty string.",
-                code="invalid_value",
-                param="input",
-            )
+            raise invalid_value("input", "it cannot be, or contain, an empty string")
         return EmbedRequest(inputs=tuple(inputs), dimensions=self.dimensions, extra=self.extra)
