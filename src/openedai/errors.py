@@ -83,14 +83,16 @@ class InvalidRequest(APIError):
 
 
 class ContextLengthExceeded(InvalidRequest):
-    """`limit` and `tokens` are counted in the model's own tokens."""
+    def __init__(self, message: str, *, param: str = "messages") -> None:
+        super().__init__(message, code="context_length_exceeded", param=param)
 
-    def __init__(self, limit: int, tokens: int, *, param: str = "messages") -> None:
+    @classmethod
+    def by_tokens(cls, limit: int, tokens: int, *, param: str = "messages") -> Self:
+        """The prompt has `tokens` tokens, by the model's own tokenizer, and `limit` would fit."""
         noun = {"messages": "messages", "input": "input"}.get(param, "prompt")
-        super().__init__(
+        return cls(
             f"This model's maximum context length is {limit} tokens. However, your {noun} "
             f"resulted in {tokens} tokens. Please reduce the length of the {noun}.",
-            code="context_length_exceeded",
             param=param,
         )
 

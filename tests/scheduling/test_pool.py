@@ -114,7 +114,7 @@ def test_a_failed_load_is_one_error_for_all_and_the_next_request_tries_again(
 def test_an_api_error_of_a_load_is_passed_on_unchanged() -> None:
     async def go() -> None:
         harness = PoolHarness(manual=True)
-        error = ContextLengthExceeded(1, 2)
+        error = ContextLengthExceeded.by_tokens(1, 2)
         request = harness.hold("m")
         await let_tasks_run()
         harness.finish_load("m", error)

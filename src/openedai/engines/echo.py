@@ -120,7 +120,7 @@ class Echo(Generator, Embedder, Tokenizer, Directory):
         prompt_tokens = _count(request.prompt) + images * self.options.image_tokens
         param = "messages" if isinstance(request.prompt, Chat) else "prompt"
         if prompt_tokens >= self.options.context:
-            raise ContextLengthExceeded(self.options.context, prompt_tokens, param=param)
+            raise ContextLengthExceeded.by_tokens(self.options.context, prompt_tokens, param=param)
         _check(request)
         if request.echo and (prompt := _text(request.prompt)):
             yield _echoed_prompt(prompt, request.logprobs)

@@ -84,7 +84,7 @@ async def _require_room(
             if isinstance(event, Finish) and event.reason == "length":
                 usage = event.usage
                 if usage.completion_tokens < limit:
-                    raise ContextLengthExceeded(
+                    raise ContextLengthExceeded.by_tokens(
                         usage.prompt_tokens + usage.completion_tokens, usage.prompt_tokens + limit
                     )
             yield index, event

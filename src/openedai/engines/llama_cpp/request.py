@@ -189,7 +189,7 @@ class RequestBuilder:
             case _:
                 raise InvalidRequest("A conversation cannot be echoed.", param="messages")
         if len(ids) >= self._context:
-            raise ContextLengthExceeded(self._context, len(ids), param="prompt")
+            raise ContextLengthExceeded.by_tokens(self._context, len(ids), param="prompt")
         return ids, hidden
 
     async def _empty_prompt(self) -> list[int]:

@@ -148,9 +148,8 @@ class Failures:
         )
         if _is_overflow(detail):
             if detail.limit and detail.tokens:
-                return ContextLengthExceeded(detail.limit, detail.tokens, param=param)
-            code = "context_length_exceeded"
-            return InvalidRequest(message, code=code, param=detail.param or param)
+                return ContextLengthExceeded.by_tokens(detail.limit, detail.tokens, param=param)
+            return ContextLengthExceeded(message, param=detail.param or param)
         error = {404: NotFound, 413: PayloadTooLarge}.get(status, InvalidRequest)
         if error is InvalidRequest and (detail.code or "").startswith("unsupported_"):
             error = Unsupported

@@ -153,7 +153,7 @@ class LlamaApi:
 
     def _to_error(self, error: ServerError, param: str) -> APIError:
         if error.type == "exceed_context_size_error":
-            return ContextLengthExceeded(error.n_ctx, error.n_prompt_tokens, param=param)
+            return ContextLengthExceeded.by_tokens(error.n_ctx, error.n_prompt_tokens, param=param)
         if 400 <= error.code < 500:
             return InvalidRequest(
                 f"The model refused the request: {error.message}",
