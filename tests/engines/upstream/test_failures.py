@@ -15,6 +15,7 @@ from openedai.engines.upstream.options import addresses, read_options
 from openedai.errors import (
     APIError,
     BadGateway,
+    ContextLengthExceeded,
     EngineFailed,
     InvalidRequest,
     NotFound,
