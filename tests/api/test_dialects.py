@@ -53,7 +53,7 @@ def test_the_dialect_of_a_url(path: str, dialect: Dialect) -> None:
         (APIError("no"), "api_error"),
     ],
 )
-def test_errors_as_anthropic_has_them(error: APIError, error_type: str) -> None:
+def test_errors_of_anthropics_api(error: APIError, error_type: str) -> None:
     exchange = Exchange("req_1", "POST", "/v1/messages", ANTHROPIC)
     response = error_response(error, exchange)
     assert response.status_code == error.status
@@ -68,11 +68,11 @@ def test_errors_as_anthropic_has_them(error: APIError, error_type: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "shown"), [("Too bad.", "top_p: Too bad."), ("Bad 'top_p'.", "Bad 'top_p'.")]
+    ("message", "expected"), [("Too bad.", "top_p: Too bad."), ("Bad 'top_p'.", "Bad 'top_p'.")]
 )
-def test_the_message_names_the_parameter_where_no_field_does(message: str, shown: str) -> None:
+def test_the_message_names_the_parameter_if_no_field_does(message: str, expected: str) -> None:
     body = ANTHROPIC.error_body(InvalidRequest(message, param="top_p"), "req_1")
-    assert body["error"]["message"] == shown
+    assert body["error"]["message"] == expected
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/models/owner/name"])
@@ -109,7 +109,7 @@ async def _ends() -> dict[str, tuple[bytes, str]]:
     }
 
 
-def test_an_error_inside_of_a_stream() -> None:
+def test_an_error_in_a_stream() -> None:
     ends = asyncio.run(_ends())
     assert ends["official"][0].startswith(b'data: {"error":')
     assert ends["anthropic"][0].startswith(b"event: error\ndata: ")
@@ -132,15 +132,15 @@ def test_an_unknown_url_of_another_api(echo_server: Running) -> None:
 
 def _rendered(error: APIError, names: dict[str, str]) -> dict[str, str | None]:
     exchange = Exchange("req_1", "POST", "/", OPENAI, parameter_names=names)
-    found: dict[str, str | None] = json.loads(bytes(error_response(error, exchange).body))["error"]
-    return found
+    fields: dict[str, str | None] = json.loads(bytes(error_response(error, exchange).body))["error"]
+    return fields
 
 
 def test_an_error_names_the_clients_parameter() -> None:
     error = Unsupported(f"No '{PARAM}' here.", code="unsupported_parameter", param="grammar")
-    shown = _rendered(error, {"grammar": "labels"})
-    assert (shown["param"], shown["code"]) == ("labels", "unsupported_parameter")
-    assert shown["message"] == "No 'labels' here."
+    expected = _rendered(error, {"grammar": "labels"})
+    assert (expected["param"], expected["code"]) == ("labels", "unsupported_parameter")
+    assert expected["message"] == "No 'labels' here."
     assert error.message == "No 'grammar' here."
 
 

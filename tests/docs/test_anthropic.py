@@ -114,8 +114,8 @@ def test_refused_is_refused(table: int, name: str) -> None:
     (note,) = [row[2] for row in rows(table) if row[0] == f"`{name}`"]
     assert bool(only.values) == ("accepted" in note)
     for value in only.values:
-        shown = str(value).replace("'", '"').replace("False", "false")
-        assert f"`{shown}`" in note
+        expected = str(value).replace("'", '"').replace("False", "false")
+        assert f"`{expected}`" in note
 
 
 @pytest.mark.parametrize(("table", "name"), cases("honoured"))
@@ -162,8 +162,8 @@ def test_every_type_of_error_has_its_statuses() -> None:
     (table,) = tables(section(PAGE, "Errors"))
     listed = {int(status): code_words(row[1])[0] for row in table for status in row[0].split(", ")}
     errors = {}
-    for kind in subclasses(APIError):
-        error = kind.__new__(kind)
+    for block_type in subclasses(APIError):
+        error = block_type.__new__(block_type)
         APIError.__init__(error, "x")
-        errors[kind.status] = ANTHROPIC.error_body(error, "req_1")["error"]["type"]
+        errors[block_type.status] = ANTHROPIC.error_body(error, "req_1")["error"]["type"]
     assert listed == errors

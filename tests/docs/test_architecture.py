@@ -68,5 +68,5 @@ def test_paths_and_modules_exist(page: Path) -> None:
 def test_make_commands_exist() -> None:
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     (table,) = tables(section("CONTRIBUTING.md", "Commands"))
-    named = {code_words(row[0])[0].removeprefix("make ") for row in table}
-    assert named == targets
+    documented = {code_words(row[0])[0].removeprefix("make ") for row in table}
+    assert documented == targets

@@ -31,7 +31,11 @@ from tests.support import Running, fetch
 
 PAGE = "docs/compatibility.md"
 STREAM = {"stream"}
-MESSAGE = {name for kind in get_args(ChatCompletionMessageParam) for name in kind.__annotations__}
+MESSAGE = {
+    name
+    for block_type in get_args(ChatCompletionMessageParam)
+    for name in block_type.__annotations__
+}
 
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 COMPLETION: dict[str, Any] = {"model": "m", "prompt": "hi"}
@@ -230,12 +234,12 @@ def rows(table: Table) -> list[list[str]]:
     return tables(section(PAGE, table[0]))[table[1]]
 
 
-def named(table: Table, *statuses: str) -> list[str]:
+def documented(table: Table, *statuses: str) -> list[str]:
     return [row[0].strip("`") for row in rows(table) if row[1] in statuses]
 
 
 def cases(*statuses: str) -> list[tuple[Table, str]]:
-    return [(table, name) for table in TABLES for name in named(table, *statuses)]
+    return [(table, name) for table in TABLES for name in documented(table, *statuses)]
 
 
 def parsed(model: type[Body], body: dict[str, Any]) -> Any:
@@ -277,9 +281,9 @@ def test_every_part_of_a_message_has_one_row() -> None:
     parts = {part for union in unions for part in get_args(union)}
     types = {get_args(get_type_hints(part)["type"])[0] for part in parts}
     assert set(listed) == types | {"image_url.detail", "prompt_cache_breakpoint"}
-    for kind in named(("Chat completions", 2), "refused"):
+    for block_type in documented(("Chat completions", 2), "refused"):
         with pytest.raises(ValidationError) as caught:
-            ChatMessage.model_validate({"role": "user", "content": [{"type": kind}]})
+            ChatMessage.model_validate({"role": "user", "content": [{"type": block_type}]})
         assert as_invalid_request(caught.value.errors()).code == "unsupported_value"
 
 
@@ -300,9 +304,9 @@ def test_what_is_accepted_all_the_same_is_noted(table: Table, name: str) -> None
     ]
     (note,) = [row[2] for row in rows(table) if row[0] == f"`{name}`"]
     assert bool(only.values) == ("accepted" in note)
-    shown = {"True": "true", "False": "false"}
+    expected = {"True": "true", "False": "false"}
     for value in only.values:
-        text = shown.get(str(value), str(value).replace("'", '"'))
+        text = expected.get(str(value), str(value).replace("'", '"'))
         assert text in note.replace("`", "")
 
 

@@ -125,9 +125,9 @@ OF_ROUTES = {"model", "name", "stream", "keep_alive", "images"}
 
 def rows(section: str) -> list[list[str]]:
     text = (ROOT / PAGE).read_text("utf-8")
-    found = re.search(rf"^### {section}\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
-    assert found, section
-    (table,) = tables(found[1])
+    received = re.search(rf"^### {section}\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert received, section
+    (table,) = tables(received[1])
     return table
 
 
@@ -135,7 +135,7 @@ def cases(status: str) -> list[tuple[str, str]]:
     return [(s, row[0].strip("`")) for s in SECTIONS for row in rows(s) if row[1] == status]
 
 
-def reaching(section: str, body: dict[str, Any]) -> Any:
+def engine_request(section: str, body: dict[str, Any]) -> Any:
     """What the engine gets of a body."""
     value = SECTIONS[section][1].model_validate(body)
     match value:
@@ -165,7 +165,7 @@ def test_refused_is_refused(section: str, name: str) -> None:
     _, model, body = SECTIONS[section]
     value = False if (section, name) == ("Embed", "truncate") else ASKING[name]
     with pytest.raises((ValidationError, APIError)) as caught:
-        reaching(section, {**body, name: value})
+        engine_request(section, {**body, name: value})
     error = caught.value
     if isinstance(error, ValidationError):
         error = as_invalid_request(error.errors())
@@ -173,13 +173,13 @@ def test_refused_is_refused(section: str, name: str) -> None:
     assert error.code == "unsupported_parameter"
     assert error.param is not None
     assert error.param.split(".")[-1] == name
-    reaching(section, {**body, name: None})
+    engine_request(section, {**body, name: None})
     accepted = next(row[2] for row in rows(section) if row[0] == f"`{name}`")
-    found = re.match(r"`(.*?)` is accepted", accepted)
+    received = re.match(r"`(.*?)` is accepted", accepted)
     marks = [mark for mark in model.model_fields[name].metadata if isinstance(mark, AllowedOnly)]
-    assert bool(found) == any(mark.values for mark in marks)
-    if found:
-        reaching(section, {**body, name: json.loads(found[1])})
+    assert bool(received) == any(mark.values for mark in marks)
+    if received:
+        engine_request(section, {**body, name: json.loads(received[1])})
 
 
 @pytest.mark.parametrize(
@@ -187,11 +187,11 @@ def test_refused_is_refused(section: str, name: str) -> None:
 )
 def test_honoured_reaches_the_engine(section: str, name: str) -> None:
     body = {**SECTIONS[section][2], **BESIDE.get(name, {})}
-    assert reaching(section, {**body, name: CHANGING[name]}) != reaching(section, body)
+    assert engine_request(section, {**body, name: CHANGING[name]}) != engine_request(section, body)
 
 
 @pytest.mark.parametrize(("section", "name"), cases("no effect"))
 def test_no_effect_has_none(section: str, name: str) -> None:
     body = SECTIONS[section][2]
     value = True if name == "verbose" else CHANGING[name]
-    assert reaching(section, {**body, name: value}) == reaching(section, body)
+    assert engine_request(section, {**body, name: value}) == engine_request(section, body)

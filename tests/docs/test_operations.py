@@ -47,9 +47,11 @@ def test_the_built_in_models_are_listed() -> None:
 
 def test_the_settings_named_exist() -> None:
     words = set(code_words(section("docs/operations.md", "Security")))
-    named = {word for word in words if re.fullmatch(r"(max|allowed|cors|receive|send)_\w+", word)}
-    assert named
-    assert named <= set(Settings.model_fields)
+    documented = {
+        word for word in words if re.fullmatch(r"(max|allowed|cors|receive|send)_\w+", word)
+    }
+    assert documented
+    assert documented <= set(Settings.model_fields)
 
 
 @pytest.mark.real

@@ -141,8 +141,8 @@ def test_a_truncated_call_is_left_out(ollama: Client, stream: bool) -> None:
 def test_thinking(ollama: Client, stream: bool) -> None:
     answer = chat(ollama, stream, model="thinks")
     assert (answer.message.thinking, answer.message.content) == ("hm hm", "yes")
-    answer = generate(ollama, stream, model="thinks", think=False)
-    assert (answer.thinking, answer.response) == ("hm hm", "yes")
+    generated = generate(ollama, stream, model="thinks", think=False)
+    assert (generated.thinking, generated.response) == ("hm hm", "yes")
 
 
 @pytest.mark.parametrize("think", [True, "low", "medium", "high"])
