@@ -5,12 +5,15 @@ import json
 from collections.abc import AsyncGenerator
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Message
 
 from openedai.api.anthropic.dialect import ANTHROPIC
-from openedai.api.dialects import dialect_of
+from openedai.api.dialects import by_dialect, dialect_of
 from openedai.api.ollama.dialect import OLLAMA
 from openedai.api.openai.dialect import OPENAI
+from openedai.api.route import Endpoint
 from openedai.errors import (
     PARAM,
     APIError,
@@ -80,6 +83,27 @@ def test_a_url_of_two_apis(path: str) -> None:
     version = [(b"anthropic-version", b"2023-06-01")]
     assert dialect_of({"path": path, "headers": version}) is ANTHROPIC
     assert dialect_of({"path": path, "headers": [(b"accept", b"*/*")]}) is OPENAI
+
+
+@pytest.mark.parametrize(
+    ("dialect", "name"), [(OPENAI, "official"), (ANTHROPIC, "anthropic"), (OLLAMA, "official")]
+)
+def test_an_endpoint_for_each_dialect(dialect: Dialect, name: str) -> None:
+    """The official endpoint answers in dialects that have none."""
+
+    async def official(request: Request) -> Response:
+        return Response("official")
+
+    async def anthropic(request: Request) -> Response:
+        return Response("anthropic")
+
+    endpoint = by_dialect(official, {ANTHROPIC: anthropic})
+    request = Request({"type": "http", "exchange": Exchange("req_1", "GET", "/", dialect)})
+    assert asyncio.run(_answer(endpoint, request)).body == name.encode()
+
+
+async def _answer(endpoint: Endpoint, request: Request) -> Response:
+    return await endpoint(request)
 
 
 async def _end_of_stream(dialect: Dialect) -> tuple[bytes, str]:
