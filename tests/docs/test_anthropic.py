@@ -27,7 +27,7 @@ BODY: dict[str, Any] = {
 }
 TOOL: dict[str, Any] = {"name": "f", "input_schema": {"type": "object"}}
 HEADERS = {"betas", "user_profile_id", "workspace_id"}
-OF_ROUTES = {"model", "stream"}
+READ_BY_ROUTES = {"model", "stream"}
 OFFICIAL = {
     *message_create_params.MessageCreateParamsBase.__annotations__,
     *beta_params.MessageCreateParamsBase.__annotations__,
@@ -42,7 +42,7 @@ TABLES: list[tuple[set[str], type[Body], dict[str, Any]]] = [
 ]
 
 # Values other than the default, for those that are honoured or have no effect.
-CHANGING: dict[str, Any] = {
+VALUES: dict[str, Any] = {
     "cache_control": {"type": "ephemeral"},
     "description": "d",
     "eager_input_streaming": False,
@@ -65,7 +65,7 @@ CHANGING: dict[str, Any] = {
     "top_p": 0.5,
 }
 # Values that ask for something, for those that are refused.
-ASKING: dict[str, Any] = {
+REFUSED_VALUES: dict[str, Any] = {
     "allowed_callers": ["code_execution_20260521"],
     "context_management": {"edits": [{"type": "compact_20260112"}]},
     "defer_loading": True,
@@ -87,7 +87,7 @@ def cases(status: str) -> list[tuple[int, str]]:
     ]
 
 
-def parsed(model: type[Body], body: dict[str, Any]) -> Any:
+def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
     """What the engine gets of a body."""
     value = model.model_validate(body)
     assert isinstance(value, MessagesRequest | OurTool)
@@ -103,10 +103,10 @@ def test_every_official_parameter_has_one_row(table: int) -> None:
 
 
 @pytest.mark.parametrize(("table", "name"), cases("refused"))
-def test_refused_is_refused(table: int, name: str) -> None:
+def test_refused_parameters_are_refused(table: int, name: str) -> None:
     _, model, body = TABLES[table]
     with pytest.raises(ValidationError) as caught:
-        model.model_validate({**body, name: ASKING.get(name, {"type": "x"})})
+        model.model_validate({**body, name: REFUSED_VALUES.get(name, {"type": "x"})})
     error = as_invalid_request(caught.value.errors())
     assert (error.code, error.param) == ("unsupported_parameter", name)
     model.model_validate({**body, name: None})
@@ -119,22 +119,22 @@ def test_refused_is_refused(table: int, name: str) -> None:
 
 
 @pytest.mark.parametrize(("table", "name"), cases("honoured"))
-def test_honoured_reaches_the_engine(table: int, name: str) -> None:
+def test_honoured_parameters_reach_the_engine(table: int, name: str) -> None:
     _, model, body = TABLES[table]
-    if name in OF_ROUTES or (model, name) == (OurTool, "type"):
+    if name in READ_BY_ROUTES or (model, name) == (OurTool, "type"):
         return
-    beside = {"tools": [TOOL]} if name == "tool_choice" else {}
-    changed = parsed(model, {**body, **beside, name: CHANGING[name]})
-    assert changed != parsed(model, {**body, **beside})
+    needed_fields = {"tools": [TOOL]} if name == "tool_choice" else {}
+    changed = engine_request(model, {**body, **needed_fields, name: VALUES[name]})
+    assert changed != engine_request(model, {**body, **needed_fields})
 
 
 @pytest.mark.parametrize(("table", "name"), cases("no effect"))
-def test_no_effect_has_none(table: int, name: str) -> None:
+def test_parameters_without_effect_have_none(table: int, name: str) -> None:
     _, model, body = TABLES[table]
     if name in HEADERS:
         assert name not in model.model_fields
     else:
-        assert parsed(model, {**body, name: CHANGING[name]}) == parsed(model, body)
+        assert engine_request(model, {**body, name: VALUES[name]}) == engine_request(model, body)
 
 
 def test_all_other_parameters_are_samplers() -> None:

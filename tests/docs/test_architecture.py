@@ -31,7 +31,7 @@ def named_functions() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("path", "function"), named_functions())
-def test_the_trace_names_what_there_is(path: str, function: str) -> None:
+def test_functions_in_the_trace_exist(path: str, function: str) -> None:
     assert (ROOT / "src/openedai" / path).is_file()
     module = import_module("openedai." + path.removesuffix(".py").replace("/", "."))
     found = reduce(getattr, function.split("."), module)

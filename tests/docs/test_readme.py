@@ -134,7 +134,7 @@ def test_json(block: Block) -> None:
     json.loads(block.code)
 
 
-def test_every_block_is_run_or_says_why_not() -> None:
+def test_every_block_is_run_or_marked() -> None:
     assert {block.language for block in blocks()} <= LANGUAGES
     assert Counter(block.page for block in blocks() if block.why) == NOT_RUN
     for page in pages_of_examples():
@@ -170,7 +170,7 @@ def test_every_command_is_in_the_table() -> None:
     assert documented == {" ".join(command) for command in commands(get_command(app), "openedai")}
 
 
-def test_links_lead_somewhere() -> None:
+def test_link_targets_exist() -> None:
     for page in pages():
         for link in re.findall(r"\]\(([^)#]*)(?:#([\w-]+))?\)", page.read_text("utf-8")):
             target, anchor = link

@@ -133,5 +133,5 @@ def test_formats(name: str) -> None:
     assert not written.matches(f'"{wrong}"')
 
 
-def test_the_limit_is_the_code_s() -> None:
+def test_the_limit_is_that_of_the_code() -> None:
     assert f"Up to {LARGEST_REPEAT}." in (ROOT / PAGE).read_text("utf-8")

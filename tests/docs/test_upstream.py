@@ -49,7 +49,7 @@ def test_grammars_and_patterns(server: Server) -> None:
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_what_is_refused_as_well(server: Server) -> None:
+def test_refused_parameters(server: Server) -> None:
     (cell,) = rows(1).get(server, [""])
     listed = {WORDS.get(part, part.strip("`")) for part in cell.split(", ") if part}
     assert listed == server_profile(server).missing
