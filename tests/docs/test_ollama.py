@@ -142,7 +142,7 @@ def engine_request(section: str, body: dict[str, Any]) -> Any:
         case OllamaMessage():
             return conversation([value], {})
         case Options():
-            return value.sampling(), value.limit, value.stops
+            return value.sampling(), value.limit, value.stop
         case ChatBody() | GenerateBody():
             return value.to_engine_request({})
         case EmbedBody() | EmbeddingsBody():
