@@ -14,13 +14,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import embeddings, idle, leaving, overhead, report, text
+from bench import report
 from bench.client import LoadError, Target
 from bench.figures import Figure
 from bench.machine import QUIET, describe, load
 from bench.peers import section as peers
 from bench.peers.installed import Environments
 from bench.scale import FULL, QUICK, Scale
+from bench.sections import embeddings, idle, leaving, overhead, text
 from bench.soak import section as soak
 from bench.soak.clients import Load
 from openedai.errors import APIError

@@ -107,6 +107,14 @@ def echo_settings(**values: Any) -> Settings:
     return Settings(_env_file=None, **{**defaults, **values})
 
 
+def wait_until(check: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until `check` is true. Fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.005)
+
+
 @dataclass(frozen=True)
 class Answer:
     """`headers` have lower-case names."""
@@ -120,14 +128,6 @@ def occupancy(server: Running, model: str) -> tuple[int, int]:
     """How many requests for the model run and wait; 0 if it was never requested."""
     models = server.app.state.services.pool.snapshot().models
     return next(((m.running, m.waiting) for m in models if m.id == model), (0, 0))
-
-
-def wait_until(check: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait for a state that nothing reports."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.005)
 
 
 def raw_request(port: int, request: bytes, *, end: bool = False) -> bytes:

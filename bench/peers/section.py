@@ -20,7 +20,7 @@ from bench.peers.systems import System, subject, system
 from bench.peers.table import Peer, Weights
 from bench.peers.weights import checkpoint, packaged
 from bench.scale import Scale
-from bench.text import measured_model
+from bench.sections.text import measured_model
 from openedai.config import ModelSpec, Settings
 from openedai.engines.machine import usable_cores
 from openedai.errors import ModelNotFound

@@ -16,12 +16,12 @@ from rich.table import Table
 from bench.client import LoadError, Target, post
 from bench.figures import SUBJECT, Budget, Figure
 from bench.report import bound
+from bench.sections.text import measured_model
 from bench.servers import openedai
 from bench.soak import fairness, observe
 from bench.soak.clients import Load, Outcome, Result, run_clients
 from bench.soak.fairness import Flood
 from bench.soak.mix import CHAT, REQUEST_TIMEOUT, Mix
-from bench.text import measured_model
 from openedai.engines.llama_cpp.options import LlamaOptions
 
 SECTION = "soak"

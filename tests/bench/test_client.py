@@ -1,4 +1,4 @@
-"""The load client against a real server, and against servers that misbehave."""
+"""The load client against a real server, and against faulty servers."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_an_error_within_a_stream_is_shown(target: Target) -> None:
         asyncio.run(post(failing, CHAT, failing.chat("One two three four", 4)))
 
 
-def test_nobody_listens() -> None:
+def test_a_port_without_a_server() -> None:
     async def go() -> None:
         nobody = Target("nobody", f"http://127.0.0.1:{await _closed_port()}/v1", "echo")
         await post(nobody, CHAT, nobody.chat("Hello", 1))
@@ -80,7 +80,7 @@ def test_nobody_listens() -> None:
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n",
     ],
 )
-def test_an_answer_that_breaks_off(answer: bytes) -> None:
+def test_an_incomplete_answer(answer: bytes) -> None:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)

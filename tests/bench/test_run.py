@@ -64,7 +64,7 @@ def test_a_short_run_on_the_echo_engine(tmp_path: Path) -> None:
     assert all(figure["verdict"]["found"] > 0 for figure in written["figures"] if figure["verdict"])
 
 
-def test_the_peers_are_measured_only_when_asked_for() -> None:
+def test_the_peers_are_measured_only_on_request() -> None:
     assert Section.PEERS not in Plan([], TINY).sections
     assert Plan([Section.PEERS], TINY).sections == [Section.PEERS]
 
@@ -111,7 +111,7 @@ def test_other_servers_are_named_by_url(server: Running) -> None:
 
 
 @pytest.mark.parametrize("text", ["http://127.0.0.1:1/v1#m", "name=ftp://127.0.0.1/v1#m", "name"])
-def test_urls_that_are_none(text: str) -> None:
+def test_invalid_urls(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="is not name=http"):
         parse_target(text)
 

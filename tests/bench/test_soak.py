@@ -1,4 +1,4 @@
-"""The checks of the soak: what is right passes, and each thing that can be wrong does not."""
+"""The checks of the soak: valid answers pass, and every kind of invalid one is refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bench.soak.validate import Answer, Malformed, validate
 from tests.support import Running, ServerThread, echo_settings
 
 MIX = Mix("echo", 4096, tokens=8)
-Break = Callable[[bytes], bytes]
+Change = Callable[[bytes], bytes]
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +33,10 @@ def server() -> Iterator[Running]:
         yield running
 
 
-def answer_to(server: Running, asked: Request) -> Answer:
+def answer_to(server: Running, sent: Request) -> Answer:
     async def go() -> Answer | None:
         async with session(f"{server.url}/v1") as opened:
-            return await send(opened, asked, "tester")
+            return await send(opened, sent, "tester")
 
     found = asyncio.run(go())
     assert found is not None
@@ -47,21 +47,21 @@ def chat(kind: str, **more: Any) -> Request:
     return request(kind, CHAT, MIX.chat(Random(1), 12, **{**CHATS[kind], **more}))
 
 
-def with_body(answer: Answer, change: Break) -> Answer:
+def with_body(answer: Answer, change: Change) -> Answer:
     body = change(answer.body)
     assert body != answer.body
     return answer._replace(body=body)
 
 
-def swap(old: str, new: str, count: int = -1) -> Break:
+def swap(old: str, new: str, count: int = -1) -> Change:
     return lambda body: body.replace(old.encode(), new.encode(), count)
 
 
 @pytest.mark.parametrize("more", [{}, STREAM], ids=["whole", "streamed"])
 @pytest.mark.parametrize("kind", list(CHATS))
-def test_what_is_right_passes(server: Running, kind: str, more: dict[str, Any]) -> None:
-    asked = chat(kind, **more)
-    validate(asked, answer_to(server, asked))
+def test_valid_answers(server: Running, kind: str, more: dict[str, Any]) -> None:
+    sent = chat(kind, **more)
+    validate(sent, answer_to(server, sent))
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,11 @@ def test_what_is_right_passes(server: Running, kind: str, more: dict[str, Any]) 
         ("stop", swap('"content":"', '"content":"stone ')),
     ],
 )
-def test_what_is_wrong_in_a_whole_answer(server: Running, kind: str, change: Break) -> None:
-    asked = chat(kind)
-    answer = answer_to(server, asked)
+def test_invalid_whole_answers(server: Running, kind: str, change: Change) -> None:
+    sent = chat(kind)
+    answer = answer_to(server, sent)
     with pytest.raises(Malformed, match=kind):
-        validate(asked, with_body(answer, change))
+        validate(sent, with_body(answer, change))
 
 
 @pytest.mark.parametrize(
@@ -103,31 +103,31 @@ def test_what_is_wrong_in_a_whole_answer(server: Running, kind: str, change: Bre
         swap('"choices":[]', '"choices":[{"index":0,"delta":{},"finish_reason":null}]'),
     ],
 )
-def test_what_is_wrong_in_a_stream(server: Running, change: Break) -> None:
-    asked = chat("chat", **STREAM)
-    answer = answer_to(server, asked)
+def test_invalid_streams(server: Running, change: Change) -> None:
+    sent = chat("chat", **STREAM)
+    answer = answer_to(server, sent)
     with pytest.raises(Malformed):
-        validate(asked, with_body(answer, change))
+        validate(sent, with_body(answer, change))
 
 
-def test_what_is_wrong_around_an_answer(server: Running) -> None:
-    asked = chat("chat", **STREAM)
-    answer = answer_to(server, asked)
+def test_invalid_status_and_headers(server: Running) -> None:
+    sent = chat("chat", **STREAM)
+    answer = answer_to(server, sent)
     for name in ("x-request-id", "content-type"):
         with pytest.raises(Malformed):
-            validate(asked, answer._replace(headers={**answer.headers, name: "other"}))
+            validate(sent, answer._replace(headers={**answer.headers, name: "other"}))
     with pytest.raises(Malformed, match="status 500"):
-        validate(asked, answer._replace(status=500))
+        validate(sent, answer._replace(status=500))
 
 
 def test_a_completion(server: Running) -> None:
     body = {"model": "echo", "prompt": "one two three", "max_tokens": 2, "logprobs": 1}
     for more in ({}, STREAM):
-        asked = request("completion", COMPLETIONS, {**body, **more})
-        answer = answer_to(server, asked)
-        validate(asked, answer)
+        sent = request("completion", COMPLETIONS, {**body, **more})
+        answer = answer_to(server, sent)
+        validate(sent, answer)
         with pytest.raises(Malformed):
-            validate(asked, with_body(answer, swap('"length"', '"other"')))
+            validate(sent, with_body(answer, swap('"length"', '"other"')))
 
 
 @pytest.mark.parametrize(
@@ -139,19 +139,17 @@ def test_a_completion(server: Running) -> None:
         (Refusal(400, "model_not_found"), None),
     ],
 )
-def test_what_is_wrong_in_a_refusal(
-    server: Running, refusal: Refusal, change: Break | None
-) -> None:
+def test_invalid_refusals(server: Running, refusal: Refusal, change: Change | None) -> None:
     right = Refusal(404, "model_not_found")
-    asked = request("unknown", CHAT, MIX.chat(Random(1), 3, model="none"), refusal=right)
-    answer = answer_to(server, asked)
-    validate(asked, answer)
-    other = request("unknown", CHAT, asked.parameters, refusal=refusal)
+    sent = request("unknown", CHAT, MIX.chat(Random(1), 3, model="none"), refusal=right)
+    answer = answer_to(server, sent)
+    validate(sent, answer)
+    other = request("unknown", CHAT, sent.parameters, refusal=refusal)
     with pytest.raises(Malformed):
         validate(other, answer if change is None else with_body(answer, change))
 
 
-def test_a_server_that_fails_is_found_out(server: Running) -> None:
+def test_failures_of_the_server_are_counted(server: Running) -> None:
     url = f"{server.url}/v1"
     before = asyncio.run(observe.server_errors(url))
     outcomes = asyncio.run(run_clients(url, Mix("fails-first", 4096), Load(20, requests=2)))
@@ -162,7 +160,7 @@ def test_a_server_that_fails_is_found_out(server: Running) -> None:
     assert asyncio.run(observe.server_errors(url)) - before >= results[Result.MALFORMED]
 
 
-def test_a_server_that_is_not_there_loses_every_request() -> None:
+def test_without_a_server_every_request_is_lost() -> None:
     url = f"http://127.0.0.1:{free_port()}/v1"
     outcomes = asyncio.run(run_clients(url, Mix("echo", 4096), Load(3, requests=2)))
     assert [outcome.result for outcome in outcomes] == [Result.LOST] * 6
@@ -177,8 +175,8 @@ def test_the_mix_is_the_same_for_the_same_seed_and_has_every_kind() -> None:
     assert any(request.patience < 4 for request in drawn)
     assert any(request.max_chunks for request in drawn)
     assert any(request.pause for request in drawn)
-    for wanted in (True, False):
-        assert any(bool(request.parameters.get("stream")) is wanted for request in drawn)
+    for streamed in (True, False):
+        assert any(bool(request.parameters.get("stream")) is streamed for request in drawn)
     json.loads(drawn[0].body)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from openedai.engines.machine import processor_features
 from openedai.gguf.kernels import fast_types
+from tests.cli.program import openedai
 from tests.gguf import tiny_gguf
 from tests.support import Running
 
@@ -23,22 +21,6 @@ id = "echo"
 engine = "echo"
 aliases = ["parrot"]
 """
-
-
-def openedai(
-    *arguments: str, folder: Path, text: str = "", **environment: str
-) -> subprocess.CompletedProcess[str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("OPENEDAI_")}
-    return subprocess.run(
-        [sys.executable, "-m", "openedai", *arguments],
-        cwd=folder,
-        env={**kept, "COLUMNS": "200", "NO_COLOR": "1", **environment},
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 @pytest.fixture

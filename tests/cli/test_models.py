@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from openedai.cli.model_info import loaded_models
-from tests.cli.test_commands import openedai
+from tests.cli.program import openedai
 from tests.gguf import tiny_gguf
 from tests.support import Running
 

@@ -52,7 +52,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "unloaded; see [models.md](models.md#prompts-kept-on-disk).",
         "adapters": "Set by the server, from the model's own key `adapters`.",
         "mmproj": "The file of the projector that lets the model see; a relative path begins at "
-        "the folder of the weights. See [models.md](models.md#models-that-see).",
+        "the folder of the weights. See [models.md](models.md#vision-models).",
         "sampling": "What a request that names no value gets; see the next table.",
     },
     "onnx_embeddings": _EMBEDDING,

@@ -13,7 +13,7 @@ from openedai.api.anthropic.blocks import SERVER_BLOCKS, OtherBlock
 from openedai.api.anthropic.dialect import ANTHROPIC
 from openedai.api.anthropic.tools import ToolParam as OurTool
 from openedai.api.anthropic.types import CountTokensRequest, MessagesRequest
-from openedai.api.parameters.sampling import LocalSampling
+from openedai.api.parameters.sampling import LocalSamplingBody
 from openedai.errors import APIError
 from openedai.http.body import AllowedOnly, Body
 from openedai.http.validation import as_invalid_request
@@ -139,7 +139,7 @@ def test_parameters_without_effect_have_none(table: int, name: str) -> None:
 
 def test_all_other_parameters_are_samplers() -> None:
     listed = {row[0].strip("`") for table in (0, 1) for row in rows(table)} - HEADERS
-    assert set(MessagesRequest.model_fields) == listed | set(LocalSampling.model_fields)
+    assert set(MessagesRequest.model_fields) == listed | set(LocalSamplingBody.model_fields)
 
 
 def test_counting_takes_the_official_parameters() -> None:

@@ -51,9 +51,32 @@ def test_the_layers_are_those_that_are_checked() -> None:
     assert block.splitlines() == layers
 
 
+def test_every_package_is_explained() -> None:
+    (block,) = re.findall(r"```text\n(.*?)```", section(PAGE, "Layers"), re.DOTALL)
+    (table,) = tables(section(PAGE, "Layers"))
+    explained = [f"openedai.{code_words(row[0])[0]}" for row in table]
+    assert explained == re.findall(r"openedai\.\w+", block)
+
+
 def test_every_engine_is_listed() -> None:
     table = tables((ROOT / "docs/engines.md").read_text("utf-8"))[0]
     assert {code_words(row[0])[0] for row in table} == set(ENGINES)
+
+
+def test_the_capabilities_of_engines() -> None:
+    text = (ROOT / "docs/engines.md").read_text("utf-8")
+    engines = code_words(text.partition("| Capability |")[2].partition("\n")[0])
+    listed = {
+        (engine, code_words(row[0])[0])
+        for row in tables(text)[1]
+        for engine, cell in zip(engines, row[1:], strict=True)
+        if cell
+    }
+    assert listed == {
+        (name, capability.__name__)
+        for name, entry in ENGINES.items()
+        for capability in entry.capabilities
+    }
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)

@@ -121,12 +121,10 @@ def test_configurations(block: Block, tmp_path: Path, monkeypatch: pytest.Monkey
     settings = load_settings(file)
     with ServerThread(settings) as running:
         for spec in settings.models:
-            known = dict.fromkeys((spec.id, *spec.aliases), spec.id)
-            if spec.prefix is not None:
-                known = {f"{spec.prefix}any": f"{spec.prefix}any"}
-            for name, id in known.items():
+            names = (spec.id, *spec.aliases) if spec.prefix is None else (f"{spec.prefix}any",)
+            for name in names:
                 model = json.loads(fetch(f"{running.url}/v1/models/{name}").body)
-                assert model["id"] == id
+                assert model["id"] == name
 
 
 @pytest.mark.parametrize("block", in_language("json"), ids=str)

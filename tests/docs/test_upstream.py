@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from openedai.api.openai.chat.types import ChatCompletionRequest
-from openedai.contract.generate import LOCAL_SAMPLERS
+from openedai.contract.generate import LocalSampling
 from openedai.engines.upstream.options import Server
 from openedai.engines.upstream.servers import server_profile
 from tests.docs.pages import code_words, section, tables
@@ -36,7 +36,9 @@ def test_samplers(server: Server) -> None:
     cell = rows(0)[server][1]
     documented = set(code_words(cell))
     known = set(server_profile(server).samplers)
-    assert known == (set(LOCAL_SAMPLERS) - documented if cell.startswith("all") else documented)
+    assert known == (
+        set(LocalSampling.__struct_fields__) - documented if cell.startswith("all") else documented
+    )
 
 
 @pytest.mark.parametrize("server", SERVERS)

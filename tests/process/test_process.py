@@ -1,4 +1,4 @@
-"""The server as a process: its workers, its clients and it itself are killed."""
+"""The server as a process, while it, its workers or its clients are killed."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def server(tmp_path: Path, smollm2_path: Path) -> Iterator[Process]:
         process.stderr.close()
 
 
-def ask(model: str, words: int = 100) -> dict[str, Any]:
+def story_request(model: str, words: int = 100) -> dict[str, Any]:
     return {
         "model": model,
         "messages": [{"role": "user", "content": "Tell me a long story. " * words}],
@@ -105,12 +105,12 @@ def ask(model: str, words: int = 100) -> dict[str, Any]:
     }
 
 
-def read_until_error(server: Process, model: str, begun: Callable[[], object]) -> APIError:
+def read_until_error(server: Process, model: str, started: Callable[[], object]) -> APIError:
     with server.client() as client:
-        stream = client.chat.completions.create(**ask(model, 1))
+        stream = client.chat.completions.create(**story_request(model, 1))
         next(stream)
         next(stream)
-        begun()
+        started()
         with pytest.raises(APIError) as caught:
             list(stream)
     return caught.value
@@ -118,17 +118,17 @@ def read_until_error(server: Process, model: str, begun: Callable[[], object]) -
 
 @pytest.mark.parametrize("model", ["slow", pytest.param("real", marks=pytest.mark.real)])
 def test_a_worker_is_killed_under_8_streams(server: Process, model: str) -> None:
-    begun: list[object] = []
+    started: list[object] = []
     hello = [{"role": "user", "content": "Hi there, you"}]
     create: Any = server.client().chat.completions.create
     create(model=model, messages=hello, max_tokens=2)
     files = psutil.Process(server.process.pid).num_fds()
     with ThreadPoolExecutor(8) as threads:
         errors = [
-            threads.submit(read_until_error, server, model, lambda: begun.append(None))
+            threads.submit(read_until_error, server, model, lambda: started.append(None))
             for _ in range(8)
         ]
-        wait_until(lambda: len(begun) == 8, 60)
+        wait_until(lambda: len(started) == 8, 60)
         (worker,) = server.workers()
         worker.kill()
         found = [error.result(timeout=10) for error in errors]
@@ -144,9 +144,9 @@ def test_a_worker_is_killed_under_8_streams(server: Process, model: str) -> None
 
 
 @pytest.mark.real
-def test_the_server_is_killed_and_its_workers_go(server: Process) -> None:
+def test_workers_end_when_the_server_is_killed(server: Process) -> None:
     for model in ("slow", "real"):
-        stream = server.client().chat.completions.create(**ask(model, 1))
+        stream = server.client().chat.completions.create(**story_request(model, 1))
         next(stream)
     workers = server.workers()
     assert len(workers) == 2
@@ -157,10 +157,10 @@ def test_the_server_is_killed_and_its_workers_go(server: Process) -> None:
 
 
 @pytest.mark.real
-def test_the_server_is_killed_while_a_model_loads(server: Process) -> None:
+def test_a_loading_worker_ends_when_the_server_is_killed(server: Process) -> None:
     with ThreadPoolExecutor(1) as threads:
         create: Any = server.client().chat.completions.create
-        answer = threads.submit(create, **ask("real", 1))
+        answer = threads.submit(create, **story_request("real", 1))
         wait_until(lambda: bool(server.workers()), 30)
         workers = server.workers()
         server.process.kill()
@@ -191,8 +191,8 @@ def test_sigterm_lets_running_requests_end(server: Process) -> None:
     assert server.folders() == []
 
 
-def test_sigterm_ends_what_takes_too_long(server: Process) -> None:
-    stream = server.client().chat.completions.create(**ask("slow", 1))
+def test_sigterm_cancels_requests_after_the_grace_time(server: Process) -> None:
+    stream = server.client().chat.completions.create(**story_request("slow", 1))
     next(stream)
     server.process.send_signal(signal.SIGTERM)
     with pytest.raises(APIError, match="shutting down"):
@@ -200,23 +200,23 @@ def test_sigterm_ends_what_takes_too_long(server: Process) -> None:
     assert server.process.wait(timeout=20) == 0
 
 
-def test_sigterm_with_nothing_to_do(server: Process) -> None:
+def test_sigterm_without_requests(server: Process) -> None:
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(timeout=20) == 0
 
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("model", ["slow", pytest.param("real", marks=pytest.mark.real)])
-def test_a_client_that_leaves_frees_its_slot(server: Process, model: str, stream: bool) -> None:
+def test_a_disconnect_frees_the_slot(server: Process, model: str, stream: bool) -> None:
     server.client().chat.completions.create(
         model=model, messages=[{"role": "user", "content": "Hi"}], max_tokens=1
     )
-    body = {**ask(model, 300), "stream": stream}
-    _abandon(server, body, model)
+    body = {**story_request(model, 300), "stream": stream}
+    _disconnect(server, body, model)
     wait_until(lambda: server.gauge("openedai_model_running", model) == 0, 5)
 
 
-def _abandon(server: Process, body: dict[str, Any], model: str) -> None:
+def _disconnect(server: Process, body: dict[str, Any], model: str) -> None:
     """Send a request, wait until it runs, and close the connection."""
     port = int(server.url.rpartition(":")[2])
     data = json.dumps(body).encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import asdict
 
 from openedai.contract.chat import Chat
 from openedai.contract.struct import Struct
@@ -47,22 +48,12 @@ class Regex(Struct, frozen=True, tag="regex"):
 Constraint = JsonObject | JsonSchema | Grammar | Regex
 
 
-class Sampling(Struct, frozen=True):
-    """How the next token is drawn. None means the model's configured default.
+class LocalSampling(Struct, frozen=True):
+    """Samplers that the official API does not have. Their names and meanings are llama.cpp's.
 
-    `logit_bias` has pairs of a token id and the value that is added to its logit. With a `seed`,
-    the same request has the same answer as far as the engine can guarantee it.
-
-    The official API does not have those in `LOCAL_SAMPLERS`. Their names and meanings are those of
-    llama.cpp.
+    None means the model's configured default.
     """
 
-    temperature: float | None = None
-    top_p: float | None = None
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
-    logit_bias: tuple[tuple[int, float], ...] = ()
-    seed: int | None = None
     top_k: int | None = None
     min_p: float | None = None
     typical_p: float | None = None
@@ -79,24 +70,25 @@ class Sampling(Struct, frozen=True):
     xtc_probability: float | None = None
     xtc_threshold: float | None = None
 
+    def given(self) -> dict[str, Any]:
+        """Those that are not None, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
-LOCAL_SAMPLERS = (
-    "top_k",
-    "min_p",
-    "typical_p",
-    "repeat_penalty",
-    "repeat_last_n",
-    "mirostat",
-    "mirostat_tau",
-    "mirostat_eta",
-    "dry_multiplier",
-    "dry_base",
-    "dry_allowed_length",
-    "dry_penalty_last_n",
-    "dry_sequence_breakers",
-    "xtc_probability",
-    "xtc_threshold",
-)
+
+class Sampling(Struct, frozen=True):
+    """How the next token is drawn. None means the model's configured default.
+
+    `logit_bias` has pairs of a token id and the value that is added to its logit. With a `seed`,
+    the same request has the same answer as far as the engine can guarantee it.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    seed: int | None = None
+    local: LocalSampling = LocalSampling()
 
 
 class GenerateRequest(Struct, frozen=True):

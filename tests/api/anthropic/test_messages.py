@@ -139,7 +139,7 @@ def test_the_engine_request(anthropic_client: Anthropic) -> None:
                 {"role": "user", "content": "hi"},
             ],
         },
-        "sampling": {"temperature": 0.5, "top_p": 0.25, "top_k": 7, "min_p": 0.125},
+        "sampling": {"temperature": 0.5, "top_p": 0.25, "local": {"top_k": 7, "min_p": 0.125}},
         "max_tokens": 3000,
         "stop": ["a", "b"],
     }

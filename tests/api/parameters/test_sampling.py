@@ -63,7 +63,8 @@ def test_the_bounds_of_a_range_reach_the_engine(client: OpenAI, path: str, name:
     for value in RANGES[name]:
         received = reveal(client, path, **{name: value})
         if name != "n":
-            assert received["sampling"].get(name, 0) == value
+            sampling = received["sampling"]
+            assert (sampling | sampling.get("local", {})).get(name, 0) == value
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -89,13 +90,13 @@ def test_samplers_that_are_not_numbers_reach_the_engine(client: OpenAI, path: st
         stop=["a", "b", "c", "d"],
     )
     assert received["sampling"]["logit_bias"] == [[5, -100.0], [6, 100.0]]
-    assert received["sampling"]["dry_sequence_breakers"] == ["\n", "."]
+    assert received["sampling"]["local"]["dry_sequence_breakers"] == ["\n", "."]
     assert received["stop"] == ["a", "b", "c", "d"]
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_samplers_that_are_not_set_do_not_reach_the_engine(client: OpenAI, path: str) -> None:
-    nothing = {"presence_penalty": 0.0, "frequency_penalty": 0.0}
+    nothing = {"presence_penalty": 0.0, "frequency_penalty": 0.0, "local": {}}
     assert reveal(client, path)["sampling"] == nothing
     assert reveal(client, path, **dict.fromkeys(RANGES))["sampling"] == nothing
 

@@ -19,8 +19,8 @@ from bench.scale import QUICK
 TINY = replace(QUICK, rounds=3, streams=(1, 2), tokens=4, prefix_words=20)
 
 
-class Fake(Server):
-    """Gives half of the tokens that it is asked for, until it breaks."""
+class FakeServer(Server):
+    """Generates half of the requested tokens, and fails after some batches."""
 
     def __init__(self, name: str, batches: int) -> None:
         super().__init__(name, os.getpid())
@@ -33,8 +33,8 @@ class Fake(Server):
         return sum(len(prompt.split()) for prompt in prompts), (tokens + 1) // 2 * len(prompts)
 
 
-class Starts:
-    """Keeps when each system was started and ended."""
+class StartLog:
+    """Logs when each system is started and ended."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
@@ -44,7 +44,7 @@ class Starts:
         async def start() -> AsyncIterator[Server]:
             self.log.append(f"+{name}")
             try:
-                yield Fake(name, batches)
+                yield FakeServer(name, batches)
             finally:
                 self.log.append(f"-{name}")
 
@@ -54,8 +54,8 @@ class Starts:
         return asyncio.run(rounds(systems, TINY, lambda what: self.log.append(what)))
 
 
-def test_one_runs_at_a_time_but_those_that_are_kept() -> None:
-    starts = Starts()
+def test_systems_run_one_at_a_time_except_kept_ones() -> None:
+    starts = StartLog()
     outcome = starts.measure(starts.system(SUBJECT), starts.system("slow", keep=True))
     ours = [f"+{SUBJECT}", f"-{SUBJECT}"]
     assert starts.log == [
@@ -69,7 +69,7 @@ def test_one_runs_at_a_time_but_those_that_are_kept() -> None:
 
 
 def test_every_column_has_a_value_of_each_round() -> None:
-    starts = Starts()
+    starts = StartLog()
     outcome = starts.measure(starts.system(SUBJECT), starts.system("peer"))
     cases = ["1 stream", "2 streams", "prefill", "time to ready", "memory"]
     assert [figure.case for figure in outcome.figures] == cases
@@ -81,8 +81,8 @@ def test_every_column_has_a_value_of_each_round() -> None:
 
 @pytest.mark.parametrize("batches", [0, 1, 5, 8])
 @pytest.mark.parametrize("keep", [False, True])
-def test_a_peer_that_breaks_is_left_out_and_ended(batches: int, keep: bool) -> None:
-    starts = Starts()
+def test_a_failing_peer_is_skipped_and_ended(batches: int, keep: bool) -> None:
+    starts = StartLog()
     broken = starts.system("broken", batches=batches, keep=keep)
     outcome = starts.measure(starts.system(SUBJECT), broken, starts.system("peer"))
     if batches < 5 or keep:
@@ -92,13 +92,13 @@ def test_a_peer_that_breaks_is_left_out_and_ended(batches: int, keep: bool) -> N
 
 
 def test_our_own_failure_ends_the_run() -> None:
-    starts = Starts()
+    starts = StartLog()
     with pytest.raises(LoadError, match="openedai is broken"):
         starts.measure(starts.system("peer", keep=True), starts.system(SUBJECT, batches=0))
     assert starts.log[-2:] == [f"-{SUBJECT}", "-peer"]
 
 
-def test_tokens_that_are_not_counted_are_a_failure() -> None:
+def test_a_server_that_counts_no_tokens_is_a_failure() -> None:
     class Silent(Server):
         async def _generate(self, prompts: Sequence[str], tokens: int) -> tuple[int, int]:
             return 5, 0

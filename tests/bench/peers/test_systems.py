@@ -64,7 +64,7 @@ def http_peer(folder: Path, *, streams: bool = True) -> System:
 
 
 @pytest.mark.parametrize("streams", [True, False])
-def test_http_and_lines_are_measured_alike(tmp_path: Path, streams: bool) -> None:
+def test_http_and_json_lines(tmp_path: Path, streams: bool) -> None:
     ours = replace(http_peer(tmp_path), name=SUBJECT)
     peers = (http_peer(tmp_path, streams=streams), lines_peer(tmp_path, LINES))
     outcome: Outcome = asyncio.run(rounds((ours, *peers), TINY, lambda what: None))
@@ -75,7 +75,7 @@ def test_http_and_lines_are_measured_alike(tmp_path: Path, streams: bool) -> Non
     )
 
 
-def test_the_process_is_gone_afterwards(tmp_path: Path) -> None:
+def test_the_process_is_ended(tmp_path: Path) -> None:
     async def go(start: AbstractAsyncContextManager[Server]) -> int:
         async with start as server:
             assert psutil.pid_exists(server.pid)
@@ -85,7 +85,7 @@ def test_the_process_is_gone_afterwards(tmp_path: Path) -> None:
         assert not psutil.pid_exists(asyncio.run(go(one.start())))
 
 
-def test_a_script_that_ends_shows_its_last_words(tmp_path: Path) -> None:
+def test_a_script_that_ends_shows_its_output(tmp_path: Path) -> None:
     async def go() -> None:
         async with lines_peer(tmp_path, "import no_such_library").start() as server:
             await server.generate(["Hello"], 1)
@@ -94,7 +94,7 @@ def test_a_script_that_ends_shows_its_last_words(tmp_path: Path) -> None:
         asyncio.run(go())
 
 
-def test_a_server_that_ends_shows_its_last_words(tmp_path: Path) -> None:
+def test_a_server_that_ends_shows_its_output(tmp_path: Path) -> None:
     peer = Peer(
         name="ends",
         package="one",

@@ -17,6 +17,7 @@ from openedai.contract.chat import Chat, Message
 from openedai.contract.generate import (
     Finish,
     GenerateRequest,
+    LocalSampling,
     Sampling,
     Text,
     TextDelta,
@@ -153,7 +154,11 @@ def test_settings_reach_the_server_and_refusals_come_back(smollm2_path: Path) ->
             assert not {"seed", "grammar", "stop", "n_probs"} & body.keys()
 
             sampling = Sampling(
-                temperature=1.5, top_p=0.1, seed=-1, logit_bias=((5, -100.0),), min_p=0.2
+                temperature=1.5,
+                top_p=0.1,
+                seed=-1,
+                logit_bias=((5, -100.0),),
+                local=LocalSampling(min_p=0.2),
             )
             request = GenerateRequest(prompt=Tokens(ids=(1, 2)), sampling=sampling, max_tokens=3)
             body = (await engine.builder.build(request)).body

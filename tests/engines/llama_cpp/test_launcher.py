@@ -16,7 +16,9 @@ from typing import Any
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
+from openedai.contract.adapter import Adapter
 from openedai.contract.generate import GenerateRequest, Text
 from openedai.engines.llama_cpp.engine import LlamaCpp
 from openedai.engines.llama_cpp.server.client import UnixClient
@@ -132,6 +134,21 @@ def test_it_gets_the_settings_of_the_launch(launch: Launch, make: Make) -> None:
             assert expected in words
         assert "--no-mmproj-offload" not in words
         assert seen["template"] == "{{ messages }}"
+
+    asyncio.run(go())
+
+
+def test_a_native_server_gets_its_adapters(launch: Launch, make: Make, tmp_path: Path) -> None:
+    """Their paths may have commas, which separate adapters."""
+
+    async def go() -> None:
+        paths = [tmp_path / "one, first.gguf", tmp_path / "two.gguf"]
+        adapters = tuple(Adapter(name=path.stem, path=str(path)) for path in paths)
+        stand_in = make("serve")
+        async with running(replace(launch, adapters=adapters), stand_in):
+            arguments = stand_in.seen()["arguments"]
+            links = arguments[arguments.index("--lora") + 1].split(",")
+            assert list(map(os.readlink, links)) == [str(path) for path in paths]
 
     asyncio.run(go())
 

@@ -15,7 +15,6 @@ from openedai.engines.upstream.options import addresses, read_options
 from openedai.errors import (
     APIError,
     BadGateway,
-    ContextLengthExceeded,
     EngineFailed,
     InvalidRequest,
     NotFound,
@@ -123,7 +122,7 @@ def test_a_retry_after_that_is_not_a_number_of_seconds(header: str | None) -> No
 )
 def test_an_overflow_of_the_context_keeps_its_code(error: dict[str, Any]) -> None:
     found = refusal(400, {"error": error})
-    assert type(found) is ContextLengthExceeded
+    assert isinstance(found, InvalidRequest)
     assert (found.code, found.param) == ("context_length_exceeded", "messages")
     assert found.message == str(found) == error["message"]
 

@@ -22,6 +22,7 @@ from openedai.contract.generate import (
     GenerateRequest,
     Grammar,
     JsonSchema,
+    LocalSampling,
     Regex,
     Sampling,
     Text,
@@ -148,7 +149,8 @@ def test_refusals_are_passed_on(run: Run) -> None:
 
 def test_extra_parameters_and_local_samplers_are_accepted(run: Run) -> None:
     async def scenario(engine: Upstream) -> None:
-        odd = Sampling(top_k=1, dry_multiplier=0.8, dry_sequence_breakers=("x",), min_p=0.1)
+        local = LocalSampling(top_k=1, dry_multiplier=0.8, dry_sequence_breakers=("x",), min_p=0.1)
+        odd = Sampling(local=local)
         *_, finish = await answer(
             engine, sampling=odd, extra={"ignore_eos": True, "n_indent": 0}, max_tokens=60
         )

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 
 from openedai.contract.chat import Chat, Image, Message, Tool, ToolCall
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.generate import (
-    LOCAL_SAMPLERS,
     Constraint,
     GenerateRequest,
     Grammar,
     JsonObject,
     JsonSchema,
+    LocalSampling,
     Regex,
     Sampling,
     Text,
@@ -90,6 +89,7 @@ def test_the_limit_has_the_servers_name(server: Server) -> None:
     assert body(server, Text(text="a"), max_tokens=7)["max_tokens"] == 7
 
 
+SAMPLERS = LocalSampling.__struct_fields__
 VALUES: dict[str, Any] = {"dry_sequence_breakers": ("\n", '"')}
 TRANSLATED: dict[Server, dict[str, Any]] = {
     "openai": {},
@@ -108,7 +108,7 @@ TRANSLATED: dict[Server, dict[str, Any]] = {
     "textgen": {
         **{
             name: (name, 3)
-            for name in LOCAL_SAMPLERS
+            for name in SAMPLERS
             if name not in ("repeat_last_n", "dry_penalty_last_n")
         },
         "repeat_penalty": ("repetition_penalty", 3),
@@ -116,14 +116,14 @@ TRANSLATED: dict[Server, dict[str, Any]] = {
         "dry_sequence_breakers": ("dry_sequence_breakers", '"\\n","\\""'),
     },
 }
-UNCHANGED = {name: (name, VALUES.get(name, 3)) for name in LOCAL_SAMPLERS}
+UNCHANGED = {name: (name, VALUES.get(name, 3)) for name in SAMPLERS}
 
 
 @pytest.mark.parametrize("server", SERVERS)
-@pytest.mark.parametrize("name", LOCAL_SAMPLERS)
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_local_samplers_are_translated_or_refused(server: Server, name: str) -> None:
     value: Any = VALUES.get(name, 3)
-    sampling = Sampling(**{name: value})
+    sampling = Sampling(local=LocalSampling(**{name: value}))
     known = TRANSLATED.get(server, UNCHANGED)
     if name in known:
         theirs, expected = known[name]
@@ -132,15 +132,8 @@ def test_local_samplers_are_translated_or_refused(server: Server, name: str) -> 
         assert refused(server, sampling=sampling) == name
 
 
-def test_every_sampler_is_official_or_local() -> None:
-    """Those that are in neither list would not be sent."""
-    official = {"temperature", "top_p", "seed", "presence_penalty", "frequency_penalty"}
-    names = {field.name for field in msgspec.structs.fields(Sampling)}
-    assert names == {*official, "logit_bias", *LOCAL_SAMPLERS}
-
-
 def test_sglang_takes_minus_one_for_all_tokens() -> None:
-    assert added("sglang", sampling=Sampling(top_k=0)) == {"top_k": -1}
+    assert added("sglang", sampling=Sampling(local=LocalSampling(top_k=0))) == {"top_k": -1}
 
 
 FORMAT = {
@@ -364,7 +357,7 @@ def test_unknown_parameters_are_passed_on_unchanged() -> None:
 @pytest.mark.parametrize("name", ["repetition_penalty", "model", "stream", "messages"])
 def test_a_passed_on_parameter_never_replaces_another(name: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        body("vllm", sampling=Sampling(repeat_penalty=1.5), extra={name: 1.2})
+        body("vllm", sampling=Sampling(local=LocalSampling(repeat_penalty=1.5)), extra={name: 1.2})
     assert (caught.value.code, caught.value.param) == ("invalid_value", name)
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from openedai.api.anthropic.blocks import CacheControl, Texts
 from openedai.api.anthropic.conversation import MessageParam, conversation, image_refs
 from openedai.api.anthropic.tools import MAX_TOOLS, ToolChoice, ToolParam, toolset
-from openedai.api.parameters.sampling import LocalSampling
+from openedai.api.parameters.sampling import LocalSamplingBody
 from openedai.contract.chat import Chat
 from openedai.contract.generate import Constraint, GenerateRequest, JsonSchema, Sampling
 from openedai.errors import InvalidRequest, missing_parameter
@@ -120,7 +120,7 @@ class CountTokensRequest(ConversationBody):
     pass
 
 
-class MessagesRequest(ConversationBody, LocalSampling):
+class MessagesRequest(ConversationBody, LocalSamplingBody):
     """`temperature`, `top_p` and `top_k` are missing in the newest clients, but all others have
     them.
     """
@@ -161,7 +161,7 @@ class MessagesRequest(ConversationBody, LocalSampling):
         return GenerateRequest(
             prompt=self.chat(images),
             sampling=Sampling(
-                temperature=self.temperature, top_p=self.top_p, **self.local_sampling()
+                temperature=self.temperature, top_p=self.top_p, local=self.local_sampling()
             ),
             max_tokens=self.max_tokens,
             stop=tuple(self.stop_sequences or ()),

@@ -18,7 +18,7 @@ from openedai.api.ollama.messages import (
     to_tools,
 )
 from openedai.api.ollama.values import seconds
-from openedai.api.parameters.sampling import LocalSampling, stop_texts
+from openedai.api.parameters.sampling import LocalSamplingBody, stop_texts
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.contract.chat import Chat, Message
 from openedai.contract.embed import EmbedRequest
@@ -65,7 +65,7 @@ Format = Annotated[Any, BeforeValidator(_format)]
 Think = Annotated[Any, BeforeValidator(_think)]
 
 
-class Options(LocalSampling):
+class Options(LocalSamplingBody):
     """Sampling, and how Ollama would load the model: those have no effect here."""
 
     temperature: float | None = Field(None, ge=0, le=100)
@@ -106,7 +106,7 @@ class Options(LocalSampling):
             presence_penalty=self.presence_penalty or 0.0,
             frequency_penalty=self.frequency_penalty or 0.0,
             seed=None if self.seed is None or self.seed < 0 else self.seed,
-            **self.local_sampling(),
+            local=self.local_sampling(),
         )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
-from openedai.contract.generate import Constraint, Grammar, Regex, Sampling
+from openedai.contract.generate import Constraint, Grammar, LocalSampling, Regex, Sampling
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body
 
@@ -35,7 +35,7 @@ class StreamOptions(Body):
     include_obfuscation: bool | None = None
 
 
-class LocalSampling(Body):
+class LocalSamplingBody(Body):
     """Samplers that the official API does not have; names and meanings are llama.cpp's."""
 
     top_k: int | None = Field(None, ge=0, le=1 << 20)
@@ -56,14 +56,14 @@ class LocalSampling(Body):
     xtc_probability: float | None = Field(None, ge=0, le=1)
     xtc_threshold: float | None = Field(None, ge=0, le=1)
 
-    def local_sampling(self) -> dict[str, Any]:
-        """These parameters as fields of `Sampling`; None for those that are not set."""
-        values = {name: getattr(self, name) for name in LocalSampling.model_fields}
+    def local_sampling(self) -> LocalSampling:
+        values = {name: getattr(self, name) for name in LocalSampling.__struct_fields__}
         breakers = self.dry_sequence_breakers
-        return values | {"dry_sequence_breakers": tuple(breakers) if breakers else None}
+        values["dry_sequence_breakers"] = tuple(breakers) if breakers else None
+        return LocalSampling(**values)
 
 
-class SamplingBody(LocalSampling):
+class SamplingBody(LocalSamplingBody):
     """Ranges are the official API's."""
 
     passthrough_fields = frozenset({"user"})
@@ -115,7 +115,7 @@ class SamplingBody(LocalSampling):
             frequency_penalty=self.frequency_penalty or 0.0,
             logit_bias=tuple(_token_bias(pair) for pair in (self.logit_bias or {}).items()),
             seed=None if self.seed is None else self.seed + choice,
-            **self.local_sampling(),
+            local=self.local_sampling(),
         )
 
 

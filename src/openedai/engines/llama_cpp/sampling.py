@@ -8,23 +8,6 @@ from openedai.contract.generate import Sampling
 from openedai.engines.llama_cpp.options import SamplingDefaults
 from openedai.errors import InvalidRequest
 
-# Fields of `Sampling` that llama.cpp has under the same name, with defaults of its own that
-# change nothing.
-_SAME = (
-    "typical_p",
-    "repeat_penalty",
-    "mirostat",
-    "mirostat_tau",
-    "mirostat_eta",
-    "dry_multiplier",
-    "dry_base",
-    "dry_allowed_length",
-    "dry_penalty_last_n",
-    "dry_sequence_breakers",
-    "xtc_probability",
-    "xtc_threshold",
-)
-
 
 def sampling_body(
     sampling: Sampling, defaults: SamplingDefaults, *, context: int, vocabulary: int
@@ -34,18 +17,17 @@ def sampling_body(
     `context` is in tokens: the official penalties apply to the whole text. Raises InvalidRequest
     for a bias on a token that does not exist.
     """
-    values = {
+    values: dict[str, Any] = {
         "temperature": _or_default(sampling.temperature, defaults.temperature),
         "top_p": _or_default(sampling.top_p, defaults.top_p),
-        "top_k": _or_default(sampling.top_k, defaults.top_k),
-        "min_p": _or_default(sampling.min_p, defaults.min_p),
+        "top_k": defaults.top_k,
+        "min_p": defaults.min_p,
         "presence_penalty": sampling.presence_penalty,
         "frequency_penalty": sampling.frequency_penalty,
-        "repeat_last_n": _or_default(sampling.repeat_last_n, context),
+        "repeat_last_n": context,
         "logit_bias": [_checked_bias(pair, vocabulary) for pair in sampling.logit_bias],
     }
-    named = ((name, getattr(sampling, name)) for name in _SAME)
-    values |= {name: value for name, value in named if value is not None}
+    values |= sampling.local.given()
     if sampling.seed is not None:
         values["seed"] = sampling.seed % 0x7FFFFFFF
     if values["temperature"] == 0:

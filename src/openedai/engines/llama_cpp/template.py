@@ -69,6 +69,8 @@ class Rendered:
 
 
 class ChatTemplate:
+    """The chat template of one model, which its server renders."""
+
     def __init__(self, model: str, api: LlamaApi, properties: Properties) -> None:
         self._model = model
         self._api = api

@@ -37,6 +37,7 @@ class Timeout:
         self._deadline = asyncio.get_running_loop().time() + seconds
 
     def scope(self) -> asyncio.Timeout:
+        """A context that raises TimeoutError at the deadline."""
         return asyncio.timeout_at(self._deadline)
 
 

@@ -85,7 +85,7 @@ def _sampling(sampling: Sampling, profile: ServerProfile) -> Fields:
     if sampling.logit_bias:
         profile.require("logit_bias")
         fields["logit_bias"] = {str(token): bias for token, bias in sampling.logit_bias}
-    return fields | profile.sampling(sampling)
+    return fields | profile.local_sampling(sampling.local)
 
 
 def _chat(request: GenerateRequest, chat: Chat, profile: ServerProfile) -> Fields:

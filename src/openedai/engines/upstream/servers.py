@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from openedai.contract.generate import LOCAL_SAMPLERS, Sampling
+from openedai.contract.generate import LocalSampling
 from openedai.engines.upstream.options import Server
 from openedai.errors import PARAM, Unsupported
 
@@ -44,13 +44,10 @@ class ServerProfile:
     effort_fields: Callable[[str], Fields] = lambda effort: {"reasoning_effort": effort}
     reasoning_names: tuple[str, ...] = ()
 
-    def sampling(self, sampling: Sampling) -> Fields:
-        """The fields for the local samplers that are set. Raises Unsupported."""
+    def local_sampling(self, sampling: LocalSampling) -> Fields:
+        """The fields for the samplers that are set. Raises Unsupported."""
         fields = {}
-        for name in LOCAL_SAMPLERS:
-            value = getattr(sampling, name)
-            if value is None:
-                continue
+        for name, value in sampling.given().items():
             if name not in self.samplers:
                 raise self.unsupported(name)
             convert = self.converters.get(name)
@@ -91,7 +88,7 @@ def _openai() -> ServerProfile:
 def _openedai() -> ServerProfile:
     return ServerProfile(
         "openedai",
-        samplers=_same(*LOCAL_SAMPLERS),
+        samplers=_same(*LocalSampling.__struct_fields__),
         grammar_fields=lambda grammar: {"grammar": grammar},
         regex_fields=lambda pattern: {"regex": pattern},
         max_tokens="max_completion_tokens",
@@ -103,7 +100,7 @@ def _openedai() -> ServerProfile:
 def _llama_cpp() -> ServerProfile:
     return ServerProfile(
         "llama.cpp",
-        samplers=_same(*LOCAL_SAMPLERS),
+        samplers=_same(*LocalSampling.__struct_fields__),
         grammar_fields=lambda grammar: {"grammar": grammar},
         no_limit={"max_tokens": -1},
         missing=frozenset({"echo", "suffix"}),

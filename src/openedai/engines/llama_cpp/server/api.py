@@ -105,6 +105,7 @@ class LlamaApi:
         return msgspec.convert(answer, _Tokens).tokens
 
     async def detokenize(self, ids: list[int]) -> str:
+        """The text of the ids; incomplete characters become U+FFFD."""
         answer = await self.call("POST", "/detokenize", {"tokens": ids})
         return str(answer["content"])
 

@@ -77,6 +77,8 @@ class CompletionDetails(msgspec.Struct):
 
 
 class UsageCounts(msgspec.Struct):
+    """Token counts; servers have `reasoning_tokens` in either place."""
+
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     reasoning_tokens: int | None = None
@@ -139,6 +141,7 @@ class AnswerEvents:
         return self._reason is not None
 
     def read(self, chunk: Chunk) -> Iterator[GenerateEvent]:
+        """The events of the next chunk."""
         if chunk.usage is not None:
             self._usage = chunk.usage.usage()
         for choice in chunk.choices or ():

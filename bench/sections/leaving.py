@@ -19,7 +19,7 @@ from bench.client import Connection, LoadError, Target, post
 from bench.figures import SUBJECT, Budget, Figure
 from bench.prompts import document, story
 from bench.scale import Scale
-from bench.text import CHAT, measured_model
+from bench.sections.text import CHAT, measured_model
 from openedai.app import create_app
 from openedai.cli.serve import uvicorn_config
 from openedai.config import ModelSpec, Settings
