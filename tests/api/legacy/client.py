@@ -39,6 +39,6 @@ def stream_frames(server: Running, path: str, **body: Any) -> list[dict[str, Any
     answer = fetch(f"{server.url}{path}", "POST", json={**body, "stream": True})
     assert answer.status == 200, answer.body
     assert answer.headers["content-type"].startswith("text/event-stream")
-    *pieces, end = answer.body.decode().removesuffix("\n\n").split("\n\n")
+    *frames, end = answer.body.decode().removesuffix("\n\n").split("\n\n")
     assert end == "data: [DONE]"
-    return [json.loads(piece.removeprefix("data: ")) for piece in pieces]
+    return [json.loads(frame.removeprefix("data: ")) for frame in frames]

@@ -121,9 +121,9 @@ def test_a_model_that_only_embeds(legacy_server: Running) -> None:
 def test_a_late_error_ends_the_stream(legacy_server: Running) -> None:
     url = f"{legacy_server.url}/v1/engines/fails-later/generate"
     answer = fetch(url, "POST", json={"context": "a b c d", "stream": True})
-    *pieces, last = answer.body.decode().removesuffix("\n\n").split("\n\n")
+    *frames, last = answer.body.decode().removesuffix("\n\n").split("\n\n")
     assert answer.status == 200
-    assert len(pieces) == 2
+    assert len(frames) == 2
     assert json.loads(last.removeprefix("data: "))["error"]["type"] == "server_error"
 
 

@@ -63,8 +63,8 @@ def test_every_form_of_a_prompt(
     texts = [""] * len(expected)
     create: Any = client.completions.create
     answer = create(model="reveal", prompt=prompt, max_tokens=99, stream=stream)
-    for piece in answer if stream else [answer]:
-        for choice in piece.choices:
+    for part in answer if stream else [answer]:
+        for choice in part.choices:
             texts[choice.index] += choice.text
     assert [json.loads(text)["prompt"] for text in texts] == expected
 

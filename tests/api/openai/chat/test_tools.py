@@ -86,9 +86,9 @@ def test_arguments_are_streamed_in_parts(client: OpenAI) -> None:
     chunks = create(model="echo", messages=messages, tools=TOOLS, stream=True)
     deltas = [chunk.choices[0].delta for chunk in chunks]
     assert (deltas[0].role, deltas[0].content) == ("assistant", None)
-    pieces = [delta.tool_calls[0].function.arguments for delta in deltas if delta.tool_calls]
-    assert len(pieces) > 2
-    assert "".join(pieces) == PARIS
+    parts = [delta.tool_calls[0].function.arguments for delta in deltas if delta.tool_calls]
+    assert len(parts) > 2
+    assert "".join(parts) == PARIS
 
 
 @both_ways
