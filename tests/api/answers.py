@@ -1,7 +1,7 @@
 """Answers of the text endpoints through the official client, the same whole and streamed.
 
-Each is checked against the client's own types, strictly, and a stream against the rules of
-streams. What is left is what an answer says.
+Each answer is checked against the client's own types, strictly, and a stream against the rules of
+streams.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ USAGE = {"stream": True, "stream_options": {"include_usage": True}}
 
 
 @dataclass
-class Said:
+class ChatResult:
     """One choice. `calls` have (name, arguments), those of the older functions too; `logprobs`
     (token, log probability, alternatives by token).
     """
@@ -38,11 +38,11 @@ class Said:
 
 @dataclass
 class Answer:
-    choices: list[Said]
+    choices: list[ChatResult]
     usage: CompletionUsage
 
     @property
-    def only(self) -> Said:
+    def only(self) -> ChatResult:
         (choice,) = self.choices
         return choice
 
@@ -55,7 +55,7 @@ class Answer:
 
 
 def chat(client: OpenAI, stream: bool, **body: Any) -> Answer:
-    """Ask for a chat completion. A text as `messages` is what the user says."""
+    """A chat completion. A text as `messages` is one message of the user."""
     body = {"model": "echo", **body}
     if isinstance(body["messages"], str):
         body["messages"] = [{"role": "user", "content": body["messages"]}]
@@ -67,26 +67,26 @@ def chat(client: OpenAI, stream: bool, **body: Any) -> Answer:
     return Answer([_whole(choice) for choice in answer.choices], answer.usage)
 
 
-def _whole(choice: Choice) -> Said:
+def _whole(choice: Choice) -> ChatResult:
     message = choice.message
-    said = Said(
+    result = ChatResult(
         text=message.content or "",
         reasoning=getattr(message, "reasoning_content", ""),
         reason=choice.finish_reason,
     )
     for call in message.tool_calls or ():
         assert call.type == "function"
-        said.calls.append((call.function.name, call.function.arguments))
-        said.ids.append(call.id)
+        result.calls.append((call.function.name, call.function.arguments))
+        result.ids.append(call.id)
     if message.function_call:
-        said.calls.append((message.function_call.name, message.function_call.arguments))
+        result.calls.append((message.function_call.name, message.function_call.arguments))
     if choice.logprobs:
-        said.logprobs = _logprobs(choice.logprobs)
-    return said
+        result.logprobs = _logprobs(choice.logprobs)
+    return result
 
 
 def _folded(chunks: Iterable[ChatCompletionChunk]) -> Answer:
-    choices: dict[int, Said] = {}
+    choices: dict[int, ChatResult] = {}
     usage = None
     for chunk in chunks:
         ChatCompletionChunk.model_validate(chunk.to_dict(), strict=True)
@@ -95,42 +95,42 @@ def _folded(chunks: Iterable[ChatCompletionChunk]) -> Answer:
         assert (usage is None) == bool(chunk.choices)
         for choice in chunk.choices:
             assert (choice.delta.role == "assistant") == (choice.index not in choices)
-            _add(choices.setdefault(choice.index, Said()), choice)
+            _add(choices.setdefault(choice.index, ChatResult()), choice)
     assert usage is not None
     return Answer([choices[index] for index in range(len(choices))], usage)
 
 
-def _add(said: Said, choice: ChunkChoice) -> None:
-    assert said.reason is None, "the reason comes last"
-    said.reason = choice.finish_reason
-    said.text += choice.delta.content or ""
-    said.reasoning += getattr(choice.delta, "reasoning_content", "")
-    _add_calls(said, choice.delta)
+def _add(result: ChatResult, choice: ChunkChoice) -> None:
+    assert result.reason is None, "the reason comes last"
+    result.reason = choice.finish_reason
+    result.text += choice.delta.content or ""
+    result.reasoning += getattr(choice.delta, "reasoning_content", "")
+    _add_calls(result, choice.delta)
     if choice.logprobs:
-        said.logprobs = (said.logprobs or []) + _logprobs(choice.logprobs)
-    if said.reason:
+        result.logprobs = (result.logprobs or []) + _logprobs(choice.logprobs)
+    if result.reason:
         assert choice.delta.to_dict() == {}
 
 
-def _add_calls(said: Said, delta: ChoiceDelta) -> None:
-    for piece in delta.tool_calls or ():
-        assert piece.function is not None
-        if piece.id:
-            assert (piece.index, piece.type) == (len(said.calls), "function")
-            assert piece.function.name
-            said.ids.append(piece.id)
+def _add_calls(result: ChatResult, delta: ChoiceDelta) -> None:
+    for part in delta.tool_calls or ():
+        assert part.function is not None
+        if part.id:
+            assert (part.index, part.type) == (len(result.calls), "function")
+            assert part.function.name
+            result.ids.append(part.id)
         else:
-            assert piece.index == len(said.calls) - 1
-        _add_call(said, piece.function.name, piece.function.arguments)
+            assert part.index == len(result.calls) - 1
+        _add_call(result, part.function.name, part.function.arguments)
     if delta.function_call:
-        _add_call(said, delta.function_call.name, delta.function_call.arguments)
+        _add_call(result, delta.function_call.name, delta.function_call.arguments)
 
 
-def _add_call(said: Said, name: str | None, arguments: str | None) -> None:
+def _add_call(result: ChatResult, name: str | None, arguments: str | None) -> None:
     if name:
-        said.calls.append((name, arguments or ""))
+        result.calls.append((name, arguments or ""))
     else:
-        said.calls[-1] = (said.calls[-1][0], said.calls[-1][1] + (arguments or ""))
+        result.calls[-1] = (result.calls[-1][0], result.calls[-1][1] + (arguments or ""))
 
 
 def _logprobs(logprobs: Any) -> list[tuple[str, float, dict[str, float]]]:
@@ -143,7 +143,7 @@ def _logprobs(logprobs: Any) -> list[tuple[str, float, dict[str, float]]]:
 
 
 @dataclass
-class Continuation:
+class CompletionResult:
     """One choice of the older completions; the log probabilities as four lists by name."""
 
     text: str = ""
@@ -151,44 +151,44 @@ class Continuation:
     reason: str | None = None
 
 
-def complete(client: OpenAI, stream: bool, **body: Any) -> list[Continuation]:
-    """Ask for completions."""
+def complete(client: OpenAI, stream: bool, **body: Any) -> list[CompletionResult]:
+    """The choices of a completion."""
     create: Any = client.completions.create
     body = {"model": "echo", **body}
-    pieces: list[Completion] = list(create(**body, **USAGE)) if stream else [create(**body)]
-    choices: dict[int, Continuation] = {}
-    for piece in pieces:
-        Completion.model_validate(_without_nulls(piece.to_dict()), strict=True)
-        for choice in piece.choices:
-            _continue(choices.setdefault(choice.index, Continuation()), choice)
-    assert pieces[-1].usage is not None
+    parts: list[Completion] = list(create(**body, **USAGE)) if stream else [create(**body)]
+    choices: dict[int, CompletionResult] = {}
+    for part in parts:
+        Completion.model_validate(_without_nulls(part.to_dict()), strict=True)
+        for choice in part.choices:
+            _add_chunk(choices.setdefault(choice.index, CompletionResult()), choice)
+    assert parts[-1].usage is not None
     return [choices[index] for index in range(len(choices))]
 
 
-def _continue(said: Continuation, piece: CompletionChoice) -> None:
-    assert said.reason is None, "the reason comes last"
-    said.text += piece.text
-    said.reason = piece.finish_reason
-    if piece.logprobs:
-        new: dict[str, Any] = {**piece.logprobs.to_dict()}
-        old = said.logprobs or {name: None if new[name] is None else [] for name in new}
-        said.logprobs = {
+def _add_chunk(result: CompletionResult, part: CompletionChoice) -> None:
+    assert result.reason is None, "the reason comes last"
+    result.text += part.text
+    result.reason = part.finish_reason
+    if part.logprobs:
+        new: dict[str, Any] = {**part.logprobs.to_dict()}
+        old = result.logprobs or {name: None if new[name] is None else [] for name in new}
+        result.logprobs = {
             name: None if items is None else [*(old[name] or ()), *items]
             for name, items in new.items()
         }
 
 
 def _without_nulls(body: dict[str, Any]) -> dict[str, Any]:
-    """The client's types have no null where the API does: for the finish reason of a stream's
-    pieces, and for what is not known of a prompt's first token.
+    """The body with placeholders for nulls that the client's types lack: the finish reason of a
+    stream's chunks, and the log probabilities of a prompt's first token.
     """
     for choice in body["choices"]:
         choice["finish_reason"] = choice["finish_reason"] or "stop"
         for name in ("token_logprobs", "top_logprobs"):
             if (choice["logprobs"] or {}).get(name):
-                nothing: Any = 0.0 if name == "token_logprobs" else {}
+                placeholder: Any = 0.0 if name == "token_logprobs" else {}
                 items = choice["logprobs"][name]
-                choice["logprobs"][name] = [nothing if one is None else one for one in items]
+                choice["logprobs"][name] = [placeholder if one is None else one for one in items]
     return body
 
 

@@ -5,12 +5,15 @@ import json
 from collections.abc import AsyncGenerator
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Message
 
 from openedai.api.anthropic.dialect import ANTHROPIC
-from openedai.api.dialects import dialect_of
+from openedai.api.dialects import by_dialect, dialect_of
 from openedai.api.ollama.dialect import OLLAMA
 from openedai.api.openai.dialect import OPENAI
+from openedai.api.route import Endpoint
 from openedai.errors import (
     PARAM,
     APIError,
@@ -53,7 +56,7 @@ def test_the_dialect_of_a_url(path: str, dialect: Dialect) -> None:
         (APIError("no"), "api_error"),
     ],
 )
-def test_errors_as_anthropic_has_them(error: APIError, error_type: str) -> None:
+def test_errors_of_anthropics_api(error: APIError, error_type: str) -> None:
     exchange = Exchange("req_1", "POST", "/v1/messages", ANTHROPIC)
     response = error_response(error, exchange)
     assert response.status_code == error.status
@@ -68,11 +71,11 @@ def test_errors_as_anthropic_has_them(error: APIError, error_type: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "shown"), [("Too bad.", "top_p: Too bad."), ("Bad 'top_p'.", "Bad 'top_p'.")]
+    ("message", "expected"), [("Too bad.", "top_p: Too bad."), ("Bad 'top_p'.", "Bad 'top_p'.")]
 )
-def test_the_message_names_the_parameter_where_no_field_does(message: str, shown: str) -> None:
+def test_the_message_names_the_parameter_if_no_field_does(message: str, expected: str) -> None:
     body = ANTHROPIC.error_body(InvalidRequest(message, param="top_p"), "req_1")
-    assert body["error"]["message"] == shown
+    assert body["error"]["message"] == expected
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/models/owner/name"])
@@ -80,6 +83,27 @@ def test_a_url_of_two_apis(path: str) -> None:
     version = [(b"anthropic-version", b"2023-06-01")]
     assert dialect_of({"path": path, "headers": version}) is ANTHROPIC
     assert dialect_of({"path": path, "headers": [(b"accept", b"*/*")]}) is OPENAI
+
+
+@pytest.mark.parametrize(
+    ("dialect", "name"), [(OPENAI, "official"), (ANTHROPIC, "anthropic"), (OLLAMA, "official")]
+)
+def test_an_endpoint_for_each_dialect(dialect: Dialect, name: str) -> None:
+    """The official endpoint answers in dialects that have none."""
+
+    async def official(request: Request) -> Response:
+        return Response("official")
+
+    async def anthropic(request: Request) -> Response:
+        return Response("anthropic")
+
+    endpoint = by_dialect(official, {ANTHROPIC: anthropic})
+    request = Request({"type": "http", "exchange": Exchange("req_1", "GET", "/", dialect)})
+    assert asyncio.run(_answer(endpoint, request)).body == name.encode()
+
+
+async def _answer(endpoint: Endpoint, request: Request) -> Response:
+    return await endpoint(request)
 
 
 async def _end_of_stream(dialect: Dialect) -> tuple[bytes, str]:
@@ -109,7 +133,7 @@ async def _ends() -> dict[str, tuple[bytes, str]]:
     }
 
 
-def test_an_error_inside_of_a_stream() -> None:
+def test_an_error_in_a_stream() -> None:
     ends = asyncio.run(_ends())
     assert ends["official"][0].startswith(b'data: {"error":')
     assert ends["anthropic"][0].startswith(b"event: error\ndata: ")
@@ -132,15 +156,15 @@ def test_an_unknown_url_of_another_api(echo_server: Running) -> None:
 
 def _rendered(error: APIError, names: dict[str, str]) -> dict[str, str | None]:
     exchange = Exchange("req_1", "POST", "/", OPENAI, parameter_names=names)
-    found: dict[str, str | None] = json.loads(bytes(error_response(error, exchange).body))["error"]
-    return found
+    fields: dict[str, str | None] = json.loads(bytes(error_response(error, exchange).body))["error"]
+    return fields
 
 
 def test_an_error_names_the_clients_parameter() -> None:
     error = Unsupported(f"No '{PARAM}' here.", code="unsupported_parameter", param="grammar")
-    shown = _rendered(error, {"grammar": "labels"})
-    assert (shown["param"], shown["code"]) == ("labels", "unsupported_parameter")
-    assert shown["message"] == "No 'labels' here."
+    expected = _rendered(error, {"grammar": "labels"})
+    assert (expected["param"], expected["code"]) == ("labels", "unsupported_parameter")
+    assert expected["message"] == "No 'labels' here."
     assert error.message == "No 'grammar' here."
 
 

@@ -15,7 +15,7 @@ HEAD = b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: appli
 JSON = {"content-type": "application/json"}
 
 
-def problem(answer: Answer) -> dict[str, str | None]:
+def error_of(answer: Answer) -> dict[str, str | None]:
     """The error object, after a check of its shape and of the headers that all answers have."""
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-request-id"].startswith("req_")
@@ -31,7 +31,7 @@ def problem(answer: Answer) -> dict[str, str | None]:
 def test_unknown_url(echo_server: Running) -> None:
     answer = fetch(f"{echo_server.url}/v1/foo", "POST")
     assert answer.status == 404
-    assert problem(answer) == {
+    assert error_of(answer) == {
         "message": "Invalid URL (POST /v1/foo)",
         "type": "invalid_request_error",
         "param": None,
@@ -51,7 +51,7 @@ def test_near_misses_are_unknown_urls(echo_server: Running, path: str) -> None:
 def test_wrong_method(echo_server: Running, method: str, path: str) -> None:
     answer = fetch(f"{echo_server.url}{path}", method)
     assert answer.status == 405
-    assert problem(answer)["code"] == "method_not_supported"
+    assert error_of(answer)["code"] == "method_not_supported"
 
 
 @pytest.mark.parametrize(
@@ -75,17 +75,17 @@ def test_wrong_method(echo_server: Running, method: str, path: str) -> None:
 def test_malformed_json(echo_server: Running, body: bytes) -> None:
     answer = fetch(f"{echo_server.url}{CHAT}", "POST", data=body, headers=JSON)
     assert answer.status == 400
-    assert problem(answer)["type"] == "invalid_request_error"
+    assert error_of(answer)["type"] == "invalid_request_error"
 
 
 @pytest.mark.parametrize(
-    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
+    "model", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
 )
-def test_wrong_content_type(echo_server: Running, kind: str) -> None:
+def test_wrong_content_type(echo_server: Running, model: str) -> None:
     data = json.dumps(GOOD).encode()
-    answer = fetch(f"{echo_server.url}{CHAT}", "POST", data=data, headers={"content-type": kind})
+    answer = fetch(f"{echo_server.url}{CHAT}", "POST", data=data, headers={"content-type": model})
     assert answer.status == 415
-    assert problem(answer)["code"] == "unsupported_content_type"
+    assert error_of(answer)["code"] == "unsupported_content_type"
 
 
 def test_json_content_type_with_charset(echo_server: Running) -> None:
@@ -103,31 +103,31 @@ def strict_server() -> Iterator[Running]:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_too_large_a_body(strict_server: Running, chunked: bool) -> None:
-    async def pieces() -> object:
+def test_a_body_that_is_too_large(strict_server: Running, chunked: bool) -> None:
+    async def parts() -> object:
         for _ in range(30):
             yield b" " * 100
 
-    data = pieces() if chunked else b" " * 3000
+    data = parts() if chunked else b" " * 3000
     answer = fetch(f"{strict_server.url}{CHAT}", "POST", data=data, headers=JSON)
     assert answer.status == 413
-    assert problem(answer)["code"] == "request_too_large"
+    assert error_of(answer)["code"] == "request_too_large"
 
 
 def test_too_large_headers(strict_server: Running) -> None:
     answer = fetch(f"{strict_server.url}/health", headers={"x-filler": "x" * 2000})
     assert answer.status == 431
-    assert problem(answer)["code"] == "headers_too_large"
+    assert error_of(answer)["code"] == "headers_too_large"
 
 
-def test_endless_headers_are_cut(strict_server: Running) -> None:
+def test_endless_headers_end_the_connection(strict_server: Running) -> None:
     answer = raw_request(strict_server.port, b"GET /health HTTP/1.1\r\n" + b"x-y: z\r\n" * 1000)
     assert answer.startswith(b"HTTP/1.1 431 ")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "headers_too_large"
 
 
 @pytest.mark.parametrize("sent", [b"GET /hea", HEAD + b"content-length: 50\r\n\r\n{"])
-def test_a_request_that_stops_in_the_middle(strict_server: Running, sent: bytes) -> None:
+def test_an_incomplete_request_times_out(strict_server: Running, sent: bytes) -> None:
     answer = raw_request(strict_server.port, sent)
     assert answer.startswith(b"HTTP/1.1 408 ")
 
@@ -158,11 +158,11 @@ def test_every_answer_has_the_headers(echo_server: Running) -> None:
     assert answer.headers["x-ratelimit-reset-requests"] == "0s"
 
 
-def test_a_model_of_another_kind(real_catalog_server: Running) -> None:
+def test_a_model_without_the_capability(real_catalog_server: Running) -> None:
     body = {"model": "all-MiniLM-L6-v2", "messages": GOOD["messages"]}
     answer = fetch(f"{real_catalog_server.url}{CHAT}", "POST", json=body)
     assert answer.status == 400
-    assert problem(answer)["param"] == "model"
+    assert error_of(answer)["param"] == "model"
 
 
 @pytest.fixture(scope="module")
@@ -184,4 +184,4 @@ def test_unknown_parameters_can_be_ignored_with_a_warning() -> None:
     assert answer.status == 200
     assert answer.headers["x-openedai-warning"] == "unknown parameters were ignored: colour, mood"
     assert wrong.status == 400
-    assert problem(wrong)["param"] == "n"
+    assert error_of(wrong)["param"] == "n"

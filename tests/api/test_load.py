@@ -44,7 +44,7 @@ def raw_post(model: str, path: str = "/v1/chat/completions", **fields: object) -
     return head.encode() + body
 
 
-def test_a_full_queue_and_a_long_wait() -> None:
+def test_a_full_queue_and_a_queue_timeout() -> None:
     settings = echo_settings(
         models=(NARROW,),
         chat_model="narrow",
@@ -91,7 +91,7 @@ def test_a_full_queue_and_a_long_wait() -> None:
     ("model", "stream"), [("narrow", True), ("narrow", False), ("flood", True)]
 )
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
-def test_a_client_that_leaves_gives_its_slot_back(model: str, stream: bool, path: str) -> None:
+def test_a_client_that_leaves_frees_its_slot(model: str, stream: bool, path: str) -> None:
     settings = echo_settings(models=(NARROW, FLOOD), chat_model="narrow", embedding_model="narrow")
     with ServerThread(settings) as server:
         for _ in range(3):
@@ -101,7 +101,7 @@ def test_a_client_that_leaves_gives_its_slot_back(model: str, stream: bool, path
             wait_until(lambda: occupancy(server, model) == (0, 0))
 
 
-def test_callers_take_turns_though_one_sends_20_times_more(
+def test_callers_take_turns_when_one_sends_20_times_more(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "openedai.access")
@@ -115,7 +115,7 @@ def test_callers_take_turns_though_one_sends_20_times_more(
     assert order == ["heavy", "light"] * 5 + ["heavy"] * 95
 
 
-def test_a_client_that_does_not_read_is_cut() -> None:
+def test_a_client_that_does_not_read_is_disconnected() -> None:
     settings = echo_settings(
         models=(FLOOD,), chat_model="flood", embedding_model="flood", send_timeout=0.3
     )
@@ -128,7 +128,7 @@ def test_a_client_that_does_not_read_is_cut() -> None:
         wait_until(lambda: occupancy(server, "flood") == (0, 0))
 
 
-def test_logs_hold_no_prompts_and_no_keys_unless_asked(caplog: pytest.LogCaptureFixture) -> None:
+def test_logs_have_no_prompts_and_no_keys_by_default(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "openedai")
     body = {"model": "echo", "messages": [{"role": "user", "content": "my-secret-plan"}]}
     for log_prompts in (False, True):
@@ -151,7 +151,7 @@ def test_logs_hold_no_prompts_and_no_keys_unless_asked(caplog: pytest.LogCapture
         assert json.loads(JsonFormatter().format(records[0]))["request_id"].startswith("req_")
 
 
-def test_logged_bodies_are_as_they_were_but_for_files(caplog: pytest.LogCaptureFixture) -> None:
+def test_logged_bodies_are_unchanged_except_for_files(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "openedai")
     file = picture(200, 200, pixels=bytes(range(240)) * 500)
     content = [

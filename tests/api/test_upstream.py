@@ -1,4 +1,4 @@
-"""This server in front of another one, through the official client: that makes no difference."""
+"""This server with another one as its upstream: answers equal direct ones."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ TOOL = {"type": "function", "function": {"name": "paint", "parameters": {"type":
 CALLS = '<tool_call>{"name": "paint", "arguments": {"colour": "red"}}</tool_call>' * 2
 
 
-def behind(server: Running) -> tuple[ModelSpec, ...]:
-    """The upstream's models, under names of this server's own and as a catalogue."""
+def upstream_models(server: Running) -> tuple[ModelSpec, ...]:
+    """The upstream's models, each with an id here, and all of them under a prefix."""
 
-    def far(id: str, model: str) -> ModelSpec:
+    def upstream_model(id: str, model: str) -> ModelSpec:
         options = {"url": server.url, "server": "openedai", "model": model}
         return ModelSpec(id=id, engine="upstream", options=options)
 
@@ -39,7 +39,7 @@ def behind(server: Running) -> tuple[ModelSpec, ...]:
         id="nowhere", engine="upstream", prefix="dead/", options={"url": "http://127.0.0.1:1"}
     )
     names = ("echo", "reveal", "slow", "fails-first", "fails-later", "paints", "thinks")
-    return (*(far(f"far-{name}", name) for name in names), catalogue, dead)
+    return (*(upstream_model(f"far-{name}", name) for name in names), catalogue, dead)
 
 
 @pytest.fixture(scope="module")
@@ -55,33 +55,33 @@ def upstream() -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def recorder() -> Iterator[FaultyServer]:
-    """An upstream in a thread that remembers what it was asked."""
+    """An upstream in a thread that records its requests."""
     ready, done = threading.Event(), asyncio.Event()
-    there: list[tuple[asyncio.AbstractEventLoop, FaultyServer]] = []
+    started: list[tuple[asyncio.AbstractEventLoop, FaultyServer]] = []
 
     async def serve() -> None:
         async with faulty_server(faults.answers) as proxy:
-            there.append((asyncio.get_running_loop(), proxy))
+            started.append((asyncio.get_running_loop(), proxy))
             ready.set()
             await done.wait()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     assert ready.wait(30)
-    ((loop, proxy),) = there
+    ((loop, proxy),) = started
     yield proxy
     loop.call_soon_threadsafe(done.set)
     thread.join(30)
 
 
 @pytest.fixture(scope="module")
-def front(upstream: Running, recorder: FaultyServer) -> Iterator[Running]:
+def serving(upstream: Running, recorder: FaultyServer) -> Iterator[Running]:
     recorded = ModelSpec(
         id="recorded", engine="upstream", options={"url": recorder.url, "server": "vllm"}
     )
     models = [
         spec.model_copy(update={"options": {"key": "sk-far", **spec.options}})
-        for spec in behind(upstream)
+        for spec in upstream_models(upstream)
     ]
     settings = echo_settings(
         models=(*models, recorded), chat_model="far-echo", embedding_model="far-echo"
@@ -91,8 +91,8 @@ def front(upstream: Running, recorder: FaultyServer) -> Iterator[Running]:
 
 
 @pytest.fixture
-def client(front: Running) -> Iterator[OpenAI]:
-    with front.client() as client:
+def client(serving: Running) -> Iterator[OpenAI]:
+    with serving.client() as client:
         yield client
 
 
@@ -126,9 +126,7 @@ CASES = {
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("name", CASES)
-def test_a_conversation_is_the_same_as_without_us(
-    client: OpenAI, direct: OpenAI, name: str, stream: bool
-) -> None:
+def test_chats_equal_direct_ones(client: OpenAI, direct: OpenAI, name: str, stream: bool) -> None:
     case = CASES[name]
     ours = chat(client, stream, model=f"far-{case.model}", **case.body)
     theirs = chat(direct, stream, model=case.model, **case.body)
@@ -150,7 +148,7 @@ def test_a_conversation_is_the_same_as_without_us(
         {"prompt": "one two three", "echo": True, "logprobs": 0, "max_tokens": 0},
     ],
 )
-def test_a_continued_text_is_the_same(
+def test_completions_equal_direct_ones(
     client: OpenAI, direct: OpenAI, stream: bool, body: dict[str, Any]
 ) -> None:
     ours = complete(client, stream, **{**body, "model": "far-echo"})
@@ -158,7 +156,7 @@ def test_a_continued_text_is_the_same(
     assert ours == theirs
 
 
-def test_embeddings_are_the_same(client: OpenAI, direct: OpenAI) -> None:
+def test_embeddings_equal_direct_ones(client: OpenAI, direct: OpenAI) -> None:
     ours = client.embeddings.create(model="far-echo", input=["a", "b"], dimensions=5)
     theirs = direct.embeddings.create(model="echo", input=["a", "b"], dimensions=5)
     assert ours.model == "far-echo"
@@ -166,8 +164,8 @@ def test_embeddings_are_the_same(client: OpenAI, direct: OpenAI) -> None:
     assert ours.usage == theirs.usage
 
 
-def test_what_the_engine_gets_is_the_same(client: OpenAI, direct: OpenAI) -> None:
-    """Everything that can be said, said to an engine that answers with what it was told."""
+def test_the_upstream_engine_gets_every_parameter(client: OpenAI, direct: OpenAI) -> None:
+    """The engine answers with the request that it got."""
     body = {
         "messages": [
             {"role": "system", "content": "be good"},
@@ -195,17 +193,17 @@ def test_what_the_engine_gets_is_the_same(client: OpenAI, direct: OpenAI) -> Non
         "mirostat": 2,
     }
 
-    def told(client: OpenAI, model: str) -> Any:
+    def received(client: OpenAI, model: str) -> Any:
         answer = client.post(
             "/chat/completions", body={"model": model, **body}, cast_to=dict[str, Any]
         )
         return json.loads(answer["choices"][0]["message"]["content"])
 
-    assert told(client, "far-reveal") == told(direct, "reveal")
-    assert told(client, "far/mine") == told(direct, "reveal")
+    assert received(client, "far-reveal") == received(direct, "reveal")
+    assert received(client, "far/mine") == received(direct, "reveal")
 
 
-def test_errors_are_the_same(client: OpenAI, direct: OpenAI) -> None:
+def test_errors_equal_direct_ones(client: OpenAI, direct: OpenAI) -> None:
     for body in ({"temperature": 3}, {"reasoning_effort": "low"}, {"top_k": -1}):
         assert refusal(client, model="far-echo", **body) == refusal(direct, model="echo", **body)
     many = [{"role": "user", "content": "word " * 5000}]
@@ -215,7 +213,7 @@ def test_errors_are_the_same(client: OpenAI, direct: OpenAI) -> None:
     )
 
 
-def test_what_the_upstream_does_not_have_is_not_found(client: OpenAI) -> None:
+def test_a_model_that_the_upstream_does_not_have_is_not_found(client: OpenAI) -> None:
     with pytest.raises(NotFoundError) as caught:
         chat(client, False, model="far/unheard-of", messages="hi")
     assert caught.value.code == "model_not_found"
@@ -230,7 +228,7 @@ def test_failures_of_the_upstream(client: OpenAI) -> None:
         chat(client, True, model="far-fails-later", messages="one two three four")
 
 
-def test_a_wrong_key_is_this_servers_fault(upstream: Running) -> None:
+def test_a_wrong_key_of_the_upstream_is_a_bad_gateway(upstream: Running) -> None:
     options = {"url": upstream.url, "key": "sk-wrong", "model": "echo"}
     model = ModelSpec(id="far", engine="upstream", options=options)
     settings = echo_settings(models=(model,), chat_model="far", embedding_model="far")
@@ -242,7 +240,7 @@ def test_a_wrong_key_is_this_servers_fault(upstream: Running) -> None:
         assert "sk-wrong" not in caught.value.message
 
 
-def test_a_client_that_leaves_is_gone_from_the_upstream_too(
+def test_a_client_that_leaves_ends_the_request_to_the_upstream(
     client: OpenAI, upstream: Running
 ) -> None:
     stream = client.chat.completions.create(
@@ -256,14 +254,14 @@ def test_a_client_that_leaves_is_gone_from_the_upstream_too(
 
 
 def running_requests(server: Running) -> int:
-    """Of the slow model, as the server's own numbers say it."""
+    """Of the slow model, by the server's metrics."""
     headers = {"authorization": "Bearer sk-far"}
     text = fetch(f"{server.url}/metrics", headers=headers).body.decode()
     (line,) = [x for x in text.splitlines() if x.startswith('openedai_model_running{model="slow"')]
     return int(float(line.split()[-1]))
 
 
-def test_parameters_that_only_the_upstream_knows_get_there(
+def test_parameters_that_only_the_upstream_knows_are_passed_on(
     client: OpenAI, recorder: FaultyServer
 ) -> None:
     body = {
@@ -280,8 +278,8 @@ def test_parameters_that_only_the_upstream_knows_get_there(
     for stream in (False, True):
         recorder.requests.clear()
         client.post("/chat/completions", body={**body, "stream": stream}, cast_to=object)
-        (asked,) = recorder.requests
-        assert asked.body == {
+        (requested,) = recorder.requests
+        assert requested.body == {
             "model": "recorded",
             "messages": [{"role": "user", "content": "hi"}],
             "guided_choice": ["a", "b"],
@@ -311,20 +309,20 @@ CHECKED: list[tuple[dict[str, Any], tuple[str, str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "wanted"), CHECKED)
-def test_they_are_checked_as_far_as_they_are_known(
-    client: OpenAI, body: dict[str, Any], wanted: tuple[str, str]
+@pytest.mark.parametrize(("body", "expected"), CHECKED)
+def test_known_parameters_are_checked(
+    client: OpenAI, body: dict[str, Any], expected: tuple[str, str]
 ) -> None:
-    assert refusal(client, model="recorded", **body) == wanted
+    assert refusal(client, model="recorded", **body) == expected
 
 
-def test_other_models_refuse_them_still(echo_server: Running) -> None:
+def test_other_models_refuse_unknown_parameters(echo_server: Running) -> None:
     with echo_server.client() as client:
         assert refusal(client, guided_choice=["a"]) == ("unknown_parameter", "guided_choice")
         assert refusal(client, store=True) == ("unsupported_parameter", "store")
 
 
-def test_continued_texts_and_embeddings_carry_them_too(
+def test_completions_and_embeddings_pass_unknown_parameters_on(
     client: OpenAI, recorder: FaultyServer
 ) -> None:
     recorder.requests.clear()
@@ -337,15 +335,15 @@ def test_continued_texts_and_embeddings_carry_them_too(
             body={"model": "recorded", "input": "a", "truncate_prompt_tokens": 5, "user": "me"},
             cast_to=object,
         )
-    first, second = (asked.body for asked in recorder.requests)
+    first, second = (requested.body for requested in recorder.requests)
     assert first["min_tokens"] == 2
     assert (second["truncate_prompt_tokens"], second["user"]) == (5, "me")
 
 
-def test_the_list_of_models_has_those_behind_us(front: Running, client: OpenAI) -> None:
+def test_the_models_of_the_upstream_are_listed(serving: Running, client: OpenAI) -> None:
     names = {model.id for model in client.models.list()}
     assert {"far-echo", "far/echo", "far/mine", "far/owner/echo:latest"} <= names
-    assert "far/reveal" not in names, "it has a name of ours"
+    assert "far/reveal" not in names, "it has its own id here"
     assert not any(name.startswith("dead/") for name in names)
     assert client.models.retrieve("far/echo").id == "far/echo"
     assert chat(client, False, model="far/echo", messages="hi").only.text == "hi"

@@ -1,4 +1,4 @@
-"""Models that are variants: with an adapter, or behind an upstream's prefix."""
+"""Variants of models: with an adapter, or under an upstream's prefix."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def variants() -> Iterator[OpenAI]:
         yield running.client()
 
 
-def seen_variant(client: OpenAI, model: str) -> object:
+def engine_variant(client: OpenAI, model: str) -> object:
     answer = client.completions.create(model=model, prompt="x")
     assert answer.model == model
     return json.loads(answer.choices[0].text).get("variant")
 
 
-def test_the_list_has_adapters_and_what_the_upstreams_that_answer_have(variants: OpenAI) -> None:
+def test_the_list_has_adapters_and_the_models_of_upstreams_that_answer(variants: OpenAI) -> None:
     ids = [model.id for model in variants.models.list()]
     assert ids == ["base", "base:pirate", "lab/big", "lab/owner/small"]
 
@@ -59,8 +59,8 @@ def test_the_list_has_adapters_and_what_the_upstreams_that_answer_have(variants:
         ("lab/not listed", "not listed"),
     ],
 )
-def test_the_engine_is_told_which(variants: OpenAI, model: str, variant: str | None) -> None:
-    assert seen_variant(variants, model) == variant
+def test_the_engine_gets_the_variant(variants: OpenAI, model: str, variant: str | None) -> None:
+    assert engine_variant(variants, model) == variant
     assert variants.models.retrieve(model).id == model
 
 
@@ -70,7 +70,7 @@ def test_an_alias_has_the_adapters_of_its_model(variants: OpenAI) -> None:
 
 
 @pytest.mark.parametrize("model", ["lab", "base:parrot", "broken"])
-def test_what_is_no_model(variants: OpenAI, model: str) -> None:
+def test_unknown_models(variants: OpenAI, model: str) -> None:
     with pytest.raises(NotFoundError) as caught:
         variants.completions.create(model=model, prompt="x")
     assert caught.value.code == "model_not_found"

@@ -15,7 +15,7 @@ def pages() -> list[Path]:
 
 
 def section(page: str, title: str) -> str:
-    """What stands below a heading of the second level, up to the next one."""
+    """The text below a heading of the second level, up to the next one."""
     text = (ROOT / page).read_text("utf-8")
     found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     assert found, f"{page} has no section {title!r}"
@@ -32,5 +32,5 @@ def tables(text: str) -> list[list[list[str]]]:
 
 
 def code_words(text: str) -> list[str]:
-    """What stands between single backquotes."""
+    """The texts between single backquotes."""
     return re.findall(r"`([^`\n]+)`", text)

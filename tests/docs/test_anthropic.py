@@ -27,7 +27,7 @@ BODY: dict[str, Any] = {
 }
 TOOL: dict[str, Any] = {"name": "f", "input_schema": {"type": "object"}}
 HEADERS = {"betas", "user_profile_id", "workspace_id"}
-OF_ROUTES = {"model", "stream"}
+READ_BY_ROUTES = {"model", "stream"}
 OFFICIAL = {
     *message_create_params.MessageCreateParamsBase.__annotations__,
     *beta_params.MessageCreateParamsBase.__annotations__,
@@ -42,7 +42,7 @@ TABLES: list[tuple[set[str], type[Body], dict[str, Any]]] = [
 ]
 
 # Values other than the default, for those that are honoured or have no effect.
-CHANGING: dict[str, Any] = {
+VALUES: dict[str, Any] = {
     "cache_control": {"type": "ephemeral"},
     "description": "d",
     "eager_input_streaming": False,
@@ -65,7 +65,7 @@ CHANGING: dict[str, Any] = {
     "top_p": 0.5,
 }
 # Values that ask for something, for those that are refused.
-ASKING: dict[str, Any] = {
+REFUSED_VALUES: dict[str, Any] = {
     "allowed_callers": ["code_execution_20260521"],
     "context_management": {"edits": [{"type": "compact_20260112"}]},
     "defer_loading": True,
@@ -87,7 +87,7 @@ def cases(status: str) -> list[tuple[int, str]]:
     ]
 
 
-def parsed(model: type[Body], body: dict[str, Any]) -> Any:
+def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
     """What the engine gets of a body."""
     value = model.model_validate(body)
     assert isinstance(value, MessagesRequest | OurTool)
@@ -103,10 +103,10 @@ def test_every_official_parameter_has_one_row(table: int) -> None:
 
 
 @pytest.mark.parametrize(("table", "name"), cases("refused"))
-def test_refused_is_refused(table: int, name: str) -> None:
+def test_refused_parameters_are_refused(table: int, name: str) -> None:
     _, model, body = TABLES[table]
     with pytest.raises(ValidationError) as caught:
-        model.model_validate({**body, name: ASKING.get(name, {"type": "x"})})
+        model.model_validate({**body, name: REFUSED_VALUES.get(name, {"type": "x"})})
     error = as_invalid_request(caught.value.errors())
     assert (error.code, error.param) == ("unsupported_parameter", name)
     model.model_validate({**body, name: None})
@@ -114,27 +114,27 @@ def test_refused_is_refused(table: int, name: str) -> None:
     (note,) = [row[2] for row in rows(table) if row[0] == f"`{name}`"]
     assert bool(only.values) == ("accepted" in note)
     for value in only.values:
-        shown = str(value).replace("'", '"').replace("False", "false")
-        assert f"`{shown}`" in note
+        expected = str(value).replace("'", '"').replace("False", "false")
+        assert f"`{expected}`" in note
 
 
 @pytest.mark.parametrize(("table", "name"), cases("honoured"))
-def test_honoured_reaches_the_engine(table: int, name: str) -> None:
+def test_honoured_parameters_reach_the_engine(table: int, name: str) -> None:
     _, model, body = TABLES[table]
-    if name in OF_ROUTES or (model, name) == (OurTool, "type"):
+    if name in READ_BY_ROUTES or (model, name) == (OurTool, "type"):
         return
-    beside = {"tools": [TOOL]} if name == "tool_choice" else {}
-    changed = parsed(model, {**body, **beside, name: CHANGING[name]})
-    assert changed != parsed(model, {**body, **beside})
+    needed_fields = {"tools": [TOOL]} if name == "tool_choice" else {}
+    changed = engine_request(model, {**body, **needed_fields, name: VALUES[name]})
+    assert changed != engine_request(model, {**body, **needed_fields})
 
 
 @pytest.mark.parametrize(("table", "name"), cases("no effect"))
-def test_no_effect_has_none(table: int, name: str) -> None:
+def test_parameters_without_effect_have_none(table: int, name: str) -> None:
     _, model, body = TABLES[table]
     if name in HEADERS:
         assert name not in model.model_fields
     else:
-        assert parsed(model, {**body, name: CHANGING[name]}) == parsed(model, body)
+        assert engine_request(model, {**body, name: VALUES[name]}) == engine_request(model, body)
 
 
 def test_all_other_parameters_are_samplers() -> None:
@@ -162,8 +162,8 @@ def test_every_type_of_error_has_its_statuses() -> None:
     (table,) = tables(section(PAGE, "Errors"))
     listed = {int(status): code_words(row[1])[0] for row in table for status in row[0].split(", ")}
     errors = {}
-    for kind in subclasses(APIError):
-        error = kind.__new__(kind)
+    for block_type in subclasses(APIError):
+        error = block_type.__new__(block_type)
         APIError.__init__(error, "x")
-        errors[kind.status] = ANTHROPIC.error_body(error, "req_1")["error"]["type"]
+        errors[block_type.status] = ANTHROPIC.error_body(error, "req_1")["error"]["type"]
     assert listed == errors

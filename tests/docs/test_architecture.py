@@ -31,7 +31,7 @@ def named_functions() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("path", "function"), named_functions())
-def test_the_trace_names_what_there_is(path: str, function: str) -> None:
+def test_functions_in_the_trace_exist(path: str, function: str) -> None:
     assert (ROOT / "src/openedai" / path).is_file()
     module = import_module("openedai." + path.removesuffix(".py").replace("/", "."))
     found = reduce(getattr, function.split("."), module)
@@ -91,5 +91,5 @@ def test_paths_and_modules_exist(page: Path) -> None:
 def test_make_commands_exist() -> None:
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     (table,) = tables(section("CONTRIBUTING.md", "Commands"))
-    named = {code_words(row[0])[0].removeprefix("make ") for row in table}
-    assert named == targets
+    documented = {code_words(row[0])[0].removeprefix("make ") for row in table}
+    assert documented == targets

@@ -15,8 +15,8 @@ def pinned() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for pins in (*CLIENTS.glob("*/requirements*.txt"), *CLIENTS.glob("*/package.json")):
         if pins != NODE:
-            named = {name: number for name, number in versions(pins).items() if name != "zod"}
-            found.setdefault(pins.parent.name, set()).update(named.values())
+            documented = {name: number for name, number in versions(pins).items() if name != "zod"}
+            found.setdefault(pins.parent.name, set()).update(documented.values())
     return found
 
 

@@ -31,7 +31,11 @@ from tests.support import Running, fetch
 
 PAGE = "docs/compatibility.md"
 STREAM = {"stream"}
-MESSAGE = {name for kind in get_args(ChatCompletionMessageParam) for name in kind.__annotations__}
+MESSAGE = {
+    name
+    for block_type in get_args(ChatCompletionMessageParam)
+    for name in block_type.__annotations__
+}
 
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 COMPLETION: dict[str, Any] = {"model": "m", "prompt": "hi"}
@@ -105,7 +109,7 @@ TOOL: dict[str, Any] = {"type": "function", "function": {"name": "f"}}
 CALL: dict[str, Any] = {"id": "c", "type": "function", "function": {"name": "f", "arguments": ""}}
 
 # Values that ask for something, for parameters of which any other value would do less.
-ASKING: dict[str, Any] = {
+REFUSED_VALUES: dict[str, Any] = {
     "audio": {"voice": "alloy", "format": "mp3"},
     "file": "file-1",
     "modalities": ["text", "audio"],
@@ -117,7 +121,7 @@ ASKING: dict[str, Any] = {
 }
 
 # Values other than the default, for parameters that must reach the engine.
-CHANGING: dict[str, Any] = {
+VALUES: dict[str, Any] = {
     "best_of": 2,
     "completions": 2,
     "content": "ho",
@@ -192,7 +196,7 @@ CHANGING: dict[str, Any] = {
 }
 
 # Those of which two bodies have different types.
-TYPED: dict[tuple[type[Body], str], Any] = {
+VALUES_BY_TYPE: dict[tuple[type[Body], str], Any] = {
     (ChatCompletionRequest, "logprobs"): True,
     (CompletionRequest, "logprobs"): 3,
     (EngineGenerateRequest, "logprobs"): 3,
@@ -202,7 +206,7 @@ TYPED: dict[tuple[type[Body], str], Any] = {
 }
 
 # What must stand beside a parameter for it to mean anything.
-BESIDE: dict[str, dict[str, Any]] = {
+NEEDED_FIELDS: dict[str, dict[str, Any]] = {
     "function_call": {"functions": [{"name": "f"}, {"name": "g"}]},
     "parallel_tool_calls": {"tools": [TOOL]},
     "tool_choice": {"tools": [TOOL]},
@@ -210,8 +214,8 @@ BESIDE: dict[str, dict[str, Any]] = {
 }
 
 # Those that routes read themselves, tested in tests/api.
-OF_ROUTES = {"model", "stream", "stream_options", "encoding_format"}
-OF_ROUTES |= {"search_model", "return_prompt", "expand"}
+READ_BY_ROUTES = {"model", "stream", "stream_options", "encoding_format"}
+READ_BY_ROUTES |= {"search_model", "return_prompt", "expand"}
 
 # The codes that are put together from parts.
 BOUNDS: dict[str, dict[str, Any]] = {
@@ -230,15 +234,15 @@ def rows(table: Table) -> list[list[str]]:
     return tables(section(PAGE, table[0]))[table[1]]
 
 
-def named(table: Table, *statuses: str) -> list[str]:
+def documented(table: Table, *statuses: str) -> list[str]:
     return [row[0].strip("`") for row in rows(table) if row[1] in statuses]
 
 
 def cases(*statuses: str) -> list[tuple[Table, str]]:
-    return [(table, name) for table in TABLES for name in named(table, *statuses)]
+    return [(table, name) for table in TABLES for name in documented(table, *statuses)]
 
 
-def parsed(model: type[Body], body: dict[str, Any]) -> Any:
+def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
     """What the engine gets of a body."""
     value = model.model_validate(body)
     match value:
@@ -271,55 +275,57 @@ def test_every_official_parameter_has_one_row(table: Table) -> None:
 
 
 def test_every_part_of_a_message_has_one_row() -> None:
-    """Each type, and what images have beside it; what is refused is refused by its type."""
+    """Each type, and the other fields of images; refused parts are refused by their type."""
     listed = [row[0].strip("`") for row in rows(("Chat completions", 2))]
     unions = (ChatCompletionContentPartParam, AssistantPart)
     parts = {part for union in unions for part in get_args(union)}
     types = {get_args(get_type_hints(part)["type"])[0] for part in parts}
     assert set(listed) == types | {"image_url.detail", "prompt_cache_breakpoint"}
-    for kind in named(("Chat completions", 2), "refused"):
+    for block_type in documented(("Chat completions", 2), "refused"):
         with pytest.raises(ValidationError) as caught:
-            ChatMessage.model_validate({"role": "user", "content": [{"type": kind}]})
+            ChatMessage.model_validate({"role": "user", "content": [{"type": block_type}]})
         assert as_invalid_request(caught.value.errors()).code == "unsupported_value"
 
 
 @pytest.mark.parametrize(("table", "name"), cases("refused"))
-def test_refused_is_refused(table: Table, name: str) -> None:
+def test_refused_parameters_are_refused(table: Table, name: str) -> None:
     _, model, body = TABLES[table]
     with pytest.raises(ValidationError) as caught:
-        model.model_validate({**body, name: ASKING[name]})
+        model.model_validate({**body, name: REFUSED_VALUES[name]})
     error = as_invalid_request(caught.value.errors())
     assert (error.code, error.param) == ("unsupported_parameter", name)
     model.model_validate({**body, name: None})
 
 
 @pytest.mark.parametrize(("table", "name"), cases("refused"))
-def test_what_is_accepted_all_the_same_is_noted(table: Table, name: str) -> None:
+def test_accepted_values_of_refused_parameters_are_documented(table: Table, name: str) -> None:
     (only,) = [
         mark for mark in TABLES[table][1].model_fields[name].metadata if type(mark) is AllowedOnly
     ]
     (note,) = [row[2] for row in rows(table) if row[0] == f"`{name}`"]
     assert bool(only.values) == ("accepted" in note)
-    shown = {"True": "true", "False": "false"}
+    expected = {"True": "true", "False": "false"}
     for value in only.values:
-        text = shown.get(str(value), str(value).replace("'", '"'))
+        text = expected.get(str(value), str(value).replace("'", '"'))
         assert text in note.replace("`", "")
 
 
 @pytest.mark.parametrize(("table", "name"), cases("honoured"))
-def test_honoured_reaches_the_engine(table: Table, name: str) -> None:
+def test_honoured_parameters_reach_the_engine(table: Table, name: str) -> None:
     _, model, body = TABLES[table]
     marks = model.model_fields[name].metadata
     assert not any(isinstance(mark, AllowedOnly) for mark in marks)
-    if name not in OF_ROUTES:
-        assert_it_changes(model, body, name)
+    if name not in READ_BY_ROUTES:
+        assert_changes_the_request(model, body, name)
 
 
-def assert_it_changes(model: type[Body], body: dict[str, Any], name: str) -> None:
-    value = TYPED.get((model, name), CHANGING.get(name))
-    beside = {} if model is ChatMessage else BESIDE.get(name, {})
+def assert_changes_the_request(model: type[Body], body: dict[str, Any], name: str) -> None:
+    value = VALUES_BY_TYPE.get((model, name), VALUES.get(name))
+    needed_fields = {} if model is ChatMessage else NEEDED_FIELDS.get(name, {})
     assert value is not None
-    assert parsed(model, {**body, **beside, name: value}) != parsed(model, {**body, **beside})
+    assert engine_request(model, {**body, **needed_fields, name: value}) != engine_request(
+        model, {**body, **needed_fields}
+    )
 
 
 @pytest.mark.parametrize("model", [ChatCompletionRequest, CompletionRequest])
@@ -332,17 +338,19 @@ def test_extensions_are_listed_and_reach_the_engine(model: type[Body]) -> None:
     table = "Chat completions" if model is ChatCompletionRequest else "Completions"
     official, _, body = TABLES[table, 0]
     listed = both | (chat if model is ChatCompletionRequest else set())
-    ours = set(model.model_fields) - official
-    assert ours == listed - {"reasoning_content"}
-    for name in ours:
-        assert_it_changes(model, body, name)
-    assert_it_changes(ChatMessage, {"role": "assistant", "content": "hi"}, "reasoning_content")
+    own = set(model.model_fields) - official
+    assert own == listed - {"reasoning_content"}
+    for name in own:
+        assert_changes_the_request(model, body, name)
+    assert_changes_the_request(
+        ChatMessage, {"role": "assistant", "content": "hi"}, "reasoning_content"
+    )
 
 
 @pytest.mark.parametrize(("table", "name"), cases("no effect"))
-def test_no_effect_has_none(table: Table, name: str) -> None:
+def test_parameters_without_effect_have_none(table: Table, name: str) -> None:
     _, model, body = TABLES[table]
-    assert parsed(model, {**body, name: CHANGING[name]}) == parsed(model, body)
+    assert engine_request(model, {**body, name: VALUES[name]}) == engine_request(model, body)
 
 
 def test_every_error_code_is_listed() -> None:

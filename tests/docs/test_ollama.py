@@ -43,7 +43,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], type[Body], dict[str, Any]]] = {
 }
 
 # Values that ask for something, for parameters of which any other value would do less.
-ASKING: dict[str, Any] = {
+REFUSED_VALUES: dict[str, Any] = {
     "context": [1],
     "embedding_only": True,
     "height": 5,
@@ -60,7 +60,7 @@ ASKING: dict[str, Any] = {
 }
 
 # Values other than the default, for parameters that must reach the engine or must not.
-CHANGING: dict[str, Any] = {
+VALUES: dict[str, Any] = {
     "content": "ho",
     "dimensions": 2,
     "dry_allowed_length": 3,
@@ -114,13 +114,13 @@ CHANGING: dict[str, Any] = {
     "xtc_probability": 0.5,
     "xtc_threshold": 0.2,
 }
-BESIDE: dict[str, dict[str, Any]] = {
+NEEDED_FIELDS: dict[str, dict[str, Any]] = {
     "tool_call_id": {"role": "tool"},
     "tool_calls": {"role": "assistant"},
     "top_logprobs": {"logprobs": True},
 }
 # Those that routes read themselves, tested in tests/api.
-OF_ROUTES = {"model", "name", "stream", "keep_alive", "images"}
+READ_BY_ROUTES = {"model", "name", "stream", "keep_alive", "images"}
 
 
 def rows(section: str) -> list[list[str]]:
@@ -135,14 +135,14 @@ def cases(status: str) -> list[tuple[str, str]]:
     return [(s, row[0].strip("`")) for s in SECTIONS for row in rows(s) if row[1] == status]
 
 
-def reaching(section: str, body: dict[str, Any]) -> Any:
+def engine_request(section: str, body: dict[str, Any]) -> Any:
     """What the engine gets of a body."""
     value = SECTIONS[section][1].model_validate(body)
     match value:
         case OllamaMessage():
             return conversation([value], {})
         case Options():
-            return value.sampling(), value.limit, value.stops
+            return value.sampling(), value.limit, value.stop
         case ChatBody() | GenerateBody():
             return value.to_engine_request({})
         case EmbedBody() | EmbeddingsBody():
@@ -153,19 +153,19 @@ def reaching(section: str, body: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_parameter_has_one_row(section: str) -> None:
-    theirs, ours, _ = SECTIONS[section]
+    theirs, own, _ = SECTIONS[section]
     names = [row[0].strip("`") for row in rows(section)]
     assert len(names) == len(set(names))
-    assert set(names) == set(ours.model_fields) >= set(theirs.model_fields)
+    assert set(names) == set(own.model_fields) >= set(theirs.model_fields)
     assert {row[1] for row in rows(section)} <= {"honoured", "no effect", "refused"}
 
 
 @pytest.mark.parametrize(("section", "name"), cases("refused"))
-def test_refused_is_refused(section: str, name: str) -> None:
+def test_refused_parameters_are_refused(section: str, name: str) -> None:
     _, model, body = SECTIONS[section]
-    value = False if (section, name) == ("Embed", "truncate") else ASKING[name]
+    value = False if (section, name) == ("Embed", "truncate") else REFUSED_VALUES[name]
     with pytest.raises((ValidationError, APIError)) as caught:
-        reaching(section, {**body, name: value})
+        engine_request(section, {**body, name: value})
     error = caught.value
     if isinstance(error, ValidationError):
         error = as_invalid_request(error.errors())
@@ -173,25 +173,25 @@ def test_refused_is_refused(section: str, name: str) -> None:
     assert error.code == "unsupported_parameter"
     assert error.param is not None
     assert error.param.split(".")[-1] == name
-    reaching(section, {**body, name: None})
+    engine_request(section, {**body, name: None})
     accepted = next(row[2] for row in rows(section) if row[0] == f"`{name}`")
-    found = re.match(r"`(.*?)` is accepted", accepted)
+    value_in_note = re.match(r"`(.*?)` is accepted", accepted)
     marks = [mark for mark in model.model_fields[name].metadata if isinstance(mark, AllowedOnly)]
-    assert bool(found) == any(mark.values for mark in marks)
-    if found:
-        reaching(section, {**body, name: json.loads(found[1])})
+    assert bool(value_in_note) == any(mark.values for mark in marks)
+    if value_in_note:
+        engine_request(section, {**body, name: json.loads(value_in_note[1])})
 
 
 @pytest.mark.parametrize(
-    ("section", "name"), [case for case in cases("honoured") if case[1] not in OF_ROUTES]
+    ("section", "name"), [case for case in cases("honoured") if case[1] not in READ_BY_ROUTES]
 )
-def test_honoured_reaches_the_engine(section: str, name: str) -> None:
-    body = {**SECTIONS[section][2], **BESIDE.get(name, {})}
-    assert reaching(section, {**body, name: CHANGING[name]}) != reaching(section, body)
+def test_honoured_parameters_reach_the_engine(section: str, name: str) -> None:
+    body = {**SECTIONS[section][2], **NEEDED_FIELDS.get(name, {})}
+    assert engine_request(section, {**body, name: VALUES[name]}) != engine_request(section, body)
 
 
 @pytest.mark.parametrize(("section", "name"), cases("no effect"))
-def test_no_effect_has_none(section: str, name: str) -> None:
+def test_parameters_without_effect_have_none(section: str, name: str) -> None:
     body = SECTIONS[section][2]
-    value = True if name == "verbose" else CHANGING[name]
-    assert reaching(section, {**body, name: value}) == reaching(section, body)
+    value = True if name == "verbose" else VALUES[name]
+    assert engine_request(section, {**body, name: value}) == engine_request(section, body)

@@ -26,5 +26,5 @@ def test_the_lines_of_the_soak_are_those_of_its_table() -> None:
     lines, _ = tables(section("docs/performance.md", "Under load"))
     memory = Memory([1.0] * MIN_SAMPLES, [1.0] * MIN_SAMPLES)
     findings = Findings([], memory, Flood(), ["light"], errors=0, busy=0, files=0, left=0)
-    named = [name for row in lines for name in code_words(row[0])]
-    assert named == [figure.case for figure in figures(findings)]
+    documented = [name for row in lines for name in code_words(row[0])]
+    assert documented == [figure.case for figure in figures(findings)]

@@ -29,13 +29,13 @@ def test_the_table() -> None:
 
 
 def test_the_examples() -> None:
-    shown = re.findall(
+    expected = re.findall(
         r"^(`[^\n]*`):\n\n```text\n(.*?)\n```$",
         section(PAGE, "What they write"),
         re.MULTILINE | re.DOTALL,
     )
-    names = [name for title, _ in shown for name in code_words(title)]
+    names = [name for title, _ in expected for name in code_words(title)]
     assert sorted(names) == sorted(format_names())
-    for title, text in shown:
+    for title, text in expected:
         for name in code_words(title):
             assert render(name, MESSAGES).removesuffix("\n") == text

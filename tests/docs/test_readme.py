@@ -132,7 +132,7 @@ def test_json(block: Block) -> None:
     json.loads(block.code)
 
 
-def test_every_block_is_run_or_says_why_not() -> None:
+def test_every_block_is_run_or_marked() -> None:
     assert {block.language for block in blocks()} <= LANGUAGES
     assert Counter(block.page for block in blocks() if block.why) == NOT_RUN
     for page in pages_of_examples():
@@ -145,12 +145,12 @@ def test_every_block_is_run_or_says_why_not() -> None:
 
 def test_every_endpoint_is_in_the_table(echo_server: Running) -> None:
     (table,) = tables(section("README.md", "Endpoints"))
-    named = {endpoint for row in table for endpoint in code_words(row[0])}
+    documented = {endpoint for row in table for endpoint in code_words(row[0])}
     served = {
         f"{route.method} {route.path.replace(':path', '')}"
         for route in routes(echo_server.app.state.services)
     }
-    assert named == served | {"GET /docs"}
+    assert documented == served | {"GET /docs"}
 
 
 def commands(command: Any, *names: str) -> Iterator[tuple[str, ...]]:
@@ -164,11 +164,11 @@ def commands(command: Any, *names: str) -> Iterator[tuple[str, ...]]:
 
 def test_every_command_is_in_the_table() -> None:
     (table,) = tables(section("README.md", "Commands"))
-    named = {code_words(row[0])[0] for row in table}
-    assert named == {" ".join(command) for command in commands(get_command(app), "openedai")}
+    documented = {code_words(row[0])[0] for row in table}
+    assert documented == {" ".join(command) for command in commands(get_command(app), "openedai")}
 
 
-def test_links_lead_somewhere() -> None:
+def test_link_targets_exist() -> None:
     for page in pages():
         for link in re.findall(r"\]\(([^)#]*)(?:#([\w-]+))?\)", page.read_text("utf-8")):
             target, anchor = link

@@ -83,7 +83,7 @@ TEXTS = {
 }
 
 
-def named(*statuses: str) -> list[str]:
+def documented(*statuses: str) -> list[str]:
     return [row[0].strip("`") for row in KEYWORDS if row[1] in statuses]
 
 
@@ -95,12 +95,12 @@ def grammar(schema: Any) -> str:
 def test_every_keyword_has_one_row() -> None:
     enforced = {"type", "enum", "const"}.union(COMBINING, *OF_TYPE.values())
     assert len(KEYWORDS) == len({row[0] for row in KEYWORDS})
-    assert {*named("enforced", "partly")} == enforced
-    assert {*named("annotation")} == {*ANNOTATIONS, "$id"}
+    assert {*documented("enforced", "partly")} == enforced
+    assert {*documented("annotation")} == {*ANNOTATIONS, "$id"}
     assert {row[1] for row in KEYWORDS} == {"enforced", "partly", "annotation", "refused"}
 
 
-@pytest.mark.parametrize("keyword", named("enforced", "partly"))
+@pytest.mark.parametrize("keyword", documented("enforced", "partly"))
 def test_enforced(keyword: str) -> None:
     schema, allowed, forbidden = ENFORCED[keyword]
     assert f'"{keyword}"' in json.dumps(schema)
@@ -109,14 +109,14 @@ def test_enforced(keyword: str) -> None:
     assert not written.matches(forbidden)
 
 
-@pytest.mark.parametrize("keyword", named("refused"))
+@pytest.mark.parametrize("keyword", documented("refused"))
 def test_refused(keyword: str) -> None:
     with pytest.raises(UnsupportedSchema) as caught:
         grammar({"type": "string", keyword: REFUSED[keyword]})
     assert caught.value.path == f"#/{keyword}"
 
 
-@pytest.mark.parametrize("keyword", [*named("annotation"), "x-anything"])
+@pytest.mark.parametrize("keyword", [*documented("annotation"), "x-anything"])
 def test_annotations_have_no_effect(keyword: str) -> None:
     assert grammar({"type": "string", keyword: "x"}) == grammar({"type": "string"})
 
@@ -133,5 +133,5 @@ def test_formats(name: str) -> None:
     assert not written.matches(f'"{wrong}"')
 
 
-def test_the_limit_is_the_code_s() -> None:
+def test_the_limit_is_that_of_the_code() -> None:
     assert f"Up to {LARGEST_REPEAT}." in (ROOT / PAGE).read_text("utf-8")

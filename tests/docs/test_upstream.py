@@ -33,27 +33,27 @@ def test_every_server_is_listed() -> None:
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_samplers(server: Server) -> None:
-    said = rows(0)[server][1]
-    named = set(code_words(said))
+    cell = rows(0)[server][1]
+    documented = set(code_words(cell))
     known = set(server_profile(server).samplers)
     assert known == (
-        set(LocalSampling.__struct_fields__) - named if said.startswith("all") else named
+        set(LocalSampling.__struct_fields__) - documented if cell.startswith("all") else documented
     )
 
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_grammars_and_patterns(server: Server) -> None:
-    said = rows(0)[server][2]
-    assert said.startswith("both") == (server_profile(server).grammar_fields is not None)
-    assert said.endswith("as a grammar") == (
-        said != "neither" and not server_profile(server).regex_fields
+    cell = rows(0)[server][2]
+    assert cell.startswith("both") == (server_profile(server).grammar_fields is not None)
+    assert cell.endswith("as a grammar") == (
+        cell != "neither" and not server_profile(server).regex_fields
     )
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_what_is_refused_as_well(server: Server) -> None:
-    (said,) = rows(1).get(server, [""])
-    listed = {WORDS.get(part, part.strip("`")) for part in said.split(", ") if part}
+def test_refused_parameters(server: Server) -> None:
+    (cell,) = rows(1).get(server, [""])
+    listed = {WORDS.get(part, part.strip("`")) for part in cell.split(", ") if part}
     assert listed == server_profile(server).missing
 
 

@@ -36,7 +36,7 @@ def read(body_type: type[Body], body: bytes, unknown: Literal["refuse", "warn"] 
         "headers": [(b"content-type", b"application/json")],
         "exchange": Exchange("req_1", "POST", "/", OPENAI),
     }
-    reading = read_json(
+    parsed = read_json(
         Request(scope, receive),
         body_type,
         limit=1 << 20,
@@ -44,11 +44,11 @@ def read(body_type: type[Body], body: bytes, unknown: Literal["refuse", "warn"] 
         overrides={},
         passes_unknown=lambda fields: fields.get("model") == "upstream",
     )
-    return asyncio.run(reading)
+    return asyncio.run(parsed)
 
 
 @pytest.mark.parametrize("unknown", ["refuse", "warn"])
-def test_they_are_kept_as_extra(unknown: Literal["refuse", "warn"]) -> None:
+def test_unknown_parameters_are_kept_as_extra(unknown: Literal["refuse", "warn"]) -> None:
     text = b'{"model": "upstream", "unused": "any", "refused": {"a": 1}, "new": [1e400, null]}'
     body, headers = read(Passing, text, unknown)
     assert (body.model, body.unused, body.refused) == ("upstream", None, None)
@@ -56,7 +56,7 @@ def test_they_are_kept_as_extra(unknown: Literal["refuse", "warn"]) -> None:
     assert headers == {}
 
 
-def test_known_ones_are_kept_without_an_unknown_one_too() -> None:
+def test_passthrough_fields_are_kept_as_extra() -> None:
     body, _ = read(Passing, b'{"model": "upstream", "unused": 5}')
     assert body.extra == {"unused": 5}
     body, _ = read(Passing, b'{"model": "upstream"}')
@@ -75,7 +75,9 @@ def test_known_ones_are_kept_without_an_unknown_one_too() -> None:
         (Passing, b"{", None),
     ],
 )
-def test_other_models_refuse_them(body_type: type[Body], text: bytes, code: str | None) -> None:
+def test_other_models_refuse_unknown_parameters(
+    body_type: type[Body], text: bytes, code: str | None
+) -> None:
     with pytest.raises(InvalidRequest) as caught:
         read(body_type, text)
     assert caught.value.code == code

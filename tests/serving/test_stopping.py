@@ -11,7 +11,7 @@ from openedai.serving.stopping import ActiveGenerations, StopHandle
 
 
 class Source:
-    """Events on demand. It knows whether it was closed."""
+    """Events on demand, which record whether they were closed."""
 
     def __init__(self) -> None:
         self.more = asyncio.Queue[int]()
@@ -27,7 +27,7 @@ class Source:
             self.closed = True
 
 
-def test_it_stops_while_it_waits_for_an_event() -> None:
+def test_stopping_during_the_wait_for_an_event() -> None:
     async def go() -> None:
         source, handle = Source(), StopHandle()
         waiting = asyncio.create_task(handle.next_event(source.events()))
@@ -39,7 +39,7 @@ def test_it_stops_while_it_waits_for_an_event() -> None:
     asyncio.run(go())
 
 
-def test_it_stops_between_events() -> None:
+def test_stopping_between_events() -> None:
     async def go() -> None:
         source, handle = Source(), StopHandle()
         source.more.put_nowait(1)
@@ -85,8 +85,8 @@ def test_a_timeout_of_the_engine_is_raised() -> None:
     asyncio.run(go())
 
 
-def test_what_fails_while_it_stops_is_raised() -> None:
-    """And the task is as it was: nothing else of it is cancelled."""
+def test_an_error_while_stopping_is_raised() -> None:
+    """Nothing else of the task is cancelled."""
 
     async def fails(waiting: asyncio.Event) -> AsyncGenerator[int, None]:
         try:
@@ -96,7 +96,7 @@ def test_what_fails_while_it_stops_is_raised() -> None:
         finally:
             raise ValueError("while closing")
 
-    async def ended(handle: StopHandle, waiting: asyncio.Event) -> int:
+    async def cancellations_after(handle: StopHandle, waiting: asyncio.Event) -> int:
         with pytest.raises(ValueError, match="while closing"):
             await handle.next_event(fails(waiting))
         await asyncio.sleep(0)
@@ -106,7 +106,7 @@ def test_what_fails_while_it_stops_is_raised() -> None:
 
     async def go() -> None:
         handle, waiting = StopHandle(), asyncio.Event()
-        running = asyncio.create_task(ended(handle, waiting))
+        running = asyncio.create_task(cancellations_after(handle, waiting))
         await waiting.wait()
         handle.stop()
         handle.stop()

@@ -23,8 +23,8 @@ def _body(body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-def ask(client: Anthropic, stream: bool, **body: Any) -> Message:
-    """Ask for a message. A text as `messages` is what the user says."""
+def create_message(client: Anthropic, stream: bool, **body: Any) -> Message:
+    """A message. A text as `messages` is one message of the user."""
     body = _body(body)
     if stream:
         check_events(client, body)
@@ -38,48 +38,48 @@ def ask(client: Anthropic, stream: bool, **body: Any) -> Message:
 
 
 def check_events(client: Anthropic, body: dict[str, Any]) -> None:
-    """The rules: one block after the other, each with pieces of its own kind only."""
-    kinds = {"text": {"text_delta"}, "thinking": {"thinking_delta", "signature_delta"}}
+    """The rules: one block after another, each with deltas of its own type only."""
+    delta_types = {"text": {"text_delta"}, "thinking": {"thinking_delta", "signature_delta"}}
     events = [event.to_dict() for event in client.messages.create(**body, stream=True)]
     for event in events:
         _EVENT.validate_python(event, strict=True)
     names = [event["type"] for event in events]
     assert names[0] == "message_start"
     assert names[-2:] == ["message_delta", "message_stop"]
-    kind, index = "", -1
+    block_type, index = "", -1
     for event in events[1:-2]:
         match event["type"]:
             case "content_block_start":
-                assert (kind, event["index"]) == ("", index + 1)
-                kind, index = event["content_block"]["type"], index + 1
+                assert (block_type, event["index"]) == ("", index + 1)
+                block_type, index = event["content_block"]["type"], index + 1
             case "content_block_delta":
                 assert event["index"] == index
-                assert event["delta"]["type"] in kinds.get(kind, {"input_json_delta"})
+                assert event["delta"]["type"] in delta_types.get(block_type, {"input_json_delta"})
             case "content_block_stop":
-                assert kind
+                assert block_type
                 assert event["index"] == index
-                kind = ""
+                block_type = ""
             case other:
                 raise AssertionError(other)
-    assert not kind
+    assert not block_type
 
 
-def shown(answer: Message) -> list[tuple[Any, ...]]:
-    """What the blocks of an answer say, without ids and signatures."""
-    said: list[tuple[Any, ...]] = []
+def block_contents(answer: Message) -> list[tuple[Any, ...]]:
+    """The type and content of each block of an answer, without ids and signatures."""
+    result: list[tuple[Any, ...]] = []
     for block in answer.content:
         match block.type:
             case "text":
-                said.append(("text", block.text))
+                result.append(("text", block.text))
             case "thinking":
                 assert block.signature
-                said.append(("thinking", block.thinking))
+                result.append(("thinking", block.thinking))
             case "tool_use":
                 assert block.id.startswith("toolu_")
-                said.append(("tool_use", block.name, block.input))
+                result.append(("tool_use", block.name, block.input))
             case other:
                 raise AssertionError(other)
-    return said
+    return result
 
 
 def refusal(client: Anthropic, path: str = "/v1/messages", **body: Any) -> str:
@@ -87,12 +87,12 @@ def refusal(client: Anthropic, path: str = "/v1/messages", **body: Any) -> str:
     body = _body({"messages": "one two", **body})
     if path.endswith("count_tokens"):
         del body["max_tokens"]
-    found = set()
+    messages = set()
     for stream in ({}, {"stream": True}) if path == "/v1/messages" else ({},):
         with pytest.raises(BadRequestError) as caught:
             client.post(path, body={**body, **stream}, cast_to=object)
         assert caught.value.type == "invalid_request_error"
         assert caught.value.request_id
-        found.add(str(caught.value.api_message))
-    (message,) = found
+        messages.add(str(caught.value.api_message))
+    (message,) = messages
     return message

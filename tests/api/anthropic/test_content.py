@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from openedai.api.anthropic.blocks import OtherBlock, OtherResult
 from openedai.api.anthropic.conversation import MessageParam, conversation, image_refs
 from openedai.media.images import LoadedImage
-from tests.api.anthropic.messages import ask, refusal, shown
+from tests.api.anthropic.messages import block_contents, create_message, refusal
 from tests.media.images import picture
 
 USE = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": [1, None]}}
@@ -24,8 +24,8 @@ PNG = {"type": "base64", "media_type": "image/png", "data": "aGk="}
 IMAGE = {"type": "image", "source": PNG}
 
 
-def text(said: str, **more: Any) -> dict[str, Any]:
-    return {"type": "text", "text": said, **more}
+def text(output: str, **fields: Any) -> dict[str, Any]:
+    return {"type": "text", "text": output, **fields}
 
 
 def user(*blocks: object) -> dict[str, Any]:
@@ -36,19 +36,21 @@ def assistant(*blocks: object) -> dict[str, Any]:
     return {"role": "assistant", "content": list(blocks)}
 
 
-def seen(client: Anthropic, *messages: object, **more: Any) -> list[dict[str, Any]]:
+def engine_messages(client: Anthropic, *messages: object, **fields: Any) -> list[dict[str, Any]]:
     """The messages as the engine sees them."""
-    body = {"model": "reveal", "max_tokens": 4000, "messages": messages, **more}
-    found: list[dict[str, Any]] = json.loads(shown(ask(client, False, **body))[0][1])["prompt"][
-        "messages"
-    ]
-    return found
+    body = {"model": "reveal", "max_tokens": 4000, "messages": messages, **fields}
+    received: list[dict[str, Any]] = json.loads(
+        block_contents(create_message(client, False, **body))[0][1]
+    )["prompt"]["messages"]
+    return received
 
 
-def test_texts_are_joined_line_by_line(anthropic_client: Anthropic) -> None:
+def test_texts_are_joined_by_line_breaks(anthropic_client: Anthropic) -> None:
     cached = {"type": "ephemeral"}
     system = [text("A", cache_control=cached), text("B")]
-    assert seen(anthropic_client, user(text("C"), text("D", citations=None)), system=system) == [
+    assert engine_messages(
+        anthropic_client, user(text("C"), text("D", citations=None)), system=system
+    ) == [
         {"role": "system", "content": "A\nB"},
         {"role": "user", "content": "C\nD"},
     ]
@@ -65,7 +67,7 @@ def test_turns_of_one_role_are_one_turn(anthropic_client: Anthropic) -> None:
         user(),
         {"role": "user", "content": ""},
     ]
-    assert seen(anthropic_client, *messages, system="A") == [
+    assert engine_messages(anthropic_client, *messages, system="A") == [
         {"role": "system", "content": "A\nB"},
         {"role": "user", "content": "C\nD"},
         {"role": "assistant", "content": "E\nF"},
@@ -74,10 +76,10 @@ def test_turns_of_one_role_are_one_turn(anthropic_client: Anthropic) -> None:
 
 
 def test_thinking_goes_back_to_the_model(anthropic_client: Anthropic) -> None:
-    thought = {"type": "thinking", "thinking": "Hm.", "signature": "sig_x"}
+    thinking = {"type": "thinking", "thinking": "Hm.", "signature": "sig_x"}
     hidden = {"type": "redacted_thinking", "data": "x"}
-    answer = assistant(thought, hidden, text("Yes."))
-    assert seen(anthropic_client, user(text("?")), answer, user(text("!")))[1] == {
+    answer = assistant(thinking, hidden, text("Yes."))
+    assert engine_messages(anthropic_client, user(text("?")), answer, user(text("!")))[1] == {
         "role": "assistant",
         "content": "Yes.",
         "reasoning": "Hm.",
@@ -95,7 +97,7 @@ FOUND = {"type": "search_result", "source": "S", "title": "T", "content": [text(
 
 
 @pytest.mark.parametrize(
-    ("block", "said"),
+    ("block", "output"),
     [
         (DOCUMENT, "T\nC\nD"),
         ({"type": "document", "source": {"type": "content", "content": "D"}}, "D"),
@@ -104,15 +106,18 @@ FOUND = {"type": "search_result", "source": "S", "title": "T", "content": [text(
     ],
 )
 def test_documents_are_read_as_texts(
-    anthropic_client: Anthropic, block: dict[str, Any], said: str
+    anthropic_client: Anthropic, block: dict[str, Any], output: str
 ) -> None:
-    assert seen(anthropic_client, user(block, text("So?")))[0]["content"] == f"{said}\nSo?"
+    assert (
+        engine_messages(anthropic_client, user(block, text("So?")))[0]["content"]
+        == f"{output}\nSo?"
+    )
     result = {**RESULT, "content": [block]}
-    assert seen(anthropic_client, assistant(USE), user(result))[1]["content"] == said
+    assert engine_messages(anthropic_client, assistant(USE), user(result))[1]["content"] == output
 
 
 @pytest.mark.parametrize(
-    ("result", "said"),
+    ("result", "output"),
     [
         ({}, ""),
         ({"content": None}, ""),
@@ -122,16 +127,18 @@ def test_documents_are_read_as_texts(
         ({"content": "not found", "is_error": True}, "Error:\nnot found"),
     ],
 )
-def test_results(anthropic_client: Anthropic, result: dict[str, Any], said: str) -> None:
-    last = seen(anthropic_client, user(text("?")), assistant(USE), user({**RESULT, **result}))[-1]
-    assert last.pop("content", "") == said
+def test_tool_results(anthropic_client: Anthropic, result: dict[str, Any], output: str) -> None:
+    last = engine_messages(
+        anthropic_client, user(text("?")), assistant(USE), user({**RESULT, **result})
+    )[-1]
+    assert last.pop("content", "") == output
     assert last == {"role": "tool", "tool_call_id": "toolu_1"}
 
 
 def test_the_order_of_texts_and_results_is_kept(anthropic_client: Anthropic) -> None:
     uses = assistant(USE, {**USE, "id": "toolu_2"}, text("So."))
     turn = user(text("A"), RESULT, text("B"), text("C"), {**RESULT, "tool_use_id": "toolu_2"})
-    roles = seen(anthropic_client, uses, turn, user(text("D")))
+    roles = engine_messages(anthropic_client, uses, turn, user(text("D")))
     assert [(one["role"], one.get("content", "")) for one in roles] == [
         ("assistant", "So."),
         ("user", "A"),
@@ -172,11 +179,11 @@ def test_a_model_that_takes_images_gets_them(anthropic_client: Anthropic) -> Non
     block = {"type": "image", "source": source}
     result = {**RESULT, "content": [block]}
     messages = [user(text("one"), block), assistant(USE), user(result)]
-    told = seen(anthropic_client, *messages, model="vision-reveal")
-    (first,) = told[0]["images"]
+    expected = engine_messages(anthropic_client, *messages, model="vision-reveal")
+    (first,) = expected[0]["images"]
     assert base64.b64decode(first["raw"]) == file
     assert (first["at"], first["media_type"]) == (3, "image/png")
-    assert len(told[-1]["images"]) == 1
+    assert len(expected[-1]["images"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -186,7 +193,7 @@ def test_a_model_that_takes_images_gets_them(anthropic_client: Anthropic) -> Non
         ({"type": "url", "url": "file:///etc/passwd"}, "messages[0].content[0].source.url"),
     ],
 )
-def test_pictures_that_cannot_be_had(
+def test_images_that_cannot_be_loaded(
     anthropic_client: Anthropic, source: dict[str, str], place: str
 ) -> None:
     block = {"type": "image", "source": source}

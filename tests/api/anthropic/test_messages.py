@@ -16,28 +16,30 @@ from anthropic import (
 )
 from anthropic.types import Message
 
-from tests.api.anthropic.messages import ask, refusal, shown
+from tests.api.anthropic.messages import block_contents, create_message, refusal
 from tests.support import Running, ServerThread, echo_settings, fetch
 
 URL = "/v1/messages"
 COUNT = "/v1/messages/count_tokens"
 BODY = {"model": "echo", "max_tokens": 9, "messages": [{"role": "user", "content": "one two"}]}
 FOUND = {"source": "S", "title": "T", "content": [{"type": "text", "text": "A"}]}
-both_ways = pytest.mark.parametrize("stream", [False, True])
+both = pytest.mark.parametrize("stream", [False, True])
 
 
-def revealed(client: Anthropic, **body: Any) -> dict[str, Any]:
+def engine_request(client: Anthropic, **body: Any) -> dict[str, Any]:
     """The request as the engine sees it."""
-    answer = ask(client, False, model="reveal", **{"messages": "hi", "max_tokens": 4000, **body})
-    ((_, text),) = shown(answer)
-    seen: dict[str, Any] = json.loads(text)
-    return seen
+    answer = create_message(
+        client, False, model="reveal", **{"messages": "hi", "max_tokens": 4000, **body}
+    )
+    ((_, text),) = block_contents(answer)
+    received: dict[str, Any] = json.loads(text)
+    return received
 
 
-@both_ways
-def test_an_answer(anthropic_client: Anthropic, stream: bool) -> None:
-    answer = ask(anthropic_client, stream, messages="one two three")
-    assert shown(answer) == [("text", "one two three")]
+@both
+def test_answer(anthropic_client: Anthropic, stream: bool) -> None:
+    answer = create_message(anthropic_client, stream, messages="one two three")
+    assert block_contents(answer) == [("text", "one two three")]
     assert (answer.model, answer.role, answer.type) == ("echo", "assistant", "message")
     assert (answer.stop_reason, answer.stop_sequence) == ("end_turn", None)
     usage = answer.usage
@@ -48,17 +50,19 @@ def test_an_answer(anthropic_client: Anthropic, stream: bool) -> None:
     assert usage.output_tokens_details.thinking_tokens == 0
 
 
-def test_a_stream_comes_to_the_same_as_a_whole_answer(anthropic_client: Anthropic) -> None:
+def test_a_stream_equals_an_answer_that_is_not_streamed(anthropic_client: Anthropic) -> None:
     def plain(answer: Message) -> dict[str, Any]:
         body = {key: value for key, value in answer.to_dict().items() if key != "stop_details"}
-        return {**body, "id": "", "content": shown(answer)}
+        return {**body, "id": "", "content": block_contents(answer)}
 
-    said = {"messages": "<think>Hm.</think> So: <tool_call>", "max_tokens": 3}
-    whole, streamed = (ask(anthropic_client, stream, **said) for stream in (False, True))
+    result = {"messages": "<think>Hm.</think> So: <tool_call>", "max_tokens": 3}
+    whole, streamed = (
+        create_message(anthropic_client, stream, **result) for stream in (False, True)
+    )
     assert plain(whole) == plain(streamed)
 
 
-@both_ways
+@both
 @pytest.mark.parametrize(
     ("body", "text", "reason", "stop"),
     [
@@ -69,7 +73,7 @@ def test_a_stream_comes_to_the_same_as_a_whole_answer(anthropic_client: Anthropi
         ({"stop_sequences": ["one"]}, None, "stop_sequence", "one"),
     ],
 )
-def test_why_it_ended(
+def test_stop_reasons(
     anthropic_client: Anthropic,
     body: dict[str, Any],
     text: str | None,
@@ -77,36 +81,36 @@ def test_why_it_ended(
     stop: str | None,
     stream: bool,
 ) -> None:
-    answer = ask(anthropic_client, stream, messages="one two three", **body)
-    assert shown(answer) == ([] if text is None else [("text", text)])
+    answer = create_message(anthropic_client, stream, messages="one two three", **body)
+    assert block_contents(answer) == ([] if text is None else [("text", text)])
     assert (answer.stop_reason, answer.stop_sequence) == (reason, stop)
 
 
-@both_ways
-def test_a_context_that_is_full(stream: bool) -> None:
+@both
+def test_a_full_context(stream: bool) -> None:
     (spec,) = (one for one in echo_settings().models if one.id == "echo")
     small = spec.model_copy(update={"options": {"context": 5}})
     settings = echo_settings(models=(small,))
     with ServerThread(settings) as server, server.anthropic_client() as client:
-        answer = ask(client, stream, messages="one two three")
-        assert shown(answer) == [("text", "one")]
+        answer = create_message(client, stream, messages="one two three")
+        assert block_contents(answer) == [("text", "one")]
         assert answer.stop_reason == "model_context_window_exceeded"
         assert "maximum context length is 5" in refusal(client, messages="one two three four five")
 
 
-@both_ways
+@both
 def test_thinking_is_a_block_of_its_own(anthropic_client: Anthropic, stream: bool) -> None:
-    said = {"messages": "<think>\nHm, well.\n</think>\n\nHello you."}
-    answer = ask(anthropic_client, stream, **said)
-    assert shown(answer) == [("thinking", "Hm, well."), ("text", "Hello you.")]
+    result = {"messages": "<think>\nHm, well.\n</think>\n\nHello you."}
+    answer = create_message(anthropic_client, stream, **result)
+    assert block_contents(answer) == [("thinking", "Hm, well."), ("text", "Hello you.")]
     assert answer.usage.output_tokens_details is not None
     assert answer.usage.output_tokens_details.thinking_tokens == 4
     silent = {"type": "adaptive", "display": "omitted"}
-    answer = ask(anthropic_client, stream, thinking=silent, **said)
-    assert shown(answer) == [("thinking", ""), ("text", "Hello you.")]
+    answer = create_message(anthropic_client, stream, thinking=silent, **result)
+    assert block_contents(answer) == [("thinking", ""), ("text", "Hello you.")]
 
 
-def test_how_a_stream_looks(echo_server: Running) -> None:
+def test_the_frames_of_a_stream(echo_server: Running) -> None:
     body = {**BODY, "stream": True}
     answer = fetch(f"{echo_server.url}{URL}?beta=true", "POST", json=body)
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -119,15 +123,15 @@ def test_how_a_stream_looks(echo_server: Running) -> None:
         assert json.loads(data.removeprefix("data: "))["type"] == name
 
 
-def test_what_the_engine_sees(anthropic_client: Anthropic) -> None:
-    seen = revealed(
+def test_the_engine_request(anthropic_client: Anthropic) -> None:
+    received = engine_request(
         anthropic_client,
         max_tokens=3000,
         stop_sequences=["a", "b"],
         system="Be kind.",
         extra_body={"temperature": 0.5, "top_p": 0.25, "top_k": 7, "min_p": 0.125},
     )
-    assert seen == {
+    assert received == {
         "prompt": {
             "type": "chat",
             "messages": [
@@ -141,13 +145,15 @@ def test_what_the_engine_sees(anthropic_client: Anthropic) -> None:
     }
 
 
-@both_ways
+@both
 def test_structured_output(anthropic_client: Anthropic, stream: bool) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
     format = {"type": "json_schema", "schema": schema}
-    seen = revealed(anthropic_client, output_config={"format": format})
-    assert seen["constraint"] == {"type": "json_schema", "schema": schema}
-    answer = ask(anthropic_client, stream, messages="hi", output_config={"format": format})
+    received = engine_request(anthropic_client, output_config={"format": format})
+    assert received["constraint"] == {"type": "json_schema", "schema": schema}
+    answer = create_message(
+        anthropic_client, stream, messages="hi", output_config={"format": format}
+    )
     assert answer.stop_reason == "end_turn"
 
 
@@ -159,7 +165,7 @@ def test_a_schema_that_cannot_be_enforced(anthropic_client: Anthropic) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "effort"),
+    ("parameters", "effort"),
     [
         ({}, None),
         ({"thinking": {"type": "adaptive"}}, None),
@@ -169,14 +175,16 @@ def test_a_schema_that_cannot_be_enforced(anthropic_client: Anthropic) -> None:
         ({"output_config": {"effort": "low"}}, "low"),
     ],
 )
-def test_thinking_that_any_model_can_do(
-    anthropic_client: Anthropic, given: dict[str, Any], effort: str | None
+def test_thinking_that_every_model_accepts(
+    anthropic_client: Anthropic, parameters: dict[str, Any], effort: str | None
 ) -> None:
-    assert revealed(anthropic_client, **given)["prompt"].get("reasoning_effort") == effort
+    assert (
+        engine_request(anthropic_client, **parameters)["prompt"].get("reasoning_effort") == effort
+    )
 
 
 @pytest.mark.parametrize("effort", [{}, {"output_config": {"effort": "max"}}])
-def test_thinking_that_the_model_cannot_do(
+def test_thinking_that_the_model_does_not_support(
     anthropic_client: Anthropic, effort: dict[str, Any]
 ) -> None:
     thinking = {"type": "enabled", "budget_tokens": 1024}
@@ -201,9 +209,9 @@ WITHOUT_EFFECT: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", WITHOUT_EFFECT)
-def test_what_has_no_effect_is_accepted(anthropic_client: Anthropic, name: str) -> None:
-    given = revealed(anthropic_client, extra_body={name: WITHOUT_EFFECT[name]})
-    assert given == revealed(anthropic_client)
+def test_parameters_without_effect_are_accepted(anthropic_client: Anthropic, name: str) -> None:
+    parameters = engine_request(anthropic_client, extra_body={name: WITHOUT_EFFECT[name]})
+    assert parameters == engine_request(anthropic_client)
 
 
 def test_the_headers_of_beta_clients_are_ignored(anthropic_client: Anthropic) -> None:
@@ -259,7 +267,7 @@ def test_bad_bodies(anthropic_client: Anthropic, change: dict[str, Any], words: 
     assert words in refusal(anthropic_client, **change)
 
 
-def problem(raw: bytes) -> tuple[str, str]:
+def error_of(raw: bytes) -> tuple[str, str]:
     body = json.loads(raw)
     assert set(body) == {"type", "error", "request_id"}
     assert set(body["error"]) == {"type", "message"}
@@ -273,20 +281,20 @@ def test_malformed_json(echo_server: Running, path: str, body: bytes) -> None:
     headers = {"content-type": "application/json"}
     answer = fetch(f"{echo_server.url}{path}", "POST", data=body, headers=headers)
     assert answer.status == 400
-    assert problem(answer.body)[0] == "invalid_request_error"
+    assert error_of(answer.body)[0] == "invalid_request_error"
 
 
 def test_other_errors_have_the_same_shape(echo_server: Running) -> None:
     url = echo_server.url
     wrong_type = fetch(f"{url}{URL}", "POST", data=b"x", headers={"content-type": "text/plain"})
-    assert (wrong_type.status, problem(wrong_type.body)[0]) == (415, "invalid_request_error")
+    assert (wrong_type.status, error_of(wrong_type.body)[0]) == (415, "invalid_request_error")
     wrong_method = fetch(f"{url}{URL}")
-    assert (wrong_method.status, problem(wrong_method.body)[0]) == (405, "invalid_request_error")
+    assert (wrong_method.status, error_of(wrong_method.body)[0]) == (405, "invalid_request_error")
     unknown = fetch(f"{url}{URL}/batches", "POST", json={})
-    assert (unknown.status, problem(unknown.body)[0]) == (404, "not_found_error")
+    assert (unknown.status, error_of(unknown.body)[0]) == (404, "not_found_error")
 
 
-@both_ways
+@both
 @pytest.mark.parametrize(
     ("model", "kind", "status"),
     [
@@ -295,7 +303,7 @@ def test_other_errors_have_the_same_shape(echo_server: Running) -> None:
         ("unloadable", InternalServerError, 500),
     ],
 )
-def test_what_fails_first_has_its_own_status(
+def test_errors_before_the_first_token_keep_their_status(
     anthropic_client: Anthropic, model: str, kind: type[APIStatusError], status: int, stream: bool
 ) -> None:
     create: Any = anthropic_client.messages.create
@@ -324,10 +332,10 @@ def test_keys() -> None:
     with ServerThread(settings) as server:
         for right in ({"api_key": "sk-ant-0123456789"}, {"auth_token": "sk-ant-0123456789"}):
             client = server.anthropic_client(**{"api_key": None, **right})
-            assert ask(client, False, messages="hi").content
+            assert create_message(client, False, messages="hi").content
         client = server.anthropic_client(api_key="sk-ant-wrong-tail")
         with pytest.raises(AuthenticationError) as caught:
-            ask(client, False, messages="hi")
+            create_message(client, False, messages="hi")
         assert caught.value.type == "authentication_error"
         assert "wrong" not in caught.value.message
 
@@ -349,10 +357,10 @@ def test_bodies_can_be_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "openedai.access")
     blocks = [{"type": "text", "text": "my-secret-plan"}, {"type": "search_result", **FOUND}]
     tools = [{"name": "f", "input_schema": {"type": "object"}}]
-    more: Any = {"tools": tools, "tool_choice": {"type": "auto"}}
+    fields: Any = {"tools": tools, "tool_choice": {"type": "auto"}}
     with ServerThread(echo_settings(log_prompts=True)) as server:
         client = server.anthropic_client()
-        ask(client, False, messages=[{"role": "user", "content": blocks}], **more)
+        create_message(client, False, messages=[{"role": "user", "content": blocks}], **fields)
     (record,) = (one for one in caplog.records if one.name == "openedai.access")
     assert json.loads(vars(record)["body"])["messages"][0]["content"] == blocks
 
@@ -361,9 +369,9 @@ def test_counting(anthropic_client: Anthropic) -> None:
     count = anthropic_client.messages.count_tokens
     messages: Any = [{"role": "user", "content": "one two three"}]
     for system in ("", "Be kind."):
-        said: dict[str, Any] = {"messages": messages, "system": system, "model": "echo"}
-        whole = ask(anthropic_client, False, **said)
-        assert count(**said).input_tokens == whole.usage.input_tokens
+        result: dict[str, Any] = {"messages": messages, "system": system, "model": "echo"}
+        whole = create_message(anthropic_client, False, **result)
+        assert count(**result).input_tokens == whole.usage.input_tokens
     with pytest.raises(NotFoundError):
         count(model="nope", messages=messages)
     assert "stop_sequences" in refusal(anthropic_client, COUNT, stop_sequences=["x"])

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from anthropic import Anthropic
 
-from tests.api.anthropic.messages import ask
+from tests.api.anthropic.messages import create_message
 from tests.support import Running
 
 pytestmark = pytest.mark.real
 SMOLLM = "smollm2-135m-instruct"
-both_ways = pytest.mark.parametrize("stream", [False, True])
+both = pytest.mark.parametrize("stream", [False, True])
 
 
 @pytest.fixture
@@ -20,10 +20,10 @@ def client(real_server: Running) -> Anthropic:
     return real_server.anthropic_client(timeout=300)
 
 
-@both_ways
-def test_an_answer(client: Anthropic, stream: bool) -> None:
+@both
+def test_answer(client: Anthropic, stream: bool) -> None:
     body: dict[str, Any] = {"model": SMOLLM, "messages": "Count to five.", "max_tokens": 12}
-    answer = ask(client, stream, extra_body={"temperature": 0}, **body)
+    answer = create_message(client, stream, extra_body={"temperature": 0}, **body)
     (block,) = answer.content
     assert block.type == "text"
     usage = answer.usage
@@ -31,12 +31,12 @@ def test_an_answer(client: Anthropic, stream: bool) -> None:
     assert 0 < usage.output_tokens <= 12
     stop = block.text.split()[1]
     body["stop_sequences"] = ["\n\n\n\n", stop]
-    cut = ask(client, stream, extra_body={"temperature": 0}, **body)
+    cut = create_message(client, stream, extra_body={"temperature": 0}, **body)
     assert (cut.stop_reason, cut.stop_sequence) == ("stop_sequence", stop)
 
 
-@both_ways
-def test_a_call_that_must_be(client: Anthropic, stream: bool) -> None:
+@both
+def test_a_required_call(client: Anthropic, stream: bool) -> None:
     """The schema is followed, whatever the model would have liked to say."""
     schema = {
         "type": "object",
@@ -45,7 +45,7 @@ def test_a_call_that_must_be(client: Anthropic, stream: bool) -> None:
         "additionalProperties": False,
     }
     tools = [{"name": "get_weather", "input_schema": schema, "strict": True}]
-    answer = ask(
+    answer = create_message(
         client,
         stream,
         model=SMOLLM,

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from anthropic import Anthropic
 
-from tests.api.anthropic.messages import ask, refusal, shown
+from tests.api.anthropic.messages import block_contents, create_message, refusal
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 EMPTY: dict[str, Any] = {"type": "object", "properties": {}}
 
 
-def tool(name: str, schema: object = EMPTY, **more: Any) -> dict[str, Any]:
-    return {"name": name, "input_schema": schema, **more}
+def tool(name: str, schema: object = EMPTY, **fields: Any) -> dict[str, Any]:
+    return {"name": name, "input_schema": schema, **fields}
 
 
 TOOLS = [tool("get_weather", CITY, description="The weather."), tool("get_time")]
@@ -24,14 +24,14 @@ TIME = '{"name": "get_time", "arguments": {}}'
 TWO = f"<tool_call>\n{CALL}\n</tool_call>\n<tool_call>\n{TIME}\n</tool_call>"
 WEATHER_CALL: tuple[Any, ...] = ("tool_use", "get_weather", {"city": "Paris"})
 TIME_CALL: tuple[Any, ...] = ("tool_use", "get_time", {})
-both_ways = pytest.mark.parametrize("stream", [False, True])
+both = pytest.mark.parametrize("stream", [False, True])
 
 
-@both_ways
+@both
 def test_calls(anthropic_client: Anthropic, stream: bool) -> None:
-    said = f"<think>Hm.</think>Let me see. {TWO}"
-    answer = ask(anthropic_client, stream, messages=said, tools=TOOLS)
-    assert shown(answer) == [
+    result = f"<think>Hm.</think>Let me see. {TWO}"
+    answer = create_message(anthropic_client, stream, messages=result, tools=TOOLS)
+    assert block_contents(answer) == [
         ("thinking", "Hm."),
         ("text", "Let me see."),
         WEATHER_CALL,
@@ -42,26 +42,28 @@ def test_calls(anthropic_client: Anthropic, stream: bool) -> None:
     assert len(ids) == 2
 
 
-@both_ways
+@both
 def test_without_tools_a_call_is_text(anthropic_client: Anthropic, stream: bool) -> None:
-    for more in ({}, {"tools": TOOLS, "tool_choice": {"type": "none"}}):
-        answer = ask(anthropic_client, stream, messages=CALL, **more)
-        assert (shown(answer), answer.stop_reason) == ([("text", CALL)], "end_turn")
+    for fields in ({}, {"tools": TOOLS, "tool_choice": {"type": "none"}}):
+        answer = create_message(anthropic_client, stream, messages=CALL, **fields)
+        assert (block_contents(answer), answer.stop_reason) == ([("text", CALL)], "end_turn")
 
 
-@both_ways
+@both
 @pytest.mark.parametrize(
     ("choice", "name"),
     [({"type": "any"}, "get_weather"), ({"type": "tool", "name": "get_time"}, "get_time")],
 )
-def test_a_call_that_must_be(
+def test_a_required_call(
     anthropic_client: Anthropic, choice: dict[str, str], name: str, stream: bool
 ) -> None:
-    answer = ask(anthropic_client, stream, messages="hi", tools=TOOLS, tool_choice=choice)
-    assert (shown(answer), answer.stop_reason) == ([("tool_use", name, {})], "tool_use")
+    answer = create_message(
+        anthropic_client, stream, messages="hi", tools=TOOLS, tool_choice=choice
+    )
+    assert (block_contents(answer), answer.stop_reason) == ([("tool_use", name, {})], "tool_use")
 
 
-@both_ways
+@both
 @pytest.mark.parametrize(
     ("choice", "calls"),
     [
@@ -71,14 +73,14 @@ def test_a_call_that_must_be(
         ({"type": "tool", "name": "get_weather"}, [WEATHER_CALL]),
     ],
 )
-def test_how_many_calls(
+def test_parallel_calls(
     anthropic_client: Anthropic,
     choice: dict[str, Any],
     calls: list[tuple[Any, ...]],
     stream: bool,
 ) -> None:
     body = {"model": "calls", "messages": "hi", "tools": TOOLS, "tool_choice": choice}
-    assert shown(ask(anthropic_client, stream, **body)) == calls
+    assert block_contents(create_message(anthropic_client, stream, **body)) == calls
 
 
 @pytest.mark.parametrize(
@@ -91,58 +93,62 @@ def test_how_many_calls(
         ({"type": "none"}, [], False, True),
     ],
 )
-def test_what_the_engine_sees_of_a_choice(
+def test_the_engine_request_of_a_tool_choice(
     anthropic_client: Anthropic,
     choice: dict[str, Any] | None,
     names: list[str],
     required: bool,
     parallel: bool,
 ) -> None:
-    given = {} if choice is None else {"tool_choice": choice}
-    answer = ask(anthropic_client, False, model="reveal", messages="hi", tools=TOOLS, **given)
-    seen = json.loads(shown(answer)[0][1])["prompt"]
-    assert [one["name"] for one in seen.get("tools", [])] == names
-    assert seen.get("call_required", False) == required
-    assert seen.get("parallel_calls", True) == parallel
+    parameters = {} if choice is None else {"tool_choice": choice}
+    answer = create_message(
+        anthropic_client, False, model="reveal", messages="hi", tools=TOOLS, **parameters
+    )
+    received = json.loads(block_contents(answer)[0][1])["prompt"]
+    assert [one["name"] for one in received.get("tools", [])] == names
+    assert received.get("call_required", False) == required
+    assert received.get("parallel_calls", True) == parallel
 
 
-def test_what_the_engine_sees_of_a_tool(anthropic_client: Anthropic) -> None:
+def test_the_engine_request_of_a_tool(anthropic_client: Anthropic) -> None:
     tools = [
         tool("f", CITY, description="d", strict=True, type="custom", allowed_callers=["direct"]),
         tool("g", input_examples=[{"a": 1}], cache_control={"type": "ephemeral"}),
         tool("h", {"type": "object"}, defer_loading=False, eager_input_streaming=True),
     ]
-    answer = ask(anthropic_client, False, model="reveal", messages="hi", tools=tools)
-    assert json.loads(shown(answer)[0][1])["prompt"]["tools"] == [
+    answer = create_message(anthropic_client, False, model="reveal", messages="hi", tools=tools)
+    assert json.loads(block_contents(answer)[0][1])["prompt"]["tools"] == [
         {"name": "f", "description": "d", "parameters": CITY, "strict": True},
         {"name": "g", "parameters": {**EMPTY, "examples": [{"a": 1}]}},
         {"name": "h", "parameters": {"type": "object"}},
     ]
 
 
-@both_ways
-def test_a_call_that_is_cut(anthropic_client: Anthropic, stream: bool) -> None:
+@both
+def test_a_truncated_call(anthropic_client: Anthropic, stream: bool) -> None:
     """Of its input there is what was whole."""
     call = '{"name": "get_weather", "arguments": {"city": "Rome", "day": "to morrow"}}'
-    answer = ask(anthropic_client, stream, messages=call, tools=TOOLS, max_tokens=6)
-    assert shown(answer) == [("tool_use", "get_weather", {"city": "Rome"})]
+    answer = create_message(anthropic_client, stream, messages=call, tools=TOOLS, max_tokens=6)
+    assert block_contents(answer) == [("tool_use", "get_weather", {"city": "Rome"})]
     assert answer.stop_reason == "max_tokens"
 
 
 def test_numbers_of_any_size(anthropic_client: Anthropic) -> None:
     call = f'{{"name": "get_weather", "arguments": {{"city": {10**30}}}}}'
-    answer = ask(anthropic_client, False, messages=call, tools=TOOLS)
-    assert shown(answer) == [("tool_use", "get_weather", {"city": 10**30})]
+    answer = create_message(anthropic_client, False, messages=call, tools=TOOLS)
+    assert block_contents(answer) == [("tool_use", "get_weather", {"city": 10**30})]
     messages = [
         {"role": "assistant", "content": answer.content},
         {"role": "user", "content": "hi"},
     ]
-    assert ask(anthropic_client, False, messages=messages).content
+    assert create_message(anthropic_client, False, messages=messages).content
 
 
-def test_a_whole_round(anthropic_client: Anthropic) -> None:
+def test_a_call_and_its_result(anthropic_client: Anthropic) -> None:
     """An answer is sent back as it came, with the results of its calls."""
-    first = ask(anthropic_client, False, messages=f"<think>Hm.</think>So: {TWO}", tools=TOOLS)
+    first = create_message(
+        anthropic_client, False, messages=f"<think>Hm.</think>So: {TWO}", tools=TOOLS
+    )
     calls = [block for block in first.content if block.type == "tool_use"]
     results = [
         {"type": "tool_result", "tool_use_id": calls[1].id, "content": "noon"},
@@ -154,8 +160,10 @@ def test_a_whole_round(anthropic_client: Anthropic) -> None:
         {"role": "assistant", "content": first.content},
         {"role": "user", "content": results},
     ]
-    answer = ask(anthropic_client, False, model="reveal", messages=messages, max_tokens=4000)
-    assert json.loads(shown(answer)[0][1])["prompt"]["messages"] == [
+    answer = create_message(
+        anthropic_client, False, model="reveal", messages=messages, max_tokens=4000
+    )
+    assert json.loads(block_contents(answer)[0][1])["prompt"]["messages"] == [
         {"role": "user", "content": "hi"},
         {
             "role": "assistant",

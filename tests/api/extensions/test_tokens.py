@@ -20,7 +20,7 @@ def post(server: Running, call: str, **body: Any) -> tuple[int, Any]:
 
 
 @pytest.mark.parametrize("model", ["echo", "hosted"])
-def test_there_and_back(echo_server: Running, model: str) -> None:
+def test_tokenize_and_detokenize(echo_server: Running, model: str) -> None:
     text = "Grüße  an\nalle 🙂 "
     status, found = post(echo_server, "tokenize", model=model, prompt=text)
     assert status == 200
@@ -30,7 +30,7 @@ def test_there_and_back(echo_server: Running, model: str) -> None:
     assert back == (200, {"model": model, "prompt": text})
 
 
-def test_nothing(echo_server: Running) -> None:
+def test_an_empty_text(echo_server: Running) -> None:
     empty = {"model": "echo", "count": 0, "tokens": []}
     assert post(echo_server, "tokenize", prompt="") == (200, empty)
     assert post(echo_server, "detokenize", tokens=[]) == (200, {"model": "echo", "prompt": ""})
@@ -41,12 +41,12 @@ def test_the_text_of_each_token(echo_server: Running) -> None:
     assert found["token_strs"] == ["one", " two", " one"]
 
 
-def test_too_many_to_be_shown_one_by_one(echo_server: Running) -> None:
+def test_too_many_tokens_to_list_their_texts(echo_server: Running) -> None:
     status, found = post(echo_server, "tokenize", prompt="a " * 4097, return_token_strs=True)
     assert (status, found["error"]["param"]) == (400, "return_token_strs")
 
 
-def test_a_conversation_is_counted_as_its_answer_counts_it(echo_server: Running) -> None:
+def test_the_count_of_a_conversation_equals_its_prompt_tokens(echo_server: Running) -> None:
     messages = [{"role": "system", "content": "a b"}, {"role": "user", "content": "c"}]
     _, found = post(echo_server, "tokenize", messages=messages)
     _, answer = post(echo_server, "chat/completions", messages=messages)

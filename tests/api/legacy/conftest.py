@@ -1,4 +1,4 @@
-"""A server with models for the older endpoints: some that answer, one that only embeds."""
+"""A server with models for the older endpoints: some that generate text, one that only embeds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MODELS = (
     ModelSpec(id="yes", engine="echo", options={"reply": " Yes.\n"}),
     ModelSpec(id="good", engine="echo", options={"reply": " Very good"}),
     ModelSpec(id="small", engine="echo", options={"reply": " Good", "context": 40}),
-    ModelSpec(id="talks", engine="echo", options={"reply": "So " * 30, "context": 40}),
+    ModelSpec(id="talkative", engine="echo", options={"reply": "So " * 30, "context": 40}),
     ModelSpec(
         id="endless",
         engine="echo",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from openedai.prompts.example_prompts import answer_prompt
-from tests.api.legacy.asking import ask, refused
+from tests.api.legacy.client import post, refusal
 from tests.support import Running
 
 PATH = "/v1/answers"
@@ -29,8 +29,8 @@ def prompt(*documents: str) -> str:
     return answer_prompt(QUESTION, documents, [("Was it?", "No.")], CONTEXT)
 
 
-def test_the_shape(legacy_server: Running) -> None:
-    answer = ask(legacy_server, PATH, **BODY)
+def test_the_fields_of_an_answer(legacy_server: Running) -> None:
+    answer = post(legacy_server, PATH, **BODY)
     assert answer.keys() == {
         "object",
         "model",
@@ -44,8 +44,8 @@ def test_the_shape(legacy_server: Running) -> None:
     assert answer["completion"].startswith("cmpl-")
 
 
-def test_the_nearest_document_comes_first_and_is_read_last(legacy_server: Running) -> None:
-    answer = ask(legacy_server, PATH, return_prompt=True, **BODY)
+def test_documents_are_ranked_and_the_best_is_last_in_the_prompt(legacy_server: Running) -> None:
+    answer = post(legacy_server, PATH, return_prompt=True, **BODY)
     selected = answer["selected_documents"]
     assert selected[0] == {"document": 1, "text": QUESTION}
     assert {one["document"]: one["text"] for one in selected} == dict(enumerate(DOCUMENTS))
@@ -53,37 +53,37 @@ def test_the_nearest_document_comes_first_and_is_read_last(legacy_server: Runnin
 
 
 def test_every_parameter_reaches_the_engine(legacy_server: Running) -> None:
-    given = {"temperature": 0.5, "logprobs": 2, "max_tokens": 99, "stop": ["END"], "n": 2}
-    more = {**given, "logit_bias": {"5": -100}, "documents": ["d"], "model": "reveal"}
-    answer = ask(legacy_server, PATH, **{**BODY, **more})
-    seen = json.loads(answer["answers"][0])
-    assert seen["prompt"] == {"type": "text", "text": prompt("d")}
-    assert seen["sampling"]["temperature"] == 0.5
-    assert seen["sampling"]["logit_bias"] == [[5, -100]]
-    assert (seen["max_tokens"], seen["logprobs"], seen["stop"]) == (99, 2, ["END"])
+    parameters = {"temperature": 0.5, "logprobs": 2, "max_tokens": 99, "stop": ["END"], "n": 2}
+    fields = {**parameters, "logit_bias": {"5": -100}, "documents": ["d"], "model": "reveal"}
+    answer = post(legacy_server, PATH, **{**BODY, **fields})
+    received = json.loads(answer["answers"][0])
+    assert received["prompt"] == {"type": "text", "text": prompt("d")}
+    assert received["sampling"]["temperature"] == 0.5
+    assert received["sampling"]["logit_bias"] == [[5, -100]]
+    assert (received["max_tokens"], received["logprobs"], received["stop"]) == (99, 2, ["END"])
     assert len(answer["answers"]) == 2
 
 
 def test_the_defaults(legacy_server: Running) -> None:
     body = {**BODY, "model": "reveal", "documents": [], "max_tokens": 99}
-    seen = json.loads(ask(legacy_server, PATH, **body)["answers"][0])
-    assert seen["sampling"]["temperature"] == 0
-    assert seen["stop"] == ["\n"]
+    received = json.loads(post(legacy_server, PATH, **body)["answers"][0])
+    assert received["sampling"]["temperature"] == 0
+    assert received["stop"] == ["\n"]
     del body["max_tokens"]
-    cut = ask(legacy_server, PATH, **body, expand=["completion"])["completion"]
+    cut = post(legacy_server, PATH, **body, expand=["completion"])["completion"]
     assert cut["usage"]["completion_tokens"] == 16
 
 
-@pytest.mark.parametrize("more", [{"expand": ["completion"]}, {"logprobs": 0}])
-def test_the_whole_completion(legacy_server: Running, more: dict[str, Any]) -> None:
-    completion = ask(legacy_server, PATH, **BODY, **more)["completion"]
+@pytest.mark.parametrize("fields", [{"expand": ["completion"]}, {"logprobs": 0}])
+def test_the_whole_completion(legacy_server: Running, fields: dict[str, Any]) -> None:
+    completion = post(legacy_server, PATH, **BODY, **fields)["completion"]
     assert completion["object"] == "text_completion"
     assert completion["choices"][0]["text"] == " Yes."
-    assert (completion["choices"][0]["logprobs"] is None) == ("logprobs" not in more)
+    assert (completion["choices"][0]["logprobs"] is None) == ("logprobs" not in fields)
 
 
 def test_without_documents_nothing_is_searched(legacy_server: Running) -> None:
-    answer = ask(legacy_server, PATH, **{**BODY, "documents": []}, return_prompt=True)
+    answer = post(legacy_server, PATH, **{**BODY, "documents": []}, return_prompt=True)
     assert (answer["search_model"], answer["selected_documents"]) == (None, [])
     assert answer["prompt"] == prompt()
 
@@ -93,36 +93,36 @@ def test_without_documents_nothing_is_searched(legacy_server: Running) -> None:
     [("owner/echo:latest", "owner/echo:latest"), ("ada", "echo"), ("writer", "echo")],
 )
 def test_the_search_model(legacy_server: Running, name: str, used: str) -> None:
-    assert ask(legacy_server, PATH, **BODY, search_model=name)["search_model"] == used
+    assert post(legacy_server, PATH, **BODY, search_model=name)["search_model"] == used
 
 
-def test_as_many_documents_as_fit(legacy_server: Running) -> None:
+def test_documents_are_dropped_until_the_prompt_fits(legacy_server: Running) -> None:
     """The context has 40 words, of which the prompt takes 21 without documents, and 2 for each."""
     body = {**BODY, "model": "small", "documents": [f"It {number}." for number in range(8)]}
-    answer = ask(legacy_server, PATH, **body, max_tokens=1)
+    answer = post(legacy_server, PATH, **body, max_tokens=1)
     assert len(answer["selected_documents"]) == 8
-    answer = ask(legacy_server, PATH, **{**body, "documents": body["documents"] * 2}, max_tokens=1)
+    answer = post(legacy_server, PATH, **{**body, "documents": body["documents"] * 2}, max_tokens=1)
     assert len(answer["selected_documents"]) == 8
     long = {**body, "documents": ["It " * 30]}
-    assert ask(legacy_server, PATH, **long, max_tokens=1)["selected_documents"] == []
-    assert refused(legacy_server, PATH, **{**body, "question": "Is it? " * 20}) == (
+    assert post(legacy_server, PATH, **long, max_tokens=1)["selected_documents"] == []
+    assert refusal(legacy_server, PATH, **{**body, "question": "Is it? " * 20}) == (
         400,
         "context_length_exceeded",
         "question",
     )
 
 
-def test_documents_make_room_for_the_answer(legacy_server: Running) -> None:
+def test_documents_are_dropped_until_the_answer_fits(legacy_server: Running) -> None:
     """The prompt alone would fit with all of them, but then the answer would be cut."""
-    body = {**BODY, "model": "talks", "documents": [f"It {number}." for number in range(8)]}
-    answer = ask(legacy_server, PATH, **body, max_tokens=10, expand=["completion"])
+    body = {**BODY, "model": "talkative", "documents": [f"It {number}." for number in range(8)]}
+    answer = post(legacy_server, PATH, **body, max_tokens=10, expand=["completion"])
     assert len(answer["selected_documents"]) == 4
     assert answer["completion"]["usage"]["completion_tokens"] == 10
 
 
-def test_what_has_no_effect(legacy_server: Running) -> None:
-    more = {"max_rerank": 1, "return_metadata": True, "user": "someone", "file": None}
-    answers = [ask(legacy_server, PATH, **BODY, **given) for given in ({}, more)]
+def test_parameters_without_effect(legacy_server: Running) -> None:
+    fields = {"max_rerank": 1, "return_metadata": True, "user": "someone", "file": None}
+    answers = [post(legacy_server, PATH, **BODY, **parameters) for parameters in ({}, fields)]
     for answer in answers:
         del answer["completion"]
     assert answers[0] == answers[1]
@@ -159,18 +159,18 @@ BAD: list[tuple[dict[str, Any], int, str, str]] = [
 def test_refusals(
     legacy_server: Running, change: dict[str, Any], status: int, code: str, param: str
 ) -> None:
-    assert refused(legacy_server, PATH, **{**BODY, **change}) == (status, code, param)
+    assert refusal(legacy_server, PATH, **{**BODY, **change}) == (status, code, param)
 
 
 @pytest.mark.parametrize("lacking", ["model", "question", "examples", "examples_context"])
-def test_what_is_required(legacy_server: Running, lacking: str) -> None:
+def test_required_parameters(legacy_server: Running, lacking: str) -> None:
     body = {name: value for name, value in BODY.items() if name != lacking}
     expected = (400, "missing_required_parameter", lacking)
-    assert refused(legacy_server, PATH, **body) == expected
+    assert refusal(legacy_server, PATH, **body) == expected
 
 
-def test_documents_are_required_as_there_are_no_files(legacy_server: Running) -> None:
+def test_documents_are_required(legacy_server: Running) -> None:
     body = {name: value for name, value in BODY.items() if name != "documents"}
     expected = (400, "missing_required_parameter", "documents")
-    assert refused(legacy_server, PATH, **body) == expected
-    assert refused(legacy_server, PATH, file="file-1", **body)[1] == "unsupported_parameter"
+    assert refusal(legacy_server, PATH, **body) == expected
+    assert refusal(legacy_server, PATH, file="file-1", **body)[1] == "unsupported_parameter"

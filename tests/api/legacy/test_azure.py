@@ -87,13 +87,13 @@ def test_errors(azure: AzureOpenAI) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "?api-version=2023-05-15", "?api-version=never", "?x=y"])
-def test_any_version_or_none(legacy_server: Running, query: str) -> None:
+def test_every_version_is_accepted(legacy_server: Running, query: str) -> None:
     url = f"{legacy_server.url}/openai/deployments/echo/chat/completions{query}"
     answer = fetch(url, "POST", json={"messages": HI})
     assert json.loads(answer.body)["model"] == "echo"
 
 
-def test_a_name_that_is_encoded(legacy_server: Running) -> None:
+def test_an_encoded_name(legacy_server: Running) -> None:
     path = "/openai/deployments/owner%2Fecho%3Alatest/completions?api-version=1"
     url = URL(f"{legacy_server.url}{path}", encoded=True)
     assert json.loads(fetch(url, "POST", json={"prompt": "x"}).body)["model"] == "owner/echo:latest"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from openedai.prompts.example_prompts import label_prompt
-from tests.api.legacy.asking import ask, refused
+from tests.api.legacy.client import post, refusal
 from tests.support import Running
 
 PATH = "/v1/classifications"
@@ -21,8 +21,8 @@ BODY: dict[str, Any] = {
 }
 
 
-def test_the_shape(legacy_server: Running) -> None:
-    answer = ask(legacy_server, PATH, **BODY)
+def test_the_fields_of_an_answer(legacy_server: Running) -> None:
+    answer = post(legacy_server, PATH, **BODY)
     assert answer.keys() == {
         "object",
         "model",
@@ -37,8 +37,8 @@ def test_the_shape(legacy_server: Running) -> None:
     assert answer["completion"].startswith("cmpl-")
 
 
-def test_the_nearest_example_comes_first_and_is_read_last(legacy_server: Running) -> None:
-    answer = ask(legacy_server, PATH, return_prompt=True, **BODY)
+def test_examples_are_ranked_and_the_best_is_last_in_the_prompt(legacy_server: Running) -> None:
+    answer = post(legacy_server, PATH, return_prompt=True, **BODY)
     selected = answer["selected_examples"]
     assert selected[0] == {"document": 1, "label": "Very good", "text": QUERY}
     assert sorted(one["document"] for one in selected) == [0, 1, 2]
@@ -46,58 +46,58 @@ def test_the_nearest_example_comes_first_and_is_read_last(legacy_server: Running
     assert answer["prompt"] == label_prompt(QUERY, ["Bad", "Very good"], pairs)
 
 
-def test_the_answer_is_held_to_the_labels(legacy_server: Running) -> None:
+def test_the_answer_is_constrained_to_the_labels(legacy_server: Running) -> None:
     labels = ["Bad", "bad", "very good", "a" * 200]
-    more = {"labels": labels, "temperature": 0.5, "logit_bias": {"5": 3}, "logprobs": 1}
-    answer = ask(legacy_server, PATH, **{**BODY, **more, "model": "reveal"})
-    seen = json.loads(answer["completion"]["choices"][0]["text"])
+    fields = {"labels": labels, "temperature": 0.5, "logit_bias": {"5": 3}, "logprobs": 1}
+    answer = post(legacy_server, PATH, **{**BODY, **fields, "model": "reveal"})
+    received = json.loads(answer["completion"]["choices"][0]["text"])
     names = ["A" + "a" * 199, "Bad", "Very good"]
     grammar = f'root ::= " " ({" | ".join(json.dumps(name) for name in names)})\n'
-    assert seen["constraint"] == {"type": "grammar", "gbnf": grammar}
-    assert seen["max_tokens"] == 202
-    assert seen["sampling"]["temperature"] == 0.5
-    assert seen["sampling"]["logit_bias"] == [[5, 3]]
-    assert seen["logprobs"] == 1
+    assert received["constraint"] == {"type": "grammar", "gbnf": grammar}
+    assert received["max_tokens"] == 202
+    assert received["sampling"]["temperature"] == 0.5
+    assert received["sampling"]["logit_bias"] == [[5, 3]]
+    assert received["logprobs"] == 1
 
 
 def test_the_temperature_is_0_unless_it_is_given(legacy_server: Running) -> None:
-    more = {"labels": ["bad", "very good", "x" * 200], "expand": ["completion"]}
-    answer = ask(legacy_server, PATH, **{**BODY, **more, "model": "reveal"})
-    seen = json.loads(answer["completion"]["choices"][0]["text"])
-    assert seen["sampling"]["temperature"] == 0
+    fields = {"labels": ["bad", "very good", "x" * 200], "expand": ["completion"]}
+    answer = post(legacy_server, PATH, **{**BODY, **fields, "model": "reveal"})
+    received = json.loads(answer["completion"]["choices"][0]["text"])
+    assert received["sampling"]["temperature"] == 0
 
 
 def test_labels_that_no_example_has(legacy_server: Running) -> None:
-    more = {"labels": ["bad", "Very Good", "neutral"], "return_prompt": True}
-    answer = ask(legacy_server, PATH, **BODY, **more)
+    fields = {"labels": ["bad", "Very Good", "neutral"], "return_prompt": True}
+    answer = post(legacy_server, PATH, **BODY, **fields)
     assert "categories: Bad, Very good, Neutral." in answer["prompt"]
 
 
-def test_an_engine_that_does_not_keep_to_the_labels(legacy_server: Running) -> None:
-    assert ask(legacy_server, PATH, **{**BODY, "model": "yes"})["label"] == "Unknown"
+def test_an_answer_that_is_not_a_label(legacy_server: Running) -> None:
+    assert post(legacy_server, PATH, **{**BODY, "model": "yes"})["label"] == "Unknown"
 
 
 @pytest.mark.parametrize(
     ("name", "used"), [("owner/echo:latest", "owner/echo:latest"), ("ada", "echo")]
 )
 def test_the_search_model(legacy_server: Running, name: str, used: str) -> None:
-    assert ask(legacy_server, PATH, **BODY, search_model=name)["search_model"] == used
+    assert post(legacy_server, PATH, **BODY, search_model=name)["search_model"] == used
 
 
-def test_as_many_examples_as_fit(legacy_server: Running) -> None:
+def test_examples_are_dropped_until_the_prompt_fits(legacy_server: Running) -> None:
     """The context has 40 words; the prompt takes 12 without examples, and 5 for each."""
     examples = [[f"Text {number}", "good"] for number in range(8)]
-    answer = ask(legacy_server, PATH, model="small", query="x", examples=examples)
+    answer = post(legacy_server, PATH, model="small", query="x", examples=examples)
     assert answer["label"] == "Good"
     assert len(answer["selected_examples"]) == 4
     expected = (400, "context_length_exceeded", "query")
     body = {"model": "small", "query": "x " * 50, "examples": examples}
-    assert refused(legacy_server, PATH, **body) == expected
+    assert refusal(legacy_server, PATH, **body) == expected
 
 
-def test_what_has_no_effect(legacy_server: Running) -> None:
-    more = {"max_examples": 1, "return_metadata": True, "user": "someone", "file": None}
-    answers = [ask(legacy_server, PATH, **BODY, **given) for given in ({}, more)]
+def test_parameters_without_effect(legacy_server: Running) -> None:
+    fields = {"max_examples": 1, "return_metadata": True, "user": "someone", "file": None}
+    answers = [post(legacy_server, PATH, **BODY, **parameters) for parameters in ({}, fields)]
     for answer in answers:
         del answer["completion"]
     assert answers[0] == answers[1]
@@ -135,11 +135,11 @@ BAD: list[tuple[dict[str, Any], int, str, str]] = [
 def test_refusals(
     legacy_server: Running, change: dict[str, Any], status: int, code: str, param: str
 ) -> None:
-    assert refused(legacy_server, PATH, **{**BODY, **change}) == (status, code, param)
+    assert refusal(legacy_server, PATH, **{**BODY, **change}) == (status, code, param)
 
 
 @pytest.mark.parametrize("lacking", ["model", "query", "examples"])
-def test_what_is_required(legacy_server: Running, lacking: str) -> None:
+def test_required_parameters(legacy_server: Running, lacking: str) -> None:
     body = {name: value for name, value in BODY.items() if name != lacking}
     expected = (400, "missing_required_parameter", lacking)
-    assert refused(legacy_server, PATH, **body) == expected
+    assert refusal(legacy_server, PATH, **body) == expected

@@ -10,15 +10,15 @@ import pytest
 from openedai.api.legacy.edits import EditRequest
 from openedai.config import ModelSpec
 from openedai.contract.chat import Chat
-from tests.api.legacy.asking import ask, refused
+from tests.api.legacy.client import post, refusal
 from tests.prompts.golden_edits import EDIT, INSTRUCTION, TEXT, WRITE
 from tests.support import Running, fetch
 
 BODY = {"instruction": INSTRUCTION, "input": TEXT}
 
 
-def test_the_shape(legacy_server: Running) -> None:
-    edit = ask(legacy_server, "/v1/edits", model="echo", **BODY)
+def test_the_fields_of_an_answer(legacy_server: Running) -> None:
+    edit = post(legacy_server, "/v1/edits", model="echo", **BODY)
     assert edit.keys() == {"object", "created", "choices", "usage"}
     assert (edit["object"], edit["created"]) == ("edit", int(edit["created"]))
     assert edit["choices"] == [{"text": EDIT, "index": 0}]
@@ -30,31 +30,31 @@ def test_the_shape(legacy_server: Running) -> None:
     }
 
 
-def test_several(legacy_server: Running) -> None:
-    edit = ask(legacy_server, "/v1/edits", model="fencer", n=20, **BODY)
+def test_several_edits(legacy_server: Running) -> None:
+    edit = post(legacy_server, "/v1/edits", model="fencer", n=20, **BODY)
     assert edit["choices"] == [{"text": "fixed", "index": index} for index in range(20)]
     assert edit["usage"]["prompt_tokens"] == len(EDIT.split()) + 1
 
 
 def test_every_parameter_reaches_the_engine(legacy_server: Running) -> None:
     body = {**BODY, "temperature": 0.5, "top_p": 0.9}
-    edit = ask(legacy_server, "/v1/engines/reveal/edits", **body)
-    seen = json.loads(edit["choices"][0]["text"])
-    assert seen == {
+    edit = post(legacy_server, "/v1/engines/reveal/edits", **body)
+    received = json.loads(edit["choices"][0]["text"])
+    assert received == {
         "prompt": {"type": "chat", "messages": [{"role": "user", "content": EDIT}]},
         "sampling": {"temperature": 0.5, "top_p": 0.9},
     }
 
 
-@pytest.mark.parametrize("given", [{}, {"input": None}, {"input": ""}])
-def test_without_a_text_one_is_written(legacy_server: Running, given: dict[str, Any]) -> None:
-    edit = ask(legacy_server, "/v1/edits", model="echo", instruction=INSTRUCTION, **given)
+@pytest.mark.parametrize("parameters", [{}, {"input": None}, {"input": ""}])
+def test_an_edit_without_input(legacy_server: Running, parameters: dict[str, Any]) -> None:
+    edit = post(legacy_server, "/v1/edits", model="echo", instruction=INSTRUCTION, **parameters)
     assert edit["choices"][0]["text"] == WRITE
 
 
-def test_nulls_are_nothing(legacy_server: Running) -> None:
+def test_nulls_are_ignored(legacy_server: Running) -> None:
     nulls = {"n": None, "temperature": None, "top_p": None}
-    assert len(ask(legacy_server, "/v1/edits", model="echo", **nulls, **BODY)["choices"]) == 1
+    assert len(post(legacy_server, "/v1/edits", model="echo", **nulls, **BODY)["choices"]) == 1
 
 
 def test_a_prompt_format_of_the_model_is_followed() -> None:
@@ -67,8 +67,8 @@ def test_a_prompt_format_of_the_model_is_followed() -> None:
 
 @pytest.mark.parametrize("name", ["text-davinci-edit-001", "code-davinci-edit-001"])
 def test_the_official_names(legacy_server: Running, name: str) -> None:
-    assert ask(legacy_server, "/v1/edits", model=name, **BODY)["choices"]
-    assert ask(legacy_server, f"/v1/engines/{name}/edits", **BODY)["choices"]
+    assert post(legacy_server, "/v1/edits", model=name, **BODY)["choices"]
+    assert post(legacy_server, f"/v1/engines/{name}/edits", **BODY)["choices"]
 
 
 BAD: list[tuple[dict[str, Any], int, str, str]] = [
@@ -93,20 +93,20 @@ def test_refusals(
     legacy_server: Running, change: dict[str, Any], status: int, code: str, param: str
 ) -> None:
     body = {"model": "echo", **BODY, **change}
-    assert refused(legacy_server, "/v1/edits", **body) == (status, code, param)
+    assert refusal(legacy_server, "/v1/edits", **body) == (status, code, param)
 
 
 @pytest.mark.parametrize("lacking", ["model", "instruction"])
-def test_what_is_required(legacy_server: Running, lacking: str) -> None:
+def test_required_parameters(legacy_server: Running, lacking: str) -> None:
     body = {"model": "echo", **BODY}
     del body[lacking]
     expected = (400, "missing_required_parameter", lacking)
-    assert refused(legacy_server, "/v1/edits", **body) == expected
+    assert refusal(legacy_server, "/v1/edits", **body) == expected
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"model"', b'{"model": "\xff"}'])
 @pytest.mark.parametrize("path", ["/v1/edits", "/v1/engines/echo/edits"])
-def test_what_is_no_body(legacy_server: Running, path: str, body: bytes) -> None:
+def test_bodies_that_are_not_objects(legacy_server: Running, path: str, body: bytes) -> None:
     kind = {"content-type": "application/json"}
     answer = fetch(f"{legacy_server.url}{path}", "POST", data=body, headers=kind)
     assert answer.status == 400

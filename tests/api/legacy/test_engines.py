@@ -1,4 +1,4 @@
-"""Engines: the models under their old name, and what can be asked of one."""
+"""Engines: the models under their old name, and the endpoints of one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from openai.types import Completion, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 from yarl import URL
 
-from tests.api.legacy.asking import ask, frames, refused
+from tests.api.legacy.client import post, refusal, stream_frames
 from tests.support import Running, fetch
 
 HI = [{"role": "user", "content": "one two"}]
@@ -47,30 +47,30 @@ def test_an_unknown_engine(legacy_server: Running) -> None:
 
 
 @pytest.mark.parametrize("id", ["echo", "owner/echo:latest", "owner%2Fecho%3Alatest"])
-def test_the_endpoints_of_today_below_an_engine(legacy_server: Running, id: str) -> None:
+def test_endpoints_under_an_engine(legacy_server: Running, id: str) -> None:
     path = f"/v1/engines/{id}"
     chat = ChatCompletion.model_validate(
-        ask(legacy_server, f"{path}/chat/completions", messages=HI)
+        post(legacy_server, f"{path}/chat/completions", messages=HI)
     )
     assert chat.choices[0].message.content == "one two"
-    text = Completion.model_validate(ask(legacy_server, f"{path}/completions", prompt="one two"))
+    text = Completion.model_validate(post(legacy_server, f"{path}/completions", prompt="one two"))
     assert text.choices[0].text == "one two"
     vectors = CreateEmbeddingResponse.model_validate(
-        ask(legacy_server, f"{path}/embeddings", input="one two")
+        post(legacy_server, f"{path}/embeddings", input="one two")
     )
     assert len(vectors.data[0].embedding) == 8
     assert {chat.model, text.model, vectors.model} == {id.replace("%2F", "/").replace("%3A", ":")}
 
 
-def test_streams_below_an_engine(legacy_server: Running) -> None:
-    said = frames(legacy_server, "/v1/engines/echo/chat/completions", messages=HI)
-    assert "".join(one["choices"][0]["delta"].get("content") or "" for one in said) == "one two"
-    said = frames(legacy_server, "/v1/engines/echo/completions", prompt="one two")
-    assert "".join(one["choices"][0]["text"] for one in said) == "one two"
+def test_streams_under_an_engine(legacy_server: Running) -> None:
+    result = stream_frames(legacy_server, "/v1/engines/echo/chat/completions", messages=HI)
+    assert "".join(one["choices"][0]["delta"].get("content") or "" for one in result) == "one two"
+    result = stream_frames(legacy_server, "/v1/engines/echo/completions", prompt="one two")
+    assert "".join(one["choices"][0]["text"] for one in result) == "one two"
 
 
-def test_the_engine_of_the_url_goes_before_the_bodys(legacy_server: Running) -> None:
-    answer = ask(legacy_server, "/v1/engines/echo/completions", model="nope", prompt="x")
+def test_the_engine_of_the_url_overrides_that_of_the_body(legacy_server: Running) -> None:
+    answer = post(legacy_server, "/v1/engines/echo/completions", model="nope", prompt="x")
     assert answer["model"] == "echo"
 
 
@@ -89,9 +89,9 @@ def test_every_operation_of_an_unknown_engine(
     legacy_server: Running, operation: str, body: dict[str, object]
 ) -> None:
     expected = (404, "model_not_found", "model")
-    assert refused(legacy_server, f"/v1/engines/nope/{operation}", **body) == expected
+    assert refusal(legacy_server, f"/v1/engines/nope/{operation}", **body) == expected
 
 
-def test_an_operation_that_there_is_not(legacy_server: Running) -> None:
-    status, code, _ = refused(legacy_server, "/v1/engines/echo/replicas")
+def test_an_unknown_operation(legacy_server: Running) -> None:
+    status, code, _ = refusal(legacy_server, "/v1/engines/echo/replicas")
     assert (status, code) == (405, "method_not_supported")

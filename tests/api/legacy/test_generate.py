@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.api.legacy.asking import ask, frames, refused
+from tests.api.legacy.client import post, refusal, stream_frames
 from tests.support import Running, fetch
 
 PATH = "/v1/engines/echo/generate"
@@ -20,7 +20,7 @@ HALF = pytest.approx(math.log(0.5))
 def streamed(server: Running, **body: Any) -> list[str]:
     """The text of each completion, as its reader joins it."""
     texts: list[str] = []
-    for frame in frames(server, PATH, **body):
+    for frame in stream_frames(server, PATH, **body):
         assert frame.keys() == {"data"}
         texts = texts or [""] * len(frame["data"])
         assert len(frame["data"]) == len(texts)
@@ -31,7 +31,7 @@ def streamed(server: Running, **body: Any) -> list[str]:
 
 
 def test_whole(legacy_server: Running) -> None:
-    assert ask(legacy_server, PATH, context="one two", completions=2) == {
+    assert post(legacy_server, PATH, context="one two", completions=2) == {
         "data": [{"text": ["one", " two"]}] * 2
     }
 
@@ -51,26 +51,26 @@ def test_every_parameter_reaches_the_engine(legacy_server: Running) -> None:
         "logprobs": 2,
         "stop": ["END"],
     }
-    (said,) = ask(legacy_server, "/v1/engines/reveal/generate", **body)["data"]
-    seen = json.loads("".join(said["text"]))
-    sampling = {name: seen["sampling"][name] for name in ("temperature", "top_p")}
+    (result,) = post(legacy_server, "/v1/engines/reveal/generate", **body)["data"]
+    received = json.loads("".join(result["text"]))
+    sampling = {name: received["sampling"][name] for name in ("temperature", "top_p")}
     assert sampling == {"temperature": 0.5, "top_p": 0.9}
-    assert seen["prompt"] == {"type": "text", "text": "x"}
-    assert (seen["max_tokens"], seen["logprobs"], seen["stop"]) == (99, 2, ["END"])
+    assert received["prompt"] == {"type": "text", "text": "x"}
+    assert (received["max_tokens"], received["logprobs"], received["stop"]) == (99, 2, ["END"])
 
 
 def test_the_length_is_that_of_completions(legacy_server: Running) -> None:
     text = " ".join("abcdefghijklmnopqrstuvwxyz")
-    (said,) = ask(legacy_server, PATH, context=text)["data"]
-    assert len(said["text"]) == 16
-    (said,) = ask(legacy_server, PATH, context=text, length=3)["data"]
-    assert said["text"] == ["a", " b", " c"]
+    (result,) = post(legacy_server, PATH, context=text)["data"]
+    assert len(result["text"]) == 16
+    (result,) = post(legacy_server, PATH, context=text, length=3)["data"]
+    assert result["text"] == ["a", " b", " c"]
 
 
-def test_nulls_are_nothing(legacy_server: Running) -> None:
+def test_nulls_are_ignored(legacy_server: Running) -> None:
     names = ("length", "completions", "temperature", "top_p", "logprobs", "stop", "stream")
     nulls = dict.fromkeys(names)
-    assert ask(legacy_server, PATH, context="one", **nulls) == {"data": [{"text": ["one"]}]}
+    assert post(legacy_server, PATH, context="one", **nulls) == {"data": [{"text": ["one"]}]}
 
 
 def test_log_probabilities(legacy_server: Running) -> None:
@@ -80,10 +80,10 @@ def test_log_probabilities(legacy_server: Running) -> None:
         "top_logprobs": [{"one": HALF}, {" two": HALF}],
         "text_offset": [0, 3],
     }
-    (said,) = ask(legacy_server, PATH, context="one two", logprobs=1)["data"]
-    assert said["logprobs"] == expected
+    (result,) = post(legacy_server, PATH, context="one two", logprobs=1)["data"]
+    assert result["logprobs"] == expected
     joined: dict[str, list[Any]] = {name: [] for name in expected}
-    for frame in frames(legacy_server, PATH, context="one two", logprobs=1):
+    for frame in stream_frames(legacy_server, PATH, context="one two", logprobs=1):
         for name, values in frame["data"][0]["logprobs"].items():
             joined[name] += values
     assert joined == expected
@@ -109,26 +109,26 @@ def test_refusals(
     legacy_server: Running, change: dict[str, Any], code: str, param: str, stream: bool
 ) -> None:
     body = {"context": "x", "stream": stream, **change}
-    assert refused(legacy_server, PATH, **body) == (400, code, param)
+    assert refusal(legacy_server, PATH, **body) == (400, code, param)
 
 
 def test_a_model_that_only_embeds(legacy_server: Running) -> None:
     path = "/v1/engines/embedder/generate"
     expected = (400, "unsupported_model", "model")
-    assert refused(legacy_server, path, context="x") == expected
+    assert refusal(legacy_server, path, context="x") == expected
 
 
 def test_a_late_error_ends_the_stream(legacy_server: Running) -> None:
     url = f"{legacy_server.url}/v1/engines/fails-later/generate"
     answer = fetch(url, "POST", json={"context": "a b c d", "stream": True})
-    *pieces, last = answer.body.decode().removesuffix("\n\n").split("\n\n")
+    *frames, last = answer.body.decode().removesuffix("\n\n").split("\n\n")
     assert answer.status == 200
-    assert len(pieces) == 2
+    assert len(frames) == 2
     assert json.loads(last.removeprefix("data: "))["error"]["type"] == "server_error"
 
 
-async def leave(server: Running) -> None:
-    """Ask the model that would speak for ever, and go once it has begun."""
+async def read_and_disconnect(server: Running) -> None:
+    """Request an endless answer, and disconnect after its first frame."""
     body = {"context": "x", "length": 10**6, "stream": True}
     async with (
         aiohttp.ClientSession() as session,
@@ -138,13 +138,13 @@ async def leave(server: Running) -> None:
         response.close()
 
 
-def test_a_client_that_leaves_gives_its_slot_back(legacy_server: Running) -> None:
-    """The model has as many slots as clients leave at once: others could not begin."""
+def test_a_client_that_leaves_frees_its_slot(legacy_server: Running) -> None:
+    """As many clients leave at once as the model has slots."""
     for _ in range(2):
-        asyncio.run(all_leave(legacy_server))
-    (said,) = ask(legacy_server, "/v1/engines/endless/generate", context="x", length=1)["data"]
-    assert said["text"] == ["x"]
+        asyncio.run(fill_slots_and_disconnect(legacy_server))
+    (result,) = post(legacy_server, "/v1/engines/endless/generate", context="x", length=1)["data"]
+    assert result["text"] == ["x"]
 
 
-async def all_leave(server: Running) -> None:
-    await asyncio.gather(*(leave(server) for _ in range(4)))
+async def fill_slots_and_disconnect(server: Running) -> None:
+    await asyncio.gather(*(read_and_disconnect(server) for _ in range(4)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.api.legacy.asking import ask
+from tests.api.legacy.client import post
 from tests.support import Running
 
 pytestmark = pytest.mark.real
@@ -13,7 +13,7 @@ SMOLLM, MINILM = "smollm2-135m-instruct", "all-MiniLM-L6-v2"
 
 def test_edits(real_server: Running) -> None:
     body = {"instruction": "Answer with the one word: yes", "temperature": 0, "n": 2}
-    edit = ask(real_server, "/v1/edits", model="text-davinci-edit-001", **body)
+    edit = post(real_server, "/v1/edits", model="text-davinci-edit-001", **body)
     assert [choice["index"] for choice in edit["choices"]] == [0, 1]
     # Not compared: at other moments, llama.cpp computes in batches of other sizes, which round
     # otherwise.
@@ -26,7 +26,7 @@ def test_edits(real_server: Running) -> None:
 @pytest.mark.parametrize("temperature", [0, 2])
 def test_a_label_is_one_of_the_labels(real_server: Running, temperature: float) -> None:
     labels = ["Sunny", "sunny spells", 'so "so"', "Ärger 🎈"]
-    answer = ask(
+    answer = post(
         real_server,
         "/v1/classifications",
         model=SMOLLM,
@@ -44,16 +44,16 @@ def test_a_label_is_one_of_the_labels(real_server: Running, temperature: float) 
     assert len(answer["selected_examples"]) == 2
 
 
-def test_the_same_text_is_the_nearest(real_server: Running) -> None:
+def test_the_same_text_is_the_most_similar(real_server: Running) -> None:
     documents = ["The cat sat on the mat.", "Prices rose by two percent.", "Rain is expected."]
     path = f"/v1/engines/{MINILM}/search"
-    data = ask(real_server, path, query="Prices rose by two percent.", documents=documents)["data"]
+    data = post(real_server, path, query="Prices rose by two percent.", documents=documents)["data"]
     assert data[1]["score"] == pytest.approx(100, abs=0.1)
     assert max(data[0]["score"], data[2]["score"]) < 90
 
 
 def test_an_answer_is_one_line(real_server: Running) -> None:
-    answer = ask(
+    answer = post(
         real_server,
         "/v1/answers",
         model=SMOLLM,
@@ -72,7 +72,7 @@ def test_an_answer_is_one_line(real_server: Running) -> None:
 def test_more_documents_than_fit(real_server: Running) -> None:
     """Each has far more than a hundred tokens, and the context has 4096."""
     documents = [f"Page {number}. " + "The sun rose again. " * 60 for number in range(60)]
-    answer = ask(
+    answer = post(
         real_server,
         "/v1/answers",
         model=SMOLLM,

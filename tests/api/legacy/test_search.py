@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from openedai.config import ModelSpec, Settings
-from tests.api.legacy.asking import ask, refused
+from tests.api.legacy.client import post, refusal
 from tests.support import Running, ServerThread
 
 PATH = "/v1/engines/echo/search"
 BODY = {"query": "one", "documents": ["two", "one", "three"]}
 
 
-def test_the_shape(legacy_server: Running) -> None:
-    answer = ask(legacy_server, PATH, **BODY)
+def test_the_fields_of_an_answer(legacy_server: Running) -> None:
+    answer = post(legacy_server, PATH, **BODY)
     assert answer.keys() == {"object", "data", "model"}
     assert (answer["object"], answer["model"]) == ("list", "echo")
     assert [one["document"] for one in answer["data"]] == [0, 1, 2]
@@ -26,40 +26,40 @@ def test_the_shape(legacy_server: Running) -> None:
 
 
 def test_the_model_in_the_body(legacy_server: Running) -> None:
-    alike = ask(legacy_server, "/v1/search", model="echo", **BODY)
-    assert alike == ask(legacy_server, PATH, **BODY)
+    alike = post(legacy_server, "/v1/search", model="echo", **BODY)
+    assert alike == post(legacy_server, PATH, **BODY)
     expected = (400, "missing_required_parameter", "model")
-    assert refused(legacy_server, "/v1/search", **BODY) == expected
+    assert refusal(legacy_server, "/v1/search", **BODY) == expected
 
 
 def test_the_score_is_100_for_the_query_itself(legacy_server: Running) -> None:
-    scores = [one["score"] for one in ask(legacy_server, PATH, **BODY)["data"]]
+    scores = [one["score"] for one in post(legacy_server, PATH, **BODY)["data"]]
     assert scores[1] == pytest.approx(100, abs=1e-3)
     assert max(scores[0], scores[2]) < 99
 
 
 def test_each_document_is_scored_alone(legacy_server: Running) -> None:
-    alone = ask(legacy_server, PATH, query="one", documents=["three"])["data"][0]["score"]
-    together = ask(legacy_server, PATH, **BODY)["data"][2]["score"]
+    alone = post(legacy_server, PATH, query="one", documents=["three"])["data"][0]["score"]
+    together = post(legacy_server, PATH, **BODY)["data"][2]["score"]
     assert alone == pytest.approx(together, abs=1e-3)
 
 
-def test_as_many_as_there_may_be(legacy_server: Running) -> None:
+def test_the_most_documents(legacy_server: Running) -> None:
     documents = [f"document {number}" for number in range(200)]
-    assert len(ask(legacy_server, PATH, query="x", documents=documents)["data"]) == 200
+    assert len(post(legacy_server, PATH, query="x", documents=documents)["data"]) == 200
 
 
-def test_what_is_about_files_has_no_effect(legacy_server: Running) -> None:
-    more = {"max_rerank": 1, "return_metadata": True, "user": "someone", "file": None}
-    assert ask(legacy_server, PATH, **BODY, **more) == ask(legacy_server, PATH, **BODY)
+def test_parameters_about_files_have_no_effect(legacy_server: Running) -> None:
+    fields = {"max_rerank": 1, "return_metadata": True, "user": "someone", "file": None}
+    assert post(legacy_server, PATH, **BODY, **fields) == post(legacy_server, PATH, **BODY)
 
 
-def test_a_model_that_does_not_embed_means_the_default_one(legacy_server: Running) -> None:
-    assert ask(legacy_server, "/v1/engines/writer/search", **BODY)["model"] == "echo"
+def test_a_model_that_does_not_embed_is_replaced_by_the_default(legacy_server: Running) -> None:
+    assert post(legacy_server, "/v1/engines/writer/search", **BODY)["model"] == "echo"
 
 
-def test_a_model_that_embeds_is_taken(legacy_server: Running) -> None:
-    answer = ask(legacy_server, "/v1/engines/owner/echo:latest/search", **BODY)
+def test_a_model_that_embeds_is_used(legacy_server: Running) -> None:
+    answer = post(legacy_server, "/v1/engines/owner/echo:latest/search", **BODY)
     assert answer["model"] == "owner/echo:latest"
 
 
@@ -68,7 +68,7 @@ def test_a_server_without_a_model_that_embeds() -> None:
     settings = Settings(_env_file=None, models=(writer,), builtin_models=False)
     with ServerThread(settings) as server:
         expected = (400, "unsupported_model", "model")
-        assert refused(server, "/v1/engines/writer/search", **BODY) == expected
+        assert refusal(server, "/v1/engines/writer/search", **BODY) == expected
 
 
 BAD: list[tuple[dict[str, Any], str, str]] = [
@@ -89,4 +89,4 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("change", "code", "param"), BAD)
 def test_refusals(legacy_server: Running, change: dict[str, Any], code: str, param: str) -> None:
-    assert refused(legacy_server, PATH, **{**BODY, **change}) == (400, code, param)
+    assert refusal(legacy_server, PATH, **{**BODY, **change}) == (400, code, param)

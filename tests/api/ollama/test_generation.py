@@ -200,8 +200,8 @@ def test_a_model_that_supports_images_gets_them(ollama: Client) -> None:
     file = picture()
     message = {"role": "user", "content": "What is it?", "images": [file]}
     answer = ollama.chat(model="vision-reveal", messages=[message])
-    shown = json.loads(answer.message.content or "")["prompt"]["messages"][0]["images"]
-    assert [(base64.b64decode(item["raw"]), item.get("at", 0)) for item in shown] == [(file, 0)]
+    images = json.loads(answer.message.content or "")["prompt"]["messages"][0]["images"]
+    assert [(base64.b64decode(item["raw"]), item.get("at", 0)) for item in images] == [(file, 0)]
     alone = ollama.generate(model="vision-reveal", prompt="?", system="Look.", images=[file])
     assert len(json.loads(alone.response or "")["prompt"]["messages"][1]["images"]) == 1
     with pytest.raises(ResponseError) as caught:
@@ -255,13 +255,13 @@ def test_real_models(real_server: Running) -> None:
             format=City.model_json_schema(),
             options={"temperature": 0, "num_predict": 200},
         )
-        shown = client.show("smollm2-135m-instruct")
+        images = client.show("smollm2-135m-instruct")
         (vector,) = client.embed(model="all-mpnet-base-v2", input="a text").embeddings
         loaded = {item.model for item in client.ps().models}
     City.model_validate_json(answer.message.content or "")
-    assert shown.modelinfo is not None
-    assert shown.modelinfo["general.architecture"] == "llama"
-    assert shown.modelinfo["llama.context_length"] == 8192
+    assert images.modelinfo is not None
+    assert images.modelinfo["general.architecture"] == "llama"
+    assert images.modelinfo["llama.context_length"] == 8192
     details = details["smollm2-135m-instruct"]
     assert details is not None
     assert (details.format, details.family, details.parameter_size) == ("gguf", "llama", "134.52M")

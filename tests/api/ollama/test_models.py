@@ -56,9 +56,12 @@ def test_list_and_show(server: Running, ollama: Client) -> None:
     digests = {item.digest for item in listed.values()}
     assert len(digests) == len(MODELS)
     assert all(re.fullmatch("[0-9a-f]{64}", digest or "") for digest in digests)
-    shown = ollama.show("sampled")
-    assert shown.capabilities == ["completion", "tools", "embedding"]
-    assert (shown.license, shown.modified_at) == ("Apache-2.0", listed["sampled"].modified_at)
+    description = ollama.show("sampled")
+    assert description.capabilities == ["completion", "tools", "embedding"]
+    assert (description.license, description.modified_at) == (
+        "Apache-2.0",
+        listed["sampled"].modified_at,
+    )
     assert "vision" in (ollama.show("vision").capabilities or [])
     old = fetch(f"{server.url}/api/show", "POST", json={"name": "parrot"})
     assert old.status == 200
@@ -100,9 +103,9 @@ def test_unknown_models(ollama: Client, stream: bool) -> None:
         with pytest.raises(ResponseError, match="`nobody:7b` does not exist") as caught:
             call(ollama, stream, model="nobody:7b")
         assert caught.value.status_code == 404
-    with pytest.raises(ResponseError) as shown:
+    with pytest.raises(ResponseError) as unknown:
         ollama.show("nobody")
-    assert shown.value.status_code == 404
+    assert unknown.value.status_code == 404
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -48,7 +48,7 @@ def test_default_is_16_tokens(client: OpenAI) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "seen"),
+    ("prompt", "expected"),
     [
         ("a b", [{"type": "text", "text": "a b"}]),
         (["a", "b"], [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]),
@@ -58,15 +58,15 @@ def test_default_is_16_tokens(client: OpenAI) -> None:
 )
 @pytest.mark.parametrize("stream", [False, True])
 def test_every_form_of_a_prompt(
-    client: OpenAI, prompt: list[int], seen: list[dict[str, object]], stream: bool
+    client: OpenAI, prompt: list[int], expected: list[dict[str, object]], stream: bool
 ) -> None:
-    texts = [""] * len(seen)
+    texts = [""] * len(expected)
     create: Any = client.completions.create
     answer = create(model="reveal", prompt=prompt, max_tokens=99, stream=stream)
-    for piece in answer if stream else [answer]:
-        for choice in piece.choices:
+    for part in answer if stream else [answer]:
+        for choice in part.choices:
             texts[choice.index] += choice.text
-    assert [json.loads(text)["prompt"] for text in texts] == seen
+    assert [json.loads(text)["prompt"] for text in texts] == expected
 
 
 def test_choices_of_several_prompts_stay_together(client: OpenAI) -> None:
@@ -83,7 +83,7 @@ def test_seeds_differ_between_choices(client: OpenAI) -> None:
     assert seeds == [5, 6]
 
 
-def test_the_old_spelling_of_the_url(echo_server: Running) -> None:
+def test_the_older_url(echo_server: Running) -> None:
     body = {"model": "echo", "prompt": "hi"}
     answer = fetch(f"{echo_server.url}/v1/text_completion", "POST", json=body)
     assert Completion.model_validate_json(answer.body).choices[0].text == "hi"

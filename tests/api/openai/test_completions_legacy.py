@@ -17,8 +17,8 @@ both_ways = pytest.mark.parametrize("stream", [False, True])
 
 @both_ways
 def test_logprobs_have_four_lists(client: OpenAI, stream: bool) -> None:
-    (said,) = complete(client, stream, prompt="one two three", logprobs=2)
-    assert said.logprobs == {
+    (result,) = complete(client, stream, prompt="one two three", logprobs=2)
+    assert result.logprobs == {
         "tokens": ["one", " two", " three"],
         "token_logprobs": [HALF] * 3,
         "top_logprobs": [
@@ -32,10 +32,10 @@ def test_logprobs_have_four_lists(client: OpenAI, stream: bool) -> None:
 
 @both_ways
 def test_logprobs_0_have_no_alternatives(client: OpenAI, stream: bool) -> None:
-    (said,) = complete(client, stream, prompt="one two", logprobs=0)
-    assert said.logprobs is not None
-    assert said.logprobs["token_logprobs"] == [HALF] * 2
-    assert said.logprobs["top_logprobs"] is None
+    (result,) = complete(client, stream, prompt="one two", logprobs=0)
+    assert result.logprobs is not None
+    assert result.logprobs["token_logprobs"] == [HALF] * 2
+    assert result.logprobs["top_logprobs"] is None
 
 
 @both_ways
@@ -44,15 +44,15 @@ def test_without_logprobs_there_is_null(client: OpenAI, stream: bool) -> None:
 
 
 @both_ways
-def test_echo_puts_the_prompt_in_front(client: OpenAI, stream: bool) -> None:
-    (said,) = complete(client, stream, prompt="one two", echo=True)
-    assert (said.text, said.reason) == ("one twoone two", "stop")
+def test_echo_puts_the_prompt_first(client: OpenAI, stream: bool) -> None:
+    (result,) = complete(client, stream, prompt="one two", echo=True)
+    assert (result.text, result.reason) == ("one twoone two", "stop")
 
 
 @both_ways
 def test_echo_with_logprobs_scores_the_prompt_too(client: OpenAI, stream: bool) -> None:
-    (said,) = complete(client, stream, prompt="one two", echo=True, logprobs=1)
-    assert said.logprobs == {
+    (result,) = complete(client, stream, prompt="one two", echo=True, logprobs=1)
+    assert result.logprobs == {
         "tokens": ["one", " two", "one", " two"],
         "token_logprobs": [None, HALF, HALF, HALF],
         "top_logprobs": [None, {" two": HALF}, {"one": HALF}, {" two": HALF}],
@@ -61,7 +61,7 @@ def test_echo_with_logprobs_scores_the_prompt_too(client: OpenAI, stream: bool) 
 
 
 @both_ways
-def test_no_tokens_with_echo_only_score_the_prompt(client: OpenAI, stream: bool) -> None:
+def test_max_tokens_0_with_echo_only_scores_the_prompt(client: OpenAI, stream: bool) -> None:
     body = {"prompt": ["one two", "three"], "echo": True, "logprobs": 0, "max_tokens": 0}
     first, second = complete(client, stream, **body)
     assert (first.text, first.reason) == ("one two", "length")
@@ -72,9 +72,9 @@ def test_no_tokens_with_echo_only_score_the_prompt(client: OpenAI, stream: bool)
 
 
 @both_ways
-def test_the_prompt_is_no_place_for_a_stop(client: OpenAI, stream: bool) -> None:
-    (said,) = complete(client, stream, prompt="one two", echo=True, stop=" two")
-    assert (said.text, said.reason) == ("one twoone", "stop")
+def test_stop_texts_in_an_echoed_prompt_are_ignored(client: OpenAI, stream: bool) -> None:
+    (result,) = complete(client, stream, prompt="one two", echo=True, stop=" two")
+    assert (result.text, result.reason) == ("one twoone", "stop")
 
 
 def test_usage_with_echo_counts_the_prompt_once(client: OpenAI) -> None:
@@ -83,7 +83,7 @@ def test_usage_with_echo_counts_the_prompt_once(client: OpenAI) -> None:
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (2, 0)
 
 
-def test_best_of_makes_more_answers_than_it_gives(client: OpenAI) -> None:
+def test_best_of_returns_the_best_answers(client: OpenAI) -> None:
     answer = client.completions.create(model="echo", prompt=["a b", "c"], n=2, best_of=5)
     assert [choice.text for choice in answer.choices] == ["a b", "a b", "c", "c"]
     assert [choice.index for choice in answer.choices] == [0, 1, 2, 3]
@@ -92,23 +92,23 @@ def test_best_of_makes_more_answers_than_it_gives(client: OpenAI) -> None:
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (3, 5 * 3)
 
 
-def test_best_of_gives_every_answer_a_seed_of_its_own(client: OpenAI) -> None:
+def test_best_of_has_a_seed_for_every_answer(client: OpenAI) -> None:
     body = {"prompt": "a", "n": 1, "best_of": 2, "seed": 5, "max_tokens": 99}
-    (said,) = complete(client, False, model="reveal", **body)
-    seen = json.loads(said.text)
-    assert seen["sampling"]["seed"] in (5, 6)
-    assert seen["logprobs"] == 0  # by which the best one is found
+    (result,) = complete(client, False, model="reveal", **body)
+    received = json.loads(result.text)
+    assert received["sampling"]["seed"] in (5, 6)
+    assert received["logprobs"] == 0  # by which the best one is found
 
 
 @both_ways
-def test_as_many_as_are_given_can_be_streamed(client: OpenAI, stream: bool) -> None:
-    said = complete(client, stream, prompt="a b", n=2, best_of=2)
-    assert [one.text for one in said] == ["a b"] * 2
+def test_best_of_equal_to_n_can_be_streamed(client: OpenAI, stream: bool) -> None:
+    result = complete(client, stream, prompt="a b", n=2, best_of=2)
+    assert [one.text for one in result] == ["a b"] * 2
 
 
-def test_suffix_is_up_to_the_engine(client: OpenAI) -> None:
-    (said,) = complete(client, False, model="reveal", prompt="a", suffix="", max_tokens=99)
-    assert "suffix" not in json.loads(said.text)
+def test_only_engines_that_support_a_suffix_accept_one(client: OpenAI) -> None:
+    (result,) = complete(client, False, model="reveal", prompt="a", suffix="", max_tokens=99)
+    assert "suffix" not in json.loads(result.text)
     with pytest.raises(BadRequestError, match="the echo engine") as caught:
         client.completions.create(model="echo", prompt="a", suffix="b")
     assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "suffix")
@@ -135,7 +135,7 @@ def test_bad_values(client: OpenAI, change: dict[str, Any], code: str, param: st
     assert refusal(client, "/completions", **{"prompt": "x", **change}) == (code, param)
 
 
-def test_the_best_of_a_stream_cannot_be_known(client: OpenAI) -> None:
+def test_best_of_more_than_n_cannot_be_streamed(client: OpenAI) -> None:
     with pytest.raises(BadRequestError) as caught:
         client.completions.create(model="echo", prompt="a", best_of=2, stream=True)
     assert (caught.value.code, caught.value.param) == ("invalid_value", "best_of")

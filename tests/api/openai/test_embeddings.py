@@ -22,7 +22,7 @@ def embed(server: Running, **body: object) -> bytes:
     return answer.body
 
 
-def test_the_client_asks_for_base64_and_gets_floats(client: OpenAI) -> None:
+def test_the_client_requests_base64_and_returns_floats(client: OpenAI) -> None:
     answer = client.embeddings.create(model="echo", input="one two")
     assert answer.object == "list"
     assert answer.model == "echo"

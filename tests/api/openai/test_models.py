@@ -33,12 +33,12 @@ def test_ids_with_slashes_and_colons(echo_server: Running, path: str) -> None:
     assert Model.model_validate_json(answer.body).id == "owner/echo:latest"
 
 
-def test_an_alias_is_answered_under_its_own_name(client: OpenAI) -> None:
+def test_an_alias_is_retrieved_under_its_own_name(client: OpenAI) -> None:
     assert client.models.retrieve("gpt-4o").id == "gpt-4o"
     assert "gpt-4o" not in [model.id for model in client.models.list()]
 
 
-def test_aliases_that_are_to_be_listed() -> None:
+def test_listed_aliases() -> None:
     settings = echo_settings(listed_aliases=("gpt-3.5-turbo", "text-embedding-ada-002"))
     with ServerThread(settings) as server, server.client() as client:
         names = [model.id for model in client.models.list()]

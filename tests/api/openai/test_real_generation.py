@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 from openai import BadRequestError, OpenAI
 
-from tests.api.answers import Continuation, chat, complete
+from tests.api.answers import CompletionResult, chat, complete
 
 pytestmark = pytest.mark.real
 SMOLLM, QWEN = "smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct"
@@ -22,25 +22,25 @@ FRANCE = "The capital of France is"
 both_ways = pytest.mark.parametrize("stream", [False, True])
 
 
-def values(said: Continuation) -> list[float | None]:
-    assert said.logprobs is not None
-    assert said.logprobs["token_logprobs"] is not None
-    return said.logprobs["token_logprobs"]
+def values(result: CompletionResult) -> list[float | None]:
+    assert result.logprobs is not None
+    assert result.logprobs["token_logprobs"] is not None
+    return result.logprobs["token_logprobs"]
 
 
-def listed(said: Continuation, name: str) -> list[Any]:
-    assert said.logprobs is not None
-    return said.logprobs[name] or []
+def listed(result: CompletionResult, name: str) -> list[Any]:
+    assert result.logprobs is not None
+    return result.logprobs[name] or []
 
 
 @both_ways
 def test_the_greedy_choice_is_the_likeliest_token(real_client: OpenAI, stream: bool) -> None:
     body = {"messages": "Count to five.", "max_tokens": 5, "temperature": 0}
-    said = chat(real_client, stream, model=SMOLLM, logprobs=True, top_logprobs=5, **body).only
-    assert said.logprobs is not None
-    assert len(said.logprobs) == 5
-    assert "".join(token for token, _, _ in said.logprobs) == said.text
-    for token, value, others in said.logprobs:
+    result = chat(real_client, stream, model=SMOLLM, logprobs=True, top_logprobs=5, **body).only
+    assert result.logprobs is not None
+    assert len(result.logprobs) == 5
+    assert "".join(token for token, _, _ in result.logprobs) == result.text
+    for token, value, others in result.logprobs:
         assert max(others, key=lambda name: others[name]) == token
         assert others[token] == value
         assert sum(map(math.exp, others.values())) <= 1.001
@@ -61,15 +61,15 @@ def test_a_scored_prompt_is_as_likely_as_when_it_was_generated(real_client: Open
 @pytest.mark.parametrize("prompt", ["I have a 🎈!", "🎈 and"])
 def test_an_emoji_is_scored_token_by_token(real_client: OpenAI, prompt: str) -> None:
     body = {"model": SMOLLM, "prompt": prompt, "max_tokens": 0, "echo": True, "logprobs": 2}
-    (said,) = complete(real_client, False, **body)
-    assert said.text == prompt
-    tokens, offsets = listed(said, "tokens"), listed(said, "text_offset")
-    assert len(tokens) == len(offsets) == len(values(said))
+    (result,) = complete(real_client, False, **body)
+    assert result.text == prompt
+    tokens, offsets = listed(result, "tokens"), listed(result, "text_offset")
+    assert len(tokens) == len(offsets) == len(values(result))
     assert joined(tokens) == prompt
     assert offsets == sorted(offsets)
     for token, offset in zip(tokens, offsets, strict=True):
         assert token.startswith("bytes:") or prompt[offset:].startswith(token)
-    assert all(value is not None and value < 0 for value in values(said)[1:])
+    assert all(value is not None and value < 0 for value in values(result)[1:])
 
 
 def test_a_part_of_an_emoji_is_scored_as_an_alternative_would_be(real_client: OpenAI) -> None:
@@ -87,8 +87,8 @@ def joined(tokens: list[str]) -> str:
     """The text of tokens some of which are shown as their bytes."""
     raw = b""
     for token in tokens:
-        shown = token.removeprefix("bytes:")
-        raw += token.encode() if shown == token else bytes.fromhex(shown.replace("\\x", ""))
+        encoded = token.removeprefix("bytes:")
+        raw += token.encode() if encoded == token else bytes.fromhex(encoded.replace("\\x", ""))
     return raw.decode()
 
 
@@ -107,7 +107,7 @@ SCHEMA = {
 @both_ways
 def test_a_schema_is_followed(real_client: OpenAI, stream: bool) -> None:
     named = {"name": "trip", "schema": SCHEMA}
-    said = chat(
+    result = chat(
         real_client,
         stream,
         model=SMOLLM,
@@ -117,13 +117,13 @@ def test_a_schema_is_followed(real_client: OpenAI, stream: bool) -> None:
         seed=1,
         temperature=1.5,
     ).only
-    assert said.reason == "stop"
-    jsonschema.validate(json.loads(said.text), SCHEMA)
+    assert result.reason == "stop"
+    jsonschema.validate(json.loads(result.text), SCHEMA)
 
 
 def test_a_named_strict_call_has_valid_arguments(real_client: OpenAI) -> None:
     function = {"name": "plan_trip", "parameters": SCHEMA, "strict": True}
-    said = chat(
+    result = chat(
         real_client,
         True,
         model=SMOLLM,
@@ -134,8 +134,8 @@ def test_a_named_strict_call_has_valid_arguments(real_client: OpenAI) -> None:
         seed=1,
         temperature=1.5,
     ).only
-    ((name, arguments),) = said.calls
-    assert (name, said.text, said.reason) == ("plan_trip", "", "tool_calls")
+    ((name, arguments),) = result.calls
+    assert (name, result.text, result.reason) == ("plan_trip", "", "tool_calls")
     jsonschema.validate(json.loads(arguments), SCHEMA)
 
 
@@ -147,11 +147,11 @@ def test_a_named_strict_call_has_valid_arguments(real_client: OpenAI) -> None:
     ],
     ids=["regex", "grammar"],
 )
-def test_a_bound_answer(real_client: OpenAI, stream: bool, bound: dict[str, str]) -> None:
+def test_a_constrained_answer(real_client: OpenAI, stream: bool, bound: dict[str, str]) -> None:
     body = {"model": SMOLLM, "temperature": 1.5, "seed": 1, "max_tokens": 30, "extra_body": bound}
-    said = chat(real_client, stream, messages="Is it?", **body).only
+    result = chat(real_client, stream, messages="Is it?", **body).only
     (continued,) = complete(real_client, stream, prompt="Is it? ", **body)
-    for text, reason in ((said.text, said.reason), (continued.text, continued.reason)):
+    for text, reason in ((result.text, result.reason), (continued.text, continued.reason)):
         assert re.fullmatch("(yes|no), [a-z]{3,8}[.!]", text)
         assert reason == "stop"
 
@@ -169,37 +169,37 @@ def test_a_stop_ends_the_text_and_the_count(real_client: OpenAI) -> None:
 
 
 @both_ways
-def test_what_may_become_a_stop_is_not_lost_at_the_limit(real_client: OpenAI, stream: bool) -> None:
+def test_a_partial_stop_text_is_kept_at_the_limit(real_client: OpenAI, stream: bool) -> None:
     body = {"prompt": FRANCE, "max_tokens": 1, "temperature": 0, "stop": [" Paris is"]}
-    (said,) = complete(real_client, stream, model=SMOLLM, **body)
-    assert (said.text, said.reason) == (" Paris", "length")
+    (result,) = complete(real_client, stream, model=SMOLLM, **body)
+    assert (result.text, result.reason) == (" Paris", "length")
 
 
 def test_the_best_of_several_come_first(real_client: OpenAI) -> None:
     body = {"prompt": "Once", "max_tokens": 5, "temperature": 1.5, "seed": 1, "logprobs": 0}
     answers = complete(real_client, False, model=SMOLLM, n=3, best_of=5, **body)
     means = []
-    for said in answers:
-        known = [value for value in values(said) if value is not None]
+    for result in answers:
+        known = [value for value in values(result) if value is not None]
         means.append(sum(known) / len(known))
     assert len(set(means)) == 3
     assert means == sorted(means, reverse=True)
 
 
-def test_a_suffix_where_the_model_knows_it(real_client: OpenAI) -> None:
+def test_a_suffix_if_the_model_supports_it(real_client: OpenAI) -> None:
     body = {"prompt": "def add(a, b):\n    return", "suffix": "\n\nprint(add(1, 2))\n"}
-    (said,) = complete(real_client, True, model=QWEN, max_tokens=8, temperature=0, **body)
-    assert said.text
-    assert "fim" not in said.text
+    (result,) = complete(real_client, True, model=QWEN, max_tokens=8, temperature=0, **body)
+    assert result.text
+    assert "fim" not in result.text
     with pytest.raises(BadRequestError) as caught:
         complete(real_client, False, model=SMOLLM, **body)
     assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "suffix")
 
 
-def test_a_call_that_need_not_be_made(real_client: OpenAI) -> None:
+def test_an_optional_call(real_client: OpenAI) -> None:
     city = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     function = {"name": "get_weather", "description": "The weather now.", "parameters": city}
-    said = chat(
+    result = chat(
         real_client,
         True,
         model=QWEN,
@@ -208,8 +208,8 @@ def test_a_call_that_need_not_be_made(real_client: OpenAI) -> None:
         temperature=0,
         max_tokens=60,
     ).only
-    assert (said.reason == "tool_calls") == bool(said.calls)
-    for name, arguments in said.calls:
+    assert (result.reason == "tool_calls") == bool(result.calls)
+    for name, arguments in result.calls:
         assert name == "get_weather"
         assert isinstance(json.loads(arguments), dict)
-    assert said.calls or said.text
+    assert result.calls or result.text

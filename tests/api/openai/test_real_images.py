@@ -20,30 +20,32 @@ pytestmark = pytest.mark.real
 
 
 @pytest.fixture(scope="module")
-def seeing(smollm2_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
+def vision_client(smollm2_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAI]:
     """The client of a server whose model sees; its projector lies beside the weights."""
     folder = tmp_path_factory.mktemp("model")
     (folder / "model.gguf").symlink_to(smollm2_path)
     tiny_projector.write(folder / "mmproj.gguf")
     options = {"mmproj": "mmproj.gguf", "context": 512, "slots": 1, "threads": 1}
     source = str(folder / "model.gguf")
-    sees = ModelSpec(id="vision", engine="llama_cpp", source=source, options=options)
-    blind = ModelSpec(id="blind", engine="llama_cpp", source=source)
-    settings = echo_settings(models=(sees, blind), chat_model="vision")
+    vision = ModelSpec(id="vision", engine="llama_cpp", source=source, options=options)
+    text_only = ModelSpec(id="text-only", engine="llama_cpp", source=source)
+    settings = echo_settings(models=(vision, text_only), chat_model="vision")
     with ServerThread(settings) as running, running.client(timeout=300) as client:
         yield client
 
 
-def shown(*raw: bytes) -> dict[str, Any]:
+def user_message(*raw: bytes) -> dict[str, Any]:
     images = [{"type": "image_url", "image_url": {"url": data_url(one)}} for one in raw]
     return {"role": "user", "content": [{"type": "text", "text": "What is it?"}, *images]}
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_images_are_counted(seeing: OpenAI, stream: bool) -> None:
+def test_images_are_counted(vision_client: OpenAI, stream: bool) -> None:
     body: dict[str, Any] = {"model": "vision", "max_completion_tokens": 3, "temperature": 0}
     usage = [
-        chat(seeing, stream, messages=[shown(*[picture(9, 9, BLUE)] * number)], **body).usage
+        chat(
+            vision_client, stream, messages=[user_message(*[picture(9, 9, BLUE)] * number)], **body
+        ).usage
         for number in range(3)
     ]
     plain = usage[0].prompt_tokens
@@ -51,12 +53,12 @@ def test_images_are_counted(seeing: OpenAI, stream: bool) -> None:
     assert [one.prompt_tokens for one in usage] == counted
 
 
-def test_refusals(seeing: OpenAI) -> None:
-    assert refusal(seeing, model="blind", messages=[shown(picture())]) == (
+def test_refusals(vision_client: OpenAI) -> None:
+    assert refusal(vision_client, model="text-only", messages=[user_message(picture())]) == (
         "unsupported_value",
         "messages[0].content[1].type",
     )
-    assert refusal(seeing, model="vision", messages=[shown(*[picture()] * 32)]) == (
+    assert refusal(vision_client, model="vision", messages=[user_message(*[picture()] * 32)]) == (
         "context_length_exceeded",
         "messages",
     )

@@ -90,10 +90,10 @@ def test_completions(real_client: OpenAI, prompt: object, count: int, stream: bo
     )
     texts: dict[int, str] = {}
     reasons: dict[int, str | None] = {}
-    for piece in answer if stream else [answer]:
+    for part in answer if stream else [answer]:
         if not stream:  # the type has no null, which chunks before the last one hold
-            Completion.model_validate(piece.to_dict(), strict=True)
-        for choice in piece.choices:
+            Completion.model_validate(part.to_dict(), strict=True)
+        for choice in part.choices:
             texts[choice.index] = texts.get(choice.index, "") + choice.text
             reasons[choice.index] = choice.finish_reason or reasons.get(choice.index)
     assert sorted(texts) == list(range(count))

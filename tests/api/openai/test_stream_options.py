@@ -39,14 +39,14 @@ def test_usage_comes_last_and_once(echo_server: Running, path: str) -> None:
 
 @pytest.mark.parametrize("path", BODIES)
 @pytest.mark.parametrize("options", [{}, {"include_usage": False}, {"include_usage": None}])
-def test_without_it_no_chunk_tells_of_usage(
+def test_without_include_usage_no_chunk_has_usage(
     echo_server: Running, path: str, options: dict[str, Any]
 ) -> None:
     assert not any("usage" in chunk for chunk in frames(echo_server, path, **options))
 
 
 @pytest.mark.parametrize("path", BODIES)
-def test_obfuscation_hides_how_long_a_piece_is(echo_server: Running, path: str) -> None:
+def test_obfuscation_hides_the_length_of_a_chunk(echo_server: Running, path: str) -> None:
     chunks = frames(echo_server, path, include_obfuscation=True)
     assert {chunk["choices"][0]["index"] for chunk in chunks} == {0, 1}
     lengths = set()
@@ -60,7 +60,9 @@ def test_obfuscation_hides_how_long_a_piece_is(echo_server: Running, path: str) 
 
 @pytest.mark.parametrize("path", BODIES)
 @pytest.mark.parametrize("value", [False, None])
-def test_without_it_no_chunk_is_padded(echo_server: Running, path: str, value: bool | None) -> None:
+def test_without_include_obfuscation_no_chunk_is_padded(
+    echo_server: Running, path: str, value: bool | None
+) -> None:
     chunks = frames(echo_server, path, include_obfuscation=value)
     assert not any("obfuscation" in chunk for chunk in chunks)
 

@@ -59,43 +59,43 @@ def reveal(client: OpenAI, path: str, **body: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("name", RANGES)
-def test_the_ends_of_a_range_reach_the_engine(client: OpenAI, path: str, name: str) -> None:
+def test_the_bounds_of_a_range_reach_the_engine(client: OpenAI, path: str, name: str) -> None:
     for value in RANGES[name]:
-        seen = reveal(client, path, **{name: value})
+        received = reveal(client, path, **{name: value})
         if name != "n":
-            sampling = seen["sampling"]
+            sampling = received["sampling"]
             assert (sampling | sampling.get("local", {})).get(name, 0) == value
 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("name", RANGES)
-def test_beyond_a_range_is_refused(client: OpenAI, path: str, name: str) -> None:
-    kind, step = ("integer", 1) if name in INTEGERS else ("decimal", 0.01)
+def test_values_outside_of_the_range_are_refused(client: OpenAI, path: str, name: str) -> None:
+    model, step = ("integer", 1) if name in INTEGERS else ("decimal", 0.01)
     low, high = RANGES[name]
     extra = {"prompt": "x"} if path == "/completions" else {}
     below = refusal(client, path, **{name: low - step}, **extra)
-    assert below == (f"{kind}_below_min_value", name)
+    assert below == (f"{model}_below_min_value", name)
     if high != BIGGEST:
         above = refusal(client, path, **{name: high + step}, **extra)
-        assert above == (f"{kind}_above_max_value", name)
+        assert above == (f"{model}_above_max_value", name)
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_samplers_that_are_no_numbers_reach_the_engine(client: OpenAI, path: str) -> None:
-    seen = reveal(
+def test_samplers_that_are_not_numbers_reach_the_engine(client: OpenAI, path: str) -> None:
+    received = reveal(
         client,
         path,
         logit_bias={"5": -100, "6": 100},
         dry_sequence_breakers=["\n", "."],
         stop=["a", "b", "c", "d"],
     )
-    assert seen["sampling"]["logit_bias"] == [[5, -100.0], [6, 100.0]]
-    assert seen["sampling"]["local"]["dry_sequence_breakers"] == ["\n", "."]
-    assert seen["stop"] == ["a", "b", "c", "d"]
+    assert received["sampling"]["logit_bias"] == [[5, -100.0], [6, 100.0]]
+    assert received["sampling"]["local"]["dry_sequence_breakers"] == ["\n", "."]
+    assert received["stop"] == ["a", "b", "c", "d"]
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_nothing_is_said_of_samplers_that_are_not_given(client: OpenAI, path: str) -> None:
+def test_samplers_that_are_not_set_do_not_reach_the_engine(client: OpenAI, path: str) -> None:
     nothing = {"presence_penalty": 0.0, "frequency_penalty": 0.0, "local": {}}
     assert reveal(client, path)["sampling"] == nothing
     assert reveal(client, path, **dict.fromkeys(RANGES))["sampling"] == nothing

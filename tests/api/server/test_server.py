@@ -18,7 +18,7 @@ def test_health(echo_server: Running) -> None:
     assert json.loads(answer.body)["status"] == "ok"
 
 
-def test_docs_show_every_route(echo_server: Running) -> None:
+def test_the_schema_has_every_route(echo_server: Running) -> None:
     assert b"swagger" in fetch(f"{echo_server.url}/docs").body.lower()
     schema = json.loads(fetch(f"{echo_server.url}/openapi.json").body)
     paths = {

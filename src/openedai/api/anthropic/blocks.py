@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field
+from pydantic import Field
 
-from openedai.api.parameters.unions import branch, by_type, json_type
+from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
 from openedai.http.body import AllowedOnly, Body, Refused, UnsupportedValues
 
 SEPARATOR = "\n"
@@ -95,7 +95,7 @@ Texts = Annotated[
         ],
         branch("an array"),
     ],
-    Discriminator(json_type),
+    BY_JSON_TYPE,
 ]
 
 
@@ -202,7 +202,7 @@ ResultContent = Annotated[
         ],
         branch("an array"),
     ],
-    Discriminator(json_type),
+    BY_JSON_TYPE,
 ]
 
 
@@ -289,7 +289,7 @@ MessageBlock = Annotated[
 
 Content = Annotated[
     Annotated[str, branch("a string")] | Annotated[list[MessageBlock], branch("an array")],
-    Discriminator(json_type),
+    BY_JSON_TYPE,
 ]
 
 

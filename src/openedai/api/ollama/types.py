@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Discriminator, Field
+from pydantic import BeforeValidator, Field
 
 from openedai.api.ollama.messages import (
     MAX_TOOLS,
@@ -18,8 +18,8 @@ from openedai.api.ollama.messages import (
     to_tools,
 )
 from openedai.api.ollama.values import seconds
-from openedai.api.parameters.sampling import LocalSamplingBody
-from openedai.api.parameters.unions import branch, json_type
+from openedai.api.parameters.sampling import LocalSamplingBody, stop_texts
+from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.contract.chat import Chat, Message
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.generate import (
@@ -42,7 +42,7 @@ Stop = Annotated[
     | Annotated[
         list[Annotated[str, Field(min_length=1)]], Field(max_length=64), branch("an array")
     ],
-    Discriminator(json_type),
+    BY_JSON_TYPE,
 ]
 
 
@@ -99,12 +99,6 @@ class Options(LocalSamplingBody):
         """The most tokens of an answer; Ollama's numbers below 1 are no limit."""
         return self.num_predict if self.num_predict and self.num_predict > 0 else None
 
-    @property
-    def stops(self) -> tuple[str, ...]:
-        if not self.stop:
-            return ()
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
-
     def sampling(self) -> Sampling:
         return Sampling(
             temperature=self.temperature,
@@ -159,7 +153,7 @@ class GenerationBody(ModelUse):
             prompt=prompt,
             sampling=options.sampling(),
             max_tokens=options.limit,
-            stop=options.stops,
+            stop=stop_texts(options.stop),
             constraint=self._constraint(),
             logprobs=(self.top_logprobs or 0) if self.logprobs else None,
             suffix=suffix,
@@ -235,7 +229,7 @@ class GenerateBody(GenerationBody):
 Input = Annotated[
     Annotated[str, branch("a string")]
     | Annotated[list[str], Field(max_length=2048), branch("an array")],
-    Discriminator(json_type),
+    BY_JSON_TYPE,
 ]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Discriminator, Field
+from pydantic import Field
 
-from openedai.api.parameters.unions import branch, json_type
+from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.contract.generate import Constraint, Grammar, LocalSampling, Regex, Sampling
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body
@@ -17,10 +17,17 @@ MAX_TEXT = 1 << 16  # characters of a grammar or a pattern
 Stop = Annotated[
     Annotated[str, branch("a string")]
     | Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=4), branch("an array")],
-    Discriminator(json_type),
+    BY_JSON_TYPE,
 ]
 
 LogitBias = Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=1024)]
+
+
+def stop_texts(stop: str | list[str] | None) -> tuple[str, ...]:
+    """The texts of the parameter `stop`."""
+    if not stop:
+        return ()
+    return (stop,) if isinstance(stop, str) else tuple(stop)
 
 
 class StreamOptions(Body):
@@ -75,12 +82,6 @@ class SamplingBody(LocalSamplingBody):
     user: str | None = None
     grammar: str | None = Field(None, min_length=1, max_length=MAX_TEXT)
     regex: str | None = Field(None, min_length=1, max_length=MAX_TEXT)
-
-    @property
-    def stops(self) -> tuple[str, ...]:
-        if self.stop is None or self.stop == "":
-            return ()
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
 
     @property
     def options(self) -> StreamOptions:

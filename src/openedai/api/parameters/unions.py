@@ -14,15 +14,6 @@ def branch(name: str) -> Tag:
     return Tag(f"{TAG}{name}")
 
 
-def json_type(value: Any) -> str:
-    """The branch `a string`, `an array` or `something else`."""
-    if isinstance(value, str):
-        return f"{TAG}a string"
-    if isinstance(value, list):
-        return f"{TAG}an array"
-    return f"{TAG}something else"
-
-
 def by_type(*types: str) -> Discriminator:
     """Picks the branch that `type` names, if it is one of `types`, and else `other`."""
 
@@ -31,3 +22,15 @@ def by_type(*types: str) -> Discriminator:
         return f"{TAG}{name}" if name in types else f"{TAG}other"
 
     return Discriminator(tag)
+
+
+def _json_type(value: Any) -> str:
+    if isinstance(value, str):
+        return f"{TAG}a string"
+    if isinstance(value, list):
+        return f"{TAG}an array"
+    return f"{TAG}something else"
+
+
+BY_JSON_TYPE = Discriminator(_json_type)
+"""Picks the branch `a string`, `an array` or `something else`."""

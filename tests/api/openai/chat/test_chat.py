@@ -95,7 +95,7 @@ def test_stop(client: OpenAI, stop: object, text: str, tokens: int, stream: bool
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_what_may_become_a_stop_is_not_lost_at_the_limit(client: OpenAI, stream: bool) -> None:
+def test_a_partial_stop_text_is_kept_at_the_limit(client: OpenAI, stream: bool) -> None:
     answer = chat(client, stream, messages="one two three", stop=" two three", max_tokens=2)
     assert (answer.only.text, answer.only.reason) == ("one two", "length")
 
@@ -130,7 +130,7 @@ REFUSED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_not_there_is_refused(client: OpenAI, name: str) -> None:
+def test_unsupported_parameters_are_refused(client: OpenAI, name: str) -> None:
     assert refusal(client, **{name: REFUSED[name]}) == ("unsupported_parameter", name)
 
 
@@ -148,13 +148,13 @@ WITHOUT_EFFECT = {
 
 
 @pytest.mark.parametrize("name", WITHOUT_EFFECT)
-def test_what_has_no_effect_is_accepted(client: OpenAI, name: str) -> None:
+def test_parameters_without_effect_are_accepted(client: OpenAI, name: str) -> None:
     plain = chat(client, False, model="reveal", messages="hi")
     answer = chat(client, False, model="reveal", messages="hi", **{name: WITHOUT_EFFECT[name]})
     assert answer.only == plain.only
 
 
-def test_what_asks_for_nothing_is_accepted(client: OpenAI) -> None:
+def test_neutral_values_are_accepted(client: OpenAI) -> None:
     neutral = {
         "tools": [],
         "tool_choice": "none",

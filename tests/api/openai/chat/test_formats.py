@@ -37,7 +37,7 @@ def user(content: str) -> list[ChatCompletionMessageParam]:
 
 
 @pytest.mark.parametrize(
-    ("body", "seen"),
+    ("body", "expected"),
     [
         ({"response_format": {"type": "text"}}, None),
         ({"response_format": {"type": "json_object"}}, {"type": "json_object"}),
@@ -57,9 +57,9 @@ def user(content: str) -> list[ChatCompletionMessageParam]:
         ),
     ],
 )
-def test_what_the_engine_sees(client: OpenAI, body: dict[str, Any], seen: object) -> None:
+def test_the_engine_request(client: OpenAI, body: dict[str, Any], expected: object) -> None:
     answer = chat(client, False, model="reveal", messages="hi", **body)
-    assert json.loads(answer.only.text).get("constraint") == seen
+    assert json.loads(answer.only.text).get("constraint") == expected
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -67,8 +67,8 @@ def test_what_the_engine_sees(client: OpenAI, body: dict[str, Any], seen: object
 def test_completions_have_grammar_and_regex(client: OpenAI, name: str, stream: bool) -> None:
     text = 'root ::= "a"' if name == "grammar" else "a+"
     body = {"prompt": "x", "max_tokens": 99, "extra_body": {name: text}}
-    (said,) = complete(client, stream, model="reveal", **body)
-    assert json.loads(said.text)["constraint"]["type"] == name
+    (result,) = complete(client, stream, model="reveal", **body)
+    assert json.loads(result.text)["constraint"]["type"] == name
 
 
 def test_an_answer_is_parsed_to_a_model(client: OpenAI) -> None:
@@ -167,7 +167,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("change", "code", "param"), BAD)
-def test_what_cannot_be_enforced_is_refused(
+def test_constraints_that_cannot_be_enforced_are_refused(
     client: OpenAI, change: dict[str, Any], code: str, param: str
 ) -> None:
     assert refusal(client, **change) == (code, param)
@@ -182,7 +182,7 @@ def test_what_cannot_be_enforced_is_refused(
         ({"response_format": {"type": "json_object"}}, "unknown_parameter", "response_format"),
     ],
 )
-def test_what_completions_refuse(
+def test_constraints_that_completions_refuse(
     client: OpenAI, change: dict[str, Any], code: str, param: str
 ) -> None:
     assert refusal(client, "/completions", prompt="x", **change) == (code, param)

@@ -18,27 +18,27 @@ both_ways = pytest.mark.parametrize("stream", [False, True])
 @both_ways
 def test_a_call(client: OpenAI, stream: bool) -> None:
     answer = chat(client, stream, messages=CALL, functions=FUNCTIONS)
-    said = answer.only
-    assert (said.text, said.calls, said.ids) == ("", [("f", '{"a": 1}')], [])
-    assert said.reason == "function_call"
+    result = answer.only
+    assert (result.text, result.calls, result.ids) == ("", [("f", '{"a": 1}')], [])
+    assert result.reason == "function_call"
 
 
 @both_ways
 def test_only_the_first_call_counts(client: OpenAI, stream: bool) -> None:
-    said = chat(client, stream, messages=f"{CALL}; {CALL}", functions=FUNCTIONS).only
-    assert (said.calls, said.reason) == ([("f", '{"a": 1}')], "function_call")
+    result = chat(client, stream, messages=f"{CALL}; {CALL}", functions=FUNCTIONS).only
+    assert (result.calls, result.reason) == ([("f", '{"a": 1}')], "function_call")
 
 
 @both_ways
 def test_text(client: OpenAI, stream: bool) -> None:
-    said = chat(client, stream, messages="hello", functions=FUNCTIONS).only
-    assert (said.text, said.calls, said.reason) == ("hello", [], "stop")
+    result = chat(client, stream, messages="hello", functions=FUNCTIONS).only
+    assert (result.text, result.calls, result.reason) == ("hello", [], "stop")
 
 
 @both_ways
-def test_a_call_that_is_cut(client: OpenAI, stream: bool) -> None:
-    said = chat(client, stream, messages=CALL, functions=FUNCTIONS, max_tokens=4).only
-    assert (said.calls[0][0], said.reason) == ("f", "length")
+def test_a_truncated_call(client: OpenAI, stream: bool) -> None:
+    result = chat(client, stream, messages=CALL, functions=FUNCTIONS, max_tokens=4).only
+    assert (result.calls[0][0], result.reason) == ("f", "length")
 
 
 @both_ways
@@ -54,8 +54,8 @@ def test_every_choice(
     client: OpenAI, choice: object, calls: list[tuple[str, str]], reason: str, stream: bool
 ) -> None:
     text = "hi" if isinstance(choice, dict) else CALL
-    said = chat(client, stream, messages=text, functions=FUNCTIONS, function_call=choice).only
-    assert (said.calls, said.reason) == (calls, reason)
+    result = chat(client, stream, messages=text, functions=FUNCTIONS, function_call=choice).only
+    assert (result.calls, result.reason) == (calls, reason)
 
 
 def test_a_function_and_its_result_reach_the_engine(client: OpenAI) -> None:
@@ -64,12 +64,12 @@ def test_a_function_and_its_result_reach_the_engine(client: OpenAI) -> None:
         {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}},
         {"role": "function", "name": "f", "content": "18"},
     ]
-    said = chat(client, False, model="reveal", messages=messages, functions=FUNCTIONS[1:]).only
-    seen = json.loads(said.text)["prompt"]
-    assert seen["tools"] == [{"name": "g"}]
-    assert seen["parallel_calls"] is False
-    assert seen["messages"][1]["tool_calls"] == [{"id": "", "name": "f", "arguments": "{}"}]
-    assert seen["messages"][2] == {"role": "function", "name": "f", "content": "18"}
+    result = chat(client, False, model="reveal", messages=messages, functions=FUNCTIONS[1:]).only
+    received = json.loads(result.text)["prompt"]
+    assert received["tools"] == [{"name": "g"}]
+    assert received["parallel_calls"] is False
+    assert received["messages"][1]["tool_calls"] == [{"id": "", "name": "f", "arguments": "{}"}]
+    assert received["messages"][2] == {"role": "function", "name": "f", "content": "18"}
 
 
 BAD: list[tuple[dict[str, Any], str, str]] = [

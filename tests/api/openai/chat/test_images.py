@@ -1,4 +1,4 @@
-"""Images in conversations, with the official client: where they may stand, and what is refused."""
+"""Images in conversations, with the official client: their positions, and what is refused."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ RED_PNG, BLUE_JPEG = picture(), picture(9, 5, BLUE, kind="JPEG")
 
 
 class Album(BaseHTTPRequestHandler):
-    """`/slow` keeps its caller waiting until it has left."""
+    """`/slow` keeps its client waiting until it leaves."""
 
     server: ThreadingHTTPServer
-    asked = threading.Event()
+    requested = threading.Event()
     left = threading.Event()
 
     def do_GET(self) -> None:
         if self.path == "/slow":
-            Album.asked.set()
+            Album.requested.set()
             self.rfile.read(1)
             Album.left.set()
             return
@@ -45,7 +45,7 @@ class Album(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def album() -> Iterator[str]:
-    Album.asked.clear()
+    Album.requested.clear()
     Album.left.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Album) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -56,7 +56,7 @@ def album() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def near() -> Iterator[Running]:
+def fetching_server() -> Iterator[Running]:
     """A server that may fetch from this machine."""
     hosted = ModelSpec(
         id="vision-hosted", engine="echo", options={"vision": True, "reveal": True, "worker": True}
@@ -68,33 +68,33 @@ def near() -> Iterator[Running]:
         yield running
 
 
-def image(url: str, **more: str) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": {"url": url, **more}}
+def image(url: str, **fields: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url, **fields}}
 
 
-def text(said: str) -> dict[str, Any]:
-    return {"type": "text", "text": said}
+def text(result: str) -> dict[str, Any]:
+    return {"type": "text", "text": result}
 
 
 def user(*parts: dict[str, Any]) -> dict[str, Any]:
     return {"role": "user", "content": list(parts)}
 
 
-def seen(client: OpenAI, *messages: dict[str, Any], model: str) -> list[dict[str, Any]]:
+def engine_messages(client: OpenAI, *messages: dict[str, Any], model: str) -> list[dict[str, Any]]:
     answer = chat(client, False, model=model, messages=list(messages))
-    found: list[dict[str, Any]] = json.loads(answer.only.text)["prompt"]["messages"]
-    return found
+    received: list[dict[str, Any]] = json.loads(answer.only.text)["prompt"]["messages"]
+    return received
 
 
-def shown(raw: bytes, media_type: str, at: int, **more: str) -> dict[str, Any]:
+def engine_image(raw: bytes, media_type: str, at: int, **fields: str) -> dict[str, Any]:
     encoded = base64.b64encode(raw).decode()
-    return {"raw": encoded, "media_type": media_type, "at": at, **more}
+    return {"raw": encoded, "media_type": media_type, "at": at, **fields}
 
 
 @pytest.mark.parametrize("model", ["vision-reveal", "vision-hosted"])
-def test_images_and_their_places(near: Running, album: str, model: str) -> None:
-    with near.client() as client:
-        found = seen(
+def test_images_and_their_positions(fetching_server: Running, album: str, model: str) -> None:
+    with fetching_server.client() as client:
+        received = engine_messages(
             client,
             user(image(data_url(RED_PNG), detail="high")),
             {"role": "assistant", "content": "Red."},
@@ -106,13 +106,16 @@ def test_images_and_their_places(near: Running, album: str, model: str) -> None:
             ),
             model=model,
         )
-    assert found == [
-        {"role": "user", "images": [shown(RED_PNG, "image/png", 0, detail="high")]},
+    assert received == [
+        {"role": "user", "images": [engine_image(RED_PNG, "image/png", 0, detail="high")]},
         {"role": "assistant", "content": "Red."},
         {
             "role": "user",
             "content": "And thís ?",
-            "images": [shown(BLUE_JPEG, "image/jpeg", 9), shown(RED_PNG, "image/png", 9)],
+            "images": [
+                engine_image(BLUE_JPEG, "image/jpeg", 9),
+                engine_image(RED_PNG, "image/png", 9),
+            ],
         },
     ]
 
@@ -125,7 +128,7 @@ def test_images_are_counted(client: OpenAI, stream: bool) -> None:
     assert answer.usage.prompt_tokens == 1 + 2 + 2 * 7
 
 
-def test_every_choice_sees(client: OpenAI) -> None:
+def test_every_choice_gets_the_images(client: OpenAI) -> None:
     body: Any = {"messages": [user(image(data_url(RED_PNG)))], "n": 2}
     answer = chat(client, False, model="vision-reveal", **body)
     for choice in answer.choices:
@@ -133,24 +136,26 @@ def test_every_choice_sees(client: OpenAI) -> None:
         assert len(message["images"]) == 1
 
 
-def test_too_many_for_the_context(client: OpenAI) -> None:
+def test_images_that_do_not_fit_the_context(client: OpenAI) -> None:
     parts = [text("word " * 4085), image(data_url(RED_PNG)), image(data_url(RED_PNG))]
     code = refusal(client, model="vision", messages=[user(*parts)])
     assert code == ("context_length_exceeded", "messages")
 
 
 @pytest.mark.parametrize("model", ["echo", "hosted"])
-def test_a_model_that_does_not_see(near: Running, album: str, model: str) -> None:
-    """It is refused before anything is fetched: what would not be answered is not asked for."""
-    with near.client() as client:
+def test_a_model_that_does_not_support_images(
+    fetching_server: Running, album: str, model: str
+) -> None:
+    """It is refused before anything is fetched."""
+    with fetching_server.client() as client:
         body: Any = {"messages": [user(text("?"), image(f"{album}/slow"))], "model": model}
         code = refusal(client, **body)
     assert code == ("unsupported_value", "messages[0].content[1].type")
-    assert not Album.asked.is_set()
+    assert not Album.requested.is_set()
 
 
 @pytest.mark.parametrize("role", ["system", "developer", "assistant", "tool", "function"])
-def test_only_users_show_images(client: OpenAI, role: str) -> None:
+def test_only_user_messages_may_have_images(client: OpenAI, role: str) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     message = {
         "role": role,
@@ -182,27 +187,27 @@ def test_only_users_show_images(client: OpenAI, role: str) -> None:
     ],
 )
 def test_bad_images(client: OpenAI, album: str, url: str, code: str) -> None:
-    """Also from this machine, which nobody has allowed."""
+    """Also from this machine, which is not an allowed host."""
     port = album.rpartition(":")[2]
     parts = [text("?"), image(data_url(RED_PNG)), image(url.replace("{port}", port))]
-    found = refusal(client, model="vision", messages=[user(*parts)])
-    assert found == (code, "messages[0].content[2].image_url.url")
+    received = refusal(client, model="vision", messages=[user(*parts)])
+    assert received == (code, "messages[0].content[2].image_url.url")
 
 
-def test_a_host_that_has_no_such_image(near: Running, album: str) -> None:
-    with near.client() as client:
+def test_an_image_that_its_host_does_not_have(fetching_server: Running, album: str) -> None:
+    with fetching_server.client() as client:
         code = refusal(client, model="vision", messages=[user(image(f"{album}/gone"))])
         assert code == ("invalid_image_url", "messages[0].content[0].image_url.url")
 
 
-def test_too_many_images(near: Running) -> None:
-    with near.client() as client:
+def test_too_many_images(fetching_server: Running) -> None:
+    with fetching_server.client() as client:
         code = refusal(client, model="vision", messages=[user(*[image(data_url(RED_PNG))] * 4)])
         assert code == ("invalid_value", "messages[0].content[3].image_url.url")
 
 
 @pytest.mark.parametrize("settings", [{"offline": True}, {"image_urls": False}])
-def test_a_server_that_fetches_nothing(album: str, settings: dict[str, Any]) -> None:
+def test_a_server_that_may_not_fetch(album: str, settings: dict[str, Any]) -> None:
     allowed: Any = {"image_private_hosts": ["127.0.0.1"], **settings}
     with ServerThread(echo_settings(**allowed)) as running, running.client() as client:
         code = refusal(client, model="vision", messages=[user(image(f"{album}/blue.jpg"))])
@@ -210,17 +215,17 @@ def test_a_server_that_fetches_nothing(album: str, settings: dict[str, Any]) -> 
         assert chat(client, False, model="vision", messages=[user(image(data_url(RED_PNG)))])
 
 
-def test_a_client_that_leaves_ends_the_fetching(near: Running, album: str) -> None:
+def test_a_client_that_leaves_ends_the_fetch(fetching_server: Running, album: str) -> None:
     async def go() -> None:
         body = {"model": "vision", "messages": [user(image(f"{album}/slow"))]}
         async with aiohttp.ClientSession() as session:
-            asking = asyncio.ensure_future(
-                session.post(f"{near.url}/v1/chat/completions", json=body)
+            request = asyncio.ensure_future(
+                session.post(f"{fetching_server.url}/v1/chat/completions", json=body)
             )
-            assert await asyncio.to_thread(Album.asked.wait, 30)
-            asking.cancel()
+            assert await asyncio.to_thread(Album.requested.wait, 30)
+            request.cancel()
             with pytest.raises(asyncio.CancelledError):
-                await asking
+                await request
         assert await asyncio.to_thread(Album.left.wait, 30)
 
     asyncio.run(go())

@@ -18,12 +18,12 @@ both_ways = pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("top", [None, 0, 1, 3, 20])
 def test_every_token_has_one(client: OpenAI, top: int | None, stream: bool) -> None:
     given = {} if top is None else {"top_logprobs": top}
-    said = chat(client, stream, messages="one two three", logprobs=True, **given).only
-    assert said.logprobs is not None
-    assert [(token, value) for token, value, _ in said.logprobs] == [
+    result = chat(client, stream, messages="one two three", logprobs=True, **given).only
+    assert result.logprobs is not None
+    assert [(token, value) for token, value, _ in result.logprobs] == [
         (token, HALF) for token in ("one", " two", " three")
     ]
-    for token, _, others in said.logprobs:
+    for token, _, others in result.logprobs:
         assert len(others) == (top or 0)
         assert list(others.values()) == sorted(others.values(), reverse=True)
         assert sum(map(math.exp, others.values())) <= 1
@@ -33,9 +33,9 @@ def test_every_token_has_one(client: OpenAI, top: int | None, stream: bool) -> N
 @both_ways
 def test_tokens_join_to_the_text(client: OpenAI, stream: bool) -> None:
     text = "a  b\nc d 🎈 e"
-    said = chat(client, stream, messages=text, logprobs=True).only
-    assert said.text == text
-    assert "".join(token for token, _, _ in said.logprobs or ()) == text
+    result = chat(client, stream, messages=text, logprobs=True).only
+    assert result.text == text
+    assert "".join(token for token, _, _ in result.logprobs or ()) == text
 
 
 @both_ways
@@ -48,22 +48,22 @@ def test_without_them_there_is_null(client: OpenAI, logprobs: bool | None, strea
 def test_they_are_of_the_answer_only(client: OpenAI, stream: bool) -> None:
     tools = [{"type": "function", "function": {"name": "f"}}]
     raw = '<think> hm </think> Well. {"name": "f", "arguments": {}}'
-    said = chat(client, stream, messages=raw, tools=tools, logprobs=True).only
-    assert (said.reasoning, said.text, said.calls) == (" hm ", " Well.", [("f", "{}")])
-    assert [token for token, _, _ in said.logprobs or ()] == [" Well."]
+    result = chat(client, stream, messages=raw, tools=tools, logprobs=True).only
+    assert (result.reasoning, result.text, result.calls) == (" hm ", " Well.", [("f", "{}")])
+    assert [token for token, _, _ in result.logprobs or ()] == [" Well."]
 
 
 @both_ways
 def test_a_stop_takes_its_tokens_with_it(client: OpenAI, stream: bool) -> None:
-    said = chat(client, stream, messages="a b c d", stop=" c", logprobs=True).only
-    assert said.text == "a b"
-    assert [token for token, _, _ in said.logprobs or ()] == ["a", " b"]
+    result = chat(client, stream, messages="a b c d", stop=" c", logprobs=True).only
+    assert result.text == "a b"
+    assert [token for token, _, _ in result.logprobs or ()] == ["a", " b"]
 
 
 @both_ways
 def test_held_back_tokens_come_with_their_text(client: OpenAI, stream: bool) -> None:
-    said = chat(client, stream, messages="a b c d", stop=" b c x", logprobs=True).only
-    assert [token for token, _, _ in said.logprobs or ()] == ["a", " b", " c", " d"]
+    result = chat(client, stream, messages="a b c d", stop=" b c x", logprobs=True).only
+    assert [token for token, _, _ in result.logprobs or ()] == ["a", " b", " c", " d"]
 
 
 BAD: list[tuple[dict[str, Any], str, str]] = [

@@ -1,4 +1,4 @@
-"""The messages of a conversation: every form that is right, and what is wrong in the others."""
+"""The messages of a conversation: valid forms, and the errors of others."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ CALLS = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 RESULT = {"role": "tool", "content": "18", "tool_call_id": "call_1"}
 
 
-def seen(client: OpenAI, *messages: Any) -> list[dict[str, Any]]:
-    """The messages as the engine got them."""
+def engine_messages(client: OpenAI, *messages: Any) -> list[dict[str, Any]]:
+    """The messages that the engine gets."""
     answer = chat(client, False, model="reveal", messages=list(messages))
     found: list[dict[str, Any]] = json.loads(answer.only.text)["prompt"]["messages"]
     return found
@@ -71,23 +71,23 @@ def text(*texts: str) -> list[dict[str, str]]:
     ],
 )
 def test_every_role(client: OpenAI, message: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert seen(client, message, USER)[0] == expected
+    assert engine_messages(client, message, USER)[0] == expected
 
 
 @pytest.mark.parametrize("content", [None, "", "Let me see."])
 def test_calls_and_their_results(client: OpenAI, content: str | None) -> None:
     second = {**CALL, "id": "call_2"}
-    told = seen(
+    received = engine_messages(
         client,
         USER,
         {"role": "assistant", "content": content, "tool_calls": [CALL, second]},
         {**RESULT, "tool_call_id": "call_2"},
         RESULT,
     )
-    said = {} if not content else {"content": content}
+    result = {} if not content else {"content": content}
     calls = [{"id": f"call_{n}", "name": "f", "arguments": '{"a": 1}'} for n in (1, 2)]
-    assert told[1:] == [
-        {"role": "assistant", **said, "tool_calls": calls},
+    assert received[1:] == [
+        {"role": "assistant", **result, "tool_calls": calls},
         {"role": "tool", "content": "18", "tool_call_id": "call_2"},
         {"role": "tool", "content": "18", "tool_call_id": "call_1"},
     ]
@@ -95,25 +95,25 @@ def test_calls_and_their_results(client: OpenAI, content: str | None) -> None:
 
 def test_an_answer_with_calls_can_be_sent_back(client: OpenAI) -> None:
     tools: Any = [{"type": "function", "function": {"name": "f"}}]
-    asked: Any = [USER]
+    requested: Any = [USER]
     answer = client.chat.completions.create(
-        model="echo", messages=asked, tools=tools, tool_choice="required"
+        model="echo", messages=requested, tools=tools, tool_choice="required"
     )
     message: Any = answer.choices[0].message
     call = message.tool_calls[0]
-    told = seen(client, USER, message, {**RESULT, "tool_call_id": call.id})
-    assert told[1]["tool_calls"] == [{"id": call.id, "name": "f", "arguments": "{}"}]
+    received = engine_messages(client, USER, message, {**RESULT, "tool_call_id": call.id})
+    assert received[1]["tool_calls"] == [{"id": call.id, "name": "f", "arguments": "{}"}]
 
 
-def test_what_clients_add_to_an_answer_has_no_effect(client: OpenAI) -> None:
+def test_fields_that_clients_add_to_an_answer_have_no_effect(client: OpenAI) -> None:
     """As `parse` and `stream` of the official client leave it."""
     function = {**CALL["function"], "parsed_arguments": {"a": 1}}
     calls = {**CALLS, "tool_calls": [{**CALL, "index": 0, "function": function}]}
-    said = {"role": "assistant", "content": '{"a": 1}'}
-    added = seen(
-        client, USER, {**said, "parsed": {"a": 1}}, USER, {**calls, "parsed": None}, RESULT
+    result = {"role": "assistant", "content": '{"a": 1}'}
+    added = engine_messages(
+        client, USER, {**result, "parsed": {"a": 1}}, USER, {**calls, "parsed": None}, RESULT
     )
-    assert added == seen(client, USER, said, USER, CALLS, RESULT)
+    assert added == engine_messages(client, USER, result, USER, CALLS, RESULT)
 
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}

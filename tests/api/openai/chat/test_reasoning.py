@@ -27,8 +27,8 @@ def test_reasoning_is_apart(
     client: OpenAI, raw: str, reasoning: str, text: str, tokens: int, stream: bool
 ) -> None:
     answer = chat(client, stream, messages=raw)
-    said = answer.only
-    assert (said.reasoning, said.text, said.reason) == (reasoning, text, "stop")
+    result = answer.only
+    assert (result.reasoning, result.text, result.reason) == (reasoning, text, "stop")
     assert answer.reasoning_tokens == tokens
 
 
@@ -43,16 +43,16 @@ def test_reasoning_that_never_ends(client: OpenAI, stream: bool) -> None:
 def test_a_call_after_reasoning(client: OpenAI, stream: bool) -> None:
     raw = '<think>\nI call.\n</think>\n{"name": "f", "arguments": {}}'
     tools = [{"type": "function", "function": {"name": "f"}}]
-    said = chat(client, stream, messages=raw, tools=tools).only
-    assert (said.reasoning, said.text, said.calls) == ("I call.", "", [("f", "{}")])
-    assert said.reason == "tool_calls"
+    result = chat(client, stream, messages=raw, tools=tools).only
+    assert (result.reasoning, result.text, result.calls) == ("I call.", "", [("f", "{}")])
+    assert result.reason == "tool_calls"
 
 
 def test_a_call_in_reasoning_is_none(client: OpenAI) -> None:
     raw = '<think>{"name": "f", "arguments": {}}</think>No.'
     tools = [{"type": "function", "function": {"name": "f"}}]
-    said = chat(client, False, messages=raw, tools=tools).only
-    assert (said.text, said.calls, said.reason) == ("No.", [], "stop")
+    result = chat(client, False, messages=raw, tools=tools).only
+    assert (result.text, result.calls, result.reason) == ("No.", [], "stop")
 
 
 @both_ways
@@ -72,8 +72,8 @@ def test_line_feeds_before_an_answer_are_left_out(client: OpenAI, stream: bool) 
 
 def test_what_the_template_is_told_reaches_the_engine(client: OpenAI) -> None:
     body = {"chat_template_kwargs": {"enable_thinking": False}}
-    said = chat(client, False, model="reveal", messages="hi", extra_body=body).only
-    assert json.loads(said.text)["prompt"]["template_arguments"] == {"enable_thinking": False}
+    result = chat(client, False, model="reveal", messages="hi", extra_body=body).only
+    assert json.loads(result.text)["prompt"]["template_arguments"] == {"enable_thinking": False}
 
 
 @pytest.mark.parametrize(

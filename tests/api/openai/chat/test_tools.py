@@ -41,9 +41,9 @@ both_ways = pytest.mark.parametrize("stream", [False, True])
 )
 def test_a_call_in_every_form(client: OpenAI, reply: str, stream: bool) -> None:
     answer = chat(client, stream, messages=reply, tools=TOOLS)
-    said = answer.only
-    assert (said.text, said.calls, said.reason) == ("", [WEATHER_CALL], "tool_calls")
-    assert said.ids[0].startswith("call_")
+    result = answer.only
+    assert (result.text, result.calls, result.reason) == ("", [WEATHER_CALL], "tool_calls")
+    assert result.ids[0].startswith("call_")
 
 
 @both_ways
@@ -53,21 +53,21 @@ def test_a_call_in_every_form(client: OpenAI, reply: str, stream: bool) -> None:
     ids=["prose", "unknown name", "other JSON", "signs"],
 )
 def test_what_is_no_call_stays_text(client: OpenAI, reply: str, stream: bool) -> None:
-    said = chat(client, stream, messages=reply, tools=TOOLS).only
-    assert (said.text, said.calls, said.reason) == (reply, [], "stop")
+    result = chat(client, stream, messages=reply, tools=TOOLS).only
+    assert (result.text, result.calls, result.reason) == (reply, [], "stop")
 
 
 @both_ways
 def test_text_before_a_call(client: OpenAI, stream: bool) -> None:
-    said = chat(client, stream, messages=f"Let me see. {TWO}", tools=TOOLS).only
-    assert said.text == "Let me see."
-    assert (said.calls, said.reason) == ([WEATHER_CALL, TIME_CALL], "tool_calls")
+    result = chat(client, stream, messages=f"Let me see. {TWO}", tools=TOOLS).only
+    assert result.text == "Let me see."
+    assert (result.calls, result.reason) == ([WEATHER_CALL, TIME_CALL], "tool_calls")
 
 
 @both_ways
 def test_without_tools_a_call_is_text(client: OpenAI, stream: bool) -> None:
-    said = chat(client, stream, messages=CALL).only
-    assert (said.text, said.calls, said.reason) == (CALL, [], "stop")
+    result = chat(client, stream, messages=CALL).only
+    assert (result.text, result.calls, result.reason) == (CALL, [], "stop")
 
 
 @pytest.mark.parametrize(("reply", "content"), [(CALL, None), (f"So: {CALL}", "So:")])
@@ -80,15 +80,15 @@ def test_content_is_null_where_there_are_only_calls(
     assert answer.choices[0].message.to_dict()["content"] == content
 
 
-def test_arguments_come_in_pieces(client: OpenAI) -> None:
+def test_arguments_are_streamed_in_parts(client: OpenAI) -> None:
     create: Any = client.chat.completions.create
     messages = [{"role": "user", "content": CALL}]
     chunks = create(model="echo", messages=messages, tools=TOOLS, stream=True)
     deltas = [chunk.choices[0].delta for chunk in chunks]
     assert (deltas[0].role, deltas[0].content) == ("assistant", None)
-    pieces = [delta.tool_calls[0].function.arguments for delta in deltas if delta.tool_calls]
-    assert len(pieces) > 2
-    assert "".join(pieces) == PARIS
+    parts = [delta.tool_calls[0].function.arguments for delta in deltas if delta.tool_calls]
+    assert len(parts) > 2
+    assert "".join(parts) == PARIS
 
 
 @both_ways
@@ -100,9 +100,9 @@ def test_parallel_calls(
     client: OpenAI, parallel: bool | None, calls: list[tuple[str, str]], stream: bool
 ) -> None:
     body = {} if parallel is None else {"parallel_tool_calls": parallel}
-    said = chat(client, stream, messages=TWO, tools=TOOLS, **body).only
-    assert (said.text, said.calls, said.reason) == ("", calls, "tool_calls")
-    assert len(set(said.ids)) == len(calls)
+    result = chat(client, stream, messages=TWO, tools=TOOLS, **body).only
+    assert (result.text, result.calls, result.reason) == ("", calls, "tool_calls")
+    assert len(set(result.ids)) == len(calls)
 
 
 ALLOWED = {"mode": "auto", "tools": [{"type": "function", "function": {"name": "get_time"}}]}
@@ -123,20 +123,20 @@ CHOICES: list[tuple[object, list[str], bool, bool]] = [
 
 
 @pytest.mark.parametrize(("choice", "names", "required", "parallel"), CHOICES)
-def test_what_the_engine_sees_of_a_choice(
+def test_the_engine_request_of_a_tool_choice(
     client: OpenAI, choice: object, names: list[str], required: bool, parallel: bool
 ) -> None:
-    said = chat(client, False, model="reveal", messages="hi", tools=TOOLS, tool_choice=choice)
-    seen = json.loads(said.only.text)["prompt"]
-    assert [one["name"] for one in seen.get("tools", [])] == names
-    assert seen.get("call_required", False) == required
-    assert seen.get("parallel_calls", True) == parallel
+    result = chat(client, False, model="reveal", messages="hi", tools=TOOLS, tool_choice=choice)
+    received = json.loads(result.only.text)["prompt"]
+    assert [one["name"] for one in received.get("tools", [])] == names
+    assert received.get("call_required", False) == required
+    assert received.get("parallel_calls", True) == parallel
 
 
-def test_what_the_engine_sees_of_a_tool(client: OpenAI) -> None:
+def test_the_engine_request_of_a_tool(client: OpenAI) -> None:
     tools = [tool("f", CITY, description="d", strict=True), tool("g", strict=False), tool("h", {})]
-    said = chat(client, False, model="reveal", messages="hi", tools=tools).only
-    assert json.loads(said.text)["prompt"]["tools"] == [
+    result = chat(client, False, model="reveal", messages="hi", tools=tools).only
+    assert json.loads(result.text)["prompt"]["tools"] == [
         {"name": "f", "description": "d", "parameters": CITY, "strict": True},
         {"name": "g"},
         {"name": "h", "parameters": {}},
@@ -148,18 +148,18 @@ def test_what_the_engine_sees_of_a_tool(client: OpenAI) -> None:
     ("choice", "name"), [("required", "get_weather"), (NAMED, "get_time")], ids=["any", "named"]
 )
 def test_a_required_call(client: OpenAI, choice: object, name: str, stream: bool) -> None:
-    said = chat(client, stream, messages="hi", tools=TOOLS, tool_choice=choice).only
-    assert (said.text, said.calls, said.reason) == ("", [(name, "{}")], "tool_calls")
+    result = chat(client, stream, messages="hi", tools=TOOLS, tool_choice=choice).only
+    assert (result.text, result.calls, result.reason) == ("", [(name, "{}")], "tool_calls")
 
 
 @both_ways
 def test_with_none_a_call_is_text(client: OpenAI, stream: bool) -> None:
-    said = chat(client, stream, messages=CALL, tools=TOOLS, tool_choice="none").only
-    assert (said.text, said.calls, said.reason) == (CALL, [], "stop")
+    result = chat(client, stream, messages=CALL, tools=TOOLS, tool_choice="none").only
+    assert (result.text, result.calls, result.reason) == (CALL, [], "stop")
 
 
 @both_ways
-def test_a_call_that_is_cut(client: OpenAI, stream: bool) -> None:
+def test_a_truncated_call(client: OpenAI, stream: bool) -> None:
     answer = chat(client, stream, messages=CALL, tools=TOOLS, max_tokens=4)
     ((name, arguments),) = answer.only.calls
     assert (name, answer.only.reason) == ("get_weather", "length")
@@ -169,16 +169,16 @@ def test_a_call_that_is_cut(client: OpenAI, stream: bool) -> None:
 
 @both_ways
 def test_a_stop_before_a_call(client: OpenAI, stream: bool) -> None:
-    said = chat(client, stream, messages=f"One STOP {CALL}", tools=TOOLS, stop=" STOP").only
-    assert (said.text, said.calls, said.reason) == ("One", [], "stop")
+    result = chat(client, stream, messages=f"One STOP {CALL}", tools=TOOLS, stop=" STOP").only
+    assert (result.text, result.calls, result.reason) == ("One", [], "stop")
 
 
 @both_ways
 def test_calls_of_several_choices_do_not_mix(client: OpenAI, stream: bool) -> None:
     answer = chat(client, stream, messages=TWO, tools=TOOLS, n=2)
-    for said in answer.choices:
-        assert (said.calls, said.reason) == ([WEATHER_CALL, TIME_CALL], "tool_calls")
-    ids = [one for said in answer.choices for one in said.ids]
+    for result in answer.choices:
+        assert (result.calls, result.reason) == ([WEATHER_CALL, TIME_CALL], "tool_calls")
+    ids = [one for result in answer.choices for one in result.ids]
     assert len(set(ids)) == 4
 
 
@@ -238,7 +238,7 @@ def test_bad_tools(client: OpenAI, change: dict[str, Any], code: str, param: str
     assert refusal(client, **change) == (code, param)
 
 
-def test_a_schema_that_nobody_promised_to_enforce_is_accepted(client: OpenAI) -> None:
+def test_a_schema_that_is_not_strict_is_not_enforced(client: OpenAI) -> None:
     tools = [tool("f", NO_GRAMMAR)]
-    said = chat(client, False, messages="hi", tools=tools, tool_choice="required").only
-    assert said.calls == [("f", "{}")]
+    result = chat(client, False, messages="hi", tools=tools, tool_choice="required").only
+    assert result.calls == [("f", "{}")]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field
+from pydantic import Field
 
-from openedai.api.parameters.unions import branch, by_type, json_type
+from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
 from openedai.contract.chat import Image, Message, ToolCall
 from openedai.errors import InvalidRequest, invalid_value, missing_parameter
 from openedai.http.body import AllowedOnly, Body, Refused, UnsupportedValues
@@ -59,7 +59,7 @@ Part = Annotated[
 Content = Annotated[
     Annotated[str, branch("a string")]
     | Annotated[list[Part], Field(min_length=1), branch("an array")],
-    Discriminator(json_type),
+    BY_JSON_TYPE,
 ]
 
 

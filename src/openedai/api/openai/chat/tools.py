@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field
 
 from openedai.api.parameters.tools import Toolset, check_tools, require_tools, select_tools
-from openedai.api.parameters.unions import branch, json_type
+from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.contract.chat import Tool
 from openedai.http.body import Body, UnsupportedValues
 from openedai.http.validation import TAG
@@ -72,7 +72,7 @@ ToolChoice = Annotated[
 FunctionChoice = Annotated[
     Annotated[Literal["none", "auto"], branch("a string")]
     | Annotated[FunctionName, branch("something else")],
-    Discriminator(json_type),
+    BY_JSON_TYPE,
 ]
 
 

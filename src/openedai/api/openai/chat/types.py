@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field
+from pydantic import Field
 
 from openedai.api.openai.chat.messages import ChatMessage, TextPart, check_messages
 from openedai.api.openai.chat.tools import (
@@ -17,9 +17,9 @@ from openedai.api.openai.chat.tools import (
     old_toolset,
     toolset,
 )
-from openedai.api.parameters.sampling import SamplingBody
+from openedai.api.parameters.sampling import SamplingBody, stop_texts
 from openedai.api.parameters.tools import Toolset
-from openedai.api.parameters.unions import branch, by_type, json_type
+from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
 from openedai.contract.chat import Chat
 from openedai.contract.generate import Constraint, GenerateRequest, JsonObject, JsonSchema
 from openedai.errors import InvalidRequest
@@ -65,7 +65,7 @@ class Prediction(Body):
     content: Annotated[
         Annotated[str, branch("a string")]
         | Annotated[list[TextPart], Field(min_length=1), branch("an array")],
-        Discriminator(json_type),
+        BY_JSON_TYPE,
     ]
 
 
@@ -186,7 +186,7 @@ class ChatCompletionRequest(SamplingBody):
                 prompt=prompt,
                 sampling=self.sampling(choice),
                 max_tokens=limit,
-                stop=self.stops,
+                stop=stop_texts(self.stop),
                 constraint=constraint,
                 logprobs=(self.top_logprobs or 0) if self.logprobs else None,
                 extra=self.extra,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from openedai.api.parameters.prompt import Prompt, prompts
-from openedai.api.parameters.sampling import SamplingBody
+from openedai.api.parameters.sampling import SamplingBody, stop_texts
 from openedai.contract.generate import GenerateRequest
 from openedai.errors import InvalidRequest, invalid_value
 
@@ -63,7 +63,7 @@ class CompletionRequest(SamplingBody):
                 prompt=prompt,
                 sampling=self.sampling(choice),
                 max_tokens=limit,
-                stop=self.stops,
+                stop=stop_texts(self.stop),
                 constraint=self.constraint(),
                 logprobs=0 if ranked and self.logprobs is None else self.logprobs,
                 echo=bool(self.echo),

@@ -14,7 +14,7 @@ LIMITS = {
 }
 
 
-def ask(server: Running, path: str, **body: Any) -> dict[str, Any]:
+def post(server: Running, path: str, **body: Any) -> dict[str, Any]:
     """The answer to a body that is right."""
     answer = fetch(f"{server.url}{path}", "POST", json=body)
     assert answer.status == 200, answer.body
@@ -24,7 +24,7 @@ def ask(server: Running, path: str, **body: Any) -> dict[str, Any]:
     return value
 
 
-def refused(server: Running, path: str, **body: Any) -> tuple[int, str | None, str | None]:
+def refusal(server: Running, path: str, **body: Any) -> tuple[int, str | None, str | None]:
     """The status, code and param of the refusal that a body gets."""
     answer = fetch(f"{server.url}{path}", "POST", json=body)
     error = json.loads(answer.body)["error"]
@@ -34,11 +34,11 @@ def refused(server: Running, path: str, **body: Any) -> tuple[int, str | None, s
     return answer.status, error["code"], error["param"]
 
 
-def frames(server: Running, path: str, **body: Any) -> list[dict[str, Any]]:
+def stream_frames(server: Running, path: str, **body: Any) -> list[dict[str, Any]]:
     """The frames of a stream, which ends as it should."""
     answer = fetch(f"{server.url}{path}", "POST", json={**body, "stream": True})
     assert answer.status == 200, answer.body
     assert answer.headers["content-type"].startswith("text/event-stream")
-    *pieces, end = answer.body.decode().removesuffix("\n\n").split("\n\n")
+    *frames, end = answer.body.decode().removesuffix("\n\n").split("\n\n")
     assert end == "data: [DONE]"
-    return [json.loads(piece.removeprefix("data: ")) for piece in pieces]
+    return [json.loads(frame.removeprefix("data: ")) for frame in frames]
