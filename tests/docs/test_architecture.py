@@ -58,31 +58,19 @@ def test_every_package_is_explained() -> None:
     assert explained == re.findall(r"openedai\.\w+", block)
 
 
-def test_every_engine_is_listed() -> None:
-    table = tables((ROOT / "docs/engines.md").read_text("utf-8"))[0]
-    assert {code_words(row[0])[0] for row in table} == set(ENGINES)
-
-
 def test_the_capabilities_of_engines() -> None:
-    text = (ROOT / "docs/engines.md").read_text("utf-8")
-    engines = code_words(text.partition("| Capability |")[2].partition("\n")[0])
-    listed = {
-        (engine, code_words(row[0])[0])
-        for row in tables(text)[1]
-        for engine, cell in zip(engines, row[1:], strict=True)
-        if cell
-    }
+    table = tables((ROOT / "docs/engines.md").read_text("utf-8"))[0]
+    listed = {code_words(row[0])[0]: set(code_words(row[3])) for row in table}
     assert listed == {
-        (name, capability.__name__)
+        name: {capability.__name__ for capability in entry.capabilities}
         for name, entry in ENGINES.items()
-        for capability in entry.capabilities
     }
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
 def test_paths_and_modules_exist(page: Path) -> None:
     for word in code_words(page.read_text("utf-8")):
-        if word.startswith(FOLDERS):
+        if word.startswith(FOLDERS) and "<" not in word:
             assert (ROOT / word).exists(), word
         if re.fullmatch(r"openedai(\.\w+)+", word) and word != "openedai.toml":
             import_module(word)
