@@ -25,8 +25,8 @@ from openedai.catalog.models import adapter_specs
 from openedai.config import ModelSpec, Settings, memory_bytes
 from openedai.contract.adapter import Adapter
 from openedai.contract.engine import Engine
+from openedai.engines.load import load_engine
 from openedai.engines.machine import usable_memory
-from openedai.engines.process.hosted import load_engine
 from openedai.engines.registry import engine_entry
 from openedai.errors import APIError, MethodNotAllowed, NotFound
 from openedai.http.envelope import Envelope

@@ -17,7 +17,7 @@ from openedai.config import Settings
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Embedder
 from openedai.contract.generate import Text, Tokens
-from openedai.engines.process.hosted import load_engine
+from openedai.engines.load import load_engine
 from openedai.engines.upstream.engine import Upstream
 from openedai.errors import InvalidRequest
 from openedai.weights.library import Library

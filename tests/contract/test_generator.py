@@ -27,7 +27,7 @@ from openedai.contract.generate import (
     Tokens,
     ToolCallDelta,
 )
-from openedai.engines.process.hosted import load_engine
+from openedai.engines.load import load_engine
 from openedai.engines.upstream.engine import Upstream
 from openedai.errors import ContextLengthExceeded, InvalidRequest, Unsupported
 from tests.events import collect, logprobs_of, text_of
