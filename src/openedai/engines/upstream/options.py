@@ -60,7 +60,7 @@ def _base(model: str, text: str) -> URL:
     try:
         url = URL(text)
     except ValueError:
-        raise invalid_options(model, "the `url` is none") from None
+        raise invalid_options(model, "the `url` is not valid") from None
     if url.scheme not in ("http", "https") or not url.host:
         raise invalid_options(
             model, "the `url` must begin with http:// or https:// and name a host"
