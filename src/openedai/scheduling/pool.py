@@ -26,7 +26,7 @@ from openedai.scheduling.state import ManagedModel, Occupancy, PoolStatus
 
 E = TypeVar("E", bound=Engine)
 T = TypeVar("T")
-logger = logging.getLogger(__name__)
+log = logging.getLogger("openedai.scheduling")
 
 ABILITIES: dict[type[Engine], str] = {
     Generator: "text generation",
@@ -218,7 +218,7 @@ class ModelPool:
             interrupted = EngineFailed(f"Loading the model `{model.spec.id}` was interrupted.")
             error = interrupted if self._accepting else _shutting_down()
         except Exception:
-            logger.exception("loading %s failed", model.spec.id)
+            log.exception("loading %s failed", model.spec.id)
             error = EngineFailed(
                 f"The model `{model.spec.id}` could not be loaded. The server's log has the cause."
             )
@@ -277,10 +277,10 @@ class ModelPool:
         try:
             await resident.engine.died()
         except Exception:
-            logger.exception("watching %s failed; it counts as dead", model.spec.id)
+            log.exception("watching %s failed; it counts as dead", model.spec.id)
         if model.admission.resident is not resident:
             return
-        logger.warning("the engine of %s died", model.spec.id)
+        log.warning("the engine of %s died", model.spec.id)
         model.crashes += 1
         model.watch_task = None
         model.admission.detach()
@@ -307,7 +307,7 @@ class ModelPool:
         try:
             await resident.engine.close()
         except Exception:
-            logger.exception("closing %s failed", resident.model_id)
+            log.exception("closing %s failed", resident.model_id)
         finally:
             del self._closing[resident]
             self._notify()

@@ -34,8 +34,7 @@ from openedai.weights.sources.base import Access, Source, Staged, projector_path
 WORTH_OFFERING = 0.2  # of the weights
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
-
-logger = logging.getLogger(__name__)
+log = logging.getLogger("openedai.weights")
 
 
 class Library:
@@ -141,7 +140,7 @@ class Library:
     def _log_slow_weights(self, spec: ModelSpec) -> None:
         share = self.slow_share(spec)
         if share >= WORTH_OFFERING:
-            logger.info(
+            log.info(
                 "%s of the weights of %s are slow on this processor; `requantise` makes them fast",
                 f"{share:.0%}",
                 spec.id,
