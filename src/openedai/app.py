@@ -33,7 +33,7 @@ from openedai.http.envelope import Envelope
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import error_response
 from openedai.media.addresses import HostPolicy
-from openedai.media.images import Images, Limits
+from openedai.media.images import ImageLimits, Images
 from openedai.scheduling.pool import ModelPool, PoolLimits
 from openedai.security.guard import Guard
 from openedai.serving.metrics import Metrics
@@ -112,7 +112,7 @@ def _adapters(library: Library, spec: ModelSpec, progress: Progress) -> tuple[Ad
 
 
 def _images(settings: Settings) -> Images:
-    limits = Limits(
+    limits = ImageLimits(
         max_count=settings.image_max_count,
         max_bytes=settings.image_max_bytes,
         max_pixels=settings.image_max_pixels,

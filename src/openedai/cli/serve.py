@@ -18,7 +18,7 @@ from openedai.api.openai.dialect import OPENAI
 from openedai.cli import logs
 from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.errors import APIError
-from openedai.http.protocol import LimitedProtocol, Limits, limited_protocol
+from openedai.http.protocol import LimitedProtocol, ProtocolLimits, limited_protocol
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -137,7 +137,8 @@ def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
 
 def protocol(settings: Settings) -> type[LimitedProtocol]:
     return limited_protocol(
-        Limits(settings.max_header_bytes, settings.receive_timeout, settings.send_timeout), OPENAI
+        ProtocolLimits(settings.max_header_bytes, settings.receive_timeout, settings.send_timeout),
+        OPENAI,
     )
 
 
