@@ -80,7 +80,7 @@ class OllamaModels:
         catalog: Catalog,
         listing: Listing,
         loading: Loading,
-        weights: WeightFactsReader,
+        weight_facts: WeightFactsReader,
         idle_timeout: float,
     ) -> None:
         """`idle_timeout` is in seconds; 0 for never."""
@@ -88,7 +88,7 @@ class OllamaModels:
         self._catalog = catalog
         self._listing = listing
         self._loading = loading
-        self._weights = weights
+        self._weight_facts = weight_facts
         self._idle_timeout = idle_timeout
 
     def routes(self) -> tuple[Route, ...]:
@@ -176,7 +176,7 @@ class OllamaModels:
         )
 
     async def _facts(self, spec: ModelSpec) -> WeightFacts:
-        return await asyncio.to_thread(self._weights.facts, spec)
+        return await asyncio.to_thread(self._weight_facts.facts, spec)
 
     def _model(self, body: NameBody) -> Model:
         return find_model(self._catalog, body.requested)
