@@ -91,9 +91,9 @@ class ModelPool:
 
     @asynccontextmanager
     async def lease(
-        self, spec: ModelSpec, capability: type[E], caller: str, weight: int = 1
+        self, spec: ModelSpec, capability: type[E], caller: str, slots: int = 1
     ) -> AsyncIterator[E]:
-        """Hold `weight` slots (at most all) of the model's engine. Releasing them never awaits.
+        """Hold `slots` of the engine's slots, or all if it has fewer. Releasing never awaits.
 
         Raises Unsupported (wrong kind of model), RateLimited or Unavailable (queue full, waited
         too long, no memory, shutting down), or the error of the load.
@@ -102,7 +102,7 @@ class ModelPool:
         if capability not in self._capabilities_of(spec):
             raise _unsupported(spec, capability)
         model = self._model(spec)
-        ticket = model.admission.submit(caller, weight, self._limits.queue_timeout)
+        ticket = model.admission.submit(caller, slots, self._limits.queue_timeout)
         self._requests += 1
         try:
             if model.admission.resident is None:
