@@ -15,10 +15,11 @@ from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.parameters.ids import fingerprint, new_id
 from openedai.api.parameters.prompt import prompts
 from openedai.api.parameters.sampling import StreamOptions
-from openedai.api.parameters.usage import UsageObject, obfuscation, usage_object
+from openedai.api.parameters.streams import DONE, obfuscation
+from openedai.api.parameters.usage import UsageObject, usage_object
 from openedai.catalog.models import Model
 from openedai.contract.generate import Finish, TextDelta
-from openedai.http.respond import DONE, data_frame
+from openedai.http.respond import data_frame
 from openedai.serving.outcome import Indexed, Outcome, fold, total_usage
 
 
