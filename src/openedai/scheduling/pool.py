@@ -28,7 +28,7 @@ E = TypeVar("E", bound=Engine)
 T = TypeVar("T")
 log = logging.getLogger("openedai.scheduling")
 
-ABILITIES: dict[type[Engine], str] = {
+CAPABILITY_NAMES: dict[type[Engine], str] = {
     Generator: "text generation",
     Embedder: "embeddings",
     Tokenizer: "counting and showing its tokens",
@@ -355,9 +355,9 @@ class ModelPool:
 
 
 def _unsupported(spec: ModelSpec, capability: type[Engine]) -> Unsupported:
-    ability = ABILITIES.get(capability, capability.__name__)
+    name = CAPABILITY_NAMES.get(capability, capability.__name__)
     return Unsupported(
-        f"The model `{spec.id}` does not support {ability}.",
+        f"The model `{spec.id}` does not support {name}.",
         code="unsupported_model",
         param="model",
     )
