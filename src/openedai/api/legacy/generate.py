@@ -1,4 +1,4 @@
-"""`POST /v1/engines/{id}/generate`: what completions were before 2021."""
+"""`POST /v1/engines/{model}/generate`: what completions were before 2021."""
 
 from __future__ import annotations
 
