@@ -177,11 +177,12 @@ def _banner(catalog: Catalog, settings: Settings, port: int, console: Console) -
     key = " -H 'Authorization: Bearer YOUR_KEY'" if settings.keys else ""
     chat, embedding = catalog.default_chat, catalog.default_embedding
     name = chat.id if chat else "none"
+    count = len(catalog.models())
     lines = [
         f"[bold]OpenedAI[/] is ready at [bold]{url}[/]",
         f"  chat        {name}",
         f"  embeddings  {embedding.id if embedding else 'none'}",
-        f"  and         {len(catalog.models())} models in all: openedai models list",
+        f"  and         {count} model{'' if count == 1 else 's'} in all: openedai models list",
         "",
         "Try it:",
         f"  curl {url}/chat/completions{key} -H 'Content-Type: application/json' "
