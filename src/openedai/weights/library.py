@@ -29,7 +29,7 @@ from openedai.weights.manifest import (
 from openedai.weights.packages import builtin_packages
 from openedai.weights.progress import NoProgress, Progress
 from openedai.weights.sources import source_of
-from openedai.weights.sources.base import Access, Source, Staged, projector_path
+from openedai.weights.sources.base import Access, Source, Staged, named_projector, projector_path
 
 WORTH_OFFERING = 0.2  # of the weights
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -273,10 +273,10 @@ def _bytes_below(path: Path) -> int:
 
 def _projector_bytes(spec: ModelSpec, weights: Path) -> int:
     """Bytes of a projector that is not in the cache; 0 if there is none."""
-    name = spec.options.get("mmproj")
-    if not isinstance(name, str):
+    path = named_projector(spec)
+    if path is None:
         return 0
-    file = weights.parent / Path(name).expanduser()
+    file = weights.parent / Path(path).expanduser()
     return file.stat().st_size if file.is_file() else 0
 
 

@@ -17,15 +17,20 @@ from openedai.weights.packages import Package
 from openedai.weights.progress import Progress
 
 
+def named_projector(spec: ModelSpec) -> str | None:
+    """The projector's path as the options of the model give it; None without a projector."""
+    option = engine_entry(spec.engine).projector_option
+    path = spec.options.get(option) if option else None
+    return path if isinstance(path, str) else None
+
+
 def projector_path(spec: ModelSpec) -> str:
     """The path of the model's projector, relative to the folder of its weights.
 
     Empty if it has none, or one with a path of its own.
     """
-    path = spec.options.get("mmproj")
-    if engine_entry(spec.engine).weight_files != "gguf" or not isinstance(path, str):
-        return ""
-    return "" if path.startswith(("/", "~")) else path
+    path = named_projector(spec)
+    return "" if path is None or path.startswith(("/", "~")) else path
 
 
 @dataclass(frozen=True)
