@@ -1,4 +1,4 @@
-"""What every embedder must do, over each engine that there is."""
+"""What every embedder must do, tested on each engine."""
 
 from __future__ import annotations
 
@@ -27,18 +27,16 @@ Scenario = Callable[[Embedder], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]
 CAT = Text(text="A cat sits on the mat.")
 DOG = Text(text="Two dogs are running through a large and sunny park, barking.")
+ENGINES = [
+    "echo",
+    "echo in a worker",
+    "upstream",
+    pytest.param("onnx_embeddings", marks=pytest.mark.real),
+    pytest.param("sentence_transformers", marks=pytest.mark.extras),
+]
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        "echo",
-        "echo in a worker",
-        "upstream",
-        pytest.param("onnx_embeddings", marks=pytest.mark.real),
-        pytest.param("sentence_transformers", marks=pytest.mark.extras),
-    ],
-)
+@pytest.fixture(scope="module", params=ENGINES)
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Runs a scenario on an engine that all tests of the module share."""
     name = request.param.split()[0]

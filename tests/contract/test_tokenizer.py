@@ -1,4 +1,4 @@
-"""What every tokenizer must do, over each engine that there is."""
+"""What every tokenizer must do, tested on each engine."""
 
 from __future__ import annotations
 
