@@ -26,7 +26,7 @@ def test_the_suite_of_a_capability_has_every_engine(
     capability: type[Engine], params: Iterable[object]
 ) -> None:
     cases = [getattr(param, "values", (param,))[0] for param in params]
-    tested = {case.partition(" ")[0] for case in cases}
+    tested = {str(case).partition(" ")[0] for case in cases}
     assert tested == {name for name, entry in ENGINES.items() if capability in entry.capabilities}
 
 
