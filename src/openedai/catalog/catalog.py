@@ -149,6 +149,6 @@ def _completed(
 
 
 def _aliases(spec: ModelSpec, owners: Mapping[str, str]) -> tuple[str, ...]:
-    """Its own aliases first, except those that another model won; then those of the settings."""
+    """The model's own aliases, without those of another model, then those of the settings."""
     names = dict.fromkeys((*spec.aliases, *owners))
     return tuple(name for name in names if name != spec.id and owners[name] == spec.id)

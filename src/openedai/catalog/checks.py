@@ -14,7 +14,7 @@ from openedai.weights.sources.base import Access
 
 
 def check_spec(spec: ModelSpec, access: Access) -> None:
-    """Its engine exists, and takes its sources and its other settings."""
+    """Check that the engine exists, and accepts the sources and other settings of the model."""
     if spec.engine not in ENGINES:
         known = ", ".join(sorted(ENGINES))
         raise ConfigError(f"Model {spec.id!r}: there is no engine {spec.engine!r}; known: {known}.")

@@ -1,4 +1,4 @@
-"""What `openedai models list` and `openedai models show` tell of each model."""
+"""The facts that `openedai models list` and `openedai models show` print of each model."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ModelDetails(ModelInfo, frozen=True, kw_only=True):
 
 
 class Health(msgspec.Struct):
-    """What this reads of the answer of `GET /health`."""
+    """The part of the answer of `GET /health` that is read."""
 
     loaded_models: frozenset[str]
 

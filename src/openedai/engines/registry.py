@@ -109,7 +109,7 @@ def engine_class(name: str) -> type[Engine]:
 
 
 def generator_traits(name: str, options: Mapping[str, Any]) -> Traits | None:
-    """What a model with these options is like; None for an engine that generates no text."""
+    """The properties of a model with these options; None for an engine that generates no text."""
     engine = engine_class(name)
     return engine.traits(options) if issubclass(engine, Generator) else None
 

@@ -63,7 +63,7 @@ class Admission:
 
     @property
     def max_waiting(self) -> int:
-        """How many requests may wait: at least one while no engine is loaded, to start the load."""
+        """The most requests that may wait: at least one without an engine, to start the load."""
         return self._max_queue if self.resident else max(1, self._max_queue)
 
     @property

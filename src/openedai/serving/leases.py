@@ -29,5 +29,5 @@ class Leases:
             yield engine
 
     def occupancy(self, call: Call[Any]) -> Occupancy:
-        """How many requests the call's model takes now."""
+        """The number of requests that the call's model accepts."""
         return self._pool.occupancy(call.spec)

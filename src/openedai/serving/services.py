@@ -1,4 +1,4 @@
-"""What the groups of the API need. `openedai.api` gives each group its part."""
+"""The services that the groups of the API use. `openedai.api` gives each group its part."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Library:
         return in_place or _installed_at(self._folder(spec, source))
 
     def pull(self, spec: ModelSpec, progress: Progress | None = None) -> Path | None:
-        """What `find` returns, downloaded first if need be. Raises Unavailable."""
+        """The path that `find` returns, after a download if necessary. Raises Unavailable."""
         source = source_of(spec, self._access)
         found = self.find(spec)
         if source is None or found is not None:

@@ -59,7 +59,7 @@ def _block_key(event: GenerateEvent) -> BlockKey:
 
 @dataclass(frozen=True)
 class MessageRenderer:
-    """What all events of one answer share."""
+    """Renders one answer, whole or as events."""
 
     id: str
     model: str

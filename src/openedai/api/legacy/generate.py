@@ -70,7 +70,7 @@ class Generations(msgspec.Struct):
 
 @dataclass(frozen=True)
 class GenerationRenderer:
-    """`logprobs` None gives none, a number that many alternatives."""
+    """`logprobs` is the number of alternatives; None is without log probabilities."""
 
     completions: int
     logprobs: int | None

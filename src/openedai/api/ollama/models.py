@@ -34,7 +34,7 @@ VERSION = "0.12.11"
 
 
 class Details(msgspec.Struct):
-    """What is unknown is empty."""
+    """Unknown values are empty."""
 
     format: str
     family: str

@@ -1,4 +1,4 @@
-"""What OpenAI's streams have besides their chunks: the end mark, and padding."""
+"""The end mark and the padding of OpenAI's streams."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class Library:
         self._prompt = self._model.prompts.get(self._model.default_prompt_name or "") or ""
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        """How many tokens of each text the model processes."""
+        """The number of tokens of each text that the model processes."""
         if not texts:
             return []
         prompted = [self._prompt + text for text in texts]

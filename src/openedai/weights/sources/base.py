@@ -1,4 +1,4 @@
-"""What every source of weights has in common."""
+"""The base class of the sources of weights."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def projector_path(spec: ModelSpec) -> str:
 
 @dataclass(frozen=True)
 class Access:
-    """How sources reach the network. None leaves a value to `huggingface_hub`."""
+    """The network access of sources. None leaves a value to `huggingface_hub`."""
 
     offline: bool = False
     packages: Mapping[str, Package] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Access:
 
 @dataclass(frozen=True)
 class Staged:
-    """What a source put into a folder; `main` is relative to it, `.` for the folder itself.
+    """The files that a source put into a folder. `main` is relative to it; `.` is the folder.
 
     `files` are those with known hashes.
     """
@@ -59,7 +59,7 @@ class Staged:
 
 
 class Source(ABC):
-    """Where the weights of one model come from, for one engine."""
+    """The source of the weights of one model, for one engine."""
 
     @property
     @abstractmethod

@@ -107,7 +107,7 @@ class ChatCompletion(msgspec.Struct):
 
 @dataclass(frozen=True)
 class ChatCompletionRenderer:
-    """What all chunks of one answer share. With `old_functions` calls have the older shape."""
+    """Renders one answer, whole or as chunks. With `old_functions` calls have the older shape."""
 
     id: str
     created: int

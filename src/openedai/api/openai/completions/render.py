@@ -45,10 +45,10 @@ class Completion(msgspec.Struct):
 
 @dataclass(frozen=True)
 class CompletionRenderer:
-    """What all chunks of one answer share.
+    """Renders one answer, whole or as chunks.
 
     Each of `prompts` got `candidates` answers, of which the best `choices` are returned. `logprobs`
-    None gives none, a number that many alternatives.
+    is the number of alternatives; None is without log probabilities.
     """
 
     id: str
