@@ -1,4 +1,4 @@
-"""What a form of the weights costs: the perplexity on a fixed text, by the engine that serves.
+"""The loss of a weight format: the perplexity on a fixed text, with the engine that serves.
 
 Run as `python -m bench.quality FILE.gguf …`; each file is compared with the first one.
 
@@ -134,12 +134,14 @@ async def _score_windows(
     return [value for window in windows for value in await scorer.logprobs(window, slot)]
 
 
-def forms(file: Path, folder: Path) -> list[Path]:
-    """The file in every form of `requantise` that is another one on this processor."""
+def requantised(file: Path, folder: Path) -> list[Path]:
+    """The file in every weight format that `requantise` changes it to on this processor."""
     fast = fast_types(processor_features())
-    made = [(form, folder / f"{file.stem}.{form}.gguf") for form in get_args(WeightFormat)]
+    paths = {name: folder / f"{file.stem}.{name}.gguf" for name in get_args(WeightFormat)}
     return [
-        path for form, path in made if requantise(file, path, form, fast, NoProgress(), free_space)
+        path
+        for name, path in paths.items()
+        if requantise(file, path, name, fast, NoProgress(), free_space)
     ]
 
 
@@ -156,8 +158,8 @@ def table(scores: Sequence[Score]) -> Table:
 
 def main(
     files: Annotated[list[Path], typer.Argument(help="GGUF files of one model.", exists=True)],
-    with_forms: Annotated[
-        bool, typer.Option("--forms", help="Also every form of the first file.")
+    with_formats: Annotated[
+        bool, typer.Option("--formats", help="Also every weight format of the first file.")
     ] = False,
     text: Annotated[Path, typer.Option(help="The text.", exists=True)] = TEXT,
 ) -> None:
@@ -165,7 +167,7 @@ def main(
     console = Console()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         try:
-            every = [*files, *(forms(files[0], Path(folder)) if with_forms else ())]
+            every = [*files, *(requantised(files[0], Path(folder)) if with_formats else ())]
             scores = [score(file, text.read_text("utf-8")) for file in every]
         except (APIError, LoadError, aiohttp.ClientError, TimeoutError) as error:
             console.print(f"[red]Stopped:[/] {error or type(error).__name__}", highlight=False)

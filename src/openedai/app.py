@@ -25,15 +25,15 @@ from openedai.catalog.models import adapter_specs
 from openedai.config import ModelSpec, Settings, memory_bytes
 from openedai.contract.adapter import Adapter
 from openedai.contract.engine import Engine
+from openedai.engines.load import load_engine
 from openedai.engines.machine import usable_memory
-from openedai.engines.process.hosted import load_engine
 from openedai.engines.registry import engine_entry
 from openedai.errors import APIError, MethodNotAllowed, NotFound
 from openedai.http.envelope import Envelope
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import error_response
 from openedai.media.addresses import HostPolicy
-from openedai.media.images import Images, Limits
+from openedai.media.images import ImageLimits, Images
 from openedai.scheduling.pool import ModelPool, PoolLimits
 from openedai.security.guard import Guard
 from openedai.serving.metrics import Metrics
@@ -112,7 +112,7 @@ def _adapters(library: Library, spec: ModelSpec, progress: Progress) -> tuple[Ad
 
 
 def _images(settings: Settings) -> Images:
-    limits = Limits(
+    limits = ImageLimits(
         max_count=settings.image_max_count,
         max_bytes=settings.image_max_bytes,
         max_pixels=settings.image_max_pixels,

@@ -39,8 +39,10 @@ class AdapterSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(min_length=1, description="What follows the model's id and a colon.")
-    source: str = Field(min_length=1, description="The adapter, a GGUF file: as the model's own.")
+    name: str = Field(min_length=1, description="The name after the model's id and a colon.")
+    source: str = Field(
+        min_length=1, description="A GGUF file with the adapter, given like the model's own source."
+    )
     scale: float = Field(default=1.0, description="How strongly it is applied.")
 
 
@@ -57,9 +59,9 @@ class ModelSpec(BaseModel):
     )
     requantise: WeightFormat = Field(
         default="none",
-        description="Form that slow GGUF weights are brought into: `q8_0`, `mixed` or `none`.",
+        description="Weight format that slow GGUF weights are converted to; `none` keeps them.",
     )
-    aliases: tuple[str, ...] = Field(default=(), description="Other names that mean this model.")
+    aliases: tuple[str, ...] = Field(default=(), description="Other names of this model.")
     adapters: tuple[AdapterSpec, ...] = Field(
         default=(), description="LoRA adapters, each served as a model `id:name`."
     )
@@ -102,7 +104,7 @@ class Settings(BaseSettings):
         32 << 10, ge=1024, description="Largest request line and headers together, in bytes."
     )
     receive_timeout: float = Field(
-        30.0, gt=0, description="Seconds a client may take between two pieces of its request."
+        30.0, gt=0, description="Seconds a client may take between two parts of its request."
     )
     send_timeout: float = Field(
         60.0, gt=0, description="Seconds a client may leave its answer unread before it is cut."
@@ -138,7 +140,7 @@ class Settings(BaseSettings):
         Path(platformdirs.user_cache_dir("openedai")),
         description="Folder where downloaded weights are kept.",
     )
-    offline: bool = Field(False, description="Never download; use only what is already here.")
+    offline: bool = Field(False, description="Never download; use only local weights.")
     models: tuple[ModelSpec, ...] = Field(
         (), description="Models added to the built-in ones, or replacing those of the same id."
     )
@@ -150,10 +152,11 @@ class Settings(BaseSettings):
         "all-mpnet-base-v2", description="The default model for embeddings."
     )
     embedding_device: str = Field(
-        "cpu", description="Device for embeddings: cpu or cuda, where the engine knows it."
+        "cpu", description="Device for embeddings: cpu or cuda, if the engine supports it."
     )
     default_aliases: bool = Field(
-        True, description="Let the names apps hard-code, such as gpt-4o, mean the default models."
+        True,
+        description="Names that apps hard-code, such as gpt-4o, refer to the default models.",
     )
     listed_aliases: tuple[str, ...] = Field(
         (),
@@ -162,7 +165,7 @@ class Settings(BaseSettings):
     )
     preload: tuple[str, ...] = Field((), description="Models to load at the start; `all` for each.")
     memory_budget: str = Field(
-        "80%", description="Memory for loaded models: a share of what there is, or bytes (`6GiB`)."
+        "80%", description="Memory for loaded models: a share of all memory, or bytes (`6GiB`)."
     )
     idle_timeout: float = Field(
         1800.0, ge=0, description="Seconds after which an unused model is unloaded; 0 for never."

@@ -66,7 +66,7 @@ class APIError(Exception):
         return self.template.replace(PARAM, self.param or "")
 
     def renamed(self, names: Mapping[str, str]) -> Self:
-        """The same error, about the parameter that `names` gives for `param`."""
+        """This error, about the parameter that `names` gives for `param`."""
         name = names.get(self.param or "")
         if name is None:
             return self

@@ -52,7 +52,7 @@ def test_slow_weights_are_shown(folder: Path) -> None:
     slow = openedai("models", "show", "tiny", folder=folder, OPENEDAI_CHAT_MODEL=str(file))
     fast = fast_types(processor_features())
     hint = "; 89% of the weights are slow here, see `requantise`" if fast else ""
-    assert f"form      none{hint}\n" in slow.stdout
+    assert f"format    none{hint}\n" in slow.stdout
 
 
 def test_unknown_model(folder: Path) -> None:

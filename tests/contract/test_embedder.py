@@ -1,4 +1,4 @@
-"""What every embedder must do, over each engine that there is."""
+"""What every embedder must do, tested on each engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from openedai.config import Settings
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Embedder
 from openedai.contract.generate import Text, Tokens
-from openedai.engines.process.hosted import load_engine
+from openedai.engines.load import load_engine
 from openedai.engines.upstream.engine import Upstream
 from openedai.errors import InvalidRequest
 from openedai.weights.library import Library
@@ -27,18 +27,16 @@ Scenario = Callable[[Embedder], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]
 CAT = Text(text="A cat sits on the mat.")
 DOG = Text(text="Two dogs are running through a large and sunny park, barking.")
+ENGINES = [
+    "echo",
+    "echo in a worker",
+    "upstream",
+    pytest.param("onnx_embeddings", marks=pytest.mark.real),
+    pytest.param("sentence_transformers", marks=pytest.mark.extras),
+]
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        "echo",
-        "echo in a worker",
-        "upstream",
-        pytest.param("onnx_embeddings", marks=pytest.mark.real),
-        pytest.param("sentence_transformers", marks=pytest.mark.extras),
-    ],
-)
+@pytest.fixture(scope="module", params=ENGINES)
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Runs a scenario on an engine that all tests of the module share."""
     name = request.param.split()[0]

@@ -1,4 +1,4 @@
-"""What every generator must do, over each engine that there is."""
+"""What every generator must do, tested on each engine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from openedai.contract.generate import (
     Tokens,
     ToolCallDelta,
 )
-from openedai.engines.process.hosted import load_engine
+from openedai.engines.load import load_engine
 from openedai.engines.upstream.engine import Upstream
 from openedai.errors import ContextLengthExceeded, InvalidRequest, Unsupported
 from tests.events import collect, logprobs_of, text_of
@@ -42,27 +42,25 @@ HELLO = Chat(messages=(Message(role="user", content="Say hello to all of my frie
 Scenario = Callable[[Generator], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]
 CONTEXT = 512
+ENGINES = [
+    "echo",
+    "echo in a worker",
+    "upstream",
+    pytest.param("llama_cpp", marks=pytest.mark.real),
+    pytest.param("llama_cpp native", marks=pytest.mark.real),
+]
 
 
 @pytest.fixture(scope="module")
 def small_server() -> Iterator[Running]:
-    """What the upstream engine has behind it."""
+    """The server that the upstream engine connects to."""
     echo = ModelSpec(id="the-model", engine="echo", options={"context": CONTEXT})
     settings = echo_settings(models=(echo,), chat_model="the-model", embedding_model="the-model")
     with ServerThread(settings) as running:
         yield running
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        "echo",
-        "echo in a worker",
-        "upstream",
-        pytest.param("llama_cpp", marks=pytest.mark.real),
-        pytest.param("llama_cpp native", marks=pytest.mark.real),
-    ],
-)
+@pytest.fixture(scope="module", params=ENGINES)
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Runs a scenario on an engine that all tests of the module share."""
     name, path = request.param.split()[0], None

@@ -1,4 +1,4 @@
-"""What every tokenizer must do, over each engine that there is."""
+"""What every tokenizer must do, tested on each engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from openedai.config import Settings
 from openedai.contract.chat import Chat, Message, Tool, ToolCall
 from openedai.contract.engine import Generator, Tokenizer
 from openedai.contract.generate import GenerateRequest, Sampling, Text
-from openedai.engines.process.hosted import load_engine
+from openedai.engines.load import load_engine
 from openedai.errors import InvalidRequest, Unsupported
 from openedai.weights.library import Library
 from tests.events import collect, finish_of

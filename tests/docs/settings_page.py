@@ -30,41 +30,42 @@ OPTIONS: dict[str, type[msgspec.Struct]] = {
 }
 
 _EMBEDDING = {
-    "device": "Where it runs; `embedding_device` unless it is given here.",
-    "threads": "Threads of the computation; the cores that may be used, unless it is given.",
+    "device": "The device; the setting `embedding_device` by default.",
+    "threads": "Threads of the computation; by default the number of cores that may be used.",
     "batch_tokens": "Tokens that run together, padding included; chosen by threads or device.",
 }
 
 MEANINGS: dict[str, dict[str, str]] = {
     "llama_cpp": {
         "context": "Tokens of prompt and answer together, for each slot.",
-        "slots": "Requests that are worked on at once; more wait in the queue.",
-        "threads": "Threads of the computation; the cores that may be used, unless it is given.",
-        "batch": "The most prompt tokens that are computed in one go.",
-        "gpu_layers": "Layers of the model that go to the GPU; -1 leaves it to llama.cpp.",
-        "prompt_format": "How conversations are written for the model; see [prompt-formats.md]"
+        "slots": "Requests that run at once; more wait in the queue.",
+        "threads": "Threads of the computation; by default the number of cores that may be used.",
+        "batch": "The most prompt tokens that are computed in one step.",
+        "gpu_layers": "Layers of the model that run on the GPU; with -1 llama.cpp decides.",
+        "prompt_format": "The prompt format of the model; see [prompt-formats.md]"
         "(prompt-formats.md).",
-        "chat_template": "The same, as a Jinja chat template or the path of a `.jinja` file.",
+        "chat_template": "Replaces the prompt format: a Jinja chat template or the path of a "
+        "`.jinja` file.",
         "server": "Which llama.cpp: `auto`, `wheel`, or the path of a `llama-server`.",
-        "prompt_memory": "MiB for prompts that were computed and whose slot another conversation "
-        "took; 0 keeps none.",
-        "prompt_cache": "A folder where prompts that were computed are kept when the model is "
-        "unloaded; see [models.md](models.md#prompts-kept-on-disk).",
+        "prompt_memory": "MiB for computed prompts whose slot another conversation took; 0 keeps "
+        "none.",
+        "prompt_cache": "A folder where computed prompts are kept when the model is unloaded; see "
+        "[models.md](models.md#prompts-kept-on-disk).",
         "adapters": "Set by the server, from the model's own key `adapters`.",
-        "mmproj": "The file of the projector that lets the model see; a relative path begins at "
-        "the folder of the weights. See [models.md](models.md#vision-models).",
-        "sampling": "What a request that names no value gets; see the next table.",
+        "mmproj": "The file of the projector for image input; a relative path is relative to the "
+        "folder of the weights. See [models.md](models.md#vision-models).",
+        "sampling": "The values for requests that do not set their own; see the next table.",
     },
     "onnx_embeddings": _EMBEDDING,
     "sentence_transformers": _EMBEDDING,
     "upstream": {
         "url": "The address of the upstream, with or without `/v1`.",
-        "urls": "The same for several that are equal, instead of `url`.",
-        "server": "Which server it is, and so how it spells what the official API does not have; "
-        "see [upstream.md](upstream.md#servers).",
-        "key": "Its key; `$NAME` takes it from the environment.",
-        "model": "What it calls the model; this model's id unless it is given.",
-        "names": "With a `prefix`: names of models here, and what the upstream calls them.",
+        "urls": "The addresses of several equal servers, instead of `url`.",
+        "server": "Which server it is, for parameters that the official API does not have; see "
+        "[upstream.md](upstream.md#servers).",
+        "key": "The key for it; `$NAME` reads it from the environment.",
+        "model": "The name of the model there; this model's id by default.",
+        "names": "With a `prefix`: names of models here, and their names at the upstream.",
         "headers": "More headers for every request; values may be `$NAME` too.",
         "slots": "Requests at once, for all replicas together; more wait in the queue.",
         "retries": "How many more replicas are tried for a request.",
@@ -75,34 +76,34 @@ MEANINGS: dict[str, dict[str, str]] = {
     },
     "echo": {
         "reply": "Answer this text instead of the prompt.",
-        "reveal": "Answer with the request as the engine sees it, as JSON.",
-        "repeat": "Say the answer that many times.",
+        "reveal": "Answer with the request that the engine received, as JSON.",
+        "repeat": "Repeat the answer that many times.",
         "context": "Context length in tokens; a word is a token.",
         "slots": "Requests at once.",
         "dimensions": "Length of the embeddings.",
-        "names": "The models that are said to be behind it, where it has a `prefix`.",
-        "vision": "Take images.",
-        "image_tokens": "Tokens that each image counts as.",
+        "names": "The models that it lists, for a model with a `prefix`.",
+        "vision": "Accept images.",
+        "image_tokens": "Tokens for each image.",
         "delay": "Seconds before each token, and before an embedding.",
         "fail_after": "Fail after that many tokens.",
         "crash_after": "Die after that many tokens, as a process would.",
-        "load_delay": "Seconds that the load takes.",
+        "load_delay": "Seconds that loading takes.",
         "load_error": "Fail to load, with this message.",
     },
 }
 
 SAMPLING = {
-    "temperature": "How far the draw strays from the likeliest token; 0 never does.",
-    "top_p": "Draw only from the likeliest tokens that have this share together.",
-    "top_k": "Draw only from that many of the likeliest tokens; 0 for all.",
-    "min_p": "Leave out tokens less likely than this share of the likeliest one; 0 for none.",
+    "temperature": "Randomness of the sampling; 0 always takes the most likely token.",
+    "top_p": "Sample only from the most likely tokens with this total probability.",
+    "top_k": "Sample only from that many of the most likely tokens; 0 for all.",
+    "min_p": "Leave out tokens with less than this share of the highest probability; 0 for none.",
 }
 
 HEAD = """# Settings
 
 <!-- Made by scripts/settings-page from the code. A test fails where the two differ. -->
 
-A setting's value is taken from the first of these that has one:
+The value of a setting comes from the first of these that has one:
 
 1. a flag of `openedai serve`
 2. the environment: `OPENEDAI_` and the name in capitals
@@ -110,8 +111,8 @@ A setting's value is taken from the first of these that has one:
 4. `openedai.toml` in the working directory; `--config` or `OPENEDAI_CONFIG` names another file
 5. the default
 
-Lists are written as JSON in the environment and in `.env`: `OPENEDAI_PRELOAD='["all"]'`. A name in
-`openedai.toml` that is no setting, and a value that does not fit, end the command with exit code 2.
+Lists are written as JSON in the environment and in `.env`: `OPENEDAI_PRELOAD='["all"]'`. An
+unknown name in `openedai.toml` and a value that is not valid end the command with exit code 2.
 
 ## The server
 """
@@ -119,7 +120,7 @@ Lists are written as JSON in the environment and in `.env`: `OPENEDAI_PRELOAD='[
 MODELS = """
 ## Models
 
-Each `[[models]]` table of `openedai.toml` describes one model; [models.md](models.md) says more.
+Each `[[models]]` table of `openedai.toml` describes one model; see [models.md](models.md).
 """
 
 ADAPTERS = """
@@ -129,10 +130,10 @@ Each entry of `adapters` is a table:
 ENGINES = """
 ## Options of the engines
 
-These go into a model's `options`. Unknown options are refused when the model is loaded. Any
-engine also takes `worker`: true or false, whether it runs in a worker process. By default the
-embedding engines do, `llama_cpp` has a child process of its own kind, `upstream` and `echo` have
-none."""
+These go into a model's `options`. An unknown option is an error when the model is loaded. Every
+engine also accepts `worker`: true or false, whether it runs in a worker process. By default the
+embedding engines do. `llama_cpp` has a child process of its own instead; `upstream` and `echo` run
+in the server's process."""
 
 
 def page() -> str:
@@ -214,7 +215,7 @@ def _shown(value: Any) -> str:
 
 
 def _type_name(kind: Any) -> str:
-    """What people write there; that it may be left out is not said."""
+    """The type of a value as text, without None for a value that may be left out."""
     if get_origin(kind) in (types.UnionType, Union):
         return _type_name(next(part for part in get_args(kind) if part is not type(None)))
     if get_origin(kind) is Literal:

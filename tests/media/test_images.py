@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from openedai.errors import InvalidRequest
 from openedai.media.addresses import HostPolicy
-from openedai.media.images import ImageRef, Images, Limits, LoadedImage
+from openedai.media.images import ImageLimits, ImageRef, Images, LoadedImage
 from tests.media.host import Silent, answer, host
 from tests.media.images import FORMATS, data_url, picture, png
 
-LIMITS = Limits(max_count=4, max_bytes=50_000, max_pixels=10_000, timeout=30)
+LIMITS = ImageLimits(max_count=4, max_bytes=50_000, max_pixels=10_000, timeout=30)
 LOCALHOST = HostPolicy.parse(("127.0.0.1",))
 
 
 def load_all(*urls: str, **limits: Any) -> list[LoadedImage] | InvalidRequest:
-    images = Images(Limits(**{**vars(LIMITS), **limits}), None)
+    images = Images(ImageLimits(**{**vars(LIMITS), **limits}), None)
     refs = [ImageRef(url, f"place {number}") for number, url in enumerate(urls)]
     try:
         return asyncio.run(images.load_all(refs))

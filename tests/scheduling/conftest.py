@@ -158,12 +158,12 @@ class PoolHarness:
         return ModelSpec(id=model_id, engine="fake")
 
     def lease(
-        self, model_id: str, caller: str = "me", weight: int = 1
+        self, model_id: str, caller: str = "me", slots: int = 1
     ) -> AbstractAsyncContextManager[FakeEngine]:
-        return self.pool.lease(self.spec(model_id), FakeEngine, caller, weight)
+        return self.pool.lease(self.spec(model_id), FakeEngine, caller, slots)
 
-    def hold(self, model_id: str, caller: str = "me", weight: int = 1) -> LeaseTask:
-        return LeaseTask(self, model_id, caller, weight)
+    def hold(self, model_id: str, caller: str = "me", slots: int = 1) -> LeaseTask:
+        return LeaseTask(self, model_id, caller, slots)
 
     def finish_load(self, model_id: str, error: Exception | None = None) -> None:
         gate = self.pending[model_id]
@@ -199,8 +199,8 @@ class PoolHarness:
 class LeaseTask:
     """A request in its own task, which holds its lease until `finish`."""
 
-    def __init__(self, harness: PoolHarness, model_id: str, caller: str, weight: int) -> None:
-        self.model_id, self.caller, self.weight = model_id, caller, weight
+    def __init__(self, harness: PoolHarness, model_id: str, caller: str, slots: int) -> None:
+        self.model_id, self.caller, self.slots = model_id, caller, slots
         self.engine: FakeEngine | None = None
         self._done = asyncio.Event()
         self._fail = False
@@ -220,8 +220,8 @@ class LeaseTask:
         self._done.set()
 
     async def _run(self) -> None:
-        async with self._harness.lease(self.model_id, self.caller, self.weight) as engine:
-            taken = min(self.weight, engine.slots)
+        async with self._harness.lease(self.model_id, self.caller, self.slots) as engine:
+            taken = min(self.slots, engine.slots)
             self.engine = engine
             engine.in_use += taken
             assert engine.in_use <= engine.slots, "more requests than slots"

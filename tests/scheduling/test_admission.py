@@ -45,7 +45,7 @@ def test_a_free_slot_is_taken_at_once() -> None:
     run_virtually(go)
 
 
-def test_a_weight_counts_slots_and_is_capped() -> None:
+def test_a_request_for_several_slots_gets_at_most_all() -> None:
     async def go() -> None:
         queue = opened(slots=4)
         heavy, light, whole = queue.submit("a", 3), queue.submit("b"), queue.submit("c", 99)
@@ -53,7 +53,7 @@ def test_a_weight_counts_slots_and_is_capped() -> None:
         queue.release(light)
         assert whole.resident is None
         queue.release(heavy)
-        assert (whole.slots, queue.running) == (4, 4)
+        assert (whole.granted_slots, queue.running) == (4, 4)
 
     run_virtually(go)
 
@@ -249,10 +249,10 @@ class AdmissionModel:
         self.tickets: list[Ticket] = []
         self.ungranted: list[Ticket] = []
 
-    def enter(self, caller: str, weight: int) -> None:
+    def enter(self, caller: str, slots: int) -> None:
         before = self.queue.waiting
         try:
-            ticket = self.queue.submit(caller, weight)
+            ticket = self.queue.submit(caller, slots)
         except APIError:
             assert before >= self.queue.max_waiting
             return
@@ -274,7 +274,7 @@ class AdmissionModel:
     def check(self) -> None:
         held = [t for t in self.tickets if t.resident is not None]
         current = self.queue.resident
-        taken = sum(t.slots for t in held if t.resident is current)
+        taken = sum(t.granted_slots for t in held if t.resident is current)
         assert self.queue.running == taken <= self.slots
         waiting = [t for t in self.tickets if t.resident is None and t.error is None]
         assert self.queue.waiting == len(waiting) <= self.most_waiting
@@ -301,9 +301,9 @@ def test_no_slot_leaks_and_no_request_is_lost(
 ) -> None:
     async def go() -> None:
         model = AdmissionModel(slots, max_queue)
-        for name, which, weight in steps:
+        for name, which, requested in steps:
             if name == "enter":
-                model.enter(str(which), weight)
+                model.enter(str(which), requested)
             elif name == "leave":
                 model.leave(int(which))
             else:

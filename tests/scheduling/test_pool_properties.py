@@ -22,7 +22,7 @@ class Step:
     which: int
     model: str
     caller: str
-    weight: int
+    slots: int
     rounds: int
 
 
@@ -36,7 +36,7 @@ steps = st.builds(
     which=st.integers(0, 30),
     model=st.sampled_from(MODELS),
     caller=st.sampled_from("xyz"),
-    weight=st.integers(1, 3),
+    slots=st.integers(1, 3),
     rounds=st.sampled_from([0, 0, 1, 2, 30]),
 )
 
@@ -61,7 +61,7 @@ class RandomRun:
     async def apply(self, step: Step) -> None:
         harness = self.harness
         if step.action == "request":
-            self.requests.append(harness.hold(step.model, step.caller, step.weight))
+            self.requests.append(harness.hold(step.model, step.caller, step.slots))
         elif step.action in ("finish", "break", "cancel") and self.requests:
             self._end(step.action, self.requests[step.which % len(self.requests)])
         elif step.action == "loaded" and harness.pending:

@@ -69,7 +69,7 @@ def test_a_projector_is_linked_next_to_the_weights(fake: FakePackage, tmp_path: 
 
 
 def test_slow_weights_are_logged(fake: FakePackage, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO", "openedai.weights.library"):
+    with caplog.at_level("INFO", "openedai.weights"):
         fake.library().pull(spec("q8_0", "fast"))
         assert caplog.messages == []
         fake.library().pull(spec("none"))

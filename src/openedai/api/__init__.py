@@ -33,7 +33,7 @@ def routes(s: Services) -> tuple[Route, ...]:
     ranking = Ranking(s.catalog, s.embedding)
     current = CurrentModel(s.catalog)
     official = (
-        *ChatCompletions(calls, s.images, s.generation).routes(),
+        *ChatCompletions(calls, s.image_loading, s.generation).routes(),
         *Completions(calls, s.generation).routes(),
         *Embeddings(calls, s.embedding).routes(),
         *_models(s),
@@ -48,11 +48,11 @@ def routes(s: Services) -> tuple[Route, ...]:
         *EngineGenerate(calls, s.generation).routes(),
         *Engines(s.catalog, s.listing, s.loading).routes(),
         *azure_routes(official),
-        *Messages(calls, s.images, s.generation, s.leases).routes(),
-        *OllamaGenerations(calls, s.catalog, s.images, s.generation, s.loading).routes(),
+        *Messages(calls, s.image_loading, s.generation, s.leases).routes(),
+        *OllamaGenerations(calls, s.catalog, s.image_loading, s.generation, s.loading).routes(),
         *OllamaEmbeddings(calls, s.catalog, s.embedding, s.loading).routes(),
         *OllamaModels(
-            calls, s.catalog, s.listing, s.loading, s.weights, s.settings.idle_timeout
+            calls, s.catalog, s.listing, s.loading, s.weight_facts, s.settings.idle_timeout
         ).routes(),
         *Tokenization(calls, s.leases).routes(),
         *TextTokens(calls, current, s.leases).routes(),

@@ -1,4 +1,4 @@
-"""Which API a request is in."""
+"""The dialect of a request: which API it belongs to."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from openedai.catalog.names import NameTable, name_table, names_of
 from openedai.catalog.unlisted import unlisted_chat_model, unlisted_embedding_model
 from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.contract.engine import Embedder, Generator
-from openedai.engines.registry import ENGINES
+from openedai.engines.registry import engine_entry
 from openedai.errors import ModelNotFound
 from openedai.weights.packages import builtin_packages
 from openedai.weights.sources.base import Access
@@ -115,11 +115,11 @@ def _default_id(
             (
                 model.id
                 for model in names.models.values()
-                if capability in ENGINES[model.spec.engine].capabilities
+                if capability in engine_entry(model.spec.engine).capabilities
             ),
             None,
         )
-    if capability not in ENGINES[model.spec.engine].capabilities:
+    if capability not in engine_entry(model.spec.engine).capabilities:
         raise ConfigError(f"{setting} {name!r} runs on {model.spec.engine}, which cannot do that.")
     return model.id
 
@@ -137,7 +137,7 @@ def _completed(
 ) -> ModelSpec:
     """The spec with all its aliases, the options that settings give it, and its licence."""
     package = access.packages.get(spec.source.removeprefix("pypi:"))
-    takes_device = ENGINES[spec.engine].takes_device
+    takes_device = engine_entry(spec.engine).takes_device
     device = {"device": settings.embedding_device} if takes_device else {}
     return spec.model_copy(
         update={
@@ -149,6 +149,6 @@ def _completed(
 
 
 def _aliases(spec: ModelSpec, owners: Mapping[str, str]) -> tuple[str, ...]:
-    """Its own aliases first, except those that another model won; then those of the settings."""
+    """The model's own aliases, without those of another model, then those of the settings."""
     names = dict.fromkeys((*spec.aliases, *owners))
     return tuple(name for name in names if name != spec.id and owners[name] == spec.id)

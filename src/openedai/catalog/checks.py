@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from openedai.catalog.models import adapter_specs, models_of
 from openedai.config import ConfigError, ModelSpec
 from openedai.contract.engine import Directory
-from openedai.engines.registry import ENGINES
+from openedai.engines.registry import ENGINES, engine_entry
 from openedai.weights.sources import source_of
 from openedai.weights.sources.base import Access
 
 
 def check_spec(spec: ModelSpec, access: Access) -> None:
-    """Its engine exists, and takes its sources and its other settings."""
+    """Check that the engine exists, and accepts the sources and other settings of the model."""
     if spec.engine not in ENGINES:
         known = ", ".join(sorted(ENGINES))
         raise ConfigError(f"Model {spec.id!r}: there is no engine {spec.engine!r}; known: {known}.")
@@ -24,14 +24,14 @@ def check_spec(spec: ModelSpec, access: Access) -> None:
             source_of(one, access)
     except ValueError as error:
         raise ConfigError(f"Model {spec.id!r}: {error}.") from None
-    if spec.requantise != "none" and ENGINES[spec.engine].weight_files != "gguf":
+    if spec.requantise != "none" and engine_entry(spec.engine).weight_files != "gguf":
         raise ConfigError(
             f"Model {spec.id!r}: `requantise` is for GGUF weights, and {spec.engine} takes none."
         )
 
 
 def _check_variants(spec: ModelSpec) -> None:
-    entry = ENGINES[spec.engine]
+    entry = engine_entry(spec.engine)
     if spec.adapters and not entry.takes_adapters:
         raise ConfigError(f"Model {spec.id!r}: the engine {spec.engine} takes no `adapters`.")
     if spec.prefix is None:

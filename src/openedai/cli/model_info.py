@@ -1,4 +1,4 @@
-"""What `openedai models list` and `openedai models show` tell of each model."""
+"""The facts that `openedai models list` and `openedai models show` print of each model."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ModelDetails(ModelInfo, frozen=True, kw_only=True):
 
 
 class Health(msgspec.Struct):
-    """What this reads of the answer of `GET /health`."""
+    """The part of the answer of `GET /health` that is read."""
 
     loaded_models: frozenset[str]
 
@@ -104,12 +104,12 @@ class Inventory:
 
     def _facts(self, spec: ModelSpec) -> dict[str, Any]:
         """The fields of ModelInfo."""
-        abilities = engine_entry(spec.engine).capabilities
+        inherited = engine_entry(spec.engine).capabilities
         found = self._library.find(spec) is not None
         return {
             "id": spec.id,
             "engine": spec.engine,
-            "capabilities": tuple(name for name, base in CAPABILITIES.items() if base in abilities),
+            "capabilities": tuple(name for name, base in CAPABILITIES.items() if base in inherited),
             "state": self._state(spec, found),
             "size_on_disk": self._library.size(spec) if found else None,
             "download_size": self._library.download_size(spec) if spec.source else None,

@@ -102,9 +102,9 @@ def list_models_as_json(settings: Settings) -> str:
 def show(settings: Settings, name: str, console: Console) -> None:
     """Print what is known of one model. Raises ModelNotFound."""
     model = Inventory(settings).details(name)
-    form = model.requantise
+    weight_format = model.requantise
     if model.slow_share >= WORTH_OFFERING:
-        form += f"; {model.slow_share:.0%} of the weights are slow here, see `requantise`"
+        weight_format += f"; {model.slow_share:.0%} of the weights are slow here, see `requantise`"
     rows = {
         "id": model.id,
         "prefix": model.prefix,
@@ -118,7 +118,7 @@ def show(settings: Settings, name: str, console: Console) -> None:
         "options": ", ".join(f"{key}={value}" for key, value in model.options.items()) or "none",
         "state": STATES[model.state],
         "size": _megabytes(model.size_on_disk or model.download_size),
-        "form": form,
+        "format": weight_format,
         "path": model.path or "-",
     }
     for key, value in rows.items():

@@ -18,7 +18,7 @@ from openedai.api.openai.dialect import OPENAI
 from openedai.cli import logs
 from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.errors import APIError
-from openedai.http.protocol import LimitedProtocol, Limits, limited_protocol
+from openedai.http.protocol import LimitedProtocol, ProtocolLimits, limited_protocol
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -137,7 +137,8 @@ def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
 
 def protocol(settings: Settings) -> type[LimitedProtocol]:
     return limited_protocol(
-        Limits(settings.max_header_bytes, settings.receive_timeout, settings.send_timeout), OPENAI
+        ProtocolLimits(settings.max_header_bytes, settings.receive_timeout, settings.send_timeout),
+        OPENAI,
     )
 
 
@@ -176,11 +177,12 @@ def _banner(catalog: Catalog, settings: Settings, port: int, console: Console) -
     key = " -H 'Authorization: Bearer YOUR_KEY'" if settings.keys else ""
     chat, embedding = catalog.default_chat, catalog.default_embedding
     name = chat.id if chat else "none"
+    count = len(catalog.models())
     lines = [
         f"[bold]OpenedAI[/] is ready at [bold]{url}[/]",
         f"  chat        {name}",
         f"  embeddings  {embedding.id if embedding else 'none'}",
-        f"  and         {len(catalog.models())} models in all: openedai models list",
+        f"  and         {count} model{'' if count == 1 else 's'} in all: openedai models list",
         "",
         "Try it:",
         f"  curl {url}/chat/completions{key} -H 'Content-Type: application/json' "

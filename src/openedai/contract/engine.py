@@ -46,7 +46,7 @@ class Engine:
         options: Mapping[str, Any],
         adapters: Sequence[Adapter],
     ) -> Self:
-        """The same for a model with adapters. Engines that do not support them ignore them."""
+        """Load a model with adapters. Engines that do not support them ignore them."""
         return await cls.load(model, path, options)
 
     async def close(self) -> None:
@@ -68,11 +68,10 @@ class Engine:
 
 
 class Traits(Struct, frozen=True):
-    """What the options of a model say of it; None or empty where they say nothing.
+    """Properties of a model that follow from its options; None or empty if unspecified.
 
-    `prompt_format` is the prompt format of `openedai.prompts.prompt_formats` that it is asked
-    with, `context` the most tokens of a prompt and its answer. `sampling` has values that a
-    request without them gets, by the names of `Sampling`.
+    `prompt_format` is a name of `openedai.prompts.prompt_formats`, `context` the most tokens of a
+    prompt and its answer. `sampling` has the defaults for requests, by the names of `Sampling`.
     """
 
     supports_images: bool = False
@@ -86,7 +85,7 @@ class Generator(Engine):
 
     @classmethod
     def traits(cls, options: Mapping[str, Any]) -> Traits:
-        """What a model with these options is like. Does not load it."""
+        """The properties of a model with these options. Does not load it."""
         return Traits()
 
     def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:

@@ -71,12 +71,12 @@ class LocalSampling(Struct, frozen=True):
     xtc_threshold: float | None = None
 
     def given(self) -> dict[str, Any]:
-        """Those that are not None, by name."""
+        """The parameters that are not None, by name."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 class Sampling(Struct, frozen=True):
-    """How the next token is drawn. None means the model's configured default.
+    """The parameters of sampling. None means the model's configured default.
 
     `logit_bias` has pairs of a token id and the value that is added to its logit. With a `seed`,
     the same request has the same answer as far as the engine can guarantee it.

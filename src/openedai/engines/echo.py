@@ -47,6 +47,7 @@ from openedai.contract.generate import (
     Tokens,
     Usage,
 )
+from openedai.engines.options import parse_options
 from openedai.errors import (
     PARAM,
     ContextLengthExceeded,
@@ -94,7 +95,7 @@ class Echo(Generator, Embedder, Tokenizer, Directory):
 
     @classmethod
     async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
-        known = msgspec.convert(dict(options), EchoOptions)
+        known = parse_options(EchoOptions, model, options)
         await asyncio.sleep(known.load_delay)
         if known.load_error is not None:
             raise EngineFailed(known.load_error)

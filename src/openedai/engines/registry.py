@@ -24,6 +24,7 @@ class EngineEntry:
     - `capabilities`: the classes of `openedai.contract.engine` that its class inherits
     - `weight_files`: what it loads: a GGUF file, or a sentence-transformers folder with an ONNX
       graph or with safetensors; None for an engine without weights
+    - `projector_option`: the option that names the file of the projector for images
     - `in_worker`: whether each of its models gets a worker process
     - `passes_unknown_parameters`: whether requests may have parameters that this server does not
       know
@@ -37,6 +38,7 @@ class EngineEntry:
     class_path: str
     capabilities: frozenset[type[Engine]]
     weight_files: WeightFiles | None = None
+    projector_option: str | None = None
     in_worker: bool = False
     passes_unknown_parameters: bool = False
     takes_adapters: bool = False
@@ -56,6 +58,7 @@ ENGINES = {
         class_path="openedai.engines.llama_cpp.engine:LlamaCpp",
         capabilities=frozenset({Generator, Tokenizer}),
         weight_files="gguf",
+        projector_option="mmproj",
         takes_adapters=True,
         runs_unlisted=Generator,
     ),
@@ -106,7 +109,7 @@ def engine_class(name: str) -> type[Engine]:
 
 
 def generator_traits(name: str, options: Mapping[str, Any]) -> Traits | None:
-    """What a model with these options is like; None for an engine that generates no text."""
+    """The properties of a model with these options; None for an engine that generates no text."""
     engine = engine_class(name)
     return engine.traits(options) if issubclass(engine, Generator) else None
 

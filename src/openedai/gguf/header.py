@@ -161,7 +161,7 @@ class Metadata:
 
     @property
     def file_count(self) -> int:
-        """How many files the model is split into."""
+        """The number of files that the model is split into."""
         count = self.integers.get("split.count")
         return max(1, count.value) if count else 1
 

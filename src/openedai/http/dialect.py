@@ -1,4 +1,4 @@
-"""What differs between the server's APIs, for all endpoints."""
+"""The differences between the server's APIs that concern all endpoints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from openedai.errors import APIError
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one API renders errors and streams.
+    """The format of errors and streams in one API.
 
     `error_body` returns an error's JSON value, `error_frame` the same as the last frame of a stream
     of the type `media_type`; both also get the request's id. With `accepts_form_type` JSON may

@@ -14,7 +14,7 @@ from openedai.http.dialect import Dialect
 
 
 @dataclass(frozen=True)
-class Limits:
+class ProtocolLimits:
     """`receive_timeout` is in seconds and counts between two chunks of a request; `send_timeout`
     counts from when the client's buffers are full until it reads again.
     """
@@ -30,7 +30,7 @@ class LimitedProtocol(HttpToolsProtocol):
     `dialect` renders the errors: which API the client uses is not known yet.
     """
 
-    limits: ClassVar[Limits]
+    limits: ClassVar[ProtocolLimits]
     dialect: ClassVar[Dialect]
 
     _head_bytes = 0
@@ -125,6 +125,6 @@ class LimitedProtocol(HttpToolsProtocol):
         return "\r\n".join(head).encode() + body
 
 
-def limited_protocol(limits: Limits, dialect: Dialect) -> type[LimitedProtocol]:
+def limited_protocol(limits: ProtocolLimits, dialect: Dialect) -> type[LimitedProtocol]:
     """A class with these limits and errors: uvicorn creates its protocols without arguments."""
     return type("LimitedProtocol", (LimitedProtocol,), {"limits": limits, "dialect": dialect})

@@ -18,7 +18,6 @@ from openedai.http.exchange import Exchange
 
 log = logging.getLogger("openedai.http")
 
-DONE = b"data: [DONE]\n\n"
 _encode = msgspec.json.Encoder().encode
 
 

@@ -1,4 +1,4 @@
-"""Which hosts images may be fetched from: those of the public internet.
+"""The hosts that images may be fetched from: those of the public internet.
 
 The server can reach addresses that its clients must not: this machine, its network, and the
 metadata service of a cloud, which gives out credentials.

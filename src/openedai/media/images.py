@@ -28,7 +28,7 @@ _MAX_CONCURRENT = 4
 
 
 @dataclass(frozen=True)
-class Limits:
+class ImageLimits:
     """`max_bytes` and `max_pixels` are for all images of a request together; `timeout` is in
     seconds, for each fetch.
     """
@@ -63,7 +63,7 @@ class ImageRef:
 class Images:
     """Loads the images of requests. Without a `policy`, only data URLs."""
 
-    def __init__(self, limits: Limits, policy: HostPolicy | None) -> None:
+    def __init__(self, limits: ImageLimits, policy: HostPolicy | None) -> None:
         self._limits = limits
         self._policy = policy
         self._fetcher: Fetcher | None = None

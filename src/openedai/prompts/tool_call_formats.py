@@ -57,7 +57,7 @@ _NATIVE_PATTERNS = (
 
 
 def format_with_grammar(native_format: str) -> ToolCallFormat | None:
-    """The same format if there is a grammar for it, otherwise None."""
+    """This format if there is a grammar for it, otherwise None."""
     return next((known for known in _LAYOUTS if known == native_format), None)
 
 

@@ -18,18 +18,19 @@ SHORTEST_RETRY, LONGEST_RETRY = 1.0, 60.0
 
 @dataclass(eq=False)
 class Ticket:
-    """One request: waiting, then holding `slots` slots of `resident`, or refused with `error`.
+    """One request: waiting, then holding slots of `resident`, or refused with `error`.
 
-    Times are those of the pool's clock.
+    It gets its `requested_slots`, or all slots of an engine with fewer. Times are those of the
+    pool's clock.
     """
 
     caller: str
-    weight: int
+    requested_slots: int
     requested_at: float
     decided: asyncio.Future[None] | None = None
     timer: asyncio.TimerHandle | None = None
     resident: Resident | None = None
-    slots: int = 0
+    granted_slots: int = 0
     granted_at: float = 0.0
     error: APIError | None = None
 
@@ -45,7 +46,7 @@ class Admission:
     """The queue for the slots of one model's engine, which may be loaded or not.
 
     Callers take turns; within a caller the order is first come, first served. The next request is
-    not overtaken while too few slots are free for its weight.
+    not overtaken while too few slots are free for it.
     """
 
     def __init__(self, model_id: str, max_queue: int, clock: Callable[[], float]) -> None:
@@ -62,7 +63,7 @@ class Admission:
 
     @property
     def max_waiting(self) -> int:
-        """How many requests may wait: at least one while no engine is loaded, to start the load."""
+        """The most requests that may wait: at least one without an engine, to start the load."""
         return self._max_queue if self.resident else max(1, self._max_queue)
 
     @property
@@ -70,12 +71,12 @@ class Admission:
         """The number of slots in use."""
         return self.resident.running if self.resident else 0
 
-    def submit(self, caller: str, weight: int = 1, timeout: float | None = None) -> Ticket:
-        """Take free slots or enter the queue. The caller must `release` the ticket.
+    def submit(self, caller: str, slots: int = 1, timeout: float | None = None) -> Ticket:
+        """Take `slots` free slots or enter the queue. The caller must `release` the ticket.
 
         `timeout` is in seconds. Raises RateLimited or Unavailable if the queue is full.
         """
-        ticket = Ticket(caller, max(1, weight), self._clock())
+        ticket = Ticket(caller, max(1, slots), self._clock())
         if not self._queues and self._try_grant(ticket):
             return ticket
         if self.waiting >= self.max_waiting:
@@ -101,7 +102,7 @@ class Admission:
         """Give back the ticket's slots, or take it out of the queue."""
         if ticket.resident is not None:
             now = self._clock()
-            ticket.resident.running -= ticket.slots
+            ticket.resident.running -= ticket.granted_slots
             ticket.resident.last_used = now
             self._record_duration(now - ticket.granted_at)
         elif ticket.error is None:
@@ -134,11 +135,11 @@ class Admission:
         resident = self.resident
         if resident is None or not resident.engine.alive():
             return False  # the pool is about to detach it, and to load it again
-        slots = min(ticket.weight, resident.slots)
+        slots = min(ticket.requested_slots, resident.slots)
         if resident.running + slots > resident.slots:
             return False
         resident.running += slots
-        ticket.resident, ticket.slots = resident, slots
+        ticket.resident, ticket.granted_slots = resident, slots
         ticket.granted_at = resident.last_used = self._clock()
         return True
 

@@ -26,9 +26,9 @@ from openedai.scheduling.state import ManagedModel, Occupancy, PoolStatus
 
 E = TypeVar("E", bound=Engine)
 T = TypeVar("T")
-logger = logging.getLogger(__name__)
+log = logging.getLogger("openedai.scheduling")
 
-ABILITIES: dict[type[Engine], str] = {
+CAPABILITY_NAMES: dict[type[Engine], str] = {
     Generator: "text generation",
     Embedder: "embeddings",
     Tokenizer: "counting and showing its tokens",
@@ -91,9 +91,9 @@ class ModelPool:
 
     @asynccontextmanager
     async def lease(
-        self, spec: ModelSpec, capability: type[E], caller: str, weight: int = 1
+        self, spec: ModelSpec, capability: type[E], caller: str, slots: int = 1
     ) -> AsyncIterator[E]:
-        """Hold `weight` slots (at most all) of the model's engine. Releasing them never awaits.
+        """Hold `slots` of the engine's slots, or all if it has fewer. Releasing never awaits.
 
         Raises Unsupported (wrong kind of model), RateLimited or Unavailable (queue full, waited
         too long, no memory, shutting down), or the error of the load.
@@ -102,7 +102,7 @@ class ModelPool:
         if capability not in self._capabilities_of(spec):
             raise _unsupported(spec, capability)
         model = self._model(spec)
-        ticket = model.admission.submit(caller, weight, self._limits.queue_timeout)
+        ticket = model.admission.submit(caller, slots, self._limits.queue_timeout)
         self._requests += 1
         try:
             if model.admission.resident is None:
@@ -218,7 +218,7 @@ class ModelPool:
             interrupted = EngineFailed(f"Loading the model `{model.spec.id}` was interrupted.")
             error = interrupted if self._accepting else _shutting_down()
         except Exception:
-            logger.exception("loading %s failed", model.spec.id)
+            log.exception("loading %s failed", model.spec.id)
             error = EngineFailed(
                 f"The model `{model.spec.id}` could not be loaded. The server's log has the cause."
             )
@@ -277,10 +277,10 @@ class ModelPool:
         try:
             await resident.engine.died()
         except Exception:
-            logger.exception("watching %s failed; it counts as dead", model.spec.id)
+            log.exception("watching %s failed; it counts as dead", model.spec.id)
         if model.admission.resident is not resident:
             return
-        logger.warning("the engine of %s died", model.spec.id)
+        log.warning("the engine of %s died", model.spec.id)
         model.crashes += 1
         model.watch_task = None
         model.admission.detach()
@@ -307,7 +307,7 @@ class ModelPool:
         try:
             await resident.engine.close()
         except Exception:
-            logger.exception("closing %s failed", resident.model_id)
+            log.exception("closing %s failed", resident.model_id)
         finally:
             del self._closing[resident]
             self._notify()
@@ -355,9 +355,9 @@ class ModelPool:
 
 
 def _unsupported(spec: ModelSpec, capability: type[Engine]) -> Unsupported:
-    ability = ABILITIES.get(capability, capability.__name__)
+    name = CAPABILITY_NAMES.get(capability, capability.__name__)
     return Unsupported(
-        f"The model `{spec.id}` does not support {ability}.",
+        f"The model `{spec.id}` does not support {name}.",
         code="unsupported_model",
         param="model",
     )

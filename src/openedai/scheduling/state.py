@@ -16,7 +16,7 @@ State = Literal["unloaded", "loading", "ready", "closing"]
 
 
 class Occupancy(NamedTuple):
-    """How many requests a model accepts, waiting ones included, and how many more now."""
+    """The number of requests that a model accepts, waiting ones included, and how many more now."""
 
     limit: int
     remaining: int

@@ -34,7 +34,7 @@ class Generation:
         spec, exchange = call.spec, call.exchange
         if call.model.variant is not None:
             requests = [replace(request, variant=call.model.variant) for request in requests]
-        async with self._leases.lease(call, Generator, weight=len(requests)) as engine:
+        async with self._leases.lease(call, Generator, slots=len(requests)) as engine:
             unfinished = {index: Outcome() for index in range(len(requests))}
             merged = merge([engine.generate(one) for one in requests], limit=engine.slots)
             with self.active.enter(call.caller) as handle:

@@ -19,17 +19,15 @@ class Leases:
         self._pool = pool
 
     @asynccontextmanager
-    async def lease(
-        self, call: Call[Any], capability: type[E], weight: int = 1
-    ) -> AsyncIterator[E]:
-        """Hold `weight` slots (at most all) of the engine that runs the call's model.
+    async def lease(self, call: Call[Any], capability: type[E], slots: int = 1) -> AsyncIterator[E]:
+        """Hold `slots` of the slots of the call's engine, or all if it has fewer.
 
         Raises as `ModelPool.lease` does.
         """
-        async with self._pool.lease(call.spec, capability, call.caller, weight=weight) as engine:
+        async with self._pool.lease(call.spec, capability, call.caller, slots=slots) as engine:
             call.exchange.leased_at = call.exchange.seconds
             yield engine
 
     def occupancy(self, call: Call[Any]) -> Occupancy:
-        """How many requests the call's model takes now."""
+        """The number of requests that the call's model accepts."""
         return self._pool.occupancy(call.spec)

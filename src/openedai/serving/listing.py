@@ -12,7 +12,7 @@ from openedai.contract.engine import Directory
 from openedai.errors import APIError
 from openedai.scheduling.pool import ModelPool
 
-log = logging.getLogger("openedai.api")
+log = logging.getLogger("openedai.serving")
 
 _UPSTREAM_TIMEOUT = 5.0  # seconds
 

@@ -60,11 +60,11 @@ class Metrics:
         self._seconds.labels(route).observe(exchange.seconds)
 
     def record_wait(self, model: str, seconds: float) -> None:
-        """How long a request waited for its model."""
+        """Record the seconds that a request waited for its model."""
         self._wait.labels(model).observe(seconds)
 
     def record_first_token(self, model: str, seconds: float) -> None:
-        """How long a request took until its first token."""
+        """Record the seconds until the first token of a request."""
         self._first_token.labels(model).observe(seconds)
 
     def record_usage(self, model: str, usage: Usage) -> None:

@@ -46,8 +46,8 @@ class Outcome:
 
     sections: list[Section] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
-    end: Finish | None = None
     _calls: list[Section] = field(default_factory=list)
+    _finish: Finish | None = None
 
     @property
     def text(self) -> str:
@@ -69,9 +69,9 @@ class Outcome:
     @property
     def finish(self) -> Finish:
         """The last event. Raises EngineFailed if the generation ended without it."""
-        if self.end is None:
+        if self._finish is None:
             raise EngineFailed("The engine ended its answer without saying why.")
-        return self.end
+        return self._finish
 
     def add(self, event: GenerateEvent) -> None:
         match event:
@@ -83,7 +83,7 @@ class Outcome:
             case ToolCallDelta():
                 self._call(event).deltas.append(event.arguments)
             case Finish():
-                self.end = event
+                self._finish = event
 
     def _section(self, type: Literal["text", "reasoning"]) -> Section:
         if not self.sections or self.sections[-1].type != type:

@@ -1,4 +1,4 @@
-"""What the groups of the API need. `openedai.api` gives each group its part."""
+"""The services that the groups of the API use. `openedai.api` gives each group its part."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Services:
     leases: Leases
     generation: Generation
     embedding: Embedding
-    images: ImageLoading
+    image_loading: ImageLoading
     listing: Listing
     loading: Loading
-    weights: WeightFactsReader
+    weight_facts: WeightFactsReader
 
     @classmethod
     def of(
@@ -54,8 +54,8 @@ class Services:
             leases=leases,
             generation=Generation(leases, metrics),
             embedding=Embedding(leases, metrics),
-            images=ImageLoading(images),
+            image_loading=ImageLoading(images),
             listing=Listing(catalog, pool, settings.listed_aliases, started),
             loading=Loading(pool, library),
-            weights=WeightFactsReader(library),
+            weight_facts=WeightFactsReader(library),
         )

@@ -63,7 +63,7 @@ class ActiveGenerations:
         self._handles: dict[str, set[StopHandle]] = {}
 
     def __len__(self) -> int:
-        """How many requests generate now."""
+        """The number of requests that generate now."""
         return sum(map(len, self._handles.values()))
 
     @contextmanager

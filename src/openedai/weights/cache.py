@@ -35,7 +35,7 @@ class Cache:
         return self.root / "models" / f"{name}-{digest}"
 
     def staging(self, folder: Path) -> Path:
-        """Where the contents of a final folder are written first."""
+        """The folder where the contents of a final folder are written first."""
         return folder.with_name(f".{folder.name}")
 
     def downloads(self, folder: Path) -> Path:

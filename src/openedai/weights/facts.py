@@ -55,7 +55,7 @@ class WeightFactsReader:
         self._gguf_facts: dict[tuple[Path, int, int], GgufFacts] = {}
 
     def facts(self, spec: ModelSpec) -> WeightFacts:
-        """What is known about the model's weights without a download."""
+        """The facts about the model's weights that are known without a download."""
         path = self._library.find(spec)
         if path is None:
             return WeightFacts(_digest(spec.model_dump_json()), license=spec.license)

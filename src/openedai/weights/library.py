@@ -29,13 +29,12 @@ from openedai.weights.manifest import (
 from openedai.weights.packages import builtin_packages
 from openedai.weights.progress import NoProgress, Progress
 from openedai.weights.sources import source_of
-from openedai.weights.sources.base import Access, Source, Staged, projector_path
+from openedai.weights.sources.base import Access, Source, Staged, named_projector, projector_path
 
 WORTH_OFFERING = 0.2  # of the weights
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
-
-logger = logging.getLogger(__name__)
+log = logging.getLogger("openedai.weights")
 
 
 class Library:
@@ -72,7 +71,7 @@ class Library:
         return in_place or _installed_at(self._folder(spec, source))
 
     def pull(self, spec: ModelSpec, progress: Progress | None = None) -> Path | None:
-        """What `find` returns, downloaded first if need be. Raises Unavailable."""
+        """The path that `find` returns, after a download if necessary. Raises Unavailable."""
         source = source_of(spec, self._access)
         found = self.find(spec)
         if source is None or found is not None:
@@ -141,7 +140,7 @@ class Library:
     def _log_slow_weights(self, spec: ModelSpec) -> None:
         share = self.slow_share(spec)
         if share >= WORTH_OFFERING:
-            logger.info(
+            log.info(
                 "%s of the weights of %s are slow on this processor; `requantise` makes them fast",
                 f"{share:.0%}",
                 spec.id,
@@ -274,10 +273,10 @@ def _bytes_below(path: Path) -> int:
 
 def _projector_bytes(spec: ModelSpec, weights: Path) -> int:
     """Bytes of a projector that is not in the cache; 0 if there is none."""
-    name = spec.options.get("mmproj")
-    if not isinstance(name, str):
+    path = named_projector(spec)
+    if path is None:
         return 0
-    file = weights.parent / Path(name).expanduser()
+    file = weights.parent / Path(path).expanduser()
     return file.stat().st_size if file.is_file() else 0
 
 

@@ -352,7 +352,7 @@ class _Encoder:
         return self.node("Squeeze", [shape, self.constant([0])])
 
     def relative_bias(self) -> str:
-        """What MPNet adds to each attention score, by distance: [1, heads, sequence, sequence]."""
+        """The bias of each attention score by distance: [1, heads, sequence, sequence]."""
         shape = self.shape
         table = self.weight("encoder.relative_attention_bias.weight", shape.buckets, shape.heads)
         by_distance = self.node(

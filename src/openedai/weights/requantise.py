@@ -80,7 +80,7 @@ class Change:
 def plan(
     header: Header, weight_format: WeightFormat, fast: frozenset[TensorType]
 ) -> tuple[Change, ...]:
-    """What each tensor becomes in the weight format, on a processor with these `fast` types."""
+    """The change of each tensor to the weight format, on a processor with these `fast` types."""
     # Embeddings are looked up, not multiplied, unless they are the output's weights too.
     tied = all(tensor.name != "output.weight" for tensor in header.tensors)
     changes, offset = [], 0

@@ -21,8 +21,9 @@ from openedai import errors
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.engine import Embedder, Generator
 from openedai.contract.generate import GenerateRequest, Text
+from openedai.engines.load import load_engine
 from openedai.engines.process.child import Child, Failure, pack, read_frame
-from openedai.engines.process.hosted import Hosted, load_engine
+from openedai.engines.process.hosted import Hosted
 from openedai.engines.process.worker import Cancel, StartCall
 from openedai.errors import (
     PARAM,

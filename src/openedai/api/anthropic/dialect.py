@@ -1,4 +1,4 @@
-"""How Anthropic's API renders errors."""
+"""Errors in the shape of Anthropic's API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`GET /v1/models` and `GET /v1/models/{id}` as Anthropic's API has them: in pages."""
+"""`GET /v1/models` and `GET /v1/models/{model}` as Anthropic's API has them: in pages."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ from openedai.api.anthropic.wire import (
     MessageStop,
     SignatureDelta,
     StopInfo,
-    Text,
     TextDeltaObject,
+    TextObject,
     Thinking,
     ThinkingDelta,
     ToolUse,
@@ -59,7 +59,7 @@ def _block_key(event: GenerateEvent) -> BlockKey:
 
 @dataclass(frozen=True)
 class MessageRenderer:
-    """What all events of one answer share."""
+    """Renders one answer, whole or as events."""
 
     id: str
     model: str
@@ -91,7 +91,7 @@ class MessageRenderer:
     def _block(self, section: Section) -> ContentBlock:
         match section.type:
             case "text":
-                return Text(section.text)
+                return TextObject(section.text)
             case "reasoning":
                 return Thinking(section.text if self.shows_thinking else "", _signature())
             case "tool_call":
@@ -161,7 +161,7 @@ class _Blocks:
             case ReasoningDelta():
                 return Thinking("", "")
             case _:
-                return Text("")
+                return TextObject("")
 
     def _delta(self, event: GenerateEvent) -> TextDeltaObject | ThinkingDelta | InputDelta | None:
         match event:

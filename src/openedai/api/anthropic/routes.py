@@ -19,10 +19,10 @@ from openedai.serving.leases import Leases
 
 class Messages:
     def __init__(
-        self, calls: Calls, images: ImageLoading, generation: Generation, leases: Leases
+        self, calls: Calls, image_loading: ImageLoading, generation: Generation, leases: Leases
     ) -> None:
         self._calls = calls
-        self._images = images
+        self._image_loading = image_loading
         self._generation = generation
         self._leases = leases
 
@@ -41,7 +41,7 @@ class Messages:
     async def create(self, request: Request) -> Response:
         call = await self._calls.read(request, MessagesRequest)
         body = call.body
-        images = await self._images.load(call, body.image_refs())
+        images = await self._image_loading.load(call, body.image_refs())
         events = self._generation.run(call, [body.to_engine_request(images)])
         renderer = MessageRenderer(
             id=new_id("msg_", 24),
@@ -53,7 +53,7 @@ class Messages:
 
     async def count_tokens(self, request: Request) -> Response:
         call = await self._calls.read(request, CountTokensRequest)
-        chat = call.body.chat(await self._images.load(call, call.body.image_refs()))
+        chat = call.body.chat(await self._image_loading.load(call, call.body.image_refs()))
         async with self._leases.lease(call, Tokenizer) as engine:
             count = await engine.count(chat)
         return self._calls.respond(call, TokenCount(count))

@@ -11,7 +11,7 @@ from openedai.contract.generate import Usage
 from openedai.http.respond import data_frame
 
 
-class Text(msgspec.Struct, tag="text"):
+class TextObject(msgspec.Struct, tag="text"):
     text: str
     citations: None = None
 
@@ -27,7 +27,7 @@ class ToolUse(msgspec.Struct, tag="tool_use"):
     input: dict[str, Any]
 
 
-ContentBlock = Text | Thinking | ToolUse
+ContentBlock = TextObject | Thinking | ToolUse
 
 
 class TokenDetails(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""`GET /v1/engines` and `GET /v1/engines/{id}`: the models, as they were once called."""
+"""`GET /v1/engines` and `GET /v1/engines/{model}`: the models, as they were once called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`POST /v1/engines/{id}/generate`: what completions were before 2021."""
+"""`POST /v1/engines/{model}/generate`: what completions were before 2021."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from openedai.api.calls import Calls
 from openedai.api.openai.completions.logprobs import CompletionLogprobs, completion_logprobs
 from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.parameters.sampling import Stop
+from openedai.api.parameters.streams import DONE
 from openedai.api.route import ENGINE, Route
 from openedai.contract.generate import TextDelta, TokenLogprob
 from openedai.http.body import Body
-from openedai.http.respond import DONE, data_frame
+from openedai.http.respond import data_frame
 from openedai.serving.generation import Generation
 from openedai.serving.outcome import Indexed, fold
 
@@ -69,7 +70,7 @@ class Generations(msgspec.Struct):
 
 @dataclass(frozen=True)
 class GenerationRenderer:
-    """`logprobs` None gives none, a number that many alternatives."""
+    """`logprobs` is the number of alternatives; None is without log probabilities."""
 
     completions: int
     logprobs: int | None

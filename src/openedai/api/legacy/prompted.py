@@ -1,4 +1,4 @@
-"""What answers and classifications share: a search, then one completion of a prompt of examples."""
+"""The common part of answers and classifications: a search, then a completion of examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How similar texts are to a query, by embeddings, and which model embeds."""
+"""The similarity of texts to a query, by embeddings, and the model that embeds."""
 
 from __future__ import annotations
 

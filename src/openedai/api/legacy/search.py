@@ -1,4 +1,4 @@
-"""`POST /v1/engines/{id}/search` and `POST /v1/search`: how similar documents are to a query."""
+"""`POST /v1/engines/{model}/search` and `POST /v1/search`: how similar documents are to a query."""
 
 from __future__ import annotations
 

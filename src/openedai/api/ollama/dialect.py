@@ -1,4 +1,4 @@
-"""How Ollama's API renders errors and streams."""
+"""Errors and streams in the shape of Ollama's API."""
 
 from __future__ import annotations
 

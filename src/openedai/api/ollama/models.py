@@ -34,7 +34,7 @@ VERSION = "0.12.11"
 
 
 class Details(msgspec.Struct):
-    """What is unknown is empty."""
+    """Unknown values are empty."""
 
     format: str
     family: str
@@ -58,11 +58,11 @@ class ListedModel(msgspec.Struct, omit_defaults=True):
     context_length: int | UnsetType = UNSET
 
 
-class ModelList(msgspec.Struct):
+class ModelsResponse(msgspec.Struct):
     models: list[ListedModel]
 
 
-class ModelDescription(msgspec.Struct):
+class ShowResponse(msgspec.Struct):
     license: str
     modelfile: str
     parameters: str
@@ -80,7 +80,7 @@ class OllamaModels:
         catalog: Catalog,
         listing: Listing,
         loading: Loading,
-        weights: WeightFactsReader,
+        weight_facts: WeightFactsReader,
         idle_timeout: float,
     ) -> None:
         """`idle_timeout` is in seconds; 0 for never."""
@@ -88,7 +88,7 @@ class OllamaModels:
         self._catalog = catalog
         self._listing = listing
         self._loading = loading
-        self._weights = weights
+        self._weight_facts = weight_facts
         self._idle_timeout = idle_timeout
 
     def routes(self) -> tuple[Route, ...]:
@@ -110,7 +110,7 @@ class OllamaModels:
     async def tags(self, request: Request) -> Response:
         ids = await self._listing.ids(exchange_of(request.scope).caller)
         models = [find_model(self._catalog, id) for id in ids]
-        return json_response(ModelList([await self._listed(model) for model in models]))
+        return json_response(ModelsResponse([await self._listed(model) for model in models]))
 
     async def ps(self, request: Request) -> Response:
         """The models that are loaded. One with adapters is listed once, under its own name."""
@@ -121,12 +121,12 @@ class OllamaModels:
             for status in statuses
             if status.state == "ready"
         ]
-        return json_response(ModelList(loaded))
+        return json_response(ModelsResponse(loaded))
 
     async def show(self, request: Request) -> Response:
         call = await self._calls.read(request, ShowBody, self._model)
         facts = await self._facts(call.spec)
-        description = ModelDescription(
+        description = ShowResponse(
             license=facts.license,
             modelfile="",
             parameters=_parameters(call.spec),
@@ -176,7 +176,7 @@ class OllamaModels:
         )
 
     async def _facts(self, spec: ModelSpec) -> WeightFacts:
-        return await asyncio.to_thread(self._weights.facts, spec)
+        return await asyncio.to_thread(self._weight_facts.facts, spec)
 
     def _model(self, body: NameBody) -> Model:
         return find_model(self._catalog, body.requested)

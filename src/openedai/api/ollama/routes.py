@@ -49,13 +49,13 @@ class OllamaGenerations:
         self,
         calls: Calls,
         catalog: Catalog,
-        images: ImageLoading,
+        image_loading: ImageLoading,
         generation: Generation,
         loading: Loading,
     ) -> None:
         self._calls = calls
         self._catalog = catalog
-        self._images = images
+        self._image_loading = image_loading
         self._generation = generation
         self._loading = loading
 
@@ -78,7 +78,7 @@ class OllamaGenerations:
         renderer = OllamaRenderer(call.model.id, shape, call.exchange)
         if body.empty:
             return await self._answer_empty(call, renderer)
-        images = await self._images.load(call, body.image_refs())
+        images = await self._image_loading.load(call, body.image_refs())
         events = self._generation.run(call, [body.to_engine_request(images)])
         if body.unloads:
             events = self._unloading(call, events)

@@ -111,7 +111,7 @@ class Options(LocalSamplingBody):
 
 
 class ModelUse(Body):
-    """What all bodies of requests that run a model have."""
+    """The fields of every request that runs a model."""
 
     model: str
     options: Options | None = None

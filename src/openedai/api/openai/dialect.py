@@ -1,4 +1,4 @@
-"""How the official API renders errors, and the headers of every answer."""
+"""Errors in the shape of the official API, and the headers of every answer."""
 
 from __future__ import annotations
 

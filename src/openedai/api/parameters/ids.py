@@ -19,6 +19,6 @@ def new_id(prefix: str, length: int = 29) -> str:
 
 
 def fingerprint(model: Model) -> str:
-    """The same for answers of the same model, with the same options, on the same version."""
+    """A fingerprint of the model, its options and the version of this server."""
     text = f"{__version__} {model.variant} {model.spec.model_dump_json()}"
     return "fp_" + hashlib.sha256(text.encode()).hexdigest()[:10]

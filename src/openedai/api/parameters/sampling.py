@@ -101,7 +101,7 @@ class SamplingBody(LocalSamplingBody):
             )
 
     def constraint(self) -> Constraint | None:
-        """What the answer must follow: a grammar, a pattern, or None."""
+        """The grammar or pattern that the answer must match, or None."""
         if self.grammar is not None:
             return Grammar(gbnf=self.grammar)
         return None if self.regex is None else Regex(pattern=self.regex)

@@ -1,14 +1,10 @@
-"""What the answers of chat and completions share: usage, and the padding of streamed chunks."""
+"""The usage in answers of chat and completions."""
 
 from __future__ import annotations
-
-import secrets
 
 import msgspec
 
 from openedai.contract.generate import Usage
-
-_PADDING = 16
 
 
 class PromptDetails(msgspec.Struct):
@@ -39,9 +35,3 @@ def usage_object(usage: Usage) -> UsageObject:
         prompt_tokens_details=PromptDetails(cached_tokens=usage.cached_tokens),
         completion_tokens_details=CompletionDetails(reasoning_tokens=usage.reasoning_tokens),
     )
-
-
-def obfuscation(text: str) -> str:
-    """Random letters that bring a chunk with `text` to a length that says little about it."""
-    missing = -len(text) % _PADDING
-    return secrets.token_urlsafe(_PADDING)[:missing]

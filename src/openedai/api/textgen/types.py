@@ -24,7 +24,7 @@ class DecodeRequest(Body):
 
 
 class LoadRequest(Body):
-    """How models are loaded is set in this server's settings: any `args` are refused."""
+    """Loads a model. Its options come from this server's settings, so any `args` are refused."""
 
     model_name: str
     args: dict[str, Any] | None = None

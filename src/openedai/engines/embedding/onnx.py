@@ -29,6 +29,7 @@ from openedai.engines.embedding.batching import (
 )
 from openedai.engines.embedding.pooling import Head, read_head, read_json
 from openedai.engines.machine import usable_cores
+from openedai.engines.options import parse_options
 from openedai.errors import APIError, EngineFailed, Unavailable, Unsupported
 
 if TYPE_CHECKING:
@@ -66,10 +67,7 @@ class OnnxEmbeddings(BatchedEmbedder, Tokenizer):
     async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
         if path is None:
             raise EngineFailed(f"The model `{model}` has no weights: its source is empty.")
-        try:
-            known = msgspec.convert(dict(options), OnnxOptions)
-        except msgspec.ValidationError as error:
-            raise EngineFailed(f"Options of the model `{model}`: {error}.") from error
+        known = parse_options(OnnxOptions, model, options)
         threads = known.threads or usable_cores()
         try:
             encoder = await asyncio.to_thread(Encoder, path, known.device, threads)

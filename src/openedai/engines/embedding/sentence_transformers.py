@@ -30,6 +30,7 @@ from openedai.engines.embedding.batching import (
     wrap_tokens,
 )
 from openedai.engines.machine import usable_cores
+from openedai.engines.options import parse_options
 from openedai.errors import APIError, EngineFailed, InvalidRequest, Unavailable
 
 if TYPE_CHECKING:
@@ -56,10 +57,7 @@ class SentenceTransformers(BatchedEmbedder):
     async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
         if path is None:
             raise EngineFailed(f"The model `{model}` has no weights: its source is empty.")
-        try:
-            known = msgspec.convert(dict(options), SentenceTransformersOptions)
-        except msgspec.ValidationError as error:
-            raise EngineFailed(f"Options of the model `{model}`: {error}.") from error
+        known = parse_options(SentenceTransformersOptions, model, options)
         threads = known.threads or usable_cores()
         try:
             library = await asyncio.to_thread(Library, path, known.device, threads)
@@ -109,7 +107,7 @@ class Library:
         self._prompt = self._model.prompts.get(self._model.default_prompt_name or "") or ""
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        """How many tokens of each text the model processes."""
+        """The number of tokens of each text that the model processes."""
         if not texts:
             return []
         prompted = [self._prompt + text for text in texts]

@@ -237,7 +237,7 @@ class LlamaCpp(Generator, Tokenizer):
 def _prepare_launch(
     model: str, path: Path, options: LlamaOptions, folder: Path
 ) -> tuple[Launch, tuple[str, ...] | None]:
-    """How to start a server with its socket in `folder`; and the stops of the prompt format that
+    """The launch of a server with its socket in `folder`; and the stops of the prompt format that
     replaces the template in the weights, if one does. Blocking. Raises EngineFailed.
     """
     prompt_format = choose_format(

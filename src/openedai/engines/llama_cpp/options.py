@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from openedai.contract.adapter import Adapter
-from openedai.errors import EngineFailed
+from openedai.engines.options import invalid_options, parse_options
 
 
 class SamplingDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,15 +55,13 @@ def read_options(
     model: str, options: Mapping[str, Any], adapters: Sequence[Adapter] = ()
 ) -> LlamaOptions:
     """The options of a model, checked, with its own `adapters`. Raises EngineFailed."""
-    try:
-        known = msgspec.convert(dict(options), LlamaOptions)
-    except msgspec.ValidationError as error:
-        raise EngineFailed(f"Options of the model `{model}`: {error}.") from error
+    known = parse_options(LlamaOptions, model, options)
     if adapters:
         known = msgspec.structs.replace(known, adapters=tuple(adapters))
     if known.adapters and known.prompt_cache is not None:
-        raise EngineFailed(
-            f"Options of the model `{model}`: `prompt_cache` cannot be used with adapters, as "
-            "llama.cpp does not say which of them a saved prompt was computed with."
+        raise invalid_options(
+            model,
+            "`prompt_cache` cannot be used with adapters, as llama.cpp does not say which of them "
+            "a saved prompt was computed with",
         )
     return known

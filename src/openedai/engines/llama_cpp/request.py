@@ -107,8 +107,9 @@ class RequestBuilder:
         )
 
     async def count(self, chat: Chat) -> int:
-        """How many tokens the conversation takes as a prompt. Raises Unsupported for images, whose
-        tokens llama.cpp counts only while it reads them.
+        """The number of tokens of the conversation as a prompt.
+
+        Raises Unsupported for images, whose tokens llama.cpp counts only while it reads them.
         """
         if any(message.images for message in chat.messages):
             raise Unsupported(

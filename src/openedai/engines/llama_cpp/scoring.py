@@ -114,7 +114,7 @@ class _Scorer:
 
 
 def _with_whole_characters(tokens: list[TokenLogprob]) -> list[TokenLogprob]:
-    """The same tokens; the text of a character that several make up is that of the last one."""
+    """The tokens; if several make up one character, the last one has its text."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     return [
         TokenLogprob(

@@ -1,4 +1,4 @@
-"""What a model's chat template supports, and the prompt that it renders from a conversation.
+"""The features of a model's chat template, and the prompt that it renders from a conversation.
 
 llama.cpp renders the template. This adds what a template may lack: a model that was not trained
 for tools gets them in its system message, and their results in a message of the user.
@@ -28,7 +28,7 @@ _PROBE = Tool(name="probe_function", parameters={"type": "object", "properties":
 
 
 class Capabilities(msgspec.Struct, frozen=True):
-    """What the template supports, as llama.cpp found by trying it."""
+    """The features of the template, as llama.cpp found by trying it."""
 
     supports_tools: bool = False
     supports_tool_calls: bool = False
@@ -36,7 +36,7 @@ class Capabilities(msgspec.Struct, frozen=True):
 
 
 class Modalities(msgspec.Struct, frozen=True):
-    """What the model takes besides text. `video` is true if llama.cpp was built with ffmpeg."""
+    """The inputs of the model besides text. `video` is true if llama.cpp was built with ffmpeg."""
 
     vision: bool = False
     video: bool = False

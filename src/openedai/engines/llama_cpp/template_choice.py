@@ -1,4 +1,4 @@
-"""Which chat template llama.cpp gets for a model.
+"""The choice of the chat template that llama.cpp uses for a model.
 
 The first of these that exists: the `chat_template` option, the `prompt_format` option, the
 template in the GGUF file, the prompt format that fits the model's names. Without any, llama.cpp

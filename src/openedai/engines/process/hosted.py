@@ -16,7 +16,7 @@ import msgspec
 from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
 from openedai.contract.embed import EmbedRequest, EmbedResult
-from openedai.contract.engine import Embedder, Engine, Generator, Tokenizer
+from openedai.contract.engine import Embedder, Generator, Tokenizer
 from openedai.contract.generate import Finish, GenerateEvent, GenerateRequest
 from openedai.engines.process.child import Child, Failure, pack, read_frame
 from openedai.engines.process.worker import (
@@ -33,7 +33,6 @@ from openedai.engines.process.worker import (
     StartCall,
     TokenizeCall,
 )
-from openedai.engines.registry import engine_class, engine_entry
 from openedai.errors import EngineCrashed, EngineFailed
 
 _Answers = asyncio.Queue[Event | Result | None]
@@ -166,21 +165,3 @@ class Hosted(Generator, Embedder, Tokenizer):
         self._gone = True
         for answers in self._answers.values():
             answers.put_nowait(None)
-
-
-async def load_engine(
-    engine: str,
-    model: str,
-    path: Path | None,
-    options: Mapping[str, Any],
-    adapters: Sequence[Adapter] = (),
-) -> Engine:
-    """Load a model with the named engine, in a worker process if the engine needs one.
-
-    The option `worker = true` gives any engine a worker. Raises an APIError.
-    """
-    options = dict(options)
-    wants_worker = bool(options.pop("worker", engine_entry(engine).in_worker))
-    if wants_worker:
-        return await Hosted.start(engine, model, path, options, adapters)
-    return await engine_class(engine).load_with_adapters(model, path, options, adapters)

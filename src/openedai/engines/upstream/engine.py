@@ -82,7 +82,7 @@ class Upstream(Generator, Embedder, Directory):
 
     @classmethod
     def traits(cls, options: Mapping[str, Any]) -> Traits:
-        """Whether its model takes images is left to the upstream, which refuses them otherwise."""
+        """Images are always accepted: the upstream refuses them if its model cannot read them."""
         return Traits(supports_images=True)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What an upstream's refusals and failures mean for the client.
+"""The errors for clients that an upstream's refusals and failures become.
 
 The bodies of errors come in several shapes: the official one, `{"detail": …}` of FastAPI, the flat
 one of vLLM and SGLang, and `{"error": "text"}` of Ollama.

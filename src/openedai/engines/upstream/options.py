@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 from yarl import URL
 
-from openedai.errors import EngineFailed
+from openedai.engines.options import invalid_options, parse_options
 
 Server = Literal[
     "openai", "openedai", "llama.cpp", "vllm", "sglang", "ollama", "lmstudio", "textgen"
@@ -40,12 +40,9 @@ class UpstreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_options(model: str, options: Mapping[str, Any]) -> UpstreamOptions:
     """The options of a model, checked. Raises EngineFailed, which never quotes a key."""
-    try:
-        known = msgspec.convert(dict(options), UpstreamOptions)
-    except msgspec.ValidationError as error:
-        raise _invalid(model, str(error)) from error
+    known = parse_options(UpstreamOptions, model, options)
     if (known.url is None) == (not known.urls):
-        raise _invalid(model, "either `url` or `urls` must be given")
+        raise invalid_options(model, "either `url` or `urls` must be given")
     return known
 
 
@@ -55,7 +52,7 @@ def addresses(model: str, options: UpstreamOptions) -> list[URL]:
     """
     given = options.urls or (options.url or "",)
     if len(set(given)) < len(given):
-        raise _invalid(model, "`urls` has the same address twice")
+        raise invalid_options(model, "`urls` has the same address twice")
     return [_base(model, text) for text in given]
 
 
@@ -63,11 +60,15 @@ def _base(model: str, text: str) -> URL:
     try:
         url = URL(text)
     except ValueError:
-        raise _invalid(model, "the `url` is none") from None
+        raise invalid_options(model, "the `url` is not valid") from None
     if url.scheme not in ("http", "https") or not url.host:
-        raise _invalid(model, "the `url` must begin with http:// or https:// and name a host")
+        raise invalid_options(
+            model, "the `url` must begin with http:// or https:// and name a host"
+        )
     if url.user or url.password or url.query_string or url.fragment:
-        raise _invalid(model, "the `url` may have no user, query or fragment; keys go into `key`")
+        raise invalid_options(
+            model, "the `url` may have no user, query or fragment; keys go into `key`"
+        )
     path = url.path.rstrip("/")
     return url.with_path(path or "/v1")
 
@@ -80,7 +81,7 @@ def request_headers(model: str, options: UpstreamOptions) -> dict[str, str]:
     headers = {name: _value(model, name, text) for name, text in named.items()}
     if options.key is not None:
         if not headers["Authorization"]:
-            raise _invalid(model, "the `key` is empty")
+            raise invalid_options(model, "the `key` is empty")
         headers["Authorization"] = f"Bearer {headers['Authorization']}"
     # Compressed answers would be read in larger pieces, and could grow without bound.
     return {"Accept-Encoding": "identity", **headers}
@@ -90,12 +91,8 @@ def _value(model: str, name: str, text: str) -> str:
     if text.startswith("$"):
         variable = text[1:]
         if variable not in os.environ:
-            raise _invalid(model, f"the environment has no variable `{variable}`")
+            raise invalid_options(model, f"the environment has no variable `{variable}`")
         text = os.environ[variable]
     if not (name.isascii() and name.isprintable() and text.isprintable()):
-        raise _invalid(model, "a key or header has characters that cannot be sent")
+        raise invalid_options(model, "a key or header has characters that cannot be sent")
     return text
-
-
-def _invalid(model: str, why: str) -> EngineFailed:
-    return EngineFailed(f"Options of the model `{model}`: {why}.")

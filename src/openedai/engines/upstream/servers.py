@@ -1,4 +1,4 @@
-"""How servers name what the official API does not have, and what they do not support.
+"""The parameters of servers beyond the official API, and those that they do not support.
 
 What a server would ignore is not sent to it: the request is refused here.
 """
@@ -20,7 +20,7 @@ Fields = dict[str, Any]
 
 @dataclass(frozen=True)
 class ServerProfile:
-    """What one server supports, and how.
+    """The features of one server, and the names of their parameters.
 
     `samplers` maps our names of samplers to the server's; `converters` change the values of some.
     `grammar_fields` makes the fields for a grammar in GBNF, `regex_fields` those for a pattern;

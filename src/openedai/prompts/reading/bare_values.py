@@ -56,7 +56,7 @@ def _types(schema: Any, root: Mapping[str, Any], seen: frozenset[str]) -> set[st
 
 
 def _resolve(root: Mapping[str, Any], reference: str) -> Any:
-    """What a reference such as `#/$defs/City` points to; None if it does not exist."""
+    """The schema that a reference such as `#/$defs/City` points to; None if it does not exist."""
     found: Any = root
     for key in reference.removeprefix("#").split("/")[1:]:
         found = found.get(key) if isinstance(found, Mapping) else None

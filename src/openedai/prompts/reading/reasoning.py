@@ -42,7 +42,7 @@ class ReasoningSplitter:
         self._reading = self._read()
 
     def feed(self, text: str) -> list[tuple[AnswerPart, str]]:
-        """What this chunk adds to each part; the texts are never empty."""
+        """The text that this chunk adds to each part; never an empty one."""
         self._incoming.add(text)
         return self._resume()
 

@@ -1,4 +1,4 @@
-"""Where weights come from: a path, a model hub, or packages."""
+"""The sources of weights: a path, a model hub, or packages."""
 
 from __future__ import annotations
 

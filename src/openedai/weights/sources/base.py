@@ -1,4 +1,4 @@
-"""What every source of weights has in common."""
+"""The base class of the sources of weights."""
 
 from __future__ import annotations
 
@@ -17,20 +17,25 @@ from openedai.weights.packages import Package
 from openedai.weights.progress import Progress
 
 
+def named_projector(spec: ModelSpec) -> str | None:
+    """The projector's path as the options of the model give it; None without a projector."""
+    option = engine_entry(spec.engine).projector_option
+    path = spec.options.get(option) if option else None
+    return path if isinstance(path, str) else None
+
+
 def projector_path(spec: ModelSpec) -> str:
     """The path of the model's projector, relative to the folder of its weights.
 
     Empty if it has none, or one with a path of its own.
     """
-    path = spec.options.get("mmproj")
-    if engine_entry(spec.engine).weight_files != "gguf" or not isinstance(path, str):
-        return ""
-    return "" if path.startswith(("/", "~")) else path
+    path = named_projector(spec)
+    return "" if path is None or path.startswith(("/", "~")) else path
 
 
 @dataclass(frozen=True)
 class Access:
-    """How sources reach the network. None leaves a value to `huggingface_hub`."""
+    """The network access of sources. None leaves a value to `huggingface_hub`."""
 
     offline: bool = False
     packages: Mapping[str, Package] = field(default_factory=dict)
@@ -43,7 +48,7 @@ class Access:
 
 @dataclass(frozen=True)
 class Staged:
-    """What a source put into a folder; `main` is relative to it, `.` for the folder itself.
+    """The files that a source put into a folder. `main` is relative to it; `.` is the folder.
 
     `files` are those with known hashes.
     """
@@ -54,7 +59,7 @@ class Staged:
 
 
 class Source(ABC):
-    """Where the weights of one model come from, for one engine."""
+    """The source of the weights of one model, for one engine."""
 
     @property
     @abstractmethod

@@ -16,14 +16,14 @@ from openedai.http.respond import json_response
 from openedai.serving.leases import Leases
 
 
-class Tokens(msgspec.Struct, omit_defaults=True):
+class TokenizeResponse(msgspec.Struct, omit_defaults=True):
     model: str
     count: int
     tokens: tuple[int, ...] | UnsetType = UNSET
     token_strs: list[str] | UnsetType = UNSET
 
 
-class Prompt(msgspec.Struct):
+class DetokenizeResponse(msgspec.Struct):
     model: str
     prompt: str
 
@@ -44,11 +44,11 @@ class Tokenization:
         body = call.body
         async with self._leases.lease(call, Tokenizer) as engine:
             if body.prompt is None:
-                answer = Tokens(call.model.id, await engine.count(body.chat()))
+                answer = TokenizeResponse(call.model.id, await engine.count(body.chat()))
             else:
                 special = body.add_special_tokens is not False
                 ids = await engine.tokenize(body.prompt, special=special)
-                answer = Tokens(call.model.id, len(ids), ids)
+                answer = TokenizeResponse(call.model.id, len(ids), ids)
                 if body.return_token_strs:
                     answer.token_strs = await _texts(engine, ids)
         return json_response(answer, headers=call.headers)
@@ -57,7 +57,7 @@ class Tokenization:
         call = await self._calls.read(request, DetokenizeRequest)
         async with self._leases.lease(call, Tokenizer) as engine:
             text = await engine.detokenize(call.body.tokens)
-        return json_response(Prompt(call.model.id, text), headers=call.headers)
+        return json_response(DetokenizeResponse(call.model.id, text), headers=call.headers)
 
 
 async def _texts(engine: Tokenizer, ids: tuple[int, ...]) -> list[str]:

@@ -11,7 +11,8 @@ from msgspec import UNSET, UnsetType
 
 from openedai.api.openai.chat.logprobs import ChatLogprobs, chat_logprobs
 from openedai.api.parameters.sampling import StreamOptions
-from openedai.api.parameters.usage import UsageObject, obfuscation, usage_object
+from openedai.api.parameters.streams import DONE, obfuscation
+from openedai.api.parameters.usage import UsageObject, usage_object
 from openedai.contract.generate import (
     Finish,
     GenerateEvent,
@@ -19,7 +20,7 @@ from openedai.contract.generate import (
     TextDelta,
     ToolCallDelta,
 )
-from openedai.http.respond import DONE, data_frame
+from openedai.http.respond import data_frame
 from openedai.serving.outcome import Indexed, Outcome, fold, total_usage
 
 
@@ -106,7 +107,7 @@ class ChatCompletion(msgspec.Struct):
 
 @dataclass(frozen=True)
 class ChatCompletionRenderer:
-    """What all chunks of one answer share. With `old_functions` calls have the older shape."""
+    """Renders one answer, whole or as chunks. With `old_functions` calls have the older shape."""
 
     id: str
     created: int

@@ -18,9 +18,9 @@ from openedai.serving.images import ImageLoading
 
 
 class ChatCompletions:
-    def __init__(self, calls: Calls, images: ImageLoading, generation: Generation) -> None:
+    def __init__(self, calls: Calls, image_loading: ImageLoading, generation: Generation) -> None:
         self._calls = calls
-        self._images = images
+        self._image_loading = image_loading
         self._generation = generation
 
     def routes(self) -> tuple[Route, ...]:
@@ -38,7 +38,7 @@ class ChatCompletions:
 
     async def create(self, request: Request) -> Response:
         call = await self._calls.read(request, ChatCompletionRequest)
-        images = await self._images.load(call, call.body.image_refs())
+        images = await self._image_loading.load(call, call.body.image_refs())
         requests = call.body.to_engine_requests(images)
         events = self._generation.run(call, requests)
         renderer = _renderer(call, choices=len(requests))

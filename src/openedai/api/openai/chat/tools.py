@@ -109,7 +109,7 @@ def toolset(
 
 
 def old_toolset(functions: Sequence[OldFunction], choice: FunctionChoice | None) -> Toolset:
-    """The same for `functions` and `function_call`, which allow one call. Raises InvalidRequest."""
+    """The tools of `functions` and `function_call`, which allow one call. Raises InvalidRequest."""
     if not functions:
         require_tools("functions", function_call=choice not in (None, "none", "auto"))
         return Toolset()

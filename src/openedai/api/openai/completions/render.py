@@ -15,10 +15,11 @@ from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.parameters.ids import fingerprint, new_id
 from openedai.api.parameters.prompt import prompts
 from openedai.api.parameters.sampling import StreamOptions
-from openedai.api.parameters.usage import UsageObject, obfuscation, usage_object
+from openedai.api.parameters.streams import DONE, obfuscation
+from openedai.api.parameters.usage import UsageObject, usage_object
 from openedai.catalog.models import Model
 from openedai.contract.generate import Finish, TextDelta
-from openedai.http.respond import DONE, data_frame
+from openedai.http.respond import data_frame
 from openedai.serving.outcome import Indexed, Outcome, fold, total_usage
 
 
@@ -44,10 +45,10 @@ class Completion(msgspec.Struct):
 
 @dataclass(frozen=True)
 class CompletionRenderer:
-    """What all chunks of one answer share.
+    """Renders one answer, whole or as chunks.
 
     Each of `prompts` got `candidates` answers, of which the best `choices` are returned. `logprobs`
-    None gives none, a number that many alternatives.
+    is the number of alternatives; None is without log probabilities.
     """
 
     id: str

@@ -28,7 +28,7 @@ class CompletionRequest(SamplingBody):
 
     @property
     def candidates(self) -> int:
-        """How many answers are generated for each prompt; the best `choices` are returned."""
+        """The number of answers generated for each prompt; the best `choices` are returned."""
         return self.best_of or self.choices
 
     def check(self) -> None:

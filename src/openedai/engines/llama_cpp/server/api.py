@@ -38,7 +38,7 @@ class TokenProbability(msgspec.Struct):
     top_logprobs: list[TokenProbability] = []
 
     def to_logprob(self, alternatives: int) -> TokenLogprob:
-        """The same as a value of the contract, with at most that many alternatives."""
+        """The token as a value of the contract, with at most that many alternatives."""
         top = tuple(
             Alternative(token=other.token, raw=bytes(other.bytes), logprob=other.logprob)
             for other in self.top_logprobs[:alternatives]

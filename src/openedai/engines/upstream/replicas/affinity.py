@@ -1,4 +1,4 @@
-"""Which replica was sent which prompt prefixes, so that its cached computations are used."""
+"""The prompt prefixes that each replica was sent, so that its cached computations are used."""
 
 from __future__ import annotations
 

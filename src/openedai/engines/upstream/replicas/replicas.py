@@ -12,7 +12,7 @@ from yarl import URL
 
 from openedai.engines.upstream.replicas.affinity import Prefix, PrefixMemory
 
-log = logging.getLogger("openedai.engines.upstream")
+log = logging.getLogger("openedai.engines")
 
 _SLACK = 2  # requests by which a replica may exceed another and still count as equally busy
 

@@ -1,0 +1,30 @@
+"""Loading a model with any engine: the entry to the engines for the rest of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from openedai.contract.adapter import Adapter
+from openedai.contract.engine import Engine
+from openedai.engines.process.hosted import Hosted
+from openedai.engines.registry import engine_class, engine_entry
+
+
+async def load_engine(
+    engine: str,
+    model: str,
+    path: Path | None,
+    options: Mapping[str, Any],
+    adapters: Sequence[Adapter] = (),
+) -> Engine:
+    """Load a model with the named engine, in a worker process if the engine needs one.
+
+    The option `worker = true` gives any engine a worker. Raises an APIError.
+    """
+    options = dict(options)
+    wants_worker = bool(options.pop("worker", engine_entry(engine).in_worker))
+    if wants_worker:
+        return await Hosted.start(engine, model, path, options, adapters)
+    return await engine_class(engine).load_with_adapters(model, path, options, adapters)

@@ -1,0 +1,25 @@
+"""The options of a model, read into the msgspec Struct of its engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from openedai.errors import EngineFailed
+
+T = TypeVar("T")
+
+
+def parse_options(options_type: type[T], model: str, options: Mapping[str, Any]) -> T:
+    """The options of `model`. Raises EngineFailed, whose message never quotes a value."""
+    try:
+        return msgspec.convert(dict(options), options_type)
+    except msgspec.ValidationError as error:
+        raise invalid_options(model, str(error)) from error
+
+
+def invalid_options(model: str, problem: str) -> EngineFailed:
+    """The error to raise for options of `model` that its engine cannot use."""
+    return EngineFailed(f"Options of the model `{model}`: {problem}.")

@@ -1,0 +1,37 @@
+"""What every engine must do, whatever its capabilities."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from openedai.contract.engine import Embedder, Engine, Generator, Tokenizer
+from openedai.engines.registry import ENGINES, engine_class
+from openedai.errors import EngineFailed
+from tests.contract import test_embedder, test_generator, test_tokenizer
+
+
+@pytest.mark.parametrize(
+    ("capability", "params"),
+    [
+        (Generator, test_generator.ENGINES),
+        (Embedder, test_embedder.ENGINES),
+        (Tokenizer, test_tokenizer.ENGINES),
+    ],
+)
+def test_the_suite_of_a_capability_has_every_engine(
+    capability: type[Engine], params: Iterable[object]
+) -> None:
+    cases = [getattr(param, "values", (param,))[0] for param in params]
+    tested = {str(case).partition(" ")[0] for case in cases}
+    assert tested == {name for name, entry in ENGINES.items() if capability in entry.capabilities}
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_an_unknown_option_is_an_error(name: str, tmp_path: Path) -> None:
+    load = engine_class(name).load("the-model", tmp_path, {"colour": "red"})
+    with pytest.raises(EngineFailed, match=r"^Options of the model `the-model`: .*`colour`\.$"):
+        asyncio.run(load)
