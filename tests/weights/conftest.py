@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.weights.servers import FileServer
+from tests.weights.fakes.servers import FileServer
 
 
 @pytest.fixture

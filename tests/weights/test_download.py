@@ -6,9 +6,9 @@ import pytest
 
 from openedai.errors import Unavailable
 from openedai.weights.download import Downloader, NotServed
-from tests.weights.recorder import Recorder
-from tests.weights.servers import Fault, FileServer
-from tests.weights.wheels import noise, sha256
+from tests.weights.fakes.recorder import Recorder
+from tests.weights.fakes.servers import Fault, FileServer
+from tests.weights.fakes.wheels import noise, sha256
 
 CONTENT = noise(3 << 20, seed=1)
 

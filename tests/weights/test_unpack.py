@@ -13,7 +13,7 @@ from openedai.weights.disk import inner_name
 from openedai.weights.manifest import File
 from openedai.weights.progress import NoProgress
 from openedai.weights.unpack import extract, join
-from tests.weights.wheels import sha256, zip_of
+from tests.weights.fakes.wheels import sha256, zip_of
 
 GOOD = b"good weights"
 

@@ -13,10 +13,10 @@ from openedai.errors import Unavailable
 from openedai.gguf.kernels import fast_types
 from openedai.weights.manifest import read_manifest, write_manifest
 from tests.gguf import tiny_gguf
-from tests.weights.fake_package import FakePackage
-from tests.weights.recorder import Recorder
-from tests.weights.servers import FileServer
-from tests.weights.wheels import package_of, serve, wheel_of
+from tests.weights.fakes.fake_package import FakePackage
+from tests.weights.fakes.recorder import Recorder
+from tests.weights.fakes.servers import FileServer
+from tests.weights.fakes.wheels import package_of, serve, wheel_of
 
 X86 = fast_types(frozenset({"avx2"}))
 

@@ -16,9 +16,9 @@ from openedai.errors import Unavailable
 from openedai.weights.library import Library
 from openedai.weights.manifest import read_manifest
 from openedai.weights.sources.base import Access
-from tests.weights.recorder import Recorder
-from tests.weights.servers import COMMIT, Fault, HubServer
-from tests.weights.wheels import noise
+from tests.weights.fakes.recorder import Recorder
+from tests.weights.fakes.servers import COMMIT, Fault, HubServer
+from tests.weights.fakes.wheels import noise
 
 ROOT = Path(__file__).parents[3]
 Q4 = b"GGUF" + noise(2 << 20, seed=6)
@@ -240,7 +240,7 @@ def test_the_environment_names_the_hub_and_the_token(
         "PATH": os.environ["PATH"],
     }
     done = subprocess.run(
-        [sys.executable, "-m", "tests.weights.puller", json.dumps(order)],
+        [sys.executable, "-m", "tests.weights.fakes.puller", json.dumps(order)],
         cwd=ROOT,
         env=environment,
         capture_output=True,

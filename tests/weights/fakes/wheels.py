@@ -13,7 +13,7 @@ from typing import Literal
 
 from openedai.weights.manifest import File
 from openedai.weights.packages import Package, Wheel
-from tests.weights.servers import FileServer
+from tests.weights.fakes.servers import FileServer
 
 VERSION = "1.0"
 

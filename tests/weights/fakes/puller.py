@@ -16,7 +16,7 @@ from openedai.config import ModelSpec, Settings
 from openedai.weights.library import Library
 from openedai.weights.packages import Package
 from openedai.weights.sources.base import Access
-from tests.weights.wheels import FakeIndex
+from tests.weights.fakes.wheels import FakeIndex
 
 
 class Halting:
