@@ -144,6 +144,7 @@ class PoolHarness:
         self.loads: Counter[str] = Counter()
         self.pending: dict[str, asyncio.Future[None]] = {}
         self.waits: list[tuple[str, float]] = []
+        self._held: list[LeaseTask] = []
         self.limits = PoolLimits(budget, idle_timeout, max_queue, queue_timeout)
         self.pool = ModelPool(
             self._load,
@@ -163,7 +164,9 @@ class PoolHarness:
         return self.pool.lease(self.spec(model_id), FakeEngine, caller, slots)
 
     def hold(self, model_id: str, caller: str = "me", slots: int = 1) -> LeaseTask:
-        return LeaseTask(self, model_id, caller, slots)
+        task = LeaseTask(self, model_id, caller, slots)
+        self._held.append(task)  # the event loop refers to its tasks only weakly
+        return task
 
     def finish_load(self, model_id: str, error: Exception | None = None) -> None:
         gate = self.pending[model_id]
