@@ -80,8 +80,8 @@ def timers() -> list[asyncio.TimerHandle]:
 class FakeEngine(Generator):
     """`in_use` counts the slots of its leases. `death` makes it die; `close` waits for `may_close`.
 
-    `broken` makes `close` and `memory` fail; with `ignores_cancellation`, `died` returns when it is
-    cancelled.
+    `broken` makes `close`, `memory` and, after the death, `died` fail; with `ignores_cancellation`,
+    `died` returns when it is cancelled.
     """
 
     def __init__(self, model_id: str, slots: int, size: int) -> None:
@@ -118,6 +118,8 @@ class FakeEngine(Generator):
         except asyncio.CancelledError:
             if not self.ignores_cancellation:
                 raise
+        if self.broken:
+            raise OSError("broken")
 
     def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
         raise NotImplementedError

@@ -173,10 +173,12 @@ def test_a_dead_engine_is_dropped_at_once_and_loaded_again_for_waiting_requests(
     run_virtually(go)
 
 
-def test_a_dead_engine_that_no_request_waits_for_is_loaded_on_the_next_lease() -> None:
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_dead_engine_that_no_request_waits_for_is_loaded_on_the_next_lease(broken: bool) -> None:
     async def go() -> None:
         harness = PoolHarness()
         await harness.pool.preload(harness.spec("m"))
+        harness.engines[0].broken = broken
         harness.engines[0].death.set()
         await let_tasks_run()
         assert harness.loads == {"m": 1}

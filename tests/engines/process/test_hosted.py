@@ -112,6 +112,25 @@ def test_a_worker_goes_on_after_cancelled_calls() -> None:
     with_worker(scenario, delay=0.01)
 
 
+def test_a_worker_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = psutil.Process().num_fds()
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", "/nonexistent/python")
+        with pytest.raises(EngineFailed, match=r"worker process could not be started: .*No such"):
+            asyncio.run(Hosted.start("echo", "m", None, {}))
+    assert psutil.Process().num_fds() == before
+
+
+def test_a_stuck_worker_is_killed() -> None:
+    async def scenario(engine: Hosted, child: psutil.Process) -> None:
+        child.suspend()
+        await engine.close()
+        assert not child.is_running()
+        assert engine.memory() == 0
+
+    with_child(scenario)
+
+
 def test_every_call_fails_when_the_worker_is_killed() -> None:
     async def scenario(engine: Hosted, child: psutil.Process) -> None:
         async def read() -> None:
