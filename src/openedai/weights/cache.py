@@ -18,8 +18,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from openedai.weights.manifest import Manifest, read_manifest
 from openedai.weights.progress import Progress
 
@@ -51,6 +49,8 @@ class Cache:
     @contextmanager
     def locked(self, folder: Path, model: str, progress: Progress) -> Iterator[None]:
         """Hold the lock of a final folder. A wait for it is reported to `progress`."""
+        from filelock import FileLock, Timeout  # here, because a server may never take a lock
+
         path = self.root / "locks" / f"{folder.name}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path, thread_local=False)
