@@ -40,7 +40,7 @@ def test_old_versions_on_echo(pins: str, echo_server: Running, tmp_path: Path) -
 @OLD
 def test_old_versions(pins: str, real_server: Running, tmp_path: Path) -> None:
     seen = run("openai-python-0", real_server, tmp_path, pins=pins, address=OLDER)
-    assert seen["model"] == "smollm2-135m-instruct"
+    assert seen["model"] == "gpt-3.5-turbo"
     assert seen["completion"] == seen["completion_stream"] != ""
     assert seen["chat"] == seen["chat_stream"] == seen["chat_async"] != ""
     assert seen["completion_tokens"] == 3
