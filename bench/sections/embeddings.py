@@ -15,6 +15,7 @@ from bench.prompts import sentence
 from bench.scale import Scale
 from bench.servers import openedai
 from openedai.catalog.catalog import Catalog
+from openedai.catalog.defaults import EMBEDDING
 from openedai.config import Settings
 from openedai.errors import ModelNotFound
 from openedai.weights.library import Library
@@ -41,7 +42,7 @@ async def measure(scale: Scale, python: Path | None, versions: dict[str, str]) -
     Its versions are added to `versions`.
     """
     settings = Settings()
-    default = Catalog(settings).default_embedding
+    default = Catalog(settings).default(EMBEDDING)
     spec = None if default is None else default.spec
     folder = None if spec is None else await asyncio.to_thread(Library(settings).pull, spec)
     if spec is None or folder is None:

@@ -16,6 +16,7 @@ from bench.figures import SUBJECT, Budget, Figure, alternate
 from bench.prompts import document, story
 from bench.scale import Scale
 from bench.servers import native, openedai
+from openedai.catalog import defaults
 from openedai.catalog.catalog import Catalog
 from openedai.config import ModelSpec, Settings
 from openedai.errors import ModelNotFound
@@ -50,7 +51,7 @@ async def targets(model: str | None, others: Sequence[Target]) -> AsyncIterator[
 def measured_model(model: str | None) -> tuple[ModelSpec, list[str]]:
     """The text model to measure with, and the flags that make it our server's default."""
     settings = Settings() if model is None else Settings(chat_model=model)
-    chat = Catalog(settings).default_chat
+    chat = Catalog(settings).default(defaults.CHAT)
     if chat is None or chat.spec.engine != "llama_cpp":
         raise ModelNotFound(model or "chat_model")
     return chat.spec, ["--chat-model", settings.chat_model]

@@ -100,6 +100,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         32 << 20, ge=1024, description="Largest request body, in bytes, that is read."
     )
+    max_upload_bytes: int = Field(
+        512 << 20, ge=1024, description="Largest request body with files, in bytes, that is read."
+    )
     max_header_bytes: int = Field(
         32 << 10, ge=1024, description="Largest request line and headers together, in bytes."
     )
@@ -150,6 +153,15 @@ class Settings(BaseSettings):
     )
     embedding_model: str = Field(
         "all-mpnet-base-v2", description="The default model for embeddings."
+    )
+    transcription_model: str = Field(
+        "", description="The default model for transcription; empty for the first that can do it."
+    )
+    speech_model: str = Field(
+        "", description="The default model for speech; empty for the first that can do it."
+    )
+    image_model: str = Field(
+        "", description="The default model for images; empty for the first that can make them."
     )
     embedding_device: str = Field(
         "cpu", description="Device for embeddings: cpu or cuda, if the engine supports it."

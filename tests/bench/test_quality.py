@@ -9,6 +9,7 @@ import pytest
 
 from bench.quality import TEXT, UNSCORED, WINDOW, Score, logprobs, table
 from openedai.catalog.catalog import Catalog
+from openedai.catalog.defaults import CHAT
 from openedai.config import Settings
 from openedai.weights.library import Library
 
@@ -42,7 +43,7 @@ def test_the_text_is_plain() -> None:
 @pytest.mark.real
 def test_a_longer_text_changes_no_token_before_it() -> None:
     settings = Settings(_env_file=None)
-    model = Catalog(settings).default_chat
+    model = Catalog(settings).default(CHAT)
     assert model is not None
     weights = Library(settings).pull(model.spec)
     assert weights is not None

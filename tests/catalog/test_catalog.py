@@ -9,6 +9,7 @@ from anthropic.types import ModelParam
 
 from openedai.catalog.builtin import BUILTIN_MODELS, default_names
 from openedai.catalog.catalog import Catalog
+from openedai.catalog.defaults import CHAT, EMBEDDING
 from openedai.catalog.models import adapter_specs
 from openedai.config import AdapterSpec, ConfigError, ModelSpec, Settings
 from openedai.errors import ModelNotFound
@@ -39,8 +40,8 @@ def ids(models: Catalog, *names: str) -> list[str]:
 def test_the_defaults_need_no_configuration() -> None:
     models = catalog()
     assert [spec.id for spec in models.specs()] == [spec.id for spec in BUILTIN_MODELS]
-    assert models.default_chat == models.resolve("gpt-4o")
-    assert models.default_embedding == models.resolve("text-embedding-3-small")
+    assert models.default(CHAT) == models.resolve("gpt-4o")
+    assert models.default(EMBEDDING) == models.resolve("text-embedding-3-small")
     assert (
         ids(models, "smollm2-135m-instruct", "gpt-3.5-turbo", "text-davinci-003")
         == ["smollm2-135m-instruct"] * 3
@@ -73,15 +74,16 @@ def test_specs_have_all_their_aliases() -> None:
         assert spec.id not in spec.aliases
         assert all(models.resolve(alias).spec == spec for alias in spec.aliases)
     names = default_names()
-    assert models.default_chat is not None
-    assert set(models.default_chat.spec.aliases) == set(names.chat)
-    assert models.default_embedding is not None
-    assert set(models.default_embedding.spec.aliases) > set(names.embedding)
+    chat, embedding = models.default(CHAT), models.default(EMBEDDING)
+    assert chat is not None
+    assert set(chat.spec.aliases) == set(names["chat"])
+    assert embedding is not None
+    assert set(embedding.spec.aliases) > set(names["embedding"])
 
 
 def test_the_names_of_anthropics_client_are_known() -> None:
     literal, _ = get_args(ModelParam)
-    assert set(get_args(literal)) <= set(default_names().chat)
+    assert set(get_args(literal)) <= set(default_names()["chat"])
 
 
 @pytest.mark.parametrize("name", ["", "gpt-99", "GPT-4o", "smollm2", "hf:o/r"])
@@ -92,7 +94,7 @@ def test_unknown_names(name: str) -> None:
 
 def test_default_aliases_can_be_switched_off() -> None:
     models = catalog(default_aliases=False)
-    assert models.default_chat is not None
+    assert models.default(CHAT) is not None
     with pytest.raises(ModelNotFound):
         models.resolve("gpt-4o")
     assert ids(models, "sentence-transformers/all-MiniLM-L6-v2") == ["all-MiniLM-L6-v2"]
@@ -157,7 +159,7 @@ def test_a_default_by_alias() -> None:
     ],
 )
 def test_an_embedding_model_that_is_not_listed(name: str, id: str, source: str) -> None:
-    model = catalog(embedding_model=name, embedding_device="cuda").default_embedding
+    model = catalog(embedding_model=name, embedding_device="cuda").default(EMBEDDING)
     assert model is not None
     spec = model.spec
     assert (spec.id, spec.source, spec.engine) == (id, source, "onnx_embeddings")
@@ -175,7 +177,7 @@ def test_an_embedding_model_that_is_not_listed(name: str, id: str, source: str) 
     ],
 )
 def test_a_chat_model_that_is_not_listed(name: str, id: str) -> None:
-    model = catalog(chat_model=name).default_chat
+    model = catalog(chat_model=name).default(CHAT)
     assert model is not None
     spec = model.spec
     assert (spec.id, spec.source, spec.engine) == (id, name, "llama_cpp")
@@ -196,7 +198,7 @@ def test_without_builtin_models() -> None:
     echo = catalog(ModelSpec(id="echo", engine="echo"), builtin_models=False)
     assert ids(echo, "gpt-4o", "text-embedding-ada-002") == ["echo", "echo"]
     nothing = catalog(builtin_models=False)
-    assert (nothing.specs(), nothing.default_chat, nothing.default_embedding) == ((), None, None)
+    assert (nothing.specs(), nothing.default(CHAT), nothing.default(EMBEDDING)) == ((), None, None)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +278,7 @@ def test_the_empty_prefix_matches_all_unknown_names() -> None:
     models = catalog(ModelSpec(id="lab", engine="echo", prefix=""))
     assert models.resolve("anything").spec.id == "lab"
     assert models.resolve("gpt-4o").id == "smollm2-135m-instruct"
-    assert models.default_chat == models.resolve("smollm2-135m-instruct")
+    assert models.default(CHAT) == models.resolve("smollm2-135m-instruct")
     with pytest.raises(ModelNotFound):
         models.resolve("")
 

@@ -11,7 +11,7 @@ from starlette.types import Message
 
 from openedai.api.openai.dialect import OPENAI
 from openedai.errors import InvalidRequest
-from openedai.http.body import Body, Refused, read_json
+from openedai.http.body import Body, BodyLimits, Refused, read_body
 from openedai.http.exchange import Exchange
 
 
@@ -36,10 +36,10 @@ def read(body_type: type[Body], body: bytes, unknown: Literal["refuse", "warn"] 
         "headers": [(b"content-type", b"application/json")],
         "exchange": Exchange("req_1", "POST", "/", OPENAI),
     }
-    parsed = read_json(
+    parsed = read_body(
         Request(scope, receive),
         body_type,
-        limit=1 << 20,
+        limits=BodyLimits(json=1 << 20, form=1 << 20),
         unknown=unknown,
         overrides={},
         passes_unknown=lambda fields: fields.get("model") == "upstream",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from openedai.catalog.catalog import Catalog
+from openedai.catalog.defaults import CHAT
 from openedai.config import ModelSpec, Settings, WeightFormat
 from openedai.errors import Unavailable
 from openedai.gguf.kernels import fast_types
@@ -220,7 +221,7 @@ def test_a_cache_of_an_earlier_version_is_found(
 
 
 def test_the_default_chat_model_is_requantised() -> None:
-    found = Catalog(Settings(_env_file=None)).default_chat
+    found = Catalog(Settings(_env_file=None)).default(CHAT)
     assert found is not None
     assert found.spec.requantise == "mixed"
 

@@ -14,7 +14,7 @@ from openedai.catalog.models import Model
 from openedai.config import Settings
 from openedai.engines.registry import engine_entry
 from openedai.errors import ModelNotFound
-from openedai.http.body import Body, read_json
+from openedai.http.body import Body, BodyLimits, read_body
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import EventStream, first_frame, json_response
 from openedai.serving.call import Call
@@ -58,10 +58,10 @@ class Calls:
         """
         exchange = exchange_of(request.scope)
         in_url = request.path_params.get("model")
-        body, headers = await read_json(
+        body, headers = await read_body(
             request,
             body_type,
-            limit=self._settings.max_body_bytes,
+            limits=BodyLimits(self._settings.max_body_bytes, self._settings.max_upload_bytes),
             unknown=self._settings.unknown_parameters,
             overrides={} if in_url is None else {"model": in_url},
             passes_unknown=self._passes_unknown,

@@ -45,13 +45,7 @@ BUILTIN_MODELS = (
 )
 
 
-class DefaultNames(msgspec.Struct, frozen=True):
-    """The aliases of the default models."""
-
-    chat: tuple[str, ...]
-    embedding: tuple[str, ...]
-
-
-def default_names() -> DefaultNames:
+def default_names() -> dict[str, tuple[str, ...]]:
+    """The names for the default models, by kind."""
     text = resources.files("openedai.catalog").joinpath("names.toml").read_text("utf-8")
-    return msgspec.convert(tomllib.loads(text), type=DefaultNames)
+    return msgspec.convert(tomllib.loads(text), type=dict[str, tuple[str, ...]])

@@ -15,6 +15,7 @@ import uvicorn
 from rich.console import Console
 
 from openedai.api.openai.dialect import OPENAI
+from openedai.catalog.defaults import CHAT, EMBEDDING
 from openedai.cli import logs
 from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.errors import APIError
@@ -165,7 +166,7 @@ def _pull_defaults(
     from openedai.catalog.models import adapter_specs
     from openedai.cli.models import pull_all
 
-    defaults = (catalog.default_chat, catalog.default_embedding)
+    defaults = (catalog.default(CHAT), catalog.default(EMBEDDING))
     specs = (*(model.spec for model in defaults if model), *preload)
     weights = {one.id: one for spec in specs for one in (spec, *adapter_specs(spec))}
     pull_all(settings, list(weights.values()), console)
@@ -175,7 +176,7 @@ def _banner(catalog: Catalog, settings: Settings, port: int, console: Console) -
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{port}/v1"
     key = " -H 'Authorization: Bearer YOUR_KEY'" if settings.keys else ""
-    chat, embedding = catalog.default_chat, catalog.default_embedding
+    chat, embedding = catalog.default(CHAT), catalog.default(EMBEDDING)
     name = chat.id if chat else "none"
     count = len(catalog.models())
     lines = [

@@ -23,7 +23,7 @@ class EmbedRequest(Struct, frozen=True):
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-class EmbedResult(Struct, frozen=True):
+class EmbedResult(Struct, frozen=True, tag="embed_result"):
     """The vectors, and the number of tokens in all inputs together.
 
     `data` is a matrix of little-endian float32 in row-major order, of shape (inputs, dimensions).

@@ -17,7 +17,10 @@ from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.generate import GenerateEvent, GenerateRequest
+from openedai.contract.images import ImageEvent, ImageRequest
+from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
 from openedai.contract.struct import Struct
+from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest
 
 
 class Engine:
@@ -123,6 +126,45 @@ class Tokenizer(Engine):
         """The number of tokens of the conversation as a prompt, tools included.
 
         Raises Unsupported for a conversation whose tokens cannot be counted.
+        """
+        raise NotImplementedError
+
+
+class Transcriber(Engine):
+    """Turns speech into text."""
+
+    def transcribe(self, request: TranscribeRequest) -> AsyncGenerator[TranscribeEvent, None]:
+        """Yield deltas and segments, then exactly one TranscriptFinish. Closing cancels the work.
+
+        Raises an InvalidRequest for the parameter `file`, instead of the first event, for a file
+        without audio that can be read; Unsupported for what the model cannot do.
+        """
+        raise NotImplementedError
+
+
+class Speaker(Engine):
+    """Turns text into speech."""
+
+    def speak(self, request: SpeakRequest) -> AsyncGenerator[SpeakEvent, None]:
+        """Yield the audio as it is made, then exactly one SpeakFinish. Closing cancels the work.
+
+        Raises an InvalidRequest for the parameter `voice` if there is no such voice, Unsupported
+        for what the model cannot do, instead of the first event.
+        """
+        raise NotImplementedError
+
+    async def voices(self) -> tuple[Voice, ...]:
+        """The voices of the model, the default one first."""
+        raise NotImplementedError
+
+
+class ImageMaker(Engine):
+    """Makes images."""
+
+    def make_images(self, request: ImageRequest) -> AsyncGenerator[ImageEvent, None]:
+        """Yield previews and images, then exactly one ImagesFinish. Closing cancels the work.
+
+        Raises Unsupported for what the model cannot do, instead of the first event.
         """
         raise NotImplementedError
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from openedai.contract.engine import Directory, Embedder, Engine, Generator, Tokenizer, Traits
 from openedai.errors import Unavailable
 
-WeightFiles = Literal["gguf", "onnx", "safetensors"]
+WeightFiles = Literal["gguf", "onnx", "safetensors", "ctranslate2", "voice", "diffusers"]
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,9 @@ class EngineEntry:
 
     - `class_path`: its module and class, as `module:Class`
     - `capabilities`: the classes of `openedai.contract.engine` that its class inherits
-    - `weight_files`: what it loads: a GGUF file, or a sentence-transformers folder with an ONNX
-      graph or with safetensors; None for an engine without weights
+    - `weight_files`: what it loads: a GGUF file, a sentence-transformers folder with an ONNX
+      graph or with safetensors, or the folder of a CTranslate2 model, of a voice or of a
+      diffusers pipeline; None for an engine without weights
     - `projector_option`: the option that names the file of the projector for images
     - `in_worker`: whether each of its models gets a worker process
     - `passes_unknown_parameters`: whether requests may have parameters that this server does not

@@ -1,10 +1,11 @@
-"""Request bodies to typed models, with the official API's errors."""
+"""Request bodies, in JSON or as forms, to typed models, with the official API's errors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, PrivateAttr, ValidationError
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema, from_json
@@ -12,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from openedai.errors import APIError, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from openedai.http.exchange import exchange_of
+from openedai.http.form import FORM_DATA, read_form
 from openedai.http.validation import TAG, as_invalid_request, invalid_json, is_unknown
 
 M = TypeVar("M", bound="Body")
@@ -21,8 +23,9 @@ WARNING_HEADER = "x-openedai-warning"
 
 
 class Body(BaseModel):
-    """A JSON request body. Values are not converted to other JSON types.
+    """A request body. Values of JSON are not converted to other types.
 
+    `accepts_json` and `accepts_form` say how it may be sent.
     `passthrough_fields` None is a body that only this server understands. Otherwise the body can
     be passed on to another server: then `extra` has the parameters that are unknown here, and
     those of `passthrough_fields`, which have no effect here, unchanged.
@@ -32,6 +35,8 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
     passthrough_fields: ClassVar[frozenset[str] | None] = None
     parameter_names: ClassVar[Mapping[str, str]] = {}
+    accepts_json: ClassVar[bool] = True
+    accepts_form: ClassVar[bool] = False
     _extra: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @property
@@ -117,24 +122,40 @@ def require_json(request: Request) -> None:
     browser sent it.
     """
     headers = request.headers
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = _media_type(request)
     by_browser = {"origin", "referer", "sec-fetch-site"} & set(headers)
     accepts_form_type = exchange_of(request.scope).dialect.accepts_form_type
     if media_type == FORM and accepts_form_type and not by_browser:
         return
     if media_type != "application/json" and not media_type.endswith("+json"):
-        raise UnsupportedMediaType(
-            f"Unsupported content type: {media_type or 'none'!r}. Send the header "
-            "'Content-Type: application/json'.",
-            code="unsupported_content_type",
-        )
+        raise _unsupported_type(media_type, "application/json")
 
 
-async def read_json(
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _unsupported_type(media_type: str, expected: str) -> APIError:
+    return UnsupportedMediaType(
+        f"Unsupported content type: {media_type or 'none'!r}. Send the header "
+        f"'Content-Type: {expected}'.",
+        code="unsupported_content_type",
+    )
+
+
+@dataclass(frozen=True)
+class BodyLimits:
+    """The most bytes of a body in JSON, and of one with files."""
+
+    json: int
+    form: int
+
+
+async def read_body(
     request: Request,
     model: type[M],
     *,
-    limit: int,
+    limits: BodyLimits,
     unknown: Literal["refuse", "warn"],
     overrides: Mapping[str, Any],
     passes_unknown: Callable[[Mapping[str, Any]], bool],
@@ -144,19 +165,48 @@ async def read_json(
     `overrides` replace fields of the body. `passes_unknown` says of a body's fields whether
     its unknown parameters are passed on. Raises InvalidRequest.
     """
-    require_json(request)
-    values = _decode(await read_bytes(request, limit))
+    values, strict = await _read_values(request, model, limits)
     if isinstance(values, dict):
         values |= overrides
         if model.passthrough_fields is not None and passes_unknown(values):
-            return _with_extra(model, values, model.passthrough_fields), {}
+            return _with_extra(model, values, model.passthrough_fields, strict), {}
     try:
-        return model.model_validate(values), {}
+        return model.model_validate(values, strict=strict), {}
     except ValidationError as error:
         details = error.errors(include_url=False)
     if unknown == "warn" and all(map(is_unknown, details)):
-        return _without_unknown(model, values, details)
+        return _without_unknown(model, values, details, strict)
     raise as_invalid_request(details)
+
+
+async def _read_values(
+    request: Request, model: type[Body], limits: BodyLimits
+) -> tuple[Any, bool | None]:
+    """The values of the body, and whether their types are exact: those of a form are strings."""
+    media_type = _media_type(request)
+    if model.accepts_form and (media_type == FORM_DATA or not model.accepts_json):
+        if media_type != FORM_DATA:
+            raise _unsupported_type(media_type, FORM_DATA)
+        values = await read_form(request, limits.form, exchange_of(request.scope).cleanup)
+        return {name: _listed(model, name, value) for name, value in values.items()}, False
+    require_json(request)
+    return _decode(await read_bytes(request, limits.json)), None
+
+
+def _listed(model: type[Body], name: str, value: Any) -> Any:
+    """The value of a form's field; that of an array is a list, also if it has one item."""
+    field = model.model_fields.get(name)
+    if field is None or isinstance(value, list) or not _is_array(field.annotation):
+        return value
+    return [value]
+
+
+def _is_array(annotation: Any) -> bool:
+    """Whether all values of the type are arrays, but for None."""
+    if get_origin(annotation) in (tuple, list):
+        return True
+    members = [one for one in get_args(annotation) if one is not NoneType]
+    return get_origin(annotation) in (Union, UnionType) and all(map(_is_array, members))
 
 
 def _decode(body: bytes) -> Any:
@@ -166,23 +216,25 @@ def _decode(body: bytes) -> Any:
         raise invalid_json(str(error)) from None
 
 
-def _validate(model: type[M], values: Any) -> M:
+def _validate(model: type[M], values: Any, strict: bool | None) -> M:
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, strict=strict)
     except ValidationError as error:
         raise as_invalid_request(error.errors(include_url=False)) from error
 
 
-def _with_extra(model: type[M], values: dict[str, Any], passthrough: frozenset[str]) -> M:
+def _with_extra(
+    model: type[M], values: dict[str, Any], passthrough: frozenset[str], strict: bool | None
+) -> M:
     """The body; its `extra` has what only another server understands."""
     names = {name for name in values if name not in model.model_fields or name in passthrough}
-    body = _validate(model, {name: values[name] for name in values if name not in names})
+    body = _validate(model, {name: values[name] for name in values if name not in names}, strict)
     body._extra.update((name, values[name]) for name in values if name in names)
     return body
 
 
 def _without_unknown(
-    model: type[M], values: Any, unknown: list[ErrorDetails]
+    model: type[M], values: Any, unknown: list[ErrorDetails], strict: bool | None
 ) -> tuple[M, dict[str, str]]:
     for detail in unknown:
         *parents, name = (part for part in detail["loc"] if not _is_tag(part))
@@ -192,7 +244,9 @@ def _without_unknown(
         holder.pop(name)
     names = ", ".join(sorted(str(detail["loc"][-1]) for detail in unknown))
     header = f"unknown parameters were ignored: {names}"
-    return _validate(model, values), {WARNING_HEADER: header.encode("ascii", "replace").decode()}
+    return _validate(model, values, strict), {
+        WARNING_HEADER: header.encode("ascii", "replace").decode()
+    }
 
 
 def _is_tag(part: int | str) -> bool:

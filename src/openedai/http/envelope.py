@@ -67,6 +67,7 @@ class Envelope:
             await connection.fail(scope, error)
         finally:
             connection.close()
+            exchange.cleanup.close()
             route = getattr(scope.get("route"), "path", "unmatched")
             self.on_end(exchange, route)
             _log(exchange)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, MutableMapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,8 @@ class Exchange:
     `caller` is an opaque name of the caller, `status` is 0 until an answer begins.
     `parameter_names` gives the client's name for a parameter that engines know by another: errors
     are rendered with it. `model` and `logged_body` are for the log. The times are in seconds after
-    `started`, a time of `time.perf_counter`; None until it happens.
+    `started`, a time of `time.perf_counter`; None until it happens. `cleanup` is closed at the end
+    of the exchange.
     """
 
     id: str
@@ -33,6 +35,7 @@ class Exchange:
     leased_at: float | None = None
     first_event_at: float | None = None
     last_event_at: float | None = None
+    cleanup: ExitStack = field(default_factory=ExitStack)
 
     @property
     def seconds(self) -> float:

@@ -8,13 +8,18 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from openedai.errors import InvalidRequest, Unsupported, invalid_value, missing_parameter
+from openedai.http.upload import Upload
 
 _JSON_TYPES = {
     "string_type": "a string",
     "int_type": "an integer",
     "int_from_float": "an integer",
+    "int_parsing": "an integer",
     "float_type": "a number",
+    "float_parsing": "a number",
     "bool_type": "a boolean",
+    "bool_parsing": "a boolean",
+    "is_instance_of": "a file",
     "list_type": "an array",
     "tuple_type": "an array",
     "dict_type": "an object",
@@ -82,6 +87,8 @@ def _json_type(value: Any) -> str:
             return "a string"
         case list() | tuple():
             return "an array"
+        case Upload():
+            return "a file"
         case _:
             return "an object"
 

@@ -18,7 +18,16 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from openedai.config import ModelSpec
-from openedai.contract.engine import Directory, Embedder, Engine, Generator, Tokenizer
+from openedai.contract.engine import (
+    Directory,
+    Embedder,
+    Engine,
+    Generator,
+    ImageMaker,
+    Speaker,
+    Tokenizer,
+    Transcriber,
+)
 from openedai.errors import APIError, EngineFailed, Unavailable, Unsupported
 from openedai.scheduling.admission import Admission, Ticket
 from openedai.scheduling.residency import EvictionPlan, Resident, plan_evictions
@@ -32,6 +41,9 @@ CAPABILITY_NAMES: dict[type[Engine], str] = {
     Generator: "text generation",
     Embedder: "embeddings",
     Tokenizer: "counting and showing its tokens",
+    Transcriber: "transcription",
+    Speaker: "speech",
+    ImageMaker: "images",
     Directory: "a list of models",
 }
 SHORTEST_TIMER = 0.001

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from openedai.engines.registry import engine_entry
+from openedai.engines.registry import WeightFiles, engine_entry
 from openedai.errors import Unavailable
 
 # The order of preference where the source names no quantisation.
@@ -55,7 +56,40 @@ def choose_projector(names: Iterable[str], file_name: str) -> str:
     return min(found, key=len)
 
 
+@dataclass(frozen=True)
+class FolderFiles:
+    """The files of a kind of folder: those that are taken, and one that it always has."""
+
+    taken: re.Pattern[str]
+    needed: re.Pattern[str]
+
+
+FOLDERS: dict[WeightFiles, FolderFiles] = {
+    "ctranslate2": FolderFiles(
+        re.compile(r"model\.bin|(config|tokenizer|preprocessor_config)\.json|vocabulary\.\w+"),
+        re.compile(r"model\.bin"),
+    ),
+    "voice": FolderFiles(re.compile(r"[^/]+\.(onnx|json|npz|txt|md)"), re.compile(r".+\.onnx")),
+    "diffusers": FolderFiles(
+        re.compile(r"model_index\.json|[\w-]+/[\w.-]+\.(json|txt|model|safetensors)"),
+        re.compile(r"model_index\.json"),
+    ),
+}
+
+
 def choose_folder(names: Iterable[str], engine: str, onnx_name: str = "") -> dict[str, str]:
+    """The files of a model's folder, each with its name in the folder here. Raises Unavailable."""
+    kind = engine_entry(engine).weight_files
+    files = FOLDERS.get(kind) if kind else None
+    if files is None:
+        return _choose_transformer(names, engine, onnx_name)
+    chosen = {name: name for name in sorted(names) if files.taken.fullmatch(name)}
+    if not any(map(files.needed.fullmatch, chosen)):
+        raise Unavailable(f"There are no weights that {engine} can take.")
+    return chosen
+
+
+def _choose_transformer(names: Iterable[str], engine: str, onnx_name: str) -> dict[str, str]:
     """The files of a sentence-transformers folder, each with its name in the model's folder here.
 
     For an engine that takes ONNX the ONNX file, that of the name or the model's own, becomes

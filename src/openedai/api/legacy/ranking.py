@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from openedai.catalog.catalog import Catalog
+from openedai.catalog.defaults import EMBEDDING
 from openedai.catalog.models import Model
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Embedder
@@ -37,7 +38,7 @@ class Ranking:
                 raise ModelNotFound(name, param=param) from None
             if Embedder in engine_entry(named.spec.engine).capabilities:
                 return named
-        default = self._catalog.default_embedding
+        default = self._catalog.default(EMBEDDING)
         if default is None:
             raise Unsupported(
                 "This server has no model for embeddings, by which it could search.",

@@ -14,6 +14,7 @@ from openedai.api.calls import Calls
 from openedai.api.route import Route
 from openedai.api.textgen.types import DecodeRequest, EncodeRequest, LoadRequest
 from openedai.catalog.catalog import Catalog
+from openedai.catalog.defaults import CHAT
 from openedai.catalog.models import Model
 from openedai.contract.engine import Tokenizer
 from openedai.errors import ModelNotFound
@@ -63,7 +64,7 @@ class CurrentModel:
     @property
     def model(self) -> Model | None:
         """None if no model can generate text."""
-        return self._loaded or self._catalog.default_chat
+        return self._loaded or self._catalog.default(CHAT)
 
     def resolve(self, name: str | None) -> Model:
         """The model of that name, or the current one. Raises ModelNotFound."""

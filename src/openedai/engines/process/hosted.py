@@ -16,8 +16,18 @@ import msgspec
 from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
 from openedai.contract.embed import EmbedRequest, EmbedResult
-from openedai.contract.engine import Embedder, Generator, Tokenizer
+from openedai.contract.engine import (
+    Embedder,
+    Generator,
+    ImageMaker,
+    Speaker,
+    Tokenizer,
+    Transcriber,
+)
 from openedai.contract.generate import Finish, GenerateEvent, GenerateRequest
+from openedai.contract.images import ImageEvent, ImageRequest, ImagesFinish
+from openedai.contract.speak import SpeakEvent, SpeakFinish, SpeakRequest, Voice
+from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest, TranscriptFinish
 from openedai.engines.process.child import Child, Failure, pack, read_frame
 from openedai.engines.process.worker import (
     AnyCall,
@@ -27,19 +37,27 @@ from openedai.engines.process.worker import (
     EmbedCall,
     Event,
     GenerateCall,
+    ImagesCall,
     Load,
     Ready,
     Result,
+    SpeakCall,
     StartCall,
+    StreamCall,
     TokenizeCall,
+    TranscribeCall,
+    ValueCall,
+    Voices,
+    VoicesCall,
 )
 from openedai.errors import EngineCrashed, EngineFailed
 
+_LAST_EVENTS = (Finish, TranscriptFinish, SpeakFinish, ImagesFinish)
 _Answers = asyncio.Queue[Event | Result | None]
-V = TypeVar("V", EmbedResult, tuple[int, ...], str, int)
+V = TypeVar("V", EmbedResult, Voices, tuple[int, ...], str, int)
 
 
-class Hosted(Generator, Embedder, Tokenizer):
+class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
     """An engine in a worker process.
 
     It has the methods of every capability; the class of the engine tells which ones work.
@@ -93,23 +111,20 @@ class Hosted(Generator, Embedder, Tokenizer):
     async def died(self) -> None:
         await asyncio.shield(self._reading)
 
-    async def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
-        number, answers = self._call(GenerateCall(request=request))
-        finished = False
-        try:
-            while True:
-                match await answers.get():
-                    case Event(event=event):
-                        finished = isinstance(event, Finish)
-                        yield event
-                    case Result(failure=None):
-                        return
-                    case Result(failure=Failure() as failure):
-                        raise failure.error()
-                    case None:
-                        raise EngineCrashed(self.model)
-        finally:
-            self._forget(number, cancel=not finished)
+    def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
+        return self._events(GenerateCall(request=request))
+
+    def transcribe(self, request: TranscribeRequest) -> AsyncGenerator[TranscribeEvent, None]:
+        return self._events(TranscribeCall(request=request))
+
+    def speak(self, request: SpeakRequest) -> AsyncGenerator[SpeakEvent, None]:
+        return self._events(SpeakCall(request=request))
+
+    def make_images(self, request: ImageRequest) -> AsyncGenerator[ImageEvent, None]:
+        return self._events(ImagesCall(request=request))
+
+    async def voices(self) -> tuple[Voice, ...]:
+        return (await self._value(VoicesCall(), Voices)).voices
 
     async def embed(self, request: EmbedRequest) -> EmbedResult:
         return await self._value(EmbedCall(request=request), EmbedResult)
@@ -123,7 +138,27 @@ class Hosted(Generator, Embedder, Tokenizer):
     async def count(self, chat: Chat) -> int:
         return await self._value(CountCall(chat=chat), int)
 
-    async def _value(self, call: AnyCall, expected: type[V]) -> V:
+    async def _events(self, call: StreamCall) -> AsyncGenerator[Any, None]:
+        """The events of a stream. The protocol ensures that they are those of the call."""
+        number, answers = self._call(call)
+        ended = False
+        try:
+            while True:
+                match await answers.get():
+                    case Event(event=event):
+                        ended = isinstance(event, _LAST_EVENTS)
+                        yield event
+                    case Result(failure=failure):
+                        ended = True
+                        if failure is not None:
+                            raise failure.error()
+                        return
+                    case None:
+                        raise EngineCrashed(self.model)
+        finally:
+            self._forget(number, cancel=not ended)
+
+    async def _value(self, call: ValueCall, expected: type[V]) -> V:
         """The result of a call that is not a stream."""
         number, answers = self._call(call)
         answer: Event | Result | None = None

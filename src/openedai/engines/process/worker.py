@@ -10,6 +10,7 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,20 @@ import msgspec
 from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
 from openedai.contract.embed import EmbedRequest, EmbedResult
-from openedai.contract.engine import Embedder, Engine, Generator, Tokenizer
+from openedai.contract.engine import (
+    Embedder,
+    Engine,
+    Generator,
+    ImageMaker,
+    Speaker,
+    Tokenizer,
+    Transcriber,
+)
 from openedai.contract.generate import GenerateEvent, GenerateRequest
+from openedai.contract.images import ImageEvent, ImageRequest
+from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
 from openedai.contract.struct import Struct
+from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest
 from openedai.engines.process.child import Failure, pack, read_frame
 from openedai.engines.process.parent import exit_with_parent
 from openedai.engines.registry import engine_class
@@ -55,6 +67,18 @@ class GenerateCall(Struct, frozen=True, tag="generate"):
     request: GenerateRequest
 
 
+class TranscribeCall(Struct, frozen=True, tag="transcribe"):
+    request: TranscribeRequest
+
+
+class SpeakCall(Struct, frozen=True, tag="speak"):
+    request: SpeakRequest
+
+
+class ImagesCall(Struct, frozen=True, tag="images"):
+    request: ImageRequest
+
+
 class EmbedCall(Struct, frozen=True, tag="embed"):
     request: EmbedRequest
 
@@ -72,8 +96,21 @@ class CountCall(Struct, frozen=True, tag="count"):
     chat: Chat
 
 
-TokenCall = TokenizeCall | DetokenizeCall | CountCall
-AnyCall = GenerateCall | EmbedCall | TokenCall
+class VoicesCall(Struct, frozen=True, tag="voices"):
+    """Ask for the voices."""
+
+
+class Voices(Struct, frozen=True, tag="voice_list"):
+    """The answer to VoicesCall."""
+
+    voices: tuple[Voice, ...]
+
+
+StreamCall = GenerateCall | TranscribeCall | SpeakCall | ImagesCall
+ValueCall = EmbedCall | TokenizeCall | DetokenizeCall | CountCall | VoicesCall
+AnyCall = StreamCall | ValueCall
+StreamEvent = GenerateEvent | TranscribeEvent | SpeakEvent | ImageEvent
+Value = EmbedResult | Voices | tuple[int, ...] | str | int
 
 
 class Cancel(Struct, frozen=True, tag="cancel"):
@@ -83,17 +120,17 @@ class Cancel(Struct, frozen=True, tag="cancel"):
 
 
 class Event(Struct, frozen=True, tag="event"):
-    """An event of the generation with this id."""
+    """An event of the call with this id."""
 
     id: int
-    event: GenerateEvent
+    event: StreamEvent
 
 
 class Result(Struct, frozen=True, tag="result"):
     """The end of a call: its value, its failure, or neither for the end of a stream."""
 
     id: int
-    value: EmbedResult | tuple[int, ...] | str | int | None = None
+    value: Value | None = None
     failure: Failure | None = None
 
     @property
@@ -125,16 +162,14 @@ class Worker:
     async def _answer(self, number: int, call: AnyCall) -> None:
         result = Result(id=number)
         try:
-            match call, self.engine:
-                case GenerateCall(request=request), Generator() as generator:
-                    async with aclosing(generator.generate(request)) as events:
+            match call:
+                case GenerateCall() | TranscribeCall() | SpeakCall() | ImagesCall():
+                    async with aclosing(_events(self.engine, call)) as events:
                         async for event in events:
                             self.writer.write(pack(Event(id=number, event=event)))
                             await self.writer.drain()
-                case EmbedCall(request=embedding), Embedder() as embedder:
-                    result = Result(id=number, value=await embedder.embed(embedding))
-                case TokenizeCall() | DetokenizeCall() | CountCall(), Tokenizer() as tokenizer:
-                    result = Result(id=number, value=await _tokenizer_result(tokenizer, call))
+                case _:
+                    result = Result(id=number, value=await _value(self.engine, call))
         except Exception as error:
             result = Result(id=number, failure=Failure.of(error))
         finally:
@@ -142,14 +177,32 @@ class Worker:
         self.writer.write(pack(result))
 
 
-async def _tokenizer_result(tokenizer: Tokenizer, call: TokenCall) -> tuple[int, ...] | str | int:
-    match call:
-        case TokenizeCall(text=text, special=special):
-            return await tokenizer.tokenize(text, special=special)
-        case DetokenizeCall(ids=ids):
-            return await tokenizer.detokenize(ids)
-        case CountCall(chat=chat):
-            return await tokenizer.count(chat)
+def _events(engine: Engine, call: StreamCall) -> AsyncGenerator[StreamEvent, None]:
+    match call, engine:
+        case GenerateCall(request=request), Generator():
+            return engine.generate(request)
+        case TranscribeCall(request=audio), Transcriber():
+            return engine.transcribe(audio)
+        case SpeakCall(request=text), Speaker():
+            return engine.speak(text)
+        case ImagesCall(request=images), ImageMaker():
+            return engine.make_images(images)
+    raise AssertionError("unreachable: the pool leases by capability")
+
+
+async def _value(engine: Engine, call: ValueCall) -> Value:
+    match call, engine:
+        case EmbedCall(request=request), Embedder():
+            return await engine.embed(request)
+        case TokenizeCall(text=text, special=special), Tokenizer():
+            return await engine.tokenize(text, special=special)
+        case DetokenizeCall(ids=ids), Tokenizer():
+            return await engine.detokenize(ids)
+        case CountCall(chat=chat), Tokenizer():
+            return await engine.count(chat)
+        case VoicesCall(), Speaker():
+            return Voices(voices=await engine.voices())
+    raise AssertionError("unreachable: the pool leases by capability")
 
 
 async def _main(connection: socket.socket) -> None:

@@ -1,0 +1,106 @@
+"""The default models: one for each kind of work, which the names that apps hard-code refer to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from openedai.catalog.builtin import default_names
+from openedai.catalog.names import NameTable, names_of
+from openedai.catalog.unlisted import unlisted_chat_model, unlisted_embedding_model
+from openedai.config import ConfigError, ModelSpec, Settings
+from openedai.contract.engine import (
+    Embedder,
+    Engine,
+    Generator,
+    ImageMaker,
+    Speaker,
+    Transcriber,
+)
+from openedai.engines.registry import engine_entry
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of work. `name` is the key of its names in `names.toml`; its setting is `name_model`.
+
+    `unlisted` makes the spec of a model that is not in the catalogue, from its name and the listed
+    names.
+    """
+
+    name: str
+    capability: type[Engine]
+    unlisted: Callable[[str, Iterable[str]], ModelSpec] | None = None
+
+    @property
+    def setting(self) -> str:
+        return f"{self.name}_model"
+
+
+CHAT = Kind("chat", Generator, unlisted_chat_model)
+EMBEDDING = Kind("embedding", Embedder, unlisted_embedding_model)
+TRANSCRIPTION = Kind("transcription", Transcriber)
+SPEECH = Kind("speech", Speaker)
+IMAGE = Kind("image", ImageMaker)
+KINDS = (CHAT, EMBEDDING, TRANSCRIPTION, SPEECH, IMAGE)
+
+
+def unlisted_defaults(settings: Settings, listed: NameTable) -> dict[Kind, ModelSpec]:
+    """Specs for the configured default models that are not in the catalogue. Raises ConfigError."""
+    names = {name for spec in listed.specs.values() for name in names_of(spec)}
+    return {
+        kind: kind.unlisted(_configured(settings, kind), names)
+        for kind in KINDS
+        if kind.unlisted is not None
+        and _is_configured(settings, kind)
+        and listed.find(_configured(settings, kind)) is None
+    }
+
+
+def default_id(
+    kind: Kind, settings: Settings, unlisted: Mapping[Kind, ModelSpec], names: NameTable
+) -> str | None:
+    """The id of a default model: the configured one, or else the first with the capability.
+
+    None if no model has it. Raises ConfigError.
+    """
+    name = unlisted[kind].id if kind in unlisted else _configured(settings, kind)
+    is_candidate = _is_configured(settings, kind) or name in names.owners
+    model = names.find(name) if is_candidate else None
+    if model is not None:
+        if not _has_capability(model.spec, kind):
+            engine = model.spec.engine
+            raise ConfigError(f"{kind.setting} {name!r} runs on {engine}, which cannot do that.")
+        return model.id
+    if _is_configured(settings, kind):
+        raise ConfigError(f"{kind.setting} {name!r} is no model of the catalogue.")
+    able = (model.id for model in names.models.values() if _has_capability(model.spec, kind))
+    return next(able, None)
+
+
+def default_aliases(ids: Mapping[Kind, str | None]) -> dict[str, str]:
+    """The names that apps hard-code, each with the id of the default model that it refers to."""
+    names = default_names()
+    return {
+        name: id
+        for kind in reversed(KINDS)
+        if (id := ids[kind]) is not None
+        for name in names.get(kind.name, ())
+    }
+
+
+def _configured(settings: Settings, kind: Kind) -> str:
+    name: str = getattr(settings, kind.setting)
+    return name
+
+
+def _is_configured(settings: Settings, kind: Kind) -> bool:
+    """Whether the setting applies: its default is a built-in model, so not where these are off."""
+    given = kind.setting in settings.model_fields_set
+    if kind.unlisted is None and not _configured(settings, kind):
+        return False
+    return settings.builtin_models or given
+
+
+def _has_capability(spec: ModelSpec, kind: Kind) -> bool:
+    return kind.capability in engine_entry(spec.engine).capabilities

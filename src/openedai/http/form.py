@@ -1,0 +1,251 @@
+"""Bodies in multipart/form-data: fields as the values of a JSON body, files on the disk.
+
+`name[]` and a repeated name are arrays, and `name[key]` is an object, as the official clients send
+them. All values are strings or `Upload`s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from starlette.requests import ClientDisconnect, Request
+
+from openedai.errors import APIError, InvalidRequest, PayloadTooLarge, Unavailable
+from openedai.http.upload import Upload
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartParser
+
+FORM_DATA = "multipart/form-data"
+MAX_PARTS = 256
+MAX_FIELD_BYTES = 1 << 20  # of all fields together, without the files
+MAX_PREAMBLE = 64 << 10
+MAX_NAME = 256
+MAX_FILE_NAME = 255
+_BUFFER = 1 << 20
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NAME = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<key>[^\[\]]*)\])?")
+
+
+async def read_form(request: Request, limit: int, cleanup: ExitStack) -> dict[str, Any]:
+    """The fields of the body; `cleanup` deletes the files.
+
+    Raises InvalidRequest for a malformed body, PayloadTooLarge for one with more than `limit`
+    bytes, and Unavailable if the disk is full.
+    """
+    form = _Form(_boundary(request), cleanup)
+    size = 0
+    pending = bytearray()
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise PayloadTooLarge(
+                    f"The request body is larger than the limit of {limit} bytes.",
+                    code="request_too_large",
+                )
+            pending += chunk
+            if len(pending) >= _BUFFER:
+                await _feed(form, bytes(pending))
+                pending.clear()
+    except ClientDisconnect as error:
+        raise _malformed("it ended too early") from error
+    await _feed(form, bytes(pending))
+    return form.values()
+
+
+async def _feed(form: _Form, data: bytes) -> None:
+    """Parse in a thread. If cancelled, wait for it: it must not add files after the cleanup."""
+    feeding = asyncio.ensure_future(asyncio.to_thread(form.feed, data))
+    try:
+        await asyncio.shield(feeding)
+    except asyncio.CancelledError:
+        await asyncio.wait({feeding})
+        raise
+
+
+def _boundary(request: Request) -> bytes:
+    from python_multipart.multipart import parse_options_header
+
+    _, options = parse_options_header(request.headers.get("content-type", ""))
+    boundary = options.get(b"boundary", b"")
+    if not 0 < len(boundary) <= 70:
+        raise _malformed("its content type has no valid boundary")
+    return boundary
+
+
+class _Form:
+    """Parses the parts of one body."""
+
+    def __init__(self, boundary: bytes, cleanup: ExitStack) -> None:
+        self._parser = _parser(boundary, self)
+        self._cleanup = cleanup
+        self._parts: list[tuple[str, str | Upload]] = []
+        self._fed = 0
+        self._field_bytes = 0
+        self._done = False
+        self._headers: dict[bytes, bytes] = {}
+        self._header = (bytearray(), bytearray())
+        self._name = ""
+        self._text = bytearray()
+        self._file: BinaryIO | None = None
+        self._file_name = ""
+        self._path = Path()
+
+    def feed(self, data: bytes) -> None:
+        """Parse the next bytes. Blocking."""
+        from python_multipart.exceptions import FormParserError
+
+        with _translate_errors(FormParserError):
+            self._parser.write(data)
+        self._fed += len(data)
+        if not self._done and not self._parts and not self._name and self._fed > MAX_PREAMBLE:
+            raise _malformed("it does not begin with its boundary")
+
+    def values(self) -> dict[str, Any]:
+        """The fields, when all is parsed."""
+        if not self._done:
+            raise _malformed("it ended too early")
+        values: dict[str, Any] = {}
+        for name, value in self._parts:
+            _add(values, name, value)
+        return values
+
+    def on_header_begin(self) -> None:
+        self._header = (bytearray(), bytearray())
+
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header[0].extend(data[start:end])
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header[1].extend(data[start:end])
+
+    def on_header_end(self) -> None:
+        name, value = self._header
+        self._headers[bytes(name).lower()] = bytes(value)
+
+    def on_headers_finished(self) -> None:
+        from python_multipart.multipart import parse_options_header
+
+        kind, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        name = _decoded(options.get(b"name", b""))
+        if kind != b"form-data" or not 0 < len(name) <= MAX_NAME:
+            raise _malformed("a part has no valid name")
+        if len(self._parts) >= MAX_PARTS:
+            raise _malformed(f"it has more than {MAX_PARTS} parts")
+        self._name = name
+        self._text = bytearray()
+        if b"filename" in options:
+            self._file_name = _base_name(_decoded(options[b"filename"]))
+            self._file = self._open()
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._file is not None:
+            self._file.write(data[start:end])
+            return
+        self._field_bytes += end - start
+        if self._field_bytes > MAX_FIELD_BYTES:
+            raise PayloadTooLarge(
+                f"The fields of the form are larger than the limit of {MAX_FIELD_BYTES} bytes.",
+                code="request_too_large",
+            )
+        self._text += data[start:end]
+
+    def on_part_end(self) -> None:
+        if self._file is None:
+            self._parts.append((self._name, _decoded(bytes(self._text))))
+        else:
+            self._file.close()
+            self._parts.append((self._name, self._upload()))
+        self._headers = {}
+        self._file = None
+
+    def on_end(self) -> None:
+        self._done = True
+
+    def _open(self) -> BinaryIO:
+        descriptor, path = tempfile.mkstemp(prefix="openedai-upload-")
+        self._path = Path(path)
+        self._cleanup.callback(self._path.unlink, missing_ok=True)
+        return self._cleanup.enter_context(os.fdopen(descriptor, "wb"))
+
+    def _upload(self) -> Upload:
+        media_type = self._headers.get(b"content-type", b"").decode("latin-1")
+        return Upload(self._file_name, media_type, self._path, self._path.stat().st_size)
+
+
+def _parser(boundary: bytes, form: _Form) -> MultipartParser:
+    from python_multipart.multipart import MultipartParser
+
+    return MultipartParser(
+        boundary,
+        {
+            "on_header_begin": form.on_header_begin,
+            "on_header_field": form.on_header_field,
+            "on_header_value": form.on_header_value,
+            "on_header_end": form.on_header_end,
+            "on_headers_finished": form.on_headers_finished,
+            "on_part_data": form.on_part_data,
+            "on_part_end": form.on_part_end,
+            "on_end": form.on_end,
+        },
+        max_header_count=8,
+        max_header_size=4 << 10,
+    )
+
+
+@contextmanager
+def _translate_errors(parser_error: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except parser_error as error:
+        raise _malformed("it does not follow the format") from error
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise Unavailable("The server has no space for the files of the request.") from error
+        raise
+
+
+def _add(values: dict[str, Any], name: str, value: str | Upload) -> None:
+    """Add a field to the values of the body, by the form of its name."""
+    match = _NAME.fullmatch(name)
+    base, key = (match["name"], match["key"]) if match else (name, None)
+    if key:
+        holder = values.setdefault(base, {})
+        if not isinstance(holder, dict) or key in holder:
+            raise _malformed("two of its parts contradict each other")
+        holder[key] = value
+    elif key == "" or base in values:
+        holder = values.get(base, [])
+        if isinstance(holder, dict):
+            raise _malformed("two of its parts contradict each other")
+        values[base] = [*(holder if isinstance(holder, list) else [holder]), value]
+    else:
+        values[base] = value
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _malformed("a part is not valid UTF-8") from None
+
+
+def _base_name(name: str) -> str:
+    """The file's name without folders and control characters."""
+    base = re.split(r"[/\\]", name)[-1]
+    return "".join(char for char in base if char.isprintable())[-MAX_FILE_NAME:]
+
+
+def _malformed(reason: str) -> APIError:
+    return InvalidRequest(
+        f"We could not parse the form data of your request: {reason}.", code="invalid_form_data"
+    )

@@ -1,0 +1,40 @@
+"""A file that a client sent."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+
+@dataclass(frozen=True)
+class Upload:
+    """`path` is a temporary file that is deleted at the end of the exchange.
+
+    `name` and `media_type` are what the client says they are: the name has no folders, and both
+    may be empty. `size` is in bytes.
+    """
+
+    name: str
+    media_type: str
+    path: Path
+    size: int
+
+    async def read(self) -> bytes:
+        """The whole file. Call it only if `size` is small enough."""
+        return await asyncio.to_thread(self.path.read_bytes)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.is_instance_schema(cls, cls_repr="a file")
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "string", "format": "binary"}
