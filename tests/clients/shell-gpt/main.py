@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 def sgpt(*arguments: str) -> str:
     done = subprocess.run(
-        ["sgpt", "--model", "smollm2-135m-instruct", "--no-md", "--temperature", "0", *arguments],
+        ["sgpt", "--model", "echo", "--no-md", "--temperature", "0", *arguments],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
