@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from openedai.contract.engine import Directory
+from openedai.engines.remote.failures import Failures, ReplicaFailed
 from openedai.engines.upstream.engine import Upstream
-from openedai.engines.upstream.failures import Failures, ReplicaFailed
 from openedai.engines.upstream.options import addresses, read_options
 from openedai.errors import (
     APIError,

@@ -13,11 +13,11 @@ import pytest
 from openedai.contract.chat import Chat, Message
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.generate import Finish, GenerateRequest, Text, TextDelta, Usage
-from openedai.engines.upstream.connection import make_session
+from openedai.engines.remote.connection import make_session
+from openedai.engines.remote.health import check
+from openedai.engines.remote.replicas import Replicas
 from openedai.engines.upstream.engine import Upstream
 from openedai.engines.upstream.options import addresses, read_options
-from openedai.engines.upstream.replicas.health import check
-from openedai.engines.upstream.replicas.replicas import Replicas
 from openedai.errors import APIError, BadGateway, RateLimited, Unavailable
 from tests.docs.pages import section, tables
 from tests.engines.upstream import faults
@@ -344,12 +344,12 @@ def test_a_check_may_use_a_connection_that_was_kept(echo_server: Running) -> Non
     async def scenario() -> None:
         options = read_options("ours", {"url": echo_server.url})
         replicas = Replicas(addresses("ours", options))
-        session = make_session(options, {})
+        session = make_session(options.connect_timeout, {})
         try:
             async with session.get(f"{echo_server.url}/v1/models") as response:
                 await response.read()
             replicas.all[0].up = False
-            await check(session, replicas.all[0], timeout=30)
+            await check(session, replicas.all[0], "models", timeout=30)
             assert replicas.all[0].up
         finally:
             await session.close()

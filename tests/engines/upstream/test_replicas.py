@@ -10,8 +10,8 @@ from yarl import URL
 
 from openedai.contract.chat import Chat, Message, Tool
 from openedai.contract.generate import GenerateRequest, Text, Tokens
-from openedai.engines.upstream.replicas.affinity import PrefixMemory, prefixes
-from openedai.engines.upstream.replicas.replicas import Replica, Replicas
+from openedai.engines.remote.affinity import PrefixMemory, prefixes
+from openedai.engines.remote.replicas import Replica, Replicas
 
 STATES = st.lists(st.tuples(st.booleans(), st.integers(0, 20)), min_size=1, max_size=6)
 

@@ -2,10 +2,10 @@
 
     engine       requests of the contract: which replica, and which next if it fails
     request      a request as the JSON that the server takes (servers)
-    connection   HTTP with one replica
+    connection   streams of events from one replica
     answers/     what the replica's answers mean
-    failures     what refusals and failures mean
-    replicas/    which replica is next, and which are up
+
+`openedai.engines.remote` has the rest: HTTP, replicas, and what refusals and failures mean.
 
 A request goes to another replica only as long as nothing of its answer was passed on.
 """
@@ -24,22 +24,23 @@ import msgspec
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Directory, Embedder, Generator, Traits
 from openedai.contract.generate import GenerateEvent, GenerateRequest
+from openedai.engines.remote.affinity import Prefix, prefixes
+from openedai.engines.remote.attempts import Attempts
+from openedai.engines.remote.connection import RemoteRequest, Timeout, make_session
+from openedai.engines.remote.failures import Failures, ReplicaFailed
+from openedai.engines.remote.health import watch
+from openedai.engines.remote.replicas import Replica, Replicas
 from openedai.engines.upstream.answers.embeddings import read_embeddings
 from openedai.engines.upstream.answers.generation import AnswerEvents, Chunk, MalformedAnswer
 from openedai.engines.upstream.answers.models import read_names
-from openedai.engines.upstream.connection import Connections, Timeout, make_session
-from openedai.engines.upstream.failures import Failures, ReplicaFailed
+from openedai.engines.upstream.connection import Streams
 from openedai.engines.upstream.options import (
     UpstreamOptions,
     addresses,
     read_options,
     request_headers,
 )
-from openedai.engines.upstream.replicas.affinity import Prefix, prefixes
-from openedai.engines.upstream.replicas.attempts import Attempts
-from openedai.engines.upstream.replicas.health import watch
-from openedai.engines.upstream.replicas.replicas import Replica, Replicas
-from openedai.engines.upstream.request import UpstreamRequest, embedding_request, generation_request
+from openedai.engines.upstream.request import embedding_request, generation_request
 from openedai.engines.upstream.servers import server_profile
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Upstream(Generator, Embedder, Directory):
         self._session = session
         self._replicas = replicas
         self._failures = failures
-        self._connections = Connections(session, options, failures)
+        self._streams = Streams(session, failures, options.connect_timeout, options.idle_timeout)
         self._profile = server_profile(options.server)
         self._decoder = msgspec.json.Decoder(Chunk)
         self._health_checks: asyncio.Task[None] | None = None
@@ -75,6 +76,7 @@ class Upstream(Generator, Embedder, Directory):
             checks = watch(
                 session,
                 replicas,
+                "models",
                 interval=options.health_interval,
                 timeout=options.connect_timeout,
             )
@@ -91,7 +93,7 @@ class Upstream(Generator, Embedder, Directory):
         known = read_options(model, options)
         urls = addresses(model, known)
         headers = request_headers(model, known)
-        session = make_session(known, headers)
+        session = make_session(known.connect_timeout, headers)
         secrets = tuple(
             text.removeprefix("Bearer ")
             for name, text in headers.items()
@@ -135,7 +137,7 @@ class Upstream(Generator, Embedder, Directory):
 
     async def models(self) -> tuple[str, ...]:
         """The names by which requests choose the upstream's models."""
-        outgoing = UpstreamRequest("models", None, "model")
+        outgoing = RemoteRequest("models", None, "model")
         attempts = self._attempts()
         while True:
             with attempts.next() as replica:
@@ -149,21 +151,21 @@ class Upstream(Generator, Embedder, Directory):
         return Attempts(self._replicas, known, self._options.retries)
 
     async def _read_body(
-        self, replica: Replica, outgoing: UpstreamRequest, seconds: float, limit: int
+        self, replica: Replica, outgoing: RemoteRequest, seconds: float, limit: int
     ) -> bytes:
         timeout = Timeout(seconds)
-        async with self._connections.send(replica, outgoing, timeout) as response:
-            return await self._connections.body(response, timeout, limit)
+        async with self._streams.send(replica, outgoing, timeout) as response:
+            return await self._streams.body(response, timeout, limit)
 
     async def _answer(
-        self, replica: Replica, outgoing: UpstreamRequest, request: GenerateRequest
+        self, replica: Replica, outgoing: RemoteRequest, request: GenerateRequest
     ) -> AsyncGenerator[GenerateEvent, None]:
         """One replica's answer. Raises ReplicaFailed, also between events."""
         timeout = Timeout(self._options.first_byte_timeout)
         answer = AnswerEvents(request)
         async with (
-            self._connections.send(replica, outgoing, timeout) as response,
-            aclosing(self._connections.events(response, timeout)) as events,
+            self._streams.send(replica, outgoing, timeout) as response,
+            aclosing(self._streams.events(response, timeout)) as events,
         ):
             try:
                 async for event in events:

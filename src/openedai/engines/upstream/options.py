@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -11,11 +10,11 @@ from msgspec import Meta
 from yarl import URL
 
 from openedai.engines.options import invalid_options, parse_options
+from openedai.engines.remote.options import Seconds, base_urls, header_value
 
 Server = Literal[
     "openai", "openedai", "llama.cpp", "vllm", "sglang", "ollama", "lmstudio", "textgen"
 ]
-Seconds = Annotated[float, Meta(gt=0)]
 
 
 class UpstreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,37 +39,14 @@ class UpstreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_options(model: str, options: Mapping[str, Any]) -> UpstreamOptions:
     """The options of a model, checked. Raises EngineFailed, which never quotes a key."""
-    known = parse_options(UpstreamOptions, model, options)
-    if (known.url is None) == (not known.urls):
-        raise invalid_options(model, "either `url` or `urls` must be given")
-    return known
+    return parse_options(UpstreamOptions, model, options)
 
 
 def addresses(model: str, options: UpstreamOptions) -> list[URL]:
     """The base of each replica's API: with the path `/v1` unless another was given. Raises
     EngineFailed.
     """
-    given = options.urls or (options.url or "",)
-    if len(set(given)) < len(given):
-        raise invalid_options(model, "`urls` has the same address twice")
-    return [_base(model, text) for text in given]
-
-
-def _base(model: str, text: str) -> URL:
-    try:
-        url = URL(text)
-    except ValueError:
-        raise invalid_options(model, "the `url` is not valid") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise invalid_options(
-            model, "the `url` must begin with http:// or https:// and name a host"
-        )
-    if url.user or url.password or url.query_string or url.fragment:
-        raise invalid_options(
-            model, "the `url` may have no user, query or fragment; keys go into `key`"
-        )
-    path = url.path.rstrip("/")
-    return url.with_path(path or "/v1")
+    return base_urls(model, options.url, options.urls, path="/v1")
 
 
 def request_headers(model: str, options: UpstreamOptions) -> dict[str, str]:
@@ -78,21 +54,10 @@ def request_headers(model: str, options: UpstreamOptions) -> dict[str, str]:
     named = dict(options.headers)
     if options.key is not None:
         named["Authorization"] = options.key
-    headers = {name: _value(model, name, text) for name, text in named.items()}
+    headers = {name: header_value(model, name, text) for name, text in named.items()}
     if options.key is not None:
         if not headers["Authorization"]:
             raise invalid_options(model, "the `key` is empty")
         headers["Authorization"] = f"Bearer {headers['Authorization']}"
     # Compressed answers would be read in larger pieces, and could grow without bound.
     return {"Accept-Encoding": "identity", **headers}
-
-
-def _value(model: str, name: str, text: str) -> str:
-    if text.startswith("$"):
-        variable = text[1:]
-        if variable not in os.environ:
-            raise invalid_options(model, f"the environment has no variable `{variable}`")
-        text = os.environ[variable]
-    if not (name.isascii() and name.isprintable() and text.isprintable()):
-        raise invalid_options(model, "a key or header has characters that cannot be sent")
-    return text

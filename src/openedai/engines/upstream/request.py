@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from openedai.contract.chat import Chat, Message, Tool
@@ -21,25 +20,15 @@ from openedai.contract.generate import (
     Tokens,
 )
 from openedai.engines.messages import message_fields
+from openedai.engines.remote.connection import RemoteRequest
 from openedai.engines.upstream.servers import Fields, ServerProfile
 from openedai.errors import InvalidRequest, invalid_value
 from openedai.prompts.constraints import answer_grammar
 
 
-@dataclass(frozen=True)
-class UpstreamRequest:
-    """A POST to an upstream, or a GET if `body` is None. `param` is named by errors whose answer
-    names no parameter.
-    """
-
-    path: str
-    body: Fields | None
-    param: str
-
-
 def generation_request(
     request: GenerateRequest, model: str, profile: ServerProfile
-) -> UpstreamRequest:
+) -> RemoteRequest:
     """The request for a generation by `model`, the upstream's name.
 
     Raises Unsupported for what the server does not support, and InvalidRequest.
@@ -50,12 +39,12 @@ def generation_request(
         fields["stop"] = list(request.stop)
     if isinstance(request.prompt, Chat):
         fields |= _chat(request, request.prompt, profile)
-        return UpstreamRequest("chat/completions", _with_extra(fields, request.extra), "messages")
+        return RemoteRequest("chat/completions", _with_extra(fields, request.extra), "messages")
     fields |= _text(request, request.prompt, profile)
-    return UpstreamRequest("completions", _with_extra(fields, request.extra), "prompt")
+    return RemoteRequest("completions", _with_extra(fields, request.extra), "prompt")
 
 
-def embedding_request(request: EmbedRequest, model: str) -> UpstreamRequest:
+def embedding_request(request: EmbedRequest, model: str) -> RemoteRequest:
     """The request for embeddings by `model`, the upstream's name. Raises InvalidRequest."""
     inputs = [item.text if isinstance(item, Text) else list(item.ids) for item in request.inputs]
     if len({type(item) for item in inputs}) > 1:
@@ -63,7 +52,7 @@ def embedding_request(request: EmbedRequest, model: str) -> UpstreamRequest:
     fields: Fields = {"model": model, "input": inputs, "encoding_format": "base64"}
     if request.dimensions is not None:
         fields["dimensions"] = request.dimensions
-    return UpstreamRequest("embeddings", _with_extra(fields, request.extra), "input")
+    return RemoteRequest("embeddings", _with_extra(fields, request.extra), "input")
 
 
 def _with_extra(fields: Fields, extra: Fields) -> Fields:

@@ -1,4 +1,4 @@
-"""The errors for clients that an upstream's refusals and failures become.
+"""The errors for clients that the refusals and failures of another server become.
 
 The bodies of errors come in several shapes: the official one, `{"detail": …}` of FastAPI, the flat
 one of vLLM and SGLang, and `{"error": "text"}` of Ollama.
@@ -99,10 +99,13 @@ def _int(value: Any) -> int | None:
 
 @dataclass(frozen=True)
 class Failures:
-    """Makes the errors for one model's upstream. Their messages never contain `secrets`."""
+    """Makes the errors for one model's upstream, or another `server`. Their messages never contain
+    `secrets`.
+    """
 
     model: str
     secrets: tuple[str, ...] = ()
+    server: str = "upstream"
 
     def of_answer(
         self, status: int, body: bytes, retry_after: str | None, param: str
@@ -127,25 +130,23 @@ class Failures:
     ) -> APIError | ReplicaFailed:
         if status in (401, 403):
             return ReplicaFailed(
-                BadGateway(f"{self._upstream} refused this server's key (status {status})."),
+                BadGateway(f"{self.name} refused this server's key (status {status})."),
                 down=False,
             )
         if status == 429:
-            message = self._message(detail) or f"{self._upstream} has too many requests."
+            message = self._message(detail) or f"{self.name} has too many requests."
             code = detail.code or "rate_limit_exceeded"
             return ReplicaFailed(RateLimited(message, code=code, retry_after=seconds), down=False)
         if status in _REFUSED:
             return self._refusal(status, detail, param)
-        message = f"{self._upstream} failed (status {status})"
+        message = f"{self.name} failed (status {status})"
         message = f"{message}: {self._message(detail)}" if detail.message else f"{message}."
         if status in (503, 529):
             return ReplicaFailed(Unavailable(message, retry_after=seconds))
         return ReplicaFailed(BadGateway(message), down=status >= 500)
 
     def _refusal(self, status: int, detail: ErrorDetail, param: str) -> APIError:
-        message = (
-            self._message(detail) or f"{self._upstream} refused the request (status {status})."
-        )
+        message = self._message(detail) or f"{self.name} refused the request (status {status})."
         if _is_overflow(detail):
             if detail.limit and detail.tokens:
                 return ContextLengthExceeded.by_tokens(detail.limit, detail.tokens, param=param)
@@ -157,19 +158,19 @@ class Failures:
 
     def broken(self, what: str) -> ReplicaFailed:
         """An answer that cannot be used. `what` the upstream did, as the rest of a sentence."""
-        return ReplicaFailed(BadGateway(f"{self._upstream} {what}."))
+        return ReplicaFailed(BadGateway(f"{self.name} {what}."))
 
     def unreachable(self) -> ReplicaFailed:
-        return ReplicaFailed(Unavailable(f"{self._upstream} cannot be reached."))
+        return ReplicaFailed(Unavailable(f"{self.name} cannot be reached."))
 
     def timed_out(self, seconds: float) -> ReplicaFailed:
         return ReplicaFailed(
-            Unavailable(f"{self._upstream} did not begin its answer within {seconds:g} seconds.")
+            Unavailable(f"{self.name} did not begin its answer within {seconds:g} seconds.")
         )
 
     @property
-    def _upstream(self) -> str:
-        return f"The upstream of the model `{self.model}`"
+    def name(self) -> str:
+        return f"The {self.server} of the model `{self.model}`"
 
     def _message(self, detail: ErrorDetail) -> str:
         message = detail.message[:_MAX_MESSAGE]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from openedai.engines.upstream.connection import Disconnected
-from openedai.engines.upstream.failures import ReplicaFailed
-from openedai.engines.upstream.replicas.affinity import Prefix
-from openedai.engines.upstream.replicas.replicas import Replica, Replicas
+from openedai.engines.remote.affinity import Prefix
+from openedai.engines.remote.connection import Disconnected
+from openedai.engines.remote.failures import ReplicaFailed
+from openedai.engines.remote.replicas import Replica, Replicas
 from openedai.errors import RateLimited
 
 

@@ -1,4 +1,4 @@
-"""The replicas of an upstream: which are up, how busy they are, which one is next."""
+"""The replicas of a remote model: which are up, how busy they are, which one is next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from openedai.engines.upstream.replicas.affinity import Prefix, PrefixMemory
+from openedai.engines.remote.affinity import Prefix, PrefixMemory
 
 log = logging.getLogger("openedai.engines")
 

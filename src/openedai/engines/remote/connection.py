@@ -1,0 +1,169 @@
+"""HTTP with a replica: bounded in time and memory, and closed at once when the caller is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from openedai.engines.remote.failures import Failures
+from openedai.engines.remote.replicas import Replica
+
+if TYPE_CHECKING:
+    import aiohttp
+
+_ERROR_BYTES = 64 << 10  # of a body that describes an error
+
+
+class Disconnected(Exception):
+    """An idle connection turned out to be closed: the request can be sent again."""
+
+
+@dataclass(frozen=True)
+class RemoteRequest:
+    """A POST to another server of `body` as JSON or of `form`, or a GET without these. `param` is
+    named by errors whose answer names no parameter.
+    """
+
+    path: str
+    body: dict[str, Any] | None
+    param: str
+    query: Mapping[str, str] | None = None
+    form: aiohttp.FormData | None = None
+
+
+class Timeout:
+    """A deadline, `seconds` after it was made."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._deadline = asyncio.get_running_loop().time() + seconds
+
+    def scope(self) -> asyncio.Timeout:
+        """A context that raises TimeoutError at the deadline."""
+        return asyncio.timeout_at(self._deadline)
+
+
+@dataclass(frozen=True)
+class Connections:
+    """Sends requests to replicas. It raises only APIError, ReplicaFailed and Disconnected."""
+
+    session: aiohttp.ClientSession
+    failures: Failures
+    connect_timeout: float
+
+    @asynccontextmanager
+    async def send(
+        self, replica: Replica, request: RemoteRequest, timeout: Timeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer with status 200; leaving closes its connection unless it was read whole."""
+        import aiohttp
+
+        trace = SimpleNamespace(reused=False)
+        try:
+            async with timeout.scope():
+                response = await self.session.request(
+                    "GET" if request.body is None and request.form is None else "POST",
+                    replica.url / request.path,
+                    params=request.query,
+                    allow_redirects=False,
+                    trace_request_ctx=trace,
+                    **_content(request),
+                )
+        except aiohttp.ServerDisconnectedError as error:
+            if trace.reused:
+                raise Disconnected from error
+            raise self.failures.broken("closed the connection without an answer") from error
+        except aiohttp.ConnectionTimeoutError as error:
+            raise self.failures.unreachable() from error
+        except TimeoutError as error:
+            raise self.failures.timed_out(timeout.seconds) from error
+        except aiohttp.ClientConnectorError as error:
+            raise self.failures.unreachable() from error
+        except OSError as error:
+            if trace.reused:
+                raise Disconnected from error
+            raise self.failures.broken("broke the connection off") from error
+        except (aiohttp.ClientError, ValueError) as error:
+            raise self.failures.broken("did not answer in HTTP") from error
+        try:
+            if response.status != 200:
+                body = await self.error_body(response)
+                retry_after = response.headers.get("retry-after")
+                raise self.failures.of_answer(response.status, body, retry_after, request.param)
+            yield response
+        finally:
+            response.close()
+
+    async def body(self, response: aiohttp.ClientResponse, timeout: Timeout, limit: int) -> bytes:
+        """The whole body, of at most `limit` bytes."""
+        chunks, size = [], 0
+        while chunk := await self.read_chunk(response, timeout, started=False):
+            size += len(chunk)
+            if size > limit:
+                raise self.failures.broken("sent an answer without an end")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    async def read_chunk(
+        self, response: aiohttp.ClientResponse, timeout: Timeout, *, started: bool
+    ) -> bytes:
+        """The bytes that have arrived; empty at the end of the body."""
+        import aiohttp
+
+        try:
+            async with timeout.scope():
+                return await response.content.readany()
+        except TimeoutError as error:
+            if started:
+                what = f"said nothing for {timeout.seconds:g} seconds"
+                raise self.failures.broken(what) from error
+            raise self.failures.timed_out(timeout.seconds) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise self.failures.broken("broke its answer off") from error
+
+    async def error_body(self, response: aiohttp.ClientResponse) -> bytes:
+        """At most `_ERROR_BYTES` of a body, as far as they arrive within `connect_timeout`."""
+        import aiohttp
+
+        body = b""
+        with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
+            async with asyncio.timeout(self.connect_timeout):
+                while len(body) < _ERROR_BYTES and (chunk := await response.content.readany()):
+                    body += chunk
+        return body[:_ERROR_BYTES]
+
+
+def _content(request: RemoteRequest) -> dict[str, Any]:
+    """The body as aiohttp takes it. A form brings its own type."""
+    if request.body is None:
+        return {"data": request.form}
+    headers = {"Content-Type": "application/json"}
+    return {"data": msgspec.json.encode(request.body), "headers": headers}
+
+
+def make_session(connect_timeout: float, headers: Mapping[str, str]) -> aiohttp.ClientSession:
+    """A session for all replicas. It does not limit connections: the model pool does."""
+    import aiohttp
+
+    async def reused(session: Any, context: SimpleNamespace, params: Any) -> None:
+        if context.trace_request_ctx is not None:
+            context.trace_request_ctx.reused = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(reused)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout),
+        headers=headers,
+        auto_decompress=False,
+        trace_configs=[trace],
+        trust_env=False,
+    )
