@@ -45,7 +45,7 @@ class AudioChunk(Struct, frozen=True, tag="audio"):
 
 
 class SpeakFinish(Struct, frozen=True, tag="speak_finish"):
-    """The last event: the seconds of audio, and the usage if the engine counts tokens."""
+    """The last event: the seconds of audio, 0 if unknown; usage if the engine counts tokens."""
 
     duration: float
     usage: Usage | None = None

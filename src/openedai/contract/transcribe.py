@@ -37,9 +37,10 @@ class TranscribeRequest(Struct, frozen=True):
     `file_name` is the name that the client gave it. `task` "translate" asks for English.
     `languages` are the possible languages of the audio, as ISO 639-1 codes; empty if unknown.
     `prompt` is text that comes before the audio, `keywords` are words that are likely in it.
-    `temperature` None is the engine's default. `words`, `logprobs` and `speakers` request the times
-    of words, the log probabilities of tokens, and who speaks. `variant` and `extra` are as in
-    `GenerateRequest`.
+    `temperature` None is the engine's default. `segments`, `words`, `logprobs` and `speakers`
+    request the times of segments and of words, the log probabilities of tokens, and who speaks; an
+    engine may have segments anyway. `stream` requests the text while it is being made, where the
+    engine has a choice. `variant` and `extra` are as in `GenerateRequest`.
     """
 
     path: str
@@ -49,9 +50,11 @@ class TranscribeRequest(Struct, frozen=True):
     prompt: str | None = None
     keywords: tuple[str, ...] = ()
     temperature: float | None = None
+    segments: bool = False
     words: bool = False
     logprobs: bool = False
     speakers: bool = False
+    stream: bool = False
     known_speakers: tuple[KnownSpeaker, ...] = ()
     voice_activity: VoiceActivity | None = None
     variant: str | None = None
@@ -98,8 +101,8 @@ class TranscriptSegment(Struct, frozen=True, tag="segment"):
 
 
 class TranscriptFinish(Struct, frozen=True, tag="transcript_finish"):
-    """The last event: the seconds of audio, and the ISO 639-1 codes of its languages, the main one
-    first.
+    """The last event: the seconds of audio, 0 if unknown, and the ISO 639-1 codes of its languages,
+    the main one first.
 
     `usage` is None if the engine counts seconds and not tokens.
     """
