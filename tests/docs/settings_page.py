@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from openedai.cli.commands import serve
 from openedai.config import AdapterSpec, ModelSpec, Settings
-from openedai.engines.echo import EchoOptions
+from openedai.engines.echo.options import EchoOptions
 from openedai.engines.embedding.onnx import OnnxOptions
 from openedai.engines.embedding.sentence_transformers import SentenceTransformersOptions
 from openedai.engines.llama_cpp.options import LlamaOptions, SamplingDefaults

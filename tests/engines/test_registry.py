@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import openedai
-from openedai.contract.engine import Directory, Embedder, Generator, Tokenizer
+from openedai.contract.engine import Embedder, Engine, Generator
 from openedai.engines.registry import (
     ENGINES,
     SECRET_OPTIONS,
@@ -18,7 +18,9 @@ from openedai.engines.registry import (
 from openedai.errors import Unavailable
 
 SOURCE = Path(openedai.__file__).parent
-CAPABILITIES = frozenset({Generator, Embedder, Tokenizer, Directory})
+CAPABILITIES = frozenset(
+    one for one in Engine.__subclasses__() if one.__module__ == Engine.__module__
+)
 
 
 @pytest.mark.parametrize("name", ENGINES)

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
 
-from openedai.contract.engine import Directory, Embedder, Engine, Generator, Tokenizer, Traits
+from openedai.contract.engine import (
+    Directory,
+    Embedder,
+    Engine,
+    Generator,
+    Speaker,
+    Tokenizer,
+    Traits,
+    Transcriber,
+)
 from openedai.errors import Unavailable
 
 WeightFiles = Literal["gguf", "onnx", "safetensors", "ctranslate2", "voice", "diffusers"]
@@ -50,8 +59,8 @@ class EngineEntry:
 
 ENGINES = {
     "echo": EngineEntry(
-        class_path="openedai.engines.echo:Echo",
-        capabilities=frozenset({Generator, Embedder, Tokenizer, Directory}),
+        class_path="openedai.engines.echo.engine:Echo",
+        capabilities=frozenset({Generator, Embedder, Tokenizer, Transcriber, Speaker, Directory}),
         takes_adapters=True,
     ),
     # It starts a child process of its own kind, so it needs no worker.

@@ -1,21 +1,7 @@
 """A deterministic fake of every capability, for tests, for measuring overhead, for trying clients.
 
-It answers with the prompt, where each word is a token, and embeds by hashing. Its options:
-
-    reply        the answer, instead of the prompt; reasoning and tool calls in it are parsed
-    reveal       answer with the GenerateRequest itself as JSON, and ignore its stop texts
-    repeat       how many times the answer is repeated (1)
-    context      context length in tokens (4096)
-    slots        requests at once (64)
-    dimensions   length of the embeddings (8)
-    names        names of the models that it lists (none)
-    vision       take images (false)
-    image_tokens tokens that each image counts as (16)
-    delay        seconds before each token, and before an embedding (0)
-    fail_after   raise EngineFailed after that many tokens (never)
-    crash_after  raise EngineCrashed after that many tokens, and be dead from then on (never)
-    load_delay   seconds that loading takes (0)
-    load_error   fail to load, with this message (none)
+It answers with the prompt, where each word is a token, and embeds by hashing. `audio.py` has its
+transcripts and its speech.
 """
 
 from __future__ import annotations
@@ -35,7 +21,15 @@ from msgspec.structs import replace
 
 from openedai.contract.chat import Chat
 from openedai.contract.embed import EmbedRequest, EmbedResult
-from openedai.contract.engine import Directory, Embedder, Generator, Tokenizer, Traits
+from openedai.contract.engine import (
+    Directory,
+    Embedder,
+    Generator,
+    Speaker,
+    Tokenizer,
+    Traits,
+    Transcriber,
+)
 from openedai.contract.generate import (
     Alternative,
     Finish,
@@ -47,6 +41,10 @@ from openedai.contract.generate import (
     Tokens,
     Usage,
 )
+from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
+from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest
+from openedai.engines.echo.audio import VOICES, speech, transcript
+from openedai.engines.echo.options import EchoOptions
 from openedai.engines.options import parse_options
 from openedai.errors import (
     PARAM,
@@ -64,26 +62,7 @@ _WORD = re.compile(r"\s*\S+|\s+$")
 _YIELD_INTERVAL = 16  # tokens after which other tasks may run
 
 
-class EchoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The options of one model; the module's docstring explains them."""
-
-    reply: str | None = None
-    reveal: bool = False
-    repeat: int = 1
-    context: int = 4096
-    slots: int = 64
-    dimensions: int = 8
-    names: tuple[str, ...] = ()
-    vision: bool = False
-    image_tokens: int = 16
-    delay: float = 0.0
-    fail_after: int | None = None
-    crash_after: int | None = None
-    load_delay: float = 0.0
-    load_error: str | None = None
-
-
-class Echo(Generator, Embedder, Tokenizer, Directory):
+class Echo(Generator, Embedder, Tokenizer, Transcriber, Speaker, Directory):
     """One model. It accepts every adapter and variant, and ignores it."""
 
     def __init__(self, model: str, options: EchoOptions) -> None:
@@ -192,6 +171,20 @@ class Echo(Generator, Embedder, Tokenizer, Directory):
         self._fail_at(0)
         return _count(chat)
 
+    async def transcribe(self, request: TranscribeRequest) -> AsyncGenerator[TranscribeEvent, None]:
+        for number, event in enumerate(transcript(request, self.options)):
+            await self._pause(number)
+            yield event
+
+    async def speak(self, request: SpeakRequest) -> AsyncGenerator[SpeakEvent, None]:
+        for number, event in enumerate(speech(request)):
+            await self._pause(number)
+            yield event
+
+    async def voices(self) -> tuple[Voice, ...]:
+        self._fail_at(0)
+        return VOICES
+
     async def models(self) -> tuple[str, ...]:
         self._fail_at(0)
         return self.options.names
@@ -212,6 +205,12 @@ class Echo(Generator, Embedder, Tokenizer, Directory):
         if isinstance(request.prompt, Chat):
             return ChatReader(request.prompt, request.stop)
         return AnswerReader(request.stop)
+
+    async def _pause(self, number: int) -> None:
+        """Before the step with this number: wait, or fail, as the options say."""
+        if self.options.delay:
+            await asyncio.sleep(self.options.delay)
+        self._fail_at(number)
 
     def _fail_at(self, number: int) -> None:
         if number == self.options.crash_after:
