@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from openedai.images.bad_image import BadImage
 from openedai.media.addresses import HostPolicy
-from openedai.media.bad_image import BadImage
 from openedai.media.budget import Budget
 from openedai.media.fetch import Fetcher, Lookup, resolve_host
 from tests.media.host import Behaviour, Endless, Host, Silent, answer, host, redirect

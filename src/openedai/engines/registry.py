@@ -15,6 +15,7 @@ from openedai.contract.engine import (
     Embedder,
     Engine,
     Generator,
+    ImageMaker,
     Speaker,
     Tokenizer,
     Traits,
@@ -60,7 +61,9 @@ class EngineEntry:
 ENGINES = {
     "echo": EngineEntry(
         class_path="openedai.engines.echo.engine:Echo",
-        capabilities=frozenset({Generator, Embedder, Tokenizer, Transcriber, Speaker, Directory}),
+        capabilities=frozenset(
+            {Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker, Directory}
+        ),
         takes_adapters=True,
     ),
     # It starts a child process of its own kind, so it needs no worker.

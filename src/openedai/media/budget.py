@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from threading import Lock
 
-from openedai.media.bad_image import BadImage
+from openedai.images.bad_image import BadImage
 
 
 class Budget:

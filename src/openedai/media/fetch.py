@@ -17,10 +17,10 @@ import aiohttp
 from yarl import URL
 
 from openedai import __version__
+from openedai.images.bad_image import BadImage
+from openedai.images.formats import SNIFF_BYTES, media_type
 from openedai.media.addresses import Address, HostPolicy, parse_address
-from openedai.media.bad_image import BadImage
 from openedai.media.budget import Budget
-from openedai.media.image_formats import SNIFF_BYTES, media_type
 
 Lookup = Callable[[str, int], Sequence[str]]
 

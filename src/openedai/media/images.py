@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from openedai.errors import InvalidRequest
+from openedai.images.bad_image import BadImage
+from openedai.images.formats import check_data, image_size, media_type
 from openedai.media.addresses import HostPolicy
-from openedai.media.bad_image import BadImage
 from openedai.media.budget import Budget
-from openedai.media.image_formats import check_data, image_size, media_type
 
 if TYPE_CHECKING:
     from openedai.media.fetch import Fetcher

@@ -1,7 +1,7 @@
 """A deterministic fake of every capability, for tests, for measuring overhead, for trying clients.
 
 It answers with the prompt, where each word is a token, and embeds by hashing. `audio.py` has its
-transcripts and its speech.
+transcripts and its speech, `images.py` its images.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from openedai.contract.engine import (
     Directory,
     Embedder,
     Generator,
+    ImageMaker,
     Speaker,
     Tokenizer,
     Traits,
@@ -41,9 +42,11 @@ from openedai.contract.generate import (
     Tokens,
     Usage,
 )
+from openedai.contract.images import ImageEvent, ImageRequest
 from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
 from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest
 from openedai.engines.echo.audio import VOICES, speech, transcript
+from openedai.engines.echo.images import echo_images
 from openedai.engines.echo.options import EchoOptions
 from openedai.engines.options import parse_options
 from openedai.errors import (
@@ -62,7 +65,7 @@ _WORD = re.compile(r"\s*\S+|\s+$")
 _YIELD_INTERVAL = 16  # tokens after which other tasks may run
 
 
-class Echo(Generator, Embedder, Tokenizer, Transcriber, Speaker, Directory):
+class Echo(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker, Directory):
     """One model. It accepts every adapter and variant, and ignores it."""
 
     def __init__(self, model: str, options: EchoOptions) -> None:
@@ -184,6 +187,11 @@ class Echo(Generator, Embedder, Tokenizer, Transcriber, Speaker, Directory):
     async def voices(self) -> tuple[Voice, ...]:
         self._fail_at(0)
         return VOICES
+
+    async def make_images(self, request: ImageRequest) -> AsyncGenerator[ImageEvent, None]:
+        for number, event in enumerate(echo_images(request, self.options)):
+            await self._pause(number)
+            yield event
 
     async def models(self) -> tuple[str, ...]:
         self._fail_at(0)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openedai.media.bad_image import BadImage
-from openedai.media.image_formats import check_data, image_size, media_type
+from openedai.images.bad_image import BadImage
+from openedai.images.formats import check_data, image_size, media_type
 from tests.media.images import FORMATS, picture, png
 
 ADAM7 = (

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Literal
 
-from openedai.media.bad_image import BadImage
+from openedai.images.bad_image import BadImage
 
 ByteOrder = Literal["big", "little"]
 
