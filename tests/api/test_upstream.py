@@ -296,8 +296,8 @@ def test_parameters_that_only_the_upstream_knows_are_passed_on(
 
 CHECKED: list[tuple[dict[str, Any], tuple[str, str]]] = [
     ({"guided_choice": ["a"], "temperature": 3}, ("decimal_above_max_value", "temperature")),
-    ({"modalities": ["audio"]}, ("unsupported_parameter", "modalities")),
-    ({"audio": {"voice": "x"}}, ("unsupported_parameter", "audio")),
+    ({"modalities": ["audio"]}, ("missing_required_parameter", "audio")),
+    ({"audio": {"voice": "x"}}, ("missing_required_parameter", "audio.format")),
     (
         {"repetition_penalty": 1.2, "repeat_penalty": 1.1},
         ("invalid_value", "repetition_penalty"),

@@ -19,7 +19,7 @@ from openedai.api.legacy.classifications import ClassificationRequest
 from openedai.api.legacy.edits import EditRequest
 from openedai.api.legacy.generate import EngineGenerateRequest
 from openedai.api.legacy.search import SearchRequest
-from openedai.api.openai.chat.messages import ChatMessage
+from openedai.api.openai.chat.messages import ChatMessage, Media
 from openedai.api.openai.chat.types import ChatCompletionRequest
 from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.openai.embeddings.types import EmbeddingRequest
@@ -110,9 +110,7 @@ CALL: dict[str, Any] = {"id": "c", "type": "function", "function": {"name": "f",
 
 # Values that ask for something, for parameters of which any other value would do less.
 REFUSED_VALUES: dict[str, Any] = {
-    "audio": {"voice": "alloy", "format": "mp3"},
     "file": "file-1",
-    "modalities": ["text", "audio"],
     "moderation": {"model": "m"},
     "refusal": "no",
     "store": True,
@@ -216,6 +214,7 @@ NEEDED_FIELDS: dict[str, dict[str, Any]] = {
 # Those that routes read themselves, tested in tests/api.
 READ_BY_ROUTES = {"model", "stream", "stream_options", "encoding_format"}
 READ_BY_ROUTES |= {"search_model", "return_prompt", "expand"}
+READ_BY_ROUTES |= {"modalities", "audio"}
 
 # The codes that are put together from parts.
 BOUNDS: dict[str, dict[str, Any]] = {
@@ -247,7 +246,7 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
     value = model.model_validate(body)
     match value:
         case ChatMessage():
-            return value.to_engine(0, {})
+            return value.to_engine(0, Media())
         case EditRequest():
             return value.to_engine_requests(ModelSpec(id="m", engine="echo"))
         case EngineGenerateRequest():
@@ -259,7 +258,7 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
         case ClassificationRequest():
             return value.request_with(range(len(value.examples))).to_engine_requests()
         case ChatCompletionRequest():
-            return value.to_engine_requests({})
+            return value.to_engine_requests(Media())
         case CompletionRequest():
             return value.to_engine_requests()
         case EmbeddingRequest():

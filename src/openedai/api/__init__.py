@@ -33,7 +33,7 @@ def routes(s: Services) -> tuple[Route, ...]:
     ranking = Ranking(s.catalog, s.embedding)
     current = CurrentModel(s.catalog)
     official = (
-        *ChatCompletions(calls, s.image_loading, s.generation).routes(),
+        *ChatCompletions(calls, s.image_loading, s.hearing, s.generation, s.speaking).routes(),
         *Completions(calls, s.generation).routes(),
         *Embeddings(calls, s.embedding).routes(),
         *_models(s),

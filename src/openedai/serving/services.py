@@ -10,11 +10,13 @@ from openedai.media.images import Images
 from openedai.scheduling.pool import ModelPool
 from openedai.serving.embedding import Embedding
 from openedai.serving.generation import Generation
+from openedai.serving.hearing import Hearing
 from openedai.serving.images import ImageLoading
 from openedai.serving.leases import Leases
 from openedai.serving.listing import Listing
 from openedai.serving.loading import Loading
 from openedai.serving.metrics import Metrics
+from openedai.serving.speaking import Speaking
 from openedai.weights.facts import WeightFactsReader
 from openedai.weights.library import Library
 
@@ -29,6 +31,8 @@ class Services:
     generation: Generation
     embedding: Embedding
     image_loading: ImageLoading
+    hearing: Hearing
+    speaking: Speaking
     listing: Listing
     loading: Loading
     weight_facts: WeightFactsReader
@@ -55,6 +59,8 @@ class Services:
             generation=Generation(leases, metrics),
             embedding=Embedding(leases, metrics),
             image_loading=ImageLoading(images),
+            hearing=Hearing(catalog, leases),
+            speaking=Speaking(catalog, leases),
             listing=Listing(catalog, pool, settings.listed_aliases, started),
             loading=Loading(pool, library),
             weight_facts=WeightFactsReader(library),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Discriminator, Tag
+from pydantic import BaseModel, Discriminator, Tag
 
 from openedai.http.validation import TAG
 
@@ -29,8 +29,10 @@ def _json_type(value: Any) -> str:
         return f"{TAG}a string"
     if isinstance(value, list):
         return f"{TAG}an array"
+    if isinstance(value, dict | BaseModel):
+        return f"{TAG}an object"
     return f"{TAG}something else"
 
 
 BY_JSON_TYPE = Discriminator(_json_type)
-"""Picks the branch `a string`, `an array` or `something else`."""
+"""Picks the branch `a string`, `an array`, `an object` or `something else`."""

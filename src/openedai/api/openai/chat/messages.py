@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from openedai.api.openai.chat.audio import EarlierAudio, InputAudio, transcript_of
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
 from openedai.contract.chat import Image, Message, ToolCall
 from openedai.errors import InvalidRequest, invalid_value, missing_parameter
-from openedai.http.body import AllowedOnly, Body, Refused, UnsupportedValues
+from openedai.http.body import AllowedOnly, Body, UnsupportedValues
 from openedai.media.images import ImageRef
+from openedai.serving.hearing import SoundRef, Transcripts
 from openedai.serving.images import LoadedImages
+
+
+@dataclass(frozen=True)
+class Media:
+    """What was loaded for the images and the sounds of a conversation."""
+
+    images: LoadedImages = field(default_factory=dict)
+    transcripts: Transcripts = field(default_factory=dict)
+
 
 Role = Literal["developer", "system", "user", "assistant", "tool", "function"]
 
@@ -39,12 +51,18 @@ class ImagePart(Body):
     prompt_cache_breakpoint: Any = None
 
 
+class AudioPart(Body):
+    type: Literal["input_audio"]
+    input_audio: InputAudio
+    prompt_cache_breakpoint: Any = None
+
+
 class OtherPart(Body):
     """A part that is not supported; also for the error of an unknown one."""
 
     type: Annotated[
         Literal["text", "refusal", "image_url", "input_audio", "file"],
-        UnsupportedValues("input_audio", "file"),
+        UnsupportedValues("file"),
     ]
 
 
@@ -52,8 +70,9 @@ Part = Annotated[
     Annotated[TextPart, branch("text")]
     | Annotated[RefusalPart, branch("refusal")]
     | Annotated[ImagePart, branch("image_url")]
+    | Annotated[AudioPart, branch("input_audio")]
     | Annotated[OtherPart, branch("other")],
-    by_type("text", "refusal", "image_url"),
+    by_type("text", "refusal", "image_url", "input_audio"),
 ]
 
 Content = Annotated[
@@ -96,14 +115,14 @@ class ChatMessage(Body):
     annotations: list[Any] | None = None
     parsed_: Any = Field(None, alias="parsed")
     refusal: Annotated[str | None, AllowedOnly()] = None
-    audio: Refused = None
+    audio: EarlierAudio | None = None
 
-    def to_engine(self, number: int, images: LoadedImages) -> Message:
+    def to_engine(self, number: int, media: Media) -> Message:
         """Message `number` of a conversation; `developer` is the newer name of `system`."""
         return Message(
             role="system" if self.role == "developer" else self.role,
-            content=self._text(),
-            images=tuple(self._images(number, images)),
+            content="".join(self._texts(number, media.transcripts)),
+            images=tuple(self._images(number, media)),
             name=self.name,
             reasoning=self.reasoning_content,
             tool_calls=self._tool_calls(),
@@ -117,25 +136,39 @@ class ChatMessage(Body):
                 path = f"messages[{number}].content[{index}]"
                 yield ImageRef(part.image_url.url, _url_param(path), f"{path}.type")
 
+    def sound_refs(self, number: int) -> Iterator[SoundRef]:
+        """The sounds of message `number`, in order."""
+        for index, part in enumerate(self._parts()):
+            if isinstance(part, AudioPart):
+                path, sound = f"messages[{number}].content[{index}]", part.input_audio
+                yield SoundRef(sound.data, sound.format, _data_param(path), f"{path}.type")
+
     def _parts(self) -> Sequence[Part]:
         return () if self.content is None or isinstance(self.content, str) else self.content
 
-    def _images(self, number: int, loaded: LoadedImages) -> Iterator[Image]:
+    def _images(self, number: int, media: Media) -> Iterator[Image]:
         at = 0
         for index, part in enumerate(self._parts()):
-            if isinstance(part, TextPart):
-                at += len(part.text)
-            elif isinstance(part, ImagePart):
-                image = loaded[_url_param(f"messages[{number}].content[{index}]")]
+            path = f"messages[{number}].content[{index}]"
+            if isinstance(part, ImagePart):
+                image = media.images[_url_param(path)]
                 detail = part.image_url.detail or "auto"
                 yield Image(raw=image.raw, media_type=image.media_type, at=at, detail=detail)
+            else:
+                at += len(_part_text(part, path, media.transcripts))
 
-    def _text(self) -> str:
-        if self.content is None or isinstance(self.content, str):
-            return self.content or ""
-        texts = [part.text for part in self.content if isinstance(part, TextPart)]
-        refusals = [part.refusal for part in self.content if isinstance(part, RefusalPart)]
-        return "".join(texts or refusals)
+    def _texts(self, number: int, transcripts: Transcripts) -> Iterator[str]:
+        """The texts of the message. A refusal counts only where there is nothing else."""
+        if isinstance(self.content, str):
+            yield self.content
+        elif self.content is None and self.audio is not None:
+            yield transcript_of(self.audio.id, f"messages[{number}].audio.id")
+        only_refusals = all(isinstance(part, RefusalPart) for part in self._parts())
+        for index, part in enumerate(self._parts()):
+            if isinstance(part, RefusalPart):
+                yield part.refusal if only_refusals else ""
+            else:
+                yield _part_text(part, f"messages[{number}].content[{index}]", transcripts)
 
     def _tool_calls(self) -> tuple[ToolCall, ...]:
         calls = [
@@ -146,6 +179,17 @@ class ChatMessage(Body):
             old = self.function_call
             calls.append(ToolCall(id="", name=old.name, arguments=old.arguments))
         return tuple(calls)
+
+
+def _part_text(part: Part, path: str, transcripts: Transcripts) -> str:
+    """The text of a part; that of a sound is its transcript."""
+    match part:
+        case TextPart(text=text):
+            return text
+        case AudioPart():
+            return transcripts[_data_param(path)]
+        case _:
+            return ""
 
 
 def check_messages(messages: Sequence[ChatMessage]) -> None:
@@ -161,6 +205,8 @@ def check_messages(messages: Sequence[ChatMessage]) -> None:
                 code="invalid_value",
                 param=path,
             )
+        if message.role != "user" and any(message.sound_refs(index)):
+            raise invalid_value(path, "only messages with role 'user' can contain audio")
         if message.role == "tool":
             if message.tool_call_id not in open_calls:
                 raise InvalidRequest(
@@ -176,13 +222,15 @@ def check_messages(messages: Sequence[ChatMessage]) -> None:
 def _check_fields(message: ChatMessage, path: str) -> None:
     calls = message.tool_calls or message.function_call
     if message.content is None and not (
-        message.role == "function" or (message.role == "assistant" and calls)
+        message.role == "function" or (message.role == "assistant" and (calls or message.audio))
     ):
         raise missing_parameter(f"{path}.content")
     if message.role == "tool" and message.tool_call_id is None:
         raise missing_parameter(f"{path}.tool_call_id")
     if message.role == "function" and message.name is None:
         raise missing_parameter(f"{path}.name")
+    if message.audio is not None and message.role != "assistant":
+        raise invalid_value(f"{path}.audio", "only messages with role 'assistant' can have it")
     if calls and message.role != "assistant":
         field = "tool_calls" if message.tool_calls else "function_call"
         raise invalid_value(f"{path}.{field}", "only messages with role 'assistant' can have it")
@@ -190,3 +238,7 @@ def _check_fields(message: ChatMessage, path: str) -> None:
 
 def _url_param(path: str) -> str:
     return f"{path}.image_url.url"
+
+
+def _data_param(path: str) -> str:
+    return f"{path}.input_audio.data"

@@ -38,6 +38,19 @@ class ToolCallChunk(msgspec.Struct, omit_defaults=True):
     function: FunctionChunk | UnsetType = UNSET
 
 
+class AudioDelta(msgspec.Struct, omit_defaults=True):
+    """A part of a spoken answer."""
+
+    id: str | UnsetType = UNSET
+    transcript: str | UnsetType = UNSET
+    data: str | UnsetType = UNSET
+    expires_at: int | UnsetType = UNSET
+
+
+# The index of a choice, and an event of it.
+Spoken = tuple[int, GenerateEvent | AudioDelta]
+
+
 class Delta(msgspec.Struct, omit_defaults=True):
     role: str | UnsetType = UNSET
     content: str | UnsetType | None = UNSET
@@ -45,6 +58,7 @@ class Delta(msgspec.Struct, omit_defaults=True):
     reasoning_content: str | UnsetType = UNSET
     tool_calls: list[ToolCallChunk] | UnsetType = UNSET
     function_call: FunctionChunk | UnsetType = UNSET
+    audio: AudioDelta | UnsetType = UNSET
 
 
 class ChunkChoice(msgspec.Struct):
@@ -77,6 +91,13 @@ class ToolCallObject(msgspec.Struct):
     type: str = "function"
 
 
+class AudioObject(msgspec.Struct):
+    id: str
+    data: str
+    expires_at: int
+    transcript: str
+
+
 class AnswerMessage(msgspec.Struct):
     content: str | None
     role: str = "assistant"
@@ -85,6 +106,7 @@ class AnswerMessage(msgspec.Struct):
     reasoning_content: str | UnsetType = UNSET
     tool_calls: list[ToolCallObject] | UnsetType = UNSET
     function_call: FunctionCall | UnsetType = UNSET
+    audio: AudioObject | UnsetType = UNSET
 
 
 class ChatChoice(msgspec.Struct):
@@ -129,7 +151,7 @@ class ChatCompletionRenderer:
             usage=usage_object(total_usage([o.finish for o in outcomes], self.choices)),
         )
 
-    async def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
+    async def chunks(self, events: AsyncGenerator[Spoken, None]) -> AsyncGenerator[bytes, None]:
         options = self.options
         no_usage: UnsetType | None = None if options.include_usage else UNSET
         started: set[int] = set()
@@ -167,11 +189,11 @@ class ChatCompletionRenderer:
         logprobs = chat_logprobs(outcome.logprobs) if self.logprobs else None
         return ChatChoice(index, message, self._reason(outcome.finish), logprobs)
 
-    def _first_delta(self, event: GenerateEvent) -> Delta:
-        content = None if isinstance(event, ToolCallDelta) else ""
+    def _first_delta(self, event: GenerateEvent | AudioDelta) -> Delta:
+        content = None if isinstance(event, ToolCallDelta | AudioDelta) else ""
         return Delta(role="assistant", content=content, refusal=None)
 
-    def _chunk_choice(self, index: int, event: GenerateEvent) -> ChunkChoice:
+    def _chunk_choice(self, index: int, event: GenerateEvent | AudioDelta) -> ChunkChoice:
         match event:
             case TextDelta(text=text, logprobs=tokens):
                 logprobs = chat_logprobs(tokens) if self.logprobs else None
@@ -180,6 +202,8 @@ class ChatCompletionRenderer:
                 return ChunkChoice(index, Delta(reasoning_content=text))
             case ToolCallDelta():
                 return ChunkChoice(index, self._call_delta(event))
+            case AudioDelta():
+                return ChunkChoice(index, Delta(audio=event))
             case Finish():
                 return ChunkChoice(index, Delta(), finish_reason=self._reason(event))
 
@@ -210,12 +234,14 @@ class ChatCompletionRenderer:
         )
 
 
-def _visible_text(event: GenerateEvent) -> str:
+def _visible_text(event: GenerateEvent | AudioDelta) -> str:
     """The text of an event, whose length an observer of the traffic could see."""
     match event:
         case TextDelta(text=text) | ReasoningDelta(text=text):
             return text
         case ToolCallDelta(name=name, arguments=arguments):
             return name + arguments
-        case Finish():
+        case AudioDelta(transcript=str() as text):
+            return text
+        case AudioDelta() | Finish():
             return ""

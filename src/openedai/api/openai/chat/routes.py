@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.calls import Calls
+from openedai.api.calls import Calls, Renderer
+from openedai.api.openai.chat.messages import Media
 from openedai.api.openai.chat.render import ChatCompletionRenderer
+from openedai.api.openai.chat.spoken import SpokenRenderer
 from openedai.api.openai.chat.types import ChatCompletionRequest
 from openedai.api.parameters.ids import fingerprint, new_id
 from openedai.api.route import Route
 from openedai.serving.call import Call
 from openedai.serving.generation import Generation
+from openedai.serving.hearing import Hearing
 from openedai.serving.images import ImageLoading
+from openedai.serving.speaking import Speaking
 
 
 class ChatCompletions:
-    def __init__(self, calls: Calls, image_loading: ImageLoading, generation: Generation) -> None:
+    def __init__(
+        self,
+        calls: Calls,
+        image_loading: ImageLoading,
+        hearing: Hearing,
+        generation: Generation,
+        speaking: Speaking,
+    ) -> None:
         self._calls = calls
         self._image_loading = image_loading
+        self._hearing = hearing
         self._generation = generation
+        self._speaking = speaking
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -38,11 +52,24 @@ class ChatCompletions:
 
     async def create(self, request: Request) -> Response:
         call = await self._calls.read(request, ChatCompletionRequest)
-        images = await self._image_loading.load(call, call.body.image_refs())
-        requests = call.body.to_engine_requests(images)
+        media = Media(
+            await self._image_loading.load(call, call.body.image_refs()),
+            await self._hearing.transcripts(call, call.body.sound_refs()),
+        )
+        requests = call.body.to_engine_requests(media)
+        renderer = await self._spoken(call, _renderer(call, choices=len(requests)))
         events = self._generation.run(call, requests)
-        renderer = _renderer(call, choices=len(requests))
         return await self._calls.answer(call, events, renderer, stream=bool(call.body.stream))
+
+    async def _spoken(
+        self, call: Call[ChatCompletionRequest], renderer: ChatCompletionRenderer
+    ) -> Renderer[Any]:
+        """The renderer, in the voice that the body asks for, if any."""
+        audio = call.body.audio
+        if audio is None:
+            return renderer
+        voice = await self._speaking.voice(call, audio.voice_name, audio.engine_format)
+        return SpokenRenderer(renderer, voice)
 
 
 def _renderer(call: Call[ChatCompletionRequest], *, choices: int) -> ChatCompletionRenderer:

@@ -71,7 +71,7 @@ ToolChoice = Annotated[
 
 FunctionChoice = Annotated[
     Annotated[Literal["none", "auto"], branch("a string")]
-    | Annotated[FunctionName, branch("something else")],
+    | Annotated[FunctionName, branch("an object")],
     BY_JSON_TYPE,
 ]
 

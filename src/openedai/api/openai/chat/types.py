@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from openedai.api.openai.chat.messages import ChatMessage, TextPart, check_messages
+from openedai.api.openai.chat.audio import AudioOutput
+from openedai.api.openai.chat.messages import ChatMessage, Media, TextPart, check_messages
 from openedai.api.openai.chat.tools import (
     MAX_TOOLS,
     NAME,
@@ -22,10 +23,10 @@ from openedai.api.parameters.tools import Toolset
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
 from openedai.contract.chat import Chat
 from openedai.contract.generate import Constraint, GenerateRequest, JsonObject, JsonSchema
-from openedai.errors import InvalidRequest
+from openedai.errors import InvalidRequest, Unsupported, invalid_value, missing_parameter
 from openedai.http.body import AllowedOnly, Body, Refused
 from openedai.media.images import ImageRef
-from openedai.serving.images import LoadedImages
+from openedai.serving.hearing import SoundRef
 
 
 class TextFormat(Body):
@@ -106,6 +107,8 @@ class ChatCompletionRequest(SamplingBody):
         None
     )
     chat_template_kwargs: dict[str, Any] | None = None
+    modalities: list[Literal["text", "audio"]] | None = Field(None, min_length=1)
+    audio: AudioOutput | None = None
 
     metadata: Metadata | None = Field(None, max_length=16)
     prediction: Prediction | None = None
@@ -115,8 +118,6 @@ class ChatCompletionRequest(SamplingBody):
     safety_identifier: str | None = None
     service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
 
-    audio: Refused = None
-    modalities: Annotated[list[str] | None, AllowedOnly((["text"],))] = None
     moderation: Refused = None
     store: Annotated[bool | None, AllowedOnly((False,))] = None
     verbosity: Annotated[str | None, AllowedOnly(("medium",))] = None
@@ -130,6 +131,7 @@ class ChatCompletionRequest(SamplingBody):
     def check(self) -> None:
         super().check()
         check_messages(self.messages)
+        self._check_audio()
         if self.max_tokens is not None and self.max_completion_tokens is not None:
             raise InvalidRequest(
                 "'max_tokens' and 'max_completion_tokens' cannot both be set: the second is "
@@ -150,6 +152,28 @@ class ChatCompletionRequest(SamplingBody):
                 code="invalid_value",
                 param="functions",
             )
+
+    def _check_audio(self) -> None:
+        if "audio" not in (self.modalities or ()):
+            if self.audio is not None:
+                raise invalid_value("audio", "'modalities' does not contain 'audio'")
+            return
+        if self.audio is None:
+            raise missing_parameter("audio")
+        if self.stream and self.audio.format != "pcm16":
+            raise Unsupported(
+                f"Unsupported value: 'audio.format' does not support '{self.audio.format}' when "
+                "'stream' is true. Supported values are: 'pcm16'.",
+                code="unsupported_value",
+                param="audio.format",
+            )
+        if not isinstance(self.response_format, TextFormat | None):
+            raise invalid_value("response_format", "a spoken answer is plain text")
+
+    def sound_refs(self) -> list[SoundRef]:
+        """The sounds of all messages, in order."""
+        refs = (message.sound_refs(number) for number, message in enumerate(self.messages))
+        return [ref for message in refs for ref in message]
 
     def image_refs(self) -> list[ImageRef]:
         """The images of all messages, in order."""
@@ -176,11 +200,11 @@ class ChatCompletionRequest(SamplingBody):
             )
         return constraint
 
-    def to_engine_requests(self, images: LoadedImages) -> list[GenerateRequest]:
+    def to_engine_requests(self, media: Media) -> list[GenerateRequest]:
         """One generation for each choice. Raises InvalidRequest."""
         limit = self.max_tokens or self.max_completion_tokens
         constraint = self.constraint()
-        prompt = self._chat(images)
+        prompt = self._chat(media)
         return [
             GenerateRequest(
                 prompt=prompt,
@@ -194,9 +218,9 @@ class ChatCompletionRequest(SamplingBody):
             for choice in range(self.n or 1)
         ]
 
-    def _chat(self, images: LoadedImages) -> Chat:
+    def _chat(self, media: Media) -> Chat:
         available = self._toolset()
-        messages = (m.to_engine(number, images) for number, m in enumerate(self.messages))
+        messages = (m.to_engine(number, media) for number, m in enumerate(self.messages))
         return Chat(
             messages=tuple(messages),
             tools=available.tools,

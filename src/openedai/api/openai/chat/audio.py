@@ -1,0 +1,75 @@
+"""Audio in chats: the parameters, and the ids of spoken answers.
+
+The id of a spoken answer contains its transcript. So a conversation can refer to an earlier answer
+by its id, on every server and at any time, and nothing is stored.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from typing import Annotated, Literal
+
+from openedai.api.parameters.unions import BY_JSON_TYPE, branch
+from openedai.contract.speak import AudioFormat
+from openedai.errors import NotFound
+from openedai.http.body import Body
+
+_PREFIX = "audio_"
+_MAX_TRANSCRIPT = 1 << 20  # bytes
+
+
+class InputAudio(Body):
+    data: str
+    format: Literal["wav", "mp3"]
+
+
+class VoiceId(Body):
+    id: str
+
+
+class AudioOutput(Body):
+    """How the answer is spoken."""
+
+    voice: Annotated[
+        Annotated[str, branch("a string")] | Annotated[VoiceId, branch("an object")], BY_JSON_TYPE
+    ]
+    format: Literal["wav", "aac", "mp3", "flac", "opus", "pcm16"]
+
+    @property
+    def voice_name(self) -> str:
+        return self.voice if isinstance(self.voice, str) else self.voice.id
+
+    @property
+    def engine_format(self) -> AudioFormat:
+        return "pcm" if self.format == "pcm16" else self.format
+
+
+class EarlierAudio(Body):
+    """An earlier spoken answer, by its id. The rest of it, without effect, may be sent back."""
+
+    id: str
+    data: str | None = None
+    expires_at: int | None = None
+    transcript: str | None = None
+
+
+def spoken_id(transcript: str) -> str:
+    """The id of an answer with this transcript."""
+    packed = zlib.compress(transcript.encode("utf-8", "surrogatepass"), 9)
+    return _PREFIX + base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def transcript_of(id: str, param: str) -> str:
+    """The transcript of the answer with this id. Raises NotFound."""
+    packed = id.removeprefix(_PREFIX)
+    unpacker = zlib.decompressobj()
+    try:
+        raw = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
+        text = unpacker.decompress(raw, _MAX_TRANSCRIPT).decode("utf-8", "surrogatepass")
+    except (binascii.Error, zlib.error, ValueError):
+        text = ""
+    if not id.startswith(_PREFIX) or not unpacker.eof:
+        raise NotFound(f"There is no audio {id[:64]!r}.", code="invalid_value", param=param)
+    return text

@@ -1,0 +1,88 @@
+"""Answers of a call that are spoken by the default model for speech."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any
+
+from openedai.catalog.catalog import Catalog
+from openedai.catalog.defaults import SPEECH
+from openedai.contract.engine import Speaker
+from openedai.contract.speak import AudioChunk, AudioFormat, SpeakRequest
+from openedai.errors import Unsupported, invalid_value
+from openedai.serving.call import Call
+from openedai.serving.leases import Leases
+
+_SENTENCE = re.compile(r".+?(?:[.!?…]+[\"')\]]*\s|[。！？]|\n)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class SpokenVoice:
+    """A voice in the answer of one call."""
+
+    call: Call[Any]
+    leases: Leases
+    name: str
+    format: AudioFormat
+
+    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+        """The audio of a text as it is made. Raises as `Leases.lease` and the engine do."""
+        request = SpeakRequest(
+            text=text, voice=self.name, format=self.format, variant=self.call.model.variant
+        )
+        async with (
+            self.leases.lease(self.call, Speaker) as engine,
+            aclosing(engine.speak(request)) as events,
+        ):
+            async for event in events:
+                if isinstance(event, AudioChunk):
+                    yield event.data
+
+
+class Speaking:
+    def __init__(self, catalog: Catalog, leases: Leases) -> None:
+        self._catalog = catalog
+        self._leases = leases
+
+    async def voice(self, call: Call[Any], name: str, format: AudioFormat) -> SpokenVoice:
+        """A voice for the answer of the call, whose model is loaded now.
+
+        Raises Unsupported without a model for speech, InvalidRequest if it has no such voice, and
+        as `Leases.lease` does.
+        """
+        model = self._catalog.default(SPEECH)
+        if model is None:
+            raise Unsupported(
+                "This server has no model for speech, so it answers with text only.",
+                code="unsupported_value",
+                param="modalities",
+            )
+        speaking = replace(call, model=model)
+        async with self._leases.lease(speaking, Speaker) as engine:
+            voices = await engine.voices()
+        names = {known for voice in voices for known in (voice.name, *voice.aliases)}
+        if name not in names:
+            raise invalid_value("audio.voice", f"there is no voice {name!r}")
+        return SpokenVoice(speaking, self._leases, name, format)
+
+
+class Sentences:
+    """Cuts a text that arrives in pieces into sentences."""
+
+    def __init__(self) -> None:
+        self._rest = ""
+
+    def feed(self, text: str) -> list[str]:
+        """The sentences that end in this piece."""
+        self._rest += text
+        complete = [match[0] for match in _SENTENCE.finditer(self._rest)]
+        self._rest = self._rest[sum(map(len, complete)) :]
+        return [sentence for sentence in complete if sentence.strip()]
+
+    def end(self) -> list[str]:
+        """What remains, if anything."""
+        rest, self._rest = self._rest, ""
+        return [rest] if rest.strip() else []
