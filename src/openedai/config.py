@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import platformdirs
 from pydantic import (
+    AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
@@ -162,6 +163,12 @@ class Settings(BaseSettings):
     )
     image_model: str = Field(
         "", description="The default model for images; empty for the first that can make them."
+    )
+    sd_webui_url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("openedai_sd_webui_url", "sd_webui_url"),
+        description="The address of a Stable Diffusion web UI, or several with commas between, "
+        "for the model `sd-webui`. The variable `SD_WEBUI_URL` has the same effect.",
     )
     embedding_device: str = Field(
         "cpu", description="Device for embeddings: cpu or cuda, if the engine supports it."

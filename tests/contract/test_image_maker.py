@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 import pytest
@@ -19,11 +19,12 @@ from openedai.contract.images import (
     PartialImage,
 )
 from openedai.engines.load import load_engine
+from tests.engines.image_servers.webui import webui
 from tests.images.files import file_of, noise, pixels_of
 
 Scenario = Callable[[ImageMaker], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]
-ENGINES = ["echo", "echo in a worker"]
+ENGINES = ["echo", "echo in a worker", "a1111"]
 SOURCE = file_of(noise(32, 24))
 MASK = file_of(Image.new("L", (32, 24), 255))
 
@@ -34,11 +35,22 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     name = request.param.split()[0]
     options: dict[str, Any] = {"worker": True} if request.param == "echo in a worker" else {}
     with asyncio.Runner() as runner:
+        servers = AsyncExitStack()
+        options |= runner.run(_server_options(name, servers))
         engine = runner.run(load_engine(name, "the-model", None, options))
         assert isinstance(engine, ImageMaker)
         yield lambda scenario: runner.run(scenario(engine))
         runner.run(engine.close())
         runner.run(engine.close())
+        runner.run(servers.aclose())
+
+
+async def _server_options(engine: str, servers: AsyncExitStack) -> dict[str, Any]:
+    """The options of an engine that uses another server, which is started."""
+    if engine == "a1111":
+        server = await servers.enter_async_context(webui())
+        return {"url": server.url, "poll_interval": 0.01}
+    return {}
 
 
 async def events_of(engine: ImageMaker, request: ImageRequest) -> list[ImageEvent]:

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from openedai.cli.commands import serve
 from openedai.config import AdapterSpec, ModelSpec, Settings
+from openedai.engines.a1111.options import A1111Options
 from openedai.engines.echo.options import EchoOptions
 from openedai.engines.embedding.onnx import OnnxOptions
 from openedai.engines.embedding.sentence_transformers import SentenceTransformersOptions
@@ -26,6 +27,7 @@ OPTIONS: dict[str, type[msgspec.Struct]] = {
     "onnx_embeddings": OnnxOptions,
     "sentence_transformers": SentenceTransformersOptions,
     "upstream": UpstreamOptions,
+    "a1111": A1111Options,
     "echo": EchoOptions,
 }
 
@@ -73,6 +75,27 @@ MEANINGS: dict[str, dict[str, str]] = {
         "first_byte_timeout": "Seconds until the first event of an answer, or all embeddings.",
         "idle_timeout": "Seconds between two events of an answer.",
         "health_interval": "Seconds between two checks of each of several replicas; 0 for none.",
+    },
+    "a1111": {
+        "url": "The address of the web UI; see [images.md](images.md#stable-diffusion-web-uis).",
+        "urls": "The addresses of several equal ones, instead of `url`.",
+        "auth": "`user:password` of its `--api-auth`; `$NAME` reads it from the environment.",
+        "headers": "More headers for every request; values may be `$NAME` too.",
+        "checkpoint": "The checkpoint; by default the one that the web UI has loaded.",
+        "size": "The size of images for requests that ask for none.",
+        "steps": "Steps for requests that do not say how many.",
+        "guidance_scale": "How closely images follow the prompt, likewise.",
+        "sampler": "The sampler, likewise; by default the web UI's choice.",
+        "negative_prompt": "What images should not show, likewise.",
+        "strength": "How far an edit may depart from its image, from 0 to 1, likewise.",
+        "parameters": "More parameters of `txt2img` and `img2img`, for every request.",
+        "max_pixels": "The most pixels of an image.",
+        "connect_timeout": "Seconds to connect, and for questions that need no image.",
+        "busy_timeout": "Seconds that a request waits while the web UI works on others.",
+        "timeout": "Seconds that one image may take.",
+        "idle_timeout": "Seconds without a sign of life in the middle of an image.",
+        "poll_interval": "Seconds between two looks at the progress.",
+        "health_interval": "Seconds between two checks of each of several web UIs; 0 for none.",
     },
     "echo": {
         "reply": "Answer this text instead of the prompt.",
@@ -132,8 +155,8 @@ ENGINES = """
 
 These go into a model's `options`. An unknown option is an error when the model is loaded. Every
 engine also accepts `worker`: true or false, whether it runs in a worker process. By default the
-embedding engines do. `llama_cpp` has a child process of its own instead; `upstream` and `echo` run
-in the server's process."""
+embedding engines do. `llama_cpp` has a child process of its own instead; `upstream`, `a1111` and
+`echo` run in the server's process."""
 
 
 def page() -> str:

@@ -44,6 +44,9 @@ BUILTIN_MODELS = (
     ),
 )
 
+# Offered where the setting `sd_webui_url` says where it is.
+WEBUI_MODEL = ModelSpec(id="sd-webui", engine="a1111")
+
 
 def default_names() -> dict[str, tuple[str, ...]]:
     """The names for the default models, by kind."""

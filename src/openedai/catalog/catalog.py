@@ -15,6 +15,7 @@ from openedai.catalog.defaults import (
 )
 from openedai.catalog.models import Model
 from openedai.catalog.names import NameTable, name_table
+from openedai.catalog.webui import webui_models
 from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.engines.registry import engine_entry
 from openedai.errors import ModelNotFound
@@ -28,6 +29,7 @@ class Catalog:
     def __init__(self, settings: Settings) -> None:
         """Raises ConfigError."""
         builtin = BUILTIN_MODELS if settings.builtin_models else ()
+        builtin = (*builtin, *webui_models(settings))
         unlisted = unlisted_defaults(settings, name_table(builtin, settings.models))
         users = (*settings.models, *unlisted.values())
         names = name_table(builtin, users)

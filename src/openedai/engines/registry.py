@@ -90,6 +90,12 @@ ENGINES = {
         in_worker=True,
         takes_device=True,
     ),
+    "a1111": EngineEntry(
+        class_path="openedai.engines.a1111.engine:A1111",
+        capabilities=frozenset({ImageMaker, Directory}),
+        passes_unknown_parameters=True,
+        secret_options=frozenset({"auth", "headers"}),
+    ),
     "upstream": EngineEntry(
         class_path="openedai.engines.upstream.engine:Upstream",
         capabilities=frozenset({Generator, Embedder, Directory}),

@@ -99,13 +99,13 @@ def _int(value: Any) -> int | None:
 
 @dataclass(frozen=True)
 class Failures:
-    """Makes the errors for one model's upstream, or another `server`. Their messages never contain
-    `secrets`.
+    """Makes the errors for one model's server. Their messages never contain `secrets`, and begin
+    with `server`.
     """
 
     model: str
     secrets: tuple[str, ...] = ()
-    server: str = "upstream"
+    server: str = "The upstream"
 
     def of_answer(
         self, status: int, body: bytes, retry_after: str | None, param: str
@@ -170,7 +170,7 @@ class Failures:
 
     @property
     def name(self) -> str:
-        return f"The {self.server} of the model `{self.model}`"
+        return f"{self.server} of the model `{self.model}`"
 
     def _message(self, detail: ErrorDetail) -> str:
         message = detail.message[:_MAX_MESSAGE]

@@ -1,0 +1,125 @@
+"""An image maker that is another server, or several equal ones: what its engines share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from openedai.contract.engine import ImageMaker
+from openedai.contract.images import (
+    ImageEvent,
+    ImageRequest,
+    ImagesFinish,
+    MadeImage,
+    PartialImage,
+)
+from openedai.engines.image_server.job import Job, Preview
+from openedai.engines.image_server.jobs import Jobs, Waiting
+from openedai.engines.image_server.pictures import Size, check_size, finished
+from openedai.engines.image_server.previews import Previews
+from openedai.engines.remote.connection import Connections
+from openedai.engines.remote.failures import Failures
+from openedai.engines.remote.health import watch
+from openedai.engines.remote.replicas import Replica, Replicas
+from openedai.errors import InvalidRequest
+from openedai.images.bad_image import BadImage
+from openedai.images.formats import image_size
+
+if TYPE_CHECKING:
+    import aiohttp
+
+
+class ImageServer(ImageMaker):
+    """Makes the images of a request one after another, each as a job on one replica."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        replicas: Replicas,
+        connections: Connections,
+        waiting: Waiting,
+        max_pixels: int,
+    ) -> None:
+        self.slots = len(replicas.all)
+        self.session = session
+        self.replicas = replicas
+        self.connections = connections
+        self.jobs = Jobs(replicas, connections.failures, waiting)
+        self._max_pixels = max_pixels
+        self._health_checks: asyncio.Task[None] | None = None
+
+    @property
+    def failures(self) -> Failures:
+        return self.connections.failures
+
+    def default_size(self) -> Size:
+        """The size of new images for requests that ask for none."""
+        raise NotImplementedError
+
+    def check(self, request: ImageRequest) -> None:
+        """Raise Unsupported or InvalidRequest for what the server cannot do."""
+
+    def job(self, replica: Replica, request: ImageRequest, index: int) -> Job:
+        """The job for the image at `index`. The size of the request is never None."""
+        raise NotImplementedError
+
+    def watch(self, path: str, interval: float) -> None:
+        """Begin to check the health of several replicas, by a GET of `path`."""
+        if len(self.replicas.all) > 1 and interval:
+            timeout = self.connections.connect_timeout
+            checks = watch(self.session, self.replicas, path, interval=interval, timeout=timeout)
+            self._health_checks = asyncio.create_task(checks)
+
+    async def close(self) -> None:
+        if self._health_checks is not None:
+            self._health_checks.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._health_checks
+            self._health_checks = None
+        await self.jobs.close()
+        await self.session.close()
+
+    async def make_images(self, request: ImageRequest) -> AsyncGenerator[ImageEvent, None]:
+        self.check(request)
+        size = request.size or self._size(request)
+        check_size(size, self._max_pixels)
+        sized = msgspec.structs.replace(request, size=size)
+        for index in range(request.count):
+            async with aclosing(self._make(sized, size, index)) as events:
+                async for event in events:
+                    yield event
+        yield ImagesFinish()
+
+    async def _make(
+        self, request: ImageRequest, size: Size, index: int
+    ) -> AsyncGenerator[PartialImage | MadeImage, None]:
+        previews = Previews(index, request.partial_images)
+        jobs = self.jobs.run(lambda replica: self.job(replica, request, index))
+        async with aclosing(jobs) as events:
+            async for event in events:
+                if isinstance(event, Preview):
+                    partial = previews.take(event)
+                    if partial is not None:
+                        yield partial
+                else:
+                    yield MadeImage(index=index, data=await self._finished(event, request, size))
+
+    async def _finished(self, data: bytes, request: ImageRequest, size: Size) -> bytes:
+        source = request.images[0] if request.images else None
+        try:
+            return await asyncio.to_thread(finished, data, size, source, request.mask)
+        except BadImage as error:
+            raise self.failures.broken("answered with something that is no image").error from error
+
+    def _size(self, request: ImageRequest) -> Size:
+        if not request.images:
+            return self.default_size()
+        try:
+            return image_size(request.images[0])
+        except BadImage as error:
+            raise InvalidRequest(error.message, code=error.code, param="image") from error
