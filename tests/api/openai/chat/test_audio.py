@@ -13,7 +13,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openedai.api.openai.chat.audio import spoken_id, transcript_of
 from openedai.config import ModelSpec
 from openedai.serving.speaking import Sentences
-from tests.support import ServerThread, echo_settings, occupancy
+from tests.support import ServerThread, echo_settings, occupancy, wait_until
 
 TEXT = "Good morning. How are you? Fine"
 SPOKEN = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}}
@@ -94,7 +94,7 @@ def test_no_file_is_left(client: OpenAI, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     ask(client, [sound(b"hello")])
     refusal(client, [sound(b"\xff")])
-    assert list(tmp_path.iterdir()) == []
+    wait_until(lambda: list(tmp_path.iterdir()) == [])
 
 
 def test_a_spoken_answer(client: OpenAI) -> None:
