@@ -12,9 +12,7 @@ from openedai.config import ConfigError, ModelSpec, Settings, load_settings
 
 
 def catalog(url: str | None, *models: ModelSpec) -> Catalog:
-    return Catalog(
-        Settings(_env_file=None, sd_webui_url=url, models=models, builtin_models=False)  # type: ignore[arg-type]
-    )
+    return Catalog(Settings(_env_file=None, sd_webui_url=url, models=models, builtin_models=False))
 
 
 def test_it_is_the_default_model_for_images() -> None:
