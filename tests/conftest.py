@@ -23,8 +23,8 @@ hypothesis.settings.load_profile("project")
 
 
 @pytest.fixture(scope="session")
-def echo_server() -> Iterator[Running]:
-    with ServerThread(echo_settings()) as running:
+def echo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with ServerThread(echo_settings(data=tmp_path_factory.mktemp("data"))) as running:
         yield running
 
 

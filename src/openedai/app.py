@@ -53,9 +53,11 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await services.image_store.sweep()
         yield
         await pool.close()
         images.close()
+        services.image_threads.close()
 
     app = FastAPI(
         title="OpenedAI",

@@ -11,6 +11,7 @@ import tomllib
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import (
@@ -144,6 +145,19 @@ class Settings(BaseSettings):
         Path(platformdirs.user_cache_dir("openedai")),
         description="Folder where downloaded weights are kept.",
     )
+    data: Path = Field(
+        Path(platformdirs.user_data_dir("openedai")),
+        description="Folder where the server keeps what must outlast a restart, such as images "
+        "whose URLs it gave out.",
+    )
+    public_url: str = Field(
+        "",
+        description="The URL of this server for its clients, without `/v1`, if a proxy is in front "
+        "of it; empty for the one that each request was sent to.",
+    )
+    image_url_lifetime: float = Field(
+        3600.0, gt=0, description="Seconds until the URL of a made image expires."
+    )
     offline: bool = Field(False, description="Never download; use only local weights.")
     models: tuple[ModelSpec, ...] = Field(
         (), description="Models added to the built-in ones, or replacing those of the same id."
@@ -204,6 +218,16 @@ class Settings(BaseSettings):
     def _budget_is_readable(cls, value: str) -> str:
         memory_bytes(value, total=1 << 30)
         return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _url_is_absolute(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError(f"not an http or https URL: {value!r}")
+        if parts.query or parts.fragment:
+            raise ValueError(f"a URL without query and fragment is expected: {value!r}")
+        return value.rstrip("/")
 
     @field_validator("image_private_hosts")
     @classmethod

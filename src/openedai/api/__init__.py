@@ -20,6 +20,8 @@ from openedai.api.ollama.routes import OllamaEmbeddings, OllamaGenerations
 from openedai.api.openai.chat.routes import ChatCompletions
 from openedai.api.openai.completions.routes import Completions
 from openedai.api.openai.embeddings.routes import Embeddings
+from openedai.api.openai.images.files import ImageFiles
+from openedai.api.openai.images.routes import ImageGenerations
 from openedai.api.openai.models.routes import Models
 from openedai.api.route import Route, azure_routes, engine_routes
 from openedai.api.server.routes import ServerStatus
@@ -32,10 +34,12 @@ def routes(s: Services) -> tuple[Route, ...]:
     calls = Calls(s.settings, s.catalog, s.leases)
     ranking = Ranking(s.catalog, s.embedding)
     current = CurrentModel(s.catalog)
+    files = ImageFiles(s.image_store, s.settings.public_url)
     official = (
         *ChatCompletions(calls, s.image_loading, s.hearing, s.generation, s.speaking).routes(),
         *Completions(calls, s.generation).routes(),
         *Embeddings(calls, s.embedding).routes(),
+        *ImageGenerations(calls, s.catalog, s.image_inputs, s.image_making, files).routes(),
         *_models(s),
         *Edits(calls, s.generation).routes(),
         *Search(calls, ranking).routes(),
@@ -54,6 +58,7 @@ def routes(s: Services) -> tuple[Route, ...]:
         *OllamaModels(
             calls, s.catalog, s.listing, s.loading, s.weight_facts, s.settings.idle_timeout
         ).routes(),
+        *files.routes(),
         *Tokenization(calls, s.leases).routes(),
         *TextTokens(calls, current, s.leases).routes(),
         *ModelControl(calls, current, s.listing, s.loading, s.generation.active).routes(),

@@ -19,7 +19,6 @@ from openedai.http.exchange import exchange_of
 from openedai.http.respond import EventStream, first_frame, json_response
 from openedai.serving.call import Call
 from openedai.serving.leases import Leases
-from openedai.serving.outcome import Indexed
 
 # A file in a body: a long run of base64.
 _FILE = re.compile(r"[A-Za-z0-9+/=_-]{512,}")
@@ -29,12 +28,12 @@ T = TypeVar("T", covariant=True)
 
 
 class Renderer(Protocol[T]):
-    """Renders the events of a generation in the format of one API."""
+    """Renders the events of a call in the format of one API."""
 
-    async def whole(self, events: AsyncGenerator[Indexed, None]) -> T:
+    async def whole(self, events: AsyncGenerator[Any, None]) -> T:
         """The value of an answer that is not streamed."""
 
-    def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
+    def chunks(self, events: AsyncGenerator[Any, None]) -> AsyncGenerator[bytes, None]:
         """The frames of a streamed answer."""
 
 
@@ -77,12 +76,12 @@ class Calls:
     async def answer(
         self,
         call: Call[Any],
-        events: AsyncGenerator[Indexed, None],
+        events: AsyncGenerator[Any, None],
         renderer: Renderer[Any],
         *,
         stream: bool,
     ) -> Response:
-        """The response to a generation, whole or streamed.
+        """The response to a call, whole or streamed.
 
         Raises what fails before the first event.
         """

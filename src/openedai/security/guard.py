@@ -20,6 +20,8 @@ from openedai.http.respond import error_response
 from openedai.security.callers import Keyring, bearer_key
 
 PUBLIC_PATHS = frozenset({"/health", "/docs", "/openapi.json"})
+# URLs of made images contain a secret of their own, and are opened without a key.
+PUBLIC_PREFIX = "/v1/images/files/"
 
 
 class Guard:
@@ -30,7 +32,8 @@ class Guard:
         self.keyring = Keyring(settings.keys)
         self.max_header_bytes = settings.max_header_bytes
         self.cors_origins = frozenset(settings.cors_origins)
-        allowed = LOOPBACK | {"[::1]", *settings.allowed_hosts}
+        public = _hostname(urlsplit(settings.public_url).netloc)
+        allowed = LOOPBACK | {"[::1]", *settings.allowed_hosts, *filter(None, [public])}
         self.allowed_hosts = frozenset(allowed) if settings.on_loopback else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,7 +59,7 @@ class Guard:
         host = headers.get("host", "")
         self._check_host(host)
         self._check_origin(headers.get("origin"), host)
-        if scope["path"] in PUBLIC_PATHS:
+        if scope["path"] in PUBLIC_PATHS or scope["path"].startswith(PUBLIC_PREFIX):
             return ""
         api_key = headers.get("api-key") or headers.get("x-api-key")
         key = bearer_key(headers.get("authorization"), api_key)

@@ -35,6 +35,9 @@ class Metrics:
             ("model", "kind"),
             registry=self.registry,
         )
+        self._images = Counter(
+            "openedai_images", "Images made.", ("model",), registry=self.registry
+        )
         self._first_token = Histogram(
             "openedai_time_to_first_token_seconds",
             "Time from a request's arrival to its first token.",
@@ -72,6 +75,10 @@ class Metrics:
         self._tokens.labels(model, "prompt").inc(usage.prompt_tokens)
         self._tokens.labels(model, "cached").inc(usage.cached_tokens)
         self._tokens.labels(model, "completion").inc(usage.completion_tokens)
+
+    def record_image(self, model: str) -> None:
+        """Count an image that was made."""
+        self._images.labels(model).inc()
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text format."""

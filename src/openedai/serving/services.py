@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
+from openedai.images.threads import ImageThreads
 from openedai.media.images import Images
 from openedai.scheduling.pool import ModelPool
 from openedai.serving.embedding import Embedding
 from openedai.serving.generation import Generation
 from openedai.serving.hearing import Hearing
+from openedai.serving.image_inputs import ImageInputs
+from openedai.serving.image_making import ImageMaking
+from openedai.serving.image_store import ImageStore
 from openedai.serving.images import ImageLoading
 from openedai.serving.leases import Leases
 from openedai.serving.listing import Listing
@@ -33,6 +37,10 @@ class Services:
     image_loading: ImageLoading
     hearing: Hearing
     speaking: Speaking
+    image_inputs: ImageInputs
+    image_making: ImageMaking
+    image_store: ImageStore
+    image_threads: ImageThreads
     listing: Listing
     loading: Loading
     weight_facts: WeightFactsReader
@@ -50,6 +58,7 @@ class Services:
     ) -> Services:
         """`started` is when the server started, in seconds since 1970."""
         leases = Leases(pool)
+        threads = ImageThreads()
         return cls(
             settings=settings,
             catalog=catalog,
@@ -61,6 +70,10 @@ class Services:
             image_loading=ImageLoading(images),
             hearing=Hearing(catalog, leases),
             speaking=Speaking(catalog, leases),
+            image_inputs=ImageInputs(images, threads, settings.image_max_pixels),
+            image_making=ImageMaking(leases, metrics, threads),
+            image_store=ImageStore(settings.data / "images", settings.image_url_lifetime),
+            image_threads=threads,
             listing=Listing(catalog, pool, settings.listed_aliases, started),
             loading=Loading(pool, library),
             weight_facts=WeightFactsReader(library),

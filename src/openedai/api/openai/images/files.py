@@ -1,0 +1,56 @@
+"""The URLs of made images, and the files behind them."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from openedai.api.route import Route
+from openedai.images.decode import ImageFile
+from openedai.serving.image_store import ImageStore
+
+_PATH = "/v1/images/files"
+
+
+class ImageFiles:
+    """`public_url` is the server's URL for its clients; empty for that of each request."""
+
+    def __init__(self, store: ImageStore, public_url: str) -> None:
+        self._store = store
+        self._public_url = public_url
+
+    def routes(self) -> tuple[Route, ...]:
+        return (Route("GET", f"{_PATH}/{{name}}", self.read, "Show a made image"),)
+
+    def links(self, request: Request) -> ImageLinks:
+        base = self._public_url or str(request.base_url).rstrip("/")
+        return ImageLinks(self._store, f"{base}{_PATH}")
+
+    async def read(self, request: Request) -> Response:
+        path, media_type, remaining = self._store.find(request.path_params["name"])
+        headers = {
+            "cache-control": f"private, max-age={remaining}, immutable",
+            "content-disposition": "inline",
+            "x-content-type-options": "nosniff",
+        }
+        return FileResponse(path, headers=headers, media_type=media_type)
+
+
+class ImageLinks:
+    """The URLs of the images of one answer."""
+
+    def __init__(self, store: ImageStore, base: str) -> None:
+        self._store = store
+        self._base = base
+        self._names: list[str] = []
+
+    async def add(self, image: ImageFile) -> str:
+        """Store an image and return its URL. Raises as `ImageStore.save` does."""
+        name = await self._store.save(image)
+        self._names.append(name)
+        return f"{self._base}/{name}"
+
+    def discard(self) -> None:
+        """Delete the images: there will be no answer. Never awaits."""
+        for name in self._names:
+            self._store.discard(name)

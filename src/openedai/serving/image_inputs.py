@@ -1,0 +1,94 @@
+"""The images that a request edits or varies: files of its form, or references."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from openedai.errors import InvalidRequest
+from openedai.http.upload import Upload
+from openedai.images.bad_image import BadImage
+from openedai.images.decode import ImageFile, upright_png
+from openedai.images.masks import mask_from_file, split_alpha
+from openedai.images.threads import ImageThreads
+from openedai.media.images import ImageRef, Images
+
+MAX_FILE_BYTES = 50 << 20
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """An image of a request: an uploaded file, or a data URL or one of http or https.
+
+    `param` is its parameter.
+    """
+
+    file: Upload | str
+    param: str
+
+
+@dataclass(frozen=True)
+class ImageSources:
+    """Images and mask as an `ImageRequest` has them."""
+
+    images: tuple[bytes, ...] = ()
+    mask: bytes | None = None
+
+
+class ImageInputs:
+    """`max_pixels` is for all images of a request together."""
+
+    def __init__(self, images: Images, threads: ImageThreads, max_pixels: int) -> None:
+        self._images = images
+        self._threads = threads
+        self._max_pixels = max_pixels
+
+    async def load(
+        self,
+        inputs: Sequence[ImageInput],
+        mask: ImageInput | None = None,
+        *,
+        own_mask: bool = False,
+    ) -> ImageSources:
+        """The images, upright; the mask belongs to the first.
+
+        With `own_mask` the transparent parts of the first image are the mask, unless there is one.
+        Raises InvalidRequest for an image that cannot be used.
+        """
+        files: list[ImageFile] = []
+        remaining = self._max_pixels
+        for one in inputs:
+            raw = await self._raw(one)
+            with _translate_errors(one.param):
+                files.append(await self._threads.run(upright_png, raw, remaining))
+            remaining -= files[-1].width * files[-1].height
+        made: bytes | None = None
+        if mask is not None:
+            raw = await self._raw(mask)
+            with _translate_errors(mask.param):
+                made = await self._threads.run(mask_from_file, raw, files[0], self._max_pixels)
+        elif own_mask and files[0].transparent:
+            files[0], made = await self._threads.run(split_alpha, files[0])
+        return ImageSources(tuple(file.data for file in files), made)
+
+    async def _raw(self, one: ImageInput) -> bytes:
+        """The bytes of the file, not checked yet if it was uploaded."""
+        if isinstance(one.file, str):
+            (loaded,) = await self._images.load_all([ImageRef(one.file, one.param)])
+            return loaded.raw
+        if one.file.size > MAX_FILE_BYTES:
+            raise InvalidRequest(
+                f"The image has {one.file.size} bytes: at most {MAX_FILE_BYTES} are allowed.",
+                code="image_file_too_large",
+                param=one.param,
+            )
+        return await one.file.read()
+
+
+@contextmanager
+def _translate_errors(param: str) -> Iterator[None]:
+    try:
+        yield
+    except BadImage as error:
+        raise InvalidRequest(error.message, code=error.code, param=param) from error
