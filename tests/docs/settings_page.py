@@ -229,6 +229,8 @@ def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 def _default(name: str, field: FieldInfo) -> str:
     if name == "cache_dir":
         return "`openedai` in the user's cache folder"
+    if name == "data":
+        return "`openedai` in the user's data folder"
     value = field.get_default(call_default_factory=True, validated_data={})
     return _shown(value)
 

@@ -6,7 +6,14 @@ import re
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from openai.types import completion_create_params, embedding_create_params
+from openai.types import (
+    ImageCreateVariationParams,
+    ImageInputReferenceParam,
+    completion_create_params,
+    embedding_create_params,
+    image_edit_params,
+    image_generate_params,
+)
 from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionMessageParam
 from openai.types.chat import completion_create_params as chat_params
 from openai.types.chat.chat_completion_assistant_message_param import (
@@ -23,9 +30,18 @@ from openedai.api.openai.chat.messages import ChatMessage, Media
 from openedai.api.openai.chat.types import ChatCompletionRequest
 from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.openai.embeddings.types import EmbeddingRequest
+from openedai.api.openai.images.types import (
+    ImageBody,
+    ImageEditRequest,
+    ImageGenerationRequest,
+    ImageReference,
+    ImageVariationRequest,
+)
 from openedai.config import ModelSpec
 from openedai.http.body import AllowedOnly, Body
+from openedai.http.upload import Upload
 from openedai.http.validation import as_invalid_request
+from openedai.serving.image_inputs import ImageSources
 from tests.docs.pages import ROOT, code_words, section, tables
 from tests.support import Running, fetch
 
@@ -40,6 +56,10 @@ MESSAGE = {
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 COMPLETION: dict[str, Any] = {"model": "m", "prompt": "hi"}
 EMBEDDING: dict[str, Any] = {"model": "m", "input": "hi"}
+UPLOAD = Upload("cat.png", "image/png", ROOT / "cat.png", 1)
+IMAGE: dict[str, Any] = {"prompt": "hi"}
+IMAGE_EDIT: dict[str, Any] = {"prompt": "hi", "image": [UPLOAD]}
+IMAGE_VARIATION: dict[str, Any] = {"image": UPLOAD}
 EDIT: dict[str, Any] = {"model": "m", "instruction": "hi"}
 GENERATE: dict[str, Any] = {"model": "m", "context": "hi"}
 SEARCH: dict[str, Any] = {"model": "m", "query": "hi", "documents": ["hi"]}
@@ -74,6 +94,26 @@ TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
         set(embedding_create_params.EmbeddingCreateParams.__annotations__),
         EmbeddingRequest,
         EMBEDDING,
+    ),
+    ("Image generations", 0): (
+        set(image_generate_params.ImageGenerateParamsBase.__annotations__) | STREAM,
+        ImageGenerationRequest,
+        IMAGE,
+    ),
+    ("Image edits", 0): (
+        set(image_edit_params.ImageEditParamsBase.__annotations__) | STREAM,
+        ImageEditRequest,
+        IMAGE_EDIT,
+    ),
+    ("Image edits", 1): (
+        set(ImageInputReferenceParam.__annotations__),
+        ImageReference,
+        {"image_url": "data:"},
+    ),
+    ("Image variations", 0): (
+        set(ImageCreateVariationParams.__annotations__),
+        ImageVariationRequest,
+        IMAGE_VARIATION,
     ),
     ("Edits", 0): (
         {"model", "input", "instruction", "n", "temperature", "top_p"},
@@ -110,16 +150,23 @@ CALL: dict[str, Any] = {"id": "c", "type": "function", "function": {"name": "f",
 
 # Values that ask for something, for parameters of which any other value would do less.
 REFUSED_VALUES: dict[str, Any] = {
+    "complexity": "low",
     "file": "file-1",
+    "file_id": "file-1",
+    "frame_count": 4,
+    "frame_duration_ms": 100,
+    "markup": UPLOAD,
     "moderation": {"model": "m"},
     "refusal": "no",
     "store": True,
+    "svg": {"model": "m"},
     "verbosity": "low",
     "web_search_options": {},
 }
 
 # Values other than the default, for parameters that must reach the engine.
 VALUES: dict[str, Any] = {
+    "background": "opaque",
     "best_of": 2,
     "completions": 2,
     "content": "ho",
@@ -133,7 +180,10 @@ VALUES: dict[str, Any] = {
     "function_call": {"name": "f"},
     "functions": [{"name": "f"}],
     "grammar": 'root ::= "a"',
+    "guidance_scale": 5.0,
+    "image_url": "data:image/png;base64,",
     "input": "ho",
+    "input_fidelity": "high",
     "instruction": "ho",
     "labels": ["b", "c"],
     "length": 5,
@@ -142,17 +192,23 @@ VALUES: dict[str, Any] = {
     "max_examples": 5,
     "max_rerank": 5,
     "max_tokens": 5,
+    "mask": UPLOAD,
     "messages": [{"role": "user", "content": "ho"}],
     "metadata": {"a": "b"},
+    "moderation": "low",
     "n": 2,
     "name": "ann",
+    "output_compression": 50,
+    "output_format": "webp",
     "parallel_tool_calls": False,
+    "partial_images": 2,
     "prediction": {"type": "content", "content": "x"},
     "presence_penalty": 1.5,
     "prompt": "ho",
     "prompt_cache_key": "key",
     "prompt_cache_options": {"mode": "explicit"},
     "prompt_cache_retention": "24h",
+    "quality": "high",
     "query": "ho",
     "question": "ho",
     "reasoning_effort": "low",
@@ -163,7 +219,9 @@ VALUES: dict[str, Any] = {
     "safety_identifier": "someone",
     "seed": 5,
     "service_tier": "flex",
+    "size": "64x32",
     "stop": "END",
+    "style": "natural",
     "suffix": "end",
     "temperature": 0.5,
     "tool_call_id": "call_1",
@@ -185,8 +243,12 @@ VALUES: dict[str, Any] = {
     "mirostat_eta": 0.2,
     "mirostat_tau": 4.0,
     "reasoning_content": "Hm.",
+    "negative_prompt": "no",
     "repeat_last_n": 32,
     "repeat_penalty": 1.1,
+    "sampler": "ddim",
+    "steps": 5,
+    "strength": 0.5,
     "top_k": 5,
     "typical_p": 0.9,
     "xtc_probability": 0.5,
@@ -200,13 +262,17 @@ VALUES_BY_TYPE: dict[tuple[type[Body], str], Any] = {
     (EngineGenerateRequest, "logprobs"): 3,
     (AnswerRequest, "logprobs"): 3,
     (ClassificationRequest, "logprobs"): 3,
+    (ImageEditRequest, "image"): [UPLOAD, UPLOAD],
+    (ImageVariationRequest, "image"): Upload("dog.png", "", ROOT / "dog.png", 1),
     (ChatMessage, "function_call"): {"name": "f", "arguments": ""},
 }
 
 # What must stand beside a parameter for it to mean anything.
 NEEDED_FIELDS: dict[str, dict[str, Any]] = {
     "function_call": {"functions": [{"name": "f"}, {"name": "g"}]},
+    "output_compression": {"output_format": "jpeg"},
     "parallel_tool_calls": {"tools": [TOOL]},
+    "partial_images": {"stream": True},
     "tool_choice": {"tools": [TOOL]},
     "top_logprobs": {"logprobs": True},
 }
@@ -215,6 +281,8 @@ NEEDED_FIELDS: dict[str, dict[str, Any]] = {
 READ_BY_ROUTES = {"model", "stream", "stream_options", "encoding_format"}
 READ_BY_ROUTES |= {"search_model", "return_prompt", "expand"}
 READ_BY_ROUTES |= {"modalities", "audio"}
+# The same, in some bodies only.
+READ_BY_ROUTES_OF: dict[str, type[Body]] = {"response_format": ImageBody}
 
 # The codes that are put together from parts.
 BOUNDS: dict[str, dict[str, Any]] = {
@@ -247,6 +315,15 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
     match value:
         case ChatMessage():
             return value.to_engine(0, Media())
+        case ImageEditRequest():
+            inputs = value.inputs(), value.mask_input()
+            return inputs, value.to_engine_request(ImageSources())
+        case ImageVariationRequest():
+            return value.inputs(), value.to_engine_request(ImageSources())
+        case ImageReference():
+            return value.image_url
+        case ImageGenerationRequest():
+            return value.to_engine_request()
         case EditRequest():
             return value.to_engine_requests(ModelSpec(id="m", engine="echo"))
         case EngineGenerateRequest():
@@ -314,7 +391,8 @@ def test_honoured_parameters_reach_the_engine(table: Table, name: str) -> None:
     _, model, body = TABLES[table]
     marks = model.model_fields[name].metadata
     assert not any(isinstance(mark, AllowedOnly) for mark in marks)
-    if name not in READ_BY_ROUTES:
+    in_route = issubclass(model, READ_BY_ROUTES_OF.get(name, ()))
+    if name not in READ_BY_ROUTES and not in_route:
         assert_changes_the_request(model, body, name)
 
 
@@ -344,6 +422,26 @@ def test_extensions_are_listed_and_reach_the_engine(model: type[Body]) -> None:
     assert_changes_the_request(
         ChatMessage, {"role": "assistant", "content": "hi"}, "reasoning_content"
     )
+
+
+@pytest.mark.parametrize(
+    ("table", "only"),
+    [
+        (("Image generations", 0), set()),
+        (("Image edits", 0), {"strength"}),
+        (("Image variations", 0), {"strength"}),
+    ],
+    ids=str,
+)
+def test_extensions_for_images_are_listed_and_reach_the_engine(
+    table: Table, only: set[str]
+) -> None:
+    (listed,) = tables(section(PAGE, "Image extensions"))
+    names = {code_words(row[0])[0] for row in listed} - {"strength"} | only
+    official, model, body = TABLES[table]
+    assert set(model.model_fields) - official - {"images"} == names
+    for name in names:
+        assert_changes_the_request(model, body, name)
 
 
 @pytest.mark.parametrize(("table", "name"), cases("no effect"))

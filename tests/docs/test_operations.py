@@ -17,6 +17,7 @@ from tests.support import Running, fetch
 def test_every_metric_is_listed_with_its_labels(echo_server: Running) -> None:
     body = {"model": "echo", "messages": [{"role": "user", "content": "hi"}]}
     fetch(f"{echo_server.url}/v1/chat/completions", "POST", json=body)
+    fetch(f"{echo_server.url}/v1/images/generations", "POST", json={"prompt": "a cat"})
     text = fetch(f"{echo_server.url}/metrics").body.decode()
     exported: dict[str, set[str]] = {}
     for series, labels in re.findall(r"^(\w+)(?:\{(.*)\})? ", text, re.MULTILINE):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field
+from pydantic import Discriminator, Field
 
 from openedai.api.parameters.unions import branch
 from openedai.contract.images import ImageFormat, ImageRequest
@@ -147,10 +147,8 @@ class ImageGenerationRequest(PromptedBody):
         )
 
 
-class ImageReference(BaseModel):
+class ImageReference(Body):
     """An image that the body of an edit refers to."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     image_url: str
     file_id: Refused = None
