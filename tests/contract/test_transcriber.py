@@ -20,10 +20,12 @@ from openedai.contract.transcribe import (
 )
 from openedai.engines.load import load_engine
 from openedai.errors import InvalidRequest
+from tests.engines.whisper.models import whisper_weights
 
 Scenario = Callable[[Transcriber], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]
-ENGINES = ["echo", "echo in a worker"]
+ENGINES = ["echo", "echo in a worker", pytest.param("whisper", marks=pytest.mark.real)]
+SPEECH = Path(__file__).parents[1] / "engines" / "whisper" / "speech.ogg"
 SPOKEN = b"Good morning. How are you today? It is a fine day."
 
 
@@ -32,16 +34,21 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Runs a scenario on an engine that all tests of the module share."""
     name = request.param.split()[0]
     options: dict[str, Any] = {"worker": True} if request.param == "echo in a worker" else {}
+    path = None
+    if name == "whisper":
+        path, options = whisper_weights("whisper-tiny.en"), {"slots": 2, "beam": 1}
     with asyncio.Runner() as runner:
-        engine = runner.run(load_engine(name, "the-model", None, options))
+        engine = runner.run(load_engine(name, "the-model", path, options))
         assert isinstance(engine, Transcriber)
         yield lambda scenario: runner.run(scenario(engine))
         runner.run(engine.close())
 
 
 @pytest.fixture
-def audio(tmp_path: Path) -> str:
-    """A file with speech."""
+def audio(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A file with speech that the engine understands."""
+    if request.node.callspec.params["run"] == "whisper":
+        return str(SPEECH)
     file = tmp_path / "speech.wav"
     file.write_bytes(SPOKEN)
     return str(file)

@@ -21,11 +21,13 @@ from openedai.engines.embedding.onnx import OnnxOptions
 from openedai.engines.embedding.sentence_transformers import SentenceTransformersOptions
 from openedai.engines.llama_cpp.options import LlamaOptions, SamplingDefaults
 from openedai.engines.upstream.options import UpstreamOptions
+from openedai.engines.whisper.engine import WhisperOptions
 
 OPTIONS: dict[str, type[msgspec.Struct]] = {
     "llama_cpp": LlamaOptions,
     "onnx_embeddings": OnnxOptions,
     "sentence_transformers": SentenceTransformersOptions,
+    "whisper": WhisperOptions,
     "upstream": UpstreamOptions,
     "a1111": A1111Options,
     "echo": EchoOptions,
@@ -60,6 +62,14 @@ MEANINGS: dict[str, dict[str, str]] = {
     },
     "onnx_embeddings": _EMBEDDING,
     "sentence_transformers": _EMBEDDING,
+    "whisper": {
+        "device": "The device.",
+        "compute_type": "The numbers of the computation; `int8` by default, `float16` on cuda.",
+        "threads": "Threads of the computation; by default the number of cores that may be used.",
+        "beam": "Texts that are compared while the likeliest one is searched.",
+        "slots": "Requests at once; their windows of 30 seconds take turns.",
+        "max_seconds": "The longest audio.",
+    },
     "upstream": {
         "url": "The address of the upstream, with or without `/v1`.",
         "urls": "The addresses of several equal servers, instead of `url`.",
@@ -155,8 +165,8 @@ ENGINES = """
 
 These go into a model's `options`. An unknown option is an error when the model is loaded. Every
 engine also accepts `worker`: true or false, whether it runs in a worker process. By default the
-embedding engines do. `llama_cpp` has a child process of its own instead; `upstream`, `a1111` and
-`echo` run in the server's process."""
+embedding engines and `whisper` do. `llama_cpp` has a child process of its own instead; `upstream`,
+`a1111` and `echo` run in the server's process."""
 
 
 def page() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
@@ -14,6 +15,7 @@ from openai.types import (
     image_edit_params,
     image_generate_params,
 )
+from openai.types.audio import transcription_create_params, translation_create_params
 from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionMessageParam
 from openai.types.chat import completion_create_params as chat_params
 from openai.types.chat.chat_completion_assistant_message_param import (
@@ -37,6 +39,7 @@ from openedai.api.openai.images.types import (
     ImageReference,
     ImageVariationRequest,
 )
+from openedai.api.openai.transcriptions.types import TranscriptionRequest, TranslationRequest
 from openedai.config import ModelSpec
 from openedai.http.body import AllowedOnly, Body
 from openedai.http.upload import Upload
@@ -60,6 +63,7 @@ UPLOAD = Upload("cat.png", "image/png", ROOT / "cat.png", 1)
 IMAGE: dict[str, Any] = {"prompt": "hi"}
 IMAGE_EDIT: dict[str, Any] = {"prompt": "hi", "image": [UPLOAD]}
 IMAGE_VARIATION: dict[str, Any] = {"image": UPLOAD}
+SPEECH_FILE: dict[str, Any] = {"model": "m", "file": Upload("a.wav", "", Path("a.wav"), 1)}
 EDIT: dict[str, Any] = {"model": "m", "instruction": "hi"}
 GENERATE: dict[str, Any] = {"model": "m", "context": "hi"}
 SEARCH: dict[str, Any] = {"model": "m", "query": "hi", "documents": ["hi"]}
@@ -115,6 +119,16 @@ TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
         ImageVariationRequest,
         IMAGE_VARIATION,
     ),
+    ("Transcriptions", 0): (
+        set(transcription_create_params.TranscriptionCreateParamsBase.__annotations__) | STREAM,
+        TranscriptionRequest,
+        SPEECH_FILE,
+    ),
+    ("Translations", 0): (
+        set(translation_create_params.TranslationCreateParams.__annotations__),
+        TranslationRequest,
+        SPEECH_FILE,
+    ),
     ("Edits", 0): (
         {"model", "input", "instruction", "n", "temperature", "top_p"},
         EditRequest,
@@ -156,6 +170,8 @@ REFUSED_VALUES: dict[str, Any] = {
     "frame_count": 4,
     "frame_duration_ms": 100,
     "markup": UPLOAD,
+    "known_speaker_names": ["ann"],
+    "known_speaker_references": ["data:audio/wav;base64,AAAA"],
     "moderation": {"model": "m"},
     "refusal": "no",
     "store": True,
@@ -167,6 +183,12 @@ REFUSED_VALUES: dict[str, Any] = {
 # Values other than the default, for parameters that must reach the engine.
 VALUES: dict[str, Any] = {
     "background": "opaque",
+    "chunking_strategy": "auto",
+    "include": ["logprobs"],
+    "keywords": ["ho"],
+    "language": "fr",
+    "languages": ["fr"],
+    "timestamp_granularities": ["word"],
     "best_of": 2,
     "completions": 2,
     "content": "ho",
@@ -264,6 +286,10 @@ VALUES_BY_TYPE: dict[tuple[type[Body], str], Any] = {
     (ClassificationRequest, "logprobs"): 3,
     (ImageEditRequest, "image"): [UPLOAD, UPLOAD],
     (ImageVariationRequest, "image"): Upload("dog.png", "", ROOT / "dog.png", 1),
+    (TranscriptionRequest, "file"): Upload("b.wav", "", Path("b.wav"), 1),
+    (TranslationRequest, "file"): Upload("b.wav", "", Path("b.wav"), 1),
+    (TranscriptionRequest, "response_format"): "verbose_json",
+    (TranslationRequest, "response_format"): "verbose_json",
     (ChatMessage, "function_call"): {"name": "f", "arguments": ""},
 }
 
@@ -338,7 +364,7 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
             return value.to_engine_requests(Media())
         case CompletionRequest():
             return value.to_engine_requests()
-        case EmbeddingRequest():
+        case EmbeddingRequest() | TranscriptionRequest() | TranslationRequest():
             return value.to_engine_request()
 
 

@@ -84,6 +84,7 @@ def run(block: Block, server: Running, folder: Path) -> None:
     """Run a bash or Python block in `folder`, with the address of `server` in it."""
     (folder / "openedai").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m openedai "$@"\n')
     (folder / "openedai").chmod(0o755)
+    (folder / "speech.mp3").write_text("Good morning.")  # which the echo engine hears
     code = block.code.replace(ADDRESS, server.url)
     start = [sys.executable, "-c"] if block.language == "python" else ["bash", "-euc"]
     done = subprocess.run(

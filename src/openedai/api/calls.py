@@ -87,13 +87,20 @@ class Calls:
         """
         if not stream:
             return self.respond(call, await renderer.whole(events))
-        frames = renderer.chunks(events)
+        return await self.stream(call, renderer.chunks(events))
+
+    async def stream(self, call: Call[Any], frames: AsyncGenerator[bytes, None]) -> Response:
+        """The response to a stream of frames. Raises what fails before the first one."""
         first = await first_frame(frames)
         return EventStream(call.exchange, first, frames, self._headers(call))
 
     def respond(self, call: Call[Any], value: Any) -> Response:
         """A value as JSON, with the headers of the model's rate limits."""
         return json_response(value, headers=self._headers(call))
+
+    def respond_text(self, call: Call[Any], text: str, media_type: str) -> Response:
+        """A text, with the same headers."""
+        return Response(text, headers=self._headers(call), media_type=media_type)
 
     def _named(self, body: Any) -> Model:
         return self._catalog.resolve(body.model)

@@ -42,6 +42,18 @@ BUILTIN_MODELS = (
         source="pypi:all-MiniLM-L6-v2",
         aliases=("sentence-transformers/all-MiniLM-L6-v2",),
     ),
+    ModelSpec(
+        id="whisper-base",
+        engine="whisper",
+        source="pypi:whisper-base",
+        aliases=("Systran/faster-whisper-base",),
+    ),
+    ModelSpec(
+        id="whisper-tiny.en",
+        engine="whisper",
+        source="pypi:whisper-tiny.en",
+        aliases=("Systran/faster-whisper-tiny.en",),
+    ),
 )
 
 # Offered where the setting `sd_webui_url` says where it is.

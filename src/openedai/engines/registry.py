@@ -96,6 +96,12 @@ ENGINES = {
         passes_unknown_parameters=True,
         secret_options=frozenset({"auth", "headers"}),
     ),
+    "whisper": EngineEntry(
+        class_path="openedai.engines.whisper.engine:Whisper",
+        capabilities=frozenset({Transcriber}),
+        weight_files="ctranslate2",
+        in_worker=True,
+    ),
     "upstream": EngineEntry(
         class_path="openedai.engines.upstream.engine:Upstream",
         capabilities=frozenset({Generator, Embedder, Directory}),

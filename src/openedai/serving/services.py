@@ -21,6 +21,7 @@ from openedai.serving.listing import Listing
 from openedai.serving.loading import Loading
 from openedai.serving.metrics import Metrics
 from openedai.serving.speaking import Speaking
+from openedai.serving.transcription import Transcription
 from openedai.weights.facts import WeightFactsReader
 from openedai.weights.library import Library
 
@@ -34,6 +35,7 @@ class Services:
     leases: Leases
     generation: Generation
     embedding: Embedding
+    transcription: Transcription
     image_loading: ImageLoading
     hearing: Hearing
     speaking: Speaking
@@ -67,6 +69,7 @@ class Services:
             leases=leases,
             generation=Generation(leases, metrics),
             embedding=Embedding(leases, metrics),
+            transcription=Transcription(leases, metrics),
             image_loading=ImageLoading(images),
             hearing=Hearing(catalog, leases),
             speaking=Speaking(catalog, leases),
