@@ -27,7 +27,7 @@ from openedai.contract.adapter import Adapter
 from openedai.contract.engine import Engine
 from openedai.engines.load import load_engine
 from openedai.engines.machine import usable_memory
-from openedai.engines.registry import engine_entry
+from openedai.engines.registry import capabilities_of
 from openedai.errors import APIError, MethodNotAllowed, NotFound
 from openedai.http.envelope import Envelope
 from openedai.http.exchange import exchange_of
@@ -97,7 +97,7 @@ def _pool(settings: Settings, metrics: Metrics, library: Library) -> ModelPool:
     )
     return ModelPool(
         load,
-        lambda spec: engine_entry(spec.engine).capabilities,
+        lambda spec: capabilities_of(spec.engine, spec.options),
         limits,
         estimate=lambda spec: library.size(spec) or library.download_size(spec) or 0,
         on_wait=metrics.record_wait,

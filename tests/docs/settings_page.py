@@ -79,6 +79,8 @@ MEANINGS: dict[str, dict[str, str]] = {
         "model": "The name of the model there; this model's id by default.",
         "names": "With a `prefix`: names of models here, and their names at the upstream.",
         "headers": "More headers for every request; values may be `$NAME` too.",
+        "capabilities": "What the model can do, where that matters; see "
+        "[upstream.md](upstream.md#audio-and-images).",
         "slots": "Requests at once, for all replicas together; more wait in the queue.",
         "retries": "How many more replicas are tried for a request.",
         "connect_timeout": "Seconds to connect, and for a check of a replica.",
@@ -256,7 +258,9 @@ def _type_name(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return ", ".join(f"`{value}`" for value in get_args(kind))
     if get_origin(kind) is tuple:
-        return f"list of {_type_name(get_args(kind)[0])}s"
+        item = get_args(kind)[0]
+        plural = "" if get_origin(item) is Literal else "s"
+        return f"list of {_type_name(item)}{plural}"
     if hasattr(kind, "__metadata__"):
         return _type_name(get_args(kind)[0])
     if kind is bool:

@@ -17,7 +17,7 @@ from openedai.contract.engine import (
     Speaker,
     Transcriber,
 )
-from openedai.engines.registry import engine_entry
+from openedai.engines.registry import capabilities_of, default_capabilities_of, engine_entry
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def unlisted_defaults(settings: Settings, listed: NameTable) -> dict[Kind, Model
 def default_id(
     kind: Kind, settings: Settings, unlisted: Mapping[Kind, ModelSpec], names: NameTable
 ) -> str | None:
-    """The id of a default model: the configured one, or else the first with the capability.
+    """The id of a default model: the configured one, or else the first that can do such work.
 
     None if no model has it. Raises ConfigError.
     """
@@ -68,13 +68,12 @@ def default_id(
     is_candidate = _is_configured(settings, kind) or name in names.owners
     model = names.find(name) if is_candidate else None
     if model is not None:
-        if not _has_capability(model.spec, kind):
-            engine = model.spec.engine
-            raise ConfigError(f"{kind.setting} {name!r} runs on {engine}, which cannot do that.")
+        if kind.capability not in capabilities_of(model.spec.engine, model.spec.options):
+            raise ConfigError(f"{kind.setting} {name!r} {_reason(model.spec, kind)}.")
         return model.id
     if _is_configured(settings, kind):
         raise ConfigError(f"{kind.setting} {name!r} is no model of the catalogue.")
-    able = (model.id for model in names.models.values() if _has_capability(model.spec, kind))
+    able = (model.id for model in names.models.values() if _may_be_default(model.spec, kind))
     return next(able, None)
 
 
@@ -102,5 +101,11 @@ def _is_configured(settings: Settings, kind: Kind) -> bool:
     return settings.builtin_models or given
 
 
-def _has_capability(spec: ModelSpec, kind: Kind) -> bool:
-    return kind.capability in engine_entry(spec.engine).capabilities
+def _reason(spec: ModelSpec, kind: Kind) -> str:
+    if kind.capability in engine_entry(spec.engine).capabilities:
+        return f"has no {kind.name!r} among its `capabilities`"
+    return f"runs on {spec.engine}, which cannot do that"
+
+
+def _may_be_default(spec: ModelSpec, kind: Kind) -> bool:
+    return kind.capability in default_capabilities_of(spec.engine, spec.options)

@@ -13,7 +13,7 @@ from openedai.catalog.catalog import Catalog
 from openedai.catalog.models import adapter_specs
 from openedai.config import ModelSpec, Settings
 from openedai.contract.engine import Embedder, Engine, Generator
-from openedai.engines.registry import SECRET_OPTIONS, engine_entry
+from openedai.engines.registry import SECRET_OPTIONS, capabilities_of
 from openedai.weights.library import Library
 
 HEALTH_TIMEOUT = 1.0  # seconds
@@ -104,7 +104,7 @@ class Inventory:
 
     def _facts(self, spec: ModelSpec) -> dict[str, Any]:
         """The fields of ModelInfo."""
-        inherited = engine_entry(spec.engine).capabilities
+        inherited = capabilities_of(spec.engine, spec.options)
         found = self._library.find(spec) is not None
         return {
             "id": spec.id,

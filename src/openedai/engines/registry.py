@@ -25,6 +25,15 @@ from openedai.errors import Unavailable
 
 WeightFiles = Literal["gguf", "onnx", "safetensors", "ctranslate2", "voice", "diffusers"]
 
+# The names by which a model's options declare its capabilities.
+DECLARED: Mapping[str, type[Engine]] = {
+    "chat": Generator,
+    "embedding": Embedder,
+    "transcription": Transcriber,
+    "speech": Speaker,
+    "image": ImageMaker,
+}
+
 
 @dataclass(frozen=True)
 class EngineEntry:
@@ -32,6 +41,10 @@ class EngineEntry:
 
     - `class_path`: its module and class, as `module:Class`
     - `capabilities`: the classes of `openedai.contract.engine` that its class inherits
+    - `capabilities_option`: the option that declares which of them a model has, for an engine
+      that cannot know
+    - `unlikely_capabilities`: those for which a model is not the default unless it declares them
+      or the settings name it
     - `weight_files`: what it loads: a GGUF file, a sentence-transformers folder with an ONNX
       graph or with safetensors, or the folder of a CTranslate2 model, of a voice or of a
       diffusers pipeline; None for an engine without weights
@@ -48,6 +61,8 @@ class EngineEntry:
 
     class_path: str
     capabilities: frozenset[type[Engine]]
+    capabilities_option: str | None = None
+    unlikely_capabilities: frozenset[type[Engine]] = frozenset()
     weight_files: WeightFiles | None = None
     projector_option: str | None = None
     in_worker: bool = False
@@ -104,7 +119,9 @@ ENGINES = {
     ),
     "upstream": EngineEntry(
         class_path="openedai.engines.upstream.engine:Upstream",
-        capabilities=frozenset({Generator, Embedder, Directory}),
+        capabilities=frozenset({Generator, Embedder, Transcriber, Speaker, ImageMaker, Directory}),
+        capabilities_option="capabilities",
+        unlikely_capabilities=frozenset({Transcriber, Speaker, ImageMaker}),
         passes_unknown_parameters=True,
         secret_options=frozenset({"key", "headers"}),
     ),
@@ -133,10 +150,39 @@ def engine_class(name: str) -> type[Engine]:
     return found
 
 
+def capabilities_of(name: str, options: Mapping[str, Any]) -> frozenset[type[Engine]]:
+    """The capabilities of a model with these options: its engine's, or those that they declare."""
+    entry = engine_entry(name)
+    declared = _declared(entry, options)
+    if not declared:
+        return entry.capabilities
+    return entry.capabilities - (set(DECLARED.values()) - declared)
+
+
+def default_capabilities_of(name: str, options: Mapping[str, Any]) -> frozenset[type[Engine]]:
+    """The capabilities for which a model with these options may be the default, unless another one
+    is named.
+    """
+    entry = engine_entry(name)
+    if _declared(entry, options):
+        return capabilities_of(name, options)
+    return entry.capabilities - entry.unlikely_capabilities
+
+
+def _declared(entry: EngineEntry, options: Mapping[str, Any]) -> frozenset[type[Engine]]:
+    """Empty if nothing is declared. Wrong names are for the engine to refuse."""
+    names = options.get(entry.capabilities_option) if entry.capabilities_option else None
+    if not isinstance(names, list | tuple):
+        return frozenset()
+    return frozenset(DECLARED[name] for name in names if name in DECLARED)
+
+
 def generator_traits(name: str, options: Mapping[str, Any]) -> Traits | None:
     """The properties of a model with these options; None for an engine that generates no text."""
     engine = engine_class(name)
-    return engine.traits(options) if issubclass(engine, Generator) else None
+    if not issubclass(engine, Generator) or Generator not in capabilities_of(name, options):
+        return None
+    return engine.traits(options)
 
 
 def engine_for_unlisted(capability: type[Engine]) -> str:

@@ -37,6 +37,14 @@ def mask_from_file(raw: bytes, image: ImageFile, max_pixels: int) -> bytes:
     return png_of(grey)
 
 
+def file_of_mask(mask: bytes) -> bytes:
+    """A mask as a file for another server: what may change is transparent, and white too."""
+    from PIL import Image, ImageChops
+
+    grey = opened(mask).convert("L")
+    return png_of(Image.merge("LA", (grey, ImageChops.invert(grey))).convert("RGBA"))
+
+
 def split_alpha(image: ImageFile) -> tuple[ImageFile, bytes]:
     """A transparent image without its transparency, and its transparent parts as a mask."""
     pixels = opened(image.data)

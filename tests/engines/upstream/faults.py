@@ -9,6 +9,8 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from email.parser import BytesParser
+from email.policy import HTTP
 from typing import Any
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
@@ -16,12 +18,16 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close
 
 @dataclass(frozen=True)
 class ReceivedRequest:
-    """`headers` have lower-case names; `body` is None for a GET."""
+    """`headers` have lower-case names; `body` is None for a GET.
+
+    A form is a dict of the texts for each name; `files` are name, file name, type and content.
+    """
 
     method: str
     path: str
     headers: dict[str, str]
     body: Any
+    files: tuple[tuple[str, str, str, bytes], ...] = ()
 
 
 class Peer:
@@ -58,12 +64,18 @@ Fault = Callable[[Peer, ReceivedRequest], Awaitable[None]]
 
 @dataclass
 class FaultyServer:
-    """`fault` answers every POST. A GET is a health check, which succeeds while `up`."""
+    """`fault` answers every POST. A GET is a health check, which succeeds while `up`, unless `gets`
+    has an answer for its path: a status, a type and a body. Without `reads_bodies`, those of
+    requests are left to the fault.
+    """
 
     fault: Fault
     up: bool = True
+    reads_bodies: bool = True
     port: int = 0
     requests: list[ReceivedRequest] = field(default_factory=list)
+    gets: dict[str, tuple[int, str, bytes]] = field(default_factory=dict)
+    got: list[ReceivedRequest] = field(default_factory=list)
     checked: asyncio.Event = field(default_factory=asyncio.Event)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     _open: int = 0
@@ -77,8 +89,13 @@ class FaultyServer:
         self._open += 1
         self.idle.clear()
         try:
-            request = await _read(reader)
+            request = await _read(reader, with_body=self.reads_bodies)
             if request is None:
+                return
+            if request.path in self.gets:
+                status, media_type, body = self.gets[request.path]
+                self.got.append(request)
+                await peer.answer(status, body, content_type=media_type)
                 return
             if request.method == "GET":
                 await peer.answer(200 if self.up else 500, b'{"data": [{"id": "theirs"}]}')
@@ -95,7 +112,7 @@ class FaultyServer:
             writer.close()
 
 
-async def _read(reader: asyncio.StreamReader) -> ReceivedRequest | None:
+async def _read(reader: asyncio.StreamReader, with_body: bool) -> ReceivedRequest | None:
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except asyncio.IncompleteReadError:
@@ -103,9 +120,32 @@ async def _read(reader: asyncio.StreamReader) -> ReceivedRequest | None:
     first, *lines = head.strip().split("\r\n")
     method, path, _ = first.split(" ")
     headers = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
-    size = int(headers.get("content-length", 0))
-    body = json.loads(await reader.readexactly(size)) if size else None
-    return ReceivedRequest(method, path, headers, body)
+    size = int(headers.get("content-length", 0)) if with_body else 0
+    content = await reader.readexactly(size)
+    if size and "multipart/form-data" in headers.get("content-type", ""):
+        return ReceivedRequest(method, path, headers, *_form(headers["content-type"], content))
+    return ReceivedRequest(method, path, headers, json.loads(content) if size else None)
+
+
+def _form(
+    content_type: str, content: bytes
+) -> tuple[dict[str, list[str]], tuple[tuple[str, str, str, bytes], ...]]:
+    """The fields and files, read by Python's own parser of messages."""
+    message = BytesParser(policy=HTTP).parsebytes(
+        f"Content-Type: {content_type}\r\n\r\n".encode() + content
+    )
+    fields: dict[str, list[str]] = {}
+    files = []
+    for part in message.iter_parts():
+        name = part.get_param("name", header="content-disposition")
+        raw = part.get_payload(decode=True)
+        assert isinstance(name, str)
+        assert isinstance(raw, bytes)
+        if file_name := part.get_filename():
+            files.append((name, file_name, part.get_content_type(), raw))
+        else:
+            fields.setdefault(name, []).append(raw.decode())
+    return fields, tuple(files)
 
 
 @asynccontextmanager

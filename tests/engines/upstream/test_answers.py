@@ -25,8 +25,9 @@ from openedai.contract.generate import (
     Usage,
 )
 from openedai.engines.upstream.answers.embeddings import read_embeddings
-from openedai.engines.upstream.answers.generation import AnswerEvents, Chunk, MalformedAnswer
+from openedai.engines.upstream.answers.generation import AnswerEvents, Chunk
 from openedai.engines.upstream.answers.models import read_names
+from openedai.engines.upstream.answers.problems import MalformedAnswer
 from openedai.errors import InvalidRequest, Unsupported
 
 CHAT = Chat(messages=(Message(role="user", content="hi"),))

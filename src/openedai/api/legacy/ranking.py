@@ -13,7 +13,7 @@ from openedai.catalog.models import Model
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Embedder
 from openedai.contract.generate import Text
-from openedai.engines.registry import engine_entry
+from openedai.engines.registry import capabilities_of
 from openedai.errors import ModelNotFound, Unsupported
 from openedai.serving.call import Call
 from openedai.serving.embedding import Embedding
@@ -36,7 +36,7 @@ class Ranking:
                 named = self._catalog.resolve(name)
             except ModelNotFound:
                 raise ModelNotFound(name, param=param) from None
-            if Embedder in engine_entry(named.spec.engine).capabilities:
+            if Embedder in capabilities_of(named.spec.engine, named.spec.options):
                 return named
         default = self._catalog.default(EMBEDDING)
         if default is None:

@@ -20,7 +20,7 @@ from openedai.catalog.catalog import Catalog
 from openedai.catalog.models import Model
 from openedai.config import ModelSpec
 from openedai.contract.engine import Embedder
-from openedai.engines.registry import engine_entry, generator_traits
+from openedai.engines.registry import capabilities_of, generator_traits
 from openedai.errors import Unsupported
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import EventStream, json_line, json_response
@@ -234,7 +234,7 @@ def _capabilities(spec: ModelSpec, gguf: GgufFacts) -> list[str]:
         "tools": traits is not None,
         "vision": traits is not None and traits.supports_images,
         "thinking": gguf.switches_reasoning,
-        "embedding": Embedder in engine_entry(spec.engine).capabilities,
+        "embedding": Embedder in capabilities_of(spec.engine, spec.options),
     }
     return [name for name, is_present in capabilities.items() if is_present]
 

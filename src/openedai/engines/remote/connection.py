@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from yarl import URL
 
 from openedai.engines.remote.failures import Failures
+from openedai.engines.remote.form import Form, form_data
 from openedai.engines.remote.replicas import Replica
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class RemoteRequest:
     body: dict[str, Any] | None
     param: str
     query: Mapping[str, str] | None = None
-    form: aiohttp.FormData | None = None
+    form: Form | None = None
 
 
 class Timeout:
@@ -63,18 +65,37 @@ class Connections:
         self, replica: Replica, request: RemoteRequest, timeout: Timeout
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """An answer with status 200; leaving closes its connection unless it was read whole."""
+        with ExitStack() as cleanup:
+            options = {"params": request.query, **_content(request, cleanup)}
+            method, url = "POST" if "data" in options else "GET", replica.url / request.path
+            async with self.exchange(method, url, timeout, request.param, **options) as response:
+                yield response
+
+    @asynccontextmanager
+    async def exchange(
+        self, method: str, url: URL, timeout: Timeout, param: str, **options: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer of any URL, as `send`. `options` are those of aiohttp."""
+        response = await self._response(method, url, timeout, **options)
+        try:
+            if response.status != 200:
+                body = await self.error_body(response)
+                retry_after = response.headers.get("retry-after")
+                raise self.failures.of_answer(response.status, body, retry_after, param)
+            yield response
+        finally:
+            response.close()
+
+    async def _response(
+        self, method: str, url: URL, timeout: Timeout, **options: Any
+    ) -> aiohttp.ClientResponse:
         import aiohttp
 
         trace = SimpleNamespace(reused=False)
         try:
             async with timeout.scope():
-                response = await self.session.request(
-                    "GET" if request.body is None and request.form is None else "POST",
-                    replica.url / request.path,
-                    params=request.query,
-                    allow_redirects=False,
-                    trace_request_ctx=trace,
-                    **_content(request),
+                return await self.session.request(
+                    method, url, allow_redirects=False, trace_request_ctx=trace, **options
                 )
         except aiohttp.ServerDisconnectedError as error:
             if trace.reused:
@@ -92,14 +113,6 @@ class Connections:
             raise self.failures.broken("broke the connection off") from error
         except (aiohttp.ClientError, ValueError) as error:
             raise self.failures.broken("did not answer in HTTP") from error
-        try:
-            if response.status != 200:
-                body = await self.error_body(response)
-                retry_after = response.headers.get("retry-after")
-                raise self.failures.of_answer(response.status, body, retry_after, request.param)
-            yield response
-        finally:
-            response.close()
 
     async def body(self, response: aiohttp.ClientResponse, timeout: Timeout, limit: int) -> bytes:
         """The whole body, of at most `limit` bytes."""
@@ -140,10 +153,12 @@ class Connections:
         return body[:_ERROR_BYTES]
 
 
-def _content(request: RemoteRequest) -> dict[str, Any]:
-    """The body as aiohttp takes it. A form brings its own type."""
+def _content(request: RemoteRequest, cleanup: ExitStack) -> dict[str, Any]:
+    """The body as aiohttp takes it; empty without one. `cleanup` closes its files."""
+    if request.form is not None:
+        return {"data": form_data(request.form, cleanup)}
     if request.body is None:
-        return {"data": request.form}
+        return {}
     headers = {"Content-Type": "application/json"}
     return {"data": msgspec.json.encode(request.body), "headers": headers}
 

@@ -151,6 +151,12 @@ class Failures:
             if detail.limit and detail.tokens:
                 return ContextLengthExceeded.by_tokens(detail.limit, detail.tokens, param=param)
             return ContextLengthExceeded(message, param=detail.param or param)
+        if status in (404, 405) and _names_nothing(detail):
+            return Unsupported(
+                f"{self.name} cannot do that: it has no such endpoint.",
+                code="unsupported_model",
+                param="model",
+            )
         error = {404: NotFound, 413: PayloadTooLarge}.get(status, InvalidRequest)
         if error is InvalidRequest and (detail.code or "").startswith("unsupported_"):
             error = Unsupported
@@ -182,6 +188,12 @@ class Failures:
 def _template(message: str, param: str | None) -> str:
     """An upstream's message, with PARAM where it quotes the name of its parameter."""
     return message if param is None else message.replace(f"'{param}'", f"'{PARAM}'")
+
+
+def _names_nothing(detail: ErrorDetail) -> bool:
+    """Whether it is the error of a web framework, which says nothing about the request."""
+    words = detail.message.lower().strip(" .")
+    return not (detail.code or detail.param) and words in ("", "not found", "method not allowed")
 
 
 def _is_overflow(detail: ErrorDetail) -> bool:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+from yarl import URL
 
-from openedai.engines.remote.connection import Connections, Timeout
-from openedai.engines.upstream.answers.sse import EventParser, EventTooLong, is_done
+from openedai.engines.remote.connection import Connections, Disconnected, Timeout, make_session
+from openedai.engines.remote.failures import ReplicaFailed
+from openedai.engines.remote.replicas import Replica
+from openedai.engines.upstream.answers.problems import MalformedAnswer, ReportedError
+from openedai.engines.upstream.answers.sse import MAX_EVENT, EventParser, EventTooLong, is_done
+from openedai.engines.upstream.options import NO_COMPRESSION
+from openedai.errors import APIError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -19,23 +26,29 @@ if TYPE_CHECKING:
 _DRAIN_TIMEOUT = 0.25  # seconds for the rest of a body whose last event was read
 
 
+C = TypeVar("C", bound=ReportedError)
+T = TypeVar("T")
+
+
 @dataclass(frozen=True)
 class Streams(Connections):
-    """Connections whose answers may be streams."""
+    """Connections whose answers may be streams. Times are in seconds."""
 
+    first_byte_timeout: float
     idle_timeout: float
 
     async def events(
-        self, response: aiohttp.ClientResponse, timeout: Timeout
+        self, response: aiohttp.ClientResponse, timeout: Timeout, limit: int = MAX_EVENT
     ) -> AsyncGenerator[bytes, None]:
         """The data of each event of a stream, up to its end or to `[DONE]`.
 
-        `timeout` is for the first event; each line after it has `idle_timeout` seconds.
+        `timeout` is for the first event; each line after it has `idle_timeout` seconds. An event
+        has at most `limit` bytes.
         """
-        if "event-stream" not in response.headers.get("content-type", ""):
+        if not is_stream(response):
             body = await self.error_body(response)
-            raise self._not_a_stream(body)
-        parser, lines, started = EventParser(), 0, False
+            raise self._not_as_expected(body, "messages", "is no stream of events")
+        parser, lines, started = EventParser(limit), 0, False
         while chunk := await self.read_chunk(response, timeout, started=started):
             try:
                 events = parser.feed(chunk)
@@ -54,13 +67,78 @@ class Streams(Connections):
             if not is_done(event):
                 yield event
 
-    def _not_a_stream(self, body: bytes) -> Exception:
-        """Some servers report errors with status 200."""
-        with contextlib.suppress(msgspec.DecodeError):
+    async def bytes_of(
+        self, response: aiohttp.ClientResponse, timeout: Timeout
+    ) -> AsyncGenerator[bytes, None]:
+        """The body as it arrives. `timeout` is for the first bytes; all others have `idle_timeout`
+        seconds each.
+        """
+        started = False
+        while chunk := await self.read_chunk(response, timeout, started=started):
+            yield chunk
+            timeout, started = Timeout(self.idle_timeout), True
+
+    async def download(self, replica: Replica, url: str, timeout: Timeout, limit: int) -> bytes:
+        """The file at a URL that the replica gave. Only the replica itself is sent the keys."""
+        try:
+            address = replica.url.join(URL(url))
+            if address.origin() == replica.url.origin():
+                async with self.exchange("GET", address, timeout, "") as response:
+                    return await self.body(response, timeout, limit)
+            async with make_session(self.connect_timeout, NO_COMPRESSION) as session:
+                stranger = replace(self, session=session)
+                async with stranger.exchange("GET", address, timeout, "") as response:
+                    return await self.body(response, timeout, limit)
+        except (ReplicaFailed, Disconnected, APIError, ValueError) as error:
+            failed = self.failures.broken("answered with a URL that cannot be fetched")
+            raise ReplicaFailed(failed.error, down=False) from error
+
+    async def chunks(
+        self,
+        response: aiohttp.ClientResponse,
+        timeout: Timeout,
+        type: type[C],
+        param: str,
+        limit: int = MAX_EVENT,
+    ) -> AsyncGenerator[C, None]:
+        """The events of a stream as values. Raises the error that one of them reports."""
+        decoder = msgspec.json.Decoder(type)
+        async with aclosing(self.events(response, timeout, limit)) as events:
+            async for event in events:
+                with self.reading():
+                    chunk = decoder.decode(event)
+                if chunk.error or chunk.object == "error":
+                    raise self.failures.of_event(msgspec.json.decode(event), param)
+                yield chunk
+
+    def decode(self, body: bytes, type: type[T], param: str) -> T:
+        """A whole answer as a value. Some servers report errors with status 200."""
+        try:
+            return msgspec.json.decode(body, type=type)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise self._not_as_expected(body, param, "cannot be read") from error
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Raise ReplicaFailed for an answer that cannot be read."""
+        try:
+            yield
+        except MalformedAnswer as error:
+            raise self.failures.broken(str(error)) from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise self.failures.broken("answered with something that cannot be read") from error
+
+    def _not_as_expected(self, body: bytes, param: str, what: str) -> Exception:
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             value: Any = msgspec.json.decode(body)
             if isinstance(value, dict) and value.get("error"):
-                return self.failures.of_event(value, "messages")
-        return self.failures.broken("answered with something that is no stream of events")
+                return self.failures.of_event(value, param)
+        return self.failures.broken(f"answered with something that {what}")
+
+
+def is_stream(response: aiohttp.ClientResponse) -> bool:
+    """Whether the answer is a stream of events."""
+    return "event-stream" in response.headers.get("content-type", "")
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:

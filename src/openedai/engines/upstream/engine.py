@@ -1,8 +1,9 @@
 """Models of another server that speaks the OpenAI API, or of several equal ones.
 
     engine       requests of the contract: which replica, and which next if it fails
-    request      a request as the JSON that the server takes (servers)
-    connection   streams of events from one replica
+    *request     a request as the JSON or form that the server takes (servers)
+    connection   streams from one replica
+    *answer      one replica's answer as events of the contract
     answers/     what the replica's answers mean
 
 `openedai.engines.remote` has the rest: HTTP, replicas, and what refusals and failures mean.
@@ -14,16 +15,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from openedai.contract.embed import EmbedRequest, EmbedResult
-from openedai.contract.engine import Directory, Embedder, Generator, Traits
+from openedai.contract.engine import (
+    Directory,
+    Embedder,
+    Generator,
+    ImageMaker,
+    Speaker,
+    Traits,
+    Transcriber,
+)
 from openedai.contract.generate import GenerateEvent, GenerateRequest
+from openedai.contract.images import ImageEvent, ImageRequest
+from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
+from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest
 from openedai.engines.remote.affinity import Prefix, prefixes
 from openedai.engines.remote.attempts import Attempts
 from openedai.engines.remote.connection import RemoteRequest, Timeout, make_session
@@ -31,9 +42,14 @@ from openedai.engines.remote.failures import Failures, ReplicaFailed
 from openedai.engines.remote.health import watch
 from openedai.engines.remote.replicas import Replica, Replicas
 from openedai.engines.upstream.answers.embeddings import read_embeddings
-from openedai.engines.upstream.answers.generation import AnswerEvents, Chunk, MalformedAnswer
+from openedai.engines.upstream.answers.generation import AnswerEvents, Chunk
 from openedai.engines.upstream.answers.models import read_names
+from openedai.engines.upstream.answers.speech import OFFICIAL_VOICES, read_voices
+from openedai.engines.upstream.audio_answer import speech, transcript
+from openedai.engines.upstream.audio_request import speech_request, transcription_request
 from openedai.engines.upstream.connection import Streams
+from openedai.engines.upstream.image_answer import images
+from openedai.engines.upstream.image_request import image_request
 from openedai.engines.upstream.options import (
     UpstreamOptions,
     addresses,
@@ -42,16 +58,19 @@ from openedai.engines.upstream.options import (
 )
 from openedai.engines.upstream.request import embedding_request, generation_request
 from openedai.engines.upstream.servers import server_profile
+from openedai.errors import InvalidRequest
 
 if TYPE_CHECKING:
     import aiohttp
 
+E = TypeVar("E")
+T = TypeVar("T")
 _VECTOR_BYTES = 1 << 20  # the most that one embedding can take, as JSON
 _LIST_BYTES = 16 << 20
 _SHORTEST_SECRET = 8  # characters; a header's value may also be a word such as `true`
 
 
-class Upstream(Generator, Embedder, Directory):
+class Upstream(Generator, Embedder, Transcriber, Speaker, ImageMaker, Directory):
     """A model of an upstream, which never dies: one that fails may serve the next request."""
 
     def __init__(
@@ -68,9 +87,14 @@ class Upstream(Generator, Embedder, Directory):
         self._session = session
         self._replicas = replicas
         self._failures = failures
-        self._streams = Streams(session, failures, options.connect_timeout, options.idle_timeout)
+        self._streams = Streams(
+            session,
+            failures,
+            options.connect_timeout,
+            options.first_byte_timeout,
+            options.idle_timeout,
+        )
         self._profile = server_profile(options.server)
-        self._decoder = msgspec.json.Decoder(Chunk)
         self._health_checks: asyncio.Task[None] | None = None
         if len(replicas.all) > 1 and options.health_interval:
             checks = watch(
@@ -115,47 +139,77 @@ class Upstream(Generator, Embedder, Directory):
         outgoing = generation_request(request, name, self._profile)
         has_choice = len(self._replicas.all) > 1
         attempts = self._attempts(prefixes(request, name) if has_choice else ())
-        while True:
-            with attempts.next() as replica:
-                async with aclosing(self._answer(replica, outgoing, request)) as events:
-                    async for event in events:
-                        attempts.commit(replica)
-                        yield event
-                return
+        answer = partial(self._answer, outgoing=outgoing, request=request)
+        async with aclosing(_first_answer(attempts, answer)) as events:
+            async for event in events:
+                yield event
+
+    async def transcribe(self, request: TranscribeRequest) -> AsyncGenerator[TranscribeEvent, None]:
+        name = self._upstream_name(request.variant)
+        # It may read files.
+        outgoing = await asyncio.to_thread(transcription_request, request, name, self._profile)
+        answer = partial(transcript, self._streams, outgoing=outgoing, request=request)
+        async with aclosing(_first_answer(self._attempts(), answer)) as events:
+            async for event in events:
+                yield event
+
+    async def speak(self, request: SpeakRequest) -> AsyncGenerator[SpeakEvent, None]:
+        outgoing = speech_request(request, self._upstream_name(request.variant))
+        answer = partial(speech, self._streams, outgoing=outgoing, request=request)
+        async with aclosing(_first_answer(self._attempts(), answer)) as events:
+            async for event in events:
+                yield event
+
+    async def voices(self) -> tuple[Voice, ...]:
+        """Those that the upstream lists, or else the official ones."""
+        outgoing = RemoteRequest("audio/voices", None, "voice")
+        seconds = self._options.connect_timeout
+        try:
+            listed = await self._read(outgoing, seconds, _LIST_BYTES, read_voices)
+        except InvalidRequest:
+            listed = ()
+        return listed or tuple(Voice(name=name) for name in OFFICIAL_VOICES)
+
+    async def make_images(self, request: ImageRequest) -> AsyncGenerator[ImageEvent, None]:
+        name = self._upstream_name(request.variant)
+        # It encodes the mask.
+        outgoing = await asyncio.to_thread(image_request, request, name, self._profile)
+        answer = partial(images, self._streams, outgoing=outgoing, request=request)
+        async with aclosing(_first_answer(self._attempts(), answer)) as events:
+            async for event in events:
+                yield event
 
     async def embed(self, request: EmbedRequest) -> EmbedResult:
         outgoing = embedding_request(request, self._upstream_name(request.variant))
         limit = (len(request.inputs) + 1) * _VECTOR_BYTES
-        attempts = self._attempts()
-        while True:
-            with attempts.next() as replica:
-                body = await self._read_body(
-                    replica, outgoing, self._options.first_byte_timeout, limit
-                )
-                with self._translate_errors():
-                    return read_embeddings(body, request)
+        seconds = self._options.first_byte_timeout
+        return await self._read(
+            outgoing, seconds, limit, lambda body: read_embeddings(body, request)
+        )
 
     async def models(self) -> tuple[str, ...]:
         """The names by which requests choose the upstream's models."""
         outgoing = RemoteRequest("models", None, "model")
-        attempts = self._attempts()
-        while True:
-            with attempts.next() as replica:
-                body = await self._read_body(
-                    replica, outgoing, self._options.connect_timeout, _LIST_BYTES
-                )
-                with self._translate_errors():
-                    return read_names(body, self._options.names)
+        seconds, names = self._options.connect_timeout, self._options.names
+        return await self._read(
+            outgoing, seconds, _LIST_BYTES, lambda body: read_names(body, names)
+        )
 
     def _attempts(self, known: Sequence[Prefix] = ()) -> Attempts:
         return Attempts(self._replicas, known, self._options.retries)
 
-    async def _read_body(
-        self, replica: Replica, outgoing: RemoteRequest, seconds: float, limit: int
-    ) -> bytes:
-        timeout = Timeout(seconds)
-        async with self._streams.send(replica, outgoing, timeout) as response:
-            return await self._streams.body(response, timeout, limit)
+    async def _read(
+        self, outgoing: RemoteRequest, seconds: float, limit: int, read: Callable[[bytes], T]
+    ) -> T:
+        """What `read` makes of an answer of at most `limit` bytes that arrives within `seconds`."""
+        attempts = self._attempts()
+        while True:
+            with attempts.next() as replica:
+                timeout = Timeout(seconds)
+                async with self._streams.send(replica, outgoing, timeout) as response:
+                    body = await self._streams.body(response, timeout, limit)
+                with self._streams.reading():
+                    return read(body)
 
     async def _answer(
         self, replica: Replica, outgoing: RemoteRequest, request: GenerateRequest
@@ -165,42 +219,37 @@ class Upstream(Generator, Embedder, Directory):
         answer = AnswerEvents(request)
         async with (
             self._streams.send(replica, outgoing, timeout) as response,
-            aclosing(self._streams.events(response, timeout)) as events,
+            aclosing(self._streams.chunks(response, timeout, Chunk, outgoing.param)) as chunks,
         ):
             try:
-                async for event in events:
-                    chunk = self._chunk(event, outgoing.param)
-                    with self._translate_errors():
+                async for chunk in chunks:
+                    with self._streams.reading():
                         deltas = list(answer.read(chunk))
                     for delta in deltas:
                         yield delta
             except ReplicaFailed:
                 if not answer.complete:
                     raise
-            with self._translate_errors():
+            with self._streams.reading():
                 last = list(answer.end())
         for delta in last:
             yield delta
-
-    def _chunk(self, event: bytes, param: str) -> Chunk:
-        with self._translate_errors():
-            chunk = self._decoder.decode(event)
-        if chunk.error or chunk.object == "error":
-            raise self._failures.of_event(msgspec.json.decode(event), param)
-        return chunk
-
-    @contextlib.contextmanager
-    def _translate_errors(self) -> Iterator[None]:
-        """Raise ReplicaFailed for an answer that cannot be read."""
-        try:
-            yield
-        except MalformedAnswer as error:
-            raise self._failures.broken(str(error)) from error
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise self._failures.broken("answered with something that cannot be read") from error
 
     def _upstream_name(self, variant: str | None) -> str:
         """The upstream's name of the model."""
         if variant is not None:
             return self._options.names.get(variant, variant)
         return self._options.model or self.model
+
+
+async def _first_answer(
+    attempts: Attempts, answer: Callable[[Replica], AsyncGenerator[E, None]]
+) -> AsyncGenerator[E, None]:
+    """The events of the first replica that answers."""
+    while True:
+        with attempts.next() as replica:
+            async with aclosing(answer(replica)) as events:
+                async for event in events:
+                    attempts.commit(replica)
+                    yield event
+            return

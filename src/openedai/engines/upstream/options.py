@@ -15,6 +15,10 @@ from openedai.engines.remote.options import Seconds, base_urls, header_value
 Server = Literal[
     "openai", "openedai", "llama.cpp", "vllm", "sglang", "ollama", "lmstudio", "textgen"
 ]
+Capability = Literal["chat", "embedding", "transcription", "speech", "image"]
+
+# Compressed answers would be read in larger pieces, and could grow without bound.
+NO_COMPRESSION = {"Accept-Encoding": "identity"}
 
 
 class UpstreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,6 +33,7 @@ class UpstreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str | None = None
     names: dict[str, str] = {}
     headers: dict[str, str] = {}
+    capabilities: tuple[Capability, ...] = ()
     slots: Annotated[int, Meta(ge=1)] = 64
     retries: Annotated[int, Meta(ge=0)] = 2
     connect_timeout: Seconds = 5.0
@@ -59,5 +64,4 @@ def request_headers(model: str, options: UpstreamOptions) -> dict[str, str]:
         if not headers["Authorization"]:
             raise invalid_options(model, "the `key` is empty")
         headers["Authorization"] = f"Bearer {headers['Authorization']}"
-    # Compressed answers would be read in larger pieces, and could grow without bound.
-    return {"Accept-Encoding": "identity", **headers}
+    return {**NO_COMPRESSION, **headers}

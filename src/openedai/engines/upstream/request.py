@@ -39,9 +39,9 @@ def generation_request(
         fields["stop"] = list(request.stop)
     if isinstance(request.prompt, Chat):
         fields |= _chat(request, request.prompt, profile)
-        return RemoteRequest("chat/completions", _with_extra(fields, request.extra), "messages")
+        return RemoteRequest("chat/completions", with_extra(fields, request.extra), "messages")
     fields |= _text(request, request.prompt, profile)
-    return RemoteRequest("completions", _with_extra(fields, request.extra), "prompt")
+    return RemoteRequest("completions", with_extra(fields, request.extra), "prompt")
 
 
 def embedding_request(request: EmbedRequest, model: str) -> RemoteRequest:
@@ -52,10 +52,10 @@ def embedding_request(request: EmbedRequest, model: str) -> RemoteRequest:
     fields: Fields = {"model": model, "input": inputs, "encoding_format": "base64"}
     if request.dimensions is not None:
         fields["dimensions"] = request.dimensions
-    return RemoteRequest("embeddings", _with_extra(fields, request.extra), "input")
+    return RemoteRequest("embeddings", with_extra(fields, request.extra), "input")
 
 
-def _with_extra(fields: Fields, extra: Fields) -> Fields:
+def with_extra(fields: Fields, extra: Fields) -> Fields:
     """Add the parameters that are passed on unchanged. Raises InvalidRequest for one set twice."""
     for name in extra:
         if name in fields:

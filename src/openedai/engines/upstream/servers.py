@@ -29,6 +29,10 @@ class ServerProfile:
     chat, `no_limit` the fields for a continued text without a limit; None requires a limit.
     `missing` are parameters that the server does not have. `effort_fields` makes the fields for a
     reasoning effort; `reasoning_names` are the fields of a message for its reasoning.
+
+    `image_names` maps our names of the parameters that only some image models have to the server's.
+    `base64_images` are the fields that ask for images in the answer, and not for their URLs;
+    `transcript_stream` those of a transcription that is streamed.
     """
 
     name: Server
@@ -43,6 +47,9 @@ class ServerProfile:
     missing: frozenset[str] = frozenset()
     effort_fields: Callable[[str], Fields] = lambda effort: {"reasoning_effort": effort}
     reasoning_names: tuple[str, ...] = ()
+    image_names: Mapping[str, str] = field(default_factory=dict)
+    base64_images: Fields = field(default_factory=lambda: {"response_format": "b64_json"})
+    transcript_stream: Fields = field(default_factory=dict)
 
     def local_sampling(self, sampling: LocalSampling) -> Fields:
         """The fields for the samplers that are set. Raises Unsupported."""
@@ -82,6 +89,7 @@ def _openai() -> ServerProfile:
         "openai",
         max_tokens="max_completion_tokens",
         missing=frozenset({"chat_template_kwargs"}),
+        base64_images={},  # its models do so anyway, and refuse to be asked
     )
 
 
@@ -94,6 +102,9 @@ def _openedai() -> ServerProfile:
         max_tokens="max_completion_tokens",
         no_limit={"max_tokens": 2**31 - 1},
         reasoning_names=("reasoning_content",),
+        image_names=_same(
+            "negative_prompt", "steps", "guidance_scale", "seed", "strength", "sampler"
+        ),
     )
 
 
@@ -124,6 +135,11 @@ def _vllm() -> ServerProfile:
         response_formats=frozenset({"chat", "text"}),
         no_limit={"max_tokens": None},
         reasoning_names=("reasoning", "reasoning_content"),
+        image_names={
+            **_same("negative_prompt", "guidance_scale", "seed"),
+            "steps": "num_inference_steps",
+        },
+        transcript_stream={"stream_include_usage": True},
     )
 
 
@@ -137,6 +153,10 @@ def _sglang() -> ServerProfile:
         response_formats=frozenset({"chat", "text"}),
         missing=frozenset({"suffix"}),
         reasoning_names=("reasoning_content",),
+        image_names={
+            **_same("negative_prompt", "guidance_scale", "seed"),
+            "steps": "num_inference_steps",
+        },
     )
 
 
@@ -198,6 +218,11 @@ def _textgen() -> ServerProfile:
         response_formats=frozenset(),
         no_limit={"auto_max_new_tokens": True},
         missing=frozenset({"chat_template_kwargs", "prompt", "strict", "suffix", "tool_choice"}),
+        image_names={
+            **_same("negative_prompt", "steps"),
+            "guidance_scale": "cfg_scale",
+            "seed": "image_seed",
+        },
     )
 
 

@@ -10,7 +10,8 @@ import struct
 import msgspec
 
 from openedai.contract.embed import EmbedRequest, EmbedResult
-from openedai.engines.upstream.answers.generation import MalformedAnswer, UsageCounts
+from openedai.engines.upstream.answers.generation import UsageCounts
+from openedai.engines.upstream.answers.problems import MalformedAnswer
 from openedai.errors import InvalidRequest
 
 _FLOAT_BYTES = 4

@@ -23,7 +23,7 @@ from openedai.contract.generate import (
     Usage,
 )
 from openedai.engines.upstream.answers.logprobs import Logprobs, to_logprobs
-from openedai.errors import PARAM, Unsupported
+from openedai.engines.upstream.answers.problems import MalformedAnswer, ReportedError, ignored
 from openedai.prompts.reading.call_events import new_call_id
 
 Reason = Literal["stop", "length", "tool_calls", "content_filter"]
@@ -101,17 +101,9 @@ class UsageCounts(msgspec.Struct):
         )
 
 
-class Chunk(msgspec.Struct):
-    """`error`, or `object` "error", is how servers report a failure inside a stream."""
-
+class Chunk(ReportedError):
     choices: list[ChunkChoice] | None = None
     usage: UsageCounts | None = None
-    error: Any = None
-    object: str | None = None
-
-
-class MalformedAnswer(ValueError):
-    """An answer that breaks the API. The message says what the upstream did."""
 
 
 class AnswerEvents:
@@ -155,7 +147,7 @@ class AnswerEvents:
         if self._reason in _FAILED:
             raise MalformedAnswer("gave its answer up")
         if self._call_required and self._has_text and not self._calls.started:
-            raise _ignored("tool_choice")
+            raise ignored("tool_choice")
         reason = _REASONS.get(self._reason, "stop")
         if self._calls.started and reason == "stop":
             reason = "tool_calls"
@@ -189,17 +181,8 @@ class AnswerEvents:
             return TextDelta(text=text)
         tokens, self._pending = tuple(self._pending), []
         if first and not tokens:
-            raise _ignored("logprobs")
+            raise ignored("logprobs")
         return TextDelta(text=text, logprobs=tokens)
-
-
-def _ignored(name: str) -> Unsupported:
-    """The error for a parameter that the upstream ignored."""
-    return Unsupported(
-        f"Unsupported parameter: '{PARAM}' has no effect in the upstream of this model.",
-        code="unsupported_parameter",
-        param=name,
-    )
 
 
 class _ToolCalls:

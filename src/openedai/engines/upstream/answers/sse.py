@@ -16,35 +16,46 @@ class EventParser:
     def __init__(self, limit: int = MAX_EVENT) -> None:
         self.lines = 0
         self._limit = limit
-        self._rest = b""
+        self._rest: list[bytes] = []
+        self._rest_size = 0
         self._data: list[bytes] = []
         self._size = 0
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of every event that `chunk` completes. Raises EventTooLong."""
-        lines = (self._rest + chunk).splitlines(keepends=True)
-        self._rest = b""
-        # A carriage return may be the first half of a line break.
-        if lines and not lines[-1].endswith(b"\n"):
-            self._rest = lines.pop()
+        self._rest.append(chunk)
+        self._rest_size += len(chunk)
         events = []
-        for line in lines:
+        # Images make lines of many chunks, so they are joined only at a line break.
+        for line in self._whole_lines() if b"\n" in chunk or b"\r" in chunk else ():
             self.lines += 1
             text = line.rstrip(b"\r\n")
             if text:
                 self._add(text)
             elif self._data:
                 events.append(self._take_event())
-        if len(self._rest) + self._size > self._limit:
+        if self._rest_size + self._size > self._limit:
             raise EventTooLong
         return events
 
     def end(self) -> list[bytes]:
         """The event that was not ended by an empty line, as many servers do at the end."""
-        rest, self._rest = self._rest.rstrip(b"\r\n"), b""
+        rest = b"".join(self._rest).rstrip(b"\r\n")
+        self._keep(b"")
         if rest:
             self._add(rest)
         return [self._take_event()] if self._data else []
+
+    def _whole_lines(self) -> list[bytes]:
+        lines = b"".join(self._rest).splitlines(keepends=True)
+        # A carriage return may be the first half of a line break.
+        self._keep(lines.pop() if lines and not lines[-1].endswith(b"\n") else b"")
+        return lines
+
+    def _keep(self, rest: bytes) -> None:
+        """Keep the beginning of a line."""
+        self._rest = [rest] if rest else []
+        self._rest_size = len(rest)
 
     def _add(self, line: bytes) -> None:
         name, _, value = line.partition(b":")

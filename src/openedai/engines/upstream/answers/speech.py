@@ -1,0 +1,89 @@
+"""The speech of an upstream, and its voices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from openedai.contract.speak import AudioFormat, Voice
+from openedai.engines.upstream.answers.problems import MalformedAnswer, ignored
+
+# The voices of the hosted API, which many servers imitate. The default one is first.
+OFFICIAL_VOICES = (
+    *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
+    *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
+)
+SNIFFED_BYTES = 12
+_BYTES_PER_SECOND = 48_000  # of PCM
+_TEXTS = ("json", "text/", "xml")
+
+
+class ListedVoice(msgspec.Struct):
+    """A voice, by the fields that servers have for its name."""
+
+    id: str | None = None
+    voice_id: str | None = None
+    name: str | None = None
+
+
+class VoiceList(msgspec.Struct):
+    voices: list[str | ListedVoice] | None = None
+    data: list[str | ListedVoice] | None = None
+
+
+def read_voices(body: bytes) -> tuple[Voice, ...]:
+    """The voices of any server. Raises msgspec's errors."""
+    listed = msgspec.json.decode(body, type=VoiceList | list[str])
+    items: Any = listed if isinstance(listed, list) else listed.voices or listed.data or ()
+    names = (
+        item if isinstance(item, str) else item.id or item.voice_id or item.name for item in items
+    )
+    return tuple(Voice(name=name) for name in dict.fromkeys(names) if name)
+
+
+def check_type(content_type: str) -> None:
+    """Raise MalformedAnswer for the type of an answer that is no audio."""
+    if any(text in content_type.lower() for text in _TEXTS):
+        raise MalformedAnswer("answered with something that is no audio")
+
+
+def check_start(start: bytes, format: AudioFormat) -> None:
+    """Check the first SNIFFED_BYTES of an audio file.
+
+    Raises MalformedAnswer for an empty file, and Unsupported for one in another format.
+    """
+    if not start:
+        raise MalformedAnswer("answered without any audio")
+    if not _is_possible(start, format):
+        raise ignored("response_format")
+
+
+def _is_possible(start: bytes, format: AudioFormat) -> bool:
+    found = _container(start)
+    if found is None:
+        return format in ("pcm", "mp3", "aac")
+    return found == format
+
+
+def _container(start: bytes) -> str | None:
+    """The format that begins so; None if that is unclear, as two bytes may be PCM too."""
+    if start.startswith(b"RIFF") and start[8:12] == b"WAVE":
+        return "wav"
+    known = {b"OggS": "opus", b"fLaC": "flac", b"ID3": "mp3"}
+    return next((name for magic, name in known.items() if start.startswith(magic)), None)
+
+
+class Clock:
+    """The seconds of audio in the bytes of a file, where they can be counted: in PCM."""
+
+    def __init__(self, format: AudioFormat) -> None:
+        self._counts = format == "pcm"
+        self._bytes = 0
+
+    def add(self, data: bytes) -> None:
+        self._bytes += len(data)
+
+    @property
+    def seconds(self) -> float:
+        return self._bytes / _BYTES_PER_SECOND if self._counts else 0.0

@@ -1,0 +1,192 @@
+"""The whole transcripts of an upstream as events of the contract.
+
+Servers differ in what they leave out, so everything but the text may be missing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import msgspec
+
+from openedai.audio.languages import language_code
+from openedai.contract.generate import TokenLogprob, Usage
+from openedai.contract.transcribe import (
+    TranscribeEvent,
+    TranscribeRequest,
+    TranscriptDelta,
+    TranscriptFinish,
+    TranscriptSegment,
+    Word,
+)
+from openedai.engines.upstream.answers.generation import UsageCounts
+from openedai.engines.upstream.answers.problems import ignored
+
+
+class TranscriptToken(msgspec.Struct):
+    token: str | None = None
+    bytes: list[int] | None = None
+    logprob: float | None = None
+
+    def logprobs(self) -> TokenLogprob:
+        token = self.token or ""
+        is_known = self.bytes is not None and all(0 <= byte < 256 for byte in self.bytes)
+        raw = bytes(self.bytes or ()) if is_known else token.encode()
+        return TokenLogprob(token=token, raw=raw, logprob=self.logprob)
+
+
+class AudioUsage(UsageCounts):
+    """Tokens, by the names of either API, or seconds."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    seconds: float | None = None
+
+    def counted(self) -> Usage | None:
+        """The usage in tokens; None if it is in seconds."""
+        if self.prompt_tokens is not None:
+            return self.usage()
+        if self.input_tokens is None:
+            return None
+        return Usage(
+            prompt_tokens=max(0, self.input_tokens),
+            completion_tokens=max(0, self.output_tokens or 0),
+        )
+
+
+class SpokenWord(msgspec.Struct):
+    word: str
+    start: float
+    end: float
+
+
+class Segment(msgspec.Struct):
+    """`words` are in each segment with some servers, as Whisper itself has them."""
+
+    text: str
+    start: float
+    end: float
+    tokens: list[int] | None = None
+    seek: int | None = None
+    temperature: float | None = None
+    avg_logprob: float | None = None
+    compression_ratio: float | None = None
+    no_speech_prob: float | None = None
+    words: list[SpokenWord] | None = None
+    speaker: str | None = None
+
+
+class Language(msgspec.Struct):
+    code: str
+
+
+class WholeTranscript(msgspec.Struct):
+    """The JSON of any of the formats. vLLM's `duration` is a text."""
+
+    text: str
+    language: str | None = None
+    languages: list[Language] | None = None
+    duration: float | str | None = None
+    segments: list[Segment] | None = None
+    words: list[SpokenWord] | None = None
+    logprobs: list[TranscriptToken] | None = None
+    usage: AudioUsage | None = None
+
+
+def whole_transcript(
+    answer: WholeTranscript, request: TranscribeRequest
+) -> Iterator[TranscribeEvent]:
+    """The events of an answer that is not a stream. Raises Unsupported where it shows that the
+    upstream ignored a parameter.
+    """
+    segments = answer.segments or []
+    text = answer.text if answer.text.strip() else ""
+    _check_features(answer, request)
+    tokens = tuple(token.logprobs() for token in answer.logprobs or ())
+    in_parts = not tokens and "".join(one.text for one in segments).strip() == text.strip()
+    if text and not in_parts:
+        yield TranscriptDelta(text=text, logprobs=tokens if request.logprobs else ())
+    words = _words_by_segment(segments, answer.words or []) if request.words else {}
+    for number, segment in enumerate(segments):
+        if in_parts and segment.text:
+            yield TranscriptDelta(text=segment.text)
+        yield _segment(segment, words.get(number, ()))
+    usage = answer.usage or AudioUsage()
+    yield TranscriptFinish(
+        duration=seconds(answer.duration) or seconds(usage.seconds) or end_of(segments),
+        languages=language_codes(answer.languages, answer.language),
+        usage=usage.counted(),
+    )
+
+
+def _check_features(answer: WholeTranscript, request: TranscribeRequest) -> None:
+    if not answer.text.strip():
+        return
+    segments = answer.segments or []
+    if (request.segments or request.speakers) and not segments:
+        raise ignored("response_format")
+    if request.speakers and any(one.speaker is None for one in segments):
+        raise ignored("response_format")
+    if request.words and not (answer.words or any(one.words for one in segments)):
+        raise ignored("timestamp_granularities")
+    if request.logprobs and not answer.logprobs:
+        raise ignored("include")
+
+
+def end_of(segments: list[Segment]) -> float:
+    """The time until which there is speech, in seconds."""
+    return max((seconds(one.end) for one in segments), default=0.0)
+
+
+def _words_by_segment(
+    segments: list[Segment], words: list[SpokenWord]
+) -> dict[int, tuple[Word, ...]]:
+    """The words of each segment, by its number: its own, or those that are spoken in its time."""
+    found: dict[int, list[Word]] = {number: [] for number in range(len(segments))}
+    for number, segment in enumerate(segments):
+        found[number] += map(_word, segment.words or ())
+    if not any(found.values()):
+        number = 0
+        for word in words:
+            middle = (word.start + word.end) / 2
+            while number + 1 < len(segments) and middle >= segments[number + 1].start:
+                number += 1
+            found[number].append(_word(word))
+    return {number: tuple(own) for number, own in found.items()}
+
+
+def _word(word: SpokenWord) -> Word:
+    return Word(text=word.word, start=word.start, end=word.end)
+
+
+def _segment(segment: Segment, words: tuple[Word, ...] = ()) -> TranscriptSegment:
+    return TranscriptSegment(
+        start=segment.start,
+        end=segment.end,
+        text=segment.text,
+        tokens=tuple(segment.tokens or ()),
+        seek=segment.seek or 0,
+        temperature=segment.temperature or 0.0,
+        average_logprob=segment.avg_logprob or 0.0,
+        compression_ratio=segment.compression_ratio or 0.0,
+        no_speech_probability=segment.no_speech_prob or 0.0,
+        words=words,
+        speaker=segment.speaker,
+    )
+
+
+def language_codes(listed: list[Language] | None, named: str | None = None) -> tuple[str, ...]:
+    """The ISO 639-1 codes, from codes or from names such as `english`."""
+    given = [language.code for language in listed or ()] or [named or ""]
+    codes = (language_code(text) for text in given)
+    return tuple(code for code in codes if code is not None)
+
+
+def seconds(value: float | str | None) -> float:
+    """The number of seconds; 0 if it is missing or not valid."""
+    try:
+        number = float(value or 0)
+    except ValueError:
+        return 0.0
+    return number if math.isfinite(number) and number > 0 else 0.0
