@@ -9,7 +9,7 @@ from anthropic.types import ModelParam
 
 from openedai.catalog.builtin import BUILTIN_MODELS, default_names
 from openedai.catalog.catalog import Catalog
-from openedai.catalog.defaults import CHAT, EMBEDDING
+from openedai.catalog.defaults import CHAT, EMBEDDING, IMAGE, SPEECH, TRANSCRIPTION, Kind
 from openedai.catalog.models import adapter_specs
 from openedai.config import AdapterSpec, ConfigError, ModelSpec, Settings
 from openedai.errors import ModelNotFound
@@ -201,6 +201,49 @@ def test_without_builtin_models() -> None:
     assert (nothing.specs(), nothing.default(CHAT), nothing.default(EMBEDDING)) == ((), None, None)
 
 
+def upstream(id: str, *capabilities: str, **fields: Any) -> ModelSpec:
+    options = {"url": "http://127.0.0.1:1", "capabilities": list(capabilities)}
+    return ModelSpec(id=id, engine="upstream", options=options, **fields)
+
+
+def default_ids(models: Catalog, *kinds: Kind) -> list[str | None]:
+    found = [models.default(kind) for kind in kinds]
+    return [None if model is None else model.id for model in found]
+
+
+MEDIA = (TRANSCRIPTION, SPEECH, IMAGE)
+
+
+def test_an_upstream_is_the_default_for_audio_and_images_only_if_it_says_so() -> None:
+    silent = catalog(upstream("far"), builtin_models=False)
+    assert default_ids(silent, CHAT, EMBEDDING, *MEDIA) == ["far", "far", None, None, None]
+    with pytest.raises(ModelNotFound):
+        silent.resolve("dall-e-3")
+    declared = catalog(
+        upstream("far"), upstream("ears", "transcription", "speech"), builtin_models=False
+    )
+    assert default_ids(declared, CHAT, *MEDIA) == ["far", "ears", "ears", None]
+    assert ids(declared, "whisper-1", "tts-1") == ["ears", "ears"]
+
+
+def test_other_models_are_the_default_for_images_before_a_silent_upstream() -> None:
+    models = catalog(upstream("far"), ModelSpec(id="echo", engine="echo"), builtin_models=False)
+    assert default_ids(models, *MEDIA) == ["echo", "echo", "echo"]
+
+
+def test_an_upstream_that_declares_speech_does_not_chat() -> None:
+    models = catalog(upstream("voice", "speech"), chat("c"), builtin_models=False)
+    assert default_ids(models, CHAT, EMBEDDING, SPEECH) == ["c", None, "voice"]
+
+
+def test_an_upstream_may_be_named() -> None:
+    models = catalog(
+        upstream("far", aliases=("whisper-1",)), builtin_models=False, image_model="far"
+    )
+    assert ids(models, "whisper-1", "dall-e-3") == ["far", "far"]
+    assert default_ids(models, *MEDIA) == [None, None, "far"]
+
+
 @pytest.mark.parametrize(
     ("models", "settings", "complaint"),
     [
@@ -212,6 +255,11 @@ def test_without_builtin_models() -> None:
         ),
         ([chat("a", aliases=("b",)), chat("b")], {}, "'b' of 'a' is another model's id"),
         ([chat("a", aliases=("all-MiniLM-L6-v2",))], {}, "is another model's id"),
+        (
+            [upstream("a", "speech")],
+            {"image_model": "a"},
+            "image_model 'a' has no 'image' among its `capabilities`",
+        ),
         ([ModelSpec(id="a", engine="warp")], {}, "'a': there is no engine 'warp'"),
         ([ModelSpec(id="a", engine="llama_cpp")], {}, "'a': the engine llama_cpp needs a source"),
         ([ModelSpec(id="a", engine="echo", source="x")], {}, "takes no source"),

@@ -57,6 +57,15 @@ def test_refused_parameters(server: Server) -> None:
     assert listed == server_profile(server).missing
 
 
+def test_image_parameters() -> None:
+    (_, table) = tables(section(PAGE, "Audio and images"))
+    listed = {code_words(server)[0]: code_words(names) for server, names in table}
+    known = {server: [*server_profile(server).image_names] for server in SERVERS}
+    assert {name: set(words) for name, words in listed.items()} == {
+        name: set(words) for name, words in known.items() if words
+    }
+
+
 def test_official_parameters_that_are_passed_on() -> None:
     paragraph = section(PAGE, "Parameters").split(" One that says")[0]
     assert set(code_words(paragraph)) == ChatCompletionRequest.passthrough_fields

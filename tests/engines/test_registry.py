@@ -7,13 +7,23 @@ from pathlib import Path
 import pytest
 
 import openedai
-from openedai.contract.engine import Embedder, Engine, Generator
+from openedai.contract.engine import (
+    Directory,
+    Embedder,
+    Engine,
+    Generator,
+    ImageMaker,
+    Speaker,
+)
 from openedai.engines.registry import (
     ENGINES,
     SECRET_OPTIONS,
+    capabilities_of,
+    default_capabilities_of,
     engine_class,
     engine_entry,
     engine_for_unlisted,
+    generator_traits,
 )
 from openedai.errors import Unavailable
 
@@ -27,6 +37,22 @@ CAPABILITIES = frozenset(
 def test_an_entry_states_the_capabilities_of_its_class(name: str) -> None:
     inherited = {base for base in CAPABILITIES if issubclass(engine_class(name), base)}
     assert engine_entry(name).capabilities == inherited
+
+
+def test_a_model_may_declare_fewer_capabilities() -> None:
+    every = capabilities_of("upstream", {})
+    assert (
+        every
+        == engine_entry("upstream").capabilities
+        == capabilities_of("upstream", {"capabilities": []})
+    )
+    assert default_capabilities_of("upstream", {}) == {Generator, Embedder, Directory}
+    declared = {"capabilities": ["speech", "image", "nonsense"]}
+    for known in (capabilities_of, default_capabilities_of):
+        assert known("upstream", declared) == {Speaker, ImageMaker, Directory}
+        assert known("echo", declared) == engine_entry("echo").capabilities
+    assert generator_traits("upstream", {}) is not None
+    assert generator_traits("upstream", declared) is None
 
 
 def test_unlisted_models_have_one_engine_for_each_capability() -> None:

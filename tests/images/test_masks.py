@@ -7,7 +7,7 @@ from PIL import Image, ImageChops
 
 from openedai.images.bad_image import BadImage
 from openedai.images.decode import upright_png
-from openedai.images.masks import composite, mask_from_file, split_alpha
+from openedai.images.masks import composite, file_of_mask, mask_from_file, split_alpha
 from tests.images.files import file_of, noise, pixels_of
 
 LIMIT = 1 << 20
@@ -61,6 +61,11 @@ def test_a_mask_of_another_size(size: tuple[int, int]) -> None:
 def test_a_mask_that_lets_nothing_change(mask: Image.Image) -> None:
     with pytest.raises(BadImage, match="lets nothing change"):
         mask_from_file(file_of(mask), SOURCE, LIMIT)
+
+
+def test_a_mask_as_a_file_is_the_same_mask() -> None:
+    file = file_of_mask(file_of(EXPECTED))
+    assert pixels_of(mask_from_file(file, SOURCE, LIMIT)).tobytes() == EXPECTED.tobytes()
 
 
 def test_the_transparent_part_of_an_image_is_its_mask() -> None:

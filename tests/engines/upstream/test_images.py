@@ -52,12 +52,13 @@ def events_of(fault: Fault, request: ImageRequest = CIRCLE, **options: Any) -> l
 @pytest.mark.parametrize("previews", [0, 2])
 def test_the_double_answers_as_the_hosted_api(previews: int) -> None:
     assert not ImagesResponse.model_validate(media.IMAGES).model_extra
-    for prefix, kind in (
-        ("image_generation", ImageGenStreamEvent),
-        ("image_edit", ImageEditStreamEvent),
-    ):
+    kinds: dict[str, Any] = {
+        "image_generation": ImageGenStreamEvent,
+        "image_edit": ImageEditStreamEvent,
+    }
+    for prefix, kind in kinds.items():
         for event in image_events(prefix, previews):
-            assert not TypeAdapter[Any](kind).validate_python(event).model_extra
+            assert not TypeAdapter(kind).validate_python(event).model_extra
 
 
 def test_a_plain_request() -> None:

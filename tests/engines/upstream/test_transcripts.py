@@ -400,11 +400,12 @@ def test_what_the_upstream_ignores_is_refused(
     assert (caught.value.code, caught.value.param) == ("unsupported_parameter", param)
 
 
-def test_what_a_stream_ignores_is_refused(audio: str) -> None:
+@pytest.mark.parametrize(
+    ("fields", "param"), [({"logprobs": True}, "include"), ({"speakers": True}, "response_format")]
+)
+def test_what_a_stream_ignores_is_refused(audio: str, fields: dict[str, Any], param: str) -> None:
     bare = {"type": "transcript.text.delta", "delta": "Good day."}
-    for fields, param in (({"logprobs": True}, "include"), ({"speakers": True}, "response_format")):
-        with pytest.raises(Unsupported) as caught:
-            events_of(
-                streams(bare, media.DONE), TranscribeRequest(path=audio, stream=True, **fields)
-            )
-        assert caught.value.param == param
+    request = TranscribeRequest(path=audio, stream=True, **fields)
+    with pytest.raises(Unsupported) as caught:
+        events_of(streams(bare, media.DONE), request)
+    assert caught.value.param == param
