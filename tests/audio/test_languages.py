@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from faster_whisper.tokenizer import _LANGUAGE_CODES
 
-from openedai.audio.languages import language_code, language_names
+from openedai.audio.languages import NAMES, code_of, name_of
 
 
 @pytest.mark.parametrize(
@@ -15,19 +15,20 @@ from openedai.audio.languages import language_code, language_names
         ("zh_Hant", "zh"),
         ("haitian creole", "ht"),
         ("haw", "haw"),
+        ("jw", "jv"),
         ("klingon", None),
         ("", None),
     ],
 )
 def test_codes(text: str, code: str | None) -> None:
-    assert language_code(text) == code
+    assert code_of(text) == code
 
 
 def test_names_and_codes_are_unique() -> None:
-    names = language_names()
-    assert len(names) == len(set(names.values())) == 100
-    assert all(language_code(name) == code for code, name in names.items())
+    assert len(set(NAMES.values())) == len(NAMES)
+    assert all(code_of(name) == code for code, name in NAMES.items())
+    assert name_of("tlh") == "tlh"
 
 
 def test_they_are_whispers() -> None:
-    assert set(language_names()) == set(_LANGUAGE_CODES)
+    assert {code_of(code) for code in _LANGUAGE_CODES} == set(NAMES)

@@ -14,7 +14,14 @@ from starlette.requests import ClientDisconnect, Request
 from openedai.errors import APIError, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from openedai.http.exchange import exchange_of
 from openedai.http.form import FORM_DATA, read_form
-from openedai.http.validation import TAG, as_invalid_request, invalid_json, is_unknown
+from openedai.http.upload import has_file
+from openedai.http.validation import (
+    TAG,
+    as_invalid_request,
+    invalid_json,
+    is_unknown,
+    unknown_parameter,
+)
 
 M = TypeVar("M", bound="Body")
 
@@ -228,6 +235,9 @@ def _with_extra(
 ) -> M:
     """The body; its `extra` has what only another server understands."""
     names = {name for name in values if name not in model.model_fields or name in passthrough}
+    for name in names:
+        if has_file(values[name]):
+            raise unknown_parameter(name)
     body = _validate(model, {name: values[name] for name in values if name not in names}, strict)
     body._extra.update((name, values[name]) for name in values if name in names)
     return body

@@ -12,6 +12,13 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 
+def has_file(value: Any) -> bool:
+    """Whether a value of a form is a file, or contains one."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return isinstance(value, Upload) or (isinstance(value, list) and any(map(has_file, value)))
+
+
 @dataclass(frozen=True)
 class Upload:
     """`path` is a temporary file that is deleted at the end of the exchange.

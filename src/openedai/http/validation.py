@@ -107,6 +107,10 @@ def _missing(detail: ErrorDetails, param: str) -> InvalidRequest:
 
 
 def _unknown(detail: ErrorDetails, param: str) -> InvalidRequest:
+    return unknown_parameter(param)
+
+
+def unknown_parameter(param: str) -> InvalidRequest:
     return InvalidRequest(f"Unknown parameter: '{param}'.", code="unknown_parameter", param=param)
 
 

@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field
 
 from openedai.api.parameters.unions import branch
 from openedai.contract.images import ImageFormat, ImageRequest
-from openedai.errors import InvalidRequest, invalid_value, missing_parameter
+from openedai.errors import invalid_value, missing_parameter
 from openedai.http.body import Body, Refused, UnsupportedValues
 from openedai.http.upload import Upload
 from openedai.http.validation import TAG
@@ -60,11 +60,6 @@ class ImageBody(Body):
 
     def check(self) -> None:
         self.pixels  # noqa: B018
-        for name, value in self.extra.items():
-            if _has_file(value):
-                raise InvalidRequest(
-                    f"Unknown parameter: '{name}'.", code="unknown_parameter", param=name
-                )
 
     def common(self) -> dict[str, Any]:
         """Fields of an `ImageRequest`."""
@@ -239,10 +234,3 @@ def _parsed_size(size: str) -> tuple[int, int]:
 
 def _unless_auto(value: str | None) -> str | None:
     return None if value == "auto" else value
-
-
-def _has_file(value: Any) -> bool:
-    """Whether a value of a form is a file, or contains one."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    return isinstance(value, Upload) or (isinstance(value, list) and any(map(_has_file, value)))

@@ -8,9 +8,9 @@ from typing import Literal
 
 import msgspec
 
-from openedai.api.openai.transcriptions.languages import name_of
 from openedai.api.openai.transcriptions.transcript import Transcript
 from openedai.api.parameters.streams import DONE
+from openedai.audio.languages import name_of
 from openedai.contract.generate import TokenLogprob, Usage
 from openedai.contract.transcribe import (
     TranscribeEvent,

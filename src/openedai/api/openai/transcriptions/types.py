@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import BeforeValidator, Field
 
-from openedai.api.openai.transcriptions.languages import code_of
+from openedai.audio.languages import code_of
 from openedai.contract.transcribe import TranscribeRequest, VoiceActivity
 from openedai.errors import InvalidRequest, Unsupported, invalid_value
 from openedai.http.body import Body, Refused
@@ -40,6 +40,7 @@ class ServerVad(Body):
 class AudioBody(Body):
     """What both endpoints take."""
 
+    passthrough_fields = frozenset[str]()
     accepts_form = True
     accepts_json = False
 
@@ -65,6 +66,8 @@ class TranslationRequest(AudioBody):
 
 
 class TranscriptionRequest(AudioBody):
+    passthrough_fields = frozenset({"known_speaker_names", "known_speaker_references"})
+
     response_format: TranscriptionFormat | None = None
     language: str | None = None
     languages: list[str] | None = None

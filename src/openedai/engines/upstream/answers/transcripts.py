@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from openedai.audio.languages import language_code
+from openedai.audio.languages import code_of
 from openedai.contract.generate import TokenLogprob, Usage
 from openedai.contract.transcribe import (
     TranscribeEvent,
@@ -179,7 +179,7 @@ def _segment(segment: Segment, words: tuple[Word, ...] = ()) -> TranscriptSegmen
 def language_codes(listed: list[Language] | None, named: str | None = None) -> tuple[str, ...]:
     """The ISO 639-1 codes, from codes or from names such as `english`."""
     given = [language.code for language in listed or ()] or [named or ""]
-    codes = (language_code(text) for text in given)
+    codes = (code_of(text) for text in given)
     return tuple(code for code in codes if code is not None)
 
 
