@@ -77,7 +77,7 @@ class ImageStore:
             raise
 
     def _sweep(self) -> None:
-        with suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+        with suppress(OSError), os.scandir(self._folder) as entries:
             for entry in entries:
                 if _is_over(entry):
                     Path(entry.path).unlink(missing_ok=True)

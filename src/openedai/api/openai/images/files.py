@@ -20,7 +20,11 @@ class ImageFiles:
         self._public_url = public_url
 
     def routes(self) -> tuple[Route, ...]:
-        return (Route("GET", f"{_PATH}/{{name}}", self.read, "Show a made image"),)
+        path = f"{_PATH}/{{name}}"
+        return (
+            Route("GET", path, self.read, "Show a made image"),
+            Route("HEAD", path, self.read, "Check a made image"),
+        )
 
     def links(self, request: Request) -> ImageLinks:
         base = self._public_url or str(request.base_url).rstrip("/")

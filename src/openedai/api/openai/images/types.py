@@ -145,8 +145,14 @@ class ImageGenerationRequest(PromptedBody):
 class ImageReference(Body):
     """An image that the body of an edit refers to."""
 
-    image_url: str
+    image_url: str | None = None
     file_id: Refused = None
+
+    def input(self, param: str) -> ImageInput:
+        """The image that `param` refers to. Raises InvalidRequest if it has no URL."""
+        if self.image_url is None:
+            raise missing_parameter(f"{param}.image_url")
+        return ImageInput(self.image_url, f"{param}.image_url")
 
 
 def _branch_of(value: Any) -> str:
@@ -181,8 +187,7 @@ class ImageEditRequest(PromptedBody):
     def inputs(self) -> list[ImageInput]:
         """The images, the first one first."""
         if self.images is not None:
-            urls = (one.image_url for one in self.images)
-            return [ImageInput(url, f"images[{i}].image_url") for i, url in enumerate(urls)]
+            return [one.input(f"images[{index}]") for index, one in enumerate(self.images)]
         files = self.image or []
         if len(files) == 1:
             return [ImageInput(files[0], "image")]
@@ -190,7 +195,7 @@ class ImageEditRequest(PromptedBody):
 
     def mask_input(self) -> ImageInput | None:
         if isinstance(self.mask, ImageReference):
-            return ImageInput(self.mask.image_url, "mask.image_url")
+            return self.mask.input("mask")
         return None if self.mask is None else ImageInput(self.mask, "mask")
 
     def to_engine_request(self, sources: ImageSources) -> ImageRequest:
