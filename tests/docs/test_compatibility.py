@@ -44,7 +44,7 @@ from openedai.config import ModelSpec
 from openedai.http.body import AllowedOnly, Body
 from openedai.http.upload import Upload
 from openedai.http.validation import as_invalid_request
-from openedai.serving.image_inputs import ImageSources
+from openedai.serving.images.inputs import ImageSources
 from tests.docs.pages import ROOT, code_words, section, tables
 from tests.support import Running, fetch
 

@@ -12,10 +12,10 @@ from openedai.scheduling.pool import ModelPool
 from openedai.serving.embedding import Embedding
 from openedai.serving.generation import Generation
 from openedai.serving.hearing import Hearing
-from openedai.serving.image_inputs import ImageInputs
-from openedai.serving.image_making import ImageMaking
-from openedai.serving.image_store import ImageStore
-from openedai.serving.images import ImageLoading
+from openedai.serving.images.inputs import ImageInputs
+from openedai.serving.images.loading import ImageLoading
+from openedai.serving.images.making import ImageMaking
+from openedai.serving.images.store import ImageStore
 from openedai.serving.leases import Leases
 from openedai.serving.listing import Listing
 from openedai.serving.loading import Loading

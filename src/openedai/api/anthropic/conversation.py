@@ -34,7 +34,7 @@ from openedai.contract.chat import Image, Message, ToolCall
 from openedai.errors import Unsupported, invalid_value
 from openedai.http.body import Body
 from openedai.media.images import ImageRef
-from openedai.serving.images import LoadedImages
+from openedai.serving.images.loading import LoadedImages
 
 _ALLOWED: dict[str, tuple[type[Body], ...]] = {
     "user": (TextBlock, ImageBlock, DocumentBlock, SearchResultBlock, ToolResultBlock),

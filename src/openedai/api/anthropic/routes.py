@@ -13,7 +13,7 @@ from openedai.api.parameters.ids import new_id
 from openedai.api.route import Route
 from openedai.contract.engine import Tokenizer
 from openedai.serving.generation import Generation
-from openedai.serving.images import ImageLoading
+from openedai.serving.images.loading import ImageLoading
 from openedai.serving.leases import Leases
 
 

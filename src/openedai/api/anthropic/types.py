@@ -16,7 +16,7 @@ from openedai.contract.generate import Constraint, GenerateRequest, JsonSchema, 
 from openedai.errors import InvalidRequest, missing_parameter
 from openedai.http.body import AllowedOnly, Body, Refused, UnsupportedValues
 from openedai.media.images import ImageRef
-from openedai.serving.images import LoadedImages
+from openedai.serving.images.loading import LoadedImages
 
 # The least budget of thinking tokens for each effort. Budgets are not enforced.
 _EFFORTS = ((16_384, "high"), (4_096, "medium"), (0, "low"))

@@ -13,7 +13,7 @@ from openedai.contract.chat import Image, Message, Tool, ToolCall
 from openedai.errors import invalid_value
 from openedai.http.body import Body
 from openedai.media.images import ImageRef
-from openedai.serving.images import LoadedImages
+from openedai.serving.images.loading import LoadedImages
 
 MAX_TOOLS = 128
 

@@ -23,7 +23,7 @@ from openedai.http.respond import json_response
 from openedai.serving.call import Call
 from openedai.serving.embedding import Embedding, numbers, rows
 from openedai.serving.generation import Generation
-from openedai.serving.images import ImageLoading
+from openedai.serving.images.loading import ImageLoading
 from openedai.serving.loading import Loading
 from openedai.serving.outcome import Indexed
 

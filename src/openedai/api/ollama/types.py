@@ -33,7 +33,7 @@ from openedai.contract.generate import (
 from openedai.errors import invalid_value, missing_parameter
 from openedai.http.body import AllowedOnly, Body, Refused
 from openedai.media.images import ImageRef
-from openedai.serving.images import LoadedImages
+from openedai.serving.images.loading import LoadedImages
 
 LEVELS = ("low", "medium", "high")
 

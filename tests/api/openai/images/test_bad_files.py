@@ -12,7 +12,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from openedai.serving.image_inputs import MAX_FILE_BYTES
+from openedai.serving.images.inputs import MAX_FILE_BYTES
 from tests.api.openai.images.answers import post, refusal
 from tests.images.files import file_of, noise
 from tests.media.images import data_url, png
@@ -61,8 +61,9 @@ BAD_FILES = {
 )
 def test_bad_files(echo_server: Running, name: str, path: str, param: str) -> None:
     raw, code = BAD_FILES[name]
-    others = {"image": RAW, "prompt": "a hat"} if path == "edits" else {}
-    parts = {**others, param: raw}
+    parts: dict[str, bytes | str] = {param: raw}
+    if path == "edits":
+        parts = {"image": RAW, "prompt": "a hat", **parts}
     assert refusal(*form(echo_server, *parts.items(), path=path)) == (400, code, param)
 
 

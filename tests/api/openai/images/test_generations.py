@@ -14,7 +14,7 @@ from openedai.config import Settings
 from openedai.contract.images import ImageRequest
 from openedai.engines.echo.images import colour_of
 from tests.api.openai.images.answers import checked, checked_events, post, refusal
-from tests.support import Running, ServerThread, fetch
+from tests.support import Running, ServerThread, fetch, occupancy, wait_until
 
 RED = "a red circle"
 
@@ -263,7 +263,7 @@ def test_a_model_that_does_not_exist(client: OpenAI) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_engine_that_fails(client: OpenAI, stream: bool) -> None:
     with pytest.raises(Exception, match="told to fail"):
-        list(client.images.generate(model="fails-first", prompt=RED, n=3, stream=stream))  # type: ignore[call-overload]
+        list(client.images.generate(model="fails-first", prompt=RED, n=3, stream=stream))
 
 
 def test_an_engine_that_fails_in_a_stream(client: OpenAI) -> None:
@@ -271,6 +271,13 @@ def test_an_engine_that_fails_in_a_stream(client: OpenAI) -> None:
     assert [next(stream).type for _ in range(2)] == ["image_generation.partial_image"] * 2
     with pytest.raises(Exception, match="told to fail"):
         next(stream)
+
+
+def test_a_client_that_leaves_a_stream(client: OpenAI, echo_server: Running) -> None:
+    stream = client.images.generate(model="slow", prompt=RED, n=10, stream=True, partial_images=3)
+    assert next(stream).type == "image_generation.partial_image"
+    stream.close()
+    wait_until(lambda: occupancy(echo_server, "slow") == (0, 0))
 
 
 def test_metrics(client: OpenAI, echo_server: Running) -> None:

@@ -15,7 +15,7 @@ from openedai.errors import InvalidRequest, invalid_value, missing_parameter
 from openedai.http.body import AllowedOnly, Body, UnsupportedValues
 from openedai.media.images import ImageRef
 from openedai.serving.hearing import SoundRef, Transcripts
-from openedai.serving.images import LoadedImages
+from openedai.serving.images.loading import LoadedImages
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from openedai.api.route import Route
 from openedai.serving.call import Call
 from openedai.serving.generation import Generation
 from openedai.serving.hearing import Hearing
-from openedai.serving.images import ImageLoading
+from openedai.serving.images.loading import ImageLoading
 from openedai.serving.speaking import Speaking
 
 

@@ -7,7 +7,7 @@ from starlette.responses import FileResponse, Response
 
 from openedai.api.route import Route
 from openedai.images.decode import ImageFile
-from openedai.serving.image_store import ImageStore
+from openedai.serving.images.store import ImageStore
 
 _PATH = "/v1/images/files"
 

@@ -14,7 +14,7 @@ from openedai.api.openai.images.files import ImageLinks
 from openedai.contract.images import ImagesFinish, ImageUsage
 from openedai.http.respond import data_frame
 from openedai.images.decode import ImageFile
-from openedai.serving.image_making import Made, Making, Preview
+from openedai.serving.images.making import Made, Making, Preview
 
 # Qualities of older models, by the names that answers have.
 _QUALITIES = {"standard": "medium", "hd": "high"}

@@ -19,8 +19,8 @@ from openedai.catalog.catalog import Catalog
 from openedai.catalog.defaults import IMAGE
 from openedai.catalog.models import Model
 from openedai.errors import ModelNotFound, NotFound
-from openedai.serving.image_inputs import ImageInputs
-from openedai.serving.image_making import ImageMaking
+from openedai.serving.images.inputs import ImageInputs
+from openedai.serving.images.making import ImageMaking
 
 
 class ImageGenerations:

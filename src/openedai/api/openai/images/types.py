@@ -13,7 +13,7 @@ from openedai.errors import invalid_value, missing_parameter
 from openedai.http.body import Body, Refused, UnsupportedValues
 from openedai.http.upload import Upload
 from openedai.http.validation import TAG
-from openedai.serving.image_inputs import ImageInput, ImageSources
+from openedai.serving.images.inputs import ImageInput, ImageSources
 
 MAX_COUNT = 10
 MAX_PROMPT = 32_000

@@ -41,8 +41,14 @@ class ImageStore:
         """
         expires = int(time.time() + self._lifetime) + 1
         name = f"{secrets.token_urlsafe(_TOKEN_BYTES)}-{expires}.{image.format}"
-        with _translate_errors():
-            await asyncio.to_thread(self._write, name, image.data)
+        writing = asyncio.ensure_future(asyncio.to_thread(self._write, name, image.data))
+        try:
+            with _translate_errors():
+                await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.gather(writing, return_exceptions=True)
+            self.discard(name)
+            raise
         return name
 
     def find(self, name: str) -> tuple[Path, str, int]:
