@@ -16,7 +16,7 @@ from openedai.errors import InvalidRequest
 
 Scenario = Callable[[Speaker], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]
-ENGINES = ["echo", "echo in a worker"]
+ENGINES = ["echo", "echo in a worker", "hibari"]
 TEXT = "Good morning. How are you today? It is a fine day."
 BYTES_PER_SECOND = 48_000  # of PCM: 24,000 samples of 2 bytes
 

@@ -20,6 +20,7 @@ from openedai.engines.echo.options import EchoOptions
 from openedai.engines.embedding.onnx import OnnxOptions
 from openedai.engines.embedding.sentence_transformers import SentenceTransformersOptions
 from openedai.engines.llama_cpp.options import LlamaOptions, SamplingDefaults
+from openedai.engines.speech.hibari import HibariOptions
 from openedai.engines.upstream.options import UpstreamOptions
 from openedai.engines.whisper.engine import WhisperOptions
 
@@ -28,6 +29,7 @@ OPTIONS: dict[str, type[msgspec.Struct]] = {
     "onnx_embeddings": OnnxOptions,
     "sentence_transformers": SentenceTransformersOptions,
     "whisper": WhisperOptions,
+    "hibari": HibariOptions,
     "upstream": UpstreamOptions,
     "a1111": A1111Options,
     "echo": EchoOptions,
@@ -69,6 +71,10 @@ MEANINGS: dict[str, dict[str, str]] = {
         "beam": "Texts that are compared while the likeliest one is searched.",
         "slots": "Requests at once; their windows of 30 seconds take turns.",
         "max_seconds": "The longest audio.",
+    },
+    "hibari": {
+        "slots": "Texts that it speaks at once; more wait in the queue.",
+        "voices": "More voices; see [audio.md](audio.md#voices).",
     },
     "upstream": {
         "url": "The address of the upstream, with or without `/v1`.",
@@ -167,8 +173,8 @@ ENGINES = """
 
 These go into a model's `options`. An unknown option is an error when the model is loaded. Every
 engine also accepts `worker`: true or false, whether it runs in a worker process. By default the
-embedding engines and `whisper` do. `llama_cpp` has a child process of its own instead; `upstream`,
-`a1111` and `echo` run in the server's process."""
+embedding engines, `whisper` and `hibari` do. `llama_cpp` has a child process of its own instead;
+`upstream`, `a1111` and `echo` run in the server's process."""
 
 
 def page() -> str:

@@ -15,7 +15,11 @@ from openai.types import (
     image_edit_params,
     image_generate_params,
 )
-from openai.types.audio import transcription_create_params, translation_create_params
+from openai.types.audio import (
+    speech_create_params,
+    transcription_create_params,
+    translation_create_params,
+)
 from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionMessageParam
 from openai.types.chat import completion_create_params as chat_params
 from openai.types.chat.chat_completion_assistant_message_param import (
@@ -39,6 +43,7 @@ from openedai.api.openai.images.types import (
     ImageReference,
     ImageVariationRequest,
 )
+from openedai.api.openai.speech.types import SpeechRequest
 from openedai.api.openai.transcriptions.types import TranscriptionRequest, TranslationRequest
 from openedai.config import ModelSpec
 from openedai.http.body import AllowedOnly, Body
@@ -64,6 +69,7 @@ IMAGE: dict[str, Any] = {"prompt": "hi"}
 IMAGE_EDIT: dict[str, Any] = {"prompt": "hi", "image": [UPLOAD]}
 IMAGE_VARIATION: dict[str, Any] = {"image": UPLOAD}
 SPEECH_FILE: dict[str, Any] = {"model": "m", "file": Upload("a.wav", "", Path("a.wav"), 1)}
+SPEECH: dict[str, Any] = {"model": "m", "input": "hi", "voice": "alloy"}
 EDIT: dict[str, Any] = {"model": "m", "instruction": "hi"}
 GENERATE: dict[str, Any] = {"model": "m", "context": "hi"}
 SEARCH: dict[str, Any] = {"model": "m", "query": "hi", "documents": ["hi"]}
@@ -128,6 +134,11 @@ TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
         set(translation_create_params.TranslationCreateParams.__annotations__),
         TranslationRequest,
         SPEECH_FILE,
+    ),
+    ("Speech", 0): (
+        set(speech_create_params.SpeechCreateParams.__annotations__),
+        SpeechRequest,
+        SPEECH,
     ),
     ("Edits", 0): (
         {"model", "input", "instruction", "n", "temperature", "top_p"},
@@ -207,6 +218,7 @@ VALUES: dict[str, Any] = {
     "input": "ho",
     "input_fidelity": "high",
     "instruction": "ho",
+    "instructions": "Whisper.",
     "labels": ["b", "c"],
     "length": 5,
     "logit_bias": {"5": 1},
@@ -242,6 +254,7 @@ VALUES: dict[str, Any] = {
     "seed": 5,
     "service_tier": "flex",
     "size": "64x32",
+    "speed": 2.0,
     "stop": "END",
     "style": "natural",
     "suffix": "end",
@@ -253,6 +266,7 @@ VALUES: dict[str, Any] = {
     "top_logprobs": 2,
     "top_p": 0.5,
     "user": "someone",
+    "voice": "ash",
     # extensions
     "chat_template_kwargs": {"a": 1},
     "dry_allowed_length": 3,
@@ -290,6 +304,7 @@ VALUES_BY_TYPE: dict[tuple[type[Body], str], Any] = {
     (TranslationRequest, "file"): Upload("b.wav", "", Path("b.wav"), 1),
     (TranscriptionRequest, "response_format"): "verbose_json",
     (TranslationRequest, "response_format"): "verbose_json",
+    (SpeechRequest, "response_format"): "wav",
     (ChatMessage, "function_call"): {"name": "f", "arguments": ""},
 }
 
@@ -304,7 +319,7 @@ NEEDED_FIELDS: dict[str, dict[str, Any]] = {
 }
 
 # Those that routes read themselves, tested in tests/api.
-READ_BY_ROUTES = {"model", "stream", "stream_options", "encoding_format"}
+READ_BY_ROUTES = {"model", "stream", "stream_options", "stream_format", "encoding_format"}
 READ_BY_ROUTES |= {"search_model", "return_prompt", "expand"}
 READ_BY_ROUTES |= {"modalities", "audio"}
 # The same, in some bodies only.
@@ -364,7 +379,7 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
             return value.to_engine_requests(Media())
         case CompletionRequest():
             return value.to_engine_requests()
-        case EmbeddingRequest() | TranscriptionRequest() | TranslationRequest():
+        case EmbeddingRequest() | TranscriptionRequest() | TranslationRequest() | SpeechRequest():
             return value.to_engine_request()
 
 

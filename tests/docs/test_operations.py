@@ -38,8 +38,8 @@ def test_the_built_in_models_are_listed() -> None:
         [
             f"`{spec.id}`",
             spec.engine,
-            f"{packages[spec.id].download_size / 1e6:.0f} MB",
-            packages[spec.id].license,
+            f"{packages[spec.id].download_size / 1e6:.0f} MB" if spec.source else "none",
+            spec.license or packages[spec.id].license,
         ]
         for spec in BUILTIN_MODELS
     ]

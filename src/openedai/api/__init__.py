@@ -23,6 +23,7 @@ from openedai.api.openai.embeddings.routes import Embeddings
 from openedai.api.openai.images.files import ImageFiles
 from openedai.api.openai.images.routes import ImageGenerations
 from openedai.api.openai.models.routes import Models
+from openedai.api.openai.speech.routes import SpeechRoutes
 from openedai.api.openai.transcriptions.routes import Transcriptions
 from openedai.api.route import Route, azure_routes, engine_routes
 from openedai.api.server.routes import ServerStatus
@@ -40,6 +41,7 @@ def routes(s: Services) -> tuple[Route, ...]:
         *ChatCompletions(calls, s.image_loading, s.hearing, s.generation, s.speaking).routes(),
         *Completions(calls, s.generation).routes(),
         *Embeddings(calls, s.embedding).routes(),
+        *SpeechRoutes(calls, s.catalog, s.speech).routes(),
         *ImageGenerations(calls, s.catalog, s.image_inputs, s.image_making, files).routes(),
         *Transcriptions(calls, s.transcription).routes(),
         *_models(s),

@@ -16,7 +16,7 @@ from openedai.engines.registry import engine_entry
 from openedai.errors import ModelNotFound
 from openedai.http.body import Body, BodyLimits, read_body
 from openedai.http.exchange import exchange_of
-from openedai.http.respond import EventStream, first_frame, json_response
+from openedai.http.respond import EventStream, FileStream, first_frame, json_response
 from openedai.serving.call import Call
 from openedai.serving.leases import Leases
 
@@ -89,10 +89,17 @@ class Calls:
             return self.respond(call, await renderer.whole(events))
         return await self.stream(call, renderer.chunks(events))
 
-    async def stream(self, call: Call[Any], frames: AsyncGenerator[bytes, None]) -> Response:
-        """The response to a stream of frames. Raises what fails before the first one."""
-        first = await first_frame(frames)
-        return EventStream(call.exchange, first, frames, self._headers(call))
+    async def stream(
+        self, call: Call[Any], chunks: AsyncGenerator[bytes, None], media_type: str | None = None
+    ) -> Response:
+        """A stream of events, or the file of this type that the chunks are.
+
+        Raises what fails before the first chunk.
+        """
+        first = await first_frame(chunks)
+        if media_type is None:
+            return EventStream(call.exchange, first, chunks, self._headers(call))
+        return FileStream(call.exchange, first, chunks, self._headers(call), media_type)
 
     def respond(self, call: Call[Any], value: Any) -> Response:
         """A value as JSON, with the headers of the model's rate limits."""

@@ -54,6 +54,7 @@ BUILTIN_MODELS = (
         source="pypi:whisper-tiny.en",
         aliases=("Systran/faster-whisper-tiny.en",),
     ),
+    ModelSpec(id="hibari", engine="hibari", license="Apache-2.0"),
 )
 
 # Offered where the setting `sd_webui_url` says where it is.

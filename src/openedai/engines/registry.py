@@ -117,6 +117,12 @@ ENGINES = {
         weight_files="ctranslate2",
         in_worker=True,
     ),
+    # Its voice is in the hibari-tts package.
+    "hibari": EngineEntry(
+        class_path="openedai.engines.speech.hibari:Hibari",
+        capabilities=frozenset({Speaker}),
+        in_worker=True,
+    ),
     "upstream": EngineEntry(
         class_path="openedai.engines.upstream.engine:Upstream",
         capabilities=frozenset({Generator, Embedder, Transcriber, Speaker, ImageMaker, Directory}),

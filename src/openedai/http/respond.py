@@ -83,12 +83,15 @@ class EventStream(Response):
                 async for frame in self.rest:
                     await send(_chunk(frame))
             except asyncio.CancelledError:
-                await self._fail(send, Unavailable("The server is shutting down."))
+                await self._stop(send)
                 raise
             except Exception as error:
                 await self._fail(send, error)
             else:
                 await self._end(send)
+
+    async def _stop(self, send: Send) -> None:
+        await self._fail(send, Unavailable("The server is shutting down."))
 
     async def _fail(self, send: Send, error: Exception) -> None:
         exchange = self.exchange
@@ -97,6 +100,31 @@ class EventStream(Response):
 
     async def _end(self, send: Send, last: bytes = b"") -> None:
         await send({"type": "http.response.body", "body": last, "more_body": False})
+
+
+class FileStream(EventStream):
+    """The bytes of a file as they are made.
+
+    No error can be put into them: the connection is closed, and the client sees that it has no
+    whole file.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        first: bytes,
+        rest: AsyncGenerator[bytes, None],
+        headers: Mapping[str, str],
+        media_type: str,
+    ) -> None:
+        super().__init__(exchange, first, rest, headers)
+        self.headers["content-type"] = media_type
+
+    async def _stop(self, send: Send) -> None:
+        pass
+
+    async def _fail(self, send: Send, error: Exception) -> None:
+        raise error
 
 
 def _chunk(body: bytes) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from openedai.serving.listing import Listing
 from openedai.serving.loading import Loading
 from openedai.serving.metrics import Metrics
 from openedai.serving.speaking import Speaking
+from openedai.serving.speech import Speech
 from openedai.serving.transcription import Transcription
 from openedai.weights.facts import WeightFactsReader
 from openedai.weights.library import Library
@@ -43,6 +44,7 @@ class Services:
     image_making: ImageMaking
     image_store: ImageStore
     image_threads: ImageThreads
+    speech: Speech
     listing: Listing
     loading: Loading
     weight_facts: WeightFactsReader
@@ -77,6 +79,7 @@ class Services:
             image_making=ImageMaking(leases, metrics, threads),
             image_store=ImageStore(settings.data / "images", settings.image_url_lifetime),
             image_threads=threads,
+            speech=Speech(leases, metrics),
             listing=Listing(catalog, pool, settings.listed_aliases, started),
             loading=Loading(pool, library),
             weight_facts=WeightFactsReader(library),

@@ -6,12 +6,13 @@ It hears its own speech, and files that are texts.
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from openedai.audio.encode import LOUDEST, SAMPLE_RATE, open_encoder, wav_header
 from openedai.contract.generate import TokenLogprob
 from openedai.contract.speak import AudioChunk, SpeakEvent, SpeakFinish, SpeakRequest, Voice
 from openedai.contract.transcribe import (
@@ -23,14 +24,23 @@ from openedai.contract.transcribe import (
     Word,
 )
 from openedai.engines.echo.options import EchoOptions
+from openedai.engines.speech.voices import OFFICIAL
 from openedai.errors import InvalidRequest, Unsupported, invalid_value
 
-VOICES = (Voice(name="echo", languages=("en",), aliases=("alloy",)), Voice(name="parrot"))
-RATE = 24_000
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+VOICES = (
+    Voice(
+        name="echo",
+        languages=("en",),
+        aliases=tuple(name for name in OFFICIAL if name != "echo"),
+    ),
+    Voice(name="parrot"),
+)
 WORD_SAMPLES = 2400
-WORD_SECONDS = WORD_SAMPLES / RATE
-_WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
-_UNKNOWN_SIZE = 0xFFFFFFFF  # as in a stream
+WORD_SECONDS = WORD_SAMPLES / SAMPLE_RATE
 _WORD = re.compile(r"\s*\S+")
 _SENTENCE_END = re.compile(r"[.!?]$")
 
@@ -40,30 +50,22 @@ def speech(request: SpeakRequest) -> Iterator[SpeakEvent]:
     names = {name for voice in VOICES for name in (voice.name, *voice.aliases)}
     if request.voice not in names:
         raise invalid_value("voice", f"there is no voice {request.voice!r}")
-    if request.format not in ("pcm", "wav"):
-        raise Unsupported(
-            f"Unsupported value: 'response_format' does not support {request.format!r} with the "
-            "echo engine.",
-            code="unsupported_value",
-            param="response_format",
-        )
     words = _WORD.findall(request.text)
-    header = _wav_header() if request.format == "wav" else b""
-    for number, word in enumerate(words):
-        yield AudioChunk(data=(b"" if number else header) + _samples(word))
+    encoder = open_encoder(request.format)
+    for word in words:
+        yield AudioChunk(data=encoder.encode(_samples(word)))
+    if rest := encoder.finish():
+        yield AudioChunk(data=rest)
     yield SpeakFinish(duration=len(words) * WORD_SECONDS)
 
 
-def _samples(word: str) -> bytes:
-    raw = word.encode()[:WORD_SAMPLES]
-    return struct.pack(f"<{WORD_SAMPLES}h", *raw, *bytes(WORD_SAMPLES - len(raw)))
+def _samples(word: str) -> NDArray[np.float32]:
+    import numpy as np
 
-
-def _wav_header() -> bytes:
-    return _WAV_HEADER.pack(
-        *(b"RIFF", _UNKNOWN_SIZE, b"WAVE", b"fmt ", 16, 1, 1, RATE, RATE * 2, 2, 16),
-        *(b"data", _UNKNOWN_SIZE),
-    )
+    raw = np.frombuffer(word.encode()[:WORD_SAMPLES], np.uint8)
+    samples = np.zeros(WORD_SAMPLES, np.float32)
+    samples[: len(raw)] = raw / LOUDEST
+    return samples
 
 
 def transcript(request: TranscribeRequest, options: EchoOptions) -> Iterator[TranscribeEvent]:
@@ -96,9 +98,9 @@ def _answer(request: TranscribeRequest, options: EchoOptions) -> str:
 
 
 def _heard(raw: bytes) -> str:
-    header = raw[: _WAV_HEADER.size]
-    if header == _wav_header():
-        return raw[_WAV_HEADER.size :].replace(b"\0", b"").decode()
+    header = wav_header()
+    if raw.startswith(header):
+        return raw[len(header) :].replace(b"\0", b"").decode()
     try:
         text = raw.decode().strip()
     except UnicodeDecodeError:
