@@ -24,7 +24,7 @@ from tests.images.files import file_of, noise, pixels_of
 
 Scenario = Callable[[ImageMaker], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]
-ENGINES = ["echo", "echo in a worker", "a1111"]
+ENGINES = ["echo", "echo in a worker", "upstream", "a1111"]
 SOURCE = file_of(noise(32, 24))
 MASK = file_of(Image.new("L", (32, 24), 255))
 
@@ -34,6 +34,9 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Runs a scenario on an engine that all tests of the module share."""
     name = request.param.split()[0]
     options: dict[str, Any] = {"worker": True} if request.param == "echo in a worker" else {}
+    if name == "upstream":
+        server = request.getfixturevalue("echo_server")
+        options = {"url": server.url, "server": "openedai", "model": "echo"}
     with asyncio.Runner() as runner:
         servers = AsyncExitStack()
         options |= runner.run(_server_options(name, servers))

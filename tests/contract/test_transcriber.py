@@ -24,7 +24,12 @@ from tests.engines.whisper.models import whisper_weights
 
 Scenario = Callable[[Transcriber], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]
-ENGINES = ["echo", "echo in a worker", pytest.param("whisper", marks=pytest.mark.real)]
+ENGINES = [
+    "echo",
+    "echo in a worker",
+    "upstream",
+    pytest.param("whisper", marks=pytest.mark.real),
+]
 SPEECH = Path(__file__).parents[1] / "engines" / "whisper" / "speech.ogg"
 SPOKEN = b"Good morning. How are you today? It is a fine day."
 
@@ -37,6 +42,9 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     path = None
     if name == "whisper":
         path, options = whisper_weights("whisper-tiny.en"), {"slots": 2, "beam": 1}
+    if name == "upstream":
+        server = request.getfixturevalue("echo_server")
+        options = {"url": server.url, "server": "openedai", "model": "echo"}
     with asyncio.Runner() as runner:
         engine = runner.run(load_engine(name, "the-model", path, options))
         assert isinstance(engine, Transcriber)
@@ -83,7 +91,7 @@ def test_the_last_event_is_the_only_finish(run: Run, audio: str) -> None:
 
 def test_segments_are_in_order_and_have_the_whole_text(run: Run, audio: str) -> None:
     async def scenario(engine: Transcriber) -> None:
-        found = await events(engine, TranscribeRequest(path=audio))
+        found = await events(engine, TranscribeRequest(path=audio, segments=True))
         segments = segments_of(found)
         assert "".join(one.text for one in segments).split() == text_of(found).split() != []
         times = [time for one in segments for time in (one.start, one.end)]

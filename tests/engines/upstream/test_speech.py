@@ -45,10 +45,9 @@ def audio_of(events: list[SpeakEvent]) -> bytes:
     return b"".join(event.data for event in events if isinstance(event, AudioChunk))
 
 
-def voices(**options: Any) -> tuple[Voice, ...]:
+def voices(answers: dict[str, tuple[int, str, bytes]]) -> tuple[Voice, ...]:
     async def scenario(engine: Upstream, server: FaultyServer) -> tuple[Voice, ...]:
-        if "answer" in options:
-            server.gets["/v1/audio/voices"] = options["answer"]
+        server.gets |= {f"/v1/audio/voices{query}": answer for query, answer in answers.items()}
         return await engine.voices()
 
     return ask(sends_audio(b""), scenario)
@@ -174,25 +173,41 @@ def test_a_server_without_speech() -> None:
     assert (caught.value.code, caught.value.param) == ("unsupported_model", "model")
 
 
+OFFICIAL = tuple(Voice(name=name) for name in OFFICIAL_VOICES)
+MODEL = "?model=theirs"
+NO_LIST = (404, media.JSON, b"{}")
+
+
 @pytest.mark.parametrize(
     "body",
     [
         ["nova", "own"],
-        {"voices": ["nova", "own"]},
-        {"voices": [{"voice_id": "nova", "name": "Nova"}, {"name": "own"}]},
+        {"voices": ["nova", "own", "nova"]},
+        {"voices": [{"voice_id": "nova", "name": "Nova", "languages": 5}, {"name": "own"}]},
         {"object": "list", "data": [{"id": "nova", "name": "Nova"}, {"id": "own"}, {"x": 1}]},
     ],
 )
-def test_the_voices_of_the_upstream(body: Any) -> None:
-    answer = (200, media.JSON, json.dumps(body).encode())
-    assert voices(answer=answer) == (Voice(name="nova"), Voice(name="own"))
+@pytest.mark.parametrize("query", [MODEL, ""])
+def test_the_voices_of_the_upstream(body: Any, query: str) -> None:
+    answers = {MODEL: NO_LIST, query: (200, media.JSON, json.dumps(body).encode())}
+    assert voices(answers) == (Voice(name="nova"), Voice(name="own"))
 
 
-@pytest.mark.parametrize(
-    "answer", [(404, media.JSON, b"{}"), (405, "text/html", b"no"), (200, media.JSON, b"[]")]
-)
+def test_voices_with_languages_and_aliases() -> None:
+    body = {
+        "voices": [
+            {"id": "echo", "languages": ["en"], "aliases": ["echo", "alloy"]},
+            {"id": "alloy", "languages": ["en"], "aliases": []},
+        ]
+    }
+    assert voices({MODEL: (200, media.JSON, json.dumps(body).encode())}) == (
+        Voice(name="echo", languages=("en",), aliases=("echo", "alloy")),
+    )
+
+
+@pytest.mark.parametrize("answer", [NO_LIST, (405, "text/html", b"no"), (200, media.JSON, b"[]")])
 def test_the_official_voices_where_there_is_no_list(answer: Any) -> None:
-    assert [voice.name for voice in voices(answer=answer)] == list(OFFICIAL_VOICES)
+    assert voices({MODEL: answer, "": answer}) == OFFICIAL
 
 
 @pytest.mark.parametrize(
@@ -200,5 +215,5 @@ def test_the_official_voices_where_there_is_no_list(answer: Any) -> None:
 )
 def test_voices_that_cannot_be_listed(answer: Any) -> None:
     with pytest.raises(APIError) as caught:
-        voices(answer=answer)
+        voices({MODEL: answer})
     assert caught.value.status == 502

@@ -247,11 +247,21 @@ SEGMENTS = [
 def test_segments(audio: str) -> None:
     found = events_of(sends(media.VERBOSE), TranscribeRequest(path=audio, segments=True))
     assert found == [
-        TranscriptDelta(text=" Good day."),
+        TranscriptDelta(text="Good day."),
         SEGMENTS[0],
         TranscriptDelta(text=" How are you?"),
         SEGMENTS[1],
         TranscriptFinish(duration=8.5, languages=("en",)),
+    ]
+
+
+def test_segments_without_the_spaces_between_them(audio: str) -> None:
+    bare = [{**one, "text": one["text"].strip()} for one in media.SEGMENTS]
+    answer = {**media.VERBOSE, "segments": bare, "text": " Good day.  How are you? "}
+    found = events_of(sends(answer), TranscribeRequest(path=audio, segments=True))
+    assert [one.text for one in found if isinstance(one, TranscriptDelta)] == [
+        " Good day.",
+        "  How are you? ",
     ]
 
 
@@ -341,6 +351,24 @@ def test_a_stream_with_speakers(audio: str, deltas: bool) -> None:
     ]
     assert [one.speaker for one in found if isinstance(one, TranscriptSegment)] == ["A", "agent"]
     assert found[-1] == TranscriptFinish(duration=7.5, usage=TOKEN_USAGE)
+
+
+def test_a_stream_with_the_times_of_segments(audio: str) -> None:
+    """As this server sends it."""
+    events: list[dict[str, Any]] = []
+    for segment in media.SPEAKERS:
+        events += [
+            {"type": "transcript.text.delta", "delta": segment["text"]},
+            {**segment, "speaker": ""},
+        ]
+    done = {"type": "transcript.text.done", "text": "Good day.How are you?", "languages": []}
+    request = TranscribeRequest(path=audio, stream=True, segments=True)
+    found, received = exchange(streams(*events, done), request, server="openedai")
+    assert received.body["response_format"] == ["verbose_json"]
+    assert received.body["stream"] == ["true"]
+    segments = [one for one in found if isinstance(one, TranscriptSegment)]
+    assert [(one.end, one.speaker) for one in segments] == [(3.5, None), (7.5, None)]
+    assert found[-1] == TranscriptFinish(duration=7.5)
 
 
 def test_a_stream_of_vllm(audio: str) -> None:

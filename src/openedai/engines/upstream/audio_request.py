@@ -51,7 +51,7 @@ def transcription_request(
             fields["timestamp_granularities"] = ["word", "segment"]
         elif not translated:
             fields["timestamp_granularities"] = ["segment"]
-    elif request.stream and not translated:
+    if request.stream and not translated and _can_stream(request, profile):
         fields |= {"stream": True, **profile.transcript_stream}
     if request.voice_activity is not None or request.speakers:
         fields["chunking_strategy"] = _chunking(request.voice_activity)
@@ -68,6 +68,12 @@ def _answer_format(request: TranscribeRequest) -> str:
     if request.speakers:
         return "diarized_json"
     return "verbose_json" if request.segments or request.words else "json"
+
+
+def _can_stream(request: TranscribeRequest, profile: ServerProfile) -> bool:
+    if _answer_format(request) == "verbose_json":
+        return profile.streams_segments and not request.words
+    return True
 
 
 def _hints(request: TranscribeRequest) -> Fields:

@@ -161,14 +161,14 @@ class Upstream(Generator, Embedder, Transcriber, Speaker, ImageMaker, Directory)
                 yield event
 
     async def voices(self) -> tuple[Voice, ...]:
-        """Those that the upstream lists, or else the official ones."""
-        outgoing = RemoteRequest("audio/voices", None, "voice")
+        """Those that the upstream lists for the model or at all, or else the official ones."""
         seconds = self._options.connect_timeout
-        try:
-            listed = await self._read(outgoing, seconds, _LIST_BYTES, read_voices)
-        except InvalidRequest:
-            listed = ()
-        return listed or tuple(Voice(name=name) for name in OFFICIAL_VOICES)
+        for query in ({"model": self._upstream_name(None)}, None):
+            outgoing = RemoteRequest("audio/voices", None, "voice", query)
+            with contextlib.suppress(InvalidRequest):
+                if listed := await self._read(outgoing, seconds, _LIST_BYTES, read_voices):
+                    return listed
+        return tuple(Voice(name=name) for name in OFFICIAL_VOICES)
 
     async def make_images(self, request: ImageRequest) -> AsyncGenerator[ImageEvent, None]:
         name = self._upstream_name(request.variant)

@@ -64,8 +64,9 @@ def _local(request: ImageRequest, profile: ServerProfile) -> Fields:
 
 
 def _files(request: ImageRequest) -> list[FormFile]:
+    """Variations have no mask in the API: what it protects is put back by the caller."""
     name = "image[]" if len(request.images) > 1 else "image"
     files = [FormFile(name, f"image-{n}.png", raw) for n, raw in enumerate(request.images, 1)]
-    if request.mask is not None:
+    if request.mask is not None and request.task == "edit":
         files.append(FormFile("mask", "mask.png", file_of_mask(request.mask)))
     return files

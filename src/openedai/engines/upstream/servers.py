@@ -32,7 +32,8 @@ class ServerProfile:
 
     `image_names` maps our names of the parameters that only some image models have to the server's.
     `base64_images` are the fields that ask for images in the answer, and not for their URLs;
-    `transcript_stream` those of a transcription that is streamed.
+    `transcript_stream` those of a transcription that is streamed. `streams_segments` is whether a
+    stream may have the times of segments, without speakers.
     """
 
     name: Server
@@ -50,6 +51,7 @@ class ServerProfile:
     image_names: Mapping[str, str] = field(default_factory=dict)
     base64_images: Fields = field(default_factory=lambda: {"response_format": "b64_json"})
     transcript_stream: Fields = field(default_factory=dict)
+    streams_segments: bool = False
 
     def local_sampling(self, sampling: LocalSampling) -> Fields:
         """The fields for the samplers that are set. Raises Unsupported."""
@@ -105,6 +107,7 @@ def _openedai() -> ServerProfile:
         image_names=_same(
             "negative_prompt", "steps", "guidance_scale", "seed", "strength", "sampler"
         ),
+        streams_segments=True,
     )
 
 

@@ -114,6 +114,9 @@ class ImageRenderer:
             async for event in events:
                 match event:
                     case Preview():
+                        if last is not None:
+                            yield self._completed(last, None)
+                            last = None
                         yield self._preview(event)
                     case Made():
                         if last is not None:

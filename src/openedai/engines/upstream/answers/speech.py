@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -25,6 +26,12 @@ class ListedVoice(msgspec.Struct):
     id: str | None = None
     voice_id: str | None = None
     name: str | None = None
+    languages: Any = None
+    aliases: Any = None
+
+    def voice(self) -> Voice:
+        name = self.id or self.voice_id or self.name or ""
+        return Voice(name=name, languages=_texts(self.languages), aliases=_texts(self.aliases))
 
 
 class VoiceList(msgspec.Struct):
@@ -33,13 +40,24 @@ class VoiceList(msgspec.Struct):
 
 
 def read_voices(body: bytes) -> tuple[Voice, ...]:
-    """The voices of any server. Raises msgspec's errors."""
+    """The voices of any server. Raises msgspec's errors.
+
+    Names that are aliases of a voice may be listed as voices too: they are left out.
+    """
     listed = msgspec.json.decode(body, type=VoiceList | list[str])
-    items: Any = listed if isinstance(listed, list) else listed.voices or listed.data or ()
-    names = (
-        item if isinstance(item, str) else item.id or item.voice_id or item.name for item in items
-    )
-    return tuple(Voice(name=name) for name in dict.fromkeys(names) if name)
+    items: Sequence[str | ListedVoice]
+    items = listed if isinstance(listed, list) else listed.voices or listed.data or ()
+    voices = [Voice(name=one) if isinstance(one, str) else one.voice() for one in items]
+    aliases = {alias for one in voices for alias in one.aliases if alias != one.name}
+    found: dict[str, Voice] = {}
+    for one in voices:
+        if one.name and one.name not in aliases:
+            found.setdefault(one.name, one)
+    return tuple(found.values())
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
 
 
 def check_type(content_type: str) -> None:

@@ -106,7 +106,7 @@ class TranscriptEvents:
         self._in_segments = len(self._text)
         start, end = seconds(chunk.start), seconds(chunk.end)
         self._duration = max(self._duration, end)
-        yield TranscriptSegment(start=start, end=end, text=text, speaker=chunk.speaker)
+        yield TranscriptSegment(start=start, end=end, text=text, speaker=chunk.speaker or None)
 
     def _done(self, chunk: TranscriptChunk) -> Iterator[TranscribeEvent]:
         text = chunk.text or ""

@@ -100,17 +100,18 @@ def whole_transcript(
     """The events of an answer that is not a stream. Raises Unsupported where it shows that the
     upstream ignored a parameter.
     """
-    segments = answer.segments or []
-    text = answer.text if answer.text.strip() else ""
     _check_features(answer, request)
-    tokens = tuple(token.logprobs() for token in answer.logprobs or ())
-    in_parts = not tokens and "".join(one.text for one in segments).strip() == text.strip()
-    if text and not in_parts:
-        yield TranscriptDelta(text=text, logprobs=tokens if request.logprobs else ())
+    segments = answer.segments or []
+    tokens = tuple(token.logprobs() for token in answer.logprobs or ()) if request.logprobs else ()
+    parts = None if tokens else _parts(answer.text, segments)
+    if parts is None:
+        parts = [""] * len(segments)
+        if answer.text.strip():
+            yield TranscriptDelta(text=answer.text, logprobs=tokens)
     words = _words_by_segment(segments, answer.words or []) if request.words else {}
-    for number, segment in enumerate(segments):
-        if in_parts and segment.text:
-            yield TranscriptDelta(text=segment.text)
+    for number, (segment, part) in enumerate(zip(segments, parts, strict=True)):
+        if part:
+            yield TranscriptDelta(text=part)
         yield _segment(segment, words.get(number, ()))
     usage = answer.usage or AudioUsage()
     yield TranscriptFinish(
@@ -120,13 +121,29 @@ def whole_transcript(
     )
 
 
+def _parts(text: str, segments: list[Segment]) -> list[str] | None:
+    """The text in parts, one for each segment; None if the segments do not make up the text."""
+    parts: list[str] = []
+    position = 0
+    for segment in segments:
+        spoken = segment.text.strip()
+        start = text.find(spoken, position)
+        if start < 0 or text[position:start].strip():
+            return None
+        parts.append(text[position : start + len(spoken)])
+        position = start + len(spoken)
+    if not parts or text[position:].strip():
+        return None
+    return [*parts[:-1], parts[-1] + text[position:]]
+
+
 def _check_features(answer: WholeTranscript, request: TranscribeRequest) -> None:
     if not answer.text.strip():
         return
     segments = answer.segments or []
     if (request.segments or request.speakers) and not segments:
         raise ignored("response_format")
-    if request.speakers and any(one.speaker is None for one in segments):
+    if request.speakers and not all(one.speaker for one in segments):
         raise ignored("response_format")
     if request.words and not (answer.words or any(one.words for one in segments)):
         raise ignored("timestamp_granularities")
@@ -172,7 +189,7 @@ def _segment(segment: Segment, words: tuple[Word, ...] = ()) -> TranscriptSegmen
         compression_ratio=segment.compression_ratio or 0.0,
         no_speech_probability=segment.no_speech_prob or 0.0,
         words=words,
-        speaker=segment.speaker,
+        speaker=segment.speaker or None,
     )
 
 
