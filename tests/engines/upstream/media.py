@@ -28,7 +28,7 @@ LOGPROBS = [
 WHOLE = {"text": "Good day.", "usage": SECONDS}
 WITH_LOGPROBS = {"text": "Good day.", "logprobs": LOGPROBS, "usage": TOKEN_USAGE}
 WITH_LANGUAGES = {"text": "Good day.", "languages": [{"code": "de"}, {"code": "en"}]}
-SEGMENTS = [
+SEGMENTS: list[dict[str, Any]] = [
     {
         "id": 0,
         "seek": 0,

@@ -143,14 +143,8 @@ def test_a_stream_of_several_images_has_one_usage(client: OpenAI) -> None:
         model="gpt-image-1", prompt=RED, n=3, stream=True, partial_images=1
     )
     events = checked_events(stream)
-    assert [event["type"].rpartition(".")[2] for event in events] == [
-        "partial_image",
-        "partial_image",
-        "completed",
-        "partial_image",
-        "completed",
-        "completed",
-    ]
+    types = [event["type"].rpartition(".")[2] for event in events]
+    assert types == ["partial_image", "completed"] * 3
     completed = [event for event in events if event["type"].endswith("completed")]
     assert [one["usage"]["output_tokens"] for one in completed] == [0, 0, 48]
     colours = [one["image"].getpixel((0, 0)) for one in completed]
