@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
 import pytest
 
 from tests.clients.running import run
+from tests.images.files import pixels_of
 from tests.support import Running
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(1500)]
@@ -19,7 +21,7 @@ OLD = pytest.mark.parametrize("pins", ["requirements-0.27.txt", "requirements-0.
 
 @OLD
 def test_old_versions_on_echo(pins: str, echo_server: Running, tmp_path: Path) -> None:
-    names = {"MODEL": "echo", "EMBEDDING_MODEL": "echo"}
+    names = {"MODEL": "echo", "EMBEDDING_MODEL": "echo", "IMAGE_MODEL": "echo"}
     seen = run("openai-python-0", echo_server, tmp_path, pins=pins, address=OLDER, **names)
     assert seen["model"] == "echo"
     assert "echo" in seen["models"]
@@ -34,6 +36,16 @@ def test_old_versions_on_echo(pins: str, echo_server: Running, tmp_path: Path) -
     assert seen["function"] == "add"
     assert isinstance(json.loads(seen["arguments"]), dict)
     assert seen["error"] == [404, "model_not_found", "model"]
+    images = seen["images"]
+    assert len(set(images["urls"])) == 2
+    assert size(images["image"]) == (32, 16)
+    for name, expected in (("edited", (32, 16)), ("varied", (32, 16)), ("later", (64, 64))):
+        assert [size(one) for one in images[name]] == [expected] * 2
+
+
+def size(image: str) -> tuple[int, int]:
+    """Width and height of an image in base64."""
+    return pixels_of(base64.b64decode(image)).size
 
 
 @pytest.mark.real

@@ -1,8 +1,11 @@
 """openai 0.27 and 0.28, as many older apps still use them."""
 
 import asyncio
+import base64
+import io
 import json
 import os
+import urllib.request
 
 import openai
 
@@ -79,6 +82,25 @@ def older() -> dict:
     }
 
 
+def images() -> dict:
+    """Made, opened at their URL or decoded, and sent back to be edited and varied."""
+    model = os.environ["IMAGE_MODEL"]
+    made = openai.Image.create(prompt="a red circle", n=2, size="32x16")
+    with urllib.request.urlopen(made["data"][0]["url"]) as answer:
+        raw = answer.read()
+    asked = {"n": 2, "response_format": "b64_json"}
+    sources = {"image": io.BytesIO(raw), "mask": raw}
+    edited = openai.Image.create_edit(prompt="a hat", size="32x16", **sources, **asked)
+    varied = openai.Image.create_variation(image=raw, model=model, **asked)
+    later = asyncio.run(openai.Image.acreate(prompt="a red circle", model=model, **asked))
+    answers = {"edited": edited, "varied": varied, "later": later}
+    return {
+        "image": base64.b64encode(raw).decode(),
+        "urls": [one["url"] for one in made["data"]],
+        **{name: [one["b64_json"] for one in answers[name]["data"]] for name in answers},
+    }
+
+
 def error() -> list:
     try:
         openai.Completion.create(model="nope", prompt="x")
@@ -98,5 +120,6 @@ seen = {
     **chats(),
     **function(),
     **older(),
+    **({"images": images()} if "IMAGE_MODEL" in os.environ else {}),
 }
 print(json.dumps(seen))
