@@ -29,8 +29,10 @@ from openedai.engines.load import load_engine
 from openedai.engines.machine import usable_memory
 from openedai.engines.registry import capabilities_of
 from openedai.errors import APIError, MethodNotAllowed, NotFound
+from openedai.http.body import Body
 from openedai.http.envelope import Envelope
 from openedai.http.exchange import exchange_of
+from openedai.http.form import FORM_DATA
 from openedai.http.respond import error_response
 from openedai.media.addresses import HostPolicy
 from openedai.media.images import ImageLimits, Images
@@ -161,7 +163,11 @@ def _add(app: FastAPI, route: Route) -> None:
 
 def _body_schema(model: type[BaseModel]) -> dict[str, object]:
     schema = model.model_json_schema(ref_template="#/$defs/{model}")
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    types = {"application/json": True}
+    if issubclass(model, Body):
+        types = {"application/json": model.accepts_json, FORM_DATA: model.accepts_form}
+    content = {name: {"schema": schema} for name, accepted in types.items() if accepted}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 async def _api_error(request: Request, error: Exception) -> Response:

@@ -19,7 +19,8 @@ class ImageRequest(Struct, frozen=True):
     - `mask`: a PNG file in grey, of the size of the first image: white is what may change, black
       must stay as it is, to the pixel
     - `size`: width and height in pixels; None is the engine's choice: for an edit or a variation
-      the size of the first image
+      the size of the first image. An engine that cannot make it makes a near size, in about the
+      same proportions: the server scales and crops the image
     - `format`, `compression`: what the client wants, for an engine that passes them on; others
       return PNG, and the server converts it
     - `quality`, `style`, `background`, `fidelity`, `moderation`: the official parameters as the
@@ -28,7 +29,7 @@ class ImageRequest(Struct, frozen=True):
     - `partial_images`: the number of previews of each image
     - `negative_prompt` to `sampler`: parameters that diffusion models understand; None is the
       model's default. `strength` is how far an edit or variation may depart from its image, from
-      0 to 1
+      0 to 1. The image at index i is made with `seed` + i
     - `variant`, `extra`: as in `GenerateRequest`
     """
 

@@ -28,6 +28,10 @@ def test_the_schema_has_every_route(echo_server: Running) -> None:
     assert set(schema["paths"]) == paths
     body = schema["paths"]["/v1/chat/completions"]["post"]["requestBody"]
     assert "temperature" in body["content"]["application/json"]["schema"]["properties"]
+    edits = schema["paths"]["/v1/images/edits"]["post"]["requestBody"]["content"]
+    assert set(edits) == {"application/json", "multipart/form-data"}
+    image = edits["multipart/form-data"]["schema"]["properties"]["image"]
+    assert "binary" in json.dumps(image)
 
 
 def test_metrics_count(client: OpenAI, echo_server: Running) -> None:

@@ -60,13 +60,13 @@ class ImageInputs:
         remaining = self._max_pixels
         for one in inputs:
             raw = await self._raw(one)
-            with _translate_errors(one.param):
+            with self._translate_errors(one.param):
                 files.append(await self._threads.run(upright_png, raw, remaining))
             remaining -= files[-1].width * files[-1].height
         made: bytes | None = None
         if mask is not None:
             raw = await self._raw(mask)
-            with _translate_errors(mask.param):
+            with self._translate_errors(mask.param):
                 made = await self._threads.run(mask_from_file, raw, files[0], self._max_pixels)
         elif own_mask and files[0].transparent:
             files[0], made = await self._threads.run(split_alpha, files[0])
@@ -85,10 +85,12 @@ class ImageInputs:
             )
         return await one.file.read()
 
-
-@contextmanager
-def _translate_errors(param: str) -> Iterator[None]:
-    try:
-        yield
-    except BadImage as error:
-        raise InvalidRequest(error.message, code=error.code, param=param) from error
+    @contextmanager
+    def _translate_errors(self, param: str) -> Iterator[None]:
+        try:
+            yield
+        except BadImage as error:
+            message = error.message
+            if error.code == "image_too_large":
+                message = f"The images of a request may have {self._max_pixels} pixels together."
+            raise InvalidRequest(message, code=error.code, param=param) from error

@@ -248,6 +248,12 @@ def test_without_a_model_for_images(model: str | None) -> None:
     assert "docs/images.md" in answer["error"]["message"]
 
 
+def test_a_model_that_makes_no_images() -> None:
+    with ServerThread(Settings(_env_file=None)) as running:
+        answer = post(running, "generations", {"prompt": RED, "model": "gpt-4o"})
+    assert refusal(*answer) == (400, "unsupported_model", "model")
+
+
 def test_a_model_that_does_not_exist(client: OpenAI) -> None:
     with pytest.raises(NotFoundError, match="does not exist") as caught:
         client.images.generate(model="nope", prompt=RED)
