@@ -21,7 +21,7 @@ from bench.machine import QUIET, describe, load
 from bench.peers import section as peers
 from bench.peers.installed import Environments
 from bench.scale import FULL, QUICK, Scale
-from bench.sections import embeddings, idle, leaving, overhead, text
+from bench.sections import audio, embeddings, idle, leaving, overhead, text
 from bench.soak import section as soak
 from bench.soak.clients import Load
 from openedai.errors import APIError
@@ -33,6 +33,7 @@ PEERS = Path(__file__).parents[1] / ".venv-peers"
 class Section(StrEnum):
     TEXT = "text"
     EMBEDDINGS = "embeddings"
+    AUDIO = "audio"
     OVERHEAD = "overhead"
     IDLE = "idle"
     LEAVING = "leaving"
@@ -78,6 +79,8 @@ class Plan:
             case Section.EMBEDDINGS:
                 python = self.sentence_transformers
                 return await embeddings.measure(self.scale, python, self.versions)
+            case Section.AUDIO:
+                return await audio.measure(self.scale, self.versions)
             case Section.OVERHEAD:
                 return await overhead.measure(self.scale, self.litellm)
             case Section.IDLE:

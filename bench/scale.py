@@ -17,6 +17,8 @@ class Scale:
     first_token_requests: int = 200  # in all
     embedding_texts: int = 64
     embedding_batches: tuple[int, ...] = (1, 32)
+    spoken_words: int = 60
+    heard_words: int = 150
     echo_tokens: int = 1000
     echo_streams: int = 8
     echo_answers: int = 80
@@ -35,6 +37,8 @@ QUICK = Scale(
     prefix_questions=2,
     first_token_requests=40,
     embedding_texts=32,
+    spoken_words=30,
+    heard_words=40,
     echo_answers=16,
     front_answers=8,
     small_chats=160,
