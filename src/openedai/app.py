@@ -41,7 +41,7 @@ from openedai.security.guard import Guard
 from openedai.serving.metrics import Metrics
 from openedai.serving.services import Services
 from openedai.weights.library import Library
-from openedai.weights.progress import Progress, StoppableProgress
+from openedai.weights.progress import LoggedProgress, Progress
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -82,7 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _pool(settings: Settings, metrics: Metrics, library: Library) -> ModelPool:
     async def load(spec: ModelSpec) -> Engine:
-        progress = StoppableProgress()
+        progress = LoggedProgress()
         try:
             path = await asyncio.to_thread(library.pull, spec, progress)
             adapters = await asyncio.to_thread(_adapters, library, spec, progress)

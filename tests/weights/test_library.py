@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +17,7 @@ from openedai.errors import Unavailable
 from openedai.weights.library import Library
 from openedai.weights.manifest import read_manifest
 from openedai.weights.packages import Package
-from openedai.weights.progress import StoppableProgress, Stopped
+from openedai.weights.progress import LoggedProgress, Stopped
 from tests.weights.fakes.fake_package import FakePackage
 from tests.weights.fakes.recorder import Recorder
 from tests.weights.fakes.servers import Fault, FileServer
@@ -343,9 +344,25 @@ def test_an_engine_without_weights(tmp_path: Path) -> None:
 
 def test_a_stopped_pull_leaves_nothing_installed(server: FileServer, tmp_path: Path) -> None:
     library = members(server, tmp_path).library()
-    progress = StoppableProgress()
+    progress = LoggedProgress()
     progress.stop()
     with pytest.raises(Stopped):
         library.pull(CHAT, progress)
     assert library.find(CHAT) is None
-    assert library.pull(CHAT, StoppableProgress()) is not None
+    assert library.pull(CHAT, LoggedProgress()) is not None
+
+
+def test_a_download_is_logged_with_a_bar(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "openedai.weights")
+    progress = LoggedProgress()
+    progress.start("Downloading it", 200_000_000)
+    for _ in range(5):
+        progress.advance(10_000_000)
+    progress.start("Preparing it", None)
+    progress.advance(1)
+    assert caplog.messages == [
+        "Downloading it (200 MB)",
+        "Downloading it █░░░░░░░░░ 10 %",
+        "Downloading it ██░░░░░░░░ 20 %",
+        "Preparing it",
+    ]

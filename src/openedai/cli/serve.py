@@ -15,7 +15,7 @@ import uvicorn
 from rich.console import Console
 
 from openedai.api.openai.dialect import OPENAI
-from openedai.catalog.defaults import CHAT, EMBEDDING
+from openedai.catalog.defaults import CHAT, EMBEDDING, KINDS
 from openedai.cli import logs
 from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.errors import APIError
@@ -176,14 +176,14 @@ def _banner(catalog: Catalog, settings: Settings, port: int, console: Console) -
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{port}/v1"
     key = " -H 'Authorization: Bearer YOUR_KEY'" if settings.keys else ""
-    chat, embedding = catalog.default(CHAT), catalog.default(EMBEDDING)
+    defaults = {kind: catalog.default(kind) for kind in KINDS}
+    chat = defaults[CHAT]
     name = chat.id if chat else "none"
     count = len(catalog.models())
     lines = [
         f"[bold]OpenedAI[/] is ready at [bold]{url}[/]",
-        f"  chat        {name}",
-        f"  embeddings  {embedding.id if embedding else 'none'}",
-        f"  and         {count} model{'' if count == 1 else 's'} in all: openedai models list",
+        *(f"  {kind.name:13}  {model.id}" for kind, model in defaults.items() if model),
+        f"  and            {count} model{'' if count == 1 else 's'} in all: openedai models list",
         "",
         "Try it:",
         f"  curl {url}/chat/completions{key} -H 'Content-Type: application/json' "

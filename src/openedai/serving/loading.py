@@ -10,7 +10,7 @@ from openedai.errors import Unavailable
 from openedai.scheduling.pool import ModelPool
 from openedai.scheduling.state import PoolStatus
 from openedai.weights.library import Library
-from openedai.weights.progress import StoppableProgress
+from openedai.weights.progress import LoggedProgress
 
 
 class Loading:
@@ -51,7 +51,7 @@ class Loading:
 
         After a cancellation, the next download resumes. Raises Unavailable.
         """
-        progress = StoppableProgress()
+        progress = LoggedProgress()
         try:
             for one in (spec, *adapter_specs(spec)):
                 await asyncio.to_thread(self._library.pull, one, progress)

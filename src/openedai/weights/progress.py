@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from threading import Event
 from typing import Protocol
+
+log = logging.getLogger("openedai.weights")
 
 
 class Progress(Protocol):
@@ -32,15 +35,37 @@ class Stopped(BaseException):
     """Ends a pull. It is not a failure."""
 
 
-class StoppableProgress(NoProgress):
-    """Reports nothing, and ends the pull at its next chunk after `stop` is called."""
+class LoggedProgress:
+    """Logs the steps and each tenth of a step of known size, with a bar.
+
+    After `stop` is called it ends the pull at its next chunk.
+    """
 
     def __init__(self) -> None:
         self._stopped = Event()
+        self._description = ""
+        self._total: int | None = None
+        self._done = 0
+        self._logged = 0
 
     def stop(self) -> None:
         self._stopped.set()
 
+    def start(self, description: str, total: int | None) -> None:
+        self._description, self._total = description, total
+        self._done = self._logged = 0
+        size = f" ({total / 1e6:,.0f} MB)" if total else ""
+        log.info("%s%s", description, size)
+
     def advance(self, n: int) -> None:
         if self._stopped.is_set():
             raise Stopped
+        self._done += n
+        tenths = 10 * self._done // self._total if self._total else 0
+        if tenths > self._logged:
+            self._logged = tenths
+            log.info("%s %s %d %%", self._description, _bar(tenths), 10 * tenths)
+
+
+def _bar(tenths: int) -> str:
+    return "█" * tenths + "░" * (10 - tenths)
