@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from openedai.catalog.models import Model
@@ -28,6 +29,10 @@ class Call(Generic[B]):
     def caller(self) -> str:
         """An opaque name of the caller."""
         return self.exchange.caller
+
+    def within(self, model: Model) -> Call[B]:
+        """A call to another model that is a part of this one; it records its own times."""
+        return replace(self, model=model, exchange=copy(self.exchange))
 
     @property
     def spec(self) -> ModelSpec:

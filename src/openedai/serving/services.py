@@ -9,9 +9,12 @@ from openedai.config import Settings
 from openedai.images.threads import ImageThreads
 from openedai.media.images import Images
 from openedai.scheduling.pool import ModelPool
+from openedai.serving.audio.hearing import Hearing
+from openedai.serving.audio.speaking import Speaking
+from openedai.serving.audio.speech import Speech
+from openedai.serving.audio.transcription import Transcription
 from openedai.serving.embedding import Embedding
 from openedai.serving.generation import Generation
-from openedai.serving.hearing import Hearing
 from openedai.serving.images.inputs import ImageInputs
 from openedai.serving.images.loading import ImageLoading
 from openedai.serving.images.making import ImageMaking
@@ -20,9 +23,6 @@ from openedai.serving.leases import Leases
 from openedai.serving.listing import Listing
 from openedai.serving.loading import Loading
 from openedai.serving.metrics import Metrics
-from openedai.serving.speaking import Speaking
-from openedai.serving.speech import Speech
-from openedai.serving.transcription import Transcription
 from openedai.weights.facts import WeightFactsReader
 from openedai.weights.library import Library
 
@@ -62,6 +62,7 @@ class Services:
     ) -> Services:
         """`started` is when the server started, in seconds since 1970."""
         leases = Leases(pool)
+        transcription, speech = Transcription(leases, metrics), Speech(leases, metrics)
         threads = ImageThreads()
         return cls(
             settings=settings,
@@ -71,15 +72,15 @@ class Services:
             leases=leases,
             generation=Generation(leases, metrics),
             embedding=Embedding(leases, metrics),
-            transcription=Transcription(leases, metrics),
+            transcription=transcription,
             image_loading=ImageLoading(images),
-            hearing=Hearing(catalog, leases),
-            speaking=Speaking(catalog, leases),
+            hearing=Hearing(catalog, transcription),
+            speaking=Speaking(catalog, speech),
             image_inputs=ImageInputs(images, threads, settings.image_max_pixels),
             image_making=ImageMaking(leases, metrics, threads),
             image_store=ImageStore(settings.data / "images", settings.image_url_lifetime),
             image_threads=threads,
-            speech=Speech(leases, metrics),
+            speech=speech,
             listing=Listing(catalog, pool, settings.listed_aliases, started),
             loading=Loading(pool, library),
             weight_facts=WeightFactsReader(library),

@@ -12,7 +12,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from openedai.api.openai.chat.audio import spoken_id, transcript_of
 from openedai.config import ModelSpec
-from openedai.serving.speaking import Sentences
+from openedai.serving.audio.speaking import Sentences
 from tests.support import ServerThread, echo_settings, occupancy, wait_until
 
 TEXT = "Good morning. How are you? Fine"

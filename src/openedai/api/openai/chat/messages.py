@@ -14,7 +14,7 @@ from openedai.contract.chat import Image, Message, ToolCall
 from openedai.errors import InvalidRequest, invalid_value, missing_parameter
 from openedai.http.body import AllowedOnly, Body, UnsupportedValues
 from openedai.media.images import ImageRef
-from openedai.serving.hearing import SoundRef, Transcripts
+from openedai.serving.audio.hearing import SoundRef, Transcripts
 from openedai.serving.images.loading import LoadedImages
 
 

@@ -15,11 +15,11 @@ from openedai.api.openai.chat.spoken import SpokenRenderer
 from openedai.api.openai.chat.types import ChatCompletionRequest
 from openedai.api.parameters.ids import fingerprint, new_id
 from openedai.api.route import Route
+from openedai.serving.audio.hearing import Hearing
+from openedai.serving.audio.speaking import Speaking
 from openedai.serving.call import Call
 from openedai.serving.generation import Generation
-from openedai.serving.hearing import Hearing
 from openedai.serving.images.loading import ImageLoading
-from openedai.serving.speaking import Speaking
 
 
 class ChatCompletions:

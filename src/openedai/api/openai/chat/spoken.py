@@ -18,8 +18,8 @@ from openedai.api.openai.chat.render import (
     Spoken,
 )
 from openedai.contract.generate import Finish, TextDelta
+from openedai.serving.audio.speaking import Sentences, SpokenVoice
 from openedai.serving.outcome import Indexed
-from openedai.serving.speaking import Sentences, SpokenVoice
 
 _KEPT_SECONDS = 24 * 3600  # at least; the id says all that is needed to refer to an answer
 

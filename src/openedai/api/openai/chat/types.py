@@ -26,7 +26,7 @@ from openedai.contract.generate import Constraint, GenerateRequest, JsonObject, 
 from openedai.errors import InvalidRequest, Unsupported, invalid_value, missing_parameter
 from openedai.http.body import AllowedOnly, Body, Refused
 from openedai.media.images import ImageRef
-from openedai.serving.hearing import SoundRef
+from openedai.serving.audio.hearing import SoundRef
 
 
 class TextFormat(Body):

@@ -16,8 +16,8 @@ from openedai.catalog.models import Model
 from openedai.errors import ModelNotFound
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
+from openedai.serving.audio.speech import Speech
 from openedai.serving.call import Call
-from openedai.serving.speech import Speech
 
 
 class VoiceObject(msgspec.Struct):

@@ -21,8 +21,8 @@ from openedai.api.openai.transcriptions.render import (
 from openedai.api.openai.transcriptions.transcript import Transcript
 from openedai.api.openai.transcriptions.types import TranscriptionRequest, TranslationRequest
 from openedai.api.route import Route
+from openedai.serving.audio.transcription import Transcription
 from openedai.serving.call import Call
-from openedai.serving.transcription import Transcription
 
 _TEXTS = {"text": as_text, "srt": as_srt, "vtt": as_vtt}
 

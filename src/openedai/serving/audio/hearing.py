@@ -8,17 +8,16 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.defaults import TRANSCRIPTION
-from openedai.contract.engine import Transcriber
 from openedai.contract.transcribe import TranscribeRequest, TranscriptDelta
 from openedai.errors import InvalidRequest, Unsupported, invalid_value
+from openedai.serving.audio.transcription import Transcription
 from openedai.serving.call import Call
-from openedai.serving.leases import Leases
 
 Transcripts = Mapping[str, str]
 """What is said in the sounds of a request, by `param` of their references."""
@@ -35,15 +34,15 @@ class SoundRef:
 
 
 class Hearing:
-    def __init__(self, catalog: Catalog, leases: Leases) -> None:
+    def __init__(self, catalog: Catalog, transcription: Transcription) -> None:
         self._catalog = catalog
-        self._leases = leases
+        self._transcription = transcription
 
     async def transcripts(self, call: Call[Any], refs: Sequence[SoundRef]) -> Transcripts:
         """The transcripts of `refs`, by the default model for transcription.
 
         Raises InvalidRequest for a sound that cannot be read, Unsupported without such a model, and
-        as `Leases.lease` does.
+        as `Transcription.run` does.
         """
         if not refs:
             return {}
@@ -54,20 +53,15 @@ class Hearing:
                 code="unsupported_value",
                 param=refs[0].type_param,
             )
-        hearing = replace(call, model=model)
+        hearing = call.within(model)
         return {ref.param: await self._transcript(hearing, ref) for ref in refs}
 
     async def _transcript(self, call: Call[Any], ref: SoundRef) -> str:
         path = await asyncio.to_thread(_write, ref)
         call.exchange.cleanup.callback(path.unlink, missing_ok=True)
-        request = TranscribeRequest(
-            path=str(path), file_name=f"audio.{ref.format}", variant=call.model.variant
-        )
+        request = TranscribeRequest(path=str(path), file_name=f"audio.{ref.format}")
         try:
-            async with (
-                self._leases.lease(call, Transcriber) as engine,
-                aclosing(engine.transcribe(request)) as events,
-            ):
+            async with aclosing(self._transcription.run(call, request)) as events:
                 deltas = [one.text async for one in events if isinstance(one, TranscriptDelta)]
         except InvalidRequest as error:
             raise error.renamed({"file": ref.param}) from error

@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.defaults import SPEECH
-from openedai.contract.engine import Speaker
 from openedai.contract.speak import AudioChunk, AudioFormat, SpeakRequest
 from openedai.errors import Unsupported, invalid_value
+from openedai.serving.audio.speech import Speech
 from openedai.serving.call import Call
-from openedai.serving.leases import Leases
 
 _SENTENCE = re.compile(r".+?(?:[.!?…]+[\"')\]]*\s|[。！？]|\n)", re.DOTALL)
 
@@ -24,34 +23,29 @@ class SpokenVoice:
     """A voice in the answer of one call."""
 
     call: Call[Any]
-    leases: Leases
+    speech: Speech
     name: str
     format: AudioFormat
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        """The audio of a text as it is made. Raises as `Leases.lease` and the engine do."""
-        request = SpeakRequest(
-            text=text, voice=self.name, format=self.format, variant=self.call.model.variant
-        )
-        async with (
-            self.leases.lease(self.call, Speaker) as engine,
-            aclosing(engine.speak(request)) as events,
-        ):
+        """The audio of a text as it is made. Raises as `Speech.run` does."""
+        request = SpeakRequest(text=text, voice=self.name, format=self.format)
+        async with aclosing(self.speech.run(self.call, request)) as events:
             async for event in events:
                 if isinstance(event, AudioChunk):
                     yield event.data
 
 
 class Speaking:
-    def __init__(self, catalog: Catalog, leases: Leases) -> None:
+    def __init__(self, catalog: Catalog, speech: Speech) -> None:
         self._catalog = catalog
-        self._leases = leases
+        self._speech = speech
 
     async def voice(self, call: Call[Any], name: str, format: AudioFormat) -> SpokenVoice:
         """A voice for the answer of the call, whose model is loaded now.
 
         Raises Unsupported without a model for speech, InvalidRequest if it has no such voice, and
-        as `Leases.lease` does.
+        as `Speech.voices` does.
         """
         model = self._catalog.default(SPEECH)
         if model is None:
@@ -60,13 +54,12 @@ class Speaking:
                 code="unsupported_value",
                 param="modalities",
             )
-        speaking = replace(call, model=model)
-        async with self._leases.lease(speaking, Speaker) as engine:
-            voices = await engine.voices()
+        speaking = call.within(model)
+        voices = await self._speech.voices(speaking)
         names = {known for voice in voices for known in (voice.name, *voice.aliases)}
         if name not in names:
             raise invalid_value("audio.voice", f"there is no voice {name!r}")
-        return SpokenVoice(speaking, self._leases, name, format)
+        return SpokenVoice(speaking, self._speech, name, format)
 
 
 class Sentences:
