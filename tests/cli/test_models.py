@@ -90,14 +90,15 @@ def shown(folder: Path, name: str) -> Any:
 
 def test_the_table(folder: Path) -> None:
     done = openedai("models", "list", folder=folder, OPENEDAI_CACHE_DIR=str(folder))
+    everything = ["chat,", "embedding,", "transcription,", "speech,", "image"]
     assert rows(done.stdout) == [
         ["MODEL", "KIND", "SIZE", "STATE", "LICENCE"],
-        ["echo", "chat,", "embedding", "-", "no", "weights"],
+        ["echo", *everything, "-", "no", "weights"],
         ["tiny", "chat", "0", "MB", "on", "disk", "MIT"],
         ["tiny:legal", "chat", "-", "not", "downloaded"],
         ["gone", "chat", "-", "missing"],
         ["packaged", "embedding", "84", "MB", "not", "downloaded", "Apache-2.0"],
-        ["cloud/…", "chat,", "embedding", "-", "no", "weights"],
+        ["cloud/…", *everything, "-", "no", "weights"],
     ]
     assert "\x1b" not in done.stdout
 
@@ -124,7 +125,7 @@ def test_show(folder: Path) -> None:
     done = openedai("models", "show", "parrot", folder=folder)
     assert rows(done.stdout)[:5] == [
         ["id", "echo"],
-        ["kind", "chat,", "embedding"],
+        ["kind", "chat,", "embedding,", "transcription,", "speech,", "image"],
         ["engine", "echo"],
         ["source", "none"],
         ["licence", "not", "stated"],
@@ -146,7 +147,8 @@ def test_the_list_as_json(folder: Path) -> None:
     models = listed(folder)
     assert list(models) == ["echo", "tiny", "tiny:legal", "gone", "packaged", "cloud"]
     assert all(set(model) == KEYS for model in models.values())
-    assert models["echo"]["capabilities"] == ["chat", "embedding"]
+    kinds = ["chat", "embedding", "transcription", "speech", "image"]
+    assert models["echo"]["capabilities"] == kinds
     assert "parrot" in models["echo"]["aliases"]
     size = (folder / "tiny.gguf").stat().st_size
     assert (models["tiny"]["size_on_disk"], models["tiny"]["license"]) == (size, "MIT (the tests)")

@@ -15,13 +15,17 @@ from tests.support import Running
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(1500)]
 
 OLDER = "OPENAI_API_BASE"
+SPEECH = Path(__file__).parents[1] / "engines" / "whisper" / "speech.ogg"
 
 OLD = pytest.mark.parametrize("pins", ["requirements-0.27.txt", "requirements-0.28.txt"])
 
 
 @OLD
 def test_old_versions_on_echo(pins: str, echo_server: Running, tmp_path: Path) -> None:
+    speech = tmp_path / "speech.mp3"
+    speech.write_text("Good morning.")  # which the echo engine hears
     names = {"MODEL": "echo", "EMBEDDING_MODEL": "echo", "IMAGE_MODEL": "echo"}
+    names |= {"SPEECH_MODEL": "echo", "SPEECH": str(speech)}
     seen = run("openai-python-0", echo_server, tmp_path, pins=pins, address=OLDER, **names)
     assert seen["model"] == "echo"
     assert "echo" in seen["models"]
@@ -35,6 +39,8 @@ def test_old_versions_on_echo(pins: str, echo_server: Running, tmp_path: Path) -
     assert seen["engine_embedding"] == 8
     assert seen["function"] == "add"
     assert isinstance(json.loads(seen["arguments"]), dict)
+    assert seen["transcribe"] == seen["translate"] == "Good morning."
+    assert seen["subtitles"].startswith("1\n00:00:00,000 --> ")
     assert seen["error"] == [404, "model_not_found", "model"]
     images = seen["images"]
     assert len(set(images["urls"])) == 2
@@ -51,7 +57,8 @@ def size(image: str) -> tuple[int, int]:
 @pytest.mark.real
 @OLD
 def test_old_versions(pins: str, real_server: Running, tmp_path: Path) -> None:
-    seen = run("openai-python-0", real_server, tmp_path, pins=pins, address=OLDER)
+    named = {"SPEECH": str(SPEECH)}
+    seen = run("openai-python-0", real_server, tmp_path, pins=pins, address=OLDER, **named)
     assert seen["model"] == "gpt-3.5-turbo"
     assert seen["completion"] == seen["completion_stream"] != ""
     assert seen["chat"] == seen["chat_stream"] == seen["chat_async"] != ""
@@ -63,6 +70,9 @@ def test_old_versions(pins: str, real_server: Running, tmp_path: Path) -> None:
     assert seen["engine_embedding"] == 768
     assert seen["function"] == "add"
     assert {type(value) for value in json.loads(seen["arguments"]).values()} == {int}
+    assert "Good morning" in seen["transcribe"]
+    assert "Good morning" in seen["translate"]
+    assert "Good morning" in seen["subtitles"]
     assert seen["error"] == [404, "model_not_found", "model"]
 
 

@@ -10,15 +10,15 @@ from typing import Any, Literal
 import msgspec
 
 from openedai.catalog.catalog import Catalog
+from openedai.catalog.defaults import KINDS
 from openedai.catalog.models import adapter_specs
 from openedai.config import ModelSpec, Settings
-from openedai.contract.engine import Embedder, Engine, Generator
 from openedai.engines.registry import SECRET_OPTIONS, capabilities_of
 from openedai.weights.library import Library
 
 HEALTH_TIMEOUT = 1.0  # seconds
 WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-CAPABILITIES: dict[str, type[Engine]] = {"chat": Generator, "embedding": Embedder}
+CAPABILITIES = {kind.name: kind.capability for kind in KINDS}
 
 State = Literal["loaded", "on_disk", "not_downloaded", "missing", "no_weights"]
 

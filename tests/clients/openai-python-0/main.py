@@ -6,11 +6,14 @@ import io
 import json
 import os
 import urllib.request
+from pathlib import Path
 
 import openai
 
 MODEL = os.environ.get("MODEL", "gpt-3.5-turbo")
 EMBEDDING_MODEL = os.environ.get("EMBEDDING_MODEL", "text-embedding-ada-002")
+SPEECH = Path(os.environ["SPEECH"])
+SPEECH_MODEL = os.environ.get("SPEECH_MODEL", "whisper-1")
 MESSAGES = [{"role": "user", "content": "one two three"}]
 ASKED = {"model": MODEL, "max_tokens": 3, "temperature": 0}
 FUNCTION = {
@@ -101,6 +104,16 @@ def images() -> dict:
     }
 
 
+def audio() -> dict:
+    heard = {}
+    with SPEECH.open("rb") as file:
+        for name in ("transcribe", "translate"):
+            heard[name] = getattr(openai.Audio, name)(SPEECH_MODEL, file)["text"]
+            file.seek(0)
+        subtitles = openai.Audio.transcribe(SPEECH_MODEL, file, response_format="srt")
+    return {**heard, "subtitles": subtitles}
+
+
 def error() -> list:
     try:
         openai.Completion.create(model="nope", prompt="x")
@@ -121,5 +134,6 @@ seen = {
     **function(),
     **older(),
     **({"images": images()} if "IMAGE_MODEL" in os.environ else {}),
+    **audio(),
 }
 print(json.dumps(seen))

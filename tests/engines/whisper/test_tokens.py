@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openedai.engines.whisper.tokens import ByteTable, TimedTokens, split_by_time
+from openedai.engines.whisper.tokens import ByteTable, TimedTokens, goes_on, split_by_time
 
 END = 100
 FIRST = 110
@@ -46,6 +46,15 @@ def test_no_text() -> None:
 def test_special_tokens_are_no_text() -> None:
     (only,) = split(at(0), 1, END, END + 3, at(1))
     assert only.positions == [1]
+
+
+def test_whether_speech_goes_on_after_the_last_time() -> None:
+    assert not goes_on([at(0), 1, at(3)], FIRST)
+    assert not goes_on([at(0), 1, at(3), at(3), 2, at(5)], FIRST)
+    assert goes_on([at(0), 1, at(3), at(3)], FIRST)
+    assert goes_on([at(0), 1, at(3), at(3), 2], FIRST)
+    assert goes_on([at(0), 1], FIRST)
+    assert goes_on([], FIRST)
 
 
 def test_bytes_of_tokens() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from openedai.contract.generate import TokenLogprob
 from openedai.contract.transcribe import Word
 from openedai.engines.whisper.recording import Window
-from openedai.engines.whisper.tokens import ByteTable, TimedTokens, split_by_time
+from openedai.engines.whisper.tokens import ByteTable, TimedTokens, goes_on, split_by_time
 from openedai.engines.whisper.voice_activity import RATE
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Context:
     logprobs: bool = False
     keywords: Sequence[int] = ()
     previous: list[int] = field(default_factory=list)
-    last_speech: float = 0.0
+    last_end: float = 0.0
 
     @property
     def prompt(self) -> list[int]:
@@ -121,14 +121,14 @@ class Decoder:
         tokenizer = self._context.tokenizer
         timed = split_by_time(best.tokens, tokenizer.timestamp_begin, tokenizer.eot)
         position = window.end
-        if window.cut and len(timed) > 1:
-            if timed[-1].end is None:
-                timed.pop()  # it goes on in the next window
+        ended = [one for one in timed if one.end is not None]
+        if window.cut and ended and goes_on(best.tokens, tokenizer.timestamp_begin):
+            timed = ended  # the rest is in the next window
             position = window.start + round((timed[-1].end or 0) * RATE)
         words = self._words(timed, encoded, window)
-        pairs = zip(timed, words, strict=True)
+        pairs = (pair for pair in zip(timed, words, strict=True) if pair[0].start != pair[0].end)
         segments = [self._segment(one, spoken, window, best) for one, spoken in pairs]
-        segments = [one for one in segments if one.text.strip() and one.end > one.start]
+        segments = [one for one in segments if one.text.strip()]
         self._remember(segments, best.temperature)
         return segments, position if position > window.start else window.end
 
@@ -182,17 +182,14 @@ class Decoder:
             for one in timed
         ]
         frames = len(window.samples) // FRAME
-        self._context.last_speech = (
-            self._whisper.add_word_timestamps(
-                [entries],
-                self._context.tokenizer,
-                encoded,
-                frames,
-                _BEFORE_WORD,
-                _AFTER_WORD,
-                self._context.last_speech - window.start / RATE,
-            )
-            + window.start / RATE
+        self._whisper.add_word_timestamps(
+            [entries],
+            self._context.tokenizer,
+            encoded,
+            frames,
+            _BEFORE_WORD,
+            _AFTER_WORD,
+            self._context.last_end - window.start / RATE,
         )
         for one, entry in zip(timed, entries, strict=True):
             one.start, one.end = float(entry["start"]), float(entry["end"])
@@ -201,13 +198,15 @@ class Decoder:
     def _segment(
         self, timed: TimedTokens, words: tuple[Word, ...], window: Window, attempt: Attempt
     ) -> Segment:
-        length = len(window.samples) / RATE
+        length, offset = len(window.samples) / RATE, window.start / RATE
         text_tokens = [attempt.tokens[position] for position in timed.positions]
         logprobs = [attempt.logprobs[position] for position in timed.positions if attempt.logprobs]
-        offset = window.start / RATE
+        start = max(round(offset + min(timed.start, length), 2), self._context.last_end)
+        end = max(round(offset + min(timed.end or length, length), 2), start)
+        self._context.last_end = end
         return Segment(
-            start=round(offset + min(timed.start, length), 2),
-            end=round(offset + min(timed.end or length, length), 2),
+            start=start,
+            end=end,
             text=self._context.tokenizer.decode(text_tokens),
             tokens=tuple(timed.tokens),
             logprobs=tuple(map(self._token, text_tokens, logprobs)),

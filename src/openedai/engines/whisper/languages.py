@@ -78,9 +78,9 @@ class LanguageChoice:
         known = self._whisper.hf_tokenizer.token_to_id(f"<|{code}|>") is not None
         if code == _ENGLISH or (known and multilingual):
             return
-        languages = "English only" if not multilingual else "not that language"
+        reason = "does not know it" if multilingual else "understands English only"
         raise InvalidRequest(
-            f"Invalid language '{code}': the model `{self._model}` understands {languages}.",
+            f"Invalid language '{code}': the model `{self._model}` {reason}.",
             code="invalid_value",
             param="language",
         )

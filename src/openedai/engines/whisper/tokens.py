@@ -44,6 +44,12 @@ def split_by_time(
     return [*segments, current] if current.positions else segments
 
 
+def goes_on(tokens: Sequence[int], first_timestamp: int) -> bool:
+    """Whether there is speech after the last time: a single time after a text ends all of it."""
+    last = [token >= first_timestamp for token in tokens[-2:]]
+    return last != [False, True]
+
+
 class ByteTable:
     """The bytes of the tokens of a byte-level vocabulary, which writes each as a character."""
 
