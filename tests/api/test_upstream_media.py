@@ -8,13 +8,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import aiohttp
 import pytest
 from openai import APIStatusError, BadRequestError, OpenAI
 
 from openedai.config import ModelSpec
+from openedai.contract.speak import AudioFormat
 from tests.images.files import file_of, noise, pixels_of
 from tests.support import Running, ServerThread, echo_settings, fetch
 
@@ -166,6 +167,60 @@ def test_a_file_as_an_unknown_parameter_is_refused(serving: Running) -> None:
     assert (answer.status, error["code"], error["param"]) == (400, "unknown_parameter", "other")
 
 
+def speech(client: OpenAI, model: str, **options: Any) -> bytes:
+    given: dict[str, Any] = {"voice": "alloy", "input": SPOKEN.decode(), "response_format": "wav"}
+    return client.audio.speech.create(model=model, **given | options).read()
+
+
+@pytest.mark.parametrize("format", get_args(AudioFormat))
+def test_speech_equals_direct_speech(client: OpenAI, direct: OpenAI, format: str) -> None:
+    ours = speech(client, "far-echo", response_format=format)
+    assert ours == speech(direct, "echo", response_format=format)
+    assert len(ours) > 500
+
+
+def test_what_is_spoken_is_heard(client: OpenAI) -> None:
+    file = ("said.wav", speech(client, "far-echo"))
+    assert client.audio.transcriptions.create(model="far-echo", file=file).text == SPOKEN.decode()
+
+
+def test_speech_as_events(client: OpenAI) -> None:
+    body = {"model": "far-echo", "input": "One two.", "voice": "alloy", "response_format": "wav"}
+    raw = client.post("/audio/speech", body={**body, "stream_format": "sse"}, cast_to=str)
+    events = [
+        json.loads(line.removeprefix("data: "))
+        for line in raw.splitlines()
+        if line.startswith("data: {")
+    ]
+    assert {event["type"] for event in events[:-1]} == {"speech.audio.delta"}
+    assert events[-1]["type"] == "speech.audio.done"
+    audio = b"".join(base64.b64decode(event["audio"]) for event in events[:-1])
+    assert audio == speech(client, "far-echo", input="One two.")
+
+
+def test_refusals_of_speech_are_the_upstreams(client: OpenAI) -> None:
+    for options, param in (
+        ({"voice": "nobody"}, "voice"),
+        ({"extra_body": {"mood": "good"}}, "mood"),
+    ):
+        with pytest.raises(BadRequestError) as caught:
+            speech(client, "far-echo", **options)
+        assert caught.value.param == param
+
+
+def test_voices_equal_direct_ones(client: OpenAI, direct: OpenAI) -> None:
+    def listed(client: OpenAI, model: str) -> Any:
+        options = {"params": {"model": model}}
+        return client.get("/audio/voices", cast_to=dict[str, Any], options=options)
+
+    ours = listed(client, "far-echo")
+    assert ours["data"] == listed(direct, "echo")["data"]
+    assert ours["model"] == "far-echo"
+    with pytest.raises(APIStatusError) as caught:
+        listed(client, "nowhere")
+    assert caught.value.status_code == 503
+
+
 def image(client: OpenAI, model: str, **options: Any) -> Any:
     return client.images.generate(model=model, prompt="a red circle", size="64x32", **options)
 
@@ -234,6 +289,7 @@ def test_edits_and_variations_equal_direct_ones(client: OpenAI, direct: OpenAI) 
 
 CALLS: dict[str, Any] = {
     "transcription": lambda client, model: transcript(client, model),
+    "speech": lambda client, model: speech(client, model),
     "images": lambda client, model: image(client, model),
 }
 
@@ -270,5 +326,17 @@ def test_a_client_that_leaves_ends_the_request_to_the_upstream(
     next(iter(stream))
     assert running_requests(upstream, "slow") == 1
     stream.close()
+    while running_requests(upstream, "slow"):
+        pass
+
+
+def test_a_client_that_leaves_in_the_middle_of_speech(client: OpenAI, upstream: Running) -> None:
+    many = "word " * 2000
+    with client.audio.speech.with_streaming_response.create(
+        model="far-slow", voice="alloy", input=many, response_format="pcm"
+    ) as answer:
+        chunks = answer.iter_bytes(1024)  # closes the answer when it is forgotten
+        next(chunks)
+        assert running_requests(upstream, "slow") == 1
     while running_requests(upstream, "slow"):
         pass

@@ -16,7 +16,7 @@ from openedai.errors import InvalidRequest
 
 Scenario = Callable[[Speaker], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]
-ENGINES = ["echo", "echo in a worker", "hibari"]
+ENGINES = ["echo", "echo in a worker", "upstream", "hibari"]
 TEXT = "Good morning. How are you today? It is a fine day."
 BYTES_PER_SECOND = 48_000  # of PCM: 24,000 samples of 2 bytes
 
@@ -26,6 +26,9 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Runs a scenario on an engine that all tests of the module share."""
     name = request.param.split()[0]
     options: dict[str, Any] = {"worker": True} if request.param == "echo in a worker" else {}
+    if name == "upstream":
+        server = request.getfixturevalue("echo_server")
+        options = {"url": server.url, "server": "openedai", "model": "slow"}
     with asyncio.Runner() as runner:
         engine = runner.run(load_engine(name, "the-model", None, options))
         assert isinstance(engine, Speaker)

@@ -41,10 +41,11 @@ from openedai.engines.remote.connection import RemoteRequest, Timeout, make_sess
 from openedai.engines.remote.failures import Failures, ReplicaFailed
 from openedai.engines.remote.health import watch
 from openedai.engines.remote.replicas import Replica, Replicas
+from openedai.engines.speech.voices import OFFICIAL
 from openedai.engines.upstream.answers.embeddings import read_embeddings
 from openedai.engines.upstream.answers.generation import AnswerEvents, Chunk
 from openedai.engines.upstream.answers.models import read_names
-from openedai.engines.upstream.answers.speech import OFFICIAL_VOICES, read_voices
+from openedai.engines.upstream.answers.speech import read_voices
 from openedai.engines.upstream.audio_answer import speech, transcript
 from openedai.engines.upstream.audio_request import speech_request, transcription_request
 from openedai.engines.upstream.connection import Streams
@@ -168,7 +169,7 @@ class Upstream(Generator, Embedder, Transcriber, Speaker, ImageMaker, Directory)
             with contextlib.suppress(InvalidRequest):
                 if listed := await self._read(outgoing, seconds, _LIST_BYTES, read_voices):
                     return listed
-        return tuple(Voice(name=name) for name in OFFICIAL_VOICES)
+        return tuple(Voice(name=name) for name in OFFICIAL)
 
     async def make_images(self, request: ImageRequest) -> AsyncGenerator[ImageEvent, None]:
         name = self._upstream_name(request.variant)

@@ -10,11 +10,6 @@ import msgspec
 from openedai.contract.speak import AudioFormat, Voice
 from openedai.engines.upstream.answers.problems import MalformedAnswer, ignored
 
-# The voices of the hosted API, which many servers imitate. The default one is first.
-OFFICIAL_VOICES = (
-    *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable"),
-    *("marin", "nova", "onyx", "sage", "shimmer", "verse"),
-)
 SNIFFED_BYTES = 12
 _BYTES_PER_SECOND = 48_000  # of PCM
 _TEXTS = ("json", "text/", "xml")
