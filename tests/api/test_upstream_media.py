@@ -210,7 +210,7 @@ def test_refusals_of_speech_are_the_upstreams(client: OpenAI) -> None:
 
 def test_voices_equal_direct_ones(client: OpenAI, direct: OpenAI) -> None:
     def listed(client: OpenAI, model: str) -> Any:
-        options = {"params": {"model": model}}
+        options: Any = {"params": {"model": model}}
         return client.get("/audio/voices", cast_to=dict[str, Any], options=options)
 
     ours = listed(client, "far-echo")

@@ -260,8 +260,8 @@ def test_segments_without_the_spaces_between_them(audio: str) -> None:
     answer = {**media.VERBOSE, "segments": bare, "text": " Good day.  How are you? "}
     found = events_of(sends(answer), TranscribeRequest(path=audio, segments=True))
     assert [one.text for one in found if isinstance(one, TranscriptDelta)] == [
-        " Good day.",
-        "  How are you? ",
+        "Good day.",
+        "  How are you?",
     ]
 
 
@@ -392,7 +392,7 @@ def test_a_stream_of_vllm(audio: str) -> None:
 
 def test_a_stream_of_texts_alone(audio: str) -> None:
     request = TranscribeRequest(path=audio, stream=True)
-    found = events_of(streams({"text": "Good"}, {"text": " day."}), request)
+    found = events_of(streams({"text": " Good"}, {"text": " day."}), request)
     assert "".join(one.text for one in found if isinstance(one, TranscriptDelta)) == "Good day."
     assert found[-1] == TranscriptFinish(duration=0)
 

@@ -122,6 +122,8 @@ class TranscriptEvents:
             return
         if self._request.logprobs and not (tokens or self._text):
             raise ignored("include")
+        spoken = text if self._text else text.lstrip()
         self._text += text
         logprobs = tuple(token.logprobs() for token in tokens or ())
-        yield TranscriptDelta(text=text, logprobs=logprobs if self._request.logprobs else ())
+        if spoken:
+            yield TranscriptDelta(text=spoken, logprobs=logprobs if self._request.logprobs else ())

@@ -101,13 +101,13 @@ def whole_transcript(
     upstream ignored a parameter.
     """
     _check_features(answer, request)
-    segments = answer.segments or []
+    text, segments = answer.text.strip(), answer.segments or []
     tokens = tuple(token.logprobs() for token in answer.logprobs or ()) if request.logprobs else ()
-    parts = None if tokens else _parts(answer.text, segments)
+    parts = None if tokens else _parts(text, segments)
     if parts is None:
         parts = [""] * len(segments)
-        if answer.text.strip():
-            yield TranscriptDelta(text=answer.text, logprobs=tokens)
+        if text:
+            yield TranscriptDelta(text=text, logprobs=tokens)
     words = _words_by_segment(segments, answer.words or []) if request.words else {}
     for number, (segment, part) in enumerate(zip(segments, parts, strict=True)):
         if part:
