@@ -9,10 +9,19 @@ from anthropic.types import ModelParam
 
 from openedai.catalog.builtin import BUILTIN_MODELS, default_names
 from openedai.catalog.catalog import Catalog
-from openedai.catalog.defaults import CHAT, EMBEDDING, IMAGE, SPEECH, TRANSCRIPTION, Kind
+from openedai.catalog.defaults import (
+    CHAT,
+    EMBEDDING,
+    IMAGE,
+    KINDS,
+    SPEECH,
+    TRANSCRIPTION,
+    Kind,
+)
 from openedai.catalog.models import adapter_specs
 from openedai.config import AdapterSpec, ConfigError, ModelSpec, Settings
-from openedai.engines.registry import engine_entry
+from openedai.engines.registry import DECLARED, engine_entry
+from openedai.engines.upstream.options import Capability
 from openedai.errors import ModelNotFound
 from openedai.weights.packages import builtin_packages
 
@@ -216,6 +225,11 @@ def default_ids(models: Catalog, *kinds: Kind) -> list[str | None]:
 
 
 MEDIA = (TRANSCRIPTION, SPEECH, IMAGE)
+
+
+def test_every_kind_of_work_can_be_declared() -> None:
+    assert {kind.name: kind.capability for kind in KINDS} == dict(DECLARED)
+    assert set(get_args(Capability)) == set(DECLARED)
 
 
 def test_an_upstream_is_the_default_for_audio_and_images_only_if_it_says_so() -> None:
