@@ -52,4 +52,4 @@ clean:
 # torch first, and pinned: a plain `torch` brings several GB of CUDA libraries on Linux.
 .venv-extras/.installed: pyproject.toml scripts/setup
 	scripts/setup .venv-extras --group dev torch==2.13.0
-	EXTRA=sentence-transformers scripts/setup .venv-extras --group dev torch==2.13.0
+	EXTRA=sentence-transformers,images scripts/setup .venv-extras --group dev torch==2.13.0

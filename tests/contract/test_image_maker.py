@@ -24,7 +24,15 @@ from tests.images.files import file_of, noise, pixels_of
 
 Scenario = Callable[[ImageMaker], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]
-ENGINES = ["echo", "echo in a worker", "upstream", "a1111"]
+DIFFUSERS = pytest.param(
+    "diffusers",
+    marks=[
+        pytest.mark.extras,
+        pytest.mark.timeout(1200),  # the model is trained the first time
+        pytest.mark.filterwarnings("default"),  # those of the libraries, not ours to mend
+    ],
+)
+ENGINES = ["echo", "echo in a worker", "upstream", "a1111", DIFFUSERS]
 SOURCE = file_of(noise(32, 24))
 MASK = file_of(Image.new("L", (32, 24), 255))
 
@@ -34,13 +42,16 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Runs a scenario on an engine that all tests of the module share."""
     name = request.param.split()[0]
     options: dict[str, Any] = {"worker": True} if request.param == "echo in a worker" else {}
+    path = None
     if name == "upstream":
         server = request.getfixturevalue("echo_server")
         options = {"url": server.url, "server": "openedai", "model": "echo"}
+    if name == "diffusers":
+        path, options = request.getfixturevalue("tiny_diffusion"), {"steps": 6}
     with asyncio.Runner() as runner:
         servers = AsyncExitStack()
         options |= runner.run(_server_options(name, servers))
-        engine = runner.run(load_engine(name, "the-model", None, options))
+        engine = runner.run(load_engine(name, "the-model", path, options))
         assert isinstance(engine, ImageMaker)
         yield lambda scenario: runner.run(scenario(engine))
         runner.run(engine.close())

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from openedai.cli.commands import serve
 from openedai.config import AdapterSpec, ModelSpec, Settings
 from openedai.engines.a1111.options import A1111Options
+from openedai.engines.diffusers.options import DiffusersOptions
 from openedai.engines.echo.options import EchoOptions
 from openedai.engines.embedding.onnx import OnnxOptions
 from openedai.engines.embedding.sentence_transformers import SentenceTransformersOptions
@@ -32,6 +33,7 @@ OPTIONS: dict[str, type[msgspec.Struct]] = {
     "hibari": HibariOptions,
     "upstream": UpstreamOptions,
     "a1111": A1111Options,
+    "diffusers": DiffusersOptions,
     "echo": EchoOptions,
 }
 
@@ -115,6 +117,19 @@ MEANINGS: dict[str, dict[str, str]] = {
         "poll_interval": "Seconds between two looks at the progress.",
         "health_interval": "Seconds between two checks of each of several web UIs; 0 for none.",
     },
+    "diffusers": {
+        "device": "A device of torch, such as `cpu`, `cuda`, `cuda:1` or `mps`; `auto` takes a "
+        "GPU if there is one.",
+        "dtype": "The type of the weights in memory; `auto` is `float32` on a CPU.",
+        "threads": "Threads of the computation; by default the number of cores that may be used.",
+        "size": "The size of images for requests that ask for none; by default the model's own.",
+        "steps": "Steps for requests that do not say how many; by default the pipeline's number.",
+        "guidance_scale": "How closely images follow the prompt, likewise.",
+        "negative_prompt": "What images should not show, likewise.",
+        "strength": "How far an edit may depart from its image, from 0 to 1, likewise.",
+        "sampler": "The sampler, likewise; see [images.md](images.md#diffusers).",
+        "max_pixels": "The most pixels of an image that is computed.",
+    },
     "echo": {
         "reply": "Answer this text instead of the prompt.",
         "reveal": "Answer with the request that the engine received, as JSON.",
@@ -173,8 +188,8 @@ ENGINES = """
 
 These go into a model's `options`. An unknown option is an error when the model is loaded. Every
 engine also accepts `worker`: true or false, whether it runs in a worker process. By default the
-embedding engines, `whisper` and `hibari` do. `llama_cpp` has a child process of its own instead;
-`upstream`, `a1111` and `echo` run in the server's process."""
+embedding engines, `whisper`, `hibari` and `diffusers` do. `llama_cpp` has a child process of its
+own instead; `upstream`, `a1111` and `echo` run in the server's process."""
 
 
 def page() -> str:

@@ -48,6 +48,30 @@ CONFIG = {
     *("1_Pooling/config.json", "2_Dense/config.json", "README.md", "config.json", "modules.json"),
     *("sentencepiece.bpe.model", "tokenizer.json", "vocab.txt"),
 }
+PIPELINE = {
+    "model_index.json",
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    "text_encoder/model.fp16.safetensors",
+    "tokenizer/merges.txt",
+    "tokenizer/vocab.json",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model-00001-of-00002.safetensors",
+    "unet/diffusion_pytorch_model-00002-of-00002.safetensors",
+    "unet/diffusion_pytorch_model.safetensors.index.json",
+    "vae/config.json",
+    "vae/diffusion_pytorch_model.safetensors",
+}
+NOT_OF_THE_PIPELINE = {
+    "README.md",
+    "pipeline.py",
+    "unet/code.py",
+    "unet/diffusion_pytorch_model.bin",
+    "unet/diffusion_pytorch_model.fp16-00001-of-00001.safetensors",
+    "unet/diffusion_pytorch_model.non_ema.safetensors",
+    "v1-5-pruned.safetensors",
+    "vae/diffusion_pytorch_model.fp16.safetensors",
+}
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".ot", ".msgpack", ".py")
 
 
@@ -168,3 +192,15 @@ def test_never_a_pickle_and_never_nothing(names: set[str], engine: str) -> None:
     assert set(chosen) <= names
     assert any(name.endswith((".safetensors", ".onnx")) for name in chosen)
     assert len(set(chosen.values())) == len(chosen)
+
+
+def test_a_pipeline_without_superfluous_variants_code_and_pickles() -> None:
+    files = choose_folder(PIPELINE | NOT_OF_THE_PIPELINE, "diffusers")
+    assert files == {name: name for name in PIPELINE}
+
+
+def test_no_pipeline() -> None:
+    with pytest.raises(Unavailable, match="no weights that diffusers can take"):
+        choose_folder(NOT_OF_THE_PIPELINE, "diffusers")
+    with pytest.raises(Unavailable, match="no file `fp16` that diffusers can take"):
+        choose_folder(PIPELINE, "diffusers", "fp16")

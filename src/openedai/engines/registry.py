@@ -23,7 +23,7 @@ from openedai.contract.engine import (
 )
 from openedai.errors import Unavailable
 
-WeightFiles = Literal["gguf", "onnx", "safetensors", "ctranslate2", "voice", "diffusers"]
+WeightFiles = Literal["gguf", "onnx", "safetensors", "ctranslate2", "voice", "pipeline"]
 
 # The names by which a model's options declare its capabilities.
 DECLARED: Mapping[str, type[Engine]] = {
@@ -80,6 +80,12 @@ ENGINES = {
             {Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker, Directory}
         ),
         takes_adapters=True,
+    ),
+    "diffusers": EngineEntry(
+        class_path="openedai.engines.diffusers.engine:Diffusers",
+        capabilities=frozenset({ImageMaker}),
+        weight_files="pipeline",
+        in_worker=True,
     ),
     # It starts a child process of its own kind, so it needs no worker.
     "llama_cpp": EngineEntry(

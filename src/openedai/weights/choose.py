@@ -19,6 +19,7 @@ ONNX_FILES = ("onnx/model.onnx", "model.onnx")
 # Folders with copies of the model for other runtimes.
 OTHER_RUNTIMES = frozenset({"onnx", "openvino", "coreml", "tensorflow", "flax", "tflite", "rust"})
 CONFIG_SUFFIXES = frozenset({".json", ".txt", ".model", ".md"})
+VARIANT = re.compile(r"[\w-]+\.\w+(-\d{5}-of-\d{5})?\.safetensors")
 TENSORS = re.compile(r"(\w+/)?model(-\d{5}-of-\d{5})?\.safetensors")
 SHARD = re.compile(r"-(\d{5})-of-(\d{5})(?=\.\w+$)")
 
@@ -70,7 +71,7 @@ FOLDERS: dict[WeightFiles, FolderFiles] = {
         re.compile(r"model\.bin"),
     ),
     "voice": FolderFiles(re.compile(r"[^/]+\.(onnx|json|npz|txt|md)"), re.compile(r".+\.onnx")),
-    "diffusers": FolderFiles(
+    "pipeline": FolderFiles(
         re.compile(r"model_index\.json|[\w-]+/[\w.-]+\.(json|txt|model|safetensors)"),
         re.compile(r"model_index\.json"),
     ),
@@ -83,10 +84,22 @@ def choose_folder(names: Iterable[str], engine: str, onnx_name: str = "") -> dic
     files = FOLDERS.get(kind) if kind else None
     if files is None:
         return _choose_transformer(names, engine, onnx_name)
+    if onnx_name:
+        raise Unavailable(f"There is no file `{onnx_name}` that {engine} can take.")
     chosen = {name: name for name in sorted(names) if files.taken.fullmatch(name)}
+    for name in _superfluous_variants(chosen):
+        del chosen[name]
     if not any(map(files.needed.fullmatch, chosen)):
         raise Unavailable(f"There are no weights that {engine} can take.")
     return chosen
+
+
+def _superfluous_variants(names: Iterable[str]) -> set[str]:
+    """Weights such as `unet/model.fp16.safetensors`, where the folder has those without `.fp16`."""
+    tensors = [PurePosixPath(name) for name in names if name.endswith(".safetensors")]
+    variants = {path for path in tensors if VARIANT.fullmatch(path.name)}
+    complete = {path.parent for path in tensors if path not in variants}
+    return {str(path) for path in variants if path.parent in complete}
 
 
 def _choose_transformer(names: Iterable[str], engine: str, onnx_name: str) -> dict[str, str]:
