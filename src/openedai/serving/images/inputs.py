@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from openedai.errors import InvalidRequest
 from openedai.http.upload import Upload
@@ -13,6 +15,8 @@ from openedai.images.decode import ImageFile, upright_png
 from openedai.images.masks import mask_from_file, split_alpha
 from openedai.images.threads import ImageThreads
 from openedai.media.images import ImageRef, Images
+
+T = TypeVar("T")
 
 MAX_FILE_BYTES = 50 << 20
 
@@ -59,31 +63,32 @@ class ImageInputs:
         files: list[ImageFile] = []
         remaining = self._max_pixels
         for one in inputs:
-            raw = await self._raw(one)
-            with self._translate_errors(one.param):
-                files.append(await self._threads.run(upright_png, raw, remaining))
+            files.append(await self._checked(one, partial(upright_png, max_pixels=remaining)))
             remaining -= files[-1].width * files[-1].height
         made: bytes | None = None
         if mask is not None:
-            raw = await self._raw(mask)
-            with self._translate_errors(mask.param):
-                made = await self._threads.run(mask_from_file, raw, files[0], self._max_pixels)
+            check = partial(mask_from_file, image=files[0], max_pixels=self._max_pixels)
+            made = await self._checked(mask, check)
         elif own_mask and files[0].transparent:
             files[0], made = await self._threads.run(split_alpha, files[0])
         return ImageSources(tuple(file.data for file in files), made)
 
-    async def _raw(self, one: ImageInput) -> bytes:
-        """The bytes of the file, not checked yet if it was uploaded."""
-        if isinstance(one.file, str):
-            (loaded,) = await self._images.load_all([ImageRef(one.file, one.param)])
-            return loaded.raw
-        if one.file.size > MAX_FILE_BYTES:
+    async def _checked(self, one: ImageInput, check: Callable[[bytes], T]) -> T:
+        """What `check` makes of the file, which is read in the same thread."""
+        file = one.file
+        if isinstance(file, str):
+            (loaded,) = await self._images.load_all([ImageRef(file, one.param)])
+            with self._translate_errors(one.param):
+                return await self._threads.run(check, loaded.raw)
+        if file.size > MAX_FILE_BYTES:
             raise InvalidRequest(
-                f"The image has {one.file.size} bytes: at most {MAX_FILE_BYTES} are allowed.",
+                f"The image has {file.size} bytes: at most {MAX_FILE_BYTES} are allowed.",
                 code="image_file_too_large",
                 param=one.param,
             )
-        return await one.file.read()
+        path = file.path
+        with self._translate_errors(one.param):
+            return await self._threads.run(lambda: check(path.read_bytes()))
 
     @contextmanager
     def _translate_errors(self, param: str) -> Iterator[None]:
