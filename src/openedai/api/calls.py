@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai.catalog.catalog import Catalog
+from openedai.catalog.defaults import Kind
 from openedai.catalog.models import Model
 from openedai.config import Settings
 from openedai.engines.registry import engine_entry
@@ -48,12 +49,15 @@ class Calls:
         request: Request,
         body_type: type[B],
         resolve: Callable[[B], Model] | None = None,
+        *,
+        default: Kind | None = None,
     ) -> Call[B]:
         """The request as a call.
 
         A model in the URL replaces the body's `model`. `resolve` gives the model of a body; by
-        default it is the one that `model` names. Raises InvalidRequest for a body that cannot be
-        read, and what `resolve` raises.
+        default it is the one that `model` names. `default` is the kind whose default model gets
+        the unknown parameters of a body without `model`. Raises InvalidRequest for a body that
+        cannot be read, and what `resolve` raises.
         """
         exchange = exchange_of(request.scope)
         in_url = request.path_params.get("model")
@@ -63,7 +67,7 @@ class Calls:
             limits=BodyLimits(self._settings.max_body_bytes, self._settings.max_upload_bytes),
             unknown=self._settings.unknown_parameters,
             overrides={} if in_url is None else {"model": in_url},
-            passes_unknown=self._passes_unknown,
+            passes_unknown=lambda fields: self._passes_unknown(fields, default),
         )
         if self._settings.log_prompts:
             exchange.logged_body = _without_files(body)
@@ -112,16 +116,16 @@ class Calls:
     def _named(self, body: Any) -> Model:
         return self._catalog.resolve(body.model)
 
-    def _passes_unknown(self, fields: Mapping[str, Any]) -> bool:
+    def _passes_unknown(self, fields: Mapping[str, Any], default: Kind | None) -> bool:
         """Whether the body's model may get parameters that are unknown here."""
         name = fields.get("model")
-        if not isinstance(name, str):
-            return False
         try:
-            engine = self._catalog.resolve(name).spec.engine
+            model = self._catalog.resolve(name) if isinstance(name, str) else None
         except ModelNotFound:
             return False
-        return engine_entry(engine).passes_unknown_parameters
+        if name is None and default is not None:
+            model = self._catalog.default(default)
+        return model is not None and engine_entry(model.spec.engine).passes_unknown_parameters
 
     def _headers(self, call: Call[Any]) -> dict[str, str]:
         """The rate limits count the requests, running and waiting, that the model accepts.

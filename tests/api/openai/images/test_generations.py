@@ -10,11 +10,19 @@ from openai import AzureOpenAI, BadRequestError, NotFoundError, OpenAI
 from prometheus_client.parser import text_string_to_metric_families
 
 from openedai.api.openai.images.types import MAX_PROMPT
-from openedai.config import Settings
+from openedai.config import ModelSpec, Settings
 from openedai.contract.images import ImageRequest
 from openedai.engines.echo.images import colour_of
 from tests.api.openai.images.answers import checked, checked_events, post, refusal
-from tests.support import Running, ServerThread, fetch, occupancy, wait_until
+from tests.support import (
+    ECHO_MODELS,
+    Running,
+    ServerThread,
+    echo_settings,
+    fetch,
+    occupancy,
+    wait_until,
+)
 
 RED = "a red circle"
 
@@ -300,6 +308,18 @@ def test_metrics(client: OpenAI, echo_server: Running) -> None:
 def test_the_rate_limit_headers(client: OpenAI) -> None:
     answer = client.images.with_raw_response.generate(model="gpt-image-1", prompt=RED)
     assert int(answer.headers["x-ratelimit-limit-requests"]) > 0
+
+
+def test_parameters_that_only_the_default_model_knows() -> None:
+    with ServerThread(echo_settings(unknown_parameters="warn")) as other:
+        options = {"url": other.url, "model": "echo"}
+        models = (*ECHO_MODELS, ModelSpec(id="far", engine="upstream", options=options))
+        settings = echo_settings(models=models, image_model="far")
+        with ServerThread(settings) as running:
+            body = {"prompt": RED, "response_format": "b64_json", "tiles": 3}
+            assert post(running, "generations", body)[0] == 200
+            refused = post(running, "generations", {**body, "model": "echo"})
+            assert refusal(*refused) == (400, "unknown_parameter", "tiles")
 
 
 def test_azure(echo_server: Running) -> None:

@@ -63,14 +63,14 @@ class ImageGenerations:
         )
 
     async def generate(self, request: Request) -> Response:
-        call = await self._calls.read(request, ImageGenerationRequest, self._model)
+        call = await self._calls.read(request, ImageGenerationRequest, self._model, default=IMAGE)
         body = call.body
         renderer = ImageRenderer("image_generation", body.quality, self._links(request, body))
         events = self._making.run(call, body.to_engine_request())
         return await self._calls.answer(call, events, renderer, stream=bool(body.stream))
 
     async def edit(self, request: Request) -> Response:
-        call = await self._calls.read(request, ImageEditRequest, self._model)
+        call = await self._calls.read(request, ImageEditRequest, self._model, default=IMAGE)
         body = call.body
         sources = await self._inputs.load(
             body.inputs(), body.mask_input(), own_mask=not body.for_gpt_image
@@ -80,7 +80,7 @@ class ImageGenerations:
         return await self._calls.answer(call, events, renderer, stream=bool(body.stream))
 
     async def vary(self, request: Request) -> Response:
-        call = await self._calls.read(request, ImageVariationRequest, self._model)
+        call = await self._calls.read(request, ImageVariationRequest, self._model, default=IMAGE)
         sources = await self._inputs.load(call.body.inputs())
         renderer = ImageRenderer("image_edit", None, self._links(request, call.body))
         events = self._making.run(call, call.body.to_engine_request(sources))
