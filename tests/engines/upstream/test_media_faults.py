@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
@@ -261,3 +262,21 @@ def test_an_answer_without_an_end_is_an_error(audio: str) -> None:
         await server.idle.wait()
 
     ask(floods, scenario)
+
+
+def test_a_file_is_sent_again_on_a_new_connection(audio: str) -> None:
+    """The first answer leaves the connection open; the second request finds it closed."""
+    whole = json.dumps(media.WHOLE).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    sizes = []
+
+    async def answers_once(peer: Peer, request: ReceivedRequest) -> None:
+        sizes.append(len(request.files[0][-1]))
+        await peer.send(head % len(whole) + whole)
+        await peer.reader.readuntil(b"\r\n\r\n")  # the next one is not answered
+
+    async def scenario(engine: Upstream, server: FaultyServer) -> list[str]:
+        return [await outcome(CALLS["transcription"][0](engine, audio)) for _ in range(2)]
+
+    assert ask(answers_once, scenario) == ["the answer", "the answer"]
+    assert sizes == [64 << 10] * 2
