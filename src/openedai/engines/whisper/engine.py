@@ -91,6 +91,7 @@ class Whisper(Transcriber):
             stopped.set()
             if step is not None:
                 await asyncio.wait({step})  # the window that is decoded cannot be interrupted
+                step.exception()  # retrieved, also if nobody waits for it
             steps.close()
 
 
