@@ -89,9 +89,12 @@ class Pipelines:
     @property
     def multiple(self) -> int:
         """The sides of images are multiples of this many pixels."""
+        factor = int(getattr(self._loaded, "vae_scale_factor", 8))
+        transformer = self._loaded.components.get("transformer")
+        patch = transformer.config.get("patch_size") if transformer is not None else None
         processor = getattr(self._loaded, "image_processor", None)
-        factor = processor.config.vae_scale_factor if processor is not None else 8
-        return math.lcm(8, int(factor))
+        packed = int(processor.config.vae_scale_factor) if processor is not None else factor
+        return math.lcm(8, packed, factor * (patch if isinstance(patch, int) else 1))
 
     @property
     def size(self) -> tuple[int, int]:
