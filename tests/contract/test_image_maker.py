@@ -19,6 +19,8 @@ from openedai.contract.images import (
     PartialImage,
 )
 from openedai.engines.load import load_engine
+from tests.engines.image_servers.comfy import comfyui
+from tests.engines.image_servers.comfy_nodes import CHECKPOINTS
 from tests.engines.image_servers.webui import webui
 from tests.images.files import file_of, noise, pixels_of
 
@@ -32,7 +34,7 @@ DIFFUSERS = pytest.param(
         pytest.mark.filterwarnings("default"),  # those of the libraries, not ours to mend
     ],
 )
-ENGINES = ["echo", "echo in a worker", "upstream", "a1111", DIFFUSERS]
+ENGINES = ["echo", "echo in a worker", "upstream", "a1111", "comfyui", DIFFUSERS]
 SOURCE = file_of(noise(32, 24))
 MASK = file_of(Image.new("L", (32, 24), 255))
 
@@ -64,6 +66,9 @@ async def _server_options(engine: str, servers: AsyncExitStack) -> dict[str, Any
     if engine == "a1111":
         server = await servers.enter_async_context(webui())
         return {"url": server.url, "poll_interval": 0.01}
+    if engine == "comfyui":
+        comfy = await servers.enter_async_context(comfyui())
+        return {"url": comfy.url, "poll_interval": 0.01, "checkpoint": CHECKPOINTS[0]}
     return {}
 
 

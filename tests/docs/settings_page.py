@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from openedai.cli.commands import serve
 from openedai.config import AdapterSpec, ModelSpec, Settings
 from openedai.engines.a1111.options import A1111Options
+from openedai.engines.comfyui.options import ComfyOptions
 from openedai.engines.diffusers.options import DiffusersOptions
 from openedai.engines.echo.options import EchoOptions
 from openedai.engines.embedding.onnx import OnnxOptions
@@ -34,6 +35,7 @@ OPTIONS: dict[str, type[msgspec.Struct]] = {
     "upstream": UpstreamOptions,
     "a1111": A1111Options,
     "diffusers": DiffusersOptions,
+    "comfyui": ComfyOptions,
     "echo": EchoOptions,
 }
 
@@ -130,6 +132,29 @@ MEANINGS: dict[str, dict[str, str]] = {
         "sampler": "The sampler, likewise; see [images.md](images.md#diffusers).",
         "max_pixels": "The most pixels of an image that is computed.",
     },
+    "comfyui": {
+        "url": "The address of ComfyUI; see [images.md](images.md#comfyui).",
+        "urls": "The addresses of several equal ones, instead of `url`.",
+        "headers": "More headers for every request; `$NAME` reads a value from the environment.",
+        "workflow": "The file of the workflow for images from a text.",
+        "edit_workflow": "That for edits and variations of images.",
+        "inpaint_workflow": "That for edits with a mask.",
+        "slots": "More slots of the workflows, with their values for requests without them.",
+        "checkpoint": "The file of the checkpoint, for workflows with a slot for it.",
+        "size": "The size of images for requests that ask for none.",
+        "steps": "Steps for requests that do not say how many.",
+        "guidance_scale": "How closely images follow the prompt, likewise.",
+        "sampler": "The sampler, likewise.",
+        "negative_prompt": "What images should not show, likewise.",
+        "strength": "How far an edit may depart from its image, from 0 to 1, likewise.",
+        "max_pixels": "The most pixels of an image.",
+        "connect_timeout": "Seconds to connect, and for questions that need no image.",
+        "busy_timeout": "Seconds that a request waits while ComfyUI works on others.",
+        "timeout": "Seconds that one image may take.",
+        "idle_timeout": "Seconds without an answer, and for sending or getting an image.",
+        "poll_interval": "Seconds between two looks at the progress.",
+        "health_interval": "Seconds between two checks of each of several servers; 0 for none.",
+    },
     "echo": {
         "reply": "Answer this text instead of the prompt.",
         "reveal": "Answer with the request that the engine received, as JSON.",
@@ -189,7 +214,7 @@ ENGINES = """
 These go into a model's `options`. An unknown option is an error when the model is loaded. Every
 engine also accepts `worker`: true or false, whether it runs in a worker process. By default the
 embedding engines, `whisper`, `hibari` and `diffusers` do. `llama_cpp` has a child process of its
-own instead; `upstream`, `a1111` and `echo` run in the server's process."""
+own instead; `upstream`, `a1111`, `comfyui` and `echo` run in the server's process."""
 
 
 def page() -> str:

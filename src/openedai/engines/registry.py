@@ -117,6 +117,12 @@ ENGINES = {
         passes_unknown_parameters=True,
         secret_options=frozenset({"auth", "headers"}),
     ),
+    "comfyui": EngineEntry(
+        class_path="openedai.engines.comfyui.engine:ComfyUI",
+        capabilities=frozenset({ImageMaker, Directory}),
+        passes_unknown_parameters=True,
+        secret_options=frozenset({"headers"}),
+    ),
     "whisper": EngineEntry(
         class_path="openedai.engines.whisper.engine:Whisper",
         capabilities=frozenset({Transcriber}),

@@ -7,7 +7,7 @@ import base64
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -17,49 +17,19 @@ from openedai.engines.a1111.engine import A1111
 from openedai.errors import APIError, EngineFailed, Unavailable
 from tests.children import until
 from tests.docs.pages import section, tables
-from tests.engines.a1111.running import CAT, FAST, loaded, made
-from tests.engines.a1111.test_images import changed
+from tests.engines.a1111.running import FAST, loaded
+from tests.engines.image_servers.failing import limits, nothing, outcome, raw, silent
+from tests.engines.image_servers.running import CAT, changed, made
 from tests.engines.image_servers.webui import WebUI, webui
 from tests.engines.image_servers.webui_bodies import OutOfMemoryError
 from tests.engines.upstream import faults
-from tests.engines.upstream.faults import Peer, ReceivedRequest, faulty_server
-
-LIMITS = {"connect_timeout": 0.5, "busy_timeout": 0.3, "timeout": 2.0, "idle_timeout": 0.4}
-
-
-@asynccontextmanager
-async def nothing() -> AsyncIterator[str]:
-    yield "http://127.0.0.1:1"
-
-
-@asynccontextmanager
-async def raw(fault: faults.Fault, *, up: bool = True) -> AsyncIterator[str]:
-    async with faulty_server(fault) as server:
-        server.up = up
-        yield server.url
+from tests.engines.upstream.faults import Peer, ReceivedRequest
 
 
 @asynccontextmanager
 async def fake(**fields: Any) -> AsyncIterator[str]:
     async with webui(**fields) as server:
         yield server.url
-
-
-@asynccontextmanager
-async def silent() -> AsyncIterator[str]:
-    """A server that accepts connections and never says anything."""
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            while await reader.read(1 << 16):
-                pass
-        writer.close()
-
-    listener = await asyncio.start_server(accept, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-    finally:
-        listener.close()
 
 
 @asynccontextmanager
@@ -143,15 +113,6 @@ async def never_ends(peer: Peer, request: ReceivedRequest) -> None:
         await peer.send(b" " * (1 << 20))
 
 
-async def outcome(engine: A1111) -> str:
-    """What the client gets, in the words of the table."""
-    try:
-        await made(engine)
-    except APIError as error:
-        return f"{error.status} with `retry-after`" if error.retry_after else str(error.status)
-    return "the image"
-
-
 def recorded() -> dict[str, list[str]]:
     (table,) = tables(section("docs/images.md", "When a web UI fails"))
     return {row[0]: row[1:] for row in table}
@@ -170,7 +131,7 @@ def test_the_outcome_is_that_of_the_table(name: str) -> None:
                 urls = [await stack.enter_async_context(FAULTS[name]())]
                 if with_another:
                     urls.append(await stack.enter_async_context(fake()))
-                options = {**LIMITS, "checkpoint": "v1-5-pruned-emaonly"}
+                options = {**limits(name), "checkpoint": "v1-5-pruned-emaonly"}
                 if "checkpoint" not in name:
                     options.pop("checkpoint")
                 engine = await stack.enter_async_context(loaded(*urls, **options))

@@ -6,21 +6,23 @@ import asyncio
 from contextlib import aclosing
 from typing import Any
 
-import msgspec
 import pytest
 from PIL import ImageChops
 
 from openedai.contract.images import ImageRequest, PartialImage
 from openedai.errors import APIError, InvalidRequest, ModelNotFound, Unsupported
-from tests.engines.a1111.running import CAT, drawing, left_half, loaded, made, picture
+from tests.engines.a1111.running import loaded
 from tests.engines.image_servers.pictures import png
+from tests.engines.image_servers.running import (
+    CAT,
+    EDIT,
+    changed,
+    drawing,
+    left_half,
+    made,
+    picture,
+)
 from tests.engines.image_servers.webui import WebUI, webui
-
-EDIT = ImageRequest(prompt="a cat", task="edit", images=(png(drawing()),), seed=1)
-
-
-def changed(request: ImageRequest, **fields: Any) -> ImageRequest:
-    return msgspec.structs.replace(request, **fields)
 
 
 async def sent(request: ImageRequest, path: str = "txt2img", **options: Any) -> dict[str, Any]:

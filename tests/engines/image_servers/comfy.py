@@ -44,20 +44,26 @@ class Prompt:
 @dataclass
 class Comfy:
     """One server. `failure` is raised by every sampler after its first step. With `targeted`,
-    `/interrupt` obeys the id in its body, as newer versions do. `received` has the bodies by path.
+    it obeys the ids that clients give in `/prompt` and `/interrupt`, as newer versions do.
+    `silent`: it takes requests and does not answer. `forgets`: it has no history, as after a
+    restart. `sockets`: whether websockets get through.
+    `received` has the bodies by path.
     """
 
     targeted: bool = True
     previews: bool = True
+    silent: bool = False
+    forgets: bool = False
+    sockets: bool = True
     failure: Exception | None = None
     steps: Steps = field(default_factory=Steps)
     received: list[tuple[str, Any]] = field(default_factory=list)
+    uploads: dict[str, bytes] = field(default_factory=dict)
     history: dict[str, Any] = field(default_factory=dict)
     pending: list[Prompt] = field(default_factory=list)
     running: Prompt | None = None
     url: str = ""
     _state: JobState = field(default_factory=JobState)
-    _inputs: dict[str, bytes] = field(default_factory=dict)
     _outputs: dict[str, bytes] = field(default_factory=dict)
     _sockets: dict[str, web.WebSocketResponse] = field(default_factory=dict)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -76,6 +82,11 @@ class Comfy:
     def idle(self) -> bool:
         return self.running is None and not self.pending
 
+    def interrupt(self) -> None:
+        """End the prompt that runs."""
+        self._state.interrupted = True
+        self.steps.wake()
+
     async def start(self) -> None:
         app = web.Application(client_max_size=100 << 20, middlewares=[self._record])
         app.add_routes(
@@ -91,6 +102,7 @@ class Comfy:
                 web.get("/view", self._view),
                 web.post("/upload/image", self._upload),
                 web.get("/system_stats", self._stats),
+                web.get("/models/checkpoints", self._checkpoints),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -121,6 +133,8 @@ class Comfy:
             body = await request.json()
         self.received.append((request.path, body))
         answer: web.StreamResponse = await handler(request)
+        if self.silent:
+            await asyncio.Event().wait()
         return answer
 
     async def _post_prompt(self, request: web.Request) -> web.Response:
@@ -132,7 +146,9 @@ class Comfy:
         if problem is not None:
             answer = {"error": problem.fields(), "node_errors": node_errors}
             return web.json_response(answer, status=400)
-        prompt = Prompt(self._numbers, str(uuid.uuid4()), body["prompt"], body.get("client_id"))
+        wanted = body.get("prompt_id") if self.targeted else None
+        id = wanted or str(uuid.uuid4())
+        prompt = Prompt(self._numbers, id, body["prompt"], body.get("client_id"))
         self._numbers += 1
         self.pending.append(prompt)
         self._arrived.set()
@@ -161,8 +177,7 @@ class Comfy:
         body = await request.json() if request.can_read_body else {}
         wanted = body.get("prompt_id") if self.targeted else None
         if wanted is None or (self.running is not None and self.running.id == wanted):
-            self._state.interrupted = True
-            self.steps.wake()
+            self.interrupt()
         return web.Response()
 
     async def _get_history(self, request: web.Request) -> web.Response:
@@ -185,14 +200,20 @@ class Comfy:
         image = form.get("image")
         if not isinstance(image, web.FileField):
             return web.Response(status=400)
-        folder = str(form.get("subfolder", ""))
-        self._inputs[f"{folder}/{image.filename}".lstrip("/")] = image.file.read()
-        return web.json_response({"name": image.filename, "subfolder": folder, "type": "input"})
+        folder, kind = str(form.get("subfolder", "")), str(form.get("type", "input"))
+        name = f"{folder}/{image.filename}".lstrip("/") + ("" if kind == "input" else f" [{kind}]")
+        self.uploads[name] = image.file.read()
+        return web.json_response({"name": image.filename, "subfolder": folder, "type": kind})
 
     async def _stats(self, request: web.Request) -> web.Response:
         return web.json_response({"system": {"comfyui_version": "0.3.60"}, "devices": []})
 
-    async def _ws(self, request: web.Request) -> web.WebSocketResponse:
+    async def _checkpoints(self, request: web.Request) -> web.Response:
+        return web.json_response(comfy_nodes.CHECKPOINTS)
+
+    async def _ws(self, request: web.Request) -> web.StreamResponse:
+        if not self.sockets:
+            raise web.HTTPBadRequest
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         client = request.query.get("clientId") or uuid.uuid4().hex
@@ -258,6 +279,8 @@ class Comfy:
             )
         succeeded = prompt.messages[-1][0] == "execution_success"
         status = {"status_str": "success" if succeeded else "error", "completed": succeeded}
+        if self.forgets:
+            return
         self.history[prompt.id] = {
             "prompt": prompt.fields(),
             "outputs": outputs,
@@ -267,7 +290,7 @@ class Comfy:
         await self._send(prompt, "executing", node=None)
 
     def _files(self) -> dict[str, Image.Image]:
-        return {name: decode_bytes(data) for name, data in self._inputs.items()}
+        return {name: decode_bytes(data) for name, data in self.uploads.items()}
 
     def _sampler(self, prompt: Prompt) -> Any:
         async def sample(number: str, pictures: list[Picture]) -> None:

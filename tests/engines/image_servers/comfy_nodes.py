@@ -19,6 +19,12 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "EmptyLatentImage": {"width": "INT", "height": "INT", "batch_size": "INT"},
     "LoadImage": {"image": "IMAGEUPLOAD"},
     "LoadImageMask": {"image": "IMAGEUPLOAD", "channel": ["alpha", "red", "green", "blue"]},
+    "ImageScale": {
+        "image": "IMAGE",
+        "upscale_method": ["lanczos"],
+        "width": "INT",
+        "height": "INT",
+    },
     "VAEEncode": {"pixels": "IMAGE", "vae": "VAE"},
     "SetLatentNoiseMask": {"samples": "LATENT", "mask": "MASK"},
     "KSampler": {
@@ -47,9 +53,12 @@ class Problem:
     type: str
     message: str
     details: str
+    input: str = ""
 
     def fields(self) -> dict[str, Any]:
-        return {**vars(self), "extra_info": {}}
+        extra = {"input_name": self.input} if self.input else {}
+        text = {"type": self.type, "message": self.message, "details": self.details}
+        return {**text, "extra_info": extra}
 
 
 def check(workflow: dict[str, Any]) -> tuple[Problem | None, dict[str, Any]]:
@@ -83,18 +92,20 @@ def _problems(node: dict[str, Any]) -> list[Problem]:
     for name, wanted in REQUIRED[node["class_type"]].items():
         value = node["inputs"].get(name)
         if value is None:
-            problems.append(Problem("required_input_missing", "Required input is missing", name))
+            problems.append(
+                Problem("required_input_missing", "Required input is missing", name, name)
+            )
         elif isinstance(value, list):
             continue
         elif isinstance(wanted, list) and value not in wanted:
             details = f"{name}: {value!r} not in {wanted}"
-            problems.append(Problem("value_not_in_list", "Value not in list", details))
+            problems.append(Problem("value_not_in_list", "Value not in list", details, name))
         elif wanted in ("INT", "FLOAT"):
             try:
                 float(value)
             except ValueError:
                 message = f"Failed to convert an input value to a {wanted} value"
-                problems.append(Problem("invalid_input_type", message, f"{name}, {value}"))
+                problems.append(Problem("invalid_input_type", message, f"{name}, {value}", name))
     return problems
 
 
@@ -151,6 +162,9 @@ class Run:
                 if channel == "alpha":
                     return (_repaint(image),)
                 return (image.convert("RGB").getchannel(channel[0].upper()),)
+            case "ImageScale":
+                size = (int(inputs["width"]), int(inputs["height"]))
+                return (inputs["image"].resize(size, Image.Resampling.LANCZOS),)
             case "VAEEncode":
                 image = inputs["pixels"]
                 width, height = image.width // 8 * 8, image.height // 8 * 8

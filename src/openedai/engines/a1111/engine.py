@@ -24,6 +24,7 @@ from openedai.engines.a1111.job import WebUIJob
 from openedai.engines.a1111.options import A1111Options, request_headers
 from openedai.engines.a1111.request import check
 from openedai.engines.image_server.jobs import Waiting
+from openedai.engines.image_server.options import size_from
 from openedai.engines.image_server.pictures import Size
 from openedai.engines.image_server.server import ImageServer
 from openedai.engines.options import parse_options
@@ -59,13 +60,12 @@ class A1111(ImageServer, Directory):
         return cls(model, known, Replicas(urls), connections)
 
     def default_size(self) -> Size:
-        width, height = self._options.size.split("x")
-        return int(width), int(height)
+        return size_from(self._options.size)
 
     def check(self, request: ImageRequest) -> None:
         check(request)
 
-    def job(self, replica: Replica, request: ImageRequest, index: int) -> WebUIJob:
+    def job(self, replica: Replica, request: ImageRequest, index: int, *, queued: bool) -> WebUIJob:
         return WebUIJob(WebUI(self.connections, replica), request, self._options, index)
 
     async def models(self) -> tuple[str, ...]:

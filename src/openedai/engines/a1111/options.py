@@ -8,10 +8,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from openedai.engines.image_server.options import PixelSize
 from openedai.engines.options import invalid_options
 from openedai.engines.remote.options import Seconds, header_value
-
-PixelSize = Annotated[str, Meta(pattern=r"^[1-9]\d{0,4}x[1-9]\d{0,4}$")]
 
 
 class A1111Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

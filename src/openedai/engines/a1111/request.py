@@ -9,17 +9,19 @@ from msgspec import Meta
 
 from openedai.contract.images import ImageRequest
 from openedai.engines.a1111.options import A1111Options
+from openedai.engines.image_server.parameters import (
+    MAX_SEED,
+    check_parameters,
+    seed,
+    steps,
+    strength,
+    unknown_parameter,
+)
 from openedai.engines.image_server.pictures import encode, whole_steps
 from openedai.engines.remote.connection import RemoteRequest
-from openedai.errors import InvalidRequest, Unsupported, invalid_value
+from openedai.errors import Unsupported, invalid_value
 
 Fields = dict[str, Any]
-
-_VARY_STRENGTH = 0.6  # times that of an edit
-_FIDELITY = {"high": 0.6, "low": 1.0}
-_STEPS = {"low": 0.5, "high": 2.0, "hd": 2.0}
-_MAX_STEPS = 150
-_MAX_SEED = (1 << 32) - 1
 
 
 class Extras(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -30,7 +32,7 @@ class Extras(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     styles: tuple[str, ...] | None = None
     tiling: bool | None = None
     restore_faces: bool | None = None
-    subseed: Annotated[int, Meta(ge=-1, le=_MAX_SEED)] | None = None
+    subseed: Annotated[int, Meta(ge=-1, le=MAX_SEED)] | None = None
     subseed_strength: Annotated[float, Meta(ge=0, le=1)] | None = None
     distilled_cfg_scale: Annotated[float, Meta(ge=0, le=100)] | None = None
     mask_blur: Annotated[int, Meta(ge=0, le=64)] | None = None
@@ -41,31 +43,18 @@ class Extras(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 def check(request: ImageRequest) -> Extras:
     """The extras of a request. Raises Unsupported and InvalidRequest for what cannot be done."""
-    if request.background == "transparent":
-        raise Unsupported(
-            "This model does not make images with a transparent background.",
-            code="unsupported_value",
-            param="background",
-        )
+    check_parameters(request)
     if len(request.images) > 1:
         raise Unsupported(
             "This model takes one image at a time.", code="unsupported_value", param="image"
         )
-    for name, least, most in (("steps", 1, _MAX_STEPS), ("seed", 0, _MAX_SEED)):
-        value = getattr(request, name)
-        if value is not None and not least <= value <= most:
-            raise invalid_value(name, f"it must be from {least} to {most}")
-    if request.guidance_scale is not None and not 0 <= request.guidance_scale <= 100:
-        raise invalid_value("guidance_scale", "it must be from 0 to 100")
     return _extras(request.extra)
 
 
 def _extras(extra: Fields) -> Extras:
     for name, value in extra.items():
         if name not in Extras.__struct_fields__:
-            raise InvalidRequest(
-                f"Unknown parameter: '{name}'.", code="unknown_parameter", param=name
-            )
+            raise unknown_parameter(name)
         try:
             msgspec.convert({name: value}, Extras)
         except msgspec.ValidationError:
@@ -86,8 +75,8 @@ def image_request(
         **_given(extras),
         "prompt": request.prompt,
         "negative_prompt": _or(request.negative_prompt, options.negative_prompt),
-        "seed": -1 if request.seed is None else (request.seed + index) % (_MAX_SEED + 1),
-        "steps": _steps(request, options),
+        "seed": _or(seed(request, index), -1),
+        "steps": steps(request, options.steps),
         "cfg_scale": _or(request.guidance_scale, options.guidance_scale),
         "width": size[0],
         "height": size[1],
@@ -110,13 +99,9 @@ def image_request(
 
 
 def _image_fields(request: ImageRequest, options: A1111Options) -> Fields:
-    strength = request.strength
-    if strength is None:
-        strength = options.strength * _FIDELITY.get(request.fidelity or "", 1.0)
-        strength *= _VARY_STRENGTH if request.task == "vary" else 1.0
     fields: Fields = {
         "init_images": [encode(request.images[0])],
-        "denoising_strength": strength,
+        "denoising_strength": strength(request, options.strength),
         "resize_mode": 0,
     }
     if request.mask is not None:
@@ -140,12 +125,6 @@ def _settings(extras: Extras, checkpoint: str | None) -> Fields:
     if extras.clip_skip is not None:
         settings["CLIP_stop_at_last_layers"] = extras.clip_skip
     return settings
-
-
-def _steps(request: ImageRequest, options: A1111Options) -> int:
-    if request.steps is not None:
-        return request.steps
-    return max(1, min(_MAX_STEPS, round(options.steps * _STEPS.get(request.quality or "", 1.0))))
 
 
 def _or(value: Any, default: Any) -> Any:

@@ -36,17 +36,21 @@ class Jobs:
         self._waiting = waiting
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, make: Callable[[Replica], Job]) -> AsyncGenerator[Preview | bytes, None]:
+    async def run(
+        self, make: Callable[[Replica, bool], Job]
+    ) -> AsyncGenerator[Preview | bytes, None]:
         """The events of a job, on the first replica that can do it. Closing stops the job.
 
-        After a failure the job begins again on another replica. Raises an APIError.
+        `make` gets the replica, and whether all of them were busy before. After a failure the job
+        begins again on another replica. Raises an APIError.
         """
         deadline = asyncio.get_running_loop().time() + self._waiting.timeout
         failed: set[Replica] = set()
+        queued = False
         while True:
             for replica in self._free(failed):
                 try:
-                    async with aclosing(self._events(replica, make(replica))) as events:
+                    async with aclosing(self._events(replica, make(replica, queued))) as events:
                         async for event in events:
                             yield event
                     replica.mark(up=True)
@@ -62,6 +66,7 @@ class Jobs:
             if asyncio.get_running_loop().time() >= deadline:
                 raise self._all_busy()
             await asyncio.sleep(self._waiting.interval)
+            queued = True
 
     async def close(self) -> None:
         """Stop every job. Waits a moment, so that the servers are told."""

@@ -35,17 +35,20 @@ def whole_steps(size: Size, step: int = 8, least: int = 64) -> Size:
     return width, height
 
 
-def finished(data: bytes, size: Size, source: bytes | None, mask: bytes | None) -> bytes:
-    """The picture that a server made, as a PNG in the wanted size; with a mask, what it protects is
-    that of the source. Blocks. Raises BadImage.
+def finished(data: bytes, size: Size | None, source: bytes | None, mask: bytes | None) -> bytes:
+    """The picture that a server made, as a PNG, in the wanted size if there is one. With a mask,
+    what it protects is that of the source. Blocks. Raises BadImage.
     """
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     made = decode_pixels(data, MAX_PIXELS)
-    if made.image.size == size and mask is None and made.exact and made.format == "PNG":
-        return data
     image = made.image
-    if image.size != size:
+    size = size or image.size
+    if image.size == size and mask is None and made.exact and made.format == "PNG":
+        return data
+    if image.size != size and source is None:
+        image = ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+    elif image.size != size:  # the source was stretched on its way there
         image = image.resize(size, Image.Resampling.LANCZOS)
     if source is not None and mask is not None:
         image = blend(image, source, mask)

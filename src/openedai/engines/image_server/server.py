@@ -57,15 +57,18 @@ class ImageServer(ImageMaker):
     def failures(self) -> Failures:
         return self.connections.failures
 
-    def default_size(self) -> Size:
-        """The size of new images for requests that ask for none."""
+    def default_size(self) -> Size | None:
+        """The size of new images for requests that ask for none; None for what the server gives."""
         raise NotImplementedError
 
     def check(self, request: ImageRequest) -> None:
         """Raise Unsupported or InvalidRequest for what the server cannot do."""
 
-    def job(self, replica: Replica, request: ImageRequest, index: int) -> Job:
-        """The job for the image at `index`. The size of the request is never None."""
+    def job(self, replica: Replica, request: ImageRequest, index: int, *, queued: bool) -> Job:
+        """The job for the image at `index`. A request without a size got the one from
+        `default_size`, or that of its first image. With `queued` all replicas are busy: the job may
+        wait in the queue of one that has a fair queue.
+        """
         raise NotImplementedError
 
     def watch(self, path: str, interval: float) -> None:
@@ -87,19 +90,22 @@ class ImageServer(ImageMaker):
     async def make_images(self, request: ImageRequest) -> AsyncGenerator[ImageEvent, None]:
         self.check(request)
         size = request.size or self._size(request)
-        check_size(size, self._max_pixels)
+        if size is not None:
+            check_size(size, self._max_pixels)
         sized = msgspec.structs.replace(request, size=size)
         for index in range(request.count):
-            async with aclosing(self._make(sized, size, index)) as events:
+            async with aclosing(self._make(sized, index)) as events:
                 async for event in events:
                     yield event
         yield ImagesFinish()
 
     async def _make(
-        self, request: ImageRequest, size: Size, index: int
+        self, request: ImageRequest, index: int
     ) -> AsyncGenerator[PartialImage | MadeImage, None]:
         previews = Previews(index, request.partial_images)
-        jobs = self.jobs.run(lambda replica: self.job(replica, request, index))
+        jobs = self.jobs.run(
+            lambda replica, queued: self.job(replica, request, index, queued=queued)
+        )
         async with aclosing(jobs) as events:
             async for event in events:
                 if isinstance(event, Preview):
@@ -107,16 +113,16 @@ class ImageServer(ImageMaker):
                     if partial is not None:
                         yield partial
                 else:
-                    yield MadeImage(index=index, data=await self._finished(event, request, size))
+                    yield MadeImage(index=index, data=await self._finished(event, request))
 
-    async def _finished(self, data: bytes, request: ImageRequest, size: Size) -> bytes:
+    async def _finished(self, data: bytes, request: ImageRequest) -> bytes:
         source = request.images[0] if request.images else None
         try:
-            return await asyncio.to_thread(finished, data, size, source, request.mask)
+            return await asyncio.to_thread(finished, data, request.size, source, request.mask)
         except BadImage as error:
             raise self.failures.broken("answered with something that is no image").error from error
 
-    def _size(self, request: ImageRequest) -> Size:
+    def _size(self, request: ImageRequest) -> Size | None:
         if not request.images:
             return self.default_size()
         try:

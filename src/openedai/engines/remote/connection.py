@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Container, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -62,23 +62,40 @@ class Connections:
 
     @asynccontextmanager
     async def send(
-        self, replica: Replica, request: RemoteRequest, timeout: Timeout
+        self,
+        replica: Replica,
+        request: RemoteRequest,
+        timeout: Timeout,
+        *,
+        accepted: Container[int] = (200,),
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """An answer with status 200; leaving closes its connection unless it was read whole."""
+        """An answer with an accepted status; leaving closes its connection unless it was read
+        whole.
+        """
         with ExitStack() as cleanup:
             options = {"params": request.query, **_content(request, cleanup)}
             method, url = "POST" if "data" in options else "GET", replica.url / request.path
-            async with self.exchange(method, url, timeout, request.param, **options) as response:
+            exchange = self.exchange(
+                method, url, timeout, request.param, accepted=accepted, **options
+            )
+            async with exchange as response:
                 yield response
 
     @asynccontextmanager
     async def exchange(
-        self, method: str, url: URL, timeout: Timeout, param: str, **options: Any
+        self,
+        method: str,
+        url: URL,
+        timeout: Timeout,
+        param: str,
+        *,
+        accepted: Container[int] = (200,),
+        **options: Any,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer of any URL, as `send`. `options` are those of aiohttp."""
         response = await self._response(method, url, timeout, **options)
         try:
-            if response.status != 200:
+            if response.status not in accepted:
                 body = await self.error_body(response)
                 retry_after = response.headers.get("retry-after")
                 raise self.failures.of_answer(response.status, body, retry_after, param)

@@ -42,6 +42,10 @@ class ReplicaFailed(Exception):
         self.down = down
 
 
+class Unreachable(ReplicaFailed):
+    """Nothing listens at the address of the replica."""
+
+
 class ErrorDetail(msgspec.Struct):
     """The fields of an error, whatever shape it had. `limit` and `tokens` are of the context."""
 
@@ -166,8 +170,8 @@ class Failures:
         """An answer that cannot be used. `what` the upstream did, as the rest of a sentence."""
         return ReplicaFailed(BadGateway(f"{self.name} {what}."))
 
-    def unreachable(self) -> ReplicaFailed:
-        return ReplicaFailed(Unavailable(f"{self.name} cannot be reached."))
+    def unreachable(self) -> Unreachable:
+        return Unreachable(Unavailable(f"{self.name} cannot be reached."))
 
     def timed_out(self, seconds: float) -> ReplicaFailed:
         return ReplicaFailed(
