@@ -204,3 +204,13 @@ def test_no_pipeline() -> None:
         choose_folder(NOT_OF_THE_PIPELINE, "diffusers")
     with pytest.raises(Unavailable, match="no file `fp16` that diffusers can take"):
         choose_folder(PIPELINE, "diffusers", "fp16")
+
+
+def test_a_folder_of_ctranslate2() -> None:
+    whisper = ["config.json", "model.bin", "preprocessor_config.json", "tokenizer.json"]
+    for vocabulary in ("vocabulary.txt", "vocabulary.json"):
+        names = [*whisper, vocabulary, "README.md", ".gitattributes", "pytorch_model.bin", "run.py"]
+        chosen = [*whisper, vocabulary]
+        assert choose_folder(names, "whisper") == {name: name for name in chosen}
+    with pytest.raises(Unavailable, match="no weights that whisper can take"):
+        choose_folder(["config.json", "model.safetensors"], "whisper")

@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 import pytest
+from aiohttp import FormData
 from openai import BadRequestError, OpenAI
 
 from tests.support import Running, fetch
@@ -219,6 +220,17 @@ def test_refusals(client: OpenAI, options: dict[str, Any], code: str, param: str
     assert refusal(client, **options) == (code, param)
 
 
+@pytest.mark.parametrize("path", ["/openai/deployments/echo", "/openai/v1"])
+@pytest.mark.parametrize("name", ["transcriptions", "translations"])
+def test_azures_urls(echo_server: Running, path: str, name: str) -> None:
+    form = FormData(default_to_multipart=True)
+    form.add_field("file", SPOKEN, filename="speech.mp3")
+    if path.endswith("v1"):
+        form.add_field("model", "echo")
+    answer = fetch(f"{echo_server.url}{path}/audio/{name}", "POST", data=form)
+    assert json.loads(answer.body)["text"] == TEXT
+
+
 def test_a_model_that_does_not_hear(echo_server: Running) -> None:
     answer = post(echo_server, model="nothing")
     assert (answer.status, json.loads(answer.body)["error"]["code"]) == (404, "model_not_found")
@@ -239,8 +251,6 @@ def test_a_stream_that_cannot_begin_has_its_own_status(client: OpenAI) -> None:
 
 def post(server: Running, **fields: Any) -> Any:
     """A form with these fields; `file` None leaves the file out, a text sends that as a field."""
-    from aiohttp import FormData
-
     fields = {"model": "echo", **fields}
     form = FormData(default_to_multipart=True)
     if "file" not in fields:
