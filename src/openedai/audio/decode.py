@@ -22,6 +22,8 @@ CONTAINERS = (
     *("matroska", "webm", "mov", "mp4", "m4a", "3gp", "3g2", "mj2", "mp3", "mpeg", "mpegts", "ogg"),
     *("w64", "wav", "wv"),
 )
+# A frame with a lower rate would become very long, the filter for a higher one very large.
+_RATES = range(1000, 768_001)
 _MICROSECONDS = 1e6
 _ESTIMATE = 1.5  # how much longer than the file its container may say that it is
 
@@ -79,7 +81,8 @@ def _frames(container: InputContainer) -> Iterator[AudioFrame]:
     if not container.streams.audio:
         raise _unreadable()
     packets = container.demux(container.streams.audio[0])
-    with suppress(FFmpegError):  # the file was cut
+    # The file was cut, or a part of it begins a track that its start does not have.
+    with suppress(FFmpegError, IndexError):
         for packet in packets:
             with suppress(FFmpegError):
                 yield from packet.decode()
@@ -96,6 +99,8 @@ class _Resampler:
     def resample(self, frame: AudioFrame) -> Iterator[Samples]:
         from av import AudioResampler
 
+        if frame.sample_rate not in _RATES:
+            raise _unreadable()
         setup = (frame.format.name, frame.layout.name, frame.sample_rate)
         if setup != self._setup:
             yield from self.end()

@@ -158,7 +158,7 @@ def test_the_shortest_audio(run: Run, write: Write, speech: Samples, seconds: fl
 
 
 def test_audio_that_is_too_long(run: Run, write: Write) -> None:
-    path = write(wav(np.zeros(700, np.float32), 1))
+    path = write(wav(np.zeros(700_000, np.float32), 1000))
 
     async def scenario(engine: Whisper) -> None:
         with pytest.raises(InvalidRequest, match="longer than the 600 seconds"):
