@@ -5,20 +5,34 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from openedai.catalog.builtin import BUILTIN_MODELS
+from openedai.config import Settings
 from openedai.contract.engine import Speaker
 from openedai.contract.speak import AudioChunk, SpeakEvent, SpeakFinish, SpeakRequest
 from openedai.engines.load import load_engine
 from openedai.errors import InvalidRequest
+from openedai.weights.library import Library
 
 Scenario = Callable[[Speaker], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]
-ENGINES = ["echo", "echo in a worker", "upstream", "hibari"]
+ENGINES = [
+    *("echo", "echo in a worker", "upstream", "hibari"),
+    pytest.param("kokoro", marks=pytest.mark.real),
+]
 TEXT = "Good morning. How are you today? It is a fine day."
 BYTES_PER_SECOND = 48_000  # of PCM: 24,000 samples of 2 bytes
+
+
+def weights(engine: str) -> Path | None:
+    """The weights of the built-in model of an engine; None if it needs none."""
+    settings = Settings(_env_file=None)
+    spec = next((spec for spec in BUILTIN_MODELS if spec.engine == engine), None)
+    return None if spec is None else Library(settings).pull(spec)
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -30,7 +44,7 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
         server = request.getfixturevalue("echo_server")
         options = {"url": server.url, "server": "openedai", "model": "slow"}
     with asyncio.Runner() as runner:
-        engine = runner.run(load_engine(name, "the-model", None, options))
+        engine = runner.run(load_engine(name, "the-model", weights(name), options))
         assert isinstance(engine, Speaker)
         yield lambda scenario: runner.run(scenario(engine))
         runner.run(engine.close())

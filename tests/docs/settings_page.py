@@ -23,6 +23,8 @@ from openedai.engines.embedding.onnx import OnnxOptions
 from openedai.engines.embedding.sentence_transformers import SentenceTransformersOptions
 from openedai.engines.llama_cpp.options import LlamaOptions, SamplingDefaults
 from openedai.engines.speech.hibari import HibariOptions
+from openedai.engines.speech.kokoro import KokoroOptions
+from openedai.engines.speech.piper import PiperOptions
 from openedai.engines.upstream.options import UpstreamOptions
 from openedai.engines.whisper.engine import WhisperOptions
 
@@ -32,6 +34,8 @@ OPTIONS: dict[str, type[msgspec.Struct]] = {
     "sentence_transformers": SentenceTransformersOptions,
     "whisper": WhisperOptions,
     "hibari": HibariOptions,
+    "kokoro": KokoroOptions,
+    "piper": PiperOptions,
     "upstream": UpstreamOptions,
     "a1111": A1111Options,
     "diffusers": DiffusersOptions,
@@ -79,6 +83,16 @@ MEANINGS: dict[str, dict[str, str]] = {
     "hibari": {
         "slots": "Texts that it speaks at once; more wait in the queue.",
         "voices": "More voices; see [audio.md](audio.md#voices).",
+    },
+    "kokoro": {
+        "threads": "Threads of the computation; by default the number of cores that may be used.",
+        "slots": "Texts that it speaks at once; more wait in the queue.",
+        "language": "The language that is spoken; all but `en` need the package kokoro-onnx.",
+        "voices": 'Other names of voices, as `name = "voice"`.',
+    },
+    "piper": {
+        "slots": "Texts that it speaks at once; more wait in the queue.",
+        "voices": 'Other names of voices, as `name = "voice"`.',
     },
     "upstream": {
         "url": "The address of the upstream, with or without `/v1`.",
@@ -213,8 +227,9 @@ ENGINES = """
 
 These go into a model's `options`. An unknown option is an error when the model is loaded. Every
 engine also accepts `worker`: true or false, whether it runs in a worker process. By default the
-embedding engines, `whisper`, `hibari` and `diffusers` do. `llama_cpp` has a child process of its
-own instead; `upstream`, `a1111`, `comfyui` and `echo` run in the server's process."""
+embedding engines, `whisper`, `hibari`, `kokoro`, `piper` and `diffusers` do. `llama_cpp` has a
+child process of its own instead; `upstream`, `a1111`, `comfyui` and `echo` run in the server's
+process."""
 
 
 def page() -> str:

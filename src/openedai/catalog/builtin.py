@@ -55,6 +55,7 @@ BUILTIN_MODELS = (
         aliases=("Systran/faster-whisper-tiny.en",),
     ),
     ModelSpec(id="hibari", engine="hibari", license="Apache-2.0"),
+    ModelSpec(id="kokoro-82m", engine="kokoro", source="pypi:kokoro-82m"),
 )
 
 # Offered where the setting `sd_webui_url` says where it is.

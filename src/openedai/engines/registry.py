@@ -129,6 +129,18 @@ ENGINES = {
         weight_files="ctranslate2",
         in_worker=True,
     ),
+    "kokoro": EngineEntry(
+        class_path="openedai.engines.speech.kokoro:Kokoro",
+        capabilities=frozenset({Speaker}),
+        weight_files="voice",
+        in_worker=True,
+    ),
+    "piper": EngineEntry(
+        class_path="openedai.engines.speech.piper:Piper",
+        capabilities=frozenset({Speaker}),
+        weight_files="voice",
+        in_worker=True,
+    ),
     # Its voice is in the hibari-tts package.
     "hibari": EngineEntry(
         class_path="openedai.engines.speech.hibari:Hibari",

@@ -22,7 +22,7 @@ import msgspec
 from openedai.contract.speak import Voice
 from openedai.engines.options import parse_options
 from openedai.engines.speech.english import EnglishPhonemes
-from openedai.engines.speech.speaker import SentenceSpeaker, Synthesizer
+from openedai.engines.speech.speaker import SentenceSpeaker, Stop, Synthesizer
 from openedai.engines.speech.voices import VoiceTable
 from openedai.errors import EngineFailed
 
@@ -92,7 +92,7 @@ class HibariVoices(Synthesizer):
         self._english = EnglishPhonemes()
         self._session = _session()
 
-    def say(self, text: str, voice: str, speed: float) -> Samples:
+    def say(self, text: str, voice: str, speed: float, stop: Stop) -> Samples:
         import numpy as np
 
         ids = self._english.ids(text)

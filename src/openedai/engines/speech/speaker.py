@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING
 
-from openedai.audio.encode import SAMPLE_RATE, Encoder, open_encoder
+from openedai.audio.encode import SAMPLE_RATE, open_encoder
 from openedai.contract.engine import Speaker
 from openedai.contract.speak import AudioChunk, SpeakEvent, SpeakFinish, SpeakRequest, Voice
 from openedai.engines.speech.clean import nothing_to_speak, spoken_text
@@ -27,6 +27,25 @@ _PEAK = 0.97
 _SILENCE_BEFORE, _SILENCE_AFTER = 0.03, 0.06  # seconds that are left of a sentence's own silence
 
 
+class Stop:
+    """Tells the computation of a sentence that nobody waits for it any more. Thread-safe."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._action: Callable[[], None] | None = None
+
+    def set(self) -> None:
+        self.is_set = True
+        if self._action is not None:
+            self._action()
+
+    def then(self, action: Callable[[], None]) -> None:
+        """Call this when it is set, or now if it is."""
+        self._action = action
+        if self.is_set:
+            action()
+
+
 class Synthesizer:
     """A loaded voice model. Blocking; `say` may be called from several threads at once.
 
@@ -41,7 +60,7 @@ class Synthesizer:
         self.voices = voices
         self.latin_only = latin_only
 
-    def say(self, text: str, voice: str, speed: float) -> Samples:
+    def say(self, text: str, voice: str, speed: float, stop: Stop) -> Samples:
         """One sentence, spoken at 24,000 samples a second; empty if it has no sounds."""
         raise NotImplementedError
 
@@ -67,14 +86,16 @@ class SentenceSpeaker(Speaker):
         voice = self._synthesizer.voices.find(request.voice)
         parts = await asyncio.to_thread(self._divide, request.text)
         encoder = await asyncio.to_thread(open_encoder, request.format)
+        stop = Stop()
         length = 0
-        for part in parts:
-            data, added = await asyncio.to_thread(
-                self._encode, encoder, part, voice, request.speed, is_first=length == 0
-            )
-            length += added
-            if data:
-                yield AudioChunk(data=data)
+        try:
+            for part in parts:
+                spoken = await asyncio.to_thread(self._say, part, voice, request.speed, stop)
+                length += len(spoken)
+                if spoken.size and (data := await asyncio.to_thread(encoder.encode, spoken)):
+                    yield AudioChunk(data=data)
+        finally:
+            stop.set()
         if length == 0:
             raise nothing_to_speak()
         if data := await asyncio.to_thread(encoder.finish):
@@ -86,18 +107,15 @@ class SentenceSpeaker(Speaker):
         first, longest = self._synthesizer.first, self._synthesizer.longest
         return list(sentences(spoken, first=first, longest=longest))
 
-    def _encode(
-        self, encoder: Encoder, part: Sentence, voice: str, speed: float, *, is_first: bool
-    ) -> tuple[bytes, int]:
-        """The next bytes of the file, and how many samples they add to it."""
+    def _say(self, part: Sentence, voice: str, speed: float, stop: Stop) -> Samples:
+        """The sentence and its pause; empty if it has no sounds."""
         import numpy as np
 
-        samples = _levelled(_trimmed(self._synthesizer.say(part.text, voice, speed)))
+        samples = _trimmed(self._synthesizer.say(part.text, voice, speed, stop))
         if not samples.size:
-            return b"", 0
+            return samples
         pause = np.zeros(round(part.pause / speed * SAMPLE_RATE), np.float32)
-        samples = np.concatenate([samples, pause])
-        return encoder.encode(samples), len(samples)
+        return np.concatenate([_levelled(samples), pause])
 
 
 def _trimmed(samples: Samples) -> Samples:
@@ -115,8 +133,6 @@ def _levelled(samples: Samples) -> Samples:
     """The sentence as loud as any other."""
     import numpy as np
 
-    if not samples.size:
-        return samples
     sounds = samples[np.abs(samples) > _SILENT]
     loudness = float(np.sqrt(np.mean(np.square(sounds)))) if sounds.size else 1.0
     gain = min(LOUDNESS / loudness, _LARGEST_GAIN, _PEAK / float(np.abs(samples).max()))
