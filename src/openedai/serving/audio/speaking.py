@@ -11,7 +11,7 @@ from typing import Any
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.defaults import SPEECH
 from openedai.contract.speak import AudioChunk, AudioFormat, SpeakRequest
-from openedai.errors import Unsupported, invalid_value
+from openedai.errors import InvalidRequest, Unsupported, invalid_value
 from openedai.serving.audio.speech import Speech
 from openedai.serving.call import Call
 
@@ -28,12 +28,19 @@ class SpokenVoice:
     format: AudioFormat
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        """The audio of a text as it is made. Raises as `Speech.run` does."""
+        """The audio of a text as it is made; none of a text that cannot be spoken, such as emoji.
+
+        Raises as `Speech.run` does.
+        """
         request = SpeakRequest(text=text, voice=self.name, format=self.format)
-        async with aclosing(self.speech.run(self.call, request)) as events:
-            async for event in events:
-                if isinstance(event, AudioChunk):
-                    yield event.data
+        try:
+            async with aclosing(self.speech.run(self.call, request)) as events:
+                async for event in events:
+                    if isinstance(event, AudioChunk):
+                        yield event.data
+        except InvalidRequest as error:
+            if error.param != "input":
+                raise
 
 
 class Speaking:

@@ -208,6 +208,24 @@ def test_without_models_for_sound() -> None:
         assert occupancy(server, "deaf") == (0, 0)
 
 
+def test_sentences_that_cannot_be_spoken_are_only_text() -> None:
+    voice = ModelSpec(id="voice", engine="hibari", options={"worker": False})
+    reply = ModelSpec(id="echo", engine="echo", options={"reply": "Yes.\n🎉🎉\nGood bye."})
+    settings = echo_settings(models=(reply, voice), speech_model="voice")
+    with ServerThread(settings) as running, running.client() as client:
+        parameters: Any = {**PCM, "stream": True}
+        deltas = [chunk.choices[0].delta for chunk in ask_streamed(client, **parameters)]
+        audio = [delta.audio for delta in deltas if delta.audio is not None]
+        assert "".join(one.transcript or "" for one in audio) == "Yes.\n🎉🎉\nGood bye."
+        assert any(one.data for one in audio)
+
+
+def ask_streamed(client: OpenAI, **parameters: Any) -> list[ChatCompletionChunk]:
+    messages: Any = [{"role": "user", "content": TEXT}]
+    chunks = client.chat.completions.create(model="echo", messages=messages, **parameters)
+    return [chunk for chunk in chunks if chunk.choices]
+
+
 def test_sentences() -> None:
     sentences = Sentences()
     pieces = ["Hel", "lo. It is 3", ".5 m", ". ", "Yes!) 好的。", "\n\n", "rest"]
