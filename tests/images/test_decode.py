@@ -7,6 +7,7 @@ import zlib
 
 import pytest
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from openedai.images.bad_image import BadImage
 from openedai.images.decode import upright_png
@@ -111,6 +112,20 @@ def test_the_first_frame_of_an_animation(kind: str) -> None:
     raw = file_of(frames[0], kind, save_all=True, append_images=frames[1:], **options)
     pixels = pixels_of(upright_png(raw, LIMIT).data)
     assert (pixels.getpixel((0, 0)), getattr(pixels, "n_frames", 1)) == ((255, 0, 0), 1)
+
+
+def test_the_other_frames_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    sought = []
+    seek = GifImageFile._seek
+
+    def record(file: GifImageFile, frame: int, update_image: bool = True) -> None:
+        sought.append(frame)
+        seek(file, frame, update_image)
+
+    monkeypatch.setattr(GifImageFile, "_seek", record)
+    frames = [Image.new("L", (4, 4), grey) for grey in range(20)]
+    upright_png(file_of(frames[0], "GIF", save_all=True, append_images=frames[1:]), LIMIT)
+    assert max(sought) <= 1
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])

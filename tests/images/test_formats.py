@@ -151,6 +151,13 @@ def test_malicious_files(raw: bytes) -> None:
     assert code_of(raw) == "image_parse_error"
 
 
+@pytest.mark.parametrize("compression", [1, 2])
+def test_a_bmp_with_run_lengths(compression: int) -> None:
+    raw = bytearray(picture(8, 8, kind="BMP", mode="P"))
+    raw[30] = compression
+    assert code_of(bytes(raw)) == "invalid_image_format"
+
+
 def test_the_aspect_ratio() -> None:
     assert image_size(picture(200, 1)) == (200, 1)
     assert code_of(picture(201, 1)) == "invalid_image"

@@ -108,7 +108,7 @@ def _require_pixels(size: tuple[int, int], max_pixels: int) -> None:
 def _decoded(opened: Image.Image) -> Decoded:
     from PIL import ImageOps
 
-    frames = getattr(opened, "n_frames", 1)
+    animated = getattr(opened, "is_animated", False)  # "n_frames" would read all of the file
     opened.load()
     converted = _in_rgb(opened)
     # Pillow reads it from the pixels' own file only.
@@ -116,7 +116,7 @@ def _decoded(opened: Image.Image) -> Decoded:
     if orientation != 1:
         converted.getexif()[_ORIENTATION_TAG] = orientation
         converted = ImageOps.exif_transpose(converted)
-    exact = converted is opened and frames == 1
+    exact = converted is opened and not animated
     converted.info.clear()
     return Decoded(converted, opened.format or "", exact)
 

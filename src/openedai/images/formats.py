@@ -38,6 +38,7 @@ _ADAM7 = (
 )
 _FRAME_MARKERS = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})  # of a JPEG
 _SCAN_MARKER = 0xDA
+_RUN_LENGTHS = (1, 2)  # kinds of compression of a BMP
 _MAX_SCANS = 256  # a decoder reads the whole image for each
 _MAX_CHUNKS = 1 << 16
 _CHUNK_BYTES = 1 << 16
@@ -88,6 +89,8 @@ def check_data(raw: bytes) -> None:
         _check_png(raw)
     if detected == "image/jpeg":
         _check_jpeg(raw)
+    if detected == "image/bmp":
+        _check_bmp(raw)
 
 
 def _parse_error(reason: str) -> BadImage:
@@ -173,6 +176,12 @@ def _check_jpeg(raw: bytes) -> None:
         raise _parse_error("it ends too early")
     if raw.count(scan) > _MAX_SCANS:
         raise _parse_error("it has too many scans")
+
+
+def _check_bmp(raw: bytes) -> None:
+    """Decoders of run lengths take minutes for some files, or do not exist."""
+    if _read_int(raw, 14, 4) != 12 and _read_int(raw, 30, 4) in _RUN_LENGTHS:
+        raise BadImage("Compressed BMP files are not supported.", code="invalid_image_format")
 
 
 def _check_png(raw: bytes) -> None:
