@@ -10,6 +10,7 @@ import pytest
 from aiohttp import FormData
 from openai import BadRequestError, OpenAI
 
+from openedai.audio.encode import wav_header
 from tests.support import Running, fetch
 
 SPOKEN = b"Good morning. How are you today?"
@@ -174,7 +175,8 @@ def test_a_chunking_strategy_as_json(echo_server: Running) -> None:
     request = json.loads(json.loads(answer.body)["text"])
     assert request["voice_activity"] == {"prefix_padding_ms": 100}
     assert "voice_activity" in revealed_by(echo_server, chunking_strategy="auto")
-    for bad in ("{", "often", '{"type": "x"}'):
+    deep = '{"type": ' + "[" * 50_000 + "]" * 50_000 + "}"
+    for bad in ("{", "often", '{"type": "x"}', deep):
         assert post(echo_server, chunking_strategy=bad).status == 400
 
 
@@ -213,6 +215,7 @@ def test_translation(client: OpenAI) -> None:
         ({"extra_body": {"best_of": 3}}, "unknown_parameter", "best_of"),
         ({"file": ("a.mp3", b"")}, "invalid_value", "file"),
         ({"file": ("a.mp3", b"\xff\xfe\x00")}, "invalid_value", "file"),
+        ({"file": ("a.wav", wav_header() + b"\xff\xfe")}, "invalid_value", "file"),
     ],
     ids=str,
 )

@@ -99,9 +99,9 @@ def _answer(request: TranscribeRequest, options: EchoOptions) -> str:
 
 def _heard(raw: bytes) -> str:
     header = wav_header()
-    if raw.startswith(header):
-        return raw[len(header) :].replace(b"\0", b"").decode()
     try:
+        if raw.startswith(header):
+            return raw[len(header) :].replace(b"\0", b"").decode()
         text = raw.decode().strip()
     except UnicodeDecodeError:
         text = ""

@@ -23,7 +23,7 @@ def _from_json(value: Any) -> Any:
     if isinstance(value, str) and value.startswith("{"):
         try:
             return msgspec.json.decode(value)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             raise ValueError("it is not valid JSON") from None
     return value
 
