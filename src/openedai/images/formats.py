@@ -42,7 +42,7 @@ _RUN_LENGTHS = (1, 2)  # kinds of compression of a BMP
 _MAX_SCANS = 256  # a decoder reads the whole image for each
 _MAX_CHUNKS = 1 << 16
 _CHUNK_BYTES = 1 << 16
-_MAX_ASPECT_RATIO = 200
+MAX_ASPECT_RATIO = 200
 
 
 def media_type(raw: bytes) -> str:
@@ -70,9 +70,9 @@ def image_size(raw: bytes) -> tuple[int, int]:
     width, height = read(raw)
     if not (width and height):
         raise _parse_error("it has no width or no height")
-    if max(width, height) > _MAX_ASPECT_RATIO * min(width, height):
+    if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
         raise BadImage(
-            f"The image has {width}x{height} pixels: one side may be {_MAX_ASPECT_RATIO} times as "
+            f"The image has {width}x{height} pixels: one side may be {MAX_ASPECT_RATIO} times as "
             "long as the other, not more.",
             code="invalid_image",
         )

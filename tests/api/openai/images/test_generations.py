@@ -209,6 +209,7 @@ def test_the_default_of_the_response_format(
         ({"size": "15x64"}, "invalid_value", "size"),
         ({"size": "4097x64"}, "invalid_value", "size"),
         ({"size": "4096x4096"}, "invalid_value", "size"),
+        ({"size": "16x4096"}, "invalid_value", "size"),
         ({"size": "9" * 5000 + "x1"}, "invalid_value", "size"),
         ({"size": "٦٤x٦٤"}, "invalid_value", "size"),
         ({"output_format": "gif"}, "unsupported_value", "output_format"),

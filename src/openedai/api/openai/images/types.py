@@ -13,6 +13,7 @@ from openedai.errors import invalid_value, missing_parameter
 from openedai.http.body import Body, Refused, UnsupportedValues
 from openedai.http.upload import Upload
 from openedai.http.validation import TAG
+from openedai.images.formats import MAX_ASPECT_RATIO
 from openedai.serving.images.inputs import ImageInput, ImageSources
 
 MAX_COUNT = 10
@@ -232,6 +233,10 @@ def _parsed_size(size: str) -> tuple[int, int]:
     width, height = int(match[1]), int(match[2])
     if not all(MIN_SIDE <= side <= MAX_SIDE for side in (width, height)):
         raise invalid_value("size", f"each side must have {MIN_SIDE} to {MAX_SIDE} pixels")
+    if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+        raise invalid_value(
+            "size", f"one side may be {MAX_ASPECT_RATIO} times as long as the other"
+        )
     if width * height > MAX_PIXELS:
         raise invalid_value("size", f"an image may have {MAX_PIXELS} pixels, as '3840x2160' has")
     return width, height
