@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from openai import NotFoundError
+from openai import BadRequestError, NotFoundError
 from PIL import Image
 
 from tests.engines.image_servers.pictures import png
@@ -56,6 +56,22 @@ def test_generate(both: tuple[WebUI, Running]) -> None:
     )
     assert answer.data is not None
     assert decoded(answer.data[0].b64_json).size == (1024, 1024)
+
+
+def test_official_parameters_without_effect_are_not_sent(both: tuple[WebUI, Running]) -> None:
+    _, server = both
+    client = server.client()
+    answer = client.images.generate(
+        model="dall-e-3",
+        prompt="a cat",
+        user="me",
+        response_format="b64_json",
+        extra_body={"safety_identifier": "me", "clip_skip": 2},
+    )
+    assert answer.data
+    with pytest.raises(BadRequestError) as failed:
+        client.images.generate(model="dall-e-3", prompt="a cat", extra_body={"mood": "sad"})
+    assert (failed.value.code, failed.value.param) == ("unknown_parameter", "mood")
 
 
 def test_a_stream_has_partial_images(both: tuple[WebUI, Running]) -> None:

@@ -42,7 +42,9 @@ def read(body_type: type[Body], body: bytes, unknown: Literal["refuse", "warn"] 
         limits=BodyLimits(json=1 << 20, form=1 << 20),
         unknown=unknown,
         overrides={},
-        passes_unknown=lambda fields: fields.get("model") == "upstream",
+        passed_on=lambda fields: (
+            body_type.passthrough_fields if fields.get("model") == "upstream" else None
+        ),
     )
     return asyncio.run(parsed)
 

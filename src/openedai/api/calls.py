@@ -67,7 +67,7 @@ class Calls:
             limits=BodyLimits(self._settings.max_body_bytes, self._settings.max_upload_bytes),
             unknown=self._settings.unknown_parameters,
             overrides={} if in_url is None else {"model": in_url},
-            passes_unknown=lambda fields: self._passes_unknown(fields, default),
+            passed_on=lambda fields: self._passed_on(body_type, fields, default),
         )
         if self._settings.log_prompts:
             exchange.logged_body = _without_files(body)
@@ -116,16 +116,22 @@ class Calls:
     def _named(self, body: Any) -> Model:
         return self._catalog.resolve(body.model)
 
-    def _passes_unknown(self, fields: Mapping[str, Any], default: Kind | None) -> bool:
-        """Whether the body's model may get parameters that are unknown here."""
+    def _passed_on(
+        self, body_type: type[Body], fields: Mapping[str, Any], default: Kind | None
+    ) -> frozenset[str] | None:
+        """The known parameters that the body's model gets unchanged, beside those that are unknown
+        here; None if it gets neither."""
         name = fields.get("model")
         try:
             model = self._catalog.resolve(name) if isinstance(name, str) else None
         except ModelNotFound:
-            return False
+            return None
         if name is None and default is not None:
             model = self._catalog.default(default)
-        return model is not None and engine_entry(model.spec.engine).passes_unknown_parameters
+        entry = None if model is None else engine_entry(model.spec.engine)
+        if body_type.passthrough_fields is None or not (entry and entry.passes_unknown_parameters):
+            return None
+        return body_type.passthrough_fields if entry.speaks_official_api else frozenset()
 
     def _headers(self, call: Call[Any]) -> dict[str, str]:
         """The rate limits count the requests, running and waiting, that the model accepts.

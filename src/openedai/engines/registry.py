@@ -52,6 +52,8 @@ class EngineEntry:
     - `in_worker`: whether each of its models gets a worker process
     - `passes_unknown_parameters`: whether requests may have parameters that this server does not
       know
+    - `speaks_official_api`: whether it passes these on to a server with the official API, and with
+      them the official parameters that have no effect here
     - `takes_adapters`: whether its models may have LoRA adapters
     - `takes_device`: whether the setting `embedding_device` is for it
     - `secret_options`: options whose values are never displayed
@@ -67,6 +69,7 @@ class EngineEntry:
     projector_option: str | None = None
     in_worker: bool = False
     passes_unknown_parameters: bool = False
+    speaks_official_api: bool = False
     takes_adapters: bool = False
     takes_device: bool = False
     secret_options: frozenset[str] = frozenset()
@@ -153,6 +156,7 @@ ENGINES = {
         capabilities_option="capabilities",
         unlikely_capabilities=frozenset({Transcriber, Speaker, ImageMaker}),
         passes_unknown_parameters=True,
+        speaks_official_api=True,
         secret_options=frozenset({"key", "headers"}),
     ),
 }

@@ -165,18 +165,20 @@ async def read_body(
     limits: BodyLimits,
     unknown: Literal["refuse", "warn"],
     overrides: Mapping[str, Any],
-    passes_unknown: Callable[[Mapping[str, Any]], bool],
+    passed_on: Callable[[Mapping[str, Any]], frozenset[str] | None],
 ) -> tuple[M, dict[str, str]]:
     """The parsed body, and headers for the answer: warnings of ignored parameters.
 
-    `overrides` replace fields of the body. `passes_unknown` says of a body's fields whether
-    its unknown parameters are passed on. Raises InvalidRequest.
+    `overrides` replace fields of the body. `passed_on` returns the known parameters that a body
+    with these fields passes on beside the unknown ones; None if it passes on neither. Raises
+    InvalidRequest.
     """
     values, strict = await _read_values(request, model, limits)
     if isinstance(values, dict):
         values |= overrides
-        if model.passthrough_fields is not None and passes_unknown(values):
-            return _with_extra(model, values, model.passthrough_fields, strict), {}
+        passthrough = passed_on(values)
+        if passthrough is not None:
+            return _with_extra(model, values, passthrough, strict), {}
     try:
         return model.model_validate(values, strict=strict), {}
     except ValidationError as error:

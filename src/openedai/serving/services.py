@@ -64,6 +64,7 @@ class Services:
         leases = Leases(pool)
         transcription, speech = Transcription(leases, metrics), Speech(leases, metrics)
         threads = ImageThreads()
+        store = ImageStore(settings.data / "images", settings.image_url_lifetime)
         return cls(
             settings=settings,
             catalog=catalog,
@@ -76,9 +77,9 @@ class Services:
             image_loading=ImageLoading(images),
             hearing=Hearing(catalog, transcription),
             speaking=Speaking(catalog, speech),
-            image_inputs=ImageInputs(images, threads, settings.image_max_pixels),
+            image_inputs=ImageInputs(images, store, threads, settings.image_max_pixels),
             image_making=ImageMaking(leases, metrics, threads),
-            image_store=ImageStore(settings.data / "images", settings.image_url_lifetime),
+            image_store=store,
             image_threads=threads,
             speech=speech,
             listing=Listing(catalog, pool, settings.listed_aliases, started),

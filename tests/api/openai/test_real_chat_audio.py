@@ -47,7 +47,7 @@ def test_an_answer_is_spoken(real_client: OpenAI) -> None:
     message = answer.choices[0].message
     assert message.content is None
     assert message.audio.transcript == ask(real_client, TEXT).choices[0].message.content
-    with av.open(io.BytesIO(base64.b64decode(message.audio.data))) as container:
+    with av.open(io.BytesIO(base64.b64decode(message.audio.data)), "r") as container:
         samples = sum(frame.samples for frame in container.decode(audio=0))
     assert samples > 12_000, "half a second"
 

@@ -65,7 +65,8 @@ class Speaking:
         voices = await self._speech.voices(speaking)
         names = {known for voice in voices for known in (voice.name, *voice.aliases)}
         if name not in names:
-            raise invalid_value("audio.voice", f"there is no voice {name!r}")
+            available = ", ".join(sorted(names))
+            raise invalid_value("audio.voice", f"there is no voice {name!r}; there is: {available}")
         return SpokenVoice(speaking, self._speech, name, format)
 
 

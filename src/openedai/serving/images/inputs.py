@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from openedai.images.decode import ImageFile, upright_png
 from openedai.images.masks import mask_from_file, split_alpha
 from openedai.images.threads import ImageThreads
 from openedai.media.images import ImageRef, Images
+from openedai.serving.images.store import ImageStore
 
 T = TypeVar("T")
 
@@ -43,8 +45,11 @@ class ImageSources:
 class ImageInputs:
     """`max_pixels` is for all images of a request together."""
 
-    def __init__(self, images: Images, threads: ImageThreads, max_pixels: int) -> None:
+    def __init__(
+        self, images: Images, store: ImageStore, threads: ImageThreads, max_pixels: int
+    ) -> None:
         self._images = images
+        self._store = store
         self._threads = threads
         self._max_pixels = max_pixels
 
@@ -77,9 +82,12 @@ class ImageInputs:
         """What `check` makes of the file, which is read in the same thread."""
         file = one.file
         if isinstance(file, str):
-            (loaded,) = await self._images.load_all([ImageRef(file, one.param)])
+            raw = await asyncio.to_thread(self._store.read_url, file)
+            if raw is None:
+                (loaded,) = await self._images.load_all([ImageRef(file, one.param)])
+                raw = loaded.raw
             with self._translate_errors(one.param):
-                return await self._threads.run(check, loaded.raw)
+                return await self._threads.run(check, raw)
         if file.size > MAX_FILE_BYTES:
             raise InvalidRequest(
                 f"The image has {file.size} bytes: at most {MAX_FILE_BYTES} are allowed.",

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from openedai.errors import APIError, NotFound, Unavailable
 from openedai.images.decode import ImageFile
@@ -62,6 +63,16 @@ class ImageStore:
         if match is None or remaining <= 0 or not path.is_file():
             raise NotFound("This image does not exist, or its URL has expired.")
         return path, MEDIA_TYPES[match["format"]], remaining
+
+    def read_url(self, url: str) -> bytes | None:
+        """The image that a URL of an answer names, on whatever host; None if it names none.
+
+        Blocking. The names are secret, so whoever has one may read the file.
+        """
+        try:
+            return self.find(urlsplit(url).path.rpartition("/")[2])[0].read_bytes()
+        except (NotFound, ValueError, FileNotFoundError):
+            return None
 
     def discard(self, name: str) -> None:
         """Delete an image that no answer refers to."""

@@ -187,6 +187,18 @@ def test_an_edit_in_json(echo_server: Running) -> None:
     assert answer["usage"]["input_tokens_details"]["image_tokens"] == 32
 
 
+def test_an_image_that_the_server_made_by_its_url(client: OpenAI, echo_server: Running) -> None:
+    """Nothing is fetched: this server may not fetch from its own address."""
+    made = client.images.generate(model="dall-e-2", prompt=HAT, size="48x32")
+    assert made.data is not None
+    body = {"model": GPT, "prompt": HAT, "images": [{"image_url": made.data[0].url}]}
+    status, answer = post(echo_server, "edits", body)
+    assert (status, answer["size"]) == (200, "48x32")
+    body["images"] = [{"image_url": f"{echo_server.url}/v1/images/files/{'x' * 32}-1.png"}]
+    status, answer = post(echo_server, "edits", body)
+    assert (status, answer["error"]["code"]) == (400, "invalid_image_url")
+
+
 def test_an_image_from_a_url() -> None:
     async def scenario(url: str, running: Running) -> tuple[int, dict[str, Any]]:
         body = {"model": GPT, "prompt": HAT, "images": [{"image_url": f"{url}/cat.png"}]}

@@ -52,12 +52,12 @@ class ChatCompletions:
 
     async def create(self, request: Request) -> Response:
         call = await self._calls.read(request, ChatCompletionRequest)
+        renderer = await self._spoken(call, _renderer(call, choices=call.body.n or 1))
         media = Media(
             await self._image_loading.load(call, call.body.image_refs()),
             await self._hearing.transcripts(call, call.body.sound_refs()),
         )
         requests = call.body.to_engine_requests(media)
-        renderer = await self._spoken(call, _renderer(call, choices=len(requests)))
         events = self._generation.run(call, requests)
         return await self._calls.answer(call, events, renderer, stream=bool(call.body.stream))
 
