@@ -105,6 +105,20 @@ def test_speech(run: Run) -> None:
     run(scenario)
 
 
+def test_the_first_window_of_a_stream_is_short(run: Run, write: Write, speech: Samples) -> None:
+    samples = np.concatenate([speech, np.zeros(2 * RATE, np.float32), speech])
+    path = write(wav(samples, RATE))
+
+    async def scenario(engine: Whisper) -> None:
+        for stream, windows in ((False, 1), (True, 2)):
+            found = await events(engine, path, stream=stream)
+            assert len({one.seek for one in segments(found)}) == windows
+            assert words(found) == f"{SAID} {SAID}"
+        assert segments(found)[0].end < 10
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("name", ["silence", "noise", "hum", "a click"])
 def test_no_speech_is_no_text(run: Run, write: Write, name: str) -> None:
     random = np.random.default_rng(7)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from faster_whisper import WhisperModel
 
 WINDOW = 30 * RATE
+FIRST_OF_STREAM = 10 * RATE  # so that its text comes early
 _SHORTEST = 0.1  # seconds
 _MOST_KEYWORD_TOKENS = 100
 
@@ -74,7 +75,9 @@ class Transcription:
             cut = Cut.of(self._request.voice_activity)
             recording = Recording(blocks, Detector(self._model.detector), cut)
             position = 0
-            while (window := recording.next_window(position, WINDOW)) and not self._stopped():
+            longest = FIRST_OF_STREAM if self._request.stream else WINDOW
+            while (window := recording.next_window(position, longest)) and not self._stopped():
+                longest = WINDOW
                 segments, position = self._decode(window)
                 yield [event for segment in segments for event in self._events(segment)]
             if recording.length < _SHORTEST * RATE:
