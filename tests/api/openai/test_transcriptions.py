@@ -178,6 +178,10 @@ def test_a_chunking_strategy_as_json(echo_server: Running) -> None:
     deep = '{"type": ' + "[" * 50_000 + "]" * 50_000 + "}"
     for bad in ("{", "often", '{"type": "x"}', deep):
         assert post(echo_server, chunking_strategy=bad).status == 400
+    negative = '{"type": "server_vad", "silence_duration_ms": -1}'
+    error = json.loads(post(echo_server, chunking_strategy=negative).body)["error"]
+    assert error["code"] == "integer_below_min_value"
+    assert error["param"] == "chunking_strategy.silence_duration_ms"
 
 
 def translate(client: OpenAI, **options: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import BeforeValidator, Field
 
+from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.audio.languages import code_of
 from openedai.contract.transcribe import TranscribeRequest, VoiceActivity
 from openedai.errors import InvalidRequest, Unsupported, invalid_value
@@ -75,7 +76,13 @@ class TranscriptionRequest(AudioBody):
     timestamp_granularities: list[Literal["word", "segment"]] | None = None
     include: list[Literal["logprobs"]] | None = None
     chunking_strategy: Annotated[
-        Literal["auto"] | ServerVad | None, BeforeValidator(_from_json)
+        Annotated[
+            Annotated[Literal["auto"], branch("a string")]
+            | Annotated[ServerVad, branch("an object")],
+            BY_JSON_TYPE,
+        ]
+        | None,
+        BeforeValidator(_from_json),
     ] = None
     stream: bool | None = None
     known_speaker_names: Refused = None
