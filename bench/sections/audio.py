@@ -16,7 +16,6 @@ import aiohttp
 from bench.client import LoadError
 from bench.figures import SUBJECT, Budget, Figure, alternate
 from bench.json_child import Child, child
-from bench.prompts import document
 from bench.scale import Scale
 from bench.servers import openedai
 from openedai.catalog.catalog import Catalog
@@ -32,16 +31,17 @@ ENGINE = "the engine alone"
 Run = Callable[[int], Awaitable[float]]
 PCM_BYTES = 48_000  # a second
 _FOLDER = Path(__file__).parent
+_STORY = _FOLDER.parent / "quality.txt"
 
 
 @dataclass(frozen=True)
 class Models:
-    """What runs: a voice and its weights, a model for transcription and its weights."""
+    """A voice and a model for transcription, each with the path of its weights, if it has any."""
 
     voice: ModelSpec
-    voice_path: Path
+    voice_path: Path | None
     whisper: ModelSpec
-    whisper_path: Path
+    whisper_path: Path | None
 
     @classmethod
     def defaults(cls) -> Models:
@@ -49,10 +49,7 @@ class Models:
         settings = Settings()
         voice, whisper = _default(settings, SPEECH), _default(settings, TRANSCRIPTION)
         library = Library(settings)
-        paths = [library.pull(spec) for spec in (voice, whisper)]
-        if None in paths:
-            raise ModelNotFound("a local one for speech and transcription")
-        return cls(voice, Path(str(paths[0])), whisper, Path(str(paths[1])))
+        return cls(voice, library.pull(voice), whisper, library.pull(whisper))
 
 
 def _default(settings: Settings, kind: Kind) -> ModelSpec:
@@ -81,17 +78,18 @@ async def _server(models: Models) -> AsyncIterator[aiohttp.ClientSession]:
 
 async def _speech(session: aiohttp.ClientSession, models: Models, scale: Scale) -> Figure:
     async with child(ENGINE, [sys.executable, _FOLDER / "speech_engine_peer.py"], {}) as peer:
-        voice = {"engine": models.voice.engine, "path": str(models.voice_path)}
-        await peer.ask({**voice, "options": models.voice.options})
+        path = None if models.voice_path is None else str(models.voice_path)
+        voice = {"engine": models.voice.engine, "path": path, "options": models.voice.options}
+        await peer.ask(voice)
 
         async def ours(number: int) -> float:
-            text = document(f"speech {number}", scale.spoken_words)
+            text = _story(number * scale.spoken_words, scale.spoken_words)
             started = time.perf_counter()
             pcm = await _speak(session, models, text, "pcm")
             return len(pcm) / PCM_BYTES / (time.perf_counter() - started)
 
         async def theirs(number: int) -> float:
-            text = document(f"speech {number}", scale.spoken_words)
+            text = _story(number * scale.spoken_words, scale.spoken_words)
             pcm = await _speak(session, models, text, "pcm")
             answer = await peer.ask({"text": text})
             return len(pcm) / PCM_BYTES / float(answer["seconds"])
@@ -115,7 +113,7 @@ async def _transcription(
 ) -> Figure:
     script = _FOLDER / "faster_whisper_peer.py"
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        text = document("transcription", scale.heard_words)
+        text = _story(0, scale.heard_words)
         speech = await _speak(session, models, text, "mp3")
         file = Path(folder, "speech.mp3")
         await asyncio.to_thread(file.write_bytes, speech)
@@ -144,6 +142,12 @@ async def _transcription(
                 Budget(0.97, "at least", of="ratio", peer=LIBRARY),
                 note="an MP3 file; the peer is called in-process",
             )
+
+
+def _story(start: int, count: int) -> str:
+    """Words of a text as people write it, from the word `start` on."""
+    words = _STORY.read_text("utf-8").split()
+    return " ".join(words[max(start, 0) :][:count])
 
 
 async def _library(peer: Child, file: Path) -> float:

@@ -21,9 +21,8 @@ async def main() -> None:
         question = json.loads(line)
         answer: dict[str, object] = {}
         if "engine" in question:
-            loaded = await engine_class(question["engine"]).load(
-                "voice", Path(question["path"]), question["options"]
-            )
+            path = None if question["path"] is None else Path(question["path"])
+            loaded = await engine_class(question["engine"]).load("voice", path, question["options"])
             assert isinstance(loaded, Speaker)
             engine = loaded
         else:

@@ -82,8 +82,8 @@ def test_errors(azure: AzureOpenAI) -> None:
         azure.chat.completions.create(model="echo", messages=HI, temperature=3)
     assert (wrong.value.code, wrong.value.param) == ("decimal_above_max_value", "temperature")
     with pytest.raises(NotFoundError) as lacking:
-        azure.images.generate(model="echo", prompt="x")
-    assert "Invalid URL (POST /openai/deployments/echo/images/generations)" in str(lacking.value)
+        azure.moderations.create(model="echo", input="x")
+    assert "Invalid URL (POST /openai/moderations)" in str(lacking.value)
 
 
 @pytest.mark.parametrize("query", ["", "?api-version=2023-05-15", "?api-version=never", "?x=y"])
