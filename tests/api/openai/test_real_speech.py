@@ -50,10 +50,10 @@ def test_every_voice_is_understood(real_client: OpenAI, voice: str) -> None:
     assert error_rate(real_client, [text], voice=voice) == 0
 
 
-@pytest.mark.parametrize("speed", [0.5, 1.5, 2.0])
-def test_other_speeds_are_understood(real_client: OpenAI, speed: float) -> None:
-    text = "My brother plays the violin and my sister plays the drums."
-    assert error_rate(real_client, [text], speed=speed) < 0.1  # one word of eleven
+@pytest.mark.parametrize(("speed", "bound"), [(0.5, 0.1), (1.5, 0.05), (2.0, 0.05)])
+def test_other_speeds_are_understood(real_client: OpenAI, speed: float, bound: float) -> None:
+    """Slow speech is misheard more often."""
+    assert error_rate(real_client, list(SENTENCES)[:10], speed=speed) < bound
 
 
 @pytest.mark.parametrize("format", ["mp3", "opus", "aac", "flac"])
