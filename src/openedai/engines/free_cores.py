@@ -1,0 +1,178 @@
+"""How many cores other programs leave to this process, for engines that choose their threads.
+
+Threads that wait for each other at every step are as fast as the slowest of them. If one of them
+has to share its core with another program, they are several times slower than fewer threads are.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+# Seconds between two samples, and the least time that a decision looks at.
+PERIOD = 0.1
+WINDOW = 0.15
+# Seconds for which a core has to be free before it is used again; longer if it was lost again soon.
+PATIENCE = 0.4
+MOST_PATIENCE = 6.4
+# How much of a core others may want while this process keeps it, and when it takes it.
+KEPT_BELOW = 0.6
+TAKEN_BELOW = 0.35
+# The part of all cores in use above which not everyone gets what they want.
+SATURATED = 0.95
+# A window longer than this, in which this process was mostly idle, says little about now.
+STALE = 1.0
+
+_STAT = Path("/proc/stat")
+_NICE, _IDLE, _IOWAIT, _GUESTS = 1, 3, 4, 8
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The processor time so far, in seconds, at a point in time."""
+
+    time: float
+    busy: float
+    """Of all programs on the cores that this process may use."""
+    own: float
+    """Of this process, all threads."""
+    running: int
+    """How many threads of all programs run or wait for a core at that moment, ours included."""
+
+
+class FreeCores:
+    """The cores that are free now. `count` may be called before every batch, from one thread."""
+
+    def __init__(
+        self,
+        cores: int,
+        measure: Callable[[], Sample] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`cores` is the most that `count` returns. Without `measure`, Linux' figures are read.
+
+        `measure` raises OSError, ValueError or LookupError where there are none. It is called here
+        for the first time, so that `count` knows the time between.
+        """
+        usable = _affinity()
+        self._choice = Choice(cores, spare=max(0, len(usable) - cores) if measure is None else 0)
+        self._measure = measure or LinuxMeter(usable).sample
+        self._clock = clock
+        self._due = float("-inf") if cores > 1 else float("inf")
+        self.count()
+
+    def count(self) -> int:
+        """From 1 to `cores`: those that others do not use; all of them where that is not known."""
+        if self._clock() >= self._due:
+            self._due = self._clock() + PERIOD
+            try:
+                self._choice.add(self._measure())
+            except (OSError, ValueError, LookupError):
+                self._choice = Choice(self._choice.cores)
+                self._due = float("inf")
+        return self._choice.count
+
+
+class Choice:
+    """Chooses a number of threads: gives up a core at once, and takes one with patience."""
+
+    def __init__(self, cores: int, spare: int = 0) -> None:
+        """`spare` is the number of cores that others may use besides those `cores`."""
+        self.cores = max(1, cores)
+        self.count = self.cores
+        self._all = self.cores + spare
+        self._samples: deque[Sample] = deque()
+        self._patience = PATIENCE
+        self._free_since: float | None = None
+        self._raised = float("-inf")
+
+    def add(self, sample: Sample) -> None:
+        """Update `count`. The sample must be later than those before."""
+        self._samples.append(sample)
+        others = self._others()
+        if others is None:
+            return
+        if self._free(others, KEPT_BELOW) < self.count:
+            self._lower(self._free(others, KEPT_BELOW), sample.time)
+        else:
+            self._raise(self._free(others, TAKEN_BELOW), sample.time)
+
+    def _free(self, others: float, margin: float) -> int:
+        return min(self.cores, max(1, int(self._all - others + margin)))
+
+    def _others(self) -> float | None:
+        """The cores that others want; None if the samples do not span enough time yet."""
+        samples = self._samples
+        while len(samples) > 2 and samples[-1].time - samples[1].time >= WINDOW:
+            samples.popleft()
+        first, last = samples[0], samples[-1]
+        elapsed = last.time - first.time
+        if elapsed < WINDOW:
+            return None
+        own = (last.own - first.own) / elapsed
+        others = max(0.0, (last.busy - first.busy) / elapsed - own)
+        if elapsed > STALE and own < 0.5:
+            self._samples = deque([last])
+            return min(others, max(0, last.running - 1))
+        if own + others > SATURATED * self._all:
+            # The scheduler is fair: each of our threads got as much as each of theirs.
+            return others * max(1.0, self.count / max(own, 0.1))
+        return others
+
+    def _lower(self, count: int, now: float) -> None:
+        soon = now - self._raised < 2 * self._patience
+        self._patience = min(MOST_PATIENCE, 2 * self._patience) if soon else PATIENCE
+        self._free_since = None
+        self.count = count
+
+    def _raise(self, count: int, now: float) -> None:
+        if count <= self.count:
+            self._free_since = None
+        elif self._free_since is None:
+            self._free_since = now
+        elif now - self._free_since >= self._patience:
+            self._free_since = None
+            self._raised = now
+            self.count = count
+
+
+class LinuxMeter:
+    """Takes samples from /proc/stat. Its resolution is a tick, some milliseconds for each core."""
+
+    def __init__(self, cores: frozenset[int], stat: Path = _STAT) -> None:
+        self._stat = stat
+        self._names = frozenset(f"cpu{core}" for core in cores)
+        # Programs with a lower priority than ours give way to us.
+        self._skip_nice = bool(cores) and os.getpriority(os.PRIO_PROCESS, 0) <= 0
+
+    def sample(self) -> Sample:
+        """Raises OSError, ValueError or LookupError where there is no such file."""
+        values = {
+            name: rest
+            for line in self._stat.read_bytes().decode().splitlines()
+            for name, _, rest in [line.partition(" ")]
+        }
+        ticks = sum(self._busy(values[name]) for name in self._names)
+        return Sample(
+            time=time.monotonic(),
+            busy=ticks / os.sysconf("SC_CLK_TCK"),
+            own=time.process_time(),
+            running=int(values["procs_running"]),
+        )
+
+    def _busy(self, fields: str) -> int:
+        """The ticks in which the core was not idle, or given to another virtual machine."""
+        ticks = [int(field) for field in fields.split()[:_GUESTS]]
+        ticks[_IDLE] = ticks[_IOWAIT] = 0
+        if self._skip_nice:
+            ticks[_NICE] = 0
+        return sum(ticks)
+
+
+def _affinity() -> frozenset[int]:
+    """The cores that this process may use; empty where the system does not tell."""
+    return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
