@@ -1,0 +1,1 @@
+"""Chat templates: Jinja, in a sandbox, from the conversation to the prompt."""

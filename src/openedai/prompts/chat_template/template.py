@@ -1,0 +1,64 @@
+"""One chat template: its variables to a text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from openedai.prompts.chat_template.limits import SECONDS, Budget, LimitExceeded
+
+# The special tokens besides `bos_token` and `eos_token`, which few templates use.
+_OTHER_TOKENS = dict.fromkeys(
+    ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token"), ""
+)
+
+
+class TemplateFailed(Exception):
+    """The template cannot render these values. The message says why, without a full stop."""
+
+
+class ConversationRefused(TemplateFailed):
+    """The template refuses the conversation, in its own words."""
+
+
+class JinjaTemplate:
+    """A template. It can be rendered in several threads at once.
+
+    `names` are those of all variables in it.
+    """
+
+    def __init__(self, source: str, *, seconds: float = SECONDS) -> None:
+        """`seconds` of processor time are the limit of a rendering. Raises ValueError for text that
+        is no Jinja template.
+        """
+        from jinja2 import TemplateSyntaxError, nodes
+
+        from openedai.prompts.chat_template.sandbox import BUDGET, RaisedByTemplate, Sandbox
+
+        self._seconds = seconds
+        self._budget = BUDGET
+        self._raised = RaisedByTemplate
+        sandbox = Sandbox()
+        try:
+            tree = sandbox.parse(source)
+            self.names = frozenset(node.name for node in tree.find_all(nodes.Name))
+            self._template = sandbox.from_string(tree)
+        except TemplateSyntaxError as error:
+            raise ValueError(f"{error.message} (line {error.lineno})") from error
+        except (RecursionError, MemoryError, SyntaxError) as error:  # of Python's compiler too
+            raise ValueError("its parts are nested too deeply") from error
+
+    def render(self, variables: Mapping[str, Any]) -> str:
+        """Raises ConversationRefused and TemplateFailed."""
+        given = dict.fromkeys(_OTHER_TOKENS, "") | dict(variables)
+        budget = {self._budget: Budget(self._seconds)}
+        try:
+            return self._template.render(given | budget)
+        except self._raised as error:
+            raise ConversationRefused(str(error)) from error
+        except LimitExceeded as error:
+            raise TemplateFailed(str(error)) from error
+        except RecursionError as error:
+            raise TemplateFailed("it calls itself too often") from error
+        except Exception as error:  # a template can raise whatever Python can
+            raise TemplateFailed(str(error) or type(error).__name__) from error
