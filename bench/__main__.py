@@ -21,7 +21,7 @@ from bench.machine import QUIET, describe, load
 from bench.peers import section as peers
 from bench.peers.installed import Environments
 from bench.scale import FULL, QUICK, Scale
-from bench.sections import audio, embeddings, idle, leaving, overhead, text
+from bench.sections import audio, embeddings, idle, leaving, long, overhead, start, text, together
 from bench.soak import section as soak
 from bench.soak.clients import Load
 from openedai.errors import APIError
@@ -32,6 +32,9 @@ PEERS = Path(__file__).parents[1] / ".venv-peers"
 
 class Section(StrEnum):
     TEXT = "text"
+    TOGETHER = "together"
+    START = "start"
+    LONG = "long"
     EMBEDDINGS = "embeddings"
     AUDIO = "audio"
     OVERHEAD = "overhead"
@@ -74,8 +77,14 @@ class Plan:
     async def run(self, section: Section, console: Console) -> list[Figure]:
         match section:
             case Section.TEXT:
-                async with text.targets(self.model, self.others) as targets:
-                    return await text.measure(targets, self.scale)
+                async with text.targets(self.model, self.others) as (targets, pid):
+                    return await text.measure(targets, pid, self.scale)
+            case Section.TOGETHER:
+                return await together.measure(self.model, self.scale)
+            case Section.START:
+                return await start.measure(self.model, self.scale)
+            case Section.LONG:
+                return await long.measure(self.model, self.scale)
             case Section.EMBEDDINGS:
                 python = self.sentence_transformers
                 return await embeddings.measure(self.scale, python, self.versions)

@@ -9,7 +9,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -38,11 +38,14 @@ class Target:
     model: str
     key: str = "none"
 
-    def chat(self, text: str, max_tokens: int, *, stream: bool = True) -> bytes:
+    def chat(
+        self, text: str, max_tokens: int, *, stream: bool = True, system: str | None = None
+    ) -> bytes:
         """The body of a greedy chat request."""
+        messages = [] if system is None else [{"role": "system", "content": system}]
         body: dict[str, Any] = {
             "model": self.model,
-            "messages": [{"role": "user", "content": text}],
+            "messages": [*messages, {"role": "user", "content": text}],
             "max_tokens": max_tokens,
             "temperature": 0,
         }
@@ -105,8 +108,13 @@ class Connection:
         """Close the connection at once, without reading the rest."""
         self._writer.transport.abort()
 
-    async def post(self, path: str, body: bytes) -> Reply:
-        """Send and read it all. Raises LoadError, or TimeoutError after REQUEST_TIMEOUT."""
+    async def post(
+        self, path: str, body: bytes, on_chunks: Callable[[int], None] | None = None
+    ) -> Reply:
+        """Send and read it all. Raises LoadError, or TimeoutError after REQUEST_TIMEOUT.
+
+        `on_chunks` is called with the number of chunks with content that came together.
+        """
         async with asyncio.timeout(REQUEST_TIMEOUT):
             started = time.perf_counter()
             self.send(path, body)
@@ -116,6 +124,8 @@ class Connection:
                 chunks.append(chunk)
                 if not first and _CONTENT.search(chunk):
                     first = time.perf_counter() - started
+                if on_chunks is not None and (count := len(_CONTENT.findall(chunk))):
+                    on_chunks(count)
             seconds = time.perf_counter() - started
         answer = b"".join(chunks)
         if _ERROR.search(answer[-2000:]):

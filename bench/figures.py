@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Literal, TypeVar
@@ -90,7 +90,7 @@ class Figure:
 
 
 async def alternate(
-    runs: dict[str, Callable[[int], Awaitable[T]]], rounds: int
+    runs: Mapping[str, Callable[[int], Awaitable[T]]], rounds: int
 ) -> dict[str, list[T]]:
     """Run every system once a round, in turn and then the other way round (A B, B A, …).
 
@@ -98,7 +98,7 @@ async def alternate(
     """
     results: dict[str, list[T]] = {name: [] for name in runs}
     for number in range(rounds):
-        names = list(runs) if number % 2 == 0 else list(reversed(runs))
+        names = list(runs) if number % 2 == 0 else list(runs)[::-1]
         for name in names:
             results[name].append(await runs[name](number))
     return results

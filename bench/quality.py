@@ -116,7 +116,7 @@ async def logprobs(file: Path, text: str) -> list[float]:
     key = secrets.token_urlsafe(16)
     headers = {"authorization": f"Bearer {key}"}
     async with (
-        native(spec, file, key) as url,
+        native(spec, file, key) as (url, _),
         aiohttp.ClientSession(headers=headers) as session,
     ):
         scorer = Scorer(session, url.removesuffix("/v1"))

@@ -27,6 +27,11 @@ class Scale:
     small_chat_streams: int = 8
     starts: int = 5  # in all
     leaving: int = 8  # in all
+    together_rounds: int = 4
+    together_seconds: float = 3.0  # of each measurement
+    long_rounds: int = 3
+    long_words: int = 3600
+    system_words: int = 1800
 
 
 FULL = Scale()
@@ -44,4 +49,9 @@ QUICK = Scale(
     small_chats=160,
     starts=2,
     leaving=3,
+    together_rounds=1,
+    together_seconds=2.0,
+    long_rounds=1,
+    long_words=1800,
+    system_words=900,
 )

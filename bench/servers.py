@@ -19,10 +19,10 @@ import msgspec
 from bench.client import LoadError
 from openedai.config import ModelSpec
 from openedai.engines.llama_cpp.options import LlamaOptions
-from openedai.engines.llama_cpp.server.launch import Launch
 from openedai.engines.machine import usable_cores
 
 LOAD_TIMEOUT = 120.0
+LLAMA_SERVER = Path(__file__).parent / "peers" / "llama_server.py"
 KEPT_VARIABLES = ("OPENEDAI_CACHE_DIR", "OPENEDAI_OFFLINE")
 
 
@@ -129,44 +129,46 @@ async def openedai(
             yield f"http://127.0.0.1:{port}/v1", pid
 
 
-def launch(spec: ModelSpec, weights: Path, *, address: str, key: str) -> Launch:
-    """What our engine would start llama.cpp's server with, but on this address."""
-    options = msgspec.convert(dict(spec.options), LlamaOptions)
-    return Launch(
-        model=spec.id,
-        path=str(weights),
-        socket=address,
-        key=key,
-        slots=options.slots,
-        context=options.context,
-        threads=options.threads or usable_cores(),
-        batch=options.batch,
-        gpu_layers=options.gpu_layers,
-        prompt_memory=options.prompt_memory,
-    )
-
-
 @asynccontextmanager
-async def native(spec: ModelSpec, weights: Path, key: str) -> AsyncIterator[str]:
-    """The engine's own listener; its URL."""
-    running = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.native"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        cwd=Path(__file__).parent.parent,
-    )
-    assert running.stdin is not None
-    assert running.stdout is not None
-    try:
-        launch_options = launch(spec, weights, address="127.0.0.1", key=key)
-        running.stdin.write(msgspec.json.encode(launch_options) + b"\n")
-        line = await asyncio.wait_for(running.stdout.readline(), LOAD_TIMEOUT)
-        if not line:
-            raise LoadError("llama.cpp's own server did not start")
-        yield line.decode().strip() + "/v1"
-    finally:
-        await stop(running)
+async def native(
+    spec: ModelSpec, weights: Path, key: str = "", *, defaults: bool = False
+) -> AsyncIterator[tuple[str, int]]:
+    """llama.cpp's own server, with the slots, the context and the threads that `spec` has in our
+    server: the URL of its API, and its process id.
+
+    With `defaults` it loads as it does by itself.
+    """
+    options = msgspec.convert(dict(spec.options), LlamaOptions)
+    port = free_port()
+    command: list[str | Path] = [sys.executable, LLAMA_SERVER, "--model", weights]
+    command += ["--port", str(port), "--threads", str(options.threads or usable_cores())]
+    command += ["--parallel", str(options.slots)]
+    command += ["--ctx-size", str(options.slots * options.context)]
+    command += ["--defaults"] if defaults else []
+    environment = {"LLAMA_API_KEY": key}
+    async with process(
+        command, port, name="llama.cpp's server", health="/health", environment=environment
+    ) as pid:
+        yield f"http://127.0.0.1:{port}/v1", pid
+
+
+def model_table(spec: ModelSpec, **options: object) -> str:
+    """A `[[models]]` table for `openedai.toml`, with these options beside those that it has."""
+    values = {
+        "id": spec.id,
+        "engine": spec.engine,
+        "source": spec.source,
+        "options": {**spec.options, **options},
+    }
+    lines = [f"{name} = {_toml(value)}\n" for name, value in values.items()]
+    return "".join(["[[models]]\n", *lines])
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, Mapping):
+        pairs = ", ".join(f"{json.dumps(name)} = {_toml(one)}" for name, one in value.items())
+        return f"{{ {pairs} }}"
+    return json.dumps(value)
 
 
 @asynccontextmanager

@@ -11,9 +11,9 @@ from functools import partial
 from bench.client import LoadError
 from bench.figures import SUBJECT, Figure, alternate
 from bench.peers.systems import Server, System
+from bench.processes import resident_bytes
 from bench.prompts import document, story
 from bench.scale import Scale
-from bench.sections.idle import resident_bytes
 
 SECTION = "peers"
 PREFILL = "prefill"

@@ -16,7 +16,7 @@ from bench.scale import Scale
 from bench.servers import openedai
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.defaults import EMBEDDING
-from openedai.config import Settings
+from openedai.config import ModelSpec, Settings
 from openedai.errors import ModelNotFound
 from openedai.weights.library import Library
 
@@ -41,19 +41,25 @@ async def measure(scale: Scale, python: Path | None, versions: dict[str, str]) -
 
     Its versions are added to `versions`.
     """
-    settings = Settings()
-    default = Catalog(settings).default(EMBEDDING)
-    spec = None if default is None else default.spec
-    folder = None if spec is None else await asyncio.to_thread(Library(settings).pull, spec)
-    if spec is None or folder is None:
-        raise ModelNotFound(settings.embedding_model)
-    options = ["--embedding-model", settings.embedding_model, "--preload", spec.id]
+    spec, folder = await embedding_model()
+    options = ["--embedding-model", spec.id, "--preload", spec.id]
     async with openedai(options=options) as (url, _):
         target = Target(SUBJECT, url, spec.id)
         if python is None:
             return await _batches(target, None, scale)
         async with sentence_transformers(python, folder, versions) as peer:
             return await _batches(target, peer, scale)
+
+
+async def embedding_model() -> tuple[ModelSpec, Path]:
+    """The default embedding model, and the folder of its weights. Raises ModelNotFound."""
+    settings = Settings()
+    default = Catalog(settings).default(EMBEDDING)
+    spec = None if default is None else default.spec
+    folder = None if spec is None else await asyncio.to_thread(Library(settings).pull, spec)
+    if spec is None or folder is None:
+        raise ModelNotFound(settings.embedding_model)
+    return spec, folder
 
 
 async def _batches(target: Target, peer: Child | None, scale: Scale) -> list[Figure]:

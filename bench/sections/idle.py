@@ -1,12 +1,11 @@
-"""The server with nothing to do: how soon it is there, and how much memory it takes."""
+"""The server with nothing to do: how soon it is there, and what that takes."""
 
 from __future__ import annotations
 
 import time
 
-import psutil
-
 from bench.figures import SUBJECT, Budget, Figure
+from bench.processes import family_cpu_seconds, resident_bytes
 from bench.scale import Scale
 from bench.servers import openedai
 
@@ -15,11 +14,12 @@ SECTION = "idle"
 
 async def measure(scale: Scale) -> list[Figure]:
     """`openedai serve --no-pull`, with its built-in models, none of them loaded."""
-    seconds, memory = [], []
+    seconds, processor, memory = [], [], []
     for _ in range(scale.starts):
         started = time.perf_counter()
         async with openedai() as (_, pid):
             seconds.append(time.perf_counter() - started)
+            processor.append(family_cpu_seconds(pid))
             memory.append(resident_bytes(pid) / 1e6)
     return [
         Figure(
@@ -33,17 +33,20 @@ async def measure(scale: Scale) -> list[Figure]:
         ),
         Figure(
             SECTION,
+            "processor time to ready",
+            "s",
+            False,
+            {SUBJECT: processor},
+            Budget(0.45, "at most"),
+            note="of its process and all below it, on one core",
+        ),
+        Figure(
+            SECTION,
             "resident memory",
             "MB",
             False,
             {SUBJECT: memory},
-            Budget(90, "at most"),
+            Budget(60, "at most"),
             note="no model loaded; its process and all below it",
         ),
     ]
-
-
-def resident_bytes(pid: int) -> int:
-    process = psutil.Process(pid)
-    family = [process, *process.children(recursive=True)]
-    return sum(int(member.memory_info().rss) for member in family)

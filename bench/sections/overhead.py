@@ -85,7 +85,7 @@ async def _chunks(target: Target, scale: Scale) -> Figure:
         "chunks/s",
         True,
         await alternate({SUBJECT: run}, scale.rounds),
-        Budget(15_000, "at least"),
+        Budget(49_000, "at least"),
         note=f"{scale.echo_streams} streams of {scale.echo_tokens} tokens; the server on one core",
     )
 
@@ -126,7 +126,7 @@ async def _chats(targets: Sequence[Target], scale: Scale, *, in_front: bool = Fa
         "chats/s",
         True,
         await alternate({target.name: partial(run, target) for target in targets}, scale.rounds),
-        None if in_front else Budget(5, "at least", of="ratio", peer=PEER),
+        None if in_front else Budget(28, "at least", of="ratio", peer=PEER),
         note=f"{scale.small_chat_streams} connections; LiteLLM before our echo server",
     )
 

@@ -56,7 +56,8 @@ def listener(smollm2_path: Path) -> Iterator[Listener]:
     spec = ModelSpec(id="smollm2", engine="llama_cpp", source="unused", options=options)
     with asyncio.Runner() as runner:
         server = native(spec, smollm2_path, KEY)
-        yield Listener(runner, runner.run(server.__aenter__()))
+        url, _ = runner.run(server.__aenter__())
+        yield Listener(runner, url)
         runner.run(server.__aexit__(None, None, None))
 
 
