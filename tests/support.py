@@ -13,8 +13,8 @@ from typing import Any
 import aiohttp
 import uvicorn
 from anthropic import Anthropic
-from fastapi import FastAPI
 from openai import OpenAI
+from starlette.applications import Starlette
 from yarl import URL
 
 from openedai.app import create_app
@@ -45,7 +45,7 @@ ECHO_MODELS = (
 class Running:
     """A server that runs in a thread of this process, on a port of its own."""
 
-    app: FastAPI
+    app: Starlette
     port: int
 
     @property

@@ -8,18 +8,16 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
-from pydantic import BaseModel
+from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai import __version__
 from openedai.api import routes
 from openedai.api.dialects import dialect_of
 from openedai.api.openai.dialect import response_headers
-from openedai.api.route import Route
+from openedai.api.openapi import documentation
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.models import adapter_specs
 from openedai.config import ModelSpec, Settings, memory_bytes
@@ -29,11 +27,10 @@ from openedai.engines.load import load_engine
 from openedai.engines.machine import usable_memory
 from openedai.engines.registry import capabilities_of
 from openedai.errors import APIError, MethodNotAllowed, NotFound
-from openedai.http.body import Body
 from openedai.http.envelope import Envelope
 from openedai.http.exchange import exchange_of
-from openedai.http.form import FORM_DATA
 from openedai.http.respond import error_response
+from openedai.http.route import OneRoute
 from openedai.media.addresses import HostPolicy
 from openedai.media.images import ImageLimits, Images
 from openedai.scheduling.pool import ModelPool, PoolLimits
@@ -44,7 +41,7 @@ from openedai.weights.library import Library
 from openedai.weights.progress import LoggedProgress, Progress
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings) -> Starlette:
     """The whole server as an ASGI app. The end of its lifespan closes the pool."""
     catalog = Catalog(settings)
     metrics = Metrics()
@@ -54,29 +51,28 @@ def create_app(settings: Settings) -> FastAPI:
     images = _images(settings)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await services.image_store.sweep()
         yield
         await pool.close()
         images.close()
         services.image_threads.close()
 
-    app = FastAPI(
-        title="OpenedAI",
-        version=__version__,
-        description="The OpenAI API on your own models.",
-        lifespan=lifespan,
-        redoc_url=None,
-        redirect_slashes=False,
-        exception_handlers=_HANDLERS,
-        middleware=_middleware(settings, metrics),
-    )
     services = Services.of(
         settings, catalog, pool, metrics, images, library, started=int(time.time())
     )
+    served = routes(services)
+    app = Starlette(
+        routes=[
+            *documentation(served),
+            *(OneRoute(route.path, route.endpoint, route.method) for route in served),
+        ],
+        lifespan=lifespan,
+        exception_handlers=_HANDLERS,
+        middleware=_middleware(settings, metrics),
+    )
+    app.router.redirect_slashes = False
     app.state.services = services
-    for route in routes(services):
-        _add(app, route)
     return app
 
 
@@ -147,27 +143,6 @@ def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
         )
     layers.append(Middleware(Guard, settings=settings))
     return layers
-
-
-def _add(app: FastAPI, route: Route) -> None:
-    """Routes read their bodies themselves; the schema is for the documentation only."""
-    app.add_api_route(
-        route.path,
-        route.endpoint,
-        methods=[route.method],
-        summary=route.summary,
-        response_model=None,
-        openapi_extra=None if route.body is None else _body_schema(route.body),
-    )
-
-
-def _body_schema(model: type[BaseModel]) -> dict[str, object]:
-    schema = model.model_json_schema(ref_template="#/$defs/{model}")
-    types = {"application/json": True}
-    if issubclass(model, Body):
-        types = {"application/json": model.accepts_json, FORM_DATA: model.accepts_form}
-    content = {name: {"schema": schema} for name, accepted in types.items() if accepted}
-    return {"requestBody": {"required": True, "content": content}}
 
 
 async def _api_error(request: Request, error: Exception) -> Response:

@@ -10,10 +10,10 @@ from starlette.responses import Response
 from starlette.types import Message
 
 from openedai.api.anthropic.dialect import ANTHROPIC
-from openedai.api.dialects import by_dialect, dialect_of
+from openedai.api.dialects import ByDialect, dialect_of
 from openedai.api.ollama.dialect import OLLAMA
 from openedai.api.openai.dialect import OPENAI
-from openedai.api.route import Endpoint
+from openedai.api.route import Endpoint, Handler
 from openedai.errors import (
     PARAM,
     APIError,
@@ -91,15 +91,22 @@ def test_a_url_of_two_apis(path: str) -> None:
 def test_an_endpoint_for_each_dialect(dialect: Dialect, name: str) -> None:
     """The official endpoint answers in dialects that have none."""
 
-    async def official(request: Request) -> Response:
-        return Response("official")
-
-    async def anthropic(request: Request) -> Response:
-        return Response("anthropic")
-
-    endpoint = by_dialect(official, {ANTHROPIC: anthropic})
+    endpoint = ByDialect(_Named("official"), {ANTHROPIC: _Named("anthropic")})
     request = Request({"type": "http", "exchange": Exchange("req_1", "GET", "/", dialect)})
     assert asyncio.run(_answer(endpoint, request)).body == name.encode()
+
+
+class _Named:
+    """An endpoint that answers with its name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def __call__(self, request: Request) -> Response:
+        return Response(self.name)
+
+    def handler(self) -> Handler:
+        return self
 
 
 async def _answer(endpoint: Endpoint, request: Request) -> Response:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
-from starlette.requests import Request
-from starlette.responses import Response
+import json
+from typing import Any
 
-from openedai.api.route import Route, azure_routes, engine_routes
+import pytest
 
+from openedai.api import routes
+from openedai.api.openapi import describe
+from openedai.api.route import Group, Route, azure_routes, engine_routes
+from tests.support import Running, fetch
 
-class Body(BaseModel):
-    model: str
-
-
-async def endpoint(request: Request) -> Response:
-    return Response()
-
-
-CHAT = Route("POST", "/v1/chat/completions", endpoint, "Chat", Body, in_engines=True, on_azure=True)
-EDITS = Route("POST", "/v1/edits", endpoint, "Edit", Body, in_engines=True)
-MODELS = Route("GET", "/v1/models", endpoint, "List", on_azure=True)
+GROUP = Group("none:Nothing")
+CHAT = Route(
+    "POST", "/v1/chat/completions", GROUP["create"], "Chat", in_engines=True, on_azure=True
+)
+EDITS = Route("POST", "/v1/edits", GROUP["edit"], "Edit", in_engines=True)
+MODELS = Route("GET", "/v1/models", GROUP["list"], "List", on_azure=True)
 ROUTES = (CHAT, EDITS, MODELS)
 
 
@@ -42,4 +40,47 @@ def test_routes_on_azure() -> None:
 
 def test_only_the_path_is_different() -> None:
     for route in (*engine_routes([CHAT]), *azure_routes([CHAT])):
-        assert (route.endpoint, route.body, route.summary) == (endpoint, Body, "Chat")
+        assert (route.endpoint, route.summary) == (CHAT.endpoint, "Chat")
+
+
+def test_every_url_is_described(echo_server: Running) -> None:
+    """Also: every group can be made, and has the methods that the table names."""
+    document = describe(routes(echo_server.app.state.services))
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation["operationId"].endswith(f"_{method}")
+            named = {one["name"] for one in operation.get("parameters", ())}
+            assert named == {part[1:-1] for part in path.split("/") if part.startswith("{")}
+    posted = {
+        path
+        for path, operations in document["paths"].items()
+        if "post" in operations and "requestBody" not in operations["post"]
+    }
+    refused = {"/api/create", "/api/copy", "/api/push", "/api/blobs/{digest}"}
+    assert posted == {"/v1/internal/model/unload", "/v1/internal/stop-generation", *refused}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("HEAD", "/v1/models", 405),
+        ("HEAD", "/", 200),
+        ("HEAD", "/docs", 200),
+        ("GET", "/v1/chat/completions", 405),
+        ("GET", "/v1/models/", 404),
+        ("GET", "/v1/nothing", 404),
+    ],
+)
+def test_methods(echo_server: Running, method: str, path: str, status: int) -> None:
+    assert fetch(f"{echo_server.url}{path}", method).status == status
+
+
+def test_a_wrong_method_counts_to_its_route(echo_server: Running) -> None:
+    fetch(f"{echo_server.url}/v1/embeddings")
+    metrics = fetch(f"{echo_server.url}/metrics").body.decode()
+    assert 'openedai_requests_total{route="/v1/embeddings",status="405"}' in metrics
+
+
+def test_an_error_of_a_wrong_method(echo_server: Running) -> None:
+    answer: Any = json.loads(fetch(f"{echo_server.url}/v1/embeddings").body)
+    assert answer["error"]["code"] == "method_not_supported"

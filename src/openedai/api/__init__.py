@@ -1,33 +1,13 @@
-"""Every group of URLs on one screen, and what each of them uses."""
+"""Every URL on one screen, and what each group of them uses."""
 
 from __future__ import annotations
 
 from openedai.api.anthropic.dialect import ANTHROPIC
-from openedai.api.anthropic.models import AnthropicModels
-from openedai.api.anthropic.routes import Messages
 from openedai.api.calls import Calls
-from openedai.api.dialects import by_dialect
-from openedai.api.extensions.tokens.routes import Tokenization
-from openedai.api.legacy.answers import Answers
-from openedai.api.legacy.classifications import Classifications
-from openedai.api.legacy.edits import Edits
-from openedai.api.legacy.engines import Engines
-from openedai.api.legacy.generate import EngineGenerate
+from openedai.api.dialects import ByDialect
 from openedai.api.legacy.ranking import Ranking
-from openedai.api.legacy.search import Search
-from openedai.api.ollama.models import OllamaModels
-from openedai.api.ollama.routes import OllamaEmbeddings, OllamaGenerations
-from openedai.api.openai.chat.routes import ChatCompletions
-from openedai.api.openai.completions.routes import Completions
-from openedai.api.openai.embeddings.routes import Embeddings
-from openedai.api.openai.images.files import ImageFiles
-from openedai.api.openai.images.routes import ImageGenerations
-from openedai.api.openai.models.routes import Models
-from openedai.api.openai.speech.routes import SpeechRoutes
-from openedai.api.openai.transcriptions.routes import Transcriptions
-from openedai.api.route import Route, azure_routes, engine_routes
-from openedai.api.server.routes import ServerStatus
-from openedai.api.textgen.routes import CurrentModel, ModelControl, TextTokens
+from openedai.api.route import ENGINE, Endpoint, Group, Route, azure_routes, engine_routes
+from openedai.api.textgen.current import CurrentModel
 from openedai.serving.services import Services
 
 
@@ -35,48 +15,163 @@ def routes(s: Services) -> tuple[Route, ...]:
     """Every URL of the server. The first one that matches a request is used."""
     calls = Calls(s.settings, s.catalog, s.leases)
     ranking = Ranking(s.catalog, s.embedding)
-    current = CurrentModel(s.catalog)
-    files = ImageFiles(s.image_store, s.settings.public_url)
-    official = (
-        *ChatCompletions(calls, s.image_loading, s.hearing, s.generation, s.speaking).routes(),
-        *Completions(calls, s.generation).routes(),
-        *Embeddings(calls, s.embedding).routes(),
-        *SpeechRoutes(calls, s.catalog, s.speech).routes(),
-        *ImageGenerations(calls, s.catalog, s.image_inputs, s.image_making, files).routes(),
-        *Transcriptions(calls, s.transcription).routes(),
-        *_models(s),
-        *Edits(calls, s.generation).routes(),
-        *Search(calls, ranking).routes(),
-        *Answers(calls, ranking, s.generation).routes(),
-        *Classifications(calls, ranking, s.generation).routes(),
-    )
+    official = (*_openai(s, calls), *_models(s), *_older(s, calls, ranking))
     return (
         *official,
         *engine_routes(official),
-        *EngineGenerate(calls, s.generation).routes(),
-        *Engines(s.catalog, s.listing, s.loading).routes(),
+        *_engines(s, calls),
         *azure_routes(official),
-        *Messages(calls, s.image_loading, s.generation, s.leases).routes(),
-        *OllamaGenerations(calls, s.catalog, s.image_loading, s.generation, s.loading).routes(),
-        *OllamaEmbeddings(calls, s.catalog, s.embedding, s.loading).routes(),
-        *OllamaModels(
-            calls, s.catalog, s.listing, s.loading, s.weight_facts, s.settings.idle_timeout
-        ).routes(),
-        *files.routes(),
-        *Tokenization(calls, s.leases).routes(),
-        *TextTokens(calls, current, s.leases).routes(),
-        *ModelControl(calls, current, s.listing, s.loading, s.generation.active).routes(),
-        *ServerStatus(s.loading, s.metrics).routes(),
+        *_anthropic(s, calls),
+        *_ollama(s, calls),
+        *_extensions(s, calls),
+        *_textgen(s, calls),
+        *_server(s),
+    )
+
+
+def _openai(s: Services, calls: Calls) -> tuple[Route, ...]:
+    chat = Group(
+        "openai.chat.routes:ChatCompletions",
+        *(calls, s.image_loading, s.hearing, s.generation, s.speaking),
+    )
+    completions = Group("openai.completions.routes:Completions", calls, s.generation)
+    embeddings = Group("openai.embeddings.routes:Embeddings", calls, s.embedding)
+    speech = Group("openai.speech.routes:SpeechRoutes", calls, s.catalog, s.speech)
+    images = Group(
+        "openai.images.routes:ImageGenerations",
+        *(calls, s.catalog, s.image_inputs, s.image_making, s.image_store, s.settings.public_url),
+    )
+    audio = Group("openai.transcriptions.routes:Transcriptions", calls, s.transcription)
+
+    def post(path: str, endpoint: Endpoint, summary: str, *, in_engines: bool = False) -> Route:
+        return Route("POST", path, endpoint, summary, in_engines=in_engines, on_azure=True)
+
+    return (
+        post("/v1/chat/completions", chat["create"], "Chat", in_engines=True),
+        post("/v1/completions", completions["create"], "Complete a text", in_engines=True),
+        Route("POST", "/v1/text_completion", completions["create"], "The same"),
+        post("/v1/embeddings", embeddings["create"], "Embed texts", in_engines=True),
+        post("/v1/audio/speech", speech["create"], "Speak a text"),
+        Route("GET", "/v1/audio/voices", speech["list_voices"], "List the voices of a model"),
+        post("/v1/images/generations", images["generate"], "Make images"),
+        post("/v1/images/edits", images["edit"], "Edit images"),
+        post("/v1/images/variations", images["vary"], "Vary an image"),
+        post("/v1/audio/transcriptions", audio["transcribe"], "Transcribe an audio file"),
+        post("/v1/audio/translations", audio["translate"], "Translate an audio file into English"),
     )
 
 
 def _models(s: Services) -> tuple[Route, ...]:
     """The URLs that OpenAI's and Anthropic's APIs share."""
-    openai, anthropic = Models(s.catalog, s.listing), AnthropicModels(s.catalog, s.listing)
-    listed = by_dialect(openai.list_models, {ANTHROPIC: anthropic.list_models})
-    retrieved = by_dialect(openai.retrieve, {ANTHROPIC: anthropic.retrieve})
+    official = Group("openai.models.routes:Models", s.catalog, s.listing)
+    anthropic = Group("anthropic.models:AnthropicModels", s.catalog, s.listing)
+    listed = ByDialect(official["list_models"], {ANTHROPIC: anthropic["list_models"]})
+    retrieved = ByDialect(official["retrieve"], {ANTHROPIC: anthropic["retrieve"]})
     path = "/v1/models/{model:path}"
     return (
         Route("GET", "/v1/models", listed, "List the models", on_azure=True),
         Route("GET", path, retrieved, "Show a model", on_azure=True),
+    )
+
+
+def _older(s: Services, calls: Calls, ranking: Ranking) -> tuple[Route, ...]:
+    edits = Group("legacy.edits:Edits", calls, s.generation)
+    search = Group("legacy.search:Search", calls, ranking)
+    answers = Group("legacy.answers:Answers", calls, ranking, s.generation)
+    labels = Group("legacy.classifications:Classifications", calls, ranking, s.generation)
+    return (
+        Route("POST", "/v1/edits", edits["create"], "Edit a text", in_engines=True),
+        Route("POST", "/v1/search", search["create"], "Search documents", in_engines=True),
+        Route("POST", "/v1/answers", answers["create"], "Answer a question"),
+        Route("POST", "/v1/classifications", labels["create"], "Label"),
+    )
+
+
+def _engines(s: Services, calls: Calls) -> tuple[Route, ...]:
+    generate = Group("legacy.generate:EngineGenerate", calls, s.generation)
+    engines = Group("legacy.engines:Engines", s.catalog, s.listing, s.loading)
+    return (
+        Route("POST", f"{ENGINE}/generate", generate["create"], "Complete"),
+        Route("GET", "/v1/engines", engines["list_engines"], "List the models"),
+        Route("GET", ENGINE, engines["retrieve"], "Show a model"),
+    )
+
+
+def _anthropic(s: Services, calls: Calls) -> tuple[Route, ...]:
+    messages = Group("anthropic.routes:Messages", calls, s.image_loading, s.generation, s.leases)
+    count, summary = "/v1/messages/count_tokens", "Count a conversation's tokens"
+    return (
+        Route("POST", "/v1/messages", messages["create"], "Anthropic's chat"),
+        Route("POST", count, messages["count_tokens"], summary),
+    )
+
+
+def _ollama(s: Services, calls: Calls) -> tuple[Route, ...]:
+    answers = Group(
+        "ollama.routes:OllamaGenerations",
+        *(calls, s.catalog, s.image_loading, s.generation, s.loading),
+    )
+    embeddings = Group("ollama.routes:OllamaEmbeddings", calls, s.catalog, s.embedding, s.loading)
+    models = Group(
+        "ollama.models:OllamaModels",
+        *(calls, s.catalog, s.listing, s.loading, s.weight_facts, s.settings.idle_timeout),
+    )
+    fixed = Group("ollama.fixed:FixedAnswers")
+    return (
+        Route("POST", "/api/chat", answers["chat"], "Ollama: chat"),
+        Route("POST", "/api/generate", answers["generate"], "Ollama: answer a prompt"),
+        Route("POST", "/api/embed", embeddings["embed_texts"], "Ollama: embed texts"),
+        Route("POST", "/api/embeddings", embeddings["embed_prompt"], "Ollama: embed one"),
+        Route("GET", "/api/tags", models["tags"], "Ollama: list the models"),
+        Route("POST", "/api/show", models["show"], "Ollama: show a model"),
+        Route("GET", "/api/ps", models["ps"], "Ollama: list the loaded models"),
+        Route("GET", "/api/version", fixed["version"], "Ollama: whose API this is"),
+        Route("POST", "/api/pull", models["pull"], "Ollama: fetch a model"),
+        Route("POST", "/api/create", fixed["refuse"], "Ollama: refused"),
+        Route("POST", "/api/copy", fixed["refuse"], "Ollama: refused"),
+        Route("POST", "/api/push", fixed["refuse"], "Ollama: refused"),
+        Route("DELETE", "/api/delete", fixed["refuse"], "Ollama: refused"),
+        Route("POST", "/api/blobs/{digest}", fixed["refuse"], "Ollama: refused"),
+        Route("GET", "/", fixed["root"], "Is a server there?"),
+        Route("HEAD", "/", fixed["root"], "Is a server there?"),
+    )
+
+
+def _extensions(s: Services, calls: Calls) -> tuple[Route, ...]:
+    tokens = Group("extensions.tokens.routes:Tokenization", calls, s.leases)
+    images = Group("openai.images.files:ImageFiles", s.image_store, s.settings.public_url)
+    file = "/v1/images/files/{name}"
+    return (
+        Route("GET", file, images["read"], "Show a made image"),
+        Route("HEAD", file, images["read"], "Check a made image"),
+        Route("POST", "/v1/tokenize", tokens["tokenize"], "A text as tokens"),
+        Route("POST", "/v1/detokenize", tokens["detokenize"], "Tokens as a text"),
+    )
+
+
+def _textgen(s: Services, calls: Calls) -> tuple[Route, ...]:
+    current = CurrentModel(s.catalog)
+    tokens = Group("textgen.routes:TextTokens", calls, current, s.leases)
+    model = Group(
+        "textgen.routes:ModelControl",
+        *(calls, current, s.listing, s.loading, s.generation.active),
+    )
+    base = "/v1/internal"
+    return (
+        Route("POST", f"{base}/encode", tokens["encode"], "A text as tokens"),
+        Route("POST", f"{base}/decode", tokens["decode"], "Tokens as a text"),
+        Route("POST", f"{base}/token-count", tokens["token_count"], "Count"),
+        Route("GET", f"{base}/model/info", model["model_info"], "The model worked with"),
+        Route("GET", f"{base}/model/list", model["model_list"], "List the models"),
+        Route("POST", f"{base}/model/load", model["load_model"], "Load a model"),
+        Route("POST", f"{base}/model/unload", model["unload_model"], "Unload it"),
+        Route("POST", f"{base}/stop-generation", model["stop_generation"], "End early"),
+    )
+
+
+def _server(s: Services) -> tuple[Route, ...]:
+    status = Group("server.routes:ServerStatus", s.loading, s.metrics)
+    return (
+        Route("GET", "/health", status["health"], "Is the server well?"),
+        Route("GET", "/metrics", status["metrics"], "Numbers for Prometheus"),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,16 +15,18 @@ from openedai.catalog.models import Model
 from openedai.config import Settings
 from openedai.engines.registry import engine_entry
 from openedai.errors import ModelNotFound
-from openedai.http.body import Body, BodyLimits, read_body
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import EventStream, FileStream, first_frame, json_response
 from openedai.serving.call import Call
 from openedai.serving.leases import Leases
 
+if TYPE_CHECKING:
+    from openedai.http.body import Body
+
 # A file in a body: a long run of base64.
 _FILE = re.compile(r"[A-Za-z0-9+/=_-]{512,}")
 
-B = TypeVar("B", bound=Body)
+B = TypeVar("B", bound="Body")
 T = TypeVar("T", covariant=True)
 
 
@@ -59,6 +61,8 @@ class Calls:
         the unknown parameters of a body without `model`. Raises InvalidRequest for a body that
         cannot be read, and what `resolve` raises.
         """
+        from openedai.http.body import BodyLimits, read_body
+
         exchange = exchange_of(request.scope)
         in_url = request.path_params.get("model")
         body, headers = await read_body(

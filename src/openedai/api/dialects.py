@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import wraps
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from starlette.requests import Request
@@ -14,7 +14,7 @@ from starlette.types import Scope
 from openedai.api.anthropic.dialect import ANTHROPIC
 from openedai.api.ollama.dialect import OLLAMA
 from openedai.api.openai.dialect import OPENAI
-from openedai.api.route import Endpoint
+from openedai.api.route import Endpoint, Handler
 from openedai.http.dialect import Dialect
 from openedai.http.exchange import exchange_of
 
@@ -45,12 +45,17 @@ def dialect_of(scope: Scope) -> Dialect:
     return OPENAI
 
 
-def by_dialect(official: Endpoint, others: Mapping[Dialect, Endpoint]) -> Endpoint:
+@dataclass(frozen=True)
+class ByDialect:
     """One endpoint for a URL that several APIs share."""
 
-    @wraps(official)
-    async def endpoint(request: Request) -> Response:
-        dialect = exchange_of(request.scope).dialect
-        return await others.get(dialect, official)(request)
+    official: Endpoint
+    others: Mapping[Dialect, Endpoint]
 
-    return endpoint
+    async def __call__(self, request: Request) -> Response:
+        dialect = exchange_of(request.scope).dialect
+        return await self.others.get(dialect, self.official)(request)
+
+    def handler(self) -> Handler:
+        """The official API's."""
+        return self.official.handler()

@@ -1,29 +1,106 @@
-"""One URL of the API, and its other URLs for older clients and for Azure's."""
+"""One URL of the API, the endpoint behind it, and its other URLs for older clients and Azure's."""
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
+Handler = Callable[[Request], Awaitable[Response]]
+F = TypeVar("F", bound=Callable[..., Any])
 
 # A model's id may have slashes, so several paths can match: the first one is used.
 ENGINE = "/v1/engines/{model:path}"
 _AZURE_MODEL = "/openai/deployments/{model:path}"
 _AZURE = "/openai"
 _BASE = "/v1"
+_BODY = "request_body"
+
+
+def takes(body: type[BaseModel]) -> Callable[[F], F]:
+    """Marks a handler with the type of its request's body, for the documentation."""
+
+    def mark(handler: F) -> F:
+        setattr(handler, _BODY, body)
+        return handler
+
+    return mark
+
+
+def body_of(handler: Handler) -> type[BaseModel] | None:
+    """The type that `takes` gave a handler."""
+    body: type[BaseModel] | None = getattr(handler, _BODY, None)
+    return body
+
+
+class Group:
+    """A class of the API whose methods serve URLs.
+
+    `class_path` is `module:Class`, below `openedai.api`; `parts` are its constructor's arguments.
+    It is imported when one of its URLs is first requested: the types of the bodies alone cost more
+    than the rest of the server's start.
+    """
+
+    def __init__(self, class_path: str, *parts: Any) -> None:
+        self._class_path = class_path
+        self._parts = parts
+        self._lock = threading.Lock()
+        self._made: Any = None
+
+    def __getitem__(self, method: str) -> Endpoint:
+        return GroupEndpoint(self, method)
+
+    @property
+    def is_made(self) -> bool:
+        return self._made is not None
+
+    def make(self) -> Any:
+        """The instance of the class. Blocking."""
+        with self._lock:
+            if self._made is None:
+                module, _, name = self._class_path.partition(":")
+                self._made = getattr(import_module(f"openedai.api.{module}"), name)(*self._parts)
+            return self._made
+
+
+class Endpoint(Protocol):
+    """Serves requests with a handler that may have to be imported."""
+
+    async def __call__(self, request: Request) -> Response: ...
+
+    def handler(self) -> Handler:
+        """The handler, imported. Blocking."""
+
+
+@dataclass(frozen=True)
+class GroupEndpoint:
+    """A method of a group."""
+
+    group: Group
+    method: str
+
+    async def __call__(self, request: Request) -> Response:
+        if not self.group.is_made:
+            await asyncio.to_thread(self.group.make)
+        return await self.handler()(request)
+
+    def handler(self) -> Handler:
+        handler: Handler = getattr(self.group.make(), self.method)
+        return handler
 
 
 @dataclass(frozen=True)
 class Route:
-    """`body` is the type of the request's body, for the documentation.
-
-    `in_engines`: clients of 2020 to 2023 put the model into the URL. `on_azure`: Azure's API has
+    """`in_engines`: clients of 2020 to 2023 put the model into the URL. `on_azure`: Azure's API has
     it.
     """
 
@@ -31,7 +108,6 @@ class Route:
     path: str
     endpoint: Endpoint
     summary: str
-    body: type[BaseModel] | None = None
     in_engines: bool = False
     on_azure: bool = False
 
@@ -44,11 +120,11 @@ def engine_routes(routes: Iterable[Route]) -> Iterator[Route]:
 
 
 def azure_routes(routes: Iterable[Route]) -> Iterator[Route]:
-    """`/v1/x` as Azure has it: `/openai/deployments/{model}/x`, or `/openai/x` where the body
-    names no model; and in its newer form, `/openai/v1/x`.
+    """`/v1/x` as Azure has it: `/openai/deployments/{model}/x`, or `/openai/x` where no body names
+    a model; and in its newer form, `/openai/v1/x`.
     """
     for route in routes:
         if route.on_azure:
-            older = _AZURE if route.body is None else _AZURE_MODEL
+            older = _AZURE if route.method == "GET" else _AZURE_MODEL
             yield replace(route, path=older + route.path.removeprefix(_BASE))
             yield replace(route, path=_AZURE + route.path)

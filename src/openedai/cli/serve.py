@@ -22,7 +22,7 @@ from openedai.errors import APIError
 from openedai.http.protocol import LimitedProtocol, ProtocolLimits, limited_protocol
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from starlette.applications import Starlette
 
     from openedai.catalog.catalog import Catalog
     from openedai.scheduling.pool import ModelPool
@@ -121,7 +121,7 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+def uvicorn_config(app: Starlette, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=protocol(settings),

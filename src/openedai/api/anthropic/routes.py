@@ -10,7 +10,7 @@ from openedai.api.anthropic.types import CountTokensRequest, MessagesRequest
 from openedai.api.anthropic.wire import TokenCount
 from openedai.api.calls import Calls
 from openedai.api.parameters.ids import new_id
-from openedai.api.route import Route
+from openedai.api.route import takes
 from openedai.contract.engine import Tokenizer
 from openedai.serving.generation import Generation
 from openedai.serving.images.loading import ImageLoading
@@ -26,18 +26,7 @@ class Messages:
         self._generation = generation
         self._leases = leases
 
-    def routes(self) -> tuple[Route, ...]:
-        return (
-            Route("POST", "/v1/messages", self.create, "Anthropic's chat", MessagesRequest),
-            Route(
-                "POST",
-                "/v1/messages/count_tokens",
-                self.count_tokens,
-                "Count a conversation's tokens",
-                CountTokensRequest,
-            ),
-        )
-
+    @takes(MessagesRequest)
     async def create(self, request: Request) -> Response:
         call = await self._calls.read(request, MessagesRequest)
         body = call.body
@@ -51,6 +40,7 @@ class Messages:
         )
         return await self._calls.answer(call, events, renderer, stream=bool(body.stream))
 
+    @takes(CountTokensRequest)
     async def count_tokens(self, request: Request) -> Response:
         call = await self._calls.read(request, CountTokensRequest)
         chat = call.body.chat(await self._image_loading.load(call, call.body.image_refs()))

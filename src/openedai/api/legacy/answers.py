@@ -17,7 +17,7 @@ from openedai.api.legacy.ranking import MAX_TEXTS, Ranking
 from openedai.api.openai.completions.render import Completion
 from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.parameters.sampling import Stop
-from openedai.api.route import Route
+from openedai.api.route import takes
 from openedai.catalog.models import Model
 from openedai.prompts.example_prompts import ANSWER_END, answer_prompt
 from openedai.serving.generation import Generation
@@ -79,9 +79,7 @@ class Answers:
         self._ranking = ranking
         self._generation = generation
 
-    def routes(self) -> tuple[Route, ...]:
-        return (Route("POST", "/v1/answers", self.create, "Answer a question", AnswerRequest),)
-
+    @takes(AnswerRequest)
     async def create(self, request: Request) -> Response:
         call = await self._calls.read(request, AnswerRequest)
         body = call.body

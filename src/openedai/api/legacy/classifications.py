@@ -16,7 +16,7 @@ from openedai.api.legacy.prompted import NotEmpty, Pair, PromptedBody, complete,
 from openedai.api.legacy.ranking import MAX_TEXTS, Ranking
 from openedai.api.openai.completions.render import Completion
 from openedai.api.openai.completions.types import CompletionRequest
-from openedai.api.route import Route
+from openedai.api.route import takes
 from openedai.errors import invalid_value
 from openedai.prompts.example_prompts import label_grammar, label_name, label_prompt
 from openedai.serving.generation import Generation
@@ -104,10 +104,7 @@ class Classifications:
         self._ranking = ranking
         self._generation = generation
 
-    def routes(self) -> tuple[Route, ...]:
-        path = "/v1/classifications"
-        return (Route("POST", path, self.create, "Label", ClassificationRequest),)
-
+    @takes(ClassificationRequest)
     async def create(self, request: Request) -> Response:
         call = await self._calls.read(request, ClassificationRequest)
         body = call.body

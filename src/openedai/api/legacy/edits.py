@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai.api.calls import Calls
-from openedai.api.route import Route
+from openedai.api.route import takes
 from openedai.config import ModelSpec
 from openedai.contract.generate import GenerateRequest, Sampling, Usage
 from openedai.engines.registry import generator_traits
@@ -71,11 +71,7 @@ class Edits:
         self._calls = calls
         self._generation = generation
 
-    def routes(self) -> tuple[Route, ...]:
-        return (
-            Route("POST", "/v1/edits", self.create, "Edit a text", EditRequest, in_engines=True),
-        )
-
+    @takes(EditRequest)
     async def create(self, request: Request) -> Response:
         call = await self._calls.read(request, EditRequest)
         body, requests = call.body, call.body.to_engine_requests(call.spec)

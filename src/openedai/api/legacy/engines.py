@@ -6,7 +6,6 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from openedai.api.route import ENGINE, Route
 from openedai.catalog.catalog import Catalog
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
@@ -34,12 +33,6 @@ class Engines:
         self._catalog = catalog
         self._listing = listing
         self._loading = loading
-
-    def routes(self) -> tuple[Route, ...]:
-        return (
-            Route("GET", "/v1/engines", self.list_engines, "List the models"),
-            Route("GET", ENGINE, self.retrieve, "Show a model"),
-        )
 
     async def list_engines(self, request: Request) -> Response:
         ids = await self._listing.ids(exchange_of(request.scope).caller)

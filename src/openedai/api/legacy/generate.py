@@ -18,7 +18,7 @@ from openedai.api.openai.completions.logprobs import CompletionLogprobs, complet
 from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.parameters.sampling import Stop
 from openedai.api.parameters.streams import DONE
-from openedai.api.route import ENGINE, Route
+from openedai.api.route import takes
 from openedai.contract.generate import TextDelta, TokenLogprob
 from openedai.http.body import Body
 from openedai.http.respond import data_frame
@@ -104,10 +104,7 @@ class EngineGenerate:
         self._calls = calls
         self._generation = generation
 
-    def routes(self) -> tuple[Route, ...]:
-        path = f"{ENGINE}/generate"
-        return (Route("POST", path, self.create, "Complete", EngineGenerateRequest),)
-
+    @takes(EngineGenerateRequest)
     async def create(self, request: Request) -> Response:
         call = await self._calls.read(request, EngineGenerateRequest)
         completion = call.body.completion()

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from openedai.api.calls import Calls
 from openedai.api.legacy.ranking import MAX_TEXTS, Ranking
-from openedai.api.route import Route
+from openedai.api.route import takes
 from openedai.catalog.models import Model
 from openedai.http.body import Body, Refused
 
@@ -47,18 +47,7 @@ class Search:
         self._calls = calls
         self._ranking = ranking
 
-    def routes(self) -> tuple[Route, ...]:
-        return (
-            Route(
-                "POST",
-                "/v1/search",
-                self.create,
-                "Search documents",
-                SearchRequest,
-                in_engines=True,
-            ),
-        )
-
+    @takes(SearchRequest)
     async def create(self, request: Request) -> Response:
         call = await self._calls.read(request, SearchRequest, self._model)
         scores = await self._ranking.scores(call, call.body.query, call.body.documents)

@@ -10,27 +10,23 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from openedai.api.calls import Calls
 from openedai.api.ollama.types import NameBody, PullBody, ShowBody
 from openedai.api.ollama.values import FOREVER, find_model, rfc3339
-from openedai.api.route import Route
+from openedai.api.route import takes
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.models import Model
 from openedai.config import ModelSpec
 from openedai.contract.engine import Embedder
 from openedai.engines.registry import capabilities_of, generator_traits
-from openedai.errors import Unsupported
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import EventStream, json_line, json_response
 from openedai.scheduling.state import ModelStatus
 from openedai.serving.listing import Listing
 from openedai.serving.loading import Loading
 from openedai.weights.facts import GgufFacts, WeightFacts, WeightFactsReader
-
-# The version of Ollama whose API is spoken here: clients compare it with what they need.
-VERSION = "0.12.11"
 
 
 class Details(msgspec.Struct):
@@ -91,22 +87,6 @@ class OllamaModels:
         self._weight_facts = weight_facts
         self._idle_timeout = idle_timeout
 
-    def routes(self) -> tuple[Route, ...]:
-        return (
-            Route("GET", "/api/tags", self.tags, "Ollama: list the models"),
-            Route("POST", "/api/show", self.show, "Ollama: show a model", ShowBody),
-            Route("GET", "/api/ps", self.ps, "Ollama: list the loaded models"),
-            Route("GET", "/api/version", version, "Ollama: whose API this is"),
-            Route("POST", "/api/pull", self.pull, "Ollama: fetch a model", PullBody),
-            Route("POST", "/api/create", refuse, "Ollama: refused"),
-            Route("POST", "/api/copy", refuse, "Ollama: refused"),
-            Route("POST", "/api/push", refuse, "Ollama: refused"),
-            Route("DELETE", "/api/delete", refuse, "Ollama: refused"),
-            Route("POST", "/api/blobs/{digest}", refuse, "Ollama: refused"),
-            Route("GET", "/", root, "Is a server there?"),
-            Route("HEAD", "/", root, "Is a server there?"),
-        )
-
     async def tags(self, request: Request) -> Response:
         ids = await self._listing.ids(exchange_of(request.scope).caller)
         models = [find_model(self._catalog, id) for id in ids]
@@ -123,6 +103,7 @@ class OllamaModels:
         ]
         return json_response(ModelsResponse(loaded))
 
+    @takes(ShowBody)
     async def show(self, request: Request) -> Response:
         call = await self._calls.read(request, ShowBody, self._model)
         facts = await self._facts(call.spec)
@@ -138,6 +119,7 @@ class OllamaModels:
         )
         return json_response(description, headers=call.headers)
 
+    @takes(PullBody)
     async def pull(self, request: Request) -> Response:
         """Download a model of the catalogue, unless it is downloaded."""
         call = await self._calls.read(request, PullBody, self._model)
@@ -180,23 +162,6 @@ class OllamaModels:
 
     def _model(self, body: NameBody) -> Model:
         return find_model(self._catalog, body.requested)
-
-
-async def root(request: Request) -> Response:
-    """Clients request this to see whether a server is running."""
-    return PlainTextResponse("OpenedAI is running")
-
-
-async def version(request: Request) -> Response:
-    return json_response({"version": VERSION})
-
-
-async def refuse(request: Request) -> Response:
-    """For requests that would change the catalogue, which only the settings do."""
-    raise Unsupported(
-        f"{request.method} {request.url.path} is not supported: the models of this server are "
-        "those of its settings."
-    )
 
 
 def _expiry(idle_timeout: float, idle_seconds: float) -> str:

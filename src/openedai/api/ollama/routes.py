@@ -14,7 +14,7 @@ from openedai.api.calls import Calls
 from openedai.api.ollama.render import OllamaRenderer, Shape, nanoseconds
 from openedai.api.ollama.types import ChatBody, EmbedBody, EmbeddingsBody, GenerateBody, ModelUse
 from openedai.api.ollama.values import find_model
-from openedai.api.route import Route
+from openedai.api.route import takes
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.models import Model
 from openedai.contract.embed import EmbedRequest
@@ -59,16 +59,12 @@ class OllamaGenerations:
         self._generation = generation
         self._loading = loading
 
-    def routes(self) -> tuple[Route, ...]:
-        return (
-            Route("POST", "/api/chat", self.chat, "Ollama: chat", ChatBody),
-            Route("POST", "/api/generate", self.generate, "Ollama: answer a prompt", GenerateBody),
-        )
-
+    @takes(ChatBody)
     async def chat(self, request: Request) -> Response:
         call = await self._calls.read(request, ChatBody, self._model)
         return await self._answer(call, "chat")
 
+    @takes(GenerateBody)
     async def generate(self, request: Request) -> Response:
         call = await self._calls.read(request, GenerateBody, self._model)
         return await self._answer(call, "generate")
@@ -121,13 +117,7 @@ class OllamaEmbeddings:
         self._embedding = embedding
         self._loading = loading
 
-    def routes(self) -> tuple[Route, ...]:
-        path = "/api/embeddings"
-        return (
-            Route("POST", "/api/embed", self.embed_texts, "Ollama: embed texts", EmbedBody),
-            Route("POST", path, self.embed_prompt, "Ollama: embed one", EmbeddingsBody),
-        )
-
+    @takes(EmbedBody)
     async def embed_texts(self, request: Request) -> Response:
         call = await self._calls.read(request, EmbedBody, self._model)
         vectors, tokens = await self._embed(call, call.body.to_engine_request())
@@ -138,6 +128,7 @@ class OllamaEmbeddings:
         )
         return self._calls.respond(call, answer)
 
+    @takes(EmbeddingsBody)
     async def embed_prompt(self, request: Request) -> Response:
         call = await self._calls.read(request, EmbeddingsBody, self._model)
         vectors, _ = await self._embed(call, call.body.to_engine_request())

@@ -6,7 +6,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai import __version__
-from openedai.api.route import Route
 from openedai.http.respond import json_response
 from openedai.serving.loading import Loading
 from openedai.serving.metrics import CONTENT_TYPE, Metrics
@@ -16,12 +15,6 @@ class ServerStatus:
     def __init__(self, loading: Loading, metrics: Metrics) -> None:
         self._loading = loading
         self._metrics = metrics
-
-    def routes(self) -> tuple[Route, ...]:
-        return (
-            Route("GET", "/health", self.health, "Is the server well?"),
-            Route("GET", "/metrics", self.metrics, "Numbers for Prometheus"),
-        )
 
     async def health(self, request: Request) -> Response:
         """200 while requests are taken, 503 once the server is shutting down."""

@@ -11,13 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai.api.calls import Calls
-from openedai.api.route import Route
+from openedai.api.route import takes
+from openedai.api.textgen.current import NONE, CurrentModel
 from openedai.api.textgen.types import DecodeRequest, EncodeRequest, LoadRequest
-from openedai.catalog.catalog import Catalog
-from openedai.catalog.defaults import CHAT
 from openedai.catalog.models import Model
 from openedai.contract.engine import Tokenizer
-from openedai.errors import ModelNotFound
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
 from openedai.serving.call import Call
@@ -25,8 +23,6 @@ from openedai.serving.leases import Leases
 from openedai.serving.listing import Listing
 from openedai.serving.loading import Loading
 from openedai.serving.stopping import ActiveGenerations
-
-NONE = "None"  # that program's name for no model
 
 
 class Encoded(msgspec.Struct):
@@ -51,30 +47,6 @@ class Names(msgspec.Struct):
     model_names: list[str]
 
 
-class CurrentModel:
-    """The model for requests that do not name one."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._loaded: Model | None = None
-
-    def set(self, model: Model) -> None:
-        self._loaded = model
-
-    @property
-    def model(self) -> Model | None:
-        """None if no model can generate text."""
-        return self._loaded or self._catalog.default(CHAT)
-
-    def resolve(self, name: str | None) -> Model:
-        """The model of that name, or the current one. Raises ModelNotFound."""
-        if name is not None:
-            return self._catalog.resolve(name)
-        if self.model is None:
-            raise ModelNotFound(NONE)
-        return self.model
-
-
 class TextTokens:
     """Texts as tokens of the current model."""
 
@@ -83,22 +55,17 @@ class TextTokens:
         self._current = current
         self._leases = leases
 
-    def routes(self) -> tuple[Route, ...]:
-        base = "/v1/internal"
-        return (
-            Route("POST", f"{base}/encode", self.encode, "A text as tokens", EncodeRequest),
-            Route("POST", f"{base}/decode", self.decode, "Tokens as a text", DecodeRequest),
-            Route("POST", f"{base}/token-count", self.token_count, "Count", EncodeRequest),
-        )
-
+    @takes(EncodeRequest)
     async def encode(self, request: Request) -> Response:
         call, ids = await self._ids(request)
         return json_response(Encoded(ids, len(ids)), headers=call.headers)
 
+    @takes(EncodeRequest)
     async def token_count(self, request: Request) -> Response:
         call, ids = await self._ids(request)
         return json_response(Length(len(ids)), headers=call.headers)
 
+    @takes(DecodeRequest)
     async def decode(self, request: Request) -> Response:
         call = await self._calls.read(request, DecodeRequest, self._model)
         async with self._leases.lease(call, Tokenizer) as engine:
@@ -131,16 +98,6 @@ class ModelControl:
         self._loading = loading
         self._active = active
 
-    def routes(self) -> tuple[Route, ...]:
-        base = "/v1/internal"
-        return (
-            Route("GET", f"{base}/model/info", self.model_info, "The model worked with"),
-            Route("GET", f"{base}/model/list", self.model_list, "List the models"),
-            Route("POST", f"{base}/model/load", self.load_model, "Load a model", LoadRequest),
-            Route("POST", f"{base}/model/unload", self.unload_model, "Unload it"),
-            Route("POST", f"{base}/stop-generation", self.stop_generation, "End early"),
-        )
-
     async def model_info(self, request: Request) -> Response:
         """The current model, if it is loaded."""
         model = self._current.model
@@ -152,6 +109,7 @@ class ModelControl:
     async def model_list(self, request: Request) -> Response:
         return json_response(Names(await self._listing.ids(exchange_of(request.scope).caller)))
 
+    @takes(LoadRequest)
     async def load_model(self, request: Request) -> Response:
         """Load the model, and make it the current one."""
         call = await self._calls.read(request, LoadRequest, self._model)

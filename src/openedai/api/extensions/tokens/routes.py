@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from openedai.api.calls import Calls
 from openedai.api.extensions.tokens.types import MAX_TOKEN_TEXTS, DetokenizeRequest, TokenizeRequest
-from openedai.api.route import Route
+from openedai.api.route import takes
 from openedai.contract.engine import Tokenizer
 from openedai.errors import invalid_value
 from openedai.http.respond import json_response
@@ -33,12 +33,7 @@ class Tokenization:
         self._calls = calls
         self._leases = leases
 
-    def routes(self) -> tuple[Route, ...]:
-        return (
-            Route("POST", "/v1/tokenize", self.tokenize, "A text as tokens", TokenizeRequest),
-            Route("POST", "/v1/detokenize", self.detokenize, "Tokens as a text", DetokenizeRequest),
-        )
-
+    @takes(TokenizeRequest)
     async def tokenize(self, request: Request) -> Response:
         call = await self._calls.read(request, TokenizeRequest)
         body = call.body
@@ -53,6 +48,7 @@ class Tokenization:
                     answer.token_strs = await _texts(engine, ids)
         return json_response(answer, headers=call.headers)
 
+    @takes(DetokenizeRequest)
     async def detokenize(self, request: Request) -> Response:
         call = await self._calls.read(request, DetokenizeRequest)
         async with self._leases.lease(call, Tokenizer) as engine:

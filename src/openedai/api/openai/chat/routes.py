@@ -14,7 +14,7 @@ from openedai.api.openai.chat.render import ChatCompletionRenderer
 from openedai.api.openai.chat.spoken import SpokenRenderer
 from openedai.api.openai.chat.types import ChatCompletionRequest
 from openedai.api.parameters.ids import fingerprint, new_id
-from openedai.api.route import Route
+from openedai.api.route import takes
 from openedai.serving.audio.hearing import Hearing
 from openedai.serving.audio.speaking import Speaking
 from openedai.serving.call import Call
@@ -37,19 +37,7 @@ class ChatCompletions:
         self._generation = generation
         self._speaking = speaking
 
-    def routes(self) -> tuple[Route, ...]:
-        return (
-            Route(
-                "POST",
-                "/v1/chat/completions",
-                self.create,
-                "Chat",
-                ChatCompletionRequest,
-                in_engines=True,
-                on_azure=True,
-            ),
-        )
-
+    @takes(ChatCompletionRequest)
     async def create(self, request: Request) -> Response:
         call = await self._calls.read(request, ChatCompletionRequest)
         renderer = await self._spoken(call, _renderer(call, choices=call.body.n or 1))

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from openedai.api.calls import Calls
 from openedai.api.openai.completions.render import completion_renderer
 from openedai.api.openai.completions.types import CompletionRequest
-from openedai.api.route import Route
+from openedai.api.route import takes
 from openedai.serving.generation import Generation
 
 
@@ -17,20 +17,7 @@ class Completions:
         self._calls = calls
         self._generation = generation
 
-    def routes(self) -> tuple[Route, ...]:
-        return (
-            Route(
-                "POST",
-                "/v1/completions",
-                self.create,
-                "Complete a text",
-                CompletionRequest,
-                in_engines=True,
-                on_azure=True,
-            ),
-            Route("POST", "/v1/text_completion", self.create, "The same", CompletionRequest),
-        )
-
+    @takes(CompletionRequest)
     async def create(self, request: Request) -> Response:
         call = await self._calls.read(request, CompletionRequest)
         events = self._generation.run(call, call.body.to_engine_requests())

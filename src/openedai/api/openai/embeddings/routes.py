@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from openedai.api.calls import Calls
 from openedai.api.openai.embeddings.types import EmbeddingRequest
-from openedai.api.route import Route
+from openedai.api.route import takes
 from openedai.serving.embedding import Embedding, numbers, rows
 
 
@@ -37,19 +37,7 @@ class Embeddings:
         self._calls = calls
         self._embedding = embedding
 
-    def routes(self) -> tuple[Route, ...]:
-        return (
-            Route(
-                "POST",
-                "/v1/embeddings",
-                self.create,
-                "Embed texts",
-                EmbeddingRequest,
-                in_engines=True,
-                on_azure=True,
-            ),
-        )
-
+    @takes(EmbeddingRequest)
     async def create(self, request: Request) -> Response:
         call = await self._calls.read(request, EmbeddingRequest)
         result = await self._embedding.run(call, call.body.to_engine_request())

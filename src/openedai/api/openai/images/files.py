@@ -5,7 +5,6 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from openedai.api.route import Route
 from openedai.images.decode import ImageFile
 from openedai.serving.images.store import ImageStore
 
@@ -18,13 +17,6 @@ class ImageFiles:
     def __init__(self, store: ImageStore, public_url: str) -> None:
         self._store = store
         self._public_url = public_url
-
-    def routes(self) -> tuple[Route, ...]:
-        path = f"{_PATH}/{{name}}"
-        return (
-            Route("GET", path, self.read, "Show a made image"),
-            Route("HEAD", path, self.read, "Check a made image"),
-        )
 
     def links(self, request: Request) -> ImageLinks:
         base = self._public_url or str(request.base_url).rstrip("/")

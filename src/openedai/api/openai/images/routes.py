@@ -14,13 +14,14 @@ from openedai.api.openai.images.types import (
     ImageGenerationRequest,
     ImageVariationRequest,
 )
-from openedai.api.route import Route
+from openedai.api.route import takes
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.defaults import IMAGE
 from openedai.catalog.models import Model
 from openedai.errors import ModelNotFound, NotFound
 from openedai.serving.images.inputs import ImageInputs
 from openedai.serving.images.making import ImageMaking
+from openedai.serving.images.store import ImageStore
 
 
 class ImageGenerations:
@@ -30,38 +31,16 @@ class ImageGenerations:
         catalog: Catalog,
         inputs: ImageInputs,
         making: ImageMaking,
-        files: ImageFiles,
+        store: ImageStore,
+        public_url: str,
     ) -> None:
         self._calls = calls
         self._catalog = catalog
         self._inputs = inputs
         self._making = making
-        self._files = files
+        self._files = ImageFiles(store, public_url)
 
-    def routes(self) -> tuple[Route, ...]:
-        path = "/v1/images"
-        return (
-            Route(
-                "POST",
-                f"{path}/generations",
-                self.generate,
-                "Make images",
-                ImageGenerationRequest,
-                on_azure=True,
-            ),
-            Route(
-                "POST", f"{path}/edits", self.edit, "Edit images", ImageEditRequest, on_azure=True
-            ),
-            Route(
-                "POST",
-                f"{path}/variations",
-                self.vary,
-                "Vary an image",
-                ImageVariationRequest,
-                on_azure=True,
-            ),
-        )
-
+    @takes(ImageGenerationRequest)
     async def generate(self, request: Request) -> Response:
         call = await self._calls.read(request, ImageGenerationRequest, self._model, default=IMAGE)
         body = call.body
@@ -69,6 +48,7 @@ class ImageGenerations:
         events = self._making.run(call, body.to_engine_request())
         return await self._calls.answer(call, events, renderer, stream=bool(body.stream))
 
+    @takes(ImageEditRequest)
     async def edit(self, request: Request) -> Response:
         call = await self._calls.read(request, ImageEditRequest, self._model, default=IMAGE)
         body = call.body
@@ -79,6 +59,7 @@ class ImageGenerations:
         events = self._making.run(call, body.to_engine_request(sources))
         return await self._calls.answer(call, events, renderer, stream=bool(body.stream))
 
+    @takes(ImageVariationRequest)
     async def vary(self, request: Request) -> Response:
         call = await self._calls.read(request, ImageVariationRequest, self._model, default=IMAGE)
         sources = await self._inputs.load(call.body.inputs())

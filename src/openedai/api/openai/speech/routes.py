@@ -9,7 +9,7 @@ from starlette.responses import Response
 from openedai.api.calls import Calls
 from openedai.api.openai.speech.render import MEDIA_TYPES, event_frames, file_chunks
 from openedai.api.openai.speech.types import SpeechRequest
-from openedai.api.route import Route
+from openedai.api.route import takes
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.defaults import SPEECH
 from openedai.catalog.models import Model
@@ -45,19 +45,7 @@ class SpeechRoutes:
         self._catalog = catalog
         self._speech = speech
 
-    def routes(self) -> tuple[Route, ...]:
-        return (
-            Route(
-                "POST",
-                "/v1/audio/speech",
-                self.create,
-                "Speak a text",
-                SpeechRequest,
-                on_azure=True,
-            ),
-            Route("GET", "/v1/audio/voices", self.list_voices, "List the voices of a model"),
-        )
-
+    @takes(SpeechRequest)
     async def create(self, request: Request) -> Response:
         call = await self._calls.read(request, SpeechRequest)
         events = self._speech.run(call, call.body.to_engine_request())

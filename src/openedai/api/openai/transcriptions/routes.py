@@ -20,7 +20,7 @@ from openedai.api.openai.transcriptions.render import (
 )
 from openedai.api.openai.transcriptions.transcript import Transcript
 from openedai.api.openai.transcriptions.types import TranscriptionRequest, TranslationRequest
-from openedai.api.route import Route
+from openedai.api.route import takes
 from openedai.serving.audio.transcription import Transcription
 from openedai.serving.call import Call
 
@@ -32,26 +32,7 @@ class Transcriptions:
         self._calls = calls
         self._transcription = transcription
 
-    def routes(self) -> tuple[Route, ...]:
-        return (
-            Route(
-                "POST",
-                "/v1/audio/transcriptions",
-                self.transcribe,
-                "Transcribe an audio file",
-                TranscriptionRequest,
-                on_azure=True,
-            ),
-            Route(
-                "POST",
-                "/v1/audio/translations",
-                self.translate,
-                "Translate an audio file into English",
-                TranslationRequest,
-                on_azure=True,
-            ),
-        )
-
+    @takes(TranscriptionRequest)
     async def transcribe(self, request: Request) -> Response:
         call = await self._calls.read(request, TranscriptionRequest)
         body = call.body
@@ -70,6 +51,7 @@ class Transcriptions:
             value = as_json(transcript, logprobs=body.wants_logprobs)
         return self._respond(call, transcript, value)
 
+    @takes(TranslationRequest)
     async def translate(self, request: Request) -> Response:
         call = await self._calls.read(request, TranslationRequest)
         events = self._transcription.run(call, call.body.to_engine_request())

@@ -1,0 +1,117 @@
+"""`/openapi.json`, which describes every URL, and `/docs`, the page that shows it.
+
+The description is made when it is first requested: it needs the types of all bodies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route as Page
+
+from openedai import __version__
+from openedai.api.route import Route, body_of
+from openedai.http.respond import json_response
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+URL = "/openapi.json"
+_PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
+_UI = "https://cdn.jsdelivr.net/npm/swagger-ui-dist@5"
+_PAGE = f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>OpenedAI</title>
+<link rel="stylesheet" href="{_UI}/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="{_UI}/swagger-ui-bundle.js"></script>
+<script>
+SwaggerUIBundle({{url: "{URL}", dom_id: "#swagger-ui", deepLinking: true}})
+</script>
+</body>
+</html>
+"""
+
+
+def documentation(routes: Sequence[Route]) -> tuple[Page, ...]:
+    """The URLs of the description of `routes`."""
+    described = _Description(routes)
+
+    async def page(request: Request) -> Response:
+        return HTMLResponse(_PAGE)
+
+    return Page(URL, described.answer), Page("/docs", page)
+
+
+class _Description:
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes = routes
+        self._document: dict[str, Any] | None = None
+
+    async def answer(self, request: Request) -> Response:
+        if self._document is None:
+            self._document = await asyncio.to_thread(describe, self._routes)
+        return json_response(self._document)
+
+
+def describe(routes: Sequence[Route]) -> dict[str, Any]:
+    """The OpenAPI document of the routes. Imports every group: blocking."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        path = _PARAMETER.sub(r"{\1}", route.path)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, path)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "OpenedAI",
+            "description": "The OpenAI API on your own models.",
+            "version": __version__,
+        },
+        "paths": paths,
+    }
+
+
+def _operation(route: Route, path: str) -> dict[str, Any]:
+    handler = route.endpoint.handler()
+    operation: dict[str, Any] = {"summary": route.summary}
+    if description := inspect.getdoc(handler):
+        operation["description"] = description
+    name = getattr(handler, "__name__", "")
+    operation["operationId"] = re.sub(r"\W", "_", f"{name}{path}_{route.method.lower()}")
+    if names := _PARAMETER.findall(route.path):
+        operation["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in names
+        ]
+    if (body := body_of(handler)) is not None:
+        operation["requestBody"] = _request_body(body)
+    operation["responses"] = {
+        "200": {
+            "description": "Successful Response",
+            "content": {"application/json": {"schema": {}}},
+        }
+    }
+    return operation
+
+
+def _request_body(model: type[BaseModel]) -> dict[str, Any]:
+    from openedai.http.body import Body
+    from openedai.http.form import FORM_DATA
+
+    schema = model.model_json_schema(ref_template="#/$defs/{model}")
+    types = {"application/json": True}
+    if issubclass(model, Body):
+        types = {"application/json": model.accepts_json, FORM_DATA: model.accepts_form}
+    content = {name: {"schema": schema} for name, accepted in types.items() if accepted}
+    return {"required": True, "content": content}

@@ -1,0 +1,29 @@
+"""A URL with one method and one endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
+
+
+class OneRoute(Route):
+    """Unlike Starlette's it does not answer HEAD too, and the scope has it as `route`."""
+
+    def __init__(
+        self, path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str
+    ) -> None:
+        async def serve(request: Request) -> Response:
+            return await endpoint(request)
+
+        super().__init__(path, serve)
+        self.methods = {method}
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child_scope = super().matches(scope)
+        if match is not Match.NONE:
+            child_scope["route"] = self
+        return match, child_scope
