@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from openai import APIStatusError, InternalServerError, NotFoundError, OpenAI
 
 from openedai.config import ModelSpec
@@ -80,7 +81,7 @@ def serving(upstream: Running, recorder: FaultyServer) -> Iterator[Running]:
         id="recorded", engine="upstream", options={"url": recorder.url, "server": "vllm"}
     )
     models = [
-        spec.model_copy(update={"options": {"key": "sk-far", **spec.options}})
+        replace(spec, options={"key": "sk-far", **spec.options})
         for spec in upstream_models(upstream)
     ]
     settings = echo_settings(

@@ -55,5 +55,5 @@ def test_the_environment(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv(name, "http://environment")
     url = load_settings().sd_webui_url
     assert url is not None
-    assert url.get_secret_value() == "http://environment"
+    assert url.reveal() == "http://environment"
     assert "environment" not in repr(load_settings())

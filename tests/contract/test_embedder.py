@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
@@ -55,7 +56,7 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
 
 def _minilm(engine: str) -> Path:
     settings = Settings(_env_file=None)
-    spec = Catalog(settings).resolve("all-MiniLM-L6-v2").spec.model_copy(update={"engine": engine})
+    spec = replace(Catalog(settings).resolve("all-MiniLM-L6-v2").spec, engine=engine)
     path = Library(settings).pull(spec)
     assert path is not None
     return path

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
-from pydantic import BaseModel, SecretStr
-from pydantic.fields import FieldInfo
 
 from openedai.cli.commands import serve
-from openedai.config import AdapterSpec, ModelSpec, Settings
+from openedai.config import AdapterSpec, ModelSpec, Secret, Settings
 from openedai.engines.a1111.options import A1111Options
 from openedai.engines.comfyui.options import ComfyOptions
 from openedai.engines.diffusers.options import DiffusersOptions
@@ -252,29 +251,31 @@ def page() -> str:
 
 def _settings() -> str:
     flags = inspect.signature(serve).parameters
+    hints = get_type_hints(Settings, include_extras=True)
     rows = [
         (
             f"`{name}`",
             f"`OPENEDAI_{name.upper()}`",
             f"`--{name.replace('_', '-')}`" if name in flags else "",
-            _type_name(field.annotation),
-            _default(name, field),
-            field.description or "",
+            _type_name(hints[name]),
+            _setting_default(field),
+            _description(hints[name]),
         )
-        for name, field in Settings.model_fields.items()
+        for field in dataclasses.fields(Settings)
+        for name in [field.name]
     ]
     return _table(("In TOML", "Environment", "Flag", "Value", "Default", "Meaning"), rows)
 
 
-def _table_keys(model: type[BaseModel]) -> str:
+def _table_keys(table: type[msgspec.Struct]) -> str:
     rows = [
         (
-            f"`{name}`",
-            _type_name(field.annotation),
-            "required" if field.is_required() else _default(name, field),
-            field.description or "",
+            f"`{field.name}`",
+            _type_name(field.type),
+            "required" if field.required else _shown(field.default),
+            _description(field.type),
         )
-        for name, field in model.model_fields.items()
+        for field in msgspec.structs.fields(table)
     ]
     return _table(("Key", "Value", "Default", "Meaning"), rows)
 
@@ -299,13 +300,17 @@ def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
-def _default(name: str, field: FieldInfo) -> str:
-    if name == "cache_dir":
-        return "`openedai` in the user's cache folder"
-    if name == "data":
-        return "`openedai` in the user's data folder"
-    value = field.get_default(call_default_factory=True, validated_data={})
-    return _shown(value)
+def _description(annotated: Any) -> str:
+    """The text in the metadata of an annotation."""
+    (text,) = (one for one in annotated.__metadata__ if isinstance(one, str))
+    return text
+
+
+def _setting_default(field: dataclasses.Field[Any]) -> str:
+    folders = {"cache_dir": "cache", "data": "data"}
+    if field.name in folders:
+        return f"`openedai` in the user's {folders[field.name]} folder"
+    return _shown(field.default)
 
 
 def _shown(value: Any) -> str:
@@ -326,7 +331,7 @@ def _type_name(kind: Any) -> str:
         return _type_name(get_args(kind)[0])
     if kind is bool:
         return "true or false"
-    names = {int: "whole number", float: "number", str: "text", SecretStr: "text", Path: "path"}
+    names = {int: "whole number", float: "number", str: "text", Secret: "text", Path: "path"}
     return names.get(kind, "table")
 
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from openedai.config import ModelSpec, Settings
 from openedai.weights.facts import GgufFacts, WeightFacts, WeightFactsReader
@@ -57,5 +58,5 @@ def test_weights_that_are_not_on_disk(reader: WeightFactsReader) -> None:
     spec = ModelSpec(id="m", engine="llama_cpp", source="hf:nobody/nothing", license="MIT")
     facts = reader.facts(spec)
     assert (facts.size, facts.modified, facts.license, facts.gguf) == (0, None, "MIT", GgufFacts())
-    other = reader.facts(spec.model_copy(update={"id": "n"}))
+    other = reader.facts(replace(spec, id="n"))
     assert facts.digest != other.digest

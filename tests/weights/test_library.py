@@ -11,6 +11,7 @@ from threading import Barrier
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from openedai.config import ModelSpec, Settings
 from openedai.errors import Unavailable
@@ -317,13 +318,13 @@ def test_new_pins_replace_the_old_weights(server: FileServer, tmp_path: Path) ->
 def test_engines_do_not_share_a_folder(server: FileServer, tmp_path: Path) -> None:
     fake = joined_zip(server, tmp_path)
     fake.library().pull(FOLDER_SPEC)
-    other = FOLDER_SPEC.model_copy(update={"engine": "onnx_embeddings"})
+    other = replace(FOLDER_SPEC, engine="onnx_embeddings")
     assert fake.library().find(other) is None
 
 
 def test_weights_without_a_possible_graph_leave_nothing(server: FileServer, tmp_path: Path) -> None:
     fake = joined_zip(server, tmp_path)
-    spec = FOLDER_SPEC.model_copy(update={"engine": "onnx_embeddings"})
+    spec = replace(FOLDER_SPEC, engine="onnx_embeddings")
     with pytest.raises(Exception, match="model"):
         fake.library().pull(spec)
     assert fake.library().find(spec) is None

@@ -41,7 +41,7 @@ def start(fake: tuple[Package, FakeIndex], tmp_path: Path) -> Iterator[Start]:
     def start(halt_at: str) -> Puller:
         order = {
             "cache_dir": str(tmp_path),
-            "spec": SPEC.model_dump(),
+            "spec": msgspec.to_builtins(SPEC),
             "package": msgspec.to_builtins(fake[0]),
             "links": fake[1].links,
             "halt_at": halt_at,

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.defaults import CHAT
@@ -56,9 +57,7 @@ def test_a_projector_is_linked_next_to_the_weights(fake: FakePackage, tmp_path: 
     (source.parent / "projectors").mkdir(parents=True)
     tiny_gguf.write(source)
     (source.parent / "projectors" / "mmproj.gguf").write_bytes(b"one")
-    model = spec("mixed", source=str(source)).model_copy(
-        update={"options": {"mmproj": "projectors/mmproj.gguf"}}
-    )
+    model = replace(spec("mixed", source=str(source)), options={"mmproj": "projectors/mmproj.gguf"})
     path = fake.library().pull(model)
     assert path is not None
     assert path.name == "m.mixed.gguf"

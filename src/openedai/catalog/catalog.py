@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from openedai.catalog.builtin import BUILTIN_MODELS
 from openedai.catalog.checks import check_names, check_spec
 from openedai.catalog.defaults import (
@@ -84,12 +86,11 @@ def _completed(
     package = access.packages.get(spec.source.removeprefix("pypi:"))
     takes_device = engine_entry(spec.engine).takes_device
     device = {"device": settings.embedding_device} if takes_device else {}
-    return spec.model_copy(
-        update={
-            "aliases": _aliases(spec, owners),
-            "options": device | spec.options,
-            "license": spec.license or (package.license if package else ""),
-        }
+    return replace(
+        spec,
+        aliases=_aliases(spec, owners),
+        options=device | spec.options,
+        license=spec.license or (package.license if package else ""),
     )
 
 

@@ -95,7 +95,7 @@ def _configured(settings: Settings, kind: Kind) -> str:
 
 def _is_configured(settings: Settings, kind: Kind) -> bool:
     """Whether the setting applies: its default is a built-in model, so not where these are off."""
-    given = kind.setting in settings.model_fields_set
+    given = kind.setting in settings.given
     if kind.unlisted is None and not _configured(settings, kind):
         return False
     return settings.builtin_models or given

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
 from yarl import URL
 
 from openedai.catalog.builtin import WEBUI_MODEL
@@ -16,7 +17,7 @@ def webui_models(settings: Settings) -> tuple[ModelSpec, ...]:
     """
     if settings.sd_webui_url is None:
         return ()
-    given = [part.strip() for part in settings.sd_webui_url.get_secret_value().split(",")]
+    given = [part.strip() for part in settings.sd_webui_url.reveal().split(",")]
     urls = [_url(part) for part in given if part]
     if not urls:
         return ()
@@ -26,7 +27,7 @@ def webui_models(settings: Settings) -> tuple[ModelSpec, ...]:
         raise ConfigError("sd_webui_url: the addresses have different users.")
     for user, password in users:
         options["auth"] = f"{user}:{password or ''}"
-    return (WEBUI_MODEL.model_copy(update={"options": options}),)
+    return (replace(WEBUI_MODEL, options=options),)
 
 
 def _url(text: str) -> URL:

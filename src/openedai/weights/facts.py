@@ -58,11 +58,11 @@ class WeightFactsReader:
         """The facts about the model's weights that are known without a download."""
         path = self._library.find(spec)
         if path is None:
-            return WeightFacts(_digest(spec.model_dump_json()), license=spec.license)
+            return WeightFacts(_digest(spec.digest_input()), license=spec.license)
         manifest, state = self._library.manifest(spec), path.stat()
         files = manifest.files if manifest else (str(path), state.st_size, state.st_mtime_ns)
         return WeightFacts(
-            digest=_digest(msgspec.json.encode(files).decode()),
+            digest=_digest(msgspec.json.encode(files)),
             size=self._library.size(spec) or 0,
             modified=state.st_mtime,
             format=engine_entry(spec.engine).weight_files or "",
@@ -78,8 +78,8 @@ class WeightFactsReader:
         return self._gguf_facts[key]
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _digest(value: bytes) -> str:
+    return hashlib.sha256(value).hexdigest()
 
 
 def _read_gguf(path: Path) -> GgufFacts:

@@ -15,6 +15,7 @@ from anthropic import (
     NotFoundError,
 )
 from anthropic.types import Message
+from msgspec.structs import replace
 
 from tests.api.anthropic.messages import block_contents, create_message, refusal
 from tests.support import Running, ServerThread, echo_settings, fetch
@@ -89,7 +90,7 @@ def test_stop_reasons(
 @both
 def test_a_full_context(stream: bool) -> None:
     (spec,) = (one for one in echo_settings().models if one.id == "echo")
-    small = spec.model_copy(update={"options": {"context": 5}})
+    small = replace(spec, options={"context": 5})
     settings = echo_settings(models=(small,))
     with ServerThread(settings) as server, server.anthropic_client() as client:
         answer = create_message(client, stream, messages="one two three")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from openai import APIStatusError, OpenAI
 
 from openedai.config import AdapterSpec, ModelSpec
@@ -51,8 +52,8 @@ def server(adapters: tuple[Path, Path], smollm2_path: Path) -> Iterator[Running]
     broken = AdapterSpec(name="broken", source=str(Path(__file__).absolute()))
     missing = AdapterSpec(name="missing", source="/nowhere/at all.gguf")
     others = (
-        spec.model_copy(update={"id": "with-broken", "adapters": (broken,)}),
-        spec.model_copy(update={"id": "with-missing", "adapters": (missing,)}),
+        replace(spec, id="with-broken", adapters=(broken,)),
+        replace(spec, id="with-missing", adapters=(missing,)),
     )
     models = (spec, *others, ModelSpec(id="echo", engine="echo"))
     settings = echo_settings(models=models, chat_model="tiny", embedding_model="echo")

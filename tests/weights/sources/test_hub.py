@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import asdict, replace
 
 from openedai.config import ModelSpec, Settings
 from openedai.errors import Unavailable
@@ -89,7 +90,7 @@ def test_a_gguf_file(hub: HubServer, tmp_path: Path) -> None:
 
 
 def test_a_split_gguf_file(hub: HubServer, tmp_path: Path) -> None:
-    spec = CHAT.model_copy(update={"source": "hf:o/r:q8_0"})
+    spec = replace(CHAT, source="hf:o/r:q8_0")
     path = library(hub, tmp_path).pull(spec)
     assert path is not None
     assert path.name == "m-Q8_0-00001-of-00002.gguf"
@@ -97,7 +98,7 @@ def test_a_split_gguf_file(hub: HubServer, tmp_path: Path) -> None:
 
 
 def with_projector(projector: str, **more: str) -> ModelSpec:
-    return CHAT.model_copy(update={"options": {"mmproj": projector}, **more})
+    return replace(CHAT, options={"mmproj": projector})
 
 
 def test_a_projector_in_another_folder(hub: HubServer, tmp_path: Path) -> None:
@@ -132,7 +133,7 @@ def test_a_sentence_transformers_folder(hub: HubServer, tmp_path: Path) -> None:
 
 
 def test_the_torch_engine_takes_safetensors(hub: HubServer, tmp_path: Path) -> None:
-    spec = EMBEDDER.model_copy(update={"engine": "sentence_transformers"})
+    spec = replace(EMBEDDER, engine="sentence_transformers")
     path = library(hub, tmp_path).pull(spec)
     assert path is not None
     assert (path / "model.safetensors").read_bytes() == SENTENCES["model.safetensors"]
@@ -196,7 +197,7 @@ def test_offline_without_the_weights(hub: HubServer, tmp_path: Path) -> None:
 
 
 def test_no_such_repository(hub: HubServer, tmp_path: Path) -> None:
-    spec = CHAT.model_copy(update={"source": "hf:o/typo"})
+    spec = replace(CHAT, source="hf:o/typo")
     with pytest.raises(Unavailable, match="`o/typo` is not on the hub"):
         library(hub, tmp_path).pull(spec)
 
@@ -228,7 +229,7 @@ def test_the_environment_names_the_hub_and_the_token(
     hub.token = "right"
     order = {
         "cache_dir": str(tmp_path / "cache"),
-        "spec": CHAT.model_dump(),
+        "spec": asdict(CHAT),
         "package": None,
         "halt_at": "",
     }

@@ -20,5 +20,5 @@ def new_id(prefix: str, length: int = 29) -> str:
 
 def fingerprint(model: Model) -> str:
     """A fingerprint of the model, its options and the version of this server."""
-    text = f"{__version__} {model.variant} {model.spec.model_dump_json()}"
-    return "fp_" + hashlib.sha256(text.encode()).hexdigest()[:10]
+    text = f"{__version__} {model.variant} ".encode() + model.spec.digest_input()
+    return "fp_" + hashlib.sha256(text).hexdigest()[:10]

@@ -12,9 +12,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from pydantic import ValidationError
 
-from openedai.config import ModelSpec, Settings
+from openedai.config import ConfigError, ModelSpec, Settings
 from tests.api.openai.images.answers import post, refusal
 from tests.images.files import pixels_of
 from tests.support import Running, ServerThread, echo_settings, fetch, occupancy, wait_until
@@ -87,7 +86,7 @@ def test_behind_a_proxy(tmp_path: Path, public_url: str) -> None:
 
 @pytest.mark.parametrize("url", ["example.org", "ftp://example.org", "http://", "http://a/?b"])
 def test_public_urls_that_are_none(url: str) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigError):
         Settings(_env_file=None, public_url=url)
 
 

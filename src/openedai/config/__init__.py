@@ -1,0 +1,315 @@
+"""Settings: defaults < openedai.toml < .env < environment < flags. Frozen once made.
+
+Every field is one documented line: the same text is the help, `docs/settings.md` and the schema.
+In the environment a field is OPENEDAI_ and its name in capitals; lists are written as JSON.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+import platformdirs
+from msgspec import Meta
+
+from openedai.config.sources import (
+    ConfigError,
+    Secret,
+    converted,
+    from_environment,
+    from_file,
+    readable,
+)
+from openedai.config.specs import AdapterSpec, ModelSpec, WeightFormat
+
+__all__ = (
+    "LOOPBACK",
+    "AdapterSpec",
+    "ConfigError",
+    "ModelSpec",
+    "Secret",
+    "Settings",
+    "WeightFormat",
+    "load_settings",
+    "memory_bytes",
+)
+
+CONFIG_FILE = "openedai.toml"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_LISTS = frozenset(
+    {
+        "allowed_hosts",
+        "api_keys",
+        "cors_origins",
+        "image_private_hosts",
+        "listed_aliases",
+        "models",
+        "preload",
+    }
+)
+_MORE_NAMES = {"sd_webui_url": "SD_WEBUI_URL"}
+_YES = frozenset({"1", "on", "t", "true", "y", "yes"})
+_NO = frozenset({"0", "off", "f", "false", "n", "no"})
+
+
+@dataclass(frozen=True, init=False)
+class Settings:
+    """All settings of a server."""
+
+    host: Annotated[str, "Address to listen on."] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535), "Port to listen on; 0 takes a free one."] = 5001
+    api_key: Annotated[Secret | None, "The key that clients must send."] = None
+    api_keys: Annotated[tuple[Secret, ...], "More keys that are accepted."] = ()
+    no_auth: Annotated[bool, "Serve an address other than loopback without asking for a key."] = (
+        False
+    )
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        "Host names, besides the loopback ones, that requests may name.",
+    ] = ()
+    cors_origins: Annotated[
+        tuple[str, ...],
+        "Origins of web pages that may call the server; `*` for any.",
+    ] = ()
+    max_body_bytes: Annotated[
+        int, Meta(ge=1024), "Largest request body, in bytes, that is read."
+    ] = 32 << 20
+    max_upload_bytes: Annotated[
+        int, Meta(ge=1024), "Largest request body with files, in bytes, that is read."
+    ] = 512 << 20
+    max_header_bytes: Annotated[
+        int, Meta(ge=1024), "Largest request line and headers together, in bytes."
+    ] = 32 << 10
+    receive_timeout: Annotated[
+        float, Meta(gt=0), "Seconds a client may take between two parts of its request."
+    ] = 30.0
+    send_timeout: Annotated[
+        float,
+        Meta(gt=0),
+        "Seconds a client may leave its answer unread before it is cut.",
+    ] = 60.0
+    image_urls: Annotated[
+        bool,
+        "Fetch images that requests name by URL; never where `offline` is set.",
+    ] = True
+    image_private_hosts: Annotated[
+        tuple[str, ...],
+        "Host names, addresses and networks (`10.0.0.0/8`) that images may be fetched "
+        "from, besides the public internet.",
+    ] = ()
+    image_timeout: Annotated[
+        float,
+        Meta(gt=0),
+        "Seconds that fetching one image may take, redirects and all.",
+    ] = 10.0
+    image_max_count: Annotated[int, Meta(ge=1), "Most images in one request."] = 32
+    image_max_bytes: Annotated[
+        int, Meta(ge=1024), "Most bytes of all images of a request together."
+    ] = 20 << 20
+    image_max_pixels: Annotated[
+        int, Meta(ge=1024), "Most pixels of all images of a request together."
+    ] = 50_000_000
+    unknown_parameters: Annotated[
+        Literal["refuse", "warn"],
+        "Refuse unknown parameters with a 400, or ignore them with a warning header.",
+    ] = "refuse"
+    log_format: Annotated[Literal["text", "json"], "How log lines are written."] = "text"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        "The least severe messages that are logged.",
+    ] = "info"
+    log_prompts: Annotated[bool, "Also log request bodies, which hold prompts."] = False
+    cache_dir: Annotated[Path, "Folder where downloaded weights are kept."] = dataclasses.field(
+        default_factory=lambda: Path(platformdirs.user_cache_dir("openedai"))
+    )
+    data: Annotated[
+        Path,
+        "Folder where the server keeps what must outlast a restart, such as images "
+        "whose URLs it gave out.",
+    ] = dataclasses.field(default_factory=lambda: Path(platformdirs.user_data_dir("openedai")))
+    public_url: Annotated[
+        str,
+        "The URL of this server for its clients, without `/v1`, if a proxy is in front "
+        "of it; empty for the one that each request was sent to.",
+    ] = ""
+    image_url_lifetime: Annotated[
+        float, Meta(gt=0), "Seconds until the URL of a made image expires."
+    ] = 3600.0
+    offline: Annotated[bool, "Never download; use only local weights."] = False
+    models: Annotated[
+        tuple[ModelSpec, ...],
+        "Models added to the built-in ones, or replacing those of the same id.",
+    ] = ()
+    builtin_models: Annotated[bool, "Offer the built-in models."] = True
+    chat_model: Annotated[str, "The default model for chat and completions."] = (
+        "smollm2-135m-instruct"
+    )
+    embedding_model: Annotated[str, "The default model for embeddings."] = "all-mpnet-base-v2"
+    transcription_model: Annotated[
+        str,
+        "The default model for transcription; empty for the first that can do it.",
+    ] = ""
+    speech_model: Annotated[
+        str, "The default model for speech; empty for the first that can do it."
+    ] = ""
+    image_model: Annotated[
+        str,
+        "The default model for images; empty for the first that can make them.",
+    ] = ""
+    sd_webui_url: Annotated[
+        Secret | None,
+        "The address of a Stable Diffusion web UI, or several with commas between, "
+        "for the model `sd-webui`. The variable `SD_WEBUI_URL` has the same effect.",
+    ] = None
+    embedding_device: Annotated[
+        str, "Device for embeddings: cpu or cuda, if the engine supports it."
+    ] = "cpu"
+    default_aliases: Annotated[
+        bool,
+        "Names that apps hard-code, such as gpt-4o, refer to the default models.",
+    ] = True
+    listed_aliases: Annotated[
+        tuple[str, ...],
+        "Aliases that `GET /v1/models` lists beside the ids, for apps that look for a name there.",
+    ] = ()
+    preload: Annotated[tuple[str, ...], "Models to load at the start; `all` for each."] = ()
+    memory_budget: Annotated[
+        str, "Memory for loaded models: a share of all memory, or bytes (`6GiB`)."
+    ] = "80%"
+    idle_timeout: Annotated[
+        float,
+        Meta(ge=0),
+        "Seconds after which an unused model is unloaded; 0 for never.",
+    ] = 1800.0
+    max_queue: Annotated[
+        int,
+        Meta(ge=0),
+        "Requests that may wait for each model before more are refused.",
+    ] = 256
+    queue_timeout: Annotated[float, Meta(gt=0), "Seconds a request may wait for its turn."] = 120.0
+    grace_timeout: Annotated[
+        float, Meta(ge=0), "Seconds that running requests get to finish on SIGTERM."
+    ] = 30.0
+
+    def __init__(self, *, _env_file: str | None = ".env", **values: Any) -> None:
+        """The values, and below them those of the environment, of `_env_file` and the defaults.
+
+        Raises ConfigError.
+        """
+        self._read({}, _env_file, values)
+
+    @classmethod
+    def from_file(cls, file: Path, **values: Any) -> Settings:
+        """The same, with the values of a TOML file above the defaults."""
+        settings = cls.__new__(cls)
+        settings._read(from_file(file, _names()), ".env", values)
+        return settings
+
+    def _read(self, file: dict[str, Any], env_file: str | None, given: dict[str, Any]) -> None:
+        names = _names()
+        if unknown := given.keys() - set(names):
+            raise TypeError(f"there is no setting {min(unknown)!r}")
+        values = file | from_environment(names, _LISTS, _MORE_NAMES, env_file) | given
+        for name in _switches():
+            if isinstance(text := values.get(name), str):
+                values[name] = _switch(name, text)
+        try:
+            made = msgspec.convert(values, type(self), strict=False, dec_hook=converted)
+        except msgspec.ValidationError as error:
+            raise readable(error) from None
+        vars(self).update(vars(made), _given=frozenset(values))
+        self._check()
+
+    def _check(self) -> None:
+        for name, check in _CHECKS.items():
+            try:
+                check(getattr(self, name))
+            except ValueError as error:
+                raise ConfigError(f"{name}: {error}") from None
+        vars(self)["public_url"] = self.public_url.rstrip("/")
+
+    @property
+    def given(self) -> frozenset[str]:
+        """The names of the settings that have a value from anywhere but the defaults."""
+        names: frozenset[str] = vars(self)["_given"]
+        return names
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All accepted keys, in plain text."""
+        single = (self.api_key,) if self.api_key and self.api_key.reveal() else ()
+        return tuple(key.reveal() for key in (*single, *self.api_keys))
+
+    @property
+    def on_loopback(self) -> bool:
+        return self.host in LOOPBACK or self.host.startswith("127.")
+
+
+def load_settings(file: Path | None = None, **flags: Any) -> Settings:
+    """Settings from every source; `flags` that are None were not given.
+
+    `file` replaces `openedai.toml` of the working directory. Raises ConfigError.
+    """
+    path = file or Path(os.environ.get("OPENEDAI_CONFIG", CONFIG_FILE))
+    if not path.is_file() and (file or "OPENEDAI_CONFIG" in os.environ):
+        raise ConfigError(f"There is no configuration file {path}.")
+    given = {name: value for name, value in flags.items() if value is not None}
+    return Settings.from_file(path, **given) if path.is_file() else Settings(**given)
+
+
+def _names() -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(Settings))
+
+
+def _switches() -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(Settings) if isinstance(f.default, bool))
+
+
+def _switch(name: str, text: str) -> bool:
+    if text.lower() not in _YES | _NO:
+        raise ConfigError(f"{name}: expected true or false")
+    return text.lower() in _YES
+
+
+def _check_url(value: str) -> None:
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise ValueError(f"not an http or https URL: {value!r}")
+    if parts.query or parts.fragment:
+        raise ValueError(f"a URL without query and fragment is expected: {value!r}")
+
+
+def _check_hosts(value: tuple[str, ...]) -> None:
+    for entry in value:
+        if "/" in entry:
+            from ipaddress import ip_network
+
+            ip_network(entry)
+        elif not entry or "://" in entry:
+            raise ValueError(f"not a host, an address or a network: {entry!r}")
+
+
+def memory_bytes(text: str, *, total: int) -> int:
+    """Read `80%` (of `total` bytes), `6GiB`, `512MB` or plain bytes. Raises ValueError."""
+    units = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+    units |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
+    number = text.strip().rstrip("%KMGIBkmgib ")
+    unit = text.strip()[len(number) :].strip().upper()
+    if unit == "%" and 0 < float(number) <= 100:
+        return int(total * float(number) / 100)
+    if unit not in units or float(number) <= 0:
+        raise ValueError(f"not an amount of memory: {text!r} (write 80%, 6GiB or bytes)")
+    return int(float(number) * units[unit])
+
+
+_CHECKS: dict[str, Callable[[Any], object]] = {
+    "memory_budget": lambda value: memory_bytes(value, total=1 << 30),
+    "public_url": _check_url,
+    "image_private_hosts": _check_hosts,
+}
