@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from openedai.prompts.chat_template.capabilities import Capabilities, find_capabilities
@@ -99,3 +102,18 @@ def test_objects_that_are_printed_are_not_supported() -> None:
     found = supported(source + "{% endfor %}{{ tools }}")
     assert "string_content" in found
     assert not found & {"typed_content", "object_arguments"}
+
+
+def test_a_template_that_is_too_costly_is_tried_once() -> None:
+    loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    template = Counted(loops, seconds=0.05)
+    assert not find_capabilities(template).supports_string_content
+    assert template.rendered == 1
+
+
+class Counted(JinjaTemplate):
+    rendered = 0
+
+    def render(self, variables: Mapping[str, Any]) -> str:
+        self.rendered += 1
+        return super().render(variables)

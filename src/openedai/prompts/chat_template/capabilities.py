@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from openedai.prompts.chat_template.template import JinjaTemplate, TemplateFailed
+from openedai.prompts.chat_template.template import JinjaTemplate, TemplateFailed, TooCostly
 
 Messages = Sequence[Mapping[str, Any]]
 ReasoningField = Literal["reasoning_content", "thinking", "reasoning", "block"]
@@ -79,7 +79,7 @@ class _Probe:
     """What is found first is needed to find the rest."""
 
     def __init__(self, template: JinjaTemplate) -> None:
-        self._template = template
+        self._template: JinjaTemplate | None = template
         self.string_content = True
         self.requires_reasoning = False
         self.string_content = _MARK in self.render({"role": "user", "content": _MARK})
@@ -90,7 +90,7 @@ class _Probe:
         self.object_arguments = self._renders_object_arguments()
 
     def render(self, *messages: Mapping[str, Any], tools: bool = False, answer: bool = True) -> str:
-        """The text for these messages, empty if the template fails."""
+        """The text for these messages, empty if the template fails or once was too costly."""
         variables = {
             "messages": [self._mended(message) for message in messages],
             "tools": [_TOOL] if tools else None,
@@ -100,7 +100,10 @@ class _Probe:
             "eos_token": "",
         }
         try:
-            return self._template.render(variables)
+            return self._template.render(variables) if self._template else ""
+        except TooCostly:
+            self._template = None
+            return ""
         except TemplateFailed:
             return ""
 

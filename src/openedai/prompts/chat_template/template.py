@@ -21,6 +21,10 @@ class ConversationRefused(TemplateFailed):
     """The template refuses the conversation, in its own words."""
 
 
+class TooCostly(TemplateFailed):
+    """The template needs too much time or memory."""
+
+
 class JinjaTemplate:
     """A template. It can be rendered in several threads at once.
 
@@ -44,7 +48,8 @@ class JinjaTemplate:
             self.names = frozenset(node.name for node in tree.find_all(nodes.Name))
             self._template = sandbox.from_string(tree)
         except TemplateSyntaxError as error:
-            raise ValueError(f"{error.message} (line {error.lineno})") from error
+            reason = (error.message or "").rstrip(".")
+            raise ValueError(f"{reason} (line {error.lineno})") from error
         except (RecursionError, MemoryError, SyntaxError) as error:  # of Python's compiler too
             raise ValueError("its parts are nested too deeply") from error
 
@@ -57,8 +62,8 @@ class JinjaTemplate:
         except self._raised as error:
             raise ConversationRefused(str(error)) from error
         except LimitExceeded as error:
-            raise TemplateFailed(str(error)) from error
+            raise TooCostly(str(error)) from error
         except RecursionError as error:
             raise TemplateFailed("it calls itself too often") from error
         except Exception as error:  # a template can raise whatever Python can
-            raise TemplateFailed(str(error) or type(error).__name__) from error
+            raise TemplateFailed(str(error).rstrip(".") or type(error).__name__) from error
