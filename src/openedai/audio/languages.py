@@ -108,6 +108,7 @@ NAMES = {
     "yue": "cantonese",
 }
 _OTHER_CODES = {"jw": "jv", "iw": "he", "in": "id", "ji": "yi", "nb": "no", "fil": "tl"}
+_OTHER_CODES |= {"cmn": "zh"}
 _CODE = re.compile(r"([a-z]{2,3})([-_][a-z0-9_-]+)?")
 
 

@@ -1,8 +1,11 @@
-"""The options of a model, read into the msgspec Struct of its engine."""
+"""What an engine loads a model from: its options, read into the engine's msgspec Struct, and the
+path of its weights.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,6 +21,13 @@ def parse_options(options_type: type[T], model: str, options: Mapping[str, Any])
         return msgspec.convert(dict(options), options_type)
     except msgspec.ValidationError as error:
         raise invalid_options(model, str(error)) from error
+
+
+def weights_path(model: str, path: Path | None) -> Path:
+    """The path, for an engine that needs one. Raises EngineFailed for a model without weights."""
+    if path is None:
+        raise EngineFailed(f"The model `{model}` has no weights: its source is empty.")
+    return path
 
 
 def invalid_options(model: str, problem: str) -> EngineFailed:

@@ -12,7 +12,7 @@ import pytest
 
 from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
-from openedai.engines.speech.kokoro import Kokoro, KokoroOptions, KokoroVoices
+from openedai.engines.speech.kokoro import Kokoro, KokoroOptions, KokoroVoices, voice_table
 from openedai.engines.speech.speaker import Stop
 from openedai.errors import EngineFailed, Unavailable
 from openedai.weights.library import Library
@@ -47,6 +47,15 @@ def test_other_languages_need_a_package_of_the_user(tmp_path: Path) -> None:
         load(tmp_path, language="fr")
 
 
+def test_voices_have_the_language_that_they_speak() -> None:
+    options = KokoroOptions(language="fr", voices={"narrator": "jf_alpha"})
+    table = voice_table(["jf_alpha", "af_heart"], options)
+    assert [voice.name for voice in table.voices] == ["af_heart", "jf_alpha"]
+    assert {voice.languages for voice in table.voices} == {("fr",)}
+    assert table.find("marin") == "af_heart"
+    assert table.find("narrator") == "jf_alpha"
+
+
 def test_a_pickle_is_not_loaded(tmp_path: Path) -> None:
     np.save(tmp_path / "voices.npy", np.array([object()]), allow_pickle=True)
     (tmp_path / "voices.npy").rename(tmp_path / "voices.bin")
@@ -60,6 +69,7 @@ def test_a_sentence_that_nobody_waits_for_is_given_up() -> None:
     path = Library(settings).pull(Catalog(settings).resolve("kokoro-82m").spec)
     assert path is not None
     voices = KokoroVoices(path, KokoroOptions())
+    assert {voice.languages for voice in voices.voices.voices} == {("en",)}
     stop = Stop()
     failures: list[Exception] = []
 

@@ -67,13 +67,21 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sys.modules.pop("piper", None)
 
 
-def add_voice(folder: Path, name: str, language: str, speakers: dict[str, int]) -> None:
+def add_voice(
+    folder: Path,
+    name: str,
+    espeak: str,
+    speakers: dict[str, int],
+    language: dict[str, str] | None = None,
+) -> None:
     (folder / f"{name}.onnx").touch()
-    config = {
+    config: dict[str, Any] = {
         "audio": {"sample_rate": 22_050},
-        "espeak": {"voice": language},
+        "espeak": {"voice": espeak},
         "speaker_id_map": speakers,
     }
+    if language is not None:
+        config["language"] = language
     (folder / f"{name}.onnx.json").write_text(json.dumps(config))
 
 
@@ -111,6 +119,24 @@ def test_files_and_their_speakers_are_voices(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("package")
+@pytest.mark.parametrize(
+    ("stated", "espeak", "language"),
+    [
+        ({"code": "zh_CN", "family": "zh"}, "cmn", "zh"),
+        (None, "cmn", "zh"),
+        (None, "en-gb-x-rp", "en"),
+        ({"code": "nb_NO", "family": "no"}, "nb", "no"),
+    ],
+)
+def test_voices_have_the_language_of_their_file(
+    folder: Path, stated: dict[str, str] | None, espeak: str, language: str
+) -> None:
+    add_voice(folder, "a", espeak, {}, stated)
+    voices = asyncio.run(loaded(folder).voices())
+    assert voices[0].languages == (language,)
+
+
+@pytest.mark.usefixtures("package")
 @pytest.mark.parametrize("speed", [0.25, 1.0, 4.0])
 def test_audio_has_the_rate_and_the_speed(folder: Path, speed: float) -> None:
     # Ten words of 0.1 seconds, and a pause of 0.6.
@@ -136,9 +162,10 @@ def test_a_failure_of_the_package_is_the_engines(folder: Path) -> None:
 def test_folders_without_voices_cannot_be_loaded(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(EngineFailed, match=r"no \.onnx file"):
         loaded(tmp_path)
-    (folder / "joe.onnx.json").write_text("{}")
-    with pytest.raises(EngineFailed, match=r"joe\.onnx\.json"):
-        loaded(folder)
+    for damaged in ("{}", "[]", '{"language": "en"}', '{"language": {"family": 1}}'):
+        (folder / "joe.onnx.json").write_text(damaged)
+        with pytest.raises(EngineFailed, match=r"joe\.onnx\.json"):
+            loaded(folder)
 
 
 def test_without_the_package_the_error_says_what_to_install(folder: Path) -> None:

@@ -27,7 +27,7 @@ from openedai.engines.diffusers.pipelines import Pipelines
 from openedai.engines.diffusers.plan import check
 from openedai.engines.diffusers.samplers import find_sampler
 from openedai.engines.machine import usable_cores
-from openedai.engines.options import invalid_options, parse_options
+from openedai.engines.options import invalid_options, parse_options, weights_path
 from openedai.errors import APIError, EngineFailed, InvalidRequest, Unavailable
 
 
@@ -44,8 +44,7 @@ class Diffusers(ImageMaker):
 
     @classmethod
     async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
-        if path is None:
-            raise EngineFailed(f"The model `{model}` has no weights: its source is empty.")
+        weights = weights_path(model, path)
         known = parse_options(DiffusersOptions, model, options)
         if known.sampler is not None:
             try:
@@ -53,7 +52,7 @@ class Diffusers(ImageMaker):
             except InvalidRequest as error:
                 raise invalid_options(model, str(error).rstrip(".")) from None
         thread = ThreadPoolExecutor(1, thread_name_prefix="images")
-        work = asyncio.get_running_loop().run_in_executor(thread, _load, path, known)
+        work = asyncio.get_running_loop().run_in_executor(thread, _load, weights, known)
         try:
             pipelines = await work
         except BaseException as error:

@@ -13,8 +13,7 @@ espeak-ng under the GPL; it is not a dependency.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self
 
@@ -26,9 +25,9 @@ from openedai.contract.speak import Voice
 from openedai.engines.machine import usable_cores
 from openedai.engines.options import parse_options
 from openedai.engines.speech.english import EnglishPhonemes
-from openedai.engines.speech.speaker import SentenceSpeaker, Stop, Synthesizer
-from openedai.engines.speech.voices import with_official_names
-from openedai.errors import APIError, EngineFailed, Unavailable
+from openedai.engines.speech.speaker import SentenceSpeaker, Stop, Synthesizer, load_voices
+from openedai.engines.speech.voices import VoiceTable, with_official_names
+from openedai.errors import EngineFailed, Unavailable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,9 +40,6 @@ Language = Literal["en", "es", "fr", "hi", "it", "pt"]
 _LONGEST = 509  # phonemes at once: a style for each number of them, but for the two at the ends
 _SLOWEST, _FASTEST = 0.5, 2.0  # of the model itself
 _ESPEAK: dict[Language, str] = {"es": "es", "fr": "fr-fr", "hi": "hi", "it": "it", "pt": "pt-br"}
-# The first letter of a voice is its language: what its speaker speaks, and how it sounds.
-_LANGUAGES = {"a": "en", "b": "en", "e": "es", "f": "fr", "h": "hi", "i": "it", "j": "ja"}
-_LANGUAGES |= {"p": "pt", "z": "zh"}
 PREFERRED = {
     "alloy": "af_alloy",
     "ash": "am_michael",
@@ -75,14 +71,8 @@ class Kokoro(SentenceSpeaker):
 
     @classmethod
     async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
-        if path is None:
-            raise EngineFailed(f"The model `{model}` has no weights: its source is empty.")
         known = parse_options(KokoroOptions, model, options)
-        try:
-            synthesizer = await asyncio.to_thread(KokoroVoices, path, known)
-        except APIError as error:
-            error.template = f"The model `{model}` cannot be loaded. {error.template}"
-            raise
+        synthesizer = await load_voices(model, path, lambda folder: KokoroVoices(folder, known))
         return cls(model, synthesizer, known.slots)
 
 
@@ -98,11 +88,7 @@ class KokoroVoices(Synthesizer):
 
     def __init__(self, folder: Path, options: KokoroOptions) -> None:
         self._styles = _styles(folder)
-        voices = [
-            Voice(name=name, languages=(_LANGUAGES.get(name[0], "en"),))
-            for name in sorted(self._styles)
-        ]
-        table = with_official_names(voices, PREFERRED, options.voices)
+        table = voice_table(self._styles, options)
         super().__init__(table, latin_only=options.language != "hi")
         self._phonemes = _phonemes(options.language)
         self._session = _session(folder, options.threads or usable_cores())
@@ -135,6 +121,12 @@ class KokoroVoices(Synthesizer):
         except Exception as error:  # ONNX Runtime's own errors share no other base class
             raise EngineFailed(f"ONNX Runtime failed: {error}") from error
         return np.asarray(samples, np.float32).ravel()
+
+
+def voice_table(names: Iterable[str], options: KokoroOptions) -> VoiceTable:
+    """The voices. All speak the language of the options, whatever language they were made for."""
+    voices = [Voice(name=name, languages=(options.language,)) for name in sorted(names)]
+    return with_official_names(voices, PREFERRED, options.voices)
 
 
 class EspeakPhonemes:

@@ -11,7 +11,6 @@ Each `.onnx` file with its `.onnx.json` in the folder is a voice, or several if 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 from collections.abc import Mapping
@@ -22,12 +21,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import msgspec
 
 from openedai.audio.encode import SAMPLE_RATE
+from openedai.audio.languages import code_of
 from openedai.audio.tempo import at_tempo, resampled
 from openedai.contract.speak import Voice
 from openedai.engines.options import parse_options
-from openedai.engines.speech.speaker import SentenceSpeaker, Stop, Synthesizer
+from openedai.engines.speech.speaker import SentenceSpeaker, Stop, Synthesizer, load_voices
 from openedai.engines.speech.voices import with_official_names
-from openedai.errors import APIError, EngineFailed, Unavailable
+from openedai.errors import EngineFailed, Unavailable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,14 +53,8 @@ class Piper(SentenceSpeaker):
 
     @classmethod
     async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
-        if path is None:
-            raise EngineFailed(f"The model `{model}` has no weights: its source is empty.")
         known = parse_options(PiperOptions, model, options)
-        try:
-            synthesizer = await asyncio.to_thread(PiperVoices, path, known)
-        except APIError as error:
-            error.template = f"The model `{model}` cannot be loaded. {error.template}"
-            raise
+        synthesizer = await load_voices(model, path, lambda folder: PiperVoices(folder, known))
         return cls(model, synthesizer, known.slots)
 
 
@@ -125,15 +119,21 @@ class PiperVoices(Synthesizer):
             return self._loaded[weights]
 
 
+def _language(config: Any) -> str:
+    """The language that the file of a voice states; older files have only espeak's name of it."""
+    stated = config["language"]["family"] if "language" in config else config["espeak"]["voice"]
+    return code_of(stated) or str(stated)
+
+
 def _speakers(folder: Path) -> dict[str, PiperSpeaker]:
     """The speakers of all files in the folder, by the names of the voices. Raises EngineFailed."""
     found: dict[str, PiperSpeaker] = {}
     for weights in sorted(folder.glob("*.onnx")):
         try:
             config = json.loads(weights.with_name(f"{weights.name}.json").read_text("utf-8"))
-            language = str(config["espeak"]["voice"])[:2]
+            language = _language(config)
             speakers: dict[str, int] = config.get("speaker_id_map") or {}
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise EngineFailed(f"{weights.name}.json cannot be read.") from error
         if len(speakers) > 1:
             named = {f"{weights.stem}:{name}": number for name, number in speakers.items()}

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openedai.audio.encode import SAMPLE_RATE, open_encoder
 from openedai.contract.engine import Speaker
 from openedai.contract.speak import AudioChunk, SpeakEvent, SpeakFinish, SpeakRequest, Voice
+from openedai.engines.options import weights_path
 from openedai.engines.speech.clean import nothing_to_speak, spoken_text
 from openedai.engines.speech.sentences import Sentence, sentences
 from openedai.engines.speech.voices import VoiceTable
-from openedai.errors import Unsupported
+from openedai.errors import APIError, Unsupported
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,6 +65,20 @@ class Synthesizer:
     def say(self, text: str, voice: str, speed: float, stop: Stop) -> Samples:
         """One sentence, spoken at 24,000 samples a second; empty if it has no sounds."""
         raise NotImplementedError
+
+
+async def load_voices(
+    model: str, path: Path | None, load: Callable[[Path], Synthesizer]
+) -> Synthesizer:
+    """What `load` makes of the weights at the path, in a thread. Raises an APIError that names the
+    model.
+    """
+    weights = weights_path(model, path)
+    try:
+        return await asyncio.to_thread(load, weights)
+    except APIError as error:
+        error.template = f"The model `{model}` cannot be loaded. {error.template}"
+        raise
 
 
 class SentenceSpeaker(Speaker):

@@ -24,7 +24,7 @@ import msgspec
 from openedai.contract.engine import Transcriber
 from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest
 from openedai.engines.machine import usable_cores
-from openedai.engines.options import parse_options
+from openedai.engines.options import parse_options, weights_path
 from openedai.engines.whisper.transcription import Loaded, Transcription
 from openedai.engines.whisper.voice_activity import load_detector
 from openedai.errors import APIError, EngineFailed, Unsupported
@@ -58,10 +58,9 @@ class Whisper(Transcriber):
 
     @classmethod
     async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
-        if path is None:
-            raise EngineFailed(f"The model `{model}` has no weights: its source is empty.")
+        weights = weights_path(model, path)
         known = parse_options(WhisperOptions, model, options)
-        return cls(await asyncio.to_thread(_load, model, path, known), known.slots)
+        return cls(await asyncio.to_thread(_load, model, weights, known), known.slots)
 
     async def transcribe(self, request: TranscribeRequest) -> AsyncGenerator[TranscribeEvent, None]:
         if request.speakers:
