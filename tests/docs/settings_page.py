@@ -48,6 +48,19 @@ _EMBEDDING = {
     "batch_tokens": "Tokens that run together, padding included; chosen by threads or device.",
 }
 
+_IMAGE_SERVER = {
+    "urls": "The addresses of several equal ones, instead of `url`.",
+    "size": "The size of images for requests that ask for none.",
+    "steps": "Steps for requests that do not say how many.",
+    "guidance_scale": "How closely images follow the prompt, likewise.",
+    "negative_prompt": "What images should not show, likewise.",
+    "strength": "How far an edit may depart from its image, from 0 to 1, likewise.",
+    "max_pixels": "The most pixels of an image.",
+    "connect_timeout": "Seconds to connect, and for questions that need no image.",
+    "timeout": "Seconds that one image may take.",
+    "poll_interval": "Seconds between two looks at the progress.",
+}
+
 MEANINGS: dict[str, dict[str, str]] = {
     "llama_cpp": {
         "context": "Tokens of prompt and answer together, for each slot.",
@@ -112,24 +125,15 @@ MEANINGS: dict[str, dict[str, str]] = {
         "health_interval": "Seconds between two checks of each of several replicas; 0 for none.",
     },
     "a1111": {
+        **_IMAGE_SERVER,
         "url": "The address of the web UI; see [images.md](images.md#stable-diffusion-web-uis).",
-        "urls": "The addresses of several equal ones, instead of `url`.",
         "auth": "`user:password` of its `--api-auth`; `$NAME` reads it from the environment.",
         "headers": "More headers for every request; values may be `$NAME` too.",
         "checkpoint": "The checkpoint; by default the one that the web UI has loaded.",
-        "size": "The size of images for requests that ask for none.",
-        "steps": "Steps for requests that do not say how many.",
-        "guidance_scale": "How closely images follow the prompt, likewise.",
         "sampler": "The sampler, likewise; by default the web UI's choice.",
-        "negative_prompt": "What images should not show, likewise.",
-        "strength": "How far an edit may depart from its image, from 0 to 1, likewise.",
         "parameters": "More parameters of `txt2img` and `img2img`, for every request.",
-        "max_pixels": "The most pixels of an image.",
-        "connect_timeout": "Seconds to connect, and for questions that need no image.",
         "busy_timeout": "Seconds that a request waits while the web UI works on others.",
-        "timeout": "Seconds that one image may take.",
         "idle_timeout": "Seconds without a sign of life in the middle of an image.",
-        "poll_interval": "Seconds between two looks at the progress.",
         "health_interval": "Seconds between two checks of each of several web UIs; 0 for none.",
     },
     "diffusers": {
@@ -146,26 +150,17 @@ MEANINGS: dict[str, dict[str, str]] = {
         "max_pixels": "The most pixels of an image that is computed.",
     },
     "comfyui": {
+        **_IMAGE_SERVER,
         "url": "The address of ComfyUI; see [images.md](images.md#comfyui).",
-        "urls": "The addresses of several equal ones, instead of `url`.",
         "headers": "More headers for every request; `$NAME` reads a value from the environment.",
         "workflow": "The file of the workflow for images from a text.",
         "edit_workflow": "That for edits and variations of images.",
         "inpaint_workflow": "That for edits with a mask.",
         "slots": "More slots of the workflows, with their values for requests without them.",
         "checkpoint": "The file of the checkpoint, for workflows with a slot for it.",
-        "size": "The size of images for requests that ask for none.",
-        "steps": "Steps for requests that do not say how many.",
-        "guidance_scale": "How closely images follow the prompt, likewise.",
         "sampler": "The sampler, likewise.",
-        "negative_prompt": "What images should not show, likewise.",
-        "strength": "How far an edit may depart from its image, from 0 to 1, likewise.",
-        "max_pixels": "The most pixels of an image.",
-        "connect_timeout": "Seconds to connect, and for questions that need no image.",
         "busy_timeout": "Seconds that a request waits while ComfyUI works on others.",
-        "timeout": "Seconds that one image may take.",
         "idle_timeout": "Seconds without an answer, and for sending or getting an image.",
-        "poll_interval": "Seconds between two looks at the progress.",
         "health_interval": "Seconds between two checks of each of several servers; 0 for none.",
     },
     "echo": {

@@ -21,9 +21,8 @@ from openedai.contract.images import ImageRequest
 from openedai.engines.a1111.api import WebUI
 from openedai.engines.a1111.failures import WebUIFailures
 from openedai.engines.a1111.job import WebUIJob
-from openedai.engines.a1111.options import A1111Options, request_headers
+from openedai.engines.a1111.options import A1111Options
 from openedai.engines.a1111.request import check
-from openedai.engines.image_server.jobs import Waiting
 from openedai.engines.image_server.options import size_from
 from openedai.engines.image_server.pictures import Size
 from openedai.engines.image_server.server import ImageServer
@@ -33,8 +32,6 @@ from openedai.engines.remote.connection import Connections, make_session
 from openedai.engines.remote.options import base_urls
 from openedai.engines.remote.replicas import Replica, Replicas
 
-_HEALTH_PATH = "sdapi/v1/progress"
-
 
 class A1111(ImageServer, Directory):
     """A checkpoint of a web UI, or all of them; the one that is loaded there if none is chosen."""
@@ -42,18 +39,16 @@ class A1111(ImageServer, Directory):
     def __init__(
         self, model: str, options: A1111Options, replicas: Replicas, connections: Connections
     ) -> None:
-        waiting = Waiting(options.busy_timeout, options.poll_interval)
-        super().__init__(connections.session, replicas, connections, waiting, options.max_pixels)
+        super().__init__(options, replicas, connections, health_path="sdapi/v1/progress")
         self.model = model
         self._options = options
-        self.watch(_HEALTH_PATH, options.health_interval)
 
     @classmethod
     async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
         """Raises EngineFailed for wrong options. Nothing is sent: the web UI may be down."""
         known = parse_options(A1111Options, model, options)
         urls = base_urls(model, known.url, known.urls, path="/")
-        headers = request_headers(model, known)
+        headers = known.request_headers(model)
         session = make_session(known.connect_timeout, headers)
         failures = WebUIFailures(model, server="The web UI")
         connections = Connections(session, failures, known.connect_timeout)

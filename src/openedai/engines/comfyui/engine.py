@@ -22,10 +22,9 @@ from openedai.contract.images import ImageRequest
 from openedai.engines.comfyui.api import Comfy
 from openedai.engines.comfyui.failures import ComfyFailures
 from openedai.engines.comfyui.job import ComfyJob, Work
-from openedai.engines.comfyui.options import ComfyOptions, request_headers
+from openedai.engines.comfyui.options import ComfyOptions
 from openedai.engines.comfyui.values import check_values
 from openedai.engines.comfyui.workflows import Workflows, load_workflows
-from openedai.engines.image_server.jobs import Waiting
 from openedai.engines.image_server.options import size_from
 from openedai.engines.image_server.pictures import Size
 from openedai.engines.image_server.server import ImageServer
@@ -46,18 +45,16 @@ class ComfyUI(ImageServer, Directory):
         replicas: Replicas,
         connections: Connections,
     ) -> None:
-        waiting = Waiting(options.busy_timeout, options.poll_interval)
-        super().__init__(connections.session, replicas, connections, waiting, options.max_pixels)
+        super().__init__(options, replicas, connections, health_path="queue")
         self._options = options
         self._workflows = workflows
-        self.watch("queue", options.health_interval)
 
     @classmethod
     async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
         """Raises EngineFailed for wrong options. Nothing is sent: ComfyUI may be down."""
         known = parse_options(ComfyOptions, model, options)
         urls = base_urls(model, known.url, known.urls, path="/")
-        headers = request_headers(model, known)
+        headers = known.request_headers(model)
         workflows = await asyncio.to_thread(load_workflows, model, known)
         session = make_session(known.connect_timeout, headers)
         failures = ComfyFailures(model, server="The ComfyUI")

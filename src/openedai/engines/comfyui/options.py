@@ -1,48 +1,17 @@
-"""The options of ComfyUI, and their checks."""
+"""The options of ComfyUI."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
 import msgspec
-from msgspec import Meta
 
-from openedai.engines.image_server.options import PixelSize
-from openedai.engines.remote.options import Seconds, header_value
+from openedai.engines.image_server.options import ImageServerOptions
 
 
-class ComfyOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The options of one model. Times are in seconds. A header that begins with `$` names a
-    variable of the environment.
-    """
+class ComfyOptions(ImageServerOptions, frozen=True, forbid_unknown_fields=True):
+    """The options of one model."""
 
-    url: str | None = None
-    urls: tuple[str, ...] = ()
-    headers: dict[str, str] = {}
     workflow: str | None = None
     edit_workflow: str | None = None
     inpaint_workflow: str | None = None
-    slots: dict[str, str | float | bool] = {}
-    checkpoint: str | None = None
-    size: PixelSize = "512x512"
-    steps: Annotated[int, Meta(ge=1, le=150)] = 20
-    guidance_scale: Annotated[float, Meta(ge=0, le=100)] = 7.0
+    slots: dict[str, str | float | bool] = msgspec.field(default_factory=dict)
     sampler: str = "euler"
-    negative_prompt: str = ""
-    strength: Annotated[float, Meta(ge=0, le=1)] = 0.75
-    max_pixels: Annotated[int, Meta(ge=4096)] = 1 << 22
-    connect_timeout: Seconds = 5.0
-    busy_timeout: Seconds = 300.0
-    timeout: Seconds = 600.0
-    idle_timeout: Seconds = 60.0
-    poll_interval: Seconds = 0.5
-    health_interval: Annotated[float, Meta(ge=0)] = 10.0
-
-
-def request_headers(model: str, options: ComfyOptions) -> dict[str, str]:
-    """The headers of every request. Raises EngineFailed."""
-    headers: dict[str, Any] = {
-        name: header_value(model, name, text) for name, text in options.headers.items()
-    }
-    # Compressed answers could grow without bound.
-    return {"Accept-Encoding": "identity", **headers}

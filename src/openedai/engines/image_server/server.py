@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,18 +18,16 @@ from openedai.contract.images import (
 )
 from openedai.engines.image_server.job import Job, Preview
 from openedai.engines.image_server.jobs import Jobs, Waiting
+from openedai.engines.image_server.options import ImageServerOptions
 from openedai.engines.image_server.pictures import Size, check_size, finished
 from openedai.engines.image_server.previews import Previews
 from openedai.engines.remote.connection import Connections
 from openedai.engines.remote.failures import Failures
-from openedai.engines.remote.health import watch
+from openedai.engines.remote.health import HealthChecks
 from openedai.engines.remote.replicas import Replica, Replicas
 from openedai.errors import InvalidRequest
 from openedai.images.bad_image import BadImage
 from openedai.images.formats import image_size
-
-if TYPE_CHECKING:
-    import aiohttp
 
 
 class ImageServer(ImageMaker):
@@ -39,19 +35,25 @@ class ImageServer(ImageMaker):
 
     def __init__(
         self,
-        session: aiohttp.ClientSession,
+        options: ImageServerOptions,
         replicas: Replicas,
         connections: Connections,
-        waiting: Waiting,
-        max_pixels: int,
+        health_path: str,
     ) -> None:
+        """`health_path` is what health checks of several replicas get."""
         self.slots = len(replicas.all)
-        self.session = session
         self.replicas = replicas
         self.connections = connections
+        waiting = Waiting(options.busy_timeout, options.poll_interval)
         self.jobs = Jobs(replicas, connections.failures, waiting)
-        self._max_pixels = max_pixels
-        self._health_checks: asyncio.Task[None] | None = None
+        self._max_pixels = options.max_pixels
+        self._health_checks = HealthChecks(
+            connections.session,
+            replicas,
+            health_path,
+            interval=options.health_interval,
+            timeout=options.connect_timeout,
+        )
 
     @property
     def failures(self) -> Failures:
@@ -71,21 +73,10 @@ class ImageServer(ImageMaker):
         """
         raise NotImplementedError
 
-    def watch(self, path: str, interval: float) -> None:
-        """Begin to check the health of several replicas, by a GET of `path`."""
-        if len(self.replicas.all) > 1 and interval:
-            timeout = self.connections.connect_timeout
-            checks = watch(self.session, self.replicas, path, interval=interval, timeout=timeout)
-            self._health_checks = asyncio.create_task(checks)
-
     async def close(self) -> None:
-        if self._health_checks is not None:
-            self._health_checks.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._health_checks
-            self._health_checks = None
+        await self._health_checks.stop()
         await self.jobs.close()
-        await self.session.close()
+        await self.connections.session.close()
 
     async def make_images(self, request: ImageRequest) -> AsyncGenerator[ImageEvent, None]:
         self.check(request)

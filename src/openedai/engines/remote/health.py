@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 from openedai.engines.remote.replicas import Replica, Replicas
@@ -11,17 +12,36 @@ if TYPE_CHECKING:
     import aiohttp
 
 
-async def watch(
-    session: aiohttp.ClientSession,
-    replicas: Replicas,
-    path: str,
-    *,
-    interval: float,
-    timeout: float,
-) -> None:
-    """Check every replica each `interval` seconds, until cancelled, by a GET of `path`. `timeout`
-    is in seconds too.
+class HealthChecks:
+    """Checks every replica each `interval` seconds by a GET of `path`, until stopped. A single
+    replica is not checked, nor with an interval of 0. `timeout` is in seconds too.
     """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        replicas: Replicas,
+        path: str,
+        *,
+        interval: float,
+        timeout: float,
+    ) -> None:
+        self._task: asyncio.Task[None] | None = None
+        if len(replicas.all) > 1 and interval:
+            self._task = asyncio.create_task(_check_all(session, replicas, path, interval, timeout))
+
+    async def stop(self) -> None:
+        """May be called several times."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+
+async def _check_all(
+    session: aiohttp.ClientSession, replicas: Replicas, path: str, interval: float, timeout: float
+) -> None:
     while True:
         await asyncio.sleep(interval)
         await asyncio.gather(*(check(session, one, path, timeout) for one in replicas.all))

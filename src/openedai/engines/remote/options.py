@@ -13,6 +13,9 @@ from openedai.engines.options import invalid_options
 
 Seconds = Annotated[float, Meta(gt=0)]
 
+# Compressed answers would be read in larger chunks, and could grow without bound.
+NO_COMPRESSION = {"Accept-Encoding": "identity"}
+
 
 def base_urls(model: str, url: str | None, urls: Sequence[str], *, path: str) -> list[URL]:
     """The addresses that were given as `url` or `urls`, with `path` unless they have one. Raises

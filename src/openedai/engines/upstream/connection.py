@@ -14,10 +14,10 @@ from yarl import URL
 
 from openedai.engines.remote.connection import Connections, Disconnected, Timeout, make_session
 from openedai.engines.remote.failures import ReplicaFailed
+from openedai.engines.remote.options import NO_COMPRESSION
 from openedai.engines.remote.replicas import Replica
 from openedai.engines.upstream.answers.problems import MalformedAnswer, ReportedError
 from openedai.engines.upstream.answers.sse import MAX_EVENT, EventParser, EventTooLong, is_done
-from openedai.engines.upstream.options import NO_COMPRESSION
 from openedai.errors import APIError
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ from openedai.engines.remote.affinity import Prefix, prefixes
 from openedai.engines.remote.attempts import Attempts
 from openedai.engines.remote.connection import RemoteRequest, Timeout, make_session
 from openedai.engines.remote.failures import Failures, ReplicaFailed
-from openedai.engines.remote.health import watch
+from openedai.engines.remote.health import HealthChecks
 from openedai.engines.remote.replicas import Replica, Replicas
 from openedai.engines.speech.voices import OFFICIAL
 from openedai.engines.upstream.answers.embeddings import read_embeddings
@@ -96,16 +96,13 @@ class Upstream(Generator, Embedder, Transcriber, Speaker, ImageMaker, Directory)
             options.idle_timeout,
         )
         self._profile = server_profile(options.server)
-        self._health_checks: asyncio.Task[None] | None = None
-        if len(replicas.all) > 1 and options.health_interval:
-            checks = watch(
-                session,
-                replicas,
-                "models",
-                interval=options.health_interval,
-                timeout=options.connect_timeout,
-            )
-            self._health_checks = asyncio.create_task(checks)
+        self._health_checks = HealthChecks(
+            session,
+            replicas,
+            "models",
+            interval=options.health_interval,
+            timeout=options.connect_timeout,
+        )
 
     @classmethod
     def traits(cls, options: Mapping[str, Any]) -> Traits:
@@ -128,11 +125,7 @@ class Upstream(Generator, Embedder, Transcriber, Speaker, ImageMaker, Directory)
         return cls(model, known, session, Replicas(urls), Failures(model, secrets))
 
     async def close(self) -> None:
-        if self._health_checks is not None:
-            self._health_checks.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._health_checks
-            self._health_checks = None
+        await self._health_checks.stop()
         await self._session.close()
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:

@@ -10,15 +10,12 @@ from msgspec import Meta
 from yarl import URL
 
 from openedai.engines.options import invalid_options, parse_options
-from openedai.engines.remote.options import Seconds, base_urls, header_value
+from openedai.engines.remote.options import NO_COMPRESSION, Seconds, base_urls, header_value
 
 Server = Literal[
     "openai", "openedai", "llama.cpp", "vllm", "sglang", "ollama", "lmstudio", "textgen"
 ]
 Capability = Literal["chat", "embedding", "transcription", "speech", "image"]
-
-# Compressed answers would be read in larger pieces, and could grow without bound.
-NO_COMPRESSION = {"Accept-Encoding": "identity"}
 
 
 class UpstreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
