@@ -13,8 +13,8 @@ import pytest
 from openai import BadRequestError, NotFoundError
 from PIL import Image
 
-from tests.engines.image_servers.pictures import png
-from tests.engines.image_servers.running import drawing, left_half, picture
+from tests.engines.image_servers.fake_image import png
+from tests.engines.image_servers.running import drawing, left_half, opened_image
 from tests.engines.image_servers.webui import WebUI
 from tests.support import Running, ServerThread, echo_settings, wait_until
 
@@ -46,7 +46,7 @@ def both() -> Iterator[tuple[WebUI, Running]]:
 
 
 def decoded(text: str | None) -> Image.Image:
-    return picture(base64.b64decode(text or ""))
+    return opened_image(base64.b64decode(text or ""))
 
 
 def test_generate(both: tuple[WebUI, Running]) -> None:

@@ -57,7 +57,7 @@ def test_channels_are_mixed(channels: int) -> None:
     assert pitch(samples) == pytest.approx(440, abs=2)
 
 
-def test_blocks_have_about_the_wanted_length() -> None:
+def test_blocks_have_about_the_requested_length() -> None:
     blocks = [*decode(io.BytesIO(wav(tone(5.0, RATE), RATE)), RATE, block=1.0)]
     assert len(blocks) > 3
     assert all(RATE <= len(block) < 2 * RATE for block in blocks[:-1])

@@ -38,13 +38,13 @@ def test_a_failed_install_is_told_and_tried_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "wanted"),
+    ("file", "text", "expected"),
     [
         ("requirements.txt", "a-b[c]==1.2\nnumpy\n", {"a-b": "1.2"}),
         ("package.json", '{"dependencies": {"@a/b": "1.2.3"}}', {"@a/b": "1.2.3"}),
     ],
 )
-def test_pins_are_read(file: str, text: str, wanted: dict[str, str], tmp_path: Path) -> None:
+def test_pins_are_read(file: str, text: str, expected: dict[str, str], tmp_path: Path) -> None:
     pins = tmp_path / file
     pins.write_text(text)
-    assert versions(pins) == wanted
+    assert versions(pins) == expected

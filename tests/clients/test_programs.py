@@ -79,14 +79,14 @@ def test_lm_eval(real_server: Running, smollm2_path: Path, tmp_path: Path) -> No
     lines = (CLIENTS / "lm-eval/tasks/colours.jsonl").read_text("utf-8").splitlines()
     questions = [json.loads(line) for line in lines]
     with real_server.client(timeout=300) as client:
-        wanted = [
+        expected = [
             [scored(client, one["question"], choice) for choice in one["choices"]]
             for one in questions
         ]
     for way in ("by_tokens", "by_text"):
         scores = seen[way]["scores"]
         # Requests that share a batch differ in their last digits.
-        for given, right in zip(scores, wanted, strict=True):
+        for given, right in zip(scores, expected, strict=True):
             assert given == pytest.approx(right, abs=0.1)
         best = [given.index(max(given)) for given in scores]
         right = [one["answer"] for one in questions]

@@ -18,7 +18,7 @@ _PNG_COMPRESSION = 6
 
 @dataclass(frozen=True)
 class Output:
-    """How an image is wanted.
+    """The format and size that an image is converted to.
 
     `format` is png, jpeg or webp, and `compression` the quality of the last two, 0 to 100.
     `opaque` puts a white ground behind transparent parts; JPEG always has it. `size` None is that
@@ -34,16 +34,16 @@ class Output:
 
 
 def convert(raw: bytes, output: Output) -> ImageFile:
-    """The image as it is wanted: unchanged if that is possible. Raises BadImage."""
+    """The image as `output` says: unchanged if that is possible. Raises BadImage."""
     decoded = decode(raw, MAX_PIXELS)
     image = _finished(decoded.image, output)
-    unchanged = image is decoded.image and _is_wanted(decoded, output)
+    unchanged = image is decoded.image and _is_encoded(decoded, output)
     data = raw if unchanged else _encoded(image, output)
     width, height = image.size
     return ImageFile(data, output.format, width, height, is_transparent(image))
 
 
-def _is_wanted(decoded: Decoded, output: Output) -> bool:
+def _is_encoded(decoded: Decoded, output: Output) -> bool:
     same = decoded.exact and decoded.format == output.format.upper()
     return same and (output.format == "png" or output.compression is None)
 

@@ -124,7 +124,7 @@ def _jpeg_size(raw: bytes) -> tuple[int, int]:
             raise _parse_error("it states no size")
         else:
             offset += 2 + max(2, _read_int(raw, offset + 2, 2, "big"))
-    raise _parse_error("it is in too many pieces")
+    raise _parse_error("it has too many chunks")
 
 
 def _gif_size(raw: bytes) -> tuple[int, int]:
@@ -166,7 +166,7 @@ def _chunks(raw: bytes, offset: int, byteorder: ByteOrder) -> Iterator[tuple[byt
         number = int.from_bytes(length, byteorder)
         yield name, offset + 8, number
         offset += 12 + number if byteorder == "big" else 8 + number + number % 2
-    raise _parse_error("it is in too many pieces")
+    raise _parse_error("it has too many chunks")
 
 
 def _check_jpeg(raw: bytes) -> None:

@@ -63,7 +63,7 @@ def _pip(*arguments: str) -> bytes:
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         message = next((line for line in lines if line.startswith("ERROR")), (lines or ["?"])[-1])
-        raise Unavailable(f"The package index cannot be used: pip said: {message}")
+        raise Unavailable(f"The package index cannot be used: pip reported: {message}")
     return done.stdout
 
 

@@ -61,14 +61,14 @@ SENTENCES: dict[str, str] = {
 
 def word_errors(expected: str, heard: str) -> tuple[int, int]:
     """The number of words that differ, by the edit distance, and the number of words."""
-    wanted, found = _words(expected), _words(heard)
+    words, found = _words(expected), _words(heard)
     row = list(range(len(found) + 1))
-    for number, word in enumerate(wanted, 1):
+    for number, word in enumerate(words, 1):
         diagonal, row[0] = row[0], number
         for place, other in enumerate(found, 1):
             cost = min(row[place] + 1, row[place - 1] + 1, diagonal + (word != other))
             diagonal, row[place] = row[place], cost
-    return row[-1], len(wanted)
+    return row[-1], len(words)
 
 
 def _words(text: str) -> list[str]:

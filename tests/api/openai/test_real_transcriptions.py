@@ -36,10 +36,10 @@ def words_of(text: str) -> list[str]:
     return kept.split()
 
 
-def errors(said: Sequence[str], heard: Sequence[str]) -> int:
+def errors(spoken: Sequence[str], heard: Sequence[str]) -> int:
     """The fewest words to insert, delete or replace that make one the other."""
     row = list(range(len(heard) + 1))
-    for count, word in enumerate(said, 1):
+    for count, word in enumerate(spoken, 1):
         above, row = row, [count]
         for column, other in enumerate(heard, 1):
             replaced = above[column - 1] + (word != other)
@@ -62,9 +62,9 @@ def test_less_than_five_of_a_hundred_words_are_wrong(
         )
         for file in spoken
     ]
-    said = words_of(" ".join(SENTENCES))
-    wrong = errors(said, words_of(" ".join(one.text for one in heard)))
-    assert wrong / len(said) < 0.05
+    expected = words_of(" ".join(SENTENCES))
+    wrong = errors(expected, words_of(" ".join(one.text for one in heard)))
+    assert wrong / len(expected) < 0.05
     assert max(one.duration for one in heard) > 30
     for one in heard:
         assert one.language == "english"

@@ -12,7 +12,7 @@ from PIL import ImageChops
 from openedai.contract.images import ImageRequest, PartialImage
 from openedai.errors import APIError, InvalidRequest, ModelNotFound, Unsupported
 from tests.engines.a1111.running import loaded
-from tests.engines.image_servers.pictures import png
+from tests.engines.image_servers.fake_image import png
 from tests.engines.image_servers.running import (
     CAT,
     EDIT,
@@ -20,7 +20,7 @@ from tests.engines.image_servers.running import (
     drawing,
     left_half,
     made,
-    picture,
+    opened_image,
 )
 from tests.engines.image_servers.webui import WebUI, webui
 
@@ -195,7 +195,7 @@ def test_partial_images_are_spread_over_the_steps() -> None:
             result = await made(engine, changed(CAT, partial_images=3, count=2))
             assert [one.number for one in result.previews] in ([0, 1, 2, 0, 1, 2], [0, 1, 0, 1])
             assert {one.index for one in result.previews} == {0, 1}
-            first, second = (picture(one.data) for one in result.previews[:2])
+            first, second = (opened_image(one.data) for one in result.previews[:2])
             assert first.size == (8, 8)
             assert first.tobytes() != second.tobytes()
 
@@ -214,7 +214,7 @@ def test_a_preview_arrives_while_the_image_is_made(fields: dict[str, Any]) -> No
                 preview = await anext(events)
                 assert isinstance(preview, PartialImage)
                 assert (preview.index, preview.number) == (0, 0)
-                assert picture(preview.data).size == (8, 8)
+                assert opened_image(preview.data).size == (8, 8)
                 server.jobs.steps.resume()
                 assert [type(event).__name__ async for event in events] == [
                     "MadeImage",

@@ -16,7 +16,7 @@ from openedai.errors import APIError, InvalidRequest, Unsupported
 from tests.engines.comfyui.running import loaded
 from tests.engines.image_servers.comfy import comfyui
 from tests.engines.image_servers.comfy_nodes import CHECKPOINTS
-from tests.engines.image_servers.pictures import png
+from tests.engines.image_servers.fake_image import png
 from tests.engines.image_servers.running import (
     CAT,
     EDIT,
@@ -24,7 +24,7 @@ from tests.engines.image_servers.running import (
     drawing,
     left_half,
     made,
-    picture,
+    opened_image,
 )
 
 
@@ -67,8 +67,8 @@ def test_parameters_go_into_their_slots() -> None:
             assert sent["negative"]["text"] == "dogs"
             assert sent["checkpoint"]["ckpt_name"] == CHECKPOINTS[1]
             assert sent["latent"] == {"width": 72, "height": 104, "batch_size": 1}
-            wanted = {"steps": 3, "cfg": 2.5, "sampler_name": "ddim", "scheduler": "karras"}
-            assert sent["sampler"].items() >= wanted.items()
+            expected = {"steps": 3, "cfg": 2.5, "sampler_name": "ddim", "scheduler": "karras"}
+            assert sent["sampler"].items() >= expected.items()
 
     asyncio.run(scenario())
 
@@ -127,7 +127,7 @@ def test_previews_are_partial_images(sockets: bool) -> None:
 
     previews = asyncio.run(scenario())
     assert [one.number for one in previews] == ([0, 1] if sockets else [])
-    assert all(picture(one.data).size == (64, 64) for one in previews)
+    assert all(opened_image(one.data).size == (64, 64) for one in previews)
 
 
 def test_a_preview_arrives_while_the_image_is_made() -> None:

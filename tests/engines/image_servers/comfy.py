@@ -1,4 +1,4 @@
-"""A fake of ComfyUI: its HTTP and websocket API, with quick pictures.
+"""A fake of ComfyUI: its HTTP and websocket API, with quick images.
 
 Kept faithful where clients notice: a queue that can be edited, an interrupt that hits the running
 prompt, events for the client that sent the prompt, previews as binary messages, and its errors.
@@ -19,7 +19,7 @@ from aiohttp import web
 from PIL import Image
 
 from tests.engines.image_servers import comfy_nodes
-from tests.engines.image_servers.pictures import Picture, decode_bytes, jpeg, png
+from tests.engines.image_servers.fake_image import FakeImage, decode_bytes, jpeg, png
 from tests.engines.image_servers.webui_state import JobState, Steps
 
 
@@ -146,8 +146,8 @@ class Comfy:
         if problem is not None:
             answer = {"error": problem.fields(), "node_errors": node_errors}
             return web.json_response(answer, status=400)
-        wanted = body.get("prompt_id") if self.targeted else None
-        id = wanted or str(uuid.uuid4())
+        requested = body.get("prompt_id") if self.targeted else None
+        id = requested or str(uuid.uuid4())
         prompt = Prompt(self._numbers, id, body["prompt"], body.get("client_id"))
         self._numbers += 1
         self.pending.append(prompt)
@@ -175,8 +175,8 @@ class Comfy:
 
     async def _interrupt(self, request: web.Request) -> web.Response:
         body = await request.json() if request.can_read_body else {}
-        wanted = body.get("prompt_id") if self.targeted else None
-        if wanted is None or (self.running is not None and self.running.id == wanted):
+        requested = body.get("prompt_id") if self.targeted else None
+        if requested is None or (self.running is not None and self.running.id == requested):
             self.interrupt()
         return web.Response()
 
@@ -293,9 +293,9 @@ class Comfy:
         return {name: decode_bytes(data) for name, data in self.uploads.items()}
 
     def _sampler(self, prompt: Prompt) -> Any:
-        async def sample(number: str, pictures: list[Picture]) -> None:
+        async def sample(number: str, fakes: list[FakeImage]) -> None:
             await self._send(prompt, "executing", node=number)
-            steps = pictures[0].steps
+            steps = fakes[0].steps
             for step in range(1, steps + 1):
                 await self.steps.before(step, self._state)
                 if self._state.interrupted:
@@ -304,7 +304,7 @@ class Comfy:
                     raise self.failure
                 await self._send(prompt, "progress", value=step, max=steps, node=number)
                 if self.previews:
-                    data = jpeg(pictures[0].paint(step))
+                    data = jpeg(fakes[0].paint(step))
                     await self._send_to(prompt, struct.pack(">II", 1, 1) + data)
 
         return sample

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from tests.engines.image_servers.pictures import Picture
+from tests.engines.image_servers.fake_image import FakeImage
 
 # The inputs that each node must have; a list has the allowed values.
 CHECKPOINTS = ["v1-5-pruned-emaonly.safetensors", "dreamshaper_8.safetensors"]
@@ -89,7 +89,7 @@ def check(workflow: dict[str, Any]) -> tuple[Problem | None, dict[str, Any]]:
 
 def _problems(node: dict[str, Any]) -> list[Problem]:
     problems = []
-    for name, wanted in REQUIRED[node["class_type"]].items():
+    for name, expected in REQUIRED[node["class_type"]].items():
         value = node["inputs"].get(name)
         if value is None:
             problems.append(
@@ -97,19 +97,19 @@ def _problems(node: dict[str, Any]) -> list[Problem]:
             )
         elif isinstance(value, list):
             continue
-        elif isinstance(wanted, list) and value not in wanted:
-            details = f"{name}: {value!r} not in {wanted}"
+        elif isinstance(expected, list) and value not in expected:
+            details = f"{name}: {value!r} not in {expected}"
             problems.append(Problem("value_not_in_list", "Value not in list", details, name))
-        elif wanted in ("INT", "FLOAT"):
+        elif expected in ("INT", "FLOAT"):
             try:
                 float(value)
             except ValueError:
-                message = f"Failed to convert an input value to a {wanted} value"
+                message = f"Failed to convert an input value to a {expected} value"
                 problems.append(Problem("invalid_input_type", message, f"{name}, {value}", name))
     return problems
 
 
-Sampler = Callable[[str, Picture], AsyncGenerator[None, None]]
+Sampler = Callable[[str, FakeImage], AsyncGenerator[None, None]]
 
 
 class Run:
@@ -152,7 +152,7 @@ class Run:
                 return (inputs["text"],)
             case "EmptyLatentImage":
                 width, height = int(inputs["width"]), int(inputs["height"])
-                latent = Picture(prompt="", width=width, height=height)
+                latent = FakeImage(prompt="", width=width, height=height)
                 return ([latent] * int(inputs["batch_size"]),)
             case "LoadImage":
                 image = self._files[inputs["image"]]
@@ -168,18 +168,18 @@ class Run:
             case "VAEEncode":
                 image = inputs["pixels"]
                 width, height = image.width // 8 * 8, image.height // 8 * 8
-                return ([Picture(prompt="", image=image, width=width, height=height)],)
+                return ([FakeImage(prompt="", image=image, width=width, height=height)],)
             case "SetLatentNoiseMask":
                 latents = inputs["samples"]
                 return ([dataclasses.replace(one, mask=inputs["mask"]) for one in latents],)
             case "KSampler":
                 return (await self._sampled(number, inputs),)
             case "VAEDecode":
-                return ([picture.paint() for picture in inputs["samples"]],)
+                return ([fake.paint() for fake in inputs["samples"]],)
         raise AssertionError(number)
 
-    async def _sampled(self, number: str, inputs: dict[str, Any]) -> list[Picture]:
-        pictures = [
+    async def _sampled(self, number: str, inputs: dict[str, Any]) -> list[FakeImage]:
+        fakes = [
             dataclasses.replace(
                 latent,
                 prompt=inputs["positive"],
@@ -191,8 +191,8 @@ class Run:
             )
             for position, latent in enumerate(inputs["latent_image"])
         ]
-        await self._sample(number, pictures)
-        return pictures
+        await self._sample(number, fakes)
+        return fakes
 
 
 def _repaint(image: Image.Image) -> Image.Image:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from openedai.contract.images import ImageRequest, ImagesFinish, MadeImage, PartialImage
 from openedai.engines.image_server.server import ImageServer
-from tests.engines.image_servers.pictures import png
+from tests.engines.image_servers.fake_image import png
 
 CAT = ImageRequest(prompt="a cat", seed=1)
 
@@ -37,21 +37,21 @@ async def made(engine: ImageServer, request: ImageRequest = CAT) -> Result:
                     result.previews.append(event)
                 case MadeImage(index=index, data=data):
                     assert index == len(result.images)
-                    result.images.append(picture(data))
+                    result.images.append(opened_image(data))
                 case ImagesFinish():
                     finished = True
     assert finished
     return result
 
 
-def picture(data: bytes) -> Image.Image:
+def opened_image(data: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(data))
     image.load()
     return image
 
 
 def drawing(size: tuple[int, int] = (64, 64)) -> Image.Image:
-    """A picture whose pixels all differ."""
+    """An image whose pixels all differ."""
     image = Image.new("RGB", size)
     image.putdata([(x * 3 % 256, y * 3 % 256, 77) for y in range(size[1]) for x in range(size[0])])
     return image

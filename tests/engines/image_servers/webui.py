@@ -1,4 +1,4 @@
-"""A fake of AUTOMATIC1111's web UI, of Forge and of SD.Next: their HTTP API, with quick pictures.
+"""A fake of AUTOMATIC1111's web UI, of Forge and of SD.Next: their HTTP API, with quick images.
 
 Kept faithful where clients notice: one job at a time behind a lock, jobs that go on when their
 client has left, interrupts that hit whatever job is running, unknown checkpoints that are ignored,
@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from aiohttp import web
 
-from tests.engines.image_servers.pictures import Picture, encode, jpeg, png
+from tests.engines.image_servers.fake_image import FakeImage, encode, jpeg, png
 from tests.engines.image_servers.webui_bodies import (
     ApiError,
     Handler,
@@ -146,7 +146,7 @@ class WebUI:
         sampler = fields.get("sampler_name") or fields.get("sampler_index") or "Euler"
         if sampler not in self.samplers:
             raise ApiError(400, "Sampler not found")
-        picture = self._picture(fields, kind)
+        fake = self._fake_image(fields, kind)
         name = "API-TXT" if self.flavour == "sdnext" else f"scripts_{kind}"
         task = fields.get("force_task_id") or f"task({kind}-{len(self.received)})"
         if self.flavour == "sdnext":
@@ -154,33 +154,33 @@ class WebUI:
         count = fields.get("n_iter", 1) * fields.get("batch_size", 1)
         made = []
         async with self.jobs.turn(name, task) as state:
-            state.job_count, state.sampling_steps = count, picture.steps
+            state.job_count, state.sampling_steps = count, fake.steps
             for number in range(count):
                 if state.interrupted:
                     break
                 state.job_no, state.sampling_step = number, 0
-                one = next_seed(picture, number)
+                one = next_seed(fake, number)
                 made.append((one, await self._sample(one, state)))
         return self._answer(fields, sampler, made)
 
-    async def _sample(self, picture: Picture, state: JobState) -> Any:
-        """The picture, or what there is of it when the job is interrupted."""
-        for step in range(1, picture.steps + 1):
+    async def _sample(self, fake: FakeImage, state: JobState) -> Any:
+        """The image, or what there is of it when the job is interrupted."""
+        for step in range(1, fake.steps + 1):
             await self.jobs.steps.before(step, state)
             if state.interrupted:
-                return picture.paint(step - 1)
+                return fake.paint(step - 1)
             if self.failure is not None:
                 raise self.failure
             state.sampling_step = step
             if self.previews_every and step % self.previews_every == 0:
-                small = picture.paint(step).resize((picture.width // 8, picture.height // 8))
+                small = fake.paint(step).resize((fake.width // 8, fake.height // 8))
                 self.jobs.show(small)
-        return picture.paint()
+        return fake.paint()
 
-    def _picture(self, fields: dict[str, Any], kind: str) -> Picture:
-        wanted = fields.get("override_settings", {}).get("sd_model_checkpoint")
-        model = wanted if wanted in self._names() else self.options["sd_model_checkpoint"]
-        if model == wanted and not fields.get("override_settings_restore_afterwards", True):
+    def _fake_image(self, fields: dict[str, Any], kind: str) -> FakeImage:
+        requested = fields.get("override_settings", {}).get("sd_model_checkpoint")
+        model = requested if requested in self._names() else self.options["sd_model_checkpoint"]
+        if model == requested and not fields.get("override_settings_restore_afterwards", True):
             self.options["sd_model_checkpoint"] = model
         seed = fields.get("seed", -1)
         with_image = {}
@@ -194,7 +194,7 @@ class WebUI:
                 "strength": fields.get("denoising_strength", 0.75),
                 "mask_blur": fields.get("mask_blur", 4),
             }
-        return Picture(
+        return FakeImage(
             prompt=fields.get("prompt", ""),
             negative_prompt=fields.get("negative_prompt", ""),
             seed=seed if seed >= 0 else 12345,
@@ -206,23 +206,23 @@ class WebUI:
         )
 
     def _answer(
-        self, fields: dict[str, Any], sampler: str, made: list[tuple[Picture, Any]]
+        self, fields: dict[str, Any], sampler: str, made: list[tuple[FakeImage, Any]]
     ) -> web.Response:
-        parameters = [infotext(picture, sampler) for picture, _ in made]
-        pictures = [
+        parameters = [infotext(fake, sampler) for fake, _ in made]
+        files = [
             png(image, {"parameters": text})
             if self.options["samples_format"] == "png"
             else jpeg(image)
             for text, (_, image) in zip(parameters, made, strict=True)
         ]
-        has_grid = len(pictures) > 1
-        first = [pictures[0]] if has_grid else []
+        has_grid = len(files) > 1
+        first = [files[0]] if has_grid else []
         info = {
             "prompt": fields.get("prompt", ""),
             "negative_prompt": fields.get("negative_prompt", ""),
             "seed": made[0][0].seed if made else -1,
-            "all_seeds": [picture.seed for picture, _ in made],
-            "all_prompts": [picture.prompt for picture, _ in made],
+            "all_seeds": [fake.seed for fake, _ in made],
+            "all_prompts": [fake.prompt for fake, _ in made],
             "width": made[0][0].width if made else 0,
             "height": made[0][0].height if made else 0,
             "sampler_name": sampler,
@@ -235,7 +235,7 @@ class WebUI:
         hidden = {**fields, "init_images": None, "mask": None}
         return web.json_response(
             {
-                "images": [encode(data) for data in [*first, *pictures]],
+                "images": [encode(data) for data in [*first, *files]],
                 "parameters": hidden,
                 "info": json.dumps(info),
             }

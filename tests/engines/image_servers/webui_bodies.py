@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.engines.image_servers.pictures import Picture, decode
+from tests.engines.image_servers.fake_image import FakeImage, decode
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -92,10 +92,10 @@ async def read_fields(request: web.Request) -> dict[str, Any]:
 
 
 def _noun(name: str) -> str:
-    wanted = _TYPES[name]
-    if isinstance(wanted, tuple):
+    expected = _TYPES[name]
+    if isinstance(expected, tuple):
         return "number"
-    return "integer" if wanted is int else wanted.__name__
+    return "integer" if expected is int else expected.__name__
 
 
 def read_image(text: str) -> Any:
@@ -117,15 +117,15 @@ def checkpoint(name: str) -> dict[str, Any]:
     }
 
 
-def next_seed(picture: Picture, number: int) -> Picture:
-    return Picture(**{**vars(picture), "seed": picture.seed + number})
+def next_seed(fake: FakeImage, number: int) -> FakeImage:
+    return FakeImage(**{**vars(fake), "seed": fake.seed + number})
 
 
-def infotext(picture: Picture, sampler: str) -> str:
+def infotext(fake: FakeImage, sampler: str) -> str:
     return (
-        f"{picture.prompt}\nNegative prompt: {picture.negative_prompt}\n"
-        f"Steps: {picture.steps}, Sampler: {sampler}, Seed: {picture.seed}, "
-        f"Size: {picture.width}x{picture.height}, Model: {picture.model}"
+        f"{fake.prompt}\nNegative prompt: {fake.negative_prompt}\n"
+        f"Steps: {fake.steps}, Sampler: {sampler}, Seed: {fake.seed}, "
+        f"Size: {fake.width}x{fake.height}, Model: {fake.model}"
     )
 
 

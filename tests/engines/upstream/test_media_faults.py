@@ -152,9 +152,9 @@ def test_silence_in_the_middle_of_speech(audio: str) -> None:
         await peer.disconnected()
 
     async def scenario(engine: Upstream, server: FaultyServer) -> str:
-        said = await outcome(CALLS["speech"][0](engine, audio))
+        text = await outcome(CALLS["speech"][0](engine, audio))
         await server.idle.wait()
-        return said
+        return text
 
     assert ask(falls_silent, scenario, **TIMEOUTS) == "part of the answer, then 502"
 

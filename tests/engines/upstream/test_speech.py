@@ -96,12 +96,12 @@ def test_every_format_is_passed_on(format: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "wanted"),
+    ("sent", "requested"),
     [("wav", "mp3"), ("mp3", "opus"), ("opus", "pcm"), ("wav", "pcm"), ("flac", "wav")],
 )
-def test_another_format_than_requested_is_refused(sent: str, wanted: Any) -> None:
+def test_another_format_than_requested_is_refused(sent: str, requested: Any) -> None:
     with pytest.raises(Unsupported) as caught:
-        exchange(sends_audio(STARTS[sent]), SpeakRequest(text="x", voice="a", format=wanted))
+        exchange(sends_audio(STARTS[sent]), SpeakRequest(text="x", voice="a", format=requested))
     assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "response_format")
 
 

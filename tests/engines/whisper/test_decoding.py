@@ -19,17 +19,17 @@ def window(seconds: float = 30, start: float = 0, *, cut: bool = False) -> Windo
     return Window(samples, round(start * RATE), cut)
 
 
-def context(**wanted: Any) -> Context:
+def context(**values: Any) -> Context:
     tokenizer: Any = FakeTokenizer()
-    return Context(tokenizer, 5, **wanted)
+    return Context(tokenizer, 5, **values)
 
 
 def decode(
-    heard: Window, *results: Result, stopped: bool = False, **wanted: Any
+    heard: Window, *results: Result, stopped: bool = False, **values: Any
 ) -> tuple[list[Segment], float, FakeWhisper]:
     """The segments, the seconds where the next window begins, and the model."""
     fake: Any = FakeWhisper(list(results))
-    decoder = Decoder(fake, context(**wanted), lambda: stopped)
+    decoder = Decoder(fake, context(**values), lambda: stopped)
     segments, position = decoder.decode(heard, None)
     return segments, position / RATE, fake
 
@@ -103,7 +103,7 @@ def test_the_likeliest_text_if_all_are_bad() -> None:
     assert len(fake.calls) == 6
 
 
-def test_a_wanted_temperature_is_the_only_one() -> None:
+def test_a_requested_temperature_is_the_only_one() -> None:
     _, _, fake = decode(window(), UNLIKELY, temperatures=(0.7,))
     assert [call["sampling_temperature"] for call in fake.calls] == [0.7]
 

@@ -71,8 +71,8 @@ def write(tmp_path: Path) -> Write:
     return write
 
 
-async def events(engine: Whisper, path: str, **wanted: Any) -> list[TranscribeEvent]:
-    async with aclosing(engine.transcribe(TranscribeRequest(path=path, **wanted))) as stream:
+async def events(engine: Whisper, path: str, **values: Any) -> list[TranscribeEvent]:
+    async with aclosing(engine.transcribe(TranscribeRequest(path=path, **values))) as stream:
         return [event async for event in stream]
 
 
@@ -225,9 +225,9 @@ def test_what_the_model_does_not_accept(run: Run) -> None:
     ]
 
     async def scenario(engine: Whisper) -> None:
-        for wanted, error, param in refused:
+        for values, error, param in refused:
             with pytest.raises(error) as failed:
-                await events(engine, str(SPEECH), **wanted)
+                await events(engine, str(SPEECH), **values)
             assert failed.value.param == param
 
     run(scenario)

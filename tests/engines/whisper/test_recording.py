@@ -110,10 +110,10 @@ def test_a_part_that_is_too_long_is_cut_anyway() -> None:
     assert [one.cut for one in found] == [True, False]
 
 
-def test_the_wanted_pauses_and_padding() -> None:
+def test_the_requested_pauses_and_padding() -> None:
     parts = audio((True, 2), (False, 1), (True, 2))
-    wanted = VoiceActivity(prefix_padding_ms=0, silence_duration_ms=500)
-    source = recording(parts, Cut.of(wanted))
+    activity = VoiceActivity(prefix_padding_ms=0, silence_duration_ms=500)
+    source = recording(parts, Cut.of(activity))
     (window,) = windows(source)
     assert len(window.samples) == len(parts)
     cut = Cut.of(VoiceActivity(threshold=0.9, prefix_padding_ms=100, silence_duration_ms=5000))

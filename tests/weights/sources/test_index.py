@@ -43,7 +43,7 @@ def test_wheels_are_resolved_in_one_call(wheels: dict[str, bytes], tmp_path: Pat
 @pytest.mark.parametrize("requirement", ["absent==1.0", "my-part-2==2.0", "only-source==1.0"])
 @pytest.mark.usefixtures("wheels")
 def test_wheels_that_are_not_in_the_index(requirement: str) -> None:
-    with pytest.raises(Unavailable, match=f"pip said: ERROR: .*{requirement}"):
+    with pytest.raises(Unavailable, match=f"pip reported: ERROR: .*{requirement}"):
         PipIndex().resolve([requirement])
 
 

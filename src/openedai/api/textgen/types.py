@@ -36,7 +36,7 @@ class LoadRequest(Body):
                 param = f"{name}.{next(iter(values))}"
                 raise Unsupported(
                     f"Unsupported parameter: '{param}' cannot be set with a request; how the "
-                    "model is loaded is said in this server's settings.",
+                    "model is loaded is stated in this server's settings.",
                     code="unsupported_parameter",
                     param=param,
                 )

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from openedai.engines.image_server.pictures import decode
+from openedai.engines.image_server.image_files import decode
 from openedai.engines.remote.connection import Connections, Disconnected, RemoteRequest, Timeout
 from openedai.engines.remote.replicas import Replica
 from openedai.images.bad_image import BadImage

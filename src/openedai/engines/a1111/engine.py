@@ -23,8 +23,8 @@ from openedai.engines.a1111.failures import WebUIFailures
 from openedai.engines.a1111.job import WebUIJob
 from openedai.engines.a1111.options import A1111Options
 from openedai.engines.a1111.request import check
+from openedai.engines.image_server.image_files import Size
 from openedai.engines.image_server.options import size_from
-from openedai.engines.image_server.pictures import Size
 from openedai.engines.image_server.server import ImageServer
 from openedai.engines.options import parse_options
 from openedai.engines.remote.attempts import Attempts

@@ -21,8 +21,8 @@ from openedai.engines.a1111.api import WebUI
 from openedai.engines.a1111.choices import check_choices, chosen_checkpoint
 from openedai.engines.a1111.options import A1111Options
 from openedai.engines.a1111.request import image_request
+from openedai.engines.image_server.image_files import decode
 from openedai.engines.image_server.job import Preview, ReplicaBusy
-from openedai.engines.image_server.pictures import decode
 from openedai.engines.remote.connection import Disconnected
 from openedai.engines.remote.failures import ReplicaFailed
 from openedai.errors import APIError, Unavailable
@@ -102,12 +102,12 @@ class WebUIJob:
         return self._making
 
     async def _look(self) -> Preview | None:
-        """A new preview. Without a wish for one, this only finds out that the web UI is there."""
-        wanted = self._request.partial_images > 0
+        """A new preview. If the request wants none, this only checks that the web UI is there."""
+        with_preview = self._request.partial_images > 0
         if self._tasks_known:
-            return await self._look_at_task(preview=wanted)
-        found = await self._webui.progress(preview=wanted)
-        if not (wanted and found.state.busy and found.current_image):
+            return await self._look_at_task(preview=with_preview)
+        found = await self._webui.progress(preview=with_preview)
+        if not (with_preview and found.state.busy and found.current_image):
             return None
         return Preview(found.progress, decode(found.current_image))
 
@@ -136,4 +136,4 @@ class WebUIJob:
         return Unavailable(f"{self._failures.name} made no image within {seconds:g} seconds.")
 
     def _silent(self) -> ReplicaFailed:
-        return self._failures.broken(f"said nothing for {self._options.idle_timeout:g} seconds")
+        return self._failures.broken(f"sent nothing for {self._options.idle_timeout:g} seconds")

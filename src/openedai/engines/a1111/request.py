@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from openedai.contract.images import ImageRequest
 from openedai.engines.a1111.options import A1111Options
+from openedai.engines.image_server.image_files import encode, whole_steps
 from openedai.engines.image_server.parameters import (
     MAX_SEED,
     check_parameters,
@@ -17,7 +18,6 @@ from openedai.engines.image_server.parameters import (
     strength,
     unknown_parameter,
 )
-from openedai.engines.image_server.pictures import encode, whole_steps
 from openedai.engines.remote.connection import RemoteRequest
 from openedai.errors import Unsupported, invalid_value
 

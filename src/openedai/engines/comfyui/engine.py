@@ -25,8 +25,8 @@ from openedai.engines.comfyui.job import ComfyJob, Work
 from openedai.engines.comfyui.options import ComfyOptions
 from openedai.engines.comfyui.values import check_values
 from openedai.engines.comfyui.workflows import Workflows, load_workflows
+from openedai.engines.image_server.image_files import Size
 from openedai.engines.image_server.options import size_from
-from openedai.engines.image_server.pictures import Size
 from openedai.engines.image_server.server import ImageServer
 from openedai.engines.options import parse_options
 from openedai.engines.remote.attempts import Attempts

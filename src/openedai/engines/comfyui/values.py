@@ -9,6 +9,7 @@ from typing import Any
 from openedai.contract.images import ImageRequest
 from openedai.engines.comfyui.options import ComfyOptions
 from openedai.engines.comfyui.workflow import Workflow
+from openedai.engines.image_server.image_files import whole_steps
 from openedai.engines.image_server.parameters import (
     MAX_SEED,
     QUALITIES,
@@ -18,7 +19,6 @@ from openedai.engines.image_server.parameters import (
     strength,
     unknown_parameter,
 )
-from openedai.engines.image_server.pictures import whole_steps
 from openedai.errors import EngineFailed, Unsupported, invalid_value
 
 # The parameters of requests by the slots that they need.

@@ -27,7 +27,7 @@ class Watch:
         self._unreachable = 0
 
     def answered(self, queue: Queue, id: str) -> None:
-        """ComfyUI said that the workflow has not ended, and then that this is its queue."""
+        """ComfyUI answered that the workflow has not ended, and then that this is its queue."""
         self._last_answer = self._now()
         self._unreachable = 0
         if queue.running(id):
@@ -48,7 +48,7 @@ class Watch:
         if self.lost:
             raise self._failures.broken("has lost the request")
         if now - self._last_answer >= options.idle_timeout:
-            raise self._failures.broken(f"said nothing for {options.idle_timeout:g} seconds")
+            raise self._failures.broken(f"sent nothing for {options.idle_timeout:g} seconds")
         if self._started is None:
             if now - self._submitted >= options.busy_timeout:
                 raise Unavailable(

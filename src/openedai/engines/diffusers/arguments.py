@@ -38,7 +38,7 @@ def settings(
                 param=name,
             )
     width, height = plan.computed_size
-    wanted = {
+    values = {
         "prompt": request.prompt,
         "negative_prompt": _either(request.negative_prompt, options.negative_prompt),
         "guidance_scale": _either(request.guidance_scale, options.guidance_scale),
@@ -48,11 +48,13 @@ def settings(
         "height": height,
     }
     return {
-        name: value for name, value in wanted.items() if value is not None and _has(accepted, name)
+        name: value for name, value in values.items() if value is not None and _has(accepted, name)
     }
 
 
-def pictures(request: ImageRequest, plan: Plan, source: Image.Image | None) -> dict[str, Any]:
+def image_arguments(
+    request: ImageRequest, plan: Plan, source: Image.Image | None
+) -> dict[str, Any]:
     """The images, in the size that is computed. Without a mask, inpainting may change all."""
     from PIL import Image
 

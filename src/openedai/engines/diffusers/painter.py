@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from openedai.contract.images import ImageRequest, MadeImage, PartialImage
-from openedai.engines.diffusers.arguments import pictures, settings
+from openedai.engines.diffusers.arguments import image_arguments, settings
 from openedai.engines.diffusers.brake import Stopped
 from openedai.engines.diffusers.options import DiffusersOptions
 from openedai.engines.diffusers.pipelines import Pipelines, call_defaults
@@ -108,7 +108,7 @@ class Painter:
         pipeline.scheduler = new_scheduler(self._pipelines.scheduler, request.sampler)
         result = pipeline(
             **settings(call_defaults(pipeline), request, plan, self._options),
-            **pictures(request, plan, source),
+            **image_arguments(request, plan, source),
             **previews.arguments(),
             generator=torch.Generator("cpu").manual_seed((request.seed or 0) + index),
         )

@@ -169,21 +169,22 @@ def weight_variant(files: Iterable[Path]) -> str | None:
     return max(set[str]().union(*needed), default=None)
 
 
-def _device(torch_module: Any, wanted: str) -> str:
-    if wanted.startswith("cuda") and not torch_module.cuda.is_available():
+def _device(torch_module: Any, requested: str) -> str:
+    if requested.startswith("cuda") and not torch_module.cuda.is_available():
         raise Unavailable("The torch here has no CUDA device.")
-    if wanted != "auto":
-        return wanted
+    if requested != "auto":
+        return requested
     if torch_module.cuda.is_available():
         return "cuda"
     return "mps" if torch_module.backends.mps.is_available() else "cpu"
 
 
-def _dtype(torch_module: Any, wanted: str, device: str, folder: Path) -> torch.dtype:
+def _dtype(torch_module: Any, requested: str, device: str, folder: Path) -> torch.dtype:
     """Transformers overflow in float16, and U-Nets were made for it."""
-    if wanted == "auto" and device == "cpu":
-        wanted = "float32"
-    elif wanted == "auto":
-        wanted = "bfloat16" if (folder / "transformer").is_dir() else "float16"
-    dtype: torch.dtype = getattr(torch_module, wanted)
+    name = requested
+    if requested == "auto" and device == "cpu":
+        name = "float32"
+    elif requested == "auto":
+        name = "bfloat16" if (folder / "transformer").is_dir() else "float16"
+    dtype: torch.dtype = getattr(torch_module, name)
     return dtype

@@ -46,8 +46,8 @@ class Previews:
 
 def preview_steps(count: int, steps: int) -> set[int]:
     """The steps, counted from 0, after which there is a preview: evenly spaced, never the last."""
-    wanted = {round(steps * (number + 1) / (count + 1)) - 1 for number in range(count)}
-    return {step for step in wanted if 0 <= step < steps - 1}
+    even = {round(steps * (number + 1) / (count + 1)) - 1 for number in range(count)}
+    return {step for step in even if 0 <= step < steps - 1}
 
 
 def decoded(pipeline: Any, latents: Any, size: Size) -> Image.Image | None:

@@ -29,9 +29,9 @@ SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def find_sampler(name: str) -> tuple[str, dict[str, Any]]:
     """The sampler with this name, in any case. Raises InvalidRequest."""
-    wanted = name.casefold()
+    folded = name.casefold()
     for known, sampler in SAMPLERS.items():
-        if known.casefold() == wanted:
+        if known.casefold() == folded:
             return sampler
     raise invalid_value("sampler", f"known samplers: {', '.join(SAMPLERS)}")
 

@@ -69,7 +69,7 @@ class Jobs:
             queued = True
 
     async def close(self) -> None:
-        """Stop every job. Waits a moment, so that the servers are told."""
+        """Stop every job. Waits a moment for the last interrupts."""
         tasks = tuple(self._tasks)
         for task in tasks:
             if not task.cancelling():

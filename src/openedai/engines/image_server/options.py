@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from openedai.engines.image_server.pictures import Size
+from openedai.engines.image_server.image_files import Size
 from openedai.engines.remote.options import NO_COMPRESSION, Seconds, header_value
 
 PixelSize = Annotated[str, Meta(pattern=r"^[1-9]\d{0,4}x[1-9]\d{0,4}$")]

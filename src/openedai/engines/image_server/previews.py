@@ -7,19 +7,19 @@ from openedai.engines.image_server.job import Preview
 
 
 class Previews:
-    """Spreads at most `wanted` previews evenly over the progress of the image at `index`."""
+    """Spreads at most `count` previews evenly over the progress of the image at `index`."""
 
-    def __init__(self, index: int, wanted: int) -> None:
+    def __init__(self, index: int, count: int) -> None:
         self._index = index
-        self._wanted = wanted
+        self._count = count
         self._sent = 0
 
     def take(self, preview: Preview) -> PartialImage | None:
         """The partial image, if it is time for one. Begins no new count if the image is begun
         again.
         """
-        due = (self._sent + 1) / (self._wanted + 1)
-        if self._sent == self._wanted or preview.progress < due:
+        due = (self._sent + 1) / (self._count + 1)
+        if self._sent == self._count or preview.progress < due:
             return None
         partial = PartialImage(index=self._index, number=self._sent, data=preview.data)
         self._sent += 1

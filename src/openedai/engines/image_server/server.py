@@ -16,10 +16,10 @@ from openedai.contract.images import (
     MadeImage,
     PartialImage,
 )
+from openedai.engines.image_server.image_files import Size, check_size, finished
 from openedai.engines.image_server.job import Job, Preview
 from openedai.engines.image_server.jobs import Jobs, Waiting
 from openedai.engines.image_server.options import ImageServerOptions
-from openedai.engines.image_server.pictures import Size, check_size, finished
 from openedai.engines.image_server.previews import Previews
 from openedai.engines.remote.connection import Connections
 from openedai.engines.remote.failures import Failures

@@ -152,7 +152,7 @@ class Connections:
                 return await response.content.readany()
         except TimeoutError as error:
             if started:
-                what = f"said nothing for {timeout.seconds:g} seconds"
+                what = f"sent nothing for {timeout.seconds:g} seconds"
                 raise self.failures.broken(what) from error
             raise self.failures.timed_out(timeout.seconds) from error
         except (aiohttp.ClientError, OSError) as error:

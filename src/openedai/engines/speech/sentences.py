@@ -39,7 +39,7 @@ def sentences(text: str, *, first: int, longest: int) -> Iterator[Sentence]:
         parts = [part for line in _LINE.split(paragraph) for part in _sentences(line)]
         for number, part in enumerate(parts, 1):
             pause = PARAGRAPH_PAUSE if number == len(parts) else SENTENCE_PAUSE
-            *starts, end = _pieces(part, limit, longest)
+            *starts, end = _divided(part, limit, longest)
             yield from (Sentence(start, CLAUSE_PAUSE) for start in starts)
             yield Sentence(end, pause)
             limit = longest
@@ -71,7 +71,7 @@ def _ends_sentence(line: str, start: int, end: re.Match[str]) -> bool:
     )
 
 
-def _pieces(sentence: str, first: int, longest: int) -> Iterator[str]:
+def _divided(sentence: str, first: int, longest: int) -> Iterator[str]:
     """The sentence, divided between clauses, or else between words, where it is too long."""
     limit = first
     while len(sentence) > limit:

@@ -25,7 +25,7 @@ from openedai.engines.upstream.answers.images import (
     added,
     checked_image,
     image_in,
-    wanted,
+    requested_images,
 )
 from openedai.engines.upstream.answers.problems import MalformedAnswer
 from openedai.engines.upstream.connection import Streams, is_stream
@@ -46,7 +46,7 @@ async def images(
         body = await streams.body(response, timeout, request.count * MAX_IMAGE)
     answer = streams.decode(body, ImagesBody, outgoing.param)
     with streams.reading():
-        items = wanted(answer, request.count)
+        items = requested_images(answer, request.count)
     for index, item in enumerate(items):
         data = await _image(streams, replica, item)
         yield MadeImage(index=index, data=data, revised_prompt=item.revised_prompt)

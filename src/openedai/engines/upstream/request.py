@@ -59,7 +59,7 @@ def with_extra(fields: Fields, extra: Fields) -> Fields:
     """Add the parameters that are passed on unchanged. Raises InvalidRequest for one set twice."""
     for name in extra:
         if name in fields:
-            raise invalid_value(name, "the same is said by another parameter of the request")
+            raise invalid_value(name, "another parameter of the request states the same")
     return {**fields, **extra}
 
 

@@ -40,13 +40,13 @@ class Cut:
     whole: bool = False
 
     @classmethod
-    def of(cls, wanted: VoiceActivity | None) -> Cut:
-        if wanted is None:
+    def of(cls, requested: VoiceActivity | None) -> Cut:
+        if requested is None:
             return cls()
-        padding = 300 if wanted.prefix_padding_ms is None else wanted.prefix_padding_ms
-        silence = 200 if wanted.silence_duration_ms is None else wanted.silence_duration_ms
+        padding = 300 if requested.prefix_padding_ms is None else requested.prefix_padding_ms
+        silence = 200 if requested.silence_duration_ms is None else requested.silence_duration_ms
         return cls(
-            threshold=0.5 if wanted.threshold is None else wanted.threshold,
+            threshold=0.5 if requested.threshold is None else requested.threshold,
             before=padding * RATE // 1000,
             after=min(silence * RATE // 1000, cls.after),
             silence=silence * RATE // 1000,

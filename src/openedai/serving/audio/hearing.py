@@ -20,7 +20,7 @@ from openedai.serving.audio.transcription import Transcription
 from openedai.serving.call import Call
 
 Transcripts = Mapping[str, str]
-"""What is said in the sounds of a request, by `param` of their references."""
+"""The transcripts of the sounds of a request, by `param` of their references."""
 
 
 @dataclass(frozen=True)

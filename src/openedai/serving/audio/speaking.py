@@ -71,13 +71,13 @@ class Speaking:
 
 
 class Sentences:
-    """Cuts a text that arrives in pieces into sentences."""
+    """Cuts a text that arrives in deltas into sentences."""
 
     def __init__(self) -> None:
         self._rest = ""
 
     def feed(self, text: str) -> list[str]:
-        """The sentences that end in this piece."""
+        """The sentences that end in this delta."""
         self._rest += text
         complete = [match[0] for match in _SENTENCE.finditer(self._rest)]
         self._rest = self._rest[sum(map(len, complete)) :]

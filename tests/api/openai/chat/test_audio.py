@@ -20,8 +20,8 @@ SPOKEN = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format":
 PCM = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "pcm16"}}
 
 
-def sound(said: bytes, format: str = "wav") -> dict[str, Any]:
-    data = base64.b64encode(said).decode()
+def sound(content: bytes, format: str = "wav") -> dict[str, Any]:
+    data = base64.b64encode(content).decode()
     return {"type": "input_audio", "input_audio": {"data": data, "format": format}}
 
 

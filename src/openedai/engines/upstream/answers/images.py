@@ -55,7 +55,7 @@ class ImageChunk(ImageItem):
     usage: ImageTokens | None = None
 
 
-def wanted(answer: ImagesBody, count: int) -> list[ImageItem]:
+def requested_images(answer: ImagesBody, count: int) -> list[ImageItem]:
     """The first `count` images. Raises MalformedAnswer if there is none, and Unsupported if there
     are too few.
     """

@@ -1,4 +1,4 @@
-"""Pictures that go to a server and come from it: sizes, and what a mask protects."""
+"""Images that go to a server and come from it: sizes, and what a mask protects."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def whole_steps(size: Size, step: int = 8, least: int = 64) -> Size:
 
 
 def finished(data: bytes, size: Size | None, source: bytes | None, mask: bytes | None) -> bytes:
-    """The picture that a server made, as a PNG, in the wanted size if there is one. With a mask,
+    """The image that a server made, as a PNG, in `size` unless that is None. With a mask,
     what it protects is that of the source. Blocks. Raises BadImage.
     """
     from PIL import Image, ImageOps

@@ -1,6 +1,6 @@
 """The images that the fake image servers make: quick, and different for each request.
 
-A picture depends on the prompts, the seed, the model, the size and the steps done; it honours an
+An image depends on the prompts, the seed, the model, the size and the steps done; it honours an
 image to start from, the strength of the change and a mask.
 """
 
@@ -15,8 +15,8 @@ from PIL import Image, ImageDraw, ImageFilter, PngImagePlugin
 
 
 @dataclass(frozen=True)
-class Picture:
-    """What is to be made. The `mask` is white where the picture may change."""
+class FakeImage:
+    """What is to be made. The `mask` is white where the image may change."""
 
     prompt: str
     negative_prompt: str = ""
@@ -31,7 +31,7 @@ class Picture:
     mask_blur: int = 0
 
     def paint(self, steps_done: int | None = None) -> Image.Image:
-        """The picture after some of its steps: grey at first, whole by default."""
+        """The image after some of its steps: grey at first, whole by default."""
         done = self.steps if steps_done is None else steps_done
         size = (self.width, self.height)
         painted = Image.blend(
