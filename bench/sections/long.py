@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
+import msgspec
+
 from bench.client import REQUEST_TIMEOUT, Connection, LoadError, Reply, Target, post
 from bench.figures import SUBJECT, Budget, Figure, alternate
 from bench.loads import CHAT, LEAVING, SETTLE, Chats
@@ -69,8 +71,8 @@ async def _targets(spec: ModelSpec) -> AsyncIterator[Sequence[Target]]:
     if weights is None:
         raise ModelNotFound(spec.id)
     options = {**spec.options, "slots": SLOTS, "context": CONTEXT}
-    local = spec.model_copy(
-        update={"source": str(weights), "requantise": "none", "aliases": (), "options": options}
+    local = msgspec.structs.replace(
+        spec, source=str(weights), requantise="none", aliases=(), options=options
     )
     config = f'chat_model = "{spec.id}"\n{model_table(local)}'
     async with openedai(config) as (url, _), native(local, weights) as (native_url, _):

@@ -10,6 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from statistics import median
 
+from msgspec.structs import replace
+
 from bench.client import Target, post
 from bench.figures import SUBJECT, Budget, Figure, alternate
 from bench.loads import CHAT, EMBEDDINGS, Chats, Embeddings, Load, rates
@@ -39,7 +41,7 @@ async def measure(model: str | None, scale: Scale) -> list[Figure]:
     weights = await asyncio.to_thread(Library(Settings()).pull, spec)
     if weights is None:
         raise ModelNotFound(spec.id)
-    local = spec.model_copy(update={"source": str(weights), "requantise": "none", "aliases": ()})
+    local = replace(spec, source=str(weights), requantise="none", aliases=())
     async with _threads(local) as targets:
         figures = neighbour_figures(await _neighbours(targets, scale))
     figures += await _two_models(local, scale)
@@ -131,7 +133,7 @@ def _beside(busy: int) -> str:
 
 async def _two_models(spec: ModelSpec, scale: Scale) -> list[Figure]:
     """Two models of the same weights, generating at once, and the first of them alone."""
-    specs = [spec.model_copy(update={"id": id}) for id in ("first", "second")]
+    specs = [replace(spec, id=id) for id in ("first", "second")]
     async with _serving(specs, {}) as url:
         targets = [Target(SUBJECT, url, one.id) for one in specs]
         return [await _sum(targets, streams, scale) for streams in TOGETHER_STREAMS]
@@ -158,7 +160,7 @@ async def _sum(targets: Sequence[Target], streams: int, scale: Scale) -> Figure:
 
 async def _chats_and_embeddings(spec: ModelSpec, scale: Scale) -> list[Figure]:
     embedding, folder = await embedding_model()
-    local = embedding.model_copy(update={"source": str(folder), "aliases": ()})
+    local = replace(embedding, source=str(folder), aliases=())
     async with _serving([spec], {}, local) as url:
         chats = partial(_chats, Target(SUBJECT, url, spec.id), scale)
         texts = partial(_texts, Target(SUBJECT, url, local.id))
