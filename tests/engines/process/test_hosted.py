@@ -7,24 +7,35 @@ import socket
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import psutil
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from openedai import errors
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.engine import Embedder, Generator
-from openedai.contract.generate import GenerateRequest, Text
+from openedai.contract.generate import GenerateRequest, Text, TextDelta
 from openedai.engines.load import load_engine
-from openedai.engines.process.child import Child, Failure, pack, read_frame
+from openedai.engines.process.child import Child
+from openedai.engines.process.connection import Connection, pack
 from openedai.engines.process.hosted import Hosted
-from openedai.engines.process.worker import Cancel, StartCall
+from openedai.engines.process.inbox import HOLD_AT
+from openedai.engines.process.messages import (
+    Cancel,
+    Close,
+    Command,
+    Event,
+    Failure,
+    Hold,
+    Release,
+    Result,
+    StartCall,
+)
 from openedai.errors import (
     PARAM,
     APIError,
@@ -65,41 +76,115 @@ def with_child(
     asyncio.run(go())
 
 
+@dataclass
+class PlayedWorker:
+    """An engine whose worker is the test: it reads what the engine sends, and answers."""
+
+    engine: Hosted
+    child: Child
+    connection: Connection
+
+    async def command(self) -> Command:
+        body = await self.connection.frame()
+        assert body is not None
+        command: Command = msgspec.msgpack.decode(body, type=Command)
+        return command
+
+    async def started(self) -> int:
+        """The id of the call that the engine starts."""
+        command = await self.command()
+        assert isinstance(command, StartCall)
+        return command.id
+
+
 @asynccontextmanager
-async def played_worker() -> AsyncIterator[tuple[Hosted, Child, asyncio.StreamReader]]:
-    """An engine whose worker is played by the test, which reads what the engine sends."""
+async def played_worker() -> AsyncIterator[PlayedWorker]:
     ours, theirs = socket.socketpair()
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=PIPE)
-    child = Child(process, *await asyncio.open_unix_connection(sock=ours))
-    reader, writer = await asyncio.open_unix_connection(sock=theirs)
-    engine = Hosted("m", child, slots=1)
+    child = Child(process, await Connection.over(ours))
+    played = PlayedWorker(Hosted("m", child, slots=1), child, await Connection.over(theirs))
     try:
-        yield engine, child, reader
+        yield played
     finally:
-        writer.close()
-        process.kill()
-        await engine.close()
+        played.connection.close()
+        with suppress(ProcessLookupError):
+            process.kill()
+        await played.engine.close()
 
 
 def test_a_cancelled_call_is_cancelled_in_the_worker() -> None:
     async def go() -> None:
-        async with played_worker() as (engine, _, reader):
-
-            async def frame() -> StartCall | Cancel:
-                body = await read_frame(reader)
-                assert body is not None
-                return msgspec.msgpack.decode(body, type=StartCall | Cancel)
-
+        async with played_worker() as played:
+            engine = played.engine
             for coroutine in (anext(engine.generate(LONG)), engine.embed(INPUT)):
                 task = asyncio.ensure_future(coroutine)
-                started = await frame()
-                assert isinstance(started, StartCall)
+                number = await played.started()
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
-                assert await frame() == Cancel(id=started.id)
+                assert await played.command() == Cancel(id=number)
 
     asyncio.run(go())
+
+
+def test_a_call_whose_events_nobody_takes_is_held() -> None:
+    text = TextDelta(text="x" * 1000)
+
+    async def go() -> None:
+        async with played_worker() as played, aclosing(played.engine.generate(LONG)) as events:
+            reading = asyncio.ensure_future(anext(events))
+            number = await played.started()
+            frame = pack(Event(id=number, event=text))
+            sent = HOLD_AT // len(frame) + 2
+            for _ in range(sent):
+                played.connection.send(frame)
+            played.connection.send(pack(Result(id=number)))
+            assert await reading == text
+            assert await played.command() == Hold(id=number)
+            assert [event async for event in events] == [text] * (sent - 1)
+            assert await played.command() == Release(id=number)
+
+    asyncio.run(go())
+
+
+def test_a_held_call_does_not_hold_others() -> None:
+    async def scenario(engine: Hosted) -> None:
+        async with aclosing(engine.generate(LONG)) as held:
+            taken = [await anext(held)]
+            for _ in range(2):
+                others = [event async for event in engine.generate(LONG)]
+            taken += [event async for event in held]
+        assert taken == others
+
+    with_worker(scenario, repeat=5, context=10_000)
+
+
+def test_closing_asks_the_worker_and_waits_for_its_end() -> None:
+    async def go() -> None:
+        async with played_worker() as played:
+            closing = asyncio.ensure_future(played.engine.close())
+            assert await played.command() == Close()
+            assert not played.engine.alive()
+            assert not closing.done()
+            assert played.child.process.stdin is not None
+            played.child.process.stdin.write(b"\n")
+            await closing
+            assert played.child.process.returncode == 0
+
+    asyncio.run(go())
+
+
+def test_a_cancelled_close_ends_the_worker() -> None:
+    async def scenario(engine: Hosted, child: psutil.Process) -> None:
+        child.suspend()
+        closing = asyncio.ensure_future(engine.close())
+        await until(lambda: not engine.alive())
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        assert not child.is_running()
+
+    with_child(scenario)
 
 
 def test_a_worker_goes_on_after_cancelled_calls() -> None:
@@ -124,6 +209,7 @@ def test_a_worker_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_stuck_worker_is_killed() -> None:
     async def scenario(engine: Hosted, child: psutil.Process) -> None:
         child.suspend()
+        engine.close_timeout = 0.01
         await engine.close()
         assert not child.is_running()
         assert engine.memory() == 0
@@ -161,12 +247,12 @@ def test_a_reported_crash_ends_the_engine_at_once() -> None:
 
 def test_a_lost_connection_is_an_end_at_once() -> None:
     async def go() -> None:
-        async with played_worker() as (engine, child, _):
-            assert engine.alive()
-            child.writer.transport.abort()
-            assert not engine.alive()
+        async with played_worker() as played:
+            assert played.engine.alive()
+            played.child.connection.abort()
+            assert not played.engine.alive()
             with pytest.raises(EngineCrashed):
-                await engine.embed(INPUT)
+                await played.engine.embed(INPUT)
 
     asyncio.run(go())
 
@@ -250,29 +336,3 @@ def test_other_exceptions_become_engine_failures() -> None:
     back = Failure.of(ZeroDivisionError("oops")).error()
     assert type(back) is errors.EngineFailed
     assert "oops" in back.message
-
-
-@given(st.lists(st.binary(max_size=300), max_size=20), st.data())
-def test_frames_survive_any_splitting(bodies: list[bytes], data: st.DataObject) -> None:
-    wire = b"".join(len(body).to_bytes(4, "big") + body for body in bodies)
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(wire)), max_size=10)))
-
-    async def go() -> None:
-        reader = asyncio.StreamReader()
-        for start, end in zip([0, *cuts], [*cuts, len(wire)], strict=True):
-            reader.feed_data(wire[start:end])
-        reader.feed_eof()
-        assert [await read_frame(reader) for _ in bodies] == bodies
-        assert await read_frame(reader) is None
-
-    asyncio.run(go())
-
-
-def test_a_cut_frame_is_an_end() -> None:
-    async def go() -> None:
-        reader = asyncio.StreamReader()
-        reader.feed_data(pack("something")[:-1])
-        reader.feed_eof()
-        assert await read_frame(reader) is None
-
-    asyncio.run(go())

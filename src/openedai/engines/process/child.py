@@ -1,9 +1,4 @@
-"""Start, watch and end one child process, and exchange frames with it.
-
-A frame is a length (4 bytes, big endian) and a msgpack body. Frames go over a socket pair: it has
-no file, and when either side ends, the other reads the end of the stream. That is how the child
-learns that its parent is gone.
-"""
+"""Start, watch and end one child process, with a connection to it."""
 
 from __future__ import annotations
 
@@ -15,82 +10,22 @@ import sys
 from collections import deque
 from typing import Any, Self
 
-import msgspec
 import psutil
 
-from openedai.contract.struct import Struct
-from openedai.errors import APIError, EngineFailed
+from openedai.engines.process.connection import Connection, pack
+from openedai.errors import EngineFailed
 
 log = logging.getLogger("openedai.engines")
 
-_LENGTH = 4
 _KEPT_LINES = 20
-_READ_AHEAD = 1 << 20
-
-
-class Failure(Struct, frozen=True, tag="failure"):
-    """An APIError as it is sent in a frame; `kind` is the name of its class."""
-
-    kind: str
-    message: str
-    code: str | None = None
-    param: str | None = None
-    retry_after: float | None = None
-
-    @classmethod
-    def of(cls, error: BaseException) -> Failure:
-        """Of any exception; those that are not APIErrors become EngineFailed."""
-        if not isinstance(error, APIError):
-            error = EngineFailed(f"{type(error).__name__}: {error}")
-        return cls(
-            kind=type(error).__name__,
-            message=error.template,
-            code=error.code,
-            param=error.param,
-            retry_after=error.retry_after,
-        )
-
-    def error(self) -> APIError:
-        """An error of the same class as the original."""
-        found = next((c for c in _error_classes(APIError) if c.__name__ == self.kind), EngineFailed)
-        error = found.__new__(found)
-        APIError.__init__(
-            error, self.message, code=self.code, param=self.param, retry_after=self.retry_after
-        )
-        return error
-
-
-def _error_classes(root: type[APIError]) -> list[type[APIError]]:
-    return [root, *(c for sub in root.__subclasses__() for c in _error_classes(sub))]
-
-
-def pack(value: Any) -> bytes:
-    """The frame of a value that msgspec can encode."""
-    body = msgspec.msgpack.encode(value)
-    return len(body).to_bytes(_LENGTH, "big") + body
-
-
-async def read_frame(reader: asyncio.StreamReader) -> bytes | None:
-    """The body of the next frame; None when the other side is gone."""
-    try:
-        length = int.from_bytes(await reader.readexactly(_LENGTH), "big")
-        return await reader.readexactly(length)
-    except (asyncio.IncompleteReadError, ConnectionError, OSError):
-        return None
 
 
 class Child:
-    """A Python module run as a child process, with a framed connection to it."""
+    """A Python module run as a child process."""
 
-    def __init__(
-        self,
-        process: asyncio.subprocess.Process,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, connection: Connection) -> None:
         self.process = process
-        self.reader = reader
-        self.writer = writer
+        self.connection = connection
         self.last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._log_task = asyncio.create_task(self._read_stderr())
 
@@ -104,28 +39,27 @@ class Child:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_READ_AHEAD)
+                connection = await Connection.over(ours)
             except BaseException:
                 ours.close()
                 raise
             try:
                 process = await cls._spawn(module, theirs.fileno())
             except BaseException:
-                writer.close()
+                connection.close()
                 raise
-        child = cls(process, reader, writer)
-        child.writer.write(pack(hello))
-        return child
+        connection.send(pack(hello))
+        return cls(process, connection)
 
     @staticmethod
-    async def _spawn(module: str, connection: int) -> asyncio.subprocess.Process:
+    async def _spawn(module: str, end: int) -> asyncio.subprocess.Process:
         try:
             return await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 module,
-                str(connection),
-                pass_fds=(connection,),
+                str(end),
+                pass_fds=(end,),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
@@ -137,7 +71,7 @@ class Child:
     async def first_frame(self, model: str) -> bytes:
         """The body of the child's first frame. Raises EngineFailed if the child dies instead."""
         try:
-            body = await read_frame(self.reader)
+            body = await self.connection.frame()
         except asyncio.CancelledError:
             await self.stop()
             raise
@@ -162,7 +96,7 @@ class Child:
 
     async def stop(self, timeout: float = 2.0) -> None:
         """Close the connection, which ends the child; kill it after `timeout` seconds."""
-        self.writer.close()
+        self.connection.close()
         try:
             async with asyncio.timeout(timeout):
                 await self.process.wait()

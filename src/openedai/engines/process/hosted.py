@@ -6,6 +6,7 @@ It does not know which engine that is, nor where the worker runs.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
@@ -28,18 +29,25 @@ from openedai.contract.generate import Finish, GenerateEvent, GenerateRequest
 from openedai.contract.images import ImageEvent, ImageRequest, ImagesFinish
 from openedai.contract.speak import SpeakEvent, SpeakFinish, SpeakRequest, Voice
 from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest, TranscriptFinish
-from openedai.engines.process.child import Child, Failure, pack, read_frame
-from openedai.engines.process.worker import (
+from openedai.engines.process.child import Child
+from openedai.engines.process.connection import pack
+from openedai.engines.process.inbox import Answer, Inbox
+from openedai.engines.process.messages import (
     AnyCall,
     Cancel,
+    Close,
+    Command,
     CountCall,
     DetokenizeCall,
     EmbedCall,
     Event,
+    Failure,
     GenerateCall,
+    Hold,
     ImagesCall,
     Load,
     Ready,
+    Release,
     Result,
     SpeakCall,
     StartCall,
@@ -53,24 +61,29 @@ from openedai.engines.process.worker import (
 from openedai.errors import EngineCrashed, EngineFailed
 
 _LAST_EVENTS = (Finish, TranscriptFinish, SpeakFinish, ImagesFinish)
-_Answers = asyncio.Queue[Event | Result | None]
+_CLOSE_TIMEOUT = 5.0
 V = TypeVar("V", EmbedResult, Voices, tuple[int, ...], str, int)
 
 
 class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
     """An engine in a worker process.
 
-    It has the methods of every capability; the class of the engine tells which ones work.
+    It has the methods of every capability; the class of the engine tells which ones work. A
+    worker that takes longer than `close_timeout` seconds to close its engine is ended anyway.
     """
 
     def __init__(self, model: str, child: Child, slots: int) -> None:
         self.model = model
         self.slots = slots
+        self.close_timeout = _CLOSE_TIMEOUT
         self._child = child
+        self._connection = child.connection
         self._numbers = itertools.count()
-        self._answers: dict[int, _Answers] = {}
+        self._inboxes: dict[int, Inbox] = {}
         self._gone = False
-        self._reading = asyncio.create_task(self._read())
+        self._decode = msgspec.msgpack.Decoder(Event | Result).decode
+        self._connection.receive_with(self._receive)
+        self._connection.closed.add_done_callback(self._end)
 
     @classmethod
     async def start(
@@ -99,17 +112,26 @@ class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
         raise AssertionError("unreachable")
 
     async def close(self) -> None:
-        await self._child.stop()
-        await self._reading
+        """Let the worker close the engine, which may save what it computed, and end it."""
+        try:
+            if self.alive():
+                self._gone = True  # it gets no more calls
+                self._connection.send(pack(Close()))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self.close_timeout):
+                        await self._child.wait()
+        finally:
+            await self._child.stop()
+        await self._connection.closed
 
     def memory(self) -> int:
         return self._child.resident_bytes()
 
     def alive(self) -> bool:
-        return not (self._gone or self._child.writer.is_closing())
+        return not (self._gone or self._connection.is_closing())
 
     async def died(self) -> None:
-        await asyncio.shield(self._reading)
+        await asyncio.shield(self._connection.closed)
 
     def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
         return self._events(GenerateCall(request=request))
@@ -140,11 +162,11 @@ class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
 
     async def _events(self, call: StreamCall) -> AsyncGenerator[Any, None]:
         """The events of a stream. The protocol ensures that they are those of the call."""
-        number, answers = self._call(call)
+        number, inbox = self._call(call)
         ended = False
         try:
             while True:
-                match await answers.get():
+                match await inbox.take():
                     case Event(event=event):
                         ended = isinstance(event, _LAST_EVENTS)
                         yield event
@@ -160,10 +182,10 @@ class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
 
     async def _value(self, call: ValueCall, expected: type[V]) -> V:
         """The result of a call that is not a stream."""
-        number, answers = self._call(call)
-        answer: Event | Result | None = None
+        number, inbox = self._call(call)
+        answer: Answer = None
         try:
-            answer = await answers.get()
+            answer = await inbox.take()
         finally:
             self._forget(number, cancel=answer is None)
         match answer:
@@ -175,28 +197,37 @@ class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
                 raise EngineCrashed(self.model)
         raise EngineFailed(f"The worker of model `{self.model}` broke the protocol.")
 
-    def _call(self, call: AnyCall) -> tuple[int, _Answers]:
+    def _call(self, call: AnyCall) -> tuple[int, Inbox]:
         if not self.alive():
             raise EngineCrashed(self.model)
         number = next(self._numbers)
-        answers = self._answers[number] = _Answers()
-        self._child.writer.write(pack(StartCall(id=number, request=call)))
-        return number, answers
+
+        def hold(held: bool) -> None:
+            self._send(Hold(id=number) if held else Release(id=number))
+
+        inbox = self._inboxes[number] = Inbox(hold)
+        self._send(StartCall(id=number, request=call))
+        return number, inbox
 
     def _forget(self, number: int, *, cancel: bool) -> None:
-        del self._answers[number]
-        if cancel and self.alive():
-            self._child.writer.write(pack(Cancel(id=number)))
+        del self._inboxes[number]
+        if cancel:
+            self._send(Cancel(id=number))
 
-    async def _read(self) -> None:
-        """Pass every frame to its call; when the worker is gone, end all calls."""
-        decoder = msgspec.msgpack.Decoder(Event | Result)
-        while (body := await read_frame(self._child.reader)) is not None:
-            answer = decoder.decode(body)
-            if isinstance(answer, Result) and answer.crashed:
-                self._gone = True  # its connection ends soon; it gets no more calls
-            if answers := self._answers.get(answer.id):
-                answers.put_nowait(answer)
+    def _send(self, command: Command) -> None:
+        if self.alive():
+            self._connection.send(pack(command))
+
+    def _receive(self, body: bytes) -> None:
+        """Pass a frame to its call."""
+        answer = self._decode(body)
+        if isinstance(answer, Result) and answer.crashed:
+            self._gone = True  # its connection ends soon; it gets no more calls
+        if inbox := self._inboxes.get(answer.id):
+            inbox.put(answer, len(body))
+
+    def _end(self, _: object) -> None:
+        """The worker is gone: end all calls."""
         self._gone = True
-        for answers in self._answers.values():
-            answers.put_nowait(None)
+        for inbox in self._inboxes.values():
+            inbox.put(None)

@@ -10,16 +10,14 @@ import asyncio
 import os
 import socket
 import sys
+import traceback
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from openedai.contract.adapter import Adapter
-from openedai.contract.chat import Chat
-from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import (
     Embedder,
     Engine,
@@ -29,152 +27,112 @@ from openedai.contract.engine import (
     Tokenizer,
     Transcriber,
 )
-from openedai.contract.generate import GenerateEvent, GenerateRequest
-from openedai.contract.images import ImageEvent, ImageRequest
-from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
-from openedai.contract.struct import Struct
-from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest
-from openedai.engines.process.child import Failure, pack, read_frame
+from openedai.engines.process.connection import Connection, pack
+from openedai.engines.process.messages import (
+    AnyCall,
+    Cancel,
+    Close,
+    Command,
+    CountCall,
+    DetokenizeCall,
+    EmbedCall,
+    Event,
+    Failure,
+    GenerateCall,
+    Hold,
+    ImagesCall,
+    Load,
+    Ready,
+    Release,
+    Result,
+    SpeakCall,
+    StartCall,
+    StreamCall,
+    StreamEvent,
+    TokenizeCall,
+    TranscribeCall,
+    Value,
+    ValueCall,
+    Voices,
+    VoicesCall,
+)
 from openedai.engines.process.parent import exit_with_parent
 from openedai.engines.registry import engine_class
-from openedai.errors import EngineCrashed
+
+# Seconds. An engine's own threads hardly wait for the event loop's thread.
+_SWITCH_INTERVAL = 0.0005
 
 
-class Load(Struct, frozen=True, tag="load"):
-    """The first frame: which engine, and what it loads."""
+@dataclass
+class RunningCall:
+    """`released` is set unless the parent holds the call's events back."""
 
-    engine: str
-    model: str
-    path: str | None
-    options: dict[str, Any]
-    adapters: tuple[Adapter, ...] = ()
-
-
-class Ready(Struct, frozen=True, tag="ready"):
-    """The answer when the engine is loaded."""
-
-    slots: int
-
-
-class StartCall(Struct, frozen=True, tag="call"):
-    """Start a call. The parent chooses the id."""
-
-    id: int
-    request: AnyCall
-
-
-class GenerateCall(Struct, frozen=True, tag="generate"):
-    request: GenerateRequest
-
-
-class TranscribeCall(Struct, frozen=True, tag="transcribe"):
-    request: TranscribeRequest
-
-
-class SpeakCall(Struct, frozen=True, tag="speak"):
-    request: SpeakRequest
-
-
-class ImagesCall(Struct, frozen=True, tag="images"):
-    request: ImageRequest
-
-
-class EmbedCall(Struct, frozen=True, tag="embed"):
-    request: EmbedRequest
-
-
-class TokenizeCall(Struct, frozen=True, tag="tokenize"):
-    text: str
-    special: bool
-
-
-class DetokenizeCall(Struct, frozen=True, tag="detokenize"):
-    ids: tuple[int, ...]
-
-
-class CountCall(Struct, frozen=True, tag="count"):
-    chat: Chat
-
-
-class VoicesCall(Struct, frozen=True, tag="voices"):
-    """Ask for the voices."""
-
-
-class Voices(Struct, frozen=True, tag="voice_list"):
-    """The answer to VoicesCall."""
-
-    voices: tuple[Voice, ...]
-
-
-StreamCall = GenerateCall | TranscribeCall | SpeakCall | ImagesCall
-ValueCall = EmbedCall | TokenizeCall | DetokenizeCall | CountCall | VoicesCall
-AnyCall = StreamCall | ValueCall
-StreamEvent = GenerateEvent | TranscribeEvent | SpeakEvent | ImageEvent
-Value = EmbedResult | Voices | tuple[int, ...] | str | int
-
-
-class Cancel(Struct, frozen=True, tag="cancel"):
-    """Cancel the call with this id."""
-
-    id: int
-
-
-class Event(Struct, frozen=True, tag="event"):
-    """An event of the call with this id."""
-
-    id: int
-    event: StreamEvent
-
-
-class Result(Struct, frozen=True, tag="result"):
-    """The end of a call: its value, its failure, or neither for the end of a stream."""
-
-    id: int
-    value: Value | None = None
-    failure: Failure | None = None
-
-    @property
-    def crashed(self) -> bool:
-        """Whether the engine reported that it is dead."""
-        return self.failure is not None and self.failure.kind == EngineCrashed.__name__
+    task: asyncio.Task[None]
+    released: asyncio.Event
 
 
 class Worker:
-    """Answers calls to one engine; `calls` are those that run, by their ids."""
+    """Answers calls to one engine; `calls` are those that run, by their ids.
 
-    def __init__(self, engine: Engine, writer: asyncio.StreamWriter) -> None:
+    `asked_to_close` is set when the parent sends Close.
+    """
+
+    def __init__(self, engine: Engine, connection: Connection) -> None:
         self.engine = engine
-        self.writer = writer
-        self.calls: dict[int, asyncio.Task[None]] = {}
+        self.connection = connection
+        self.calls: dict[int, RunningCall] = {}
+        self.asked_to_close = asyncio.Event()
+        self._decode = msgspec.msgpack.Decoder[Command](Command).decode
 
-    async def serve(self, reader: asyncio.StreamReader) -> None:
-        """Start and cancel calls until the connection ends."""
-        decoder = msgspec.msgpack.Decoder(StartCall | Cancel)
-        while (body := await read_frame(reader)) is not None:
-            match decoder.decode(body):
-                case Cancel(id=number):
-                    if task := self.calls.get(number):
-                        task.cancel()
-                case StartCall(id=number, request=request):
-                    task = asyncio.create_task(self._answer(number, request))
-                    self.calls[number] = task
+    def receive(self, body: bytes) -> None:
+        """Obey a frame of the parent's. Commands for a call that has ended are late: no harm."""
+        match self._decode(body):
+            case StartCall(id=number, request=request):
+                released = asyncio.Event()
+                released.set()
+                task = asyncio.create_task(self._answer(number, request, released))
+                self.calls[number] = RunningCall(task, released)
+            case Close():
+                self.asked_to_close.set()
+            case command if call := self.calls.get(command.id):
+                match command:
+                    case Cancel():
+                        call.task.cancel()
+                    case Hold():
+                        call.released.clear()
+                    case Release():
+                        call.released.set()
 
-    async def _answer(self, number: int, call: AnyCall) -> None:
+    async def close(self) -> None:
+        """Cancel all calls, and close the engine."""
+        tasks = [call.task for call in self.calls.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.engine.close()
+
+    async def _answer(self, number: int, call: AnyCall, released: asyncio.Event) -> None:
         result = Result(id=number)
         try:
             match call:
                 case GenerateCall() | TranscribeCall() | SpeakCall() | ImagesCall():
-                    async with aclosing(_events(self.engine, call)) as events:
-                        async for event in events:
-                            self.writer.write(pack(Event(id=number, event=event)))
-                            await self.writer.drain()
+                    await self._stream(number, call, released)
                 case _:
                     result = Result(id=number, value=await _value(self.engine, call))
         except Exception as error:
             result = Result(id=number, failure=Failure.of(error))
         finally:
             del self.calls[number]
-        self.writer.write(pack(result))
+        self.connection.send(pack(result))
+
+    async def _stream(self, number: int, call: StreamCall, released: asyncio.Event) -> None:
+        """Send the events. While the parent has too many unread, the engine's generator waits."""
+        connection = self.connection
+        async with aclosing(_events(self.engine, call)) as events:
+            async for event in events:
+                connection.send(pack(Event(id=number, event=event)))
+                await connection.writable()
+                await released.wait()
 
 
 def _events(engine: Engine, call: StreamCall) -> AsyncGenerator[StreamEvent, None]:
@@ -205,9 +163,9 @@ async def _value(engine: Engine, call: ValueCall) -> Value:
     raise AssertionError("unreachable: the pool leases by capability")
 
 
-async def _main(connection: socket.socket) -> None:
-    reader, writer = await asyncio.open_unix_connection(sock=connection, limit=1 << 20)
-    body = await read_frame(reader)
+async def _main(end: socket.socket) -> None:
+    connection = await Connection.over(end)
+    body = await connection.frame()
     if body is None:
         return
     load = msgspec.msgpack.decode(body, type=Load)
@@ -217,21 +175,34 @@ async def _main(connection: socket.socket) -> None:
             load.model, path, load.options, load.adapters
         )
     except Exception as error:
-        writer.write(pack(Failure.of(error)))
-        await writer.drain()
-        return
-    writer.write(pack(Ready(slots=engine.slots)))
-    worker = Worker(engine, writer)
-    serving = asyncio.create_task(worker.serve(reader))
+        connection.send(pack(Failure.of(error)))
+    else:
+        connection.send(pack(Ready(slots=engine.slots)))
+        await serve(engine, connection)
+    connection.close()
+    await connection.closed
+
+
+async def serve(engine: Engine, connection: Connection) -> None:
+    """Answer calls until the engine dies or the parent asks for the end, and then close it."""
+    worker = Worker(engine, connection)
+    connection.receive_with(worker.receive)
+    closing = asyncio.create_task(worker.asked_to_close.wait())
     dying = asyncio.create_task(engine.died())
-    await asyncio.wait({serving, dying}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({closing, dying}, return_when=asyncio.FIRST_COMPLETED)
+    if worker.asked_to_close.is_set():
+        await worker.close()
 
 
 def main() -> None:
-    connection = socket.socket(fileno=int(sys.argv[1]))
-    exit_with_parent(connection)
-    asyncio.run(_main(connection))
+    end = socket.socket(fileno=int(sys.argv[1]))
+    exit_with_parent(end)
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     # Threads of the engine may be in native code, which cannot be stopped: do not wait for them.
+    try:
+        asyncio.Runner().run(_main(end))
+    except Exception:
+        traceback.print_exc()
     sys.stderr.flush()
     os._exit(0)
 

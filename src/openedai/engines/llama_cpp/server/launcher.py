@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from openedai.engines.llama_cpp.server.launch import Launch, Ready
-from openedai.engines.process.child import Child, Failure
+from openedai.engines.process.child import Child
+from openedai.engines.process.messages import Failure
 from openedai.errors import EngineFailed
 
 log = logging.getLogger("openedai.engines")

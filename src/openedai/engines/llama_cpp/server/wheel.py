@@ -15,7 +15,8 @@ from threading import Event
 from typing import Any
 
 from openedai.engines.llama_cpp.server.launch import Launch, Ready, read_launch
-from openedai.engines.process.child import Failure, pack
+from openedai.engines.process.connection import pack
+from openedai.engines.process.messages import Failure
 from openedai.engines.process.parent import exit_with_parent
 from openedai.errors import EngineFailed
 

@@ -1,0 +1,52 @@
+"""What a worker has answered to one call, and nobody has taken yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from openedai.engines.process.messages import Event, Result
+
+Answer = Event | Result | None
+"""None: the worker is gone."""
+
+HOLD_AT = 1 << 16
+RELEASE_AT = 1 << 14
+
+
+class Inbox:
+    """The answers of one call, in order.
+
+    More than HOLD_AT bytes of them hold the call (`hold(True)`), until less than RELEASE_AT are
+    left (`hold(False)`): so a client that does not read takes only a little memory.
+    """
+
+    def __init__(self, hold: Callable[[bool], None]) -> None:
+        self._hold = hold
+        self._held = False
+        self._answers: deque[tuple[Answer, int]] = deque()
+        self._bytes = 0
+        self._waiting: asyncio.Future[None] | None = None
+
+    def put(self, answer: Answer, size: int = 0) -> None:
+        """Add an answer that came in a frame of that many bytes."""
+        self._answers.append((answer, size))
+        self._bytes += size
+        if self._bytes > HOLD_AT and not self._held:
+            self._held = True
+            self._hold(True)
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def take(self) -> Answer:
+        """The next answer. Returns at once if it is there. For one task at a time."""
+        while not self._answers:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        answer, size = self._answers.popleft()
+        self._bytes -= size
+        if self._held and self._bytes < RELEASE_AT:
+            self._held = False
+            self._hold(False)
+        return answer
