@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
-from yarl import URL
 
 from openedai.catalog.builtin import WEBUI_MODEL
 from openedai.config import ConfigError, ModelSpec, Settings
+
+if TYPE_CHECKING:
+    from yarl import URL
 
 
 def webui_models(settings: Settings) -> tuple[ModelSpec, ...]:
@@ -31,6 +33,8 @@ def webui_models(settings: Settings) -> tuple[ModelSpec, ...]:
 
 
 def _url(text: str) -> URL:
+    from yarl import URL
+
     try:
         url = URL(text)
     except ValueError:

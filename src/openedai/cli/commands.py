@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 
 from openedai import __version__
-from openedai.config import ConfigError, Settings, load_settings
+from openedai.cli.start import EXIT_USAGE, read_settings
+from openedai.config import ConfigError
 
-EXIT_USAGE = 2
 UNWRAPPED = 10_000  # columns
 
 app = typer.Typer(
@@ -77,22 +77,22 @@ def serve(
     ] = None,
 ) -> None:
     """Run the server. Every other setting: docs/settings.md, or the environment."""
-    from openedai.cli.serve import serve as run
+    from openedai.cli.start import start
 
-    settings = _settings(
-        config,
+    start(
+        config=config,
         host=host,
         port=port,
-        preload=tuple(preload) if preload else None,
+        preload=preload,
         chat_model=chat_model,
         embedding_model=embedding_model,
         memory_budget=memory_budget,
-        no_auth=no_auth or None,
-        offline=offline or None,
+        no_auth=no_auth,
+        no_pull=no_pull,
+        offline=offline,
         log_format=log_format,
         log_level=log_level,
     )
-    run(settings, pull=not no_pull, console=_stderr())
 
 
 @app.command(
@@ -111,7 +111,7 @@ def chat(
     """Chat with a running server in the terminal."""
     from openedai.cli.chat import Conversation, answer, converse
 
-    settings = _settings(config)
+    settings = read_settings(config)
     default = os.environ.get("OPENAI_BASE_URL") or f"http://127.0.0.1:{settings.port}/v1"
     key = os.environ.get("OPENAI_API_KEY") or next(iter(settings.keys), "none")
     conversation = Conversation(url or default, key, model, system)
@@ -132,9 +132,9 @@ def models_list(config: Config = None, as_json: AsJson = False) -> None:
 
     with _ErrorMessages():
         if as_json:
-            print(list_models_as_json(_settings(config)))
+            print(list_models_as_json(read_settings(config)))
         else:
-            list_models(_settings(config), _stdout())
+            list_models(read_settings(config), _stdout())
 
 
 @models_app.command("show", epilog="Example: [bold]openedai models show gpt-4o[/]")
@@ -144,9 +144,9 @@ def models_show(name: str, config: Config = None, as_json: AsJson = False) -> No
 
     with _ErrorMessages():
         if as_json:
-            print(show_as_json(_settings(config), name))
+            print(show_as_json(read_settings(config), name))
         else:
-            show(_settings(config), name, _stdout())
+            show(read_settings(config), name, _stdout())
 
 
 @models_app.command("pull", epilog="Example: [bold]openedai models pull all-MiniLM-L6-v2[/]")
@@ -157,7 +157,7 @@ def models_pull(names: list[str], config: Config = None) -> None:
     from openedai.cli.models import pull_all
 
     with _ErrorMessages():
-        settings = _settings(config)
+        settings = read_settings(config)
         catalog = Catalog(settings)
         specs = [catalog.resolve(name).spec for name in names]
         weights = [one for spec in specs for one in (spec, *adapter_specs(spec))]
@@ -171,7 +171,7 @@ def models_rm(names: list[str], config: Config = None) -> None:
 
     with _ErrorMessages():
         for name in names:
-            remove(_settings(config), name, Console())
+            remove(read_settings(config), name, Console())
 
 
 class _ErrorMessages:
@@ -189,14 +189,6 @@ class _ErrorMessages:
             _fail(error.message)
         if isinstance(error, ConfigError):
             _fail(str(error), EXIT_USAGE)
-
-
-def _settings(config: Path | None, **flags: Any) -> Settings:
-    try:
-        return load_settings(config, **flags)
-    except ConfigError as error:
-        _fail(str(error), EXIT_USAGE)
-        raise AssertionError("unreachable") from error
 
 
 def _stdout() -> Console:

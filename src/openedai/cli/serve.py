@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
-import typer
 import uvicorn
-from rich.console import Console
 
 from openedai.api.openai.dialect import OPENAI
 from openedai.catalog.defaults import CHAT, EMBEDDING, KINDS
 from openedai.cli import logs
+from openedai.cli.messages import bold, red, say
+from openedai.cli.start import EXIT_USAGE
 from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.errors import APIError
 from openedai.http.protocol import LimitedProtocol, ProtocolLimits, limited_protocol
@@ -27,48 +27,45 @@ if TYPE_CHECKING:
     from openedai.catalog.catalog import Catalog
     from openedai.scheduling.pool import ModelPool
 
-EXIT_USAGE = 2
 
-
-def serve(settings: Settings, *, pull: bool, console: Console) -> None:
+def serve(settings: Settings, *, pull: bool) -> None:
     """Serve until SIGTERM or Ctrl-C, then wait for running requests, and return."""
     from openedai.app import create_app
 
-    refuse_open_server(settings, console)
-    listener = _bind(settings, console)
+    refuse_open_server(settings)
+    listener = _bind(settings)
     logs.configure(settings.log_format, settings.log_level)
     try:
         app = create_app(settings)
         catalog = app.state.services.catalog
         preload = catalog.preloaded(settings.preload)
         if pull and not settings.offline:
-            _pull_defaults(settings, catalog, preload, console)
+            _pull_defaults(settings, catalog, preload)
     except ConfigError as error:
-        console.print(f"[red]Configuration:[/] {error}", highlight=False)
-        raise typer.Exit(EXIT_USAGE) from error
+        say(f"{red('Configuration:')} {error}")
+        raise SystemExit(EXIT_USAGE) from error
     port = listener.getsockname()[1]
     server = Server(
         uvicorn_config(app, settings),
         pool=app.state.services.pool,
         preload=preload,
-        on_ready=lambda: _banner(catalog, settings, port, console),
+        on_ready=lambda: _banner(catalog, settings, port),
     )
     server.run(sockets=[listener])
     if server.failure is not None:
-        console.print(f"[red]Preloading failed:[/] {server.failure.message}", highlight=False)
-        raise typer.Exit(1)
+        say(f"{red('Preloading failed:')} {server.failure.message}")
+        raise SystemExit(1)
 
 
-def refuse_open_server(settings: Settings, console: Console) -> None:
+def refuse_open_server(settings: Settings) -> None:
     """Exit with EXIT_USAGE if other machines could use the server without a key."""
     if settings.on_loopback or settings.keys or settings.no_auth:
         return
-    console.print(
-        f"[red]Refused:[/] {settings.host} can be reached by others, and no API key is set.\n"
-        "Set OPENEDAI_API_KEY, or say --no-auth if everyone who can reach it may use it.",
-        highlight=False,
+    say(
+        f"{red('Refused:')} {settings.host} can be reached by others, and no API key is set.\n"
+        "Set OPENEDAI_API_KEY, or say --no-auth if everyone who can reach it may use it."
     )
-    raise typer.Exit(EXIT_USAGE)
+    raise SystemExit(EXIT_USAGE)
 
 
 class Server(uvicorn.Server):
@@ -143,36 +140,39 @@ def protocol(settings: Settings) -> type[LimitedProtocol]:
     )
 
 
-def _bind(settings: Settings, console: Console) -> socket.socket:
+def _bind(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
     except OSError as error:
-        console.print(
-            f"[red]Cannot listen on {settings.host}:{settings.port}:[/] {error.strerror}.\n"
-            "Another port can be chosen with --port or OPENEDAI_PORT.",
-            highlight=False,
+        say(
+            f"{red(f'Cannot listen on {settings.host}:{settings.port}:')} {error.strerror}.\n"
+            "Another port can be chosen with --port or OPENEDAI_PORT."
         )
-        raise typer.Exit(1) from error
+        raise SystemExit(1) from error
     listener.listen(2048)
     return listener
 
 
-def _pull_defaults(
-    settings: Settings, catalog: Catalog, preload: list[ModelSpec], console: Console
-) -> None:
+def _pull_defaults(settings: Settings, catalog: Catalog, preload: list[ModelSpec]) -> None:
     from openedai.catalog.models import adapter_specs
-    from openedai.cli.models import pull_all
+    from openedai.weights.library import Library
 
     defaults = (catalog.default(CHAT), catalog.default(EMBEDDING))
     specs = (*(model.spec for model in defaults if model), *preload)
     weights = {one.id: one for spec in specs for one in (spec, *adapter_specs(spec))}
-    pull_all(settings, list(weights.values()), console)
+    library = Library(settings)
+    if missing := [spec for spec in weights.values() if not library.ready(spec)]:
+        from rich.console import Console
+
+        from openedai.cli.models import pull_all
+
+        pull_all(settings, missing, Console(stderr=True, highlight=False))
 
 
-def _banner(catalog: Catalog, settings: Settings, port: int, console: Console) -> None:
+def _banner(catalog: Catalog, settings: Settings, port: int) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{port}/v1"
     key = " -H 'Authorization: Bearer YOUR_KEY'" if settings.keys else ""
@@ -181,7 +181,7 @@ def _banner(catalog: Catalog, settings: Settings, port: int, console: Console) -
     name = chat.id if chat else "none"
     count = len(catalog.models())
     lines = [
-        f"[bold]OpenedAI[/] is ready at [bold]{url}[/]",
+        f"{bold('OpenedAI')} is ready at {bold(url)}",
         *(f"  {kind.name:13}  {model.id}" for kind, model in defaults.items() if model),
         f"  and            {count} model{'' if count == 1 else 's'} in all: openedai models list",
         "",
@@ -189,5 +189,4 @@ def _banner(catalog: Catalog, settings: Settings, port: int, console: Console) -
         f"  curl {url}/chat/completions{key} -H 'Content-Type: application/json' "
         f'-d \'{{"model": "{name}", "messages": [{{"role": "user", "content": "Hello!"}}]}}\'',
     ]
-    for line in lines:
-        console.print(line, highlight=False, soft_wrap=True)
+    say("\n".join(lines))

@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import psutil
-
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
 _PROCESSORS = Path("/proc/cpuinfo")
@@ -34,12 +32,21 @@ def usable_cores(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int:
 
 def usable_memory(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> int:
     """Bytes of the machine's memory, or fewer if the control group allows less."""
-    total = int(psutil.virtual_memory().total)
+    total = _memory()
     limits = _limits("memory.max", cgroups, own)
     v1 = cgroups / "memory" / "memory.limit_in_bytes"
     if v1.is_file():
         limits.append(v1.read_text().strip())
     return min([total, *(int(text) for text in limits if text.isdigit())])
+
+
+def _memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError):  # not on this system
+        import psutil
+
+        return int(psutil.virtual_memory().total)
 
 
 def processor_features(processors: Path = _PROCESSORS) -> frozenset[str]:

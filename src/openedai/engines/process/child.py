@@ -10,8 +10,6 @@ import sys
 from collections import deque
 from typing import Any, Self
 
-import psutil
-
 from openedai.engines.process.connection import Connection, pack
 from openedai.errors import EngineFailed
 
@@ -87,6 +85,8 @@ class Child:
 
     def resident_bytes(self) -> int:
         """Resident memory of the process and of those that it started."""
+        import psutil
+
         try:
             process = psutil.Process(self.process.pid)
             family = [process, *process.children(recursive=True)]

@@ -1,0 +1,53 @@
+"""`openedai serve` with its flags: the settings, then the server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from openedai.cli.messages import say
+from openedai.config import ConfigError, Settings, load_settings
+
+EXIT_USAGE = 2
+
+
+def start(
+    *,
+    config: Path | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    preload: list[str] | None = None,
+    chat_model: str | None = None,
+    embedding_model: str | None = None,
+    memory_budget: str | None = None,
+    no_auth: bool = False,
+    no_pull: bool = False,
+    offline: bool = False,
+    log_format: str | None = None,
+    log_level: str | None = None,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    settings = read_settings(
+        config,
+        host=host,
+        port=port,
+        preload=tuple(preload) if preload else None,
+        chat_model=chat_model,
+        embedding_model=embedding_model,
+        memory_budget=memory_budget,
+        no_auth=no_auth or None,
+        offline=offline or None,
+        log_format=log_format,
+        log_level=log_level,
+    )
+    from openedai.cli.serve import serve
+
+    serve(settings, pull=not no_pull)
+
+
+def read_settings(config: Path | None, **flags: object) -> Settings:
+    """The settings; `flags` that are None were not given. Exits if they are not valid."""
+    try:
+        return load_settings(config, **flags)
+    except ConfigError as error:
+        say(f"openedai: {error}")
+        raise SystemExit(EXIT_USAGE) from error

@@ -1,0 +1,58 @@
+"""What a server imports before its first request."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import asyncio, sys
+from openedai.cli import flags, serve
+from openedai.app import create_app
+from openedai.config import ModelSpec, Settings
+
+app = create_app(Settings(_env_file=None))
+
+async def main():
+    async with app.router.lifespan_context(app):
+        pass
+
+asyncio.run(main())
+print(*sys.modules)
+"""
+
+
+@pytest.fixture(scope="module")
+def imported() -> set[str]:
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    return set(run.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "PIL",
+        "aiohttp",
+        "huggingface_hub",
+        "jinja2",
+        "numpy",
+        "psutil",
+        "pydantic",
+        "rich",
+        "typer",
+        "yarl",
+        "openedai.api.openai.chat.types",
+        "openedai.http.body",
+    ],
+)
+def test_what_is_imported_later(imported: set[str], module: str) -> None:
+    assert module not in imported
+
+
+def test_what_is_imported(imported: set[str]) -> None:
+    assert {"starlette.routing", "uvicorn", "openedai.api", "openedai.scheduling.pool"} <= imported
