@@ -20,6 +20,7 @@ from bench.figures import Figure
 from bench.machine import QUIET, describe, load
 from bench.peers import section as peers
 from bench.peers.installed import Environments
+from bench.processes import spinning
 from bench.scale import FULL, QUICK, Scale
 from bench.sections import audio, embeddings, idle, leaving, long, overhead, start, text, together
 from bench.soak import section as soak
@@ -62,6 +63,7 @@ class Plan:
         environments: Path = PEERS,
         install: bool = False,
         load: Load | None = None,
+        busy: int = 0,
     ) -> None:
         self.sections = sections or [one for one in Section if one not in APART]
         self.scale = scale
@@ -72,6 +74,7 @@ class Plan:
         self.environments = Environments(environments)
         self.install = install
         self.load = load or Load()
+        self.busy = busy
         self.versions: dict[str, str] = {}
 
     async def run(self, section: Section, console: Console) -> list[Figure]:
@@ -127,6 +130,9 @@ def main(
     model: Annotated[str | None, typer.Option(help="Text model [the default one].")] = None,
     minutes: Annotated[float, typer.Option(min=0.1, help="How long the soak lasts.")] = 10,
     clients: Annotated[int, typer.Option(min=1, help="Clients of the soak, at once.")] = 200,
+    busy: Annotated[
+        int, typer.Option(min=0, help="Processes that keep a core busy beside the run.")
+    ] = 0,
     out: Annotated[Path, typer.Option(help="Folder for the JSON and the plot.")] = OUT,
 ) -> None:
     """Measure this server beside its peers, one after the other and back, in one run."""
@@ -142,6 +148,7 @@ def main(
         environments=environments,
         install=install,
         load=Load(clients, seconds=60 * minutes),
+        busy=busy,
     )
     try:
         figures = run(plan, console, out)
@@ -154,13 +161,14 @@ def main(
 
 def run(plan: Plan, console: Console, out: Path) -> list[Figure]:
     """Measure, print the table, and write `<date>.json`, `.png` and `.svg` into `out`."""
-    machine = describe()
+    machine = describe(plan.busy)
     if machine["load"][0] > QUIET:
         console.print(f"[yellow]The machine is not quiet: its load is {machine['load'][0]}.[/]")
     figures: list[Figure] = []
-    for section in plan.sections:
-        console.print(f"[dim]{section} …[/]")
-        figures += asyncio.run(plan.run(section, console))
+    with spinning(plan.busy):
+        for section in plan.sections:
+            console.print(f"[dim]{section} …[/]")
+            figures += asyncio.run(plan.run(section, console))
     machine["load"].append(load())
     machine["packages"] |= plan.versions
     shown = [figure for figure in figures if figure.section not in APART]

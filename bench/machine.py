@@ -32,7 +32,9 @@ QUIET = 0.5  # of load, as the kernel averages it over a minute
 
 
 class Machine(TypedDict):
-    """`memory` in GB; `load` is the average over the last minute, before the run and after."""
+    """`memory` in GB; `load` is the average over the last minute, before the run and after; `busy`
+    is how many processes spun beside the run.
+    """
 
     date: str
     cpu: str
@@ -42,9 +44,10 @@ class Machine(TypedDict):
     python: str
     packages: dict[str, str]
     load: list[float]
+    busy: int
 
 
-def describe() -> Machine:
+def describe(busy: int = 0) -> Machine:
     return Machine(
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         cpu=_cpu(),
@@ -54,6 +57,7 @@ def describe() -> Machine:
         python=f"{platform.python_implementation()} {sys.version.split()[0]}",
         packages={"openedai": __version__, **_versions(PACKAGES)},
         load=[load()],
+        busy=busy,
     )
 
 

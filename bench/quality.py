@@ -2,30 +2,29 @@
 
 Run as `python -m bench.quality FILE.gguf …`; each file is compared with the first one.
 
-llama.cpp's server returns probabilities only of tokens that it generates. So each token of the text
-is forced by a bias so large that no other can be sampled; the returned probability is the one
-without the bias.
+Our server echoes each part of the text with the log probabilities of its tokens.
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, sqrt
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Annotated, Any, get_args
+from typing import Annotated, get_args
 
 import aiohttp
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.client import LoadError
-from bench.servers import native
+from bench.client import LoadError, Target
+from bench.figures import SUBJECT
+from bench.scoring import TEXT, WINDOW, EchoScorer, perplexity, tokenize, windows
+from bench.servers import model_table, openedai
 from openedai.config import ModelSpec, WeightFormat
 from openedai.engines.machine import processor_features
 from openedai.errors import APIError
@@ -34,11 +33,7 @@ from openedai.weights.disk import free_space
 from openedai.weights.progress import NoProgress
 from openedai.weights.requantise import requantise
 
-TEXT = Path(__file__).with_name("quality.txt")
-WINDOW = 512  # tokens that are scored with nothing but each other before them
-UNSCORED = 32  # tokens at the start of a window that only serve as context
-SLOTS = 6
-FORCE = 1000.0  # added to a logit: no other token is as likely
+SLOTS = 2
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,7 @@ class Score:
 
     @property
     def perplexity(self) -> float:
-        return exp(-fmean(self.logprobs))
+        return perplexity(self.logprobs)
 
     def loss(self, packaged: Score) -> tuple[float, float]:
         """How much higher the perplexity is than another's, and its standard error; shares.
@@ -63,75 +58,22 @@ class Score:
         return ratio - 1, ratio * stdev(differences) / sqrt(len(differences))
 
 
-class Scorer:
-    """The token probabilities of a llama.cpp server."""
-
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        self._session = session
-        self._url = url
-
-    async def tokens(self, text: str) -> list[int]:
-        answer = await self._post("/tokenize", {"content": text, "add_special": True})
-        return list(answer["tokens"])
-
-    async def logprobs(self, tokens: Sequence[int], slot: int) -> list[float]:
-        """Of the tokens after the first UNSCORED ones, each given all before it."""
-        return [
-            await self._forced(tokens, position, slot) for position in range(UNSCORED, len(tokens))
-        ]
-
-    async def _forced(self, tokens: Sequence[int], position: int, slot: int) -> float:
-        body = {
-            "prompt": list(tokens[:position]),
-            "n_predict": 1,
-            "n_probs": 1,
-            "temperature": 0,
-            "logit_bias": [[tokens[position], FORCE]],
-            "id_slot": slot,
-            "cache_prompt": True,
-        }
-        answer = await self._post("/completion", body)
-        # Of a token that ends within a character the server tells nothing: the text is ASCII.
-        found = answer.get("completion_probabilities", [])
-        if [one["id"] for one in found] != [tokens[position]]:
-            raise LoadError(f"the token {tokens[position]} was forced, and {found} came")
-        return float(found[0]["logprob"])
-
-    async def _post(self, path: str, body: dict[str, Any]) -> Any:
-        async with self._session.post(self._url + path, json=body) as response:
-            if response.status != 200:
-                raise LoadError(f"{path}: {response.status} {await response.text()}")
-            return await response.json()
-
-
 def score(file: Path, text: str) -> Score:
     """Raises LoadError."""
     return Score(file.name, file.stat().st_size, asyncio.run(logprobs(file, text)))
 
 
 async def logprobs(file: Path, text: str) -> list[float]:
-    """Of the text's tokens, window by window of each slot."""
-    options = {"context": WINDOW, "slots": SLOTS}
-    spec = ModelSpec(id=file.stem, engine="llama_cpp", source=str(file), options=options)
-    key = secrets.token_urlsafe(16)
-    headers = {"authorization": f"Bearer {key}"}
-    async with (
-        native(spec, file, key) as (url, _),
-        aiohttp.ClientSession(headers=headers) as session,
-    ):
-        scorer = Scorer(session, url.removesuffix("/v1"))
-        tokens = await scorer.tokens(text)
-        windows = [tokens[start : start + WINDOW] for start in range(0, len(tokens), WINDOW)]
-        found = await asyncio.gather(
-            *(_score_windows(scorer, windows[slot::SLOTS], slot) for slot in range(SLOTS))
-        )
+    """Of the text's tokens, window by window."""
+    options = {"context": 2 * WINDOW, "slots": SLOTS}
+    spec = ModelSpec(id="scored", engine="llama_cpp", source=str(file), options=options)
+    config = f'chat_model = "scored"\n{model_table(spec)}'
+    async with openedai(config) as (url, _), aiohttp.ClientSession() as session:
+        target = Target(SUBJECT, url, spec.id)
+        scorer = EchoScorer(session, target)
+        parts = windows(await tokenize(session, target, text))
+        found = await asyncio.gather(*(scorer.logprobs(part) for part in parts))
     return [value for part in found for value in part]
-
-
-async def _score_windows(
-    scorer: Scorer, windows: Sequence[Sequence[int]], slot: int
-) -> list[float]:
-    return [value for window in windows for value in await scorer.logprobs(window, slot)]
 
 
 def requantised(file: Path, folder: Path) -> list[Path]:

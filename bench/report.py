@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -20,12 +22,15 @@ def show(figures: list[Figure], machine: Machine, console: Console) -> None:
     wide = console if console.is_terminal else Console(file=console.file, width=160)
     if figures:
         _table(figures, wide)
-    wide.print(
+    wide.print(machine_line(machine), soft_wrap=True, highlight=False)
+
+
+def machine_line(machine: Machine) -> str:
+    busy = f"; beside {machine['busy']} busy processes" if machine["busy"] else ""
+    return (
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory']} GB, {machine['system']}, "
-        f"{machine['python']}; {machine['date']}; load {machine['load'][0]} before the run and "
-        f"{machine['load'][-1]} after it",
-        soft_wrap=True,
-        highlight=False,
+        f"{machine['python']}; {machine['date']}{busy}; load {machine['load'][0]} before the run "
+        f"and {machine['load'][-1]} after it"
     )
 
 
@@ -50,6 +55,17 @@ def _table(figures: list[Figure], wide: Console) -> None:
 def write_json(figures: list[Figure], machine: Machine, scale: object, file: Path) -> None:
     content = {"machine": machine, "scale": scale, "figures": [_object(one) for one in figures]}
     file.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+
+
+@dataclass(frozen=True)
+class Run:
+    machine: Machine
+    figures: list[Figure]
+
+
+def read_json(file: Path) -> Run:
+    """What `write_json` wrote. Raises ValueError."""
+    return msgspec.json.decode(file.read_bytes(), type=Run)
 
 
 def plot(figures: list[Figure], machine: Machine, files: list[Path]) -> None:
@@ -83,12 +99,18 @@ def plot(figures: list[Figure], machine: Machine, files: list[Path]) -> None:
 
 
 def _row(figure: Figure, peer: str, *, first: bool) -> list[str]:
+    *others, found = cells(figure, peer, first=first)
+    colour = {"met": "green", "missed": "red"}.get(found.rpartition(" ")[2])
+    return [*others, f"[{colour}]{found}[/]" if colour else found]
+
+
+def cells(figure: Figure, peer: str, *, first: bool) -> list[str]:
+    """One row of a table: a figure and one of its peers, none if it is empty."""
     budget, verdict = figure.budget, figure.verdict()
     applies = budget is not None and (budget.peer in ("", peer) or not figure.peers)
     found = ""
     if applies and verdict is not None:
-        colour = "green" if verdict.met else "red"
-        found = f"[{colour}]{number(verdict.found)} {'met' if verdict.met else 'missed'}[/]"
+        found = f"{number(verdict.found)} {'met' if verdict.met else 'missed'}"
     elif budget is not None and applies:
         found = f"needs {budget.peer}"
     ratios = figure.ratios(peer) if peer else None
@@ -104,6 +126,8 @@ def _row(figure: Figure, peer: str, *, first: bool) -> list[str]:
 
 
 def spread(values: Spread) -> str:
+    if values.low == values.high:
+        return number(values.median)
     return f"{number(values.median)} ({number(values.low)} – {number(values.high)})"
 
 
@@ -119,6 +143,11 @@ def bound(budget: Budget) -> str:
     sign = "≥" if budget.sense == "at least" else "≤"
     kind = {"value": "", "ratio": " ×", "difference": " more"}[budget.of]
     return f"{sign} {budget.bound:,g}{kind}{', worst' if budget.worst else ''}"
+
+
+def markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def _object(figure: Figure) -> dict[str, Any]:

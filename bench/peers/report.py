@@ -9,7 +9,7 @@ from rich.console import Console
 
 from bench.figures import SUBJECT, Figure
 from bench.peers.rounds import PREFILL, READY, Outcome
-from bench.report import number, spread
+from bench.report import markdown, number, spread
 
 LONGEST = 300  # characters of a reason
 LLAMA_CPP = ("llama.cpp", "llama.cpp, our weights")
@@ -51,21 +51,21 @@ def show(outcome: Outcome, versions: dict[str, str], console: Console) -> None:
 
 def values(outcome: Outcome) -> str:
     systems = (SUBJECT, *outcome.figures[0].peers)
-    measured = [[name, *(spread(one.spread(name)) for one in outcome.figures)] for name in systems]
+    measured = [[name, *(_value(one, name) for one in outcome.figures)] for name in systems]
     blank = [""] * (len(outcome.figures) - 1)
     missing = [[name, _one_line(reason), *blank] for name, reason in outcome.skipped.items()]
-    return _markdown(["system", *map(_column, outcome.figures)], [*measured, *missing])
+    return markdown(["system", *map(_column, outcome.figures)], [*measured, *missing])
 
 
 def ratios(figures: Sequence[Figure]) -> str:
-    rows = [[name, *(spread(one.ratios(name)) for one in figures)] for name in figures[0].peers]
-    return _markdown(["openedai to", *(figure.case for figure in figures)], rows)
+    rows = [[name, *(_ratio(one, name) for one in figures)] for name in figures[0].peers]
+    return markdown(["openedai to", *(figure.case for figure in figures)], rows)
 
 
 def verdicts(figures: Sequence[Figure]) -> str:
     cases = {figure.case: figure for figure in figures}
     rows = [_verdict(goal, cases[goal.case]) for goal in GOALS if goal.case in cases]
-    return _markdown(["ratio", "to", "bound", "found", ""], rows)
+    return markdown(["ratio", "to", "bound", "found", ""], rows)
 
 
 def _verdict(goal: Goal, figure: Figure) -> list[str]:
@@ -80,15 +80,19 @@ def _verdict(goal: Goal, figure: Figure) -> list[str]:
     return [*row, f"{number(found)} ({closest})", verdict]
 
 
+def _value(figure: Figure, name: str) -> str:
+    return spread(figure.spread(name)) if name in figure.values else ""
+
+
+def _ratio(figure: Figure, peer: str) -> str:
+    both = SUBJECT in figure.values and peer in figure.values
+    return spread(figure.ratios(peer)) if both else ""
+
+
 def _column(figure: Figure) -> str:
-    return f"{figure.case}, {figure.unit}"
+    return f"{figure.case}, {figure.unit}" if figure.unit else figure.case
 
 
 def _one_line(text: str) -> str:
     """The end of it, as a cell of a table."""
     return " ".join(text.replace("|", "/").split())[-LONGEST:]
-
-
-def _markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

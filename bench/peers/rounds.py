@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+import aiohttp
+
 from bench.client import LoadError
 from bench.figures import SUBJECT, Figure, alternate
 from bench.peers.systems import Server, System
-from bench.processes import resident_bytes
+from bench.processes import resident_bytes, spinning
 from bench.prompts import document, story
 from bench.scale import Scale
+from bench.scoring import perplexity
 
 SECTION = "peers"
+FIRST_TOKEN = "first token"
 PREFILL = "prefill"
+PERPLEXITY = "perplexity"
 READY = "time to ready"
 MEMORY = "memory"
 WARM_UP_TOKENS = 8
+FIRST_TOKEN_TOKENS = 16
+SETTLE = 0.5  # seconds for a busy process to get its core
 
 
 @dataclass(frozen=True)
@@ -32,11 +40,14 @@ class Started:
 
 @dataclass(frozen=True)
 class Sample:
-    """One system in one round: tokens per second for each number of streams and in prefill,
-    the seconds of its start, its memory in MB, and the generated share of the requested tokens.
+    """One system in one round: tokens per second for each number of streams, also beside a busy
+    process, and in prefill; the seconds to the first token with the most streams, and of its start;
+    its memory in MB, and the generated share of the requested tokens.
     """
 
     decode: dict[int, float]
+    disturbed: dict[int, float]
+    first: float
     prefill: float
     ready: float
     memory: float
@@ -52,9 +63,13 @@ class Outcome:
 
 
 async def rounds(
-    systems: Sequence[System], scale: Scale, on_progress: Callable[[str], None]
+    systems: Sequence[System],
+    scale: Scale,
+    on_progress: Callable[[str], None],
+    text: Sequence[Sequence[int]] = (),
 ) -> Outcome:
-    """A peer that fails is left out of later rounds. `on_progress` is called with each step.
+    """A peer that fails is left out of later rounds. `on_progress` is called with each step. `text`
+    has the parts of the text, as tokens, that each system's weights are scored with.
 
     Raises LoadError or TimeoutError if our own server fails.
     """
@@ -64,12 +79,33 @@ async def rounds(
             system.name: partial(sampler.run, system) for system in systems
         }
         results = await alternate(runs, scale.rounds)
+    scored = [system for system in systems if system.name not in sampler.failed]
+    perplexities = await score(scored, text, on_progress) if text else {}
     samples = {
         name: [one for one in all_samples if one is not None]
         for name, all_samples in results.items()
         if name not in sampler.failed
     }
-    return Outcome(figures(samples, scale), sampler.failed)
+    return Outcome(figures(samples, perplexities, scale), sampler.failed)
+
+
+async def score(
+    systems: Sequence[System], text: Sequence[Sequence[int]], on_progress: Callable[[str], None]
+) -> dict[str, float]:
+    """The perplexity of each system's weights, of those that can be scored."""
+    found = {}
+    for system in systems:
+        if system.scorer is None:
+            continue
+        on_progress(f"perplexity: {system.name}")
+        try:
+            async with system.scorer() as scorer:
+                values = [value for part in text for value in await scorer.logprobs(part)]
+        except (LoadError, TimeoutError, OSError, aiohttp.ClientError) as error:
+            on_progress(f"no perplexity of {system.name}: {error or type(error).__name__}")
+        else:
+            found[system.name] = perplexity(values)
+    return found
 
 
 class _Sampler:
@@ -128,9 +164,13 @@ async def sample(started: Started, scale: Scale, number: int) -> Sample:
         batch = await server.generate(prompts, scale.tokens)
         decode[streams] = batch.completion_tokens / batch.seconds
         completed.append(batch.completion_tokens / (streams * scale.tokens))
+    prompts = [story(f"first {number} {stream}") for stream in range(max(scale.streams))]
+    first = await server.first_token(prompts, FIRST_TOKEN_TOKENS)
     prompt = await server.generate([document(f"prefill {number}", scale.prefix_words)], 1)
     return Sample(
         decode=decode,
+        disturbed=await _disturbed(server, scale, number),
+        first=first,
         prefill=prompt.prompt_tokens / prompt.seconds,
         ready=started.ready,
         memory=resident_bytes(server.pid) / 1e6,
@@ -138,7 +178,20 @@ async def sample(started: Started, scale: Scale, number: int) -> Sample:
     )
 
 
-def figures(samples: dict[str, list[Sample]], scale: Scale) -> list[Figure]:
+async def _disturbed(server: Server, scale: Scale, number: int) -> dict[int, float]:
+    found = {}
+    with spinning(1):
+        await asyncio.sleep(SETTLE)
+        for streams in scale.disturbed_streams:
+            prompts = [story(f"disturbed {streams} {number} {one}") for one in range(streams)]
+            batch = await server.generate(prompts, scale.disturbed_tokens)
+            found[streams] = batch.completion_tokens / batch.seconds
+    return found
+
+
+def figures(
+    samples: dict[str, list[Sample]], perplexities: dict[str, float], scale: Scale
+) -> list[Figure]:
     """One for each column of the table."""
 
     def figure(
@@ -150,17 +203,43 @@ def figures(samples: dict[str, list[Sample]], scale: Scale) -> list[Figure]:
         return Figure(SECTION, case, unit, higher, values, note=note)
 
     def decode(streams: int) -> Figure:
-        case = f"{streams} stream{'s' if streams > 1 else ''}"
-        return figure(case, "tokens/s", lambda one: one.decode[streams], answers)
+        return figure(_streams(streams), "tokens/s", lambda one: one.decode[streams], answers)
+
+    def disturbed(streams: int) -> Figure:
+        case = f"{_streams(streams)}, disturbed"
+        return figure(case, "tokens/s", lambda one: one.disturbed[streams], beside)
 
     least = min(one.completed for all_samples in samples.values() for one in all_samples)
     answers = f"{scale.tokens} tokens each at most, greedy; of these {least:.0%} or more were given"
+    beside = f"beside one busy process; {scale.disturbed_tokens} tokens each at most"
+    most = max(scale.streams)
+    waiting = f"the median of {most} chats that begin at once, each with a new short prompt"
     prompt = f"a new prompt of {scale.prefix_words} words, to its first token"
     first = "from the start of the process to the end of the first answer, of one token"
     resident = "resident after the chats, in all of its processes"
     return [
         *map(decode, scale.streams),
+        *map(disturbed, scale.disturbed_streams),
+        figure(
+            f"{FIRST_TOKEN}, {_streams(most)}",
+            "ms",
+            lambda one: 1000 * one.first,
+            waiting,
+            higher=False,
+        ),
         figure(PREFILL, "tokens/s", lambda one: one.prefill, prompt),
         figure(READY, "s", lambda one: one.ready, first, higher=False),
         figure(MEMORY, "MB", lambda one: one.memory, resident, higher=False),
+        Figure(
+            SECTION,
+            PERPLEXITY,
+            "",
+            False,
+            {name: [value] for name, value in perplexities.items() if name in samples},
+            note="of the weights that the system computes with, on parts of the bench's text",
+        ),
     ]
+
+
+def _streams(count: int) -> str:
+    return f"{count} stream{'s' if count > 1 else ''}"

@@ -9,18 +9,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import aiohttp
 from rich.console import Console
 
-from bench.client import LoadError
-from bench.figures import Figure
+from bench.client import LoadError, Target
+from bench.figures import SUBJECT, Figure
 from bench.peers import report, table
 from bench.peers.installed import Environments
 from bench.peers.rounds import rounds
 from bench.peers.systems import System, subject, system
 from bench.peers.table import Peer, Weights
-from bench.peers.weights import checkpoint, packaged
+from bench.peers.weights import checkpoint, in_q8_0, packaged
 from bench.scale import Scale
+from bench.scoring import TEXT, some, tokenize, windows
 from bench.sections.text import measured_model
+from bench.servers import openedai
 from openedai.config import ModelSpec, Settings
 from openedai.engines.machine import usable_cores
 from openedai.errors import ModelNotFound
@@ -61,9 +64,17 @@ async def measure(request: Request, versions: dict[str, str], console: Console) 
         subject(spec.id, options),
         *(_system(peer, request.environments, forms) for peer in ready),
     ]
-    outcome = await rounds(systems, request.scale, on_progress)
+    text = await _text(spec.id, options, request.scale)
+    outcome = await rounds(systems, request.scale, on_progress, text)
     report.show(replace(outcome, skipped=skipped | outcome.skipped), versions, console)
     return outcome.figures
+
+
+async def _text(model: str, options: list[str], scale: Scale) -> list[list[int]]:
+    """Parts of the text, as tokens; those of every system are the same."""
+    async with openedai(options=options) as (url, _), aiohttp.ClientSession() as session:
+        tokens = await tokenize(session, Target(SUBJECT, url, model), TEXT.read_text("utf-8"))
+    return some(windows(tokens), scale.quality_windows)
 
 
 async def _installed(
@@ -91,6 +102,7 @@ async def _forms(spec: ModelSpec, environments: Environments) -> tuple[dict[Weig
         "served": served,
         "packaged": await asyncio.to_thread(packaged, spec, folder),
     }
+    forms["q8_0"] = await asyncio.to_thread(in_q8_0, forms["packaged"], folder)
     python = folder / CHECKPOINT_MAKER / "bin" / "python"
     try:
         forms["checkpoint"] = await checkpoint(forms["packaged"], folder, python)

@@ -11,7 +11,8 @@ from typing import Literal
 import msgspec
 
 TABLE = Path(__file__).with_name("peers.toml")
-Weights = Literal["packaged", "served", "checkpoint"]
+ECHO_OR_FORCED = ("echo", "forced")
+Weights = Literal["packaged", "served", "q8_0", "checkpoint"]
 
 
 class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -31,12 +32,17 @@ class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     health: str = "/health"
     model: str = "default"
     variables: dict[str, str] = {}
-    streams: bool = True
+    score: str = ""
+    usage: bool = True
     keep: bool = False
 
     def command(self, values: Mapping[str, object]) -> list[str]:
         """`start` as words, with `values` for what stands in braces. Raises KeyError."""
-        return [word.format_map(values) for word in shlex.split(self.start)]
+        return _words(self.start, values)
+
+    def scorer(self, values: Mapping[str, object]) -> list[str]:
+        """`score` likewise; empty if it is not a command."""
+        return _words(self.score, values) if self.score not in ECHO_OR_FORCED else []
 
     def model_name(self, values: Mapping[str, object]) -> str:
         """What its requests call the model."""
@@ -45,6 +51,10 @@ class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def environ(self, values: Mapping[str, object]) -> dict[str, str]:
         """`variables`, filled in likewise."""
         return {name: text.format_map(values) for name, text in self.variables.items()}
+
+
+def _words(line: str, values: Mapping[str, object]) -> list[str]:
+    return [word.format_map(values) for word in shlex.split(line)]
 
 
 def read(file: Path = TABLE) -> tuple[Peer, ...]:

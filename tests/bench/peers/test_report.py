@@ -16,7 +16,15 @@ from bench.scale import QUICK
 
 def sample(speed: float, ready: float = 1.0) -> Sample:
     decode = dict.fromkeys(QUICK.streams, speed)
-    return Sample(decode, prefill=speed, ready=ready, memory=100.0, completed=1.0)
+    return Sample(
+        decode,
+        disturbed=dict.fromkeys(QUICK.disturbed_streams, speed),
+        first=1 / speed,
+        prefill=speed,
+        ready=ready,
+        memory=100.0,
+        completed=1.0,
+    )
 
 
 def rows(outcome: Outcome) -> list[list[str]]:
@@ -32,7 +40,7 @@ def rows(outcome: Outcome) -> list[list[str]]:
 def outcome(absent: dict[str, str] | None = None, **peers: Sequence[float]) -> Outcome:
     samples = {SUBJECT: [sample(20.0), sample(22.0)]}
     samples |= {name: [sample(speed) for speed in speeds] for name, speeds in peers.items()}
-    return Outcome(figures(samples, QUICK), absent or {})
+    return Outcome(figures(samples, {SUBJECT: 20.5}, QUICK), absent or {})
 
 
 def test_a_row_for_each_system() -> None:
@@ -41,7 +49,9 @@ def test_a_row_for_each_system() -> None:
     assert by_name["system"][1] == "1 stream, tokens/s"
     assert by_name[SUBJECT][1] == "21.0 (20.0 – 22.0)"
     assert by_name["peer"][1] == "2.10 (2.00 – 2.20)"
-    assert ["peer", "10.0 (10.0 – 10.0)"] in [row[:2] for row in found]
+    assert by_name["system"][-1] == "perplexity"
+    assert [row[-1] for row in found if row[0] in (SUBJECT, "peer")] == ["20.5", "", ""]
+    assert ["peer", "10.0"] in [row[:2] for row in found]
     assert by_name["gone"][1] == "not installed: no / such package"
 
 

@@ -19,7 +19,15 @@ from bench.peers.table import Peer
 from bench.scale import QUICK
 from tests.support import ServerThread, echo_settings
 
-TINY = replace(QUICK, rounds=1, streams=(1, 2), tokens=4, prefix_words=20)
+TINY = replace(
+    QUICK,
+    rounds=1,
+    streams=(1, 2),
+    tokens=4,
+    disturbed_streams=(2,),
+    disturbed_tokens=4,
+    prefix_words=20,
+)
 
 LINES = """
 import json, sys
@@ -27,7 +35,8 @@ for line in sys.stdin:
     question = json.loads(line)
     words = sum(len(prompt.split()) for prompt in question["prompts"])
     answers = question["tokens"] * len(question["prompts"])
-    print(json.dumps({"prompt_tokens": words, "completion_tokens": answers}), flush=True)
+    counts = {"prompt_tokens": words, "completion_tokens": answers}
+    print(json.dumps({**counts, "first": 0.5}), flush=True)
 """
 
 CONFIG = """
@@ -51,22 +60,22 @@ def lines_peer(folder: Path, script: str) -> System:
     return system(peer, {"env": sys.executable, "child": folder, "weights": "none"})
 
 
-def http_peer(folder: Path, *, streams: bool = True) -> System:
+def http_peer(folder: Path, *, usage: bool = True) -> System:
     (folder / "openedai.toml").write_text(CONFIG, "utf-8")
     peer = Peer(
         name="http",
         package="one",
         start="{env} -m openedai serve --no-pull --config {weights} --port {port}",
         weights="served",
-        streams=streams,
+        usage=usage,
     )
     return system(peer, {"env": sys.executable, "weights": folder / "openedai.toml"})
 
 
-@pytest.mark.parametrize("streams", [True, False])
-def test_http_and_json_lines(tmp_path: Path, streams: bool) -> None:
+@pytest.mark.parametrize("usage", [True, False])
+def test_http_and_json_lines(tmp_path: Path, usage: bool) -> None:
     ours = replace(http_peer(tmp_path), name=SUBJECT)
-    peers = (http_peer(tmp_path, streams=streams), lines_peer(tmp_path, LINES))
+    peers = (http_peer(tmp_path, usage=usage), lines_peer(tmp_path, LINES))
     outcome: Outcome = asyncio.run(rounds((ours, *peers), TINY, lambda what: None))
     assert outcome.skipped == {}
     assert outcome.figures[0].peers == ["http", "lines"]
