@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.request
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -140,7 +140,7 @@ def main(
     scale = QUICK if quick else FULL
     plan = Plan(
         sections or [],
-        scale if rounds is None else replace(scale, rounds=rounds),
+        scale if rounds is None else scale.with_rounds(rounds),
         model=model,
         others=[parse_target(text) for text in url or []],
         sentence_transformers=sentence_transformers,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,12 @@ class Scale:
     long_rounds: int = 3
     long_words: int = 3600
     system_words: int = 1800
+
+    def with_rounds(self, rounds: int) -> Scale:
+        """The same with this many rounds of each comparison."""
+        return replace(
+            self, rounds=rounds, starts=rounds, together_rounds=rounds, long_rounds=rounds
+        )
 
 
 FULL = Scale()

@@ -1,142 +1,93 @@
-"""A client that disconnects: how long the engine goes on.
+"""A client that disconnects: how long the engine goes on, seen by the client that comes after it.
 
-The server runs in this process, so that the engine behind it can be asked for its slots.
+The model has one slot. The next client asks as soon as the first one left. The engine went on for
+as long as that client's first token comes later than it does with nobody before it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from statistics import median
 
-import uvicorn
-
-from bench.client import Connection, LoadError, Target, post
+from bench.client import Connection, Target, post
 from bench.figures import SUBJECT, Budget, Figure
 from bench.prompts import document, story
 from bench.scale import Scale
-from bench.sections.text import CHAT, measured_model
-from openedai.app import create_app
-from openedai.cli.serve import uvicorn_config
-from openedai.config import ModelSpec, Settings
-from openedai.contract.engine import Generator
-from openedai.engines.llama_cpp.engine import LlamaCpp
+from bench.sections.text import CHAT, local_model
+from bench.servers import model_table, openedai
 
 SECTION = "leaving"
-_TIMEOUT = 60.0
-_PAUSE = 0.004  # between two looks: the looking takes time of the engine's cores
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+KNOWN = "Tell me a story."
 
 
 async def measure(model: str | None, scale: Scale) -> list[Figure]:
-    spec, _ = measured_model(model)
-    async with _serving(spec) as (target, engine):
-        await post(target, CHAT, target.chat("Hello!", 2))
-        return [await _decoding(target, engine, scale), await _prefill(target, engine, scale)]
+    async with _serving(model) as target:
+        alone = median([await _alone(target, number) for number in range(scale.leaving)])
+        decoding = [await _decoding(target, number) for number in range(scale.leaving)]
+        prompt = document("not left", 2 * scale.prefix_words)
+        seconds = (await post(target, CHAT, target.chat(prompt, 1))).first
+        prefill = [
+            await _prefill(target, document(f"left {one}", 2 * scale.prefix_words), leave)
+            for one, leave in enumerate(moments(seconds, scale.leaving))
+        ]
+    return figures(alone, decoding, prefill)
+
+
+def moments(seconds: float, count: int) -> list[float]:
+    """When clients leave during a prefill of that many seconds: evenly spread, not at its end."""
+    return [seconds * (number + 0.5) / (count + 1) for number in range(count)]
+
+
+def figures(alone: float, decoding: Sequence[float], prefill: Sequence[float]) -> list[Figure]:
+    """From the seconds to the next client's first token, without anybody before it and after one
+    that left.
+    """
+
+    def figure(case: str, found: Sequence[float], bound: float, note: str) -> Figure:
+        values = [1000 * max(0.0, seconds - alone) for seconds in found]
+        budget = Budget(bound, "at most", worst=True)
+        return Figure(SECTION, case, "ms", False, {SUBJECT: values}, budget, note=note)
+
+    after = f"how much later the next client has its first token, {1000 * alone:.0f} ms alone"
+    return [
+        figure("while decoding", decoding, 100, after),
+        figure("in prefill", prefill, 300, "the same; each client left at another moment"),
+    ]
 
 
 @asynccontextmanager
-async def _serving(spec: ModelSpec) -> AsyncIterator[tuple[Target, LlamaCpp]]:
-    settings = Settings(models=(spec,), chat_model=spec.id)
-    app = create_app(settings)
-    server = _Server(uvicorn_config(app, settings))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        serving = asyncio.create_task(server.serve([listener]))
-        try:
-            target = Target(SUBJECT, f"http://127.0.0.1:{listener.getsockname()[1]}/v1", spec.id)
-            async with app.state.services.pool.lease(spec, Generator, "bench") as engine:
-                if not isinstance(engine, LlamaCpp):
-                    raise LoadError(f"the engine of {spec.id} shows no slots")
-                yield target, engine
-        finally:
-            server.should_exit = True
-            await serving
+async def _serving(model: str | None) -> AsyncIterator[Target]:
+    spec, _ = await local_model(model)
+    config = f'chat_model = "{spec.id}"\n{model_table(spec, slots=1)}'
+    async with openedai(config) as (url, _):
+        target = Target(SUBJECT, url, spec.id)
+        await post(target, CHAT, target.chat(KNOWN, 2))
+        yield target
 
 
-async def _decoding(target: Target, engine: LlamaCpp, scale: Scale) -> Figure:
-    times = []
-    for number in range(scale.leaving):
-        async with await Connection.open(target) as connection:
-            connection.send(CHAT, target.chat(story(f"leave {number}"), 2000))
-            await connection.first_chunk()
-            times.append(1000 * await _seconds_until_idle(connection, engine))
-    return Figure(
-        SECTION,
-        "while decoding",
-        "ms",
-        False,
-        {SUBJECT: times},
-        Budget(100, "at most", worst=True),
-        note="from the connection's end to the engine's free slot",
-    )
+async def _alone(target: Target, number: int) -> float:
+    """After a client that did not leave, whose prompt the slot has."""
+    await post(target, CHAT, target.chat(story(f"before {number}"), 2))
+    return await _next(target)
 
 
-async def _prefill(target: Target, engine: LlamaCpp, scale: Scale) -> Figure:
-    """In batches: each client leaves at another time in a batch, and the batch before it is the
-    measure of how long it goes on.
-    """
-    times, durations = [], []
-    for number in range(scale.leaving):
-        async with await Connection.open(target) as connection:
-            text = document(f"leave {number}", scale.prefix_words * 2)
-            connection.send(CHAT, target.chat(text, 1))
-            for _ in range(2):  # the first may have begun before it was seen
-                await _next_batch(engine)
-            started = time.perf_counter()
-            await _next_batch(engine)
-            batch = time.perf_counter() - started
-            await asyncio.sleep(batch * number / scale.leaving)
-            times.append(await _seconds_until_idle(connection, engine) / batch)
-            durations.append(batch)
-    return Figure(
-        SECTION,
-        "in prefill",
-        "batches",
-        False,
-        {SUBJECT: times},
-        Budget(1, "at most", worst=True),
-        note=f"a batch took {1000 * median(durations):.0f} ms",
-    )
+async def _decoding(target: Target, number: int) -> float:
+    async with await Connection.open(target) as connection:
+        connection.send(CHAT, target.chat(story(f"leave {number}"), 2000))
+        await connection.first_chunk()
+        connection.abort()
+        return await _next(target)
 
 
-async def _seconds_until_idle(connection: Connection, engine: LlamaCpp) -> float:
-    """Seconds from now, when the client leaves, until the engine works on nothing."""
-    if not await _busy_slots(engine):
-        raise LoadError("the request had ended before its client left")
-    disconnected = time.perf_counter()
-    connection.abort()
-    async for busy in _poll_slots(engine):
-        if not busy:
-            break
-    return time.perf_counter() - disconnected
+async def _prefill(target: Target, prompt: str, leave: float) -> float:
+    async with await Connection.open(target) as connection:
+        connection.send(CHAT, target.chat(prompt, 1))
+        await asyncio.sleep(leave)
+        connection.abort()
+        return await _next(target)
 
 
-async def _next_batch(engine: LlamaCpp) -> None:
-    """Wait until the engine begins with another batch of the prompt."""
-    before = await _busy_slots(engine)
-    async for busy in _poll_slots(engine):
-        if busy and busy != before:
-            break
-
-
-async def _poll_slots(engine: LlamaCpp) -> AsyncGenerator[list[int], None]:
-    deadline = time.monotonic() + _TIMEOUT
-    while time.monotonic() < deadline:
-        yield await _busy_slots(engine)
-        await asyncio.sleep(_PAUSE)
-    raise LoadError(f"nothing changed in the engine's slots for {_TIMEOUT:.0f} seconds")
-
-
-async def _busy_slots(engine: LlamaCpp) -> list[int]:
-    """The prompt tokens that were taken up so far, for each busy slot."""
-    slots = await engine.api.call("GET", "/slots")
-    return [slot["n_prompt_tokens_processed"] for slot in slots if slot["is_processing"]]
+async def _next(target: Target) -> float:
+    return (await post(target, CHAT, target.chat(KNOWN, 2))).first

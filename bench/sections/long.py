@@ -16,11 +16,8 @@ from bench.figures import SUBJECT, Budget, Figure, alternate
 from bench.loads import CHAT, LEAVING, SETTLE, Chats
 from bench.prompts import document, story
 from bench.scale import Scale
-from bench.sections.text import NATIVE, measured_model
+from bench.sections.text import NATIVE, local_model
 from bench.servers import model_table, native, openedai
-from openedai.config import ModelSpec, Settings
-from openedai.errors import ModelNotFound
-from openedai.weights.library import Library
 
 SECTION = "long"
 STREAMS = 4
@@ -51,8 +48,7 @@ class Prefix:
 
 
 async def measure(model: str | None, scale: Scale) -> list[Figure]:
-    spec, _ = measured_model(model)
-    async with _targets(spec) as targets:
+    async with _targets(model) as targets:
         arrivals = await alternate(
             {target.name: partial(_arrival, target, scale) for target in targets},
             scale.long_rounds,
@@ -65,15 +61,11 @@ async def measure(model: str | None, scale: Scale) -> list[Figure]:
 
 
 @asynccontextmanager
-async def _targets(spec: ModelSpec) -> AsyncIterator[Sequence[Target]]:
+async def _targets(model: str | None) -> AsyncIterator[Sequence[Target]]:
     """Both servers with slots for all the streams and the prompts beside them."""
-    weights = await asyncio.to_thread(Library(Settings()).pull, spec)
-    if weights is None:
-        raise ModelNotFound(spec.id)
+    spec, weights = await local_model(model)
     options = {**spec.options, "slots": SLOTS, "context": CONTEXT}
-    local = msgspec.structs.replace(
-        spec, source=str(weights), requantise="none", aliases=(), options=options
-    )
+    local = msgspec.structs.replace(spec, options=options)
     config = f'chat_model = "{spec.id}"\n{model_table(local)}'
     async with openedai(config) as (url, _), native(local, weights) as (native_url, _):
         targets = [Target(SUBJECT, url, spec.id), Target(NATIVE, native_url, spec.id)]

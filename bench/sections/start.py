@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -13,11 +12,8 @@ from bench.client import Target, post
 from bench.figures import SUBJECT, Budget, Figure, alternate
 from bench.processes import family_cpu_seconds, resident_bytes
 from bench.scale import Scale
-from bench.sections.text import CHAT, NATIVE, measured_model
+from bench.sections.text import CHAT, NATIVE, local_model, measured_model
 from bench.servers import native, openedai
-from openedai.config import Settings
-from openedai.errors import ModelNotFound
-from openedai.weights.library import Library
 
 SECTION = "start"
 NATIVE_DEFAULTS = f"{NATIVE}, its defaults"
@@ -38,10 +34,8 @@ class Sample:
 
 async def measure(model: str | None, scale: Scale) -> list[Figure]:
     """The weights are in the cache of the files, and every system was started before."""
-    spec, options = measured_model(model)
-    weights = await asyncio.to_thread(Library(Settings()).pull, spec)
-    if weights is None:
-        raise ModelNotFound(spec.id)
+    _, options = measured_model(model)
+    spec, weights = await local_model(model)
     starts: dict[str, Start] = {
         SUBJECT: lambda: openedai(options=options),
         NATIVE: lambda: native(spec, weights),

@@ -8,8 +8,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from statistics import median
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from bench.client import Reply, Target, post
 from bench.figures import SUBJECT, Budget, Figure, alternate
@@ -39,10 +42,8 @@ async def targets(
     """Our server, llama.cpp's with the same model, slots and threads, and the others; and the
     process id of ours.
     """
-    spec, options = measured_model(model)
-    weights = await asyncio.to_thread(Library(Settings()).pull, spec)
-    if weights is None:
-        raise ModelNotFound(spec.id)
+    spec, weights = await local_model(model)
+    _, options = measured_model(model)
     key = secrets.token_urlsafe(16)
     async with (
         openedai(options=[*options, "--preload", spec.id]) as (url, pid),
@@ -62,6 +63,15 @@ def measured_model(model: str | None) -> tuple[ModelSpec, list[str]]:
     if chat is None or chat.spec.engine != "llama_cpp":
         raise ModelNotFound(model or "chat_model")
     return chat.spec, ["--chat-model", settings.chat_model]
+
+
+async def local_model(model: str | None) -> tuple[ModelSpec, Path]:
+    """The text model to measure with, as a model of the file with its weights; and that file."""
+    spec, _ = measured_model(model)
+    weights = await asyncio.to_thread(Library(Settings()).pull, spec)
+    if weights is None:
+        raise ModelNotFound(spec.id)
+    return replace(spec, source=str(weights), requantise="none", aliases=()), weights
 
 
 async def measure(targets: Sequence[Target], pid: int, scale: Scale) -> list[Figure]:

@@ -4,7 +4,6 @@ beside chats.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -18,12 +17,10 @@ from bench.loads import CHAT, EMBEDDINGS, Chats, Embeddings, Load, rates
 from bench.processes import spinning
 from bench.scale import Scale
 from bench.sections.embeddings import embedding_model
-from bench.sections.text import measured_model
+from bench.sections.text import local_model
 from bench.servers import model_table, openedai
-from openedai.config import ModelSpec, Settings
+from openedai.config import ModelSpec
 from openedai.engines.machine import usable_cores
-from openedai.errors import ModelNotFound
-from openedai.weights.library import Library
 
 SECTION = "together"
 ONE_THREAD = "1 thread"
@@ -37,11 +34,7 @@ Rates = dict[tuple[int, int], dict[str, list[float]]]  # by neighbours and strea
 
 
 async def measure(model: str | None, scale: Scale) -> list[Figure]:
-    spec, _ = measured_model(model)
-    weights = await asyncio.to_thread(Library(Settings()).pull, spec)
-    if weights is None:
-        raise ModelNotFound(spec.id)
-    local = replace(spec, source=str(weights), requantise="none", aliases=())
+    local, _ = await local_model(model)
     async with _threads(local) as targets:
         figures = neighbour_figures(await _neighbours(targets, scale))
     figures += await _two_models(local, scale)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.figures import SUBJECT, Figure
-from bench.sections import start, together
+from bench.sections import leaving, start, together
 from bench.sections.long import Arrival, Prefix, arrival_figures, prefix_figures
 from bench.sections.text import NATIVE
 
@@ -63,6 +63,22 @@ def test_a_later_first_answer_misses_the_bound() -> None:
     assert (first.ratios(NATIVE).median, met(first)) == (0.5, False)
     assert processor.ratios(NATIVE).median == 1.5
     assert processor.verdict() is memory.verdict() is None
+
+
+def test_clients_leave_throughout_a_prefill_but_not_at_its_end() -> None:
+    assert leaving.moments(9.0, 2) == [1.5, 4.5]
+
+
+@pytest.mark.parametrize(
+    ("decoding", "prefill", "expected"),
+    [(0.19, 0.39, [True, True]), (0.21, 0.41, [False, False]), (0.05, 0.39, [True, True])],
+)
+def test_the_worst_of_those_who_left_decides(
+    decoding: float, prefill: float, expected: list[bool]
+) -> None:
+    found = leaving.figures(0.1, [0.1, decoding], [0.1, prefill])
+    assert [met(figure) for figure in found] == expected
+    assert min(value for figure in found for value in figure.values[SUBJECT]) == 0
 
 
 def test_long_prompts() -> None:
