@@ -13,7 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openedai.engines.free_cores import PERIOD, Choice, FreeCores, LinuxMeter, Sample
+from openedai.engines.free_cores import (
+    PERIOD,
+    Choice,
+    FreeCores,
+    LinuxMeter,
+    Sample,
+    limit_spinning,
+)
 
 # What the others would use if they had the machine alone, in cores, at a time in seconds.
 Load = Callable[[float], float]
@@ -217,3 +224,25 @@ def test_the_real_figures_include_our_own_time() -> None:
     assert after.busy - before.busy >= 0.05
     assert after.time > before.time
     assert after.running >= 1
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        ({}, {"GOMP_SPINCOUNT": "20000"}),
+        ({"GOMP_SPINCOUNT": "5"}, {"GOMP_SPINCOUNT": "5"}),
+        ({"OMP_WAIT_POLICY": "PASSIVE"}, {"OMP_WAIT_POLICY": "PASSIVE"}),
+    ],
+)
+def test_spinning_is_limited_unless_the_user_has_set_it(
+    monkeypatch: pytest.MonkeyPatch, before: dict[str, str], expected: dict[str, str]
+) -> None:
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, "")  # so that it is restored
+        monkeypatch.delenv(name)
+    for name, value in before.items():
+        monkeypatch.setenv(name, value)
+    limit_spinning()
+    found = {name: os.environ[name] for name in expected}
+    assert found == expected
+    assert ("GOMP_SPINCOUNT" in os.environ) == ("GOMP_SPINCOUNT" in expected)

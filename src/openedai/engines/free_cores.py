@@ -26,6 +26,8 @@ TAKEN_BELOW = 0.35
 SATURATED = 0.95
 # A window longer than this, in which this process was mostly idle, says little about now.
 STALE = 1.0
+# Rounds of a waiting thread of OpenMP: longer than most waits within a run on free cores.
+SPINS = 20_000
 
 _STAT = Path("/proc/stat")
 _NICE, _IDLE, _IOWAIT, _GUESTS = 1, 3, 4, 8
@@ -75,6 +77,16 @@ class FreeCores:
                 self._choice = Choice(self._choice.cores)
                 self._due = float("inf")
         return self._choice.count
+
+
+def limit_spinning() -> None:
+    """For a library with GNU's OpenMP, to be called before it is loaded.
+
+    Its threads spin while they wait for each other, which is fastest on free cores. By default it
+    is for so long that one step beside a busy program takes seconds. A user's setting is kept.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))
 
 
 class Choice:

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.generate import Text, Tokens
-from openedai.engines.embedding.onnx import OnnxEmbeddings
+from openedai.engines.embedding.onnx import LARGE_GRAPH, Encoder, OnnxEmbeddings
+from openedai.engines.embedding.threads import divided
+from openedai.engines.free_cores import FreeCores, Sample
 from openedai.errors import EngineFailed, InvalidRequest, Unavailable
 from openedai.weights.library import Library
 from openedai.weights.onnx_graph import write_onnx
@@ -73,6 +76,15 @@ def expected(folder: Path, ids: list[int]) -> Any:
     return mean / np.linalg.norm(mean)
 
 
+def all_free(cores: int) -> FreeCores:
+    """So many cores, as on a machine that does not tell who uses them."""
+
+    def measure() -> Sample:
+        raise OSError
+
+    return FreeCores(cores, measure)
+
+
 @pytest.fixture(params=KINDS)
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     folder = write_model(tmp_path / "model", request.param)
@@ -105,6 +117,28 @@ def test_a_text_is_the_same_alone_and_among_others(folder: Path) -> None:
     together, _ = embedded(folder, *texts)
     apart, _ = embedded(folder, *texts, batch_tokens=1)
     np.testing.assert_allclose(together, apart, atol=1e-5)
+
+
+@pytest.mark.parametrize("free", [1, 2, 3])
+def test_rows_divided_among_free_cores_have_the_same_vectors(folder: Path, free: int) -> None:
+    rows = [list(range(FIRST, FIRST + 1 + length % 9)) for length in range(36)]
+    assert divided([len(row) for row in rows], free)
+    encoder = Encoder(folder, "cpu", 3, all_free(free))
+    found = encoder.run(rows)
+    encoder.close()
+    np.testing.assert_allclose(found, [expected(folder, row) for row in rows], atol=1e-5)
+
+
+def test_weights_inside_the_graph_are_not_loaded_twice(bert: Path) -> None:
+    for size, divides in ((1, True), (LARGE_GRAPH, False)):
+        model = onnx.load(bert / "model.onnx", load_external_data=False)
+        model.metadata_props.add(key="large", value="x" * size)
+        (bert / "model.onnx").write_bytes(model.SerializeToString())
+        encoder = Encoder(bert, "cpu", 2, all_free(2))
+        found = encoder.run([[START, FIRST, END]] * 40)
+        encoder.close()
+        assert (encoder.for_rows is not None) == divides
+        np.testing.assert_allclose(found[0], expected(bert, [START, FIRST, END]), atol=1e-5)
 
 
 def test_truncation_keeps_the_special_tokens(folder: Path) -> None:

@@ -3,7 +3,7 @@
 Its options:
 
     device        cpu or cuda (cpu)
-    threads       threads of the computation (the cores that may be used)
+    threads       most threads of the computation (the cores that may be used)
     batch_tokens  tokens that run together, padding included (by threads or device)
 """
 
@@ -28,6 +28,8 @@ from openedai.engines.embedding.batching import (
     wrap_tokens,
 )
 from openedai.engines.embedding.pooling import Head, read_head, read_json
+from openedai.engines.embedding.threads import RowThreads
+from openedai.engines.free_cores import FreeCores
 from openedai.engines.machine import usable_cores
 from openedai.engines.options import parse_options
 from openedai.errors import APIError, EngineFailed, Unavailable, Unsupported
@@ -42,6 +44,10 @@ OUTPUTS = ("last_hidden_state", "token_embeddings")
 # Models whose first position comes after the id of the padding.
 POSITIONS_AFTER_PADDING = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet"})
 UNBOUNDED = 1 << 20
+# Longer than most waits within a run.
+SPIN_MICROSECONDS = 100
+# Bytes of a graph whose weights are inside, not in a file that several sessions can map.
+LARGE_GRAPH = 16 << 20
 # Characters of a long text that are tokenised first, for each token of the limit.
 CHARACTERS_PER_TOKEN = 32
 
@@ -96,16 +102,34 @@ class OnnxEmbeddings(BatchedEmbedder, Tokenizer):
     def compute(self, rows: Sequence[Row]) -> NDArray[np.float32]:
         return self._encoder.run([row.content for row in rows if not isinstance(row.content, str)])
 
+    async def close(self) -> None:
+        await super().close()
+        self._encoder.close()
+
 
 class Encoder:
-    """The model itself: token ids to vectors. Blocking; `run` may be called from any thread."""
+    """The model itself: token ids to vectors. Blocking; `run` must be called from one thread.
 
-    def __init__(self, folder: Path, device: str, threads: int) -> None:
+    Threads that share a run wait for each other at every step, which is slow where other programs
+    are busy. So the rows of a batch are divided among as many threads as there are free cores, each
+    with a run of its own. Only where that leaves cores without work, all threads share one run.
+    """
+
+    def __init__(
+        self, folder: Path, device: str, threads: int, free: FreeCores | None = None
+    ) -> None:
+        """`threads` is the most that are used. How many cores are `free` is measured by default."""
+        most = threads if device == "cpu" else 1
+        self.threads = RowThreads(most, free or FreeCores(most))
         self.head = read_head(folder)
         config = read_json(self.head.encoder / "config.json")
         self.tokenizer = TextTokenizer(self.head, config)
         self.padding = config.get("pad_token_id") or 0
-        self.session = _session(_graph(folder, self.head.encoder), device, threads)
+        graph = _graph(folder, self.head.encoder)
+        self.session = _session(graph, device, threads)
+        self.for_rows: Any = None
+        if self.threads.most > 1 and graph.stat().st_size < LARGE_GRAPH:
+            self.for_rows = _session(graph, device, 1, packed=False)
         self.inputs = {entry.name for entry in self.session.get_inputs()}
         if not {"input_ids", "attention_mask"} <= self.inputs <= INPUTS:
             raise Unavailable(f"Its ONNX graph takes {', '.join(sorted(self.inputs))}.")
@@ -116,6 +140,17 @@ class Encoder:
 
     def run(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """The vectors of the rows: [len(rows), dimensions]."""
+        if self.for_rows is not None and (parts := self.threads.divide([len(row) for row in rows])):
+            return self.threads.run(
+                parts, lambda part: self._run([rows[index] for index in part], self.for_rows)
+            )
+        return self._run(rows, self.session)
+
+    def close(self) -> None:
+        """End the threads. `run` must not be called again."""
+        self.threads.close()
+
+    def _run(self, rows: Sequence[Sequence[int]], session: Any) -> NDArray[np.float32]:
         import numpy as np
 
         lengths = np.array([len(row) for row in rows])
@@ -129,7 +164,7 @@ class Encoder:
         }
         feeds = {name: feeds[name] for name in self.inputs}
         try:
-            (states,) = self.session.run([self.output], feeds)
+            (states,) = session.run([self.output], feeds)
         except Exception as error:  # ONNX Runtime's own errors share no other base class
             raise EngineFailed(f"ONNX Runtime failed: {error}") from error
         if states.ndim != 3:
@@ -233,14 +268,20 @@ def _graph(folder: Path, encoder: Path) -> Path:
     raise EngineFailed(f"There is no {' or '.join(GRAPHS)} among its files.")
 
 
-def _session(graph: Path, device: str, threads: int) -> Any:
+def _session(graph: Path, device: str, threads: int, *, packed: bool = True) -> Any:
+    """Without `packed`, the weights stay in the file, which is mapped: a second session is small.
+
+    It rearranges them in every run, which costs little in one of many tokens.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Spinning threads are faster within a run; after it, they would take the cores from others.
+    # Threads that spin while they wait are faster within a run, if no one else needs their cores.
+    options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_MICROSECONDS))
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.add_session_config_entry("session.disable_prepacking", "0" if packed else "1")
     options.log_severity_level = 3
     providers = ["CPUExecutionProvider"]
     if device == "cuda":

@@ -3,7 +3,7 @@
 Its options:
 
     device        a device of torch: cpu, cuda, cuda:1, mps … (cpu)
-    threads       threads of the computation (the cores that may be used)
+    threads       most threads of the computation (the cores that may be used)
     batch_tokens  tokens that run together, padding included (by threads or device)
 
 Code that comes with a model is never run, and nothing is downloaded.
@@ -29,6 +29,7 @@ from openedai.engines.embedding.batching import (
     invalid_token,
     wrap_tokens,
 )
+from openedai.engines.free_cores import FreeCores, limit_spinning
 from openedai.engines.machine import usable_cores
 from openedai.engines.options import parse_options
 from openedai.errors import APIError, EngineFailed, InvalidRequest, Unavailable
@@ -83,6 +84,8 @@ class Library:
     """The library's model. Blocking. `run` must be called from one thread, the rest from any."""
 
     def __init__(self, folder: Path, device: str, threads: int) -> None:
+        self._free = FreeCores(threads)
+        limit_spinning()
         try:
             import torch
             from sentence_transformers import SentenceTransformer
@@ -94,7 +97,7 @@ class Library:
             ) from error
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise Unavailable("The torch here has no CUDA device.")
-        torch.set_num_threads(threads)
+        self._set_threads = torch.set_num_threads
         logging.disable_progress_bar()
         self._model = SentenceTransformer(
             str(folder), device=device, trust_remote_code=False, local_files_only=True
@@ -138,6 +141,7 @@ class Library:
         """The vectors of the rows: [len(rows), dimensions]."""
         import numpy as np
 
+        self._set_threads(self._free.count())
         texts: dict[int, str] = {}
         tokens: dict[int, Sequence[int]] = {}
         for index, row in enumerate(rows):
