@@ -127,9 +127,7 @@ def _reasoning_prefix(rules: Rules, reasoning: str | None) -> str:
     """
     if reasoning is None:
         return ""
-    text, opened, closed = (rules.declare(name) for name in ("thought", "opened", "closed"))
-    end = '"think>" "\\n"{0,2}'
-    rules.define(text, f'[^<] {text} | "<" {opened}')
-    rules.define(opened, f'"<" {opened} | "/" {closed} | [^</] {text}')
-    rules.define(closed, f'"<" {opened} | [^<t] {text} | {end}')
+    opened = rules.add("opened", '"<" ("<" | "/<")*')
+    inside = f'([^<] | {opened} ([^</] | "/" [^<t]))*'
+    text = rules.add("thought", rf'{inside} {opened} "/think>" "\n"{{0,2}}')
     return f"{text} " if reasoning == "open" else f'("<think>" {text})? '

@@ -112,7 +112,6 @@ def strict_call_grammar(
     """
     space = rules.add("call-space", r'(" " | "\n" " "{0,8})?')
     key = '("\\"arguments\\"" | "\\"parameters\\"")'
-    call = rules.declare("strict-call")
     fields = [
         f'"\\"name\\"" {space} ":" {space} {literal(_quoted(tool.name))} {space} "," {space} '
         f'{key} {space} ":" {space} {arguments(tool)} {space} "}}"'
@@ -120,9 +119,9 @@ def strict_call_grammar(
     ]
     closing = rules.add("call-closing", f'({space} ("</tool_call>" | "```" | "]")){{0,2}}')
     opening = '("<tool_call>" | "```json" | "," | ";")?'
-    more = f'({space} {opening} {space} "{{" {space} {call})?' if parallel else ""
-    rules.define(call, f"({' | '.join(fields)}) {closing} {more} {space}")
-    return call
+    call = rules.add("strict-call", f"({' | '.join(fields)}) {closing}")
+    more = f'({space} {opening} {space} "{{" {space} {call})*' if parallel else ""
+    return rules.add("strict-calls", _join(call, more, space))
 
 
 def _quoted(name: str) -> str:
