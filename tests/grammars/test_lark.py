@@ -1,0 +1,148 @@
+"""Grammars in Lark have the same language, as llguidance enforces it."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from openedai.contract.chat import Tool
+from openedai.contract.generate import JsonObject, JsonSchema
+from openedai.grammars.charset import CharSet
+from openedai.grammars.gbnf import Rules, char_class, literal
+from openedai.grammars.gbnf_check import check_gbnf
+from openedai.grammars.lark import lark_grammar
+from openedai.prompts.constraints import answer_grammar, strict_grammar
+from tests.grammars.gbnf_language import Grammar
+from tests.grammars.llguidance_language import Language
+from tests.grammars.random_grammars import random_grammar, texts_near
+
+CHARS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+SCHEMA = {
+    "type": "object",
+    "properties": {"word": {"type": "string", "maxLength": 700}, "page": {"type": "integer"}},
+    "required": ["word", "page"],
+    "additionalProperties": False,
+}
+TOOL = Tool(name="look_up", description="", strict=True, parameters=SCHEMA)
+
+
+@given(st.integers(0, 10**9))
+def test_random_grammars(seed: int) -> None:
+    random = Random(seed)
+    text = random_grammar(random)
+    try:
+        check_gbnf(text)
+    except ValueError:
+        assume(False)
+    grammar, language = Grammar(text), Language(text)
+    for near in texts_near(grammar, random):
+        assert language.matches(near) == grammar.matches(near), near
+
+
+@pytest.mark.parametrize(
+    ("gbnf", "inside", "outside"),
+    [
+        ('root ::= "(" root ")" | "a" "ab" | "aa"', ["aab", "(aa)", "((aab))"], ["aa(", "ab"]),
+        ('root ::= "a"* end\nend ::= "ab" | "(" end ")"', ["ab", "aab", "aaa(ab)"], ["a", "aa"]),
+        ('root ::= word root? "."\nword ::= [a-z]+ | "if"', ["a.", "ab..", "ifa..."], ["a", ".."]),
+        ('root ::= [0-9]+ | "(" root ")" root', ["1", "(12)34", "((1)2)3"], ["(1)", "1(2)"]),
+        ('root ::= " "* item\nitem ::= " x" | "[" root "]"', [" x", "   x", " [  x]"], ["x"]),
+        ('root ::= . root . | "é"', ["aéb", "é\né\n日", "😀éé"], ["aé", "日", ""]),
+        ('root ::= many "b"\nmany ::= "a" many | "ab" many | ""', ["b", "abab", "aabb"], ["aba"]),
+    ],
+)
+def test_lexemes_end_where_the_rest_of_the_grammar_goes_on(
+    gbnf: str, inside: list[str], outside: list[str]
+) -> None:
+    language = Language(gbnf)
+    assert [*filter(language.matches, inside)] == inside
+    assert not [*filter(language.matches, outside)]
+
+
+@given(st.text(CHARS), st.text(CHARS, max_size=3))
+def test_texts(text: str, other: str) -> None:
+    language = Language(f'root ::= {literal(text)} | "(" root ")"')
+    assert language.matches(text)
+    assert language.matches(f"({text})")
+    assert language.matches(other) == (other == text)
+
+
+@given(st.sets(CHARS, min_size=1), st.booleans(), CHARS)
+def test_classes(chars: set[str], negated: bool, other: str) -> None:
+    charset = CharSet.chars("".join(chars))
+    language = Language(f"root ::= {char_class(~charset if negated else charset)}")
+    assert language.matches(min(chars)) != negated
+    assert language.matches(other) == ((other in chars) != negated)
+
+
+@given(st.integers(0, 1500), st.none() | st.integers(0, 1500), st.data())
+def test_repeats_in_blocks(low: int, more: int | None, data: st.DataObject) -> None:
+    rules = Rules()
+    high = None if more is None else low + more
+    body = rules.repeat("[a]", low, high)
+    text = rules.text(rules.add("text", body or '""'))
+    count = data.draw(st.integers(0, 3100) | st.sampled_from([low, low + (more or 0)]))
+    expected = low <= count and (high is None or count <= high)
+    assert Language(text).matches("a" * count) == expected
+    assert lark_grammar(text).count("\n") <= 4
+
+
+@pytest.mark.parametrize(
+    ("gbnf", "count"),
+    [
+        ("root ::= x{3}\nx ::= [a]{2,4}", {*range(6, 13)}),
+        ("root ::= x{2,3}\nx ::= [a]{3}", {6, 9}),
+        ("root ::= x? x?\nx ::= [a]{3}", {0, 3, 6}),
+        ("root ::= (x | [a]{5})?\nx ::= [a]{1,3}", {0, 1, 2, 3, 5}),
+        ("root ::= x | [a]{4} [a]*\nx ::= [a]{1,3}", {*range(1, 50)}),
+        ("root ::= x x\nx ::= [a]{0} | [a]", {0, 1, 2}),
+    ],
+)
+def test_repeats_with_and_without_gaps(gbnf: str, count: set[int]) -> None:
+    language = Language(gbnf)
+    assert {number for number in range(50) if language.matches("a" * number)} == count
+
+
+@pytest.mark.parametrize("reasoning", [None, "maybe", "open"])
+def test_answers_without_recursion_are_one_lexeme(reasoning: str | None) -> None:
+    schema = JsonSchema(schema=SCHEMA)
+    arguments = json.dumps({"word": "日" * 700, "page": 7}, ensure_ascii=False)
+    call = f'<tool_call>\n{{"name": "look_up", "arguments": {arguments}}}\n</tool_call>'
+    thought = {None: "", "maybe": "<think>a</<b</n<</think>\n", "open": "<</think>\n\n"}
+    for text, grammar in {
+        arguments: answer_grammar(schema, reasoning=reasoning),
+        f"{call}\n{call}": answer_grammar(None, [TOOL], required=True, reasoning=reasoning),
+    }.items():
+        assert grammar is not None
+        language = Language(grammar)
+        assert language.is_one_lexeme
+        assert language.matches((thought[reasoning] or "") + text)
+        assert not language.matches("<think>" + text)
+
+
+def test_strict_calls_are_one_lexeme() -> None:
+    call = '"name": "look_up", "arguments": {"word": "a", "page": 1}}'
+    language = Language(strict_grammar([TOOL], parallel=True))
+    assert language.is_one_lexeme
+    assert language.matches(call)
+    assert language.matches(f"{call}\n</tool_call>\n<tool_call>\n{{{call}\n</tool_call>\n")
+    assert not Language(strict_grammar([TOOL], parallel=False)).matches(f"{call},{{{call}")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{}, {"a": [1, -2.5e3, {"b": []}], "c": '\\ " \u00e9 ☃'}, {"a": {"a": {"a": [[[None]]]}}}],
+)
+def test_objects_of_any_depth(value: Any) -> None:
+    grammar = answer_grammar(JsonObject())
+    assert grammar is not None
+    language = Language(grammar)
+    assert language.matches(json.dumps(value))
+    assert language.matches(json.dumps(value, indent=2, ensure_ascii=False))
+    assert not language.matches(json.dumps(value) + "}")
+    assert not language.matches(json.dumps(value)[:-1])
