@@ -6,7 +6,7 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count, pairwise
@@ -16,7 +16,8 @@ from bench.prompts import sentence, story
 
 CHAT = "/chat/completions"
 EMBEDDINGS = "/embeddings"
-SETTLE = 0.5  # seconds from the start of a load to the stretch that is measured
+BEGIN = 10.0  # seconds at most for the first token of a load
+SETTLE = 0.5  # seconds from then to the stretch that is measured
 LEAVING = 0.2  # seconds for a server to notice that its clients left
 TIMEOUT = 120.0
 EMBEDDED_TEXTS = 4  # in one request
@@ -29,6 +30,7 @@ class Load(ABC):
         self.target = target
         self._clients = clients
         self._seed = seed
+        self._begun = asyncio.Event()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -45,6 +47,10 @@ class Load(ABC):
     @abstractmethod
     def done(self, begin: float, end: float) -> float:
         """How much was done between two times of `time.perf_counter`."""
+
+    async def begun(self) -> None:
+        """Wait until something has been done."""
+        await self._begun.wait()
 
     @abstractmethod
     async def passed(self, end: float) -> None:
@@ -78,7 +84,7 @@ class Chats(Load):
     def __init__(self, target: Target, clients: int, seed: str, tokens: int) -> None:
         super().__init__(target, clients, seed)
         self._tokens = tokens
-        self._begun = asyncio.Event()
+        self._everywhere = asyncio.Event()
         self.answers: list[Answer] = []
 
     def done(self, begin: float, end: float) -> float:
@@ -100,7 +106,7 @@ class Chats(Load):
 
     async def started(self) -> None:
         """Wait until every client has a token of an answer."""
-        await asyncio.wait_for(self._begun.wait(), TIMEOUT)
+        await asyncio.wait_for(self._everywhere.wait(), TIMEOUT)
 
     async def passed(self, end: float) -> None:
         return
@@ -114,8 +120,9 @@ class Chats(Load):
 
     def _on_chunks(self, answer: Answer, count: int) -> None:
         answer.arrivals += [time.perf_counter()] * count
+        self._begun.set()
         if sum(bool(answer.arrivals) for answer in self.answers) >= self._clients:
-            self._begun.set()
+            self._everywhere.set()
 
 
 class Embeddings(Load):
@@ -144,15 +151,19 @@ class Embeddings(Load):
         await connection.post(EMBEDDINGS, self.target.embeddings(texts))
         self.requests.append((begin, time.perf_counter()))
         self._another.set()
+        self._begun.set()
 
 
-async def rates(loads: Sequence[Load], seconds: float) -> list[float]:
+async def rates(loads: Sequence[Load], seconds: float, begin_within: float = BEGIN) -> list[float]:
     """What each load does in a second while all of them run; never nothing, so that ratios can be
-    taken: at least half a token or text in the whole stretch. Raises LoadError.
+    taken: at least half a token or text in the whole stretch. The stretch begins when all have done
+    something, or after `begin_within` seconds. Raises LoadError.
     """
     async with asyncio.timeout(TIMEOUT + seconds), AsyncExitStack() as running:
         for load in loads:
             await running.enter_async_context(load.running())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*(load.begun() for load in loads)), begin_within)
         await asyncio.sleep(SETTLE)
         begin = time.perf_counter()
         await asyncio.sleep(seconds)

@@ -64,7 +64,7 @@ def test_a_stretch_without_anything_is_not_nothing() -> None:
     model = ModelSpec(id="stuck", engine="echo", options={"delay": 1000})
     with ServerThread(echo_settings(models=(model,), chat_model="stuck")) as running:
         stuck = Target(SUBJECT, f"{running.url}/v1", "stuck")
-        (rate,) = asyncio.run(rates([Chats(stuck, 1, "seed", 8)], 0.1))
+        (rate,) = asyncio.run(rates([Chats(stuck, 1, "seed", 8)], 0.1, 0.1))
     assert 0 < rate <= 5
 
 
@@ -81,4 +81,4 @@ def test_every_client_has_begun(target: Target) -> None:
 def test_an_error_of_a_client_is_raised(target: Target) -> None:
     unknown = Target(SUBJECT, target.url, "unknown")
     with pytest.raises(LoadError, match="model_not_found"):
-        asyncio.run(rates([Chats(unknown, 1, "seed", 8)], 0.1))
+        asyncio.run(rates([Chats(unknown, 1, "seed", 8)], 0.1, 0.1))
