@@ -25,6 +25,7 @@ from openedai.contract.adapter import Adapter
 from openedai.contract.engine import Engine
 from openedai.engines.load import load_engine
 from openedai.engines.machine import usable_memory
+from openedai.engines.process.early import EarlyStart
 from openedai.engines.registry import capabilities_of
 from openedai.errors import APIError, MethodNotAllowed, NotFound
 from openedai.http.envelope import Envelope
@@ -41,12 +42,15 @@ from openedai.weights.library import Library
 from openedai.weights.progress import LoggedProgress, Progress
 
 
-def create_app(settings: Settings) -> Starlette:
-    """The whole server as an ASGI app. The end of its lifespan closes the pool."""
+def create_app(settings: Settings, early: EarlyStart | None = None) -> Starlette:
+    """The whole server as an ASGI app. The end of its lifespan closes the pool.
+
+    `early` may have a worker that loads a model already.
+    """
     catalog = Catalog(settings)
     metrics = Metrics()
     library = Library(settings)
-    pool = _pool(settings, metrics, library)
+    pool = _pool(settings, metrics, library, early)
     metrics.add_pool(pool)
     images = _images(settings)
 
@@ -73,10 +77,13 @@ def create_app(settings: Settings) -> Starlette:
     )
     app.router.redirect_slashes = False
     app.state.services = services
+    app.state.routes = served
     return app
 
 
-def _pool(settings: Settings, metrics: Metrics, library: Library) -> ModelPool:
+def _pool(
+    settings: Settings, metrics: Metrics, library: Library, early: EarlyStart | None
+) -> ModelPool:
     async def load(spec: ModelSpec) -> Engine:
         progress = LoggedProgress()
         try:
@@ -84,7 +91,7 @@ def _pool(settings: Settings, metrics: Metrics, library: Library) -> ModelPool:
             adapters = await asyncio.to_thread(_adapters, library, spec, progress)
         finally:
             progress.stop()
-        return await load_engine(spec.engine, spec.id, path, spec.options, adapters)
+        return await load_engine(spec.engine, spec.id, path, spec.options, adapters, early)
 
     total = usable_memory()
     limits = PoolLimits(

@@ -363,3 +363,16 @@ def test_the_empty_prefix_matches_all_unknown_names() -> None:
 def test_invalid_variants(specs: tuple[ModelSpec, ...]) -> None:
     with pytest.raises(ConfigError):
         catalog(*specs)
+
+
+def test_what_is_loaded_at_the_start() -> None:
+    models = catalog(chat("a", aliases=("b",)), chat("c"), chat_model="a", builtin_models=False)
+    assert [spec.id for spec in models.preloaded(("c", "default", "b"))] == ["c", "a"]
+    assert [spec.id for spec in models.preloaded(("all",))] == ["a", "c"]
+    assert models.preloaded(()) == []
+
+
+def test_nothing_is_the_default_to_load_at_the_start() -> None:
+    models = catalog(embedder("e"), embedding_model="e", builtin_models=False)
+    with pytest.raises(ConfigError, match="preload: The model `default` does not exist"):
+        models.preloaded(("default",))

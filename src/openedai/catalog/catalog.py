@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from openedai.catalog.builtin import BUILTIN_MODELS
 from openedai.catalog.checks import check_names, check_spec
 from openedai.catalog.defaults import (
+    CHAT,
     KINDS,
     Kind,
     default_aliases,
@@ -63,13 +64,20 @@ class Catalog:
         return tuple(self._names.models.values())
 
     def preloaded(self, names: tuple[str, ...]) -> list[ModelSpec]:
-        """The models that are loaded at the start; `all` means each. Raises ConfigError."""
+        """The models that are loaded at the start, in this order: `all` means each, and `default`
+        the default chat model. Raises ConfigError.
+        """
         if "all" in names:
             return list(self.specs())
         try:
-            return [self.resolve(name).spec for name in names]
+            specs = [self._preloaded(name).spec for name in names]
         except ModelNotFound as error:
             raise ConfigError(f"preload: {error.message}") from error
+        return list({spec.id: spec for spec in specs}.values())
+
+    def _preloaded(self, name: str) -> Model:
+        default = self.default(CHAT) if name == "default" else None
+        return default or self.resolve(name)
 
     def resolve(self, name: str) -> Model:
         """The model with an id or an alias. Raises ModelNotFound."""

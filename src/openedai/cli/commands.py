@@ -55,7 +55,8 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one (5001).")] = None,
     preload: Annotated[
-        list[str] | None, typer.Option(help="Load this model at the start; repeat, or `all`.")
+        list[str] | None,
+        typer.Option(help="Load a model at the start; repeat, or `default`, `all`."),
     ] = None,
     chat_model: Annotated[str | None, typer.Option(help="Default model for text.")] = None,
     embedding_model: Annotated[

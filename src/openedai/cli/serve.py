@@ -7,6 +7,7 @@ import contextlib
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -24,11 +25,13 @@ from openedai.http.protocol import LimitedProtocol, ProtocolLimits, limited_prot
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
+    from openedai.api.route import Route
     from openedai.catalog.catalog import Catalog
+    from openedai.engines.process.early import EarlyStart
     from openedai.scheduling.pool import ModelPool
 
 
-def serve(settings: Settings, *, pull: bool) -> None:
+def serve(settings: Settings, *, pull: bool, early: EarlyStart | None = None) -> None:
     """Serve until SIGTERM or Ctrl-C, then wait for running requests, and return."""
     from openedai.app import create_app
 
@@ -36,7 +39,7 @@ def serve(settings: Settings, *, pull: bool) -> None:
     listener = _bind(settings)
     logs.configure(settings.log_format, settings.log_level)
     try:
-        app = create_app(settings)
+        app = create_app(settings, early)
         catalog = app.state.services.catalog
         preload = catalog.preloaded(settings.preload)
         if pull and not settings.offline:
@@ -49,6 +52,8 @@ def serve(settings: Settings, *, pull: bool) -> None:
         uvicorn_config(app, settings),
         pool=app.state.services.pool,
         preload=preload,
+        warm_up=partial(_import_chat, app.state.routes),
+        on_preloaded=early.end if early else _nothing,
         on_ready=lambda: _banner(catalog, settings, port),
     )
     server.run(sockets=[listener])
@@ -68,6 +73,17 @@ def refuse_open_server(settings: Settings) -> None:
     raise SystemExit(EXIT_USAGE)
 
 
+def _nothing() -> None:
+    return
+
+
+def _import_chat(routes: Sequence[Route]) -> None:
+    """Import what the first chat needs."""
+    for route in routes:
+        if route.path == "/v1/chat/completions":
+            route.endpoint.handler()
+
+
 class Server(uvicorn.Server):
     """uvicorn with models loaded before the first request, and exit code 0 after SIGTERM."""
 
@@ -78,16 +94,21 @@ class Server(uvicorn.Server):
         pool: ModelPool,
         preload: Sequence[ModelSpec],
         on_ready: Callable[[], None],
+        warm_up: Callable[[], None] = _nothing,
+        on_preloaded: Callable[[], None] = _nothing,
     ) -> None:
+        """`warm_up` is called in a thread while models are loaded, `on_preloaded` after that."""
         super().__init__(config)
         self.failure: APIError | None = None
         self._pool = pool
         self._preload = preload
         self._on_ready = on_ready
+        self._warm_up = warm_up
+        self._on_preloaded = on_preloaded
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         try:
-            await asyncio.gather(*map(self._pool.preload, self._preload))
+            await self._load()
         except APIError as error:
             self.failure = error
             self.should_exit = True
@@ -96,6 +117,16 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_ready()
+
+    async def _load(self) -> None:
+        if not self._preload:
+            return
+        warming = asyncio.create_task(asyncio.to_thread(self._warm_up))
+        try:
+            await asyncio.gather(*map(self._pool.preload, self._preload))
+        finally:
+            await warming
+            self._on_preloaded()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._pool.stop_accepting()

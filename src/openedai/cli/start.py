@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openedai.cli.messages import say
 from openedai.config import ConfigError, Settings, load_settings
 
+if TYPE_CHECKING:
+    from openedai.engines.process.early import EarlyStart
+
 EXIT_USAGE = 2
+# A worker that loads something else is ended, so this need not be complete.
+_DECIDE_THE_LOAD = (
+    "preload",
+    "chat_model",
+    "embedding_model",
+    "embedding_device",
+    "models",
+    "builtin_models",
+    "default_aliases",
+)
 
 
 def start(
@@ -39,9 +54,27 @@ def start(
         log_format=log_format,
         log_level=log_level,
     )
-    from openedai.cli.serve import serve
+    early = early_start(settings)
+    try:
+        from openedai.cli.serve import serve
 
-    serve(settings, pull=not no_pull)
+        serve(settings, pull=not no_pull, early=early)
+    finally:
+        if early is not None:
+            early.end()
+
+
+def early_start(settings: Settings) -> EarlyStart | None:
+    """The worker of the model that is loaded at the start, begun if it is known what to load."""
+    if not settings.preload:
+        return None
+    from openedai.engines.process.early import EarlyStart
+
+    values = [repr(getattr(settings, name)) for name in _DECIDE_THE_LOAD]
+    key = hashlib.sha256("\n".join(values).encode()).hexdigest()
+    early = EarlyStart(settings.cache_dir.expanduser() / "first-load.msgpack", key)
+    early.begin()
+    return early
 
 
 def read_settings(config: Path | None, **flags: object) -> Settings:

@@ -178,7 +178,10 @@ class Settings:
         tuple[str, ...],
         "Aliases that `GET /v1/models` lists beside the ids, for apps that look for a name there.",
     ] = ()
-    preload: Annotated[tuple[str, ...], "Models to load at the start; `all` for each."] = ()
+    preload: Annotated[
+        tuple[str, ...],
+        "Models to load at the start: names, `default` for the default chat model, `all` for each.",
+    ] = ()
     memory_budget: Annotated[
         str, "Memory for loaded models: a share of all memory, or bytes (`6GiB`)."
     ] = "80%"

@@ -10,6 +10,7 @@ import sys
 from collections import deque
 from typing import Any, Self
 
+from openedai.engines.process.adopted import AdoptedProcess
 from openedai.engines.process.connection import Connection, pack
 from openedai.errors import EngineFailed
 
@@ -21,7 +22,9 @@ _KEPT_LINES = 20
 class Child:
     """A Python module run as a child process."""
 
-    def __init__(self, process: asyncio.subprocess.Process, connection: Connection) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process | AdoptedProcess, connection: Connection
+    ) -> None:
         self.process = process
         self.connection = connection
         self.last_lines: deque[str] = deque(maxlen=_KEPT_LINES)

@@ -31,6 +31,7 @@ from openedai.contract.speak import SpeakEvent, SpeakFinish, SpeakRequest, Voice
 from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest, TranscriptFinish
 from openedai.engines.process.child import Child
 from openedai.engines.process.connection import pack
+from openedai.engines.process.early import WORKER, EarlyStart
 from openedai.engines.process.inbox import Answer, Inbox
 from openedai.engines.process.messages import (
     AnyCall,
@@ -58,7 +59,7 @@ from openedai.engines.process.messages import (
     Voices,
     VoicesCall,
 )
-from openedai.errors import EngineCrashed, EngineFailed
+from openedai.errors import APIError, EngineCrashed, EngineFailed
 
 _LAST_EVENTS = (Finish, TranscriptFinish, SpeakFinish, ImagesFinish)
 _CLOSE_TIMEOUT = 5.0
@@ -93,8 +94,12 @@ class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
         path: Path | None,
         options: Mapping[str, Any],
         adapters: Sequence[Adapter] = (),
+        early: EarlyStart | None = None,
     ) -> Hosted:
-        """Start a worker and load `engine` in it. Raises the APIError that loading raised there."""
+        """Start a worker and load `engine` in it. Raises the APIError that loading raised there.
+
+        `early` may have a worker that loads it already.
+        """
         hello = Load(
             engine=engine,
             model=model,
@@ -102,7 +107,26 @@ class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
             options=dict(options),
             adapters=tuple(adapters),
         )
-        child = await Child.start("openedai.engines.process.worker", hello)
+        frame = pack(hello)
+        hosted = None if early is None else await cls._adopted(model, frame, early)
+        hosted = hosted or await cls._loaded(model, await Child.start(WORKER, hello))
+        if early is not None:
+            early.remember(frame, [one for one in (hello.path, *_paths(adapters)) if one])
+        return hosted
+
+    @classmethod
+    async def _adopted(cls, model: str, frame: bytes, early: EarlyStart) -> Hosted | None:
+        """The engine of the early worker, if it loads the same and succeeds."""
+        child = await early.adopt(frame)
+        if child is None:
+            return None
+        try:
+            return await cls._loaded(model, child)
+        except APIError:
+            return None
+
+    @classmethod
+    async def _loaded(cls, model: str, child: Child) -> Hosted:
         match msgspec.msgpack.decode(await child.first_frame(model), type=Ready | Failure):
             case Ready(slots=slots):
                 return cls(model, child, slots)
@@ -231,3 +255,7 @@ class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
         self._gone = True
         for inbox in self._inboxes.values():
             inbox.put(None)
+
+
+def _paths(adapters: Sequence[Adapter]) -> list[str]:
+    return [adapter.path for adapter in adapters]
