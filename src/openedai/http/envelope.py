@@ -53,6 +53,7 @@ class Envelope:
             method=scope["method"],
             path=scope["path"],
             dialect=self.dialect_of(scope),
+            send=send,
         )
         scope["exchange"] = exchange
         connection = _Connection(exchange, self.headers_of, receive, send)

@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.types import Send
+
 from openedai.http.dialect import Dialect
 
 
@@ -19,7 +21,8 @@ class Exchange:
     `parameter_names` gives the client's name for a parameter that engines know by another: errors
     are rendered with it. `model` and `logged_body` are for the log. The times are in seconds after
     `started`, a time of `time.perf_counter`; None until it happens. `cleanup` is closed at the end
-    of the exchange.
+    of the exchange. `send` is the connection's own: all but the beginning and the end of a stream
+    is sent with it, past the layers, which do nothing for these parts.
     """
 
     id: str
@@ -31,6 +34,7 @@ class Exchange:
     parameter_names: Mapping[str, str] = field(default_factory=dict)
     model: str | None = None
     logged_body: str | None = None
+    send: Send | None = None
     started: float = field(default_factory=time.perf_counter)
     leased_at: float | None = None
     first_event_at: float | None = None

@@ -53,6 +53,21 @@ def data_frame(value: Any) -> bytes:
     return b"data: " + _encode(value) + b"\n\n"
 
 
+class TextFrames:
+    """Frames that differ in one text, and are encoded but for it once.
+
+    `frame` is one of them, whose text, the member with that name, is empty.
+    """
+
+    def __init__(self, frame: bytes, name: str) -> None:
+        self._head, self._tail = frame.split(f'"{name}":""'.encode(), 1)
+        self._head += f'"{name}":'.encode()
+
+    def frame(self, text: str) -> bytes:
+        """The frame with this text."""
+        return self._head + _encode(text) + self._tail
+
+
 def json_line(value: Any) -> bytes:
     """One line of a stream of JSON."""
     return _encode(value) + b"\n"
@@ -78,10 +93,11 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with aclosing(self.rest):
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await send(_chunk(self.first))
+            write = self.exchange.send or send
+            await write(_chunk(self.first))
             try:
                 async for frame in self.rest:
-                    await send(_chunk(frame))
+                    await write(_chunk(frame))
             except asyncio.CancelledError:
                 await self._stop(send)
                 raise

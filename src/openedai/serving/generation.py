@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from openedai.contract.engine import Generator
-from openedai.contract.generate import Finish, GenerateRequest
+from openedai.contract.generate import Finish, GenerateEvent, GenerateRequest
 from openedai.serving.call import Call
 from openedai.serving.leases import Leases
 from openedai.serving.merge import merge
@@ -35,7 +35,7 @@ class Generation:
         if call.model.variant is not None:
             requests = [replace(request, variant=call.model.variant) for request in requests]
         async with self._leases.lease(call, Generator, slots=len(requests)) as engine:
-            unfinished = {index: Outcome() for index in range(len(requests))}
+            unfinished: dict[int, list[GenerateEvent]] = {n: [] for n in range(len(requests))}
             merged = merge([engine.generate(one) for one in requests], limit=engine.slots)
             with self.active.enter(call.caller) as handle:
                 async with aclosing(merged) as events:
@@ -48,11 +48,11 @@ class Generation:
                             del unfinished[index]
                             self._metrics.record_usage(spec.id, event.usage)
                         else:
-                            unfinished[index].add(event)
+                            unfinished[index].append(event)
                         yield pair
             if handle.stopped:
-                for index, outcome in unfinished.items():
-                    usage = await stopped_usage(engine, requests[index], outcome)
+                for index, said in unfinished.items():
+                    usage = await stopped_usage(engine, requests[index], Outcome.of(said))
                     self._metrics.record_usage(spec.id, usage)
                     yield index, Finish(reason="stop", usage=usage)
         exchange.last_event_at = exchange.seconds

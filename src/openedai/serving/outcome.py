@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
 from openedai.contract.chat import ToolCall
 from openedai.contract.generate import (
@@ -48,6 +48,13 @@ class Outcome:
     logprobs: list[TokenLogprob] = field(default_factory=list)
     _calls: list[Section] = field(default_factory=list)
     _finish: Finish | None = None
+
+    @classmethod
+    def of(cls, events: Iterable[GenerateEvent]) -> Self:
+        outcome = cls()
+        for event in events:
+            outcome.add(event)
+        return outcome
 
     @property
     def text(self) -> str:

@@ -46,7 +46,9 @@ class StopHandle:
         before = task.cancelling()
         self._waiting = task
         try:
-            return await anext(events, None)
+            return await anext(events)
+        except StopAsyncIteration:
+            return None
         except BaseException as error:
             ours = self._interrupted and task.uncancel() <= before
             if ours and isinstance(error, asyncio.CancelledError):

@@ -104,8 +104,7 @@ class Connection(asyncio.Protocol):
 
     async def writable(self) -> None:
         """Wait while too much is unread by the other side. Call it after each `send` of many."""
-        if not self._writable.is_set():
-            await self._writable.wait()
+        await self._writable.wait()
 
     def is_closing(self) -> bool:
         return self._transport.is_closing()

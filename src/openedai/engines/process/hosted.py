@@ -190,7 +190,9 @@ class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
         ended = False
         try:
             while True:
-                match await inbox.take():
+                while inbox.empty():
+                    await inbox.arrival()
+                match inbox.take():
                     case Event(event=event):
                         ended = isinstance(event, _LAST_EVENTS)
                         yield event
@@ -209,7 +211,9 @@ class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
         number, inbox = self._call(call)
         answer: Answer = None
         try:
-            answer = await inbox.take()
+            while inbox.empty():
+                await inbox.arrival()
+            answer = inbox.take()
         finally:
             self._forget(number, cancel=answer is None)
         match answer:

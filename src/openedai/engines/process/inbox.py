@@ -27,7 +27,7 @@ class Inbox:
         self._held = False
         self._answers: deque[tuple[Answer, int]] = deque()
         self._bytes = 0
-        self._waiting: asyncio.Future[None] | None = None
+        self._arrival: asyncio.Future[None] | None = None
 
     def put(self, answer: Answer, size: int = 0) -> None:
         """Add an answer that came in a frame of that many bytes."""
@@ -36,14 +36,19 @@ class Inbox:
         if self._bytes > HOLD_AT and not self._held:
             self._held = True
             self._hold(True)
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
 
-    async def take(self) -> Answer:
-        """The next answer. Returns at once if it is there. For one task at a time."""
-        while not self._answers:
-            self._waiting = asyncio.get_running_loop().create_future()
-            await self._waiting
+    def empty(self) -> bool:
+        return not self._answers
+
+    def arrival(self) -> asyncio.Future[None]:
+        """Done with the next answer. For one task at a time, while there is none."""
+        self._arrival = asyncio.get_running_loop().create_future()
+        return self._arrival
+
+    def take(self) -> Answer:
+        """The next answer, which must be there."""
         answer, size = self._answers.popleft()
         self._bytes -= size
         if self._held and self._bytes < RELEASE_AT:

@@ -20,7 +20,7 @@ from openedai.contract.generate import (
     TextDelta,
     ToolCallDelta,
 )
-from openedai.http.respond import data_frame
+from openedai.http.respond import TextFrames, data_frame
 from openedai.serving.outcome import Indexed, Outcome, fold, total_usage
 
 
@@ -154,14 +154,18 @@ class ChatCompletionRenderer:
     async def chunks(self, events: AsyncGenerator[Spoken, None]) -> AsyncGenerator[bytes, None]:
         options = self.options
         no_usage: UnsetType | None = None if options.include_usage else UNSET
-        started: set[int] = set()
+        text_frames: dict[int, TextFrames] = {}
         finishes: dict[int, Finish] = {}
+        plain = not (self.logprobs or options.include_obfuscation)
         async with aclosing(events):
             async for index, event in events:
-                if index not in started:
-                    started.add(index)
+                if index not in text_frames:
+                    text_frames[index] = self._text_frames(index, no_usage)
                     first = self._first_delta(event)
                     yield data_frame(self._chunk((ChunkChoice(index, first),), no_usage))
+                if isinstance(event, TextDelta) and plain:
+                    yield text_frames[index].frame(event.text)
+                    continue
                 if isinstance(event, Finish):
                     finishes[index] = event
                 chunk = self._chunk((self._chunk_choice(index, event),), no_usage)
@@ -173,6 +177,11 @@ class ChatCompletionRenderer:
             usage = usage_object(total_usage(ordered, self.choices))
             yield data_frame(self._chunk((), usage))
         yield DONE
+
+    def _text_frames(self, index: int, usage: UnsetType | None) -> TextFrames:
+        """The frames of the choice's text, without log probabilities and obfuscation."""
+        chunk = self._chunk((ChunkChoice(index, Delta(content="")),), usage)
+        return TextFrames(data_frame(chunk), "content")
 
     def _choice(self, index: int, outcome: Outcome) -> ChatChoice:
         calls = [
