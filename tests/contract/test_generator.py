@@ -47,7 +47,6 @@ ENGINES = [
     "echo in a worker",
     "upstream",
     pytest.param("llama_cpp", marks=pytest.mark.real),
-    pytest.param("llama_cpp native", marks=pytest.mark.real),
 ]
 
 
@@ -68,8 +67,6 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     if name == "llama_cpp":
         path = request.getfixturevalue("smollm2_path")
         options["slots"] = 2
-        native = request.param == "llama_cpp native"
-        options["server"] = request.getfixturevalue("native_server") if native else "wheel"
     elif name == "upstream":
         server = request.getfixturevalue("small_server")
         options = {"url": server.url, "server": "openedai"}

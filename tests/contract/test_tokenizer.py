@@ -28,7 +28,6 @@ ENGINES = [
     "echo",
     "echo in a worker",
     pytest.param("llama_cpp", marks=pytest.mark.real),
-    pytest.param("llama_cpp native", marks=pytest.mark.real),
     pytest.param("onnx_embeddings", marks=pytest.mark.real),
 ]
 TOOL = Tool(name="weather", parameters={"type": "object", "properties": {"city": {}}})
@@ -73,9 +72,7 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     options: dict[str, Any] = {}
     if name == "llama_cpp":
         path = request.getfixturevalue("smollm2_path")
-        native = request.param == "llama_cpp native"
-        server = request.getfixturevalue("native_server") if native else "wheel"
-        options = {"context": 512, "slots": 1, "threads": 1, "server": server}
+        options = {"context": 512, "slots": 1, "threads": 1}
     elif name == "onnx_embeddings":
         path, options = _minilm(), {"threads": 1}
     elif request.param == "echo in a worker":

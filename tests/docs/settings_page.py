@@ -65,14 +65,15 @@ MEANINGS: dict[str, dict[str, str]] = {
     "llama_cpp": {
         "context": "Tokens of prompt and answer together, for each slot.",
         "slots": "Requests that run at once; more wait in the queue.",
-        "threads": "Threads of the computation; by default the number of cores that may be used.",
-        "batch": "The most prompt tokens that are computed in one step.",
+        "threads": "Threads of the computation; by default as many as cores are free, decided anew "
+        "for each step.",
+        "batch": "The most prompt tokens that are computed in one step; fewer while answers are "
+        "generated.",
         "gpu_layers": "Layers of the model that run on the GPU; with -1 llama.cpp decides.",
         "prompt_format": "The prompt format of the model; see [prompt-formats.md]"
         "(prompt-formats.md).",
         "chat_template": "Replaces the prompt format: a Jinja chat template or the path of a "
         "`.jinja` file.",
-        "server": "Which llama.cpp: `auto`, `wheel`, or the path of a `llama-server`.",
         "prompt_memory": "MiB for computed prompts whose slot another conversation took; 0 keeps "
         "none.",
         "prompt_cache": "A folder where computed prompts are kept when the model is unloaded; see "
@@ -221,9 +222,8 @@ ENGINES = """
 
 These go into a model's `options`. An unknown option is an error when the model is loaded. Every
 engine also accepts `worker`: true or false, whether it runs in a worker process. By default the
-embedding engines, `whisper`, `hibari`, `kokoro`, `piper` and `diffusers` do. `llama_cpp` has a
-child process of its own instead; `upstream`, `a1111`, `comfyui` and `echo` run in the server's
-process."""
+embedding engines, `llama_cpp`, `whisper`, `hibari`, `kokoro`, `piper` and `diffusers` do;
+`upstream`, `a1111`, `comfyui` and `echo` run in the server's process."""
 
 
 def page() -> str:

@@ -7,8 +7,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from openedai.engines.llama_cpp.grammars import Tokens
-from openedai.engines.llama_cpp.llguidance import Matcher, Tokenizer
+from openedai.engines.llama_cpp.native.grammars import Tokens
+from openedai.engines.llama_cpp.native.llguidance import Matcher, Tokenizer
 from openedai.grammars.lark import lark_grammar
 
 # The token 0 ends texts; the token of a byte is its value plus 1.

@@ -1,15 +1,11 @@
-"""The prompt formats: what they render, in two template engines, and the models they are for."""
+"""The prompt formats: what they render, and the models they are for."""
 
 from __future__ import annotations
-
-import asyncio
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openedai.engines.llama_cpp.engine import LlamaCpp
 from openedai.prompts.prompt_formats import detect_format, format_names, prompt_format
 from tests.prompts.golden import COLOUR, GOLDEN, HELLO, HI, SYSTEM, SYSTEM_USER, TURNS, USER
 from tests.prompts.rendering import Messages, render
@@ -120,23 +116,3 @@ def test_models_are_recognised(name: str, format_name: str) -> None:
 def test_the_first_name_decides() -> None:
     assert detect_format(["koala", "vicuna", "alpaca"]).name == "koala"
     assert detect_format([]).name == "plain"
-
-
-@pytest.mark.real
-def test_llama_cpp_renders_the_same(smollm2_path: Path) -> None:
-    async def go(name: str) -> None:
-        options = {"slots": 1, "context": 256, "prompt_format": name}
-        engine = await LlamaCpp.load("m", smollm2_path, options)
-        try:
-            tokens = await engine.api.call("GET", "/props")
-            for messages in [*CONVERSATIONS, *UNUSUAL]:
-                made = await engine.api.call("POST", "/apply-template", {"messages": messages})
-                assert made["prompt"] == render(
-                    name, messages, bos=tokens["bos_token"], eos=tokens["eos_token"]
-                )
-        finally:
-            await engine.close()
-
-    one_of_each = {prompt_format(name).template: name for name in format_names()}
-    for name in one_of_each.values():
-        asyncio.run(go(name))

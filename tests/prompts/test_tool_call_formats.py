@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 
 from openedai.contract.chat import Tool
-from openedai.engines.llama_cpp.engine import LlamaCpp
+from openedai.contract.engine import Generator
+from openedai.contract.generate import GenerateRequest, Grammar, Sampling, Text
+from openedai.engines.load import load_engine
 from openedai.grammars.gbnf import Rules
 from openedai.prompts.tool_call_formats import ToolCallFormat, call_grammar, detect_native_format
+from tests.events import collect, finish_of, text_of
 from tests.prompts.reading.answers import read
 
 TOOLS = (Tool(name="get_weather"), Tool(name="get_time"))
@@ -83,28 +86,34 @@ def test_the_grammar_of_several_calls() -> None:
 def test_what_a_grammar_allows_is_read_as_calls(smollm2_path: Path) -> None:
     """A model that was not trained on tools writes calls, and nothing else, in each format."""
 
-    async def answers() -> dict[ToolCallFormat, list[dict[str, Any]]]:
-        engine = await LlamaCpp.load("m", smollm2_path, {"slots": 1, "context": 1024, "threads": 1})
-        body = {"prompt": "Call a function:\n", "temperature": 1, "seed": 7, "n_predict": 60}
+    async def answers() -> dict[ToolCallFormat, list[tuple[str, bool]]]:
+        options = {"slots": 1, "context": 1024, "threads": 1}
+        engine = await load_engine("llama_cpp", "m", smollm2_path, options)
+        assert isinstance(engine, Generator)
+
+        async def write(gbnf: str) -> tuple[str, bool]:
+            """An answer, and whether it is complete."""
+            request = GenerateRequest(
+                prompt=Text(text="Call a function:\n"),
+                sampling=Sampling(temperature=1.0, seed=7),
+                max_tokens=60,
+                constraint=Grammar(gbnf=gbnf),
+            )
+            events = await collect(engine, request)
+            return text_of(events), finish_of(events).reason == "stop"
+
         try:
             return {
-                name: [
-                    await engine.api.call(
-                        "POST",
-                        "/completion",
-                        body | {"grammar": grammar(name, parallel=parallel)},
-                    )
-                    for parallel in (False, True)
-                ]
+                name: [await write(grammar(name, parallel=parallel)) for parallel in (False, True)]
                 for name in FORMATS
             }
         finally:
             await engine.close()
 
-    for single, parallel in asyncio.run(answers()).values():
-        text, calls, complete = read(TOOLS, [single["content"]])
+    for (single, _), (parallel, finished) in asyncio.run(answers()).values():
+        text, calls, complete = read(TOOLS, [single])
         assert (text, len(calls), complete) == ("", 1, True)
-        text, calls, complete = read(TOOLS, [parallel["content"]])
+        text, calls, complete = read(TOOLS, [parallel])
         assert calls
-        assert parallel["stop_type"] == "limit" or (complete and not text)
-        assert parallel["content"].endswith(text)
+        assert not finished or (complete and not text)
+        assert parallel.endswith(text)

@@ -90,12 +90,12 @@ ENGINES = {
         weight_files="pipeline",
         in_worker=True,
     ),
-    # It starts a child process of its own kind, so it needs no worker.
     "llama_cpp": EngineEntry(
         class_path="openedai.engines.llama_cpp.engine:LlamaCpp",
         capabilities=frozenset({Generator, Tokenizer}),
         weight_files="gguf",
         projector_option="mmproj",
+        in_worker=True,
         takes_adapters=True,
         runs_unlisted=Generator,
     ),

@@ -14,11 +14,10 @@ from openai import APIStatusError, OpenAI
 
 from openedai.config import AdapterSpec, ModelSpec
 from openedai.contract.adapter import Adapter
-from openedai.contract.generate import GenerateRequest, Sampling, Text
+from openedai.contract.generate import GenerateRequest, Text
 from openedai.engines.llama_cpp.engine import LlamaCpp
-from openedai.errors import APIError
 from tests.engines.llama_cpp import tiny_lora
-from tests.events import collect, text_of
+from tests.events import collect, finish_of
 from tests.support import Running, ServerThread, echo_settings, fetch
 
 pytestmark = pytest.mark.real
@@ -131,39 +130,25 @@ def test_an_adapter_that_cannot_be_used(client: OpenAI, model: str, status: int)
     assert model in body["error"]["message"]
 
 
-async def _texts(engine: LlamaCpp, variants: tuple[str | None, ...]) -> list[str]:
-    texts = []
-    for variant in variants:
-        request = GenerateRequest(
-            prompt=Text(text=PROMPT),
-            sampling=Sampling(temperature=0),
-            max_tokens=6,
-            variant=variant,
-        )
-        texts.append(text_of(await collect(engine, request)))
-    return texts
-
-
-def test_the_same_with_a_native_server(
-    native_server: str, smollm2_path: Path, adapters: tuple[Path, Path]
+def test_kept_prompts_are_those_of_their_adapter(
+    smollm2_path: Path, adapters: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    options = SMALL | {"server": native_server}
-    found = [Adapter(name=path.stem, path=str(path)) for path in adapters]
+    """Prompts on disk are restored with the adapter that they were computed with."""
+    options = {"prompt_cache": str(tmp_path), "context": 512, "slots": 1, "threads": 1}
+    adapter = Adapter(name="a", path=str(adapters[0]))
 
-    async def run() -> list[str]:
-        engine = await LlamaCpp.load_with_adapters("tiny", smollm2_path, options, found)
+    async def cached(variant: str | None) -> int:
+        engine = await LlamaCpp.load_with_adapters("tiny", smollm2_path, options, [adapter])
         try:
-            return await _texts(engine, (None, "one, first", "two", None))
+            prompt = Text(text=PROMPT * 20)
+            request = GenerateRequest(prompt=prompt, max_tokens=1, variant=variant)
+            return finish_of(await collect(engine, request)).usage.cached_tokens
         finally:
             await engine.close()
 
-    plain, one, two, again = asyncio.run(run())
-    assert len({plain, one, two}) == 3
-    assert again == plain
+    async def go() -> None:
+        assert await cached("a") == 0
+        assert await cached("a") > 50
+        assert await cached(None) == 0
 
-
-def test_saved_prompts_do_not_say_which_adapter(smollm2_path: Path, tmp_path: Path) -> None:
-    options = {"prompt_cache": str(tmp_path)}
-    adapter = Adapter(name="a", path="a.gguf")
-    with pytest.raises(APIError, match="prompt_cache"):
-        asyncio.run(LlamaCpp.load_with_adapters("tiny", smollm2_path, options, [adapter]))
+    asyncio.run(go())

@@ -1,21 +1,18 @@
-"""The `llama_cpp` engine: its private server, its options, its errors, and leaving early."""
+"""The `llama_cpp` engine on a real model: options, samplers, errors, and leaving early."""
 
 from __future__ import annotations
 
 import asyncio
-import stat
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-import psutil
 import pytest
 
 from openedai.contract.chat import Chat, Message
 from openedai.contract.generate import (
-    Finish,
+    GenerateEvent,
     GenerateRequest,
     LocalSampling,
     Sampling,
@@ -24,79 +21,60 @@ from openedai.contract.generate import (
     Tokens,
 )
 from openedai.engines.llama_cpp.engine import LlamaCpp
-from openedai.errors import EngineFailed, InvalidRequest
-from tests.children import Children
-from tests.events import collect, finish_of
+from openedai.errors import EngineCrashed, EngineFailed, InvalidRequest
+from tests.events import collect, finish_of, logprobs_of, text_of
 
 pytestmark = pytest.mark.real
+GREEDY = Sampling(temperature=0.0)
+STORY = Text(text="Once upon a time there was a")
 LONG = Text(text="A long story about many small things. " * 300)
 
 
 @asynccontextmanager
 async def loaded(path: Path, **options: Any) -> AsyncIterator[LlamaCpp]:
-    children = Children()
     engine = await LlamaCpp.load("m", path, {"slots": 1, "context": 4096, **options})
-    (child,) = children.new()
-    folder = listening_socket(child).parent
     try:
         yield engine
     finally:
         await engine.close()
-        assert not folder.exists()
 
 
-def listening_socket(child: psutil.Process) -> Path:
-    (path,) = {found.laddr for found in child.net_connections(kind="unix") if found.laddr}
-    return Path(path)
-
-
-async def busy_slots(engine: LlamaCpp) -> int:
-    slots = await engine.api.call("GET", "/slots")
-    return sum(slot["is_processing"] for slot in slots)
-
-
-async def wait_for_busy_slots(engine: LlamaCpp, number: int) -> None:
-    async with asyncio.timeout(30):
-        while await busy_slots(engine) != number:  # noqa: ASYNC110 - another process's state
-            await asyncio.sleep(0.005)
+async def answer(engine: LlamaCpp, prompt: Text | Tokens, **more: Any) -> list[GenerateEvent]:
+    fields: dict[str, Any] = {"sampling": GREEDY, "max_tokens": 3, **more}
+    request = GenerateRequest(prompt=prompt, **fields)
+    return await collect(engine, request)
 
 
 def test_closing_the_stream_frees_the_slot(smollm2_path: Path) -> None:
-    """In prefill, where no token has come yet, and in decoding."""
+    """In prefill, where no token has come yet, and in decoding: the next request gets the slot."""
 
     async def go() -> None:
         async with loaded(smollm2_path) as engine:
-            prefill = asyncio.ensure_future(anext(engine.generate(GenerateRequest(prompt=LONG))))
-            await wait_for_busy_slots(engine, 1)
+            stream = engine.generate(GenerateRequest(prompt=LONG))
+            prefill = asyncio.ensure_future(anext(stream))
+            await asyncio.sleep(0)
             prefill.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await prefill
-            await wait_for_busy_slots(engine, 0)
-
-            request = GenerateRequest(prompt=Text(text="Once upon a time"))
-            async with aclosing(engine.generate(request)) as events:
+            async with aclosing(
+                engine.generate(GenerateRequest(prompt=Text(text="Once upon a time")))
+            ) as events:
                 await anext(events)
-                assert await busy_slots(engine) == 1
-            await wait_for_busy_slots(engine, 0)
+            finish = finish_of(await answer(engine, Text(text="Once upon a time there")))
+            assert finish.usage.cached_tokens > 0
 
     asyncio.run(go())
 
 
-def test_the_server_is_private(smollm2_path: Path) -> None:
+def test_closing_the_engine_ends_what_runs(smollm2_path: Path) -> None:
     async def go() -> None:
-        children = Children()
-        async with loaded(smollm2_path):
-            (child,) = children.new()
-            assert child.net_connections(kind="inet") == []
-            socket = listening_socket(child)
-            assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
-            connector = aiohttp.UnixConnector(str(socket))
-            async with aiohttp.ClientSession("http://x", connector=connector) as session:
-                for path in ("/v1/models", "/slots", "/props"):
-                    async with session.get(path) as response:
-                        assert response.status == 401
-                async with session.post("/v1/completions", json={"prompt": "x"}) as response:
-                    assert response.status == 401
+        async with loaded(smollm2_path) as engine:
+            events = engine.generate(GenerateRequest(prompt=LONG))
+            await anext(events)
+            await engine.close()
+            await engine.close()
+            with pytest.raises(EngineCrashed):
+                await answer(engine, Text(text="x"))
 
     asyncio.run(go())
 
@@ -129,47 +107,84 @@ def test_wrong_options_are_named(tmp_path: Path, options: dict[str, Any], named:
 
 
 def test_files_that_are_not_models(tmp_path: Path) -> None:
-    children = Children()
     for content in (b"", b"GGUF", b"not a model at all" * 1000):
         (tmp_path / "m.gguf").write_bytes(content)
         with pytest.raises(EngineFailed, match="`m`"):
             asyncio.run(LlamaCpp.load("m", tmp_path / "m.gguf", {}))
     with pytest.raises(EngineFailed, match="no weights"):
         asyncio.run(LlamaCpp.load("m", None, {}))
-    assert not children.new()
 
 
-def test_settings_reach_the_server_and_refusals_come_back(smollm2_path: Path) -> None:
-    """The settings of a request reach the server, and its refusals are those of the API."""
+def test_defaults_of_the_options(smollm2_path: Path) -> None:
+    async def go() -> None:
+        async with loaded(smollm2_path, sampling={"temperature": 0.5, "min_p": 0.1}) as engine:
+            chat = Chat(messages=(Message(role="user", content="hi"),))
+            job = engine.builder.build(GenerateRequest(prompt=chat)).job
+            values = job.sampling
+            assert "<|im_start|>user\nhi<|im_end|>" in await engine.detokenize(job.prompt)
+            assert (values.temperature, values.top_p, values.top_k) == (0.5, 1.0, 0)
+            assert (values.min_p, values.seed, job.max_tokens) == (0.1, None, None)
+
+            sampling = Sampling(temperature=1.5, top_p=0.1, local=LocalSampling(min_p=0.2))
+            request = GenerateRequest(prompt=Tokens(ids=(1, 2)), sampling=sampling, max_tokens=3)
+            job = engine.builder.build(request).job
+            assert (job.prompt, job.max_tokens) == ([1, 2], 3)
+            values = job.sampling
+            assert (values.temperature, values.top_p, values.min_p) == (1.5, 0.1, 0.2)
+
+    asyncio.run(go())
+
+
+EVERY_SAMPLER = LocalSampling(
+    top_k=40,
+    min_p=0.01,
+    typical_p=0.9,
+    repeat_penalty=1.1,
+    repeat_last_n=-1,
+    dry_multiplier=0.8,
+    dry_sequence_breakers=("\n", "é", ""),
+    xtc_probability=0.5,
+)
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(temperature=1.0, seed=-1),
+        Sampling(temperature=1.0, seed=2**70, presence_penalty=1.0, frequency_penalty=1.0),
+        Sampling(temperature=0.9, top_p=0.9, seed=1, local=EVERY_SAMPLER),
+        Sampling(temperature=1.0, seed=1, local=LocalSampling(mirostat=1)),
+        Sampling(temperature=1.0, seed=1, local=LocalSampling(mirostat=2)),
+        Sampling(temperature=1e-30, logit_bias=((5, -100.0),)),
+    ],
+    ids=str,
+)
+def test_a_seed_decides_the_answer(sampling: Sampling, smollm2_path: Path) -> None:
+    async def go() -> None:
+        async with loaded(smollm2_path) as engine:
+            texts = [
+                text_of(await answer(engine, STORY, sampling=sampling, max_tokens=12))
+                for _ in range(2)
+            ]
+            assert texts[0]
+            assert texts[0] == texts[1]
+
+    asyncio.run(go())
+
+
+def test_penalties_count_the_answer_only(smollm2_path: Path) -> None:
+    """The first token is not penalised, though the prompt has it thirty times."""
 
     async def go() -> None:
-        async with loaded(smollm2_path, sampling={"temperature": 0.5}) as engine:
-            chat = Chat(messages=(Message(role="user", content="hi"),))
-            prepared = await engine.builder.build(GenerateRequest(prompt=chat))
-            assert prepared.param == "messages"
-            assert "<|im_start|>user\nhi<|im_end|>" in prepared.body["prompt"]
-            body = prepared.body
-            assert (body["temperature"], body["top_p"], body["top_k"]) == (0.5, 1.0, 0)
-            assert body["n_predict"] == -1
-            assert not {"seed", "grammar", "stop", "n_probs"} & body.keys()
-
-            sampling = Sampling(
-                temperature=1.5,
-                top_p=0.1,
-                seed=-1,
-                logit_bias=((5, -100.0),),
-                local=LocalSampling(min_p=0.2),
-            )
-            request = GenerateRequest(prompt=Tokens(ids=(1, 2)), sampling=sampling, max_tokens=3)
-            body = (await engine.builder.build(request)).body
-            assert (body["prompt"], body["n_predict"]) == ([1, 2], 3)
-            assert (body["temperature"], body["top_p"], body["min_p"]) == (1.5, 0.1, 0.2)
-            assert 0 <= body["seed"] < 2**31
-            assert body["logit_bias"] == [[5, -100.0]]
-
-            with pytest.raises(InvalidRequest, match="type") as refused:
-                await engine.api.call("POST", "/completion", {"prompt": "a", "n_predict": "x"})
-            assert refused.value.param == "prompt"
+        async with loaded(smollm2_path) as engine:
+            prompt = await engine.tokenize("one two three" + ", one two three" * 30 + ", one two")
+            penalised = Sampling(temperature=0.0, presence_penalty=2.0, frequency_penalty=2.0)
+            texts = []
+            for sampling in (GREEDY, penalised):
+                events = await answer(engine, Tokens(ids=prompt), sampling=sampling, max_tokens=1)
+                texts.append(text_of(events))
+            assert texts[0] == texts[1]
+            assert set(await engine.tokenize(texts[0])) <= set(prompt)
 
     asyncio.run(go())
 
@@ -177,12 +192,9 @@ def test_settings_reach_the_server_and_refusals_come_back(smollm2_path: Path) ->
 def test_more_requests_than_slots_are_all_answered(smollm2_path: Path) -> None:
     async def go() -> None:
         async with loaded(smollm2_path, slots=2, context=256) as engine:
-
-            async def answer(number: int) -> Finish:
-                request = GenerateRequest(prompt=Text(text=f"{number} is"), max_tokens=3)
-                return finish_of(await collect(engine, request))
-
-            finishes = await asyncio.gather(*map(answer, range(12)))
+            prompts = [Text(text=f"{number} is") for number in range(12)]
+            answers = await asyncio.gather(*(answer(engine, prompt) for prompt in prompts))
+            finishes = map(finish_of, answers)
             assert all(finish.usage.completion_tokens <= 3 for finish in finishes)
 
     asyncio.run(go())
@@ -193,9 +205,7 @@ def test_a_bias_on_an_unknown_token_is_refused(smollm2_path: Path) -> None:
         async with loaded(smollm2_path) as engine:
             sampling = Sampling(logit_bias=((10**6, 1.0),))
             with pytest.raises(InvalidRequest) as caught:
-                await engine.builder.build(
-                    GenerateRequest(prompt=Text(text="x"), sampling=sampling)
-                )
+                await answer(engine, Text(text="x"), sampling=sampling)
             assert caught.value.param == "logit_bias"
 
     asyncio.run(go())
@@ -204,8 +214,7 @@ def test_a_bias_on_an_unknown_token_is_refused(smollm2_path: Path) -> None:
 def test_an_empty_prompt_starts_a_text(smollm2_path: Path) -> None:
     async def go() -> None:
         async with loaded(smollm2_path) as engine:
-            request = GenerateRequest(prompt=Text(text=""), max_tokens=3)
-            finish = finish_of(await collect(engine, request))
+            finish = finish_of(await answer(engine, Text(text="")))
             assert finish.usage.prompt_tokens == 1
             assert finish.usage.completion_tokens > 0
 
@@ -216,8 +225,7 @@ def test_more_conversations_than_slots_stay_cached(smollm2_path: Path) -> None:
     stories = [f"Story {n} is about a {who}. " * 40 for n, who in enumerate(("fox", "owl", "elk"))]
 
     async def tell(engine: LlamaCpp, story: str) -> int:
-        request = GenerateRequest(prompt=Text(text=story), max_tokens=1)
-        return finish_of(await collect(engine, request)).usage.cached_tokens
+        return finish_of(await answer(engine, Text(text=story), max_tokens=1)).usage.cached_tokens
 
     async def go() -> None:
         async with loaded(smollm2_path, context=1024) as engine:
@@ -228,5 +236,52 @@ def test_more_conversations_than_slots_stay_cached(smollm2_path: Path) -> None:
             for story in stories:
                 await tell(engine, story)
             assert await tell(engine, stories[0] + "And so") < 200
+
+    asyncio.run(go())
+
+
+def test_a_prompt_is_scored_whatever_its_tokens(smollm2_path: Path) -> None:
+    """Special tokens in it, tokens that end an answer, parts of characters, in any number."""
+
+    async def go() -> None:
+        async with loaded(smollm2_path, context=512) as engine:
+            end, start = 2, 1
+            prompts: list[tuple[int, ...]] = [
+                (start, end, 3, end),
+                (end,),
+                tuple(await engine.tokenize("a<|im_start|>b 🦙 é")),
+                tuple(range(0, 400)),
+            ]
+            for ids in prompts:
+                events = await answer(engine, Tokens(ids=ids), echo=True, logprobs=2, max_tokens=0)
+                scores = logprobs_of(events)
+                assert len(scores) == len(ids)
+                assert scores[0].logprob is None
+                assert all(score.logprob is not None and score.logprob <= 0 for score in scores[1:])
+                assert b"".join(score.raw for score in scores).decode(errors="replace") == (
+                    await engine.detokenize(ids)
+                )
+                assert all(len(score.top) == 2 for score in scores[1:])
+                assert finish_of(events).usage.prompt_tokens == len(ids)
+
+    asyncio.run(go())
+
+
+def test_answers_are_the_same_beside_others(smollm2_path: Path) -> None:
+    """A prompt is read in parts beside answers, and adapts to them; nothing is mixed up."""
+
+    async def go() -> None:
+        async with loaded(smollm2_path, slots=3, context=1024, batch=64) as engine:
+            prompts = [
+                Text(text=LONG.text[:2000]),
+                STORY,
+                Text(text="The capital of France is"),
+            ]
+            alone = [text_of(await answer(engine, prompt, max_tokens=8)) for prompt in prompts]
+            answers = [answer(engine, prompt, max_tokens=8) for prompt in prompts * 3]
+            together = [text_of(events) for events in await asyncio.gather(*answers)]
+            assert [text.split()[:2] for text in together] == [
+                text.split()[:2] for text in alone * 3
+            ]
 
     asyncio.run(go())

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from openedai.contract.chat import Tool
-from openedai.engines.llama_cpp.grammars import Constraint, Grammars, Tokens
-from openedai.engines.llama_cpp.llguidance import Matcher, Tokenizer
+from openedai.engines.llama_cpp.native.grammars import Constraint, Grammars, Tokens
+from openedai.engines.llama_cpp.native.llguidance import Matcher, Tokenizer
 from openedai.errors import InvalidRequest
 from openedai.prompts.constraints import strict_grammar
 from openedai.prompts.tool_call_formats import strict_call_trigger

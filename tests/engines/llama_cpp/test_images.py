@@ -5,15 +5,16 @@ distinguished and refused, not of what the model recognises.
 from __future__ import annotations
 
 import asyncio
-import base64
+import gc
+import io
 import random
-import shutil
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
+from PIL import Image as pillow
 
 from openedai.contract.chat import Chat, Image, Message, Tool
 from openedai.contract.generate import (
@@ -24,8 +25,7 @@ from openedai.contract.generate import (
     ToolCallDelta,
 )
 from openedai.engines.llama_cpp.engine import LlamaCpp
-from openedai.engines.llama_cpp.images import ImagePrompt, projector_path
-from openedai.engines.llama_cpp.template import Modalities, Properties, SlotDefaults
+from openedai.engines.llama_cpp.native.images import EncodedImage, Projector
 from openedai.errors import ContextLengthExceeded, EngineFailed, InvalidRequest, NoVision
 from tests.engines.llama_cpp import tiny_projector
 from tests.engines.llama_cpp.tiny_projector import IMAGE_TOKENS
@@ -34,6 +34,7 @@ from tests.media.images import BLUE, FORMATS, RED, picture
 
 Scenario = Callable[[LlamaCpp], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]
+Patch = pytest.MonkeyPatch
 CONTEXT = 512
 SMALL = {"slots": 1, "context": CONTEXT, "threads": 1}
 
@@ -43,12 +44,10 @@ def projector(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_projector.write(tmp_path_factory.mktemp("projector") / "mmproj.gguf")
 
 
-@pytest.fixture(scope="module", params=["wheel", "native"])
-def run(request: pytest.FixtureRequest, smollm2_path: Path, projector: Path) -> Iterator[Run]:
+@pytest.fixture(scope="module")
+def run(smollm2_path: Path, projector: Path) -> Iterator[Run]:
     """Runs a scenario on a model with a projector, which all tests of the module share."""
-    native = request.param == "native"
-    server = request.getfixturevalue("native_server") if native else "wheel"
-    options = {**SMALL, "mmproj": str(projector), "server": server}
+    options = {**SMALL, "mmproj": str(projector)}
     with asyncio.Runner() as runner:
         engine = runner.run(LlamaCpp.load("m", smollm2_path, options))
         yield lambda scenario: runner.run(scenario(engine))
@@ -79,15 +78,47 @@ async def scores(engine: LlamaCpp, chat: Chat) -> list[float | None]:
 def test_images_are_counted_and_kept(run: Run) -> None:
     async def scenario(engine: LlamaCpp) -> None:
         plain = finish_of(await answer(engine, user_chat("What is it?"))).usage.prompt_tokens
-        chat = user_chat("What is it?", image(picture()), image(picture(9, 99, BLUE)))
+        red, blue = image(picture()), image(picture(9, 99, BLUE))
+        chat = user_chat("What is it?", red, blue)
         first = finish_of(await answer(engine, chat)).usage
         assert first.prompt_tokens == plain + 2 * IMAGE_TOKENS
+        assert await engine.count(chat) == first.prompt_tokens
         again = finish_of(await answer(engine, chat)).usage
         assert again.prompt_tokens == first.prompt_tokens
-        assert again.cached_tokens > plain
-        other = user_chat("What is it?", image(picture(9, 99, BLUE)), image(picture()))
-        assert finish_of(await answer(engine, other)).usage.cached_tokens < IMAGE_TOKENS + plain
+        assert again.cached_tokens == first.prompt_tokens - 1
+        other = user_chat("What is it?", blue, red)
+        assert finish_of(await answer(engine, other)).usage.cached_tokens < plain
 
+        # A conversation goes on after its image, and the same image is not the same place twice.
+        question = (*user_chat("What is it?", red).messages, Message(role="assistant", content="?"))
+        longer = Chat(messages=(*question, Message(role="user", content="So?", images=(red,))))
+        await answer(engine, user_chat("What is it?", red))
+        found = finish_of(await answer(engine, longer)).usage
+        assert found.cached_tokens > IMAGE_TOKENS
+        assert found.prompt_tokens > found.cached_tokens + IMAGE_TOKENS
+
+    run(scenario)
+
+
+@pytest.mark.real
+def test_only_images_that_are_not_kept_are_encoded(run: Run, monkeypatch: Patch) -> None:
+    encoded = []
+    encode = Projector.encode
+
+    def counting(projector: Projector, one: EncodedImage) -> Future[Any]:
+        encoded.append(one)
+        return encode(projector, one)
+
+    async def scenario(engine: LlamaCpp) -> None:
+        red, blue = image(picture(7, 7)), image(picture(7, 7, BLUE))
+        await answer(engine, user_chat("Now?", red))
+        await answer(engine, user_chat("Now?", red, blue))
+        await answer(engine, user_chat("Now?", red, blue))
+        assert len(encoded) == 2
+        assert await engine.count(user_chat("Now?", blue, red)) > 2 * IMAGE_TOKENS
+        assert len(encoded) == 2
+
+    monkeypatch.setattr(Projector, "encode", counting)
     run(scenario)
 
 
@@ -104,6 +135,7 @@ def test_images_their_order_and_their_positions_matter(run: Run) -> None:
                 user_chat("What is it?", image(red), image(blue)),
                 user_chat("What is it?", image(blue), image(red)),
                 user_chat("What is it?", image(red), image(blue, at=11)),
+                user_chat("What is it?", image(red), image(red)),
                 user_chat("What is it?", image(red, at=4)),
             )
         ]
@@ -118,12 +150,28 @@ def test_images_their_order_and_their_positions_matter(run: Run) -> None:
 def test_every_format(run: Run, kind: str, media_type: str) -> None:
     async def scenario(engine: LlamaCpp) -> None:
         seen = user_chat("?", image(picture(30, 20, BLUE, kind=kind), media_type=media_type))
-        if kind == "WEBP" and not shutil.which("ffmpeg"):
-            with pytest.raises(InvalidRequest, match="ffmpeg") as caught:
-                await answer(engine, seen)
-            assert caught.value.code == "invalid_image_format"
-        else:
-            assert finish_of(await answer(engine, seen)).usage.completion_tokens > 0
+        assert finish_of(await answer(engine, seen)).usage.prompt_tokens > IMAGE_TOKENS
+
+    run(scenario)
+
+
+@pytest.mark.real
+def test_what_is_seen_is_upright_and_on_white(run: Run) -> None:
+    """So that different files of the same look are the same image."""
+    drawn = pillow.new("RGB", (20, 40), "white")
+    drawn.paste(RED, (0, 0, 20, 10))
+    rotated = drawn.transpose(pillow.Transpose.ROTATE_90)
+    exif = pillow.Exif()
+    exif[0x0112] = 6  # shown rotated to the right
+    transparent = drawn.convert("RGBA")
+    transparent.paste((0, 0, 255, 0), (0, 10, 20, 40))
+
+    async def scenario(engine: LlamaCpp) -> None:
+        for form, options in ((drawn, {}), (rotated, {"exif": exif}), (transparent, {})):
+            file = io.BytesIO()
+            form.save(file, "PNG", **options)
+            usage = finish_of(await answer(engine, user_chat("Up?", image(file.getvalue())))).usage
+            assert (usage.cached_tokens == usage.prompt_tokens - 1) == (form is not drawn)
 
     run(scenario)
 
@@ -157,20 +205,11 @@ def test_what_is_refused(run: Run) -> None:
             await answer(engine, user_chat("?", *[image(picture())] * (CONTEXT // IMAGE_TOKENS)))
         assert caught.value.param == "messages"
 
-        mark = (await engine.api.call("GET", "/props"))["media_marker"]
-        for chat in (
-            user_chat(f"See {mark}", image(picture())),
-            user_chat(f"{mark}{mark}", image(RAW)),
-        ):
-            with pytest.raises(InvalidRequest, match="mark"):
-                await answer(engine, chat)
-        plain = await answer(engine, user_chat(f"See {mark}"))
-        assert finish_of(plain).usage.completion_tokens > 0
-
-        damaged = picture(90, 90)[:8] + bytes(40)  # neither llama.cpp nor ffmpeg can read it
-        with pytest.raises(InvalidRequest, match="image") as refused:
-            await answer(engine, user_chat("?", image(damaged)))
-        assert refused.value.param == "messages"
+        damaged = picture(90, 90)[:8] + bytes(40)
+        for broken, code in ((damaged, "image_parse_error"), (b"?", "invalid_image_format")):
+            with pytest.raises(InvalidRequest, match="image") as refused:
+                await answer(engine, user_chat("?", image(RAW), image(broken)))
+            assert (refused.value.param, refused.value.code) == ("messages", code)
         assert (
             finish_of(await answer(engine, user_chat("?", image(RAW)))).usage.completion_tokens > 0
         )
@@ -211,7 +250,7 @@ def test_slots_with_images_are_saved(smollm2_path: Path, projector: Path, tmp_pa
         options = {**SMALL, "mmproj": str(projector), "prompt_cache": str(tmp_path)}
         found = []
         for _ in range(2):
-            engine = await LlamaCpp.load("m", smollm2_path, {**options, "server": "wheel"})
+            engine = await LlamaCpp.load("m", smollm2_path, options)
             found.append(await scores(engine, user_chat("What is it?", image(picture()))))
             await engine.close()
         assert found[0] == found[1]
@@ -222,7 +261,7 @@ def test_slots_with_images_are_saved(smollm2_path: Path, projector: Path, tmp_pa
 @pytest.mark.real
 def test_a_model_without_a_projector(smollm2_path: Path) -> None:
     async def go() -> None:
-        engine = await LlamaCpp.load("m", smollm2_path, {**SMALL, "server": "wheel"})
+        engine = await LlamaCpp.load("m", smollm2_path, SMALL)
         with pytest.raises(NoVision) as caught:
             await answer(engine, user_chat("?", image(picture())))
         assert caught.value.param == "messages"
@@ -234,86 +273,96 @@ def test_a_model_without_a_projector(smollm2_path: Path) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("server", ["wheel", "native"])
-def test_files_that_are_not_projectors(
-    smollm2_path: Path, tmp_path: Path, server: str, request: pytest.FixtureRequest
-) -> None:
-    if server == "native":
-        server = request.getfixturevalue("native_server")
-    wrong = tiny_projector.write(tmp_path / "wide.gguf", model_width=64)
-    (tmp_path / "broken.gguf").write_bytes(b"GGUF nothing")
-    for path in (wrong, tmp_path / "broken.gguf", tmp_path / "gone.gguf", smollm2_path):
-        options = {**SMALL, "mmproj": str(path), "server": server}
-        with pytest.raises(EngineFailed, match="`m`"):
+def test_files_that_are_not_projectors(smollm2_path: Path, tmp_path: Path) -> None:
+    wide = tiny_projector.write(tmp_path / "wide.gguf", model_width=64)
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF nothing")
+    for path, why in (
+        (wide, "mismatch"),
+        (broken, "not a projector"),
+        (tmp_path / "gone.gguf", "no file"),
+        (tmp_path, "no file"),
+        (smollm2_path, "not a projector"),
+    ):
+        options = {**SMALL, "mmproj": str(path)}
+        with pytest.raises(EngineFailed, match=f"`m`.*{why}"):
             asyncio.run(LlamaCpp.load("m", smollm2_path, options))
 
 
+@pytest.mark.real
+def test_a_template_that_leaves_images_out(smollm2_path: Path, projector: Path) -> None:
+    template = "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}"
+
+    async def go() -> None:
+        options = {**SMALL, "mmproj": str(projector), "chat_template": template}
+        engine = await LlamaCpp.load("m", smollm2_path, options)
+        # An image may be all of a prompt.
+        usage = finish_of(await answer(engine, user_chat("", image(RAW)))).usage
+        assert usage.prompt_tokens == IMAGE_TOKENS + 1
+        hidden = Message(role="assistant", images=(image(RAW),))
+        with pytest.raises(InvalidRequest, match="leaves images out") as caught:
+            await answer(engine, Chat(messages=(hidden, Message(role="user", content="?"))))
+        assert caught.value.param == "messages"
+        await engine.close()
+
+    asyncio.run(go())
+
+
+@pytest.mark.real
+def test_other_answers_go_on_while_an_image_is_encoded(
+    smollm2_path: Path, projector: Path, monkeypatch: Patch
+) -> None:
+    async def go() -> None:
+        waiting: Future[Any] = Future()
+        asked = asyncio.Event()
+        events = asyncio.get_running_loop()
+
+        def never(projector: Projector, one: EncodedImage) -> Future[Any]:
+            events.call_soon_threadsafe(asked.set)
+            return waiting
+
+        options = {**SMALL, "slots": 2, "mmproj": str(projector)}
+        engine = await LlamaCpp.load("m", smollm2_path, options)
+        with monkeypatch.context() as patch:
+            patch.setattr(Projector, "encode", never)
+            seen = asyncio.create_task(answer(engine, user_chat("?", image(RAW))))
+            await asked.wait()
+            assert text_of(await answer(engine, user_chat("Hello")))
+            assert not seen.done()
+            waiting.set_exception(EngineFailed("broken"))
+            with pytest.raises(EngineFailed, match="broken"):
+                await seen
+        usage = finish_of(await answer(engine, user_chat("?", image(RAW)))).usage
+        assert usage.cached_tokens < usage.prompt_tokens - IMAGE_TOKENS
+        await engine.close()
+
+    asyncio.run(go())
+
+
+@pytest.mark.real
+def test_requests_that_are_cancelled(run: Run) -> None:
+    """At any time; nothing is left of them, and others are answered."""
+
+    async def cancel(engine: LlamaCpp, steps: int) -> None:
+        images = image(RAW), image(picture(30, 30, BLUE))
+        chats = [user_chat(f"{steps} {number}", *images) for number in range(3)]
+        tasks = [asyncio.create_task(answer(engine, chat)) for chat in chats]
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def scenario(engine: LlamaCpp) -> None:
+        expected = await scores(engine, user_chat("?", image(RAW)))
+        for steps in (0, 1, 3, 10, 30, 100, 1000):
+            await cancel(engine, steps)
+        assert await scores(engine, user_chat("?", image(RAW))) == expected
+        await answer(engine, user_chat("?"))
+        gc.collect()
+        assert not [one for one in gc.get_objects() if isinstance(one, EncodedImage)]
+
+    run(scenario)
+
+
 RAW = picture()
-
-
-def test_the_path_of_the_projector(tmp_path: Path) -> None:
-    weights, beside = tmp_path / "m.gguf", tmp_path / "sub" / "mmproj.gguf"
-    beside.parent.mkdir()
-    beside.touch()
-    assert projector_path("m", weights, None) is None
-    for named in ("sub/mmproj.gguf", str(beside)):
-        assert projector_path("m", weights, named) == str(beside)
-    for named in ("mmproj.gguf", "sub", ""):
-        with pytest.raises(EngineFailed, match=r"`m`.*`mmproj`"):
-            projector_path("m", weights, named)
-
-
-def image_prompt(**modalities: bool) -> ImagePrompt:
-    known = Modalities(**modalities)
-    return ImagePrompt(
-        "m", Properties(default_generation_settings=SlotDefaults(1), modalities=known)
-    )
-
-
-def test_markers_are_at_the_positions_of_the_images() -> None:
-    """The marker is the default one, as an older server reports none."""
-    chat = Chat(
-        messages=(
-            Message(role="system", content="s"),
-            Message(role="user", content="añc", images=(image(b"1", 0), image(b"2", 2))),
-            Message(role="user", images=(image(b"3", 0),)),
-        )
-    )
-    marked, images = image_prompt(vision=True).insert_markers(chat)
-    assert [message.content for message in marked.messages] == [
-        "s",
-        "<__media__>añ<__media__>c",
-        "<__media__>",
-    ]
-    assert [one.raw for one in images] == [b"1", b"2", b"3"]
-    prompt = image_prompt(vision=True).attach("<__media__>x<__media__><__media__>", images)
-    assert prompt == {
-        "prompt_string": "<__media__>x<__media__><__media__>",
-        "multimodal_data": [b"1", b"2", b"3"],
-    }
-    for text in ("<__media__><__media__>", "<__media__>" * 4):
-        with pytest.raises(InvalidRequest):
-            image_prompt(vision=True).attach(text, images)
-    assert image_prompt().attach("<__media__>", []) == "<__media__>"
-    with pytest.raises(NoVision):
-        image_prompt().insert_markers(chat)
-
-
-def test_webp_needs_ffmpeg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    chat = user_chat("?", image(b"", media_type="image/webp"))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    for can in (False, True):
-        with pytest.raises(InvalidRequest):
-            image_prompt(vision=True, video=can).insert_markers(chat)
-    for name in ("ffmpeg", "ffprobe"):
-        (tmp_path / name).write_text("#!/bin/sh\n")
-        (tmp_path / name).chmod(0o755)
-    assert image_prompt(vision=True, video=True).insert_markers(chat)
-    with pytest.raises(InvalidRequest):
-        image_prompt(vision=True).insert_markers(chat)
-
-
-def test_images_are_sent_as_base64() -> None:
-    """The client for llama.cpp encodes bodies with msgspec."""
-    body = msgspec.json.decode(msgspec.json.encode({"multimodal_data": [RAW]}))
-    assert base64.b64decode(body["multimodal_data"][0]) == RAW

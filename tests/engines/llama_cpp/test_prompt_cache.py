@@ -11,34 +11,13 @@ import pytest
 
 from openedai.contract.generate import GenerateRequest, Sampling, Text
 from openedai.engines.llama_cpp.engine import LlamaCpp
+from openedai.engines.llama_cpp.prefixes import Prefixes
 from openedai.engines.llama_cpp.prompt_cache import PromptCache
-from openedai.engines.llama_cpp.server.api import LlamaApi
-from openedai.engines.llama_cpp.server.client import UnixClient
 from openedai.errors import EngineFailed
+from tests.engines.llama_cpp.fake_context import FakeContext
 from tests.events import collect, finish_of
 
 LONG = "A long story about many small things. " * 40
-
-
-class Slots(LlamaApi):
-    """A server that saves and restores the texts of its slots; one of them can be broken."""
-
-    def __init__(self, folder: Path, texts: list[str], broken: int | None = None) -> None:
-        super().__init__("m", UnixClient(folder / "no.sock", ""))
-        self.folder = folder
-        self.texts = texts
-        self.broken = broken
-
-    async def call(self, method: str, path: str, body: Any = None, param: str = "prompt") -> Any:
-        slot, _, action = path.removeprefix("/slots/").partition("?action=")
-        file = self.folder / body["filename"]
-        if int(slot) == self.broken:
-            raise EngineFailed("this slot is broken")
-        if action == "save":
-            file.write_text(self.texts[int(slot)])
-        else:
-            self.texts[int(slot)] = file.read_text()
-        return {f"n_{action}d": len(self.texts[int(slot)])}
 
 
 @pytest.fixture
@@ -52,62 +31,73 @@ def opened(tmp_path: Path, weights: Path, slots: int = 2) -> PromptCache:
     return PromptCache.open(str(tmp_path / "kept"), "owner/m", weights, slots)
 
 
-def kept(cache: PromptCache) -> list[str]:
-    return sorted(file.read_text() for file in cache.folder.iterdir())
+def filled(*contents: list[int]) -> tuple[Prefixes, FakeContext]:
+    """Slots with these keys."""
+    context = FakeContext(len(contents))
+    prefixes = Prefixes(context, len(contents), 0)
+    for slot, keys in zip(prefixes.slots(), contents, strict=True):
+        context.slots[slot.number] = list(keys)
+        prefixes.release(slot, keys)
+    return prefixes, context
+
+
+def kept(cache: PromptCache) -> int:
+    return len(list(cache.folder.iterdir()))
 
 
 def test_slots_are_restored_once(tmp_path: Path, weights: Path) -> None:
-    async def go() -> None:
-        cache = opened(tmp_path, weights, slots=3)
-        assert stat.S_IMODE(cache.folder.stat().st_mode) == 0o700
-        await cache.save(Slots(cache.folder, ["one", "", "three"]))
-        assert kept(cache) == ["one", "three"]
+    cache = opened(tmp_path, weights, slots=3)
+    assert stat.S_IMODE(cache.folder.stat().st_mode) == 0o700
+    cache.save(filled([1], [], [3, 4])[0])
+    assert kept(cache) == 2
 
-        api = Slots(cache.folder, ["", "", ""])
-        await opened(tmp_path, weights, slots=3).restore(api)
-        assert api.texts == ["one", "", "three"]
-        assert kept(cache) == []
-
-    asyncio.run(go())
+    prefixes, context = filled([], [], [])
+    opened(tmp_path, weights, slots=3).restore(prefixes)
+    assert list(context.slots.values()) == [[1], [], [3, 4]]
+    assert [slot.keys for slot in prefixes.slots()] == [[1], [], [3, 4]]
+    assert kept(cache) == 0
 
 
 def test_other_weights_do_not_get_them(tmp_path: Path, weights: Path) -> None:
     cache = opened(tmp_path, weights)
     (cache.folder / "notes.txt").write_text("of the user")
-    asyncio.run(cache.save(Slots(cache.folder, ["one", "two"])))
+    cache.save(filled([1], [2])[0])
+    assert kept(cache) == 3
     weights.write_bytes(b"other weights")
-    api = Slots(cache.folder, ["", ""])
+    prefixes, context = filled([], [])
     cache = opened(tmp_path, weights)
-    assert kept(cache) == ["of the user"]
-    asyncio.run(cache.restore(api))
-    assert api.texts == ["", ""]
+    assert [file.name for file in cache.folder.iterdir()] == ["notes.txt"]
+    cache.restore(prefixes)
+    assert list(context.slots.values()) == [[], []]
 
 
 def test_fewer_slots_leave_no_files_behind(tmp_path: Path, weights: Path) -> None:
     cache = opened(tmp_path, weights)
-    asyncio.run(cache.save(Slots(cache.folder, ["one", "two"])))
-    assert kept(opened(tmp_path, weights, slots=1)) == ["one"]
+    cache.save(filled([1], [2])[0])
+    assert kept(opened(tmp_path, weights, slots=1)) == 1
 
 
 def test_a_broken_file_is_dropped(
     tmp_path: Path, weights: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def go() -> None:
-        cache = opened(tmp_path, weights)
-        await cache.save(Slots(cache.folder, ["one", "two"]))
-        api = Slots(cache.folder, ["", ""], broken=0)
-        await cache.restore(api)
-        assert api.texts == ["", "two"]
-        assert kept(cache) == []
-
-    asyncio.run(go())
-    assert "this slot is broken" in caplog.text
-
-
-def test_a_save_that_fails_leaves_nothing_half_done(tmp_path: Path, weights: Path) -> None:
     cache = opened(tmp_path, weights)
-    asyncio.run(cache.save(Slots(cache.folder, ["one", "two"], broken=1)))
-    assert kept(cache) == ["one"]
+    cache.save(filled([1], [2])[0])
+    first, _ = sorted(cache.folder.iterdir())
+    first.write_bytes(b"\xc1 is no msgpack")
+    prefixes, context = filled([], [])
+    cache.restore(prefixes)
+    assert list(context.slots.values()) == [[], [2]]
+    assert kept(cache) == 0
+    assert "of no use" in caplog.text
+
+
+def test_a_folder_that_is_gone_does_not_stop_an_unload(
+    tmp_path: Path, weights: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = opened(tmp_path, weights)
+    cache.folder.rmdir()
+    cache.save(filled([1], [2])[0])
+    assert caplog.text.count("could not be kept") == 2
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path, weights: Path) -> None:
@@ -127,16 +117,12 @@ async def cached_tokens(path: Path, options: dict[str, Any], question: str) -> i
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("native", [False, True], ids=["wheel", "native"])
-def test_a_prompt_is_still_cached_after_a_reload(
-    native: bool, smollm2_path: Path, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    server = request.getfixturevalue("native_server") if native else "wheel"
-    options = {"prompt_cache": str(tmp_path / "kept"), "server": server}
+def test_a_prompt_is_still_cached_after_a_reload(smollm2_path: Path, tmp_path: Path) -> None:
+    options = {"prompt_cache": str(tmp_path / "kept")}
 
     async def go() -> None:
         assert await cached_tokens(smollm2_path, options, "First") == 0
-        assert await cached_tokens(smollm2_path, {"server": server}, "Second") == 0
+        assert await cached_tokens(smollm2_path, {}, "Second") == 0
         assert await cached_tokens(smollm2_path, options, "Third") > 300
 
     asyncio.run(go())
@@ -144,8 +130,7 @@ def test_a_prompt_is_still_cached_after_a_reload(
 
 @pytest.mark.real
 def test_a_damaged_file_does_not_stop_a_load(smollm2_path: Path, tmp_path: Path) -> None:
-    options = {"prompt_cache": str(tmp_path), "server": "wheel"}
-
+    options = {"prompt_cache": str(tmp_path)}
     asyncio.run(cached_tokens(smollm2_path, options, "First"))
     (file,) = tmp_path.rglob("*.slot")
     file.write_bytes(file.read_bytes()[:5000])

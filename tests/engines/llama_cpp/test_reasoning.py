@@ -102,7 +102,7 @@ def test_a_schema_holds_after_the_reasoning(
 ) -> None:
     engine, ask = engines(TEMPLATE)
     with asyncio.Runner() as runner:
-        closing = runner.run(engine.api.tokenize("</think>", start=False))
+        closing = runner.run(engine.tokenize("</think>"))
     *deltas, finish = ask(request("high", bias=tuple(set(closing)), constraint=NUMBER))
     text = text_of(deltas)
     assert text.startswith("{")

@@ -91,33 +91,32 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 async def template_and_call(
     model: str, path: Path, **options: Any
 ) -> tuple[str, tuple[str, ...] | None, Finish]:
-    """What llama.cpp says is its template, the stops that come with it, and that it answers."""
+    """The template that is used, the stops that come with it, and that it answers."""
     engine = await LlamaCpp.load(model, path, {"slots": 1, "context": 256, **options})
     try:
         chat = Chat(messages=(Message(role="user", content="hi"),))
         request = GenerateRequest(prompt=chat, max_tokens=4)
         finish = finish_of(await collect(engine, request))
-        template = (await engine.api.call("GET", "/props"))["chat_template"]
-        return template, engine.builder.format_stops, finish
+        return engine.builder.template.source, engine.builder.model_stops, finish
     finally:
         await engine.close()
 
 
 @pytest.mark.real
-def test_llama_cpp_never_takes_a_template_of_its_own(smollm2_path: Path, tmp_path: Path) -> None:
+def test_the_format_replaces_a_missing_template(smollm2_path: Path, tmp_path: Path) -> None:
     """SmolLM2's weights under another name, with the key of their template made another key."""
     path = tmp_path / "koala-13B-HF.gguf"
     key = b"tokenizer.chat_template"
     path.write_bytes(smollm2_path.read_bytes().replace(key, b"tokenizer.hidden_template"[:23], 1))
     found, stops, finish = asyncio.run(template_and_call("m", path))
     koala = prompt_format("koala")
-    assert found == koala.template.removesuffix("\n")
+    assert found == koala.template
     assert stops == koala.stop
     assert finish.usage.completion_tokens > 0
 
 
 @pytest.mark.real
-def test_llama_cpp_takes_what_the_options_say(smollm2_path: Path) -> None:
+def test_the_options_come_first(smollm2_path: Path) -> None:
     kept, stops, _ = asyncio.run(template_and_call("koala", smollm2_path))
     assert "SmolLM" in kept
     assert stops is None

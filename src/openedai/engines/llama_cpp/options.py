@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from openedai.contract.adapter import Adapter
-from openedai.engines.options import invalid_options, parse_options
+from openedai.engines.options import parse_options
 
 
 class SamplingDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,8 +26,8 @@ class SamplingDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The options of one model.
 
-    `context` is in tokens, for each of the `slots` that run at once. `threads` None takes the
-    cores that this process may use. `batch` is the most prompt tokens computed in one step.
+    `context` is in tokens, for each of the `slots` that run at once. `threads` None takes
+    as many as cores are free. `batch` is the most prompt tokens computed in one step.
     `prompt_format` is a name of `openedai.prompts.prompt_formats`; `chat_template` is Jinja, or
     the path of a .jinja file, and goes before it (see `template_choice`). `server` is "auto",
     "wheel", or the path of a native llama-server. `prompt_cache` is a folder. `prompt_memory` is
@@ -43,7 +43,6 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gpu_layers: int = -1
     prompt_format: str | None = None
     chat_template: str | None = None
-    server: str = "auto"
     prompt_memory: int = 256
     prompt_cache: str | None = None
     adapters: tuple[Adapter, ...] = ()
@@ -58,10 +57,4 @@ def read_options(
     known = parse_options(LlamaOptions, model, options)
     if adapters:
         known = msgspec.structs.replace(known, adapters=tuple(adapters))
-    if known.adapters and known.prompt_cache is not None:
-        raise invalid_options(
-            model,
-            "`prompt_cache` cannot be used with adapters, as llama.cpp does not say which of them "
-            "a saved prompt was computed with",
-        )
     return known

@@ -1,28 +1,31 @@
-"""A request of the contract as llama.cpp's own: prompt, grammar, and the reader of the answer."""
+"""A request of the contract as a job of the loop, and the reader of its answer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
 
 from openedai.contract.chat import Chat
-from openedai.contract.generate import GenerateRequest, Text, Tokens
-from openedai.engines.llama_cpp.images import ImagePrompt
-from openedai.engines.llama_cpp.infill import Infill
+from openedai.contract.generate import Constraint as RequestedConstraint
+from openedai.contract.generate import GenerateRequest, Grammar, Regex, Text, Tokens
+from openedai.engines.llama_cpp.native.grammars import Grammars, read_tokens
+from openedai.engines.llama_cpp.native.images import Prompt
+from openedai.engines.llama_cpp.native.model import Model
+from openedai.engines.llama_cpp.native.sampler import resolve_sampling
 from openedai.engines.llama_cpp.options import LlamaOptions
-from openedai.engines.llama_cpp.sampling import sampling_body
-from openedai.engines.llama_cpp.server.api import LlamaApi
-from openedai.engines.llama_cpp.template import ChatTemplate, Properties, Rendered
-from openedai.errors import ContextLengthExceeded, InvalidRequest, Unsupported
+from openedai.engines.llama_cpp.sequence import Constraint, Job
+from openedai.engines.llama_cpp.template import ChatTemplate, Rendered
+from openedai.errors import ContextLengthExceeded, InvalidRequest, NoVision, Unsupported
 from openedai.prompts.constraints import answer_grammar, strict_grammar
+from openedai.prompts.marked_chat import MarkedChat
+from openedai.prompts.prompt_formats import PromptFormat
 from openedai.prompts.reading.answer import AnswerReader, ChatReader
 from openedai.prompts.reading.reasoning import REASONING_TAGS
 from openedai.prompts.reading.tool_calls import CALL_OPENINGS
 from openedai.prompts.tool_call_formats import strict_call_trigger
 
-_PATTERN = 2  # llama.cpp's number for a trigger that is a regular expression
-# Tokens that models have for these, and that llama.cpp leaves out of the text by default.
-_MARKERS = [
+# Texts that some models have special tokens for, and that are part of an answer.
+_SHOWN = [
     *REASONING_TAGS,
     *REASONING_TAGS.values(),
     *CALL_OPENINGS,
@@ -34,112 +37,141 @@ _MARKERS = [
 
 @dataclass(frozen=True)
 class PreparedRequest:
-    """The `body` for the server and the reader of its answer. Errors name `param`.
+    """The job and the reader of its answer.
 
-    `prompt_tokens` are set where the prompt is part of the answer. The first `hidden` of them
-    are special tokens without a text.
+    `echo` is the text of the prompt where it is part of the answer. Where the job scores the
+    prompt, the first `hidden` tokens of it are special ones that the client did not send.
     """
 
-    body: dict[str, Any]
+    job: Job
     reader: AnswerReader
-    param: str = "prompt"
-    alternatives: int = 0
-    prompt_tokens: list[int] = field(default_factory=list)
+    echo: str = ""
     hidden: int = 0
 
 
 class RequestBuilder:
     """Makes requests for one model, checked against its vocabulary, context and template.
 
-    `format_stops` are the stop texts of the prompt format that replaces a missing chat template;
-    None where the model has its own template. `vocabulary` is the number of tokens.
+    `prompt_format` replaces a missing chat template; None where the model has its own. Its methods
+    are blocking, and may be called in any thread.
     """
 
     def __init__(
         self,
-        model: str,
-        api: LlamaApi,
-        properties: Properties,
+        name: str,
+        model: Model,
         options: LlamaOptions,
-        *,
-        vocabulary: int,
-        format_stops: tuple[str, ...] | None,
+        prompt_format: PromptFormat | None,
     ) -> None:
-        self.vocabulary = vocabulary
-        self._api = api
-        self._context = properties.default_generation_settings.n_ctx
-        self._bos = properties.bos_token
+        self._name = name
+        self._vocabulary = model.vocabulary
+        self._projector = model.projector
+        self._context = model.context_length
         self._defaults = options.sampling
-        self.format_stops = format_stops
-        self._template = ChatTemplate(model, api, properties)
-        self._infill = Infill(model, api)
-        self._images = ImagePrompt(model, properties)
         self._adapters = options.adapters
-
-    def adapter_scales(self, variant: str | None) -> dict[str, Any]:
-        """The field of a body that applies one adapter or none. Each adapter must be listed: the
-        others would keep the scale that they were loaded with.
-        """
-        scales = [
-            {"id": number, "scale": adapter.scale if adapter.name == variant else 0.0}
-            for number, adapter in enumerate(self._adapters)
-        ]
-        return {"lora": scales} if scales else {}
-
-    async def build(self, request: GenerateRequest) -> PreparedRequest:
-        """Raises InvalidRequest and Unsupported for what the model cannot do."""
-        body = self._settings(request)
-        if isinstance(request.prompt, Chat):
-            return await self._build_chat(request, request.prompt, body)
-        if grammar := answer_grammar(request.constraint):
-            body["grammar"] = grammar
-        prompt_tokens: list[int] = []
-        hidden = 0
-        if request.echo:
-            prompt_tokens, hidden = await self._prompt_tokens(request.prompt)
-        body["prompt"] = prompt_tokens or await self._raw_prompt(request)
-        return PreparedRequest(
-            body,
-            AnswerReader(request.stop),
-            alternatives=request.logprobs or 0,
-            prompt_tokens=prompt_tokens,
-            hidden=hidden,
+        self.model_stops = None if prompt_format is None else prompt_format.stop
+        source = model.chat_template() if prompt_format is None else prompt_format.template
+        vocabulary = self._vocabulary
+        self.template = ChatTemplate(
+            name,
+            source,
+            bos_token=vocabulary.special_text(vocabulary.bos),
+            eos_token=vocabulary.special_text(vocabulary.eos),
+            adds_bos=vocabulary.adds_bos,
+            adds_eos=vocabulary.adds_eos,
         )
+        encoded = (self._vocabulary.tokenize(text, start=False) for text in _SHOWN)
+        self._shown = frozenset(ids[0] for ids in encoded if len(ids) == 1)
+        read = partial(read_tokens, model.library.c, vocabulary.pointer, self._shown)
+        self._grammars = Grammars(model.library.c, read, reasoning=self.template.reasons)
 
-    async def count(self, chat: Chat) -> int:
-        """The number of tokens of the conversation as a prompt.
+    def build(self, request: GenerateRequest) -> PreparedRequest:
+        """Raises InvalidRequest and Unsupported for what the model cannot do."""
+        if isinstance(request.prompt, Chat):
+            return self._build_chat(request, request.prompt)
+        hidden = 0
+        match request.prompt:
+            case Tokens(ids=ids):
+                prompt = list(ids)
+                for id in ids:
+                    self.check_token(id, "prompt")
+            case Text(text=text) if request.suffix is not None:
+                prompt = self._infill(text, request.suffix)
+            case Text(text=text):
+                prompt = self._vocabulary.tokenize(text)
+                hidden = len(self._vocabulary.tokenize(""))
+        echo = ""
+        if request.echo and request.logprobs is None:
+            given = request.prompt
+            echo = given.text if isinstance(given, Text) else self._vocabulary.text(given.ids)
+        job = self._job(request, Prompt(prompt or self._empty_prompt()), "prompt")
+        if grammar := answer_grammar(request.constraint):
+            job.constraint = self._grammars.compile(grammar, param=_param(request.constraint))
+            job.shown = self._shown
+        job.scored = request.echo and request.logprobs is not None and bool(prompt)
+        return PreparedRequest(job, AnswerReader(request.stop), echo=echo, hidden=hidden)
 
-        Raises Unsupported for images, whose tokens llama.cpp counts only while it reads them.
-        """
-        if any(message.images for message in chat.messages):
-            raise Unsupported(
-                "The tokens of images cannot be counted beforehand.",
-                code="unsupported_value",
-                param="messages",
+    def close(self) -> None:
+        """Free what grammars need, after the last job."""
+        self._grammars.close()
+
+    def count(self, chat: Chat) -> int:
+        """The number of tokens of the conversation as a prompt. Raises as `build` does."""
+        return self._render(chat)[0].tokens
+
+    def check_token(self, id: int, param: str) -> None:
+        """Raise InvalidRequest if there is no such token."""
+        size = self._vocabulary.size
+        if not 0 <= id < size:
+            raise InvalidRequest(
+                f"There is no token {id}: the model's vocabulary has the ids 0 to {size - 1}.",
+                code="invalid_value",
+                param=param,
             )
-        rendered = await self._template.render(chat)
-        return len(await self._api.tokenize(rendered.prompt))
 
-    async def _build_chat(
-        self, request: GenerateRequest, chat: Chat, body: dict[str, Any]
-    ) -> PreparedRequest:
-        chat, images = self._images.insert_markers(chat)
-        rendered = await self._template.render(chat)
-        body["prompt"] = self._images.attach(rendered.prompt, images)
-        body["preserved_tokens"] = _MARKERS
-        body |= self._grammar(request, chat, rendered)
+    def _build_chat(self, request: GenerateRequest, chat: Chat) -> PreparedRequest:
+        prompt, rendered = self._render(chat)
+        job = self._job(request, prompt, "messages")
+        job.constraint = self._constraint(request, chat, rendered)
+        job.shown = self._shown
         reader = ChatReader(
             chat,
             request.stop,
-            model_stops=self.format_stops or (),
+            model_stops=self.model_stops or (),
             reasoning_open=rendered.reasoning_open,
-            strip=self.format_stops is not None,
+            strip=self.model_stops is not None,
         )
-        return PreparedRequest(body, reader, param="messages", alternatives=request.logprobs or 0)
+        return PreparedRequest(job, reader)
 
-    def _grammar(self, request: GenerateRequest, chat: Chat, rendered: Rendered) -> dict[str, Any]:
-        """The fields that constrain the whole answer, or only the arguments of strict tools."""
-        reasoning = "maybe" if self._template.reasons else None
+    def _render(self, chat: Chat) -> tuple[Prompt, Rendered]:
+        """The prompt of a conversation, with its images."""
+        if not any(message.images for message in chat.messages):
+            rendered = self.template.render(chat)
+            return Prompt(self._vocabulary.tokenize(rendered.prompt)), rendered
+        if self._projector is None:
+            raise NoVision(self._name)
+        marked = MarkedChat(chat)
+        rendered = self.template.render(marked.chat)
+        return self._projector.prompt(marked.split(rendered.prompt), marked.images), rendered
+
+    def _job(self, request: GenerateRequest, prompt: Prompt, param: str) -> Job:
+        if prompt.tokens >= self._context:
+            raise ContextLengthExceeded.by_tokens(self._context, prompt.tokens, param=param)
+        adapters = {one.name: (number, one.scale) for number, one in enumerate(self._adapters)}
+        return Job(
+            prompt.keys,
+            resolve_sampling(request.sampling, self._defaults, self._vocabulary.size),
+            max_tokens=request.max_tokens,
+            logprobs=request.logprobs,
+            adapter=adapters.get(request.variant or ""),
+            images=prompt.images,
+        )
+
+    def _constraint(
+        self, request: GenerateRequest, chat: Chat, rendered: Rendered
+    ) -> Constraint | None:
+        """The grammar of the whole answer, or only of the arguments of strict tools."""
+        reasoning = "maybe" if self.template.reasons else None
         whole = answer_grammar(
             request.constraint,
             chat.tools,
@@ -149,51 +181,44 @@ class RequestBuilder:
             reasoning="open" if rendered.reasoning_open else reasoning,
         )
         if whole is not None:
-            return {"grammar": whole}
+            return self._grammars.compile(whole, param=_param(request.constraint))
         strict = [tool for tool in chat.tools if tool.strict]
         if not strict:
-            return {}
-        return {
-            "grammar": strict_grammar(strict, parallel=chat.parallel_calls),
-            "grammar_lazy": True,
-            "grammar_triggers": [{"type": _PATTERN, "value": strict_call_trigger(strict)}],
-        }
+            return None
+        grammar = strict_grammar(strict, parallel=chat.parallel_calls)
+        trigger = strict_call_trigger(strict)
+        return self._grammars.compile(grammar, param="tools", trigger=trigger)
 
-    def _settings(self, request: GenerateRequest) -> dict[str, Any]:
-        values = sampling_body(
-            request.sampling, self._defaults, context=self._context, vocabulary=self.vocabulary
-        )
-        values["n_predict"] = -1 if request.max_tokens is None else request.max_tokens
-        if request.logprobs is not None:
-            values["n_probs"] = max(1, request.logprobs)
-        return values | self.adapter_scales(request.variant)
+    def _infill(self, prefix: str, suffix: str) -> list[int]:
+        """A prompt for the text between two others. Raises Unsupported if the model is not trained
+        for it.
+        """
+        if any(token < 0 for token in self._vocabulary.infill):
+            raise Unsupported(
+                f"The model `{self._name}` cannot fill in before a suffix: it has no tokens for "
+                "that.",
+                code="unsupported_parameter",
+                param="suffix",
+            )
+        before, between, after = self._vocabulary.infill
+        start = self._vocabulary.tokenize("")
+        first, last = (self._vocabulary.tokenize(text, start=False) for text in (prefix, suffix))
+        return [*start, before, *first, between, *last, after]
 
-    async def _raw_prompt(self, request: GenerateRequest) -> str | list[int]:
-        match request.prompt:
-            case Tokens(ids=ids):
-                return list(ids)
-            case Text(text=text) if request.suffix is not None:
-                return await self._infill.prompt(text, request.suffix)
-            case Text(text=text) if text:
-                return text
-            case _:
-                return await self._empty_prompt()
+    def _empty_prompt(self) -> list[int]:
+        """A prompt needs at least one token: the one that texts begin with."""
+        start = self._vocabulary.bos if self._vocabulary.bos is not None else self._vocabulary.eos
+        return self._vocabulary.tokenize("") or [start or 0]
 
-    async def _prompt_tokens(self, prompt: Chat | Text | Tokens) -> tuple[list[int], int]:
-        """The prompt's tokens, and how many of the first ones have no text."""
-        match prompt:
-            case Text(text=text):
-                ids = await self._api.tokenize(text)
-                hidden = len(await self._api.tokenize(""))
-            case Tokens(ids=given):
-                ids, hidden = list(given), 0
-            case _:
-                raise InvalidRequest("A conversation cannot be echoed.", param="messages")
-        if len(ids) >= self._context:
-            raise ContextLengthExceeded.by_tokens(self._context, len(ids), param="prompt")
-        return ids, hidden
 
-    async def _empty_prompt(self) -> list[int]:
-        """llama.cpp needs at least one token: the one that texts begin with."""
-        ids = await self._api.tokenize("")
-        return ids or await self._api.tokenize(self._bos, start=False)
+def _param(constraint: RequestedConstraint | None) -> str:
+    """The parameter that a constraint of the whole answer comes from."""
+    match constraint:
+        case None:
+            return "tools"
+        case Grammar():
+            return "grammar"
+        case Regex():
+            return "regex"
+        case _:
+            return "response_format"

@@ -1,20 +1,20 @@
-"""The features of a model's chat template, and the prompt that it renders from a conversation.
+"""The prompt that a model's chat template renders from a conversation.
 
-llama.cpp renders the template. This adds what a template may lack: a model that was not trained
-for tools gets them in its system message, and their results in a message of the user.
+This adds what a template may lack: a model that was not trained for tools gets them in its system
+message, and their results in a message of the user.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-import msgspec
-
 from openedai.contract.chat import Chat, Tool
-from openedai.engines.llama_cpp.server.api import LlamaApi
 from openedai.engines.messages import message_fields
-from openedai.errors import PARAM, APIError, Unsupported
+from openedai.errors import PARAM, EngineFailed, InvalidRequest, Unsupported, invalid_value
+from openedai.prompts.chat_template.conversation import ConversationTemplate
+from openedai.prompts.chat_template.template import ConversationRefused, TemplateFailed
 from openedai.prompts.reading.reasoning import REASONING_TAGS, opens_reasoning
 from openedai.prompts.tool_call_formats import (
     DEFAULT_FORMAT,
@@ -27,38 +27,6 @@ from openedai.prompts.tool_prompt import render_tools_as_text
 _PROBE = Tool(name="probe_function", parameters={"type": "object", "properties": {}})
 
 
-class Capabilities(msgspec.Struct, frozen=True):
-    """The features of the template, as llama.cpp found by trying it."""
-
-    supports_tools: bool = False
-    supports_tool_calls: bool = False
-    supports_reasoning_effort: bool = False
-
-
-class Modalities(msgspec.Struct, frozen=True):
-    """The inputs of the model besides text. `video` is true if llama.cpp was built with ffmpeg."""
-
-    vision: bool = False
-    video: bool = False
-
-
-class SlotDefaults(msgspec.Struct, frozen=True):
-    """`n_ctx` is in tokens, for each slot."""
-
-    n_ctx: int
-
-
-class Properties(msgspec.Struct, frozen=True):
-    """The answer of the server to `GET /props`."""
-
-    default_generation_settings: SlotDefaults
-    chat_template: str = ""
-    chat_template_caps: Capabilities = Capabilities()
-    bos_token: str = ""
-    modalities: Modalities = Modalities()
-    media_marker: str = "<__media__>"
-
-
 @dataclass(frozen=True)
 class Rendered:
     """A prompt, whether it ends inside a block of reasoning, and the format of tool calls."""
@@ -69,29 +37,49 @@ class Rendered:
 
 
 class ChatTemplate:
-    """The chat template of one model, which its server renders."""
+    """The chat template of one model. It can be used in several threads at once."""
 
-    def __init__(self, model: str, api: LlamaApi, properties: Properties) -> None:
+    def __init__(
+        self,
+        model: str,
+        source: str,
+        *,
+        bos_token: str = "",
+        eos_token: str = "",
+        adds_bos: bool = False,
+        adds_eos: bool = False,
+    ) -> None:
+        """`adds_bos` and `adds_eos` are whether the tokeniser puts these tokens around a text.
+
+        Raises EngineFailed for a source that is no Jinja template.
+        """
         self._model = model
-        self._api = api
-        self._source = properties.chat_template
-        self._capabilities = properties.chat_template_caps
-        self._native_format: str | None = None
+        self.source = source
+        try:
+            self._template = ConversationTemplate(
+                source,
+                bos_token=bos_token,
+                eos_token=eos_token,
+                adds_bos=adds_bos,
+                adds_eos=adds_eos,
+            )
+        except ValueError as error:
+            raise EngineFailed(
+                f"The model `{model}` could not be loaded: its chat template is not valid: {error}."
+            ) from error
 
     @property
     def reasons(self) -> bool:
         """Whether the model was trained to reason before it answers."""
-        return (
-            any(tag in self._source for tag in REASONING_TAGS) or "enable_thinking" in self._source
-        )
+        return any(tag in self.source for tag in REASONING_TAGS) or "enable_thinking" in self.source
 
-    async def render(self, chat: Chat) -> Rendered:
+    def render(self, chat: Chat) -> Rendered:
         """Raises InvalidRequest for a conversation that the template refuses, and Unsupported for a
         reasoning effort that it does not support.
         """
         messages, tools, tool_call_format = chat.messages, chat.tools, DEFAULT_FORMAT
         if tools or any(message.tool_calls for message in messages):
-            native = await self._detect_native_format()
+            native = self._native_format
             certain = chat.call_required or any(tool.strict for tool in tools)
             if native is None or (certain and format_with_grammar(native) is None):
                 messages = render_tools_as_text(
@@ -100,45 +88,54 @@ class ChatTemplate:
                 tools = ()
             else:
                 tool_call_format = format_with_grammar(native) or DEFAULT_FORMAT
-        body: dict[str, Any] = {
-            "messages": [message_fields(one, ("reasoning_content",)) for one in messages]
-        }
-        if tools:
-            body["tools"] = [_tool_fields(tool) for tool in tools]
-        if arguments := self._arguments(chat):
-            body["chat_template_kwargs"] = arguments
-        prompt = await self._api.apply_template(body)
+        fields = [message_fields(one, ("reasoning_content",)) for one in messages]
+        prompt = self._render(fields, [_tool_fields(tool) for tool in tools], self._arguments(chat))
         return Rendered(prompt, opens_reasoning(prompt), tool_call_format)
 
-    async def _detect_native_format(self) -> str | None:
-        """The format in which the template renders calls; None if it is not a known one."""
-        if self._native_format is None:
-            self._native_format = await self._probe() or ""
-        return self._native_format or None
+    def _render(
+        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], arguments: dict[str, Any]
+    ) -> str:
+        try:
+            return self._template.render(messages, tools, arguments)
+        except ConversationRefused as error:
+            why = f"The model refused the request: {error}"
+        except TemplateFailed as error:
+            why = (
+                f"The model `{self._model}` cannot be given these messages: its chat template "
+                f"failed: {error}."
+            )
+        raise InvalidRequest(why, code="invalid_value", param="messages")
 
-    async def _probe(self) -> str | None:
-        if not (self._capabilities.supports_tools and self._capabilities.supports_tool_calls):
+    @cached_property
+    def _native_format(self) -> str | None:
+        """The format in which the template renders calls; None if it is not a known one."""
+        capabilities = self._template.capabilities
+        if not (capabilities.supports_tools and capabilities.supports_tool_calls):
             return None
         call = {"name": _PROBE.name, "arguments": '{"probe_key":"probe_value"}'}
         calls = [{"id": "call_probe", "type": "function", "function": call}]
-        messages = [
+        messages: list[dict[str, Any]] = [
             {"role": "user", "content": "?"},
-            {"role": "assistant", "content": None, "tool_calls": calls},
+            {"role": "assistant", "content": "", "tool_calls": calls},
         ]
-        body = {"messages": messages, "tools": [_tool_fields(_PROBE)]}
         try:
-            return detect_native_format(await self._api.apply_template(body))
-        except APIError:
+            return detect_native_format(self._template.render(messages, [_tool_fields(_PROBE)]))
+        except TemplateFailed:
             return None
 
     def _arguments(self, chat: Chat) -> dict[str, Any]:
         """The arguments of the template besides messages and tools."""
         effort, given = chat.reasoning_effort, chat.template_arguments
+        if isinstance(given.get("enable_thinking"), str):  # templates would take "false" as true
+            raise invalid_value("chat_template_kwargs.enable_thinking", "it must be a boolean")
         if effort is None:
             return given
-        if "enable_thinking" in self._source:
+        if "enable_thinking" in self.source:
             return {"enable_thinking": effort != "none"} | given
-        if self._capabilities.supports_reasoning_effort or "reasoning_effort" in self._source:
+        if (
+            self._template.capabilities.supports_reasoning_effort
+            or "reasoning_effort" in self.source
+        ):
             return {"reasoning_effort": effort} | given
         if chat.effort_optional or (effort == "none" and not self.reasons):
             return given

@@ -12,7 +12,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-from openedai.engines.llama_cpp.llguidance import Matcher, MatcherFailed, Tokenizer
+from openedai.engines.llama_cpp.native.llguidance import Matcher, MatcherFailed, Tokenizer
 from openedai.errors import PARAM, InvalidRequest
 from openedai.grammars.lark import lark_grammar
 

@@ -1,0 +1,300 @@
+"""The thread that computes the answers of one model, with continuous batching.
+
+Each step computes one batch: the next token of every answer, and as much of new prompts as there
+is time for. It uses as many threads as cores are free. Only this thread uses the model's context.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from threading import Event as Signal
+from threading import Thread
+from typing import TypeVar
+
+from openedai.engines.free_cores import FreeCores
+from openedai.engines.llama_cpp.native.model import Model, TokenBatch
+from openedai.engines.llama_cpp.prefixes import Prefixes
+from openedai.engines.llama_cpp.sequence import End, Event, Job, Scores, Sequence
+from openedai.errors import APIError, EngineCrashed, EngineFailed
+
+log = logging.getLogger("openedai.engines")
+
+T = TypeVar("T")
+
+# Seconds that a step with a part of a prompt may take while answers are generated: they stand
+# still for so long.
+_STEP_TIME = 0.15
+_FEWEST_PROMPT_TOKENS = 8
+# An answer whose reader is this many events behind is not continued.
+_MOST_UNREAD = 1000
+_UNREAD_INTERVAL = 0.01  # seconds
+
+
+class Loop:
+    """Runs jobs. The number of its native threads follows `free_cores`, if given."""
+
+    def __init__(
+        self, name: str, model: Model, prefixes: Prefixes, free_cores: FreeCores | None
+    ) -> None:
+        self._name = name
+        self._model = model
+        self._prefixes = prefixes
+        self._free_cores = free_cores
+        self._threads = 0
+        self._batch = TokenBatch(model.batch)
+        self._pace = Pace()
+        self._waiting: deque[Job] = deque()
+        self._running: dict[Job, Sequence] = {}
+        self._cancelled: set[Job] = set()
+        self._calls: deque[Callable[[], None]] = deque()
+        self._adapter: tuple[int, float] | None = None
+        self._work = Signal()
+        self._closing = False
+        self._out: list[tuple[Job, Event]] = []
+        self._events = asyncio.get_running_loop()
+        self.failed = asyncio.Event()
+        self._thread = Thread(target=self._run, name=f"llama.cpp {name}", daemon=True)
+        self._thread.start()
+
+    # These may be called in the thread of the event loop.
+
+    def submit(self, job: Job) -> None:
+        """Start a job. Raises EngineCrashed if the thread has failed."""
+        if self.failed.is_set():
+            raise EngineCrashed(self._name)
+        self._waiting.append(job)
+        self._work.set()
+
+    def cancel(self, job: Job) -> None:
+        """End a job before its next step, unless it has ended."""
+        self._cancelled.add(job)
+        self._work.set()
+
+    def progress(self) -> list[int]:
+        """How many tokens are computed of each running job."""
+        return [sequence.computed for sequence in [*self._running.values()]]
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """Run a function in the thread, between two steps."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function())
+            except BaseException as error:
+                future.set_exception(error)
+
+        self._calls.append(run)
+        self._work.set()
+        return await asyncio.wrap_future(future)
+
+    async def close(self) -> None:
+        """End the thread after its step; its jobs get no more events."""
+        self._closing = True
+        self._work.set()
+        await asyncio.to_thread(self._thread.join)
+
+    # The rest runs in the thread.
+
+    def _run(self) -> None:
+        try:
+            while not self._closing:
+                self._work.clear()
+                self._take_orders()
+                if not self._step():
+                    self._work.wait(_UNREAD_INTERVAL if self._running else None)
+        except Exception as error:
+            log.exception("The engine of the model `%s` failed", self._name)
+            for job in [*self._running, *self._waiting]:
+                self._out.append((job, _failure(self._name, error)))
+            self._events.call_soon_threadsafe(self.failed.set)
+        self._deliver()
+        for sequence in self._running.values():
+            sequence.close()
+        for job in self._waiting:
+            job.close()
+
+    def _take_orders(self) -> None:
+        while self._calls:
+            self._calls.popleft()()
+        while self._cancelled:
+            job = self._cancelled.pop()
+            if job in self._running:
+                self._end(job)
+            elif job in self._waiting:
+                self._waiting.remove(job)
+                job.close()
+        while self._waiting and not self._prefixes.full:
+            job = self._waiting.popleft()
+            self._start(job)
+        while self._prefixes.close_gap():
+            pass
+
+    def _start(self, job: Job) -> None:
+        slot, cached = self._prefixes.take(job.prompt, job.adapter, reuse=not job.scored)
+        try:
+            self._running[job] = Sequence(self._model, job, slot, cached)
+        except Exception as error:
+            self._out.append((job, _failure(self._name, error)))
+            self._prefixes.forget(slot)
+            job.close()
+
+    def _step(self) -> bool:
+        """Compute one batch. False if there is nothing to compute now."""
+        ready = [
+            sequence
+            for sequence in self._running.values()
+            if sequence.job.events.qsize() < _MOST_UNREAD and sequence.ready(self._work.set)
+        ]
+        if not ready:
+            self._deliver()
+            return False
+        # One adapter at a time; the jobs are in order of arrival, and those served go last.
+        adapter = ready[0].job.adapter
+        if any(sequence.job.adapter != adapter for sequence in ready):
+            ready = [sequence for sequence in ready if sequence.job.adapter == adapter]
+            for sequence in ready:
+                self._running[sequence.job] = self._running.pop(sequence.job)
+        self._prepare(adapter)
+        images = [sequence for sequence in ready if sequence.image]
+        if images:
+            self._compute_image(images[0])
+            ready.remove(images[0])
+        self._compute(self._fill(ready))
+        self._deliver()
+        return True
+
+    def _prepare(self, adapter: tuple[int, float] | None) -> None:
+        if self._free_cores is not None and (count := self._free_cores.count()) != self._threads:
+            self._model.set_threads(count)
+            self._threads = count
+        if adapter != self._adapter:
+            self._model.apply_adapter(*(adapter or (None, 0.0)))
+            self._adapter = adapter
+
+    def _fill(self, ready: list[Sequence]) -> list[tuple[Sequence, int, int]]:
+        """Fill the batch. Returns the sequences in it with their first row and number of tokens.
+
+        Answers come first, then the shortest prompts. In the batch they are in the order of their
+        slots, so that llama.cpp computes those side by side in one go.
+        """
+        self._batch.clear()
+        answering = any(sequence.answering for sequence in ready)
+        room = self._pace.room(self._model.batch) if answering else self._model.batch
+        outputs = self._model.max_outputs - len(ready)  # besides the last token of each
+        left = self._model.batch
+        chosen: list[tuple[Sequence, list[int], bool]] = []
+        for sequence in sorted(ready, key=lambda sequence: sequence.pending):
+            scoring = sequence.job.scored and not sequence.answering
+            limit = left if sequence.answering else min(left, room)
+            limit = min(limit, outputs) if scoring else limit
+            keys = sequence.text_ahead(limit) if limit > 0 else []
+            left -= len(keys)
+            room -= 0 if sequence.answering else len(keys)
+            outputs -= len(keys) if scoring else 0
+            if keys:
+                chosen.append((sequence, keys, scoring))
+        return [
+            (sequence, self._add(sequence, keys, scoring), len(keys))
+            for sequence, keys, scoring in sorted(chosen, key=lambda one: one[0].slot.number)
+        ]
+
+    def _add(self, sequence: Sequence, keys: list[int], scoring: bool) -> int:
+        """Add the next keys of a sequence to the batch; returns the row of the first."""
+        return self._batch.add(
+            sequence.slot.number,
+            keys,
+            sequence.computed,
+            every_output=scoring,
+            last_output=len(keys) == sequence.pending,
+        )
+
+    def _compute(self, filled: list[tuple[Sequence, int, int]]) -> None:
+        if not filled:
+            return
+        began = time.perf_counter()
+        try:
+            self._model.decode(self._batch.value)
+        except EngineFailed as error:
+            for sequence, _, _ in filled:
+                self._fail(sequence.job, error)
+            return
+        self._pace.record(len(self._batch), time.perf_counter() - began)
+        for sequence, row, count in filled:
+            try:
+                self._advance(sequence, row, count)
+            except Exception as error:
+                self._fail(sequence.job, error)
+
+    def _advance(self, sequence: Sequence, row: int, count: int) -> None:
+        """Report what the rows of a sequence in the batch say."""
+        job = sequence.job
+        if job.scored and not sequence.answering:
+            self._out.append((job, Scores(tuple(sequence.score(row, count)))))
+        sequence.computed += count
+        if sequence.pending:
+            return
+        for event in sequence.advance(row + count - 1):
+            self._out.append((job, event))
+            if isinstance(event, End):
+                self._end(job)
+
+    def _compute_image(self, sequence: Sequence) -> None:
+        image = sequence.image
+        assert image is not None
+        try:
+            image.compute(sequence.slot.number, sequence.computed)
+        except APIError as error:
+            self._fail(sequence.job, error)
+            return
+        sequence.computed += image.positions
+
+    def _end(self, job: Job) -> None:
+        sequence = self._running.pop(job)
+        sequence.close()
+        self._prefixes.release(sequence.slot, sequence.keys[: sequence.computed])
+
+    def _fail(self, job: Job, error: Exception) -> None:
+        self._out.append((job, _failure(self._name, error)))
+        sequence = self._running.pop(job)
+        sequence.close()
+        self._prefixes.forget(sequence.slot)
+
+    def _deliver(self) -> None:
+        if self._out:
+            events, self._out = self._out, []
+            with suppress(RuntimeError):  # the event loop is closed
+                self._events.call_soon_threadsafe(_put, events)
+
+
+class Pace:
+    """How much of the prompts to compute in one step, by the time that the last steps took."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.003  # for each token
+
+    def record(self, tokens: int, seconds: float) -> None:
+        if tokens >= _FEWEST_PROMPT_TOKENS:
+            self._seconds += (seconds / tokens - self._seconds) * 0.3
+
+    def room(self, most: int) -> int:
+        """The number of prompt tokens for a step while answers are generated."""
+        return max(_FEWEST_PROMPT_TOKENS, min(most, int(_STEP_TIME / self._seconds)))
+
+
+def _put(events: list[tuple[Job, Event]]) -> None:
+    for job, event in events:
+        job.events.put_nowait(event)
+
+
+def _failure(model: str, error: Exception) -> APIError:
+    if isinstance(error, APIError):
+        return error
+    log.error("A request to the model `%s` failed", model, exc_info=error)
+    return EngineFailed(f"The engine of model `{model}` failed: {error}")

@@ -1,0 +1,52 @@
+"""Log probabilities by the raw logits of a model, before any sampler or constraint."""
+
+from __future__ import annotations
+
+import codecs
+from ctypes import c_float, sizeof
+from typing import Any
+
+from openedai.contract.generate import Alternative, TokenLogprob
+from openedai.engines.llama_cpp.native.model import Vocabulary
+
+
+def forbid(address: int, token: int) -> None:
+    """Make a token impossible in the logits at an address."""
+    c_float.from_address(address + token * sizeof(c_float)).value = float("-inf")
+
+
+class Distribution:
+    """What the model predicts at one position: the `logits` at an address, 32-bit floats.
+
+    Numbers are taken from them at once, except the logit of the token that is asked for later.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, address: int, alternatives: int) -> None:
+        import numpy as np
+
+        self._vocabulary = vocabulary
+        logits = np.ctypeslib.as_array((c_float * vocabulary.size).from_address(address))
+        highest = float(logits.max())
+        self._normaliser = highest + float(np.log(np.exp(logits - highest).sum(dtype=np.float64)))
+        self._logits: Any = logits
+        self._top: tuple[Alternative, ...] = ()
+        if alternatives:
+            count = min(alternatives, vocabulary.size)
+            likely = np.argpartition(logits, -count)[-count:]
+            ranked = likely[np.argsort(-logits[likely], kind="stable")]
+            self._top = tuple(self._alternative(int(token)) for token in ranked)
+
+    def of(self, token: int, decoder: codecs.IncrementalDecoder) -> TokenLogprob:
+        """The entry of a token. `decoder` has the bytes of an incomplete character before it."""
+        raw = self._vocabulary.piece(token)
+        return TokenLogprob(
+            token=decoder.decode(raw), raw=raw, logprob=self._logprob(token), top=self._top
+        )
+
+    def _alternative(self, token: int) -> Alternative:
+        raw = self._vocabulary.piece(token)
+        text = raw.decode("utf-8", "replace")
+        return Alternative(token=text, raw=raw, logprob=self._logprob(token))
+
+    def _logprob(self, token: int) -> float:
+        return float(self._logits[token]) - self._normaliser

@@ -1,0 +1,293 @@
+"""One loaded model: its vocabulary, and a context with the computed tokens of its sequences."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from ctypes import POINTER, c_char_p, c_float, c_int8, c_int32, sizeof
+from pathlib import Path
+from typing import Any
+
+from openedai.contract.adapter import Adapter
+from openedai.engines.llama_cpp.native.images import BATCH, Projector
+from openedai.engines.llama_cpp.native.library import Batch, Library
+from openedai.engines.llama_cpp.options import LlamaOptions
+from openedai.errors import EngineFailed
+
+_NONE = -1  # of tokens
+# The most tokens of prompts that are scored in one step. The logits of each take 4 bytes for each
+# token of the vocabulary.
+_SCORED = 32
+
+
+class Vocabulary:
+    """The tokens of a model. Its methods may be called in any thread. `size` is their number."""
+
+    def __init__(self, library: Library, model: int) -> None:
+        self._c = library.c
+        self.pointer: int = self._c.llama_model_get_vocab(model)
+        self.size: int = self._c.llama_vocab_n_tokens(self.pointer)
+        self.adds_bos: bool = self._c.llama_vocab_get_add_bos(self.pointer)
+        self.adds_eos: bool = self._c.llama_vocab_get_add_eos(self.pointer)
+        self.bos = self._optional(self._c.llama_vocab_bos(self.pointer))
+        self.eos = self._optional(self._c.llama_vocab_eos(self.pointer))
+        fim = ("llama_vocab_fim_pre", "llama_vocab_fim_suf", "llama_vocab_fim_mid")
+        self.infill = tuple(getattr(self._c, name)(self.pointer) for name in fim)
+        self._pieces: dict[int, bytes] = {}
+
+    def tokenize(self, text: str, start: bool = True) -> list[int]:
+        """The ids of a text, after the special tokens for a beginning if `start`. Special tokens
+        that are written out in the text are read as such.
+        """
+        raw = text.encode("utf-8", "replace")
+        capacity = len(raw) + 8
+        while True:
+            ids = (c_int32 * capacity)()
+            arguments = (raw, len(raw), ids, capacity, start, True)
+            count: int = self._c.llama_tokenize(self.pointer, *arguments)
+            if count >= 0:
+                return ids[:count]
+            capacity = -count
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of a token, written out if it is a special one."""
+        found = self._pieces.get(token)
+        if found is None:
+            found = self._pieces[token] = self._read_piece(token)
+        return found
+
+    def special(self, token: int) -> bool:
+        """Whether a token is a mark, which is not part of a text."""
+        return bool(self._c.llama_vocab_is_control(self.pointer, token))
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of the ids; incomplete characters become U+FFFD."""
+        return b"".join(map(self.piece, ids)).decode("utf-8", "replace")
+
+    def ends(self, token: int) -> bool:
+        """Whether a model ends its answer with this token."""
+        return bool(self._c.llama_vocab_is_eog(self.pointer, token))
+
+    def special_text(self, token: int | None) -> str:
+        return "" if token is None else self.piece(token).decode("utf-8", "replace")
+
+    def _read_piece(self, token: int) -> bytes:
+        length = 64
+        while True:
+            buffer = ctypes.create_string_buffer(length)
+            count: int = self._c.llama_token_to_piece(self.pointer, token, buffer, length, 0, True)
+            if count >= 0:
+                return buffer.raw[:count]
+            length = -count
+
+    def _optional(self, token: int) -> int | None:
+        return None if token == _NONE else token
+
+
+class Model:
+    """The weights, and a context of `slots` sequences of `context` tokens each.
+
+    Only one thread at a time may use the context; `vocabulary` is free of that.
+    """
+
+    def __init__(
+        self, library: Library, name: str, path: Path, options: LlamaOptions, *, threads: int
+    ) -> None:
+        """Blocking. Raises EngineFailed."""
+        self.library = library
+        self._c = library.c
+        self._name = name
+        self._context: int | None = None
+        self.projector: Projector | None = None
+        parameters = self._c.llama_model_default_params()
+        parameters.n_gpu_layers = options.gpu_layers
+        library.errors.clear()
+        self._model: int | None = self._c.llama_model_load_from_file(bytes(path), parameters)
+        if not self._model:
+            raise self._not_loaded()
+        try:
+            self.vocabulary = Vocabulary(library, self._model)
+            self._open_context(options, threads)
+            self._adapters = [self._load_adapter(adapter) for adapter in options.adapters]
+            if options.mmproj is not None:
+                self.projector = self._load_projector(path, options.mmproj, options, threads)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Free all memory. May be called several times. Blocking."""
+        if self.projector is not None:
+            self.projector.close()
+        if self._context:
+            self._c.llama_free(self._context)
+        if self._model:
+            self._c.llama_model_free(self._model)
+        self._context = self._model = self.projector = None
+
+    @property
+    def pointer(self) -> int:
+        assert self._model is not None
+        return self._model
+
+    @property
+    def context(self) -> int:
+        assert self._context is not None
+        return self._context
+
+    def chat_template(self) -> str:
+        """The Jinja template in the weights; empty if there is none."""
+        found: bytes | None = self._c.llama_model_chat_template(self.pointer, None)
+        return "" if found is None else found.decode("utf-8", "replace")
+
+    # Only the thread of the loop may call these.
+
+    def set_threads(self, count: int) -> None:
+        self._c.llama_set_n_threads(self.context, count, count)
+
+    def apply_adapter(self, number: int | None, scale: float) -> None:
+        """Compute with one adapter from now on, or with none. Raises EngineFailed."""
+        chosen = [] if number is None else [self._adapters[number]]
+        pointers = (ctypes.c_void_p * len(chosen))(*chosen)
+        scales = (c_float * len(chosen))(*[scale] * len(chosen))
+        arguments = (pointers, len(chosen), scales)
+        if self._c.llama_set_adapters_lora(self.context, *arguments) != 0:
+            raise EngineFailed(f"An adapter of the model `{self._name}` could not be applied.")
+
+    def decode(self, batch: Batch) -> None:
+        """Compute one batch. Raises EngineFailed."""
+        status: int = self._c.llama_decode(self.context, batch)
+        if status != 0:
+            raise EngineFailed(
+                f"The engine of model `{self._name}` failed to compute a batch ({status})."
+            )
+
+    def logits(self, row: int) -> int:
+        """The address of the logits of the batch's token `row`: 32-bit floats, one a token."""
+        address: int | None = self._c.llama_get_logits_ith(self.context, row)
+        assert address is not None
+        return address
+
+    def trim(self, slot: int, start: int) -> bool:
+        """Forget a sequence from position `start` on. False if the model cannot forget a part."""
+        memory = self._c.llama_get_memory(self.context)
+        return bool(self._c.llama_memory_seq_rm(memory, slot, start, -1))
+
+    def state_size(self, slot: int) -> int:
+        """The bytes of `save`."""
+        return int(self._c.llama_state_seq_get_size(self.context, slot))
+
+    def save(self, slot: int) -> bytes:
+        """What was computed for a sequence; empty if that fails."""
+        size = self.state_size(slot)
+        buffer = ctypes.create_string_buffer(size)
+        written = self._c.llama_state_seq_get_data(self.context, buffer, size, slot)
+        return buffer.raw if written == size else b""
+
+    def restore(self, slot: int, state: bytes) -> bool:
+        """Replace a sequence by a saved one. False if it does not fit this model."""
+        written = self._c.llama_state_seq_set_data(self.context, state, len(state), slot)
+        return bool(written == len(state))
+
+    def _open_context(self, options: LlamaOptions, threads: int) -> None:
+        if self._c.llama_model_has_encoder(self.pointer):
+            raise EngineFailed(
+                f"The model `{self._name}` cannot be used: it has an encoder, and only models "
+                "that are just a decoder are supported."
+            )
+        batch = max(options.batch, options.slots)
+        parameters = self._c.llama_context_default_params()
+        parameters.n_ctx = options.context * options.slots
+        parameters.n_batch = parameters.n_ubatch = max(batch, BATCH if options.mmproj else 0)
+        parameters.n_seq_max = options.slots
+        parameters.n_outputs_max = options.slots + _SCORED
+        parameters.n_outputs_max_per_seq = 0
+        parameters.n_threads = parameters.n_threads_batch = threads
+        self._context = self._c.llama_init_from_model(self.pointer, parameters)
+        if not self._context:
+            raise self._not_loaded()
+        self.batch = batch
+        self.max_outputs: int = parameters.n_outputs_max
+        self.context_length: int = self._c.llama_n_ctx_seq(self._context)
+
+    def _load_adapter(self, adapter: Adapter) -> int:
+        found: int | None = self._c.llama_adapter_lora_init(
+            self.pointer, str(adapter.path).encode()
+        )
+        if not found:
+            raise self._not_loaded()
+        return found
+
+    def _load_projector(
+        self, weights: Path, mmproj: str, options: LlamaOptions, threads: int
+    ) -> Projector:
+        return Projector(
+            self.library,
+            self._name,
+            weights.parent.absolute() / Path(mmproj).expanduser(),
+            model=self.pointer,
+            context=self.context,
+            gpu=options.gpu_layers != 0,
+            threads=threads,
+        )
+
+    def _not_loaded(self) -> EngineFailed:
+        why = self.library.failure().rstrip(".")
+        return EngineFailed(f"The model `{self._name}` could not be loaded: {why}.")
+
+
+class TokenBatch:
+    """A batch of tokens of several sequences, filled anew for each step."""
+
+    def __init__(self, capacity: int) -> None:
+        self._tokens = (c_int32 * capacity)()
+        self._positions = (c_int32 * capacity)()
+        self._counts = (c_int32 * capacity)(*[1] * capacity)
+        self._slots = (c_int32 * capacity)()
+        slots = (ctypes.byref(self._slots, place * sizeof(c_int32)) for place in range(capacity))
+        pointers = (ctypes.cast(slot, POINTER(c_int32)) for slot in slots)
+        self._slot_pointers = (POINTER(c_int32) * capacity)(*pointers)
+        self._outputs = (c_int8 * capacity)()
+        self.value = Batch(
+            n_tokens=0,
+            token=self._tokens,
+            embd=None,
+            pos=self._positions,
+            n_seq_id=self._counts,
+            seq_id=self._slot_pointers,
+            logits=self._outputs,
+        )
+
+    def __len__(self) -> int:
+        return int(self.value.n_tokens)
+
+    def clear(self) -> None:
+        self.value.n_tokens = 0
+
+    def add(
+        self,
+        slot: int,
+        tokens: Sequence[int],
+        position: int,
+        *,
+        every_output: bool,
+        last_output: bool,
+    ) -> int:
+        """Add the tokens of a sequence from `position` on; returns the row of the first one.
+
+        The logits of the last one or of every one are an output.
+        """
+        row, count = len(self), len(tokens)
+        end = row + count
+        self._tokens[row:end] = [*tokens]
+        self._positions[row:end] = [*range(position, position + count)]
+        self._slots[row:end] = [slot] * count
+        self._outputs[row:end] = [every_output] * count
+        self._outputs[end - 1] = every_output or last_output
+        self.value.n_tokens = end
+        return row
+
+
+def c_strings(texts: Sequence[str]) -> Any:
+    """An array of C strings."""
+    return (c_char_p * len(texts))(*[text.encode() for text in texts])

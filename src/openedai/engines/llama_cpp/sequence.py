@@ -1,0 +1,210 @@
+"""One request as the loop computes it, and what the loop reports of it."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from openedai.contract.generate import TokenLogprob
+from openedai.engines.llama_cpp.native.logprobs import Distribution, forbid
+from openedai.engines.llama_cpp.native.model import Model
+from openedai.engines.llama_cpp.native.sampler import Sampler, SamplingValues
+from openedai.engines.llama_cpp.prefixes import Slot
+from openedai.errors import APIError
+
+
+class Constraint(Protocol):
+    """A grammar that an answer follows. Its methods raise APIErrors."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing may follow but the end of the answer."""
+
+    def mask(self, logits: int) -> None:
+        """Forbid what may not come next in the logits at this address."""
+
+    def accept(self, token: int) -> bool:
+        """Go on by a token of the answer. False, without a change, if it may not come next."""
+
+    def close(self) -> None: ...
+
+
+class ImageChunk(Protocol):
+    """The positions of a prompt that are an image. It takes the room of `tokens` positions."""
+
+    positions: int
+    tokens: int
+
+    def ready(self, wake: Callable[[], object]) -> bool:
+        """Whether it is encoded. If not, that is begun, and `wake` is called at its end."""
+
+    def compute(self, slot: int, position: int) -> None:
+        """Compute it as a part of the sequence in `slot`, once it is ready. Raises APIErrors."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token of the answer. `raw` is its text; special tokens may have none."""
+
+    raw: bytes
+    logprob: TokenLogprob | None = None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The log probabilities of the next tokens of the prompt."""
+
+    tokens: tuple[TokenLogprob, ...]
+
+
+@dataclass(frozen=True)
+class End:
+    """The last event. `cached_tokens` are those of the prompt that were not computed again."""
+
+    reason: Literal["stop", "length"]
+    completion_tokens: int
+    cached_tokens: int
+
+
+Event = Token | Scores | End | APIError
+
+
+@dataclass(eq=False)
+class Job:
+    """What to compute for a request.
+
+    `prompt` has one key for each position: a token, or for a position of an image a negative
+    number, the same for all positions of one image, which `images` has by its first position.
+    `adapter` is a number and a scale. `shown` are special tokens that are part of the answer's
+    text. With `scored` the prompt's log probabilities are reported. The loop puts its `events`,
+    in the thread of the event loop.
+    """
+
+    prompt: list[int]
+    sampling: SamplingValues
+    max_tokens: int | None = None
+    constraint: Constraint | None = None
+    logprobs: int | None = None
+    scored: bool = False
+    adapter: tuple[int, float] | None = None
+    shown: frozenset[int] = frozenset()
+    images: Mapping[int, ImageChunk] = field(default_factory=dict)
+    events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
+
+    def tokens(self, end: int | None = None) -> int:
+        """The tokens in the first `end` positions of the prompt, or in all of it."""
+        end = len(self.prompt) if end is None else end
+        images = (image for start, image in self.images.items() if start < end)
+        return end + sum(image.tokens - image.positions for image in images)
+
+    def close(self) -> None:
+        """Free the constraint and the images."""
+        if self.constraint is not None:
+            self.constraint.close()
+        for image in self.images.values():
+            image.close()
+
+
+class Sequence:
+    """A job in a slot. `keys` are the prompt and the answer so far; the first `computed` of them
+    are in the model's context. `cached` of them were when it began.
+    """
+
+    def __init__(self, model: Model, job: Job, slot: Slot, cached: int) -> None:
+        self.job = job
+        self.slot = slot
+        self.keys = slot.keys = list(job.prompt)
+        self.cached = self.computed = cached
+        self.generated = 0
+        self._model = model
+        self._vocabulary = model.vocabulary
+        self._room = model.context_length - job.tokens() + len(job.prompt)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        text = (key for key in job.prompt if key >= 0)
+        self._sampler = Sampler(model, job.sampling, text)
+
+    @property
+    def pending(self) -> int:
+        """The keys that have to be computed before the next token."""
+        return len(self.keys) - self.computed
+
+    @property
+    def answering(self) -> bool:
+        """Whether the whole prompt is computed."""
+        return self.generated > 0
+
+    @property
+    def image(self) -> ImageChunk | None:
+        """The image that is next to be computed."""
+        if not self.pending or self.keys[self.computed] >= 0:
+            return None
+        return self.job.images[self.computed]
+
+    def ready(self, wake: Callable[[], object]) -> bool:
+        """Whether it can be computed now. If not, `wake` is called when it can."""
+        image = self.image
+        return image is None or image.ready(wake)
+
+    def text_ahead(self, limit: int) -> list[int]:
+        """At most `limit` of the keys to be computed next, up to an image."""
+        ahead = self.keys[self.computed : self.computed + limit]
+        if self.job.images:
+            end = next((at for at, key in enumerate(ahead) if key < 0), len(ahead))
+            return ahead[:end]
+        return ahead
+
+    def score(self, row: int, count: int) -> Iterator[TokenLogprob]:
+        """The log probabilities that the next `count` keys of the prompt give, in the batch's
+        tokens from `row` on. The first key of the prompt has none.
+        """
+        if self.computed == 0:
+            raw = self._vocabulary.piece(self.keys[0])
+            yield TokenLogprob(token=self._decoder.decode(raw), raw=raw, logprob=None)
+        for step, key in enumerate(self.keys[self.computed + 1 : self.computed + count + 1]):
+            yield self._distribution(self._model.logits(row + step)).of(key, self._decoder)
+
+    def advance(self, row: int) -> list[Event]:
+        """Choose the next token, by the logits of the batch's token `row`."""
+        job, address = self.job, self._model.logits(row)
+        if job.max_tokens == 0:
+            return [self._end("length")]
+        distribution = None if job.logprobs is None else self._distribution(address)
+        if job.constraint is not None:
+            job.constraint.mask(address)
+        token = self._sampler.sample(row)
+        while job.constraint is not None and not job.constraint.accept(token):
+            forbid(address, token)
+            token = self._sampler.sample(row)
+        self.generated += 1
+        if self._vocabulary.ends(token):
+            return [self._end("stop")]
+        self.keys.append(token)
+        logprob = None if distribution is None else distribution.of(token, self._decoder)
+        events: list[Event] = [Token(self._shown(token), logprob)]
+        full = len(self.keys) >= self._room
+        if job.constraint is not None and job.constraint.ended:
+            events.append(self._end("stop"))
+        elif full or self.generated == job.max_tokens:
+            events.append(self._end("length"))
+        return events
+
+    def close(self) -> None:
+        self._sampler.close()
+        self.job.close()
+
+    def _distribution(self, address: int) -> Distribution:
+        return Distribution(self._vocabulary, address, self.job.logprobs or 0)
+
+    def _shown(self, token: int) -> bytes:
+        """The text of a token in the answer."""
+        if token in self.job.shown or not self._vocabulary.special(token):
+            return self._vocabulary.piece(token)
+        return b""
+
+    def _end(self, reason: Literal["stop", "length"]) -> End:
+        return End(reason, self.generated, self.job.tokens(self.cached))
