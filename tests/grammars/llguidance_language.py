@@ -9,7 +9,7 @@ from pathlib import Path
 
 from openedai.engines.llama_cpp.native.grammars import Tokens
 from openedai.engines.llama_cpp.native.llguidance import Matcher, Tokenizer
-from openedai.grammars.lark import lark_grammar
+from openedai.grammars.lark.writer import lark_grammar
 
 # The token 0 ends texts; the token of a byte is its value plus 1.
 BYTES = Tokens([b"", *(bytes([byte]) for byte in range(256))], [0])

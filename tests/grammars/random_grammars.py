@@ -33,7 +33,7 @@ def texts_near(grammar: Grammar, random: Random) -> set[str]:
         text = ""
         with suppress(RecursionError):  # of a rule that never ends
             text = grammar.sample(random, 8)
-        if len(text) < 30:
+        if len(text) < 16:
             at = random.randrange(len(text) + 1)
             char = random.choice(ALPHABET)
             texts |= {text, text[:at] + text[at + 1 :], text[:at] + char + text[at:]}

@@ -14,7 +14,7 @@ from typing import Any
 
 from openedai.engines.llama_cpp.native.llguidance import Matcher, MatcherFailed, Tokenizer
 from openedai.errors import PARAM, InvalidRequest
-from openedai.grammars.lark import lark_grammar
+from openedai.grammars.lark.writer import lark_grammar
 
 _KEPT = 32  # grammars
 _NO_TOKEN = 0xFFFFFFFF

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Set
 from functools import reduce
 from operator import or_
 
-from openedai.grammars.automata import Automata, Automaton, TooLarge
 from openedai.grammars.gbnf_parser import (
     Alternation,
     Body,
@@ -14,6 +13,7 @@ from openedai.grammars.gbnf_parser import (
     Repeat,
     RuleReference,
 )
+from openedai.grammars.lark.automata import Automata, Automaton, TooLarge
 
 _MAX_WORK = 200_000
 

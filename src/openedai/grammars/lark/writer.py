@@ -18,8 +18,9 @@ from openedai.grammars.gbnf_parser import (
     in_order,
     references,
 )
-from openedai.grammars.lexemes import Division, divide
-from openedai.grammars.repeats import merge_repeats
+from openedai.grammars.lark.lexemes import Division, divide
+from openedai.grammars.lark.repeats import merge_repeats
+from openedai.grammars.lark.tail_recursion import without_tail_recursion
 
 _MAX_LENGTH = 400_000  # characters
 _MAX_DEFINITIONS = 20_000
@@ -30,7 +31,7 @@ def lark_grammar(gbnf: str) -> str:
     """The same grammar in Lark. Raises ValueError, worded for the author of the grammar."""
     if len(gbnf) > _MAX_LENGTH:
         raise ValueError("the grammar is too large")
-    rules = check_gbnf(gbnf)
+    rules = without_tail_recursion(check_gbnf(gbnf))
     regular = in_order({name: {*references(body)} for name, body in rules.items()})
     rules = merge_repeats(rules, regular)
     return _Writer(rules, divide(rules, regular)).text()

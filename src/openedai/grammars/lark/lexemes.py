@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-from openedai.grammars.automata import Automata
 from openedai.grammars.gbnf_parser import (
     Alternation,
     Body,
@@ -24,7 +23,8 @@ from openedai.grammars.gbnf_parser import (
     Text,
     references,
 )
-from openedai.grammars.lexeme_ends import wrong_lexemes
+from openedai.grammars.lark.automata import Automata
+from openedai.grammars.lark.lexeme_ends import wrong_lexemes
 
 _ROUNDS = 10
 
