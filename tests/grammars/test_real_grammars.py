@@ -1,18 +1,29 @@
-"""llama.cpp parses every grammar, and what a real model writes with it validates."""
+"""What a real model writes with a grammar validates, and llama.cpp reads every grammar too."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from ctypes import c_char_p, c_void_p
+from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 
+from openedai.contract.generate import Sampling
+from openedai.engines.llama_cpp.native.grammars import Constraint, Grammars, read_tokens
+from openedai.engines.llama_cpp.native.library import Library
+from openedai.engines.llama_cpp.native.model import Model, TokenBatch
+from openedai.engines.llama_cpp.native.sampler import Sampler, resolve_sampling
+from openedai.engines.llama_cpp.options import LlamaOptions
 from openedai.grammars.json_schema.schema import UnsupportedSchema, json_schema
 from openedai.grammars.regex import regex
 from openedai.grammars.string_formats import FORMATS
+from tests.grammars.gbnf_language import Grammar
 from tests.grammars.gbnf_text import gbnf_text
 from tests.grammars.schemas import DEFINITIONS, SCHEMAS, validator
 
@@ -24,43 +35,67 @@ class Answer(NamedTuple):
     finished: bool
 
 
-class Model:
-    def __init__(self, server: Any) -> None:
-        self._server = server
+class Writer:
+    """A model that writes answers, sampled from its own distribution."""
+
+    def __init__(self, model: Model) -> None:
+        c, vocabulary = model.library.c, model.vocabulary
+        c.llama_sampler_init_grammar.argtypes = [c_void_p, c_char_p, c_char_p]
+        c.llama_sampler_init_grammar.restype = c_void_p
+        self._model = model
+        self._values = resolve_sampling(Sampling(seed=7), LlamaOptions().sampling, vocabulary.size)
+        self._grammars = Grammars(c, partial(read_tokens, c, vocabulary.pointer, frozenset()))
+        self._batch = TokenBatch(64)
 
     def write(self, grammar: str, tokens: int = 100) -> Answer:
-        """An answer, sampled from the distribution of the model."""
-        answer = self._server.handle_completions(
-            {
-                "prompt": "Here is an example of such a value:\n",
-                "grammar": grammar,
-                "n_predict": tokens,
-                "temperature": 1.0,
-                "top_k": 0,
-                "top_p": 1.0,
-                "min_p": 0.0,
-                "seed": 7,
-            }
-        )
-        assert "error" not in answer, answer
-        (choice,) = answer["choices"]
-        return Answer(choice["text"], choice["finish_reason"] == "stop")
+        vocabulary = self._model.vocabulary
+        constraint = self._grammars.compile(grammar)
+        sampler = Sampler(self._model, self._values, ())
+        self._model.trim(0, 0)
+        ids = vocabulary.tokenize("Here is an example of such a value:\n")
+        position, text, finished = 0, b"", False
+        while tokens and not finished:
+            token = self._next(ids, position, constraint, sampler)
+            finished = constraint.ended or vocabulary.ends(token)
+            text += b"" if vocabulary.ends(token) else vocabulary.piece(token)
+            position, ids, tokens = position + len(ids), [token], tokens - 1
+        sampler.close()
+        constraint.close()
+        return Answer(text.decode("utf-8", "replace"), finished)
+
+    def check(self, grammar: str) -> None:
+        """The model's own tokens of some texts are allowed, and llama.cpp reads the grammar."""
+        vocabulary = self._model.vocabulary
+        for seed in range(3):
+            text = Grammar(grammar).sample(Random(seed), 12)
+            ids = vocabulary.tokenize(text, start=False)
+            constraint = self._grammars.compile(grammar)
+            if vocabulary.text(ids) == text:  # it has no tokens for some characters
+                assert all(map(constraint.accept, ids)), text
+                assert constraint.allows(vocabulary.eos or 0), text
+            constraint.close()
+        c = self._model.library.c
+        sampler = c.llama_sampler_init_grammar(vocabulary.pointer, grammar.encode(), b"root")
+        assert sampler
+        c.llama_sampler_free(sampler)
+
+    def _next(self, ids: list[int], position: int, constraint: Constraint, sampler: Sampler) -> int:
+        self._batch.clear()
+        self._batch.add(0, ids, position, every_output=False, last_output=True)
+        self._model.decode(self._batch.value)
+        row = len(ids) - 1
+        constraint.mask(self._model.logits(row))
+        token = sampler.sample(row)
+        assert constraint.accept(token)
+        return token
 
 
 @pytest.fixture(scope="module")
-def model(smollm2_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Model:
-    from xllamacpp import CommonParams, Server
-
-    params = CommonParams()
-    params.model.path = str(smollm2_path)
-    params.hostnames = [str(tmp_path_factory.mktemp("llama") / "llama.sock")]
-    params.n_ctx = 1024
-    params.n_parallel = 1
-    params.cpuparams.n_threads = 1
-    params.cpuparams_batch.n_threads = 1
-    params.verbosity = -1
-    params.ui = False
-    return Model(Server(params))
+def model(smollm2_path: Path) -> Iterator[Writer]:
+    options = LlamaOptions(context=1024, slots=1)
+    loaded = Model(Library(), "smollm2", smollm2_path, options, threads=1)
+    yield Writer(loaded)
+    loaded.close()
 
 
 def grammar(schema: Any) -> str:
@@ -96,15 +131,17 @@ LONG = [
 
 
 @pytest.mark.parametrize("schema", SHORT, ids=json.dumps)
-def test_short_answers_finish_and_are_valid(model: Model, schema: Any) -> None:
+def test_short_answers_finish_and_are_valid(model: Writer, schema: Any) -> None:
     answer = model.write(grammar(schema))
+    model.check(grammar(schema))
     assert answer.finished
     validator(schema).validate(json.loads(answer.text))
 
 
 @pytest.mark.parametrize("schema", LONG, ids=lambda schema: json.dumps(schema)[:60])
-def test_finished_answers_are_valid(model: Model, schema: Any) -> None:
+def test_finished_answers_are_valid(model: Writer, schema: Any) -> None:
     answer = model.write(grammar(schema), tokens=60)
+    model.check(grammar(schema))
     assert answer.text
     if answer.finished:
         validator(schema).validate(json.loads(answer.text))
@@ -118,18 +155,21 @@ def test_finished_answers_are_valid(model: Model, schema: Any) -> None:
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
 @given(SCHEMAS)
-def test_random_schemas(model: Model, schema: Any) -> None:
+def test_random_schemas(model: Writer, schema: Any) -> None:
     try:
         written = grammar(schema)
     except UnsupportedSchema:
         assume(False)
+    model.check(written)
     answer = model.write(written, tokens=30)
     if answer.finished:
         validator(schema).validate(json.loads(answer.text))
 
 
 @pytest.mark.parametrize("pattern", [r"(yes|no), \w{1,8}\.", r"(a*)*b{260}", r"[^\s\S0]|\d{3}"])
-def test_patterns(model: Model, pattern: str) -> None:
-    answer = model.write(gbnf_text(lambda rules: regex(pattern, rules)), tokens=400)
+def test_patterns(model: Writer, pattern: str) -> None:
+    written = gbnf_text(lambda rules: regex(pattern, rules))
+    model.check(written)
+    answer = model.write(written, tokens=400)
     assert answer.finished
     assert re.fullmatch(pattern, answer.text)
