@@ -26,6 +26,7 @@ from tests.events import collect, finish_of, logprobs_of, text_of
 
 pytestmark = pytest.mark.real
 GREEDY = Sampling(temperature=0.0)
+FOREVER = Sampling(temperature=0.0, logit_bias=((2, -100.0), (0, -100.0)))
 STORY = Text(text="Once upon a time there was a")
 LONG = Text(text="A long story about many small things. " * 300)
 
@@ -283,5 +284,26 @@ def test_answers_are_the_same_beside_others(smollm2_path: Path) -> None:
             assert [text.split()[:2] for text in together] == [
                 text.split()[:2] for text in alone * 3
             ]
+
+    asyncio.run(go())
+
+
+def test_the_context_grows_with_its_texts(smollm2_path: Path) -> None:
+    """Beside an answer that goes on and is the same as without, and up to the limit."""
+
+    async def go() -> None:
+        async with loaded(smollm2_path, slots=2, context=2000) as engine:
+            alone = text_of(await answer(engine, STORY, max_tokens=40))
+        async with loaded(smollm2_path, slots=2, context=2000) as engine:
+            story = asyncio.create_task(answer(engine, STORY, max_tokens=40))
+            long = Text(text="one two three four five " * 300)
+            finish = finish_of(await answer(engine, long, max_tokens=2))
+            assert finish.usage.prompt_tokens > 1400
+            assert text_of(await story).split()[:4] == alone.split()[:4]
+            again = finish_of(await answer(engine, long, max_tokens=2))
+            assert again.usage.cached_tokens == again.usage.prompt_tokens - 1
+            full = finish_of(await answer(engine, long, max_tokens=None, sampling=FOREVER))
+            assert full.reason == "length"
+            assert full.usage.prompt_tokens + full.usage.completion_tokens == 2048
 
     asyncio.run(go())

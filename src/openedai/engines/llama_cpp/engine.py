@@ -20,7 +20,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
@@ -39,11 +39,12 @@ from openedai.engines.llama_cpp.native.model import Model
 from openedai.engines.llama_cpp.options import LlamaOptions, read_options
 from openedai.engines.llama_cpp.prefixes import Prefixes
 from openedai.engines.llama_cpp.prompt_cache import PromptCache
-from openedai.engines.llama_cpp.request import PreparedRequest, RequestBuilder
 from openedai.engines.llama_cpp.sequence import End, Scores, Token
-from openedai.engines.llama_cpp.template_choice import choose_format
 from openedai.engines.machine import usable_cores
 from openedai.errors import APIError, EngineCrashed, EngineFailed
+
+if TYPE_CHECKING:
+    from openedai.engines.llama_cpp.request import PreparedRequest, RequestBuilder
 
 # llama.cpp's tokenizers recurse for each character of some texts.
 _STACK_SIZE = 256 << 20
@@ -166,13 +167,29 @@ def _load(
     name: str, path: Path, options: LlamaOptions
 ) -> tuple[Model, RequestBuilder, PromptCache | None]:
     """Blocking. Raises EngineFailed."""
-    prompt_format = choose_format(
-        name, path, chat_template=options.chat_template, prompt_format=options.prompt_format
-    )
-    cache = None
-    if options.prompt_cache is not None:
-        cache = PromptCache.open(options.prompt_cache, name, path, options.slots)
-    model = Model(Library(), name, path, options, threads=options.threads or usable_cores())
+    with ThreadPoolExecutor(1) as thread:
+        threads = options.threads or usable_cores()
+        loading = thread.submit(Model, Library(), name, path, options, threads=threads)
+        try:
+            # Beside the loading, which takes as long as all these imports and templates.
+            from openedai.engines.llama_cpp.request import RequestBuilder
+            from openedai.engines.llama_cpp.template_choice import choose_format
+
+            prompt_format = choose_format(
+                name,
+                path,
+                chat_template=options.chat_template,
+                prompt_format=options.prompt_format,
+            )
+            cache = None
+            if options.prompt_cache is not None:
+                cache = PromptCache.open(options.prompt_cache, name, path, options.slots)
+            import jinja2.sandbox  # noqa: F401
+        except BaseException:
+            if loading.exception() is None:
+                loading.result().close()
+            raise
+    model = loading.result()
     try:
         return model, RequestBuilder(name, model, options, prompt_format), cache
     except BaseException:

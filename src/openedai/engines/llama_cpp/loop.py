@@ -18,7 +18,8 @@ from threading import Thread
 from typing import TypeVar
 
 from openedai.engines.free_cores import FreeCores
-from openedai.engines.llama_cpp.native.model import Model, TokenBatch
+from openedai.engines.llama_cpp.native.batch import TokenBatch
+from openedai.engines.llama_cpp.native.model import Model
 from openedai.engines.llama_cpp.prefixes import Prefixes
 from openedai.engines.llama_cpp.sequence import End, Event, Job, Scores, Sequence
 from openedai.errors import APIError, EngineCrashed, EngineFailed
@@ -161,6 +162,7 @@ class Loop:
             ready = [sequence for sequence in ready if sequence.job.adapter == adapter]
             for sequence in ready:
                 self._running[sequence.job] = self._running.pop(sequence.job)
+        ready = self._with_room(ready)
         self._prepare(adapter)
         images = [sequence for sequence in ready if sequence.image]
         if images:
@@ -169,6 +171,15 @@ class Loop:
         self._compute(self._fill(ready))
         self._deliver()
         return True
+
+    def _with_room(self, ready: list[Sequence]) -> list[Sequence]:
+        """Make room for the sequences; those that there is no memory for fail."""
+        if self._model.grow(max(sequence.length for sequence in ready)):
+            return ready
+        for sequence in ready:
+            if sequence.length > self._model.capacity:
+                self._fail(sequence.job, EngineFailed("There is no memory for a text so long."))
+        return [sequence for sequence in ready if sequence.length <= self._model.capacity]
 
     def _prepare(self, adapter: tuple[int, float] | None) -> None:
         if self._free_cores is not None and (count := self._free_cores.count()) != self._threads:
@@ -249,7 +260,7 @@ class Loop:
         image = sequence.image
         assert image is not None
         try:
-            image.compute(sequence.slot.number, sequence.computed)
+            image.compute(self._model.context, sequence.slot.number, sequence.computed)
         except APIError as error:
             self._fail(sequence.job, error)
             return

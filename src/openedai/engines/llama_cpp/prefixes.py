@@ -22,6 +22,8 @@ _WORTH_COPYING = 64
 class Context(Protocol):
     """What of a model's context the slots use; see `Model`."""
 
+    def grow(self, length: int) -> bool: ...
+
     def trim(self, slot: int, start: int) -> bool: ...
 
     def state_size(self, slot: int) -> int: ...
@@ -127,7 +129,8 @@ class Prefixes:
 
     def restore(self, slot: Slot, saved: Saved) -> bool:
         """Fill a slot. False, and the slot is empty, if it does not fit this model."""
-        if not self._context.restore(slot.number, saved.state):
+        room = self._context.grow(len(saved.keys))
+        if not (room and self._context.restore(slot.number, saved.state)):
             self.forget(slot)
             return False
         slot.keys, slot.adapter = list(saved.keys), saved.adapter

@@ -41,8 +41,10 @@ class ImageChunk(Protocol):
     def ready(self, wake: Callable[[], object]) -> bool:
         """Whether it is encoded. If not, that is begun, and `wake` is called at its end."""
 
-    def compute(self, slot: int, position: int) -> None:
-        """Compute it as a part of the sequence in `slot`, once it is ready. Raises APIErrors."""
+    def compute(self, context: int, slot: int, position: int) -> None:
+        """Compute it as a part of the sequence in `slot` of the context at this address, once
+        it is ready. Raises APIErrors.
+        """
 
     def close(self) -> None: ...
 
@@ -123,7 +125,7 @@ class Sequence:
         self.generated = 0
         self._model = model
         self._vocabulary = model.vocabulary
-        self._room = model.context_length - job.tokens() + len(job.prompt)
+        self._more = job.tokens() - len(job.prompt)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         text = (key for key in job.prompt if key >= 0)
         self._sampler = Sampler(model, job.sampling, text)
@@ -132,6 +134,11 @@ class Sequence:
     def pending(self) -> int:
         """The keys that have to be computed before the next token."""
         return len(self.keys) - self.computed
+
+    @property
+    def length(self) -> int:
+        """The tokens that the keys take in the context: for some images more than the keys."""
+        return len(self.keys) + self._more
 
     @property
     def answering(self) -> bool:
@@ -186,7 +193,7 @@ class Sequence:
         self.keys.append(token)
         logprob = None if distribution is None else distribution.of(token, self._decoder)
         events: list[Event] = [Token(self._shown(token), logprob)]
-        full = len(self.keys) >= self._room
+        full = self.length >= self._model.context_length
         if job.constraint is not None and job.constraint.ended:
             events.append(self._end("stop"))
         elif full or self.generated == job.max_tokens:

@@ -45,7 +45,7 @@ class Prompt:
 class Projector:
     """Encodes images for one model, one at a time in a thread of its own.
 
-    `model` and `context` are the addresses of llama.cpp's, which must outlive it.
+    `model` is the address of llama.cpp's, which must outlive it.
     """
 
     def __init__(
@@ -55,7 +55,6 @@ class Projector:
         path: Path,
         *,
         model: int,
-        context: int,
         gpu: bool,
         threads: int,
     ) -> None:
@@ -66,7 +65,6 @@ class Projector:
         self._identity = f"{path} {state.st_size} {state.st_mtime_ns}".encode()
         self._c = library.c
         self._name = name
-        self._context = context
         self._width: int = self._c.llama_model_n_embd_inp(model)
         parameters = self._c.mtmd_context_params_default()
         parameters.use_gpu, parameters.n_threads = gpu, threads
@@ -113,12 +111,14 @@ class Projector:
         """The image's embeddings: 32-bit floats."""
         return self._thread.submit(self._encode, image)
 
-    def decode(self, image: EncodedImage, embeddings: Any, slot: int, position: int) -> None:
+    def decode(
+        self, image: EncodedImage, embeddings: Any, context: int, slot: int, position: int
+    ) -> None:
         """Compute an image as a part of a sequence. Only in the loop's thread. Raises
         EngineFailed.
         """
         status: int = self._c.mtmd_helper_decode_image_chunk(
-            *(self._pointer, self._context, image.chunk, embeddings),
+            *(self._pointer, context, image.chunk, embeddings),
             *(position, slot, BATCH, c_int32(), None, None),
         )
         if status != 0:
@@ -206,9 +206,9 @@ class EncodedImage:
             self._embeddings.add_done_callback(lambda _: wake())
         return self._embeddings.done()
 
-    def compute(self, slot: int, position: int) -> None:
+    def compute(self, context: int, slot: int, position: int) -> None:
         assert self._embeddings is not None
-        self._projector.decode(self, self._embeddings.result(), slot, position)
+        self._projector.decode(self, self._embeddings.result(), context, slot, position)
         self._embeddings = None
 
     def close(self) -> None:

@@ -22,7 +22,6 @@ from ctypes import (
     c_uint32,
     c_void_p,
 )
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -322,14 +321,11 @@ class Library:
 
 def _library_path() -> Path:
     """The shared object of the installed package, which is not imported. Raises EngineFailed."""
-    try:
-        found = version(PACKAGE)
-    except PackageNotFoundError:
-        raise EngineFailed(f"The package {PACKAGE} is not installed.") from None
-    if found != VERSION:
-        raise EngineFailed(f"{PACKAGE} {VERSION} is needed, but {found} is installed.")
     spec = find_spec(PACKAGE)
-    folders = (spec and spec.submodule_search_locations) or []
-    for file in (file for folder in folders for file in Path(folder).glob(f"{PACKAGE}*.so")):
-        return file
-    raise EngineFailed(f"The package {PACKAGE} has no library for this system.")
+    for folder in map(Path, (spec and spec.submodule_search_locations) or []):
+        if not (folder.parent / f"{PACKAGE}-{VERSION}.dist-info").is_dir():
+            raise EngineFailed(f"{PACKAGE} {VERSION} is needed, but another version is installed.")
+        for file in folder.glob(f"{PACKAGE}*.so"):
+            return file
+        raise EngineFailed(f"The package {PACKAGE} has no library for this system.")
+    raise EngineFailed(f"The package {PACKAGE} is not installed.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from ctypes import POINTER, c_char_p, c_float, c_int8, c_int32, sizeof
+from ctypes import c_char_p, c_float, c_int32
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,14 @@ from openedai.engines.llama_cpp.native.images import BATCH, Projector
 from openedai.engines.llama_cpp.native.library import Batch, Library
 from openedai.engines.llama_cpp.options import LlamaOptions
 from openedai.errors import EngineFailed
+from openedai.gguf.header import read_header, round_up
 
 _NONE = -1  # of tokens
+# The room that a sequence has at first, in tokens; llama.cpp rounds it up.
+_FIRST_CAPACITY = 1024
+_ROUNDING = 256
+# Models with these tensors compute differently in a longer context.
+_FIXED = ("rope_factors_long.weight", "rope_factors_short.weight")
 # The most tokens of prompts that are scored in one step. The logits of each take 4 bytes for each
 # token of the vocabulary.
 _SCORED = 32
@@ -85,9 +91,11 @@ class Vocabulary:
 
 
 class Model:
-    """The weights, and a context of `slots` sequences of `context` tokens each.
+    """The weights, and the context: what is computed for each of `slots` sequences.
 
-    Only one thread at a time may use the context; `vocabulary` is free of that.
+    A sequence has at most `context_length` tokens. The context has room for `capacity` tokens of
+    each, and grows with them: all of it takes memory, and time to load. Only one thread at a time
+    may use the context; `vocabulary` is free of that.
     """
 
     def __init__(
@@ -98,6 +106,9 @@ class Model:
         self._c = library.c
         self._name = name
         self._context: int | None = None
+        self._applied: tuple[int | None, float] = (None, 0.0)
+        self._threads = threads
+        self.capacity = 0
         self.projector: Projector | None = None
         parameters = self._c.llama_model_default_params()
         parameters.n_gpu_layers = options.gpu_layers
@@ -107,7 +118,10 @@ class Model:
             raise self._not_loaded()
         try:
             self.vocabulary = Vocabulary(library, self._model)
-            self._open_context(options, threads)
+            self._read_limits(path, options)
+            self._context = self._new_context(self.capacity)
+            if not self._context:
+                raise self._not_loaded()
             self._adapters = [self._load_adapter(adapter) for adapter in options.adapters]
             if options.mmproj is not None:
                 self.projector = self._load_projector(path, options.mmproj, options, threads)
@@ -142,11 +156,31 @@ class Model:
 
     # Only the thread of the loop may call these.
 
+    def grow(self, length: int) -> bool:
+        """Make room for sequences of so many tokens. What is computed stays. False if there is no
+        memory for it. Raises EngineFailed if something is lost.
+        """
+        if length <= self.capacity:
+            return True
+        capacity = min(self.context_length, max(2 * self.capacity, round_up(length, _ROUNDING)))
+        context = self._new_context(capacity)
+        if not context:
+            return False
+        states = [self.save(slot) for slot in range(self._slots)]
+        self._c.llama_free(self.context)
+        self._context, self.capacity = context, capacity
+        self.apply_adapter(*self._applied)
+        if not all(self.restore(slot, state) for slot, state in enumerate(states)):
+            raise EngineFailed(f"The context of the model `{self._name}` could not be moved.")
+        return True
+
     def set_threads(self, count: int) -> None:
+        self._threads = count
         self._c.llama_set_n_threads(self.context, count, count)
 
     def apply_adapter(self, number: int | None, scale: float) -> None:
         """Compute with one adapter from now on, or with none. Raises EngineFailed."""
+        self._applied = number, scale
         chosen = [] if number is None else [self._adapters[number]]
         pointers = (ctypes.c_void_p * len(chosen))(*chosen)
         scales = (c_float * len(chosen))(*[scale] * len(chosen))
@@ -189,26 +223,30 @@ class Model:
         written = self._c.llama_state_seq_set_data(self.context, state, len(state), slot)
         return bool(written == len(state))
 
-    def _open_context(self, options: LlamaOptions, threads: int) -> None:
+    def _read_limits(self, path: Path, options: LlamaOptions) -> None:
         if self._c.llama_model_has_encoder(self.pointer):
             raise EngineFailed(
                 f"The model `{self._name}` cannot be used: it has an encoder, and only models "
                 "that are just a decoder are supported."
             )
-        batch = max(options.batch, options.slots)
+        self._slots = options.slots
+        self.batch = max(options.batch, options.slots)
+        self._positions = max(self.batch, BATCH if options.mmproj else 0)
+        self.max_outputs = options.slots + _SCORED
+        self.context_length = round_up(options.context, _ROUNDING)
+        grows = not any(tensor.name in _FIXED for tensor in read_header(path).tensors)
+        self.capacity = min(self.context_length, _FIRST_CAPACITY) if grows else self.context_length
+
+    def _new_context(self, capacity: int) -> int | None:
         parameters = self._c.llama_context_default_params()
-        parameters.n_ctx = options.context * options.slots
-        parameters.n_batch = parameters.n_ubatch = max(batch, BATCH if options.mmproj else 0)
-        parameters.n_seq_max = options.slots
-        parameters.n_outputs_max = options.slots + _SCORED
+        parameters.n_ctx = capacity * self._slots
+        parameters.n_batch = parameters.n_ubatch = self._positions
+        parameters.n_seq_max = self._slots
+        parameters.n_outputs_max = self.max_outputs
         parameters.n_outputs_max_per_seq = 0
-        parameters.n_threads = parameters.n_threads_batch = threads
-        self._context = self._c.llama_init_from_model(self.pointer, parameters)
-        if not self._context:
-            raise self._not_loaded()
-        self.batch = batch
-        self.max_outputs: int = parameters.n_outputs_max
-        self.context_length: int = self._c.llama_n_ctx_seq(self._context)
+        parameters.n_threads = parameters.n_threads_batch = self._threads
+        found: int | None = self._c.llama_init_from_model(self.pointer, parameters)
+        return found
 
     def _load_adapter(self, adapter: Adapter) -> int:
         found: int | None = self._c.llama_adapter_lora_init(
@@ -226,7 +264,6 @@ class Model:
             self._name,
             weights.parent.absolute() / Path(mmproj).expanduser(),
             model=self.pointer,
-            context=self.context,
             gpu=options.gpu_layers != 0,
             threads=threads,
         )
@@ -234,58 +271,6 @@ class Model:
     def _not_loaded(self) -> EngineFailed:
         why = self.library.failure().rstrip(".")
         return EngineFailed(f"The model `{self._name}` could not be loaded: {why}.")
-
-
-class TokenBatch:
-    """A batch of tokens of several sequences, filled anew for each step."""
-
-    def __init__(self, capacity: int) -> None:
-        self._tokens = (c_int32 * capacity)()
-        self._positions = (c_int32 * capacity)()
-        self._counts = (c_int32 * capacity)(*[1] * capacity)
-        self._slots = (c_int32 * capacity)()
-        slots = (ctypes.byref(self._slots, place * sizeof(c_int32)) for place in range(capacity))
-        pointers = (ctypes.cast(slot, POINTER(c_int32)) for slot in slots)
-        self._slot_pointers = (POINTER(c_int32) * capacity)(*pointers)
-        self._outputs = (c_int8 * capacity)()
-        self.value = Batch(
-            n_tokens=0,
-            token=self._tokens,
-            embd=None,
-            pos=self._positions,
-            n_seq_id=self._counts,
-            seq_id=self._slot_pointers,
-            logits=self._outputs,
-        )
-
-    def __len__(self) -> int:
-        return int(self.value.n_tokens)
-
-    def clear(self) -> None:
-        self.value.n_tokens = 0
-
-    def add(
-        self,
-        slot: int,
-        tokens: Sequence[int],
-        position: int,
-        *,
-        every_output: bool,
-        last_output: bool,
-    ) -> int:
-        """Add the tokens of a sequence from `position` on; returns the row of the first one.
-
-        The logits of the last one or of every one are an output.
-        """
-        row, count = len(self), len(tokens)
-        end = row + count
-        self._tokens[row:end] = [*tokens]
-        self._positions[row:end] = [*range(position, position + count)]
-        self._slots[row:end] = [slot] * count
-        self._outputs[row:end] = [every_output] * count
-        self._outputs[end - 1] = every_output or last_output
-        self.value.n_tokens = end
-        return row
 
 
 def c_strings(texts: Sequence[str]) -> Any:

@@ -88,7 +88,7 @@ class Sampler:
 
     def __init__(self, model: Model, values: SamplingValues, prompt: Iterable[int]) -> None:
         self._c = model.library.c
-        self._context = model.context
+        self._model = model
         self._chain: int | None = self._c.llama_sampler_chain_init(
             self._c.llama_sampler_chain_default_params()
         )
@@ -97,7 +97,7 @@ class Sampler:
 
     def sample(self, row: int) -> int:
         """The next token, by the logits of the batch's token `row`."""
-        return int(self._c.llama_sampler_sample(self._chain, self._context, row))
+        return int(self._c.llama_sampler_sample(self._chain, self._model.context, row))
 
     def close(self) -> None:
         if self._chain:
