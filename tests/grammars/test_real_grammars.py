@@ -15,9 +15,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 
 from openedai.contract.generate import Sampling
+from openedai.engines.llama_cpp.native.batch import TokenBatch
 from openedai.engines.llama_cpp.native.grammars import Constraint, Grammars, read_tokens
 from openedai.engines.llama_cpp.native.library import Library
-from openedai.engines.llama_cpp.native.model import Model, TokenBatch
+from openedai.engines.llama_cpp.native.model import Model
 from openedai.engines.llama_cpp.native.sampler import Sampler, resolve_sampling
 from openedai.engines.llama_cpp.options import LlamaOptions
 from openedai.grammars.json_schema.schema import UnsupportedSchema, json_schema

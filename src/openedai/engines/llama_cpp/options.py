@@ -29,8 +29,8 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `context` is in tokens, for each of the `slots` that run at once. `threads` None takes
     as many as cores are free. `batch` is the most prompt tokens computed in one step.
     `prompt_format` is a name of `openedai.prompts.prompt_formats`; `chat_template` is Jinja, or
-    the path of a .jinja file, and goes before it (see `template_choice`). `server` is "auto",
-    "wheel", or the path of a native llama-server. `prompt_cache` is a folder. `prompt_memory` is
+    the path of a .jinja file, and goes before it (see `template_choice`). `prompt_cache` is a
+    folder. `prompt_memory` is
     the most MiB kept of prompts whose slot another conversation took. `mmproj` is the projector
     for images; a relative path is relative to the folder of the weights. `adapters` come from the
     model's own key of that name.
