@@ -17,6 +17,7 @@ from bench.servers import native, openedai
 
 SECTION = "start"
 NATIVE_DEFAULTS = f"{NATIVE}, its defaults"
+PRELOADED = "this server with --preload default"
 
 Start = Callable[[], AbstractAsyncContextManager[tuple[str, int]]]
 
@@ -38,6 +39,7 @@ async def measure(model: str | None, scale: Scale) -> list[Figure]:
     spec, weights = await local_model(model)
     starts: dict[str, Start] = {
         SUBJECT: lambda: openedai(options=options),
+        PRELOADED: lambda: openedai(options=[*options, "--preload", "default"]),
         NATIVE: lambda: native(spec, weights),
         NATIVE_DEFAULTS: lambda: native(spec, weights, defaults=True),
     }
