@@ -21,7 +21,7 @@ def take(
     """Take a slot for a prompt and compute it; the cached part is checked."""
     slot, cached = prefixes.take(prompt, adapter, reuse=True)
     assert context.slots[slot.number] == prompt[:cached]
-    slot.keys = list(prompt)
+    slot.keys, slot.computed = list(prompt), len(prompt)
     context.slots[slot.number] = list(prompt)
     return slot, cached
 
@@ -73,6 +73,17 @@ def test_a_prompt_begins_with_a_copy_of_one_that_runs() -> None:
     assert cached == len(LONG)
     assert first is not second
     assert prefixes.full
+
+
+def test_what_is_not_computed_yet_is_not_copied() -> None:
+    context = FakeContext(3)
+    prefixes = Prefixes(context, 3, PLENTY)
+    first, _ = prefixes.take(LONG, None, reuse=True)
+    first.keys = list(LONG)
+    assert prefixes.take(LONG, None, reuse=True)[1] == 0
+    first.computed = 100
+    context.slots[first.number] = LONG[:100]
+    assert take(prefixes, context, LONG)[1] == 100
 
 
 def test_adapters_do_not_share() -> None:

@@ -35,12 +35,13 @@ class Context(Protocol):
 
 @dataclass(eq=False)
 class Slot:
-    """`keys` are those of the sequence that is in the model's context, as in `Job.prompt`, computed
-    with `adapter`. While the slot is `busy`, its last key may still be uncomputed.
+    """`keys` are those of a sequence, as in `Job.prompt`. The first `computed` of them are in the
+    model's context, computed with `adapter`: all of them unless the slot is `busy`.
     """
 
     number: int
     keys: list[int] = field(default_factory=list)
+    computed: int = 0
     adapter: tuple[int, float] | None = None
     busy: bool = False
 
@@ -92,14 +93,15 @@ class Prefixes:
         if not self._context.trim(slot.number, common):
             self._context.trim(slot.number, 0)
             common = 0
-        slot.busy, slot.adapter, slot.keys = True, adapter, list(prompt[:common])
+        slot.busy, slot.adapter = True, adapter
+        slot.keys, slot.computed = list(prompt[:common]), common
         self._slots.remove(slot)
         self._slots.append(slot)
         return slot, common
 
     def release(self, slot: Slot, computed: Sequence[int]) -> None:
         """The sequence in a slot has ended, with these computed keys."""
-        slot.keys = list(computed)
+        slot.keys, slot.computed = list(computed), len(computed)
         slot.busy = False
 
     def forget(self, slot: Slot) -> None:
@@ -133,7 +135,7 @@ class Prefixes:
         if not (room and self._context.restore(slot.number, saved.state)):
             self.forget(slot)
             return False
-        slot.keys, slot.adapter = list(saved.keys), saved.adapter
+        slot.keys, slot.computed, slot.adapter = list(saved.keys), len(saved.keys), saved.adapter
         return True
 
     def _exchange(self, first: Slot, second: Slot) -> None:
@@ -180,14 +182,18 @@ class Prefixes:
     def _shared(
         other: Slot | Saved, prompt: Sequence[int], adapter: tuple[int, float] | None
     ) -> int:
-        return _common(other.keys, prompt) if other.adapter == adapter else 0
+        if other.adapter != adapter:
+            return 0
+        common = _common(other.keys, prompt)
+        return min(common, other.computed) if isinstance(other, Slot) else common
 
     def _copy(self, source: Slot | Saved | None, common: int, target: Slot) -> bool:
         """Copy a sequence to a free slot, which is kept before. False if that fails."""
         if source is None or source is target:
             return source is target
         if isinstance(source, Slot):
-            source = Saved(source.keys, source.adapter, self._context.save(source.number))
+            keys = source.keys[: source.computed]
+            source = Saved(keys, source.adapter, self._context.save(source.number))
         elif common == len(source.keys):
             self._saved.remove(source)  # it is continued in the slot
         self._keep(target, unless=0)

@@ -121,7 +121,7 @@ class Sequence:
         self.job = job
         self.slot = slot
         self.keys = slot.keys = list(job.prompt)
-        self.cached = self.computed = cached
+        self.cached = cached
         self.generated = 0
         self._model = model
         self._vocabulary = model.vocabulary
@@ -129,6 +129,14 @@ class Sequence:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         text = (key for key in job.prompt if key >= 0)
         self._sampler = Sampler(model, job.sampling, text)
+
+    @property
+    def computed(self) -> int:
+        return self.slot.computed
+
+    @computed.setter
+    def computed(self, count: int) -> None:
+        self.slot.computed = count
 
     @property
     def pending(self) -> int:
