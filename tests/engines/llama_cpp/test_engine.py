@@ -121,7 +121,7 @@ def test_defaults_of_the_options(smollm2_path: Path) -> None:
         async with loaded(smollm2_path, sampling={"temperature": 0.5, "min_p": 0.1}) as engine:
             chat = Chat(messages=(Message(role="user", content="hi"),))
             job = engine.builder.build(GenerateRequest(prompt=chat)).job
-            values = job.sampling
+            values = job.sampler.values
             assert "<|im_start|>user\nhi<|im_end|>" in await engine.detokenize(job.prompt)
             assert (values.temperature, values.top_p, values.top_k) == (0.5, 1.0, 0)
             assert (values.min_p, values.seed, job.max_tokens) == (0.1, None, None)
@@ -130,7 +130,7 @@ def test_defaults_of_the_options(smollm2_path: Path) -> None:
             request = GenerateRequest(prompt=Tokens(ids=(1, 2)), sampling=sampling, max_tokens=3)
             job = engine.builder.build(request).job
             assert (job.prompt, job.max_tokens) == ([1, 2], 3)
-            values = job.sampling
+            values = job.sampler.values
             assert (values.temperature, values.top_p, values.min_p) == (1.5, 0.1, 0.2)
 
     asyncio.run(go())

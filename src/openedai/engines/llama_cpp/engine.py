@@ -133,7 +133,6 @@ class LlamaCpp(Generator, Tokenizer):
         if prepared.echo:
             yield TextDelta(text=prepared.echo)
         if request.max_tokens == 0 and not prepared.job.scored:
-            prepared.job.close()
             yield Finish(reason="length", usage=Usage(prompt_tokens=prepared.job.tokens()))
             return
         self.loop.submit(prepared.job)
@@ -211,7 +210,7 @@ async def _read(prepared: PreparedRequest) -> AsyncGenerator[GenerateEvent, None
                 if reader.in_reasoning:
                     reasoning = tokens
                 if reader.done:
-                    end = End("stop", tokens, 0)
+                    end = End("stop", tokens)
                     break
             case Scores(tokens=scores):
                 shown = scores[hidden:]
@@ -229,7 +228,7 @@ async def _read(prepared: PreparedRequest) -> AsyncGenerator[GenerateEvent, None
         usage=Usage(
             prompt_tokens=job.tokens(),
             completion_tokens=end.completion_tokens,
-            cached_tokens=end.cached_tokens,
+            cached_tokens=job.tokens(job.cached),
             reasoning_tokens=reasoning,
         ),
         stop=reader.stop,

@@ -56,7 +56,7 @@ class Loop:
         self._calls: deque[Callable[[], None]] = deque()
         self._adapter: tuple[int, float] | None = None
         self._work = Signal()
-        self._closing = False
+        self._closing = self._ended = False
         self._out: list[tuple[Job, Event]] = []
         self._events = asyncio.get_running_loop()
         self.failed = asyncio.Event()
@@ -82,17 +82,23 @@ class Loop:
         return [sequence.computed for sequence in [*self._running.values()]]
 
     async def call(self, function: Callable[[], T]) -> T:
-        """Run a function in the thread, between two steps."""
+        """Run a function in the thread, between two steps. Raises EngineCrashed if it has ended."""
         future: Future[T] = Future()
 
         def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
             try:
+                if self._ended:
+                    raise EngineCrashed(self._name)
                 future.set_result(function())
             except BaseException as error:
                 future.set_exception(error)
 
         self._calls.append(run)
         self._work.set()
+        if self._ended:
+            self._run_calls()
         return await asyncio.wrap_future(future)
 
     async def close(self) -> None:
@@ -115,15 +121,14 @@ class Loop:
             for job in [*self._running, *self._waiting]:
                 self._out.append((job, _failure(self._name, error)))
             self._events.call_soon_threadsafe(self.failed.set)
+        self._ended = True
+        self._run_calls()
         self._deliver()
-        for sequence in self._running.values():
-            sequence.close()
-        for job in self._waiting:
+        for job in [*self._running, *self._waiting]:
             job.close()
 
     def _take_orders(self) -> None:
-        while self._calls:
-            self._calls.popleft()()
+        self._run_calls()
         while self._cancelled:
             job = self._cancelled.pop()
             if job in self._running:
@@ -137,14 +142,14 @@ class Loop:
         while self._prefixes.close_gap():
             pass
 
+    def _run_calls(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._calls.popleft()()
+
     def _start(self, job: Job) -> None:
         slot, cached = self._prefixes.take(job.prompt, job.adapter, reuse=not job.scored)
-        try:
-            self._running[job] = Sequence(self._model, job, slot, cached)
-        except Exception as error:
-            self._out.append((job, _failure(self._name, error)))
-            self._prefixes.forget(slot)
-            job.close()
+        self._running[job] = Sequence(self._model, job, slot, cached)
 
     def _step(self) -> bool:
         """Compute one batch. False if there is nothing to compute now."""
@@ -261,20 +266,20 @@ class Loop:
         assert image is not None
         try:
             image.compute(self._model.context, sequence.slot.number, sequence.computed)
-        except APIError as error:
+        except Exception as error:
             self._fail(sequence.job, error)
             return
         sequence.computed += image.positions
 
     def _end(self, job: Job) -> None:
         sequence = self._running.pop(job)
-        sequence.close()
+        job.close()
         self._prefixes.release(sequence.slot, sequence.keys[: sequence.computed])
 
     def _fail(self, job: Job, error: Exception) -> None:
         self._out.append((job, _failure(self._name, error)))
         sequence = self._running.pop(job)
-        sequence.close()
+        job.close()
         self._prefixes.forget(sequence.slot)
 
     def _deliver(self) -> None:

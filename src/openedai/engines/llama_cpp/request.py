@@ -11,7 +11,7 @@ from openedai.contract.generate import GenerateRequest, Grammar, Regex, Text, To
 from openedai.engines.llama_cpp.native.grammars import Grammars, read_tokens
 from openedai.engines.llama_cpp.native.images import Prompt
 from openedai.engines.llama_cpp.native.model import Model
-from openedai.engines.llama_cpp.native.sampler import resolve_sampling
+from openedai.engines.llama_cpp.native.sampler import Sampler, resolve_sampling
 from openedai.engines.llama_cpp.options import LlamaOptions
 from openedai.engines.llama_cpp.sequence import Constraint, Job
 from openedai.engines.llama_cpp.template import ChatTemplate, Rendered
@@ -64,6 +64,7 @@ class RequestBuilder:
         prompt_format: PromptFormat | None,
     ) -> None:
         self._name = name
+        self._model = model
         self._vocabulary = model.vocabulary
         self._projector = model.projector
         self._context = model.context_length
@@ -158,9 +159,10 @@ class RequestBuilder:
         if prompt.tokens >= self._context:
             raise ContextLengthExceeded.by_tokens(self._context, prompt.tokens, param=param)
         adapters = {one.name: (number, one.scale) for number, one in enumerate(self._adapters)}
+        values = resolve_sampling(request.sampling, self._defaults, self._vocabulary.size)
         return Job(
             prompt.keys,
-            resolve_sampling(request.sampling, self._defaults, self._vocabulary.size),
+            Sampler(self._model, values, [key for key in prompt.keys if key >= 0]),
             max_tokens=request.max_tokens,
             logprobs=request.logprobs,
             adapter=adapters.get(request.variant or ""),

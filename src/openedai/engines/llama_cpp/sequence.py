@@ -11,9 +11,9 @@ from typing import Literal, Protocol
 from openedai.contract.generate import TokenLogprob
 from openedai.engines.llama_cpp.native.logprobs import Distribution, forbid
 from openedai.engines.llama_cpp.native.model import Model
-from openedai.engines.llama_cpp.native.sampler import Sampler, SamplingValues
+from openedai.engines.llama_cpp.native.sampler import Sampler
 from openedai.engines.llama_cpp.prefixes import Slot
-from openedai.errors import APIError
+from openedai.errors import APIError, EngineFailed
 
 
 class Constraint(Protocol):
@@ -66,11 +66,10 @@ class Scores:
 
 @dataclass(frozen=True)
 class End:
-    """The last event. `cached_tokens` are those of the prompt that were not computed again."""
+    """The last event."""
 
     reason: Literal["stop", "length"]
     completion_tokens: int
-    cached_tokens: int
 
 
 Event = Token | Scores | End | APIError
@@ -84,11 +83,12 @@ class Job:
     number, the same for all positions of one image, which `images` has by its first position.
     `adapter` is a number and a scale. `shown` are special tokens that are part of the answer's
     text. With `scored` the prompt's log probabilities are reported. The loop puts its `events`,
-    in the thread of the event loop.
+    in the thread of the event loop; before the first one it sets `cached`, the positions of the
+    prompt that were not computed again.
     """
 
     prompt: list[int]
-    sampling: SamplingValues
+    sampler: Sampler
     max_tokens: int | None = None
     constraint: Constraint | None = None
     logprobs: int | None = None
@@ -97,6 +97,7 @@ class Job:
     shown: frozenset[int] = frozenset()
     images: Mapping[int, ImageChunk] = field(default_factory=dict)
     events: asyncio.Queue[Event] = field(default_factory=asyncio.Queue)
+    cached: int = 0
 
     def tokens(self, end: int | None = None) -> int:
         """The tokens in the first `end` positions of the prompt, or in all of it."""
@@ -114,21 +115,19 @@ class Job:
 
 class Sequence:
     """A job in a slot. `keys` are the prompt and the answer so far; the first `computed` of them
-    are in the model's context. `cached` of them were when it began.
+    are in the model's context; `cached` of them are so already.
     """
 
     def __init__(self, model: Model, job: Job, slot: Slot, cached: int) -> None:
         self.job = job
         self.slot = slot
         self.keys = slot.keys = list(job.prompt)
-        self.cached = cached
+        job.cached = cached
         self.generated = 0
         self._model = model
         self._vocabulary = model.vocabulary
         self._more = job.tokens() - len(job.prompt)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        text = (key for key in job.prompt if key >= 0)
-        self._sampler = Sampler(model, job.sampling, text)
 
     @property
     def computed(self) -> int:
@@ -191,10 +190,11 @@ class Sequence:
         distribution = None if job.logprobs is None else self._distribution(address)
         if job.constraint is not None:
             job.constraint.mask(address)
-        token = self._sampler.sample(row)
+        token = job.sampler.sample(row)
         while job.constraint is not None and not job.constraint.accept(token):
-            forbid(address, token)
-            token = self._sampler.sample(row)
+            if not forbid(address, token):
+                raise EngineFailed("No token could be chosen.")
+            token = job.sampler.sample(row)
         self.generated += 1
         if self._vocabulary.ends(token):
             return [self._end("stop")]
@@ -208,10 +208,6 @@ class Sequence:
             events.append(self._end("length"))
         return events
 
-    def close(self) -> None:
-        self._sampler.close()
-        self.job.close()
-
     def _distribution(self, address: int) -> Distribution:
         return Distribution(self._vocabulary, address, self.job.logprobs or 0)
 
@@ -222,4 +218,4 @@ class Sequence:
         return b""
 
     def _end(self, reason: Literal["stop", "length"]) -> End:
-        return End(reason, self.generated, self.job.tokens(self.cached))
+        return End(reason, self.generated)

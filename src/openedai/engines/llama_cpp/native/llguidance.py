@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from ctypes import (
     POINTER,
@@ -164,7 +165,6 @@ class Matcher:
         self._lark = lark.encode()
         self._consumed: list[int] = []
         self._mask = (c_uint32 * (-(-tokenizer.size // 32)))()
-        self._pointer: int | None = None
         self._open()
 
     def mask(self) -> Array[c_uint32]:
@@ -197,14 +197,16 @@ class Matcher:
         return bool(self._c.llg_matcher_is_stopped(self._pointer))
 
     def close(self) -> None:
-        if self._pointer is not None:
-            self._c.llg_free_matcher(self._pointer)
-        self._pointer = None
+        """Free its memory, as the last reference to it does."""
+        self._free()
 
     def _open(self) -> None:
         parameters = byref(self._tokenizer.parameters)
         open_matcher = partial(self._c.llg_new_matcher, parameters, b"lark", self._lark)
-        self._pointer = _with_stack(self._lark.count(b"\n") * _DEFINITION_STACK, open_matcher)
+        pointer = _with_stack(self._lark.count(b"\n") * _DEFINITION_STACK, open_matcher)
+        self._pointer: int = pointer
+        self._free = weakref.finalize(self, self._c.llg_free_matcher, pointer)
+        self._free.atexit = False
         if self._c.llg_matcher_get_error(self._pointer) is not None:
             raise self._failure()
 
@@ -233,7 +235,8 @@ def _with_stack(size: int, function: Callable[[], T]) -> T:
     if size < _SURE_STACK:
         return function()
     results: list[T] = []
-    before = threading.stack_size(_SURE_STACK + size)
+    before = threading.stack_size()
+    threading.stack_size(max(before, _SURE_STACK + size))  # threads begun meanwhile have no less
     try:
         thread = threading.Thread(target=lambda: results.append(function()))
         thread.start()

@@ -10,9 +10,11 @@ from openedai.contract.generate import Alternative, TokenLogprob
 from openedai.engines.llama_cpp.native.model import Vocabulary
 
 
-def forbid(address: int, token: int) -> None:
-    """Make a token impossible in the logits at an address."""
-    c_float.from_address(address + token * sizeof(c_float)).value = float("-inf")
+def forbid(address: int, token: int) -> bool:
+    """Make a token impossible in the logits at an address. False if it was so already."""
+    logit = c_float.from_address(address + token * sizeof(c_float))
+    before, logit.value = logit.value, float("-inf")
+    return before != logit.value
 
 
 class Distribution:

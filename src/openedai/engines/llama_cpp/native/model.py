@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from ctypes import c_char_p, c_float, c_int32
+from ctypes import c_float, c_int32
 from pathlib import Path
-from typing import Any
 
 from openedai.contract.adapter import Adapter
 from openedai.engines.llama_cpp.native.images import BATCH, Projector
@@ -271,8 +270,3 @@ class Model:
     def _not_loaded(self) -> EngineFailed:
         why = self.library.failure().rstrip(".")
         return EngineFailed(f"The model `{self._name}` could not be loaded: {why}.")
-
-
-def c_strings(texts: Sequence[str]) -> Any:
-    """An array of C strings."""
-    return (c_char_p * len(texts))(*[text.encode() for text in texts])

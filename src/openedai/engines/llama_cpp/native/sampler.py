@@ -3,22 +3,43 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+import weakref
+from collections.abc import Sequence
+from ctypes import c_char_p
 
 import msgspec
 from msgspec.structs import asdict
 
 from openedai.contract.generate import Sampling
 from openedai.engines.llama_cpp.native.library import LogitBias
-from openedai.engines.llama_cpp.native.model import Model, Vocabulary, c_strings
+from openedai.engines.llama_cpp.native.model import Model, Vocabulary
 from openedai.engines.llama_cpp.options import SamplingDefaults
-from openedai.errors import InvalidRequest
+from openedai.errors import InvalidRequest, invalid_value
 
 _MIN_KEEP = 1
 _MIROSTAT_M = 100  # llama.cpp's own value
 _SEEDS = 0x7FFFFFFF  # the highest numbers stand for a random seed
 # Lower temperatures overflow the logits; the most likely token is the same choice.
 _GREEDY = 1e-4
+# llama.cpp looks for the texts that end a repetition in the whole vocabulary, some ms for each
+# byte, and knows only the first bytes of a long one.
+_BREAKER = 40  # bytes
+_BREAKERS = 256  # bytes
+# Within these bounds some token can always be chosen, and none that is forbidden.
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "temperature": (0.0, 1e4),
+    "presence_penalty": (-1e4, 1e4),
+    "frequency_penalty": (-1e4, 1e4),
+    "repeat_penalty": (1e-4, 1e4),
+    "mirostat_tau": (0.0, 1e4),
+    "mirostat_eta": (0.0, 1e4),
+    "dry_multiplier": (0.0, 1e4),
+    "dry_base": (1.0, 1e4),
+    "xtc_threshold": (1e-6, 1.0),
+    "top_k": (0, 1 << 30),
+    "dry_allowed_length": (0, 1 << 30),
+}
+_BIAS = (-1e4, 1e4)
 
 
 class SamplingValues(msgspec.Struct, frozen=True):
@@ -54,12 +75,13 @@ class SamplingValues(msgspec.Struct, frozen=True):
 def resolve_sampling(
     sampling: Sampling, defaults: SamplingDefaults, vocabulary: int
 ) -> SamplingValues:
-    """The values for a request. `vocabulary` is the number of tokens.
+    """The values for a request, within bounds. `vocabulary` is the number of tokens.
 
-    Raises InvalidRequest for a bias on a token that does not exist.
+    Raises InvalidRequest for a bias on a token that does not exist, and for breakers that are too
+    long together.
     """
     for token, _ in sampling.logit_bias:
-        if token >= vocabulary:
+        if not 0 <= token < vocabulary:
             raise InvalidRequest(
                 f"Invalid key in 'logit_bias': {token} is no token of this model, which has "
                 f"{vocabulary}.",
@@ -70,28 +92,40 @@ def resolve_sampling(
     for name in ("temperature", "top_p"):
         if (given := getattr(sampling, name)) is not None:
             values[name] = given
-    return SamplingValues(
-        presence_penalty=sampling.presence_penalty,
-        frequency_penalty=sampling.frequency_penalty,
-        logit_bias=sampling.logit_bias,
+    values |= {
+        "presence_penalty": sampling.presence_penalty,
+        "frequency_penalty": sampling.frequency_penalty,
+    }
+    for name in values.keys() & _BOUNDS.keys():
+        values[name] = _within(_BOUNDS[name], values[name])
+    found = SamplingValues(
+        logit_bias=tuple((token, _within(_BIAS, bias)) for token, bias in sampling.logit_bias),
         seed=sampling.seed,
         **values,
     )
+    if sum(map(len, _breakers(found))) > _BREAKERS:
+        raise invalid_value(
+            "dry_sequence_breakers", f"together they must have at most {_BREAKERS} bytes"
+        )
+    return found
 
 
 class Sampler:
     """Chooses the tokens of one answer.
 
     The official penalties count the tokens of the answer only; llama.cpp's own ones, for
-    repetitions, count those of the prompt too.
+    repetitions, count those of the prompt too. May be made in any thread, which takes long for some
+    values, and is freed with the last reference to it.
     """
 
-    def __init__(self, model: Model, values: SamplingValues, prompt: Iterable[int]) -> None:
+    def __init__(self, model: Model, values: SamplingValues, prompt: Sequence[int]) -> None:
         self._c = model.library.c
         self._model = model
-        self._chain: int | None = self._c.llama_sampler_chain_init(
+        self.values = values
+        self._chain: int = self._c.llama_sampler_chain_init(
             self._c.llama_sampler_chain_default_params()
         )
+        weakref.finalize(self, self._c.llama_sampler_free, self._chain).atexit = False
         for sampler in self._samplers(values, model.vocabulary, model.context_length, prompt):
             self._c.llama_sampler_chain_add(self._chain, sampler)
 
@@ -99,13 +133,8 @@ class Sampler:
         """The next token, by the logits of the batch's token `row`."""
         return int(self._c.llama_sampler_sample(self._chain, self._model.context, row))
 
-    def close(self) -> None:
-        if self._chain:
-            self._c.llama_sampler_free(self._chain)
-        self._chain = None
-
     def _samplers(
-        self, values: SamplingValues, vocabulary: Vocabulary, context: int, prompt: Iterable[int]
+        self, values: SamplingValues, vocabulary: Vocabulary, context: int, prompt: Sequence[int]
     ) -> list[int]:
         """In llama.cpp's own order."""
         c, size = self._c, vocabulary.size
@@ -125,7 +154,7 @@ class Sampler:
         return chain + (self._greedy(values) or self._random(values, size, seed))
 
     def _repetition(
-        self, values: SamplingValues, vocabulary: Vocabulary, context: int, prompt: Iterable[int]
+        self, values: SamplingValues, vocabulary: Vocabulary, context: int, prompt: Sequence[int]
     ) -> list[int]:
         c = self._c
         found: list[int] = []
@@ -134,7 +163,8 @@ class Sampler:
             repeat = (vocabulary.size, window, values.repeat_penalty, 0.0, 0.0)
             found.append(c.llama_sampler_init_penalties(*repeat))
         if values.dry_multiplier:
-            breakers = c_strings(values.dry_sequence_breakers)
+            texts = _breakers(values)
+            breakers = (c_char_p * len(texts))(*texts)
             dry = (values.dry_multiplier, values.dry_base, values.dry_allowed_length)
             window = _window(values.dry_penalty_last_n, context)
             arguments = (*dry, window, breakers, len(breakers))
@@ -168,6 +198,18 @@ class Sampler:
             xtc = (values.xtc_probability, values.xtc_threshold, _MIN_KEEP, seed)
             chain.append(c.llama_sampler_init_xtc(*xtc))
         return [*chain, temperature, c.llama_sampler_init_dist(seed)]
+
+
+def _breakers(values: SamplingValues) -> list[bytes]:
+    """The different texts that end a repetition, as llama.cpp takes them."""
+    if not values.dry_multiplier:
+        return []
+    encoded = (text.encode("utf-8", "replace") for text in values.dry_sequence_breakers)
+    return [*dict.fromkeys(text.split(b"\0")[0][:_BREAKER] for text in encoded)]
+
+
+def _within(bounds: tuple[float, float], value: float) -> float:
+    return max(bounds[0], min(bounds[1], value))
 
 
 def _window(tokens: int, context: int) -> int:
