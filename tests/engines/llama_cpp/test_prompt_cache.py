@@ -28,7 +28,7 @@ def weights(tmp_path: Path) -> Path:
 
 
 def opened(tmp_path: Path, weights: Path, slots: int = 2) -> PromptCache:
-    return PromptCache.open(str(tmp_path / "kept"), "owner/m", weights, slots)
+    return PromptCache.open(str(tmp_path / "kept"), "owner/m", weights, slots, "b1")
 
 
 def filled(*contents: list[int]) -> tuple[Prefixes, FakeContext]:
@@ -102,7 +102,7 @@ def test_a_folder_that_is_gone_does_not_stop_an_unload(
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path, weights: Path) -> None:
     with pytest.raises(EngineFailed, match="`m`"):
-        PromptCache.open(str(weights), "m", weights, 1)
+        PromptCache.open(str(weights), "m", weights, 1, "b1")
 
 
 async def cached_tokens(path: Path, options: dict[str, Any], question: str) -> int:

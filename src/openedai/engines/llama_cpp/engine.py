@@ -6,6 +6,7 @@ request         a request of the contract as a job of the loop
 template        the prompt of a conversation; template_choice says by which template
 loop            the thread that computes: continuous batching
 sequence        one job in it
+library_choice  which build of llama.cpp is used
 prefixes        reuse of computed prompts
 prompt_cache    computed prompts on disk
 native/         llama.cpp's memory: the library, the model, samplers, grammars, images
@@ -33,8 +34,8 @@ from openedai.contract.generate import (
     Usage,
 )
 from openedai.engines.free_cores import FreeCores
+from openedai.engines.llama_cpp.library_choice import choose_library
 from openedai.engines.llama_cpp.loop import Loop
-from openedai.engines.llama_cpp.native.library import Library
 from openedai.engines.llama_cpp.native.model import Model
 from openedai.engines.llama_cpp.options import LlamaOptions, read_options
 from openedai.engines.llama_cpp.prefixes import Prefixes
@@ -166,9 +167,10 @@ def _load(
     name: str, path: Path, options: LlamaOptions
 ) -> tuple[Model, RequestBuilder, PromptCache | None]:
     """Blocking. Raises EngineFailed."""
+    library = choose_library(options)
     with ThreadPoolExecutor(1) as thread:
         threads = options.threads or usable_cores()
-        loading = thread.submit(Model, Library(), name, path, options, threads=threads)
+        loading = thread.submit(Model, library, name, path, options, threads=threads)
         try:
             # Beside the loading, which takes as long as all these imports and templates.
             from openedai.engines.llama_cpp.request import RequestBuilder
@@ -182,7 +184,9 @@ def _load(
             )
             cache = None
             if options.prompt_cache is not None:
-                cache = PromptCache.open(options.prompt_cache, name, path, options.slots)
+                cache = PromptCache.open(
+                    options.prompt_cache, name, path, options.slots, library.build
+                )
             import jinja2.sandbox  # noqa: F401
         except BaseException:
             if loading.exception() is None:

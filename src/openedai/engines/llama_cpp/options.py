@@ -30,10 +30,10 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     as many as cores are free. `batch` is the most prompt tokens computed in one step.
     `prompt_format` is a name of `openedai.prompts.prompt_formats`; `chat_template` is Jinja, or
     the path of a .jinja file, and goes before it (see `template_choice`). `prompt_cache` is a
-    folder. `prompt_memory` is
-    the most MiB kept of prompts whose slot another conversation took. `mmproj` is the projector
-    for images; a relative path is relative to the folder of the weights. `adapters` come from the
-    model's own key of that name.
+    folder. `prompt_memory` is the most MiB kept of prompts whose slot another conversation took.
+    `mmproj` is the projector for images; a relative path is relative to the folder of the weights.
+    `adapters` come from the model's own key of that name. `library` is "auto", "wheel" or the
+    path of a build of llama.cpp; `pulled` is the path of the one that "auto" takes if it works.
     """
 
     context: int = 8192
@@ -47,6 +47,8 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prompt_cache: str | None = None
     adapters: tuple[Adapter, ...] = ()
     mmproj: str | None = None
+    library: str = "auto"
+    pulled: str | None = None
     sampling: SamplingDefaults = SamplingDefaults()
 
 

@@ -18,7 +18,6 @@ from urllib.parse import quote
 
 import msgspec
 
-from openedai.engines.llama_cpp.native.library import VERSION
 from openedai.engines.llama_cpp.prefixes import Prefixes, Saved
 from openedai.errors import EngineFailed
 
@@ -35,14 +34,15 @@ class PromptCache:
         self._key = key
 
     @classmethod
-    def open(cls, root: str, model: str, weights: Path, slots: int) -> Self:
-        """The cache of `model` below `root`; files of other weights are deleted.
+    def open(cls, root: str, model: str, weights: Path, slots: int, build: str) -> Self:
+        """The cache of `model` below `root`; files of other weights, or another build of llama.cpp,
+        are deleted.
 
         Raises EngineFailed if the folder cannot be used.
         """
         folder = Path(root).expanduser().absolute() / f"{quote(model, safe='')}.prompts"
         try:
-            cache = cls(folder, _identity(weights))
+            cache = cls(folder, _identity(weights, build))
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
             for file in set(folder.glob("*.slot*")) - set(map(cache._file, range(slots))):
@@ -86,8 +86,8 @@ class PromptCache:
                 unfinished.unlink(missing_ok=True)
 
 
-def _identity(weights: Path) -> str:
-    """The file and the build of the library, on which the format of a state depends."""
+def _identity(weights: Path, build: str) -> str:
+    """The file and the build of llama.cpp, on which the format of a state depends."""
     state = weights.stat()
-    text = f"{VERSION} {weights.resolve()} {state.st_size} {state.st_mtime_ns}"
+    text = f"{build} {weights.resolve()} {state.st_size} {state.st_mtime_ns}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]

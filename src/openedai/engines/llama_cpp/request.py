@@ -84,7 +84,7 @@ class RequestBuilder:
         encoded = (self._vocabulary.tokenize(text, start=False) for text in _SHOWN)
         self._shown = frozenset(ids[0] for ids in encoded if len(ids) == 1)
         read = partial(read_tokens, model.library.c, vocabulary.pointer, self._shown)
-        self._grammars = Grammars(model.library.c, read, reasoning=self.template.reasons)
+        self._grammars = Grammars(model.library.llguidance, read, reasoning=self.template.reasons)
 
     def build(self, request: GenerateRequest) -> PreparedRequest:
         """Raises InvalidRequest and Unsupported for what the model cannot do."""

@@ -1,8 +1,9 @@
-"""llama.cpp's C API, from the shared object inside the xllamacpp package, by ctypes.
+"""llama.cpp's C API by ctypes, from the xllamacpp package or another build.
 
-The package exports the whole API of one build of llama.cpp. Its structs and functions are declared
-here as they are in that build, so the package is pinned, and the layout of the structs is checked
-when the library is opened. ctypes releases Python's lock during each call.
+The package's shared object exports the whole API of one build of llama.cpp, and is pinned. The
+structs and functions are declared here as they are in that build. Another build is used only if its
+version is known to have the same ones, and not for images. The layout of the structs is checked
+when a library is opened. ctypes releases Python's lock during each call.
 """
 
 from __future__ import annotations
@@ -22,15 +23,19 @@ from ctypes import (
     c_uint32,
     c_void_p,
 )
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from openedai.engines.free_cores import limit_spinning
+from openedai.engines.llama_cpp.native.opening import (
+    VERSION,
+    load_kernels,
+    open_build,
+    open_package,
+    version_of,
+)
 from openedai.errors import EngineFailed
 
-PACKAGE = "xllamacpp"
-VERSION = "2026.10.11549"
 _ERROR_LEVEL, _CONTINUED_LEVEL = 4, 5
 _KEPT_ERRORS = 5
 
@@ -98,6 +103,10 @@ class ContextParams(Structure):
         ("n_samplers", c_size_t),
         ("ctx_other", c_void_p),
     ]
+
+
+class EarlierContextParams(Structure):
+    _fields_ = [field for field in ContextParams._fields_ if field[0] != "moe_cache_size"]
 
 
 class Batch(Structure):
@@ -257,75 +266,103 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
         *(c_int32, c_int32, c_int32, POINTER(c_int32), c_void_p, c_void_p),
     ),
 }
+_IMAGES = "mtmd_"
+# The versions of llama.cpp that are known to have these functions, and the parameters of their
+# contexts. Everything else that is declared here is the same in all of them.
+_KNOWN = {
+    "0.4": EarlierContextParams,
+    "0.5": EarlierContextParams,
+    "0.6": ContextParams,
+}
 
 
 class Library:
     """The opened library. Its functions are attributes of `c`, by their names in C.
 
-    `errors` are the last messages that it logged as errors.
+    `build` identifies it. `llguidance` is what exports llguidance's functions, always the package.
+    `errors` are the last messages that were logged as errors.
     """
 
-    def __init__(self) -> None:
-        """Raises EngineFailed if the package is missing, or is another build."""
+    def __init__(self, path: Path | None = None) -> None:
+        """The package's library, or the one at `path`: a shared object with all of llama.cpp, or a
+        folder with its parts. Raises EngineFailed if it is missing or not a known build.
+        """
         limit_spinning()
-        self.c = ctypes.CDLL(str(_library_path()))
-        for name, (result, *arguments) in _FUNCTIONS.items():
-            function = getattr(self.c, name)
-            function.restype, function.argtypes = result, arguments
-        self._check_layout()
+        self.llguidance = open_package()
+        self.c = self.llguidance if path is None else open_build(path)
+        found = version_of(self.c)
+        self.build = VERSION if path is None else f"{path} {found}"
+        context = _KNOWN.get(".".join(found.split(".")[:2]))
+        if context is None:
+            known = ", ".join(_KNOWN)
+            raise EngineFailed(f"The llama.cpp {self.build} has no known version ({known}).")
+        self._declare(context, images=path is None)
+        self._check_layout(context)
         self.errors: list[str] = []
         callback = _LogCallback(self._log)
         ctypes.pythonapi.Py_IncRef(
             ctypes.py_object(callback)
         )  # it is called until the process ends
         self.c.llama_log_set(callback, None)
-        self.c.mtmd_helper_log_set(callback, None)
+        if path is None:
+            self._check_projector_layout()
+            self.c.mtmd_helper_log_set(callback, None)
+        else:
+            load_kernels(path)
         self.c.llama_backend_init()
 
     def failure(self) -> str:
         """What the library logged last as an error, without line feeds."""
         return " ".join(error.strip() for error in self.errors) or "unknown error"
 
-    def _check_layout(self) -> None:
+    def _declare(self, context: type[Structure], *, images: bool) -> None:
+        """Raises EngineFailed if a function is missing."""
+        for name, types in _FUNCTIONS.items():
+            if name.startswith(_IMAGES) and not images:
+                continue
+            try:
+                function = getattr(self.c, name)
+            except AttributeError:
+                raise EngineFailed(f"The llama.cpp {self.build} has no function {name}.") from None
+            result, *arguments = (context if one is ContextParams else one for one in types)
+            function.restype, function.argtypes = result, arguments
+
+    def _check_layout(self, kind: type[Structure]) -> None:
         """The default values at both ends of the structs, which another layout would move."""
         model = self.c.llama_model_default_params()
         context = self.c.llama_context_default_params()
-        projector = self.c.mtmd_context_params_default()
         found = (
             *(model.n_gpu_layers, model.split_mode, model.load_mode, model.lazy_mode),
             *(model.kv_overrides, model.use_extra_bufts, model.load_mtp),
             *(context.n_ctx, context.n_batch, context.n_ubatch, context.n_seq_max),
             *(context.rope_scaling_type, context.flash_attn_type, context.defrag_thold),
-            *(context.type_k, context.type_v, context.moe_cache_size),
+            *(context.type_k, context.type_v, context.abort_callback_data),
             *(context.embeddings, context.offload_kqv, context.no_perf, context.swa_full),
             *(context.kv_unified, context.samplers, context.n_samplers, context.ctx_other),
+        )
+        expected = (
+            *(-1, 1, -1, 1, None, True, False),
+            *(512, 2048, 512, 1, -1, -1, -1.0, 1, 1, None),
+            *(False, True, True, True, False, None, 0, None),
+        )
+        if found != expected or (kind is ContextParams and context.moe_cache_size != 0):
+            raise self._another_layout()
+
+    def _check_projector_layout(self) -> None:
+        projector = self.c.mtmd_context_params_default()
+        found = (
             *(projector.use_gpu, projector.device, projector.n_threads, projector.media_marker),
             *(projector.flash_attn_type, projector.warmup, projector.image_max_tokens),
             *(projector.cb_eval, projector.batch_max_tokens, projector.progress_callback),
         )
-        expected = (
-            *(-1, 1, -1, 1, None, True, False),
-            *(512, 2048, 512, 1, -1, -1, -1.0, 1, 1, 0),
-            *(False, True, True, True, False, None, 0, None),
-            *(True, None, 4, b"<__media__>", -1, True, -1, None, 1024, None),
-        )
-        if found != expected:
-            raise EngineFailed(f"The package {PACKAGE} {VERSION} has another layout than expected.")
+        if found != (True, None, 4, b"<__media__>", -1, True, -1, None, 1024, None):
+            raise self._another_layout()
+
+    def _another_layout(self) -> EngineFailed:
+        return EngineFailed(f"The llama.cpp {self.build} has another layout than expected.")
 
     def _log(self, level: int, text: bytes, _: object) -> None:
         if level == _ERROR_LEVEL:
             self.errors = [*self.errors, text.decode("utf-8", "replace")][-_KEPT_ERRORS:]
         elif level == _CONTINUED_LEVEL and self.errors:
             self.errors[-1] += text.decode("utf-8", "replace")
-
-
-def _library_path() -> Path:
-    """The shared object of the installed package, which is not imported. Raises EngineFailed."""
-    spec = find_spec(PACKAGE)
-    for folder in map(Path, (spec and spec.submodule_search_locations) or []):
-        if not (folder.parent / f"{PACKAGE}-{VERSION}.dist-info").is_dir():
-            raise EngineFailed(f"{PACKAGE} {VERSION} is needed, but another version is installed.")
-        for file in folder.glob(f"{PACKAGE}*.so"):
-            return file
-        raise EngineFailed(f"The package {PACKAGE} has no library for this system.")
-    raise EngineFailed(f"The package {PACKAGE} is not installed.")
