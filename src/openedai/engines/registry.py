@@ -56,6 +56,7 @@ class EngineEntry:
       them the official parameters that have no effect here
     - `takes_adapters`: whether its models may have LoRA adapters
     - `takes_device`: whether the setting `embedding_device` is for it
+    - `takes_builds`: whether its option `library` may be the name of a build that was pulled
     - `secret_options`: options whose values are never displayed
     - `runs_unlisted`: the capability for which it runs default models that are not in the
       catalogue; one engine at most for each capability
@@ -72,6 +73,7 @@ class EngineEntry:
     speaks_official_api: bool = False
     takes_adapters: bool = False
     takes_device: bool = False
+    takes_builds: bool = False
     secret_options: frozenset[str] = frozenset()
     runs_unlisted: type[Engine] | None = None
 
@@ -97,6 +99,7 @@ ENGINES = {
         projector_option="mmproj",
         in_worker=True,
         takes_adapters=True,
+        takes_builds=True,
         runs_unlisted=Generator,
     ),
     "onnx_embeddings": EngineEntry(

@@ -1,4 +1,4 @@
-"""Downloads one file over HTTP, with resumption and a check of its SHA-256."""
+"""Downloads one file over HTTP, with resumption and a check of its hash."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 # An attempt with this many bytes resets the count of failures: long downloads may break often.
 PROGRESS_BYTES = 1 << 20
 LONGEST_PAUSE = 10.0
+_NAMES = {"sha256": "SHA-256", "sha512": "SHA-512"}
 
 
 class NotServed(Unavailable):
@@ -37,25 +38,31 @@ class _TemporaryFailure(Exception):
 
 @dataclass(frozen=True)
 class Downloader:
-    """`timeout` (seconds) is for connecting and for each read; `attempts` may fail in a row."""
+    """`timeout` (seconds) is for connecting and for each read; `attempts` may fail in a row.
+
+    `algorithm` is that of the hashes.
+    """
 
     attempts: int = 5
     timeout: float = 30.0
     sleep: Callable[[float], None] = time.sleep
+    algorithm: str = "sha256"
 
-    def fetch(self, url: str, target: Path, size: int, sha256: str, progress: Progress) -> None:
-        """Download `url` (http, https or file), which must have `size` bytes and that hash.
+    def fetch(self, url: str, target: Path, size: int, expected: str, progress: Progress) -> None:
+        """Download `url` (http, https or file), which must have `size` bytes and the expected hash,
+        in hexadecimal.
 
         What is received goes to `target`.part first, and stays there for a later resumption if
         this fails. Raises NotServed, and Unavailable for all other failures.
         """
-        with _Part(target.with_name(target.name + ".part"), size, progress) as part:
+        path = target.with_name(target.name + ".part")
+        with _Part(path, size, progress, self.algorithm) as part:
             self._fill(url, part)
-            if part.sha256.hexdigest() != sha256:
+            if part.hash.hexdigest() != expected:
                 part.discard()
                 raise Unavailable(
-                    f"{_redacted(url)} is not the file it should be: its SHA-256 is "
-                    f"{part.sha256.hexdigest()} instead of {sha256}. It was deleted."
+                    f"{_redacted(url)} is not the file it should be: its {_NAMES[self.algorithm]} "
+                    f"is {part.hash.hexdigest()} instead of {expected}. It was deleted."
                 )
         part.path.replace(target)
 
@@ -105,11 +112,12 @@ class Downloader:
 class _Part:
     """A file that grows to `size` bytes, hashed as it grows."""
 
-    def __init__(self, path: Path, size: int, progress: Progress) -> None:
+    def __init__(self, path: Path, size: int, progress: Progress, algorithm: str) -> None:
         self.path = path
         self.size = size
         self.length = 0
-        self.sha256 = hashlib.sha256()
+        self.hash = hashlib.new(algorithm)
+        self._algorithm = algorithm
         self._progress = progress
 
     def __enter__(self) -> Self:
@@ -143,13 +151,13 @@ class _Part:
         self._file.truncate(0)
         self._progress.advance(-self.length)
         self.length = 0
-        self.sha256 = hashlib.sha256()
+        self.hash = hashlib.new(self._algorithm)
 
     def discard(self) -> None:
         self.path.unlink(missing_ok=True)
 
     def _count(self, chunk: bytes) -> None:
-        self.sha256.update(chunk)
+        self.hash.update(chunk)
         self.length += len(chunk)
         self._progress.advance(len(chunk))
 
