@@ -82,6 +82,7 @@ EXTREMES = [
     {"mirostat": 1, "mirostat_tau": HUGE, "mirostat_eta": HUGE},
     {"mirostat": 2, "mirostat_tau": 0.0, "mirostat_eta": HUGE},
     {"top_k": 2**70, "min_p": 1.0, "typical_p": 0.0},
+    {"typical_p": 0.0},
 ]
 
 

@@ -17,6 +17,9 @@ from openedai.engines.llama_cpp.options import SamplingDefaults
 from openedai.errors import InvalidRequest, invalid_value
 
 _MIN_KEEP = 1
+# Some samplers fail at probabilities of 0: they get tokens that are at least so likely, in relation
+# to the likeliest.
+_POSSIBLE = 1e-20
 _MIROSTAT_M = 100  # llama.cpp's own value
 _SEEDS = 0x7FFFFFFF  # the highest numbers stand for a random seed
 # Lower temperatures overflow the logits; the most likely token is the same choice.
@@ -181,11 +184,14 @@ class Sampler:
         c = self._c
         temperature = c.llama_sampler_init_temp(values.temperature)
         tau, eta = values.mirostat_tau, values.mirostat_eta
-        if values.mirostat == 1:
-            return [temperature, c.llama_sampler_init_mirostat(size, seed, tau, eta, _MIROSTAT_M)]
-        if values.mirostat == 2:
-            return [temperature, c.llama_sampler_init_mirostat_v2(seed, tau, eta)]
         chain: list[int] = []
+        if values.mirostat or values.typical_p < 1.0:
+            chain.append(c.llama_sampler_init_min_p(_POSSIBLE, _MIN_KEEP))
+        if values.mirostat == 1:
+            mirostat = c.llama_sampler_init_mirostat(size, seed, tau, eta, _MIROSTAT_M)
+            return [*chain, temperature, mirostat]
+        if values.mirostat == 2:
+            return [*chain, temperature, c.llama_sampler_init_mirostat_v2(seed, tau, eta)]
         if values.top_k > 0:
             chain.append(c.llama_sampler_init_top_k(values.top_k))
         if values.typical_p < 1.0:
