@@ -111,6 +111,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"stop": ["a", ""]}, "string_below_min_length", "stop[1]"),
     ({"logit_bias": {"cat": 1}}, "invalid_value", "logit_bias"),
     ({"logit_bias": {"-1": 1}}, "invalid_value", "logit_bias"),
+    ({"logit_bias": {"9" * 5000: 1}}, "invalid_value", "logit_bias"),
     ({"logit_bias": {"1": 101}}, "decimal_above_max_value", "logit_bias.1"),
     ({"logit_bias": {"1": -101}}, "decimal_below_min_value", "logit_bias.1"),
     ({"dry_sequence_breakers": []}, "array_below_min_length", "dry_sequence_breakers"),

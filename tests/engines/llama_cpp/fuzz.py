@@ -115,7 +115,7 @@ class Fuzz:
         messages = [Message(role="system", content=_SHARED)] if some(0.4) else []
         for _ in range(pick([1, 1, 2, 3])):
             content = pick(_TEXTS if some(0.2) else _TEXTS[:18])
-            images = ()
+            images: tuple[Image, ...] = ()
             if some(0.2):
                 raw = pick(self._pictures[:2]) if some(0.9) else pick(self._pictures)
                 at = pick([0, len(content)])

@@ -21,11 +21,13 @@ from openedai.contract.generate import (
     Regex,
     Sampling,
     Text,
+    TextDelta,
+    Tokens,
 )
 from openedai.engines.llama_cpp.engine import LlamaCpp
 from openedai.engines.llama_cpp.native import llguidance
 from openedai.errors import EngineCrashed, InvalidRequest
-from tests.events import collect, finish_of, text_of
+from tests.events import collect, finish_of, logprobs_of, text_of
 
 pytestmark = pytest.mark.real
 GREEDY = Sampling(temperature=0.0)
@@ -44,7 +46,7 @@ async def loaded(path: Path, **options: Any) -> AsyncIterator[LlamaCpp]:
         await engine.close()
 
 
-async def answer(engine: LlamaCpp, prompt: Text, **more: Any) -> list[GenerateEvent]:
+async def answer(engine: LlamaCpp, prompt: Text | Tokens, **more: Any) -> list[GenerateEvent]:
     fields: dict[str, Any] = {"sampling": GREEDY, "max_tokens": 4, **more}
     return await collect(engine, GenerateRequest(prompt=prompt, **fields))
 
@@ -180,5 +182,23 @@ def test_calls_to_a_thread_that_has_ended_fail(smollm2_path: Path) -> None:
             await engine.loop.close()
             with pytest.raises(EngineCrashed):
                 await engine.loop.call(lambda: 5)
+
+    asyncio.run(go())
+
+
+def test_scores_of_a_part_of_a_character_have_a_text(smollm2_path: Path) -> None:
+    async def go() -> None:
+        async with loaded(smollm2_path) as engine:
+            (*_, last) = await engine.tokenize("🦙")
+            for ids in (
+                (last,),
+                (*[last] * 3, 300),
+                *[(first,) for first in range(100, 300)][::20],
+            ):
+                prompt = Tokens(ids=ids)
+                events = await answer(engine, prompt, echo=True, logprobs=0, max_tokens=0)
+                assert all(event.text for event in events if isinstance(event, TextDelta))
+                assert len(logprobs_of(events)) == len(ids)
+                assert text_of(events) == await engine.detokenize(ids)
 
     asyncio.run(go())

@@ -19,7 +19,7 @@ import pytest
 from openedai import errors
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.engine import Embedder, Generator
-from openedai.contract.generate import GenerateRequest, Text, TextDelta
+from openedai.contract.generate import GenerateRequest, Sampling, Text, TextDelta
 from openedai.engines.load import load_engine
 from openedai.engines.process.child import Child
 from openedai.engines.process.connection import Connection, pack
@@ -336,3 +336,16 @@ def test_other_exceptions_become_engine_failures() -> None:
     back = Failure.of(ZeroDivisionError("oops")).error()
     assert type(back) is errors.EngineFailed
     assert "oops" in back.message
+
+
+@pytest.mark.parametrize("odd", [{"seed": 10**30}, {"logit_bias": ((2**64, 1.0),)}], ids=str)
+def test_what_no_frame_can_hold_is_refused(odd: dict[str, Any]) -> None:
+    async def scenario(engine: Hosted) -> None:
+        for prompt in ("hi", "\ud800"):
+            sampling = Sampling(**odd) if prompt == "hi" else Sampling()
+            request = GenerateRequest(prompt=Text(text=prompt), sampling=sampling)
+            with pytest.raises(errors.InvalidRequest):
+                await anext(engine.generate(request))
+        assert await engine.tokenize("hi")
+
+    with_worker(scenario)

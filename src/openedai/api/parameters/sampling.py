@@ -12,6 +12,7 @@ from openedai.errors import InvalidRequest
 from openedai.http.body import Body
 
 MAX_TEXT = 1 << 16  # characters of a grammar or a pattern
+_TOKEN_DIGITS = 18
 
 
 Stop = Annotated[
@@ -121,9 +122,9 @@ class SamplingBody(LocalSamplingBody):
 
 def _token_bias(pair: tuple[str, float]) -> tuple[int, float]:
     token, bias = pair
-    if not (token.isascii() and token.isdigit()):
+    if not (token.isascii() and token.isdigit() and len(token) <= _TOKEN_DIGITS):
         raise InvalidRequest(
-            f"Invalid key in 'logit_bias': {token!r}. Expected a token id, such as '50256'.",
+            f"Invalid key in 'logit_bias': {token!r:.50}. Expected a token id, such as '50256'.",
             code="invalid_value",
             param="logit_bias",
         )

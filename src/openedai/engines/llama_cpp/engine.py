@@ -31,6 +31,7 @@ from openedai.contract.generate import (
     GenerateEvent,
     GenerateRequest,
     TextDelta,
+    TokenLogprob,
     Usage,
 )
 from openedai.engines.free_cores import FreeCores
@@ -205,8 +206,13 @@ async def _read(prepared: PreparedRequest) -> AsyncGenerator[GenerateEvent, None
     job, reader = prepared.job, prepared.reader
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     hidden, tokens, reasoning = prepared.hidden, 0, 0
+    shown: tuple[TokenLogprob, ...] = ()
     while True:
-        match await job.events.get():
+        event = await job.events.get()
+        if shown and not isinstance(event, Scores):  # the prompt ends in a part of a character
+            yield TextDelta(text="\ufffd", logprobs=shown)
+            shown = ()
+        match event:
             case Token(raw=raw, logprob=logprob):
                 tokens += 1
                 for delta in reader.feed(decoder.decode(raw), (logprob,) if logprob else ()):
@@ -217,10 +223,11 @@ async def _read(prepared: PreparedRequest) -> AsyncGenerator[GenerateEvent, None
                     end = End("stop", tokens)
                     break
             case Scores(tokens=scores):
-                shown = scores[hidden:]
+                shown += scores[hidden:]
                 hidden = max(0, hidden - len(scores))
-                if shown:
-                    yield TextDelta(text="".join(score.token for score in shown), logprobs=shown)
+                if text := "".join(score.token for score in shown):
+                    yield TextDelta(text=text, logprobs=shown)
+                    shown = ()
             case End() as end:
                 break
             case APIError() as error:

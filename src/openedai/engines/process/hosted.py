@@ -59,7 +59,7 @@ from openedai.engines.process.messages import (
     Voices,
     VoicesCall,
 )
-from openedai.errors import APIError, EngineCrashed, EngineFailed
+from openedai.errors import APIError, EngineCrashed, EngineFailed, InvalidRequest
 
 _LAST_EVENTS = (Finish, TranscriptFinish, SpeakFinish, ImagesFinish)
 _CLOSE_TIMEOUT = 5.0
@@ -229,12 +229,19 @@ class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
         if not self.alive():
             raise EngineCrashed(self.model)
         number = next(self._numbers)
+        try:
+            frame = pack(StartCall(id=number, request=call))
+        except (OverflowError, UnicodeEncodeError) as error:
+            raise InvalidRequest(
+                "A number in the request has more than 64 bits, or a text is not valid Unicode.",
+                code="invalid_value",
+            ) from error
 
         def hold(held: bool) -> None:
             self._send(Hold(id=number) if held else Release(id=number))
 
         inbox = self._inboxes[number] = Inbox(hold)
-        self._send(StartCall(id=number, request=call))
+        self._connection.send(frame)
         return number, inbox
 
     def _forget(self, number: int, *, cancel: bool) -> None:
