@@ -60,7 +60,6 @@ class Writer:
             finished = constraint.ended or vocabulary.ends(token)
             text += b"" if vocabulary.ends(token) else vocabulary.piece(token)
             position, ids, tokens = position + len(ids), [token], tokens - 1
-        sampler.close()
         constraint.close()
         return Answer(text.decode("utf-8", "replace"), finished)
 
