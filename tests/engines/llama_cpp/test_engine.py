@@ -307,3 +307,16 @@ def test_the_context_grows_with_its_texts(smollm2_path: Path) -> None:
             assert full.usage.prompt_tokens + full.usage.completion_tokens == 2048
 
     asyncio.run(go())
+
+
+def test_equal_prompts_at_once_are_computed_once(smollm2_path: Path) -> None:
+    async def go() -> None:
+        async with loaded(smollm2_path, slots=3, context=1024) as engine:
+            prompt = Text(text=LONG.text[:2000])
+            answers = await asyncio.gather(*(answer(engine, prompt) for _ in range(3)))
+            cached = sorted(finish_of(events).usage.cached_tokens for events in answers)
+            tokens = finish_of(answers[0]).usage.prompt_tokens
+            assert cached == [0, tokens - 1, tokens - 1]
+            assert len({text_of(events) for events in answers}) == 1
+
+    asyncio.run(go())

@@ -86,6 +86,19 @@ def test_what_is_not_computed_yet_is_not_copied() -> None:
     assert take(prefixes, context, LONG)[1] == 100
 
 
+def test_a_prompt_that_is_being_computed_is_worth_waiting_for() -> None:
+    context = FakeContext(3)
+    prefixes = Prefixes(context, 3, PLENTY)
+    slot, _ = prefixes.take(LONG, None, reuse=True)
+    slot.keys, slot.computed = list(LONG), 100
+    assert prefixes.is_coming([*LONG, 1], None)
+    assert not prefixes.is_coming([*LONG, 1], (0, 1.0))
+    assert not prefixes.is_coming(LONG[:150], None), "most of it is there already"
+    assert not prefixes.is_coming([7, *LONG], None)
+    slot.computed = len(LONG)
+    assert not prefixes.is_coming([*LONG, 1], None)
+
+
 def test_adapters_do_not_share() -> None:
     context = FakeContext(2)
     prefixes = Prefixes(context, 2, PLENTY)

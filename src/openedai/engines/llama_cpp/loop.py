@@ -136,9 +136,12 @@ class Loop:
             elif job in self._waiting:
                 self._waiting.remove(job)
                 job.close()
-        while self._waiting and not self._prefixes.full:
-            job = self._waiting.popleft()
-            self._start(job)
+        for job in [*self._waiting]:
+            if self._prefixes.full:
+                break
+            if job.scored or not self._prefixes.is_coming(job.prompt, job.adapter):
+                self._waiting.remove(job)
+                self._start(job)
         while self._prefixes.close_gap():
             pass
 

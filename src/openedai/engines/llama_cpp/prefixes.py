@@ -99,6 +99,16 @@ class Prefixes:
         self._slots.append(slot)
         return slot, common
 
+    def is_coming(self, prompt: Sequence[int], adapter: tuple[int, float] | None) -> bool:
+        """Whether a busy slot is about to compute more of the prompt than there is, so that a copy
+        of it is worth waiting for.
+        """
+        busy = [slot for slot in self._slots if slot.busy and slot.adapter == adapter]
+        coming = max((_common(slot.keys, prompt) for slot in busy), default=0)
+        if coming < _WORTH_COPYING:
+            return False
+        return coming - self._best_other(prompt, adapter)[1] >= _WORTH_COPYING
+
     def release(self, slot: Slot, computed: Sequence[int]) -> None:
         """The sequence in a slot has ended, with these computed keys."""
         slot.keys, slot.computed = list(computed), len(computed)
