@@ -11,8 +11,8 @@ from openai import OpenAI
 
 from openedai.config import ModelSpec
 from tests.api.answers import chat, refusal
-from tests.engines.llama_cpp import tiny_projector
-from tests.engines.llama_cpp.tiny_projector import IMAGE_TOKENS
+from tests.engines.llama_cpp.native import tiny_projector
+from tests.engines.llama_cpp.native.tiny_projector import IMAGE_TOKENS
 from tests.media.images import BLUE, data_url, picture
 from tests.support import ServerThread, echo_settings
 

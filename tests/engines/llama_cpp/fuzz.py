@@ -31,7 +31,8 @@ from openedai.contract.generate import (
 )
 from openedai.engines.process.hosted import Hosted
 from openedai.errors import APIError
-from tests.engines.llama_cpp import tiny_lora, tiny_projector
+from tests.engines.llama_cpp import tiny_lora
+from tests.engines.llama_cpp.native import tiny_projector
 from tests.events import collect, finish_of, logprobs_of, text_of
 from tests.media.images import BLUE, RED, picture
 

@@ -27,8 +27,8 @@ from openedai.contract.generate import (
 from openedai.engines.llama_cpp.engine import LlamaCpp
 from openedai.engines.llama_cpp.native.images import EncodedImage, Projector
 from openedai.errors import ContextLengthExceeded, EngineFailed, InvalidRequest, NoVision
-from tests.engines.llama_cpp import tiny_projector
-from tests.engines.llama_cpp.tiny_projector import IMAGE_TOKENS
+from tests.engines.llama_cpp.native import tiny_projector
+from tests.engines.llama_cpp.native.tiny_projector import IMAGE_TOKENS
 from tests.events import collect, finish_of, logprobs_of, text_of
 from tests.media.images import BLUE, FORMATS, RED, picture
 
