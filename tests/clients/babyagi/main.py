@@ -21,7 +21,7 @@ babyagi.add_key_wrapper("openai_api_key", os.environ["OPENAI_API_KEY"])
 history = [{"role": "user", "message": "What is 2 plus 1?"}]
 seen = {
     "version": version("babyagi"),
-    "answer": babyagi.gpt_call("Count to five."),
+    "answer": babyagi.gpt_call("Tell a long story."),
     "description": babyagi.description_writer("def one(): return 1"),
     "dimensions": len(babyagi.embed_input("one")),
     "function": babyagi.add_one(1),

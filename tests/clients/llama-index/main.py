@@ -37,13 +37,13 @@ def made(**options) -> OpenAILike:
 
 
 brief, model = made(max_tokens=12), made()
-messages = [ChatMessage(role="user", content="Count to five.")]
+messages = [ChatMessage(role="user", content="Tell a long story.")]
 tool = FunctionTool.from_defaults(get_weather)
 call = model.chat_with_tools([tool], user_msg="The weather in Paris?", tool_required=True)
 calls = model.get_tool_calls_from_response(call)
 seen = {
     "version": version("llama-index-llms-openai-like"),
-    "complete": brief.complete("Count to five.").text,
+    "complete": brief.complete("Tell a long story.").text,
     "chat": brief.chat(messages).message.content,
     "stream": "".join(piece.delta for piece in brief.stream_chat(messages)),
     "tool": calls[0].tool_name,

@@ -3,7 +3,7 @@ import OpenAI from "openai";
 import { VERSION } from "openai/version";
 
 const client = new OpenAI();
-const messages = [{ role: "user", content: "Count to five." }];
+const messages = [{ role: "user", content: "Tell a long story." }];
 const asked = { model: "gpt-4o-mini", messages, max_completion_tokens: 12, temperature: 0 };
 
 async function streamed() {
