@@ -177,6 +177,11 @@ def engine_entry(name: str) -> EngineEntry:
         raise Unavailable(f"There is no engine `{name}`. Known engines: {known}.") from None
 
 
+def engine_of_builds() -> str:
+    """The engine whose models can use the builds that `openedai engines` fetches."""
+    return next(name for name, entry in ENGINES.items() if entry.takes_builds)
+
+
 def engine_class(name: str) -> type[Engine]:
     """The class of an engine. Importing it does not import its heavy library.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from openedai.config import Settings
 from openedai.engines.llama_cpp.native.trial import why_unusable
-from openedai.engines.registry import engine_entry
+from openedai.engines.registry import engine_entry, engine_of_builds
 from openedai.errors import Unavailable
 from openedai.weights.builds.table import Build, builtin_builds, this_platform
 from openedai.weights.builds.tarball import unpack
@@ -32,7 +32,6 @@ log = logging.getLogger("openedai.weights")
 
 _PUBLIC_REGISTRY = "https://registry.npmjs.org"
 _REGISTRY_VARIABLE = "npm_config_registry"  # npm's own; it reads such names in any case
-_ENGINE = "llama_cpp"
 
 
 class Builds:
@@ -141,7 +140,7 @@ class Builds:
                 raise Unavailable(f"It does not work on this machine: {why}")
             manifest = Manifest(
                 model=name,
-                engine=_ENGINE,
+                engine=engine_of_builds(),
                 source=build.source,
                 license=build.license,
                 main=".",
