@@ -75,15 +75,36 @@ def test_content_as_parts() -> None:
     [
         ('{"zone":"Zürich","n":[1,2.50,null]}', '{"zone": "Zürich", "n": [1, 2.5, null]}'),
         ("", "{}"),
-        ("{not json", '"{not json"'),
-        ("[" * 5000 + "]" * 5000, json.dumps("[" * 5000 + "]" * 5000)),
-        ("12345678901234567890123", "12345678901234567890123"),
+        (" ", "{}"),
+        ('{"t": "I', '{"t": "I"}'),
+        ('{"t": {"n": [1, 2', '{"t": {"n": [1, 2]}}'),
+        ('{"t": 1, "u', '{"t": 1}'),
+        ("{", "{}"),
+        ('{"a": 1}{"b": 2}', '{"a": 1}'),
+        ("noon", '{"arguments": "noon"}'),
+        ("{not json", '{"arguments": "{not json"}'),
+        ("[1]", '{"arguments": "[1]"}'),
+        ("12345678901234567890123", '{"arguments": "12345678901234567890123"}'),
+        ("[" * 5000, json.dumps({"arguments": "[" * 5000})),
     ],
 )
 def test_arguments_as_objects(arguments: str, expected: str) -> None:
     prompt = ConversationTemplate(styles.TAGGED_CALLS).render([USER, called(arguments), RESULT])
     assert f'<tool_call>{{"name": "get_time", "arguments": {expected}}}</tool_call>' in prompt
     assert prompt.endswith("<result>12:00</result>\n<assistant>")
+
+
+@pytest.mark.parametrize("arguments", ['{"zone": "U', "", "noon", "[1]", "null", '{"a":1}{"b":2}'])
+def test_templates_that_read_the_arguments(arguments: str) -> None:
+    """Whatever a model wrote, the conversation goes on."""
+    for items in ("(call.function.arguments | items)", "call.function.arguments.items()"):
+        source = (
+            "{% for message in messages %}{{ message.content }}{% for call in message.tool_calls %}"
+            f"{{% for key, value in {items} %}}<{{{{ key }}}}>{{{{ value | tojson }}}}{{% endfor %}}"
+            "{% endfor %}{% endfor %}"
+        )
+        prompt = ConversationTemplate(source).render([USER, called(arguments), RESULT])
+        assert prompt.startswith("Hello") and prompt.endswith("12:00")
 
 
 def test_arguments_as_text() -> None:

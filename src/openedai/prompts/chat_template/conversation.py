@@ -7,13 +7,13 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-import msgspec
-
 from openedai.prompts.chat_template.capabilities import Capabilities, find_capabilities
 from openedai.prompts.chat_template.limits import SECONDS
 from openedai.prompts.chat_template.template import JinjaTemplate
 from openedai.prompts.reading.reasoning import REASONING_TAGS
 
+# The name of arguments that are no object.
+_NO_OBJECT = "arguments"
 _HARMONY = "<|channel|>"
 _LANGUAGES = ("source_lang_code", "target_lang_code")
 _KEEPS_REASONING = ("preserve_thinking",)
@@ -165,16 +165,24 @@ def _put_reasoning_into_content(message: dict[str, Any]) -> None:
 
 
 def _with_object_arguments(call: Mapping[str, Any]) -> dict[str, Any]:
-    """The call with its arguments decoded, if they are JSON."""
+    """The call with its arguments as an object, whatever the model wrote."""
     function = dict(call["function"])
-    function["arguments"] = _decoded(function.get("arguments"))
+    arguments = function.get("arguments")
+    if not isinstance(arguments, Mapping):
+        function["arguments"] = _as_object(arguments)
     return {**call, "function": function}
 
 
-def _decoded(arguments: Any) -> Any:
+def _as_object(arguments: Any) -> dict[str, Any]:
+    """Arguments that a limit cut end where the text does; what is no object becomes a value."""
     if not isinstance(arguments, str):
-        return arguments
+        return {} if arguments is None else {_NO_OBJECT: arguments}
+    if not arguments.strip():
+        return {}
+    from pydantic_core import from_json
+
     try:
-        return msgspec.json.decode(arguments) if arguments.strip() else {}
-    except (msgspec.MsgspecError, RecursionError, ValueError):
-        return arguments
+        value = from_json(arguments, allow_partial="trailing-strings")
+    except ValueError:
+        value = None
+    return value if isinstance(value, dict) else {_NO_OBJECT: arguments}
