@@ -100,11 +100,12 @@ def test_templates_that_read_the_arguments(arguments: str) -> None:
     for items in ("(call.function.arguments | items)", "call.function.arguments.items()"):
         source = (
             "{% for message in messages %}{{ message.content }}{% for call in message.tool_calls %}"
-            f"{{% for key, value in {items} %}}<{{{{ key }}}}>{{{{ value | tojson }}}}{{% endfor %}}"
+            f"{{% for key, value in {items} %}}{{{{ key }}}}{{{{ value | tojson }}}}{{% endfor %}}"
             "{% endfor %}{% endfor %}"
         )
         prompt = ConversationTemplate(source).render([USER, called(arguments), RESULT])
-        assert prompt.startswith("Hello") and prompt.endswith("12:00")
+        assert prompt.startswith("Hello")
+        assert prompt.endswith("12:00")
 
 
 def test_arguments_as_text() -> None:
