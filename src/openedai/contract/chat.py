@@ -71,6 +71,9 @@ class Chat(Struct, frozen=True, tag="chat"):
     `reasoning_effort` is in the official API's words, such as "none" or "low"; None is the model's
     default. For a model that does not support it, the engine raises Unsupported, or ignores it with
     `effort_optional`. `template_arguments` are extra variables for the template.
+
+    With `continue_last` the answer goes on with the last message, which has no tool calls. Without
+    `invite_answer` the prompt ends after the last message, without the start of another.
     """
 
     messages: tuple[Message, ...]
@@ -79,4 +82,6 @@ class Chat(Struct, frozen=True, tag="chat"):
     parallel_calls: bool = True
     reasoning_effort: str | None = None
     effort_optional: bool = False
+    continue_last: bool = False
+    invite_answer: bool = True
     template_arguments: dict[str, Any] = msgspec.field(default_factory=dict)

@@ -91,13 +91,28 @@ class Sampling(Struct, frozen=True):
     local: LocalSampling = LocalSampling()
 
 
+class Ending(Struct, frozen=True):
+    """Where an answer ends, besides its limit, its stop strings and the model's own end.
+
+    Nothing ends it before it has `min_tokens` tokens, and the model never with `ignore_end`; where
+    a constraint allows nothing else, it ends all the same. It also ends before any of
+    `stop_tokens`. With `keep_stop` the stop string or token that ends it is a part of it.
+    """
+
+    min_tokens: int = 0
+    ignore_end: bool = False
+    stop_tokens: tuple[int, ...] = ()
+    keep_stop: bool = False
+
+
 class GenerateRequest(Struct, frozen=True):
     """A request for one answer.
 
     `max_tokens` limits the tokens of the answer; None until the model ends it or its context is
     full. With `echo` the answer begins with the prompt, and `max_tokens` may be 0. The answer ends
     before the first of the `stop` strings. `suffix` is the text after the answer, for a model that
-    fills in the middle.
+    fills in the middle. Of a prompt with more than `prompt_limit` tokens only the last ones are
+    used; 0 is as many as leave room for the answer, None is no limit.
 
     `logprobs` requests the log probability of each token and of that many alternatives; None
     requests none. `variant` selects one of the engine's models: an adapter, or a name that an
@@ -109,6 +124,8 @@ class GenerateRequest(Struct, frozen=True):
     sampling: Sampling = Sampling()
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
+    ending: Ending = Ending()
+    prompt_limit: int | None = None
     constraint: Constraint | None = None
     logprobs: int | None = None
     echo: bool = False

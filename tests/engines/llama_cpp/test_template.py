@@ -167,3 +167,25 @@ def test_a_switch_that_is_no_boolean() -> None:
     with pytest.raises(InvalidRequest, match="must be a boolean") as caught:
         render(OPENS_REASONING, chat)
     assert caught.value.param == "chat_template_kwargs.enable_thinking"
+
+
+@pytest.mark.parametrize("begun", ["One, two,", "One, two, ", "", "<think>\nHm"])
+@pytest.mark.parametrize("source", [styles.CHATML, styles.TAGGED_CALLS, styles.PARTS])
+def test_the_last_message_is_continued(source: str, begun: str) -> None:
+    """What is after it in the template is left out, and white space at its end is not."""
+    messages = (USER, Message(role="assistant", content=begun))
+    rendered = render(source, Chat(messages=messages, continue_last=True))
+    assert rendered.endswith(begun)
+    assert rendered.startswith(render(source, Chat(messages=(USER,), invite_answer=False)))
+
+
+def test_a_message_that_the_template_leaves_out() -> None:
+    source = "{% for one in messages if one.role == 'user' %}{{ one.content }}{% endfor %}"
+    messages = (USER, Message(role="assistant", content="One"))
+    with pytest.raises(InvalidRequest, match="cannot continue this message"):
+        render(source, Chat(messages=messages, continue_last=True))
+
+
+def test_without_the_start_of_an_answer() -> None:
+    chat = Chat(messages=(USER,), invite_answer=False)
+    assert render(styles.CHATML, chat).endswith("<|im_end|>\n")

@@ -11,6 +11,7 @@ from openedai.contract.chat import Chat, Image, Message, Tool, ToolCall
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.generate import (
     Constraint,
+    Ending,
     GenerateRequest,
     Grammar,
     JsonObject,
@@ -253,6 +254,10 @@ def test_a_continued_text() -> None:
             "tool_choice",
         ),
         ("textgen", replace(HELLO, tools=(Tool(name="f", strict=True),)), {}, "strict"),
+        ("vllm", HELLO, {"ending": Ending(min_tokens=2)}, "min_tokens"),
+        ("vllm", HELLO, {"prompt_limit": 2}, "truncate_prompt_tokens"),
+        ("vllm", replace(HELLO, continue_last=True), {}, "continue_final_message"),
+        ("vllm", replace(HELLO, invite_answer=False), {}, "add_generation_prompt"),
     ],
 )
 def test_what_a_server_would_ignore_is_refused(

@@ -87,6 +87,20 @@ def test_the_requested_stop_that_ended_an_answer(text: str, stop: str | None) ->
         assert reader.finish_reason(truncated=False) == "stop"
 
 
+def test_an_answer_too_short_for_stops() -> None:
+    reader = AnswerReader(["a"])
+    deltas = reader.feed("bab", may_stop=False) + reader.feed("bab")
+    assert parts(deltas + reader.end())[0] == "babb"
+    assert reader.done
+
+
+def test_a_stop_that_is_a_part_of_the_answer() -> None:
+    """A requested one only: those of the model are not."""
+    for text, answer in (("one. two", "one."), ("one</s>two", "one")):
+        reader = AnswerReader(["."], ["</s>"], keep_stop=True)
+        assert parts(reader.feed(text) + reader.end())[0] == answer
+
+
 def test_reasoning_then_text_then_a_call() -> None:
     reader = chat_reader(chat(WEATHER))
     events = read(reader, f"<think>\nHm.\n</think>\n\nLet me look.\n{CALL}")

@@ -77,3 +77,13 @@ def test_ordinary_text_is_not_held_back() -> None:
     assert reader.feed("Hello") == "Hello"
     assert reader.feed("\nUse") == ""
     assert reader.feed("ful") == "\nUseful"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [("One. Two.", "One."), ("One! Two.", "One"), ("One! Two", "One"), ("One", "One")],
+)
+def test_a_stop_may_be_kept(text: str, answer: str) -> None:
+    for chunks in all_splits(text):
+        reader = StopFilter([".", "!"], kept=["."])
+        assert "".join(map(reader.feed, chunks)) + reader.flush() == answer

@@ -121,7 +121,8 @@ class Echo(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker, Dir
             word = words[generated % len(words)]
             generated += 1
             logprobs = _logprobs(word, request.logprobs)
-            for event in reader.feed(word, logprobs):
+            may_stop = generated >= request.ending.min_tokens
+            for event in reader.feed(word, logprobs, may_stop=may_stop):
                 yield event
             reasoning = generated if reader.in_reasoning else reasoning
         self._fail_at(generated)
@@ -211,8 +212,8 @@ class Echo(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker, Dir
         if self.options.reveal:
             return AnswerReader(())
         if isinstance(request.prompt, Chat):
-            return ChatReader(request.prompt, request.stop)
-        return AnswerReader(request.stop)
+            return ChatReader(request.prompt, request.stop, keep_stop=request.ending.keep_stop)
+        return AnswerReader(request.stop, keep_stop=request.ending.keep_stop)
 
     async def _pause(self, number: int) -> None:
         """Before the step with this number: wait, or fail, as the options say."""

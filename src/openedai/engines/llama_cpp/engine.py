@@ -215,7 +215,8 @@ async def _read(prepared: PreparedRequest) -> AsyncGenerator[GenerateEvent, None
         match event:
             case Token(raw=raw, logprob=logprob):
                 tokens += 1
-                for delta in reader.feed(decoder.decode(raw), (logprob,) if logprob else ()):
+                given, text = (logprob,) if logprob else (), decoder.decode(raw)
+                for delta in reader.feed(text, given, may_stop=tokens >= job.ending.min_tokens):
                     yield delta
                 if reader.in_reasoning:
                     reasoning = tokens

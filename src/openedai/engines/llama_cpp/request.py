@@ -101,16 +101,22 @@ class RequestBuilder:
             case Text(text=text):
                 prompt = self._vocabulary.tokenize(text)
                 hidden = len(self._vocabulary.tokenize(""))
+        whole, prompt = prompt, self._last_tokens(request, prompt)
+        dropped = len(whole) - len(prompt)
         echo = ""
         if request.echo and request.logprobs is None:
-            given = request.prompt
-            echo = given.text if isinstance(given, Text) else self._vocabulary.text(given.ids)
+            echo = self._vocabulary.text(prompt)
+            if isinstance(request.prompt, Text) and not dropped:
+                echo = request.prompt.text
         job = self._job(request, Prompt(prompt or self._empty_prompt()), "prompt")
         if grammar := answer_grammar(request.constraint):
             job.constraint = self._grammars.compile(grammar, param=_param(request.constraint))
             job.shown = self._shown
         job.scored = request.echo and request.logprobs is not None and bool(prompt)
-        return PreparedRequest(job, AnswerReader(request.stop), echo=echo, hidden=hidden)
+        reader = AnswerReader(request.stop, keep_stop=request.ending.keep_stop)
+        return PreparedRequest(
+            job, reader, echo=echo, hidden=max(0, hidden - len(whole) + len(prompt))
+        )
 
     def close(self) -> None:
         """Free what grammars need, after the last job."""
@@ -132,13 +138,15 @@ class RequestBuilder:
 
     def _build_chat(self, request: GenerateRequest, chat: Chat) -> PreparedRequest:
         prompt, rendered = self._render(chat)
+        prompt = self._last_part(request, prompt)
         job = self._job(request, prompt, "messages")
         job.constraint = self._constraint(request, chat, rendered)
         job.shown = self._shown
         reader = ChatReader(
             chat,
             request.stop,
-            model_stops=self.model_stops or (),
+            model_stops=() if request.ending.ignore_end else self.model_stops or (),
+            keep_stop=request.ending.keep_stop,
             reasoning_open=rendered.reasoning_open,
             strip=self.model_stops is not None,
         )
@@ -158,16 +166,41 @@ class RequestBuilder:
     def _job(self, request: GenerateRequest, prompt: Prompt, param: str) -> Job:
         if prompt.tokens >= self._context:
             raise ContextLengthExceeded.by_tokens(self._context, prompt.tokens, param=param)
+        ending = request.ending
+        for token in ending.stop_tokens:
+            self.check_token(token, "stop_token_ids")
+        holds_back = ending.min_tokens > 0 or ending.ignore_end
         adapters = {one.name: (number, one.scale) for number, one in enumerate(self._adapters)}
         values = resolve_sampling(request.sampling, self._defaults, self._vocabulary.size)
         return Job(
             prompt.keys,
             Sampler(self._model, values, [key for key in prompt.keys if key >= 0]),
             max_tokens=request.max_tokens,
+            ending=ending,
+            ends=self._vocabulary.all_ends if holds_back else (),
             logprobs=request.logprobs,
             adapter=adapters.get(request.variant or ""),
             images=prompt.images,
         )
+
+    def _last_part(self, request: GenerateRequest, prompt: Prompt) -> Prompt:
+        """The part of a conversation that is used. Raises InvalidRequest for one with images that
+        is too long.
+        """
+        keys = self._last_tokens(request, prompt.keys)
+        if prompt.images and len(keys) < len(prompt.keys):
+            raise InvalidRequest(
+                "A conversation with images cannot be truncated.",
+                code="invalid_value",
+                param="truncate_prompt_tokens",
+            )
+        return Prompt(keys, prompt.images)
+
+    def _last_tokens(self, request: GenerateRequest, tokens: list[int]) -> list[int]:
+        limit = request.prompt_limit
+        if limit is None:
+            return tokens
+        return tokens[-(limit or max(1, self._context - max(1, request.max_tokens or 1))) :]
 
     def _constraint(
         self, request: GenerateRequest, chat: Chat, rendered: Rendered

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from openedai.contract.generate import TokenLogprob
-from openedai.engines.llama_cpp.native.logprobs import Distribution, forbid
+from openedai.contract.generate import Ending, TokenLogprob
+from openedai.engines.llama_cpp.native.logprobs import Distribution, forbid, hold_back
 from openedai.engines.llama_cpp.native.model import Model
 from openedai.engines.llama_cpp.native.sampler import Sampler
 from openedai.engines.llama_cpp.prefixes import Slot
@@ -81,7 +81,8 @@ class Job:
 
     `prompt` has one key for each position: a token, or for a position of an image a negative
     number, the same for all positions of one image, which `images` has by its first position.
-    `adapter` is a number and a scale. `shown` are special tokens that are part of the answer's
+    `ends` are the model's own, if `ending` says that they must not be chosen. `adapter` is a number
+    and a scale. `shown` are special tokens that are part of the answer's
     text. With `scored` the prompt's log probabilities are reported. The loop puts its `events`,
     in the thread of the event loop; before the first one it sets `cached`, the positions of the
     prompt that were not computed again.
@@ -90,6 +91,8 @@ class Job:
     prompt: list[int]
     sampler: Sampler
     max_tokens: int | None = None
+    ending: Ending = field(default_factory=Ending)
+    ends: tuple[int, ...] = ()
     constraint: Constraint | None = None
     logprobs: int | None = None
     scored: bool = False
@@ -190,6 +193,8 @@ class Sequence:
         distribution = None if job.logprobs is None else self._distribution(address)
         if job.constraint is not None:
             job.constraint.mask(address)
+        if held := self._held_back():
+            hold_back(address, self._vocabulary.size, held)
         token = job.sampler.sample(row)
         while job.constraint is not None and not job.constraint.accept(token):
             if not forbid(address, token):
@@ -198,15 +203,25 @@ class Sequence:
         self.generated += 1
         if self._vocabulary.ends(token):
             return [self._end("stop")]
+        stopped = token in job.ending.stop_tokens
+        if stopped and not job.ending.keep_stop:
+            return [self._end("stop")]
         self.keys.append(token)
         logprob = None if distribution is None else distribution.of(token, self._decoder)
         events: list[Event] = [Token(self._shown(token), logprob)]
         full = self.length >= self._model.context_length
-        if job.constraint is not None and job.constraint.ended:
+        if stopped or (job.constraint is not None and job.constraint.ended):
             events.append(self._end("stop"))
         elif full or self.generated == job.max_tokens:
             events.append(self._end("length"))
         return events
+
+    def _held_back(self) -> tuple[int, ...]:
+        """The tokens that would end the answer too early."""
+        ending = self.job.ending
+        if self.generated < ending.min_tokens:
+            return self.job.ends + ending.stop_tokens
+        return self.job.ends if ending.ignore_end else ()
 
     def _distribution(self, address: int) -> Distribution:
         return Distribution(self._vocabulary, address, self.job.logprobs or 0)

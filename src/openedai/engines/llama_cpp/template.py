@@ -6,9 +6,12 @@ message, and their results in a message of the user.
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from msgspec.structs import replace
 
 from openedai.contract.chat import Chat, Tool
 from openedai.engines.messages import message_fields
@@ -78,6 +81,10 @@ class ChatTemplate:
         reasoning effort that it does not support.
         """
         messages, tools, tool_call_format = chat.messages, chat.tools, DEFAULT_FORMAT
+        end = f"end-{secrets.token_hex(16)}"  # so that no one else's text has it
+        if chat.continue_last:
+            last = messages[-1]
+            messages = (*messages[:-1], replace(last, content=last.content + end))
         if tools or any(message.tool_calls for message in messages):
             native = self._native_format
             certain = chat.call_required or any(tool.strict for tool in tools)
@@ -89,14 +96,25 @@ class ChatTemplate:
             else:
                 tool_call_format = format_with_grammar(native) or DEFAULT_FORMAT
         fields = [message_fields(one, ("reasoning_content",)) for one in messages]
-        prompt = self._render(fields, [_tool_fields(tool) for tool in tools], self._arguments(chat))
+        prompt = self._render(fields, [_tool_fields(tool) for tool in tools], chat)
+        if chat.continue_last:
+            prompt, found, _ = prompt.rpartition(end)
+            if not found:
+                raise InvalidRequest(
+                    f"The model `{self._model}` cannot continue this message: its chat template "
+                    "leaves out the text of it.",
+                    code="invalid_value",
+                    param="messages",
+                )
         return Rendered(prompt, opens_reasoning(prompt), tool_call_format)
 
     def _render(
-        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], arguments: dict[str, Any]
+        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], chat: Chat
     ) -> str:
+        invite = chat.invite_answer and not chat.continue_last
+        arguments = self._arguments(chat)
         try:
-            return self._template.render(messages, tools, arguments)
+            return self._template.render(messages, tools, arguments, add_generation_prompt=invite)
         except ConversationRefused as error:
             why = f"The model refused the request: {error}"
         except TemplateFailed as error:

@@ -35,6 +35,7 @@ def generation_request(
     """
     fields: Fields = {"model": model, "stream": True, "stream_options": {"include_usage": True}}
     fields |= _sampling(request.sampling, profile)
+    _refuse_extensions(request, profile)
     if request.stop:
         fields["stop"] = list(request.stop)
     if isinstance(request.prompt, Chat):
@@ -75,6 +76,24 @@ def _sampling(sampling: Sampling, profile: ServerProfile) -> Fields:
         profile.require("logit_bias")
         fields["logit_bias"] = {str(token): bias for token, bias in sampling.logit_bias}
     return fields | profile.local_sampling(sampling.local)
+
+
+def _refuse_extensions(request: GenerateRequest, profile: ServerProfile) -> None:
+    """Raise Unsupported for what only engines on this machine do."""
+    ending = request.ending
+    given = {
+        "min_tokens": ending.min_tokens,
+        "ignore_eos": ending.ignore_end,
+        "stop_token_ids": ending.stop_tokens,
+        "include_stop_str_in_output": ending.keep_stop,
+        "truncate_prompt_tokens": request.prompt_limit is not None,
+    }
+    if isinstance(request.prompt, Chat):
+        given["continue_final_message"] = request.prompt.continue_last
+        given["add_generation_prompt"] = not request.prompt.invite_answer
+    for name, value in given.items():
+        if value:
+            raise profile.unsupported(name)
 
 
 def _chat(request: GenerateRequest, chat: Chat, profile: ServerProfile) -> Fields:

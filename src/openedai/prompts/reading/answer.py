@@ -23,13 +23,18 @@ Delta = TextDelta | ReasoningDelta | ToolCallDelta
 class AnswerReader:
     """Reads one answer. `in_reasoning`: the text read last belongs to a block of reasoning.
 
-    An answer ends at one of the requested `stops`, or of the `model_stops`, which end the answers
-    of this model anyway.
+    An answer ends at one of the requested `stops`, which with `keep_stop` is a part of it, or of
+    the `model_stops`, which end the answers of this model anyway.
     """
 
-    def __init__(self, stops: Sequence[str], model_stops: Sequence[str] = ()) -> None:
+    def __init__(
+        self, stops: Sequence[str], model_stops: Sequence[str] = (), *, keep_stop: bool = False
+    ) -> None:
         self._requested_stops = frozenset(stops)
-        self._stops = StopFilter([*stops, *model_stops]) if stops or model_stops else None
+        self._stops: StopFilter | None = None
+        if stops or model_stops:
+            kept = self._requested_stops if keep_stop else ()
+            self._stops = StopFilter([*stops, *model_stops], kept)
         self._logprobs: list[TokenLogprob] = []
         self.in_reasoning = False
 
@@ -44,10 +49,14 @@ class AnswerReader:
         found = None if self._stops is None else self._stops.found
         return found if found in self._requested_stops else None
 
-    def feed(self, text: str, logprobs: Iterable[TokenLogprob] = ()) -> list[Delta]:
-        """The events for the next chunk of the text. `logprobs` are of the tokens in it."""
+    def feed(
+        self, text: str, logprobs: Iterable[TokenLogprob] = (), *, may_stop: bool = True
+    ) -> list[Delta]:
+        """The events for the next chunk of the text. `logprobs` are of the tokens in it. At its
+        start the answer may be too short for stop strings in it to count.
+        """
         self._logprobs.extend(logprobs)
-        if self._stops is not None:
+        if self._stops is not None and may_stop:
             text = self._stops.feed(text)
         return self._with_logprobs(self._read(text)) if text else []
 
@@ -92,17 +101,18 @@ class ChatReader(AnswerReader):
         *,
         new_id: Callable[[], str] = new_call_id,
         model_stops: Sequence[str] = (),
+        keep_stop: bool = False,
         reasoning_open: bool = False,
         strip: bool = False,
     ) -> None:
-        super().__init__(stops, model_stops)
+        super().__init__(stops, model_stops, keep_stop=keep_stop)
         self._splitter = ReasoningSplitter(already_open=reasoning_open)
         self._calls = (
             ToolCallReader(chat.tools, chat.parallel_calls, new_id) if chat.tools else None
         )
         self._call_required = chat.call_required
         self._leading = None if strip else "\r\n"
-        self._answering = False
+        self._answering = chat.continue_last
         self.in_reasoning = reasoning_open
 
     @property

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 
 class StopFilter:
     """Ends an answer before the first stop string in it, which is then in `found`.
 
     Of several that are complete at the same character, the longest counts. How the text is split
-    into chunks makes no difference. The time per stop string is linear in the text.
+    into chunks makes no difference. The time per stop string is linear in the text. A stop string
+    that is among the `kept` is the end of the text.
     """
 
-    def __init__(self, stops: Sequence[str]) -> None:
+    def __init__(self, stops: Sequence[str], kept: Collection[str] = ()) -> None:
         self.found: str | None = None
+        self._kept = kept
         self._searches = [_Search(stop) for stop in stops if stop]
         self._held = ""
 
@@ -25,7 +27,9 @@ class StopFilter:
         matches = [(end, -len(search.stop), search.stop) for end, search in ends if end is not None]
         if matches:
             end, length, self.found = min(matches)
-            released = (self._held + text[:end])[:length]
+            released = self._held + text[:end]
+            if self.found not in self._kept:
+                released = released[:length]
             self._held = ""
             return released
         text = self._held + text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Sequence
 from ctypes import c_float, sizeof
 from typing import Any
 
@@ -15,6 +16,19 @@ def forbid(address: int, token: int) -> bool:
     logit = c_float.from_address(address + token * sizeof(c_float))
     before, logit.value = logit.value, float("-inf")
     return before != logit.value
+
+
+def hold_back(address: int, size: int, tokens: Sequence[int]) -> None:
+    """Make tokens impossible in the logits at an address, which are `size`, unless no other token
+    is possible.
+    """
+    import numpy as np
+
+    logits = np.ctypeslib.as_array((c_float * size).from_address(address))
+    before = logits[[*tokens]]
+    logits[[*tokens]] = -np.inf
+    if logits.max() == -np.inf:
+        logits[[*tokens]] = before
 
 
 class Distribution:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from ctypes import c_float, c_int32
+from functools import cached_property
 from pathlib import Path
 
 from openedai.contract.adapter import Adapter
@@ -72,6 +73,11 @@ class Vocabulary:
     def ends(self, token: int) -> bool:
         """Whether a model ends its answer with this token."""
         return bool(self._c.llama_vocab_is_eog(self.pointer, token))
+
+    @cached_property
+    def all_ends(self) -> tuple[int, ...]:
+        """The tokens that end an answer; to find them takes some milliseconds."""
+        return tuple(filter(self.ends, range(self.size)))
 
     def special_text(self, token: int | None) -> str:
         return "" if token is None else self.piece(token).decode("utf-8", "replace")
