@@ -26,6 +26,7 @@ from openedai.contract.engine import Engine
 from openedai.engines.load import load_engine
 from openedai.engines.machine import usable_memory
 from openedai.engines.process.early import EarlyStart
+from openedai.engines.process.watchdog import SilenceLimits
 from openedai.engines.registry import capabilities_of
 from openedai.errors import APIError, MethodNotAllowed, NotFound
 from openedai.http.envelope import Envelope
@@ -86,6 +87,7 @@ def _pool(
     settings: Settings, metrics: Metrics, library: Library, early: EarlyStart | None
 ) -> ModelPool:
     builds = Builds(settings)
+    silence = SilenceLimits(settings.ping_timeout, settings.progress_timeout, settings.load_timeout)
 
     async def load(spec: ModelSpec) -> Engine:
         progress = LoggedProgress()
@@ -95,7 +97,7 @@ def _pool(
         finally:
             progress.stop()
         options = await asyncio.to_thread(builds.complete, spec.engine, spec.options)
-        return await load_engine(spec.engine, spec.id, path, options, adapters, early)
+        return await load_engine(spec.engine, spec.id, path, options, adapters, early, silence)
 
     total = usable_memory()
     limits = PoolLimits(

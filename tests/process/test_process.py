@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import psutil
 import pytest
-from openai import APIConnectionError, APIError, OpenAI
+from openai import APIConnectionError, APIError
 
+from tests.process.serving import Process, serving, story_request
 from tests.support import fetch, wait_until
 
 CONFIG = """
@@ -45,64 +41,10 @@ options = {{ context = 4096, slots = 8 }}
 """
 
 
-@dataclass(frozen=True)
-class Process:
-    process: subprocess.Popen[str]
-    url: str
-    temporary: Path
-
-    def client(self) -> OpenAI:
-        return OpenAI(base_url=f"{self.url}/v1", api_key="dummy", max_retries=0, timeout=120)
-
-    def workers(self) -> list[psutil.Process]:
-        return list(psutil.Process(self.process.pid).children(recursive=True))
-
-    def folders(self) -> list[str]:
-        return [path.name for path in self.temporary.iterdir()]
-
-    def gauge(self, name: str, model: str) -> float:
-        text = fetch(f"{self.url}/metrics").body.decode()
-        found = re.search(rf'^{name}{{model="{model}"}} (\S+)$', text, re.MULTILINE)
-        assert found, name
-        return float(found[1])
-
-
 @pytest.fixture
 def server(tmp_path: Path, smollm2_path: Path) -> Iterator[Process]:
-    (tmp_path / "openedai.toml").write_text(CONFIG.format(path=smollm2_path))
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "openedai", "serve", "--port", "0", "--no-pull"],
-        cwd=tmp_path,
-        env={**os.environ, "TMPDIR": str(temporary), "OPENEDAI_GRACE_TIMEOUT": "4"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    banner = ""
-    while "ready at" not in banner:
-        banner = process.stderr.readline()
-        assert banner, "the server ended before it was ready"
-    found = re.search(r"http://[^/]+", banner)
-    assert found
-    log = ThreadPoolExecutor(1).submit(process.stderr.read)
-    try:
-        yield Process(process, found[0], temporary)
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        log.result()
-        process.stderr.close()
-
-
-def story_request(model: str, words: int = 100) -> dict[str, Any]:
-    return {
-        "model": model,
-        "messages": [{"role": "user", "content": "Tell me a long story. " * words}],
-        "stream": True,
-    }
+    with serving(tmp_path, CONFIG.format(path=smollm2_path), grace_timeout=4) as process:
+        yield process
 
 
 def read_until_error(server: Process, model: str, started: Callable[[], object]) -> APIError:

@@ -196,6 +196,24 @@ class Settings:
         "Requests that may wait for each model before more are refused.",
     ] = 256
     queue_timeout: Annotated[float, Meta(gt=0), "Seconds a request may wait for its turn."] = 120.0
+    ping_timeout: Annotated[
+        float,
+        Meta(gt=0),
+        "Seconds until the process of a model that works on requests must answer a ping; "
+        "then it is killed.",
+    ] = 60.0
+    progress_timeout: Annotated[
+        float,
+        Meta(gt=0),
+        "Seconds that a model may work on requests without any progress until its process "
+        "is killed.",
+    ] = 300.0
+    load_timeout: Annotated[
+        float,
+        Meta(gt=0),
+        "Seconds that the process of a model may neither compute nor read while it loads; "
+        "then it is killed.",
+    ] = 60.0
     grace_timeout: Annotated[
         float, Meta(ge=0), "Seconds that running requests get to finish on SIGTERM."
     ] = 30.0

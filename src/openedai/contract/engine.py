@@ -59,6 +59,14 @@ class Engine:
         """The measured resident memory of this model now, in bytes; 0 if it is not known."""
         return 0
 
+    def progress(self) -> int:
+        """A number that has changed whenever some of the work between two events was done.
+
+        An engine in a worker that neither changes it nor sends an event for minutes, while it has
+        calls, is taken for hung.
+        """
+        return 0
+
     def alive(self) -> bool:
         """Whether the engine can work. False no later than the first request that fails because it
         cannot.

@@ -10,6 +10,7 @@ from openedai.contract.adapter import Adapter
 from openedai.contract.engine import Engine
 from openedai.engines.process.early import EarlyStart
 from openedai.engines.process.hosted import Hosted
+from openedai.engines.process.watchdog import SilenceLimits
 from openedai.engines.registry import engine_class, engine_entry
 
 
@@ -20,16 +21,17 @@ async def load_engine(
     options: Mapping[str, Any],
     adapters: Sequence[Adapter] = (),
     early: EarlyStart | None = None,
+    limits: SilenceLimits | None = None,
 ) -> Engine:
     """Load a model with the named engine, in a worker process if the engine needs one.
 
     The option `worker = true` gives any engine a worker, and `early` may have one that loads the
-    model already. Raises an APIError.
+    model already. `limits` are for workers. Raises an APIError.
     """
     options = dict(options)
     wants_worker = bool(options.pop("worker", engine_entry(engine).in_worker))
     if wants_worker:
         if engine_entry(engine).secret_options:
             early = None  # its file would have them
-        return await Hosted.start(engine, model, path, options, adapters, early)
+        return await Hosted.start(engine, model, path, options, adapters, early, limits)
     return await engine_class(engine).load_with_adapters(model, path, options, adapters)

@@ -13,10 +13,12 @@ from typing import Any, TypeVar
 from openedai.contract.chat import Chat
 from openedai.contract.engine import Engine, Tokenizer
 from openedai.contract.generate import GenerateRequest, Text, Tokens, Usage
-from openedai.errors import Unsupported
+from openedai.errors import EngineCrashed, Unsupported
 from openedai.serving.outcome import Outcome
 
 T = TypeVar("T")
+
+_COUNT_TIMEOUT = 5.0  # seconds
 
 
 class StopHandle:
@@ -90,7 +92,7 @@ class ActiveGenerations:
 async def stopped_usage(engine: Engine, request: GenerateRequest, outcome: Outcome) -> Usage:
     """The usage of a stopped generation, for which its engine sends no Finish.
 
-    Its texts are tokenised; if the engine cannot tokenise, each delta counts as a token.
+    Its texts are tokenised; if the engine cannot do that, or hangs, each delta counts as a token.
     """
     answer: list[str] = []
     reasoning: list[str] = []
@@ -104,14 +106,15 @@ async def stopped_usage(engine: Engine, request: GenerateRequest, outcome: Outco
         del answer[:1]  # the prompt
     prompt = request.prompt
     counts = [len(prompt.ids) if isinstance(prompt, Tokens) else 0, len(answer), len(reasoning)]
-    with suppress(Unsupported):
-        if isinstance(engine, Tokenizer):
-            counts[1] = len(await engine.tokenize("".join(answer)))
-            counts[2] = len(await engine.tokenize("".join(reasoning)))
-            if isinstance(prompt, Chat):
-                counts[0] = await engine.count(prompt)
-            elif isinstance(prompt, Text):
-                counts[0] = len(await engine.tokenize(prompt.text, special=True))
+    with suppress(Unsupported, EngineCrashed, TimeoutError):
+        async with asyncio.timeout(_COUNT_TIMEOUT):
+            if isinstance(engine, Tokenizer):
+                counts[1] = len(await engine.tokenize("".join(answer)))
+                counts[2] = len(await engine.tokenize("".join(reasoning)))
+                if isinstance(prompt, Chat):
+                    counts[0] = await engine.count(prompt)
+                elif isinstance(prompt, Text):
+                    counts[0] = len(await engine.tokenize(prompt.text, special=True))
     return Usage(
         prompt_tokens=counts[0],
         completion_tokens=counts[1] + counts[2],

@@ -20,6 +20,9 @@ from openedai import errors
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.engine import Embedder, Generator
 from openedai.contract.generate import GenerateRequest, Sampling, Text, TextDelta
+from openedai.contract.images import ImageRequest
+from openedai.contract.speak import SpeakRequest
+from openedai.contract.transcribe import TranscribeRequest
 from openedai.engines.load import load_engine
 from openedai.engines.process.child import Child
 from openedai.engines.process.connection import Connection, pack
@@ -32,10 +35,13 @@ from openedai.engines.process.messages import (
     Event,
     Failure,
     Hold,
+    Ping,
+    Pong,
     Release,
     Result,
     StartCall,
 )
+from openedai.engines.process.watchdog import SilenceLimits
 from openedai.errors import (
     PARAM,
     APIError,
@@ -98,11 +104,11 @@ class PlayedWorker:
 
 
 @asynccontextmanager
-async def played_worker() -> AsyncIterator[PlayedWorker]:
+async def played_worker(limits: SilenceLimits | None = None) -> AsyncIterator[PlayedWorker]:
     ours, theirs = socket.socketpair()
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=PIPE)
     child = Child(process, await Connection.over(ours))
-    played = PlayedWorker(Hosted("m", child, slots=1), child, await Connection.over(theirs))
+    played = PlayedWorker(Hosted("m", child, 1, limits), child, await Connection.over(theirs))
     try:
         yield played
     finally:
@@ -143,6 +149,77 @@ def test_a_call_whose_events_nobody_takes_is_held() -> None:
             assert await played.command() == Hold(id=number)
             assert [event async for event in events] == [text] * (sent - 1)
             assert await played.command() == Release(id=number)
+
+    asyncio.run(go())
+
+
+SHORT = 0.05  # seconds
+LONG_ENOUGH = 1e6
+
+
+async def pings(played: PlayedWorker, progress: Callable[[int], int], most: int) -> int:
+    """Answer that many pings, or as many as come; returns how many came."""
+    for number in range(most):
+        body = await played.connection.frame()
+        while body is not None and msgspec.msgpack.decode(body, type=Command) != Ping():
+            body = await played.connection.frame()
+        if body is None:
+            return number
+        played.connection.send(pack(Pong(progress=progress(number))))
+    return most
+
+
+def test_a_worker_that_answers_no_ping_is_killed_and_every_call_fails() -> None:
+    async def go() -> None:
+        async with played_worker(SilenceLimits(ping=SHORT, progress=LONG_ENOUGH)) as played:
+            calls: list[Coroutine[Any, Any, Any]] = [
+                anext(played.engine.generate(LONG)),
+                played.engine.embed(INPUT),
+                played.engine.tokenize("x"),
+                anext(played.engine.transcribe(TranscribeRequest(path="x", file_name="x"))),
+                anext(played.engine.speak(SpeakRequest(text="x", voice="x"))),
+                anext(played.engine.make_images(ImageRequest(prompt="x"))),
+            ]
+            found = await asyncio.gather(*calls, return_exceptions=True)
+            assert {type(error) for error in found} == {EngineCrashed}
+            assert not played.engine.alive()
+            await played.engine.died()
+            await played.child.wait()
+
+    asyncio.run(go())
+
+
+def test_a_worker_that_answers_pings_and_makes_no_progress_is_killed() -> None:
+    async def go() -> None:
+        async with played_worker(SilenceLimits(ping=LONG_ENOUGH, progress=SHORT)) as played:
+            reading = asyncio.ensure_future(anext(played.engine.generate(LONG)))
+            assert await pings(played, lambda number: 7, 100) < 100
+            with pytest.raises(EngineCrashed):
+                await reading
+
+    asyncio.run(go())
+
+
+def test_a_slow_worker_that_makes_progress_lives() -> None:
+    async def go() -> None:
+        async with played_worker(SilenceLimits(ping=60, progress=SHORT)) as played:
+            reading = asyncio.ensure_future(anext(played.engine.generate(LONG)))
+            assert await pings(played, lambda number: number + 1, 100) == 100
+            assert not reading.done()
+            reading.cancel()
+
+    asyncio.run(go())
+
+
+def test_a_client_that_leaves_before_the_limit_does_not_save_a_hung_worker() -> None:
+    async def go() -> None:
+        async with played_worker(SilenceLimits(ping=LONG_ENOUGH, progress=SHORT)) as played:
+            calls = 0
+            while played.engine.alive():
+                with suppress(TimeoutError, EngineCrashed):
+                    await asyncio.wait_for(anext(played.engine.generate(LONG)), SHORT / 4)
+                calls += 1
+            assert calls > 2
 
     asyncio.run(go())
 
@@ -270,6 +347,18 @@ def test_a_failed_load_leaves_nothing(children: Children) -> None:
     async def go() -> None:
         with pytest.raises(EngineFailed, match="no good"):
             await load_engine("echo", "m", None, {"worker": True, "load_error": "no good"})
+        assert not children.new()
+
+    asyncio.run(go())
+
+
+def test_a_load_that_does_nothing_is_ended(children: Children) -> None:
+    async def go() -> None:
+        options = {"worker": True, "load_delay": 600}
+        limits = SilenceLimits(load=1.0)
+        with pytest.raises(EngineFailed) as caught:
+            await load_engine("echo", "m", None, options, limits=limits)
+        assert caught.value.code == "engine_crashed"
         assert not children.new()
 
     asyncio.run(go())

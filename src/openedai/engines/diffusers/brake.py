@@ -15,10 +15,12 @@ class Stopped(BaseException):
 class Brake:
     """Checked before each layer of the modules that it is attached to.
 
-    So a computation ends within the time of one layer, also inside a step of denoising.
+    So a computation ends within the time of one layer, also inside a step of denoising. `layers`
+    counts them.
     """
 
     def __init__(self) -> None:
+        self.layers = 0
         self._stop: threading.Event | None = None
 
     def attach(self, module: Any) -> None:
@@ -42,4 +44,5 @@ class Brake:
             raise Stopped
 
     def _before(self, layer: Any, arguments: Any) -> None:
+        self.layers += 1
         self.check()

@@ -67,6 +67,9 @@ class Diffusers(ImageMaker):
 
         return int(psutil.Process().memory_info().rss)
 
+    def progress(self) -> int:
+        return self._painter.progress()
+
     async def close(self) -> None:
         """Waits for the end of the layer that is computed. Other requests fail."""
         self._closed = True

@@ -37,6 +37,10 @@ class Painter:
         self._pipelines = pipelines
         self._options = options
 
+    def progress(self) -> int:
+        """How many layers were computed."""
+        return self._pipelines.brake.layers
+
     def paint(
         self,
         request: ImageRequest,

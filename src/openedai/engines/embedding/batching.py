@@ -124,6 +124,7 @@ class BatchedEmbedder(Embedder):
         self._queue = BatchQueue(batch_tokens)
         self._jobs: dict[int, _Job] = {}
         self._count = 0
+        self._batches = 0
         self._closed = False
         self._awake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed")
@@ -143,6 +144,9 @@ class BatchedEmbedder(Embedder):
         import psutil
 
         return int(psutil.Process().memory_info().rss)
+
+    def progress(self) -> int:
+        return self._batches
 
     async def close(self) -> None:
         """Waits for the running batch, as native code cannot be stopped. Other requests fail."""
@@ -195,6 +199,7 @@ class BatchedEmbedder(Embedder):
             rows = [self._jobs[request].rows[row] for request, row in batch]
             try:
                 vectors = await loop.run_in_executor(self._thread, self.compute, rows)
+                self._batches += 1
                 self._deliver(batch, vectors)
             except Exception as error:
                 for request, _ in batch:

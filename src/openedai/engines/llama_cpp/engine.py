@@ -127,6 +127,9 @@ class LlamaCpp(Generator, Tokenizer):
         self.builder.close()
         await asyncio.to_thread(self._model.close)
 
+    def progress(self) -> int:
+        return sum(self.loop.progress())
+
     async def died(self) -> None:
         await self.loop.failed.wait()
 

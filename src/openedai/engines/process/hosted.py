@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,6 +48,8 @@ from openedai.engines.process.messages import (
     Hold,
     ImagesCall,
     Load,
+    Ping,
+    Pong,
     Ready,
     Release,
     Result,
@@ -59,7 +62,10 @@ from openedai.engines.process.messages import (
     Voices,
     VoicesCall,
 )
+from openedai.engines.process.watchdog import SilenceLimits, Watchdog
 from openedai.errors import APIError, EngineCrashed, EngineFailed, InvalidRequest
+
+log = logging.getLogger("openedai.engines")
 
 _LAST_EVENTS = (Finish, TranscriptFinish, SpeakFinish, ImagesFinish)
 _CLOSE_TIMEOUT = 5.0
@@ -70,10 +76,13 @@ class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
     """An engine in a worker process.
 
     It has the methods of every capability; the class of the engine tells which ones work. A
-    worker that takes longer than `close_timeout` seconds to close its engine is ended anyway.
+    worker that takes longer than `close_timeout` seconds to close its engine is ended anyway, and
+    one that is silent for longer than `limits` allow is killed.
     """
 
-    def __init__(self, model: str, child: Child, slots: int) -> None:
+    def __init__(
+        self, model: str, child: Child, slots: int, limits: SilenceLimits | None = None
+    ) -> None:
         self.model = model
         self.slots = slots
         self.close_timeout = _CLOSE_TIMEOUT
@@ -82,7 +91,10 @@ class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
         self._numbers = itertools.count()
         self._inboxes: dict[int, Inbox] = {}
         self._gone = False
-        self._decode = msgspec.msgpack.Decoder(Event | Result).decode
+        self._decode = msgspec.msgpack.Decoder(Event | Result | Pong).decode
+        self._watchdog = Watchdog(
+            limits or SilenceLimits(), self._waits, lambda: self._send(Ping()), self._kill
+        )
         self._connection.receive_with(self._receive)
         self._connection.closed.add_done_callback(self._end)
 
@@ -95,6 +107,7 @@ class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
         options: Mapping[str, Any],
         adapters: Sequence[Adapter] = (),
         early: EarlyStart | None = None,
+        limits: SilenceLimits | None = None,
     ) -> Hosted:
         """Start a worker and load `engine` in it. Raises the APIError that loading raised there.
 
@@ -108,28 +121,32 @@ class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
             adapters=tuple(adapters),
         )
         frame = pack(hello)
-        hosted = None if early is None else await cls._adopted(model, frame, early)
-        hosted = hosted or await cls._loaded(model, await Child.start(WORKER, hello))
+        limits = limits or SilenceLimits()
+        hosted = None if early is None else await cls._adopted(model, frame, early, limits)
+        hosted = hosted or await cls._loaded(model, await Child.start(WORKER, hello), limits)
         if early is not None:
             early.remember(frame, [one for one in (hello.path, *_paths(adapters)) if one])
         return hosted
 
     @classmethod
-    async def _adopted(cls, model: str, frame: bytes, early: EarlyStart) -> Hosted | None:
+    async def _adopted(
+        cls, model: str, frame: bytes, early: EarlyStart, limits: SilenceLimits
+    ) -> Hosted | None:
         """The engine of the early worker, if it loads the same and succeeds."""
         child = await early.adopt(frame)
         if child is None:
             return None
         try:
-            return await cls._loaded(model, child)
+            return await cls._loaded(model, child, limits)
         except APIError:
             return None
 
     @classmethod
-    async def _loaded(cls, model: str, child: Child) -> Hosted:
-        match msgspec.msgpack.decode(await child.first_frame(model), type=Ready | Failure):
+    async def _loaded(cls, model: str, child: Child, limits: SilenceLimits) -> Hosted:
+        frame = await child.first_frame(model, limits.load)
+        match msgspec.msgpack.decode(frame, type=Ready | Failure):
             case Ready(slots=slots):
-                return cls(model, child, slots)
+                return cls(model, child, slots, limits)
             case Failure() as failure:
                 await child.stop()
                 raise failure.error()
@@ -242,10 +259,13 @@ class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
 
         inbox = self._inboxes[number] = Inbox(hold)
         self._connection.send(frame)
+        self._watchdog.start()
         return number, inbox
 
     def _forget(self, number: int, *, cancel: bool) -> None:
         del self._inboxes[number]
+        if not self._inboxes:
+            self._watchdog.stop()
         if cancel:
             self._send(Cancel(id=number))
 
@@ -256,14 +276,28 @@ class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
     def _receive(self, body: bytes) -> None:
         """Pass a frame to its call."""
         answer = self._decode(body)
+        if isinstance(answer, Pong):
+            self._watchdog.answer(answer.progress)
+            return
+        self._watchdog.hear()
         if isinstance(answer, Result) and answer.crashed:
             self._gone = True  # its connection ends soon; it gets no more calls
         if inbox := self._inboxes.get(answer.id):
             inbox.put(answer, len(body))
 
+    def _waits(self) -> bool:
+        """Whether an event is expected: some call's reader has taken all that came."""
+        return self.alive() and any(inbox.empty() for inbox in self._inboxes.values())
+
+    def _kill(self, why: str) -> None:
+        log.error("the worker of %s is killed: %s", self.model, why)
+        self._gone = True
+        self._child.kill()
+
     def _end(self, _: object) -> None:
         """The worker is gone: end all calls."""
         self._gone = True
+        self._watchdog.stop()
         for inbox in self._inboxes.values():
             inbox.put(None)
 

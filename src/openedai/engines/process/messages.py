@@ -149,7 +149,17 @@ class Close(Struct, frozen=True, tag="close"):
     """Cancel all calls, close the engine, and end."""
 
 
-Command = StartCall | Cancel | Hold | Release | Close
+class Ping(Struct, frozen=True, tag="ping"):
+    """Ask for a Pong."""
+
+
+Command = StartCall | Cancel | Hold | Release | Close | Ping
+
+
+class Pong(Struct, frozen=True, tag="pong"):
+    """The answer to Ping, at once; `progress` is the engine's."""
+
+    progress: int
 
 
 class Event(Struct, frozen=True, tag="event"):

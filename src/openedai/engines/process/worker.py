@@ -42,6 +42,8 @@ from openedai.engines.process.messages import (
     Hold,
     ImagesCall,
     Load,
+    Ping,
+    Pong,
     Ready,
     Release,
     Result,
@@ -92,6 +94,8 @@ class Worker:
                 released.set()
                 task = asyncio.create_task(self._answer(number, request, released))
                 self.calls[number] = RunningCall(task, released)
+            case Ping():
+                self.connection.send(pack(Pong(progress=self.engine.progress())))
             case Close():
                 self.asked_to_close.set()
             case command if call := self.calls.get(command.id):

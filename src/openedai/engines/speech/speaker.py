@@ -88,6 +88,10 @@ class SentenceSpeaker(Speaker):
         self.model = model
         self.slots = slots
         self._synthesizer = synthesizer
+        self._sentences = 0
+
+    def progress(self) -> int:
+        return self._sentences
 
     async def voices(self) -> tuple[Voice, ...]:
         return self._synthesizer.voices.voices
@@ -107,6 +111,7 @@ class SentenceSpeaker(Speaker):
         try:
             for part in parts:
                 spoken = await asyncio.to_thread(self._say, part, voice, request.speed, stop)
+                self._sentences += 1
                 length += len(spoken)
                 if spoken.size and (data := await asyncio.to_thread(encoder.encode, spoken)):
                     yield AudioChunk(data=data)

@@ -54,7 +54,11 @@ class Whisper(Transcriber):
 
     def __init__(self, model: Loaded, slots: int) -> None:
         self._model = model
+        self._windows = 0
         self.slots = slots
+
+    def progress(self) -> int:
+        return self._windows
 
     @classmethod
     async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
@@ -79,6 +83,7 @@ class Whisper(Transcriber):
                 events = await asyncio.shield(step)
                 if events is None:
                     return
+                self._windows += 1
                 for event in events:
                     yield event
         except APIError:

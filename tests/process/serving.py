@@ -1,0 +1,83 @@
+"""The server as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from openai import OpenAI
+
+from tests.support import fetch
+
+
+@dataclass(frozen=True)
+class Process:
+    process: subprocess.Popen[str]
+    url: str
+    temporary: Path
+    log: list[str] = field(default_factory=list)
+
+    def client(self) -> OpenAI:
+        return OpenAI(base_url=f"{self.url}/v1", api_key="dummy", max_retries=0, timeout=120)
+
+    def workers(self) -> list[psutil.Process]:
+        return list(psutil.Process(self.process.pid).children(recursive=True))
+
+    def folders(self) -> list[str]:
+        return [path.name for path in self.temporary.iterdir()]
+
+    def gauge(self, name: str, model: str) -> float:
+        text = fetch(f"{self.url}/metrics").body.decode()
+        found = re.search(rf'^{name}{{model="{model}"}} (\S+)$', text, re.MULTILINE)
+        assert found, name
+        return float(found[1])
+
+
+@contextmanager
+def serving(folder: Path, config: str, *flags: str, **settings: object) -> Iterator[Process]:
+    """A server with that `openedai.toml`, on a free port; its log is complete after the end."""
+    (folder / "openedai.toml").write_text(config)
+    temporary = folder / "temporary"
+    temporary.mkdir(exist_ok=True)
+    variables = {f"OPENEDAI_{name.upper()}": str(value) for name, value in settings.items()}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "openedai", "serve", "--port", "0", "--no-pull", *flags],
+        cwd=folder,
+        env={**os.environ, "TMPDIR": str(temporary), **variables},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    banner = ""
+    while "ready at" not in banner:
+        banner = process.stderr.readline()
+        assert banner, "the server ended before it was ready"
+    found = re.search(r"http://[^/]+", banner)
+    assert found
+    running = Process(process, found[0], temporary)
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: running.log.extend(process.stderr or ()))
+        try:
+            yield running
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+    process.stderr.close()
+
+
+def story_request(model: str, words: int = 100) -> dict[str, Any]:
+    return {
+        "model": model,
+        "messages": [{"role": "user", "content": "Tell me a long story. " * words}],
+        "stream": True,
+    }
