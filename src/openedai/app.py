@@ -10,9 +10,9 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from openedai.api import routes
 from openedai.api.dialects import dialect_of
@@ -36,6 +36,7 @@ from openedai.http.route import OneRoute
 from openedai.media.addresses import HostPolicy
 from openedai.media.images import ImageLimits, Images
 from openedai.scheduling.pool import ModelPool, PoolLimits
+from openedai.security.cross_origin import CrossOrigin
 from openedai.security.guard import Guard
 from openedai.serving.metrics import Metrics
 from openedai.serving.services import Services
@@ -145,15 +146,7 @@ def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
         )
     ]
     if settings.cors_origins:
-        layers.append(
-            Middleware(
-                CORSMiddleware,
-                allow_origins=list(settings.cors_origins),
-                allow_methods=["*"],
-                allow_headers=["*"],
-                expose_headers=["x-request-id", "openai-processing-ms", "retry-after"],
-            )
-        )
+        layers.append(Middleware(CrossOrigin, settings=settings))
     layers.append(Middleware(Guard, settings=settings))
     return layers
 
@@ -163,17 +156,29 @@ async def _api_error(request: Request, error: Exception) -> Response:
 
 
 async def _unknown_url(request: Request, error: Exception) -> Response:
-    refusal = NotFound(f"Invalid URL ({request.method} {request.url.path})")
+    refusal = NotFound(f"Invalid URL ({request.method} {request.scope['path']})")
     return error_response(refusal, exchange_of(request.scope))
 
 
 async def _wrong_method(request: Request, error: Exception) -> Response:
     refusal = MethodNotAllowed(
-        f"Not allowed to {request.method} on {request.url.path}. "
+        f"Not allowed to {request.method} on {request.scope['path']}. "
         "(HINT: Perhaps you meant to use a different HTTP method?)",
         code="method_not_supported",
     )
-    return error_response(refusal, exchange_of(request.scope))
+    response = error_response(refusal, exchange_of(request.scope))
+    response.headers["allow"] = ", ".join(sorted(_methods(request)))
+    return response
+
+
+def _methods(request: Request) -> set[str]:
+    """The methods that the request's URL has."""
+    return {
+        method
+        for route in request.app.routes
+        if route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods
+    }
 
 
 _HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {

@@ -33,6 +33,11 @@ from typing import ClassVar, Self
 PARAM = "\ufdd0"
 
 
+# The most characters of a message, and of a parameter's name: a client may have sent it.
+MAX_MESSAGE = 4096
+MAX_PARAM = 512
+
+
 class APIError(Exception):
     """An error that a client sees.
 
@@ -52,9 +57,9 @@ class APIError(Exception):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
-        self.template = message
+        self.template = _shortened(message, MAX_MESSAGE)
         self.code = code
-        self.param = param
+        self.param = None if param is None else _shortened(param, MAX_PARAM)
         self.retry_after = retry_after
 
     def __str__(self) -> str:
@@ -176,6 +181,12 @@ class BadGateway(EngineFailed):
 
 class Unavailable(APIError):
     status = 503
+
+
+def _shortened(text: str, most: int) -> str:
+    """The text with its middle left out if it is longer than `most` characters."""
+    half = most // 2
+    return text if len(text) <= most else f"{text[:half]} … {text[-half:]}"
 
 
 def invalid_value(param: str, reason: str) -> InvalidRequest:

@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from pydantic import ValidationError
 
+from openedai.api.openai.chat.types import ChatCompletionRequest
 from tests.support import Answer, Running, ServerThread, echo_settings, fetch, raw_request
 
 CHAT = "/v1/chat/completions"
@@ -76,6 +78,57 @@ def test_malformed_json(echo_server: Running, body: bytes) -> None:
     answer = fetch(f"{echo_server.url}{CHAT}", "POST", data=body, headers=JSON)
     assert answer.status == 400
     assert error_of(answer)["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {**GOOD, "messages": [0] * 10_000},
+        {**GOOD, **{f"p{index}": 0 for index in range(1000)}},
+        {**GOOD, "messages": [{f"p{index}": 0 for index in range(1000)}]},
+        {**GOOD, "logit_bias": {str(index): "x" for index in range(1000)}},
+        {**GOOD, "colour" * 10_000: 0},
+        {**GOOD, "reasoning_effort": "x" * 100_000},
+        {**GOOD, "model": "x" * 100_000},
+    ],
+    ids=lambda body: str(body)[-20:],
+)
+def test_errors_are_short_and_few(echo_server: Running, body: dict[str, object]) -> None:
+    """Whatever is wrong and how often: the answer could be as long as the body, or longer."""
+    with pytest.raises(ValidationError) as caught:
+        ChatCompletionRequest.model_validate({**body, "n": "x"})
+    assert caught.value.error_count() < 5
+    answer = fetch(f"{echo_server.url}{CHAT}", "POST", json=body)
+    assert answer.status in (400, 404)
+    assert error_of(answer)["message"]
+    assert len(answer.body) < 5000
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "9" * 5000, "1e"])
+def test_what_is_no_number_of_json(echo_server: Running, number: str) -> None:
+    data = json.dumps({**GOOD, "temperature": "?"}).replace('"?"', number)
+    answer = fetch(f"{echo_server.url}{CHAT}", "POST", data=data, headers=JSON)
+    assert answer.status == 400
+    assert "could not parse" in str(error_of(answer)["message"])
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"seed": 2**63}, "Expected a value <= 9223372036854775807, but got 9223372036854775808 "),
+        ({"max_tokens": 10**400}, "Expected a value <= 9223372036854775807, but got 1000000"),
+        ({"top_k": 1 << 21}, "Expected a value <= 1048576, but got 2097152 "),
+        ({"temperature": 2.5}, "Expected a value <= 2, but got 2.5 "),
+        ({"dry_base": 0.5}, "Expected a value >= 1, but got 0.5 "),
+    ],
+)
+def test_bounds_are_shown_as_they_are(
+    echo_server: Running, body: dict[str, object], message: str
+) -> None:
+    answer = fetch(f"{echo_server.url}{CHAT}", "POST", json={**GOOD, **body})
+    assert answer.status == 400
+    assert message in str(error_of(answer)["message"])
+    assert error_of(answer)["param"] in body
 
 
 @pytest.mark.parametrize(
@@ -181,7 +234,14 @@ def test_unknown_parameters_can_be_ignored_with_a_warning() -> None:
     with ServerThread(echo_settings(unknown_parameters="warn")) as server:
         answer = fetch(f"{server.url}{CHAT}", "POST", json=body)
         wrong = fetch(f"{server.url}{CHAT}", "POST", json={**body, "n": "x"})
+        hostile = fetch(
+            f"{server.url}{CHAT}", "POST", json={**GOOD, "a\r\n\x1b\u2028b": 1, "x" * 200_000: 1}
+        )
     assert answer.status == 200
     assert answer.headers["x-openedai-warning"] == "unknown parameters were ignored: colour, mood"
+    assert hostile.status == 200
+    warning = hostile.headers["x-openedai-warning"]
+    assert warning.startswith("unknown parameters were ignored: a????b, xxx")
+    assert len(warning) < 1100
     assert wrong.status == 400
     assert error_of(wrong)["param"] == "n"

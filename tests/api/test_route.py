@@ -63,7 +63,10 @@ def test_every_url_is_described(echo_server: Running) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("HEAD", "/v1/models", 405),
+        ("HEAD", "/v1/models", 200),
+        ("HEAD", "/v1/models/none", 404),
+        ("HEAD", "/metrics", 200),
+        ("HEAD", "/v1/embeddings", 405),
         ("HEAD", "/", 200),
         ("HEAD", "/docs", 200),
         ("GET", "/v1/chat/completions", 405),
@@ -73,6 +76,30 @@ def test_every_url_is_described(echo_server: Running) -> None:
 )
 def test_methods(echo_server: Running, method: str, path: str, status: int) -> None:
     assert fetch(f"{echo_server.url}{path}", method).status == status
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/v1/embeddings", "POST"),
+        ("POST", "/v1/models", "GET, HEAD"),
+        ("OPTIONS", "/v1/engines/echo/completions", "GET, HEAD, POST"),
+        ("PUT", "/docs", "GET, HEAD"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(
+    echo_server: Running, method: str, path: str, allowed: str
+) -> None:
+    answer = fetch(f"{echo_server.url}{path}", method)
+    assert answer.status == 405
+    assert answer.headers["allow"] == allowed
+
+
+def test_head_is_answered_as_get_without_the_body(echo_server: Running) -> None:
+    url = f"{echo_server.url}/v1/models"
+    whole, head = fetch(url), fetch(url, "HEAD")
+    assert head.body == b""
+    assert head.headers["content-length"] == str(len(whole.body))
 
 
 def test_a_wrong_method_counts_to_its_route(echo_server: Running) -> None:

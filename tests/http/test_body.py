@@ -12,6 +12,7 @@ from starlette.types import Message
 from openedai.api.openai.dialect import OPENAI
 from openedai.errors import InvalidRequest
 from openedai.http.body import Body, BodyLimits, Refused, read_body
+from openedai.http.body_memory import BodyMemory
 from openedai.http.exchange import Exchange
 
 
@@ -39,7 +40,7 @@ def read(body_type: type[Body], body: bytes, unknown: Literal["refuse", "warn"] 
     parsed = read_body(
         Request(scope, receive),
         body_type,
-        limits=BodyLimits(json=1 << 20, form=1 << 20),
+        limits=BodyLimits(json=1 << 20, form=1 << 20, memory=BodyMemory(1 << 22)),
         unknown=unknown,
         overrides={},
         passed_on=lambda fields: (

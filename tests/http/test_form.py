@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from openedai.errors import APIError, InvalidRequest, PayloadTooLarge, Unavailable
+from openedai.http.body_memory import BodyMemory
 from openedai.http.form import MAX_FIELD_BYTES, MAX_PARTS, MAX_PREAMBLE, read_form
 from openedai.http.upload import Upload
 
@@ -60,7 +61,8 @@ def parse(
 
     scope = {"type": "http", "headers": [(b"content-type", content_type.encode())]}
     with ExitStack() as cleanup:
-        values = asyncio.run(read_form(Request(scope, receive), limit, cleanup))
+        share = BodyMemory(1 << 22).share("")
+        values = asyncio.run(read_form(Request(scope, receive), limit, cleanup, share))
         return {name: shown(value) for name, value in values.items()}
 
 

@@ -79,7 +79,9 @@ def test_loopback_names_are_allowed(echo_server: Running, host: str) -> None:
     assert fetch(f"{echo_server.url}{MODELS}", headers={"host": host}).status == 200
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:3000"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://localhost:3000", "http://[bad", "\u2100"]
+)
 def test_a_web_page_is_refused(echo_server: Running, origin: str) -> None:
     answer = fetch(f"{echo_server.url}{MODELS}", headers={"origin": origin})
     assert answer.status == 403

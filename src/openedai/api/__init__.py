@@ -133,17 +133,14 @@ def _ollama(s: Services, calls: Calls) -> tuple[Route, ...]:
         Route("DELETE", "/api/delete", fixed["refuse"], "Ollama: refused"),
         Route("POST", "/api/blobs/{digest}", fixed["refuse"], "Ollama: refused"),
         Route("GET", "/", fixed["root"], "Is a server there?"),
-        Route("HEAD", "/", fixed["root"], "Is a server there?"),
     )
 
 
 def _extensions(s: Services, calls: Calls) -> tuple[Route, ...]:
     tokens = Group("extensions.tokens.routes:Tokenization", calls, s.leases)
     images = Group("openai.images.files:ImageFiles", s.image_store, s.settings.public_url)
-    file = "/v1/images/files/{name}"
     return (
-        Route("GET", file, images["read"], "Show a made image"),
-        Route("HEAD", file, images["read"], "Check a made image"),
+        Route("GET", "/v1/images/files/{name}", images["read"], "Show a made image"),
         Route("POST", "/v1/tokenize", tokens["tokenize"], "A text as tokens"),
         Route("POST", "/v1/detokenize", tokens["detokenize"], "Tokens as a text"),
     )

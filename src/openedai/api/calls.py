@@ -15,6 +15,7 @@ from openedai.catalog.models import Model
 from openedai.config import Settings
 from openedai.engines.registry import engine_entry
 from openedai.errors import ModelNotFound
+from openedai.http.body_memory import BodyMemory
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import EventStream, FileStream, first_frame, json_response
 from openedai.serving.call import Call
@@ -45,6 +46,7 @@ class Calls:
         self._settings = settings
         self._catalog = catalog
         self._leases = leases
+        self._body_memory = BodyMemory(max(settings.body_memory, 2 * settings.max_body_bytes))
 
     async def read(
         self,
@@ -68,7 +70,9 @@ class Calls:
         body, headers = await read_body(
             request,
             body_type,
-            limits=BodyLimits(self._settings.max_body_bytes, self._settings.max_upload_bytes),
+            limits=BodyLimits(
+                self._settings.max_body_bytes, self._settings.max_upload_bytes, self._body_memory
+            ),
             unknown=self._settings.unknown_parameters,
             overrides={} if in_url is None else {"model": in_url},
             passed_on=lambda fields: self._passed_on(body_type, fields, default),

@@ -83,6 +83,12 @@ class Settings:
     max_upload_bytes: Annotated[
         int, Meta(ge=1024), "Largest request body with files, in bytes, that is read."
     ] = 512 << 20
+    body_memory: Annotated[
+        int,
+        Meta(ge=1024),
+        "Most bytes of the bodies of all requests in progress together; at least twice "
+        "`max_body_bytes`.",
+    ] = 256 << 20
     max_header_bytes: Annotated[
         int, Meta(ge=1024), "Largest request line and headers together, in bytes."
     ] = 32 << 10

@@ -7,11 +7,19 @@ from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, PrivateAttr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema, from_json
 from starlette.requests import ClientDisconnect, Request
 
 from openedai.errors import APIError, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
+from openedai.http.body_memory import BodyMemory, BodyShare
 from openedai.http.exchange import exchange_of
 from openedai.http.form import FORM_DATA, read_form
 from openedai.http.upload import has_file
@@ -27,6 +35,19 @@ M = TypeVar("M", bound="Body")
 
 FORM = "application/x-www-form-urlencoded"
 WARNING_HEADER = "x-openedai-warning"
+MAX_MEMBERS = 256  # of an object with named fields
+_MAX_WARNING = 1000  # characters
+
+
+def _fail_fast(schema: Any) -> None:
+    """Report one error of each array and object: millions of them would fill the memory."""
+    if isinstance(schema, dict):
+        if schema.get("type") in ("list", "tuple", "dict"):
+            schema["fail_fast"] = True
+        schema = list(schema.values())
+    if isinstance(schema, list | tuple):
+        for part in schema:
+            _fail_fast(part)
 
 
 class Body(BaseModel):
@@ -45,6 +66,19 @@ class Body(BaseModel):
     accepts_json: ClassVar[bool] = True
     accepts_form: ClassVar[bool] = False
     _extra: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        _fail_fast(schema)
+        return schema
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_size(cls, value: Any) -> Any:
+        if isinstance(value, dict) and len(value) > MAX_MEMBERS:
+            raise PydanticCustomError("too_many_members", f"more than {MAX_MEMBERS} members")
+        return value
 
     @property
     def extra(self) -> dict[str, Any]:
@@ -97,22 +131,31 @@ class UnsupportedValues:
         return value
 
 
-async def read_bytes(request: Request, limit: int) -> bytes:
-    """The whole body, never more than `limit` bytes of it. Raises PayloadTooLarge."""
+async def read_bytes(request: Request, limits: BodyLimits) -> bytearray:
+    """The whole body, never more of it than the limit. Raises PayloadTooLarge and Unavailable."""
+    limit = limits.json
     length = request.headers.get("content-length", "0")
     if length.isdigit() and int(length) > limit:
         raise _too_large(limit)
-    chunks = []
-    size = 0
+    share = _share(request, limits)
+    body = bytearray()
     try:
         async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
+            if len(body) + len(chunk) > limit:
                 raise _too_large(limit)
-            chunks.append(chunk)
+            share.take(len(chunk))
+            body += chunk
     except ClientDisconnect as error:
         raise InvalidRequest("The request body ended too early.") from error
-    return b"".join(chunks)
+    return body
+
+
+def _share(request: Request, limits: BodyLimits) -> BodyShare:
+    """What the body may take of the memory, until the end of the exchange."""
+    exchange = exchange_of(request.scope)
+    share = limits.memory.share(exchange.caller)
+    exchange.cleanup.callback(share.release)
+    return share
 
 
 def _too_large(limit: int) -> APIError:
@@ -152,10 +195,11 @@ def _unsupported_type(media_type: str, expected: str) -> APIError:
 
 @dataclass(frozen=True)
 class BodyLimits:
-    """The most bytes of a body in JSON, and of one with files."""
+    """The most bytes of a body in JSON, and of one with files; `memory` is for all together."""
 
     json: int
     form: int
+    memory: BodyMemory
 
 
 async def read_body(
@@ -196,10 +240,11 @@ async def _read_values(
     if model.accepts_form and (media_type == FORM_DATA or not model.accepts_json):
         if media_type != FORM_DATA:
             raise _unsupported_type(media_type, FORM_DATA)
-        values = await read_form(request, limits.form, exchange_of(request.scope).cleanup)
+        cleanup = exchange_of(request.scope).cleanup
+        values = await read_form(request, limits.form, cleanup, _share(request, limits))
         return {name: _listed(model, name, value) for name, value in values.items()}, False
     require_json(request)
-    return _decode(await read_bytes(request, limits.json)), None
+    return _decode(await read_bytes(request, limits)), None
 
 
 def _listed(model: type[Body], name: str, value: Any) -> Any:
@@ -218,9 +263,9 @@ def _is_array(annotation: Any) -> bool:
     return get_origin(annotation) in (Union, UnionType) and all(map(_is_array, members))
 
 
-def _decode(body: bytes) -> Any:
+def _decode(body: bytearray) -> Any:
     try:
-        return from_json(body)
+        return from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise invalid_json(str(error)) from None
 
@@ -255,10 +300,15 @@ def _without_unknown(
             holder = holder[parent]
         holder.pop(name)
     names = ", ".join(sorted(str(detail["loc"][-1]) for detail in unknown))
-    header = f"unknown parameters were ignored: {names}"
-    return _validate(model, values, strict), {
-        WARNING_HEADER: header.encode("ascii", "replace").decode()
-    }
+    return _validate(model, values, strict), {WARNING_HEADER: _warning(names)}
+
+
+def _warning(names: str) -> str:
+    """A header's value: no line may end in it, and clients refuse long ones."""
+    text = names if len(names) <= _MAX_WARNING else f"{names[:_MAX_WARNING]}…"
+    shown = "".join(char if char.isprintable() else "?" for char in text)
+    header = f"unknown parameters were ignored: {shown}"
+    return header.encode("ascii", "replace").decode()
 
 
 def _is_tag(part: int | str) -> bool:

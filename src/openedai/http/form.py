@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from starlette.requests import ClientDisconnect, Request
 
 from openedai.errors import APIError, InvalidRequest, PayloadTooLarge, Unavailable
+from openedai.http.body_memory import BodyShare
 from openedai.http.upload import Upload
 
 if TYPE_CHECKING:
@@ -31,21 +32,25 @@ MAX_PREAMBLE = 64 << 10
 MAX_NAME = 256
 MAX_FILE_NAME = 255
 _BUFFER = 1 << 20
+_IN_MEMORY = MAX_FIELD_BYTES + _BUFFER
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NAME = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<key>[^\[\]]*)\])?")
 
 
-async def read_form(request: Request, limit: int, cleanup: ExitStack) -> dict[str, Any]:
-    """The fields of the body; `cleanup` deletes the files.
+async def read_form(
+    request: Request, limit: int, cleanup: ExitStack, share: BodyShare
+) -> dict[str, Any]:
+    """The fields of the body; `cleanup` deletes the files, `share` is for what is in memory.
 
     Raises InvalidRequest for a malformed body, PayloadTooLarge for one with more than `limit`
-    bytes, and Unavailable if the disk is full.
+    bytes, and Unavailable if the disk or the memory is full.
     """
     form = _Form(_boundary(request), cleanup)
     size = 0
     pending = bytearray()
     try:
         async for chunk in request.stream():
+            share.take(max(0, min(len(chunk), _IN_MEMORY - size)))
             size += len(chunk)
             if size > limit:
                 raise PayloadTooLarge(

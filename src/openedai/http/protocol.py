@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 protocol with limits on what comes before the body, and our own errors."""
+"""uvicorn's HTTP/1.1 protocol with limits on what is not the body, and our own errors."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import httptools
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from openedai.errors import APIError, HeadersTooLarge, InvalidRequest, RequestTimeout
 from openedai.http.dialect import Dialect
@@ -25,7 +26,7 @@ class ProtocolLimits:
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Refuses larger headers, and clients that stall.
+    """Refuses larger headers, and clients that stall. Trailers are ignored.
 
     `dialect` renders the errors: which API the client uses is not known yet.
     """
@@ -33,7 +34,7 @@ class LimitedProtocol(HttpToolsProtocol):
     limits: ClassVar[ProtocolLimits]
     dialect: ClassVar[Dialect]
 
-    _head_bytes = 0
+    _other_bytes = 0  # since the last part of a body: of headers, trailers, sizes of chunks
     _in_request = False
     _in_body = False
     _deadline: asyncio.TimerHandle | None = None
@@ -45,10 +46,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._restart_deadline()
-        if not self._in_body:
-            self._head_bytes += len(data)
-        super().data_received(data)
-        if not self._in_body and self._head_bytes > self.limits.max_header_bytes:
+        self._other_bytes += len(data)
+        self._parse(data)
+        if self._other_bytes > self.limits.max_header_bytes:
             self._refuse(
                 HeadersTooLarge(
                     f"The request's headers are larger than {self.limits.max_header_bytes} bytes.",
@@ -56,18 +56,56 @@ class LimitedProtocol(HttpToolsProtocol):
                 )
             )
 
+    def _parse(self, data: bytes) -> None:
+        """As uvicorn does, but for upgrades."""
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("it cannot be parsed.")
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Read the request again without its Upgrade: the parser takes what follows the headers
+        for another protocol, but a client that asks for HTTP/2 also sends its body.
+        """
+        if self.parser.get_method() == b"CONNECT":
+            self.send_400_response("this server is no proxy.")
+            return
+        version = self.parser.get_http_version().encode()
+        head = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
+        head += [b"%s: %s" % pair for pair in self.headers if pair[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parse(b"\r\n".join([*head, b"", rest]))
+
     def on_message_begin(self) -> None:
         self._in_request = True
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_body:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        self._in_body = True
-        self._head_bytes = 0
+        if self.parser.should_upgrade():
+            return
         super().on_headers_complete()
+        self._in_body = True
+        self._other_bytes = 0
+        if self.parser.get_http_version() < "1.1":
+            _send_until_close(self.cycle)
+
+    def on_body(self, body: bytes) -> None:
+        self._other_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         self._in_request = self._in_body = False
-        self._head_bytes = 0
+        self._other_bytes = 0
         self._cancel_deadline()
         super().on_message_complete()
 
@@ -108,9 +146,15 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, error: APIError) -> None:
-        if not self.transport.is_closing():
+        """Answer with the error, unless another answer has begun, and close the connection."""
+        if self.transport.is_closing():
+            return
+        cycle = self.cycle
+        if cycle is None or (
+            not cycle.response_started if self._in_body else cycle.response_complete
+        ):
             self.transport.write(self._raw_response(error))
-            self.transport.close()
+        self.transport.close()
 
     def _raw_response(self, error: APIError) -> bytes:
         body: bytes = msgspec.json.encode(self.dialect.error_body(error, ""))
@@ -123,6 +167,24 @@ class LimitedProtocol(HttpToolsProtocol):
             "",
         ]
         return "\r\n".join(head).encode() + body
+
+
+def _send_until_close(cycle: RequestResponseCycle) -> None:
+    """Send the answer without chunks: where no length is known, its end closes the connection."""
+    send = cycle.send
+    unbounded = False
+
+    async def send_unchunked(message: Any) -> None:
+        nonlocal unbounded
+        if message["type"] == "http.response.start":
+            unbounded = all(name.lower() != b"content-length" for name, _ in message["headers"])
+            if unbounded:
+                cycle.chunked_encoding = False
+        elif unbounded:
+            cycle.expected_content_length = len(message.get("body", b""))
+        await send(message)
+
+    cycle.send = send_unchunked  # type: ignore[method-assign]
 
 
 def limited_protocol(limits: ProtocolLimits, dialect: Dialect) -> type[LimitedProtocol]:

@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 
 class OneRoute(Route):
-    """Unlike Starlette's it does not answer HEAD too, and the scope has it as `route`."""
+    """It answers HEAD where it answers GET. Unlike Starlette's, the scope has it as `route`."""
 
     def __init__(
         self, path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str
@@ -19,8 +19,7 @@ class OneRoute(Route):
         async def serve(request: Request) -> Response:
             return await endpoint(request)
 
-        super().__init__(path, serve)
-        self.methods = {method}
+        super().__init__(path, serve, methods=[method])
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         match, child_scope = super().matches(scope)

@@ -62,11 +62,13 @@ def as_invalid_request(details: Sequence[ErrorDetails]) -> InvalidRequest:
     detail = min(details, key=is_unknown)
     error_type = detail["type"]
     param = location(detail["loc"])
-    if param is None:
+    if param is None and error_type in _JSON_TYPES:
         return InvalidRequest(
             f"Invalid body: expected an object, but got {_json_type(detail['input'])} instead.",
             code="invalid_type",
         )
+    if param is None:
+        return invalid_value("body", detail["msg"])
     if error_type in _JSON_TYPES:
         return _wrong_type(detail, param, _JSON_TYPES[error_type])
     return _RULES.get(error_type, _other)(detail, param)
@@ -144,10 +146,15 @@ def _bound(detail: ErrorDetails, param: str) -> InvalidRequest:
     side = ("above", "maximum", "max") if above else ("below", "minimum", "min")
     return InvalidRequest(
         f"Invalid '{param}': {number} {side[0]} {side[1]} value. "
-        f"Expected a value {rule} {limit:g}, but got {detail['input']} instead.",
+        f"Expected a value {rule} {_number(limit)}, but got {detail['input']} instead.",
         code=f"{number}_{side[0]}_{side[2]}_value",
         param=param,
     )
+
+
+def _number(value: float) -> str:
+    """As JSON writes it, without the fraction of a whole number."""
+    return str(int(value)) if value == int(value) else str(value)
 
 
 def _length(detail: ErrorDetails, param: str) -> InvalidRequest:

@@ -8,6 +8,7 @@ must be a known one, and so must an Origin.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -78,8 +79,9 @@ class Guard:
     def _check_origin(self, origin: str | None, host: str) -> None:
         if origin is None or self.cors_origins & {"*", origin}:
             return
-        if urlsplit(origin).netloc.lower() == host.lower():
-            return
+        with suppress(ValueError):  # an origin that is no URL is another one
+            if urlsplit(origin).netloc.lower() == host.lower():
+                return
         raise Forbidden(
             "Requests from this web page are not allowed. Its origin can be allowed with "
             "OPENEDAI_CORS_ORIGINS.",

@@ -10,6 +10,7 @@ from pydantic import Field
 from openedai.api.anthropic.blocks import CacheControl, Texts
 from openedai.api.anthropic.conversation import MessageParam, conversation, image_refs
 from openedai.api.anthropic.tools import MAX_TOOLS, ToolChoice, ToolParam, toolset
+from openedai.api.parameters.numbers import MAX_INT
 from openedai.api.parameters.sampling import LocalSamplingBody
 from openedai.contract.chat import Chat
 from openedai.contract.generate import Constraint, GenerateRequest, JsonSchema, Sampling
@@ -30,7 +31,7 @@ class Thinking(Body):
         Literal["enabled", "disabled", "adaptive", "between_tools"],
         UnsupportedValues("between_tools"),
     ]
-    budget_tokens: int | None = Field(None, ge=1024)
+    budget_tokens: int | None = Field(None, ge=1024, le=MAX_INT)
     display: Literal["summarized", "omitted"] | None = None
 
 
@@ -125,7 +126,7 @@ class MessagesRequest(ConversationBody, LocalSamplingBody):
     them.
     """
 
-    max_tokens: int = Field(ge=1)
+    max_tokens: int = Field(ge=1, le=MAX_INT)
     stop_sequences: list[Annotated[str, Field(min_length=1)]] | None = Field(None, max_length=64)
     stream: bool | None = None
     temperature: float | None = Field(None, ge=0, le=1)

@@ -16,6 +16,7 @@ from openedai.api.legacy.prompted import NotEmpty, Pair, PromptedBody, complete,
 from openedai.api.legacy.ranking import MAX_TEXTS, Ranking
 from openedai.api.openai.completions.render import Completion
 from openedai.api.openai.completions.types import CompletionRequest
+from openedai.api.parameters.numbers import MAX_INT
 from openedai.api.parameters.sampling import Stop
 from openedai.api.route import takes
 from openedai.catalog.models import Model
@@ -35,7 +36,7 @@ class AnswerRequest(PromptedBody):
     examples_context: str
     documents: list[NotEmpty] = Field(max_length=MAX_TEXTS)
     max_rerank: int | None = Field(None, ge=1)
-    max_tokens: int | None = Field(None, ge=1)
+    max_tokens: int | None = Field(None, ge=1, le=MAX_INT)
     stop: Stop | None = None
     n: int | None = Field(None, ge=1, le=10)
 

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from openedai.api.calls import Calls
 from openedai.api.openai.completions.logprobs import CompletionLogprobs, completion_logprobs
 from openedai.api.openai.completions.types import CompletionRequest
+from openedai.api.parameters.numbers import MAX_INT
 from openedai.api.parameters.sampling import Stop
 from openedai.api.parameters.streams import DONE
 from openedai.api.route import takes
@@ -33,7 +34,7 @@ class EngineGenerateRequest(Body):
 
     model: str
     context: str | None = None
-    length: int | None = Field(None, ge=1)
+    length: int | None = Field(None, ge=1, le=MAX_INT)
     completions: int | None = Field(None, ge=1, le=128)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)

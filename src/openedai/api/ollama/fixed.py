@@ -23,6 +23,6 @@ class FixedAnswers:
     async def refuse(self, request: Request) -> Response:
         """For requests that would change the catalogue, which only the settings do."""
         raise Unsupported(
-            f"{request.method} {request.url.path} is not supported: the models of this server are "
-            "those of its settings."
+            f"{request.method} {request.scope['path']} is not supported: the models of this server "
+            "are those of its settings."
         )

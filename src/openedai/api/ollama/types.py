@@ -18,6 +18,7 @@ from openedai.api.ollama.messages import (
     to_tools,
 )
 from openedai.api.ollama.values import seconds
+from openedai.api.parameters.numbers import MAX_INT
 from openedai.api.parameters.sampling import LocalSamplingBody, stop_texts
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.contract.chat import Chat, Message
@@ -72,8 +73,8 @@ class Options(LocalSamplingBody):
     top_p: float | None = Field(None, ge=0, le=1)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
-    seed: int | None = Field(None, ge=-(2**63), le=2**63 - 1)
-    num_predict: int | None = Field(None, ge=-2)
+    seed: int | None = Field(None, ge=-MAX_INT - 1, le=MAX_INT)
+    num_predict: int | None = Field(None, ge=-2, le=MAX_INT)
     stop: Stop | None = None
 
     num_ctx: int | None = None
@@ -237,7 +238,7 @@ class EmbedBody(ModelUse):
     """`truncate` is always on: an input that is too long is cut."""
 
     input: Input
-    dimensions: int | None = Field(None, ge=1)
+    dimensions: int | None = Field(None, ge=1, le=MAX_INT)
     truncate: Annotated[bool | None, AllowedOnly((True,))] = None
 
     def to_engine_request(self) -> EmbedRequest:

@@ -13,6 +13,7 @@ from openedai.errors import ModelNotFound
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 _DURATION = re.compile(rf"[-+]?(?:0|(?:{_PART.pattern})+)")
+_LONGEST = 10**18
 FOREVER = "9999-12-31T23:59:59Z"
 LATEST = ":latest"
 
@@ -25,7 +26,7 @@ def seconds(value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        return float(max(-_LONGEST, min(_LONGEST, value)))
     if not isinstance(value, str) or not _DURATION.fullmatch(value):
         raise ValueError("expected seconds, or a duration such as '5m' or '1h30m'")
     total = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from openedai.api.parameters.numbers import MAX_INT
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.contract.generate import Constraint, Grammar, LocalSampling, Regex, Sampling
 from openedai.errors import InvalidRequest
@@ -43,14 +44,14 @@ class LocalSamplingBody(Body):
     min_p: float | None = Field(None, ge=0, le=1)
     typical_p: float | None = Field(None, ge=0, le=1)
     repeat_penalty: float | None = Field(None, ge=0, le=10)
-    repeat_last_n: int | None = Field(None, ge=-1)
+    repeat_last_n: int | None = Field(None, ge=-1, le=MAX_INT)
     mirostat: int | None = Field(None, ge=0, le=2)
     mirostat_tau: float | None = Field(None, ge=0, le=100)
     mirostat_eta: float | None = Field(None, ge=0, le=1)
     dry_multiplier: float | None = Field(None, ge=0, le=100)
     dry_base: float | None = Field(None, ge=1, le=100)
-    dry_allowed_length: int | None = Field(None, ge=0)
-    dry_penalty_last_n: int | None = Field(None, ge=-1)
+    dry_allowed_length: int | None = Field(None, ge=0, le=MAX_INT)
+    dry_penalty_last_n: int | None = Field(None, ge=-1, le=MAX_INT)
     dry_sequence_breakers: list[Annotated[str, Field(min_length=1)]] | None = Field(
         None, min_length=1, max_length=64
     )
@@ -75,7 +76,7 @@ class SamplingBody(LocalSamplingBody):
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     logit_bias: LogitBias | None = None
-    seed: int | None = Field(None, ge=-(2**63), le=2**63 - 1)
+    seed: int | None = Field(None, ge=-MAX_INT - 1, le=MAX_INT)
     stop: Stop | None = None
     n: int | None = Field(None, ge=1, le=128)
     stream: bool | None = None

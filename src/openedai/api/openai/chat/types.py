@@ -18,6 +18,7 @@ from openedai.api.openai.chat.tools import (
     old_toolset,
     toolset,
 )
+from openedai.api.parameters.numbers import MAX_INT
 from openedai.api.parameters.sampling import SamplingBody, stop_texts
 from openedai.api.parameters.tools import Toolset
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
@@ -93,8 +94,8 @@ class ChatCompletionRequest(SamplingBody):
         "web_search_options",
     }
     messages: list[ChatMessage] = Field(min_length=1)
-    max_tokens: int | None = Field(None, ge=1)
-    max_completion_tokens: int | None = Field(None, ge=1)
+    max_tokens: int | None = Field(None, ge=1, le=MAX_INT)
+    max_completion_tokens: int | None = Field(None, ge=1, le=MAX_INT)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=20)
     response_format: ResponseFormat | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from openedai.api.parameters.numbers import MAX_INT
 from openedai.api.parameters.prompt import Prompt, prompts
 from openedai.api.parameters.sampling import SamplingBody, stop_texts
 from openedai.contract.generate import GenerateRequest
@@ -16,7 +17,7 @@ MAX_BEST_OF = 20
 
 class CompletionRequest(SamplingBody):
     prompt: Prompt | None = None
-    max_tokens: int | None = Field(None, ge=0)
+    max_tokens: int | None = Field(None, ge=0, le=MAX_INT)
     best_of: int | None = Field(None, ge=1, le=MAX_BEST_OF)
     echo: bool | None = None
     logprobs: int | None = Field(None, ge=0, le=5)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from openedai.api.parameters.numbers import MAX_INT
 from openedai.api.parameters.prompt import Prompt, prompts
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.generate import Text
@@ -18,7 +19,7 @@ class EmbeddingRequest(Body):
 
     model: str
     input: Prompt
-    dimensions: Annotated[int | None, Field(ge=1)] = None
+    dimensions: Annotated[int | None, Field(ge=1, le=MAX_INT)] = None
     encoding_format: Literal["float", "base64"] | None = None
     user: str | None = None
 

@@ -1,0 +1,56 @@
+"""Answers to browsers that ask whether a web page of another origin may call the server."""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from openedai.config import Settings
+
+# What pages of other origins may read of an answer, beside what browsers always let them read.
+EXPOSED_HEADERS = (
+    "x-request-id",
+    "request-id",
+    "openai-version",
+    "openai-processing-ms",
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-reset-requests",
+    "retry-after",
+    "retry-after-ms",
+    "x-openedai-warning",
+    "allow",
+)
+
+
+class CrossOrigin(CORSMiddleware):
+    """Only pages of origins that the settings name may call a server in a private network.
+
+    What is not allowed goes to the guard, which refuses it with an error of the API.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        super().__init__(
+            app,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED_HEADERS,
+            allow_private_network=True,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not self.is_allowed_origin(
+            Headers(scope=scope).get("origin", "")
+        ):
+            await self.app(scope, receive, send)
+            return
+        await super().__call__(scope, receive, send)
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        response = super().preflight_response(request_headers)
+        if request_headers["origin"] not in self.allow_origins:
+            del response.headers["access-control-allow-private-network"]
+        return response
