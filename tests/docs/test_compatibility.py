@@ -45,6 +45,12 @@ from openedai.api.openai.images.types import (
 )
 from openedai.api.openai.speech.types import SpeechRequest
 from openedai.api.openai.transcriptions.types import TranscriptionRequest, TranslationRequest
+from openedai.api.parameters.other_servers import (
+    OtherServersBody,
+    OtherServersChatBody,
+    OtherServersCompletionBody,
+    OtherServersEmbeddingBody,
+)
 from openedai.config import ModelSpec
 from openedai.http.body import AllowedOnly, Body
 from openedai.http.upload import Upload
@@ -170,7 +176,25 @@ TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
     ),
 }
 
+# What other servers have under /v1.
+OTHER_SERVERS: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
+    ("Other servers", 0): (set(OtherServersBody.model_fields), ChatCompletionRequest, CHAT),
+    ("Other servers", 1): (
+        set(OtherServersCompletionBody.model_fields),
+        CompletionRequest,
+        COMPLETION,
+    ),
+    ("Other servers", 2): (set(OtherServersChatBody.model_fields), ChatCompletionRequest, CHAT),
+    ("Other servers", 3): (
+        set(OtherServersEmbeddingBody.model_fields),
+        EmbeddingRequest,
+        EMBEDDING,
+    ),
+}
+TABLES |= OTHER_SERVERS
+
 TOOL: dict[str, Any] = {"type": "function", "function": {"name": "f"}}
+FORMAT: dict[str, Any] = {"type": "json_schema"}
 CALL: dict[str, Any] = {"id": "c", "type": "function", "function": {"name": "f", "arguments": ""}}
 
 # Values that ask for something, for parameters of which any other value would do less.
@@ -189,10 +213,115 @@ REFUSED_VALUES: dict[str, Any] = {
     "svg": {"model": "m"},
     "verbosity": "low",
     "web_search_options": {},
+    # of other servers
+    "add_bos_token": False,
+    "allowed_token_ids": [1],
+    "auto_max_new_tokens": True,
+    "bad_words": ["x"],
+    "chat_template": "{{ messages }}",
+    "custom_token_bans": "1,2",
+    "dynamic_temperature": True,
+    "dynatemp_range": 0.5,
+    "early_stopping": True,
+    "echo": True,
+    "encoder_repetition_penalty": 1.1,
+    "epsilon_cutoff": 1,
+    "eta_cutoff": 1,
+    "guidance_scale": 2.0,
+    "guided_whitespace_pattern": " ?",
+    "impersonate": True,
+    "include_reasoning": False,
+    "length_penalty": 2.0,
+    "logits_processors": ["x"],
+    "lora": [{"id": 0, "scale": 1.0}],
+    "max_tokens_second": 5,
+    "min_keep": 2,
+    "mode": "chat",
+    "n_probs": 2,
+    "negative_prompt": "x",
+    "no_repeat_ngram_size": 2,
+    "normalize": False,
+    "parse_tool_calls": False,
+    "penalize_nl": True,
+    "penalty_alpha": 0.5,
+    "post_sampling_probs": True,
+    "prompt_logprobs": 1,
+    "reasoning_format": "none",
+    "return_hidden_states": True,
+    "return_token_ids": True,
+    "return_tokens": True,
+    "return_tokens_as_token_ids": True,
+    "separate_reasoning": False,
+    "skip_special_tokens": False,
+    "smoothing_factor": 0.5,
+    "spaces_between_special_tokens": False,
+    "stop_regex": "a+",
+    "stream_reasoning": False,
+    "t_max_predict_ms": 100,
+    "temperature_last": True,
+    "tfs": 0.5,
+    "tfs_z": 0.5,
+    "thinking_budget": 5,
+    "thinking_token_budget": 5,
+    "top_a": 0.5,
+    "truncate_prompt_tokens": 5,
+    "truncation_side": "right",
+    "use_beam_search": True,
 }
 
 # Values other than the default, for parameters that must reach the engine.
 VALUES: dict[str, Any] = {
+    # of other servers
+    "add_generation_prompt": False,
+    "ban_eos_token": True,
+    "cache_prompt": True,
+    "character": "Ann",
+    "continue_": True,
+    "continue_final_message": True,
+    "do_sample": False,
+    "draft_model": "small",
+    "dynatemp_exponent": 2.0,
+    "dynatemp_high": 2.0,
+    "dynatemp_low": 0.5,
+    "ebnf": 'root ::= "a"',
+    "enable_thinking": False,
+    "grammar_string": 'root ::= "a"',
+    "guided_choice": ["a", "b"],
+    "guided_decoding_backend": "xgrammar",
+    "guided_grammar": 'root ::= "a"',
+    "guided_json": {"type": "object"},
+    "guided_regex": "a+",
+    "id_slot": 1,
+    "ignore_eos": True,
+    "include_stop_str_in_output": True,
+    "json_schema": '{"type": "object"}',
+    "keep_alive": "5m",
+    "min_tokens": 5,
+    "mirostat_mode": 2,
+    "n_cache_reuse": 256,
+    "n_keep": -1,
+    "n_predict": 5,
+    "name1": "Ann",
+    "name2": "Bob",
+    "no_stop_trim": True,
+    "priority": 1,
+    "prompt_lookup_num_tokens": 4,
+    "reasoning": {"effort": "low"},
+    "repetition_penalty": 1.2,
+    "repetition_penalty_range": 0,
+    "request_id": "r1",
+    "return_progress": True,
+    "rid": "r1",
+    "session_id": "s1",
+    "smoothing_curve": 2.0,
+    "stop_token_ids": [7],
+    "stream_interval": 4,
+    "structured_outputs": {"choice": ["a", "b"]},
+    "think": False,
+    "timings_per_token": True,
+    "truncate_prompt_tokens": -1,
+    "truncation_length": 2048,
+    "ttl": 300,
     "background": "opaque",
     "chunking_strategy": "auto",
     "include": ["logprobs"],
@@ -305,6 +434,7 @@ VALUES_BY_TYPE: dict[tuple[type[Body], str], Any] = {
     (TranscriptionRequest, "response_format"): "verbose_json",
     (TranslationRequest, "response_format"): "verbose_json",
     (SpeechRequest, "response_format"): "wav",
+    (ChatCompletionRequest, "documents"): [{"title": "a", "text": "b"}],
     (ChatMessage, "function_call"): {"name": "f", "arguments": ""},
 }
 
@@ -404,11 +534,18 @@ def test_every_part_of_a_message_has_one_row() -> None:
         assert as_invalid_request(caught.value.errors()).code == "unsupported_value"
 
 
+def refused_value(model: type[Body], name: str) -> Any:
+    """A value that requests something."""
+    if name == "add_special_tokens":  # completions have them, chat templates bring them
+        return model is ChatCompletionRequest
+    return REFUSED_VALUES[name]
+
+
 @pytest.mark.parametrize(("table", "name"), cases("refused"))
 def test_refused_parameters_are_refused(table: Table, name: str) -> None:
     _, model, body = TABLES[table]
     with pytest.raises(ValidationError) as caught:
-        model.model_validate({**body, name: REFUSED_VALUES[name]})
+        model.model_validate({**body, name: refused_value(model, name)})
     error = as_invalid_request(caught.value.errors())
     assert (error.code, error.param) == ("unsupported_parameter", name)
     model.model_validate({**body, name: None})
@@ -421,10 +558,11 @@ def test_accepted_values_of_refused_parameters_are_documented(table: Table, name
     ]
     (note,) = [row[2] for row in rows(table) if row[0] == f"`{name}`"]
     assert bool(only.values) == ("accepted" in note)
-    expected = {"True": "true", "False": "false"}
+    # Which are equal in Python.
+    numbers: dict[int, tuple[str, ...]] = {1: ("true", "1"), 0: ("false", "0")}
     for value in only.values:
-        text = expected.get(str(value), str(value).replace("'", '"'))
-        assert text in note.replace("`", "")
+        texts = numbers.get(value, (str(value),)) if isinstance(value, int) else (str(value),)
+        assert any(text.replace("'", '"') in note.replace("`", "") for text in texts)
 
 
 @pytest.mark.parametrize(("table", "name"), cases("honoured"))
@@ -456,13 +594,68 @@ def test_extensions_are_listed_and_reach_the_engine(model: type[Body]) -> None:
     table = "Chat completions" if model is ChatCompletionRequest else "Completions"
     official, _, body = TABLES[table, 0]
     listed = both | (chat if model is ChatCompletionRequest else set())
-    own = set(model.model_fields) - official
+    theirs = set[str]().union(*(names for names, _, _ in OTHER_SERVERS.values()))
+    own = set(model.model_fields) - official - theirs - {"response_format"}
     assert own == listed - {"reasoning_content"}
     for name in own:
         assert_changes_the_request(model, body, name)
     assert_changes_the_request(
         ChatMessage, {"role": "assistant", "content": "hi"}, "reasoning_content"
     )
+
+
+@pytest.mark.parametrize("status", ["honoured", "no effect", "refused"])
+def test_parameters_of_other_servers_are_the_same_in_completions(status: str) -> None:
+    for name in documented(("Other servers", 0), status):
+        if status == "honoured":
+            assert_changes_the_request(CompletionRequest, COMPLETION, name)
+        elif status == "no effect":
+            body = {**COMPLETION, name: VALUES[name]}
+            assert engine_request(CompletionRequest, body) == engine_request(
+                CompletionRequest, COMPLETION
+            )
+        else:
+            with pytest.raises(ValidationError):
+                CompletionRequest.model_validate({**COMPLETION, name: REFUSED_VALUES[name]})
+    assert_changes_the_request(CompletionRequest, COMPLETION, "response_format")
+
+
+def test_values_of_other_servers() -> None:
+    """Those that the page lists below the tables."""
+    listed = re.findall(r"^- `([^`]+)`", section(PAGE, "Other servers"), re.MULTILINE)
+    schema = {"type": "object"}
+    message = {"role": "assistant", "content": "hi"}
+    changes: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
+        "max_tokens": [({"max_tokens": -1}, {})],
+        "top_k": [({"top_k": -1}, {"top_k": 0})],
+        "dry_sequence_breakers": [
+            (
+                {"dry_sequence_breakers": text},
+                {"dry_sequence_breakers": ["\n", ":"]},
+            )
+            for text in ('"\\n", ":"', '["\\n", ":"]')
+        ],
+        "response_format": [
+            (
+                {"response_format": {"type": kind, "schema": schema}},
+                {"response_format": FORMAT | {"json_schema": {"name": "n", "schema": schema}}},
+            )
+            for kind in ("json_object", "json_schema")
+        ],
+        "messages[].reasoning": [
+            (
+                {"messages": [message | {"reasoning": "Hm.", "reasoning_details": [{}]}]},
+                {"messages": [message | {"reasoning_content": "Hm."}]},
+            )
+        ],
+    }
+    assert set(listed) == set(changes)
+    for theirs, ours in (pair for pairs in changes.values() for pair in pairs):
+        assert engine_request(ChatCompletionRequest, {**CHAT, **theirs}) == engine_request(
+            ChatCompletionRequest, {**CHAT, **ours}
+        )
+    (unlimited,) = engine_request(CompletionRequest, {**COMPLETION, "max_tokens": -1})
+    assert unlimited.max_tokens is None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from openedai.api.openai.chat.types import ChatCompletionRequest
+from openedai.api.parameters.other_servers import OtherServersBody, OtherServersChatBody
 from openedai.contract.generate import LocalSampling
 from openedai.engines.upstream.options import Server
 from openedai.engines.upstream.servers import server_profile
@@ -68,4 +69,5 @@ def test_image_parameters() -> None:
 
 def test_official_parameters_that_are_passed_on() -> None:
     paragraph = section(PAGE, "Parameters").split(" One that says")[0]
-    assert set(code_words(paragraph)) == ChatCompletionRequest.passthrough_fields
+    theirs = {*OtherServersBody.model_fields, *OtherServersChatBody.model_fields}
+    assert set(code_words(paragraph)) == ChatCompletionRequest.passthrough_fields - theirs

@@ -82,7 +82,7 @@ class Calls:
         body.check()
         model = self._named(body) if resolve is None else resolve(body)
         exchange.model = model.id
-        exchange.parameter_names = body_type.parameter_names  # from here on, errors are engines'
+        exchange.parameter_names = body.engine_names()  # from here on, errors are engines'
         return Call(body, model, exchange, headers)
 
     async def answer(

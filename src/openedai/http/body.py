@@ -57,7 +57,8 @@ class Body(BaseModel):
     `passthrough_fields` None is a body that only this server understands. Otherwise the body can
     be passed on to another server: then `extra` has the parameters that are unknown here, and
     those of `passthrough_fields`, which have no effect here, unchanged.
-    `parameter_names` gives the body's name for a parameter that engines know by another one.
+    `parameter_names` gives the body's name for a parameter that engines know by another one, and
+    `engine_names` those of a body whose values decide it.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
@@ -84,6 +85,10 @@ class Body(BaseModel):
     def extra(self) -> dict[str, Any]:
         """The parameters that are passed on unchanged."""
         return self._extra
+
+    def engine_names(self) -> Mapping[str, str]:
+        """The body's name for each parameter that engines know by another one."""
+        return self.parameter_names
 
     def check(self) -> None:
         """Raise InvalidRequest for fields that are not valid together."""

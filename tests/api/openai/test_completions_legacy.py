@@ -120,7 +120,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"logprobs": 6}, "integer_above_max_value", "logprobs"),
     ({"echo": "yes"}, "invalid_type", "echo"),
     ({"max_tokens": 0}, "integer_below_min_value", "max_tokens"),
-    ({"max_tokens": -1, "echo": True}, "integer_below_min_value", "max_tokens"),
+    ({"max_tokens": -2, "echo": True}, "integer_below_min_value", "max_tokens"),
     ({"best_of": 0}, "integer_below_min_value", "best_of"),
     ({"best_of": 21}, "integer_above_max_value", "best_of"),
     ({"best_of": 2, "n": 3}, "invalid_value", "best_of"),

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from pydantic import Field
+from msgspec.structs import replace
+from pydantic import BeforeValidator, Field
+from pydantic_core import from_json
 
+from openedai.api.parameters.answer_formats import (
+    GrammarText,
+    ResponseFormat,
+    format_constraint,
+    only_constraint,
+)
 from openedai.api.parameters.numbers import MAX_INT
+from openedai.api.parameters.other_servers import OtherServersBody
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.contract.generate import Constraint, Grammar, LocalSampling, Regex, Sampling
-from openedai.errors import InvalidRequest
-from openedai.http.body import Body
+from openedai.errors import InvalidRequest, invalid_value
+from openedai.http.body import AllowedOnly, Body
 
-MAX_TEXT = 1 << 16  # characters of a grammar or a pattern
 _TOKEN_DIGITS = 18
 
 
@@ -32,7 +41,20 @@ def stop_texts(stop: str | list[str] | None) -> tuple[str, ...]:
     return (stop,) if isinstance(stop, str) else tuple(stop)
 
 
+def _breakers(value: Any) -> Any:
+    """text-generation-webui has them as a text: strings of JSON, with commas between."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return from_json(value if value.lstrip().startswith("[") else f"[{value}]")
+    except ValueError:
+        raise ValueError("expected an array of strings") from None
+
+
 class StreamOptions(Body):
+    """`continuous_usage_stats` is of other servers."""
+
+    continuous_usage_stats: Annotated[bool | None, AllowedOnly((False,))] = None
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
 
@@ -40,7 +62,7 @@ class StreamOptions(Body):
 class LocalSamplingBody(Body):
     """Samplers that the official API does not have; names and meanings are llama.cpp's."""
 
-    top_k: int | None = Field(None, ge=0, le=1 << 20)
+    top_k: int | None = Field(None, ge=-1, le=1 << 20)
     min_p: float | None = Field(None, ge=0, le=1)
     typical_p: float | None = Field(None, ge=0, le=1)
     repeat_penalty: float | None = Field(None, ge=0, le=10)
@@ -52,9 +74,9 @@ class LocalSamplingBody(Body):
     dry_base: float | None = Field(None, ge=1, le=100)
     dry_allowed_length: int | None = Field(None, ge=0, le=MAX_INT)
     dry_penalty_last_n: int | None = Field(None, ge=-1, le=MAX_INT)
-    dry_sequence_breakers: list[Annotated[str, Field(min_length=1)]] | None = Field(
-        None, min_length=1, max_length=64
-    )
+    dry_sequence_breakers: Annotated[
+        list[Annotated[str, Field(min_length=1)]] | None, BeforeValidator(_breakers)
+    ] = Field(None, min_length=1, max_length=64)
     xtc_probability: float | None = Field(None, ge=0, le=1)
     xtc_threshold: float | None = Field(None, ge=0, le=1)
 
@@ -62,13 +84,15 @@ class LocalSamplingBody(Body):
         values = {name: getattr(self, name) for name in LocalSampling.__struct_fields__}
         breakers = self.dry_sequence_breakers
         values["dry_sequence_breakers"] = tuple(breakers) if breakers else None
+        if self.top_k == -1:  # all tokens, for vLLM and SGLang
+            values["top_k"] = 0
         return LocalSampling(**values)
 
 
-class SamplingBody(LocalSamplingBody):
+class SamplingBody(OtherServersBody, LocalSamplingBody):
     """Ranges are the official API's."""
 
-    passthrough_fields = frozenset({"user"})
+    passthrough_fields = frozenset({"user", *OtherServersBody.model_fields})
 
     model: str
     temperature: float | None = Field(None, ge=0, le=2)
@@ -82,8 +106,9 @@ class SamplingBody(LocalSamplingBody):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None
-    grammar: str | None = Field(None, min_length=1, max_length=MAX_TEXT)
-    regex: str | None = Field(None, min_length=1, max_length=MAX_TEXT)
+    grammar: GrammarText | None = None
+    regex: GrammarText | None = None
+    response_format: ResponseFormat | None = None
 
     @property
     def options(self) -> StreamOptions:
@@ -91,33 +116,57 @@ class SamplingBody(LocalSamplingBody):
 
     def check(self) -> None:
         """Raise InvalidRequest for fields that are not valid together."""
+        super().check()
         if self.stream_options is not None and not self.stream:
             raise InvalidRequest(
                 "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
                 code="invalid_value",
                 param="stream_options",
             )
-        if self.grammar is not None and self.regex is not None:
-            raise InvalidRequest(
-                "'grammar' and 'regex' cannot both be set.", code="invalid_value", param="regex"
-            )
+        if not self.do_samples and self.temperature:
+            raise invalid_value("do_sample", "it is false, and 'temperature' is not 0")
+        only_constraint(self.constraints())
+
+    @property
+    def do_samples(self) -> bool:
+        return self.do_sample is not False
+
+    def constraints(self) -> list[tuple[str, Constraint]]:
+        """The forms that the answer must have, with the names of the parameters."""
+        found: list[tuple[str, Constraint]] = []
+        if self.grammar is not None:
+            found.append(("grammar", Grammar(gbnf=self.grammar)))
+        if self.regex is not None:
+            found.append(("regex", Regex(pattern=self.regex)))
+        found += self.their_constraints()
+        if (constraint := format_constraint(self.response_format)) is not None:
+            found.append(("response_format", constraint))
+        return found
 
     def constraint(self) -> Constraint | None:
-        """The grammar or pattern that the answer must match, or None."""
-        if self.grammar is not None:
-            return Grammar(gbnf=self.grammar)
-        return None if self.regex is None else Regex(pattern=self.regex)
+        """What the answer must match. Raises InvalidRequest if there are several."""
+        only = only_constraint(self.constraints())
+        return None if only is None else only[1]
+
+    def engine_names(self) -> Mapping[str, str]:
+        names = dict(super().engine_names())
+        if self.truncate_prompt_tokens is None and self.truncation_length:
+            names["truncate_prompt_tokens"] = "truncation_length"
+        if (only := only_constraint(self.constraints())) is not None:
+            names |= dict.fromkeys(("response_format", "grammar", "regex"), only[0])
+        return names
 
     def sampling(self, choice: int) -> Sampling:
         """The sampling of answer number `choice`; with a seed, each answer has one of its own."""
+        theirs = self.their_samplers().given()
         return Sampling(
-            temperature=self.temperature,
+            temperature=self.temperature if self.do_samples else 0.0,
             top_p=self.top_p,
             presence_penalty=self.presence_penalty or 0.0,
             frequency_penalty=self.frequency_penalty or 0.0,
             logit_bias=tuple(_token_bias(pair) for pair in (self.logit_bias or {}).items()),
             seed=None if self.seed is None else self.seed + choice,
-            local=self.local_sampling(),
+            local=replace(self.local_sampling(), **theirs),
         )
 
 

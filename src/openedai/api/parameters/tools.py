@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from openedai.contract.chat import Tool
 from openedai.errors import InvalidRequest, invalid_value
 
+# The names of functions, and of schemas.
+NAME = r"^[a-zA-Z0-9_-]{1,64}$"
+
 
 @dataclass(frozen=True)
 class Toolset:

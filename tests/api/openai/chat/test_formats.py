@@ -179,7 +179,11 @@ def test_constraints_that_cannot_be_enforced_are_refused(
         ({"grammar": LEFT}, "invalid_value", "grammar"),
         ({"regex": "(a"}, "invalid_value", "regex"),
         ({"grammar": 'root ::= "a"', "regex": "a"}, "invalid_value", "regex"),
-        ({"response_format": {"type": "json_object"}}, "unknown_parameter", "response_format"),
+        (
+            {"response_format": {"type": "json_schema"}},
+            "missing_required_parameter",
+            "response_format.json_schema",
+        ),
     ],
 )
 def test_constraints_that_completions_refuse(

@@ -101,7 +101,8 @@ class ToolCallParam(Body):
 
 class ChatMessage(Body):
     """An answer's message can be sent back unchanged: the template may render its
-    `reasoning_content`. `annotations` have no effect, nor has `parsed`, which the official
+    `reasoning_content`; `reasoning` is its name for other servers, `reasoning_details` has no
+    effect. `annotations` have no effect, nor has `parsed`, which the official
     client's `parse` adds.
     """
 
@@ -112,6 +113,8 @@ class ChatMessage(Body):
     tool_calls: list[ToolCallParam] | None = None
     function_call: Function | None = None
     reasoning_content: str | None = None
+    reasoning: str | None = None
+    reasoning_details: list[Any] | None = None
     annotations: list[Any] | None = None
     parsed_: Any = Field(None, alias="parsed")
     refusal: Annotated[str | None, AllowedOnly()] = None
@@ -124,7 +127,7 @@ class ChatMessage(Body):
             content="".join(self._texts(number, media.transcripts)),
             images=tuple(self._images(number, media)),
             name=self.name,
-            reasoning=self.reasoning_content,
+            reasoning=self.reasoning if self.reasoning_content is None else self.reasoning_content,
             tool_calls=self._tool_calls(),
             tool_call_id=self.tool_call_id,
         )

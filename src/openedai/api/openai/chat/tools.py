@@ -7,14 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field
 
-from openedai.api.parameters.tools import Toolset, check_tools, require_tools, select_tools
+from openedai.api.parameters.tools import NAME, Toolset, check_tools, require_tools, select_tools
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.contract.chat import Tool
 from openedai.http.body import Body, UnsupportedValues
 from openedai.http.validation import TAG
 
 MAX_TOOLS = 128
-NAME = r"^[a-zA-Z0-9_-]{1,64}$"
 
 
 class OldFunction(Body):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -10,7 +11,6 @@ from openedai.api.openai.chat.audio import AudioOutput
 from openedai.api.openai.chat.messages import ChatMessage, Media, TextPart, check_messages
 from openedai.api.openai.chat.tools import (
     MAX_TOOLS,
-    NAME,
     FunctionChoice,
     FunctionTool,
     OldFunction,
@@ -18,48 +18,17 @@ from openedai.api.openai.chat.tools import (
     old_toolset,
     toolset,
 )
-from openedai.api.parameters.numbers import MAX_INT
+from openedai.api.parameters.answer_formats import TextFormat
+from openedai.api.parameters.other_servers import Effort, Limit, OtherServersChatBody
 from openedai.api.parameters.sampling import SamplingBody, stop_texts
 from openedai.api.parameters.tools import Toolset
-from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
+from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.contract.chat import Chat
-from openedai.contract.generate import Constraint, GenerateRequest, JsonObject, JsonSchema
+from openedai.contract.generate import GenerateRequest
 from openedai.errors import InvalidRequest, Unsupported, invalid_value, missing_parameter
 from openedai.http.body import AllowedOnly, Body, Refused
 from openedai.media.images import ImageRef
 from openedai.serving.audio.hearing import SoundRef
-
-
-class TextFormat(Body):
-    """The other types have their own classes; also for the error of an unknown one."""
-
-    type: Literal["text", "json_object", "json_schema"]
-
-
-class JsonObjectFormat(Body):
-    type: Literal["json_object"]
-
-
-class NamedSchema(Body):
-    """`strict` changes nothing: a schema is enforced or refused."""
-
-    name: str = Field(pattern=NAME)
-    description: str | None = None
-    schema_: dict[str, Any] | None = Field(None, alias="schema")
-    strict: bool | None = None
-
-
-class JsonSchemaFormat(Body):
-    type: Literal["json_schema"]
-    json_schema: NamedSchema
-
-
-ResponseFormat = Annotated[
-    Annotated[TextFormat, branch("other")]
-    | Annotated[JsonObjectFormat, branch("json_object")]
-    | Annotated[JsonSchemaFormat, branch("json_schema")],
-    by_type("json_object", "json_schema"),
-]
 
 
 class Prediction(Body):
@@ -79,8 +48,11 @@ class CacheOptions(Body):
 Metadata = dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]]
 
 
-class ChatCompletionRequest(SamplingBody):
+class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
+    """A limit of -1, which is none, is of other servers."""
+
     passthrough_fields = SamplingBody.passthrough_fields | {
+        *OtherServersChatBody.model_fields,
         "metadata",
         "moderation",
         "prediction",
@@ -94,19 +66,16 @@ class ChatCompletionRequest(SamplingBody):
         "web_search_options",
     }
     messages: list[ChatMessage] = Field(min_length=1)
-    max_tokens: int | None = Field(None, ge=1, le=MAX_INT)
-    max_completion_tokens: int | None = Field(None, ge=1, le=MAX_INT)
+    max_tokens: Limit = None
+    max_completion_tokens: Limit = None
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=20)
-    response_format: ResponseFormat | None = None
     tools: list[FunctionTool] | None = Field(None, max_length=MAX_TOOLS)
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     functions: list[OldFunction] | None = Field(None, max_length=MAX_TOOLS)
     function_call: FunctionChoice | None = None
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = (
-        None
-    )
+    reasoning_effort: Effort | None = None
     chat_template_kwargs: dict[str, Any] | None = None
     modalities: list[Literal["text", "audio"]] | None = Field(None, min_length=1)
     audio: AudioOutput | None = None
@@ -133,6 +102,7 @@ class ChatCompletionRequest(SamplingBody):
         super().check()
         check_messages(self.messages)
         self._check_audio()
+        self._check_other_servers()
         if self.max_tokens is not None and self.max_completion_tokens is not None:
             raise InvalidRequest(
                 "'max_tokens' and 'max_completion_tokens' cannot both be set: the second is "
@@ -153,6 +123,20 @@ class ChatCompletionRequest(SamplingBody):
                 code="invalid_value",
                 param="functions",
             )
+
+    def _check_other_servers(self) -> None:
+        """Parameters of other servers beside those of the official API."""
+        theirs = self.their_effort()
+        if theirs is not None and self.reasoning_effort is not None:
+            raise invalid_value(theirs[0], "'reasoning_effort' is set too")
+        if self.n_predict is not None and (self.max_tokens or self.max_completion_tokens):
+            raise invalid_value("n_predict", "it is another name of 'max_tokens', which is set too")
+        if self.continues is None:
+            return
+        if self.add_generation_prompt:
+            raise invalid_value(self.continues, "'add_generation_prompt' is set too")
+        if self.messages[-1].tool_calls or self.messages[-1].function_call:
+            raise invalid_value(self.continues, "the last message has tool calls")
 
     def _check_audio(self) -> None:
         if "audio" not in (self.modalities or ()):
@@ -184,34 +168,32 @@ class ChatCompletionRequest(SamplingBody):
             for ref in message.image_refs(number)
         ]
 
-    def constraint(self) -> Constraint | None:
-        extension = super().constraint()
-        match self.response_format:
-            case JsonObjectFormat():
-                constraint: Constraint = JsonObject()
-            case JsonSchemaFormat(json_schema=named):
-                constraint = JsonSchema(schema=named.schema_ or {})
-            case _:
-                return extension
-        if extension is not None:
-            raise InvalidRequest(
-                "'response_format' cannot be set beside 'grammar' or 'regex'.",
-                code="invalid_value",
-                param="response_format",
-            )
-        return constraint
+    @property
+    def limit(self) -> int | None:
+        """The most tokens of the answer."""
+        given = self.max_tokens or self.max_completion_tokens or self.n_predict
+        return None if given == -1 else given
+
+    def engine_names(self) -> Mapping[str, str]:
+        names = dict(super().engine_names())
+        if (theirs := self.their_effort()) is not None:
+            names["reasoning_effort"] = theirs[0]
+        if self.continues is not None:
+            names["continue_final_message"] = self.continues
+        return names
 
     def to_engine_requests(self, media: Media) -> list[GenerateRequest]:
         """One generation for each choice. Raises InvalidRequest."""
-        limit = self.max_tokens or self.max_completion_tokens
         constraint = self.constraint()
         prompt = self._chat(media)
         return [
             GenerateRequest(
                 prompt=prompt,
                 sampling=self.sampling(choice),
-                max_tokens=limit,
+                max_tokens=self.limit,
                 stop=stop_texts(self.stop),
+                ending=self.ending(),
+                prompt_limit=self.prompt_limit(self.limit),
                 constraint=constraint,
                 logprobs=(self.top_logprobs or 0) if self.logprobs else None,
                 extra=self.extra,
@@ -220,15 +202,17 @@ class ChatCompletionRequest(SamplingBody):
         ]
 
     def _chat(self, media: Media) -> Chat:
-        available = self._toolset()
+        available, theirs = self._toolset(), self.their_effort()
         messages = (m.to_engine(number, media) for number, m in enumerate(self.messages))
         return Chat(
             messages=tuple(messages),
             tools=available.tools,
             call_required=available.required,
             parallel_calls=available.parallel,
-            reasoning_effort=self.reasoning_effort,
-            template_arguments=self.chat_template_kwargs or {},
+            reasoning_effort=theirs[1] if theirs else self.reasoning_effort,
+            continue_last=self.continues is not None,
+            invite_answer=self.add_generation_prompt is not False,
+            template_arguments=self.template_variables() | (self.chat_template_kwargs or {}),
         )
 
     def _toolset(self) -> Toolset:

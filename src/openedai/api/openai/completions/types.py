@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
-from openedai.api.parameters.numbers import MAX_INT
+from openedai.api.parameters.other_servers import OtherServersCompletionBody, unless_minus_one
 from openedai.api.parameters.prompt import Prompt, prompts
 from openedai.api.parameters.sampling import SamplingBody, stop_texts
 from openedai.contract.generate import GenerateRequest
@@ -15,9 +17,16 @@ MAX_CHOICES = 2048
 MAX_BEST_OF = 20
 
 
-class CompletionRequest(SamplingBody):
+class CompletionRequest(SamplingBody, OtherServersCompletionBody):
+    """`response_format` is of other servers, and so is a limit of -1, which is none."""
+
+    passthrough_fields = SamplingBody.passthrough_fields | {
+        *OtherServersCompletionBody.model_fields,
+        "response_format",
+    }
+
     prompt: Prompt | None = None
-    max_tokens: int | None = Field(None, ge=0, le=MAX_INT)
+    max_tokens: Annotated[int | None, unless_minus_one(at_least=0)] = None
     best_of: int | None = Field(None, ge=1, le=MAX_BEST_OF)
     echo: bool | None = None
     logprobs: int | None = Field(None, ge=0, le=5)
@@ -38,6 +47,8 @@ class CompletionRequest(SamplingBody):
             raise invalid_value("best_of", "it cannot be less than 'n'")
         if self.candidates > self.choices and self.stream:
             raise invalid_value("best_of", "it cannot be more than 'n' in a stream")
+        if self.max_tokens is not None and self.n_predict is not None:
+            raise invalid_value("n_predict", "it is another name of 'max_tokens', which is set too")
         if self.max_tokens == 0 and not self.echo:
             raise InvalidRequest(
                 "Invalid 'max_tokens': integer below minimum value. Expected a value >= 1, or 0 "
@@ -55,9 +66,17 @@ class CompletionRequest(SamplingBody):
                 param="n",
             )
 
+    @property
+    def limit(self) -> int | None:
+        """The most tokens of an answer."""
+        given = self.n_predict if self.max_tokens is None else self.max_tokens
+        if given is None:
+            return DEFAULT_MAX_TOKENS
+        return None if given == -1 else given
+
     def to_engine_requests(self) -> list[GenerateRequest]:
         """One generation for each candidate of each prompt, those of a prompt together."""
-        limit = DEFAULT_MAX_TOKENS if self.max_tokens is None else self.max_tokens
+        limit = self.limit
         ranked = self.candidates > self.choices
         return [
             GenerateRequest(
@@ -65,6 +84,8 @@ class CompletionRequest(SamplingBody):
                 sampling=self.sampling(choice),
                 max_tokens=limit,
                 stop=stop_texts(self.stop),
+                ending=self.ending(),
+                prompt_limit=self.prompt_limit(limit),
                 constraint=self.constraint(),
                 logprobs=0 if ranked and self.logprobs is None else self.logprobs,
                 echo=bool(self.echo),

@@ -7,15 +7,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from openedai.api.parameters.numbers import MAX_INT
+from openedai.api.parameters.other_servers import OtherServersEmbeddingBody
 from openedai.api.parameters.prompt import Prompt, prompts
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.generate import Text
 from openedai.errors import invalid_value
-from openedai.http.body import Body
 
 
-class EmbeddingRequest(Body):
-    passthrough_fields = frozenset({"user"})
+class EmbeddingRequest(OtherServersEmbeddingBody):
+    passthrough_fields = frozenset({"user", *OtherServersEmbeddingBody.model_fields})
 
     model: str
     input: Prompt
