@@ -108,6 +108,9 @@ def test_usage_that_is_incomplete(usage: Any, expected: Usage) -> None:
         ("stop", "stop"),
         ("eos_token", "stop"),
         ("length", "length"),
+        ("max_tokens", "length"),
+        ("MAX_TOKENS", "length"),
+        ("model_length", "length"),
         ("content_filter", "content_filter"),
         ("tool_calls", "stop"),
     ],
@@ -153,6 +156,69 @@ CALLS: dict[str, list[dict[str, Any]]] = {
         call(0, id="b", name="g", arguments="{}"),
         STOP,
     ],
+    "all under one index without ids": [
+        call(0, name="f", arguments='{"x": '),
+        call(0, arguments="1}"),
+        call(0, name="g", arguments="{}"),
+        STOP,
+    ],
+    "all under one index and id": [
+        call(0, id="a", name="f", arguments='{"x": '),
+        call(0, id="a", arguments="1}"),
+        call(0, id="a", name="g", arguments="{}"),
+        STOP,
+    ],
+    "all with one id": [
+        call(0, id="a", name="f", arguments='{"x": '),
+        call(0, id="a", arguments="1}"),
+        call(1, id="a", name="g", arguments="{}"),
+        STOP,
+    ],
+    "the name after the id": [
+        call(0, id="a"),
+        call(0, name="f", arguments='{"x": '),
+        call(0, arguments="1}"),
+        call(1, id="b"),
+        call(1, name="g", arguments="{}"),
+        STOP,
+    ],
+    "in turns": [
+        call(0, id="a", name="f", arguments=""),
+        call(0, id="a", arguments='{"x": '),
+        call(0, id="a", arguments="1}"),
+        call(0, id="b", name="g", arguments=""),
+        call(0, id="a", arguments=""),
+        call(0, id="b", arguments="{}"),
+        STOP,
+    ],
+    "repeated at the end": [
+        call(0, id="a", name="f", arguments='{"x": '),
+        call(0, id="a", arguments="1}"),
+        call(0, id="a", name="f", arguments='{"x": 1}'),
+        call(1, id="b", name="g", arguments="{}"),
+        call(1, id="b", name="g", arguments=""),
+        STOP,
+    ],
+    "without a function": [
+        delta(tool_calls=[{"index": 0, "id": "a", "name": "f", "arguments": '{"x": '}]),
+        delta(tool_calls=[{"index": 0, "arguments": "1}"}]),
+        delta(tool_calls=[{"index": 1, "id": "b", "name": "g", "arguments": {}}]),
+        STOP,
+    ],
+    "of a message": [
+        {
+            "message": {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [
+                    {"id": "a", "function": {"name": "f", "arguments": '{"x": '}},
+                    {"id": "a", "function": {"arguments": "1}"}},
+                    {"id": "b", "function": {"name": "g", "arguments": {}}},
+                ],
+            }
+        },
+        {"finish_reason": "tool_use"},
+    ],
     "without an index": [
         call(id="a", name="f", arguments='{"x": '),
         call(arguments="1}"),
@@ -175,14 +241,82 @@ def joined(found: list[GenerateEvent]) -> list[GenerateEvent]:
     return merged
 
 
+def with_ids(found: list[GenerateEvent], ids: str = "ab") -> list[GenerateEvent]:
+    """The events with the ids `a` and `b` for those that were made up."""
+    return [
+        msgspec.structs.replace(event, id=ids[event.index])
+        if isinstance(event, ToolCallDelta) and event.id.startswith("call_")
+        else event
+        for event in found
+    ]
+
+
 @pytest.mark.parametrize("form", CALLS)
 def test_calls(form: str) -> None:
-    assert joined(events(*CALLS[form])) == TWO
+    found = events(*CALLS[form])
+    ids = [event.id for event in found if isinstance(event, ToolCallDelta) and event.id]
+    assert len(ids) == len({*ids}) == 2
+    assert joined(with_ids(found)) == TWO
 
 
 @pytest.mark.parametrize("form", CALLS)
 def test_where_one_call_is_allowed_others_are_left_out(form: str) -> None:
-    assert events(*CALLS[form], prompt=ONE_CALL) == [*TWO[:2], TWO[-1]]
+    found = joined(with_ids(events(*CALLS[form], prompt=ONE_CALL)))
+    assert found == [*TWO[:2], TWO[-1]]
+
+
+def test_calls_of_one_function_under_one_index() -> None:
+    found = events(
+        call(0, name="f", arguments='{"x": 1}'), call(0, name="f", arguments='{"x": 1}'), STOP
+    )
+    assert [event.index for event in found if isinstance(event, ToolCallDelta)] == [0, 1]
+
+
+def test_the_older_call_of_a_function() -> None:
+    parts = ({"name": "f", "arguments": '{"x": '}, {"arguments": "1}"})
+    found = events(*(delta(function_call=part) for part in parts), {"finish_reason": "stop"})
+    assert joined(with_ids(found)) == [*TWO[:2], TWO[-1]]
+
+
+THINKING = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
+
+
+@pytest.mark.parametrize(
+    ("choices", "texts"),
+    [
+        ([delta(content=[THINKING]), delta(content="a")], ["Hm.", "a"]),
+        ([delta(content=[THINKING, {"type": "text", "text": "a"}])], ["Hm.", "a"]),
+        ([delta(content=[{"type": "thinking", "thinking": "Hm."}, "a"])], ["Hm.", "a"]),
+        ([delta(content=[{"type": "reasoning", "text": "Hm."}, {"text": "a"}])], ["Hm.", "a"]),
+        ([delta(content={"type": "text", "text": "a"}, thinking="Hm.")], ["Hm.", "a"]),
+        ([delta(content=[{"type": "reference", "ids": [1]}]), delta(content="a")], ["a"]),
+        ([{"message": {"role": "assistant", "content": "a"}}], ["a"]),
+        ([{"message": {"content": "a"}}, {"message": {"content": "b"}}], ["a", "b"]),
+        ([{"delta": {}, "message": {"content": "a", "reasoning": "Hm."}}], ["Hm.", "a"]),
+        ([delta(content="a"), {"delta": {}, "message": {"content": "a"}}], ["a"]),
+        ([{"delta": {"role": "assistant"}, "text": "a"}], ["a"]),
+        ([{"index": None, "delta": {"content": "a"}, "finish_reason": ""}], ["a"]),
+    ],
+)
+def test_texts_in_odd_places(choices: list[dict[str, Any]], texts: list[str]) -> None:
+    *found, end = events(*choices, STOP)
+    assert end == finish("stop")
+    kinds = [ReasoningDelta if text == "Hm." else TextDelta for text in texts]
+    assert found == [kind(text=text) for kind, text in zip(kinds, texts, strict=True)]
+
+
+def test_a_content_that_is_no_text() -> None:
+    with pytest.raises(MalformedAnswer):
+        events(delta(content=5), STOP)
+
+
+def test_an_end_without_a_reason() -> None:
+    """As `[DONE]` and whole answers are."""
+    answer = AnswerEvents(GenerateRequest(prompt=CHAT))
+    chunk = {"choices": [call(0, id="a", name="f", arguments="{}")]}
+    found = [*answer.read(msgspec.convert(chunk, Chunk))]
+    answer.done()
+    assert [*found, *answer.end()][-1] == finish("tool_calls")
 
 
 def test_where_calls_are_required_there_is_no_text() -> None:
@@ -208,8 +342,9 @@ def test_a_call_that_was_cut_stays_cut() -> None:
 
 
 def test_a_call_without_a_name_is_malformed() -> None:
-    with pytest.raises(MalformedAnswer):
-        events(call(0, id="a", arguments="{}"))
+    for choices in ([call(0, id="a", arguments="{}")], [call(0, id="a"), STOP]):
+        with pytest.raises(MalformedAnswer):
+            events(*choices)
 
 
 TOKENS = (

@@ -290,6 +290,35 @@ def test_an_embedding_without_an_end_is_an_error() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("text/event-stream", b'data: {"choices": [{"delta": {"content": "good day"}}]}\n\n'),
+        ("text/event-stream", b'data: {"choices": [{"message": {"content": "good day"}}]}\n\n'),
+        ("application/json", b'{"choices": [{"message": {"content": "good day"}}]}'),
+    ],
+)
+def test_an_answer_without_a_finish_reason(content_type: str, body: bytes) -> None:
+    """A stream says at least that it is done; a whole answer need not."""
+
+    async def answers(ends: bytes) -> str:
+        async def fault(peer: Peer, request: ReceivedRequest) -> None:
+            await peer.answer(200, body + ends, Content_Type=content_type)
+
+        async with faulty_server(fault) as server:
+            engine = await load(server.url, **TIMEOUTS)
+            try:
+                return await outcome(engine)
+            finally:
+                await engine.close()
+
+    streamed = "stream" in content_type
+    assert asyncio.run(answers(b"data: [DONE]\n\n" if streamed else b"")) == "the answer"
+    if streamed:
+        assert asyncio.run(answers(b"data: [DONE]")) == "the answer"
+        assert asyncio.run(answers(b"")) == "part of the answer, then 502"
+
+
 def test_nonsense_after_the_finish_reason_is_ignored() -> None:
     """The answer is whole; only its usage may be unknown."""
 

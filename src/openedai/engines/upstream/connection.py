@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _DRAIN_TIMEOUT = 0.25  # seconds for the rest of a body whose last event was read
 
 
+def _ignored() -> None: ...
+
+
 C = TypeVar("C", bound=ReportedError)
 T = TypeVar("T")
 
@@ -38,9 +41,13 @@ class Streams(Connections):
     idle_timeout: float
 
     async def events(
-        self, response: aiohttp.ClientResponse, timeout: Timeout, limit: int = MAX_EVENT
+        self,
+        response: aiohttp.ClientResponse,
+        timeout: Timeout,
+        limit: int = MAX_EVENT,
+        done: Callable[[], None] = _ignored,
     ) -> AsyncGenerator[bytes, None]:
-        """The data of each event of a stream, up to its end or to `[DONE]`.
+        """The data of each event of a stream, up to its end or to `[DONE]`: then `done` is called.
 
         `timeout` is for the first event; each line after it has `idle_timeout` seconds. An event
         has at most `limit` bytes.
@@ -56,6 +63,7 @@ class Streams(Connections):
                 raise self.failures.broken("sent an event without an end") from error
             for event in events:
                 if is_done(event):
+                    done()
                     await _drain(response)
                     return
                 started = True
@@ -64,7 +72,9 @@ class Streams(Connections):
                 timeout = Timeout(self.idle_timeout)
             lines = parser.lines
         for event in parser.end():
-            if not is_done(event):
+            if is_done(event):
+                done()
+            else:
                 yield event
 
     async def bytes_of(
@@ -100,16 +110,41 @@ class Streams(Connections):
         type: type[C],
         param: str,
         limit: int = MAX_EVENT,
+        done: Callable[[], None] = _ignored,
     ) -> AsyncGenerator[C, None]:
-        """The events of a stream as values. Raises the error that one of them reports."""
+        """The events of a stream as values. Raises the error that one of them reports.
+
+        `done` is called if the server says that the stream has ended.
+        """
         decoder = msgspec.json.Decoder(type)
-        async with aclosing(self.events(response, timeout, limit)) as events:
+        async with aclosing(self.events(response, timeout, limit, done)) as events:
             async for event in events:
                 with self.reading():
                     chunk = decoder.decode(event)
                 if chunk.error or chunk.object == "error":
                     raise self.failures.of_event(msgspec.json.decode(event), param)
                 yield chunk
+
+    async def answer(
+        self,
+        response: aiohttp.ClientResponse,
+        timeout: Timeout,
+        type: type[C],
+        param: str,
+        done: Callable[[], None],
+    ) -> AsyncGenerator[C, None]:
+        """The chunks of an answer, which is one chunk if the server does not stream."""
+        if is_stream(response) or "json" not in response.headers.get("content-type", ""):
+            async with aclosing(self.chunks(response, timeout, type, param, done=done)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            return
+        body = await self.body(response, timeout, MAX_EVENT)
+        whole = self.decode(body, type, param)
+        if whole.error or whole.object == "error":
+            raise self.failures.of_event(msgspec.json.decode(body), param)
+        yield whole
+        done()
 
     def decode(self, body: bytes, type: type[T], param: str) -> T:
         """A whole answer as a value. Some servers report errors with status 200."""

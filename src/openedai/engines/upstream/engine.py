@@ -213,7 +213,9 @@ class Upstream(Generator, Embedder, Transcriber, Speaker, ImageMaker, Directory)
         answer = AnswerEvents(request)
         async with (
             self._streams.send(replica, outgoing, timeout) as response,
-            aclosing(self._streams.chunks(response, timeout, Chunk, outgoing.param)) as chunks,
+            aclosing(
+                self._streams.answer(response, timeout, Chunk, outgoing.param, answer.done)
+            ) as chunks,
         ):
             try:
                 async for chunk in chunks:

@@ -19,48 +19,62 @@ from openedai.contract.generate import (
     ReasoningDelta,
     TextDelta,
     TokenLogprob,
-    ToolCallDelta,
     Usage,
 )
+from openedai.engines.upstream.answers.calls import CallDelta, FunctionDelta, ToolCalls
 from openedai.engines.upstream.answers.logprobs import Logprobs, to_logprobs
 from openedai.engines.upstream.answers.problems import MalformedAnswer, ReportedError, ignored
-from openedai.prompts.reading.call_events import new_call_id
+from openedai.prompts.reading.reasoning import AnswerPart
 
 Reason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 _REASONS: dict[str, Reason] = {
     "length": "length",
+    "max_length": "length",
+    "max_tokens": "length",
+    "model_length": "length",
     "tool_calls": "tool_calls",
+    "tool_use": "tool_calls",
     "function_call": "tool_calls",
     "content_filter": "content_filter",
 }
 _FAILED = frozenset({"abort", "error"})
 
 
-class FunctionDelta(msgspec.Struct):
-    name: str | None = None
-    arguments: str | dict[str, Any] | None = None
-
-
-class CallDelta(msgspec.Struct):
-    index: int | None = None
-    id: str | None = None
-    function: FunctionDelta | None = None
-
-
 class Delta(msgspec.Struct):
-    content: str | None = None
+    """`content` may be a list of parts, with reasoning among them."""
+
+    content: Any = None
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    thinking: str | None = None
     tool_calls: list[CallDelta] | None = None
+    function_call: FunctionDelta | None = None
+
+    @property
+    def empty(self) -> bool:
+        return not (self.content or self.refusal or self.thought or self.calls)
+
+    @property
+    def thought(self) -> str | None:
+        return self.reasoning_content or self.reasoning or self.thinking
+
+    @property
+    def calls(self) -> list[CallDelta]:
+        if self.function_call is not None:
+            return [CallDelta(index=0, function=self.function_call)]
+        return self.tool_calls or []
 
 
 class ChunkChoice(msgspec.Struct):
-    """`stop_reason` (vLLM) and `matched_stop` (SGLang) are the stop string or a token's id."""
+    """Some servers have a `message` instead of a `delta`, some both. `stop_reason` (vLLM) and
+    `matched_stop` (SGLang) are the stop string or a token's id.
+    """
 
-    index: int = 0
+    index: int | None = None
     delta: Delta | None = None
+    message: Delta | None = None
     text: str | None = None
     logprobs: Logprobs | None = None
     finish_reason: str | None = None
@@ -119,7 +133,8 @@ class AnswerEvents:
         self._logprobs = request.logprobs
         self._single = chat is not None and not chat.parallel_calls
         self._call_required = chat is not None and chat.call_required
-        self._calls = _ToolCalls()
+        self._calls = ToolCalls()
+        self._has_deltas = False
         self._pending: list[TokenLogprob] = []
         self._has_text = False
         self._reason: str | None = None
@@ -137,8 +152,12 @@ class AnswerEvents:
         if chunk.usage is not None:
             self._usage = chunk.usage.usage()
         for choice in chunk.choices or ():
-            if choice.index == 0:
+            if not choice.index:
                 yield from self._choice(choice)
+
+    def done(self) -> None:
+        """The upstream says that the answer has ended: some give no other reason."""
+        self._reason = self._reason or "stop"
 
     def end(self) -> Iterator[GenerateEvent]:
         """The remaining events, the Finish last."""
@@ -146,9 +165,10 @@ class AnswerEvents:
             raise MalformedAnswer("ended its answer too early")
         if self._reason in _FAILED:
             raise MalformedAnswer("gave its answer up")
+        self._calls.end()
         if self._call_required and self._has_text and not self._calls.started:
             raise ignored("tool_choice")
-        reason = _REASONS.get(self._reason, "stop")
+        reason = _REASONS.get(self._reason.lower(), "stop")
         if self._calls.started and reason == "stop":
             reason = "tool_calls"
         elif reason == "tool_calls" and not self._calls.started:
@@ -158,15 +178,18 @@ class AnswerEvents:
         yield Finish(reason=reason, usage=self._usage, stop=self._stop)
 
     def _choice(self, choice: ChunkChoice) -> Iterator[GenerateEvent]:
-        delta = choice.delta or Delta(content=choice.text)
-        if reasoning := delta.reasoning_content or delta.reasoning:
-            yield ReasoningDelta(text=reasoning)
+        delta = self._delta(choice)
+        if delta.thought:
+            yield ReasoningDelta(text=delta.thought)
         self._pending.extend(to_logprobs(choice.logprobs, self._logprobs or 0))
-        if text := delta.content or delta.refusal:
+        for kind, text in _texts(delta.content or delta.refusal or choice.text):
+            if kind == "reasoning":
+                yield ReasoningDelta(text=text)
+                continue
             event = self._text_delta(text)
             if not self._call_required:
                 yield event
-        for part in delta.tool_calls or ():
+        for part in delta.calls:
             call = self._calls.add(part)
             if call is not None and not (self._single and call.index):
                 yield call
@@ -174,6 +197,13 @@ class AnswerEvents:
         for stop in (choice.stop_reason, choice.matched_stop):
             if isinstance(stop, str) and stop in self._stops:
                 self._stop = stop
+
+    def _delta(self, choice: ChunkChoice) -> Delta:
+        """What the chunk adds. A message after deltas is all of them together."""
+        delta = choice.delta or Delta()
+        self._has_deltas = self._has_deltas or not delta.empty
+        message = None if self._has_deltas else choice.message
+        return message or delta
 
     def _text_delta(self, text: str) -> TextDelta:
         first, self._has_text = not self._has_text, True
@@ -185,56 +215,20 @@ class AnswerEvents:
         return TextDelta(text=text, logprobs=tokens)
 
 
-class _ToolCalls:
-    """Numbers tool calls from 0, whatever indices the upstream gives them."""
-
-    def __init__(self) -> None:
-        self._ids: list[str] = []
-        self._numbers: dict[int, int] = {}
-        self._has_arguments: list[bool] = []
-
-    @property
-    def started(self) -> bool:
-        return bool(self._ids)
-
-    def add(self, part: CallDelta) -> ToolCallDelta | None:
-        function = part.function or FunctionDelta()
-        arguments = function.arguments or ""
-        if isinstance(arguments, dict):
-            arguments = msgspec.json.encode(arguments).decode()
-        number = self._number_of(part)
-        if number is None:
-            return self._start(part, function.name, arguments)
-        if not arguments:
-            return None
-        self._has_arguments[number] = True
-        return ToolCallDelta(index=number, arguments=arguments)
-
-    def complete_arguments(self, single: bool) -> Iterator[ToolCallDelta]:
-        """An empty JSON object for each call that has no arguments."""
-        for number, has_arguments in enumerate(self._has_arguments[: 1 if single else None]):
-            if not has_arguments:
-                yield ToolCallDelta(index=number, arguments="{}")
-
-    def _number_of(self, part: CallDelta) -> int | None:
-        """The number of the call that `part` continues; None if it starts one. A different id under
-        the same index starts another call.
-        """
-        if part.index is None:
-            continues = part.id is None or part.id in self._ids
-            number = len(self._ids) - 1 if self._ids and continues else None
-            return None if part.function and part.function.name and not part.id else number
-        number = self._numbers.get(part.index)
-        if number is None or (part.id and part.id != self._ids[number]):
-            return None
-        return number
-
-    def _start(self, part: CallDelta, name: str | None, arguments: str) -> ToolCallDelta:
-        if not name:
-            raise MalformedAnswer("began a call of a tool without its name")
-        number = len(self._ids)
-        id = part.id or new_call_id()
-        self._ids.append(id)
-        self._has_arguments.append(bool(arguments))
-        self._numbers[number if part.index is None else part.index] = number
-        return ToolCallDelta(index=number, id=id, name=name, arguments=arguments)
+def _texts(content: Any) -> Iterator[tuple[AnswerPart, str]]:
+    """The texts of a content: a string, a part, or a list of parts. Raises MalformedAnswer."""
+    match content:
+        case None | "":
+            return
+        case str():
+            yield "answer", content
+        case list():
+            for part in content:
+                yield from _texts(part)
+        case {"type": "thinking" | "reasoning" as kind}:
+            text = content.get(kind) or content.get("text")
+            yield from (("reasoning", one) for _, one in _texts(text))
+        case dict():
+            yield from _texts(content.get("text") or content.get("refusal"))
+        case _:
+            raise MalformedAnswer("answered with a content that is no text")
