@@ -54,12 +54,43 @@ def test_models_in_the_file() -> None:
         ('memory_budget = "lots"', "memory_budget"),
         ('[[models]]\nengine = "echo"', "models.0.id"),
         ('[[models]]\nid = "a"\nengine = "echo"\ncolour = 1', "models.0.colour"),
+        ('memory_budget = "inf"', "memory_budget"),
+        ('memory_budget = "1e400"', "memory_budget"),
+        ("grace_timeout = inf", "grace_timeout: a finite number"),
+        ("grace_timeout = nan", "grace_timeout"),
+        ("queue_timeout = inf", "queue_timeout: a finite number"),
+        ("idle_timeout = inf", "idle_timeout: a finite number"),
+        ("port = true", "port"),
+        ("port = false", "port"),
+        ("max_queue = true", "max_queue"),
+        ('api_keys = [""]', "api_keys"),
+        ('api_keys = ["sk-a", " sk-b"]', "api_keys"),
+        ('api_key = " "', "api_key"),
     ],
 )
 def test_mistakes_are_named(text: str, complaint: str) -> None:
     Path("openedai.toml").write_text(text)
     with pytest.raises(ConfigError, match=complaint):
         load_settings()
+
+
+@pytest.mark.parametrize("file", ["openedai.toml", ".env"])
+def test_files_that_are_not_utf8_are_named(file: str) -> None:
+    Path(file).write_bytes(b'host = "\xff"')
+    with pytest.raises(ConfigError, match=file):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        *((host, True) for host in ("localhost", "127.0.0.1", "127.255.0.9", "::1")),
+        *((host, False) for host in ("127.example.org", "127.0.0.1.nip.io", "0.0.0.0", "::", "")),
+        *((host, False) for host in ("127.", "127.0.0.1 ", "10.0.0.1", "::ffff:10.0.0.1")),
+    ],
+)
+def test_hosts_on_loopback(host: str, expected: bool) -> None:
+    assert Settings(_env_file=None, host=host).on_loopback is expected
 
 
 def test_a_named_file_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +117,9 @@ def test_amounts_of_memory(text: str, value: int) -> None:
     assert memory_bytes(text, total=1000) == value
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "110%", "5 apples", "GiB", "nan"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "-1", "110%", "5 apples", "GiB", "nan", "inf", "inf%", "1e999GiB"]
+)
 def test_no_amounts_of_memory(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
         memory_bytes(text, total=1000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -41,8 +42,11 @@ from openedai.security.guard import Guard
 from openedai.serving.metrics import Metrics
 from openedai.serving.services import Services
 from openedai.weights.builds.installed import Builds
+from openedai.weights.hidden_folders import without_folders
 from openedai.weights.library import Library
 from openedai.weights.progress import LoggedProgress, Progress
+
+log = logging.getLogger("openedai.app")
 
 
 def create_app(settings: Settings, early: EarlyStart | None = None) -> Starlette:
@@ -91,6 +95,15 @@ def _pool(
     silence = SilenceLimits(settings.ping_timeout, settings.progress_timeout, settings.load_timeout)
 
     async def load(spec: ModelSpec) -> Engine:
+        try:
+            return await load_here(spec)
+        except APIError as error:
+            log.warning("loading %s failed: %s", spec.id, error.message)
+            sources = [spec.source, *(adapter.source for adapter in spec.adapters)]
+            error.template = without_folders(error.template, [*sources, str(settings.cache_dir)])
+            raise
+
+    async def load_here(spec: ModelSpec) -> Engine:
         progress = LoggedProgress()
         try:
             path = await asyncio.to_thread(library.pull, spec, progress)

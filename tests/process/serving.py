@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import psutil
 from openai import OpenAI
 
@@ -32,6 +33,13 @@ class Process:
     def workers(self) -> list[psutil.Process]:
         return list(psutil.Process(self.process.pid).children(recursive=True))
 
+    def refuses(self) -> bool:
+        """Whether it takes no more requests."""
+        try:
+            return fetch(f"{self.url}/health").status == 503
+        except aiohttp.ClientConnectionError:
+            return True
+
     def folders(self) -> list[str]:
         return [path.name for path in self.temporary.iterdir()]
 
@@ -43,8 +51,10 @@ class Process:
 
 
 @contextmanager
-def serving(folder: Path, config: str, *flags: str, **settings: object) -> Iterator[Process]:
-    """A server with that `openedai.toml`, on a free port; its log is complete after the end."""
+def started(
+    folder: Path, config: str, *flags: str, **settings: object
+) -> Iterator[subprocess.Popen[str]]:
+    """A server with that `openedai.toml`, on a free port, which may not be ready yet."""
     (folder / "openedai.toml").write_text(config)
     temporary = folder / "temporary"
     temporary.mkdir(exist_ok=True)
@@ -57,22 +67,38 @@ def serving(folder: Path, config: str, *flags: str, **settings: object) -> Itera
         text=True,
     )
     assert process.stderr is not None
-    banner = ""
-    while "ready at" not in banner:
-        banner = process.stderr.readline()
-        assert banner, "the server ended before it was ready"
-    found = re.search(r"http://[^/]+", banner)
-    assert found
-    running = Process(process, found[0], temporary)
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(lambda: running.log.extend(process.stderr or ()))
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+@contextmanager
+def serving(folder: Path, config: str, *flags: str, **settings: object) -> Iterator[Process]:
+    """A server that is ready; its log is complete some time after its end."""
+    with (
+        ThreadPoolExecutor(1) as thread,
+        started(folder, config, *flags, **settings) as process,
+    ):
+        output = process.stderr
+        assert output is not None
+        banner = ""
+        while "ready at" not in banner:
+            banner = output.readline()
+            assert banner, "the server ended before it was ready"
+        found = re.search(r"http://[^/]+", banner)
+        assert found
+        running = Process(process, found[0], folder / "temporary")
+        reading = thread.submit(lambda: running.log.extend(output))
         try:
             yield running
         finally:
             if process.poll() is None:
                 process.kill()
-            process.wait()
-    process.stderr.close()
+            reading.result()
 
 
 def story_request(model: str, words: int = 100) -> dict[str, Any]:

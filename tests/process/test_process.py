@@ -10,13 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import psutil
 import pytest
 from openai import APIConnectionError, APIError
 
 from tests.process.serving import Process, serving, story_request
-from tests.support import fetch, wait_until
+from tests.support import wait_until
 
 CONFIG = """
 chat_model = "slow"
@@ -119,14 +118,7 @@ def test_sigterm_lets_running_requests_end(server: Process) -> None:
     )
     next(stream)
     server.process.send_signal(signal.SIGTERM)
-
-    def refused() -> bool:
-        try:
-            return fetch(f"{server.url}/health").status == 503
-        except aiohttp.ClientConnectionError:
-            return True
-
-    wait_until(refused, 5)
+    wait_until(server.refuses, 5)
     text = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
     assert text == words
     assert server.process.wait(timeout=20) == 0

@@ -218,6 +218,22 @@ def test_an_evicted_engine_does_not_count_as_a_crash() -> None:
     run_virtually(go)
 
 
+def test_a_load_that_nobody_waits_for_can_be_unloaded() -> None:
+    async def go() -> None:
+        harness = PoolHarness(manual=True)
+        waiting = asyncio.create_task(harness.pool.preload(harness.spec("m")))
+        await let_tasks_run()
+        assert not await harness.pool.unload("m")
+        waiting.cancel()
+        await let_tasks_run()
+        assert harness.pool.snapshot().models[0].state == "loading"
+        assert await harness.pool.unload("m")
+        assert harness.pool.snapshot().models[0].state == "unloaded"
+        assert not await harness.pool.unload("m")
+
+    run_virtually(go)
+
+
 def test_releasing_a_lease_never_awaits() -> None:
     async def go() -> None:
         harness = PoolHarness()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from datetime import UTC, datetime
 from typing import Literal
-
-import msgspec
 
 _EXTRA_FIELDS = ("request_id", "milliseconds", "model", "body")
 
@@ -17,8 +16,11 @@ class TextFormatter(logging.Formatter):
         fields = " ".join(f"{key}={value}" for key, value in _extra_fields(record).items())
         time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        line = f"{time} {level}{record.getMessage()} {fields}".rstrip()
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        line = _printable(f"{time} {level}{record.getMessage()} {fields}".rstrip())
+        if not record.exc_info:
+            return line
+        traceback = self.formatException(record.exc_info).split("\n")
+        return "\n    ".join([line, *map(_printable, traceback)])
 
 
 class JsonFormatter(logging.Formatter):
@@ -32,7 +34,17 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line, enc_hook=str).decode()
+        return json.dumps(line, default=str).replace("\x7f", "\\u007f")
+
+
+def _printable(text: str) -> str:
+    """The text on one line, with nothing that a terminal would obey: `\\x1b` for ESC."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
 
 
 def _extra_fields(record: logging.LogRecord) -> dict[str, object]:

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -100,6 +100,7 @@ class Server(uvicorn.Server):
         """`warm_up` is called in a thread while models are loaded, `on_preloaded` after that."""
         super().__init__(config)
         self.failure: APIError | None = None
+        self._stopped = asyncio.Event()
         self._pool = pool
         self._preload = preload
         self._on_ready = on_ready
@@ -112,6 +113,7 @@ class Server(uvicorn.Server):
         except APIError as error:
             self.failure = error
             self.should_exit = True
+        if self.should_exit:
             await self._pool.close()
             return
         await super().startup(sockets)
@@ -122,15 +124,24 @@ class Server(uvicorn.Server):
         if not self._preload:
             return
         warming = asyncio.create_task(asyncio.to_thread(self._warm_up))
+        loading = asyncio.gather(*map(self._pool.preload, self._preload))
+        stopping = asyncio.create_task(self._stopped.wait())
         try:
-            await asyncio.gather(*map(self._pool.preload, self._preload))
+            either: set[asyncio.Future[Any]] = {loading, stopping}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if loading.done():
+                loading.result()
         finally:
+            stopping.cancel()
+            loading.cancel()
             await warming
             self._on_preloaded()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._pool.stop_accepting()
         await super().shutdown(sockets)
+        if self.force_exit:
+            await self.lifespan.shutdown()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -147,6 +158,7 @@ class Server(uvicorn.Server):
         """The first signal lets running requests end, the second does not."""
         self.force_exit = self.should_exit
         self.should_exit = True
+        asyncio.get_running_loop().call_soon_threadsafe(self._stopped.set)
 
 
 def uvicorn_config(app: Starlette, settings: Settings) -> uvicorn.Config:
@@ -177,9 +189,10 @@ def _bind(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name that cannot be one
+        why = (error.strerror if isinstance(error, OSError) else None) or error
         say(
-            f"{red(f'Cannot listen on {settings.host}:{settings.port}:')} {error.strerror}.\n"
+            f"{red(f'Cannot listen on {settings.host}:{settings.port}:')} {why}.\n"
             "Another port can be chosen with --port or OPENEDAI_PORT."
         )
         raise SystemExit(1) from error

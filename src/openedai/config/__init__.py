@@ -7,6 +7,7 @@ In the environment a field is OPENEDAI_ and its name in capitals; lists are writ
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -254,6 +255,9 @@ class Settings:
         self._check()
 
     def _check(self) -> None:
+        for name, value in vars(self).items():
+            if value == math.inf:
+                raise ConfigError(f"{name}: a finite number is expected")
         for name, check in _CHECKS.items():
             try:
                 check(getattr(self, name))
@@ -275,7 +279,16 @@ class Settings:
 
     @property
     def on_loopback(self) -> bool:
-        return self.host in LOOPBACK or self.host.startswith("127.")
+        return self.host in LOOPBACK or _is_loopback(self.host)
+
+
+def _is_loopback(host: str) -> bool:
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name, or what only looks like an address
+        return False
 
 
 def load_settings(file: Path | None = None, **flags: Any) -> Settings:
@@ -312,6 +325,12 @@ def _check_url(value: str) -> None:
         raise ValueError(f"a URL without query and fragment is expected: {value!r}")
 
 
+def _check_keys(value: tuple[Secret, ...]) -> None:
+    for key in value:
+        if key.reveal() != key.reveal().strip() or not key.reveal():
+            raise ValueError("a key is empty, or has spaces around it")
+
+
 def _check_hosts(value: tuple[str, ...]) -> None:
     for entry in value:
         if "/" in entry:
@@ -330,7 +349,7 @@ def memory_bytes(text: str, *, total: int) -> int:
     unit = text.strip()[len(number) :].strip().upper()
     if unit == "%" and 0 < float(number) <= 100:
         return int(total * float(number) / 100)
-    if unit not in units or float(number) <= 0:
+    if unit not in units or not 0 < float(number) < math.inf:
         raise ValueError(f"not an amount of memory: {text!r} (write 80%, 6GiB or bytes)")
     return int(float(number) * units[unit])
 
@@ -338,5 +357,7 @@ def memory_bytes(text: str, *, total: int) -> int:
 _CHECKS: dict[str, Callable[[Any], object]] = {
     "memory_budget": lambda value: memory_bytes(value, total=1 << 30),
     "public_url": _check_url,
+    "api_key": lambda value: _check_keys((value,) if value and value.reveal() else ()),
+    "api_keys": _check_keys,
     "image_private_hosts": _check_hosts,
 }

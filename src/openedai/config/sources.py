@@ -51,7 +51,10 @@ def from_environment(
     if env_file is not None and Path(env_file).is_file():
         from dotenv import dotenv_values
 
-        variables |= dotenv_values(env_file)
+        try:
+            variables |= dotenv_values(env_file)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{env_file} cannot be read: {error}.") from error
     variables |= os.environ
     values = {name.upper(): value for name, value in variables.items() if value is not None}
     found: dict[str, Any] = {}
@@ -81,6 +84,8 @@ def from_file(path: Path, names: Iterable[str]) -> dict[str, Any]:
         values = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
     unknown = sorted(set(values) - set(names))
     if unknown:
         raise ConfigError(f"{path}: unknown setting `{unknown[0]}`; docs/settings.md lists them.")

@@ -145,9 +145,18 @@ class ModelPool:
             raise error
 
     async def unload(self, model_id: str) -> bool:
-        """Unload the model if it is loaded and idle; returns whether it was."""
+        """Unload the model if it is loaded and idle, or loads for nobody.
+
+        Returns whether it was.
+        """
         model = self._models.get(model_id)
-        resident = model.admission.resident if model else None
+        if model is None:
+            return False
+        if model.load_task is not None and not model.has_demand:
+            model.load_task.cancel()
+            await asyncio.wait({model.load_task})
+            return True
+        resident = model.admission.resident
         if resident is None or not resident.idle:
             return False
         await asyncio.wait({self._evict(resident)})

@@ -100,7 +100,19 @@ def test_characters_are_never_split(smollm2_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "named"),
-    [({"colour": 1}, "colour"), ({"slots": "many"}, "slots"), ({"sampling": {"x": 1}}, "x")],
+    [
+        ({"colour": 1}, "colour"),
+        ({"slots": "many"}, "slots"),
+        ({"sampling": {"x": 1}}, "x"),
+        *(({"slots": slots}, "slots") for slots in (-1, 0, 257, 10**30)),
+        *(({"context": context}, "context") for context in (-1, 0, 1 << 31)),
+        *(({"threads": threads}, "threads") for threads in (-1, 0, 513)),
+        *(({"batch": batch}, "batch") for batch in (-1, 0, 1 << 20)),
+        ({"prompt_memory": -1}, "prompt_memory"),
+        ({"gpu_layers": -2}, "gpu_layers"),
+        ({"sampling": {"temperature": float("nan")}}, "temperature"),
+        ({"sampling": {"top_k": -1}}, "top_k"),
+    ],
 )
 def test_wrong_options_are_named(tmp_path: Path, options: dict[str, Any], named: str) -> None:
     with pytest.raises(EngineFailed, match=named):

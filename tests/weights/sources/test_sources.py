@@ -66,3 +66,9 @@ def test_other_sources() -> None:
     assert source("", engine="echo") is None
     with pytest.raises(ValueError, match="not in the table"):
         source("pypi:other")
+
+
+@pytest.mark.parametrize("text", ["s3://x", "https://a.example/b.gguf", "file:///x.gguf", "S3://x"])
+def test_urls_are_no_sources(text: str) -> None:
+    with pytest.raises(ValueError, match="neither a path nor"):
+        source(text)

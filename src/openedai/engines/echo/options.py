@@ -18,7 +18,10 @@ load_error   fail to load, with this message (none)
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 
 class EchoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,8 +31,8 @@ class EchoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reveal: bool = False
     repeat: int = 1
     context: int = 4096
-    slots: int = 64
-    dimensions: int = 8
+    slots: Annotated[int, Meta(ge=1)] = 64
+    dimensions: Annotated[int, Meta(ge=1)] = 8
     names: tuple[str, ...] = ()
     vision: bool = False
     image_tokens: int = 16

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from openedai.contract.adapter import Adapter
 from openedai.engines.options import parse_options
@@ -17,10 +18,10 @@ class SamplingDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `top_k` 0 and `min_p` 0 leave every token in the draw.
     """
 
-    temperature: float = 1.0
-    top_p: float = 1.0
-    top_k: int = 0
-    min_p: float = 0.0
+    temperature: Annotated[float, Meta(ge=0, le=2)] = 1.0
+    top_p: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    top_k: Annotated[int, Meta(ge=0, lt=1 << 31)] = 0
+    min_p: Annotated[float, Meta(ge=0, le=1)] = 0.0
 
 
 class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,14 +37,14 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path of a build of llama.cpp; `pulled` is the path of the one that "auto" takes if it works.
     """
 
-    context: int = 8192
-    slots: int = 4
-    threads: int | None = None
-    batch: int = 256
-    gpu_layers: int = -1
+    context: Annotated[int, Meta(ge=1, lt=1 << 31)] = 8192
+    slots: Annotated[int, Meta(ge=1, le=256)] = 4
+    threads: Annotated[int, Meta(ge=1, le=512)] | None = None
+    batch: Annotated[int, Meta(ge=1, le=1 << 16)] = 256
+    gpu_layers: Annotated[int, Meta(ge=-1, lt=1 << 31)] = -1
     prompt_format: str | None = None
     chat_template: str | None = None
-    prompt_memory: int = 256
+    prompt_memory: Annotated[int, Meta(ge=0)] = 256
     prompt_cache: str | None = None
     adapters: tuple[Adapter, ...] = ()
     mmproj: str | None = None

@@ -1,4 +1,4 @@
-"""In a child process: end when the parent is gone."""
+"""In a child process: end when the parent is gone, and before it if memory runs out."""
 
 from __future__ import annotations
 
@@ -6,25 +6,37 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable
+import sys
+from contextlib import suppress
+from pathlib import Path
 from threading import Thread
 
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux' <sys/prctl.h>
+_OOM_SCORE = "500"  # of 1000
 
-def exit_with_parent(connection: socket.socket, cleanup: Callable[[], None] = lambda: None) -> None:
-    """End the process, after `cleanup`, when the other end of `connection` closes.
 
-    A thread waits for that, so it works while native code loads a model too. Ctrl-C is ignored:
-    the parent handles it.
+def exit_with_parent(connection: socket.socket) -> None:
+    """End the process when the other end of `connection` closes.
+
+    A thread waits for that. On Linux the kernel ends the process too when the parent dies, even
+    while native code holds Python's lock. Ctrl-C is ignored: the parent handles it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
 
     def wait() -> None:
         poll = select.poll()
         poll.register(connection.fileno(), 0)  # hang-ups are always reported
         poll.poll()
-        try:
-            cleanup()
-        finally:
-            os._exit(0)
+        os._exit(0)
 
     Thread(target=wait, name="exit-with-parent", daemon=True).start()
+
+
+def die_first() -> None:
+    """Where memory runs out, let Linux end this process, and not the server."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)

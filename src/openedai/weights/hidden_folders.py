@@ -1,0 +1,21 @@
+"""Messages for clients without the folders of this machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+# Not the path of a URL: nothing that could be its host is before it.
+_FOLDERS = re.compile(r"(?<![\w:/.~-])~?/(?:[^\s/'\"`]+/)+(?=[^\s/'\"`])")
+
+
+def without_folders(message: str, paths: Iterable[str] = ()) -> str:
+    """The message with the names of files only; `paths` are some that it may have, spaces and all.
+
+    The last part of each path stays.
+    """
+    for path in sorted(paths, key=len, reverse=True):
+        folder = path.rpartition("/")[0]
+        if folder:
+            message = message.replace(f"{folder}/", "")
+    return _FOLDERS.sub("", message)

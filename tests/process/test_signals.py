@@ -1,0 +1,97 @@
+"""Signals while models are loaded, and a second one."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.process.serving import Process, serving, started, story_request
+from tests.support import fetch, wait_until
+
+CONFIG = """
+chat_model = "slow"
+embedding_model = "slow"
+builtin_models = false
+
+[[models]]
+id = "slow"
+engine = "echo"
+options = { worker = true, delay = 0.02, repeat = 100000, context = 10000000 }
+
+[[models]]
+id = "never"
+engine = "echo"
+options = { worker = true, load_delay = 100000 }
+
+[[models]]
+id = "missing"
+engine = "llama_cpp"
+source = "/no such folder/of zoe/missing.gguf"
+"""
+
+
+@contextmanager
+def loading(folder: Path, **settings: object) -> Iterator[tuple[psutil.Process, psutil.Process]]:
+    """A server that loads a model at its start without end, and the worker that does."""
+    with started(folder, CONFIG, "--preload", "never", cache_dir=folder, **settings) as process:
+        server = psutil.Process(process.pid)
+        wait_until(lambda: bool(server.children()))
+        yield server, server.children()[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_load_at_the_start(tmp_path: Path, number: int) -> None:
+    with loading(tmp_path) as (server, worker):
+        server.send_signal(number)
+        assert server.wait(10) == 0
+        assert not worker.is_running()
+
+
+def test_a_load_at_the_start_that_hangs_fails(tmp_path: Path) -> None:
+    with loading(tmp_path, load_timeout=0.5) as (server, worker):
+        assert server.wait(30) == 1
+        assert not worker.is_running()
+
+
+def test_a_stopped_worker_is_ended_with_the_server(tmp_path: Path) -> None:
+    with loading(tmp_path) as (server, worker):
+        worker.suspend()
+        server.terminate()
+        assert server.wait(20) == 0
+        assert not worker.is_running()
+
+
+@pytest.fixture(name="server")
+def _server(tmp_path: Path) -> Iterator[Process]:
+    with serving(tmp_path, CONFIG, grace_timeout=1000) as process:
+        yield process
+
+
+def test_a_second_signal_ends_running_requests(server: Process) -> None:
+    with server.client() as client:
+        stream = client.chat.completions.create(**story_request("slow", 1))
+        next(stream)
+        workers = server.workers()
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(server.refuses)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+    assert not any(worker.is_running() for worker in workers)
+    assert not [line for line in server.log if "Traceback" in line]
+
+
+def test_errors_have_no_folders_and_the_log_has(server: Process) -> None:
+    body = {"model": "missing", "messages": [{"role": "user", "content": "hi"}]}
+    answer = fetch(f"{server.url}/v1/chat/completions", "POST", json=body)
+    assert answer.status == 503
+    assert b"missing.gguf" in answer.body
+    assert b"zoe" not in answer.body
+    assert b"no such" not in answer.body
+    server.process.terminate()
+    server.process.wait()
+    wait_until(lambda: any("/no such folder/of zoe/missing.gguf" in one for one in server.log))
