@@ -1,5 +1,5 @@
 # The few commands a developer repeats. Each sets up what it needs.
-.PHONY: serve chat test test-extras test-clients coverage lint format bench clean
+.PHONY: serve chat test test-extras test-clients fuzz coverage lint format bench clean
 
 serve: .venv/.installed
 	.venv/bin/openedai serve
@@ -19,6 +19,10 @@ test-extras: .venv-extras/.installed
 # Other projects' clients, each in an environment of its own, below .venv-clients.
 test-clients: .venv-dev/.installed
 	.venv-dev/bin/python -m pytest -m clients $(ARGS)
+
+# Random requests to every route: ARGS="--cases 100000 --seed 7", and --real for a text model.
+fuzz: .venv-dev/.installed
+	.venv-dev/bin/python -m tests.fuzz $(ARGS)
 
 # The same tests as `test`, with the lines of src that they do not run.
 coverage: .venv-dev/.installed

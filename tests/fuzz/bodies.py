@@ -1,0 +1,234 @@
+"""A valid body for each type of body, with most of its parameters, from which the cases begin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tests.audio.files import tone, wav
+from tests.media.images import data_url, picture
+
+PICTURE = picture(16, 16)
+SOUND = wav(tone(0.3, 8000).astype(np.float32), 8000)
+IMAGE = data_url(PICTURE)
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"city": {"type": "string", "maxLength": 5}, "days": {"type": "integer"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+FUNCTION = {"name": "get_weather", "description": "Weather", "parameters": SCHEMA}
+TOOL = {"type": "function", "function": FUNCTION}
+ARGUMENTS = '{"city": "Paris"}'
+CALL = {
+    "id": "call_1",
+    "type": "function",
+    "function": {"name": "get_weather", "arguments": ARGUMENTS},
+}
+USER = {"role": "user", "content": "hi there"}
+LOCAL = {
+    "top_k": 40,
+    "min_p": 0.05,
+    "typical_p": 0.9,
+    "repeat_penalty": 1.1,
+    "repeat_last_n": -1,
+    "mirostat": 0,
+    "dry_multiplier": 0.5,
+    "dry_penalty_last_n": -1,
+    "dry_sequence_breakers": ["\n"],
+    "xtc_probability": 0.1,
+}
+SAMPLING = {
+    "temperature": 0.7,
+    "top_p": 0.9,
+    "presence_penalty": 0.5,
+    "frequency_penalty": -0.5,
+    "logit_bias": {"5": 1},
+    "seed": 7,
+    "stop": ["zz"],
+    "n": 2,
+    "user": "someone",
+    **LOCAL,
+}
+OPTIONS = {**LOCAL, "num_predict": 4, "num_ctx": 100, "temperature": 1, "stop": ["zz"], "seed": 1}
+TURNS = [
+    {"role": "system", "content": "be brief"},
+    {"role": "user", "name": "ann", "content": [{"type": "text", "text": "hi"}]},
+    {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    {"role": "tool", "tool_call_id": "call_1", "content": "sunny"},
+    USER,
+]
+IMAGES = {"prompt": "a fox", "n": 1, "size": "16x16", "seed": 3, "response_format": "b64_json"}
+QUESTIONS = {"temperature": 0, "logprobs": 2, "logit_bias": {"3": -1}, "return_prompt": True}
+PAIRS = [["a fox", "Animal"], ["an oak", "Plant"]]
+
+BODIES: dict[str, list[dict[str, Any]]] = {
+    "ChatCompletionRequest": [
+        {"messages": [USER], "max_tokens": 4, "stream": True, **SAMPLING},
+        {
+            "messages": TURNS,
+            "tools": [TOOL],
+            "tool_choice": "auto",
+            "parallel_tool_calls": True,
+            "chat_template_kwargs": {"enable_thinking": False},
+            "max_completion_tokens": 5,
+        },
+        {
+            "messages": [USER],
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "s", "schema": SCHEMA, "strict": True},
+            },
+            "logprobs": True,
+            "top_logprobs": 2,
+            "reasoning_effort": "none",
+            "metadata": {"a": "b"},
+        },
+        {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "text", "text": "what is it?"},
+                        {"type": "image_url", "image_url": {"url": IMAGE, "detail": "low"}},
+                    ],
+                }
+            ],
+            "stream": True,
+            "stream_options": {"include_usage": True, "include_obfuscation": True},
+        },
+        {"messages": [USER], "functions": [FUNCTION], "function_call": "auto", "max_tokens": 5},
+        {"messages": [USER], "regex": "[a-z]{3}", "max_tokens": 4},
+        {"messages": [USER], "grammar": 'root ::= "yes" | "no"', "max_tokens": 4},
+        {
+            "messages": [USER],
+            "modalities": ["text", "audio"],
+            "audio": {"voice": "alloy", "format": "wav"},
+        },
+    ],
+    "CompletionRequest": [
+        {"prompt": "once", "max_tokens": 4, "echo": True, "logprobs": 2, **SAMPLING},
+        {"prompt": ["a", "b"], "best_of": 2, "n": 1, "max_tokens": 3},
+        {"prompt": [1, 2, 3], "max_tokens": 0, "echo": True, "logprobs": 1},
+        {"prompt": [[1, 2], [3]], "stream": True, "stream_options": {"include_usage": True}},
+    ],
+    "EmbeddingRequest": [
+        {"input": "a text", "dimensions": 4, "encoding_format": "float", "user": "u"},
+        {"input": ["a", "b"], "encoding_format": "base64"},
+        {"input": [[1, 2], [3]]},
+    ],
+    "SpeechRequest": [
+        {"input": "Hello.", "voice": "alloy", "response_format": "wav", "speed": 1.5},
+        {"input": "Hello.", "voice": {"id": "alloy"}, "stream_format": "sse"},
+    ],
+    "ImageGenerationRequest": [
+        {**IMAGES, "quality": "low", "background": "opaque", "output_format": "png"},
+        {**IMAGES, "stream": True, "partial_images": 2, "output_format": "jpeg"},
+        {**IMAGES, "response_format": "url", "negative_prompt": "x", "steps": 2, "style": "vivid"},
+    ],
+    "ImageEditRequest": [
+        {**IMAGES, "image": [PICTURE, PICTURE], "mask": PICTURE, "input_fidelity": "high"},
+        {**IMAGES, "images": [{"image_url": IMAGE}], "mask": {"image_url": IMAGE}},
+    ],
+    "ImageVariationRequest": [{"image": PICTURE, "n": "2", "size": "16x16", "strength": "0.5"}],
+    "TranscriptionRequest": [
+        {"file": SOUND, "response_format": "verbose_json", "timestamp_granularities": ["word"]},
+        {"file": SOUND, "stream": "true", "include": ["logprobs"], "languages": ["en", "de"]},
+        {"file": SOUND, "chunking_strategy": {"type": "server_vad"}, "keywords": ["fox"]},
+    ],
+    "TranslationRequest": [{"file": SOUND, "response_format": "srt", "temperature": "0.2"}],
+    "EditRequest": [{"instruction": "shorten", "input": "a b c", "n": 2, "temperature": 1}],
+    "SearchRequest": [{"query": "fox", "documents": ["fox", "owl"], "max_rerank": 3}],
+    "AnswerRequest": [
+        {
+            **QUESTIONS,
+            "question": "who?",
+            "examples": [["q", "a"]],
+            "examples_context": "c",
+            "documents": ["d", "e"],
+            "max_tokens": 5,
+            "stop": ["\n"],
+            "n": 2,
+            "expand": ["completion"],
+        }
+    ],
+    "ClassificationRequest": [
+        {**QUESTIONS, "query": "a fir", "examples": PAIRS, "labels": ["Animal", "Plant"]}
+    ],
+    "EngineGenerateRequest": [
+        {"context": "once", "length": 4, "completions": 2, "logprobs": 1, "stop": "zz"},
+        {"context": "once", "stream": True},
+    ],
+    "MessagesRequest": [
+        {"messages": [USER], "max_tokens": 5, "stream": True, "stop_sequences": ["zz"], **LOCAL},
+        {
+            "messages": [
+                USER,
+                {
+                    "role": "assistant",
+                    "content": [
+                        {"type": "text", "text": "a"},
+                        {"type": "tool_use", "id": "t1", "name": "get_weather", "input": {}},
+                    ],
+                },
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "tool_result", "tool_use_id": "t1", "content": "sunny"},
+                        {
+                            "type": "image",
+                            "source": {
+                                "type": "base64",
+                                "media_type": "image/png",
+                                "data": IMAGE.partition(",")[2],
+                            },
+                        },
+                    ],
+                },
+            ],
+            "system": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}],
+            "tools": [{"name": "get_weather", "description": "d", "input_schema": SCHEMA}],
+            "tool_choice": {"type": "auto", "disable_parallel_tool_use": True},
+            "thinking": {"type": "enabled", "budget_tokens": 1024},
+            "max_tokens": 2000,
+            "metadata": {"user_id": "u"},
+        },
+    ],
+    "CountTokensRequest": [{"messages": [USER], "system": "s"}],
+    "ChatBody": [
+        {"messages": [USER], "options": OPTIONS, "keep_alive": "5m", "format": "json"},
+        {
+            "messages": [
+                {"role": "user", "content": "hi", "images": [IMAGE.partition(",")[2]]},
+                {
+                    "role": "assistant",
+                    "content": "",
+                    "tool_calls": [{"function": {"name": "get_weather", "arguments": {}}}],
+                },
+                {"role": "tool", "content": "sunny", "tool_name": "get_weather"},
+            ],
+            "tools": [TOOL],
+            "stream": False,
+            "think": False,
+            "format": SCHEMA,
+        },
+    ],
+    "GenerateBody": [
+        {"prompt": "hi", "system": "s", "options": OPTIONS, "logprobs": True, "top_logprobs": 2},
+        {"prompt": "hi", "raw": True, "stream": False, "options": {"num_predict": 5}},
+        {"prompt": "", "keep_alive": -1},
+    ],
+    "EmbedBody": [{"input": ["a", "b"], "dimensions": 4, "truncate": True, "keep_alive": "1h"}],
+    "EmbeddingsBody": [{"prompt": "a", "options": OPTIONS}],
+    "ShowBody": [{"verbose": True}],
+    "PullBody": [{"stream": False}, {"stream": True}],
+    "TokenizeRequest": [
+        {"prompt": "a text", "add_special_tokens": True, "return_token_strs": True},
+        {"messages": [USER]},
+    ],
+    "DetokenizeRequest": [{"tokens": [1, 2, 3]}],
+    "EncodeRequest": [{"text": "a text"}],
+    "DecodeRequest": [{"tokens": [1, 2, 3]}],
+    "LoadRequest": [{"model_name": "echo", "args": {}, "settings": {}}],
+}

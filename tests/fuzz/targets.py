@@ -1,0 +1,121 @@
+"""What the cases are sent to: the routes of the server, with their bodies, and its models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from openedai.api.route import body_of
+from openedai.app import create_app
+from openedai.config import Settings
+from openedai.http.body import Body
+from tests.fuzz.bodies import BODIES
+
+ECHO_CONFIG = """
+chat_model = "echo"
+embedding_model = "echo"
+builtin_models = false
+
+[[models]]
+id = "echo"
+engine = "echo"
+aliases = ["parrot"]
+options = { worker = false, context = 600 }
+
+[[models]]
+id = "owner/echo:latest"
+engine = "echo"
+options = { context = 600 }
+
+[[models]]
+id = "hosted"
+engine = "echo"
+options = { worker = true, context = 600 }
+
+[[models]]
+id = "reveal"
+engine = "echo"
+options = { worker = true, reveal = true }
+
+[[models]]
+id = "vision"
+engine = "echo"
+options = { vision = true, image_tokens = 7 }
+
+[[models]]
+id = "calls"
+engine = "echo"
+
+[models.options]
+reply = '<think>x</think><tool_call>{"name": "get_weather", "arguments": {"city": "a"}}</tool_call>'
+"""
+ECHO_MODELS = ("echo", "parrot", "owner/echo:latest", "hosted", "reveal", "vision", "calls")
+
+REAL_CONFIG = """
+chat_model = "real"
+embedding_model = "echo"
+builtin_models = false
+
+[[models]]
+id = "echo"
+engine = "echo"
+
+[[models]]
+id = "real"
+engine = "llama_cpp"
+source = "{path}"
+options = {{ context = 160, slots = 8, batch = 64 }}
+"""
+REAL_MODELS = ("real",)
+# What a text model of llama.cpp works on.
+REAL_BODIES = (
+    *("ChatCompletionRequest", "CompletionRequest", "MessagesRequest", "CountTokensRequest"),
+    *("ChatBody", "GenerateBody", "TokenizeRequest", "DetokenizeRequest", "EngineGenerateRequest"),
+    *("EncodeRequest", "DecodeRequest", "AnswerRequest", "ClassificationRequest", "EditRequest"),
+)
+_TEMPLATE: list[dict[str, Any]] = [
+    {"messages": "x", "bos_token": 5, "add_generation_prompt": [], "raise_exception": 0},
+    {"tools": {"a": 1}, "strftime_now": None, "documents": [1], "custom_tools": "\0"},
+    {"loop": 1, "range": 10**9, "namespace": {}, "enable_thinking": "{{ 7 * 7 }}"},
+]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A route. `bodies` are valid ones, but for the model; empty where there is no body."""
+
+    method: str
+    path: str
+    bodies: Sequence[dict[str, Any]] = ()
+    accepts_json: bool = True
+    accepts_form: bool = False
+
+
+def all_targets() -> list[Target]:
+    """Every route of the server. Raises KeyError if a type of body has no valid one."""
+    routes = create_app(Settings(_env_file=None, builtin_models=False)).state.routes
+    pages = [Target("GET", path) for path in ("/docs", "/openapi.json")]
+    return pages + [_target(route.method, route.path, route.endpoint.handler()) for route in routes]
+
+
+def real_targets() -> list[Target]:
+    bodies = {name: BODIES[name] for name in REAL_BODIES}
+    bodies["ChatCompletionRequest"] = [
+        *bodies["ChatCompletionRequest"],
+        *(BODIES["ChatCompletionRequest"][1] | {"chat_template_kwargs": one} for one in _TEMPLATE),
+    ]
+    found = {id(BODIES[name]): bodies[name] for name in bodies}
+    return [
+        Target(one.method, one.path, found[id(one.bodies)])
+        for one in all_targets()
+        if id(one.bodies) in found
+    ]
+
+
+def _target(method: str, path: str, handler: Any) -> Target:
+    body = body_of(handler)
+    if body is None:
+        return Target(method, path)
+    assert issubclass(body, Body)
+    return Target(method, path, BODIES[body.__name__], body.accepts_json, body.accepts_form)
