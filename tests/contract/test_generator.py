@@ -22,6 +22,7 @@ from openedai.contract.generate import (
     JsonSchema,
     Regex,
     Sampling,
+    Started,
     Text,
     TextDelta,
     Tokens,
@@ -370,5 +371,22 @@ def test_memory_is_measured(run: Run) -> None:
     async def scenario(engine: Generator) -> None:
         elsewhere = isinstance(engine, Upstream)
         assert (engine.memory() == 0) if elsewhere else (engine.memory() > 1 << 19)
+
+    run(scenario)
+
+
+def test_the_start_has_the_tokens_of_the_prompt(run: Run) -> None:
+    async def scenario(engine: Generator) -> None:
+        request = GenerateRequest(prompt=HELLO, sampling=GREEDY, max_tokens=3, reports_start=True)
+        first, *deltas, finish = await collect(engine, request)
+        assert isinstance(finish, Finish)
+        if isinstance(engine, Upstream):  # they report it at the end
+            assert isinstance(first, TextDelta)
+        else:
+            usage = finish.usage
+            assert first == Started(
+                prompt_tokens=usage.prompt_tokens, cached_tokens=usage.cached_tokens
+            )
+        assert all(isinstance(delta, TextDelta) for delta in deltas)
 
     run(scenario)

@@ -115,9 +115,9 @@ class GenerateRequest(Struct, frozen=True):
     used; 0 is as many as leave room for the answer, None is no limit.
 
     `logprobs` requests the log probability of each token and of that many alternatives; None
-    requests none. `variant` selects one of the engine's models: an adapter, or a name that an
-    upstream has; None is the main one. `extra` are parameters for an upstream, as the client sent
-    them.
+    requests none. With `reports_start` the first event may be `Started`. `variant` selects one of
+    the engine's models: an adapter, or a name that an upstream has; None is the main one. `extra`
+    are parameters for an upstream, as the client sent them.
     """
 
     prompt: Chat | Text | Tokens
@@ -130,6 +130,7 @@ class GenerateRequest(Struct, frozen=True):
     logprobs: int | None = None
     echo: bool = False
     suffix: str | None = None
+    reports_start: bool = False
     variant: str | None = None
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
 
@@ -169,6 +170,16 @@ class TokenLogprob(Struct, frozen=True):
     raw: bytes
     logprob: float | None
     top: tuple[Alternative, ...] = ()
+
+
+class Started(Struct, frozen=True, tag="started"):
+    """The first event, if the request asks for it and the engine knows it: the prompt's tokens.
+
+    The numbers are those of the `Usage` at the end.
+    """
+
+    prompt_tokens: int
+    cached_tokens: int = 0
 
 
 class TextDelta(Struct, frozen=True, tag="text"):
@@ -213,4 +224,4 @@ class Finish(Struct, frozen=True, tag="finish"):
     stop: str | None = None
 
 
-GenerateEvent = TextDelta | ReasoningDelta | ToolCallDelta | Finish
+GenerateEvent = Started | TextDelta | ReasoningDelta | ToolCallDelta | Finish

@@ -46,6 +46,9 @@ def check_events(client: Anthropic, body: dict[str, Any]) -> None:
     names = [event["type"] for event in events]
     assert names[0] == "message_start"
     assert names[-2:] == ["message_delta", "message_stop"]
+    start, end = events[0]["message"]["usage"], events[-2]["usage"]
+    for name in ("input_tokens", "cache_read_input_tokens"):
+        assert start[name] == end[name]
     block_type, index = "", -1
     for event in events[1:-2]:
         match event["type"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 from typing import Any
@@ -17,13 +18,17 @@ from anthropic import (
 from anthropic.types import Message
 from msgspec.structs import replace
 
+from openedai.api.anthropic.dialect import ANTHROPIC
+from openedai.errors import ContextLengthExceeded
 from tests.api.anthropic.messages import block_contents, create_message, refusal
+from tests.media.images import picture
 from tests.support import Running, ServerThread, echo_settings, fetch
 
 URL = "/v1/messages"
 COUNT = "/v1/messages/count_tokens"
 BODY = {"model": "echo", "max_tokens": 9, "messages": [{"role": "user", "content": "one two"}]}
 FOUND = {"source": "S", "title": "T", "content": [{"type": "text", "text": "A"}]}
+PIXEL = base64.b64encode(picture(1, 1)).decode()
 both = pytest.mark.parametrize("stream", [False, True])
 
 
@@ -96,7 +101,49 @@ def test_a_full_context(stream: bool) -> None:
         answer = create_message(client, stream, messages="one two three")
         assert block_contents(answer) == [("text", "one")]
         assert answer.stop_reason == "model_context_window_exceeded"
-        assert "maximum context length is 5" in refusal(client, messages="one two three four five")
+        words = "prompt is too long: {} tokens > {} maximum"
+        assert refusal(client, messages="one two three four five") == words.format(6, 5)
+        assert refusal(client, messages="one two three four") == words.format(5, 4)
+
+
+def test_an_overflow_whose_numbers_are_not_known() -> None:
+    """An upstream's words; the official clients look for the first ones."""
+    for message in ("The context length is exceeded.", "context length: 9 tokens, 3 tokens sent"):
+        body = ANTHROPIC.error_body(ContextLengthExceeded(message), "req_1")
+        assert body["error"]["message"] == f"prompt is too long: {message}"
+
+
+BILLING = {"type": "text", "text": "x-anthropic-billing-header: cc_version=2.1; cch=5f3a1;"}
+
+
+def test_the_block_about_billing_is_left_out(anthropic_client: Anthropic) -> None:
+    """It changes with each request, so that the prompts would have no common prefix."""
+    rest = [{"type": "text", "text": text} for text in ("You are brief.", "Be kind.")]
+    for system in ([BILLING, *rest], [rest[0], BILLING, rest[1]]):
+        expected = engine_request(anthropic_client, system=rest)
+        assert engine_request(anthropic_client, system=system) == expected
+    assert engine_request(anthropic_client, system=[BILLING]) == engine_request(anthropic_client)
+
+
+def test_fields_that_are_always_there(anthropic_client: Anthropic) -> None:
+    message: Any = create_message(anthropic_client, False, messages="one").to_dict()
+    assert {"container", "stop_details"} <= set(message)
+    assert message["usage"]["cache_creation"] == {
+        "ephemeral_1h_input_tokens": 0,
+        "ephemeral_5m_input_tokens": 0,
+    }
+    assert {"inference_geo", "server_tool_use"} <= set(message["usage"])
+    create: Any = anthropic_client.messages.create
+    events = [*create(**BODY, stream=True)]
+    assert {"container", "stop_details"} <= set(events[-2].to_dict()["delta"])
+
+
+def test_errors_in_its_own_words(anthropic_client: Anthropic) -> None:
+    image = {"type": "base64", "media_type": "image/png", "data": PIXEL}
+    content = [{"type": "image", "source": image}]
+    message = refusal(anthropic_client, messages=[{"role": "user", "content": content}])
+    assert "Images are only supported by certain models" in message
+    assert "image_url" not in message
 
 
 @both
@@ -193,8 +240,10 @@ def test_thinking_that_the_model_does_not_support(
     assert message.startswith("Unsupported parameter: 'thinking' is not supported")
 
 
-CACHED = {"type": "ephemeral", "ttl": "1h"}
+CACHED = {"type": "ephemeral", "ttl": "1h", "scope": "global", "evict_on_complete": True}
 WITHOUT_EFFECT: dict[str, Any] = {
+    "output_config": {"task_budget": {"type": "tokens", "total": 9000, "remaining": 100}},
+    "thinking": {"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": "drop_block"}},
     "cache_control": CACHED,
     "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
     "mcp_servers": [],
@@ -250,6 +299,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"thinking": {"type": "adaptive", "budget_tokens": 1024}}, "thinking.budget_tokens"),
     ({"thinking": {"type": "between_tools"}}, "thinking.type"),
     ({"thinking": {"type": "deep"}}, "thinking.type"),
+    ({"thinking": {"type": "adaptive", "display": "updates"}}, "thinking.display"),
+    ({"output_config": {"task_budget": {"type": "words"}}}, "output_config.task_budget.type"),
     ({"output_config": {"effort": "huge"}}, "output_config.effort"),
     ({"output_config": {"format": {"type": "xml"}}}, "output_config.format.type"),
     ({"output_config": {"format": {"type": "json_schema"}}}, "output_config.format.schema"),

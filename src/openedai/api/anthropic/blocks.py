@@ -15,7 +15,11 @@ SEPARATOR = "\n"
 
 
 class CacheControl(Body):
+    """`scope` and `evict_on_complete` are what Claude Code sends."""
+
     type: Literal["ephemeral"]
+    scope: str | None = None
+    evict_on_complete: bool | None = None
     ttl: Literal["5m", "1h"] | None = None
 
 

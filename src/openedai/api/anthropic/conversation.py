@@ -42,6 +42,8 @@ _ALLOWED: dict[str, tuple[type[Body], ...]] = {
     "system": (TextBlock,),
 }
 _FAILED = "Error:"
+# Claude Code's first block of the system, with a value that changes with each request.
+_BILLING = "x-anthropic-billing-header:"
 
 
 class MessageParam(Body):
@@ -74,8 +76,8 @@ def conversation(
 ) -> tuple[Message, ...]:
     """The engine's messages. Raises InvalidRequest for a block that is not valid there."""
     turns = _Turns(images)
-    if system:
-        turns.add_text("system", plain(system))
+    if system and (text := plain(_without_billing(system))):
+        turns.add_text("system", text)
     for index, message in enumerate(messages):
         if not message.content:
             turns.begin(message.role)
@@ -94,6 +96,17 @@ def conversation(
             param="messages",
         )
     return closed
+
+
+def _without_billing(system: Texts) -> Texts:
+    """The system without the block that is about billing: prompts would have no common prefix."""
+    if isinstance(system, str):
+        return system
+    return [
+        block
+        for block in system
+        if not (isinstance(block, TextBlock) and block.text.startswith(_BILLING))
+    ]
 
 
 def _blocks(message: MessageParam, path: str) -> Iterator[tuple[str, AnyBlock]]:

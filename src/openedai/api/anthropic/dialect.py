@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from openedai.errors import APIError
+from openedai.errors import APIError, ContextLengthExceeded, NoVision
 from openedai.http.dialect import Dialect
 from openedai.http.respond import data_frame
 
+_TOKENS = re.compile(r"(\d{1,18}) tokens")
 # By status; anything else is an `api_error`.
 _TYPES = {
     400: "invalid_request_error",
@@ -26,7 +28,9 @@ _TYPES = {
 
 def error_body(error: APIError, request_id: str) -> dict[str, Any]:
     """There is no field for the parameter's name, so the message has it."""
-    message, param = error.message, error.param
+    message, param = _message(error), error.param
+    if isinstance(error, ContextLengthExceeded):
+        param = None
     if param is not None and param not in message:
         message = f"{param}: {message}"
     error_type = _TYPES.get(error.status, "api_error")
@@ -35,6 +39,19 @@ def error_body(error: APIError, request_id: str) -> dict[str, Any]:
         "error": {"type": error_type, "message": message},
         "request_id": request_id,
     }
+
+
+def _message(error: APIError) -> str:
+    """The message in the words of Anthropic's API. Its clients read the numbers of an overflow."""
+    if isinstance(error, NoVision):
+        return error.message.replace("image_url is", "Images are")
+    if not isinstance(error, ContextLengthExceeded):
+        return error.message
+    numbers = [int(number) for number in _TOKENS.findall(error.message)[:2]]
+    if len(numbers) < 2 or numbers[1] < numbers[0]:
+        return f"prompt is too long: {error.message}"
+    limit, tokens = numbers
+    return f"prompt is too long: {tokens} tokens > {min(limit, tokens - 1)} maximum"
 
 
 def _error_frame(error: APIError, request_id: str) -> bytes:

@@ -15,18 +15,21 @@ from openedai.api.anthropic.wire import (
     BlockStart,
     BlockStop,
     ContentBlock,
+    DeltaUsage,
     InputDelta,
     MessageDelta,
     MessageObject,
     MessageStart,
     MessageStop,
     SignatureDelta,
+    StopDetails,
     StopInfo,
     TextDeltaObject,
     TextObject,
     Thinking,
     ThinkingDelta,
     ToolUse,
+    UsageObject,
     frame,
     usage_object,
 )
@@ -35,6 +38,7 @@ from openedai.contract.generate import (
     Finish,
     GenerateEvent,
     ReasoningDelta,
+    Started,
     TextDelta,
     ToolCallDelta,
     Usage,
@@ -45,7 +49,17 @@ BlockKey = str | int
 """The block that an event belongs to: a text, thinking, or the call of that number."""
 
 
-def _block_key(event: GenerateEvent) -> BlockKey:
+AnswerEvent = TextDelta | ReasoningDelta | ToolCallDelta
+
+
+def _usage(first: GenerateEvent) -> Usage:
+    """What is known of the usage at the first event."""
+    if isinstance(first, Started):
+        return Usage(prompt_tokens=first.prompt_tokens, cached_tokens=first.cached_tokens)
+    return first.usage if isinstance(first, Finish) else Usage()
+
+
+def _block_key(event: AnswerEvent) -> BlockKey:
     match event:
         case TextDelta():
             return "text"
@@ -53,8 +67,6 @@ def _block_key(event: GenerateEvent) -> BlockKey:
             return "thinking"
         case ToolCallDelta(index=index):
             return index
-        case Finish():
-            return "end"
 
 
 @dataclass(frozen=True)
@@ -79,13 +91,15 @@ class MessageRenderer:
             async for _, event in events:
                 if not started:
                     started = True
-                    yield frame(MessageStart(self._message([], Usage()))) + PING
+                    yield frame(MessageStart(self._message([], _usage(event)))) + PING
+                if isinstance(event, Started):
+                    continue
                 if isinstance(event, Finish):
                     outcome.add(event)
                 elif frames := blocks.add(event):
                     yield frames
         finish = outcome.finish
-        last = MessageDelta(self._stop(finish), usage_object(finish.usage))
+        last = MessageDelta(self._stop(finish), usage_object(finish.usage, DeltaUsage))
         yield blocks.close() + frame(last) + frame(MessageStop())
 
     def _block(self, section: Section) -> ContentBlock:
@@ -106,7 +120,8 @@ class MessageRenderer:
             content=content,
             stop_reason=None if stop is None else stop.stop_reason,
             stop_sequence=None if stop is None else stop.stop_sequence,
-            usage=usage_object(usage, service_tier="standard"),
+            stop_details=None if stop is None else stop.stop_details,
+            usage=usage_object(usage, UsageObject),
         )
 
     def _stop(self, finish: Finish) -> StopInfo:
@@ -119,7 +134,7 @@ class MessageRenderer:
             case "stop" if finish.stop is not None:
                 return StopInfo("stop_sequence", finish.stop)
             case "content_filter":
-                return StopInfo("refusal")
+                return StopInfo("refusal", stop_details=StopDetails())
             case "stop":
                 return StopInfo("end_turn")
 
@@ -132,7 +147,7 @@ class _Blocks:
         self._open: BlockKey | None = None
         self._index = -1
 
-    def add(self, event: GenerateEvent) -> bytes:
+    def add(self, event: AnswerEvent) -> bytes:
         frames = b""
         key = _block_key(event)
         if key != self._open:
@@ -154,7 +169,7 @@ class _Blocks:
         self._open = None
         return frames + frame(BlockStop(self._index))
 
-    def _empty(self, event: GenerateEvent) -> ContentBlock:
+    def _empty(self, event: AnswerEvent) -> ContentBlock:
         match event:
             case ToolCallDelta(name=name):
                 return ToolUse(new_id("toolu_", 24), name, _input(""))
@@ -163,7 +178,7 @@ class _Blocks:
             case _:
                 return TextObject("")
 
-    def _delta(self, event: GenerateEvent) -> TextDeltaObject | ThinkingDelta | InputDelta | None:
+    def _delta(self, event: AnswerEvent) -> TextDeltaObject | ThinkingDelta | InputDelta | None:
         match event:
             case TextDelta(text=text):
                 return TextDeltaObject(text)

@@ -26,13 +26,28 @@ _EFFORTS = ((16_384, "high"), (4_096, "medium"), (0, "low"))
 _KEEP_THINKING = {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}
 
 
+class BlockBinding(Body):
+    prefix_mismatch_behavior: Literal["error", "drop_block"] | None = None
+
+
+class TaskBudget(Body):
+    type: Literal["tokens"]
+    total: int = Field(ge=0, le=MAX_INT)
+    remaining: int | None = Field(None, ge=0, le=MAX_INT)
+
+
 class Thinking(Body):
+    """Thinking is not bound to a conversation, so `block_binding` has no effect."""
+
     type: Annotated[
         Literal["enabled", "disabled", "adaptive", "between_tools"],
         UnsupportedValues("between_tools"),
     ]
     budget_tokens: int | None = Field(None, ge=1024, le=MAX_INT)
-    display: Literal["summarized", "omitted"] | None = None
+    display: Annotated[
+        Literal["summarized", "omitted", "updates"] | None, UnsupportedValues("updates")
+    ] = None
+    block_binding: BlockBinding | None = None
 
 
 class JsonFormat(Body):
@@ -41,8 +56,11 @@ class JsonFormat(Body):
 
 
 class OutputConfig(Body):
+    """Models are not told of a `task_budget`, so it has no effect."""
+
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
     format: JsonFormat | None = None
+    task_budget: TaskBudget | None = None
 
 
 class Metadata(Body):
@@ -167,6 +185,7 @@ class MessagesRequest(ConversationBody, LocalSamplingBody):
             max_tokens=self.max_tokens,
             stop=tuple(self.stop_sequences or ()),
             constraint=self._constraint(),
+            reports_start=bool(self.stream),
         )
 
     def _constraint(self) -> Constraint | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from openedai.contract.generate import Usage
 from openedai.http.respond import data_frame
@@ -34,25 +33,49 @@ class TokenDetails(msgspec.Struct, frozen=True):
     thinking_tokens: int
 
 
-class UsageObject(msgspec.Struct):
-    """`input_tokens` are those that were not in the cache. Only messages have a `service_tier`."""
+class CacheCreation(msgspec.Struct, frozen=True):
+    """What is kept for some time, for a price: nothing here."""
+
+    ephemeral_1h_input_tokens: int = 0
+    ephemeral_5m_input_tokens: int = 0
+
+
+class DeltaUsage(msgspec.Struct):
+    """`input_tokens` are those that were not in the cache."""
 
     input_tokens: int
     output_tokens: int
     cache_read_input_tokens: int
     output_tokens_details: TokenDetails
     cache_creation_input_tokens: int = 0
-    service_tier: str | UnsetType = UNSET
+    server_tool_use: None = None
 
 
-def usage_object(usage: Usage, *, service_tier: str | UnsetType = UNSET) -> UsageObject:
-    return UsageObject(
+class UsageObject(DeltaUsage, kw_only=True):
+    """That of a message."""
+
+    cache_creation: CacheCreation = CacheCreation()
+    inference_geo: str | None = None
+    service_tier: str = "standard"
+
+
+U = TypeVar("U", bound=DeltaUsage)
+
+
+def usage_object(usage: Usage, type: type[U]) -> U:
+    return type(
         input_tokens=usage.prompt_tokens - usage.cached_tokens,
         output_tokens=usage.completion_tokens,
         cache_read_input_tokens=usage.cached_tokens,
         output_tokens_details=TokenDetails(usage.reasoning_tokens),
-        service_tier=service_tier,
     )
+
+
+class StopDetails(msgspec.Struct, tag="refusal"):
+    """Of a refusal, whose reason is not known."""
+
+    category: None = None
+    explanation: None = None
 
 
 class MessageObject(msgspec.Struct, tag="message"):
@@ -62,6 +85,8 @@ class MessageObject(msgspec.Struct, tag="message"):
     stop_reason: str | None
     stop_sequence: str | None
     usage: UsageObject
+    stop_details: StopDetails | None = None
+    container: None = None
     role: str = "assistant"
 
 
@@ -88,6 +113,8 @@ class InputDelta(msgspec.Struct, tag="input_json_delta"):
 class StopInfo(msgspec.Struct):
     stop_reason: str
     stop_sequence: str | None = None
+    stop_details: StopDetails | None = None
+    container: None = None
 
 
 class StreamEvent(msgspec.Struct):
@@ -114,7 +141,7 @@ class BlockStop(StreamEvent, tag="content_block_stop"):
 
 class MessageDelta(StreamEvent, tag="message_delta"):
     delta: StopInfo
-    usage: UsageObject
+    usage: DeltaUsage
 
 
 class MessageStop(StreamEvent, tag="message_stop"):

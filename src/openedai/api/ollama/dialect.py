@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from openedai.errors import APIError
+from openedai.errors import APIError, NoVision
 from openedai.http.dialect import Dialect
 from openedai.http.respond import json_line
 
 
 def error_body(error: APIError, request_id: str) -> dict[str, Any]:
     """Only a message, so it has the parameter's name too."""
-    complete = error.param is None or error.param in error.message
-    return {"error": error.message if complete else f"{error.message} ('{error.param}')"}
+    message = error.message
+    if isinstance(error, NoVision):
+        message = message.replace("image_url is", "Images are")
+    complete = error.param is None or error.param in message
+    return {"error": message if complete else f"{message} ('{error.param}')"}
 
 
 def _error_frame(error: APIError, request_id: str) -> bytes:

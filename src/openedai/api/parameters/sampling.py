@@ -62,7 +62,7 @@ class StreamOptions(Body):
 class LocalSamplingBody(Body):
     """Samplers that the official API does not have; names and meanings are llama.cpp's."""
 
-    top_k: int | None = Field(None, ge=-1, le=1 << 20)
+    top_k: int | None = Field(None, ge=0, le=1 << 20)
     min_p: float | None = Field(None, ge=0, le=1)
     typical_p: float | None = Field(None, ge=0, le=1)
     repeat_penalty: float | None = Field(None, ge=0, le=10)
@@ -84,8 +84,6 @@ class LocalSamplingBody(Body):
         values = {name: getattr(self, name) for name in LocalSampling.__struct_fields__}
         breakers = self.dry_sequence_breakers
         values["dry_sequence_breakers"] = tuple(breakers) if breakers else None
-        if self.top_k == -1:  # all tokens, for vLLM and SGLang
-            values["top_k"] = 0
         return LocalSampling(**values)
 
 
@@ -95,6 +93,7 @@ class SamplingBody(OtherServersBody, LocalSamplingBody):
     passthrough_fields = frozenset({"user", *OtherServersBody.model_fields})
 
     model: str
+    top_k: int | None = Field(None, ge=-1, le=1 << 20)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
@@ -159,6 +158,8 @@ class SamplingBody(OtherServersBody, LocalSamplingBody):
     def sampling(self, choice: int) -> Sampling:
         """The sampling of answer number `choice`; with a seed, each answer has one of its own."""
         theirs = self.their_samplers().given()
+        if self.top_k == -1:  # all tokens, for vLLM and SGLang
+            theirs["top_k"] = 0
         return Sampling(
             temperature=self.temperature if self.do_samples else 0.0,
             top_p=self.top_p,

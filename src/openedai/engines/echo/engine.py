@@ -36,6 +36,7 @@ from openedai.contract.generate import (
     Finish,
     GenerateEvent,
     GenerateRequest,
+    Started,
     Text,
     TextDelta,
     TokenLogprob,
@@ -118,6 +119,8 @@ class Echo(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker, Dir
             elif generated % _YIELD_INTERVAL == _YIELD_INTERVAL - 1:
                 await asyncio.sleep(0)
             self._fail_at(generated)
+            if request.reports_start and not generated:
+                yield Started(prompt_tokens=prompt_tokens)
             word = words[generated % len(words)]
             generated += 1
             logprobs = _logprobs(word, request.logprobs)
@@ -126,6 +129,8 @@ class Echo(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker, Dir
                 yield event
             reasoning = generated if reader.in_reasoning else reasoning
         self._fail_at(generated)
+        if request.reports_start and not generated:
+            yield Started(prompt_tokens=prompt_tokens)
         for event in reader.end():
             yield event
         yield Finish(

@@ -30,6 +30,7 @@ from openedai.contract.generate import (
     Finish,
     GenerateEvent,
     GenerateRequest,
+    Started,
     TextDelta,
     TokenLogprob,
     Usage,
@@ -142,7 +143,7 @@ class LlamaCpp(Generator, Tokenizer):
             return
         self.loop.submit(prepared.job)
         try:
-            async for event in _read(prepared):
+            async for event in _read(prepared, reports_start=request.reports_start):
                 yield event
         finally:
             self.loop.cancel(prepared.job)
@@ -204,7 +205,9 @@ def _load(
         raise
 
 
-async def _read(prepared: PreparedRequest) -> AsyncGenerator[GenerateEvent, None]:
+async def _read(
+    prepared: PreparedRequest, *, reports_start: bool
+) -> AsyncGenerator[GenerateEvent, None]:
     """The events of a running job as those of the contract."""
     job, reader = prepared.job, prepared.reader
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -212,6 +215,9 @@ async def _read(prepared: PreparedRequest) -> AsyncGenerator[GenerateEvent, None
     shown: tuple[TokenLogprob, ...] = ()
     while True:
         event = await job.events.get()
+        if reports_start and not isinstance(event, APIError):
+            yield Started(prompt_tokens=job.tokens(), cached_tokens=job.tokens(job.cached))
+            reports_start = False
         if shown and not isinstance(event, Scores):  # the prompt ends in a part of a character
             yield TextDelta(text="\ufffd", logprobs=shown)
             shown = ()

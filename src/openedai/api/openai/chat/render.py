@@ -17,6 +17,7 @@ from openedai.contract.generate import (
     Finish,
     GenerateEvent,
     ReasoningDelta,
+    Started,
     TextDelta,
     ToolCallDelta,
 )
@@ -215,6 +216,8 @@ class ChatCompletionRenderer:
                 return ChunkChoice(index, Delta(audio=event))
             case Finish():
                 return ChunkChoice(index, Delta(), finish_reason=self._reason(event))
+            case Started():
+                return ChunkChoice(index, Delta())
 
     def _call_delta(self, event: ToolCallDelta) -> Delta:
         function = FunctionChunk(event.name or UNSET, event.arguments)
@@ -252,5 +255,5 @@ def _visible_text(event: GenerateEvent | AudioDelta) -> str:
             return name + arguments
         case AudioDelta(transcript=str() as text):
             return text
-        case AudioDelta() | Finish():
+        case AudioDelta() | Finish() | Started():
             return ""
