@@ -34,7 +34,7 @@ def _openai(s: Services, calls: Calls) -> tuple[Route, ...]:
         "openai.chat.routes:ChatCompletions",
         *(calls, s.image_loading, s.hearing, s.generation, s.speaking),
     )
-    completions = Group("openai.completions.routes:Completions", calls, s.generation)
+    completions = Group("openai.completions.routes:Completions", calls, s.generation, s.leases)
     embeddings = Group("openai.embeddings.routes:Embeddings", calls, s.embedding)
     speech = Group("openai.speech.routes:SpeechRoutes", calls, s.catalog, s.speech)
     images = Group(

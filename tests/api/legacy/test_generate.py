@@ -78,7 +78,7 @@ def test_log_probabilities(legacy_server: Running) -> None:
         "tokens": ["one", " two"],
         "token_logprobs": [HALF, HALF],
         "top_logprobs": [{"one": HALF}, {" two": HALF}],
-        "text_offset": [0, 3],
+        "text_offset": [7, 10],
     }
     (result,) = post(legacy_server, PATH, context="one two", logprobs=1)["data"]
     assert result["logprobs"] == expected

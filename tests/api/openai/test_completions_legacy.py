@@ -26,8 +26,21 @@ def test_logprobs_have_four_lists(client: OpenAI, stream: bool) -> None:
             {" two": HALF, " other1": 2 * HALF},
             {" three": HALF, " other1": 2 * HALF},
         ],
-        "text_offset": [0, 3, 7],
+        "text_offset": [13, 16, 20],
     }
+
+
+@both_ways
+def test_offsets_count_from_the_start_of_each_prompt(client: OpenAI, stream: bool) -> None:
+    body: dict[str, Any] = {"prompt": ["one", "four five"], "n": 2, "logprobs": 0}
+    results = complete(client, stream, **body)
+    offsets = [result.logprobs["text_offset"] for result in results if result.logprobs]
+    assert offsets == [[3], [3], [9, 13], [9, 13]]
+    path, text = "/tokenize", {"model": "echo", "prompt": "one two"}
+    tokens = client.post(path, body=text, cast_to=object)["tokens"]  # type: ignore[index]
+    (result,) = complete(client, stream, prompt=tokens, logprobs=0, max_tokens=1)
+    assert result.logprobs is not None
+    assert result.logprobs["text_offset"] == [7]
 
 
 @both_ways

@@ -71,24 +71,29 @@ class Generations(msgspec.Struct):
 
 @dataclass(frozen=True)
 class GenerationRenderer:
-    """`logprobs` is the number of alternatives; None is without log probabilities."""
+    """`logprobs` is the number of alternatives; None is without log probabilities. `start` is the
+    length of the prompt.
+    """
 
     completions: int
     logprobs: int | None
+    start: int
 
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> Generations:
         outcomes = await fold(events, self.completions)
-        return Generations([self._generation(o.text_deltas, o.logprobs, 0) for o in outcomes])
+        return Generations(
+            [self._generation(o.text_deltas, o.logprobs, self.start) for o in outcomes]
+        )
 
     async def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
-        lengths = [0] * self.completions
+        offsets = [self.start] * self.completions
         async with aclosing(events):
             async for index, event in events:
                 if not isinstance(event, TextDelta):
                     continue
-                new = [EngineGeneration([]) for _ in lengths]
-                new[index] = self._generation([event.text], event.logprobs, lengths[index])
-                lengths[index] += len(event.text)
+                new = [EngineGeneration([]) for _ in offsets]
+                new[index] = self._generation([event.text], event.logprobs, offsets[index])
+                offsets[index] += len(event.text)
                 yield data_frame(Generations(new))
         yield DONE
 
@@ -110,5 +115,7 @@ class EngineGenerate:
         call = await self._calls.read(request, EngineGenerateRequest)
         completion = call.body.completion()
         events = self._generation.run(call, completion.to_engine_requests())
-        renderer = GenerationRenderer(completion.choices, completion.logprobs)
+        renderer = GenerationRenderer(
+            completion.choices, completion.logprobs, start=len(call.body.context or "")
+        )
         return await self._calls.answer(call, events, renderer, stream=bool(call.body.stream))

@@ -11,7 +11,7 @@ from openedai.contract.generate import Alternative, TokenLogprob
 
 class CompletionLogprobs(msgspec.Struct):
     """Four lists with an entry for each token. `text_offset` is in characters, from the start of
-    the choice's text; the first token of an echoed prompt has nulls.
+    the prompt, echoed or not; the first token of an echoed prompt has nulls.
     """
 
     tokens: list[str]

@@ -18,7 +18,7 @@ from openedai.api.parameters.sampling import StreamOptions
 from openedai.api.parameters.streams import DONE, obfuscation
 from openedai.api.parameters.usage import UsageObject, usage_object
 from openedai.catalog.models import Model
-from openedai.contract.generate import Finish, TextDelta
+from openedai.contract.generate import Finish, Text, TextDelta
 from openedai.http.respond import data_frame
 from openedai.serving.outcome import Indexed, Outcome, fold, total_usage
 
@@ -47,39 +47,39 @@ class Completion(msgspec.Struct):
 class CompletionRenderer:
     """Renders one answer, whole or as chunks.
 
-    Each of `prompts` got `candidates` answers, of which the best `choices` are returned. `logprobs`
-    is the number of alternatives; None is without log probabilities.
+    Each prompt got `candidates` answers, of which the best `choices` are returned. `starts` has the
+    offset of the answers to each prompt. `logprobs` is the number of alternatives; None is without
+    log probabilities.
     """
 
     id: str
     created: int
     model: str
     fingerprint: str
-    prompts: int
+    starts: Sequence[int]
     candidates: int
     choices: int
     logprobs: int | None
     options: StreamOptions
 
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> Completion:
-        outcomes = await fold(events, self.prompts * self.candidates)
+        outcomes = await fold(events, len(self.starts) * self.candidates)
         usage = self._usage([outcome.finish for outcome in outcomes])
         chosen = [
-            outcome
-            for prompt in range(self.prompts)
+            (outcome, start)
+            for prompt, start in enumerate(self.starts)
             for outcome in self._best(outcomes[prompt * self.candidates :][: self.candidates])
         ]
         choices = [
-            CompletionChoice(o.text, index, self._logprobs(o), finish_reason=o.finish.reason)
-            for index, o in enumerate(chosen)
+            CompletionChoice(o.text, index, self._logprobs(o, start), finish_reason=o.finish.reason)
+            for index, (o, start) in enumerate(chosen)
         ]
         return self._object(choices, usage)
 
     async def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
         options = self.options
         no_usage: UnsetType | None = None if options.include_usage else UNSET
-        total = self.prompts * self.choices
-        lengths = [0] * total
+        offsets = [start for start in self.starts for _ in range(self.choices)]
         finishes: dict[int, Finish] = {}
         async with aclosing(events):
             async for index, event in events:
@@ -89,9 +89,9 @@ class CompletionRenderer:
                         choice.text = text
                         if self.logprobs is not None:
                             choice.logprobs = completion_logprobs(
-                                tokens, self.logprobs, lengths[index]
+                                tokens, self.logprobs, offsets[index]
                             )
-                        lengths[index] += len(text)
+                        offsets[index] += len(text)
                     case Finish(reason=reason):
                         finishes[index] = event
                         choice.finish_reason = reason
@@ -102,7 +102,9 @@ class CompletionRenderer:
                     chunk.obfuscation = obfuscation(choice.text)
                 yield data_frame(chunk)
         if options.include_usage:
-            yield data_frame(self._object([], self._usage([finishes[i] for i in range(total)])))
+            yield data_frame(
+                self._object([], self._usage([finishes[i] for i in range(len(offsets))]))
+            )
         yield DONE
 
     def _best(self, candidates: Sequence[Outcome]) -> Sequence[Outcome]:
@@ -111,10 +113,10 @@ class CompletionRenderer:
             return candidates
         return sorted(candidates, key=_mean_logprob, reverse=True)[: self.choices]
 
-    def _logprobs(self, outcome: Outcome) -> CompletionLogprobs | None:
+    def _logprobs(self, outcome: Outcome, start: int) -> CompletionLogprobs | None:
         if self.logprobs is None:
             return None
-        return completion_logprobs(outcome.logprobs, self.logprobs)
+        return completion_logprobs(outcome.logprobs, self.logprobs, start)
 
     def _usage(self, finishes: list[Finish]) -> UsageObject:
         return usage_object(total_usage(finishes, self.candidates))
@@ -125,14 +127,22 @@ class CompletionRenderer:
         return Completion(self.id, self.created, self.model, self.fingerprint, choices, usage)
 
 
-def completion_renderer(body: CompletionRequest, model: Model) -> CompletionRenderer:
-    """The renderer of one answer to `body` by `model`."""
+def completion_renderer(
+    body: CompletionRequest, model: Model, texts: Sequence[str] = ()
+) -> CompletionRenderer:
+    """The renderer of one answer to `body` by `model`.
+
+    `texts` are those of the prompts that the body gives as tokens, as far as they are known.
+    """
+    decoded = iter(texts)
+    given = prompts(body.prompt)
+    lengths = [len(one.text if isinstance(one, Text) else next(decoded, "")) for one in given]
     return CompletionRenderer(
         id=new_id("cmpl-"),
         created=int(time.time()),
         model=model.id,
         fingerprint=fingerprint(model),
-        prompts=len(prompts(body.prompt)),
+        starts=[0] * len(given) if body.echo else lengths,
         candidates=body.candidates,
         choices=body.choices,
         logprobs=body.logprobs,
