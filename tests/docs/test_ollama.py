@@ -80,6 +80,7 @@ VALUES: dict[str, Any] = {
     "mirostat": 2,
     "mirostat_eta": 0.2,
     "mirostat_tau": 4.0,
+    "name": "f",
     "num_batch": 5,
     "num_ctx": 5,
     "num_gpu": 5,

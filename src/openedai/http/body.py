@@ -24,7 +24,6 @@ from openedai.http.exchange import exchange_of
 from openedai.http.form import FORM_DATA, read_form
 from openedai.http.upload import has_file
 from openedai.http.validation import (
-    TAG,
     as_invalid_request,
     invalid_json,
     is_unknown,
@@ -54,6 +53,7 @@ class Body(BaseModel):
     """A request body. Values of JSON are not converted to other types.
 
     `accepts_json` and `accepts_form` say how it may be sent.
+    With `ignores_unknown` unknown parameters are ignored, whatever the setting says.
     `passthrough_fields` None is a body that only this server understands. Otherwise the body can
     be passed on to another server: then `extra` has the parameters that are unknown here, and
     those of `passthrough_fields`, which have no effect here, unchanged.
@@ -62,6 +62,7 @@ class Body(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+    ignores_unknown: ClassVar[bool] = False
     passthrough_fields: ClassVar[frozenset[str] | None] = None
     parameter_names: ClassVar[Mapping[str, str]] = {}
     accepts_json: ClassVar[bool] = True
@@ -173,14 +174,14 @@ def require_json(request: Request) -> None:
     """Raise UnsupportedMediaType for a body that is not declared as JSON.
 
     A web page can post plain text anywhere without a preflight request, so the type must be that of
-    JSON. Dialects whose users often call curl without a type accept that of a form too, unless a
-    browser sent it.
+    JSON. Dialects whose clients often send no type accept its absence, plain text and the type of a
+    form, which is curl's default, too, unless a browser sent it.
     """
     headers = request.headers
     media_type = _media_type(request)
     by_browser = {"origin", "referer", "sec-fetch-site"} & set(headers)
-    accepts_form_type = exchange_of(request.scope).dialect.accepts_form_type
-    if media_type == FORM and accepts_form_type and not by_browser:
+    accepts_no_type = exchange_of(request.scope).dialect.accepts_no_type
+    if media_type in ("", "text/plain", FORM) and accepts_no_type and not by_browser:
         return
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise _unsupported_type(media_type, "application/json")
@@ -232,7 +233,8 @@ async def read_body(
         return model.model_validate(values, strict=strict), {}
     except ValidationError as error:
         details = error.errors(include_url=False)
-    if unknown == "warn" and all(map(is_unknown, details)):
+    ignored = unknown == "warn" or model.ignores_unknown
+    if ignored and all(map(is_unknown, details)):
         return _without_unknown(model, values, details, strict)
     raise as_invalid_request(details)
 
@@ -275,9 +277,11 @@ def _decode(body: bytearray) -> Any:
         raise invalid_json(str(error)) from None
 
 
-def _validate(model: type[M], values: Any, strict: bool | None) -> M:
+def _validate(
+    model: type[M], values: Any, strict: bool | None, extra: Literal["ignore"] | None = None
+) -> M:
     try:
-        return model.model_validate(values, strict=strict)
+        return model.model_validate(values, strict=strict, extra=extra)
     except ValidationError as error:
         raise as_invalid_request(error.errors(include_url=False)) from error
 
@@ -298,14 +302,9 @@ def _with_extra(
 def _without_unknown(
     model: type[M], values: Any, unknown: list[ErrorDetails], strict: bool | None
 ) -> tuple[M, dict[str, str]]:
-    for detail in unknown:
-        *parents, name = (part for part in detail["loc"] if not _is_tag(part))
-        holder: Any = values
-        for parent in parents:
-            holder = holder[parent]
-        holder.pop(name)
     names = ", ".join(sorted(str(detail["loc"][-1]) for detail in unknown))
-    return _validate(model, values, strict), {WARNING_HEADER: _warning(names)}
+    body = _validate(model, values, strict, extra="ignore")
+    return body, {WARNING_HEADER: _warning(names)}
 
 
 def _warning(names: str) -> str:
@@ -314,7 +313,3 @@ def _warning(names: str) -> str:
     shown = "".join(char if char.isprintable() else "?" for char in text)
     header = f"unknown parameters were ignored: {shown}"
     return header.encode("ascii", "replace").decode()
-
-
-def _is_tag(part: int | str) -> bool:
-    return isinstance(part, str) and part.startswith(TAG)

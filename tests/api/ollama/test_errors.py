@@ -36,14 +36,13 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("chat", {"options": {"temperature": "hot"}}, "options.temperature"),
     ("chat", {"options": {"temperature": -1}}, "options.temperature"),
     ("chat", {"options": {"num_predict": -3}}, "options.num_predict"),
-    ("chat", {"options": {"numpredict": 3}}, "options.numpredict"),
     ("chat", {"options": {"tfs_z": 0.5}}, "options.tfs_z"),
     ("chat", {"options": []}, "options"),
     ("chat", {"stream": "yes"}, "stream"),
     ("chat", {"top_logprobs": 2}, "top_logprobs"),
     ("chat", {"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
     ("chat", {"truncate": True}, "truncate"),
-    ("chat", {"seeds": 3}, "seeds"),
+    ("chat", {"options": {"num_predict": 5.5}}, "options.num_predict"),
     ("generate", {"template": "{{ .Prompt }}"}, "template"),
     ("generate", {"context": [1, 2]}, "context"),
     ("generate", {"images": ["aGk="]}, "images"),
@@ -111,10 +110,12 @@ def test_errors_before_the_first_token_keep_their_status(ollama: Client, stream:
         ({"referer": "http://evil.example/"}, 415),
     ],
 )
-def test_the_default_content_type_of_curl(
-    server: Running, headers: dict[str, str], status: int
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", ""])
+def test_clients_that_send_no_type_of_json(
+    server: Running, headers: dict[str, str], status: int, kind: str
 ) -> None:
-    form = {"content-type": "application/x-www-form-urlencoded", **headers}
+    """Such as curl, and LiteLLM's `ollama_chat`."""
+    form = {"content-type": kind, **headers}
     body = json.dumps({"model": "echo", "prompt": "hi", "stream": False}).encode()
     answer = fetch(f"{server.url}/api/generate", "POST", data=body, headers=form)
     assert answer.status == status

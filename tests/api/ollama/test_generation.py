@@ -268,3 +268,59 @@ def test_real_models(real_server: Running) -> None:
     assert details.quantization_level
     assert len(vector) == 768
     assert loaded >= {"smollm2-135m-instruct", "all-mpnet-base-v2"}
+
+
+def test_unknown_fields_are_ignored(server: Running) -> None:
+    """Wherever they are; a header names them, the first ones of each list."""
+    call = {"function": {"name": "f", "arguments": {}, "x1": 1}, "x2": 1}
+    body = {
+        "model": "echo",
+        "messages": [
+            {"role": "user", "content": "one"},
+            {"role": "assistant", "content": "", "tool_calls": [call]},
+            {"role": "tool", "content": "two", "name": "f", "x5": 1},
+        ],
+        "options": {"temperature": 0, "x3": 1},
+        "stream": False,
+        "x4": 1,
+    }
+    answer = fetch(f"{server.url}/api/chat", "POST", json=body)
+    assert answer.status == 200
+    assert json.loads(answer.body)["message"]["content"] == "two"
+    assert answer.headers["x-openedai-warning"].endswith(": x1, x2, x3, x4")
+
+
+def test_integers_with_a_decimal_point(server: Running) -> None:
+    options = {"num_predict": 2.0, "top_k": 40.0, "seed": 1e3, "num_ctx": 8192.0}
+    body = {"model": "echo", "prompt": "one two three", "options": options, "stream": False}
+    answer = json.loads(fetch(f"{server.url}/api/generate", "POST", json=body).body)
+    assert answer["eval_count"] == 2
+    body |= {"model": "reveal", "options": {**options, "num_predict": 4000.0}}
+    answer = json.loads(fetch(f"{server.url}/api/generate", "POST", json=body).body)
+    sampling = json.loads(answer["response"])["sampling"]
+    assert (sampling["seed"], sampling["local"]["top_k"]) == (1000, 40)
+
+
+def test_base64_with_line_breaks(server: Running) -> None:
+    encoded = base64.encodebytes(picture(64, 64)).decode()
+    assert encoded.count("\n") > 1
+    for data in (encoded, encoded.replace("\n", "\r\n")):
+        body = {"model": "vision", "prompt": "x", "images": [data], "stream": False}
+        assert fetch(f"{server.url}/api/generate", "POST", json=body).status == 200
+
+
+def test_the_name_of_a_tool_decides_whose_result_a_message_is(ollama: Client) -> None:
+    calls: list[dict[str, Any]] = [
+        {"function": {"name": name, "arguments": {}}} for name in ("f", "g")
+    ]
+    messages = [
+        *HELLO,
+        {"role": "assistant", "tool_calls": calls},
+        {"role": "tool", "content": "second", "name": "g"},
+        {"role": "tool", "content": "first", "name": "f"},
+    ]
+    body = {"model": "reveal", "messages": messages, "stream": False}
+    answer = ollama._client.post("/api/chat", json=body).json()
+    found = json.loads(answer["message"]["content"])["prompt"]["messages"]
+    ids = [call["id"] for call in found[-3]["tool_calls"]]
+    assert [message["tool_call_id"] for message in found[-2:]] == ids[::-1]

@@ -22,4 +22,4 @@ def _error_frame(error: APIError, request_id: str) -> bytes:
     return json_line(error_body(error, request_id))
 
 
-OLLAMA = Dialect(error_body, _error_frame, "application/x-ndjson", accepts_form_type=True)
+OLLAMA = Dialect(error_body, _error_frame, "application/x-ndjson", accepts_no_type=True)

@@ -8,17 +8,17 @@ from typing import Any, Literal
 import msgspec
 from pydantic import Field
 
+from openedai.api.ollama.body import OllamaBody
 from openedai.api.parameters.tools import check_tools
 from openedai.contract.chat import Image, Message, Tool, ToolCall
 from openedai.errors import invalid_value
-from openedai.http.body import Body
 from openedai.media.images import ImageRef
 from openedai.serving.images.loading import LoadedImages
 
 MAX_TOOLS = 128
 
 
-class CalledFunction(Body):
+class CalledFunction(OllamaBody):
     """`index` and `description` have no effect."""
 
     name: str
@@ -27,15 +27,15 @@ class CalledFunction(Body):
     description: str | None = None
 
 
-class ToolCallParam(Body):
+class ToolCallParam(OllamaBody):
     id: str | None = None
     type: Literal["function"] | None = None
     function: CalledFunction
 
 
-class OllamaMessage(Body):
+class OllamaMessage(OllamaBody):
     """`tool_name` and `tool_call_id` say of which tool and call a message of the role `tool` is the
-    result; without them it is the result of the next call.
+    result; without them it is the result of the next call. `name` is another name of `tool_name`.
     """
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -44,24 +44,32 @@ class OllamaMessage(Body):
     images: list[str] | None = None
     tool_calls: list[ToolCallParam] | None = None
     tool_name: str | None = None
+    name: str | None = None
     tool_call_id: str | None = None
 
+    @property
+    def answered_tool(self) -> str | None:
+        """The tool whose result the message is, if it says so."""
+        return self.tool_name or self.name
 
-class FunctionDefinition(Body):
+
+class FunctionDefinition(OllamaBody):
     name: str = Field(min_length=1)
     description: str | None = None
     parameters: dict[str, Any] | None = None
 
 
-class FunctionTool(Body):
+class FunctionTool(OllamaBody):
     type: Literal["function"] | None = None
     function: FunctionDefinition
 
 
 def image_refs(images: Sequence[str] | None, path: str) -> list[ImageRef]:
-    """The images of the field `path`, which are in base64. Their real type is in their bytes."""
+    """The images of the field `path`, which are in base64, with line breaks or without. Their real
+    type is in their bytes.
+    """
     return [
-        ImageRef(f"data:image/png;base64,{data}", f"{path}[{number}]", path)
+        ImageRef(f"data:image/png;base64,{''.join(data.split())}", f"{path}[{number}]", path)
         for number, data in enumerate(images or ())
     ]
 
@@ -108,7 +116,7 @@ def conversation(messages: Sequence[OllamaMessage], images: LoadedImages) -> tup
                 role=message.role,
                 content=message.content or "",
                 images=to_images(image_refs(message.images, f"{path}.images"), images),
-                name=message.tool_name,
+                name=message.answered_tool,
                 reasoning=message.thinking,
                 tool_calls=calls,
                 tool_call_id=call_id,
@@ -123,7 +131,7 @@ def _answered_call(message: OllamaMessage, open_calls: list[ToolCall]) -> str | 
         open_calls[:] = [call for call in open_calls if call.id != message.tool_call_id]
         return message.tool_call_id
     for index, call in enumerate(open_calls):
-        if message.tool_name in (None, "", call.name):
+        if message.answered_tool in (None, "", call.name):
             return open_calls.pop(index).id
     return None
 

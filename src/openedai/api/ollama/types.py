@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
+from openedai.api.ollama.body import OllamaBody
 from openedai.api.ollama.messages import (
     MAX_TOOLS,
     FunctionTool,
@@ -32,7 +33,7 @@ from openedai.contract.generate import (
     Text,
 )
 from openedai.errors import invalid_value, missing_parameter
-from openedai.http.body import AllowedOnly, Body, Refused
+from openedai.http.body import AllowedOnly, Refused
 from openedai.media.images import ImageRef
 from openedai.serving.images.loading import LoadedImages
 
@@ -66,7 +67,7 @@ Format = Annotated[Any, BeforeValidator(_format)]
 Think = Annotated[Any, BeforeValidator(_think)]
 
 
-class Options(LocalSamplingBody):
+class Options(OllamaBody, LocalSamplingBody):
     """Sampling, and how Ollama would load the model: those have no effect here."""
 
     temperature: float | None = Field(None, ge=0, le=100)
@@ -111,7 +112,7 @@ class Options(LocalSamplingBody):
         )
 
 
-class ModelUse(Body):
+class ModelUse(OllamaBody):
     """The fields of every request that runs a model."""
 
     model: str
@@ -261,7 +262,7 @@ class EmbeddingsBody(ModelUse):
         return EmbedRequest(inputs=(Text(text=self.prompt),) if self.prompt else ())
 
 
-class NameBody(Body):
+class NameBody(OllamaBody):
     """`name` is the older name of `model`."""
 
     model: str | None = None
