@@ -228,7 +228,7 @@ def real_catalog_server() -> Iterator[Running]:
 def test_unknown_parameters_can_be_ignored_with_a_warning() -> None:
     body = {
         "model": "echo",
-        "messages": [{"role": "user", "content": "hi", "mood": "good"}],
+        "messages": [{"role": "user", "content": "hi", "mood": "good"}] * 2,
         "colour": "blue",
     }
     with ServerThread(echo_settings(unknown_parameters="warn")) as server:

@@ -49,9 +49,20 @@ def server(adapters: tuple[Path, Path], smollm2_path: Path) -> Iterator[Running]
         ),
     )
     broken = AdapterSpec(name="broken", source=str(Path(__file__).absolute()))
+    empty = tiny_lora.write(adapters[0].parent / "empty.gguf", smollm2_path, 2000, tensors=False)
+    cut = adapters[0].parent / "cut.gguf"
+    cut.write_bytes(one.read_bytes()[:-4000])
+    strange = {"empty": empty, "cut": cut, "base": smollm2_path, "broken": Path(broken.source)}
     missing = AdapterSpec(name="missing", source="/nowhere/at all.gguf")
     others = (
-        replace(spec, id="with-broken", adapters=(broken,)),
+        replace(
+            spec,
+            id="with-broken",
+            adapters=(
+                *(AdapterSpec(name=name, source=str(path)) for name, path in strange.items()),
+                AdapterSpec(name="one", source=str(one)),
+            ),
+        ),
         replace(spec, id="with-missing", adapters=(missing,)),
     )
     models = (spec, *others, ModelSpec(id="echo", engine="echo"))
@@ -121,13 +132,34 @@ def test_a_chat_and_the_list(client: OpenAI) -> None:
     assert (answer.model, answer.choices[0].finish_reason) == ("tiny:one", "length")
 
 
-@pytest.mark.parametrize(("model", "status"), [("with-broken", 500), ("with-missing", 503)])
-def test_an_adapter_that_cannot_be_used(client: OpenAI, model: str, status: int) -> None:
+def test_an_adapter_that_is_missing(client: OpenAI) -> None:
     with pytest.raises(APIStatusError) as caught:
-        complete(client, model)
-    assert caught.value.status_code == status
-    body = json.loads(caught.value.response.content)
-    assert model in body["error"]["message"]
+        complete(client, "with-missing")
+    assert caught.value.status_code == 503
+    assert "with-missing" in json.loads(caught.value.response.content)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("adapter", "file", "why"),
+    [
+        ("broken", "test_adapters.py", "magic"),
+        ("cut", "cut.gguf", "failed to"),
+        ("empty", "empty.gguf", "no tensors of a LoRA"),
+        ("base", ".gguf", "no tensors of a LoRA"),
+    ],
+)
+def test_an_adapter_that_cannot_be_used(client: OpenAI, adapter: str, file: str, why: str) -> None:
+    """It says why, and neither its model nor another adapter suffers."""
+    with pytest.raises(APIStatusError) as caught:
+        complete(client, f"with-broken:{adapter}")
+    assert caught.value.status_code == 500
+    message = json.loads(caught.value.response.content)["error"]["message"]
+    assert f"`{adapter}` of the model `with-broken`" in message
+    assert file in message
+    assert why in message
+    assert "/" not in message
+    assert complete(client, "with-broken") == complete(client, "tiny")
+    assert complete(client, "with-broken:one") == complete(client, "tiny:one")
 
 
 def test_kept_prompts_are_those_of_their_adapter(

@@ -119,11 +119,18 @@ def test_wrong_options_are_named(tmp_path: Path, options: dict[str, Any], named:
         asyncio.run(LlamaCpp.load("m", tmp_path, options))
 
 
-def test_files_that_are_not_models(tmp_path: Path) -> None:
-    for content in (b"", b"GGUF", b"not a model at all" * 1000):
+def test_files_that_are_not_models(tmp_path: Path, smollm2_path: Path) -> None:
+    """llama.cpp's own reason is told, with the name of the file and without its folder."""
+    with smollm2_path.open("rb") as file:
+        truncated = file.read(8 << 20)
+    for content in (b"", b"GGUF", b"not a model at all" * 1000, truncated):
         (tmp_path / "m.gguf").write_bytes(content)
-        with pytest.raises(EngineFailed, match="`m`"):
+        with pytest.raises(
+            EngineFailed, match=r"`m` could not be loaded from 'm\.gguf': \w"
+        ) as caught:
             asyncio.run(LlamaCpp.load("m", tmp_path / "m.gguf", {}))
+        assert "unknown error" not in caught.value.message
+        assert str(tmp_path) not in caught.value.message
     with pytest.raises(EngineFailed, match="no weights"):
         asyncio.run(LlamaCpp.load("m", None, {}))
 

@@ -194,8 +194,7 @@ def _load(
                 )
             import jinja2.sandbox  # noqa: F401
         except BaseException:
-            if loading.exception() is None:
-                loading.result().close()
+            loading.result().close()  # or its own reason
             raise
     model = loading.result()
     try:

@@ -166,11 +166,13 @@ class RequestBuilder:
     def _job(self, request: GenerateRequest, prompt: Prompt, param: str) -> Job:
         if prompt.tokens >= self._context:
             raise ContextLengthExceeded.by_tokens(self._context, prompt.tokens, param=param)
+        adapters = {one.name: (number, one.scale) for number, one in enumerate(self._adapters)}
+        if (adapter := adapters.get(request.variant or "")) is not None:
+            self._model.adapter(adapter[0])
         ending = request.ending
         for token in ending.stop_tokens:
             self.check_token(token, "stop_token_ids")
         holds_back = ending.min_tokens > 0 or ending.ignore_end
-        adapters = {one.name: (number, one.scale) for number, one in enumerate(self._adapters)}
         values = resolve_sampling(request.sampling, self._defaults, self._vocabulary.size)
         return Job(
             prompt.keys,
@@ -179,7 +181,7 @@ class RequestBuilder:
             ending=ending,
             ends=self._vocabulary.all_ends if holds_back else (),
             logprobs=request.logprobs,
-            adapter=adapters.get(request.variant or ""),
+            adapter=adapter,
             images=prompt.images,
         )
 

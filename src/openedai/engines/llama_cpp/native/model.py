@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 from collections.abc import Sequence
 from ctypes import c_float, c_int32
 from functools import cached_property
@@ -14,6 +15,8 @@ from openedai.engines.llama_cpp.native.library import Batch, Library
 from openedai.engines.llama_cpp.options import LlamaOptions
 from openedai.errors import EngineFailed
 from openedai.gguf.header import read_header, round_up
+
+log = logging.getLogger("openedai.engines")
 
 _NONE = -1  # of tokens
 # The room that a sequence has at first, in tokens; llama.cpp rounds it up.
@@ -120,13 +123,13 @@ class Model:
         library.errors.clear()
         self._model: int | None = self._c.llama_model_load_from_file(bytes(path), parameters)
         if not self._model:
-            raise self._not_loaded()
+            raise self._not_loaded(path)
         try:
             self.vocabulary = Vocabulary(library, self._model)
             self._read_limits(path, options)
             self._context = self._new_context(self.capacity)
             if not self._context:
-                raise self._not_loaded()
+                raise self._not_loaded(path)
             self._adapters = [self._load_adapter(adapter) for adapter in options.adapters]
             if options.mmproj is not None:
                 self.projector = self._load_projector(path, options.mmproj, options, threads)
@@ -183,10 +186,17 @@ class Model:
         self._threads = count
         self._c.llama_set_n_threads(self.context, count, count)
 
+    def adapter(self, number: int) -> int:
+        """The address of an adapter. Raises EngineFailed for one that could not be loaded."""
+        found = self._adapters[number]
+        if isinstance(found, EngineFailed):
+            raise found
+        return found
+
     def apply_adapter(self, number: int | None, scale: float) -> None:
         """Compute with one adapter from now on, or with none. Raises EngineFailed."""
         self._applied = number, scale
-        chosen = [] if number is None else [self._adapters[number]]
+        chosen = [] if number is None else [self.adapter(number)]
         pointers = (ctypes.c_void_p * len(chosen))(*chosen)
         scales = (c_float * len(chosen))(*[scale] * len(chosen))
         arguments = (pointers, len(chosen), scales)
@@ -253,13 +263,24 @@ class Model:
         found: int | None = self._c.llama_init_from_model(self.pointer, parameters)
         return found
 
-    def _load_adapter(self, adapter: Adapter) -> int:
-        found: int | None = self._c.llama_adapter_lora_init(
-            self.pointer, str(adapter.path).encode()
+    def _load_adapter(self, adapter: Adapter) -> int | EngineFailed:
+        """Its address, or why it has none: a bad adapter is no reason to refuse the model."""
+        path = Path(adapter.path)
+        self.library.errors.clear()
+        found: int | None = None
+        if _has_lora(path):
+            found = self._c.llama_adapter_lora_init(self.pointer, bytes(path))
+            why = self._reason(path)
+        else:
+            why = "it has no tensors of a LoRA"
+        if found:
+            return found
+        failed = EngineFailed(
+            f"The adapter `{adapter.name}` of the model `{self._name}` could not be loaded from "
+            f"'{path.name}': {why}."
         )
-        if not found:
-            raise self._not_loaded()
-        return found
+        log.error("%s", failed.message)
+        return failed
 
     def _load_projector(
         self, weights: Path, mmproj: str, options: LlamaOptions, threads: int
@@ -273,6 +294,20 @@ class Model:
             threads=threads,
         )
 
-    def _not_loaded(self) -> EngineFailed:
-        why = self.library.failure().rstrip(".")
-        return EngineFailed(f"The model `{self._name}` could not be loaded: {why}.")
+    def _not_loaded(self, path: Path) -> EngineFailed:
+        return EngineFailed(
+            f"The model `{self._name}` could not be loaded from '{path.name}': "
+            f"{self._reason(path)}."
+        )
+
+    def _reason(self, path: Path) -> str:
+        """llama.cpp's own, with the name of the file instead of its path."""
+        return self.library.failure().rstrip(".").replace(str(path), path.name)
+
+
+def _has_lora(path: Path) -> bool:
+    """Whether the file has a tensor of a LoRA; llama.cpp says what is wrong with other files."""
+    try:
+        return any(tensor.name.endswith(".lora_a") for tensor in read_header(path).tensors)
+    except (ValueError, OSError):
+        return True
