@@ -1,5 +1,5 @@
 # The few commands a developer repeats. Each sets up what it needs.
-.PHONY: serve chat test test-extras test-clients fuzz coverage lint format bench clean
+.PHONY: serve chat test test-extras test-clients fuzz torture coverage lint format bench clean
 
 serve: .venv/.installed
 	.venv/bin/openedai serve
@@ -8,7 +8,7 @@ chat: .venv/.installed
 	.venv/bin/openedai chat
 
 test: .venv-dev/.installed
-	.venv-dev/bin/python -m pytest -m "not extras and not clients" $(ARGS)
+	.venv-dev/bin/python -m pytest -m "not extras and not clients and not torture" $(ARGS)
 
 # What needs torch and other heavy extras, in an environment of its own; then the clients, unless
 # ARGS chose some of the tests.
@@ -24,10 +24,14 @@ test-clients: .venv-dev/.installed
 fuzz: .venv-dev/.installed
 	.venv-dev/bin/python -m tests.fuzz $(ARGS)
 
+# Faults: processes killed and stopped, a full disk, no sockets left, signals. Some six minutes.
+torture: .venv-dev/.installed
+	.venv-dev/bin/python -m pytest -m torture $(ARGS)
+
 # The same tests as `test`, with the lines of src that they do not run.
 coverage: .venv-dev/.installed
 	.venv-dev/bin/coverage erase
-	.venv-dev/bin/coverage run -m pytest -m "not extras and not clients" $(ARGS)
+	.venv-dev/bin/coverage run -m pytest -m "not extras and not clients and not torture" $(ARGS)
 	.venv-dev/bin/coverage combine --quiet
 	.venv-dev/bin/coverage report
 

@@ -40,7 +40,7 @@ HELLO: Any = [{"role": "user", "content": "Hi there, you"}]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     folder = tmp_path_factory.mktemp("server")
-    limits = {"ping_timeout": 3, "load_timeout": 2, "data": folder / "data"}
+    limits = {"ping_timeout": 2, "load_timeout": 1, "data": folder / "data"}
     with serving(folder, CONFIG, **limits) as process:
         yield process
 

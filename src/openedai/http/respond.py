@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import math
 from collections.abc import AsyncGenerator, Mapping
@@ -17,6 +18,11 @@ from openedai.errors import APIError, Unavailable
 from openedai.http.exchange import Exchange
 
 log = logging.getLogger("openedai.http")
+
+_SHORTAGES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "its disk is full"),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "it has too many open files and connections"),
+}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -44,6 +50,9 @@ def as_api_error(error: Exception) -> APIError:
     """The error for the client: an APIError as it is, and no internals of any other."""
     if isinstance(error, APIError):
         return error
+    if isinstance(error, OSError) and (why := _SHORTAGES.get(error.errno or 0)):
+        log.error("a request failed: %s", error)
+        return Unavailable(f"The server cannot process your request now: {why}.", retry_after=60)
     log.error("a request failed unexpectedly", exc_info=error)
     return APIError("The server had an error while processing your request.")
 

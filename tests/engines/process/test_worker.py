@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -160,3 +164,16 @@ def test_close_cancels_the_calls_and_closes_the_engine(held: bool) -> None:
             assert engine.closed
 
     asyncio.run(go())
+
+
+def test_onnx_runtime_reports_nothing(tmp_path: Path) -> None:
+    """If it did, it would keep a file with the number of its user."""
+    program = (
+        "from openedai.engines.process.worker import send_no_reports\n"
+        "send_no_reports()\n"
+        "import onnxruntime"
+    )
+    subprocess.run(
+        [sys.executable, "-c", program], check=True, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
+    assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,6 @@ It does not know which engine that is, nor where the worker runs.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -158,9 +157,13 @@ class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
             if self.alive():
                 self._gone = True  # it gets no more calls
                 self._connection.send(pack(Close()))
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self.close_timeout):
-                        await self._child.wait()
+                async with asyncio.timeout(self.close_timeout):
+                    await self._child.wait()
+        except TimeoutError:
+            self._child.kill()
+        except asyncio.CancelledError:
+            self._child.kill()
+            raise
         finally:
             await self._child.stop()
         await self._connection.closed

@@ -198,7 +198,13 @@ async def serve(engine: Engine, connection: Connection) -> None:
         await worker.close()
 
 
+def send_no_reports() -> None:
+    """Before ONNX Runtime is imported: it reports its use to its maker unless it is told not to."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
 def main() -> None:
+    send_no_reports()
     end = socket.socket(fileno=int(sys.argv[1]))
     exit_with_parent(end)
     die_first()
