@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -36,6 +37,7 @@ def main() -> int:
     parser.add_argument("--real", action="store_true", help="to the default chat model")
     parser.add_argument("--show", type=int, metavar="NUMBER", help="one request and its answer")
     given = parser.parse_args()
+    logging.basicConfig(level="INFO", format="%(asctime)s %(message)s")
     report = fuzz(given.seed, given.start, given.cases, real=given.real, show=given.show)
     _print(report)
     return 1 if report.faults else 0

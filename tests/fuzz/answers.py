@@ -61,15 +61,17 @@ def _answers(raw: bytes, *, is_head: bool) -> Iterator[tuple[int, dict[str, str]
 
 
 def _unchunked(raw: bytes) -> tuple[bytes, bytes]:
-    body = b""
+    """The body in the chunks, and what follows it."""
+    chunks, at = [], 0
     while True:
-        line, end, raw = raw.partition(b"\r\n")
-        if not end:
+        end = raw.find(b"\r\n", at)
+        if end < 0:
             raise Fault("the answer broke off")
-        size = int(line, 16)
-        body, raw = body + raw[:size], raw[size + 2 :]
+        size = int(raw[at:end], 16)
+        at = end + 2 + size + 2
         if not size:
-            return body, raw
+            return b"".join(chunks), raw[at:]
+        chunks.append(raw[end + 2 : at - 2])
 
 
 def _json(text: bytes, *, empty: bool = False) -> Any:

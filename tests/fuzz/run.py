@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from bench.processes import resident_bytes
 from tests.fuzz.answers import Fault, check_answers
 from tests.fuzz.cases import Case, Cases
 from tests.process.serving import Process
+
+log = logging.getLogger("fuzz")
 
 AT_ONCE = 16
 _MAX_FAULTS = 20
@@ -60,6 +63,8 @@ class Run:
                 await self._try(number)
                 if self.report.cases % _EVERY == 0:
                     self.report.memory.append(resident_bytes(self._server.process.pid))
+                if self.report.cases % 1000 == 0:
+                    log.info("%d requests, %d faults", self.report.cases, len(self.report.faults))
 
         await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
         await self._check_server()

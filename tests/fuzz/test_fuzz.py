@@ -88,6 +88,7 @@ def test_wrong_answers_are_found(case: Case, raw: bytes) -> None:
         answer(405, OFFICIAL, allow="GET"),
         answer(200, {"a": 1}) + answer(400, OFFICIAL),
         answer(200, b"data: {}\n\ndata: [DONE]\n\n", "text/event-stream"),
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n",
         b"HTTP/1.1 100 Continue\r\n\r\n" + answer(200, {}),
     ],
 )

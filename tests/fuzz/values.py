@@ -39,15 +39,15 @@ _CONTAINERS: Values = [
     lambda r: {"type": r.choice(_TEXTS)},
     lambda r: [r.choice(_TEXTS) for _ in range(r.choice((2, 5, 70)))],
     lambda r: [r.choice(_NUMBERS) for _ in range(r.choice((2, 5, 70)))],
-    lambda r: [{}] * r.choice((1, 20)),
+    lambda r: [{} for _ in range(r.choice((1, 20)))],
     lambda r: nested(r.choice((5, 30, 150)), r.random() < 0.5),
 ]
 _LARGE: Values = [
     lambda r: [0] * 50_000,
-    lambda r: [{"role": "user", "content": "a"}] * 2000,
+    lambda r: [{"role": "user", "content": "a"} for _ in range(2000)],
     lambda r: {str(index): index for index in range(20_000)},
     lambda r: "a \U0001f999" * 200_000,
-    lambda r: [[]] * 50_000,
+    lambda r: [[] for _ in range(50_000)],
 ]
 HOSTILE: Values = [
     lambda r: None,
@@ -105,8 +105,9 @@ def _change(r: random.Random, holder: Any, key: Any) -> None:
             del holder[key]
         case 1 if isinstance(value, dict):
             value[str(hostile(r))[:500] if r.random() < 0.5 else "surprise"] = hostile(r)
-        case 2 if isinstance(value, list) and value:
-            value.extend([copy.deepcopy(r.choice(value))] * r.choice((1, 3, 40)))
+        case 2 if isinstance(value, list) and 0 < len(value) < 100:
+            one = r.choice(value)
+            value.extend(copy.deepcopy(one) for _ in range(r.choice((1, 3, 40))))
         case 3 if isinstance(value, str):
             cut = r.randint(0, len(value))
             holder[key] = value[:cut] + r.choice(_TEXTS) + value[cut:]
