@@ -62,7 +62,8 @@ def _answers(raw: bytes, *, is_head: bool) -> Iterator[tuple[int, dict[str, str]
 
 def _unchunked(raw: bytes) -> tuple[bytes, bytes]:
     """The body in the chunks, and what follows it."""
-    chunks, at = [], 0
+    chunks: list[bytes] = []
+    at = 0
     while True:
         end = raw.find(b"\r\n", at)
         if end < 0:

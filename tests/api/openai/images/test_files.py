@@ -53,6 +53,13 @@ def test_a_url_is_an_image(echo_server: Running, format: str) -> None:
     assert head.headers["content-length"] == str(len(answer.body))
 
 
+@pytest.mark.parametrize("range", ["bytes=0-1", "bytes=x", "bytes=5-1", "bytes=99999-", "x=1-2"])
+def test_an_image_is_always_whole(echo_server: Running, range: str) -> None:
+    url = url_of(echo_server)
+    answer = fetch(url, headers={"range": range})
+    assert (answer.status, answer.body) == (200, fetch(url).body)
+
+
 def test_each_image_has_its_own_url(echo_server: Running) -> None:
     status, answer = post(echo_server, "generations", {**BODY, "n": 10})
     assert status == 200

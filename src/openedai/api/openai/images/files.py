@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from openedai.images.decode import ImageFile
 from openedai.serving.images.store import ImageStore
@@ -27,9 +28,18 @@ class ImageFiles:
         headers = {
             "cache-control": f"private, max-age={remaining}, immutable",
             "content-disposition": "inline",
+            "accept-ranges": "none",
             "x-content-type-options": "nosniff",
         }
-        return FileResponse(path, headers=headers, media_type=media_type)
+        return _WholeFile(path, headers=headers, media_type=media_type)
+
+
+class _WholeFile(FileResponse):
+    """Ignores the header Range, whose errors would not be the API's."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [pair for pair in scope["headers"] if pair[0] != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
 
 
 class ImageLinks:
