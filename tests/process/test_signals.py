@@ -58,14 +58,6 @@ def test_a_load_at_the_start_that_hangs_fails(tmp_path: Path) -> None:
         assert not worker.is_running()
 
 
-def test_a_stopped_worker_is_ended_with_the_server(tmp_path: Path) -> None:
-    with loading(tmp_path) as (server, worker):
-        worker.suspend()
-        server.terminate()
-        assert server.wait(20) == 0
-        assert not worker.is_running()
-
-
 @pytest.fixture(name="server")
 def _server(tmp_path: Path) -> Iterator[Process]:
     with serving(tmp_path, CONFIG, grace_timeout=1000) as process:
