@@ -99,9 +99,10 @@ class Run:
         report, process = self.report, psutil.Process(self._server.process.pid)
         if not process.is_running():
             return self._fault(-1, "the server has ended")
-        for line in self._server.log:
+        log = self._server.log
+        for at, line in enumerate(log):
             if "Traceback" in line or "Exception" in line:
-                self._fault(-1, f"in the log: {line}")
+                self._fault(-1, "in the log: " + "".join(log[max(0, at - 3) : at + 30]))
         sockets = 0
         for _ in range(50):
             sockets = len([one for one in process.net_connections() if one.raddr])

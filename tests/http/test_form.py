@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -230,3 +231,31 @@ def test_contents_survive_any_split(content: bytes, chunk: int, text: str) -> No
     content = content.replace(b"\r\n--xyz", b"")
     data = body(part("file", content, "f"), part("text", text.encode()))
     assert parse(data, chunk=chunk) == {"file": ("f", "", content), "text": text}
+
+
+def test_an_error_that_nobody_waits_for_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The client left while the form was parsed, and the form is not valid."""
+    content_type = b"multipart/form-data; boundary=xyz"
+    data = b"x" * MAX_PREAMBLE + body(part("a", b"\xff"))
+
+    async def go() -> None:
+        parsing = asyncio.Event()
+
+        async def receive() -> Message:
+            parsing.set()
+            return {"type": "http.request", "body": data, "more_body": False}
+
+        scope = {"type": "http", "headers": [(b"content-type", content_type)]}
+        with ExitStack() as cleanup:
+            share = BodyMemory(1 << 22).share("")
+            reading = asyncio.ensure_future(
+                read_form(Request(scope, receive), LIMIT, cleanup, share)
+            )
+            await parsing.wait()
+            reading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+        gc.collect()
+
+    asyncio.run(go())
+    assert [one for one in caplog.records if one.name == "asyncio"] == []

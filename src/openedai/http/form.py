@@ -74,6 +74,7 @@ async def _feed(form: _Form, data: bytes) -> None:
         await asyncio.shield(feeding)
     except asyncio.CancelledError:
         await asyncio.wait({feeding})
+        feeding.exception()  # nobody is left who could be told
         raise
 
 
