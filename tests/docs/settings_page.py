@@ -74,6 +74,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "(prompt-formats.md).",
         "chat_template": "Replaces the prompt format: a Jinja chat template or the path of a "
         "`.jinja` file.",
+        "max_tool_calls": "The most tool calls in one answer, 1 to 128.",
         "prompt_memory": "MiB for computed prompts whose slot another conversation took; 0 keeps "
         "none.",
         "prompt_cache": "A folder where computed prompts are kept when the model is unloaded; see "

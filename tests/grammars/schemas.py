@@ -7,9 +7,11 @@ from typing import Any
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from openedai.grammars.string_formats import FORMATS
+from openedai.grammars.string_formats import PATTERNS as FORMAT_PATTERNS
 
 Schema = dict[str, Any]
+
+FORMATS = tuple(FORMAT_PATTERNS)
 
 NAMES = ["a", "b", "ab", 'q"\\', "naïve", "kind", ""]
 PATTERNS = ["^[a-z]{2,5}$", r"\d+", "^a|b$", r"^\S+\s?$", r'^["\\\n]{1,3}$', "", "^[A-Z]+$"]

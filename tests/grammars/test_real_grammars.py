@@ -18,15 +18,17 @@ from openedai.contract.generate import Sampling
 from openedai.engines.llama_cpp.native.batch import TokenBatch
 from openedai.engines.llama_cpp.native.grammars import Constraint, Grammars, read_tokens
 from openedai.engines.llama_cpp.native.library import Library
+from openedai.engines.llama_cpp.native.matcher import MatcherFailed
 from openedai.engines.llama_cpp.native.model import Model
 from openedai.engines.llama_cpp.native.sampler import Sampler, resolve_sampling
 from openedai.engines.llama_cpp.options import LlamaOptions
-from openedai.grammars.json_schema.schema import UnsupportedSchema, json_schema
+from openedai.grammars.json_schema.schema import UnsupportedSchema, lark_json
+from openedai.grammars.lark.rules import LarkRules
 from openedai.grammars.regex import regex
-from openedai.grammars.string_formats import FORMATS
 from tests.grammars.gbnf_language import Grammar
 from tests.grammars.gbnf_text import gbnf_text
-from tests.grammars.schemas import DEFINITIONS, SCHEMAS, validator
+from tests.grammars.llguidance_language import Language, lark_of
+from tests.grammars.schemas import DEFINITIONS, FORMATS, SCHEMAS, validator
 
 pytestmark = pytest.mark.real
 
@@ -45,12 +47,12 @@ class Writer:
         c.llama_sampler_init_grammar.restype = c_void_p
         self._model = model
         self._values = resolve_sampling(Sampling(seed=7), LlamaOptions().sampling, vocabulary.size)
-        self._grammars = Grammars(c, partial(read_tokens, c, vocabulary.pointer, frozenset()))
+        self._grammars = Grammars(partial(read_tokens, c, vocabulary.pointer, frozenset()))
         self._batch = TokenBatch(64)
 
     def write(self, grammar: str, tokens: int = 100) -> Answer:
         vocabulary = self._model.vocabulary
-        constraint = self._grammars.compile(grammar)
+        constraint = self._grammars.compile(grammar, param="grammar")
         sampler = Sampler(self._model, self._values, ())
         self._model.trim(0, 0)
         ids = vocabulary.tokenize("Here is an example of such a value:\n")
@@ -60,21 +62,26 @@ class Writer:
             finished = constraint.ended or vocabulary.ends(token)
             text += b"" if vocabulary.ends(token) else vocabulary.piece(token)
             position, ids, tokens = position + len(ids), [token], tokens - 1
-        constraint.close()
         return Answer(text.decode("utf-8", "replace"), finished)
 
     def check(self, grammar: str) -> None:
-        """The model's own tokens of some texts are allowed, and llama.cpp reads the grammar."""
+        """The model's own tokens of some texts are allowed."""
         vocabulary = self._model.vocabulary
         for seed in range(3):
-            text = Grammar(grammar).sample(Random(seed), 12)
+            text = Language(grammar).sample(Random(seed))
+            if text is None:
+                continue
             ids = vocabulary.tokenize(text, start=False)
-            constraint = self._grammars.compile(grammar)
+            constraint = self._grammars.compile(grammar, param="grammar")
             if vocabulary.text(ids) == text:  # it has no tokens for some characters
                 assert all(map(constraint.accept, ids)), text
                 assert constraint.allows(vocabulary.eos or 0), text
-            constraint.close()
-        c = self._model.library.c
+
+    def check_gbnf(self, grammar: str) -> None:
+        """The model's own tokens are allowed, and llama.cpp reads the grammar."""
+        assert Grammar(grammar).sample(Random(0), 12) is not None
+        self.check(lark_of(grammar))
+        c, vocabulary = self._model.library.c, self._model.vocabulary
         sampler = c.llama_sampler_init_grammar(vocabulary.pointer, grammar.encode(), b"root")
         assert sampler
         c.llama_sampler_free(sampler)
@@ -99,7 +106,7 @@ def model(smollm2_path: Path) -> Iterator[Writer]:
 
 
 def grammar(schema: Any) -> str:
-    return gbnf_text(lambda rules: json_schema(schema, rules))
+    return LarkRules().text(lark_json(schema))
 
 
 SHORT = [
@@ -158,7 +165,8 @@ def test_finished_answers_are_valid(model: Writer, schema: Any) -> None:
 def test_random_schemas(model: Writer, schema: Any) -> None:
     try:
         written = grammar(schema)
-    except UnsupportedSchema:
+        Language(written)
+    except (UnsupportedSchema, MatcherFailed):
         assume(False)
     model.check(written)
     answer = model.write(written, tokens=30)
@@ -169,7 +177,7 @@ def test_random_schemas(model: Writer, schema: Any) -> None:
 @pytest.mark.parametrize("pattern", [r"(yes|no), \w{1,8}\.", r"(a*)*b{260}", r"[^\s\S0]|\d{3}"])
 def test_patterns(model: Writer, pattern: str) -> None:
     written = gbnf_text(lambda rules: regex(pattern, rules))
-    model.check(written)
-    answer = model.write(written, tokens=400)
+    model.check_gbnf(written)
+    answer = model.write(lark_of(written), tokens=400)
     assert answer.finished
     assert re.fullmatch(pattern, answer.text)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from pathlib import Path
+from random import Random
 from typing import get_args
 
 import pytest
 
 from openedai.contract.chat import Tool
-from openedai.contract.engine import Generator
-from openedai.contract.generate import GenerateRequest, Grammar, Sampling, Text
-from openedai.engines.load import load_engine
-from openedai.grammars.gbnf import Rules
+from openedai.grammars.lark.rules import LarkRules
 from openedai.prompts.tool_call_formats import ToolCallFormat, call_grammar, detect_native_format
-from tests.events import collect, finish_of, text_of
+from tests.grammars.llguidance_language import Language
 from tests.prompts.reading.answers import read
 
 TOOLS = (Tool(name="get_weather"), Tool(name="get_time"))
@@ -57,63 +53,39 @@ def test_other_formats_are_not_detected(sample: str) -> None:
 
 
 def grammar(tool_call_format: ToolCallFormat, *, parallel: bool) -> str:
-    rules = Rules()
+    rules = LarkRules()
 
     def arguments(tool: Tool) -> str:
-        body = r'"{\"city\": \"" [a-z]{1,8} "\"}"' if tool.name == "get_weather" else '"{}"'
-        return rules.add(f"{tool.name.replace('_', '-')}-arguments", body)
+        body = r'"{\"city\": \"" /[a-z]{1,8}/ "\"}"' if tool.name == "get_weather" else '"{}"'
+        return rules.add(body)
 
     return rules.text(
-        call_grammar(TOOLS, tool_call_format, parallel=parallel, rules=rules, arguments=arguments)
+        call_grammar(
+            TOOLS,
+            tool_call_format,
+            max_calls=16 if parallel else 1,
+            rules=rules,
+            arguments=arguments,
+        )
     )
 
 
-def test_the_grammar_of_one_call() -> None:
-    text = grammar("hermes", parallel=False)
-    assert r'"<tool_call>\n{\"name\": \"get_weather\"," call-space "\"arguments\":"' in text
-    assert "calls ::= call\n" in text
+@pytest.mark.parametrize("tool_call_format", FORMATS)
+@pytest.mark.parametrize("seed", range(5))
+def test_what_a_grammar_allows_is_read_as_calls(
+    tool_call_format: ToolCallFormat, seed: int
+) -> None:
+    single = Language(grammar(tool_call_format, parallel=False)).sample(Random(seed))
+    assert single is not None
+    text, calls, complete = read(TOOLS, [single])
+    assert (text, len(calls), complete) == ("", 1, True)
+    several = Language(grammar(tool_call_format, parallel=True))
+    for count, accepted in ((2, True), (16, True), (17, False)):
+        assert several.matches(_repeated(single, count, tool_call_format)) == accepted
 
 
-def test_the_grammar_of_several_calls() -> None:
-    assert 'calls ::= call ("; " call){0,15}' in grammar("llama3", parallel=True)
-    assert 'calls ::= "[TOOL_CALLS][" call (", " call){0,15} "]"' in grammar(
-        "mistral", parallel=True
-    )
-    assert "calls ::= call (call){0,15}" in grammar("mistral_args", parallel=True)
-
-
-@pytest.mark.real
-def test_what_a_grammar_allows_is_read_as_calls(smollm2_path: Path) -> None:
-    """A model that was not trained on tools writes calls, and nothing else, in each format."""
-
-    async def answers() -> dict[ToolCallFormat, list[tuple[str, bool]]]:
-        options = {"slots": 1, "context": 1024, "threads": 1}
-        engine = await load_engine("llama_cpp", "m", smollm2_path, options)
-        assert isinstance(engine, Generator)
-
-        async def write(gbnf: str) -> tuple[str, bool]:
-            """An answer, and whether it is complete."""
-            request = GenerateRequest(
-                prompt=Text(text="Call a function:\n"),
-                sampling=Sampling(temperature=1.0, seed=7),
-                max_tokens=60,
-                constraint=Grammar(gbnf=gbnf),
-            )
-            events = await collect(engine, request)
-            return text_of(events), finish_of(events).reason == "stop"
-
-        try:
-            return {
-                name: [await write(grammar(name, parallel=parallel)) for parallel in (False, True)]
-                for name in FORMATS
-            }
-        finally:
-            await engine.close()
-
-    for (single, _), (parallel, finished) in asyncio.run(answers()).values():
-        text, calls, complete = read(TOOLS, [single])
-        assert (text, len(calls), complete) == ("", 1, True)
-        text, calls, complete = read(TOOLS, [parallel])
-        assert calls
-        assert not finished or (complete and not text)
-        assert parallel.endswith(text)
+def _repeated(single: str, count: int, tool_call_format: ToolCallFormat) -> str:
+    if tool_call_format == "mistral":
+        body = single.removeprefix("[TOOL_CALLS][").removesuffix("]")
+        return f"[TOOL_CALLS][{', '.join([body] * count)}]"
+    return {"llama3": "; ", "mistral_args": ""}.get(tool_call_format, "\n").join([single] * count)

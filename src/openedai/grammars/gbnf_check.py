@@ -46,14 +46,6 @@ def check_gbnf(text: str) -> dict[str, Body]:
     return rules
 
 
-def has_finite_text(text: str) -> bool:
-    """Whether the grammar derives any text, if the rules that it uses but does not define do."""
-    rules = parse_gbnf(text)
-    parts = [part for body in rules.values() for part in subexpressions(body)]
-    undefined = {part.name for part in parts if isinstance(part, RuleReference)} - rules.keys()
-    return "root" in _rules_with(rules, _can_end, undefined)
-
-
 def _rules_with(
     rules: dict[str, Body],
     predicate: Callable[[Body, set[str]], bool],

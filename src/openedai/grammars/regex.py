@@ -6,10 +6,9 @@ grammar has only characters that both accept. What is not regular is refused.
 
 from __future__ import annotations
 
-from openedai.grammars.charset import ANY, CharSet
+from openedai.grammars.charset import ANY, CharSet, Range
 from openedai.grammars.gbnf import LARGEST_REPEAT, Rules
 from openedai.grammars.regular import (
-    EMPTY,
     NOTHING,
     Chars,
     Expression,
@@ -18,7 +17,7 @@ from openedai.grammars.regular import (
     repeat,
     size,
 )
-from openedai.grammars.regular_gbnf import json_content, plain_text
+from openedai.grammars.regular_gbnf import plain_text
 
 _MAX_DEPTH = 40
 _MAX_SIZE = 10_000
@@ -55,28 +54,6 @@ def regex(pattern: str, rules: Rules) -> str:
     alternatives = _Parser(pattern, ANY - _NUL).alternatives()
     whole = alternation(*(expression for _, expression, _ in alternatives))
     return rules.add("text", plain_text(_not_nothing(whole), rules))
-
-
-def json_string(pattern: str, rules: Rules) -> str:
-    """Add rules for the JSON strings that contain a match; returns the name of the first.
-
-    The match is anywhere in the string, as in JSON Schema, unless the pattern is anchored. Raises
-    UnsupportedPattern.
-    """
-    return rules.add("string", rf'"\"" {json_content(containing(pattern), rules)} "\""')
-
-
-def containing(pattern: str) -> Expression:
-    """The texts that contain a match of the pattern. Raises UnsupportedPattern."""
-    anything = repeat(Chars(ANY), 0, None)
-    return _not_nothing(
-        alternation(
-            *(
-                concat(EMPTY if start else anything, expression, EMPTY if end else anything)
-                for start, expression, end in _Parser(pattern, ANY).alternatives()
-            )
-        )
-    )
 
 
 def _not_nothing(expression: Expression) -> Expression:
@@ -149,9 +126,9 @@ class _Parser:
         if not _number(low) or not (high == "" or _number(high)):
             raise self._unsupported("a `{` that begins no quantifier needs a backslash")
         self._at = end + 1
-        most = int(low) if not comma else int(high) if high else None
-        if max(int(low), most or 0) > LARGEST_REPEAT:
+        if max(len(low), len(high)) > 9 or max(int(low), int(high or 0)) > LARGEST_REPEAT:
             raise self._unsupported(f"a repeat is larger than {LARGEST_REPEAT}")
+        most = int(low) if not comma else int(high) if high else None
         if most is not None and most < int(low):
             raise self._unsupported("the bounds of a quantifier are out of order")
         return int(low), most
@@ -195,14 +172,15 @@ class _Parser:
 
     def _class(self) -> Expression:
         negated = self._take("^")
-        chars = CharSet(())
+        ranges: list[Range] = []
         first = True
         while first or self._peek() != "]":
             if first and self._peek() == "]":
                 raise self._unsupported("a class is empty; `]` needs a backslash in it")
-            chars |= self._class_item()[negated]
+            ranges += self._class_item()[negated].ranges
             first = False
         self._at += 1
+        chars = CharSet.of(ranges)
         return self._chars(~chars if negated else chars)
 
     def _class_item(self) -> tuple[CharSet, CharSet]:

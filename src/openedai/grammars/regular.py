@@ -5,7 +5,7 @@ An expression stands for its language: the set of texts that match it as a whole
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from openedai.grammars.charset import CharSet
 
@@ -130,61 +130,3 @@ def size(expression: Expression) -> int:
             return sum(map(size, parts))
         case Repeat(item):
             return size(item)
-
-
-def lengths(expression: Expression) -> tuple[int, int | None]:
-    """The lengths of the shortest and the longest text in characters; None is unbounded."""
-    match expression:
-        case Chars():
-            return 1, 1
-        case Concatenation(items):
-            bounds = [lengths(item) for item in items]
-            return sum(low for low, _ in bounds), _sum([high for _, high in bounds])
-        case Alternation(options):
-            bounds = [lengths(option) for option in options]
-            highs = [high for _, high in bounds]
-            longest = None if None in highs else max(high for high in highs if high is not None)
-            return min(low for low, _ in bounds), longest
-        case Repeat(item, low, high):
-            shortest, longest = lengths(item)
-            most = None if high is None or longest is None else longest * high
-            return shortest * low, most
-
-
-def fit(expression: Expression, low: int, high: int | None) -> Expression | None:
-    """The texts whose length in characters is from `low` to `high`; a `high` of None is unbounded.
-
-    None if no expression for them is known. One is where all lengths fit, and where the only part
-    of varying length repeats an item of fixed length.
-    """
-    shortest, longest = lengths(expression)
-    if shortest >= low and (high is None or (longest is not None and longest <= high)):
-        return expression
-    items = expression.items if isinstance(expression, Concatenation) else (expression,)
-    varying = [index for index, item in enumerate(items) if len(set(lengths(item))) == 2]
-    if len(varying) != 1 or not isinstance(items[varying[0]], Repeat):
-        return None
-    index = varying[0]
-    others = shortest - lengths(items[index])[0]
-    fitted = _fit_repeat(items[index], low - others, None if high is None else high - others)
-    return fitted and concat(*items[:index], fitted, *items[index + 1 :])
-
-
-def _fit_repeat(loop: Expression, low: int, high: int | None) -> Expression | None:
-    assert isinstance(loop, Repeat)
-    length, longest = lengths(loop.item)
-    if length != longest:
-        return None
-    least = max(loop.low, -(-low // length))
-    limits = [loop.high, None if high is None else high // length]
-    most = min((limit for limit in limits if limit is not None), default=None)
-    if most is not None and most < least:
-        return NOTHING
-    if most == 0:
-        return EMPTY
-    return replace(loop, low=least, high=most)
-
-
-def _sum(values: list[int | None]) -> int | None:
-    """The sum; None if any of the values is unbounded."""
-    return None if None in values else sum(value for value in values if value is not None)

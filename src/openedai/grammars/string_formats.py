@@ -6,9 +6,6 @@ docs/structured-outputs.md.
 
 from __future__ import annotations
 
-from openedai.grammars.regex import containing
-from openedai.grammars.regular import Expression
-
 _YEAR = r"(\d{3}[1-9]|\d{2}[1-9]0|\d[1-9]00|[1-9]000)"
 _LEAP_YEAR = r"(\d{2}(0[48]|[2468][048]|[13579][26])|(0[48]|[2468][048]|[13579][26])00)"
 _DATE = (
@@ -38,13 +35,14 @@ _DATE_PART = r"(\d{1,6}D|\d{1,6}M(\d{1,6}D)?|\d{1,6}Y(\d{1,6}M(\d{1,6}D)?)?)"
 _TIME_PART = r"T(\d{1,6}H(\d{1,6}M(\d{1,6}S)?)?|\d{1,6}M(\d{1,6}S)?|\d{1,6}S)"
 
 _URI_CHAR = r"[A-Za-z0-9\-._~!$&'()*+,;=:@]"
-_URI = (
-    rf"[A-Za-z][A-Za-z0-9+.\-]{{0,15}}://{_HOSTNAME}(:[1-9]\d{{0,3}})?"
-    rf"(/{_URI_CHAR}{{0,60}}){{0,15}}(\?({_URI_CHAR}|[/?]){{0,500}})?"
-    rf"(#({_URI_CHAR}|[/?]){{0,100}})?"
-)
+_URI_PATH = rf"(/{_URI_CHAR}{{0,60}}){{0,15}}"
+_URI_END = rf"(\?({_URI_CHAR}|[/?]){{0,500}})?(#({_URI_CHAR}|[/?]){{0,100}})?"
+_URI = rf"[A-Za-z][A-Za-z0-9+.\-]{{0,15}}://{_HOSTNAME}(:[1-9]\d{{0,3}})?{_URI_PATH}{_URI_END}"
+_URI_REFERENCE = rf"({_URI}|[A-Za-z0-9\-._~]{{0,60}}{_URI_PATH}{_URI_END})"
+_EMAIL = rf"{_ATOM}(\.{_ATOM}){{0,2}}@{_HOSTNAME}"
+_JSON_POINTER = r"(/([^~/]|~[01])*)*"
 
-_PATTERNS = {
+PATTERNS = {
     "date": _DATE,
     "time": _TIME,
     "date-time": f"{_DATE}T{_TIME}",
@@ -53,13 +51,16 @@ _PATTERNS = {
     "ipv4": rf"{_BYTE}(\.{_BYTE}){{3}}",
     "ipv6": _IPV6,
     "hostname": _HOSTNAME,
-    "email": rf"{_ATOM}(\.{_ATOM}){{0,2}}@{_HOSTNAME}",
+    "email": _EMAIL,
     "uri": _URI,
+    "uri-reference": _URI_REFERENCE,
+    "uri-template": _URI,
+    "iri": _URI,
+    "iri-reference": _URI_REFERENCE,
+    "idn-email": _EMAIL,
+    "idn-hostname": _HOSTNAME,
+    "json-pointer": _JSON_POINTER,
+    "relative-json-pointer": rf"(0|[1-9]\d{{0,9}})(#|{_JSON_POINTER})",
+    "regex": r"\^?(([A-Za-z0-9_ ]|\\[dwsDWS.]|\.)[*+?]?){0,200}\$?",
 }
-
-FORMATS = tuple(_PATTERNS)
-
-
-def format_expression(name: str) -> Expression:
-    """The texts of the format `name`, which is one of `FORMATS`."""
-    return containing(f"^({_PATTERNS[name]})$")
+"""Patterns of whole strings. What other formats say is not enforced, as the standard has it."""

@@ -9,47 +9,38 @@ from openedai.contract.generate import Constraint, Grammar, JsonObject, JsonSche
 from openedai.errors import PARAM, InvalidRequest
 from openedai.grammars.gbnf import Rules
 from openedai.grammars.gbnf_check import check_gbnf
-from openedai.grammars.json_schema.schema import UnsupportedSchema, json_object, json_schema
+from openedai.grammars.json_schema.schema import ANY_OBJECT, UnsupportedSchema, lark_json
+from openedai.grammars.lark.rules import LarkRules
+from openedai.grammars.lark.writer import add_gbnf
 from openedai.grammars.regex import UnsupportedPattern, regex
 from openedai.prompts.tool_call_formats import (
     DEFAULT_FORMAT,
+    MAX_CALLS,
     ToolCallFormat,
     call_grammar,
     strict_call_grammar,
 )
 
+_NO_ARGUMENTS = {"type": "object", "properties": {}}
 
-def constraint_rule(constraint: JsonObject | JsonSchema | Regex, rules: Rules) -> str:
-    """Add rules for a constraint; returns the name of the first. Raises InvalidRequest."""
+
+def regex_grammar(pattern: str) -> str:
+    """The GBNF of a pattern. Raises InvalidRequest."""
+    rules = Rules()
     try:
-        match constraint:
-            case JsonObject():
-                return json_object(rules)
-            case JsonSchema(schema=schema):
-                return json_schema(schema, rules)
-            case Regex(pattern=pattern):
-                return regex(pattern, rules)
-    except UnsupportedSchema as error:
-        raise InvalidRequest(
-            f"Invalid schema for '{PARAM}': {error}",
-            code="invalid_json_schema",
-            param="response_format",
-        ) from error
+        return rules.text(regex(pattern, rules))
     except UnsupportedPattern as error:
         raise InvalidRequest(
             f"Invalid 'regex': {error}", code="invalid_value", param="regex"
         ) from error
 
 
-def user_grammar(grammar: Grammar) -> str:
-    """The GBNF of a grammar from a request, checked. Raises InvalidRequest."""
+def check_grammar(grammar: Grammar) -> None:
+    """Raises InvalidRequest for a grammar that is not enforced everywhere."""
     try:
         check_gbnf(grammar.gbnf)
     except ValueError as error:
-        raise InvalidRequest(
-            f"Invalid 'grammar': {error}", code="invalid_value", param="grammar"
-        ) from error
-    return grammar.gbnf
+        raise _invalid_grammar(error) from error
 
 
 def answer_grammar(
@@ -57,14 +48,15 @@ def answer_grammar(
     tools: Sequence[Tool] = (),
     *,
     required: bool = False,
-    parallel: bool = True,
+    max_calls: int = MAX_CALLS,
     tool_call_format: ToolCallFormat = DEFAULT_FORMAT,
     reasoning: str | None = None,
 ) -> str | None:
-    """The GBNF of an answer in a conversation; None if the answer is not constrained.
+    """The grammar of an answer in a conversation, in the Lark of llguidance; None if the answer is
+    not constrained.
 
     With `required` the answer is tool calls only, otherwise tool calls or what the constraint
-    allows. `parallel` is as in `Chat`. With `reasoning` a block of reasoning may come first:
+    allows; at most `max_calls` of them. With `reasoning` a block of reasoning may come first:
     "maybe", or "open" if the prompt has begun it. Raises InvalidRequest.
     """
     if isinstance(constraint, Grammar):
@@ -72,62 +64,106 @@ def answer_grammar(
             raise InvalidRequest(
                 "'grammar' cannot be set beside tools.", code="invalid_value", param="grammar"
             )
-        return user_grammar(constraint)
-    rules = Rules()
+        reasoning = None
+    rules = LarkRules()
     options = []
     if tools and (required or constraint is not None):
         options.append(
             call_grammar(
                 tools,
                 tool_call_format,
-                parallel=parallel,
+                max_calls=max_calls,
                 rules=rules,
                 arguments=lambda tool: arguments_rule(tool, rules),
             )
         )
     if constraint is not None and not required:
-        options.append(constraint_rule(constraint, rules))
+        options.append(_constraint_rule(constraint, rules))
     if not options:
         return None
-    answer = f"({' | '.join(options)})"
-    return rules.text(_reasoning_prefix(rules, reasoning) + answer)
+    return rules.text(f"{_reasoning_prefix(rules, reasoning)}({' | '.join(options)})")
 
 
 def strict_grammar(tools: Sequence[Tool], *, parallel: bool) -> str:
-    """The GBNF of the rest of a free answer from where it calls one of these strict tools."""
-    rules = Rules()
+    """The grammar of the rest of a free answer from where it calls one of these strict tools."""
+    rules = LarkRules()
     root = strict_call_grammar(
         tools, parallel=parallel, rules=rules, arguments=lambda tool: arguments_rule(tool, rules)
     )
     return rules.text(root)
 
 
-def arguments_rule(tool: Tool, rules: Rules) -> str:
-    """Add rules for the arguments of a tool; returns the name of the first.
+def arguments_rule(tool: Tool, rules: LarkRules) -> str:
+    """Add a rule for the arguments of a tool; returns its name.
 
     A schema that cannot be enforced allows any object, or raises InvalidRequest if the tool is
     strict.
     """
     try:
-        return json_schema(tool.parameters or {"type": "object", "properties": {}}, rules)
+        item = lark_json(_NO_ARGUMENTS if tool.parameters is None else tool.parameters)
     except UnsupportedSchema as error:
         if not tool.strict:
-            return json_object(rules)
-        raise InvalidRequest(
-            f"Invalid schema for function '{tool.name}': {error}",
-            code="invalid_function_parameters",
-            param="tools",
-        ) from error
+            return rules.add(lark_json(ANY_OBJECT))
+        raise invalid_parameters(tool, str(error)) from error
+    return rules.add(item)
 
 
-def _reasoning_prefix(rules: Rules, reasoning: str | None) -> str:
+def invalid_parameters(tool: Tool, why: str) -> InvalidRequest:
+    """The error for a schema of a tool's arguments."""
+    return InvalidRequest(
+        f"Invalid schema for function '{tool.name}': {why}",
+        code="invalid_function_parameters",
+        param="tools",
+    )
+
+
+def invalid_constraint(constraint: Constraint | None, why: str) -> InvalidRequest:
+    """The error for a constraint that cannot be enforced; without one, the tools cannot be."""
+    match constraint:
+        case JsonObject() | JsonSchema():
+            return InvalidRequest(
+                f"Invalid schema for '{PARAM}': {why}",
+                code="invalid_json_schema",
+                param="response_format",
+            )
+        case Grammar():
+            param = "grammar"
+        case Regex():
+            param = "regex"
+        case None:
+            param = "tools"
+    return InvalidRequest(f"Invalid '{PARAM}': {why}", code="invalid_value", param=param)
+
+
+def _constraint_rule(constraint: Constraint, rules: LarkRules) -> str:
+    """Add rules for a constraint; returns the name of the first. Raises InvalidRequest."""
+    try:
+        match constraint:
+            case JsonObject():
+                return rules.add(lark_json(ANY_OBJECT))
+            case JsonSchema(schema=schema):
+                return rules.add(lark_json(schema))
+            case Regex(pattern=pattern):
+                return add_gbnf(regex_grammar(pattern), rules)
+            case Grammar(gbnf=gbnf):
+                return add_gbnf(gbnf, rules)
+    except UnsupportedSchema as error:
+        raise invalid_constraint(constraint, str(error)) from error
+    except ValueError as error:
+        raise _invalid_grammar(error) from error
+
+
+def _invalid_grammar(error: ValueError) -> InvalidRequest:
+    return InvalidRequest(f"Invalid 'grammar': {error}", code="invalid_value", param="grammar")
+
+
+def _reasoning_prefix(rules: LarkRules, reasoning: str | None) -> str:
     """The start of a rule body, for the reasoning before the answer.
 
     It ends at the first `</think>`, as for `ReasoningSplitter`.
     """
     if reasoning is None:
         return ""
-    opened = rules.add("opened", '"<" ("<" | "/<")*')
-    inside = f'([^<] | {opened} ([^</] | "/" [^<t]))*'
-    text = rules.add("thought", rf'{inside} {opened} "/think>" "\n"{{0,2}}')
+    thought = rules.add("/(?s:.*)/", 'suffix="</think>"')
+    text = rules.add(rf'{thought} "\n"? "\n"?')
     return f"{text} " if reasoning == "open" else f'("<think>" {text})? '

@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from openedai.contract.chat import Tool
-from openedai.grammars.gbnf import Rules, literal
+from openedai.grammars.lark.rules import LarkRules, literal
 
 ToolCallFormat = Literal["hermes", "llama3", "mistral", "mistral_args", "fenced"]
 """The formats for which there is a grammar."""
@@ -18,7 +18,7 @@ DEFAULT_FORMAT: ToolCallFormat = "hermes"
 """The format that models without a native one are instructed to use."""
 
 MAX_CALLS = 16
-"""The most calls in an answer that a grammar constrains: small models would not stop."""
+"""The most calls in an answer, by default: small models would not stop."""
 
 
 class _Layout(Struct, frozen=True):
@@ -32,6 +32,8 @@ class _Layout(Struct, frozen=True):
     between: str = "\n"
     after_all: str = ""
 
+
+_SPACE = r"(/ |\n {0,8}/)?"
 
 _LAYOUTS: dict[ToolCallFormat, _Layout] = {
     "hermes": _Layout(before="<tool_call>\n", after="}\n</tool_call>"),
@@ -74,23 +76,23 @@ def call_grammar(
     tools: Sequence[Tool],
     tool_call_format: ToolCallFormat,
     *,
-    parallel: bool,
-    rules: Rules,
+    max_calls: int,
+    rules: LarkRules,
     arguments: Callable[[Tool], str],
 ) -> str:
-    """Add the rules for an answer that is one call of the tools, or with `parallel` 1 to MAX_CALLS.
+    """Add the rules for an answer that is 1 to `max_calls` calls of the tools.
 
     `arguments` returns the name of the rule for the arguments of a tool, a JSON object. Returns
     the name of the rule for the whole answer.
     """
     layout = _LAYOUTS[tool_call_format]
-    space = rules.add("call-space", r'(" " | "\n" " "{0,8})?')
+    space = rules.add(_SPACE)
     choices = [_call_body(layout, tool.name, arguments(tool), space) for tool in tools]
-    call = rules.add("call", " | ".join(choices))
+    call = rules.add(" | ".join(choices))
     more = _join(layout.between and literal(layout.between), call)
-    calls = f"{call} ({more}){{0,{MAX_CALLS - 1}}}" if parallel else call
+    calls = f"{call} ({more}){{0,{max_calls - 1}}}" if max_calls > 1 else call
     before, after = (part and literal(part) for part in (layout.before_all, layout.after_all))
-    return rules.add("calls", _join(before, calls, after))
+    return rules.add(_join(before, calls, after))
 
 
 def strict_call_trigger(tools: Sequence[Tool]) -> str:
@@ -105,23 +107,23 @@ def strict_call_trigger(tools: Sequence[Tool]) -> str:
 
 
 def strict_call_grammar(
-    tools: Sequence[Tool], *, parallel: bool, rules: Rules, arguments: Callable[[Tool], str]
+    tools: Sequence[Tool], *, parallel: bool, rules: LarkRules, arguments: Callable[[Tool], str]
 ) -> str:
     """Add the rules for the rest of an answer from the name of a call on: the arguments and, with
     `parallel`, any further calls. Returns the name of the rule.
     """
-    space = rules.add("call-space", r'(" " | "\n" " "{0,8})?')
+    space = rules.add(_SPACE)
     key = '("\\"arguments\\"" | "\\"parameters\\"")'
     fields = [
         f'"\\"name\\"" {space} ":" {space} {literal(_quoted(tool.name))} {space} "," {space} '
         f'{key} {space} ":" {space} {arguments(tool)} {space} "}}"'
         for tool in tools
     ]
-    closing = rules.add("call-closing", f'({space} ("</tool_call>" | "```" | "]")){{0,2}}')
+    closing = rules.add(f'({space} ("</tool_call>" | "```" | "]")){{0,2}}')
     opening = '("<tool_call>" | "```json" | "," | ";")?'
-    call = rules.add("strict-call", f"({' | '.join(fields)}) {closing}")
+    call = rules.add(f"({' | '.join(fields)}) {closing}")
     more = f'({space} {opening} {space} "{{" {space} {call})*' if parallel else ""
-    return rules.add("strict-calls", _join(call, more, space))
+    return rules.add(_join(call, more, space))
 
 
 def _quoted(name: str) -> str:

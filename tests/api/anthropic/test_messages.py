@@ -206,7 +206,7 @@ def test_structured_output(anthropic_client: Anthropic, stream: bool) -> None:
 
 
 def test_a_schema_that_cannot_be_enforced(anthropic_client: Anthropic) -> None:
-    format = {"type": "json_schema", "schema": {"not": {"type": "null"}}}
+    format = {"type": "json_schema", "schema": {"contains": {"type": "null"}}}
     message = refusal(anthropic_client, output_config={"format": format})
     assert "output_config.format" in message
     assert "response_format" not in message

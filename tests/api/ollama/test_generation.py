@@ -167,7 +167,11 @@ def test_formats(ollama: Client) -> None:
 
 def test_a_format_that_cannot_be_enforced_is_refused(ollama: Client) -> None:
     with pytest.raises(ResponseError, match="'format'") as caught:
-        chat(ollama, False, format={"type": "object", "dependentSchemas": {"a": {"not": {}}}})
+        chat(
+            ollama,
+            False,
+            format={"type": "object", "dependentSchemas": {"a": {"not": {"minLength": 1}}}},
+        )
     assert caught.value.status_code == 400
 
 

@@ -190,15 +190,12 @@ def test_constraints(
 
 
 @pytest.mark.parametrize(
-    ("server", "name"),
-    [("llama.cpp", "grammar"), ("openedai", "grammar"), ("textgen", "grammar_string")],
+    ("server", "name"), [("llama.cpp", "json_schema"), ("openedai", "guided_json")]
 )
-def test_an_unsupported_schema_becomes_a_grammar(server: Server, name: str) -> None:
+def test_schemas_of_texts(server: Server, name: str) -> None:
     sent = added(server, Text(text="a"), constraint=JsonSchema(schema=SCHEMA))
-    assert sent.keys() == {name}
-    assert "root ::=" in sent[name]
-    with pytest.raises(InvalidRequest):
-        body(server, Text(text="a"), constraint=JsonSchema(schema={"not": {}}), max_tokens=9)
+    assert sent == {name: SCHEMA}
+    assert added(server, Text(text="a"), constraint=JsonObject()) == {name: {"type": "object"}}
 
 
 def test_lm_studio_takes_any_object_as_a_schema() -> None:

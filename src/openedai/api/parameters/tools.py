@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from openedai.contract.chat import Tool
 from openedai.errors import InvalidRequest, invalid_value
+from openedai.grammars.json_schema.schema import UnsupportedSchema, check_schema
 
 # The names of functions, and of schemas.
 NAME = r"^[a-zA-Z0-9_-]{1,64}$"
@@ -22,7 +23,8 @@ class Toolset:
 
 
 def check_tools(tools: Sequence[Tool], paths: Sequence[str], *, schema_field: str) -> None:
-    """Raise InvalidRequest for two tools of one name, and for parameters that are not an object.
+    """Raise InvalidRequest for two tools of one name, and for parameters that are no
+    schema of an object.
 
     `paths` are the tools' positions in the body, `schema_field` is the field of their parameters.
     """
@@ -33,6 +35,14 @@ def check_tools(tools: Sequence[Tool], paths: Sequence[str], *, schema_field: st
                 f"{path}.name", f"there are two functions with the name '{tool.name}'"
             )
         names.add(tool.name)
+        try:
+            check_schema(tool.parameters or {})
+        except UnsupportedSchema as error:
+            raise InvalidRequest(
+                f"Invalid schema for function '{tool.name}': {error}",
+                code="invalid_function_parameters",
+                param=f"{path}.{schema_field}",
+            ) from error
         schema_type = (tool.parameters or {"type": "object"}).get("type")
         if schema_type != "object":
             raise InvalidRequest(

@@ -105,6 +105,8 @@ class Echo(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker, Dir
         param = "messages" if isinstance(request.prompt, Chat) else "prompt"
         if prompt_tokens >= self.options.context:
             raise ContextLengthExceeded.by_tokens(self.options.context, prompt_tokens, param=param)
+        if request.constraint is not None or _has_tools(request):
+            await asyncio.to_thread(_check_constraint, request)
         _check(request)
         if request.echo and (prompt := _text(request.prompt)):
             yield _echoed_prompt(prompt, request.logprobs)
@@ -235,13 +237,22 @@ class Echo(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker, Dir
             raise EngineFailed("The echo engine was told to fail.")
 
 
-def _check(request: GenerateRequest) -> None:
+def _has_tools(request: GenerateRequest) -> bool:
+    return isinstance(request.prompt, Chat) and bool(request.prompt.tools)
+
+
+def _check_constraint(request: GenerateRequest) -> None:
     """Refuse what a real engine would. The answer does not follow constraints."""
     chat = request.prompt if isinstance(request.prompt, Chat) else Chat(messages=())
     answer_grammar(request.constraint, chat.tools, required=chat.call_required)
     strict = [tool for tool in chat.tools if tool.strict]
     if strict:
         strict_grammar(strict, parallel=chat.parallel_calls)
+
+
+def _check(request: GenerateRequest) -> None:
+    """Refuse what a real engine would."""
+    chat = request.prompt if isinstance(request.prompt, Chat) else Chat(messages=())
     optional = chat.effort_optional or chat.reasoning_effort == "none"
     effort = None if optional else chat.reasoning_effort
     unknown = {"reasoning_effort": effort, "suffix": request.suffix}

@@ -77,6 +77,7 @@ class LlamaCpp(Generator, Tokenizer):
         self._model = model
         # What uses the model's memory outside of the loop; it ends before the memory is freed.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"prompts {name}")
+        self._grammar_thread = ThreadPoolExecutor(1, thread_name_prefix=f"grammars {name}")
         self.loop = loop
         self._prefixes = prefixes
         self._cache = cache
@@ -123,9 +124,10 @@ class LlamaCpp(Generator, Tokenizer):
         cache = self._cache
         if cache is not None and not self.loop.failed.is_set():
             await self.loop.call(lambda: cache.save(self._prefixes))
-        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+        await asyncio.to_thread(self.builder.close)
+        for threads in (self._threads, self._grammar_thread):
+            await asyncio.to_thread(threads.shutdown, cancel_futures=True)
         await self.loop.close()
-        self.builder.close()
         await asyncio.to_thread(self._model.close)
 
     def progress(self) -> int:
@@ -136,6 +138,8 @@ class LlamaCpp(Generator, Tokenizer):
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
         prepared = await self._run(self.builder.build, request)
+        if prepared.grammar is not None:
+            await self._run_in(self._grammar_thread, self.builder.constrain, prepared)
         if prepared.echo:
             yield TextDelta(text=prepared.echo)
         if request.max_tokens == 0 and not prepared.job.scored:
@@ -162,10 +166,19 @@ class LlamaCpp(Generator, Tokenizer):
 
     async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function that uses the model in a thread. Raises EngineCrashed after `close`."""
+        return await self._run_in(self._threads, function, *args, **kwargs)
+
+    async def _run_in(
+        self,
+        threads: ThreadPoolExecutor,
+        function: Callable[P, T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         if self._closed:
             raise EngineCrashed(self._name)
         call = functools.partial(function, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        return await asyncio.get_running_loop().run_in_executor(threads, call)
 
 
 def _load(

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from openedai.contract.adapter import Adapter
 from openedai.engines.options import parse_options
+from openedai.prompts.tool_call_formats import MAX_CALLS
 
 
 class SamplingDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,8 +34,9 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     the path of a .jinja file, and goes before it (see `template_choice`). `prompt_cache` is a
     folder. `prompt_memory` is the most MiB kept of prompts whose slot another conversation took.
     `mmproj` is the projector for images; a relative path is relative to the folder of the weights.
-    `adapters` come from the model's own key of that name. `library` is "auto", "wheel" or the
-    path of a build of llama.cpp; `pulled` is the path of the one that "auto" takes if it works.
+    `max_tool_calls` is the most tool calls in one answer. `adapters` come from the model's own key
+    of that name. `library` is "auto", "wheel" or the path of a build of llama.cpp; `pulled` is the
+    path of the one that "auto" takes if it works.
     """
 
     context: Annotated[int, Meta(ge=1, lt=1 << 31)] = 8192
@@ -46,6 +48,7 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     chat_template: str | None = None
     prompt_memory: Annotated[int, Meta(ge=0)] = 256
     prompt_cache: str | None = None
+    max_tool_calls: Annotated[int, msgspec.Meta(ge=1, le=128)] = MAX_CALLS
     adapters: tuple[Adapter, ...] = ()
     mmproj: str | None = None
     library: str = "auto"

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from functools import partial
 
 from openedai.contract.chat import Chat
-from openedai.contract.generate import Constraint as RequestedConstraint
-from openedai.contract.generate import GenerateRequest, Grammar, Regex, Text, Tokens
+from openedai.contract.generate import Constraint, GenerateRequest, Grammar, Regex, Text, Tokens
+from openedai.engines.llama_cpp.checking.checker import GrammarChecker
+from openedai.engines.llama_cpp.checking.grammar import WantedGrammar
 from openedai.engines.llama_cpp.native.grammars import Grammars, read_tokens
 from openedai.engines.llama_cpp.native.images import Prompt
 from openedai.engines.llama_cpp.native.model import Model
 from openedai.engines.llama_cpp.native.sampler import Sampler, resolve_sampling
 from openedai.engines.llama_cpp.options import LlamaOptions
-from openedai.engines.llama_cpp.sequence import Constraint, Job
+from openedai.engines.llama_cpp.sequence import Job
 from openedai.engines.llama_cpp.template import ChatTemplate, Rendered
 from openedai.errors import ContextLengthExceeded, InvalidRequest, NoVision, Unsupported
-from openedai.prompts.constraints import answer_grammar, strict_grammar
 from openedai.prompts.marked_chat import MarkedChat
 from openedai.prompts.prompt_formats import PromptFormat
 from openedai.prompts.reading.answer import AnswerReader, ChatReader
@@ -37,7 +37,8 @@ _SHOWN = [
 
 @dataclass(frozen=True)
 class PreparedRequest:
-    """The job and the reader of its answer.
+    """The job and the reader of its answer. The job lacks a constraint to the `grammar` until
+    `RequestBuilder.constrain`; it begins at the `trigger`.
 
     `echo` is the text of the prompt where it is part of the answer. Where the job scores the
     prompt, the first `hidden` tokens of it are special ones that the client did not send.
@@ -47,6 +48,8 @@ class PreparedRequest:
     reader: AnswerReader
     echo: str = ""
     hidden: int = 0
+    grammar: WantedGrammar | None = None
+    trigger: str | None = None
 
 
 class RequestBuilder:
@@ -70,6 +73,7 @@ class RequestBuilder:
         self._context = model.context_length
         self._defaults = options.sampling
         self._adapters = options.adapters
+        self._max_calls = options.max_tool_calls
         self.model_stops = None if prompt_format is None else prompt_format.stop
         source = model.chat_template() if prompt_format is None else prompt_format.template
         vocabulary = self._vocabulary
@@ -84,7 +88,8 @@ class RequestBuilder:
         encoded = (self._vocabulary.tokenize(text, start=False) for text in _SHOWN)
         self._shown = frozenset(ids[0] for ids in encoded if len(ids) == 1)
         read = partial(read_tokens, model.library.c, vocabulary.pointer, self._shown)
-        self._grammars = Grammars(model.library.llguidance, read, reasoning=self.template.reasons)
+        self._grammars = Grammars(read, reasoning=self.template.reasons)
+        self._checker = GrammarChecker()
 
     def build(self, request: GenerateRequest) -> PreparedRequest:
         """Raises InvalidRequest and Unsupported for what the model cannot do."""
@@ -109,18 +114,33 @@ class RequestBuilder:
             if isinstance(request.prompt, Text) and not dropped:
                 echo = request.prompt.text
         job = self._job(request, Prompt(prompt or self._empty_prompt()), "prompt")
-        if grammar := answer_grammar(request.constraint):
-            job.constraint = self._grammars.compile(grammar, param=_param(request.constraint))
+        grammar = None
+        if request.constraint is not None:
+            grammar = WantedGrammar(constraint=request.constraint)
             job.shown = self._shown
         job.scored = request.echo and request.logprobs is not None and bool(prompt)
         reader = AnswerReader(request.stop, keep_stop=request.ending.keep_stop)
-        return PreparedRequest(
-            job, reader, echo=echo, hidden=max(0, hidden - len(whole) + len(prompt))
-        )
+        hidden = max(0, hidden - len(whole) + len(prompt))
+        return PreparedRequest(job, reader, echo=echo, hidden=hidden, grammar=grammar)
+
+    def constrain(self, prepared: PreparedRequest) -> None:
+        """Constrain the job to the grammar. It may take seconds, for a grammar that is refused.
+
+        Raises InvalidRequest.
+        """
+        wanted = prepared.grammar
+        if wanted is not None:
+            self._checker.start()
+            self._grammars.prepare()
+            prepared.job.constraint = self._grammars.compile(
+                self._checker.lark(wanted),
+                param=_param(wanted.constraint),
+                trigger=prepared.trigger,
+            )
 
     def close(self) -> None:
-        """Free what grammars need, after the last job."""
-        self._grammars.close()
+        """End what grammars need. May be called several times."""
+        self._checker.close()
 
     def count(self, chat: Chat) -> int:
         """The number of tokens of the conversation as a prompt. Raises as `build` does."""
@@ -140,7 +160,7 @@ class RequestBuilder:
         prompt, rendered = self._render(chat)
         prompt = self._last_part(request, prompt)
         job = self._job(request, prompt, "messages")
-        job.constraint = self._constraint(request, chat, rendered)
+        grammar = self._wanted_grammar(request, chat, rendered)
         job.shown = self._shown
         reader = ChatReader(
             chat,
@@ -149,8 +169,12 @@ class RequestBuilder:
             keep_stop=request.ending.keep_stop,
             reasoning_open=rendered.reasoning_open,
             strip=self.model_stops is not None,
+            max_calls=self._max_calls,
         )
-        return PreparedRequest(job, reader)
+        trigger = None
+        if grammar is not None and grammar.from_call:
+            trigger = strict_call_trigger(grammar.tools)
+        return PreparedRequest(job, reader, grammar=grammar, trigger=trigger)
 
     def _render(self, chat: Chat) -> tuple[Prompt, Rendered]:
         """The prompt of a conversation, with its images."""
@@ -204,27 +228,27 @@ class RequestBuilder:
             return tokens
         return tokens[-(limit or max(1, self._context - max(1, request.max_tokens or 1))) :]
 
-    def _constraint(
+    def _wanted_grammar(
         self, request: GenerateRequest, chat: Chat, rendered: Rendered
-    ) -> Constraint | None:
+    ) -> WantedGrammar | None:
         """The grammar of the whole answer, or only of the arguments of strict tools."""
-        reasoning = "maybe" if self.template.reasons else None
-        whole = answer_grammar(
-            request.constraint,
-            chat.tools,
-            required=chat.call_required,
-            parallel=chat.parallel_calls,
-            tool_call_format=rendered.tool_call_format,
-            reasoning="open" if rendered.reasoning_open else reasoning,
-        )
-        if whole is not None:
-            return self._grammars.compile(whole, param=_param(request.constraint))
-        strict = [tool for tool in chat.tools if tool.strict]
+        max_calls = self._max_calls if chat.parallel_calls else 1
+        if chat.call_required or request.constraint is not None:
+            reasoning = "maybe" if self.template.reasons else None
+            return WantedGrammar(
+                constraint=request.constraint,
+                tools=chat.tools,
+                required=chat.call_required,
+                max_calls=max_calls,
+                tool_call_format=rendered.tool_call_format,
+                reasoning="open" if rendered.reasoning_open else reasoning,
+            )
+        strict = tuple(tool for tool in chat.tools if tool.strict)
         if not strict:
             return None
-        grammar = strict_grammar(strict, parallel=chat.parallel_calls)
-        trigger = strict_call_trigger(strict)
-        return self._grammars.compile(grammar, param="tools", trigger=trigger)
+        return WantedGrammar(
+            tools=strict, max_calls=self._max_calls if chat.parallel_calls else 1, from_call=True
+        )
 
     def _infill(self, prefix: str, suffix: str) -> list[int]:
         """A prompt for the text between two others. Raises Unsupported if the model is not trained
@@ -248,7 +272,7 @@ class RequestBuilder:
         return self._vocabulary.tokenize("") or [start or 0]
 
 
-def _param(constraint: RequestedConstraint | None) -> str:
+def _param(constraint: Constraint | None) -> str:
     """The parameter that a constraint of the whole answer comes from."""
     match constraint:
         case None:

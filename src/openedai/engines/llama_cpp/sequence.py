@@ -29,8 +29,6 @@ class Constraint(Protocol):
     def accept(self, token: int) -> bool:
         """Go on by a token of the answer. False, without a change, if it may not come next."""
 
-    def close(self) -> None: ...
-
 
 class ImageChunk(Protocol):
     """The positions of a prompt that are an image. It takes the room of `tokens` positions."""
@@ -110,8 +108,7 @@ class Job:
 
     def close(self) -> None:
         """Free the constraint and the images."""
-        if self.constraint is not None:
-            self.constraint.close()
+        self.constraint = None
         for image in self.images.values():
             image.close()
 

@@ -31,7 +31,7 @@ from openedai.contract.engine import (
     Traits,
     Transcriber,
 )
-from openedai.contract.generate import GenerateEvent, GenerateRequest
+from openedai.contract.generate import GenerateEvent, GenerateRequest, Regex
 from openedai.contract.images import ImageEvent, ImageRequest
 from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
 from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest
@@ -130,7 +130,10 @@ class Upstream(Generator, Embedder, Transcriber, Speaker, ImageMaker, Directory)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
         name = self._upstream_name(request.variant)
-        outgoing = generation_request(request, name, self._profile)
+        if isinstance(request.constraint, Regex):  # which may become a large grammar
+            outgoing = await asyncio.to_thread(generation_request, request, name, self._profile)
+        else:
+            outgoing = generation_request(request, name, self._profile)
         has_choice = len(self._replicas.all) > 1
         attempts = self._attempts(prefixes(request, name) if has_choice else ())
         answer = partial(self._answer, outgoing=outgoing, request=request)

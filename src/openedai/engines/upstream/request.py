@@ -23,7 +23,7 @@ from openedai.engines.messages import message_fields
 from openedai.engines.remote.connection import RemoteRequest
 from openedai.engines.upstream.servers import Fields, ServerProfile
 from openedai.errors import InvalidRequest, invalid_value
-from openedai.prompts.constraints import answer_grammar
+from openedai.prompts.constraints import regex_grammar
 
 
 def generation_request(
@@ -162,11 +162,14 @@ def _constraint(constraint: Constraint, profile: ServerProfile, *, chat: bool) -
             return profile.regex_fields(pattern)
         case Grammar(gbnf=gbnf) if profile.grammar_fields is not None:
             return profile.grammar_fields(gbnf)
-    grammar = answer_grammar(constraint) if profile.grammar_fields is not None else None
-    if grammar is None or profile.grammar_fields is None:
-        names = {Regex: "regex", Grammar: "grammar"}
-        raise profile.unsupported(names.get(type(constraint), "response_format"))
-    return profile.grammar_fields(grammar)
+        case Regex(pattern=pattern) if profile.grammar_fields is not None:
+            return profile.grammar_fields(regex_grammar(pattern))
+        case JsonObject() if profile.schema_fields is not None:
+            return profile.schema_fields({"type": "object"})
+        case JsonSchema(schema=schema) if profile.schema_fields is not None:
+            return profile.schema_fields(schema)
+    names = {Regex: "regex", Grammar: "grammar"}
+    raise profile.unsupported(names.get(type(constraint), "response_format"))
 
 
 def _format(constraint: JsonObject | JsonSchema, profile: ServerProfile) -> Fields:

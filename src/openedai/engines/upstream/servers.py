@@ -23,7 +23,8 @@ class ServerProfile:
     """The features of one server, and the names of their parameters.
 
     `samplers` maps our names of samplers to the server's; `converters` change the values of some.
-    `grammar_fields` makes the fields for a grammar in GBNF, `regex_fields` those for a pattern;
+    `grammar_fields` makes the fields for a grammar in GBNF, `regex_fields` those for a pattern,
+    `schema_fields` those for a JSON Schema where `response_format` is not supported;
     None where the server has none. `response_formats` is where `response_format` is supported,
     `json_object` whether that may be any JSON object. `max_tokens` is the name of the limit in
     chat, `no_limit` the fields for a continued text without a limit; None requires a limit.
@@ -41,6 +42,7 @@ class ServerProfile:
     converters: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     grammar_fields: Callable[[str], Fields] | None = None
     regex_fields: Callable[[str], Fields] | None = None
+    schema_fields: Callable[[Fields], Fields] | None = None
     response_formats: frozenset[Literal["chat", "text"]] = frozenset({"chat"})
     json_object: bool = True
     max_tokens: str = "max_tokens"
@@ -101,6 +103,7 @@ def _openedai() -> ServerProfile:
         samplers=_same(*LocalSampling.__struct_fields__),
         grammar_fields=lambda grammar: {"grammar": grammar},
         regex_fields=lambda pattern: {"regex": pattern},
+        schema_fields=lambda schema: {"guided_json": schema},
         max_tokens="max_completion_tokens",
         no_limit={"max_tokens": 2**31 - 1},
         reasoning_names=("reasoning_content",),
@@ -116,6 +119,7 @@ def _llama_cpp() -> ServerProfile:
         "llama.cpp",
         samplers=_same(*LocalSampling.__struct_fields__),
         grammar_fields=lambda grammar: {"grammar": grammar},
+        schema_fields=lambda schema: {"json_schema": schema},
         no_limit={"max_tokens": -1},
         missing=frozenset({"echo", "suffix"}),
         effort_fields=_template_effort,

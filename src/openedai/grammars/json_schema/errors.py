@@ -4,7 +4,9 @@ from __future__ import annotations
 
 
 class UnsupportedSchema(ValueError):
-    """The schema cannot be enforced exactly. `path` is the JSON pointer to the cause."""
+    """The schema is not well-formed, or cannot be enforced. `path` is the JSON pointer to the
+    cause.
+    """
 
     def __init__(self, why: str, path: str) -> None:
         super().__init__(f"{why} (at `{path}`)")

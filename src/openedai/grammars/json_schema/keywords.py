@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from openedai.grammars.gbnf import LARGEST_REPEAT
 from openedai.grammars.json_schema.errors import UnsupportedSchema, below
 
-TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
+TYPES = ("null", "boolean", "number", "integer", "string", "array", "object")
+LARGEST_COUNT = 100_000
+LARGEST_NUMBER = 2**53
+_PATTERN_TOKEN = re.compile(r"\\.|\(\?<?[=!]|.", re.DOTALL)
+_NOT_REGULAR = ("(?=", "(?!", "(?<=", "(?<!")
+_MAX_TEXT = 1 << 16  # characters of a pattern
 
-ANNOTATIONS = frozenset(
-    [
-        "$comment",
-        "$defs",
-        "$schema",
-        "default",
-        "definitions",
-        "deprecated",
-        "description",
-        "discriminator",
-        "example",
-        "examples",
-        "readOnly",
-        "title",
-        "writeOnly",
-    ]
-)
 COMBINING = frozenset(["$ref", "allOf", "anyOf", "oneOf"])
 OF_TYPE = {
     "object": frozenset(
@@ -47,123 +35,180 @@ OF_TYPE = {
         ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"]
     ),
 }
-_COUNTS = frozenset(
-    ["minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"]
+REWRITTEN = frozenset(
+    [
+        "additionalItems",
+        "dependencies",
+        "dependentRequired",
+        "dependentSchemas",
+        "not",
+        "unevaluatedProperties",
+        "unevaluatedItems",
+    ]
 )
-_KNOWN = {"type", "enum", "const"}.union(COMBINING, *OF_TYPE.values())
+"""Keywords that are written with others."""
 
-# Specific reasons for the unsupported keywords that people are likely to use.
-_UNSUPPORTED = {
-    "not": "`not` is not supported",
+REFUSED = {
     "if": "conditions are not supported: write the cases as `anyOf`",
-    "nullable": 'write `"type": [..., "null"]` for what may be null',
-    "$id": "identifiers of inner schemas are not supported",
+    "contains": "`contains` is not supported",
+    "$dynamicRef": "dynamic references are not supported",
+    "$recursiveRef": "dynamic references are not supported",
 }
+_LEAST = frozenset(["minLength", "minItems", "minProperties"])
+_MOST = frozenset(["maxLength", "maxItems", "maxProperties"])
+_LOWER = frozenset(["minimum", "exclusiveMinimum"])
+_UPPER = frozenset(["maximum", "exclusiveMaximum"])
 
 
-def own_keywords(schema: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """The constraining keywords of the schema itself, checked, without references and combinations.
+def checked(name: str, value: Any, path: str) -> Any:
+    """The value of a keyword, with bounds that are within the limits of what can be enforced.
 
-    `const` becomes `enum`, and `type` a list. Raises UnsupportedSchema.
+    Inner schemas are not looked into. Raises UnsupportedSchema.
     """
-    found = {}
-    for name, value in schema.items():
-        if name in ANNOTATIONS or name.startswith("x-") or (name == "$id" and path == "#"):
-            continue
-        if (name, value) == ("nullable", False):
-            continue
-        if name not in _KNOWN:
-            why = _UNSUPPORTED.get(name, f"the keyword `{name}` is not supported")
-            raise UnsupportedSchema(why, below(path, name))
-        if name not in COMBINING and name != "const":
-            found[name] = _checked(name, value, below(path, name))
-    if "const" in schema:
-        values = found.get("enum", [schema["const"]])
-        found["enum"] = [one for one in values if frozen(one) == frozen(schema["const"])]
-    return found
-
-
-def frozen(value: Any) -> Any:
-    """A hashable form of a JSON value, equal for values that are equal in JSON Schema.
-
-    1 is equal to 1.0, but not to true.
-    """
-    match value:
-        case dict():
-            return "object", frozenset((name, frozen(inner)) for name, inner in value.items())
-        case list():
-            return "array", tuple(map(frozen, value))
-        case bool():
-            return "boolean", value
-        case _:
-            return value
-
-
-def types_of(value: Any) -> set[str]:
-    """The names of the JSON Schema types of a JSON value."""
-    match value:
-        case dict():
-            return {"object"}
-        case list():
-            return {"array"}
-        case str():
-            return {"string"}
-        case bool():
-            return {"boolean"}
-        case None:
-            return {"null"}
-        case _:
-            return {"number", "integer"} if float(value).is_integer() else {"number"}
-
-
-def _checked(name: str, value: Any, path: str) -> Any:
-    if name == "type":
-        types = [value] if isinstance(value, str) else value
-        if not isinstance(types, list) or not types or any(one not in TYPES for one in types):
-            raise UnsupportedSchema(
-                "`type` is not one of the types of JSON, or a list of them", path
-            )
-        return types
-    if not _CHECKS[name](value):
-        raise UnsupportedSchema(f"the value of `{name}` is wrong", path)
-    if name in _COUNTS and value > LARGEST_REPEAT:
-        raise UnsupportedSchema(f"`{name}` is larger than {LARGEST_REPEAT}", path)
+    at = below(path, name)
+    if not CHECKS[name](value):
+        raise UnsupportedSchema(f"the value of `{name}` is wrong", at)
+    if name in _LEAST and value > LARGEST_COUNT:
+        raise UnsupportedSchema(f"`{name}` is larger than {LARGEST_COUNT}", at)
+    if name in _LEAST | _MOST:
+        return min(int(value), LARGEST_COUNT)
+    if name in _LOWER | _UPPER and not isinstance(value, bool):
+        return _bound(value, at, lower=name in _LOWER)
+    if name == "pattern":
+        check_pattern(value, at)
+    if name == "patternProperties":
+        for pattern in value:
+            check_pattern(pattern, below(at, pattern))
+    if name in ("enum", "const"):
+        _check_values(value, at)
     return value
 
 
+def check_pattern(pattern: str, path: str) -> None:
+    """Raises UnsupportedSchema for what is not regular. llguidance refuses other mistakes."""
+    for token in _PATTERN_TOKEN.findall(pattern):
+        if token in _NOT_REGULAR or (token[0] == "\\" and token[1:] in "bB123456789"):
+            raise UnsupportedSchema(f"`{token}` in a pattern is not supported", path)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are equal. 1 is equal to 1.0, but not to true."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+    return bool(one == other)
+
+
+def _bound(value: float, path: str, *, lower: bool) -> float:
+    """The bound, or a narrower one that doubles can hold."""
+    if value < -LARGEST_NUMBER if not lower else value > LARGEST_NUMBER:
+        raise UnsupportedSchema("the bound has more than 15 digits", path)
+    return max(value, -LARGEST_NUMBER) if lower else min(value, LARGEST_NUMBER)
+
+
+def _check_values(value: Any, path: str) -> None:
+    """Refuse values with numbers that doubles cannot hold, and text that is not Unicode."""
+    pending = [value]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, dict):
+            pending += [*one.values(), *one]
+        elif isinstance(one, list):
+            pending += one
+        elif isinstance(one, str):
+            if not one.isascii() and any("\ud800" <= char <= "\udfff" for char in one):
+                raise UnsupportedSchema("a text is not valid Unicode", path)
+        elif one is not None and not (_is_number(one) or isinstance(one, bool)):
+            raise UnsupportedSchema("a value is not JSON", path)
+        elif isinstance(one, int) and abs(one) > LARGEST_NUMBER:
+            raise UnsupportedSchema("a number has more than 15 digits", path)
+
+
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return whole and not isinstance(value, bool) and value >= 0
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
 
 
-def _is_schema(value: Any) -> bool:
-    return isinstance(value, (bool, Mapping))
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
+def _is_type(value: Any) -> bool:
+    types = [value] if isinstance(value, str) else value
+    return isinstance(types, list) and bool(types) and all(one in TYPES for one in types)
 
 
 def _is_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
+def is_schema(value: Any) -> bool:
+    """Whether the value may be a schema, by its type."""
+    return isinstance(value, (bool, Mapping))
+
+
 def _is_schemas(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(map(_is_schema, value.values()))
+    return isinstance(value, Mapping) and all(map(is_schema, value.values()))
 
 
-_CHECKS: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(_COUNTS, _is_count),
-    **dict.fromkeys(OF_TYPE["number"], _is_number),
-    **dict.fromkeys(("properties", "patternProperties"), _is_schemas),
-    **dict.fromkeys(("items", "additionalProperties", "propertyNames"), _is_schema),
-    "enum": _is_list,
+def _is_schema_list(value: Any) -> bool:
+    return isinstance(value, list) and all(map(is_schema, value))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= _MAX_TEXT
+
+
+CHECKS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(_LEAST | _MOST, _is_count),
+    **dict.fromkeys(("minimum", "maximum"), _is_number),
+    **dict.fromkeys(
+        ("exclusiveMinimum", "exclusiveMaximum"),
+        lambda value: isinstance(value, bool) or _is_number(value),
+    ),
+    "multipleOf": lambda value: _is_number(value) and 0 < value <= LARGEST_NUMBER,
+    **dict.fromkeys(
+        ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions"),
+        _is_schemas,
+    ),
+    **dict.fromkeys(
+        (
+            "additionalItems",
+            "additionalProperties",
+            "contains",
+            "else",
+            "if",
+            "not",
+            "propertyNames",
+            "then",
+            "unevaluatedItems",
+            "unevaluatedProperties",
+        ),
+        is_schema,
+    ),
+    **dict.fromkeys(
+        ("allOf", "anyOf", "oneOf"), lambda value: bool(value) and _is_schema_list(value)
+    ),
+    "$ref": lambda value: isinstance(value, str),
+    "const": lambda value: True,
+    "dependencies": lambda value: (
+        isinstance(value, Mapping)
+        and all(is_schema(one) or _is_names(one) for one in value.values())
+    ),
+    "dependentRequired": lambda value: (
+        isinstance(value, Mapping) and all(map(_is_names, value.values()))
+    ),
+    "enum": lambda value: isinstance(value, list),
     "format": lambda value: isinstance(value, str),
-    "pattern": lambda value: isinstance(value, str),
-    "prefixItems": lambda value: isinstance(value, list) and all(map(_is_schema, value)),
+    "items": lambda value: is_schema(value) or _is_schema_list(value),
+    "pattern": _is_text,
+    "prefixItems": _is_schema_list,
     "required": _is_names,
+    "type": _is_type,
     "uniqueItems": lambda value: isinstance(value, bool),
 }

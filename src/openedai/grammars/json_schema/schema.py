@@ -1,7 +1,7 @@
-"""JSON Schema as GBNF: every text of the grammar is JSON that validates against the schema.
+"""JSON Schemas for llguidance, which compiles them: every text that it allows then validates.
 
-A schema that cannot be enforced is refused. The reverse does not hold: not every valid text is in
-the grammar; docs/structured-outputs.md describes those that are.
+A schema that cannot be enforced is refused, here or by llguidance. The reverse does not hold: not
+every valid text is allowed; docs/structured-outputs.md describes those that are.
 """
 
 from __future__ import annotations
@@ -9,183 +9,235 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
-from openedai.grammars import gbnf
-from openedai.grammars.gbnf import Rules
-from openedai.grammars.gbnf_check import has_finite_text
-from openedai.grammars.json_rules import JsonRules
-from openedai.grammars.json_schema.alternatives import SchemaDocument
+from openedai.grammars.json_schema.endings import circles, comes_to_an_end
 from openedai.grammars.json_schema.errors import UnsupportedSchema, below
-from openedai.grammars.json_schema.keywords import OF_TYPE, types_of
-from openedai.grammars.json_schema.merge import Keywords
-from openedai.grammars.json_schema.objects import object_body
-from openedai.grammars.json_schema.scalars import integer_body, number_body, string_body
+from openedai.grammars.json_schema.keywords import (
+    CHECKS,
+    COMBINING,
+    OF_TYPE,
+    REFUSED,
+    REWRITTEN,
+    checked,
+)
+from openedai.grammars.json_schema.rewriting import Schema, rewrite
 
-_MAX_RULES = 20_000
-_ORDER = ("object", "array", "string", "number", "integer", "boolean", "null")
+__all__ = ["ANY_OBJECT", "UnsupportedSchema", "check_schema", "lark_json"]
 
-__all__ = ["UnsupportedSchema", "json_object", "json_schema"]
+ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
+
+_MAX_CHECKED = 2000  # schemas
+_MAX_SIZE = 1 << 20  # characters of JSON
+_SUPPORTED = {"type", "enum", "const"}.union(COMBINING, REWRITTEN, *OF_TYPE.values())
+_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
+_MAPS = ("properties", "patternProperties")
+_SINGLE = ("items", "additionalProperties")
+
+# Between any two parts of the JSON one space, or a new line and an indentation: a model cannot
+# write whitespace endlessly. Escapes that are not needed would be other names for a property.
+_NOTATION = {"whitespace_pattern": r" |\n {0,20}", "json_allowed_escapes": 'nrbtf\\"'}
 
 
-def json_schema(schema: Mapping[str, Any] | bool, rules: Rules) -> str:
-    """Add rules for the JSON texts that validate; returns the name of the first.
-
-    Raises UnsupportedSchema.
-    """
+def lark_json(schema: Mapping[str, Any] | bool) -> str:
+    """The JSON texts that validate, as an item of a rule in Lark. Raises UnsupportedSchema."""
     try:
-        return SchemaRules(schema, rules).root()
+        document = _Document(schema).prepared()
+        text = json.dumps({**document, "x-guidance": _NOTATION}, allow_nan=False)
     except RecursionError as error:
         raise UnsupportedSchema("it is nested too deeply", "#") from error
+    except ValueError as error:
+        if isinstance(error, UnsupportedSchema):
+            raise
+        raise UnsupportedSchema("it has a number that is not JSON", "#") from error
+    if len(text) > _MAX_SIZE:
+        raise UnsupportedSchema("it is too large", "#")
+    return f"%json {text}"
 
 
-def json_object(rules: Rules) -> str:
-    """Add rules for any JSON object; returns the name of the first."""
-    return JsonRules(rules).object
+def check_schema(schema: Any) -> None:
+    """Raises UnsupportedSchema for what is no well-formed schema, enforceable or not.
 
-
-@dataclass(frozen=True)
-class _Pending:
-    """A schema whose rule has a name, but no body yet."""
-
-    name: str
-    schema: Any
-    path: str
-
-
-class SchemaRules:
-    """Adds one rule for each distinct schema in a schema.
-
-    The rules are written one after the other from a queue, so schemas may be deep or recursive.
+    Of a large schema only the first part is looked at: it may run beside other requests.
     """
+    pending = [(schema, "#")]
+    for _ in range(_MAX_CHECKED):
+        if not pending:
+            break
+        one, path = pending.pop()
+        if isinstance(one, bool):
+            continue
+        if not isinstance(one, Mapping):
+            raise UnsupportedSchema("a schema is an object or a boolean", path)
+        for name, value in one.items():
+            if name in CHECKS and not CHECKS[name](value):
+                raise UnsupportedSchema(f"the value of `{name}` is wrong", below(path, name))
+            pending += _inner(name, value, path)
 
-    def __init__(self, schema: Mapping[str, Any] | bool, rules: Rules) -> None:
-        self.rules = rules
-        self.json = JsonRules(rules)
-        self._root = schema
-        self._start = len(rules)
-        self._document = SchemaDocument(schema)
+
+def _inner(name: str, value: Any, path: str) -> list[tuple[Any, str]]:
+    """The schemas in the value of a keyword, which is right, and their paths."""
+    if name in (*_MAPS, "$defs", "definitions", "dependentSchemas"):
+        return [(inner, below(path, name, key)) for key, inner in value.items()]
+    if name in _LISTS or (name == "items" and isinstance(value, list)):
+        return [(inner, below(path, name, index)) for index, inner in enumerate(value)]
+    if name in (*_SINGLE, "not", "if", "then", "else", "propertyNames", "contains"):
+        return [(value, below(path, name))]
+    return []
+
+
+class _Document:
+    """A schema whose references become ones to definitions of its own."""
+
+    def __init__(self, root: Any) -> None:
+        self._root = root
         self._names: dict[str, str] = {}
-        self._pending: deque[_Pending] = deque()
+        self._pending: deque[tuple[str, Any, str]] = deque()
+        self._inlined: dict[int, str] = {}
+        self._narrower: list[tuple[Schema, Schema]] = []
+        self._combines = False
 
-    def root(self) -> str:
-        """Write all rules; returns the name of the first. Raises UnsupportedSchema."""
-        root = self.value(self._root, "#")
+    def prepared(self) -> Schema:
+        root = self._prepared(self._root, "#")
+        definitions = {}
         while self._pending:
-            pending = self._pending.popleft()
-            self.rules.define(pending.name, self._body(pending.schema, pending.path))
-            if len(self.rules) > _MAX_RULES:
-                raise UnsupportedSchema("it is too large", "#")
-        if not has_finite_text(self.rules.text(root, self._start)):
+            name, schema, path = self._pending.popleft()
+            definitions[name] = self._prepared(schema, path, defined=True)
+        if not self._combines:
+            for schema, keywords in self._narrower:
+                schema.update(keywords)
+        if circles(definitions):
+            raise UnsupportedSchema("a reference leads back to itself", "#")
+        if not comes_to_an_end(root, definitions):
             raise UnsupportedSchema("no value is ever complete", "#")
-        return root
+        if root is False:
+            raise UnsupportedSchema("no value is allowed", "#")
+        document = root if isinstance(root, dict) else {}
+        return {**document, "$defs": definitions} if definitions else document
 
-    def value(self, schema: Any, path: str) -> str:
-        """The name of the rule for a schema; the rule itself is written later."""
-        key = json.dumps(schema)
-        if key not in self._names:
-            name = self.rules.declare(path.rsplit("/", 1)[-1] if "/" in path else "json")
-            self._names[key] = name
-            self._pending.append(_Pending(name, schema, path))
-        return self._names[key]
+    def _prepared(self, schema: Any, path: str, *, defined: bool = False) -> Any:
+        if isinstance(schema, bool):
+            return schema
+        if not isinstance(schema, Mapping):
+            raise UnsupportedSchema("a schema is an object or a boolean", path)
+        path = self._inlined.get(id(schema), path)
+        if not defined and path != "#" and _has_referring_branches(schema):
+            return {"$ref": self._definition(path, schema)}
+        own = self._own_keywords(schema, path)
+        if _has_referring_branches(own):
+            own["oneOf"] = [self._inline(branch, path) for branch in own["oneOf"]]
+        names = own.get("propertyNames")
+        if isinstance(names, Mapping) and [*names] == ["$ref"]:
+            at = below(path, "propertyNames")
+            own["propertyNames"] = self._resolve(self._local(names["$ref"], at), at)
+        own = rewrite(own, path)
+        if own.get("enum") == [] or own.get("type") == []:
+            return False
+        found = {name: self._rewritten(name, value, path) for name, value in own.items()}
+        self._check_counts(found, path)
+        others = found.keys() - COMBINING
+        if found.keys() & {"allOf", "oneOf"} or (others and found.keys() & COMBINING):
+            self._combines = True
+        else:
+            self._narrower.append((found, _narrowed(found)))
+        return found
 
-    def allows_nothing(self, schema: Any, path: str) -> bool:
-        """Whether no value is valid."""
-        return not self._document.alternatives(schema, path)
+    def _own_keywords(self, schema: Mapping[str, Any], path: str) -> Schema:
+        """The constraining keywords, checked. Raises UnsupportedSchema."""
+        found = {}
+        for name, value in schema.items():
+            if name in _SUPPORTED:
+                found[name] = checked(name, value, path)
+            elif name in REFUSED and (name != "if" or {"then", "else"} & schema.keys()):
+                raise UnsupportedSchema(REFUSED[name], below(path, name))
+        return found
 
-    def _body(self, schema: Any, path: str) -> str:
-        alternatives = self._document.alternatives(schema, path)
-        options = [option for keywords in alternatives for option in self._options(keywords, path)]
-        if not options:
-            raise UnsupportedSchema("no value is allowed", path)
-        return " | ".join(dict.fromkeys(options))
+    def _rewritten(self, name: str, value: Any, path: str) -> Any:
+        if name == "$ref":
+            return self._reference(value, below(path, name))
+        if name in _MAPS:
+            at = below(path, name)
+            return {key: self._prepared(inner, below(at, key)) for key, inner in value.items()}
+        if name in _LISTS:
+            at = below(path, name)
+            return [self._prepared(inner, below(at, index)) for index, inner in enumerate(value)]
+        if name in _SINGLE:
+            return self._prepared(value, below(path, name))
+        return value
 
-    def _options(self, keywords: Keywords, path: str) -> list[str]:
-        if not keywords:
-            return [self.json.value]
-        if "enum" in keywords:
-            return self._enum(keywords, path)
-        types = keywords.get("type") or _implied_types(keywords)
-        if "number" in types:
-            types = [name for name in types if name != "integer"]
-        bodies = [self._of_type(name, keywords, path) for name in _ORDER if name in types]
-        return [body for body in bodies if body]
+    def _check_counts(self, schema: Schema, path: str) -> None:
+        """A name that is free may be written twice, and would count twice."""
+        closed = schema.get("additionalProperties", True) is False
+        free = not closed or "patternProperties" in schema
+        if free and schema.get("minProperties", 0) > max(1, len({*schema.get("required", [])})):
+            why = "`minProperties` above 1 is not supported where names are free"
+            raise UnsupportedSchema(why, below(path, "minProperties"))
 
-    def _of_type(self, name: str, keywords: Keywords, path: str) -> str | None:
-        match name:
-            case "object":
-                return object_body(self, keywords, path)
-            case "array":
-                return self._array(keywords, path)
-            case "string":
-                return string_body(self.json, self.rules, keywords, path)
-            case "integer":
-                return integer_body(self.rules, keywords, path)
-            case "number":
-                return number_body(self.json, self.rules, keywords, path)
-            case "boolean":
-                return '"true" | "false"'
-            case _:
-                return '"null"'
+    def _reference(self, reference: str, path: str) -> str:
+        """A reference to a definition, which is prepared later."""
+        reference = self._local(reference, path)
+        return self._definition(unquote(reference), self._resolve(reference, path))
 
-    def _enum(self, keywords: Keywords, path: str) -> list[str]:
-        others = keywords.keys() - {"enum", "type"}
-        if others:
-            name = min(others)
-            raise UnsupportedSchema(
-                f"`{name}` stands beside a `const` or `enum`", below(path, name)
-            )
-        types = {*keywords.get("type", _ORDER)}
-        values = [value for value in keywords["enum"] if types & types_of(value)]
-        try:
-            texts = [json.dumps(value, ensure_ascii=False, allow_nan=False) for value in values]
-            "".join(texts).encode()
-        except ValueError as error:
-            raise UnsupportedSchema("a value is not JSON", below(path, "enum")) from error
-        return [gbnf.one_of(texts)] if texts else []
+    def _local(self, reference: str, path: str) -> str:
+        """The reference from the schema's root. Raises UnsupportedSchema."""
+        root = self._root.get("$id", self._root.get("id"))
+        if isinstance(root, str):
+            reference = reference.removeprefix(root.removesuffix("#"))
+        if not (reference + "/").startswith("#/"):
+            raise UnsupportedSchema("only references within the schema are followed", path)
+        return reference
 
-    def _array(self, keywords: Keywords, path: str) -> str | None:
-        prefix = keywords.get("prefixItems", [])
-        low, high = keywords.get("minItems", 0), keywords.get("maxItems")
-        items = keywords.get("items", True)
-        if self.allows_nothing(items, below(path, "items")):
-            high = len(prefix) if high is None else min(high, len(prefix))
-        if keywords.get("uniqueItems") and (high is None or high > 1):
-            raise UnsupportedSchema("`uniqueItems` is not supported", below(path, "uniqueItems"))
-        if high is not None and high < low:
-            return None
-        item = (
-            ""
-            if high is not None and high <= len(prefix)
-            else self.value(items, below(path, "items"))
-        )
-        if not prefix or high == 0:
-            return self.json.array_of(item, low, high)
-        return self._tuple(prefix[:high], item, low, high, path)
+    def _definition(self, path: str, schema: Any) -> str:
+        """A reference to a definition of the schema that is at the path."""
+        if path not in self._names:
+            self._names[path] = f"d{len(self._names)}"
+            self._pending.append((self._names[path], schema, path))
+        return f"#/$defs/{self._names[path]}"
 
-    def _tuple(self, prefix: list[Any], item: str, low: int, high: int | None, path: str) -> str:
-        names = [
-            self.value(schema, below(path, "prefixItems", index))
-            for index, schema in enumerate(prefix)
-        ]
-        rest = ""
-        if item:
-            following = self.rules.add("more", self.json.following(item))
-            most = None if high is None else high - len(prefix)
-            rest = self.rules.repeat(following, max(0, low - len(prefix)), most)
-        for index, name in reversed([*enumerate(names)][1:]):
-            rest = f"{self.json.following(name)} {rest}".rstrip()
-            if index >= low:
-                rest = f"{self.rules.add('rest', rest)}?"
-        full = self.json.bracketed("[]", f"{names[0]} {rest}".rstrip())
-        return full if low else f'"[]" | {full}'
+    def _inline(self, branch: Any, path: str) -> Any:
+        """What a branch refers to: llguidance tells apart only branches that it sees."""
+        if not isinstance(branch, Mapping) or not _is_reference(branch):
+            return branch
+        reference = self._local(branch["$ref"], path)
+        found = self._resolve(reference, path)
+        self._inlined[id(found)] = unquote(reference)
+        return found
+
+    def _resolve(self, reference: str, path: str) -> Any:
+        found: Any = self._root
+        for step in unquote(reference).split("/")[1:]:
+            name = step.replace("~1", "/").replace("~0", "~")
+            if isinstance(found, list) and name.isdecimal() and len(name) < 7:
+                found = found[int(name)] if int(name) < len(found) else None
+            else:
+                found = found.get(name) if isinstance(found, Mapping) else None
+            if found is None:
+                raise UnsupportedSchema(f"the reference `{reference[:100]}` leads nowhere", path)
+        return found
 
 
-def _implied_types(keywords: Keywords) -> list[str]:
-    """The types that the keywords apply to, for a schema without `type`.
+def _has_referring_branches(schema: Mapping[str, Any]) -> bool:
+    branches = schema.get("oneOf")
+    return isinstance(branches, list) and any(map(_is_reference, branches))
 
-    The standard allows all types there; the grammar only those that the author had in mind.
+
+def _is_reference(schema: Any) -> bool:
+    """Whether the schema is a reference, without other constraints."""
+    return isinstance(schema, Mapping) and schema.keys() & _SUPPORTED == {"$ref"}
+
+
+def _narrowed(schema: Schema) -> Schema:
+    """Keywords that leave what the author had in mind: the types that the keywords are about, and
+    no properties but the declared ones.
     """
-    implied = [name for name in OF_TYPE if OF_TYPE[name] & keywords.keys()]
-    return implied or [*_ORDER]
+    narrower: Schema = {}
+    if "type" not in schema and not schema.keys() & {"enum", "const", *COMBINING}:
+        types = [name for name in OF_TYPE if OF_TYPE[name] & schema.keys()]
+        if types:
+            narrower["type"] = types
+    declared = schema.get("properties", {}).keys()
+    open_ended = schema.keys() & {"additionalProperties", "patternProperties"}
+    if declared and declared >= {*schema.get("required", [])} and not open_ended:
+        narrower["additionalProperties"] = False
+    return narrower

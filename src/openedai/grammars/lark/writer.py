@@ -1,9 +1,8 @@
-"""Writes grammars in the Lark notation of llguidance."""
+"""Translates grammars in GBNF to the Lark notation of llguidance."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from openedai.grammars.charset import CharSet
 from openedai.grammars.gbnf_check import check_gbnf
@@ -20,21 +19,27 @@ from openedai.grammars.gbnf_parser import (
 )
 from openedai.grammars.lark.lexemes import Division, divide
 from openedai.grammars.lark.repeats import merge_repeats
+from openedai.grammars.lark.rules import LarkRules, literal
 from openedai.grammars.lark.tail_recursion import without_tail_recursion
 
 _MAX_LENGTH = 400_000  # characters
 _MAX_DEFINITIONS = 20_000
+_START = "gbnf"
 _QUANTIFIERS = {(0, None): "*", (1, None): "+", (0, 1): "?"}
 
 
-def lark_grammar(gbnf: str) -> str:
-    """The same grammar in Lark. Raises ValueError, worded for the author of the grammar."""
+def add_gbnf(gbnf: str, rules: LarkRules) -> str:
+    """Add a grammar in GBNF, once to the rules; returns the name of its start.
+
+    Raises ValueError, worded for the author of the grammar.
+    """
     if len(gbnf) > _MAX_LENGTH:
         raise ValueError("the grammar is too large")
-    rules = without_tail_recursion(check_gbnf(gbnf))
-    regular = in_order({name: {*references(body)} for name, body in rules.items()})
-    rules = merge_repeats(rules, regular)
-    return _Writer(rules, divide(rules, regular)).text()
+    parsed = without_tail_recursion(check_gbnf(gbnf))
+    regular = in_order({name: {*references(body)} for name, body in parsed.items()})
+    parsed = merge_repeats(parsed, regular)
+    rules.add_grammar(_Writer(parsed, divide(parsed, regular)).definitions())
+    return _START
 
 
 class _Writer:
@@ -46,12 +51,10 @@ class _Writer:
         self._names: dict[tuple[bool, Body], str] = {}
         self._pending: list[tuple[str, bool, Body]] = []
 
-    def text(self) -> str:
-        self._pending.append(("start", False, self._division.rules["root"]))
-        return "".join(
-            f"{name}: {self._options(in_lexeme, body)}\n"
-            for name, in_lexeme, body in self._pending  # which grows
-        )
+    def definitions(self) -> Iterator[tuple[str, str]]:
+        self._pending.append((_START, False, self._division.rules["root"]))
+        for name, in_lexeme, body in self._pending:  # which grows
+            yield name, self._options(in_lexeme, body)
 
     def _options(self, in_lexeme: bool, body: Body) -> str:
         options = body.options if isinstance(body, Alternation) else (body,)
@@ -70,7 +73,7 @@ class _Writer:
             return self._name(True, body)
         match body:
             case Text(text):
-                return json.dumps(text, ensure_ascii=False).replace("\x7f", r"\u007f")
+                return literal(text)
             case Class(chars):
                 return f"/{_class(chars)}/"
             case Repeat(high=0):
@@ -91,7 +94,7 @@ class _Writer:
         if (in_lexeme, body) not in self._names:
             if len(self._names) >= _MAX_DEFINITIONS:
                 raise ValueError("the grammar is too large")
-            name = f"{'T' if in_lexeme else 'r'}{len(self._names)}"
+            name = f"{'T' if in_lexeme else 'g'}{len(self._names)}"
             self._names[in_lexeme, body] = name
             rules = self._rules if in_lexeme else self._division.rules
             inside = rules[body.name] if isinstance(body, RuleReference) else body

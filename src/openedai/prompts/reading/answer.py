@@ -14,8 +14,10 @@ from openedai.contract.chat import Chat
 from openedai.contract.generate import ReasoningDelta, TextDelta, TokenLogprob, ToolCallDelta
 from openedai.prompts.reading.call_events import new_call_id
 from openedai.prompts.reading.reasoning import AnswerPart, ReasoningSplitter
+from openedai.prompts.reading.repeated_calls import RepeatedCalls
 from openedai.prompts.reading.stops import StopFilter
 from openedai.prompts.reading.tool_calls import ToolCallReader
+from openedai.prompts.tool_call_formats import MAX_CALLS
 
 Delta = TextDelta | ReasoningDelta | ToolCallDelta
 
@@ -91,7 +93,8 @@ class ChatReader(AnswerReader):
     """Reads an answer in a conversation, which may contain reasoning and tool calls.
 
     `reasoning_open`: the prompt ends inside a block of reasoning. Line feeds before the answer are
-    dropped; with `strip` all white space is.
+    dropped; with `strip` all white space is. It ends after `max_calls` tool calls, and before one
+    that is equal to the call before it.
     """
 
     def __init__(
@@ -104,12 +107,14 @@ class ChatReader(AnswerReader):
         keep_stop: bool = False,
         reasoning_open: bool = False,
         strip: bool = False,
+        max_calls: int = MAX_CALLS,
     ) -> None:
         super().__init__(stops, model_stops, keep_stop=keep_stop)
         self._splitter = ReasoningSplitter(already_open=reasoning_open)
         self._calls = (
             ToolCallReader(chat.tools, chat.parallel_calls, new_id) if chat.tools else None
         )
+        self._repeated = RepeatedCalls(max_calls)
         self._call_required = chat.call_required
         self._leading = None if strip else "\r\n"
         self._answering = chat.continue_last
@@ -117,11 +122,14 @@ class ChatReader(AnswerReader):
 
     @property
     def done(self) -> bool:
-        return super().done or (self._calls is not None and self._calls.done)
+        return super().done or self._calls_done
 
     def finish_reason(self, *, truncated: bool) -> Literal["stop", "length", "tool_calls"]:
+        if self._repeated.done:
+            return "tool_calls"
         calls = self._calls
-        if calls is not None and calls.has_complete_calls and (calls.done or not truncated):
+        ended = self._calls_done or not truncated
+        if calls is not None and calls.has_complete_calls and ended:
             return "tool_calls"
         return super().finish_reason(truncated=truncated)
 
@@ -130,7 +138,13 @@ class ChatReader(AnswerReader):
 
     def _read_rest(self) -> list[Delta]:
         deltas = self._deltas(self._splitter.flush())
-        return deltas + (self._call_deltas(self._calls.flush()) if self._calls else [])
+        if self._calls is None:
+            return deltas
+        return [*deltas, *self._call_deltas(self._calls.flush()), *self._repeated.flush()]
+
+    @property
+    def _calls_done(self) -> bool:
+        return self._repeated.done or (self._calls is not None and self._calls.done)
 
     def _deltas(self, parts: Iterable[tuple[AnswerPart, str]]) -> list[Delta]:
         deltas: list[Delta] = []
@@ -147,7 +161,8 @@ class ChatReader(AnswerReader):
 
     def _call_deltas(self, events: Iterable[TextDelta | ToolCallDelta]) -> list[Delta]:
         """Drop text where a call is required: it is the start of a call that a limit truncated."""
-        return [e for e in events if not (self._call_required and isinstance(e, TextDelta))]
+        kept = self._repeated.feed(events)
+        return [e for e in kept if not (self._call_required and isinstance(e, TextDelta))]
 
     def _strip_start(self, text: str) -> str:
         """The text without the white space before the answer."""

@@ -183,7 +183,8 @@ def test_calls_of_several_choices_do_not_mix(client: OpenAI, stream: bool) -> No
 
 
 NO_OBJECT = {"type": "string"}
-NO_GRAMMAR = {"type": "object", "properties": {"a": {"not": {"type": "null"}}}}
+NO_GRAMMAR = {"type": "object", "properties": {"a": {"contains": {"type": "null"}}}}
+MALFORMED = {"type": "object", "properties": 5}
 CUSTOM = {"type": "custom", "custom": {"name": "f"}}
 
 BAD: list[tuple[dict[str, Any], str, str]] = [
@@ -209,6 +210,11 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
         "tools[0].function.parameters",
     ),
     ({"tools": [tool("f", NO_GRAMMAR, strict=True)]}, "invalid_function_parameters", "tools"),
+    (
+        {"tools": [tool("f", MALFORMED)]},
+        "invalid_function_parameters",
+        "tools[0].function.parameters",
+    ),
     ({"tools": TOOLS, "tool_choice": "maybe"}, "invalid_value", "tool_choice"),
     ({"tools": TOOLS, "tool_choice": 5}, "invalid_type", "tool_choice"),
     ({"tools": TOOLS, "tool_choice": CUSTOM}, "unsupported_value", "tool_choice.type"),

@@ -8,16 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from ctypes import c_float
 from dataclasses import dataclass
-from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-from openedai.engines.llama_cpp.native.llguidance import Matcher, MatcherFailed, Tokenizer
+from openedai.engines.llama_cpp.native.matcher import Matcher, MatcherFailed, Tokenizer
 from openedai.errors import PARAM, InvalidRequest
-from openedai.grammars.lark.writer import lark_grammar
 
-_KEPT = 32  # grammars
-_NO_TOKEN = 0xFFFFFFFF
 _LONGEST_PIECE = 4096  # bytes
 _DEAD_END = "NoExtensionBias"  # llguidance's word for it
 
@@ -55,32 +51,26 @@ def read_tokens(c: ctypes.CDLL, vocabulary: int, shown: frozenset[int]) -> Token
 class Grammars:
     """Compiles grammars for the tokens of one model. May be used in any thread."""
 
-    def __init__(
-        self, c: ctypes.CDLL, tokens: Callable[[], Tokens], *, reasoning: bool = False
-    ) -> None:
+    def __init__(self, tokens: Callable[[], Tokens], *, reasoning: bool = False) -> None:
         """`tokens` are read when they are needed. With `reasoning` grammars often allow any text,
         which is made faster.
         """
-        self._c = c
         self._read_tokens = tokens
         self._reasoning = reasoning
-        self._lark = lru_cache(_KEPT)(lark_grammar)
         self._lock = Lock()
         self._vocabulary: tuple[Tokens, Tokenizer] | None = None
 
-    def compile(
-        self, gbnf: str, *, param: str = "response_format", trigger: str | None = None
-    ) -> Constraint:
+    def compile(self, lark: str, *, param: str, trigger: str | None = None) -> Constraint:
         """A constraint to a grammar. With `trigger` it begins where this pattern is found in the
         answer, at the pattern's first group.
 
-        Blocking: a few milliseconds, and for the first one some 100 more. Raises InvalidRequest,
+        Blocking: some milliseconds, and for the first one some 100 more. Raises InvalidRequest,
         which names `param`, here and in the constraint.
         """
         tokens, tokenizer = self.prepare()
         try:
-            matcher = Matcher(tokenizer, self._lark(gbnf))
-        except (ValueError, MatcherFailed) as error:
+            matcher = Matcher(tokenizer, lark)
+        except MatcherFailed as error:
             raise _refused(error, param) from error
         pattern = None if trigger is None else re.compile(trigger.encode())
         return Constraint(tokens, tokenizer, matcher, param=param, trigger=pattern)
@@ -90,17 +80,9 @@ class Grammars:
         with self._lock:
             if self._vocabulary is None:
                 tokens = self._read_tokens()
-                end = tokens.ends[0] if tokens.ends else _NO_TOKEN
                 slices = _TEXTS + [_REASONING] * self._reasoning
-                self._vocabulary = tokens, Tokenizer(self._c, tokens.pieces, end, slices)
+                self._vocabulary = tokens, Tokenizer(tokens.pieces, tokens.ends, slices)
             return self._vocabulary
-
-    def close(self) -> None:
-        """Free all memory, after the constraints are closed. May be called several times."""
-        with self._lock:
-            if self._vocabulary is not None:
-                self._vocabulary[1].close()
-            self._vocabulary = None
 
 
 class Constraint:
@@ -140,8 +122,7 @@ class Constraint:
         np, size = self._numpy, len(self._pieces)
         with self._refusal():
             mask = self._matcher.mask()
-        allowed = np.unpackbits(np.frombuffer(mask, np.uint8), count=size, bitorder="little")
-        allowed[self._ends] = allowed[self._ends[:1]]
+        allowed = np.unpackbits(mask.view(np.uint8), count=size, bitorder="little")
         values = np.ctypeslib.as_array((c_float * size).from_address(logits))
         np.copyto(values, -np.inf, where=allowed == 0)
 
@@ -167,9 +148,6 @@ class Constraint:
                 self._matcher.consume([token])
         return allowed
 
-    def close(self) -> None:
-        self._matcher.close()
-
     def _watch(self, trigger: re.Pattern[bytes], piece: bytes) -> bool:
         """Begin where the trigger is found. False if the text goes on there as it may not."""
         text = self._text + piece
@@ -193,8 +171,6 @@ class Constraint:
             raise _refused(error, self._param) from error
 
 
-def _refused(error: Exception, param: str) -> InvalidRequest:
-    why = str(error)
-    if isinstance(error, MatcherFailed):
-        why = "no token may come next" if _DEAD_END in why else "the grammar is too complex"
+def _refused(error: MatcherFailed, param: str) -> InvalidRequest:
+    why = "no token may come next" if _DEAD_END in str(error) else "the grammar is too complex"
     return InvalidRequest(f"Invalid '{PARAM}': {why}.", code="invalid_value", param=param)

@@ -178,13 +178,11 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "llama_context_default_params": (ContextParams,),
     "llama_sampler_chain_default_params": (ChainParams,),
     # models
-    "llama_supports_gpu_offload": (c_bool,),
     "llama_model_load_from_file": (_MODEL, c_char_p, ModelParams),
     "llama_model_free": (None, _MODEL),
     "llama_model_get_vocab": (_VOCAB, _MODEL),
     "llama_model_chat_template": (c_char_p, _MODEL, c_char_p),
     "llama_model_n_embd_inp": (c_int32, _MODEL),
-    "llama_model_n_head": (c_int32, _MODEL),
     "llama_model_has_encoder": (c_bool, _MODEL),
     "llama_model_has_decoder": (c_bool, _MODEL),
     "llama_adapter_lora_init": (_ADAPTER, _MODEL, c_char_p),
@@ -281,8 +279,7 @@ _KNOWN = {
 class Library:
     """The opened library. Its functions are attributes of `c`, by their names in C.
 
-    `build` identifies it. `llguidance` is what exports llguidance's functions, always the package.
-    `errors` are the last messages that were logged as errors.
+    `build` identifies it. `errors` are the last messages that were logged as errors.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -290,8 +287,7 @@ class Library:
         folder with its parts. Raises EngineFailed if it is missing or not a known build.
         """
         limit_spinning()
-        self.llguidance = open_package()
-        self.c = self.llguidance if path is None else open_build(path)
+        self.c = open_package() if path is None else open_build(path)
         found = version_of(self.c)
         self.build = VERSION if path is None else f"{path} {found}"
         context = _KNOWN.get(".".join(found.split(".")[:2]))

@@ -1,0 +1,174 @@
+"""Keywords that llguidance does not support, written with those that it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from openedai.grammars.json_schema.errors import UnsupportedSchema, below
+from openedai.grammars.json_schema.keywords import COMBINING, OF_TYPE, TYPES, same
+from openedai.grammars.string_formats import PATTERNS
+
+Schema = dict[str, Any]
+
+_MAX_BRANCHES = 50
+_OF_NAMES = {"enum", "const", "not"} | COMBINING | OF_TYPE["string"]
+
+
+def rewrite(schema: Schema, path: str) -> Schema:
+    """The schema with supported keywords. Inner schemas stay as they are.
+
+    Raises UnsupportedSchema for what cannot be written so.
+    """
+    found = {**schema}
+    more = [*_dependencies(found)]
+    _rewrite_bounds(found)
+    _rewrite_items(found, path)
+    _rewrite_unevaluated(found, path)
+    _rewrite_names(found, path)
+    if "not" in found:
+        _rewrite_not(found, more, path)
+    if "format" in found:
+        _rewrite_format(found, more)
+    if "oneOf" in found:
+        _rewrite_one_of(found)
+    if more:
+        found["allOf"] = [*found.get("allOf", []), *more]
+    return found
+
+
+def _rewrite_format(schema: Schema, more: list[Schema]) -> None:
+    name = schema.pop("format")
+    if name in PATTERNS:
+        pattern = f"^(?:{PATTERNS[name]})$"
+        if "pattern" in schema:
+            more.append({"pattern": pattern})
+        else:
+            schema["pattern"] = pattern
+
+
+def _rewrite_one_of(schema: Schema) -> None:
+    """Branches of objects that require different properties, as `anyOf`: each forbids what the
+    others require.
+    """
+    branches = schema["oneOf"]
+    if "anyOf" in schema or not all(isinstance(branch, dict) for branch in branches):
+        return
+    if not all(branch.get("type", schema.get("type")) == "object" for branch in branches):
+        return
+    required = [{*branch.get("required", [])} for branch in branches]
+    narrowed = []
+    for index, branch in enumerate(branches):
+        others = required[:index] + required[index + 1 :]
+        forbidden = {min(other - required[index], default=None) for other in others}
+        if None in forbidden or len(branches) > _MAX_BRANCHES:
+            return
+        absent = {"properties": dict.fromkeys(sorted(filter(None, forbidden)), False)}
+        narrowed.append({"allOf": [branch, absent]})
+    schema["anyOf"] = narrowed
+    del schema["oneOf"]
+
+
+def _dependencies(schema: Schema) -> Iterator[Schema]:
+    """What holds where a property is there: it is not, or that holds."""
+    for keyword in ("dependencies", "dependentRequired", "dependentSchemas"):
+        for name, needed in schema.pop(keyword, {}).items():
+            then = {"required": needed} if isinstance(needed, list) else needed
+            yield {"anyOf": [{"type": "object", "properties": {name: False}}, then]}
+
+
+def _rewrite_bounds(schema: Schema) -> None:
+    """Booleans as in draft 4."""
+    for exclusive, inclusive in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        value = schema.get(exclusive)
+        if isinstance(value, bool):
+            del schema[exclusive]
+            if value and inclusive in schema:
+                schema[exclusive] = schema.pop(inclusive)
+
+
+def _rewrite_items(schema: Schema, path: str) -> None:
+    """Lists of items as in older drafts."""
+    rest = schema.pop("additionalItems", True)
+    if isinstance(schema.get("items"), list):
+        schema["prefixItems"] = schema["items"]
+        schema["items"] = rest
+    if schema.pop("uniqueItems", False) and schema.get("maxItems", 2) > 1:
+        raise UnsupportedSchema("`uniqueItems` is not supported", below(path, "uniqueItems"))
+
+
+def _rewrite_unevaluated(schema: Schema, path: str) -> None:
+    for keyword, plain in (
+        ("unevaluatedProperties", "additionalProperties"),
+        ("unevaluatedItems", "items"),
+    ):
+        if keyword not in schema:
+            continue
+        if schema.keys() & COMBINING or "not" in schema:
+            why = f"`{keyword}` stands beside combinations: write `{plain}`"
+            raise UnsupportedSchema(why, below(path, keyword))
+        schema.setdefault(plain, schema.pop(keyword))
+
+
+def _rewrite_names(schema: Schema, path: str) -> None:
+    """Names as properties, or as a pattern of theirs."""
+    names = schema.pop("propertyNames", True)
+    if names is True or names == {}:
+        return
+    rest = schema.get("additionalProperties", True)
+    if names is False or "string" not in _as_list(names.get("type", "string")):
+        schema["maxProperties"] = 0
+        return
+    known = {name: value for name, value in names.items() if name in _OF_NAMES}
+    if not known:
+        return
+    if {*known} in ({"enum"}, {"const"}) and "patternProperties" not in schema:
+        declared = schema.get("properties", {})
+        allowed = known["enum"] if "enum" in known else [known["const"]]
+        schema["properties"] = {
+            name: declared.get(name, rest) for name in allowed if isinstance(name, str)
+        }
+    else:
+        pattern = _names_pattern(known)
+        if pattern is None or schema.keys() & {"properties", "patternProperties", "required"}:
+            why = "these `propertyNames` are not supported"
+            raise UnsupportedSchema(why, below(path, "propertyNames"))
+        schema["patternProperties"] = {pattern: rest}
+    schema["additionalProperties"] = False
+
+
+def _names_pattern(names: Schema) -> str | None:
+    if {*names} == {"pattern"}:
+        return str(names["pattern"])
+    if {*names} == {"format"} and names["format"] in PATTERNS:
+        return f"^(?:{PATTERNS[names['format']]})$"
+    if {*names} <= {"minLength", "maxLength"}:
+        return f"^(?s:.){{{names.get('minLength', 0)},{names.get('maxLength', '')}}}$"
+    return None
+
+
+def _rewrite_not(schema: Schema, more: list[Schema], path: str) -> None:
+    """What is not of some types, not among an `enum`'s values, or has no such property."""
+    denied = schema.pop("not")
+    known = {*denied} if isinstance(denied, dict) else set[str]()
+    if denied is False:
+        return
+    if denied is True or not known:
+        schema["enum"] = []
+    elif known == {"type"}:
+        types = _as_list(denied["type"])
+        types += ["number"] * ("integer" in types) + ["integer"] * ("number" in types)
+        schema["type"] = [one for one in _as_list(schema.get("type", [*TYPES])) if one not in types]
+    elif known in ({"enum"}, {"const"}) and "enum" in schema:
+        values = denied["enum"] if "enum" in denied else [denied["const"]]
+        schema["enum"] = [
+            one for one in schema["enum"] if not any(same(one, value) for value in values)
+        ]
+    elif known == {"required"} and len(denied["required"]) == 1:
+        more.append({"properties": {denied["required"][0]: False}})
+    else:
+        raise UnsupportedSchema("this `not` is not supported", below(path, "not"))
+
+
+def _as_list(value: Any) -> list[Any]:
+    return [*value] if isinstance(value, list) else [value]
