@@ -205,7 +205,7 @@ def test_the_upstream_engine_gets_every_parameter(client: OpenAI, direct: OpenAI
 
 
 def test_errors_equal_direct_ones(client: OpenAI, direct: OpenAI) -> None:
-    for body in ({"temperature": 3}, {"reasoning_effort": "low"}, {"top_k": -1}):
+    for body in ({"temperature": 3}, {"reasoning_effort": "low"}, {"top_k": -2}):
         assert refusal(client, model="far-echo", **body) == refusal(direct, model="echo", **body)
     many = [{"role": "user", "content": "word " * 5000}]
     assert refusal(client, model="far-echo", messages=many) == (
@@ -319,7 +319,7 @@ def test_known_parameters_are_checked(
 
 def test_other_models_refuse_unknown_parameters(echo_server: Running) -> None:
     with echo_server.client() as client:
-        assert refusal(client, guided_choice=["a"]) == ("unknown_parameter", "guided_choice")
+        assert refusal(client, no_such=["a"]) == ("unknown_parameter", "no_such")
         assert refusal(client, store=True) == ("unsupported_parameter", "store")
 
 
