@@ -17,7 +17,11 @@ CALLS = '<tool_call>{"name": "weather", "arguments": {"city": "Oslo"}}</tool_cal
 MODELS = (
     *ECHO_MODELS,
     ENDLESS,
-    ModelSpec(id="forecasts", engine="echo", options={"reply": CALLS + "\n" + CALLS.replace("Oslo", "Bergen")}),
+    ModelSpec(
+        id="forecasts",
+        engine="echo",
+        options={"reply": CALLS + "\n" + CALLS.replace("Oslo", "Bergen")},
+    ),
     ModelSpec(id="thinks", engine="echo", options={"reply": "<think>hm hm</think>\n\nyes"}),
     ModelSpec(
         id="sampled", engine="echo", options={"slots": 2, "context": 100}, license="Apache-2.0"
