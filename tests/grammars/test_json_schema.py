@@ -207,6 +207,7 @@ UNSUPPORTED: list[tuple[Any, str]] = [
     ({"type": "string", "minLength": -1}, "#/minLength"),
     ({"type": "string", "minLength": int("9" * 400)}, "#/minLength"),
     ({"type": "string", "pattern": "a" * 100_000}, "#/pattern"),
+    ({"type": "string", "pattern": "(?=a)"}, "#/pattern"),
     ({"type": "number", "minimum": 1e20}, "#/minimum"),
     ({"type": "number", "minimum": int("9" * 310)}, "#/minimum"),
     ({"type": "number", "maximum": float("-inf")}, "#/maximum"),
@@ -251,7 +252,6 @@ def test_unsupported_schemas_are_refused(schema: Any, path: str) -> None:
     [
         {"properties": {"a": False}, "required": ["a"], "type": "object"},
         {"type": "array", "minItems": 3, "maxItems": 2},
-        {"type": "string", "pattern": "(?=a)"},
         {"type": "string", "pattern": "^a{3}$", "minLength": 4},
         {"type": "integer", "minimum": 2, "maximum": 1},
         {"enum": ["a"], "type": "integer"},

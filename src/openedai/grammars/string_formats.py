@@ -60,7 +60,7 @@ PATTERNS = {
     "idn-email": _EMAIL,
     "idn-hostname": _HOSTNAME,
     "json-pointer": _JSON_POINTER,
-    "relative-json-pointer": rf"(0|[1-9]\d{{0,9}})(#|{_JSON_POINTER})",
+    "relative-json-pointer": rf"(0|[1-9]{{1,9}})(#|/([^~/]|~[01])*{_JSON_POINTER})",
     "regex": r"\^?(([A-Za-z0-9_ ]|\\[dwsDWS.]|\.)[*+?]?){0,200}\$?",
 }
 """Patterns of whole strings. What other formats say is not enforced, as the standard has it."""

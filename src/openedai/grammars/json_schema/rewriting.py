@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from openedai.grammars.json_schema.errors import UnsupportedSchema, below
-from openedai.grammars.json_schema.keywords import COMBINING, OF_TYPE, TYPES, same
+from openedai.grammars.json_schema.keywords import COMBINING, LARGEST_NUMBER, OF_TYPE, TYPES, same
 from openedai.grammars.string_formats import PATTERNS
 
 Schema = dict[str, Any]
 
+_BOUNDS = OF_TYPE["number"] - {"multipleOf"}
+_LEAST_STEP = 1e-9
 _MAX_BRANCHES = 50
 _OF_NAMES = {"enum", "const", "not"} | COMBINING | OF_TYPE["string"]
 
@@ -23,6 +25,7 @@ def rewrite(schema: Schema, path: str) -> Schema:
     found = {**schema}
     more = [*_dependencies(found)]
     _rewrite_bounds(found)
+    _bound_numbers(found)
     _rewrite_items(found, path)
     _rewrite_unevaluated(found, path)
     _rewrite_names(found, path)
@@ -85,6 +88,21 @@ def _rewrite_bounds(schema: Schema) -> None:
             del schema[exclusive]
             if value and inclusive in schema:
                 schema[exclusive] = schema.pop(inclusive)
+
+
+def _bound_numbers(schema: Schema) -> None:
+    """Bound the digits of integers, and of numbers with bounds: a model might write them without
+    end, and a parser round them past a bound.
+    """
+    types = _as_list(schema.get("type", []))
+    if "number" in types:
+        if schema.keys() & _BOUNDS and "multipleOf" not in schema:
+            schema["multipleOf"] = _LEAST_STEP
+    elif "integer" in types:
+        if not schema.keys() & {"minimum", "exclusiveMinimum"}:
+            schema["minimum"] = -LARGEST_NUMBER
+        if not schema.keys() & {"maximum", "exclusiveMaximum"}:
+            schema["maximum"] = LARGEST_NUMBER
 
 
 def _rewrite_items(schema: Schema, path: str) -> None:

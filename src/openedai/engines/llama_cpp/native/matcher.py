@@ -68,7 +68,9 @@ class Tokenizer:
         tokens, ends = ([*pieces], [*ends]) if ends else ([*pieces, b""], [len(pieces)])
         self.words = -(-len(tokens) // 32)
         vocabulary: Any = _Vocabulary(tokens, ends[0])
-        self._inner = LLTokenizer(vocabulary, eos_token=ends, slices=[*slices])
+        # In two steps, between which other threads run.
+        inner = LLTokenizer(vocabulary, eos_token=ends, slices=[])
+        self._inner = inner.with_slices([*slices]) if slices else inner
         self._pieces = pieces
         self._limits = LLParserLimits(**{**_LIMITS, **(limits or {})})  # type: ignore[arg-type]
 
