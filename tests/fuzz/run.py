@@ -62,13 +62,16 @@ class Run:
                     return
                 await self._try(number)
                 if self.report.cases % _EVERY == 0:
-                    self.report.memory.append(resident_bytes(self._server.process.pid))
-                if self.report.cases % 1000 == 0:
-                    log.info("%d requests, %d faults", self.report.cases, len(self.report.faults))
+                    self._measure()
 
         await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
         await self._check_server()
         return self.report
+
+    def _measure(self) -> None:
+        report, size = self.report, resident_bytes(self._server.process.pid)
+        report.memory.append(size)
+        log.info("%d requests, %d faults, %d MiB", report.cases, len(report.faults), size >> 20)
 
     async def _try(self, number: int) -> None:
         case = self._cases.case(number)

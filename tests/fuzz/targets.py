@@ -65,7 +65,7 @@ engine = "echo"
 id = "real"
 engine = "llama_cpp"
 source = "{path}"
-options = {{ context = 160, slots = 8, batch = 64 }}
+options = {{ context = 160, slots = 8, batch = 64, prompt_memory = 8 }}
 """
 REAL_MODELS = ("real",)
 # What a text model of llama.cpp works on.
