@@ -137,6 +137,16 @@ def test_a_long_idle_window_counts_only_with_neighbours_that_still_run(
     assert choice.count == expected
 
 
+def test_a_guess_after_a_pause_is_given_up_with_the_first_window_that_tells() -> None:
+    choice = Choice(2)
+    choice.add(Sample(0.0, 0.0, 0.0, running=1))
+    choice.add(Sample(60.0, 60.0, 0.0, running=2))
+    assert choice.count == 1
+    choice.add(Sample(60.1, 60.1, 0.1, running=1))
+    choice.add(Sample(60.2, 60.2, 0.2, running=1))
+    assert choice.count == 2
+
+
 def test_what_happened_while_idle_is_forgotten_with_the_next_window() -> None:
     choice = Choice(2)
     choice.add(Sample(0.0, 0.0, 0.0, running=1))

@@ -110,6 +110,8 @@ class Choice:
             return
         if self._free(others, KEPT_BELOW) < self.count:
             self._lower(self._free(others, KEPT_BELOW), sample.time)
+            if len(self._samples) == 1:  # a guess after a pause, not to be kept for long
+                self._free_since = float("-inf")
         else:
             self._raise(self._free(others, TAKEN_BELOW), sample.time)
 

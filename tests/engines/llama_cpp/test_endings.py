@@ -131,6 +131,7 @@ def test_a_long_prompt_is_truncated(run: Run) -> None:
     async def scenario(engine: LlamaCpp) -> None:
         tokens = await engine.tokenize("One two three four five six seven eight " * 90)
         for prompt in (Tokens(ids=tokens), Text(text=await engine.detokenize(tokens))):
+            await answer(engine, prompt, prompt_limit=20)  # both below find it computed
             text, finish = await answer(engine, prompt, prompt_limit=20)
             assert finish.usage.prompt_tokens == 20
             assert text == (await answer(engine, Tokens(ids=tokens[-20:])))[0]

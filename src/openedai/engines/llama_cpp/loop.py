@@ -20,6 +20,7 @@ from typing import TypeVar
 from openedai.engines.free_cores import FreeCores
 from openedai.engines.llama_cpp.native.batch import TokenBatch
 from openedai.engines.llama_cpp.native.model import Model
+from openedai.engines.llama_cpp.outbox import Outbox
 from openedai.engines.llama_cpp.prefixes import Prefixes
 from openedai.engines.llama_cpp.sequence import End, Event, Job, Scores, Sequence
 from openedai.errors import APIError, EngineCrashed, EngineFailed
@@ -28,9 +29,8 @@ log = logging.getLogger("openedai.engines")
 
 T = TypeVar("T")
 
-# Seconds that a step with a part of a prompt may take while answers are generated: they stand
-# still for so long.
-_STEP_TIME = 0.15
+# Seconds for a part of a prompt while answers are generated: they stand still for so long.
+_PROMPT_TIME = 0.15
 _FEWEST_PROMPT_TOKENS = 8
 # An answer whose reader is this many events behind is not continued.
 _MOST_UNREAD = 1000
@@ -58,6 +58,7 @@ class Loop:
         self._work = Signal()
         self._closing = self._ended = False
         self._out: list[tuple[Job, Event]] = []
+        self._outbox = Outbox()
         self._events = asyncio.get_running_loop()
         self.failed = asyncio.Event()
         self._thread = Thread(target=self._run, name=f"llama.cpp {name}", daemon=True)
@@ -102,10 +103,11 @@ class Loop:
         return await asyncio.wrap_future(future)
 
     async def close(self) -> None:
-        """End the thread after its step; its jobs get no more events."""
+        """End the thread after its step; its jobs get no more events. May be called again."""
         self._closing = True
         self._work.set()
         await asyncio.to_thread(self._thread.join)
+        self._outbox.close()
 
     # The rest runs in the thread.
 
@@ -155,39 +157,51 @@ class Loop:
         self._running[job] = Sequence(self._model, job, slot, cached)
 
     def _step(self) -> bool:
-        """Compute one batch. False if there is nothing to compute now."""
-        ready = [
-            sequence
-            for sequence in self._running.values()
-            if sequence.job.events.qsize() < _MOST_UNREAD and sequence.ready(self._work.set)
-        ]
+        """Compute the next token of every answer, and a part of the prompts. False if there is
+        nothing to compute now.
+        """
+        ready = self._ready()
         if not ready:
             self._deliver()
             return False
-        # One adapter at a time; the jobs are in order of arrival, and those served go last.
-        adapter = ready[0].job.adapter
-        if any(sequence.job.adapter != adapter for sequence in ready):
-            ready = [sequence for sequence in ready if sequence.job.adapter == adapter]
-            for sequence in ready:
-                self._running[sequence.job] = self._running.pop(sequence.job)
-        ready = self._with_room(ready)
-        self._prepare(adapter)
+        self._prepare(ready[0].job.adapter)
         images = [sequence for sequence in ready if sequence.image]
         if images:
             self._compute_image(images[0])
             ready.remove(images[0])
-        self._compute(self._fill(ready))
-        self._deliver()
+        # One after the other: a batch with both is computed in more parts, and slower.
+        short = [sequence for sequence in ready if sequence.pending == 1]
+        long = [sequence for sequence in ready if sequence.pending > 1]
+        self._compute(self._fill(short, self._model.batch))
+        if long:
+            self._compute_prompts(long, beside=any(sequence.answering for sequence in short))
         return True
 
-    def _with_room(self, ready: list[Sequence]) -> list[Sequence]:
-        """Make room for the sequences; those that there is no memory for fail."""
-        if self._model.grow(max(sequence.length for sequence in ready)):
-            return ready
-        for sequence in ready:
-            if sequence.length > self._model.capacity:
-                self._fail(sequence.job, EngineFailed("There is no memory for a text so long."))
-        return [sequence for sequence in ready if sequence.length <= self._model.capacity]
+    def _ready(self) -> list[Sequence]:
+        """What can be computed now, with one adapter. The jobs are in order of arrival, and those
+        served go last.
+        """
+        ready = [
+            sequence
+            for sequence in [*self._running.values()]
+            if sequence.job.events.qsize() < _MOST_UNREAD
+            and sequence.ready(self._work.set)
+            and self._has_room(sequence)
+        ]
+        same = [sequence for sequence in ready if sequence.job.adapter == ready[0].job.adapter]
+        if len(same) < len(ready):
+            for sequence in same:
+                self._running[sequence.job] = self._running.pop(sequence.job)
+        return same
+
+    def _has_room(self, sequence: Sequence) -> bool:
+        """Whether it can go on in the context. It fails if there is no memory for that."""
+        try:
+            return self._model.has_room(sequence.length, self._work.set)
+        except MemoryError:
+            error = EngineFailed("There is no memory for a text so long.")
+            self._fail(sequence.job, error)
+            return False
 
     def _prepare(self, adapter: tuple[int, float] | None) -> None:
         if self._free_cores is not None and (count := self._free_cores.count()) != self._threads:
@@ -197,25 +211,30 @@ class Loop:
             self._model.apply_adapter(*(adapter or (None, 0.0)))
             self._adapter = adapter
 
-    def _fill(self, ready: list[Sequence]) -> list[tuple[Sequence, int, int]]:
-        """Fill the batch. Returns the sequences in it with their first row and number of tokens.
+    def _compute_prompts(self, sequences: list[Sequence], *, beside: bool) -> None:
+        """A part of them, a small one `beside` answers."""
+        filled = self._fill(
+            sequences, self._pace.room(self._model.batch) if beside else self._model.batch
+        )
+        began = time.perf_counter()
+        self._compute(filled)
+        self._pace.record(len(self._batch), time.perf_counter() - began)
 
-        Answers come first, then the shortest prompts. In the batch they are in the order of their
-        slots, so that llama.cpp computes those side by side in one go.
+    def _fill(self, ready: list[Sequence], room: int) -> list[tuple[Sequence, int, int]]:
+        """Fill the batch with at most `room` tokens. Returns the sequences in it with their first
+        row and number of tokens.
+
+        The shortest come first. In the batch they are in the order of their slots, so that
+        llama.cpp computes those side by side in one go.
         """
         self._batch.clear()
-        answering = any(sequence.answering for sequence in ready)
-        room = self._pace.room(self._model.batch) if answering else self._model.batch
         outputs = self._model.max_outputs - len(ready)  # besides the last token of each
-        left = self._model.batch
         chosen: list[tuple[Sequence, list[int], bool]] = []
         for sequence in sorted(ready, key=lambda sequence: sequence.pending):
             scoring = sequence.job.scored and not sequence.answering
-            limit = left if sequence.answering else min(left, room)
-            limit = min(limit, outputs) if scoring else limit
+            limit = min(room, outputs) if scoring else room
             keys = sequence.text_ahead(limit) if limit > 0 else []
-            left -= len(keys)
-            room -= 0 if sequence.answering else len(keys)
+            room -= len(keys)
             outputs -= len(keys) if scoring else 0
             if keys:
                 chosen.append((sequence, keys, scoring))
@@ -235,16 +254,15 @@ class Loop:
         )
 
     def _compute(self, filled: list[tuple[Sequence, int, int]]) -> None:
+        self._deliver()  # of the step before: the event loop handles it beside the computing
         if not filled:
             return
-        began = time.perf_counter()
         try:
             self._model.decode(self._batch.value)
         except EngineFailed as error:
             for sequence, _, _ in filled:
                 self._fail(sequence.job, error)
             return
-        self._pace.record(len(self._batch), time.perf_counter() - began)
         for sequence, row, count in filled:
             try:
                 self._advance(sequence, row, count)
@@ -287,13 +305,14 @@ class Loop:
 
     def _deliver(self) -> None:
         if self._out:
-            events, self._out = self._out, []
-            with suppress(RuntimeError):  # the event loop is closed
-                self._events.call_soon_threadsafe(_put, events)
+            self._outbox.send(self._out)
+            self._out = []
 
 
 class Pace:
-    """How much of the prompts to compute in one step, by the time that the last steps took."""
+    """How much of the prompts to compute between two tokens of the answers, by the time that it
+    took before.
+    """
 
     def __init__(self) -> None:
         self._seconds = 0.003  # for each token
@@ -303,13 +322,8 @@ class Pace:
             self._seconds += (seconds / tokens - self._seconds) * 0.3
 
     def room(self, most: int) -> int:
-        """The number of prompt tokens for a step while answers are generated."""
-        return max(_FEWEST_PROMPT_TOKENS, min(most, int(_STEP_TIME / self._seconds)))
-
-
-def _put(events: list[tuple[Job, Event]]) -> None:
-    for job, event in events:
-        job.events.put_nowait(event)
+        """The number of prompt tokens."""
+        return max(_FEWEST_PROMPT_TOKENS, min(most, int(_PROMPT_TIME / self._seconds)))
 
 
 def _failure(model: str, error: Exception) -> APIError:

@@ -248,12 +248,17 @@ def test_slots_with_images_are_saved(smollm2_path: Path, projector: Path, tmp_pa
 
     async def go() -> None:
         options = {**SMALL, "mmproj": str(projector), "prompt_cache": str(tmp_path)}
-        found = []
-        for _ in range(2):
-            engine = await LlamaCpp.load("m", smollm2_path, options)
-            found.append(await scores(engine, user_chat("What is it?", image(picture()))))
-            await engine.close()
-        assert found[0] == found[1]
+        asked = user_chat("What is it?", image(picture()))
+        engine = await LlamaCpp.load("m", smollm2_path, options)
+        await answer(engine, asked, max_tokens=1)
+        # Only the last token is computed, as after the next load: in a batch of another size it
+        # would be rounded in another way.
+        before = await scores(engine, asked)
+        await engine.close()
+        engine = await LlamaCpp.load("m", smollm2_path, options)
+        after = await scores(engine, asked)
+        await engine.close()
+        assert before == after
 
     asyncio.run(go())
 

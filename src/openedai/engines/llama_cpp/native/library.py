@@ -178,11 +178,13 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "llama_context_default_params": (ContextParams,),
     "llama_sampler_chain_default_params": (ChainParams,),
     # models
+    "llama_supports_gpu_offload": (c_bool,),
     "llama_model_load_from_file": (_MODEL, c_char_p, ModelParams),
     "llama_model_free": (None, _MODEL),
     "llama_model_get_vocab": (_VOCAB, _MODEL),
     "llama_model_chat_template": (c_char_p, _MODEL, c_char_p),
     "llama_model_n_embd_inp": (c_int32, _MODEL),
+    "llama_model_n_head": (c_int32, _MODEL),
     "llama_model_has_encoder": (c_bool, _MODEL),
     "llama_model_has_decoder": (c_bool, _MODEL),
     "llama_adapter_lora_init": (_ADAPTER, _MODEL, c_char_p),

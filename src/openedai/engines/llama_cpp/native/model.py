@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from ctypes import c_float, c_int32
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from threading import Thread
 
 from openedai.contract.adapter import Adapter
 from openedai.engines.llama_cpp.native.images import BATCH, Projector
@@ -24,6 +26,10 @@ _FIRST_CAPACITY = 1024
 _ROUNDING = 256
 # Models with these tensors compute differently in a longer context.
 _FIXED = ("rope_factors_long.weight", "rope_factors_short.weight")
+# Without flash attention, long texts are computed about twice as fast on processors. But what one
+# batch needs for it must not take more memory than so many bytes.
+_MOST_ATTENTION = 256 << 20
+_FLASH, _NO_FLASH = -1, 0  # where it is possible, or nowhere
 # The most tokens of prompts that are scored in one step. The logits of each take 4 bytes for each
 # token of the vocabulary.
 _SCORED = 32
@@ -114,6 +120,7 @@ class Model:
         self._c = library.c
         self._name = name
         self._context: int | None = None
+        self._growth: Future[int | None] | None = None
         self._applied: tuple[int | None, float] = (None, 0.0)
         self._threads = threads
         self.capacity = 0
@@ -141,11 +148,13 @@ class Model:
         """Free all memory. May be called several times. Blocking."""
         if self.projector is not None:
             self.projector.close()
-        if self._context:
-            self._c.llama_free(self._context)
+        unused = None if self._growth is None else self._growth.result()
+        for context in (self._context, unused):
+            if context:
+                self._c.llama_free(context)
         if self._model:
             self._c.llama_model_free(self._model)
-        self._context = self._model = self.projector = None
+        self._context = self._growth = self._model = self.projector = None
 
     @property
     def pointer(self) -> int:
@@ -168,19 +177,21 @@ class Model:
         """Make room for sequences of so many tokens. What is computed stays. False if there is no
         memory for it. Raises EngineFailed if something is lost.
         """
-        if length <= self.capacity:
-            return True
-        capacity = min(self.context_length, max(2 * self.capacity, round_up(length, _ROUNDING)))
-        context = self._new_context(capacity)
-        if not context:
-            return False
-        states = [self.save(slot) for slot in range(self._slots)]
-        self._c.llama_free(self.context)
-        self._context, self.capacity = context, capacity
-        self.apply_adapter(*self._applied)
-        if not all(self.restore(slot, state) for slot, state in enumerate(states)):
-            raise EngineFailed(f"The context of the model `{self._name}` could not be moved.")
-        return True
+        return length <= self.capacity or self._move(self._larger(length)())
+
+    def has_room(self, length: int, wake: Callable[[], object]) -> bool:
+        """Whether there is room for sequences of so many tokens. If not, another thread makes it,
+        and calls `wake`. Raises MemoryError if there is none for it, and EngineFailed as `grow`.
+        """
+        if length > self.capacity and self._growth is None:
+            self._growth = Future()
+            arguments = (self._growth, self._larger(length), wake)
+            Thread(target=_resolve, args=arguments, name="larger context", daemon=True).start()
+        elif self._growth is not None and self._growth.done():
+            growth, self._growth = self._growth, None
+            if not self._move(growth.result()):
+                raise MemoryError
+        return length <= self.capacity
 
     def set_threads(self, count: int) -> None:
         self._threads = count
@@ -249,14 +260,44 @@ class Model:
         self._positions = max(self.batch, BATCH if options.mmproj else 0)
         self.max_outputs = options.slots + _SCORED
         self.context_length = round_up(options.context, _ROUNDING)
+        heads = self._c.llama_model_n_head(self.pointer)
+        attention = 4 * heads * self._positions * self.context_length
+        gpu = options.gpu_layers != 0 and self._c.llama_supports_gpu_offload()
+        plain = not gpu and attention <= _MOST_ATTENTION
+        self._attention = _NO_FLASH if plain else _FLASH
         grows = not any(tensor.name in _FIXED for tensor in read_header(path).tensors)
         self.capacity = min(self.context_length, _FIRST_CAPACITY) if grows else self.context_length
+
+    def _larger(self, length: int) -> Callable[[], int | None]:
+        """What makes a context with room for sequences of so many tokens, and for more."""
+        capacity = min(self.context_length, max(2 * self.capacity, round_up(length, _ROUNDING)))
+        return partial(self._new_context, capacity)
+
+    def _move(self, context: int | None) -> bool:
+        """Use a new context, with all that is computed, if it is larger. False without one."""
+        if context is None:
+            return False
+        if (capacity := self._room(context)) <= self.capacity:
+            self._c.llama_free(context)
+            return True
+        states = [self.save(slot) for slot in range(self._slots)]
+        self._c.llama_free(self.context)
+        self._context, self.capacity = context, capacity
+        self.set_threads(self._threads)
+        self.apply_adapter(*self._applied)
+        if not all(self.restore(slot, state) for slot, state in enumerate(states)):
+            raise EngineFailed(f"The context of the model `{self._name}` could not be moved.")
+        return True
+
+    def _room(self, context: int) -> int:
+        return min(self.context_length, int(self._c.llama_n_ctx_seq(context)))
 
     def _new_context(self, capacity: int) -> int | None:
         parameters = self._c.llama_context_default_params()
         parameters.n_ctx = capacity * self._slots
         parameters.n_batch = parameters.n_ubatch = self._positions
         parameters.n_seq_max = self._slots
+        parameters.flash_attn_type = self._attention
         parameters.n_outputs_max = self.max_outputs
         parameters.n_outputs_max_per_seq = 0
         parameters.n_threads = parameters.n_threads_batch = self._threads
@@ -311,3 +352,13 @@ def _has_lora(path: Path) -> bool:
         return any(tensor.name.endswith(".lora_a") for tensor in read_header(path).tensors)
     except (ValueError, OSError):
         return True
+
+
+def _resolve(
+    growth: Future[int | None], make: Callable[[], int | None], wake: Callable[[], object]
+) -> None:
+    try:
+        growth.set_result(make())
+    except BaseException as error:
+        growth.set_exception(error)
+    wake()
