@@ -279,11 +279,44 @@ def test_deeply_nested_values_are_refused() -> None:
         grammar(schema)
 
 
+# As zod 4 writes them.
+ZOD = {
+    "email": {
+        "type": "string",
+        "format": "email",
+        "pattern": r"^(?!\.)(?!.*\.\.)([A-Za-z0-9_'+\-\.]*)[A-Za-z0-9_+-]@"
+        r"([A-Za-z0-9][A-Za-z0-9\-]*\.)+[A-Za-z]{2,}$",
+    },
+    "uuid": {
+        "type": "string",
+        "format": "uuid",
+        "pattern": "^([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[1-8][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-"
+        "[0-9a-fA-F]{12}|00000000-0000-0000-0000-000000000000)$",
+    },
+    "date": {
+        "type": "string",
+        "format": "date",
+        "pattern": r"^(?:(?:\d\d[2468][048]|\d\d[13579][26]|\d\d0[48]|[02468][048]00|"
+        r"[13579][26]00)-02-29|\d{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-"
+        r"(?:0[1-9]|[12]\d|30)|(?:02)-(?:0[1-9]|1\d|2[0-8])))$",
+    },
+}
+
 # Schemas, a text that each allows, and one that it does not.
 REWRITTEN: list[tuple[Any, str, str]] = [
     ({"type": "string", "anything": 1, "x-order": {"not": 1}}, '"a"', "1"),
     ({"format": "email", "pattern": "^.*@b[.]de$", "type": "string"}, '"a@b.de"', '"a@b.com"'),
     ({"format": "color", "type": "string"}, '"a"', "1"),
+    ({"type": "string", "pattern": "^(?=.*[A-Z])(?!\\.)[\\w.]{3}$"}, '"aB."', '"aab"'),
+    ({"type": "string", "pattern": "^(?!.*\\.\\.)[\\w.]+$"}, '"a.b."', '"a..b"'),
+    (ZOD["email"], '"joe.b+x@example.co.uk"', '".joe@example.com"'),
+    (ZOD["email"], '"joe@example.com"', '"joe..b@example.com"'),
+    (
+        ZOD["uuid"],
+        '"00000000-0000-4000-8000-000000000000"',
+        '"00000000-0000-9000-8000-000000000000"',
+    ),
+    (ZOD["date"], '"2024-02-29"', '"2023-02-29"'),
     ({"type": "number", "minimum": 1, "exclusiveMinimum": True}, "1.5", "1"),
     ({"items": [{"type": "null"}], "additionalItems": False}, "[null]", "[null,1]"),
     ({"not": {"type": ["string", "integer"]}}, "[1]", '"a"'),
@@ -313,6 +346,12 @@ def test_keywords_written_with_others(schema: Any, inside: str, outside: str) ->
     written = grammar(schema)
     assert written.matches(inside)
     assert not written.matches(outside)
+
+
+def test_a_pattern_beside_a_format_leaves_objects_closed() -> None:
+    written = grammar({"properties": {"to": ZOD["email"]}})
+    assert written.matches('{"to": "a@b.de"}')
+    assert not written.matches('{"to": "a@b.de", "cc": 1}')
 
 
 def test_names_have_one_spelling() -> None:

@@ -64,3 +64,11 @@ PATTERNS = {
     "regex": r"\^?(([A-Za-z0-9_ ]|\\[dwsDWS.]|\.)[*+?]?){0,200}\$?",
 }
 """Patterns of whole strings. What other formats say is not enforced, as the standard has it."""
+
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9\-]*[A-Za-z0-9])?"
+_SOME_ATOM = _ATOM.removesuffix("{1,20}") + "+"
+
+PATTERNS_BESIDE = PATTERNS | {
+    "email": rf"{_SOME_ATOM}(\.{_SOME_ATOM})*@({_LABEL}\.)+[A-Za-z]([A-Za-z0-9\-]*[A-Za-z0-9])?"
+}
+"""Those beside a pattern, which need no lengths: llguidance intersects only simple ones."""

@@ -74,8 +74,6 @@ def checked(name: str, value: Any, path: str) -> Any:
         return min(int(value), LARGEST_COUNT)
     if name in _LOWER | _UPPER and not isinstance(value, bool):
         return _bound(value, at, lower=name in _LOWER)
-    if name == "pattern":
-        check_pattern(value, at)
     if name == "patternProperties":
         for pattern in value:
             check_pattern(pattern, below(at, pattern))

@@ -6,8 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from openedai.grammars.json_schema.errors import UnsupportedSchema, below
-from openedai.grammars.json_schema.keywords import COMBINING, LARGEST_NUMBER, OF_TYPE, TYPES, same
-from openedai.grammars.string_formats import PATTERNS
+from openedai.grammars.json_schema.keywords import (
+    COMBINING,
+    LARGEST_NUMBER,
+    OF_TYPE,
+    TYPES,
+    check_pattern,
+    same,
+)
+from openedai.grammars.json_schema.lookaheads import without_lookaheads
+from openedai.grammars.string_formats import PATTERNS, PATTERNS_BESIDE
 
 Schema = dict[str, Any]
 
@@ -31,6 +39,10 @@ def rewrite(schema: Schema, path: str) -> Schema:
     _rewrite_names(found, path)
     if "not" in found:
         _rewrite_not(found, more, path)
+    if "pattern" in found:
+        *others, found["pattern"] = without_lookaheads(found["pattern"])
+        check_pattern(found["pattern"], below(path, "pattern"))
+        more += [{"pattern": other} for other in others]
     if "format" in found:
         _rewrite_format(found, more)
     if "oneOf" in found:
@@ -43,11 +55,10 @@ def rewrite(schema: Schema, path: str) -> Schema:
 def _rewrite_format(schema: Schema, more: list[Schema]) -> None:
     name = schema.pop("format")
     if name in PATTERNS:
-        pattern = f"^(?:{PATTERNS[name]})$"
         if "pattern" in schema:
-            more.append({"pattern": pattern})
+            more.append({"pattern": f"^(?:{PATTERNS_BESIDE[name]})$"})
         else:
-            schema["pattern"] = pattern
+            schema["pattern"] = f"^(?:{PATTERNS[name]})$"
 
 
 def _rewrite_one_of(schema: Schema) -> None:

@@ -31,6 +31,7 @@ ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 _MAX_CHECKED = 2000  # schemas
 _MAX_SIZE = 1 << 20  # characters of JSON
 _SUPPORTED = {"type", "enum", "const"}.union(COMBINING, REWRITTEN, *OF_TYPE.values())
+_OF_STRINGS = {"pattern", "type"}
 _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 _MAPS = ("properties", "patternProperties")
 _SINGLE = ("items", "additionalProperties")
@@ -136,8 +137,7 @@ class _Document:
             return False
         found = {name: self._rewritten(name, value, path) for name, value in own.items()}
         self._check_counts(found, path)
-        others = found.keys() - COMBINING
-        if found.keys() & {"allOf", "oneOf"} or (others and found.keys() & COMBINING):
+        if _combines(found):
             self._combines = True
         else:
             self._narrower.append((found, _narrowed(found)))
@@ -225,6 +225,14 @@ def _has_referring_branches(schema: Mapping[str, Any]) -> bool:
 def _is_reference(schema: Any) -> bool:
     """Whether the schema is a reference, without other constraints."""
     return isinstance(schema, Mapping) and schema.keys() & _SUPPORTED == {"$ref"}
+
+
+def _combines(schema: Schema) -> bool:
+    """Whether several schemas of objects may hold for one value."""
+    combining = schema.keys() & COMBINING
+    if combining == {"allOf"} and all(part.keys() <= _OF_STRINGS for part in schema["allOf"]):
+        return False
+    return bool(combining & {"allOf", "oneOf"}) or bool(combining and schema.keys() - COMBINING)
 
 
 def _narrowed(schema: Schema) -> Schema:
