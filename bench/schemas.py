@@ -15,7 +15,7 @@ from pathlib import Path
 
 from openedai.contract.generate import JsonSchema
 from openedai.engines.llama_cpp.checking.checker import GrammarChecker
-from openedai.engines.llama_cpp.checking.grammar import WantedGrammar
+from openedai.engines.llama_cpp.checking.grammar import GrammarSpec
 from openedai.engines.llama_cpp.native.matcher import Matcher, MatcherFailed, Tokenizer
 from openedai.errors import InvalidRequest
 
@@ -50,7 +50,7 @@ def _measure(
     assert isinstance(schema, dict)
     assert isinstance(tests, list)
     try:
-        lark = checker.lark(WantedGrammar(constraint=JsonSchema(schema=schema)))
+        lark = checker.lark(GrammarSpec(constraint=JsonSchema(schema=schema)))
     except InvalidRequest:
         return
     counts["accepted"] += 1

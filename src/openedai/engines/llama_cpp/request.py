@@ -8,7 +8,7 @@ from functools import partial
 from openedai.contract.chat import Chat
 from openedai.contract.generate import Constraint, GenerateRequest, Grammar, Regex, Text, Tokens
 from openedai.engines.llama_cpp.checking.checker import GrammarChecker
-from openedai.engines.llama_cpp.checking.grammar import WantedGrammar
+from openedai.engines.llama_cpp.checking.grammar import GrammarSpec
 from openedai.engines.llama_cpp.native.grammars import Grammars, read_tokens
 from openedai.engines.llama_cpp.native.images import Prompt
 from openedai.engines.llama_cpp.native.model import Model
@@ -48,7 +48,7 @@ class PreparedRequest:
     reader: AnswerReader
     echo: str = ""
     hidden: int = 0
-    grammar: WantedGrammar | None = None
+    grammar: GrammarSpec | None = None
     trigger: str | None = None
 
 
@@ -116,7 +116,7 @@ class RequestBuilder:
         job = self._job(request, Prompt(prompt or self._empty_prompt()), "prompt")
         grammar = None
         if request.constraint is not None:
-            grammar = WantedGrammar(constraint=request.constraint)
+            grammar = GrammarSpec(constraint=request.constraint)
             job.shown = self._shown
         job.scored = request.echo and request.logprobs is not None and bool(prompt)
         reader = AnswerReader(request.stop, keep_stop=request.ending.keep_stop)
@@ -128,13 +128,13 @@ class RequestBuilder:
 
         Raises InvalidRequest.
         """
-        wanted = prepared.grammar
-        if wanted is not None:
+        spec = prepared.grammar
+        if spec is not None:
             self._checker.start()
             self._grammars.prepare()
             prepared.job.constraint = self._grammars.compile(
-                self._checker.lark(wanted),
-                param=_param(wanted.constraint),
+                self._checker.lark(spec),
+                param=_param(spec.constraint),
                 trigger=prepared.trigger,
             )
 
@@ -230,12 +230,12 @@ class RequestBuilder:
 
     def _wanted_grammar(
         self, request: GenerateRequest, chat: Chat, rendered: Rendered
-    ) -> WantedGrammar | None:
+    ) -> GrammarSpec | None:
         """The grammar of the whole answer, or only of the arguments of strict tools."""
         max_calls = self._max_calls if chat.parallel_calls else 1
         if chat.call_required or request.constraint is not None:
             reasoning = "maybe" if self.template.reasons else None
-            return WantedGrammar(
+            return GrammarSpec(
                 constraint=request.constraint,
                 tools=chat.tools,
                 required=chat.call_required,
@@ -246,7 +246,7 @@ class RequestBuilder:
         strict = tuple(tool for tool in chat.tools if tool.strict)
         if not strict:
             return None
-        return WantedGrammar(
+        return GrammarSpec(
             tools=strict, max_calls=self._max_calls if chat.parallel_calls else 1, from_call=True
         )
 

@@ -13,7 +13,7 @@ import pytest
 from openedai.contract.chat import Tool
 from openedai.contract.generate import Constraint, Grammar, JsonSchema, Regex
 from openedai.engines.llama_cpp.checking.checker import GrammarChecker
-from openedai.engines.llama_cpp.checking.grammar import WantedGrammar
+from openedai.engines.llama_cpp.checking.grammar import GrammarSpec
 from openedai.errors import InvalidRequest
 
 CALL = '{"name": "f", "arguments": '
@@ -90,47 +90,47 @@ HOSTILE: dict[str, Constraint] = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_every_grammar_is_written_or_refused(checker: GrammarChecker, name: str) -> None:
     with suppress(InvalidRequest):
-        checker.lark(WantedGrammar(constraint=HOSTILE[name]))
-    assert checker.lark(WantedGrammar(constraint=Regex(pattern="yes")))
+        checker.lark(GrammarSpec(constraint=HOSTILE[name]))
+    assert checker.lark(GrammarSpec(constraint=Regex(pattern="yes")))
 
 
 @pytest.mark.parametrize("name", ["multiples", "patterns of names"])
 def test_what_ends_the_process_is_remembered(checker: GrammarChecker, name: str) -> None:
     for _ in range(3):
         with pytest.raises(InvalidRequest, match="too complex"):
-            checker.lark(WantedGrammar(constraint=HOSTILE[name]))
+            checker.lark(GrammarSpec(constraint=HOSTILE[name]))
 
 
 def test_what_llguidance_refuses_names_the_parameter(checker: GrammarChecker) -> None:
     schema = {"oneOf": [{"type": "integer"}, {"type": "number"}]}
     tool = Tool(name="f", parameters={"type": "object", "properties": {"a": schema}}, strict=True)
     with pytest.raises(InvalidRequest, match="oneOf") as caught:
-        checker.lark(WantedGrammar(constraint=JsonSchema(schema=schema)))
+        checker.lark(GrammarSpec(constraint=JsonSchema(schema=schema)))
     assert (caught.value.code, caught.value.param) == ("invalid_json_schema", "response_format")
-    for wanted in (
-        WantedGrammar(tools=(tool,), required=True),
-        WantedGrammar(tools=(tool,), from_call=True),
+    for spec in (
+        GrammarSpec(tools=(tool,), required=True),
+        GrammarSpec(tools=(tool,), from_call=True),
     ):
         with pytest.raises(InvalidRequest, match=r"function 'f'.*oneOf") as caught:
-            checker.lark(wanted)
+            checker.lark(spec)
         assert (caught.value.code, caught.value.param) == ("invalid_function_parameters", "tools")
 
 
 def test_tools_that_are_not_strict_get_any_object(checker: GrammarChecker) -> None:
     schema = {"properties": {"a": {"oneOf": [{"type": "integer"}, {"type": "number"}]}}}
     tools = (Tool(name="f", parameters=schema), Tool(name="g", parameters={"type": "object"}))
-    lark = checker.lark(WantedGrammar(tools=tools, required=True))
+    lark = checker.lark(GrammarSpec(tools=tools, required=True))
     assert "oneOf" not in lark
     assert "g" in lark
 
 
 def test_it_goes_on_when_its_process_is_killed() -> None:
     checker = GrammarChecker()
-    assert checker.lark(WantedGrammar(constraint=Regex(pattern="a")))
+    assert checker.lark(GrammarSpec(constraint=Regex(pattern="a")))
     process = checker.process_id
     assert process is not None
     os.kill(process, signal.SIGKILL)
-    assert checker.lark(WantedGrammar(constraint=Regex(pattern="b")))
+    assert checker.lark(GrammarSpec(constraint=Regex(pattern="b")))
     assert checker.process_id != process
     checker.close()
     assert checker.process_id is None

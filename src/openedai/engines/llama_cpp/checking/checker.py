@@ -11,7 +11,7 @@ from threading import Lock, Timer
 import msgspec
 
 from openedai.engines.llama_cpp.checking.frames import Written, read_frame, write_frame
-from openedai.engines.llama_cpp.checking.grammar import WantedGrammar
+from openedai.engines.llama_cpp.checking.grammar import GrammarSpec
 from openedai.errors import InvalidRequest
 from openedai.prompts.constraints import invalid_constraint
 
@@ -30,9 +30,9 @@ class GrammarChecker:
         self._known: OrderedDict[bytes, Written] = OrderedDict()
         self._closed = False
 
-    def lark(self, wanted: WantedGrammar) -> str:
+    def lark(self, spec: GrammarSpec) -> str:
         """The grammar in Lark. Blocking. Raises InvalidRequest."""
-        frame = msgspec.msgpack.encode(wanted)
+        frame = msgspec.msgpack.encode(spec)
         with self._lock:
             written = self._known.get(frame) or self._written(frame) or self._written(frame)
             written = written or _FATAL
@@ -44,7 +44,7 @@ class GrammarChecker:
         if written.lark is not None:
             return written.lark
         if not written.error:
-            raise invalid_constraint(wanted.constraint, "it is too complex")
+            raise invalid_constraint(spec.constraint, "it is too complex")
         raise InvalidRequest(written.error, code=written.code, param=written.param)
 
     @property

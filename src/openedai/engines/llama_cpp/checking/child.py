@@ -14,7 +14,7 @@ from typing import IO
 import msgspec
 
 from openedai.engines.llama_cpp.checking.frames import Written, read_frame, write_frame
-from openedai.engines.llama_cpp.checking.grammar import GrammarWriter, WantedGrammar
+from openedai.engines.llama_cpp.checking.grammar import GrammarSpec, GrammarWriter
 from openedai.errors import InvalidRequest
 
 _SECONDS = 2.0  # of computing, for each grammar
@@ -35,14 +35,14 @@ def _serve(requests: IO[bytes], replies: IO[bytes]) -> None:
     writer = GrammarWriter()
     while (frame := read_frame(requests)) is not None:
         signal.setitimer(signal.ITIMER_PROF, _SECONDS)
-        written = _written(writer, msgspec.msgpack.decode(frame, type=WantedGrammar))
+        written = _written(writer, msgspec.msgpack.decode(frame, type=GrammarSpec))
         signal.setitimer(signal.ITIMER_PROF, 0)
         write_frame(replies, msgspec.msgpack.encode(written))
 
 
-def _written(writer: GrammarWriter, wanted: WantedGrammar) -> Written:
+def _written(writer: GrammarWriter, spec: GrammarSpec) -> Written:
     try:
-        return Written(lark=writer.write(wanted))
+        return Written(lark=writer.write(spec))
     except InvalidRequest as error:
         return Written(error=error.template, code=error.code, param=error.param)
 

@@ -26,7 +26,7 @@ _BYTES = 256
 _LONGEST_REASON = 300  # characters
 
 
-class WantedGrammar(Struct, frozen=True):
+class GrammarSpec(Struct, frozen=True):
     """The parameters of `answer_grammar`; or, if `from_call`, of `strict_grammar`."""
 
     constraint: Constraint | None = None
@@ -44,21 +44,21 @@ class GrammarWriter:
     def __init__(self) -> None:
         self._tokenizer = Tokenizer([*(bytes([byte]) for byte in range(_BYTES)), b""], [_BYTES])
 
-    def write(self, wanted: WantedGrammar) -> str:
+    def write(self, spec: GrammarSpec) -> str:
         """The grammar in Lark. A tool that is not strict, and whose schema cannot be enforced, gets
         any object as arguments. Raises InvalidRequest.
         """
-        text = _text(wanted)
+        text = _text(spec)
         why = self._fault(text)
         if why is None:
             return text
-        tools = tuple(self._enforceable(wanted.tools))
-        if tools != wanted.tools:
-            text = _text(replace(wanted, tools=tools))
+        tools = tuple(self._enforceable(spec.tools))
+        if tools != spec.tools:
+            text = _text(replace(spec, tools=tools))
             why = self._fault(text)
         if why is None:
             return text
-        raise invalid_constraint(wanted.constraint, why)
+        raise invalid_constraint(spec.constraint, why)
 
     def _enforceable(self, tools: tuple[Tool, ...]) -> Iterator[Tool]:
         for tool in tools:
@@ -90,16 +90,16 @@ def _first_token(matcher: Matcher) -> int | None:
     return None
 
 
-def _text(wanted: WantedGrammar) -> str:
-    if wanted.from_call:
-        return strict_grammar(wanted.tools, parallel=wanted.max_calls > 1)
+def _text(spec: GrammarSpec) -> str:
+    if spec.from_call:
+        return strict_grammar(spec.tools, parallel=spec.max_calls > 1)
     text = answer_grammar(
-        wanted.constraint,
-        wanted.tools,
-        required=wanted.required,
-        max_calls=wanted.max_calls,
-        tool_call_format=wanted.tool_call_format,
-        reasoning=wanted.reasoning,
+        spec.constraint,
+        spec.tools,
+        required=spec.required,
+        max_calls=spec.max_calls,
+        tool_call_format=spec.tool_call_format,
+        reasoning=spec.reasoning,
     )
     assert text is not None
     return text
