@@ -189,13 +189,23 @@ def test_constraints(
             assert added(server, prompt, constraint=constraint) == expected
 
 
+COMPACT = {"x-guidance": {"whitespace_flexible": False}}
+
+
 @pytest.mark.parametrize(
-    ("server", "name"), [("llama.cpp", "json_schema"), ("openedai", "guided_json")]
+    ("server", "name", "added_keywords"),
+    [("llama.cpp", "json_schema", COMPACT), ("openedai", "guided_json", {})],
 )
-def test_schemas_of_texts(server: Server, name: str) -> None:
+def test_schemas_of_texts(server: Server, name: str, added_keywords: dict[str, Any]) -> None:
     sent = added(server, Text(text="a"), constraint=JsonSchema(schema=SCHEMA))
-    assert sent == {name: SCHEMA}
-    assert added(server, Text(text="a"), constraint=JsonObject()) == {name: {"type": "object"}}
+    assert sent == {name: SCHEMA | added_keywords}
+    sent = added(server, Text(text="a"), constraint=JsonObject())
+    assert sent == {name: {"type": "object"} | added_keywords}
+
+
+def test_models_behind_llama_cpp_cannot_write_whitespace_endlessly() -> None:
+    sent = added("llama.cpp", constraint=JsonSchema(schema=SCHEMA))["response_format"]
+    assert sent["json_schema"]["schema"] == SCHEMA | COMPACT
 
 
 def test_lm_studio_takes_any_object_as_a_schema() -> None:

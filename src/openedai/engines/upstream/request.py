@@ -165,9 +165,9 @@ def _constraint(constraint: Constraint, profile: ServerProfile, *, chat: bool) -
         case Regex(pattern=pattern) if profile.grammar_fields is not None:
             return profile.grammar_fields(regex_grammar(pattern))
         case JsonObject() if profile.schema_fields is not None:
-            return profile.schema_fields({"type": "object"})
+            return profile.schema_fields({"type": "object"} | profile.schema_keywords)
         case JsonSchema(schema=schema) if profile.schema_fields is not None:
-            return profile.schema_fields(schema)
+            return profile.schema_fields({**schema, **profile.schema_keywords})
     names = {Regex: "regex", Grammar: "grammar"}
     raise profile.unsupported(names.get(type(constraint), "response_format"))
 
@@ -180,6 +180,7 @@ def _format(constraint: JsonObject | JsonSchema, profile: ServerProfile) -> Fiel
         return {"type": "json_object"}
     else:
         schema = {"type": "object"}
+    schema = {**schema, **profile.schema_keywords}
     named = {"name": "answer", "schema": schema, "strict": True}
     return {"type": "json_schema", "json_schema": named}
 

@@ -25,9 +25,10 @@ class ServerProfile:
     `samplers` maps our names of samplers to the server's; `converters` change the values of some.
     `grammar_fields` makes the fields for a grammar in GBNF, `regex_fields` those for a pattern,
     `schema_fields` those for a JSON Schema where `response_format` is not supported;
-    None where the server has none. `response_formats` is where `response_format` is supported,
-    `json_object` whether that may be any JSON object. `max_tokens` is the name of the limit in
-    chat, `no_limit` the fields for a continued text without a limit; None requires a limit.
+    None where the server has none. `schema_keywords` are added to each schema. `response_formats`
+    is where `response_format` is supported, `json_object` whether that may be any JSON object.
+    `max_tokens` is the name of the limit in chat, `no_limit` the fields for a continued text
+    without a limit; None requires a limit.
     `missing` are parameters that the server does not have. `effort_fields` makes the fields for a
     reasoning effort; `reasoning_names` are the fields of a message for its reasoning.
 
@@ -43,6 +44,7 @@ class ServerProfile:
     grammar_fields: Callable[[str], Fields] | None = None
     regex_fields: Callable[[str], Fields] | None = None
     schema_fields: Callable[[Fields], Fields] | None = None
+    schema_keywords: Fields = field(default_factory=dict)
     response_formats: frozenset[Literal["chat", "text"]] = frozenset({"chat"})
     json_object: bool = True
     max_tokens: str = "max_tokens"
@@ -120,6 +122,8 @@ def _llama_cpp() -> ServerProfile:
         samplers=_same(*LocalSampling.__struct_fields__),
         grammar_fields=lambda grammar: {"grammar": grammar},
         schema_fields=lambda schema: {"json_schema": schema},
+        # Builds with llguidance would let a model write whitespace endlessly.
+        schema_keywords={"x-guidance": {"whitespace_flexible": False}},
         no_limit={"max_tokens": -1},
         missing=frozenset({"echo", "suffix"}),
         effort_fields=_template_effort,
