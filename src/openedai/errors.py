@@ -101,6 +101,15 @@ class ContextLengthExceeded(InvalidRequest):
             param=param,
         )
 
+    @classmethod
+    def of_pair(cls, index: int, tokens: int, limit: int) -> Self:
+        """A document with its query has `tokens` tokens, and `limit` would fit."""
+        return cls(
+            f"Document {index} resulted in {tokens} tokens together with its query, and {limit} "
+            "fit. Please shorten it, or allow it to be truncated.",
+            param="documents",
+        )
+
 
 class Unsupported(InvalidRequest):
     pass

@@ -13,6 +13,7 @@ from openedai.contract.engine import (
     Engine,
     Generator,
     ImageMaker,
+    Reranker,
     Speaker,
     Tokenizer,
     Transcriber,
@@ -23,6 +24,7 @@ from tests.contract import (
     test_embedder,
     test_generator,
     test_image_maker,
+    test_reranker,
     test_speaker,
     test_tokenizer,
     test_transcriber,
@@ -37,6 +39,7 @@ NOT_INSTALLED = {"piper"}
     [
         (Generator, test_generator.ENGINES),
         (Embedder, test_embedder.ENGINES),
+        (Reranker, test_reranker.ENGINES),
         (Tokenizer, test_tokenizer.ENGINES),
         (Transcriber, test_transcriber.ENGINES),
         (Speaker, test_speaker.ENGINES),

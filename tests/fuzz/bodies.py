@@ -227,6 +227,21 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {"prompt": "a text", "add_special_tokens": True, "return_token_strs": True},
         {"messages": [USER]},
     ],
+    "RerankBody": [
+        {"query": "fox", "documents": ["fox", "owl"], "top_n": 1, "return_documents": True},
+        {
+            "query": "fox",
+            "documents": [{"text": "fox", "year": 1}, {"title": "owl"}],
+            "rank_fields": ["text", "title"],
+            "return_documents": True,
+            "max_tokens_per_doc": 3,
+            "raw_scores": True,
+        },
+    ],
+    "ScoreBody": [
+        {"text_1": "fox", "text_2": ["fox", "owl"], "truncation": False},
+        {"queries": ["fox", "owl"], "documents": ["fox", "owl"], "truncate_prompt_tokens": 5},
+    ],
     "DetokenizeRequest": [{"tokens": [1, 2, 3]}],
     "EncodeRequest": [{"text": "a text"}],
     "DecodeRequest": [{"tokens": [1, 2, 3]}],

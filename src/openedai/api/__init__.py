@@ -138,11 +138,16 @@ def _ollama(s: Services, calls: Calls) -> tuple[Route, ...]:
 
 def _extensions(s: Services, calls: Calls) -> tuple[Route, ...]:
     tokens = Group("extensions.tokens.routes:Tokenization", calls, s.leases)
+    rerank = Group("extensions.rerank.routes:Rerank", calls, s.catalog, s.reranking)
     images = Group("openai.images.files:ImageFiles", s.image_store, s.settings.public_url)
     return (
         Route("GET", "/v1/images/files/{name}", images["read"], "Show a made image"),
         Route("POST", "/v1/tokenize", tokens["tokenize"], "A text as tokens"),
         Route("POST", "/v1/detokenize", tokens["detokenize"], "Tokens as a text"),
+        Route("POST", "/v1/rerank", rerank["rerank"], "Rank documents for a query"),
+        Route("POST", "/v2/rerank", rerank["rerank"], "The same"),
+        Route("POST", "/rerank", rerank["rerank"], "The same"),
+        Route("POST", "/v1/score", rerank["score"], "Score pairs of texts"),
     )
 
 

@@ -14,6 +14,7 @@ from openedai.contract.engine import (
     Engine,
     Generator,
     ImageMaker,
+    Reranker,
     Speaker,
     Transcriber,
 )
@@ -39,10 +40,11 @@ class Kind:
 
 CHAT = Kind("chat", Generator, unlisted_chat_model)
 EMBEDDING = Kind("embedding", Embedder, unlisted_embedding_model)
+RERANK = Kind("rerank", Reranker)
 TRANSCRIPTION = Kind("transcription", Transcriber)
 SPEECH = Kind("speech", Speaker)
 IMAGE = Kind("image", ImageMaker)
-KINDS = (CHAT, EMBEDDING, TRANSCRIPTION, SPEECH, IMAGE)
+KINDS = (CHAT, EMBEDDING, RERANK, TRANSCRIPTION, SPEECH, IMAGE)
 
 
 def unlisted_defaults(settings: Settings, listed: NameTable) -> dict[Kind, ModelSpec]:
@@ -78,8 +80,12 @@ def default_id(
 
 
 def default_aliases(ids: Mapping[Kind, str | None]) -> dict[str, str]:
-    """The names that apps hard-code, each with the id of the default model that it refers to."""
+    """The names that apps hard-code, each with the id of the default model that it refers to.
+
+    Without a reranker, the default embedding model has the names of rerankers.
+    """
     names = default_names()
+    ids = {**ids, RERANK: ids[RERANK] or ids[EMBEDDING]}
     return {
         name: id
         for kind in reversed(KINDS)

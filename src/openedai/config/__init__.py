@@ -158,6 +158,11 @@ class Settings:
         "smollm2-135m-instruct"
     )
     embedding_model: Annotated[str, "The default model for embeddings."] = "all-mpnet-base-v2"
+    rerank_model: Annotated[
+        str,
+        "The default model for reranking; empty for the first reranker, or else the default "
+        "model for embeddings.",
+    ] = ""
     transcription_model: Annotated[
         str,
         "The default model for transcription; empty for the first that can do it.",

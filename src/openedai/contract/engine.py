@@ -18,6 +18,7 @@ from openedai.contract.chat import Chat
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.generate import GenerateEvent, GenerateRequest
 from openedai.contract.images import ImageEvent, ImageRequest
+from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
 from openedai.contract.struct import Struct
 from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest
@@ -115,6 +116,18 @@ class Embedder(Engine):
         """One vector per input, in their order. Cancelling the call cancels the work.
 
         Raises an APIError if an input is too long or the engine fails.
+        """
+        raise NotImplementedError
+
+
+class Reranker(Engine):
+    """Scores how relevant documents are to a query."""
+
+    async def rerank(self, request: RerankRequest) -> RerankResult:
+        """One score per document, in their order. Cancelling the call cancels the work.
+
+        Raises ContextLengthExceeded for the parameter `documents` if one does not fit and the
+        request does not want it to be truncated.
         """
         raise NotImplementedError
 

@@ -16,6 +16,7 @@ from openedai.contract.engine import (
     Engine,
     Generator,
     ImageMaker,
+    Reranker,
     Speaker,
     Tokenizer,
     Traits,
@@ -29,6 +30,7 @@ WeightFiles = Literal["gguf", "onnx", "safetensors", "ctranslate2", "voice", "pi
 DECLARED: Mapping[str, type[Engine]] = {
     "chat": Generator,
     "embedding": Embedder,
+    "rerank": Reranker,
     "transcription": Transcriber,
     "speech": Speaker,
     "image": ImageMaker,
@@ -82,7 +84,7 @@ ENGINES = {
     "echo": EngineEntry(
         class_path="openedai.engines.echo.engine:Echo",
         capabilities=frozenset(
-            {Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker, Directory}
+            {Generator, Embedder, Reranker, Tokenizer, Transcriber, Speaker, ImageMaker, Directory}
         ),
         takes_adapters=True,
     ),
@@ -155,9 +157,11 @@ ENGINES = {
     ),
     "upstream": EngineEntry(
         class_path="openedai.engines.upstream.engine:Upstream",
-        capabilities=frozenset({Generator, Embedder, Transcriber, Speaker, ImageMaker, Directory}),
+        capabilities=frozenset(
+            {Generator, Embedder, Reranker, Transcriber, Speaker, ImageMaker, Directory}
+        ),
         capabilities_option="capabilities",
-        unlikely_capabilities=frozenset({Transcriber, Speaker, ImageMaker}),
+        unlikely_capabilities=frozenset({Reranker, Transcriber, Speaker, ImageMaker}),
         passes_unknown_parameters=True,
         speaks_official_api=True,
         secret_options=frozenset({"key", "headers"}),

@@ -24,6 +24,7 @@ from openedai.contract.engine import (
     Engine,
     Generator,
     ImageMaker,
+    Reranker,
     Speaker,
     Tokenizer,
     Transcriber,
@@ -40,6 +41,7 @@ log = logging.getLogger("openedai.scheduling")
 CAPABILITY_NAMES: dict[type[Engine], str] = {
     Generator: "text generation",
     Embedder: "embeddings",
+    Reranker: "reranking",
     Tokenizer: "counting and showing its tokens",
     Transcriber: "transcription",
     Speaker: "speech",

@@ -23,6 +23,7 @@ from openedai.serving.leases import Leases
 from openedai.serving.listing import Listing
 from openedai.serving.loading import Loading
 from openedai.serving.metrics import Metrics
+from openedai.serving.reranking import Reranking
 from openedai.weights.facts import WeightFactsReader
 from openedai.weights.library import Library
 
@@ -36,6 +37,7 @@ class Services:
     leases: Leases
     generation: Generation
     embedding: Embedding
+    reranking: Reranking
     transcription: Transcription
     image_loading: ImageLoading
     hearing: Hearing
@@ -63,6 +65,7 @@ class Services:
         """`started` is when the server started, in seconds since 1970."""
         leases = Leases(pool)
         transcription, speech = Transcription(leases, metrics), Speech(leases, metrics)
+        embedding = Embedding(leases, metrics)
         threads = ImageThreads()
         store = ImageStore(settings.data / "images", settings.image_url_lifetime)
         return cls(
@@ -72,7 +75,8 @@ class Services:
             metrics=metrics,
             leases=leases,
             generation=Generation(leases, metrics),
-            embedding=Embedding(leases, metrics),
+            embedding=embedding,
+            reranking=Reranking(leases, metrics, embedding),
             transcription=transcription,
             image_loading=ImageLoading(images),
             hearing=Hearing(catalog, transcription),

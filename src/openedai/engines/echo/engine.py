@@ -26,6 +26,7 @@ from openedai.contract.engine import (
     Embedder,
     Generator,
     ImageMaker,
+    Reranker,
     Speaker,
     Tokenizer,
     Traits,
@@ -44,11 +45,13 @@ from openedai.contract.generate import (
     Usage,
 )
 from openedai.contract.images import ImageEvent, ImageRequest
+from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
 from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest
 from openedai.engines.echo.audio import VOICES, speech, transcript
 from openedai.engines.echo.images import echo_images
 from openedai.engines.echo.options import EchoOptions
+from openedai.engines.echo.relevance import overlaps
 from openedai.engines.options import parse_options
 from openedai.errors import (
     PARAM,
@@ -66,7 +69,7 @@ _WORD = re.compile(r"\s*\S+|\s+$")
 _YIELD_INTERVAL = 16  # tokens after which other tasks may run
 
 
-class Echo(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker, Directory):
+class Echo(Generator, Embedder, Reranker, Tokenizer, Transcriber, Speaker, ImageMaker, Directory):
     """One model. It accepts every adapter and variant, and ignores it."""
 
     def __init__(self, model: str, options: EchoOptions) -> None:
@@ -160,6 +163,12 @@ class Echo(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker, Dir
             dimensions=size,
             prompt_tokens=sum(_count(item) for item in request.inputs),
         )
+
+    async def rerank(self, request: RerankRequest) -> RerankResult:
+        if self.options.delay:
+            await asyncio.sleep(self.options.delay)
+        self._fail_at(0)
+        return overlaps(request, self.options.context)
 
     async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
         """A hash of each word. There are no special tokens."""

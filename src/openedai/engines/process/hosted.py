@@ -21,12 +21,14 @@ from openedai.contract.engine import (
     Embedder,
     Generator,
     ImageMaker,
+    Reranker,
     Speaker,
     Tokenizer,
     Transcriber,
 )
 from openedai.contract.generate import Finish, GenerateEvent, GenerateRequest
 from openedai.contract.images import ImageEvent, ImageRequest, ImagesFinish
+from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.contract.speak import SpeakEvent, SpeakFinish, SpeakRequest, Voice
 from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest, TranscriptFinish
 from openedai.engines.process.child import Child
@@ -51,6 +53,7 @@ from openedai.engines.process.messages import (
     Pong,
     Ready,
     Release,
+    RerankCall,
     Result,
     SpeakCall,
     StartCall,
@@ -68,10 +71,10 @@ log = logging.getLogger("openedai.engines")
 
 _LAST_EVENTS = (Finish, TranscriptFinish, SpeakFinish, ImagesFinish)
 _CLOSE_TIMEOUT = 5.0
-V = TypeVar("V", EmbedResult, Voices, tuple[int, ...], str, int)
+V = TypeVar("V", EmbedResult, RerankResult, Voices, tuple[int, ...], str, int)
 
 
-class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
+class Hosted(Generator, Embedder, Reranker, Tokenizer, Transcriber, Speaker, ImageMaker):
     """An engine in a worker process.
 
     It has the methods of every capability; the class of the engine tells which ones work. A
@@ -194,6 +197,9 @@ class Hosted(Generator, Embedder, Tokenizer, Transcriber, Speaker, ImageMaker):
 
     async def embed(self, request: EmbedRequest) -> EmbedResult:
         return await self._value(EmbedCall(request=request), EmbedResult)
+
+    async def rerank(self, request: RerankRequest) -> RerankResult:
+        return await self._value(RerankCall(request=request), RerankResult)
 
     async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
         return await self._value(TokenizeCall(text=text, special=special), tuple)

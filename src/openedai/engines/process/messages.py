@@ -12,6 +12,7 @@ from openedai.contract.chat import Chat
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.generate import GenerateEvent, GenerateRequest
 from openedai.contract.images import ImageEvent, ImageRequest
+from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
 from openedai.contract.struct import Struct
 from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest
@@ -97,6 +98,10 @@ class EmbedCall(Struct, frozen=True, tag="embed"):
     request: EmbedRequest
 
 
+class RerankCall(Struct, frozen=True, tag="rerank"):
+    request: RerankRequest
+
+
 class TokenizeCall(Struct, frozen=True, tag="tokenize"):
     text: str
     special: bool
@@ -121,10 +126,10 @@ class Voices(Struct, frozen=True, tag="voice_list"):
 
 
 StreamCall = GenerateCall | TranscribeCall | SpeakCall | ImagesCall
-ValueCall = EmbedCall | TokenizeCall | DetokenizeCall | CountCall | VoicesCall
+ValueCall = EmbedCall | RerankCall | TokenizeCall | DetokenizeCall | CountCall | VoicesCall
 AnyCall = StreamCall | ValueCall
 StreamEvent = GenerateEvent | TranscribeEvent | SpeakEvent | ImageEvent
-Value = EmbedResult | Voices | tuple[int, ...] | str | int
+Value = EmbedResult | RerankResult | Voices | tuple[int, ...] | str | int
 
 
 class Cancel(Struct, frozen=True, tag="cancel"):

@@ -23,6 +23,7 @@ from openedai.contract.engine import (
     Engine,
     Generator,
     ImageMaker,
+    Reranker,
     Speaker,
     Tokenizer,
     Transcriber,
@@ -46,6 +47,7 @@ from openedai.engines.process.messages import (
     Pong,
     Ready,
     Release,
+    RerankCall,
     Result,
     SpeakCall,
     StartCall,
@@ -156,6 +158,8 @@ async def _value(engine: Engine, call: ValueCall) -> Value:
     match call, engine:
         case EmbedCall(request=request), Embedder():
             return await engine.embed(request)
+        case RerankCall(request=pairs), Reranker():
+            return await engine.rerank(pairs)
         case TokenizeCall(text=text, special=special), Tokenizer():
             return await engine.tokenize(text, special=special)
         case DetokenizeCall(ids=ids), Tokenizer():

@@ -27,12 +27,14 @@ from openedai.contract.engine import (
     Embedder,
     Generator,
     ImageMaker,
+    Reranker,
     Speaker,
     Traits,
     Transcriber,
 )
 from openedai.contract.generate import GenerateEvent, GenerateRequest, Regex
 from openedai.contract.images import ImageEvent, ImageRequest
+from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
 from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest
 from openedai.engines.remote.affinity import Prefix, prefixes
@@ -58,6 +60,7 @@ from openedai.engines.upstream.options import (
     request_headers,
 )
 from openedai.engines.upstream.request import embedding_request, generation_request
+from openedai.engines.upstream.reranking import by_query, read_scores, rerank_request
 from openedai.engines.upstream.servers import server_profile
 from openedai.errors import InvalidRequest
 
@@ -68,10 +71,12 @@ E = TypeVar("E")
 T = TypeVar("T")
 _VECTOR_BYTES = 1 << 20  # the most that one embedding can take, as JSON
 _LIST_BYTES = 16 << 20
+_SCORE_BYTES = 1 << 10
+_SHOWN = 12  # bytes of a character of a document that is sent back, as JSON
 _SHORTEST_SECRET = 8  # characters; a header's value may also be a word such as `true`
 
 
-class Upstream(Generator, Embedder, Transcriber, Speaker, ImageMaker, Directory):
+class Upstream(Generator, Embedder, Reranker, Transcriber, Speaker, ImageMaker, Directory):
     """A model of an upstream, which never dies: one that fails may serve the next request."""
 
     def __init__(
@@ -183,6 +188,18 @@ class Upstream(Generator, Embedder, Transcriber, Speaker, ImageMaker, Directory)
         return await self._read(
             outgoing, seconds, limit, lambda body: read_embeddings(body, request)
         )
+
+    async def rerank(self, request: RerankRequest) -> RerankResult:
+        scores, tokens = [0.0] * len(request.documents), 0
+        for indices, one in by_query(request):
+            outgoing = rerank_request(one, self._upstream_name(request.variant))
+            limit = _SCORE_BYTES * (len(indices) + 1) + sum(map(len, one.documents)) * _SHOWN
+            read = partial(read_scores, documents=len(indices))
+            found = await self._read(outgoing, self._options.first_byte_timeout, limit, read)
+            tokens += found.prompt_tokens
+            for index, score in zip(indices, found.scores, strict=True):
+                scores[index] = score
+        return RerankResult(scores=tuple(scores), prompt_tokens=tokens)
 
     async def models(self) -> tuple[str, ...]:
         """The names by which requests choose the upstream's models."""
