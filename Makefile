@@ -1,5 +1,5 @@
 # The few commands a developer repeats. Each sets up what it needs.
-.PHONY: serve chat test test-extras test-clients fuzz torture coverage lint format bench clean
+.PHONY: serve chat test test-extras test-clients test-sdk test-comply fuzz torture coverage lint format bench clean
 
 serve: .venv/.installed
 	.venv/bin/openedai serve
@@ -19,6 +19,15 @@ test-extras: .venv-extras/.installed
 # Other projects' clients, each in an environment of its own, below .venv-clients.
 test-clients: .venv-dev/.installed
 	.venv-dev/bin/python -m pytest -m clients $(ARGS)
+
+# The official Python client's own tests against our server, from its source distribution:
+# ARGS="-- -k embeddings" gives pytest options.
+test-sdk: .venv-dev/.installed
+	.venv-dev/bin/python -m tests.suites.openai_python $(ARGS)
+
+# llm-comply's tests of chat completions and of Anthropic's messages.
+test-comply: .venv-dev/.installed
+	.venv-dev/bin/python -m tests.suites.llm_comply
 
 # Random requests to every route: ARGS="--cases 100000 --seed 7", and --real for a text model.
 fuzz: .venv-dev/.installed

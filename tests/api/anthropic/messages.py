@@ -79,6 +79,8 @@ def block_contents(answer: Message) -> list[tuple[Any, ...]]:
                 result.append(("thinking", block.thinking))
             case "tool_use":
                 assert block.id.startswith("toolu_")
+                assert block.caller is not None
+                assert block.caller.type == "direct"
                 result.append(("tool_use", block.name, block.input))
             case other:
                 raise AssertionError(other)

@@ -20,10 +20,15 @@ class Thinking(msgspec.Struct, tag="thinking"):
     signature: str
 
 
+class Caller(msgspec.Struct, frozen=True, tag="direct"):
+    """The model itself called the tool: nothing here runs code that calls tools."""
+
+
 class ToolUse(msgspec.Struct, tag="tool_use"):
     id: str
     name: str
     input: dict[str, Any]
+    caller: Caller = Caller()
 
 
 ContentBlock = TextObject | Thinking | ToolUse

@@ -1,0 +1,116 @@
+"""`make test-sdk`: the official Python client's own tests, from its source distribution."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+from xml.etree import ElementTree
+
+from tests.clients.environments import INSTALL_TIMEOUT, environment, versions
+from tests.process.serving import serving
+from tests.suites.expected import known_failures, report
+
+SUITE = Path(__file__).parent / "openai-python"
+TIMEOUT = 600  # seconds
+# The tests of what this server has, below tests/api_resources. The others are of what it has not,
+# or need no server.
+RESOURCES = (
+    "audio/test_speech.py",
+    "audio/test_transcriptions.py",
+    "audio/test_translations.py",
+    "chat/test_completions.py",
+    "test_completions.py",
+    "test_embeddings.py",
+    "test_images.py",
+    "test_models.py",
+)
+CONFIG = """
+chat_model = "echo"
+embedding_model = "echo"
+builtin_models = false
+
+[[models]]
+id = "echo"
+engine = "echo"
+aliases = [
+  "gpt-3.5-turbo-instruct", "gpt-4o-transcribe", "gpt-6-astra", "gpt-image-1.5",
+  "gpt-image-2.5-flare", "model", "text-embedding-3-small", "tts-1", "whisper-1",
+]
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make test-sdk", description=__doc__)
+    parser.add_argument("pytest", nargs="*", help="options of pytest, such as -- -k embeddings")
+    options = parser.parse_args().pytest
+    results = run(options)
+    known = known_failures(SUITE / "failing.toml")
+    if options:  # which may choose some of the tests
+        known = [entry for entry in known if entry.matches(results)]
+    return report(results, known)
+
+
+def run(options: list[str]) -> dict[str, str | None]:
+    """The errors of the tests that were run, None of those that passed."""
+    pins = SUITE / "requirements.txt"
+    home = environment(pins)
+    source = _source(home, versions(pins)["openai"])
+    files = [f"tests/api_resources/{name}" for name in RESOURCES]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(Path(folder), CONFIG, "--log-level", "warning", data=folder) as server,
+    ):
+        results = Path(folder) / "results.xml"
+        settings = ("-p", "no:cacheprovider", "--override-ini=addopts=", f"--junitxml={results}")
+        output = ("--quiet", "--no-header", "--no-summary", "--tb=no")
+        subprocess.run(
+            [home / "bin/python", "-m", "pytest", *settings, *output, *options, *files],
+            check=False,
+            cwd=source,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": folder,
+                "LANG": "C.UTF-8",
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "TEST_API_BASE_URL": f"{server.url}/v1",
+            },
+            timeout=TIMEOUT,
+        )
+        return _results(results)
+
+
+def _source(home: Path, version: str) -> Path:
+    """The unpacked source distribution, kept beside the environment's packages."""
+    source = home / f"openai-{version}"
+    if not source.exists():
+        with tempfile.TemporaryDirectory(dir=home) as folder:
+            pip = [str(home / "bin/python"), "-m", "pip", "download", "--quiet", "--no-deps"]
+            wanted = ["--no-binary=openai", "--dest", folder, f"openai=={version}"]
+            subprocess.run([*pip, *wanted], timeout=INSTALL_TIMEOUT, check=True)
+            (archive,) = Path(folder).glob("*.tar.gz")
+            with tarfile.open(archive) as packed:
+                packed.extractall(folder, filter="data")
+            (Path(folder) / source.name).rename(source)
+    return source
+
+
+def _results(file: Path) -> dict[str, str | None]:
+    results: dict[str, str | None] = {}
+    for case in ElementTree.parse(file).iter("testcase"):
+        if case.find("skipped") is not None:
+            continue
+        group = case.get("classname", "").removeprefix("tests.api_resources.")
+        failure = case.find("failure")
+        problem = failure if failure is not None else case.find("error")
+        error = None if problem is None else problem.get("message", "")
+        results[f"{group}.{case.get('name')}"] = error
+    return results
+
+
+if __name__ == "__main__":
+    sys.exit(main())
