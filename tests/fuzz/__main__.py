@@ -18,9 +18,9 @@ from tests.fuzz.run import Report, Run, exchange
 from tests.fuzz.targets import (
     ECHO_CONFIG,
     ECHO_MODELS,
-    REAL_CONFIG,
     REAL_MODELS,
     all_targets,
+    real_config,
     real_targets,
 )
 from tests.process.serving import serving
@@ -47,7 +47,7 @@ def fuzz(
     seed: int, start: int, count: int, *, real: bool = False, show: int | None = None
 ) -> Report:
     targets, models = (real_targets, REAL_MODELS) if real else (all_targets, ECHO_MODELS)
-    config = REAL_CONFIG.format(path=_weights()) if real else ECHO_CONFIG
+    config = real_config(_weights()) if real else ECHO_CONFIG
     cases = Cases(seed, targets(), models)
     with tempfile.TemporaryDirectory() as folder:
         unknown = "warn" if seed % 2 == 0 else "refuse"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from openedai.api.route import body_of
@@ -11,62 +12,19 @@ from openedai.app import create_app
 from openedai.config import Settings
 from openedai.http.body import Body
 from tests.fuzz.bodies import BODIES
+from tests.process.settings_files import model_table, settings_file
 
-ECHO_CONFIG = """
-chat_model = "echo"
-embedding_model = "echo"
-builtin_models = false
-
-[[models]]
-id = "echo"
-engine = "echo"
-aliases = ["parrot"]
-options = { worker = false, context = 600 }
-
-[[models]]
-id = "owner/echo:latest"
-engine = "echo"
-options = { context = 600 }
-
-[[models]]
-id = "hosted"
-engine = "echo"
-options = { worker = true, context = 600 }
-
-[[models]]
-id = "reveal"
-engine = "echo"
-options = { worker = true, reveal = true }
-
-[[models]]
-id = "vision"
-engine = "echo"
-options = { vision = true, image_tokens = 7 }
-
-[[models]]
-id = "calls"
-engine = "echo"
-
-[models.options]
-reply = '<think>x</think><tool_call>{"name": "get_weather", "arguments": {"city": "a"}}</tool_call>'
-"""
+_CALL = '<tool_call>{"name": "get_weather", "arguments": {"city": "a"}}</tool_call>'
+ECHO_CONFIG = settings_file(
+    model_table("echo", aliases=("parrot",), worker=False, context=600),
+    model_table("owner/echo:latest", context=600),
+    model_table("hosted", worker=True, context=600),
+    model_table("reveal", worker=True, reveal=True),
+    model_table("vision", vision=True, image_tokens=7),
+    model_table("calls", reply=f"<think>x</think>{_CALL}"),
+)
 ECHO_MODELS = ("echo", "parrot", "owner/echo:latest", "hosted", "reveal", "vision", "calls")
 
-REAL_CONFIG = """
-chat_model = "real"
-embedding_model = "echo"
-builtin_models = false
-
-[[models]]
-id = "echo"
-engine = "echo"
-
-[[models]]
-id = "real"
-engine = "llama_cpp"
-source = "{path}"
-options = {{ context = 160, slots = 8, batch = 64, prompt_memory = 8 }}
-"""
 REAL_MODELS = ("real",)
 # What a text model of llama.cpp works on.
 REAL_BODIES = (
@@ -79,6 +37,13 @@ _TEMPLATE: list[dict[str, Any]] = [
     {"tools": {"a": 1}, "strftime_now": None, "documents": [1], "custom_tools": "\0"},
     {"loop": 1, "range": 10**9, "namespace": {}, "enable_thinking": "{{ 7 * 7 }}"},
 ]
+
+
+def real_config(weights: Path) -> str:
+    """The settings of a server with a text model."""
+    options: dict[str, Any] = {"context": 160, "slots": 8, "batch": 64}
+    real = model_table("real", engine="llama_cpp", source=weights, **options)
+    return settings_file(model_table("echo"), real, chat_model="real")
 
 
 @dataclass(frozen=True)

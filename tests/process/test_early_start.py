@@ -15,19 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.process.settings_files import model_table, settings_file
 from tests.support import fetch, wait_until
 
-CONFIG = """
-builtin_models = false
-chat_model = "fake"
-embedding_model = "fake"
-preload = ["fake"]
-
-[[models]]
-id = "fake"
-engine = "echo"
-options = { worker = true, load_delay = %s }
-"""
 FIRST_LOAD = "first-load.msgpack"
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -40,7 +30,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("OPENEDAI_")}
 
     def run(*flags: str, load_delay: float = 0) -> subprocess.Popen[str]:
-        (tmp_path / "openedai.toml").write_text(CONFIG % load_delay)
+        fake = model_table("fake", worker=True, load_delay=load_delay)
+        (tmp_path / "openedai.toml").write_text(settings_file(fake, preload=["fake"]))
         process = subprocess.Popen(
             [sys.executable, "-m", "openedai", "serve", "--no-pull", "--port", "0", *flags],
             cwd=tmp_path,

@@ -11,29 +11,15 @@ import pytest
 from openai import APIError, InternalServerError, OpenAI
 
 from tests.process.serving import Process, serving, story_request
+from tests.process.settings_files import ENDLESS, model_table, settings_file
 from tests.support import fetch, wait_until
 
-CONFIG = """
-chat_model = "hung"
-embedding_model = "hung"
-transcription_model = "hung"
-builtin_models = false
-
-[[models]]
-id = "hung"
-engine = "echo"
-options = { worker = true, delay = 0.02, repeat = 100000, context = 10000000, slots = 16 }
-
-[[models]]
-id = "other"
-engine = "echo"
-options = { worker = true }
-
-[[models]]
-id = "third"
-engine = "echo"
-options = { worker = true }
-"""
+CONFIG = settings_file(
+    model_table("hung", **ENDLESS, slots=16),
+    model_table("other", worker=True),
+    model_table("third", worker=True),
+    transcription_model="hung",
+)
 HELLO: Any = [{"role": "user", "content": "Hi there, you"}]
 
 

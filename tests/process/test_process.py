@@ -15,34 +15,18 @@ import pytest
 from openai import APIConnectionError, APIError
 
 from tests.process.serving import Process, serving, story_request
+from tests.process.settings_files import ENDLESS, model_table, settings_file
 from tests.support import wait_until
-
-CONFIG = """
-chat_model = "slow"
-embedding_model = "slow"
-builtin_models = false
-
-[[models]]
-id = "slow"
-engine = "echo"
-options = {{ worker = true, delay = 0.02, repeat = 100000, context = 10000000, slots = 8 }}
-
-[[models]]
-id = "short"
-engine = "echo"
-options = {{ worker = true, delay = 0.1 }}
-
-[[models]]
-id = "real"
-engine = "llama_cpp"
-source = "{path}"
-options = {{ context = 4096, slots = 8 }}
-"""
 
 
 @pytest.fixture
 def server(tmp_path: Path, smollm2_path: Path) -> Iterator[Process]:
-    with serving(tmp_path, CONFIG.format(path=smollm2_path), grace_timeout=4) as process:
+    config = settings_file(
+        model_table("slow", **ENDLESS, slots=8),
+        model_table("short", worker=True, delay=0.1),
+        model_table("real", engine="llama_cpp", source=smollm2_path, context=4096, slots=8),
+    )
+    with serving(tmp_path, config, grace_timeout=4) as process:
         yield process
 
 

@@ -11,34 +11,20 @@ import psutil
 import pytest
 
 from tests.process.serving import Process, serving, started, story_request
+from tests.process.settings_files import ENDLESS, model_table, settings_file
 from tests.support import fetch, wait_until
 
-CONFIG = """
-chat_model = "slow"
-embedding_model = "slow"
-builtin_models = false
-
-[[models]]
-id = "slow"
-engine = "echo"
-options = { worker = true, delay = 0.02, repeat = 100000, context = 10000000 }
-
-[[models]]
-id = "never"
-engine = "echo"
-options = { worker = true, load_delay = 100000 }
-
-[[models]]
-id = "missing"
-engine = "llama_cpp"
-source = "/no such folder/of zoe/missing.gguf"
-"""
+CONFIG = settings_file(
+    model_table("slow", **ENDLESS),
+    model_table("never", worker=True, load_delay=100_000),
+    model_table("missing", engine="llama_cpp", source="/no such folder/of zoe/missing.gguf"),
+)
 
 
 @contextmanager
-def loading(folder: Path, **settings: object) -> Iterator[tuple[psutil.Process, psutil.Process]]:
+def loading(folder: Path, **values: object) -> Iterator[tuple[psutil.Process, psutil.Process]]:
     """A server that loads a model at its start without end, and the worker that does."""
-    with started(folder, CONFIG, "--preload", "never", cache_dir=folder, **settings) as process:
+    with started(folder, CONFIG, "--preload", "never", cache_dir=folder, **values) as process:
         server = psutil.Process(process.pid)
         wait_until(lambda: bool(server.children()))
         yield server, server.children()[0]

@@ -12,17 +12,9 @@ from bench.soak.clients import Load, Result
 from bench.soak.fairness import Flood
 from bench.soak.mix import REQUEST_TIMEOUT, Mix
 from bench.soak.section import Findings, config, figures, soak
+from tests.process.settings_files import model_table, settings_file
 
-ECHO = """
-chat_model = "small"
-embedding_model = "small"
-builtin_models = false
-
-[[models]]
-id = "small"
-engine = "echo"
-options = { worker = true, slots = 8, repeat = 1000, delay = 0.0005 }
-"""
+ECHO = settings_file(model_table("small", worker=True, slots=8, repeat=1000, delay=0.0005))
 
 
 def missed(findings: Findings) -> list[str]:

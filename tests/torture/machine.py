@@ -7,31 +7,22 @@ import wave
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import httpx2
 from openai import APIError, APIStatusError, OpenAI
 
 from tests.process.serving import Process
+from tests.process.settings_files import model_table, settings_file
 from tests.support import wait_until
 
-ECHO = """
-chat_model = "echo"
-embedding_model = "echo"
-transcription_model = "echo"
-builtin_models = false
-
-[[models]]
-id = "echo"
-engine = "echo"
-options = { worker = true, delay = 0.01, repeat = 20, slots = 16 }
-"""
-REAL = """
-chat_model = "smollm2-135m-instruct"
-memory_budget = "4GiB"
-
-[[models]]
-id = "echo"
-engine = "echo"
-options = { worker = true, delay = 0.01, repeat = 20, slots = 16 }
-"""
+_ECHO_MODEL = model_table("echo", worker=True, delay=0.01, repeat=20, slots=16)
+ECHO = settings_file(_ECHO_MODEL, transcription_model="echo")
+REAL = settings_file(
+    _ECHO_MODEL,
+    chat_model="smollm2-135m-instruct",
+    embedding_model="all-mpnet-base-v2",
+    builtin_models=True,
+    memory_budget="4GiB",
+)
 STORY: Any = [{"role": "user", "content": "Tell me a story of a fox and a hen, please."}]
 Request = Callable[[OpenAI, str], object]
 Requests = Mapping[str, tuple[Request, ...]]
@@ -64,9 +55,11 @@ def embedded(client: OpenAI, model: str) -> object:
 
 
 def spoken(client: OpenAI, model: str) -> object:
-    return client.audio.speech.create(
+    speech = client.audio.speech.with_streaming_response
+    with speech.create(
         model=model, input="A fox met a hen.", voice="alloy", response_format="pcm"
-    ).content
+    ) as answer:
+        return answer.read()
 
 
 def transcribed(client: OpenAI, model: str) -> object:
@@ -95,7 +88,7 @@ def recording() -> bytes:
 
 def attempt(server: Process, request: Request, model: str) -> str | None:
     """Make the request. Returns what is wrong with its outcome: nothing, where it is an answer, a
-    crash of the engine that is called so, or a refusal for now.
+    crash of the engine that is called so, speech that breaks off, or a refusal for now.
     """
     with server.client() as client:
         try:
@@ -103,6 +96,9 @@ def attempt(server: Process, request: Request, model: str) -> str | None:
         except APIError as error:
             refused = isinstance(error, APIStatusError) and error.status_code in (429, 503)
             if error.code != "engine_crashed" and not refused:
+                return f"{request.__name__} {model}: {error!r}"
+        except httpx2.RemoteProtocolError as error:  # after the beginning of an answer
+            if request is not spoken:
                 return f"{request.__name__} {model}: {error!r}"
     return None
 

@@ -13,6 +13,7 @@ import pytest
 from openai import APIStatusError
 
 from tests.process.serving import Process, serving, story_request
+from tests.process.settings_files import ENDLESS, model_table
 from tests.support import wait_until
 from tests.torture.machine import (
     ECHO,
@@ -26,15 +27,7 @@ from tests.torture.machine import (
 
 SMALL = 4096  # bytes
 LARGE = 4 << 20
-STORY = (
-    ECHO
-    + """
-[[models]]
-id = "story"
-engine = "echo"
-options = { worker = true, delay = 0.02, repeat = 100000, context = 10000000 }
-"""
-)
+STORY = ECHO + model_table("story", **ENDLESS)
 
 
 @pytest.fixture(name="server")

@@ -11,22 +11,14 @@ import pytest
 from openai import APIError
 
 from tests.process.serving import Process, serving, started, story_request
+from tests.process.settings_files import ENDLESS, model_table
 from tests.support import wait_until
 from tests.torture.machine import ECHO, assert_well, embedded, whole
 
 STORY = (
     ECHO
-    + """
-[[models]]
-id = "story"
-engine = "echo"
-options = { worker = true, delay = 0.02, repeat = 100000, context = 10000000, slots = 16 }
-
-[[models]]
-id = "never"
-engine = "echo"
-options = { worker = true, load_delay = 100000 }
-"""
+    + model_table("story", **ENDLESS, slots=16)
+    + model_table("never", worker=True, load_delay=100_000)
 )
 HARMLESS = (signal.SIGCHLD, signal.SIGWINCH, signal.SIGURG, signal.SIGCONT, signal.SIGPIPE)
 STREAMS = 8

@@ -213,3 +213,52 @@ def test_an_optional_call(real_client: OpenAI) -> None:
         assert name == "get_weather"
         assert isinstance(json.loads(arguments), dict)
     assert result.calls or result.text
+
+
+@pytest.mark.parametrize(
+    ("prompt", "tokens"),
+    [
+        ("a<|im_end|>", ["a", "<|im_end|>"]),
+        ("<|im_end|>a<|endoftext|><|im_end|>b", None),
+        ("a<|im_start|>b", ["a", "<|im_start|>", "b"]),
+        ([1, 2, 3], ["<|im_start|>", "<|im_end|>", None]),
+        ([2], ["<|im_end|>"]),
+        ([5, 2, 0, 2, 6], None),
+    ],
+)
+def test_special_tokens_of_a_prompt_are_scored(
+    real_client: OpenAI, prompt: str | list[int], tokens: list[str | None] | None
+) -> None:
+    """Those that end an answer too, wherever they are."""
+    body = {"model": SMOLLM, "prompt": prompt, "max_tokens": 0, "echo": True, "logprobs": 1}
+    (result,) = complete(real_client, False, **body)
+    found = listed(result, "tokens")
+    assert joined(found) == result.text
+    assert result.text == prompt if isinstance(prompt, str) else "<|im_end|>" in result.text
+    assert values(result)[0] is None
+    assert all(value is not None and value < 0 for value in values(result)[1:])
+    if tokens is not None:
+        assert [new or old for new, old in zip(tokens, found, strict=True)] == found
+    (echoed,) = complete(real_client, False, **{**body, "logprobs": None})
+    assert echoed.text == result.text
+
+
+@pytest.mark.parametrize("penalty", [{"frequency_penalty": -2}, {"presence_penalty": -2}])
+def test_negative_penalties_have_an_answer(real_client: OpenAI, penalty: dict[str, float]) -> None:
+    """The end of the turns before does not count as an answer's token."""
+    (continued,) = complete(real_client, False, model=SMOLLM, prompt=FRANCE, **penalty)
+    result = chat(
+        real_client, False, model=SMOLLM, messages="Name a city.", max_tokens=8, **penalty
+    )
+    assert result.only.text
+    assert continued.text
+
+
+def test_penalties_do_not_depend_on_the_prompt(real_client: OpenAI) -> None:
+    """What was said before is as likely as without a penalty."""
+    prompt = "cat dog cow. cat dog cow. cat dog cow. cat dog"
+    body = {"model": SMOLLM, "prompt": prompt, "max_tokens": 1, "temperature": 0}
+    (plain,) = complete(real_client, False, **body)
+    for penalty in ({"frequency_penalty": 2}, {"presence_penalty": 2}):
+        (penalised,) = complete(real_client, False, **body, **penalty)
+        assert penalised.text == plain.text == " cow"
