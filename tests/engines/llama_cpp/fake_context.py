@@ -27,10 +27,10 @@ class FakeContext:
     def state_size(self, slot: int) -> int:
         return len(self._state(slot))
 
-    def save(self, slot: int) -> bytes:
-        return b"" if self.broken else self._state(slot)
+    def save(self, slot: int) -> memoryview:
+        return memoryview(b"" if self.broken else self._state(slot))
 
-    def restore(self, slot: int, state: bytes) -> bool:
+    def restore(self, slot: int, state: memoryview) -> bool:
         try:
             self.slots[slot] = msgspec.msgpack.decode(state, type=list[int])
         except msgspec.MsgspecError:

@@ -28,9 +28,9 @@ class Context(Protocol):
 
     def state_size(self, slot: int) -> int: ...
 
-    def save(self, slot: int) -> bytes: ...
+    def save(self, slot: int) -> memoryview: ...
 
-    def restore(self, slot: int, state: bytes) -> bool: ...
+    def restore(self, slot: int, state: memoryview) -> bool: ...
 
 
 @dataclass(eq=False)
@@ -52,7 +52,7 @@ class Saved:
 
     keys: list[int]
     adapter: tuple[int, float] | None
-    state: bytes
+    state: memoryview
 
 
 class Prefixes:
@@ -136,8 +136,9 @@ class Prefixes:
 
     def save(self, slot: Slot) -> Saved | None:
         """What a free slot holds; None if it is nothing."""
-        state = self._context.save(slot.number) if slot.keys and not slot.busy else b""
-        return Saved(slot.keys, slot.adapter, state) if state else None
+        if slot.busy or not slot.keys or not (state := self._context.save(slot.number)):
+            return None
+        return Saved(slot.keys, slot.adapter, state)
 
     def restore(self, slot: Slot, saved: Saved) -> bool:
         """Fill a slot. False, and the slot is empty, if it does not fit this model."""

@@ -61,7 +61,7 @@ class PromptCache:
             file = self._file(slot.number)
             try:
                 with suppress(FileNotFoundError):
-                    data = file.read_bytes()
+                    data = bytearray(file.read_bytes())  # a state is a view of it
                     file.unlink()
                     if not prefixes.restore(slot, decoder.decode(data)):
                         log.warning("A kept prompt is of no use: it does not fit the model")

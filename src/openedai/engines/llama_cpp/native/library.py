@@ -201,7 +201,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "llama_memory_seq_rm": (c_bool, _MEMORY, c_int32, c_int32, c_int32),
     "llama_state_seq_get_size": (c_size_t, _CONTEXT, c_int32),
     "llama_state_seq_get_data": (c_size_t, _CONTEXT, c_void_p, c_size_t, c_int32),
-    "llama_state_seq_set_data": (c_size_t, _CONTEXT, c_char_p, c_size_t, c_int32),
+    "llama_state_seq_set_data": (c_size_t, _CONTEXT, c_void_p, c_size_t, c_int32),
     # vocabularies
     "llama_vocab_n_tokens": (c_int32, _VOCAB),
     "llama_vocab_is_eog": (c_bool, _VOCAB, c_int32),

@@ -6,8 +6,9 @@ import ctypes
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from ctypes import c_float, c_int32
+from ctypes import c_char, c_float, c_int32
 from functools import cached_property, partial
+from mmap import mmap
 from pathlib import Path
 from threading import Thread
 
@@ -237,17 +238,28 @@ class Model:
         """The bytes of `save`."""
         return int(self._c.llama_state_seq_get_size(self.context, slot))
 
-    def save(self, slot: int) -> bytes:
-        """What was computed for a sequence; empty if that fails."""
-        size = self.state_size(slot)
-        buffer = ctypes.create_string_buffer(size)
-        written = self._c.llama_state_seq_get_data(self.context, buffer, size, slot)
-        return buffer.raw if written == size else b""
+    def save(self, slot: int) -> memoryview:
+        """What was computed for a sequence; empty if that fails.
 
-    def restore(self, slot: int, state: bytes) -> bool:
-        """Replace a sequence by a saved one. False if it does not fit this model."""
-        written = self._c.llama_state_seq_set_data(self.context, state, len(state), slot)
-        return bool(written == len(state))
+        It has pages of its own, which the system gets back when it is dropped. On the heap, states
+        of many sizes leave gaps.
+        """
+        size = self.state_size(slot)
+        if not size:
+            return memoryview(b"")
+        pages = mmap(-1, size)
+        buffer = (c_char * size).from_buffer(pages)
+        written = self._c.llama_state_seq_get_data(self.context, buffer, size, slot)
+        return memoryview(pages if written == size else b"")
+
+    def restore(self, slot: int, state: memoryview) -> bool:
+        """Replace a sequence by a saved one, in memory that can be written. False if it does not
+        fit this model.
+        """
+        size = len(state)
+        buffer = (c_char * size).from_buffer(state)
+        written = self._c.llama_state_seq_set_data(self.context, buffer, size, slot)
+        return bool(written == size)
 
     def _read_limits(self, path: Path, options: LlamaOptions) -> None:
         if self._c.llama_model_has_encoder(self.pointer):
