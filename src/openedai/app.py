@@ -29,7 +29,7 @@ from openedai.engines.machine import usable_memory
 from openedai.engines.process.early import EarlyStart
 from openedai.engines.process.watchdog import SilenceLimits
 from openedai.engines.registry import capabilities_of
-from openedai.errors import APIError, MethodNotAllowed, NotFound
+from openedai.errors import APIError, MethodNotAllowed, NotFound, Unavailable
 from openedai.http.envelope import Envelope
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import error_response
@@ -130,12 +130,17 @@ def _pool(
 
 
 def _adapters(library: Library, spec: ModelSpec, progress: Progress) -> tuple[Adapter, ...]:
-    """The adapters of a model, downloaded. Empty for an engine without weights."""
-    pulled = [library.pull(one, progress) for one in adapter_specs(spec)]
-    return tuple(
-        Adapter(name=adapter.name, path=str(path), scale=adapter.scale)
-        for adapter, path in zip(spec.adapters, pulled, strict=False)
-    )
+    """The adapters of a model, downloaded if that can be. Empty for an engine without weights."""
+    found = []
+    for adapter, weights in zip(spec.adapters, adapter_specs(spec), strict=False):
+        path, missing = "", None
+        try:
+            path = str(library.pull(weights, progress))
+        except Unavailable as error:
+            log.warning("loading %s failed: %s", weights.id, error.message)
+            missing = without_folders(error.message, [adapter.source, str(library.cache_dir)])
+        found.append(Adapter(name=adapter.name, path=path, scale=adapter.scale, missing=missing))
+    return tuple(found)
 
 
 def _images(settings: Settings) -> Images:

@@ -26,10 +26,18 @@ STATES: dict[State, str] = {
 }
 
 
-def pull_all(settings: Settings, specs: Sequence[ModelSpec], console: Console) -> None:
-    """Download missing models. Exits with 1, and the reason, if that fails."""
+def pull_all(
+    settings: Settings,
+    specs: Sequence[ModelSpec],
+    console: Console,
+    *,
+    optional: Sequence[ModelSpec] = (),
+) -> None:
+    """Download missing models. Prints the reason if that fails, and exits with 1 unless it is one
+    of the `optional` ones.
+    """
     library = Library(settings)
-    for spec in specs:
+    for spec in (*specs, *optional):
         if library.ready(spec):
             continue
         console.print(f"Fetching {spec.id} from {spec.source}", highlight=False)
@@ -38,7 +46,8 @@ def pull_all(settings: Settings, specs: Sequence[ModelSpec], console: Console) -
                 library.pull(spec, progress)
         except APIError as error:
             console.print(f"[red]{spec.id}:[/] {error.message}", highlight=False)
-            raise typer.Exit(1) from error
+            if spec in specs:
+                raise typer.Exit(1) from error
 
 
 def list_models(settings: Settings, console: Console) -> None:

@@ -206,14 +206,16 @@ def _pull_defaults(settings: Settings, catalog: Catalog, preload: list[ModelSpec
 
     defaults = (catalog.default(CHAT), catalog.default(EMBEDDING))
     specs = (*(model.spec for model in defaults if model), *preload)
-    weights = {one.id: one for spec in specs for one in (spec, *adapter_specs(spec))}
+    weights = {spec.id: spec for spec in specs}
+    adapters = {one.id: one for spec in specs for one in adapter_specs(spec)}
     library = Library(settings)
-    if missing := [spec for spec in weights.values() if not library.ready(spec)]:
+    if not all(library.ready(one) for one in (*weights.values(), *adapters.values())):
         from rich.console import Console
 
         from openedai.cli.models import pull_all
 
-        pull_all(settings, missing, Console(stderr=True, highlight=False))
+        console = Console(stderr=True, highlight=False)
+        pull_all(settings, [*weights.values()], console, optional=[*adapters.values()])
 
 
 def _banner(catalog: Catalog, settings: Settings, port: int) -> None:

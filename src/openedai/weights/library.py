@@ -50,7 +50,8 @@ class Library:
 
         `fast` are the types with fast kernels; None for those of this processor.
         """
-        self._cache = Cache(settings.cache_dir.expanduser())
+        self.cache_dir = settings.cache_dir.expanduser()
+        self._cache = Cache(self.cache_dir)
         self._access = access or Access(offline=settings.offline, packages=builtin_packages())
         self._fast = fast_types(processor_features()) if fast is None else fast
 

@@ -54,6 +54,7 @@ def server(adapters: tuple[Path, Path], smollm2_path: Path) -> Iterator[Running]
     cut.write_bytes(one.read_bytes()[:-4000])
     strange = {"empty": empty, "cut": cut, "base": smollm2_path, "broken": Path(broken.source)}
     missing = AdapterSpec(name="missing", source="/nowhere/at all.gguf")
+    unknown = AdapterSpec(name="unknown", source="hf:nobody/nothing-GGUF")
     others = (
         replace(
             spec,
@@ -63,10 +64,14 @@ def server(adapters: tuple[Path, Path], smollm2_path: Path) -> Iterator[Running]
                 AdapterSpec(name="one", source=str(one)),
             ),
         ),
-        replace(spec, id="with-missing", adapters=(missing,)),
+        replace(
+            spec,
+            id="with-missing",
+            adapters=(missing, AdapterSpec(name="one", source=str(one)), unknown),
+        ),
     )
     models = (spec, *others, ModelSpec(id="echo", engine="echo"))
-    settings = echo_settings(models=models, chat_model="tiny", embedding_model="echo")
+    settings = echo_settings(models=models, chat_model="tiny", embedding_model="echo", offline=True)
     with ServerThread(settings) as running:
         yield running
 
@@ -132,11 +137,20 @@ def test_a_chat_and_the_list(client: OpenAI) -> None:
     assert (answer.model, answer.choices[0].finish_reason) == ("tiny:one", "length")
 
 
-def test_an_adapter_that_is_missing(client: OpenAI) -> None:
+@pytest.mark.parametrize(
+    ("adapter", "why"), [("missing", "folder at all.gguf"), ("unknown", "offline")]
+)
+def test_an_adapter_that_is_missing(client: OpenAI, adapter: str, why: str) -> None:
+    """Its model and the others are there."""
     with pytest.raises(APIStatusError) as caught:
-        complete(client, "with-missing")
+        complete(client, f"with-missing:{adapter}")
     assert caught.value.status_code == 503
-    assert "with-missing" in json.loads(caught.value.response.content)["error"]["message"]
+    message = json.loads(caught.value.response.content)["error"]["message"]
+    assert f"`with-missing:{adapter}`" in message
+    assert why in message
+    assert "nowhere" not in message
+    assert complete(client, "with-missing") == complete(client, "tiny")
+    assert complete(client, "with-missing:one") == complete(client, "tiny:one")
 
 
 @pytest.mark.parametrize(

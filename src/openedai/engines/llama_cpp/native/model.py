@@ -16,7 +16,7 @@ from openedai.contract.adapter import Adapter
 from openedai.engines.llama_cpp.native.images import BATCH, Projector
 from openedai.engines.llama_cpp.native.library import Batch, Library
 from openedai.engines.llama_cpp.options import LlamaOptions
-from openedai.errors import EngineFailed
+from openedai.errors import APIError, EngineFailed, Unavailable
 from openedai.gguf.header import read_header, round_up
 
 log = logging.getLogger("openedai.engines")
@@ -199,9 +199,11 @@ class Model:
         self._c.llama_set_n_threads(self.context, count, count)
 
     def adapter(self, number: int) -> int:
-        """The address of an adapter. Raises EngineFailed for one that could not be loaded."""
+        """The address of an adapter. Raises Unavailable for one without a file, and EngineFailed
+        for one that could not be loaded.
+        """
         found = self._adapters[number]
-        if isinstance(found, EngineFailed):
+        if isinstance(found, APIError):
             raise found
         return found
 
@@ -316,8 +318,10 @@ class Model:
         found: int | None = self._c.llama_init_from_model(self.pointer, parameters)
         return found
 
-    def _load_adapter(self, adapter: Adapter) -> int | EngineFailed:
+    def _load_adapter(self, adapter: Adapter) -> int | APIError:
         """Its address, or why it has none: a bad adapter is no reason to refuse the model."""
+        if adapter.missing is not None:
+            return Unavailable(adapter.missing)
         path = Path(adapter.path)
         self.library.errors.clear()
         found: int | None = None
