@@ -1,4 +1,4 @@
-"""Bodies whose unknown parameters are passed on to another server."""
+"""Bodies that are too large, and parameters that are passed on to another server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from openedai.api.openai.dialect import OPENAI
-from openedai.errors import InvalidRequest
+from openedai.errors import InvalidRequest, PayloadTooLarge
 from openedai.http.body import Body, BodyLimits, Refused, read_body
 from openedai.http.body_memory import BodyMemory
 from openedai.http.exchange import Exchange
@@ -40,7 +40,7 @@ def read(body_type: type[Body], body: bytes, unknown: Literal["refuse", "warn"] 
     parsed = read_body(
         Request(scope, receive),
         body_type,
-        limits=BodyLimits(json=1 << 20, form=1 << 20, memory=BodyMemory(1 << 22)),
+        limits=BodyLimits(json=1 << 22, form=1 << 20, memory=BodyMemory(1 << 24)),
         unknown=unknown,
         overrides={},
         passed_on=lambda fields: (
@@ -89,3 +89,19 @@ def test_other_models_refuse_unknown_parameters(
 def test_a_local_model_gets_its_own_fields() -> None:
     body, _ = read(Passing, b'{"model": "local", "unused": 5}')
     assert (body.unused, body.extra) == (5, {})
+
+
+@pytest.mark.parametrize("item", [b"[]", b'"", 12345'])
+def test_a_body_with_too_many_values(item: bytes) -> None:
+    values = b",".join([item] * 260_000)
+    with pytest.raises(PayloadTooLarge, match="more than 500000 values") as caught:
+        read(Passing, b'{"model": "upstream", "new": [' + values + b"]}")
+    assert caught.value.code == "request_too_large"
+
+
+def test_a_large_body() -> None:
+    text = "[{:," * 300_000
+    body, _ = read(Passing, b'{"model": "upstream", "new": "' + text.encode() + b'"}')
+    assert body.extra == {"new": text}
+    with pytest.raises(InvalidRequest, match="not valid JSON"):
+        read(Passing, b'{"model": "' + text.encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
@@ -15,9 +16,10 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema, from_json
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 from starlette.requests import ClientDisconnect, Request
 
+from openedai.bounded_json import TooManyValues, read_json
 from openedai.errors import APIError, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from openedai.http.body_memory import BodyMemory, BodyShare
 from openedai.http.exchange import exchange_of
@@ -36,6 +38,8 @@ FORM = "application/x-www-form-urlencoded"
 WARNING_HEADER = "x-openedai-warning"
 MAX_MEMBERS = 256  # of an object with named fields
 _MAX_WARNING = 1000  # characters
+_LARGE = 1 << 20  # bytes
+_TOO_LARGE = "request_too_large"
 
 
 def _fail_fast(schema: Any) -> None:
@@ -166,7 +170,7 @@ def _share(request: Request, limits: BodyLimits) -> BodyShare:
 
 def _too_large(limit: int) -> APIError:
     return PayloadTooLarge(
-        f"The request body is larger than the limit of {limit} bytes.", code="request_too_large"
+        f"The request body is larger than the limit of {limit} bytes.", code=_TOO_LARGE
     )
 
 
@@ -251,7 +255,7 @@ async def _read_values(
         values = await read_form(request, limits.form, cleanup, _share(request, limits))
         return {name: _listed(model, name, value) for name, value in values.items()}, False
     require_json(request)
-    return _decode(await read_bytes(request, limits)), None
+    return await _decode(await read_bytes(request, limits)), None
 
 
 def _listed(model: type[Body], name: str, value: Any) -> Any:
@@ -270,9 +274,14 @@ def _is_array(annotation: Any) -> bool:
     return get_origin(annotation) in (Union, UnionType) and all(map(_is_array, members))
 
 
-def _decode(body: bytearray) -> Any:
+async def _decode(body: bytearray) -> Any:
+    """The value; that of a large body is read in a thread, as far as others can run meanwhile."""
     try:
-        return from_json(body, allow_inf_nan=False)
+        if len(body) < _LARGE:
+            return read_json(body)
+        return await asyncio.to_thread(read_json, body)
+    except TooManyValues as error:
+        raise PayloadTooLarge(f"The request body is too large: {error}.", code=_TOO_LARGE) from None
     except ValueError as error:
         raise invalid_json(str(error)) from None
 

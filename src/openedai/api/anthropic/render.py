@@ -7,8 +7,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_core import from_json
-
 from openedai.api.anthropic.wire import (
     PING,
     BlockDelta,
@@ -34,6 +32,7 @@ from openedai.api.anthropic.wire import (
     usage_object,
 )
 from openedai.api.parameters.ids import new_id
+from openedai.bounded_json import read_json
 from openedai.contract.generate import (
     Finish,
     GenerateEvent,
@@ -200,7 +199,7 @@ def _input(arguments: str) -> dict[str, Any]:
     client reads the deltas of a stream.
     """
     try:
-        value = from_json(arguments or "{}", allow_partial=True)
+        value = read_json(arguments or "{}", allow_partial="on")
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

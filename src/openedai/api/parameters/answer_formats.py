@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
-from pydantic_core import from_json
 
 from openedai.api.parameters.tools import NAME
 from openedai.api.parameters.unions import branch, by_type
+from openedai.bounded_json import read_json
 from openedai.contract.generate import Constraint, Grammar, JsonObject, JsonSchema, Regex
 from openedai.errors import InvalidRequest, missing_parameter
 from openedai.http.body import AllowedOnly, Body
@@ -25,7 +25,7 @@ def _schema(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return from_json(value)
+        return read_json(value)
     except ValueError as error:
         raise ValueError(f"expected a JSON Schema: {error}") from None
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from msgspec.structs import replace
 from pydantic import BeforeValidator, Field
-from pydantic_core import from_json
 
 from openedai.api.parameters.answer_formats import (
     GrammarText,
@@ -18,6 +17,7 @@ from openedai.api.parameters.answer_formats import (
 from openedai.api.parameters.numbers import MAX_INT
 from openedai.api.parameters.other_servers import OtherServersBody
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
+from openedai.bounded_json import read_json
 from openedai.contract.generate import Constraint, Grammar, LocalSampling, Regex, Sampling
 from openedai.errors import InvalidRequest, invalid_value
 from openedai.http.body import AllowedOnly, Body
@@ -46,7 +46,7 @@ def _breakers(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return from_json(value if value.lstrip().startswith("[") else f"[{value}]")
+        return read_json(value if value.lstrip().startswith("[") else f"[{value}]")
     except ValueError:
         raise ValueError("expected an array of strings") from None
 

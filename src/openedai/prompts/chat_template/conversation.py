@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from openedai.bounded_json import read_json
 from openedai.prompts.chat_template.capabilities import Capabilities, find_capabilities
 from openedai.prompts.chat_template.limits import SECONDS
 from openedai.prompts.chat_template.template import JinjaTemplate
@@ -179,10 +180,8 @@ def _as_object(arguments: Any) -> dict[str, Any]:
         return {} if arguments is None else {_NO_OBJECT: arguments}
     if not arguments.strip():
         return {}
-    from pydantic_core import from_json
-
     try:
-        value = from_json(arguments, allow_partial="trailing-strings")
+        value = read_json(arguments, allow_partial="trailing-strings")
     except ValueError:
         value = None
     return value if isinstance(value, dict) else {_NO_OBJECT: arguments}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import msgspec
 from pydantic import BeforeValidator, Field
 
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.audio.languages import code_of
+from openedai.bounded_json import read_json
 from openedai.contract.transcribe import TranscribeRequest, VoiceActivity
 from openedai.errors import InvalidRequest, Unsupported, invalid_value
 from openedai.http.body import Body, Refused
@@ -23,8 +23,8 @@ def _from_json(value: Any) -> Any:
     """Some clients send an object in a form as JSON."""
     if isinstance(value, str) and value.startswith("{"):
         try:
-            return msgspec.json.decode(value)
-        except (msgspec.MsgspecError, RecursionError):
+            return read_json(value)
+        except ValueError:
             raise ValueError("it is not valid JSON") from None
     return value
 
