@@ -215,9 +215,7 @@ REFUSED_VALUES: dict[str, Any] = {
     "web_search_options": {},
     # of other servers
     "add_bos_token": False,
-    "allowed_token_ids": [1],
     "auto_max_new_tokens": True,
-    "bad_words": ["x"],
     "chat_template": "{{ messages }}",
     "custom_token_bans": "1,2",
     "dynamic_temperature": True,
@@ -273,6 +271,8 @@ REFUSED_VALUES: dict[str, Any] = {
 VALUES: dict[str, Any] = {
     # of other servers
     "add_generation_prompt": False,
+    "allowed_token_ids": [1],
+    "bad_words": ["x"],
     "ban_eos_token": True,
     "cache_prompt": True,
     "character": "Ann",

@@ -79,7 +79,8 @@ class Sampling(Struct, frozen=True):
     """The parameters of sampling. None means the model's configured default.
 
     `logit_bias` has pairs of a token id and the value that is added to its logit. With a `seed`,
-    the same request has the same answer as far as the engine can guarantee it.
+    the same request has the same answer as far as the engine can guarantee it. If there are
+    `allowed_tokens`, no others are chosen; `bad_words` are texts that are never chosen.
     """
 
     temperature: float | None = None
@@ -88,6 +89,8 @@ class Sampling(Struct, frozen=True):
     frequency_penalty: float = 0.0
     logit_bias: tuple[tuple[int, float], ...] = ()
     seed: int | None = None
+    allowed_tokens: tuple[int, ...] = ()
+    bad_words: tuple[str, ...] = ()
     local: LocalSampling = LocalSampling()
 
 

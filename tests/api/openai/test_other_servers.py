@@ -122,6 +122,8 @@ def test_values_that_are_refused(client: OpenAI, change: dict[str, Any], param: 
         ({"max_tokens": -2}, "integer_below_min_value", "max_tokens"),
         ({"min_tokens": -1}, "integer_below_min_value", "min_tokens"),
         ({"stop_token_ids": [-1]}, "integer_below_min_value", "stop_token_ids[0]"),
+        ({"allowed_token_ids": [-1]}, "integer_below_min_value", "allowed_token_ids[0]"),
+        ({"bad_words": [""]}, "string_below_min_length", "bad_words[0]"),
         ({"structured_outputs": {"poem": 1}}, "unknown_parameter", "structured_outputs.poem"),
         ({"think": "hard"}, "invalid_value", "think"),
         ({"think": "low"}, "unsupported_parameter", "think"),

@@ -15,6 +15,7 @@ from openedai.contract.generate import (
     Finish,
     GenerateRequest,
     Grammar,
+    Regex,
     Sampling,
     Text,
     Tokens,
@@ -123,6 +124,46 @@ def test_stop_tokens(run: Run) -> None:
         with pytest.raises(InvalidRequest) as caught:
             await answer(engine, ending=Ending(stop_tokens=(10**6,)))
         assert caught.value.param == "stop_token_ids"
+
+    run(scenario)
+
+
+def test_only_allowed_tokens(run: Run) -> None:
+    async def scenario(engine: LlamaCpp) -> None:
+        allowed = (*await engine.tokenize(" fox"), *await engine.tokenize(" and"))
+        for temperature in (0.0, 2.0):
+            for more in ((), (END,)):
+                tokens = Sampling(temperature=temperature, allowed_tokens=(*allowed, *more))
+                text, finish = await answer(engine, sampling=tokens)
+                assert set(text.split()) <= {"fox", "and"}
+                assert text or more
+                assert more or finish.usage.completion_tokens == 12
+        for ids, constraint in (((10**6,), None), (allowed, Regex(pattern="[0-9]+"))):
+            tokens = Sampling(allowed_tokens=ids)
+            with pytest.raises(InvalidRequest) as caught:
+                await answer(engine, sampling=tokens, constraint=constraint)
+            assert caught.value.param == "allowed_token_ids"
+
+    run(scenario)
+
+
+def test_bad_words(run: Run) -> None:
+    """Of one token and of several, which may be in other words each."""
+
+    async def scenario(engine: LlamaCpp) -> None:
+        plain, _ = await answer(engine, max_tokens=40)
+        words = plain.split()
+        for bad in (words[0], " ".join(words[3:5]), words[-2], " ".join(words[:6])):
+            changed = Sampling(temperature=0.0, bad_words=(bad,))
+            text, finish = await answer(engine, max_tokens=40, sampling=changed)
+            assert bad not in text
+            assert finish.usage.completion_tokens > 1
+        never = Sampling(bad_words=("a",))
+        with pytest.raises(InvalidRequest) as caught:
+            await answer(engine, sampling=never, constraint=Regex(pattern="a"))
+        assert caught.value.param == "bad_words"
+        changed = Sampling(temperature=0.0, bad_words=(" ", "\0", "🙂"))
+        assert (await answer(engine, max_tokens=40, sampling=changed))[0] == plain
 
     run(scenario)
 

@@ -74,6 +74,7 @@ def _switch_or_effort(value: Any) -> Any:
     raise ValueError(f"expected true, false or one of: {', '.join(EFFORTS)}")
 
 
+BadWord = Annotated[str, Field(min_length=1, max_length=256)]
 TextOrNumber = Annotated[Any, AfterValidator(_text_or_number)]
 Think = Annotated[Any, AfterValidator(_switch_or_effort)]
 
@@ -111,9 +112,7 @@ class HarmlessSampling(HarmlessParameters):
 class NeutralParameters(Body):
     """What is not supported: only values that request nothing are accepted."""
 
-    allowed_token_ids: _EMPTY = None
     auto_max_new_tokens: _OFF = None
-    bad_words: _EMPTY = None
     custom_token_bans: _EMPTY = None
     dynamic_temperature: _OFF = None
     dynatemp_range: _ZERO = None
@@ -155,6 +154,8 @@ class NeutralParameters(Body):
 class OtherServersBody(HarmlessSampling, NeutralParameters):
     """Those of chat and completions."""
 
+    allowed_token_ids: list[TokenId] | None = Field(None, max_length=1 << 16)
+    bad_words: list[BadWord] | None = Field(None, max_length=1024)
     ban_eos_token: bool | None = None
     do_sample: bool | None = None
     ebnf: GrammarText | None = None

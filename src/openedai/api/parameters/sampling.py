@@ -167,6 +167,8 @@ class SamplingBody(OtherServersBody, LocalSamplingBody):
             frequency_penalty=self.frequency_penalty or 0.0,
             logit_bias=tuple(_token_bias(pair) for pair in (self.logit_bias or {}).items()),
             seed=None if self.seed is None else self.seed + choice,
+            allowed_tokens=tuple(self.allowed_token_ids or ()),
+            bad_words=tuple(self.bad_words or ()),
             local=replace(self.local_sampling(), **theirs),
         )
 

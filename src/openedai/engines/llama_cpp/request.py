@@ -6,12 +6,21 @@ from dataclasses import dataclass
 from functools import partial
 
 from openedai.contract.chat import Chat
-from openedai.contract.generate import Constraint, GenerateRequest, Grammar, Regex, Text, Tokens
+from openedai.contract.generate import (
+    Constraint,
+    GenerateRequest,
+    Grammar,
+    Regex,
+    Sampling,
+    Text,
+    Tokens,
+)
 from openedai.engines.llama_cpp.checking.checker import GrammarChecker
 from openedai.engines.llama_cpp.checking.grammar import GrammarSpec
 from openedai.engines.llama_cpp.native.grammars import Grammars, read_tokens
 from openedai.engines.llama_cpp.native.images import Prompt
 from openedai.engines.llama_cpp.native.model import Model
+from openedai.engines.llama_cpp.native.restriction import Restriction
 from openedai.engines.llama_cpp.native.sampler import Sampler, resolve_sampling
 from openedai.engines.llama_cpp.options import LlamaOptions
 from openedai.engines.llama_cpp.sequence import Job
@@ -204,10 +213,18 @@ class RequestBuilder:
             max_tokens=request.max_tokens,
             ending=ending,
             ends=self._vocabulary.all_ends if holds_back else (),
+            restriction=self._restriction(request.sampling),
             logprobs=request.logprobs,
             adapter=adapter,
             images=prompt.images,
         )
+
+    def _restriction(self, sampling: Sampling) -> Restriction | None:
+        for token in sampling.allowed_tokens:
+            self.check_token(token, "allowed_token_ids")
+        if not (sampling.allowed_tokens or sampling.bad_words):
+            return None
+        return Restriction(self._vocabulary, sampling.allowed_tokens, sampling.bad_words)
 
     def _last_part(self, request: GenerateRequest, prompt: Prompt) -> Prompt:
         """The part of a conversation that is used. Raises InvalidRequest for one with images that

@@ -11,9 +11,12 @@ from typing import Literal, Protocol
 from openedai.contract.generate import Ending, TokenLogprob
 from openedai.engines.llama_cpp.native.logprobs import Distribution, forbid, hold_back
 from openedai.engines.llama_cpp.native.model import Model
+from openedai.engines.llama_cpp.native.restriction import Restriction
 from openedai.engines.llama_cpp.native.sampler import Sampler
 from openedai.engines.llama_cpp.prefixes import Slot
 from openedai.errors import APIError, EngineFailed
+
+_NO_TOKEN = "No token could be chosen."
 
 
 class Constraint(Protocol):
@@ -92,6 +95,7 @@ class Job:
     ending: Ending = field(default_factory=Ending)
     ends: tuple[int, ...] = ()
     constraint: Constraint | None = None
+    restriction: Restriction | None = None
     logprobs: int | None = None
     scored: bool = False
     adapter: tuple[int, float] | None = None
@@ -190,12 +194,16 @@ class Sequence:
         distribution = None if job.logprobs is None else self._distribution(address)
         if job.constraint is not None:
             job.constraint.mask(address)
+        if job.restriction is not None:
+            start = max(len(job.prompt), len(self.keys) - job.restriction.reach)
+            job.restriction.mask(address, self.keys[start:])
         if held := self._held_back():
             hold_back(address, self._vocabulary.size, held)
         token = job.sampler.sample(row)
         while job.constraint is not None and not job.constraint.accept(token):
             if not forbid(address, token):
-                raise EngineFailed("No token could be chosen.")
+                restriction = job.restriction
+                raise restriction.refusal() if restriction else EngineFailed(_NO_TOKEN)
             token = job.sampler.sample(row)
         self.generated += 1
         if self._vocabulary.ends(token):
