@@ -102,11 +102,11 @@ class ContextLengthExceeded(InvalidRequest):
         )
 
     @classmethod
-    def of_pair(cls, index: int, tokens: int, limit: int) -> Self:
-        """A document with its query has `tokens` tokens, and `limit` would fit."""
+    def of_pair(cls, index: int, limit: int) -> Self:
+        """A document with its query has more than the `limit` tokens that would fit."""
         return cls(
-            f"Document {index} resulted in {tokens} tokens together with its query, and {limit} "
-            "fit. Please shorten it, or allow it to be truncated.",
+            f"Document {index} and its query resulted in more than {limit} tokens, which is this "
+            "model's maximum. Please shorten them, or allow them to be truncated.",
             param="documents",
         )
 

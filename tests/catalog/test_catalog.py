@@ -14,6 +14,7 @@ from openedai.catalog.defaults import (
     EMBEDDING,
     IMAGE,
     KINDS,
+    RERANK,
     SPEECH,
     TRANSCRIPTION,
     Kind,
@@ -249,6 +250,29 @@ def test_other_models_are_the_default_for_images_before_a_silent_upstream() -> N
     assert default_ids(models, *MEDIA) == ["echo", "echo", "echo"]
 
 
+def test_the_default_reranker() -> None:
+    assert ids(catalog(), "rerank-v3.5") == ["all-mpnet-base-v2"]
+    assert default_ids(catalog(), RERANK) == [None]
+    tiny = ModelSpec(id="tiny", engine="onnx_reranker", source="./tiny")
+    assert ids(catalog(tiny), "rerank-v3.5", "text-embedding-3-small") == [
+        "tiny",
+        "all-mpnet-base-v2",
+    ]
+    for name, id, source in (
+        ("./some/folder", "folder", "./some/folder"),
+        ("BAAI/bge-reranker-base", "BAAI/bge-reranker-base", "hf:BAAI/bge-reranker-base"),
+        (
+            "ms-marco-MiniLM-L6-v2",
+            "ms-marco-MiniLM-L6-v2",
+            "hf:cross-encoder/ms-marco-MiniLM-L6-v2",
+        ),
+    ):
+        models = catalog(tiny, rerank_model=name)
+        assert default_ids(models, RERANK) == [id]
+        spec = models.resolve("jina-reranker-m0").spec
+        assert (spec.engine, spec.source) == ("onnx_reranker", source)
+
+
 def test_an_upstream_that_declares_speech_does_not_chat() -> None:
     models = catalog(upstream("voice", "speech"), chat("c"), builtin_models=False)
     assert default_ids(models, CHAT, EMBEDDING, SPEECH) == ["c", None, "voice"]
@@ -295,6 +319,12 @@ def test_an_upstream_may_be_named() -> None:
         ([], {"chat_model": "all-MiniLM-L6-v2"}, "runs on onnx_embeddings"),
         ([], {"embedding_model": "smollm2-135m-instruct"}, "runs on llama_cpp"),
         ([], {"embedding_model": "a/b/c"}, "'a/b/c' is no model of the catalogue, no path"),
+        (
+            [],
+            {"rerank_model": "a/b/c"},
+            "rerank_model 'a/b/c' is no model of the catalogue, no path",
+        ),
+        ([], {"rerank_model": "smollm2-135m-instruct"}, "runs on llama_cpp, which cannot do that"),
         ([], {"embedding_model": ""}, "embedding_model '' is no model"),
         ([], {"chat_model": "smol", "builtin_models": False}, "The catalogue has: nothing"),
         ([], {"listed_aliases": ("gpt-4o", "nope")}, "listed_aliases: there is no model 'nope'"),

@@ -15,13 +15,15 @@ from openedai.contract.rerank import RerankRequest
 from openedai.engines.load import load_engine
 from openedai.engines.upstream.engine import Upstream
 from openedai.errors import ContextLengthExceeded
+from openedai.weights.onnx_graph.write import write_classifier
 from tests.support import Running
+from tests.weights.tiny_classifier import write_reranker
 
 Scenario = Callable[[Reranker], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]
 QUERY = "w1 w2"
 DOCUMENTS = ("w1 w2 w3", "w4 w5", "w2", "w6 w7 w8 w9 w1")
-ENGINES = ["echo", "echo in a worker", "upstream"]
+ENGINES = ["echo", "echo in a worker", "upstream", "onnx_reranker"]
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -32,8 +34,12 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     if name == "upstream":
         server: Running = request.getfixturevalue("echo_server")
         options = {"url": server.url, "model": "echo"}
+    path = None
+    if name == "onnx_reranker":
+        path = write_reranker(request.getfixturevalue("tmp_path_factory").mktemp("tiny"))
+        write_classifier(path)
     with asyncio.Runner() as runner:
-        engine = runner.run(load_engine(name, "the-model", None, options))
+        engine = runner.run(load_engine(name, "the-model", path, options))
         assert isinstance(engine, Reranker)
         yield lambda scenario: runner.run(scenario(engine))
         runner.run(engine.close())

@@ -30,6 +30,7 @@ from openedai.engines.whisper.engine import WhisperOptions
 OPTIONS: dict[str, type[msgspec.Struct]] = {
     "llama_cpp": LlamaOptions,
     "onnx_embeddings": OnnxOptions,
+    "onnx_reranker": OnnxOptions,
     "sentence_transformers": SentenceTransformersOptions,
     "whisper": WhisperOptions,
     "hibari": HibariOptions,
@@ -89,6 +90,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "sampling": "The values for requests that do not set their own; see the next table.",
     },
     "onnx_embeddings": _EMBEDDING,
+    "onnx_reranker": _EMBEDDING,
     "sentence_transformers": _EMBEDDING,
     "whisper": {
         "device": "The device.",
@@ -227,8 +229,8 @@ ENGINES = """
 
 These go into a model's `options`. An unknown option is an error when the model is loaded. Every
 engine also accepts `worker`: true or false, whether it runs in a worker process. By default the
-embedding engines, `llama_cpp`, `whisper`, `hibari`, `kokoro`, `piper` and `diffusers` do;
-`upstream`, `a1111`, `comfyui` and `echo` run in the server's process."""
+embedding engines, `onnx_reranker`, `llama_cpp`, `whisper`, `hibari`, `kokoro`, `piper` and
+`diffusers` do; `upstream`, `a1111`, `comfyui` and `echo` run in the server's process."""
 
 
 def page() -> str:

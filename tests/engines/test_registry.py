@@ -13,6 +13,7 @@ from openedai.contract.engine import (
     Engine,
     Generator,
     ImageMaker,
+    Reranker,
     Speaker,
 )
 from openedai.engines.registry import (
@@ -57,7 +58,7 @@ def test_a_model_may_declare_fewer_capabilities() -> None:
 
 def test_unlisted_models_have_one_engine_for_each_capability() -> None:
     unlisted = Counter(entry.runs_unlisted for entry in ENGINES.values() if entry.runs_unlisted)
-    assert unlisted == {Generator: 1, Embedder: 1}
+    assert unlisted == {Generator: 1, Embedder: 1, Reranker: 1}
     for capability in unlisted:
         entry = engine_entry(engine_for_unlisted(capability))
         assert capability in entry.capabilities

@@ -19,7 +19,7 @@ from openedai.engines.embedding.onnx import OnnxEmbeddings
 from openedai.engines.embedding.sentence_transformers import SentenceTransformers
 from openedai.errors import EngineFailed, InvalidRequest, Unavailable
 from openedai.weights.library import Library
-from openedai.weights.onnx_graph import write_onnx
+from openedai.weights.onnx_graph.write import write_graph
 from openedai.weights.progress import NoProgress
 from tests.weights.tiny_encoder import HIDDEN, KINDS, LIMIT, VOCABULARY, write_model, write_modules
 
@@ -134,7 +134,7 @@ def test_real_models_equal_the_reference(name: str) -> None:
 ODD = ["w1 w2 w3", "", "w4", "W5 unknown w6", " ".join(f"w{n}" for n in range(30))]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "distilbert"])
+@pytest.mark.parametrize("kind", ["modernbert", *(kind for kind in KINDS if kind != "distilbert")])
 @pytest.mark.parametrize(
     "pooling",
     [
@@ -154,7 +154,7 @@ ODD = ["w1 w2 w3", "", "w4", "W5 unknown w6", " ".join(f"w{n}" for n in range(30
 def test_pooling_equals_the_reference(tmp_path: Path, kind: str, pooling: dict[str, Any]) -> None:
     folder = write_model(tmp_path, kind)
     write_modules(folder, pooling)
-    write_onnx(folder)
+    write_graph(folder)
     _, expected = reference(folder, ODD)
     found = vectors(embedded(OnnxEmbeddings, folder, *ODD))
     np.testing.assert_allclose(found, expected, atol=1e-4)
@@ -163,7 +163,7 @@ def test_pooling_equals_the_reference(tmp_path: Path, kind: str, pooling: dict[s
 @pytest.mark.parametrize("settings", [{"do_lower_case": True}, {"max_seq_length": None}])
 def test_settings_equal_the_reference(tmp_path: Path, settings: dict[str, Any]) -> None:
     folder = write_model(tmp_path, "bert", **settings)
-    write_onnx(folder)
+    write_graph(folder)
     _, expected = reference(folder, ODD)
     found = vectors(embedded(OnnxEmbeddings, folder, *ODD))
     np.testing.assert_allclose(found, expected, atol=1e-4)
@@ -201,7 +201,7 @@ def test_graphs_equal_transformers(tmp_path: Path, kind: str, activation: str) -
         ids[row, length:] = config.pad_token_id or 0
     with torch.inference_mode():
         expected = model(input_ids=ids, attention_mask=mask).last_hidden_state.numpy()
-    session = onnxruntime.InferenceSession(str(write_onnx(tmp_path)))
+    session = onnxruntime.InferenceSession(str(write_graph(tmp_path)))
     feeds = {"input_ids": ids.numpy(), "attention_mask": mask.numpy()}
     (found,) = session.run(None, feeds)
     real = mask.numpy() == 1
@@ -216,7 +216,7 @@ Run = Callable[[Scenario], None]
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Runs a scenario on an engine that all tests of the module share."""
     folder = write_model(tmp_path_factory.mktemp("model"), "bert")
-    write_onnx(folder)
+    write_graph(folder)
     with asyncio.Runner() as runner:
         engine = runner.run(request.param.load("tiny", folder, {"batch_tokens": 48}))
         yield lambda scenario: runner.run(scenario(engine))

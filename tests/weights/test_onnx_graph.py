@@ -10,7 +10,8 @@ import onnxruntime
 import pytest
 
 from openedai.errors import EngineFailed, Unavailable
-from openedai.weights.onnx_graph import relative_buckets, write_onnx
+from openedai.weights.onnx_graph.bert import relative_buckets
+from openedai.weights.onnx_graph.write import write_graph
 from tests.weights import tiny_encoder
 from tests.weights.tiny_encoder import HIDDEN, KINDS, PAD, POSITIONS, hidden_states, write_encoder
 
@@ -30,12 +31,12 @@ def run(graph: Path, ids: Any, mask: Any) -> Any:
     return session.run(["last_hidden_state"], {"input_ids": ids, "attention_mask": mask})[0]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "modernbert"])
 @pytest.mark.parametrize(("rows", "length"), [(1, 1), (1, 40), (5, 17)])
 def test_equals_the_reference(tmp_path: Path, kind: str, rows: int, length: int) -> None:
     folder = write_encoder(tmp_path, kind)
     ids, mask = batch(rows, length)
-    found = run(write_onnx(folder), ids, mask)
+    found = run(write_graph(folder), ids, mask)
     assert found.dtype == np.float32
     assert found.shape == (rows, length, HIDDEN)
     real = mask == 1
@@ -47,23 +48,23 @@ def test_padding_inside_a_text_is_skipped(tmp_path: Path, kind: str) -> None:
     folder = write_encoder(tmp_path, kind)
     ids = np.array([[5, 6, PAD, 7, 8]])
     mask = np.ones_like(ids)
-    found = run(write_onnx(folder), ids, mask)
+    found = run(write_graph(folder), ids, mask)
     np.testing.assert_allclose(found, hidden_states(folder, ids, mask), atol=2e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "modernbert"])
 def test_half_precision_and_prefixed_names(tmp_path: Path, kind: str) -> None:
     folder = write_encoder(tmp_path / "half", kind, prefix=f"{kind}.", dtype="float16")
     plain = write_encoder(tmp_path / "plain", kind)
     ids, mask = batch(2, 9, shortest=9)
-    found = run(write_onnx(folder), ids, mask)
-    np.testing.assert_allclose(found, run(write_onnx(plain), ids, mask), atol=0.05)
+    found = run(write_graph(folder), ids, mask)
+    np.testing.assert_allclose(found, run(write_graph(plain), ids, mask), atol=0.05)
     assert not np.allclose(found, 0)
 
 
 def test_weights_are_not_copied(tmp_path: Path) -> None:
     folder = write_encoder(tmp_path, "bert")
-    graph = write_onnx(folder)
+    graph = write_graph(folder)
     weights = (folder / "model.safetensors").read_bytes()
     assert weights[-64:] not in graph.read_bytes()
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -75,7 +76,7 @@ def test_weights_are_not_copied(tmp_path: Path) -> None:
 
 def test_works_after_a_move_and_over_a_hard_link(tmp_path: Path) -> None:
     folder = write_encoder(tmp_path / "a", "bert")
-    write_onnx(folder)
+    write_graph(folder)
     moved = tmp_path / "b"
     moved.mkdir()
     os.link(folder / "model.safetensors", moved / "model.safetensors")
@@ -93,7 +94,7 @@ def test_a_sequence_can_fill_all_positions(tmp_path: Path) -> None:
     for kind, offset in (("bert", 0), ("mpnet", PAD + 1)):
         folder = write_encoder(tmp_path / kind, kind)
         ids, mask = batch(1, POSITIONS - offset, shortest=POSITIONS - offset)
-        found = run(write_onnx(folder), ids, mask)
+        found = run(write_graph(folder), ids, mask)
         np.testing.assert_allclose(found, hidden_states(folder, ids, mask), atol=2e-5)
 
 
@@ -116,7 +117,7 @@ def test_refuses_other_architectures(tmp_path: Path, values: dict[str, Any], nam
     folder = write_encoder(tmp_path, "bert")
     change(folder, **values)
     with pytest.raises(Unavailable, match=named) as caught:
-        write_onnx(folder)
+        write_graph(folder)
     assert "openedai[sentence-transformers]" in caught.value.message
     assert not (folder / "model.onnx").exists()
 
@@ -138,7 +139,7 @@ def test_refuses_inconsistent_files(tmp_path: Path, values: dict[str, Any], name
     (folder / "model.onnx").write_text("an older graph")
     change(folder, **values)
     with pytest.raises(EngineFailed, match=named):
-        write_onnx(folder)
+        write_graph(folder)
     assert (folder / "model.onnx").read_text() == "an older graph"
     assert len(list(folder.iterdir())) == 3
 
@@ -157,7 +158,7 @@ def test_refuses_broken_weights(tmp_path: Path, content: bytes) -> None:
     folder = write_encoder(tmp_path, "bert")
     (folder / "model.safetensors").write_bytes(content)
     with pytest.raises(EngineFailed, match=r"model\.safetensors"):
-        write_onnx(folder)
+        write_graph(folder)
 
 
 def test_refuses_weights_that_are_cut_short(tmp_path: Path) -> None:
@@ -165,7 +166,7 @@ def test_refuses_weights_that_are_cut_short(tmp_path: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(EngineFailed, match="cut short"):
-        write_onnx(folder)
+        write_graph(folder)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
@@ -173,4 +174,4 @@ def test_names_a_missing_file(tmp_path: Path, name: str) -> None:
     folder = write_encoder(tmp_path, "bert")
     (folder / name).unlink()
     with pytest.raises(EngineFailed, match=name):
-        write_onnx(folder)
+        write_graph(folder)

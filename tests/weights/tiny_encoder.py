@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from tests.weights import tiny_modernbert
+
 Array = NDArray[Any]
 
 HIDDEN, INNER, HEADS, LAYERS, POSITIONS = 16, 24, 2, 2, 48
@@ -57,7 +59,9 @@ def write_encoder(folder: Path, kind: str, *, prefix: str = "", dtype: str = "fl
         "max_position_embeddings": POSITIONS,
         "pad_token_id": PAD,
     }
-    if kind == "distilbert":
+    if kind == "modernbert":
+        config = tiny_modernbert.config(len(VOCABULARY), HIDDEN, INNER, POSITIONS, PAD)
+    elif kind == "distilbert":
         config |= {"dim": HIDDEN, "hidden_dim": INNER, "n_heads": HEADS, "n_layers": LAYERS}
     else:
         config |= {
@@ -75,6 +79,8 @@ def write_encoder(folder: Path, kind: str, *, prefix: str = "", dtype: str = "fl
 
 
 def _tensors(kind: str) -> dict[str, Array]:
+    if kind == "modernbert":
+        return tiny_modernbert.tensors(len(VOCABULARY), HIDDEN, INNER)
     random = np.random.default_rng(7)
     tensors: dict[str, Array] = {}
 
@@ -152,13 +158,17 @@ def write_modules(folder: Path, pooling: dict[str, Any], *more: str) -> None:
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(config))
 
 
-def hidden_states(folder: Path, ids: Array, mask: Array) -> Array:
+def hidden_states(folder: Path, ids: Array, mask: Array, *, types: Array | None = None) -> Array:
     """The encoder's last hidden states, [batch, sequence, hidden], in float64."""
     config = json.loads((folder / "config.json").read_text())
     kind = config["model_type"]
     epsilon = config.get("layer_norm_eps", 1e-12)
     loaded = load_file(folder / "model.safetensors")
-    tensors = {name: array.astype(np.float64) for name, array in loaded.items()}
+    word = "embeddings.tok_" if kind == "modernbert" else "embeddings.word_"
+    (prefix,) = (name.partition(word)[0] for name in loaded if word in name)
+    tensors = {name.removeprefix(prefix): one.astype(np.float64) for name, one in loaded.items()}
+    if kind == "modernbert":
+        return tiny_modernbert.states(tensors, ids, mask)
 
     def linear(state: Array, name: str) -> Array:
         return np.asarray(state @ tensors[f"{name}.weight"].T + tensors[f"{name}.bias"])
@@ -171,7 +181,8 @@ def hidden_states(folder: Path, ids: Array, mask: Array) -> Array:
     state = tensors["embeddings.word_embeddings.weight"][ids]
     state = state + tensors["embeddings.position_embeddings.weight"][_positions(kind, ids)]
     if kind in ("bert", "roberta"):
-        state = state + tensors["embeddings.token_type_embeddings.weight"][0]
+        table = tensors["embeddings.token_type_embeddings.weight"]
+        state = state + table[np.zeros_like(ids) if types is None else types]
     state = norm(state, "embeddings.LayerNorm")
     bias: Array = np.where(mask[:, None, None, :] == 1, 0.0, -np.inf)
     if kind == "mpnet":

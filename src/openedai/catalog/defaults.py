@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 from openedai.catalog.builtin import default_names
 from openedai.catalog.names import NameTable, names_of
-from openedai.catalog.unlisted import unlisted_chat_model, unlisted_embedding_model
+from openedai.catalog.unlisted import (
+    unlisted_chat_model,
+    unlisted_embedding_model,
+    unlisted_rerank_model,
+)
 from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.contract.engine import (
     Embedder,
@@ -40,7 +44,7 @@ class Kind:
 
 CHAT = Kind("chat", Generator, unlisted_chat_model)
 EMBEDDING = Kind("embedding", Embedder, unlisted_embedding_model)
-RERANK = Kind("rerank", Reranker)
+RERANK = Kind("rerank", Reranker, unlisted_rerank_model)
 TRANSCRIPTION = Kind("transcription", Transcriber)
 SPEECH = Kind("speech", Speaker)
 IMAGE = Kind("image", ImageMaker)
@@ -100,9 +104,11 @@ def _configured(settings: Settings, kind: Kind) -> str:
 
 
 def _is_configured(settings: Settings, kind: Kind) -> bool:
-    """Whether the setting applies: its default is a built-in model, so not where these are off."""
+    """Whether the setting applies: its default is a built-in model, so not where these are off;
+    or it is empty, for kinds without one.
+    """
     given = kind.setting in settings.given
-    if kind.unlisted is None and not _configured(settings, kind):
+    if kind not in (CHAT, EMBEDDING) and not _configured(settings, kind):
         return False
     return settings.builtin_models or given
 

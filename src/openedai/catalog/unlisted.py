@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from openedai.config import ConfigError, ModelSpec
-from openedai.contract.engine import Embedder, Generator
+from openedai.contract.engine import Embedder, Engine, Generator, Reranker
 from openedai.engines.registry import engine_for_unlisted
 from openedai.weights.sources import HUB_NAME
 
@@ -34,14 +34,28 @@ def unlisted_embedding_model(name: str, listed: Iterable[str]) -> ModelSpec:
 
     A name without an owner is one of sentence-transformers' own models.
     """
-    engine = engine_for_unlisted(Embedder)
+    return _in_folder(name, listed, Embedder, "embedding_model", "sentence-transformers")
+
+
+def unlisted_rerank_model(name: str, listed: Iterable[str]) -> ModelSpec:
+    """The reranker in a folder, or with a name on the hub; a name without an owner is one of
+    sentence-transformers' cross-encoders. Raises ConfigError.
+    """
+    return _in_folder(name, listed, Reranker, "rerank_model", "cross-encoder")
+
+
+def _in_folder(
+    name: str, listed: Iterable[str], capability: type[Engine], setting: str, owner: str
+) -> ModelSpec:
+    """`owner` has the models on the hub whose names have none."""
+    engine = engine_for_unlisted(capability)
     if name.startswith(PATH_STARTS):
         return ModelSpec(id=Path(name).name, engine=engine, source=name)
-    source = name if "/" in name else f"hf:sentence-transformers/{name}"
+    source = name if "/" in name else f"hf:{owner}/{name}"
     source = source if source.startswith("hf:") else f"hf:{source}"
     if not name or not HUB_NAME.fullmatch(source):
         raise ConfigError(
-            f"embedding_model {name!r} is no model of the catalogue, no path and no name on the "
+            f"{setting} {name!r} is no model of the catalogue, no path and no name on the "
             f"hub. The catalogue has: {', '.join(sorted(listed)) or 'nothing'}."
         )
     return ModelSpec(id=name.removeprefix("hf:"), engine=engine, source=source)

@@ -180,7 +180,7 @@ class Settings:
         "for the model `sd-webui`. The variable `SD_WEBUI_URL` has the same effect.",
     ] = None
     embedding_device: Annotated[
-        str, "Device for embeddings: cpu or cuda, if the engine supports it."
+        str, "Device for embeddings and rerankers: cpu or cuda, if the engine supports it."
     ] = "cpu"
     default_aliases: Annotated[
         bool,

@@ -112,6 +112,14 @@ ENGINES = {
         takes_device=True,
         runs_unlisted=Embedder,
     ),
+    "onnx_reranker": EngineEntry(
+        class_path="openedai.engines.reranker.onnx:OnnxReranker",
+        capabilities=frozenset({Reranker}),
+        weight_files="onnx",
+        in_worker=True,
+        takes_device=True,
+        runs_unlisted=Reranker,
+    ),
     "sentence_transformers": EngineEntry(
         class_path="openedai.engines.embedding.sentence_transformers:SentenceTransformers",
         capabilities=frozenset({Embedder}),

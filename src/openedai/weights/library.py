@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from openedai.config import ModelSpec, Settings, WeightFormat
+from openedai.contract.engine import Embedder
 from openedai.engines.machine import processor_features
 from openedai.engines.registry import engine_entry
 from openedai.errors import Unavailable
@@ -262,9 +263,10 @@ def _prepare(spec: ModelSpec, staging: Path) -> None:
     """Make the ONNX graph of packaged weights, which come as safetensors only."""
     takes_onnx = engine_entry(spec.engine).weight_files == "onnx"
     if takes_onnx and not (staging / "model.onnx").exists():
-        from openedai.weights.onnx_graph import write_onnx
+        from openedai.weights.onnx_graph.write import write_classifier, write_graph
 
-        write_onnx(staging)
+        embeds = Embedder in engine_entry(spec.engine).capabilities
+        (write_graph if embeds else write_classifier)(staging)
 
 
 def _bytes_below(path: Path) -> int:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+import numpy as np
 import pytest
 
 from openedai.config import ModelSpec, Settings
-from openedai.weights.onnx_graph import write_onnx
+from openedai.weights.onnx_graph.write import write_graph
 from tests.support import Running, ServerThread, echo_settings, fetch, occupancy, wait_until
-from tests.weights.tiny_encoder import write_model
+from tests.weights.tiny_classifier import logits, write_reranker
+from tests.weights.tiny_encoder import END, START, VOCABULARY, write_model
 
 DOCUMENTS = ["an owl flies", "the red fox", "a fox", "red"]
 BODY: dict[str, Any] = {"model": "echo", "query": "red fox", "documents": DOCUMENTS}
@@ -263,7 +267,7 @@ def test_a_client_that_leaves_frees_its_slot() -> None:
 def embedding_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server with a model for embeddings, one for texts, and no reranker."""
     folder = write_model(tmp_path_factory.mktemp("tiny") / "model")
-    write_onnx(folder)
+    write_graph(folder)
     models = (
         ModelSpec(id="tiny", engine="onnx_embeddings", source=str(folder)),
         ModelSpec(id="writer", engine="llama_cpp", source="./never-loaded.gguf"),
@@ -324,3 +328,23 @@ def test_a_server_without_any_model_for_it() -> None:
     with ServerThread(Settings(_env_file=None, models=(writer,), builtin_models=False)) as server:
         expected = (400, "unsupported_model", "model")
         assert refusal(server, "/v1/rerank", query="a", documents=["a"]) == expected
+
+
+def test_a_reranker_that_comes_as_safetensors(tmp_path: Path) -> None:
+    folder = write_reranker(tmp_path / "tiny", "roberta")
+    settings = echo_settings(rerank_model=str(folder), cache_dir=tmp_path / "cache")
+    with ServerThread(settings) as server:
+        answer = post(server, "/v1/rerank", query="w1 w2", documents=["w3", "w4 w5"])
+        pairs = post(server, "/v1/score", text_1="w1 w2", text_2=["w3", "w4 w5"])
+    assert answer["model"] == "tiny"
+    assert answer["meta"]["method"] == "reranker"
+    ids = np.array([[START, *tokens("w1 w2"), END, *tokens("w3"), END]])
+    (logit,) = logits(folder, ids, np.ones_like(ids), np.array([[0] * 4 + [1] * 2]))[0]
+    scores = [one["score"] for one in pairs["data"]]
+    assert scores[0] == pytest.approx(1 / (1 + math.exp(-logit)), abs=1e-4)
+    ranked = {one["index"]: one["relevance_score"] for one in answer["results"]}
+    assert [ranked[0], ranked[1]] == scores
+
+
+def tokens(text: str) -> list[int]:
+    return [VOCABULARY.index(word) for word in text.split()]

@@ -14,12 +14,13 @@ from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.generate import Text, Tokens
-from openedai.engines.embedding.onnx import LARGE_GRAPH, Encoder, OnnxEmbeddings
+from openedai.engines.embedding.graph import LARGE_GRAPH
+from openedai.engines.embedding.onnx import Encoder, OnnxEmbeddings
 from openedai.engines.embedding.threads import divided
 from openedai.engines.free_cores import FreeCores, Sample
 from openedai.errors import EngineFailed, InvalidRequest, Unavailable
 from openedai.weights.library import Library
-from openedai.weights.onnx_graph import write_onnx
+from openedai.weights.onnx_graph.write import write_graph
 from openedai.weights.progress import NoProgress
 from tests.weights.tiny_encoder import (
     END,
@@ -88,14 +89,14 @@ def all_free(cores: int) -> FreeCores:
 @pytest.fixture(params=KINDS)
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     folder = write_model(tmp_path / "model", request.param)
-    write_onnx(folder)
+    write_graph(folder)
     return folder
 
 
 @pytest.fixture
 def bert(tmp_path: Path) -> Path:
     folder = write_model(tmp_path / "model", "bert")
-    write_onnx(folder)
+    write_graph(folder)
     return folder
 
 
@@ -137,7 +138,7 @@ def test_weights_inside_the_graph_are_not_loaded_twice(bert: Path) -> None:
         encoder = Encoder(bert, "cpu", 2, all_free(2))
         found = encoder.run([[START, FIRST, END]] * 40)
         encoder.close()
-        assert (encoder.for_rows is not None) == divides
+        assert (encoder.graph.for_rows is not None) == divides
         np.testing.assert_allclose(found[0], expected(bert, [START, FIRST, END]), atol=1e-5)
 
 
@@ -160,7 +161,7 @@ def test_truncation_from_the_left(bert: Path) -> None:
 def test_nothing_is_cut_below_the_limit(tmp_path: Path) -> None:
     for kind, limit in (("bert", 48), ("roberta", 48 - 1), ("mpnet", 48 - 1)):
         folder = write_model(tmp_path / kind, kind, max_seq_length=None)
-        write_onnx(folder)
+        write_graph(folder)
         found, tokens = embedded(folder, text(*[3] * 45), text(*[3] * 100))
         assert tokens == 47 + limit
         np.testing.assert_allclose(
@@ -226,7 +227,7 @@ def test_odd_texts(bert: Path, odd: str) -> None:
 def test_lower_case(tmp_path: Path) -> None:
     for lower, body in ((False, [UNKNOWN]), (True, [FIRST + 7])):
         folder = write_model(tmp_path / str(lower), "bert", do_lower_case=lower)
-        write_onnx(folder)
+        write_graph(folder)
         found, _ = embedded(folder, Text(text="W7"))
         np.testing.assert_allclose(found[0], expected(folder, [START, *body, END]), atol=1e-5)
 

@@ -16,7 +16,7 @@ def overlaps(request: RerankRequest, context: int) -> RerankResult:
         query = request.query(index).lower().split()[: request.pair_tokens]
         words = document.lower().split()[: request.document_tokens]
         if not request.truncate and limit == context and len(query) + len(words) > limit:
-            raise ContextLengthExceeded.of_pair(index, len(query) + len(words), limit)
+            raise ContextLengthExceeded.of_pair(index, limit)
         query = query[:limit]
         words = words[: limit - len(query)]
         tokens += len(query) + len(words)

@@ -1,4 +1,4 @@
-"""Batches of rows from several requests, and an embedder that runs them."""
+"""Batches of rows from several requests, and the engines that run them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from openedai.contract.embed import EmbedRequest, EmbedResult
-from openedai.contract.engine import Embedder
+from openedai.contract.engine import Embedder, Engine
 from openedai.contract.generate import Text, Tokens
 from openedai.errors import APIError, EngineFailed, InvalidRequest, Unavailable
 
@@ -93,10 +93,14 @@ class _Rows:
 
 @dataclass(frozen=True)
 class Row:
-    """One input, ready to run. `tokens` is how many the model processes for it."""
+    """One input, ready to run. `tokens` is how many the model processes for it.
+
+    `second` is where the second of two texts begins, if the model is told.
+    """
 
     content: str | Sequence[int]
     tokens: int
+    second: int | None = None
 
 
 @dataclass(frozen=True)
@@ -109,36 +113,41 @@ class _Job:
     left: set[int] = field(default_factory=set)
 
 
-class BatchedEmbedder(Embedder):
-    """An embedder that runs the rows of all requests together, in one thread.
+class BatchedRows(Engine):
+    """An engine that runs the rows of all requests together, in one thread.
 
-    A subclass implements `prepare` and `compute`. It must be made inside the event loop.
+    A subclass implements `compute`. It must be made inside the event loop.
     """
 
     slots = 64
 
-    def __init__(self, model: str, dimensions: int, batch_tokens: int) -> None:
-        """`dimensions` is the length of the vectors that `compute` returns."""
+    def __init__(self, model: str, width: int, batch_tokens: int) -> None:
+        """`width` is how many numbers `compute` returns for each row."""
         self.model = model
-        self.dimensions = dimensions
+        self._width = width
         self._queue = BatchQueue(batch_tokens)
         self._jobs: dict[int, _Job] = {}
         self._count = 0
         self._batches = 0
         self._closed = False
         self._awake = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="rows")
         self._running = asyncio.create_task(self._run())
 
-    def prepare(self, inputs: Sequence[Text | Tokens]) -> list[Row]:
-        """The inputs as rows, in their order. Runs in a thread. Raises InvalidRequest for token ids
-        that do not exist.
-        """
+    def compute(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        """The numbers of one batch: [rows, width]. Runs in a thread."""
         raise NotImplementedError
 
-    def compute(self, rows: Sequence[Row]) -> NDArray[np.float32]:
-        """The vectors of one batch: [rows, dimensions]. Runs in a thread."""
-        raise NotImplementedError
+    async def computed(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        """The numbers of the rows of a request: [rows, width]. Cancelling it cancels the work."""
+        import numpy as np
+
+        if self._closed:
+            raise self._unloaded()
+        found = np.empty((len(rows), self._width), np.float32)
+        if rows:
+            await self._submit(rows, found)
+        return found
 
     def memory(self) -> int:
         import psutil
@@ -156,24 +165,6 @@ class BatchedEmbedder(Embedder):
         for request in list(self._jobs):
             self._fail(request, self._unloaded())
         await asyncio.to_thread(self._thread.shutdown)
-
-    async def embed(self, request: EmbedRequest) -> EmbedResult:
-        import numpy as np
-
-        dimensions = self._checked(request.dimensions)
-        rows = await asyncio.to_thread(self.prepare, request.inputs)
-        if self._closed:
-            raise self._unloaded()
-        vectors = np.empty((len(rows), self.dimensions), np.float32)
-        if rows:
-            await self._submit(rows, vectors)
-        if dimensions < self.dimensions:
-            vectors = normalised(vectors[:, :dimensions])
-        return EmbedResult(
-            data=vectors.astype("<f4", copy=False).tobytes(),
-            dimensions=dimensions,
-            prompt_tokens=sum(row.tokens for row in rows),
-        )
 
     async def _submit(self, rows: Sequence[Row], vectors: NDArray[np.float32]) -> None:
         self._count += 1
@@ -228,6 +219,33 @@ class BatchedEmbedder(Embedder):
 
     def _unloaded(self) -> APIError:
         return Unavailable(f"The model `{self.model}` is being unloaded.", retry_after=1)
+
+
+class BatchedEmbedder(BatchedRows, Embedder):
+    """An embedder whose rows are computed in batches. A subclass implements `prepare` too."""
+
+    def __init__(self, model: str, dimensions: int, batch_tokens: int) -> None:
+        """`dimensions` is the length of the vectors that `compute` returns."""
+        super().__init__(model, dimensions, batch_tokens)
+        self.dimensions = dimensions
+
+    def prepare(self, inputs: Sequence[Text | Tokens]) -> list[Row]:
+        """The inputs as rows, in their order. Runs in a thread. Raises InvalidRequest for token ids
+        that do not exist.
+        """
+        raise NotImplementedError
+
+    async def embed(self, request: EmbedRequest) -> EmbedResult:
+        dimensions = self._checked(request.dimensions)
+        rows = await asyncio.to_thread(self.prepare, request.inputs)
+        vectors = await self.computed(rows)
+        if dimensions < self.dimensions:
+            vectors = normalised(vectors[:, :dimensions])
+        return EmbedResult(
+            data=vectors.astype("<f4", copy=False).tobytes(),
+            dimensions=dimensions,
+            prompt_tokens=sum(row.tokens for row in rows),
+        )
 
     def _checked(self, dimensions: int | None) -> int:
         if dimensions is None:
