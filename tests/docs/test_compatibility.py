@@ -8,6 +8,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 from openai.types import (
+    DecisionCreateParams,
     ImageCreateVariationParams,
     ImageInputReferenceParam,
     completion_create_params,
@@ -35,6 +36,7 @@ from openedai.api.legacy.search import SearchRequest
 from openedai.api.openai.chat.messages import ChatMessage, Media
 from openedai.api.openai.chat.types import ChatCompletionRequest
 from openedai.api.openai.completions.types import CompletionRequest
+from openedai.api.openai.decisions.types import DecisionRequest
 from openedai.api.openai.embeddings.types import EmbeddingRequest
 from openedai.api.openai.images.types import (
     ImageBody,
@@ -70,6 +72,11 @@ MESSAGE = {
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 COMPLETION: dict[str, Any] = {"model": "m", "prompt": "hi"}
 EMBEDDING: dict[str, Any] = {"model": "m", "input": "hi"}
+DECISION: dict[str, Any] = {
+    "model": "m",
+    "input": "hi",
+    "questions": [{"type": "predicate", "instructions": "hi"}],
+}
 UPLOAD = Upload("cat.png", "image/png", ROOT / "cat.png", 1)
 IMAGE: dict[str, Any] = {"prompt": "hi"}
 IMAGE_EDIT: dict[str, Any] = {"prompt": "hi", "image": [UPLOAD]}
@@ -110,6 +117,11 @@ TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
         set(embedding_create_params.EmbeddingCreateParams.__annotations__),
         EmbeddingRequest,
         EMBEDDING,
+    ),
+    ("Decisions", 0): (
+        set(DecisionCreateParams.__annotations__),
+        DecisionRequest,
+        DECISION,
     ),
     ("Image generations", 0): (
         set(image_generate_params.ImageGenerateParamsBase.__annotations__) | STREAM,
@@ -436,6 +448,7 @@ VALUES_BY_TYPE: dict[tuple[type[Body], str], Any] = {
     (SpeechRequest, "response_format"): "wav",
     (ChatCompletionRequest, "documents"): [{"title": "a", "text": "b"}],
     (ChatMessage, "function_call"): {"name": "f", "arguments": ""},
+    (DecisionRequest, "questions"): [{"type": "predicate", "instructions": "ho"}],
 }
 
 # What must stand beside a parameter for it to mean anything.
@@ -509,6 +522,8 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
             return value.to_engine_requests(Media())
         case CompletionRequest():
             return value.to_engine_requests()
+        case DecisionRequest():
+            return value.to_engine_request()
         case EmbeddingRequest() | TranscriptionRequest() | TranslationRequest() | SpeechRequest():
             return value.to_engine_request()
 

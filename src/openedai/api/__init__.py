@@ -36,6 +36,7 @@ def _openai(s: Services, calls: Calls) -> tuple[Route, ...]:
     )
     completions = Group("openai.completions.routes:Completions", calls, s.generation, s.leases)
     embeddings = Group("openai.embeddings.routes:Embeddings", calls, s.embedding)
+    decisions = Group("openai.decisions.routes:Decisions", calls, s.deciding)
     speech = Group("openai.speech.routes:SpeechRoutes", calls, s.catalog, s.speech)
     images = Group(
         "openai.images.routes:ImageGenerations",
@@ -51,6 +52,7 @@ def _openai(s: Services, calls: Calls) -> tuple[Route, ...]:
         post("/v1/completions", completions["create"], "Complete a text", in_engines=True),
         Route("POST", "/v1/text_completion", completions["create"], "The same"),
         post("/v1/embeddings", embeddings["create"], "Embed texts", in_engines=True),
+        Route("POST", "/v1/decisions", decisions["create"], "Answer questions with probabilities"),
         post("/v1/audio/speech", speech["create"], "Speak a text"),
         Route("GET", "/v1/audio/voices", speech["list_voices"], "List the voices of a model"),
         post("/v1/images/generations", images["generate"], "Make images"),
@@ -139,6 +141,7 @@ def _ollama(s: Services, calls: Calls) -> tuple[Route, ...]:
 def _extensions(s: Services, calls: Calls) -> tuple[Route, ...]:
     tokens = Group("extensions.tokens.routes:Tokenization", calls, s.leases)
     rerank = Group("extensions.rerank.routes:Rerank", calls, s.catalog, s.reranking)
+    systemone = Group("extensions.systemone.routes:SystemOne", calls, s.deciding)
     images = Group("openai.images.files:ImageFiles", s.image_store, s.settings.public_url)
     return (
         Route("GET", "/v1/images/files/{name}", images["read"], "Show a made image"),
@@ -148,6 +151,7 @@ def _extensions(s: Services, calls: Calls) -> tuple[Route, ...]:
         Route("POST", "/v2/rerank", rerank["rerank"], "The same"),
         Route("POST", "/rerank", rerank["rerank"], "The same"),
         Route("POST", "/v1/score", rerank["score"], "Score pairs of texts"),
+        Route("POST", "/v1/systemone", systemone["decide"], "Decisions in System One's shape"),
     )
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
+from openedai.contract.decide import DecideRequest, DecideResult
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.generate import GenerateEvent, GenerateRequest
 from openedai.contract.images import ImageEvent, ImageRequest
@@ -128,6 +129,18 @@ class Reranker(Engine):
 
         Raises ContextLengthExceeded for the parameter `documents` if one does not fit and the
         request does not want it to be truncated.
+        """
+        raise NotImplementedError
+
+
+class Decider(Engine):
+    """Scores given answers to questions."""
+
+    async def decide(self, request: DecideRequest) -> DecideResult:
+        """Log probabilities for each question, in their order. Cancelling the call cancels the
+        work.
+
+        Raises an APIError if a question is too long or the engine fails.
         """
         raise NotImplementedError
 

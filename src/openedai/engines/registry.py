@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any, Literal
 
 from openedai.contract.engine import (
+    Decider,
     Directory,
     Embedder,
     Engine,
@@ -84,7 +85,17 @@ ENGINES = {
     "echo": EngineEntry(
         class_path="openedai.engines.echo.engine:Echo",
         capabilities=frozenset(
-            {Generator, Embedder, Reranker, Tokenizer, Transcriber, Speaker, ImageMaker, Directory}
+            {
+                Generator,
+                Embedder,
+                Reranker,
+                Tokenizer,
+                Decider,
+                Transcriber,
+                Speaker,
+                ImageMaker,
+                Directory,
+            }
         ),
         takes_adapters=True,
     ),
@@ -96,7 +107,7 @@ ENGINES = {
     ),
     "llama_cpp": EngineEntry(
         class_path="openedai.engines.llama_cpp.engine:LlamaCpp",
-        capabilities=frozenset({Generator, Tokenizer}),
+        capabilities=frozenset({Generator, Tokenizer, Decider}),
         weight_files="gguf",
         projector_option="mmproj",
         in_worker=True,

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from openedai.config import ModelSpec
 from openedai.contract.engine import (
+    Decider,
     Directory,
     Embedder,
     Engine,
@@ -42,6 +43,7 @@ CAPABILITY_NAMES: dict[type[Engine], str] = {
     Generator: "text generation",
     Embedder: "embeddings",
     Reranker: "reranking",
+    Decider: "decisions",
     Tokenizer: "counting and showing its tokens",
     Transcriber: "transcription",
     Speaker: "speech",

@@ -13,6 +13,7 @@ from openedai.serving.audio.hearing import Hearing
 from openedai.serving.audio.speaking import Speaking
 from openedai.serving.audio.speech import Speech
 from openedai.serving.audio.transcription import Transcription
+from openedai.serving.deciding import Deciding
 from openedai.serving.embedding import Embedding
 from openedai.serving.generation import Generation
 from openedai.serving.images.inputs import ImageInputs
@@ -38,6 +39,7 @@ class Services:
     generation: Generation
     embedding: Embedding
     reranking: Reranking
+    deciding: Deciding
     transcription: Transcription
     image_loading: ImageLoading
     hearing: Hearing
@@ -77,6 +79,7 @@ class Services:
             generation=Generation(leases, metrics),
             embedding=embedding,
             reranking=Reranking(leases, metrics, embedding),
+            deciding=Deciding(leases, metrics),
             transcription=transcription,
             image_loading=ImageLoading(images),
             hearing=Hearing(catalog, transcription),

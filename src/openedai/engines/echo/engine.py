@@ -20,8 +20,10 @@ import msgspec
 from msgspec.structs import replace
 
 from openedai.contract.chat import Chat
+from openedai.contract.decide import DecideRequest, DecideResult
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import (
+    Decider,
     Directory,
     Embedder,
     Generator,
@@ -49,6 +51,7 @@ from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
 from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest
 from openedai.engines.echo.audio import VOICES, speech, transcript
+from openedai.engines.echo.decisions import label_logprobs
 from openedai.engines.echo.images import echo_images
 from openedai.engines.echo.options import EchoOptions
 from openedai.engines.echo.relevance import overlaps
@@ -69,7 +72,9 @@ _WORD = re.compile(r"\s*\S+|\s+$")
 _YIELD_INTERVAL = 16  # tokens after which other tasks may run
 
 
-class Echo(Generator, Embedder, Reranker, Tokenizer, Transcriber, Speaker, ImageMaker, Directory):
+class Echo(
+    Generator, Embedder, Reranker, Tokenizer, Decider, Transcriber, Speaker, ImageMaker, Directory
+):
     """One model. It accepts every adapter and variant, and ignores it."""
 
     def __init__(self, model: str, options: EchoOptions) -> None:
@@ -169,6 +174,18 @@ class Echo(Generator, Embedder, Reranker, Tokenizer, Transcriber, Speaker, Image
             await asyncio.sleep(self.options.delay)
         self._fail_at(0)
         return overlaps(request, self.options.context)
+
+    async def decide(self, request: DecideRequest) -> DecideResult:
+        if self.options.delay:
+            await asyncio.sleep(self.options.delay)
+        self._fail_at(0)
+        counts = [_count(Text(text=request.input + one.text)) for one in request.questions]
+        if max(counts) >= self.options.context:
+            raise ContextLengthExceeded.by_tokens(self.options.context, max(counts), param="input")
+        return DecideResult(
+            logprobs=tuple(label_logprobs(request.input, one.labels) for one in request.questions),
+            usage=Usage(prompt_tokens=sum(counts)),
+        )
 
     async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
         """A hash of each word. There are no special tokens."""

@@ -6,6 +6,7 @@ request         a request of the contract as a job of the loop
 template        the prompt of a conversation; template_choice says by which template
 loop            the thread that computes: continuous batching
 sequence        one job in it
+decisions       questions as jobs; labels are the answers that they score
 library_choice  which build of llama.cpp is used
 prefixes        reuse of computed prompts
 prompt_cache    computed prompts on disk
@@ -25,7 +26,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
-from openedai.contract.engine import Generator, Tokenizer, Traits
+from openedai.contract.decide import DecideRequest, DecideResult
+from openedai.contract.engine import Decider, Generator, Tokenizer, Traits
 from openedai.contract.generate import (
     Finish,
     GenerateEvent,
@@ -58,7 +60,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class LlamaCpp(Generator, Tokenizer):
+class LlamaCpp(Generator, Tokenizer, Decider):
     """One loaded model. Made by `load`."""
 
     def __init__(
@@ -151,6 +153,13 @@ class LlamaCpp(Generator, Tokenizer):
                 yield event
         finally:
             self.loop.cancel(prepared.job)
+
+    async def decide(self, request: DecideRequest) -> DecideResult:
+        from openedai.engines.llama_cpp.decisions import DecisionPrompts, run_jobs
+
+        prompts = await self._run(DecisionPrompts, self.builder, request)
+        jobs = [await self._run(prompts.job, question) for question in request.questions]
+        return await run_jobs(self.loop, jobs, 2 * self.slots)
 
     async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
         """Special tokens that are written out in the text are read as such."""

@@ -231,7 +231,7 @@ class Loop:
         outputs = self._model.max_outputs - len(ready)  # besides the last token of each
         chosen: list[tuple[Sequence, list[int], bool]] = []
         for sequence in sorted(ready, key=lambda sequence: sequence.pending):
-            scoring = sequence.job.scored and not sequence.answering
+            scoring = sequence.scoring
             limit = min(room, outputs) if scoring else room
             keys = sequence.text_ahead(limit) if limit > 0 else []
             room -= len(keys)
@@ -272,7 +272,9 @@ class Loop:
     def _advance(self, sequence: Sequence, row: int, count: int) -> None:
         """Report what the rows of a sequence in the batch say."""
         job = sequence.job
-        if job.scored and not sequence.answering:
+        if job.labels is not None:
+            sequence.read_labels(job.labels, row, count)
+        elif sequence.scoring:
             self._out.append((job, Scores(tuple(sequence.score(row, count)))))
         sequence.computed += count
         if sequence.pending:

@@ -17,6 +17,7 @@ from openedai.contract.generate import (
 )
 from openedai.engines.llama_cpp.checking.checker import GrammarChecker
 from openedai.engines.llama_cpp.checking.grammar import GrammarSpec
+from openedai.engines.llama_cpp.labels import LabelTree
 from openedai.engines.llama_cpp.native.grammars import Grammars, read_tokens
 from openedai.engines.llama_cpp.native.images import Prompt
 from openedai.engines.llama_cpp.native.model import Model
@@ -77,7 +78,7 @@ class RequestBuilder:
     ) -> None:
         self._name = name
         self._model = model
-        self._vocabulary = model.vocabulary
+        self.vocabulary = model.vocabulary
         self._projector = model.projector
         self._context = model.context_length
         self._defaults = options.sampling
@@ -85,7 +86,7 @@ class RequestBuilder:
         self._max_calls = options.max_tool_calls
         self.model_stops = None if prompt_format is None else prompt_format.stop
         source = model.chat_template() if prompt_format is None else prompt_format.template
-        vocabulary = self._vocabulary
+        vocabulary = self.vocabulary
         self.template = ChatTemplate(
             name,
             source,
@@ -94,7 +95,7 @@ class RequestBuilder:
             adds_bos=vocabulary.adds_bos,
             adds_eos=vocabulary.adds_eos,
         )
-        encoded = (self._vocabulary.tokenize(text, start=False) for text in _SHOWN)
+        encoded = (self.vocabulary.tokenize(text, start=False) for text in _SHOWN)
         self._shown = frozenset(ids[0] for ids in encoded if len(ids) == 1)
         read = partial(read_tokens, model.library.c, vocabulary.pointer, self._shown)
         self._grammars = Grammars(read, reasoning=self.template.reasons)
@@ -113,13 +114,13 @@ class RequestBuilder:
             case Text(text=text) if request.suffix is not None:
                 prompt = self._infill(text, request.suffix)
             case Text(text=text):
-                prompt = self._vocabulary.tokenize(text)
-                hidden = len(self._vocabulary.tokenize(""))
+                prompt = self.vocabulary.tokenize(text)
+                hidden = len(self.vocabulary.tokenize(""))
         whole, prompt = prompt, self._last_tokens(request, prompt)
         dropped = len(whole) - len(prompt)
         echo = ""
         if request.echo and request.logprobs is None:
-            echo = self._vocabulary.text(prompt)
+            echo = self.vocabulary.text(prompt)
             if isinstance(request.prompt, Text) and not dropped:
                 echo = request.prompt.text
         job = self._job(request, Prompt(prompt or self._empty_prompt()), "prompt")
@@ -155,9 +156,19 @@ class RequestBuilder:
         """The number of tokens of the conversation as a prompt. Raises as `build` does."""
         return self._render(chat)[0].tokens
 
+    def label_job(self, prompt: list[int], labels: LabelTree, variant: str | None) -> Job:
+        """Score labels after a prompt. Raises ContextLengthExceeded."""
+        whole = Prompt(prompt + [0] * labels.depth)
+        request = GenerateRequest(
+            prompt=Tokens(ids=()), sampling=Sampling(temperature=0.0), variant=variant
+        )
+        job = self._job(request, whole, "input")
+        job.prompt, job.labels = prompt, labels
+        return job
+
     def check_token(self, id: int, param: str) -> None:
         """Raise InvalidRequest if there is no such token."""
-        size = self._vocabulary.size
+        size = self.vocabulary.size
         if not 0 <= id < size:
             raise InvalidRequest(
                 f"There is no token {id}: the model's vocabulary has the ids 0 to {size - 1}.",
@@ -189,7 +200,7 @@ class RequestBuilder:
         """The prompt of a conversation, with its images."""
         if not any(message.images for message in chat.messages):
             rendered = self.template.render(chat)
-            return Prompt(self._vocabulary.tokenize(rendered.prompt)), rendered
+            return Prompt(self.vocabulary.tokenize(rendered.prompt)), rendered
         if self._projector is None:
             raise NoVision(self._name)
         marked = MarkedChat(chat)
@@ -206,13 +217,13 @@ class RequestBuilder:
         for token in ending.stop_tokens:
             self.check_token(token, "stop_token_ids")
         holds_back = ending.min_tokens > 0 or ending.ignore_end
-        values = resolve_sampling(request.sampling, self._defaults, self._vocabulary.size)
+        values = resolve_sampling(request.sampling, self._defaults, self.vocabulary.size)
         return Job(
             prompt.keys,
             Sampler(self._model, values, [key for key in prompt.keys if key >= 0]),
             max_tokens=request.max_tokens,
             ending=ending,
-            ends=self._vocabulary.all_ends if holds_back else (),
+            ends=self.vocabulary.all_ends if holds_back else (),
             restriction=self._restriction(request.sampling),
             logprobs=request.logprobs,
             adapter=adapter,
@@ -224,7 +235,7 @@ class RequestBuilder:
             self.check_token(token, "allowed_token_ids")
         if not (sampling.allowed_tokens or sampling.bad_words):
             return None
-        return Restriction(self._vocabulary, sampling.allowed_tokens, sampling.bad_words)
+        return Restriction(self.vocabulary, sampling.allowed_tokens, sampling.bad_words)
 
     def _last_part(self, request: GenerateRequest, prompt: Prompt) -> Prompt:
         """The part of a conversation that is used. Raises InvalidRequest for one with images that
@@ -271,22 +282,22 @@ class RequestBuilder:
         """A prompt for the text between two others. Raises Unsupported if the model is not trained
         for it.
         """
-        if any(token < 0 for token in self._vocabulary.infill):
+        if any(token < 0 for token in self.vocabulary.infill):
             raise Unsupported(
                 f"The model `{self._name}` cannot fill in before a suffix: it has no tokens for "
                 "that.",
                 code="unsupported_parameter",
                 param="suffix",
             )
-        before, between, after = self._vocabulary.infill
-        start = self._vocabulary.tokenize("")
-        first, last = (self._vocabulary.tokenize(text, start=False) for text in (prefix, suffix))
+        before, between, after = self.vocabulary.infill
+        start = self.vocabulary.tokenize("")
+        first, last = (self.vocabulary.tokenize(text, start=False) for text in (prefix, suffix))
         return [*start, before, *first, between, *last, after]
 
     def _empty_prompt(self) -> list[int]:
         """A prompt needs at least one token: the one that texts begin with."""
-        start = self._vocabulary.bos if self._vocabulary.bos is not None else self._vocabulary.eos
-        return self._vocabulary.tokenize("") or [start or 0]
+        start = self.vocabulary.bos if self.vocabulary.bos is not None else self.vocabulary.eos
+        return self.vocabulary.tokenize("") or [start or 0]
 
 
 def _param(constraint: Constraint | None) -> str:

@@ -6,9 +6,11 @@ import asyncio
 import codecs
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Literal, Protocol
 
 from openedai.contract.generate import Ending, TokenLogprob
+from openedai.engines.llama_cpp.labels import LabelTree
 from openedai.engines.llama_cpp.native.logprobs import Distribution, forbid, hold_back
 from openedai.engines.llama_cpp.native.model import Model
 from openedai.engines.llama_cpp.native.restriction import Restriction
@@ -84,9 +86,10 @@ class Job:
     number, the same for all positions of one image, which `images` has by its first position.
     `ends` are the model's own, if `ending` says that they must not be chosen. `adapter` is a number
     and a scale. `shown` are special tokens that are part of the answer's
-    text. With `scored` the prompt's log probabilities are reported. The loop puts its `events`,
-    in the thread of the event loop; before the first one it sets `cached`, the positions of the
-    prompt that were not computed again.
+    text. With `scored` the prompt's log probabilities are reported. With `labels` nothing is
+    generated: the log probabilities of the labels after the prompt are read into them. The loop
+    puts its `events`, in the thread of the event loop; before the first one it sets `cached`, the
+    positions of the prompt that were not computed again.
     """
 
     prompt: list[int]
@@ -98,6 +101,7 @@ class Job:
     restriction: Restriction | None = None
     logprobs: int | None = None
     scored: bool = False
+    labels: LabelTree | None = None
     adapter: tuple[int, float] | None = None
     shown: frozenset[int] = frozenset()
     images: Mapping[int, ImageChunk] = field(default_factory=dict)
@@ -157,6 +161,13 @@ class Sequence:
         return self.generated > 0
 
     @property
+    def scoring(self) -> bool:
+        """Whether the logits of every key to be computed next are needed."""
+        if self.job.labels is not None:
+            return len(self.keys) > len(self.job.prompt)
+        return self.job.scored and not self.answering
+
+    @property
     def image(self) -> ImageChunk | None:
         """The image that is next to be computed."""
         if not self.pending or self.keys[self.computed] >= 0:
@@ -186,8 +197,17 @@ class Sequence:
         for step, key in enumerate(self.keys[self.computed + 1 : self.computed + count + 1]):
             yield self._distribution(self._model.logits(row + step)).of(key, self._decoder)
 
+    def read_labels(self, labels: LabelTree, row: int, count: int) -> None:
+        """What the next `count` keys say of the labels, in the batch's tokens from `row` on."""
+        start = len(self.job.prompt)
+        for step in range(max(0, start - 1 - self.computed), count):
+            distribution = self._distribution(self._model.logits(row + step))
+            labels.read(tuple(self.keys[start : self.computed + step + 1]), distribution.logprob)
+
     def advance(self, row: int) -> list[Event]:
         """Choose the next token, by the logits of the batch's token `row`."""
+        if self.job.labels is not None:
+            return self._advance_labels(self.job.labels)
         job, address = self.job, self._model.logits(row)
         if job.max_tokens == 0:
             return [self._end("length")]
@@ -220,6 +240,25 @@ class Sequence:
         elif full or self.generated == job.max_tokens:
             events.append(self._end("length"))
         return events
+
+    def _advance_labels(self, labels: LabelTree) -> list[Event]:
+        """Go on with other tokens after the prompt, if some are needed."""
+        path = labels.next_path()
+        if path is None:
+            return [self._end("stop")]
+        start = len(self.job.prompt)
+        pairs = zip(self.keys[start:], path, strict=False)
+        common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        self.keys[start:] = path
+        self._rewind(start + common)
+        return []
+
+    def _rewind(self, end: int) -> None:
+        """Forget what is computed from this key on, or all if the model cannot forget a part."""
+        if not self._model.trim(self.slot.number, end):
+            self._model.trim(self.slot.number, 0)
+            end = 0
+        self.computed = end
 
     def _held_back(self) -> tuple[int, ...]:
         """The tokens that would end the answer too early."""

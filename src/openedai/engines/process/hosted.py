@@ -16,8 +16,10 @@ import msgspec
 
 from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
+from openedai.contract.decide import DecideRequest, DecideResult
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import (
+    Decider,
     Embedder,
     Generator,
     ImageMaker,
@@ -41,6 +43,7 @@ from openedai.engines.process.messages import (
     Close,
     Command,
     CountCall,
+    DecideCall,
     DetokenizeCall,
     EmbedCall,
     Event,
@@ -71,10 +74,10 @@ log = logging.getLogger("openedai.engines")
 
 _LAST_EVENTS = (Finish, TranscriptFinish, SpeakFinish, ImagesFinish)
 _CLOSE_TIMEOUT = 5.0
-V = TypeVar("V", EmbedResult, RerankResult, Voices, tuple[int, ...], str, int)
+V = TypeVar("V", EmbedResult, RerankResult, DecideResult, Voices, tuple[int, ...], str, int)
 
 
-class Hosted(Generator, Embedder, Reranker, Tokenizer, Transcriber, Speaker, ImageMaker):
+class Hosted(Generator, Embedder, Reranker, Decider, Tokenizer, Transcriber, Speaker, ImageMaker):
     """An engine in a worker process.
 
     It has the methods of every capability; the class of the engine tells which ones work. A
@@ -200,6 +203,9 @@ class Hosted(Generator, Embedder, Reranker, Tokenizer, Transcriber, Speaker, Ima
 
     async def rerank(self, request: RerankRequest) -> RerankResult:
         return await self._value(RerankCall(request=request), RerankResult)
+
+    async def decide(self, request: DecideRequest) -> DecideResult:
+        return await self._value(DecideCall(request=request), DecideResult)
 
     async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
         return await self._value(TokenizeCall(text=text, special=special), tuple)

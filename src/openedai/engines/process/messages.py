@@ -9,6 +9,7 @@ from typing import Any
 
 from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
+from openedai.contract.decide import DecideRequest, DecideResult
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.generate import GenerateEvent, GenerateRequest
 from openedai.contract.images import ImageEvent, ImageRequest
@@ -102,6 +103,10 @@ class RerankCall(Struct, frozen=True, tag="rerank"):
     request: RerankRequest
 
 
+class DecideCall(Struct, frozen=True, tag="decide"):
+    request: DecideRequest
+
+
 class TokenizeCall(Struct, frozen=True, tag="tokenize"):
     text: str
     special: bool
@@ -126,10 +131,12 @@ class Voices(Struct, frozen=True, tag="voice_list"):
 
 
 StreamCall = GenerateCall | TranscribeCall | SpeakCall | ImagesCall
-ValueCall = EmbedCall | RerankCall | TokenizeCall | DetokenizeCall | CountCall | VoicesCall
+ValueCall = (
+    EmbedCall | RerankCall | DecideCall | TokenizeCall | DetokenizeCall | CountCall | VoicesCall
+)
 AnyCall = StreamCall | ValueCall
 StreamEvent = GenerateEvent | TranscribeEvent | SpeakEvent | ImageEvent
-Value = EmbedResult | RerankResult | Voices | tuple[int, ...] | str | int
+Value = EmbedResult | RerankResult | DecideResult | Voices | tuple[int, ...] | str | int
 
 
 class Cancel(Struct, frozen=True, tag="cancel"):

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from openedai.contract.engine import (
+    Decider,
     Embedder,
     Engine,
     Generator,
@@ -35,6 +36,7 @@ from openedai.engines.process.messages import (
     Close,
     Command,
     CountCall,
+    DecideCall,
     DetokenizeCall,
     EmbedCall,
     Event,
@@ -160,6 +162,8 @@ async def _value(engine: Engine, call: ValueCall) -> Value:
             return await engine.embed(request)
         case RerankCall(request=pairs), Reranker():
             return await engine.rerank(pairs)
+        case DecideCall(request=questions), Decider():
+            return await engine.decide(questions)
         case TokenizeCall(text=text, special=special), Tokenizer():
             return await engine.tokenize(text, special=special)
         case DetokenizeCall(ids=ids), Tokenizer():

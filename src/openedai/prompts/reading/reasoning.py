@@ -27,6 +27,13 @@ def opens_reasoning(prompt: str) -> bool:
     return prompt.rstrip().endswith(tuple(REASONING_TAGS))
 
 
+def closing_tag(prompt: str) -> str:
+    """What ends the block of reasoning that the prompt has opened; empty if there is none."""
+    end = prompt.rstrip()
+    tags = (closing for opening, closing in REASONING_TAGS.items() if end.endswith(opening))
+    return next((f"\n{closing}\n\n" for closing in tags), "")
+
+
 class ReasoningSplitter:
     """Splits an answer that may begin with a block of reasoning.
 

@@ -52,17 +52,17 @@ class Distribution:
             ranked = likely[np.argsort(-logits[likely], kind="stable")]
             self._top = tuple(self._alternative(int(token)) for token in ranked)
 
+    def logprob(self, token: int) -> float:
+        return float(self._logits[token]) - self._normaliser
+
     def of(self, token: int, decoder: codecs.IncrementalDecoder) -> TokenLogprob:
         """The entry of a token. `decoder` has the bytes of an incomplete character before it."""
         raw = self._vocabulary.piece(token)
         return TokenLogprob(
-            token=decoder.decode(raw), raw=raw, logprob=self._logprob(token), top=self._top
+            token=decoder.decode(raw), raw=raw, logprob=self.logprob(token), top=self._top
         )
 
     def _alternative(self, token: int) -> Alternative:
         raw = self._vocabulary.piece(token)
         text = raw.decode("utf-8", "replace")
-        return Alternative(token=text, raw=raw, logprob=self._logprob(token))
-
-    def _logprob(self, token: int) -> float:
-        return float(self._logits[token]) - self._normaliser
+        return Alternative(token=text, raw=raw, logprob=self.logprob(token))

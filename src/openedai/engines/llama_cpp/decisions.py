@@ -1,0 +1,112 @@
+"""Questions about one input as jobs of the loop, which share the prompt up to the question."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+
+from openedai.contract.chat import Chat, Message
+from openedai.contract.decide import DecideRequest, DecideResult, Question
+from openedai.contract.generate import Usage
+from openedai.engines.llama_cpp.labels import LabelTree
+from openedai.engines.llama_cpp.loop import Loop
+from openedai.engines.llama_cpp.request import RequestBuilder
+from openedai.engines.llama_cpp.sequence import End, Job
+from openedai.engines.llama_cpp.template import ChatTemplate
+from openedai.errors import APIError, invalid_value
+from openedai.prompts.reading.reasoning import closing_tag
+
+# The end of a prompt, in characters, that says how a label after it is tokenised.
+_TAIL = 64
+
+
+class DecisionPrompts:
+    """The prompts of the questions about one input. Its methods are blocking."""
+
+    def __init__(self, builder: RequestBuilder, request: DecideRequest) -> None:
+        """Raises InvalidRequest for an input that the chat template refuses."""
+        self._builder = builder
+        self._vocabulary = builder.vocabulary
+        self._variant = request.variant
+        self._before, self._after = _around(builder.template, request.input)
+        self._labels: dict[tuple[str, str], list[int] | None] = {}
+
+    def job(self, question: Question) -> Job:
+        """Raises InvalidRequest for labels that are the same to the model, and for what is too
+        long for its context.
+        """
+        text = self._before + question.text + self._after
+        prompt = self._vocabulary.tokenize(text)
+        after = [self._after_tail(text[-_TAIL:], label) for label in question.labels]
+        labels = [label for label in after if label]
+        if len(labels) < len(after):  # some labels go together with the end of the prompt
+            wholes = [self._vocabulary.tokenize(text + label) for label in question.labels]
+            end = min(_common(whole, prompt) for whole in wholes)
+            prompt, labels = prompt[:end], [whole[end:] for whole in wholes]
+        if len(set(map(tuple, labels))) < len(labels) or not all(labels):
+            raise invalid_value("questions", "two of the answers are the same text to the model")
+        return self._builder.label_job(prompt, LabelTree(labels), self._variant)
+
+    def _after_tail(self, tail: str, label: str) -> list[int] | None:
+        """The tokens of a label after the end of a prompt; None if they are not its own."""
+        if (tail, label) not in self._labels:
+            before = self._vocabulary.tokenize(tail, start=False)
+            whole = self._vocabulary.tokenize(tail + label, start=False)
+            own = whole[: len(before)] == before
+            self._labels[tail, label] = whole[len(before) :] if own else None
+        return self._labels[tail, label]
+
+
+async def run_jobs(loop: Loop, jobs: Sequence[Job], ahead: int) -> DecideResult:
+    """Run the jobs, at most `ahead` of them at once. Cancelling the call cancels them.
+
+    Those of one length follow each other: llama.cpp computes them side by side in one go.
+    """
+    waiting = sorted(jobs, key=lambda job: -len(job.prompt))
+
+    async def run_some() -> None:
+        while waiting:
+            job = waiting.pop()
+            loop.submit(job)
+            try:
+                await _ended(job)
+            finally:
+                loop.cancel(job)
+
+    tasks = [asyncio.create_task(run_some()) for _ in range(min(ahead, len(jobs)))]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    usage = Usage(
+        prompt_tokens=sum(job.tokens() for job in jobs),
+        cached_tokens=sum(job.tokens(job.cached) for job in jobs),
+    )
+    trees = [job.labels for job in jobs if job.labels is not None]
+    return DecideResult(logprobs=tuple(tree.logprobs() for tree in trees), usage=usage)
+
+
+async def _ended(job: Job) -> None:
+    while not isinstance(event := await job.events.get(), End):
+        if isinstance(event, APIError):
+            raise event
+
+
+def _around(template: ChatTemplate, text: str) -> tuple[str, str]:
+    """What the prompt of a question has before and after the question."""
+    mark = f"question-{secrets.token_hex(16)}"  # so that no one else's text has it
+    message = Message(role="user", content=text + mark)
+    chat = Chat(messages=(message,), reasoning_effort="none", effort_optional=True)
+    prompt = template.render(chat).prompt
+    before, found, after = prompt.rpartition(mark)
+    if not found:
+        raise invalid_value("input", "the model's chat template leaves out the text of it")
+    return before, after + closing_tag(prompt)
+
+
+def _common(first: Sequence[int], second: Sequence[int]) -> int:
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(first), len(second)))
