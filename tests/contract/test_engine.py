@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from openedai.contract.engine import (
+    Decider,
     Embedder,
     Engine,
     Generator,
@@ -21,6 +22,7 @@ from openedai.contract.engine import (
 from openedai.engines.registry import ENGINES, engine_class
 from openedai.errors import EngineFailed
 from tests.contract import (
+    test_decider,
     test_embedder,
     test_generator,
     test_image_maker,
@@ -40,6 +42,7 @@ NOT_INSTALLED = {"piper"}
         (Generator, test_generator.ENGINES),
         (Embedder, test_embedder.ENGINES),
         (Reranker, test_reranker.ENGINES),
+        (Decider, test_decider.ENGINES),
         (Tokenizer, test_tokenizer.ENGINES),
         (Transcriber, test_transcriber.ENGINES),
         (Speaker, test_speaker.ENGINES),

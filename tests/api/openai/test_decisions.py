@@ -13,7 +13,7 @@ from openai.types.decision import Decision
 
 from openedai.api.openai.decisions.types import DecisionRequest
 from openedai.config import ModelSpec
-from tests.support import Running, ServerThread, echo_settings, fetch
+from tests.support import ECHO_MODELS, Running, ServerThread, echo_settings, fetch
 
 INPUT = "The screen arrived broken. Please send money, not a voucher."
 PREDICATE: dict[str, Any] = {"type": "predicate", "instructions": "Is it a complaint?"}
@@ -196,7 +196,7 @@ def test_what_is_too_long_names_the_input(client: OpenAI) -> None:
 def test_a_model_that_does_not_decide_is_refused(echo_server: Running, tmp_path: Path) -> None:
     options = {"url": echo_server.url, "model": "echo"}
     remote = ModelSpec(id="remote", engine="upstream", options=options)
-    with ServerThread(echo_settings(models=(remote,), data=tmp_path)) as server:
+    with ServerThread(echo_settings(models=(*ECHO_MODELS, remote), data=tmp_path)) as server:
         error = refused(server, model="remote")
     assert (error["code"], error["param"]) == ("unsupported_model", "model")
     assert "decisions" in error["message"]

@@ -35,7 +35,7 @@ def computed(tree: LabelTree) -> list[tuple[int, ...]]:
 def exact(label: tuple[int, ...], labels: set[tuple[int, ...]]) -> float:
     """The probability of all continuations of four tokens whose longest label it is."""
     total = 0.0
-    stack = [((), 1.0)]
+    stack: list[tuple[tuple[int, ...], float]] = [((), 1.0)]
     while stack:
         path, probability = stack.pop()
         if len(path) == 4:

@@ -32,11 +32,15 @@ class DecisionPrompts:
         self._before, self._after = _around(builder.template, request.input)
         self._labels: dict[tuple[str, str], list[int] | None] = {}
 
+    def text(self, question: Question) -> str:
+        """The prompt of a question."""
+        return self._before + question.text + self._after
+
     def job(self, question: Question) -> Job:
         """Raises InvalidRequest for labels that are the same to the model, and for what is too
         long for its context.
         """
-        text = self._before + question.text + self._after
+        text = self.text(question)
         prompt = self._vocabulary.tokenize(text)
         after = [self._after_tail(text[-_TAIL:], label) for label in question.labels]
         labels = [label for label in after if label]
