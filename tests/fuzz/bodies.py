@@ -118,6 +118,45 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {"input": ["a", "b"], "encoding_format": "base64"},
         {"input": [[1, 2], [3]]},
     ],
+    "DecisionRequest": [
+        {
+            "input": "The fox is red.",
+            "questions": [
+                {"type": "predicate", "name": "red", "instructions": "Is it red?"},
+                {
+                    "type": "choice",
+                    "instructions": [{"type": "input_json", "data": {"what": "animal"}}],
+                    "choices": [{"value": "fox", "description": "wild"}, {"value": True}],
+                },
+            ],
+            "prompt_cache_key": "k",
+        },
+        {
+            "input": [
+                {"role": "user", "content": [{"type": "input_text", "text": "a fox"}]},
+                {"type": "function_call", "call_id": "c", "name": "f", "arguments": ARGUMENTS},
+                {"type": "function_call_output", "call_id": "c", "output": "red"},
+            ],
+            "questions": [
+                {
+                    "type": "score",
+                    "instructions": "How red?",
+                    "levels": [{"label": "pale"}, {"label": "red"}],
+                }
+            ],
+        },
+    ],
+    "SystemOneRequest": [
+        {
+            "state": {"animal": "fox"},
+            "questions": {
+                "a": {"type": "noul", "instructions": "Red?", "criteria": {"true": "red"}},
+                "b": {"type": "choice", "instructions": ["?"], "criteria": {"x": None, "y": "z"}},
+                "c": {"type": "score", "instructions": "How red?", "criteria": ["a", "b"]},
+            },
+            "images": [],
+        }
+    ],
     "SpeechRequest": [
         {"input": "Hello.", "voice": "alloy", "response_format": "wav", "speed": 1.5},
         {"input": "Hello.", "voice": {"id": "alloy"}, "stream_format": "sse"},
