@@ -147,6 +147,28 @@ def test_a_guess_after_a_pause_is_given_up_with_the_first_window_that_tells() ->
     assert choice.count == 2
 
 
+def test_a_neighbour_that_ran_in_a_pause_is_none_later() -> None:
+    choice = Choice(2)
+    for step in range(6):
+        choice.add(Sample(step / 10, step / 5, step / 5, running=2))
+    choice.add(Sample(1.0, 2.0, 1.1, running=1))
+    choice.add(Sample(1.1, 2.2, 1.3, running=2))
+    choice.add(Sample(1.2, 2.4, 1.5, running=2))
+    assert choice.count == 2
+
+
+@pytest.mark.parametrize(("later", "expected"), [((3, 1), 2), ((3, 2), 1)])
+def test_a_program_that_passed_a_request_on_is_no_neighbour(
+    later: tuple[int, int], expected: int
+) -> None:
+    """In a pause a core was busy. At its end something runs; a neighbour still does a bit later."""
+    now = 0.0
+    running = iter((1, 2, *later))
+    cores = FreeCores(2, lambda: Sample(now, now, 0.0, next(running)), lambda: now)
+    now = 5.0
+    assert cores.count() == expected
+
+
 def test_what_happened_while_idle_is_forgotten_with_the_next_window() -> None:
     choice = Choice(2)
     choice.add(Sample(0.0, 0.0, 0.0, running=1))

@@ -10,7 +10,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 # Seconds between two samples, and the least time that a decision looks at.
@@ -24,8 +24,12 @@ KEPT_BELOW = 0.6
 TAKEN_BELOW = 0.35
 # The part of all cores in use above which not everyone gets what they want.
 SATURATED = 0.95
-# A window longer than this, in which this process was mostly idle, says little about now.
-STALE = 1.0
+# A longer time without a sample, in which this process was mostly idle, says little about now.
+PAUSE = 0.3
+# After a pause, who still runs is looked at so often. A program that just passed a request on to
+# this one does not run at the last look.
+LOOKS = 3
+LOOK_INTERVAL = 0.002
 # Rounds of a waiting thread of OpenMP: longer than most waits within a run on free cores.
 SPINS = 20_000
 
@@ -64,19 +68,28 @@ class FreeCores:
         self._choice = Choice(cores, spare=max(0, len(usable) - cores) if measure is None else 0)
         self._measure = measure or LinuxMeter(usable).sample
         self._clock = clock
-        self._due = float("-inf") if cores > 1 else float("inf")
+        self._due = self._clock() if cores > 1 else float("inf")
         self.count()
 
     def count(self) -> int:
         """From 1 to `cores`: those that others do not use; all of them where that is not known."""
-        if self._clock() >= self._due:
+        if (late := self._clock() - self._due) >= 0:
             self._due = self._clock() + PERIOD
             try:
-                self._choice.add(self._measure())
+                self._choice.add(self._look(LOOKS if late > PAUSE else 1))
             except (OSError, ValueError, LookupError):
                 self._choice = Choice(self._choice.cores)
                 self._due = float("inf")
         return self._choice.count
+
+    def _look(self, looks: int) -> Sample:
+        sample = self._measure()
+        for _ in range(looks - 1):
+            if sample.running <= 1:
+                break
+            time.sleep(LOOK_INTERVAL)
+            sample = replace(sample, running=min(sample.running, self._measure().running))
+        return sample
 
 
 def limit_spinning() -> None:
@@ -124,14 +137,15 @@ class Choice:
         while len(samples) > 2 and samples[-1].time - samples[1].time >= WINDOW:
             samples.popleft()
         first, last = samples[0], samples[-1]
+        if len(samples) > 1 and last.time - samples[-2].time > PAUSE:
+            others, own = _used(samples[-2], last)
+            if own < 0.5:
+                self._samples = deque([last])
+                return min(others, max(0, last.running - 1))
         elapsed = last.time - first.time
         if elapsed < WINDOW:
             return None
-        own = (last.own - first.own) / elapsed
-        others = max(0.0, (last.busy - first.busy) / elapsed - own)
-        if elapsed > STALE and own < 0.5:
-            self._samples = deque([last])
-            return min(others, max(0, last.running - 1))
+        others, own = _used(first, last)
         if own + others > SATURATED * self._all:
             # The scheduler is fair: each of our threads got as much as each of theirs.
             return others * max(1.0, self.count / max(own, 0.1))
@@ -152,6 +166,13 @@ class Choice:
             self._free_since = None
             self._raised = now
             self.count = count
+
+
+def _used(first: Sample, last: Sample) -> tuple[float, float]:
+    """The cores that others and this process used between two samples."""
+    elapsed = last.time - first.time
+    own = (last.own - first.own) / elapsed
+    return max(0.0, (last.busy - first.busy) / elapsed - own), own
 
 
 class LinuxMeter:

@@ -6,8 +6,9 @@ import ctypes
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from ctypes import c_char, c_float, c_int32
-from functools import cached_property, partial
+from functools import cached_property
 from mmap import mmap
 from pathlib import Path
 from threading import Thread
@@ -15,6 +16,7 @@ from threading import Thread
 from openedai.contract.adapter import Adapter
 from openedai.engines.llama_cpp.native.images import BATCH, Projector
 from openedai.engines.llama_cpp.native.library import Batch, Library
+from openedai.engines.llama_cpp.native.state import with_values
 from openedai.engines.llama_cpp.options import LlamaOptions
 from openedai.errors import APIError, EngineFailed, Unavailable
 from openedai.gguf.header import read_header, round_up
@@ -27,8 +29,8 @@ _FIRST_CAPACITY = 1024
 _ROUNDING = 256
 # Models with these tensors compute differently in a longer context.
 _FIXED = ("rope_factors_long.weight", "rope_factors_short.weight")
-# Without flash attention, long texts are computed about twice as fast on processors. But what one
-# batch needs for it must not take more memory than so many bytes.
+# On processors, flash attention is faster in short texts, and slower in long ones. But what one
+# batch needs without it must not take more memory than so many bytes.
 _MOST_ATTENTION = 256 << 20
 _FLASH, _NO_FLASH = -1, 0  # where it is possible, or nowhere
 # The most tokens of prompts that are scored in one step. The logits of each take 4 bytes for each
@@ -135,7 +137,7 @@ class Model:
         try:
             self.vocabulary = Vocabulary(library, self._model)
             self._read_limits(path, options)
-            self._context = self._new_context(self.capacity)
+            self._context = self._new_context(self.capacity, flash=self._flash)
             if not self._context:
                 raise self._not_loaded(path)
             self._adapters = [self._load_adapter(adapter) for adapter in options.adapters]
@@ -258,6 +260,9 @@ class Model:
         """Replace a sequence by a saved one, in memory that can be written. False if it does not
         fit this model.
         """
+        if not self._always_flash:
+            with suppress(ValueError):
+                state = with_values(state, transposed=not self._flash)
         size = len(state)
         buffer = (c_char * size).from_buffer(state)
         written = self._c.llama_state_seq_set_data(self.context, buffer, size, slot)
@@ -277,15 +282,21 @@ class Model:
         heads = self._c.llama_model_n_head(self.pointer)
         attention = 4 * heads * self._positions * self.context_length
         gpu = options.gpu_layers != 0 and self._c.llama_supports_gpu_offload()
-        plain = not gpu and attention <= _MOST_ATTENTION
-        self._attention = _NO_FLASH if plain else _FLASH
+        self._always_flash = gpu or attention > _MOST_ATTENTION
         grows = not any(tensor.name in _FIXED for tensor in read_header(path).tensors)
         self.capacity = min(self.context_length, _FIRST_CAPACITY) if grows else self.context_length
+        self._flash = self._always_flash or self.capacity <= _FIRST_CAPACITY
 
     def _larger(self, length: int) -> Callable[[], int | None]:
         """What makes a context with room for sequences of so many tokens, and for more."""
         capacity = min(self.context_length, max(2 * self.capacity, round_up(length, _ROUNDING)))
-        return partial(self._new_context, capacity)
+
+        def make() -> int | None:
+            import numpy  # noqa: F401, for the move, which must not take long
+
+            return self._new_context(capacity, flash=self._always_flash)
+
+        return make
 
     def _move(self, context: int | None) -> bool:
         """Use a new context, with all that is computed, if it is larger. False without one."""
@@ -295,8 +306,16 @@ class Model:
             self._c.llama_free(context)
             return True
         states = [self.save(slot) for slot in range(self._slots)]
+        if self._flash and not self._always_flash:
+            try:
+                states = [with_values(state, transposed=True) for state in states]
+            except ValueError:  # not a plain cache
+                self._always_flash = True
+                self._c.llama_free(context)
+                if (context := self._new_context(capacity, flash=True)) is None:
+                    return False
         self._c.llama_free(self.context)
-        self._context, self.capacity = context, capacity
+        self._context, self.capacity, self._flash = context, capacity, self._always_flash
         self.set_threads(self._threads)
         self.apply_adapter(*self._applied)
         if not all(self.restore(slot, state) for slot, state in enumerate(states)):
@@ -306,12 +325,12 @@ class Model:
     def _room(self, context: int) -> int:
         return min(self.context_length, int(self._c.llama_n_ctx_seq(context)))
 
-    def _new_context(self, capacity: int) -> int | None:
+    def _new_context(self, capacity: int, *, flash: bool) -> int | None:
         parameters = self._c.llama_context_default_params()
         parameters.n_ctx = capacity * self._slots
         parameters.n_batch = parameters.n_ubatch = self._positions
         parameters.n_seq_max = self._slots
-        parameters.flash_attn_type = self._attention
+        parameters.flash_attn_type = _FLASH if flash else _NO_FLASH
         parameters.n_outputs_max = self.max_outputs
         parameters.n_outputs_max_per_seq = 0
         parameters.n_threads = parameters.n_threads_batch = self._threads
