@@ -118,9 +118,10 @@ class GenerateRequest(Struct, frozen=True):
     used; 0 is as many as leave room for the answer, None is no limit.
 
     `logprobs` requests the log probability of each token and of that many alternatives; None
-    requests none. With `reports_start` the first event may be `Started`. `variant` selects one of
-    the engine's models: an adapter, or a name that an upstream has; None is the main one. `extra`
-    are parameters for an upstream, as the client sent them.
+    requests none. With `reports_start` the first event may be `Started`. Unless it is `streamed`,
+    several events may come together. `variant` selects one of the engine's models: an adapter, or a
+    name that an upstream has; None is the main one. `extra` are parameters for an upstream, as the
+    client sent them.
     """
 
     prompt: Chat | Text | Tokens
@@ -134,6 +135,7 @@ class GenerateRequest(Struct, frozen=True):
     echo: bool = False
     suffix: str | None = None
     reports_start: bool = False
+    streamed: bool = True
     variant: str | None = None
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
 

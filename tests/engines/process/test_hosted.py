@@ -32,7 +32,7 @@ from openedai.engines.process.messages import (
     Cancel,
     Close,
     Command,
-    Event,
+    Events,
     Failure,
     Hold,
     Ping,
@@ -140,7 +140,7 @@ def test_a_call_whose_events_nobody_takes_is_held() -> None:
         async with played_worker() as played, aclosing(played.engine.generate(LONG)) as events:
             reading = asyncio.ensure_future(anext(events))
             number = await played.started()
-            frame = pack(Event(id=number, event=text))
+            frame = pack(Events(id=number, events=(text,)))
             sent = HOLD_AT // len(frame) + 2
             for _ in range(sent):
                 played.connection.send(frame)

@@ -20,7 +20,7 @@ from openedai.engines.process.connection import Connection, pack
 from openedai.engines.process.messages import (
     Close,
     Command,
-    Event,
+    Events,
     GenerateCall,
     Hold,
     Release,
@@ -69,16 +69,16 @@ class Parent:
     def send(self, command: Command) -> None:
         self.connection.send(pack(command))
 
-    async def answer(self) -> Event | Result:
+    async def answer(self) -> Events | Result:
         body = await self.connection.frame()
         assert body is not None
-        return msgspec.msgpack.decode(body, type=Event | Result)
+        return msgspec.msgpack.decode(body, type=Events | Result)
 
     async def events_until_result(self, number: int) -> list[int]:
         """Start a short call with that id: the ids of the events before its result."""
         self.send(StartCall(id=number, request=TokenizeCall(text="", special=False)))
         events = []
-        while isinstance(answer := await self.answer(), Event):
+        while isinstance(answer := await self.answer(), Events):
             events.append(answer.id)
         assert answer == Result(id=number, value=())
         return events
@@ -177,3 +177,28 @@ def test_onnx_runtime_reports_nothing(tmp_path: Path) -> None:
         [sys.executable, "-c", program], check=True, env={**os.environ, "TMPDIR": str(tmp_path)}
     )
     assert list(tmp_path.iterdir()) == []
+
+
+class Counting(Endless):
+    """Counts to 100."""
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[GenerateEvent, None]:
+        for number in range(100):
+            yield TextDelta(text=str(number))
+
+
+@pytest.mark.parametrize(("streamed", "sizes"), [(True, {1}), (False, {1, 64, 35})])
+def test_events_that_nobody_waits_for_come_together(streamed: bool, sizes: set[int]) -> None:
+    async def go() -> None:
+        request = GenerateRequest(prompt=Text(text=""), streamed=streamed)
+        async with serving(Counting()) as (parent, _):
+            parent.send(StartCall(id=1, request=GenerateCall(request=request)))
+            frames = []
+            while isinstance(answer := await parent.answer(), Events):
+                frames.append(answer.events)
+            assert answer == Result(id=1)
+        numbers = [TextDelta(text=str(number)) for number in range(100)]
+        assert [event for events in frames for event in events] == numbers
+        assert {len(events) for events in frames} == sizes
+
+    asyncio.run(go())

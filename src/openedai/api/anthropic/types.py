@@ -186,6 +186,7 @@ class MessagesRequest(ConversationBody, LocalSamplingBody):
             stop=tuple(self.stop_sequences or ()),
             constraint=self._constraint(),
             reports_start=bool(self.stream),
+            streamed=bool(self.stream),
         )
 
     def _constraint(self) -> Constraint | None:

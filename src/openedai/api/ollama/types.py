@@ -159,6 +159,7 @@ class GenerationBody(ModelUse):
             constraint=self._constraint(),
             logprobs=(self.top_logprobs or 0) if self.logprobs else None,
             suffix=suffix,
+            streamed=self.stream is not False,
         )
 
     def _constraint(self) -> Constraint | None:

@@ -46,7 +46,7 @@ from openedai.engines.process.messages import (
     DecideCall,
     DetokenizeCall,
     EmbedCall,
-    Event,
+    Events,
     Failure,
     GenerateCall,
     Hold,
@@ -96,7 +96,7 @@ class Hosted(Generator, Embedder, Reranker, Decider, Tokenizer, Transcriber, Spe
         self._numbers = itertools.count()
         self._inboxes: dict[int, Inbox] = {}
         self._gone = False
-        self._decode = msgspec.msgpack.Decoder(Event | Result | Pong).decode
+        self._decode = msgspec.msgpack.Decoder(Events | Result | Pong).decode
         self._watchdog = Watchdog(
             limits or SilenceLimits(), self._waits, lambda: self._send(Ping()), self._kill
         )
@@ -225,9 +225,10 @@ class Hosted(Generator, Embedder, Reranker, Decider, Tokenizer, Transcriber, Spe
                 while inbox.empty():
                     await inbox.arrival()
                 match inbox.take():
-                    case Event(event=event):
-                        ended = isinstance(event, _LAST_EVENTS)
-                        yield event
+                    case Events(events=events):
+                        ended = isinstance(events[-1], _LAST_EVENTS)
+                        for event in events:
+                            yield event
                     case Result(failure=failure):
                         ended = True
                         if failure is not None:

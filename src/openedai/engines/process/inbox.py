@@ -6,9 +6,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from openedai.engines.process.messages import Event, Result
+from openedai.engines.process.messages import Events, Result
 
-Answer = Event | Result | None
+Answer = Events | Result | None
 """None: the worker is gone."""
 
 HOLD_AT = 1 << 16

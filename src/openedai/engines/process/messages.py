@@ -174,11 +174,11 @@ class Pong(Struct, frozen=True, tag="pong"):
     progress: int
 
 
-class Event(Struct, frozen=True, tag="event"):
-    """An event of the call with this id."""
+class Events(Struct, frozen=True, tag="events"):
+    """The next events of the call with this id."""
 
     id: int
-    event: StreamEvent
+    events: tuple[StreamEvent, ...]
 
 
 class Result(Struct, frozen=True, tag="result"):

@@ -39,7 +39,7 @@ from openedai.engines.process.messages import (
     DecideCall,
     DetokenizeCall,
     EmbedCall,
-    Event,
+    Events,
     Failure,
     GenerateCall,
     Hold,
@@ -67,6 +67,8 @@ from openedai.engines.registry import engine_class
 
 # Seconds. An engine's own threads hardly wait for the event loop's thread.
 _SWITCH_INTERVAL = 0.0005
+# The events that are sent at once if nobody waits for each of them.
+_MOST_TOGETHER = 64
 
 
 @dataclass
@@ -136,11 +138,22 @@ class Worker:
     async def _stream(self, number: int, call: StreamCall, released: asyncio.Event) -> None:
         """Send the events. While the parent has too many unread, the engine's generator waits."""
         connection = self.connection
+        together = 1 if _streamed(call) else _MOST_TOGETHER
+        limit, unsent = 1, list[StreamEvent]()
         async with aclosing(_events(self.engine, call)) as events:
             async for event in events:
-                connection.send(pack(Event(id=number, event=event)))
-                await connection.writable()
-                await released.wait()
+                unsent.append(event)
+                if len(unsent) == limit:
+                    connection.send(pack(Events(id=number, events=tuple(unsent))))
+                    limit, unsent = together, []
+                    await connection.writable()
+                    await released.wait()
+        if unsent:
+            connection.send(pack(Events(id=number, events=tuple(unsent))))
+
+
+def _streamed(call: StreamCall) -> bool:
+    return not isinstance(call, GenerateCall) or call.request.streamed
 
 
 def _events(engine: Engine, call: StreamCall) -> AsyncGenerator[StreamEvent, None]:

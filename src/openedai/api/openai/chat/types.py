@@ -197,6 +197,7 @@ class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
                 constraint=constraint,
                 logprobs=(self.top_logprobs or 0) if self.logprobs else None,
                 extra=self.extra,
+                streamed=bool(self.stream),
             )
             for choice in range(self.n or 1)
         ]

@@ -91,6 +91,7 @@ class CompletionRequest(SamplingBody, OtherServersCompletionBody):
                 echo=bool(self.echo),
                 suffix=self.suffix or None,
                 extra=self.extra,
+                streamed=bool(self.stream),
             )
             for prompt in prompts(self.prompt)
             for choice in range(self.candidates)
