@@ -73,22 +73,21 @@ class FreeCores:
 
     def count(self) -> int:
         """From 1 to `cores`: those that others do not use; all of them where that is not known."""
-        if (late := self._clock() - self._due) >= 0:
+        if self._clock() >= self._due:
             self._due = self._clock() + PERIOD
             try:
-                self._choice.add(self._look(LOOKS if late > PAUSE else 1))
+                self._choice.add(self._sample())
             except (OSError, ValueError, LookupError):
                 self._choice = Choice(self._choice.cores)
                 self._due = float("inf")
         return self._choice.count
 
-    def _look(self, looks: int) -> Sample:
+    def _sample(self) -> Sample:
         sample = self._measure()
-        for _ in range(looks - 1):
-            if sample.running <= 1:
-                break
-            time.sleep(LOOK_INTERVAL)
-            sample = replace(sample, running=min(sample.running, self._measure().running))
+        if self._choice.doubts(sample):
+            for _ in range(LOOKS - 1):
+                time.sleep(LOOK_INTERVAL)
+                sample = replace(sample, running=min(sample.running, self._measure().running))
         return sample
 
 
@@ -117,8 +116,7 @@ class Choice:
 
     def add(self, sample: Sample) -> None:
         """Update `count`. The sample must be later than those before."""
-        self._samples.append(sample)
-        others = self._others()
+        others = self._others(sample)
         if others is None:
             return
         if self._free(others, KEPT_BELOW) < self.count:
@@ -128,20 +126,30 @@ class Choice:
         else:
             self._raise(self._free(others, TAKEN_BELOW), sample.time)
 
+    def doubts(self, sample: Sample) -> bool:
+        """Whether the choice will depend on who runs at the end of a pause."""
+        return self._paused(sample) and _used(self._samples[-1], sample)[0] > TAKEN_BELOW
+
+    def _paused(self, sample: Sample) -> bool:
+        """Whether this process was mostly idle for long before the sample."""
+        if not self._samples or sample.time - self._samples[-1].time <= PAUSE:
+            return False
+        return _used(self._samples[-1], sample)[1] < 0.5
+
     def _free(self, others: float, margin: float) -> int:
         return min(self.cores, max(1, int(self._all - others + margin)))
 
-    def _others(self) -> float | None:
+    def _others(self, last: Sample) -> float | None:
         """The cores that others want; None if the samples do not span enough time yet."""
         samples = self._samples
-        while len(samples) > 2 and samples[-1].time - samples[1].time >= WINDOW:
+        if self._paused(last):
+            others, _ = _used(samples[-1], last)
+            self._samples = deque([last])
+            return min(others, max(0, last.running - 1))
+        samples.append(last)
+        while len(samples) > 2 and last.time - samples[1].time >= WINDOW:
             samples.popleft()
-        first, last = samples[0], samples[-1]
-        if len(samples) > 1 and last.time - samples[-2].time > PAUSE:
-            others, own = _used(samples[-2], last)
-            if own < 0.5:
-                self._samples = deque([last])
-                return min(others, max(0, last.running - 1))
+        first = samples[0]
         elapsed = last.time - first.time
         if elapsed < WINDOW:
             return None
