@@ -29,8 +29,10 @@ log = logging.getLogger("openedai.engines")
 
 T = TypeVar("T")
 
-# Seconds for a part of a prompt while answers are generated: they stand still for so long.
+# Seconds for a part of the prompts while answers are generated: they stand still for so long. It is
+# more if more prompts wait than answers, as answers are generated faster together.
 _PROMPT_TIME = 0.15
+_MANY_PROMPTS_TIME = 0.25
 _FEWEST_PROMPT_TOKENS = 8
 # An answer whose reader is this many events behind is not continued.
 _MOST_UNREAD = 1000
@@ -174,7 +176,7 @@ class Loop:
         long = [sequence for sequence in ready if sequence.pending > 1]
         self._compute(self._fill(short, self._model.batch))
         if long:
-            self._compute_prompts(long, beside=any(sequence.answering for sequence in short))
+            self._compute_prompts(long, beside=sum(sequence.answering for sequence in short))
         return True
 
     def _ready(self) -> list[Sequence]:
@@ -211,11 +213,13 @@ class Loop:
             self._model.apply_adapter(*(adapter or (None, 0.0)))
             self._adapter = adapter
 
-    def _compute_prompts(self, sequences: list[Sequence], *, beside: bool) -> None:
-        """A part of them, a small one `beside` answers."""
-        filled = self._fill(
-            sequences, self._pace.room(self._model.batch) if beside else self._model.batch
-        )
+    def _compute_prompts(self, sequences: list[Sequence], *, beside: int) -> None:
+        """A part of them, a small one `beside` answers, so many of which are generated."""
+        room = self._model.batch
+        if beside:
+            seconds = _PROMPT_TIME if len(sequences) <= beside else _MANY_PROMPTS_TIME
+            room = self._pace.room(room, seconds)
+        filled = self._fill(sequences, room)
         began = time.perf_counter()
         self._compute(filled)
         self._pace.record(len(self._batch), time.perf_counter() - began)
@@ -323,9 +327,9 @@ class Pace:
         if tokens >= _FEWEST_PROMPT_TOKENS:
             self._seconds += (seconds / tokens - self._seconds) * 0.3
 
-    def room(self, most: int) -> int:
-        """The number of prompt tokens."""
-        return max(_FEWEST_PROMPT_TOKENS, min(most, int(_PROMPT_TIME / self._seconds)))
+    def room(self, most: int, seconds: float) -> int:
+        """The number of prompt tokens that take so long."""
+        return max(_FEWEST_PROMPT_TOKENS, min(most, int(seconds / self._seconds)))
 
 
 def _failure(model: str, error: Exception) -> APIError:
