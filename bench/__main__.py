@@ -22,7 +22,18 @@ from bench.peers import section as peers
 from bench.peers.installed import Environments
 from bench.processes import spinning
 from bench.scale import FULL, QUICK, Scale
-from bench.sections import audio, embeddings, idle, leaving, long, overhead, start, text, together
+from bench.sections import (
+    audio,
+    decisions,
+    embeddings,
+    idle,
+    leaving,
+    long,
+    overhead,
+    start,
+    text,
+    together,
+)
 from bench.soak import section as soak
 from bench.soak.clients import Load
 from openedai.errors import APIError
@@ -36,6 +47,7 @@ class Section(StrEnum):
     TOGETHER = "together"
     START = "start"
     LONG = "long"
+    DECISIONS = "decisions"
     EMBEDDINGS = "embeddings"
     AUDIO = "audio"
     OVERHEAD = "overhead"
@@ -88,6 +100,8 @@ class Plan:
                 return await start.measure(self.model, self.scale)
             case Section.LONG:
                 return await long.measure(self.model, self.scale)
+            case Section.DECISIONS:
+                return await decisions.measure(self.model, self.scale)
             case Section.EMBEDDINGS:
                 python = self.sentence_transformers
                 return await embeddings.measure(self.scale, python, self.versions)

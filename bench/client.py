@@ -53,6 +53,11 @@ class Target:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         return json.dumps(body).encode()
 
+    def decisions(self, text: str, statements: list[str]) -> bytes:
+        questions = [{"type": "predicate", "instructions": one} for one in statements]
+        body = {"model": self.model, "input": text, "questions": questions}
+        return json.dumps(body).encode()
+
     def embeddings(self, texts: list[str]) -> bytes:
         body = {"model": self.model, "input": texts, "encoding_format": "base64"}
         return json.dumps(body).encode()

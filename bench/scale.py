@@ -35,6 +35,8 @@ class Scale:
     long_rounds: int = 3
     long_words: int = 3600
     system_words: int = 1800
+    decision_words: int = 900  # some 1,000 tokens
+    decision_questions: int = 100
 
     def with_rounds(self, rounds: int) -> Scale:
         """The same with this many rounds of each comparison."""
@@ -65,4 +67,5 @@ QUICK = Scale(
     long_rounds=1,
     long_words=1800,
     system_words=900,
+    decision_words=450,
 )

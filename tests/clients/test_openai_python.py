@@ -87,6 +87,11 @@ def test_the_version_of_today(real_server: Running, tmp_path: Path) -> None:
     assert seen["async"]
     assert seen["completion"]
     assert seen["embeddings"] == [768, 768]
+    broken, what = seen["decision"]
+    assert broken["name"] == "broken"
+    assert 0 <= broken["probability"] <= 1
+    assert what["choice"] in ("screen", True)
+    assert [one["value"] for one in what["probabilities"]] == ["screen", True]
     kinds = {name: type(value) for name, value in seen["parsed"].items()}
     assert kinds == {"city": str, "degrees": int, "sunny": bool}
     assert seen["tool"] == "GetWeather"

@@ -12,7 +12,7 @@ from typing import Any
 
 from openedai.contract.decide import Question
 
-YES, NO = "yes", "no"
+YES, NO = "Yes", "No"
 
 
 @dataclass(frozen=True)

@@ -120,10 +120,23 @@ with OpenAI() as client:
     completion = client.completions.create(
         model=MODEL, prompt="Once upon a time", max_tokens=5, temperature=0
     )
+    decision = client.decisions.create(
+        model=MODEL,
+        input="The screen arrived broken.",
+        questions=[
+            {"type": "predicate", "name": "broken", "instructions": "The screen is broken."},
+            {
+                "type": "choice",
+                "instructions": "What is it?",
+                "choices": [{"value": "screen"}, {"value": True}],
+            },
+        ],
+    )
     seen = {
         "version": openai.__version__,
         "models": [model.id for model in client.models.list()],
         "embeddings": [len(row.embedding) for row in vectors.data],
+        "decision": [answer.to_dict() for answer in decision.answers],
         "completion": completion.choices[0].text,
         "async": asyncio.run(later()),
         "error": error(client),

@@ -65,9 +65,10 @@ class DecisionPrompts:
 async def run_jobs(loop: Loop, jobs: Sequence[Job], ahead: int) -> DecideResult:
     """Run the jobs, at most `ahead` of them at once. Cancelling the call cancels them.
 
-    Those of one length follow each other: llama.cpp computes them side by side in one go.
+    Those of one length follow each other: llama.cpp computes them side by side in one go. Of these,
+    those that begin alike do, so that a slot has more of the next one.
     """
-    waiting = sorted(jobs, key=lambda job: -len(job.prompt))
+    waiting = sorted(jobs, key=lambda job: (len(job.prompt), job.prompt), reverse=True)
 
     async def run_some() -> None:
         while waiting:
