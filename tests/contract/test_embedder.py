@@ -150,3 +150,13 @@ def test_memory_is_measured(run: Run) -> None:
         assert (engine.memory() == 0) if elsewhere else (engine.memory() > 1 << 19)
 
     run(scenario)
+
+
+def test_queries_and_documents_are_embedded_by_every_model(run: Run) -> None:
+    async def scenario(engine: Embedder) -> None:
+        for input_type in ("query", "document"):
+            request = EmbedRequest(inputs=(CAT,), input_type=input_type)
+            (row,) = rows(await engine.embed(request))
+            assert math.hypot(*row) == pytest.approx(1, abs=1e-5)
+
+    run(scenario)

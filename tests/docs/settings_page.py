@@ -18,7 +18,7 @@ from openedai.engines.a1111.options import A1111Options
 from openedai.engines.comfyui.options import ComfyOptions
 from openedai.engines.diffusers.options import DiffusersOptions
 from openedai.engines.echo.options import EchoOptions
-from openedai.engines.embedding.onnx import OnnxOptions
+from openedai.engines.embedding.onnx import OnnxEmbeddingsOptions, OnnxOptions
 from openedai.engines.embedding.sentence_transformers import SentenceTransformersOptions
 from openedai.engines.llama_cpp.options import LlamaOptions, SamplingDefaults
 from openedai.engines.speech.hibari import HibariOptions
@@ -29,7 +29,7 @@ from openedai.engines.whisper.engine import WhisperOptions
 
 OPTIONS: dict[str, type[msgspec.Struct]] = {
     "llama_cpp": LlamaOptions,
-    "onnx_embeddings": OnnxOptions,
+    "onnx_embeddings": OnnxEmbeddingsOptions,
     "onnx_reranker": OnnxOptions,
     "sentence_transformers": SentenceTransformersOptions,
     "whisper": WhisperOptions,
@@ -43,10 +43,14 @@ OPTIONS: dict[str, type[msgspec.Struct]] = {
     "echo": EchoOptions,
 }
 
-_EMBEDDING = {
+_ONNX = {
     "device": "The device; the setting `embedding_device` by default.",
     "threads": "Threads of the computation; by default the number of cores that may be used.",
     "batch_tokens": "Tokens that run together, padding included; chosen by threads or device.",
+}
+_EMBEDDING = {
+    **_ONNX,
+    "cache": "MiB for the vectors of the inputs that were computed last; 0 keeps none.",
 }
 
 _IMAGE_SERVER = {
@@ -90,7 +94,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "sampling": "The values for requests that do not set their own; see the next table.",
     },
     "onnx_embeddings": _EMBEDDING,
-    "onnx_reranker": _EMBEDDING,
+    "onnx_reranker": _ONNX,
     "sentence_transformers": _EMBEDDING,
     "whisper": {
         "device": "The device.",

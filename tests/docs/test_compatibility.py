@@ -306,6 +306,7 @@ VALUES: dict[str, Any] = {
     "id_slot": 1,
     "ignore_eos": True,
     "include_stop_str_in_output": True,
+    "input_type": "query",
     "json_schema": '{"type": "object"}',
     "keep_alive": "5m",
     "min_tokens": 5,

@@ -14,11 +14,14 @@ class EmbedRequest(Struct, frozen=True):
     """A request for one vector per input.
 
     `dimensions` is the length of the vectors: longer ones are truncated and normalised again. None
-    is the model's own length. `variant` and `extra` are as in `GenerateRequest`.
+    is the model's own length. `input_type` is what the texts are, such as "query" or "document",
+    for a model that was trained with a prompt for it. `variant` and `extra` are as in
+    `GenerateRequest`.
     """
 
     inputs: tuple[Text | Tokens, ...]
     dimensions: int | None = None
+    input_type: str | None = None
     variant: str | None = None
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
 

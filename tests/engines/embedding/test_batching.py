@@ -108,8 +108,10 @@ def test_each_request_runs_within_as_many_batches_as_there_are(
 class Words(BatchedEmbedder):
     """A word a token; a vector is (tokens, batch). Texts with `bad` break their batch."""
 
-    def __init__(self, tokens: int = 8, gate: threading.Event | None = None) -> None:
-        super().__init__("words", 2, tokens)
+    def __init__(
+        self, tokens: int = 8, gate: threading.Event | None = None, cache: int = 0
+    ) -> None:
+        super().__init__("words", 2, tokens, cache)
         self.batches: list[list[str]] = []
         self.gate = gate
         self.entered = threading.Event()
@@ -119,7 +121,7 @@ class Words(BatchedEmbedder):
         """Requests that wait for vectors."""
         return len(self._jobs)
 
-    def prepare(self, inputs: Sequence[Text | Tokens]) -> list[Row]:
+    def prepare(self, inputs: Sequence[Text | Tokens], input_type: str | None) -> list[Row]:
         texts = [item.text if isinstance(item, Text) else "t " * len(item.ids) for item in inputs]
         return [Row(text, len(text.split())) for text in texts]
 
@@ -325,3 +327,28 @@ def test_encodable() -> None:
 @given(st.text(st.characters(exclude_categories=())))
 def test_encodable_always_encodes(text: str) -> None:
     encodable(text).encode()
+
+
+def test_recent_and_equal_inputs_are_computed_once() -> None:
+    async def scenario() -> None:
+        engine = Words(cache=1 << 20)
+        first = vectors(await engine.embed(request("a", "b b", "a")))
+        again = vectors(await engine.embed(request("b b", "c", "a")))
+        await engine.close()
+        assert sorted(text for batch in engine.batches for text in batch) == ["a", "b b", "c"]
+        assert first[0].tolist() == first[2].tolist() == again[2].tolist()
+        assert first[1].tolist() == again[0].tolist()
+
+    asyncio.run(scenario())
+
+
+def test_what_failed_is_computed_again() -> None:
+    async def scenario() -> None:
+        engine = Words(cache=1 << 20)
+        for _ in range(2):
+            with pytest.raises(EngineFailed):
+                await engine.embed(request("bad"))
+        await engine.close()
+        assert engine.batches == [["bad"], ["bad"]]
+
+    asyncio.run(scenario())

@@ -242,6 +242,25 @@ def test_the_default_prompt(bert: Path) -> None:
     np.testing.assert_allclose(found[0], expected(bert, row), atol=1e-5)
 
 
+def test_the_prompt_of_a_type_is_before_texts_only(bert: Path) -> None:
+    (bert / "config_sentence_transformers.json").write_text(
+        json.dumps({"prompts": {"query": "w1 w2 "}})
+    )
+
+    async def scenario(engine: OnnxEmbeddings) -> None:
+        inputs = (text(3), Tokens(ids=(FIRST + 3,)))
+        found = vectors(await engine.embed(EmbedRequest(inputs=inputs, input_type="query")))
+        plain = [START, FIRST + 3, END]
+        prompted = [START, FIRST + 1, FIRST + 2, FIRST + 3, END]
+        for row, ids in zip(found, (prompted, plain), strict=True):
+            np.testing.assert_allclose(row, expected(bert, ids), atol=1e-5)
+        with pytest.raises(InvalidRequest) as caught:
+            await engine.embed(EmbedRequest(inputs=inputs, input_type="colour"))
+        assert caught.value.param == "input_type"
+
+    with_engine(bert, scenario)
+
+
 def test_dimensions_are_cut_and_normalised_again(bert: Path) -> None:
     async def scenario(engine: OnnxEmbeddings) -> None:
         inputs = (text(1, 2), text(3))

@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from openedai.engines.embedding.pooling import pooled, read_head
+from openedai.engines.embedding.prompts import Prompts
 from openedai.errors import EngineFailed, Unavailable
 from tests.weights.tiny_encoder import HIDDEN, write_modules
 
@@ -72,7 +73,8 @@ def test_several_modes_are_joined(tmp_path: Path) -> None:
 
 def test_without_modules_it_is_mean_pooling(tmp_path: Path) -> None:
     head = read_head(tmp_path)
-    assert (head.modes, head.after, head.encoder, head.prompt) == (("mean",), (), tmp_path, "")
+    assert (head.modes, head.after, head.encoder) == (("mean",), (), tmp_path)
+    assert head.prompts == Prompts()
 
 
 def test_normalize(tmp_path: Path) -> None:
@@ -158,9 +160,9 @@ def test_the_default_prompt(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"prompts": {"query": "query: ", "document": ""}}
     file = tmp_path / "config_sentence_transformers.json"
     file.write_text(json.dumps(settings))
-    assert read_head(tmp_path).prompt == ""
+    assert read_head(tmp_path).prompts.of(None) == ""
     file.write_text(json.dumps(settings | {"default_prompt_name": "query"}))
-    assert read_head(tmp_path).prompt == "query: "
+    assert read_head(tmp_path).prompts.of(None) == "query: "
     write_modules(tmp_path, {"include_prompt": False})
     with pytest.raises(Unavailable, match="prompt"):
         read_head(tmp_path)

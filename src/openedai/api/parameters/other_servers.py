@@ -236,6 +236,7 @@ class OtherServersBody(HarmlessSampling, NeutralParameters):
 class OtherServersEmbeddingBody(HarmlessParameters):
     """Those of embeddings. Vectors always have length 1, and inputs that do not fit are cut off."""
 
+    input_type: str | None = None
     normalize: _ON = None
     truncate_prompt_tokens: Annotated[Any, AllowedOnly((-1,))] = None
 

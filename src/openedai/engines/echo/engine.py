@@ -162,7 +162,8 @@ class Echo(
         if self.options.delay:
             await asyncio.sleep(self.options.delay)
         self._fail_at(0)
-        rows = [_vector(item, self.options.dimensions)[:size] for item in request.inputs]
+        inputs = [_prompted(item, request.input_type) for item in request.inputs]
+        rows = [_vector(item, self.options.dimensions)[:size] for item in inputs]
         return EmbedResult(
             data=b"".join(struct.pack(f"<{size}f", *_normalised(row)) for row in rows),
             dimensions=size,
@@ -329,6 +330,13 @@ def _images(prompt: Chat | Text | Tokens) -> int:
     if not isinstance(prompt, Chat):
         return 0
     return sum(len(message.images) for message in prompt.messages)
+
+
+def _prompted(item: Text | Tokens, input_type: str | None) -> Text | Tokens:
+    """The input with a prompt before it if it is a text of a type."""
+    if input_type is None or isinstance(item, Tokens):
+        return item
+    return Text(text=f"{input_type}: {item.text}")
 
 
 def _vector(item: Text | Tokens, size: int) -> list[float]:

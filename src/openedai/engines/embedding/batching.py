@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Embedder, Engine
 from openedai.contract.generate import Text, Tokens
+from openedai.engines.embedding.recent import RecentVectors, key_of
 from openedai.errors import APIError, EngineFailed, InvalidRequest, Unavailable
 
 if TYPE_CHECKING:
@@ -224,21 +225,24 @@ class BatchedRows(Engine):
 class BatchedEmbedder(BatchedRows, Embedder):
     """An embedder whose rows are computed in batches. A subclass implements `prepare` too."""
 
-    def __init__(self, model: str, dimensions: int, batch_tokens: int) -> None:
-        """`dimensions` is the length of the vectors that `compute` returns."""
+    def __init__(self, model: str, dimensions: int, batch_tokens: int, cache: int = 0) -> None:
+        """`dimensions` is the length of the vectors that `compute` returns. `cache` is how many
+        bytes those that were computed last may take.
+        """
         super().__init__(model, dimensions, batch_tokens)
         self.dimensions = dimensions
+        self._recent = RecentVectors(cache)
 
-    def prepare(self, inputs: Sequence[Text | Tokens]) -> list[Row]:
+    def prepare(self, inputs: Sequence[Text | Tokens], input_type: str | None) -> list[Row]:
         """The inputs as rows, in their order. Runs in a thread. Raises InvalidRequest for token ids
-        that do not exist.
+        that do not exist, and for an unknown type of input.
         """
         raise NotImplementedError
 
     async def embed(self, request: EmbedRequest) -> EmbedResult:
         dimensions = self._checked(request.dimensions)
-        rows = await asyncio.to_thread(self.prepare, request.inputs)
-        vectors = await self.computed(rows)
+        rows = await asyncio.to_thread(self.prepare, request.inputs, request.input_type)
+        vectors = await self._vectors(rows)
         if dimensions < self.dimensions:
             vectors = normalised(vectors[:, :dimensions])
         return EmbedResult(
@@ -246,6 +250,19 @@ class BatchedEmbedder(BatchedRows, Embedder):
             dimensions=dimensions,
             prompt_tokens=sum(row.tokens for row in rows),
         )
+
+    async def _vectors(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        """The vectors of the rows: those that are not known are computed, equal ones once."""
+        import numpy as np
+
+        keys = [key_of(row.content) for row in rows]
+        found = {key: vector for key in keys if (vector := self._recent.get(key)) is not None}
+        missing = {key: row for key, row in zip(keys, rows, strict=True) if key not in found}
+        new = await self.computed([*missing.values()])
+        for key, vector in zip(missing, new, strict=True):
+            found[key] = vector
+            self._recent.put(key, vector)
+        return np.stack([found[key] for key in keys]) if keys else new
 
     def _checked(self, dimensions: int | None) -> int:
         if dimensions is None:

@@ -5,6 +5,7 @@ Its options:
     device        cpu or cuda (cpu)
     threads       most threads of the computation (the cores that may be used)
     batch_tokens  tokens that run together, padding included (by threads or device)
+    cache         MiB of the vectors that were computed last (32)
 """
 
 from __future__ import annotations
@@ -43,11 +44,15 @@ class OnnxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
+class OnnxEmbeddingsOptions(OnnxOptions, frozen=True, forbid_unknown_fields=True):
+    cache: Annotated[int, msgspec.Meta(ge=0, le=1 << 20)] = 32
+
+
 class OnnxEmbeddings(BatchedEmbedder, Tokenizer):
     """An ONNX graph and its tokenizer. Made by `load`."""
 
-    def __init__(self, model: str, encoder: Encoder, batch_tokens: int) -> None:
-        super().__init__(model, encoder.dimensions, batch_tokens)
+    def __init__(self, model: str, encoder: Encoder, batch_tokens: int, cache: int = 0) -> None:
+        super().__init__(model, encoder.dimensions, batch_tokens, cache)
         self._encoder = encoder
         # Tokenising one long text takes hundreds of megabytes.
         self._one_at_a_time = asyncio.Lock()
@@ -56,17 +61,18 @@ class OnnxEmbeddings(BatchedEmbedder, Tokenizer):
     async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
         if path is None:
             raise EngineFailed(f"The model `{model}` has no weights: its source is empty.")
-        known = parse_options(OnnxOptions, model, options)
+        known = parse_options(OnnxEmbeddingsOptions, model, options)
         threads = known.threads or usable_cores()
         try:
             encoder = await asyncio.to_thread(Encoder, path, known.device, threads)
         except APIError as error:
             error.template = f"The model `{model}` cannot be loaded. {error.template}"
             raise
-        return cls(model, encoder, known.batch_tokens or batch_tokens(known.device, threads))
+        tokens = known.batch_tokens or batch_tokens(known.device, threads)
+        return cls(model, encoder, tokens, known.cache << 20)
 
-    def prepare(self, inputs: Sequence[Text | Tokens]) -> list[Row]:
-        return [Row(ids, len(ids)) for ids in self._encoder.tokenizer.encode(inputs)]
+    def prepare(self, inputs: Sequence[Text | Tokens], input_type: str | None) -> list[Row]:
+        return [Row(ids, len(ids)) for ids in self._encoder.tokenizer.encode(inputs, input_type)]
 
     async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
         async with self._one_at_a_time:

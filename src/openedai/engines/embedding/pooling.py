@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openedai.engines.embedding.batching import normalised
+from openedai.engines.embedding.prompts import Prompts, read_prompts
 from openedai.errors import EngineFailed, Unavailable
 
 if TYPE_CHECKING:
@@ -33,12 +34,12 @@ SMALLEST_COUNT = 1e-9
 
 @dataclass(frozen=True)
 class Head:
-    """Makes one vector of the states of a text's tokens. `prompt` goes before each text."""
+    """Makes one vector of the states of a text's tokens. `prompts` go before texts."""
 
     encoder: Path
     modes: tuple[str, ...]
     after: tuple[Callable[[NDArray[np.float32]], NDArray[np.float32]], ...]
-    prompt: str
+    prompts: Prompts
 
     def __call__(
         self, states: NDArray[np.float32], lengths: NDArray[np.int64]
@@ -86,15 +87,16 @@ def read_head(folder: Path) -> Head:
     if kinds[:1] != ["Transformer"] or kinds[1:2] not in ([], ["Pooling"]):
         raise _unsupported(", ".join(kinds))
     settings = read_json(folder / "config_sentence_transformers.json")
-    prompt = (settings.get("prompts") or {}).get(settings.get("default_prompt_name")) or ""
+    prompts = read_prompts(settings.get("prompts"), settings.get("default_prompt_name"))
     pooling = read_json(modules[1][1] / "config.json") if len(modules) > 1 else {}
-    if prompt and not pooling.get("include_prompt", True):
+    pooled = bool(pooling.get("include_prompt", True))
+    if prompts.default and not pooled:
         raise _unsupported("Pooling without the prompt")
     return Head(
         encoder=modules[0][1],
         modes=_modes(pooling),
         after=tuple(_module(kind, path) for kind, path in modules[2:]),
-        prompt=prompt,
+        prompts=replace(prompts, pooled=pooled),
     )
 
 

@@ -5,6 +5,7 @@ Its options:
     device        a device of torch: cpu, cuda, cuda:1, mps … (cpu)
     threads       most threads of the computation (the cores that may be used)
     batch_tokens  tokens that run together, padding included (by threads or device)
+    cache         MiB of the vectors that were computed last (32)
 
 Code that comes with a model is never run, and nothing is downloaded.
 """
@@ -29,6 +30,7 @@ from openedai.engines.embedding.batching import (
     invalid_token,
     wrap_tokens,
 )
+from openedai.engines.embedding.prompts import read_prompts
 from openedai.engines.free_cores import FreeCores, limit_spinning
 from openedai.engines.machine import usable_cores
 from openedai.engines.options import parse_options
@@ -45,13 +47,14 @@ class SentenceTransformersOptions(msgspec.Struct, frozen=True, forbid_unknown_fi
     device: str = "cpu"
     threads: Annotated[int, msgspec.Meta(ge=1)] | None = None
     batch_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    cache: Annotated[int, msgspec.Meta(ge=0, le=1 << 20)] = 32
 
 
 class SentenceTransformers(BatchedEmbedder):
     """A model of the library. Made by `load`."""
 
-    def __init__(self, model: str, library: Library, batch_tokens: int) -> None:
-        super().__init__(model, library.dimensions, batch_tokens)
+    def __init__(self, model: str, library: Library, batch_tokens: int, cache: int = 0) -> None:
+        super().__init__(model, library.dimensions, batch_tokens, cache)
         self._library = library
 
     @classmethod
@@ -66,10 +69,12 @@ class SentenceTransformers(BatchedEmbedder):
             raise
         except Exception as error:
             raise EngineFailed(f"The model `{model}` cannot be loaded. {error}") from error
-        return cls(model, library, known.batch_tokens or batch_tokens(known.device, threads))
+        tokens = known.batch_tokens or batch_tokens(known.device, threads)
+        return cls(model, library, tokens, known.cache << 20)
 
-    def prepare(self, inputs: Sequence[Text | Tokens]) -> list[Row]:
-        texts = [encodable(item.text) for item in inputs if isinstance(item, Text)]
+    def prepare(self, inputs: Sequence[Text | Tokens], input_type: str | None) -> list[Row]:
+        prompt = self._library.prompts.of(input_type)
+        texts = [prompt + encodable(item.text) for item in inputs if isinstance(item, Text)]
         counted = zip(texts, self._library.count(texts), strict=True)
         return [
             Row(*next(counted)) if isinstance(item, Text) else self._library.row(item.ids)
@@ -107,18 +112,17 @@ class Library:
         # Texts are counted while others are encoded, and a tokenizer is not safe for two threads.
         self._tokenizer = copy.deepcopy(self._model.tokenizer)
         self._counting = threading.Lock()
-        self._prompt = self._model.prompts.get(self._model.default_prompt_name or "") or ""
+        self.prompts = read_prompts(self._model.prompts, self._model.default_prompt_name)
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """The number of tokens of each text that the model processes."""
         if not texts:
             return []
-        prompted = [self._prompt + text for text in texts]
         with self._counting:
             if not callable(self._tokenizer):  # of a model without an encoder
-                found = self._tokenizer.encode_batch(prompted, add_special_tokens=False)
+                found = self._tokenizer.encode_batch(texts, add_special_tokens=False)
                 return [len(encoding.ids) for encoding in found]
-            return [len(ids) for ids in self._tokenizer(prompted, truncation=True)["input_ids"]]
+            return [len(ids) for ids in self._tokenizer(texts, truncation=True)["input_ids"]]
 
     def row(self, ids: Sequence[int]) -> Row:
         """A row of raw token ids, treated like those of a text. Raises InvalidRequest."""
@@ -152,7 +156,7 @@ class Library:
         result = np.empty((len(rows), self.dimensions), np.float32)
         if texts:
             result[list(texts)] = self._model.encode(
-                list(texts.values()), batch_size=len(texts), show_progress_bar=False
+                list(texts.values()), prompt="", batch_size=len(texts), show_progress_bar=False
             )
         if tokens:
             result[list(tokens)] = self._forward(list(tokens.values()))

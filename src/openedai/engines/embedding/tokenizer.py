@@ -71,14 +71,17 @@ class TextTokenizer:
 
     def __init__(self, head: Head, config: Mapping[str, Any]) -> None:
         self._folder = FolderTokenizer(head.encoder, config)
-        self._prompt = head.prompt
+        self._prompts = head.prompts
         self._tokenizer = self._folder.library
         self._probe = self._tokenizer.encode("a")
         self.vocabulary = config.get("vocab_size") or self._tokenizer.get_vocab_size()
 
-    def encode(self, inputs: Sequence[Text | Tokens]) -> list[list[int]]:
-        """The ids of each input, special tokens included."""
-        texts = [self._prompt + encodable(item.text) for item in inputs if isinstance(item, Text)]
+    def encode(
+        self, inputs: Sequence[Text | Tokens], input_type: str | None = None
+    ) -> list[list[int]]:
+        """The ids of each input, special tokens included. Raises InvalidRequest."""
+        prompt = self._prompts.of(input_type)
+        texts = [prompt + encodable(item.text) for item in inputs if isinstance(item, Text)]
         encoded = iter(self._folder.bodies(texts))
         return [
             self._wrap(next(encoded) if isinstance(item, Text) else self._checked(item.ids))

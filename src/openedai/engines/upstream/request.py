@@ -53,6 +53,8 @@ def embedding_request(request: EmbedRequest, model: str) -> RemoteRequest:
     fields: Fields = {"model": model, "input": inputs, "encoding_format": "base64"}
     if request.dimensions is not None:
         fields["dimensions"] = request.dimensions
+    if request.input_type is not None:
+        fields["input_type"] = request.input_type
     return RemoteRequest("embeddings", with_extra(fields, request.extra), "input")
 
 

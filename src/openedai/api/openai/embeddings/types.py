@@ -15,7 +15,9 @@ from openedai.errors import invalid_value
 
 
 class EmbeddingRequest(OtherServersEmbeddingBody):
-    passthrough_fields = frozenset({"user", *OtherServersEmbeddingBody.model_fields})
+    passthrough_fields = frozenset({"user", *OtherServersEmbeddingBody.model_fields}) - {
+        "input_type"
+    }
 
     model: str
     input: Prompt
@@ -27,4 +29,9 @@ class EmbeddingRequest(OtherServersEmbeddingBody):
         inputs = prompts(self.input)
         if any(isinstance(item, Text) and not item.text for item in inputs):
             raise invalid_value("input", "it cannot be, or contain, an empty string")
-        return EmbedRequest(inputs=tuple(inputs), dimensions=self.dimensions, extra=self.extra)
+        return EmbedRequest(
+            inputs=tuple(inputs),
+            dimensions=self.dimensions,
+            input_type=self.input_type,
+            extra=self.extra,
+        )
