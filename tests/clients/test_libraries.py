@@ -40,6 +40,20 @@ def test_llama_index(real_server: Running, tmp_path: Path) -> None:
     assert seen["tool"] == "get_weather"
     assert seen["tool_result"].startswith("It rains in ")
     assert is_weather(seen["structured"])
+    assert seen["dimensions"] == [768, 768]
+    assert seen["similarity"][0] > 2 * seen["similarity"][1]
+
+
+def test_cohere(real_server: Running, tmp_path: Path) -> None:
+    seen = run("cohere", real_server, tmp_path)
+    plants = "Photosynthesis turns light into sugar in the leaves of plants."
+    assert seen["indices"][0] == 1
+    assert len(seen["indices"]) == 2
+    assert 1 > seen["scores"][0] == seen["langchain_score"] > seen["scores"][1]
+    assert "all-mpnet-base-v2" in seen["warnings"][0]
+    assert seen["documents"][0] == seen["langchain"][0] == plants
+    assert (len(seen["documents"]), len(seen["langchain"])) == (3, 1)
+    assert seen["error"] == "documents"
 
 
 def test_instructor(real_server: Running, tmp_path: Path) -> None:

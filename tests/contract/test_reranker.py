@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from openedai.engines.load import load_engine
 from openedai.engines.upstream.engine import Upstream
 from openedai.errors import ContextLengthExceeded
 from openedai.weights.onnx_graph.write import write_classifier
+from tests.gguf import tiny_reranker
 from tests.support import Running
 from tests.weights.tiny_classifier import write_reranker
 
@@ -23,7 +25,7 @@ Scenario = Callable[[Reranker], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]
 QUERY = "w1 w2"
 DOCUMENTS = ("w1 w2 w3", "w4 w5", "w2", "w6 w7 w8 w9 w1")
-ENGINES = ["echo", "echo in a worker", "upstream", "onnx_reranker"]
+ENGINES = ["echo", "echo in a worker", "upstream", "onnx_reranker", "llama_cpp_reranker"]
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -35,9 +37,12 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
         server: Running = request.getfixturevalue("echo_server")
         options = {"url": server.url, "model": "echo"}
     path = None
+    folder: Path = request.getfixturevalue("tmp_path_factory").mktemp("tiny")
     if name == "onnx_reranker":
-        path = write_reranker(request.getfixturevalue("tmp_path_factory").mktemp("tiny"))
+        path = write_reranker(folder)
         write_classifier(path)
+    elif name == "llama_cpp_reranker":
+        path = tiny_reranker.write(folder)
     with asyncio.Runner() as runner:
         engine = runner.run(load_engine(name, "the-model", path, options))
         assert isinstance(engine, Reranker)

@@ -21,6 +21,7 @@ from openedai.engines.echo.options import EchoOptions
 from openedai.engines.embedding.onnx import OnnxEmbeddingsOptions, OnnxOptions
 from openedai.engines.embedding.sentence_transformers import SentenceTransformersOptions
 from openedai.engines.llama_cpp.options import LlamaOptions, SamplingDefaults
+from openedai.engines.llama_cpp.reranker import LlamaRerankerOptions
 from openedai.engines.speech.hibari import HibariOptions
 from openedai.engines.speech.kokoro import KokoroOptions
 from openedai.engines.speech.piper import PiperOptions
@@ -29,6 +30,7 @@ from openedai.engines.whisper.engine import WhisperOptions
 
 OPTIONS: dict[str, type[msgspec.Struct]] = {
     "llama_cpp": LlamaOptions,
+    "llama_cpp_reranker": LlamaRerankerOptions,
     "onnx_embeddings": OnnxEmbeddingsOptions,
     "onnx_reranker": OnnxOptions,
     "sentence_transformers": SentenceTransformersOptions,
@@ -92,6 +94,16 @@ MEANINGS: dict[str, dict[str, str]] = {
         "(models.md#a-llamacpp-of-your-own).",
         "pulled": "Set by the server: the path of the build that was pulled.",
         "sampling": "The values for requests that do not set their own; see the next table.",
+    },
+    "llama_cpp_reranker": {
+        "context": "The most tokens of a query and a document together, if the model was trained "
+        "for so many.",
+        "threads": "Threads of the computation; by default as many as cores are free, decided anew "
+        "for each batch.",
+        "batch": "Tokens that run together.",
+        "gpu_layers": "Layers of the model that run on the GPU; with -1 llama.cpp decides.",
+        "library": "The build of llama.cpp, as of the engine `llama_cpp`.",
+        "pulled": "Set by the server: the path of the build that was pulled.",
     },
     "onnx_embeddings": _EMBEDDING,
     "onnx_reranker": _ONNX,
@@ -233,7 +245,7 @@ ENGINES = """
 
 These go into a model's `options`. An unknown option is an error when the model is loaded. Every
 engine also accepts `worker`: true or false, whether it runs in a worker process. By default the
-embedding engines, `onnx_reranker`, `llama_cpp`, `whisper`, `hibari`, `kokoro`, `piper` and
+embedding engines, both rerankers, `llama_cpp`, `whisper`, `hibari`, `kokoro`, `piper` and
 `diffusers` do; `upstream`, `a1111`, `comfyui` and `echo` run in the server's process."""
 
 

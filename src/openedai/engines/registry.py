@@ -115,6 +115,13 @@ ENGINES = {
         takes_builds=True,
         runs_unlisted=Generator,
     ),
+    "llama_cpp_reranker": EngineEntry(
+        class_path="openedai.engines.llama_cpp.reranker:LlamaCppReranker",
+        capabilities=frozenset({Reranker}),
+        weight_files="gguf",
+        in_worker=True,
+        takes_builds=True,
+    ),
     "onnx_embeddings": EngineEntry(
         class_path="openedai.engines.embedding.onnx:OnnxEmbeddings",
         capabilities=frozenset({Embedder, Tokenizer}),

@@ -143,6 +143,14 @@ def test_harmless_parameters(echo_server: Running) -> None:
     assert answer["results"] == post(echo_server, "/v1/rerank", **BODY)["results"]
 
 
+def test_open_webuis_external_reranker(echo_server: Running) -> None:
+    """It asks for all documents, and sorts the scores by their index."""
+    answer = post(echo_server, "/v1/rerank", **BODY, top_n=len(DOCUMENTS))
+    results = sorted(answer["results"], key=lambda one: one["index"])
+    scores = [one["relevance_score"] for one in results]
+    assert scores == pytest.approx([UNLIKELY, LIKELY, EVEN, EVEN], abs=1e-4)
+
+
 BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"query": ""}, "string_below_min_length", "query"),
     ({"query": None}, "invalid_type", "query"),

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from llama_index.core.llms import ChatMessage
 from llama_index.core.tools import FunctionTool
+from llama_index.embeddings.openai_like import OpenAILikeEmbedding
 from llama_index.llms.openai_like import OpenAILike
 from pydantic import BaseModel
 
@@ -39,6 +40,14 @@ def made(**options) -> OpenAILike:
 brief, model = made(max_tokens=12), made()
 messages = [ChatMessage(role="user", content="Tell a long story.")]
 tool = FunctionTool.from_defaults(get_weather)
+embeddings = OpenAILikeEmbedding(
+    model_name="all-mpnet-base-v2",
+    api_base=os.environ["OPENAI_API_BASE"],
+    api_key=os.environ["OPENAI_API_KEY"],
+)
+texts = ["The cat sleeps on the sofa.", "Interest rates were raised again."]
+rows = embeddings.get_text_embedding_batch(texts)
+query = embeddings.get_query_embedding("A pet on the furniture")
 call = model.chat_with_tools([tool], user_msg="The weather in Paris?", tool_required=True)
 calls = model.get_tool_calls_from_response(call)
 seen = {
@@ -51,5 +60,7 @@ seen = {
     "structured": model.as_structured_llm(Weather)
     .complete("The weather in Paris?")
     .raw.model_dump(),
+    "dimensions": [len(row) for row in rows],
+    "similarity": [embeddings.similarity(query, row) for row in rows],
 }
 print(json.dumps(seen))

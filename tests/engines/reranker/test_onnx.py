@@ -15,9 +15,10 @@ from onnx import TensorProto, helper, save
 from tokenizers import Tokenizer
 
 from openedai.contract.rerank import RerankRequest, RerankResult
+from openedai.engines.embedding.batching import shared
 from openedai.engines.embedding.pooling import read_json
 from openedai.engines.reranker.onnx import OnnxReranker
-from openedai.engines.reranker.pairs import PairTokenizer, shared
+from openedai.engines.reranker.pairs import PairTokenizer
 from openedai.errors import ContextLengthExceeded, EngineFailed, Unavailable
 from openedai.weights.onnx_graph.write import write_classifier
 from tests.weights.tiny_classifier import KINDS, logits, write_reranker

@@ -122,11 +122,13 @@ class BatchedRows(Engine):
 
     slots = 64
 
-    def __init__(self, model: str, width: int, batch_tokens: int) -> None:
-        """`width` is how many numbers `compute` returns for each row."""
+    def __init__(self, model: str, width: int, batch_tokens: int, max_rows: int = MAX_ROWS) -> None:
+        """`width` is how many numbers `compute` returns for each row; the rest is as in
+        `BatchQueue`.
+        """
         self.model = model
         self._width = width
-        self._queue = BatchQueue(batch_tokens)
+        self._queue = BatchQueue(batch_tokens, max_rows)
         self._jobs: dict[int, _Job] = {}
         self._count = 0
         self._batches = 0
@@ -309,6 +311,17 @@ def wrap_tokens(
     room = max(0, limit - len(prefix) - len(suffix))
     kept = ids[max(0, len(ids) - room) :] if from_left else ids[:room]
     return [*prefix, *kept, *suffix]
+
+
+def shared(first: int, second: int, room: int) -> tuple[int, int]:
+    """How many tokens of two texts are kept: the longer one gives way, until both are as long."""
+    if first + second <= room:
+        return first, second
+    if first > second:
+        shorter, longer = shared(second, first, room)
+        return longer, shorter
+    kept = min(first, room // 2)
+    return kept, room - kept
 
 
 def invalid_token(token: int, vocabulary: int, *, param: str = "input") -> InvalidRequest:

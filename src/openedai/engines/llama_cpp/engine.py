@@ -2,6 +2,7 @@
 
 engine          loads a model and runs requests
 options         the options of a model
+reranker        a model that scores pairs of texts; pairs has their tokens
 request         a request of the contract as a job of the loop
 template        the prompt of a conversation; template_choice says by which template
 loop            the thread that computes: continuous batching
@@ -41,7 +42,7 @@ from openedai.engines.free_cores import FreeCores
 from openedai.engines.llama_cpp.library_choice import choose_library
 from openedai.engines.llama_cpp.loop import Loop
 from openedai.engines.llama_cpp.native.model import Model
-from openedai.engines.llama_cpp.options import LlamaOptions, read_options
+from openedai.engines.llama_cpp.options import STACK_SIZE, LlamaOptions, read_options
 from openedai.engines.llama_cpp.prefixes import Prefixes
 from openedai.engines.llama_cpp.prompt_cache import PromptCache
 from openedai.engines.llama_cpp.sequence import End, Scores, Token
@@ -51,8 +52,6 @@ from openedai.errors import APIError, EngineCrashed, EngineFailed
 if TYPE_CHECKING:
     from openedai.engines.llama_cpp.request import PreparedRequest, RequestBuilder
 
-# llama.cpp's tokenizers recurse for each character of some texts.
-_STACK_SIZE = 256 << 20
 _THREADS = 2
 _MIB = 1 << 20
 
@@ -101,7 +100,7 @@ class LlamaCpp(Generator, Tokenizer, Decider):
         if path is None:
             raise EngineFailed(f"The model `{model}` has no weights: its source is empty.")
         known = read_options(model, options, adapters)
-        threading.stack_size(_STACK_SIZE)
+        threading.stack_size(STACK_SIZE)
         free_cores = None if known.threads else FreeCores(usable_cores())
         loaded, builder, cache = await asyncio.to_thread(_load, model, path, known)
         prefixes = Prefixes(loaded, known.slots, known.prompt_memory * _MIB)

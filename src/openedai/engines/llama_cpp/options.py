@@ -12,6 +12,9 @@ from openedai.contract.adapter import Adapter
 from openedai.engines.options import parse_options
 from openedai.prompts.tool_call_formats import MAX_CALLS
 
+# Bytes of a thread that tokenises: llama.cpp's tokenizers recurse for each character of some texts.
+STACK_SIZE = 256 << 20
+
 
 class SamplingDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The values for requests that give none; the API's own defaults unless configured.

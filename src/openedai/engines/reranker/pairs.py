@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from openedai.contract.rerank import RerankRequest
-from openedai.engines.embedding.batching import Row, encodable
+from openedai.engines.embedding.batching import Row, encodable, shared
 from openedai.engines.embedding.tokenizer import FolderTokenizer
 from openedai.errors import ContextLengthExceeded, Unavailable
 
@@ -70,14 +70,3 @@ class PairTokenizer:
 
     def _cut(self, tokens: Sequence[int], most: int) -> Sequence[int]:
         return tokens[max(0, len(tokens) - most) :] if self._folder.from_left else tokens[:most]
-
-
-def shared(first: int, second: int, room: int) -> tuple[int, int]:
-    """How many tokens of two texts are kept: the longer one gives way, until both are as long."""
-    if first + second <= room:
-        return first, second
-    if first > second:
-        shorter, longer = shared(second, first, room)
-        return longer, shorter
-    kept = min(first, room // 2)
-    return kept, room - kept

@@ -1,0 +1,97 @@
+"""The tiny classifiers of `tests/weights/tiny_classifier.py` as GGUF files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from gguf import GGUFWriter, TokenType
+from safetensors.numpy import load_file
+
+from tests.weights.tiny_classifier import write_classifier_files
+from tests.weights.tiny_encoder import END, PAD, START, UNKNOWN, VOCABULARY
+
+RANK = 4  # of llama.cpp's types of pooling
+_LAYER = {
+    "attention.self.query": "attn_q",
+    "attention.self.key": "attn_k",
+    "attention.self.value": "attn_v",
+    "attention.output.dense": "attn_output",
+    "attention.output.LayerNorm": "attn_output_norm",
+    "intermediate.dense": "ffn_up",
+    "output.dense": "ffn_down",
+    "output.LayerNorm": "layer_output_norm",
+}
+_REST = {
+    "bert.embeddings.word_embeddings": "token_embd",
+    "bert.embeddings.position_embeddings": "position_embd",
+    "bert.embeddings.token_type_embeddings": "token_types",
+    "bert.embeddings.LayerNorm": "token_embd_norm",
+    "bert.pooler.dense": "cls",
+    "classifier": "cls.output",
+}
+
+
+def write(folder: Path, *, labels: int = 1, head: bool = True, template: str = "") -> Path:
+    """A GGUF file of the BERT that `write_classifier_files` writes into the same folder.
+
+    Without `head` it is only an encoder; `template` is that of a pair.
+    """
+    write_classifier_files(folder, "bert", labels=labels)
+    path = folder / "tiny.gguf"
+    writer = GGUFWriter(path, "bert")
+    _describe(writer, folder)
+    _add_vocabulary(writer)
+    if labels > 1:
+        writer.add_array("bert.classifier.output_labels", [f"label {n}" for n in range(labels)])
+    if template:
+        writer.add_string("tokenizer.chat_template.rerank", template)
+        writer.add_array("tokenizer.chat_templates", ["rerank"])
+    for name, weights in load_file(folder / "model.safetensors").items():
+        stem, _, part = name.rpartition(".")
+        renamed = _renamed(stem)
+        if head or not renamed.startswith("cls"):
+            writer.add_tensor(f"{renamed}.{part}", weights.astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _renamed(stem: str) -> str:
+    if stem in _REST:
+        return _REST[stem]
+    layer, _, name = stem.removeprefix("bert.encoder.layer.").partition(".")
+    return f"blk.{layer}.{_LAYER[name]}"
+
+
+def _describe(writer: GGUFWriter, folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_layer_norm_eps(config["layer_norm_eps"])
+    writer.add_causal_attention(False)
+    writer.add_uint32("bert.pooling_type", RANK)
+
+
+def _add_vocabulary(writer: GGUFWriter) -> None:
+    """Words begin with the sign of a space, as in converted WordPiece vocabularies."""
+    marks = VOCABULARY[:UNKNOWN]
+    writer.add_tokenizer_model("bert")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list([word if word in marks else f"▁{word}" for word in VOCABULARY])
+    writer.add_token_scores([0.0] * len(VOCABULARY))
+    writer.add_token_types(
+        [TokenType.CONTROL if word in marks else TokenType.NORMAL for word in VOCABULARY]
+    )
+    writer.add_token_type_count(2)
+    writer.add_bos_token_id(START)
+    writer.add_eos_token_id(END)
+    writer.add_sep_token_id(END)
+    writer.add_unk_token_id(UNKNOWN)
+    writer.add_pad_token_id(PAD)
