@@ -44,6 +44,13 @@ def expected(folder: Path, document: str, query: str = QUERY) -> Any:
     return logits(folder, ids, np.ones_like(ids))[0]
 
 
+def assert_same(*results: RerankResult) -> None:
+    """All but the rounding of batches."""
+    for one in results[1:]:
+        assert one.prompt_tokens == results[0].prompt_tokens
+        assert one.scores == pytest.approx(results[0].scores, abs=1e-4)
+
+
 def test_scores_equal_the_formulas(tmp_path: Path) -> None:
     (found,) = reranked(write(tmp_path), asked(*DOCUMENTS))
     scores = [expected(tmp_path, document)[0] for document in DOCUMENTS]
@@ -71,7 +78,7 @@ def test_limits(tmp_path: Path) -> None:
     small, again, whole, room = reranked(
         path, cut, asked(long, pair_tokens=8), asked(long), asked("w0 w1 w2")
     )
-    assert small == again == room
+    assert_same(small, again, room)
     assert whole.prompt_tokens == POSITIONS
     with pytest.raises(ContextLengthExceeded, match=f"Document 1 .* {POSITIONS} tokens"):
         reranked(path, asked("w1", long, truncate=False))

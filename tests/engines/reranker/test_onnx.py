@@ -67,6 +67,13 @@ def bert(tmp_path: Path) -> Path:
     return folder
 
 
+def assert_same(*results: RerankResult) -> None:
+    """All but the rounding of batches."""
+    for one in results[1:]:
+        assert one.prompt_tokens == results[0].prompt_tokens
+        assert one.scores == pytest.approx(results[0].scores, abs=1e-4)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_scores_equal_the_formulas(tmp_path: Path, kind: str) -> None:
     folder = write_reranker(tmp_path, kind)
@@ -124,12 +131,12 @@ def test_limits(bert: Path) -> None:
     by_pair = asked(long, pair_tokens=3 + 3 + 2)
     at_most = asked(long, pair_tokens=100)
     small, again, whole, room = reranked(bert, cut, by_pair, at_most, asked("w0 w1 w2"))
-    assert small == again == room
+    assert_same(small, again, room)
     assert whole.prompt_tokens == LIMIT
     with pytest.raises(ContextLengthExceeded, match=f"Document 1 .* {LIMIT} tokens"):
         reranked(bert, asked("w1", long, truncate=False))
-    assert reranked(bert, asked(long, document_tokens=3, truncate=False)) == [small]
-    assert reranked(bert, asked(long, pair_tokens=8, truncate=False)) == [small]
+    assert_same(small, *reranked(bert, asked(long, document_tokens=3, truncate=False)))
+    assert_same(small, *reranked(bert, asked(long, pair_tokens=8, truncate=False)))
     (empty,) = reranked(bert, asked(long, pair_tokens=1))
     assert empty.prompt_tokens == 3
 
@@ -138,7 +145,7 @@ def test_truncation_from_the_left(bert: Path) -> None:
     file = bert / "tokenizer_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"truncation_side": "left"}))
     first, second = reranked(bert, asked("w1 w2 w3", document_tokens=2), asked("w2 w3"))
-    assert first == second
+    assert_same(first, second)
 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40))

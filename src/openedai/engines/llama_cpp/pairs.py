@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 
 from openedai.contract.rerank import RerankRequest
-from openedai.engines.embedding.batching import encodable, shared
+from openedai.engines.embedding.batching import Row, encodable, shared
 from openedai.engines.llama_cpp.native.pooled import PooledModel
 from openedai.errors import ContextLengthExceeded
 
@@ -31,13 +32,14 @@ class PairFormat:
         if self._template:
             self._special = len(self._filled("", ""))
 
-    def tokens(self, request: RerankRequest) -> list[list[int]]:
-        """Those of each document with its query. Raises ContextLengthExceeded."""
+    def rows(self, request: RerankRequest) -> list[Row]:
+        """A row for each document, in their order. Raises ContextLengthExceeded."""
         queries = {query: self._ids(query) for query in dict.fromkeys(request.queries)}
-        return [
-            self._pair(index, queries[request.query(index)], request)
+        pairs = (
+            array("i", self._pair(index, queries[request.query(index)], request))
             for index in range(len(request.documents))
-        ]
+        )
+        return [Row(tokens, len(tokens)) for tokens in pairs]
 
     def _pair(self, index: int, query: Sequence[int], request: RerankRequest) -> list[int]:
         limit, document = self._limit, self._ids(request.documents[index])

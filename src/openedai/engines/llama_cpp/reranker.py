@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from array import array
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -72,6 +72,8 @@ class LlamaCppReranker(BatchedRows, Reranker):
         self._model = model
         self._pairs = PairFormat(model, min(options.context, model.trained_length))
         self._probabilities = probabilities
+        # What uses the model's memory outside of the batches; it ends before the memory is freed.
+        self._tokenising = ThreadPoolExecutor(1, thread_name_prefix="pairs")
         self._free = None if options.threads else FreeCores(usable_cores())
 
     @classmethod
@@ -85,8 +87,10 @@ class LlamaCppReranker(BatchedRows, Reranker):
         return cls(model, loaded, known, probabilities=answers)
 
     async def rerank(self, request: RerankRequest) -> RerankResult:
-        found = await asyncio.to_thread(self._pairs.tokens, request)
-        rows = [Row(array("i", tokens), len(tokens)) for tokens in found]
+        if self._closed:
+            raise self._unloaded()
+        loop = asyncio.get_running_loop()
+        rows = await loop.run_in_executor(self._tokenising, self._pairs.rows, request)
         scores = await self.computed(rows)
         return RerankResult(
             scores=tuple(scores[:, 0].tolist()), prompt_tokens=sum(row.tokens for row in rows)
@@ -103,6 +107,7 @@ class LlamaCppReranker(BatchedRows, Reranker):
 
     async def close(self) -> None:
         await super().close()
+        await asyncio.to_thread(self._tokenising.shutdown, cancel_futures=True)
         await asyncio.to_thread(self._model.close)
 
     def _score(self, outputs: Sequence[float]) -> float:
