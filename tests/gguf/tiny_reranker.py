@@ -53,11 +53,57 @@ def write(folder: Path, *, labels: int = 1, head: bool = True, template: str = "
         renamed = _renamed(stem)
         if head or not renamed.startswith("cls"):
             writer.add_tensor(f"{renamed}.{part}", weights.astype(np.float32))
+    _finish(writer)
+    return path
+
+
+def write_decoder(path: Path, *, swapped: bool = False) -> Path:
+    """A Qwen3 of random weights with a classifier for yes and no, perhaps `swapped`."""
+    width, inner, heads, head = 32, 48, 2, 16
+    random = np.random.default_rng(5)
+    writer = GGUFWriter(path, "qwen3")
+    writer.add_context_length(64)
+    writer.add_embedding_length(width)
+    writer.add_feed_forward_length(inner)
+    writer.add_block_count(1)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(heads)
+    writer.add_key_length(head)
+    writer.add_value_length(head)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_rope_freq_base(10_000.0)
+    writer.add_uint32("qwen3.pooling_type", RANK)
+    writer.add_array("qwen3.classifier.output_labels", ["yes", "no"])
+    _add_vocabulary(writer)
+
+    def add(name: str, *shape: int) -> None:
+        centre, spread = (1, 0.1) if len(shape) == 1 else (0, 0.4)
+        weights = random.normal(centre, spread, shape).astype(np.float32)
+        if swapped and name == "cls.output":
+            weights = weights[::-1].copy()
+        writer.add_tensor(f"{name}.weight", weights)
+
+    add("token_embd", len(VOCABULARY), width)
+    for name in ("attn_norm", "ffn_norm"):
+        add(f"blk.0.{name}", width)
+    for name in ("attn_q_norm", "attn_k_norm"):
+        add(f"blk.0.{name}", head)
+    for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+        add(f"blk.0.{name}", width, width)
+    for name in ("ffn_gate", "ffn_up"):
+        add(f"blk.0.{name}", inner, width)
+    add("blk.0.ffn_down", width, inner)
+    add("output_norm", width)
+    add("cls.output", 2, width)
+    _finish(writer)
+    return path
+
+
+def _finish(writer: GGUFWriter) -> None:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return path
 
 
 def _renamed(stem: str) -> str:

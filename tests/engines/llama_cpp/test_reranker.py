@@ -12,7 +12,7 @@ import pytest
 from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.engines.llama_cpp.reranker import LlamaCppReranker
 from openedai.errors import ContextLengthExceeded, EngineFailed
-from tests.gguf.tiny_reranker import write
+from tests.gguf.tiny_reranker import write, write_decoder
 from tests.weights.tiny_classifier import logits
 from tests.weights.tiny_encoder import END, POSITIONS, START, VOCABULARY
 
@@ -94,6 +94,17 @@ def test_the_template_in_the_weights(tmp_path: Path) -> None:
     scores = [logits(tmp_path, np.array([row]), np.ones((1, len(row))))[0][0] for row in ids]
     assert found.scores == pytest.approx(scores, abs=2e-2)
     assert cut.prompt_tokens == POSITIONS
+
+
+def test_a_decoder_that_answers_yes_or_no(tmp_path: Path) -> None:
+    path = write_decoder(tmp_path / "tiny.gguf")
+    documents = [*DOCUMENTS, *(" ".join(f"w{n}" for n in range(k)) for k in range(3, 40, 3))]
+    (whole,) = reranked(path, asked(*documents))
+    apart = reranked(path, *(asked(one) for one in documents), batch=64)
+    assert whole.scores == pytest.approx([one.scores[0] for one in apart], abs=1e-3)
+    assert len({round(score, 2) for score in whole.scores}) > 5
+    (swapped,) = reranked(write_decoder(tmp_path / "swapped.gguf", swapped=True), asked(*documents))
+    assert swapped.scores == pytest.approx([-score for score in whole.scores], abs=1e-2)
 
 
 def test_a_model_without_a_classifier(tmp_path: Path) -> None:
