@@ -24,9 +24,9 @@ class PairFormat:
         self._limit = limit
         self._template = model.template("rerank")
         bos = [vocabulary.bos] if vocabulary.adds_bos and vocabulary.bos is not None else []
-        sep = [vocabulary.sep] if vocabulary.adds_sep and vocabulary.sep is not None else []
-        ending = vocabulary.sep if vocabulary.eos is None else vocabulary.eos
-        eos = [ending] if vocabulary.adds_eos and ending is not None else []
+        eos = [vocabulary.eos] if vocabulary.adds_eos and vocabulary.eos is not None else []
+        separator = model.separator()
+        sep = [] if separator is None else [separator]
         self._start, self._middle, self._end = bos, eos + sep, eos or sep
         self._special = len(self._start) + len(self._middle) + len(self._end)
         if self._template:

@@ -47,10 +47,8 @@ class Vocabulary:
         self.size: int = self._c.llama_vocab_n_tokens(self.pointer)
         self.adds_bos: bool = self._c.llama_vocab_get_add_bos(self.pointer)
         self.adds_eos: bool = self._c.llama_vocab_get_add_eos(self.pointer)
-        self.adds_sep: bool = self._c.llama_vocab_get_add_sep(self.pointer)
         self.bos = self._optional(self._c.llama_vocab_bos(self.pointer))
         self.eos = self._optional(self._c.llama_vocab_eos(self.pointer))
-        self.sep = self._optional(self._c.llama_vocab_sep(self.pointer))
         fim = ("llama_vocab_fim_pre", "llama_vocab_fim_suf", "llama_vocab_fim_mid")
         self.infill = tuple(getattr(self._c, name)(self.pointer) for name in fim)
         self._pieces: dict[int, bytes] = {}

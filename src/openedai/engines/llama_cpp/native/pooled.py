@@ -87,6 +87,12 @@ class PooledModel:
         found: bytes | None = self._c.llama_model_chat_template(self._model, name.encode())
         return "" if found is None else found.decode("utf-8", "replace")
 
+    def separator(self) -> int | None:
+        """The token between two texts, and after them if the vocabulary ends no text otherwise."""
+        pointer = self.vocabulary.pointer
+        found = int(self._c.llama_vocab_sep(pointer))
+        return found if found >= 0 and self._c.llama_vocab_get_add_sep(pointer) else None
+
     def set_threads(self, count: int) -> None:
         self._c.llama_set_n_threads(self._context, count, count)
 
