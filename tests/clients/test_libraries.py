@@ -13,6 +13,7 @@ from tests.support import Running
 pytestmark = [pytest.mark.clients, pytest.mark.real, pytest.mark.timeout(1500)]
 
 OLDER = "OPENAI_API_BASE"
+PLANTS = "Photosynthesis turns light into sugar in the leaves of plants."
 
 
 def is_weather(value: dict[str, Any]) -> bool:
@@ -46,14 +47,19 @@ def test_llama_index(real_server: Running, tmp_path: Path) -> None:
 
 def test_cohere(real_server: Running, tmp_path: Path) -> None:
     seen = run("cohere", real_server, tmp_path)
-    plants = "Photosynthesis turns light into sugar in the leaves of plants."
     assert seen["indices"][0] == 1
     assert len(seen["indices"]) == 2
-    assert 1 > seen["scores"][0] == seen["langchain_score"] > seen["scores"][1]
+    assert 1 > seen["scores"][0] > seen["scores"][1]
     assert "all-mpnet-base-v2" in seen["warnings"][0]
-    assert seen["documents"][0] == seen["langchain"][0] == plants
-    assert (len(seen["documents"]), len(seen["langchain"])) == (3, 1)
+    assert seen["documents"][0] == PLANTS
+    assert len(seen["documents"]) == 3
     assert seen["error"] == "documents"
+
+
+def test_langchain_over_cohere(real_server: Running, tmp_path: Path) -> None:
+    seen = run("langchain-cohere", real_server, tmp_path)
+    assert seen["found"] == [PLANTS]
+    assert 0 < seen["score"] < 1
 
 
 def test_instructor(real_server: Running, tmp_path: Path) -> None:

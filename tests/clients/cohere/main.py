@@ -1,12 +1,10 @@
-"""Cohere's client, of both versions of its API, and LangChain's over it: reranking."""
+"""Cohere's client, of both versions of its API: reranking."""
 
 import json
 import os
 from importlib.metadata import version
 
 import cohere
-from langchain_cohere import CohereRerank
-from langchain_core.documents import Document
 
 URL = os.environ["OPENAI_BASE_URL"].removesuffix("/v1")
 MODEL = "rerank-v3.5"
@@ -27,9 +25,6 @@ objects = older.rerank(
     rank_fields=["title"],
     return_documents=True,
 )
-langchain = CohereRerank(model=MODEL, cohere_api_key="dummy", base_url=URL, top_n=1)
-documents = [Document(page_content=text) for text in TEXTS]
-found = langchain.compress_documents(documents, QUERY)
 try:
     current.rerank(model=MODEL, query=QUERY, documents=[])
     error = None
@@ -41,8 +36,6 @@ seen = {
     "scores": [one.relevance_score for one in ranked.results],
     "warnings": ranked.meta.warnings,
     "documents": [one.document.title for one in objects.results],
-    "langchain": [one.page_content for one in found],
-    "langchain_score": found[0].metadata["relevance_score"],
     "error": error,
 }
 print(json.dumps(seen))
