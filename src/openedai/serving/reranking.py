@@ -18,7 +18,7 @@ from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Embedder, Reranker
 from openedai.contract.generate import Text, Usage
 from openedai.contract.rerank import RerankRequest
-from openedai.engines.registry import capabilities_of
+from openedai.engines.registry import capabilities_of, engine_entry
 from openedai.errors import PARAM, Unsupported
 from openedai.serving.call import Call
 from openedai.serving.embedding import Embedding
@@ -72,23 +72,28 @@ class Reranking:
 
     async def _by_embeddings(self, call: Call[Any], request: RerankRequest) -> Relevance:
         _check_limits(request)
-        queries, tokens = await self._vectors(call, request.queries)
+        queries, tokens = await self._vectors(call, request.queries, "query")
         scores: list[float] = []
         for start in range(0, len(request.documents), _EMBEDDED):
             part = request.documents[start : start + _EMBEDDED]
-            documents, more = await self._vectors(call, part)
+            documents, more = await self._vectors(call, part, "document")
             tokens += more
             theirs = queries[start : start + _EMBEDDED] if len(request.queries) > 1 else queries
             scores += (theirs * documents).sum(axis=1).tolist()
         return Relevance("embeddings", scores, tokens)
 
     async def _vectors(
-        self, call: Call[Any], texts: Sequence[str]
+        self, call: Call[Any], texts: Sequence[str], input_type: str
     ) -> tuple[NDArray[np.float64], int]:
-        """Vectors of length 1, one for each text, and their tokens."""
+        """Vectors of length 1, one for each text, and their tokens.
+
+        A model of another server is not told the type: the official API has none.
+        """
+        told = None if engine_entry(call.spec.engine).speaks_official_api else input_type
         results = [
             await self._embedding.run(
-                call, EmbedRequest(inputs=tuple(Text(text=text) for text in part))
+                call,
+                EmbedRequest(inputs=tuple(Text(text=text) for text in part), input_type=told),
             )
             for part in _parts(texts)
         ]

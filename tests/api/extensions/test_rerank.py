@@ -307,6 +307,24 @@ def test_embeddings_where_no_reranker_is_configured(embedding_server: Running) -
     assert raw["results"] == answer["results"]
 
 
+def test_prompts_of_the_embedding_model(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model")
+    write_graph(folder)
+    prompts = {"prompts": {"query": "w30 w31 ", "document": "w40 "}}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts))
+    model = ModelSpec(id="tiny", engine="onnx_embeddings", source=str(folder))
+    writer = ModelSpec(id="writer", engine="llama_cpp", source="./never-loaded.gguf")
+    settings = echo_settings(models=(model, writer), chat_model="writer", embedding_model="tiny")
+    with ServerThread(settings) as server:
+        answer = post(server, "/v1/score", text_1="w1", text_2="w2")
+        texts = ["w30 w31 w1", "w40 w2"]
+        vectors = post(server, "/v1/embeddings", model="tiny", input=texts)
+    query, document = (one["embedding"] for one in vectors["data"])
+    cosine = sum(a * b for a, b in zip(query, document, strict=True))
+    assert answer["data"][0]["score"] == pytest.approx(cosine, abs=1e-5)
+    assert answer["usage"]["prompt_tokens"] == 5 + 4
+
+
 def test_pairs_by_embeddings(embedding_server: Running) -> None:
     texts = [f"w{number % 50} w{number % 7}" for number in range(2100)]
     answer = post(embedding_server, "/v1/score", text_1=texts, text_2=texts)
