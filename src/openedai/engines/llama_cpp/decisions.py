@@ -31,6 +31,7 @@ class DecisionPrompts:
         self._variant = request.variant
         self._before, self._after = _around(builder.template, request.input)
         self._labels: dict[tuple[str, str], list[int] | None] = {}
+        self._shared: tuple[int, list[int]] | None = None
 
     def text(self, question: Question) -> str:
         """The prompt of a question."""
@@ -41,7 +42,7 @@ class DecisionPrompts:
         long for its context.
         """
         text = self.text(question)
-        prompt = self._vocabulary.tokenize(text)
+        prompt = self._tokens(text)
         after = [self._after_tail(text[-_TAIL:], label) for label in question.labels]
         labels = [label for label in after if label]
         if len(labels) < len(after):  # some labels go together with the end of the prompt
@@ -51,6 +52,34 @@ class DecisionPrompts:
         if len(set(map(tuple, labels))) < len(labels) or not all(labels):
             raise invalid_value("questions", "two of the answers are the same text to the model")
         return self._builder.label_job(prompt, LabelTree(labels), self._variant)
+
+    def _tokens(self, text: str) -> list[int]:
+        """The tokens of a prompt. Those of what all share are found once."""
+        if self._shared is None:
+            tokens = self._vocabulary.tokenize(text)
+            self._shared = self._start(text, tokens)
+            return tokens
+        length, start = self._shared
+        return start + self._vocabulary.tokenize(text[length:], start=not length)
+
+    def _start(self, text: str, tokens: list[int]) -> tuple[int, list[int]]:
+        """How many characters of a prompt end well before the question, and are tokens of their
+        own: these.
+        """
+        most = max(0, len(self._before) - _TAIL)
+        rest, count = text.encode("utf-8", "replace"), len(tokens)
+        keep = len(text[:most].encode("utf-8", "replace"))
+        end = len(rest)
+        while count and end > keep:
+            count -= 1
+            end -= len(self._vocabulary.piece(tokens[count]))
+        try:
+            tail = rest[max(0, end) :].decode()
+        except UnicodeDecodeError:
+            return 0, []
+        if end > 0 and self._vocabulary.tokenize(tail, start=False) == tokens[count:]:
+            return len(text) - len(tail), tokens[:count]
+        return 0, []
 
     def _after_tail(self, tail: str, label: str) -> list[int] | None:
         """The tokens of a label after the end of a prompt; None if they are not its own."""
