@@ -14,6 +14,7 @@ from openedai.catalog.defaults import (
     EMBEDDING,
     IMAGE,
     KINDS,
+    MODERATION,
     RERANK,
     SPEECH,
     TRANSCRIPTION,
@@ -133,7 +134,9 @@ def test_the_users_names_win() -> None:
         "smollm2-135m-instruct",
     ]
     assert ids(models, "sentence-transformers/all-MiniLM-L6-v2") == ["mine"]
-    assert models.resolve("all-MiniLM-L6-v2").spec.aliases == ()
+    assert "sentence-transformers/all-MiniLM-L6-v2" not in (
+        models.resolve("all-MiniLM-L6-v2").spec.aliases
+    )
     assert models.resolve("mine").spec.aliases == (
         "gpt-4o",
         "sentence-transformers/all-MiniLM-L6-v2",
@@ -177,7 +180,7 @@ def test_an_embedding_model_that_is_not_listed(name: str, id: str, source: str) 
     assert model is not None
     spec = model.spec
     assert (spec.id, spec.source, spec.engine) == (id, source, "onnx_embeddings")
-    assert spec.options == {"device": "cuda"}
+    assert spec.options["device"] == "cuda"
     assert "text-embedding-ada-002" in spec.aliases
 
 
@@ -201,7 +204,7 @@ def test_a_chat_model_that_is_not_listed(name: str, id: str) -> None:
 def test_the_device_is_for_embeddings_and_a_models_own_wins() -> None:
     models = catalog(embedder("mine", options={"device": "cpu", "x": 1}), embedding_device="cuda")
     assert models.resolve("mine").spec.options == {"device": "cpu", "x": 1}
-    assert models.resolve("all-MiniLM-L6-v2").spec.options == {"device": "cuda"}
+    assert models.resolve("all-MiniLM-L6-v2").spec.options["device"] == "cuda"
     assert "device" not in models.resolve("gpt-4o").spec.options
 
 
@@ -226,6 +229,20 @@ def default_ids(models: Catalog, *kinds: Kind) -> list[str | None]:
 
 
 MEDIA = (TRANSCRIPTION, SPEECH, IMAGE)
+
+
+def test_moderation_shares_the_embedding_model_if_that_can() -> None:
+    heads = {"moderation": "all-MiniLM-L6-v2"}
+    both = (embedder("plain"), embedder("headed", options=heads), embedder("other", options=heads))
+    models = catalog(*both, embedding_model="other", builtin_models=False)
+    assert default_ids(models, EMBEDDING, MODERATION) == ["other", "other"]
+    assert ids(models, "omni-moderation-latest", "text-moderation-stable") == ["other", "other"]
+    models = catalog(*both, embedding_model="plain", builtin_models=False)
+    assert default_ids(models, EMBEDDING, MODERATION) == ["plain", "headed"]
+    models = catalog(*both, moderation_model="other", builtin_models=False)
+    assert default_ids(models, MODERATION) == ["other"]
+    with pytest.raises(ConfigError, match="moderation_model 'plain'"):
+        catalog(*both, moderation_model="plain", builtin_models=False)
 
 
 def test_every_kind_of_work_can_be_declared() -> None:

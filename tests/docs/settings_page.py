@@ -105,7 +105,11 @@ MEANINGS: dict[str, dict[str, str]] = {
         "library": "The build of llama.cpp, as of the engine `llama_cpp`.",
         "pulled": "Set by the server: the path of the build that was pulled.",
     },
-    "onnx_embeddings": _EMBEDDING,
+    "onnx_embeddings": _EMBEDDING
+    | {
+        "moderation": "The heads that score texts for moderation: a built-in model's name, or the "
+        "path of a file; see [moderation.md](moderation.md#own-heads).",
+    },
     "onnx_reranker": _ONNX,
     "sentence_transformers": _EMBEDDING,
     "whisper": {
@@ -328,7 +332,7 @@ def _setting_default(field: dataclasses.Field[Any]) -> str:
     folders = {"cache_dir": "cache", "data": "data"}
     if field.name in folders:
         return f"`openedai` in the user's {folders[field.name]} folder"
-    return _shown(field.default)
+    return "" if field.default is dataclasses.MISSING else _shown(field.default)
 
 
 def _shown(value: Any) -> str:

@@ -15,6 +15,7 @@ from openai.types import (
     embedding_create_params,
     image_edit_params,
     image_generate_params,
+    moderation_create_params,
 )
 from openai.types.audio import (
     speech_create_params,
@@ -45,6 +46,7 @@ from openedai.api.openai.images.types import (
     ImageReference,
     ImageVariationRequest,
 )
+from openedai.api.openai.moderations.types import ModerationRequest
 from openedai.api.openai.speech.types import SpeechRequest
 from openedai.api.openai.transcriptions.types import TranscriptionRequest, TranslationRequest
 from openedai.api.parameters.other_servers import (
@@ -122,6 +124,11 @@ TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
         set(DecisionCreateParams.__annotations__),
         DecisionRequest,
         DECISION,
+    ),
+    ("Moderations", 0): (
+        set(moderation_create_params.ModerationCreateParams.__annotations__),
+        ModerationRequest,
+        {"input": "hi"},
     ),
     ("Image generations", 0): (
         set(image_generate_params.ImageGenerateParamsBase.__annotations__) | STREAM,
@@ -219,7 +226,6 @@ REFUSED_VALUES: dict[str, Any] = {
     "markup": UPLOAD,
     "known_speaker_names": ["ann"],
     "known_speaker_references": ["data:audio/wav;base64,AAAA"],
-    "moderation": {"model": "m"},
     "refusal": "no",
     "store": True,
     "svg": {"model": "m"},
@@ -467,7 +473,10 @@ READ_BY_ROUTES = {"model", "stream", "stream_options", "stream_format", "encodin
 READ_BY_ROUTES |= {"search_model", "return_prompt", "expand"}
 READ_BY_ROUTES |= {"modalities", "audio"}
 # The same, in some bodies only.
-READ_BY_ROUTES_OF: dict[str, type[Body]] = {"response_format": ImageBody}
+READ_BY_ROUTES_OF: dict[str, type[Body]] = {
+    "moderation": ChatCompletionRequest,
+    "response_format": ImageBody,
+}
 
 # The codes that are put together from parts.
 BOUNDS: dict[str, dict[str, Any]] = {
@@ -523,6 +532,8 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
             return value.to_engine_requests(Media())
         case CompletionRequest():
             return value.to_engine_requests()
+        case ModerationRequest():
+            return value.texts()
         case DecisionRequest():
             return value.to_engine_request()
         case EmbeddingRequest() | TranscriptionRequest() | TranslationRequest() | SpeechRequest():

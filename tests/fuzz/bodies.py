@@ -266,6 +266,11 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {"prompt": "a text", "add_special_tokens": True, "return_token_strs": True},
         {"messages": [USER]},
     ],
+    "ModerationRequest": [
+        {"input": "hate"},
+        {"input": ["hate", "a text"]},
+        {"input": [{"type": "text", "text": "hate"}]},
+    ],
     "RerankBody": [
         {"query": "fox", "documents": ["fox", "owl"], "top_n": 1, "return_documents": True},
         {

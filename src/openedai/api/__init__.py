@@ -32,11 +32,12 @@ def routes(s: Services) -> tuple[Route, ...]:
 def _openai(s: Services, calls: Calls) -> tuple[Route, ...]:
     chat = Group(
         "openai.chat.routes:ChatCompletions",
-        *(calls, s.image_loading, s.hearing, s.generation, s.speaking),
+        *(calls, s.catalog, s.image_loading, s.hearing, s.generation, s.speaking, s.moderation),
     )
     completions = Group("openai.completions.routes:Completions", calls, s.generation, s.leases)
     embeddings = Group("openai.embeddings.routes:Embeddings", calls, s.embedding)
     decisions = Group("openai.decisions.routes:Decisions", calls, s.deciding)
+    moderations = Group("openai.moderations.routes:Moderations", calls, s.catalog, s.moderation)
     speech = Group("openai.speech.routes:SpeechRoutes", calls, s.catalog, s.speech)
     images = Group(
         "openai.images.routes:ImageGenerations",
@@ -53,6 +54,7 @@ def _openai(s: Services, calls: Calls) -> tuple[Route, ...]:
         Route("POST", "/v1/text_completion", completions["create"], "The same"),
         post("/v1/embeddings", embeddings["create"], "Embed texts", in_engines=True),
         Route("POST", "/v1/decisions", decisions["create"], "Answer questions with probabilities"),
+        Route("POST", "/v1/moderations", moderations["create"], "Score texts by category"),
         post("/v1/audio/speech", speech["create"], "Speak a text"),
         Route("GET", "/v1/audio/voices", speech["list_voices"], "List the voices of a model"),
         post("/v1/images/generations", images["generate"], "Make images"),

@@ -40,6 +40,7 @@ BUILTIN_MODELS = (
         id="all-MiniLM-L6-v2",
         engine="onnx_embeddings",
         source="pypi:all-MiniLM-L6-v2",
+        options={"moderation": "all-MiniLM-L6-v2"},
         aliases=("sentence-transformers/all-MiniLM-L6-v2",),
     ),
     ModelSpec(

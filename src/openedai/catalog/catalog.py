@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from openedai.catalog.builtin import BUILTIN_MODELS
-from openedai.catalog.checks import check_names, check_spec
+from openedai.catalog.checks import check_names, check_spec, check_thresholds
 from openedai.catalog.defaults import (
     CHAT,
     KINDS,
@@ -35,6 +35,7 @@ class Catalog:
         builtin = (*builtin, *webui_models(settings))
         unlisted = unlisted_defaults(settings, name_table(builtin, settings.models))
         users = (*settings.models, *unlisted.values())
+        check_thresholds(settings)
         names = name_table(builtin, users)
         access = Access(packages=builtin_packages())
         check_names(users, names.specs)

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 
 from openedai.catalog.models import adapter_specs, models_of
-from openedai.config import ConfigError, ModelSpec
+from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.contract.engine import Directory
+from openedai.contract.moderate import CATEGORIES
 from openedai.engines.registry import ENGINES, engine_entry
 from openedai.weights.sources import source_of
 from openedai.weights.sources.base import Access
@@ -28,6 +29,14 @@ def check_spec(spec: ModelSpec, access: Access) -> None:
         raise ConfigError(
             f"Model {spec.id!r}: `requantise` is for GGUF weights, and {spec.engine} takes none."
         )
+
+
+def check_thresholds(settings: Settings) -> None:
+    """Check that `moderation_thresholds` names categories."""
+    for name in settings.moderation_thresholds:
+        if name not in CATEGORIES:
+            known = ", ".join(CATEGORIES)
+            raise ConfigError(f"moderation_thresholds: no category {name!r}; known: {known}.")
 
 
 def _check_variants(spec: ModelSpec) -> None:

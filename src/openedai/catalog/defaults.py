@@ -18,6 +18,7 @@ from openedai.contract.engine import (
     Engine,
     Generator,
     ImageMaker,
+    Moderator,
     Reranker,
     Speaker,
     Transcriber,
@@ -30,12 +31,14 @@ class Kind:
     """A kind of work. `name` is the key of its names in `names.toml`; its setting is `name_model`.
 
     `unlisted` makes the spec of a model that is not in the catalogue, from its name and the listed
-    names.
+    names. Where nothing is configured, the default model of the kind `shares` is the default of
+    this one too, if it can be.
     """
 
     name: str
     capability: type[Engine]
     unlisted: Callable[[str, Iterable[str]], ModelSpec] | None = None
+    shares: Kind | None = None
 
     @property
     def setting(self) -> str:
@@ -48,7 +51,8 @@ RERANK = Kind("rerank", Reranker, unlisted_rerank_model)
 TRANSCRIPTION = Kind("transcription", Transcriber)
 SPEECH = Kind("speech", Speaker)
 IMAGE = Kind("image", ImageMaker)
-KINDS = (CHAT, EMBEDDING, RERANK, TRANSCRIPTION, SPEECH, IMAGE)
+MODERATION = Kind("moderation", Moderator, shares=EMBEDDING)
+KINDS = (CHAT, EMBEDDING, RERANK, TRANSCRIPTION, SPEECH, IMAGE, MODERATION)
 
 
 def unlisted_defaults(settings: Settings, listed: NameTable) -> dict[Kind, ModelSpec]:
@@ -79,7 +83,9 @@ def default_id(
         return model.id
     if _is_configured(settings, kind):
         raise ConfigError(f"{kind.setting} {name!r} is no model of the catalogue.")
-    able = (model.id for model in names.models.values() if _may_be_default(model.spec, kind))
+    shared = default_id(kind.shares, settings, unlisted, names) if kind.shares else None
+    models = [names.models[shared]] if shared else []
+    able = (one.id for one in (*models, *names.models.values()) if _may_be_default(one.spec, kind))
     return next(able, None)
 
 

@@ -43,6 +43,7 @@ __all__ = (
 
 CONFIG_FILE = "openedai.toml"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+# Written as JSON in the environment.
 _LISTS = frozenset(
     {
         "allowed_hosts",
@@ -51,6 +52,7 @@ _LISTS = frozenset(
         "image_private_hosts",
         "listed_aliases",
         "models",
+        "moderation_thresholds",
         "preload",
     }
 )
@@ -174,6 +176,16 @@ class Settings:
         str,
         "The default model for images; empty for the first that can make them.",
     ] = ""
+    moderation_model: Annotated[
+        str,
+        "The default model for moderation; empty for the default embedding model if it "
+        "can do it, and else the first that can.",
+    ] = ""
+    moderation_thresholds: Annotated[
+        dict[str, Annotated[float, Meta(ge=0, le=1)]],
+        "The score from which on a category is flagged, by its name; those of the model for "
+        "the others.",
+    ] = dataclasses.field(default_factory=dict)
     sd_webui_url: Annotated[
         Secret | None,
         "The address of a Stable Diffusion web UI, or several with commas between, "

@@ -19,6 +19,7 @@ from openedai.contract.decide import DecideRequest, DecideResult
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.generate import GenerateEvent, GenerateRequest
 from openedai.contract.images import ImageEvent, ImageRequest
+from openedai.contract.moderate import ModerateRequest, ModerateResult
 from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
 from openedai.contract.struct import Struct
@@ -142,6 +143,14 @@ class Decider(Engine):
 
         Raises an APIError if a question is too long or the engine fails.
         """
+        raise NotImplementedError
+
+
+class Moderator(Engine):
+    """Scores texts by the categories of moderation."""
+
+    async def moderate(self, request: ModerateRequest) -> ModerateResult:
+        """The scores of each input, in their order. Cancelling the call cancels the work."""
         raise NotImplementedError
 
 

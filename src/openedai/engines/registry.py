@@ -6,7 +6,7 @@ Entries are read without importing the engine; its module is imported when a cla
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from openedai.contract.engine import (
     Engine,
     Generator,
     ImageMaker,
+    Moderator,
     Reranker,
     Speaker,
     Tokenizer,
@@ -35,6 +36,7 @@ DECLARED: Mapping[str, type[Engine]] = {
     "transcription": Transcriber,
     "speech": Speaker,
     "image": ImageMaker,
+    "moderation": Moderator,
 }
 
 
@@ -46,6 +48,7 @@ class EngineEntry:
     - `capabilities`: the classes of `openedai.contract.engine` that its class inherits
     - `capabilities_option`: the option that declares which of them a model has, for an engine
       that cannot know
+    - `optional_capabilities`: those that a model has only with an option, by the option's name
     - `unlikely_capabilities`: those for which a model is not the default unless it declares them
       or the settings name it
     - `weight_files`: what it loads: a GGUF file, a sentence-transformers folder with an ONNX
@@ -68,6 +71,7 @@ class EngineEntry:
     class_path: str
     capabilities: frozenset[type[Engine]]
     capabilities_option: str | None = None
+    optional_capabilities: Mapping[str, type[Engine]] = field(default_factory=dict)
     unlikely_capabilities: frozenset[type[Engine]] = frozenset()
     weight_files: WeightFiles | None = None
     projector_option: str | None = None
@@ -89,6 +93,7 @@ ENGINES = {
                 Generator,
                 Embedder,
                 Reranker,
+                Moderator,
                 Tokenizer,
                 Decider,
                 Transcriber,
@@ -124,7 +129,8 @@ ENGINES = {
     ),
     "onnx_embeddings": EngineEntry(
         class_path="openedai.engines.embedding.onnx:OnnxEmbeddings",
-        capabilities=frozenset({Embedder, Tokenizer}),
+        capabilities=frozenset({Embedder, Moderator, Tokenizer}),
+        optional_capabilities={"moderation": Moderator},
         weight_files="onnx",
         in_worker=True,
         takes_device=True,
@@ -184,10 +190,11 @@ ENGINES = {
     "upstream": EngineEntry(
         class_path="openedai.engines.upstream.engine:Upstream",
         capabilities=frozenset(
-            {Generator, Embedder, Reranker, Transcriber, Speaker, ImageMaker, Directory}
+            {Generator, Embedder, Reranker, Moderator}
+            | {Transcriber, Speaker, ImageMaker, Directory}
         ),
         capabilities_option="capabilities",
-        unlikely_capabilities=frozenset({Reranker, Transcriber, Speaker, ImageMaker}),
+        unlikely_capabilities=frozenset({Reranker, Moderator, Transcriber, Speaker, ImageMaker}),
         passes_unknown_parameters=True,
         speaks_official_api=True,
         secret_options=frozenset({"key", "headers"}),
@@ -225,10 +232,11 @@ def engine_class(name: str) -> type[Engine]:
 def capabilities_of(name: str, options: Mapping[str, Any]) -> frozenset[type[Engine]]:
     """The capabilities of a model with these options: its engine's, or those that they declare."""
     entry = engine_entry(name)
-    declared = _declared(entry, options)
-    if not declared:
-        return entry.capabilities
-    return entry.capabilities - (set(DECLARED.values()) - declared)
+    optional = entry.optional_capabilities.items()
+    missing = {capability for option, capability in optional if not options.get(option)}
+    if declared := _declared(entry, options):
+        missing |= set(DECLARED.values()) - declared
+    return entry.capabilities - missing
 
 
 def default_capabilities_of(name: str, options: Mapping[str, Any]) -> frozenset[type[Engine]]:
@@ -238,7 +246,7 @@ def default_capabilities_of(name: str, options: Mapping[str, Any]) -> frozenset[
     entry = engine_entry(name)
     if _declared(entry, options):
         return capabilities_of(name, options)
-    return entry.capabilities - entry.unlikely_capabilities
+    return capabilities_of(name, options) - entry.unlikely_capabilities
 
 
 def _declared(entry: EngineEntry, options: Mapping[str, Any]) -> frozenset[type[Engine]]:

@@ -24,6 +24,7 @@ from openedai.serving.leases import Leases
 from openedai.serving.listing import Listing
 from openedai.serving.loading import Loading
 from openedai.serving.metrics import Metrics
+from openedai.serving.moderation import Moderation
 from openedai.serving.reranking import Reranking
 from openedai.weights.facts import WeightFactsReader
 from openedai.weights.library import Library
@@ -40,6 +41,7 @@ class Services:
     embedding: Embedding
     reranking: Reranking
     deciding: Deciding
+    moderation: Moderation
     transcription: Transcription
     image_loading: ImageLoading
     hearing: Hearing
@@ -80,6 +82,7 @@ class Services:
             embedding=embedding,
             reranking=Reranking(leases, metrics, embedding),
             deciding=Deciding(leases, metrics),
+            moderation=Moderation(leases, metrics, settings.moderation_thresholds),
             transcription=transcription,
             image_loading=ImageLoading(images),
             hearing=Hearing(catalog, transcription),

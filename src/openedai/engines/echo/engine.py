@@ -28,6 +28,7 @@ from openedai.contract.engine import (
     Embedder,
     Generator,
     ImageMaker,
+    Moderator,
     Reranker,
     Speaker,
     Tokenizer,
@@ -47,6 +48,7 @@ from openedai.contract.generate import (
     Usage,
 )
 from openedai.contract.images import ImageEvent, ImageRequest
+from openedai.contract.moderate import CATEGORIES, Assessment, ModerateRequest, ModerateResult
 from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
 from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest
@@ -73,7 +75,16 @@ _YIELD_INTERVAL = 16  # tokens after which other tasks may run
 
 
 class Echo(
-    Generator, Embedder, Reranker, Tokenizer, Decider, Transcriber, Speaker, ImageMaker, Directory
+    Generator,
+    Embedder,
+    Reranker,
+    Moderator,
+    Tokenizer,
+    Decider,
+    Transcriber,
+    Speaker,
+    ImageMaker,
+    Directory,
 ):
     """One model. It accepts every adapter and variant, and ignores it."""
 
@@ -186,6 +197,21 @@ class Echo(
         return DecideResult(
             logprobs=tuple(label_logprobs(request.input, one.labels) for one in request.questions),
             usage=Usage(prompt_tokens=sum(counts)),
+        )
+
+    async def moderate(self, request: ModerateRequest) -> ModerateResult:
+        """A category that a text names has the score 0.9, any other 0.1."""
+        if self.options.delay:
+            await asyncio.sleep(self.options.delay)
+        self._fail_at(0)
+        words = [text.text.lower().split() for text in request.inputs]
+        named = [tuple(name for name in CATEGORIES if name in said) for said in words]
+        return ModerateResult(
+            assessments=tuple(
+                Assessment(scores={c: 0.9 if c in one else 0.1 for c in CATEGORIES}, flagged=one)
+                for one in named
+            ),
+            prompt_tokens=sum(map(len, words)),
         )
 
     async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ Its options:
     threads       most threads of the computation (the cores that may be used)
     batch_tokens  tokens that run together, padding included (by threads or device)
     cache         MiB of the vectors that were computed last (32)
+    moderation    name or file of heads that score texts for moderation (none)
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 import msgspec
 
 from openedai.contract.chat import Chat
-from openedai.contract.engine import Tokenizer
+from openedai.contract.engine import Moderator, Tokenizer
 from openedai.contract.generate import Text, Tokens
+from openedai.contract.moderate import ModerateRequest, ModerateResult
 from openedai.engines.embedding.batching import BatchedEmbedder, Row, batch_tokens
 from openedai.engines.embedding.graph import Graph, graph_file
 from openedai.engines.embedding.pooling import read_head, read_json
 from openedai.engines.embedding.tokenizer import TextTokenizer
 from openedai.engines.free_cores import FreeCores
 from openedai.engines.machine import usable_cores
+from openedai.engines.moderation.heads import Heads, read_heads
+from openedai.engines.moderation.scoring import moderated
 from openedai.engines.options import parse_options
 from openedai.errors import APIError, EngineFailed, Unavailable, Unsupported
 
@@ -45,15 +49,26 @@ class OnnxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OnnxEmbeddingsOptions(OnnxOptions, frozen=True, forbid_unknown_fields=True):
+    """The options of one embedding model."""
+
     cache: Annotated[int, msgspec.Meta(ge=0, le=1 << 20)] = 32
+    moderation: str | None = None
 
 
-class OnnxEmbeddings(BatchedEmbedder, Tokenizer):
+class OnnxEmbeddings(BatchedEmbedder, Moderator, Tokenizer):
     """An ONNX graph and its tokenizer. Made by `load`."""
 
-    def __init__(self, model: str, encoder: Encoder, batch_tokens: int, cache: int = 0) -> None:
+    def __init__(
+        self,
+        model: str,
+        encoder: Encoder,
+        batch_tokens: int,
+        cache: int = 0,
+        heads: Heads | None = None,
+    ) -> None:
         super().__init__(model, encoder.dimensions, batch_tokens, cache)
         self._encoder = encoder
+        self._heads = heads
         # Tokenising one long text takes hundreds of megabytes.
         self._one_at_a_time = asyncio.Lock()
 
@@ -65,14 +80,20 @@ class OnnxEmbeddings(BatchedEmbedder, Tokenizer):
         threads = known.threads or usable_cores()
         try:
             encoder = await asyncio.to_thread(Encoder, path, known.device, threads)
+            heads = known.moderation and read_heads(known.moderation, encoder.dimensions)
         except APIError as error:
             error.template = f"The model `{model}` cannot be loaded. {error.template}"
             raise
         tokens = known.batch_tokens or batch_tokens(known.device, threads)
-        return cls(model, encoder, tokens, known.cache << 20)
+        return cls(model, encoder, tokens, known.cache << 20, heads or None)
 
     def prepare(self, inputs: Sequence[Text | Tokens], input_type: str | None) -> list[Row]:
         return [Row(ids, len(ids)) for ids in self._encoder.tokenizer.encode(inputs, input_type)]
+
+    async def moderate(self, request: ModerateRequest) -> ModerateResult:
+        if self._heads is None:
+            raise EngineFailed(f"The model `{self.model}` has no heads for moderation.")
+        return await moderated(request, self._heads, self.embed)
 
     async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
         async with self._one_at_a_time:

@@ -23,6 +23,7 @@ from openedai.contract.engine import (
     Embedder,
     Generator,
     ImageMaker,
+    Moderator,
     Reranker,
     Speaker,
     Tokenizer,
@@ -30,6 +31,7 @@ from openedai.contract.engine import (
 )
 from openedai.contract.generate import Finish, GenerateEvent, GenerateRequest
 from openedai.contract.images import ImageEvent, ImageRequest, ImagesFinish
+from openedai.contract.moderate import ModerateRequest, ModerateResult
 from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.contract.speak import SpeakEvent, SpeakFinish, SpeakRequest, Voice
 from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest, TranscriptFinish
@@ -52,6 +54,7 @@ from openedai.engines.process.messages import (
     Hold,
     ImagesCall,
     Load,
+    ModerateCall,
     Ping,
     Pong,
     Ready,
@@ -74,10 +77,30 @@ log = logging.getLogger("openedai.engines")
 
 _LAST_EVENTS = (Finish, TranscriptFinish, SpeakFinish, ImagesFinish)
 _CLOSE_TIMEOUT = 5.0
-V = TypeVar("V", EmbedResult, RerankResult, DecideResult, Voices, tuple[int, ...], str, int)
+V = TypeVar(
+    "V",
+    EmbedResult,
+    RerankResult,
+    ModerateResult,
+    DecideResult,
+    Voices,
+    tuple[int, ...],
+    str,
+    int,
+)
 
 
-class Hosted(Generator, Embedder, Reranker, Decider, Tokenizer, Transcriber, Speaker, ImageMaker):
+class Hosted(
+    Generator,
+    Embedder,
+    Reranker,
+    Moderator,
+    Decider,
+    Tokenizer,
+    Transcriber,
+    Speaker,
+    ImageMaker,
+):
     """An engine in a worker process.
 
     It has the methods of every capability; the class of the engine tells which ones work. A
@@ -206,6 +229,9 @@ class Hosted(Generator, Embedder, Reranker, Decider, Tokenizer, Transcriber, Spe
 
     async def decide(self, request: DecideRequest) -> DecideResult:
         return await self._value(DecideCall(request=request), DecideResult)
+
+    async def moderate(self, request: ModerateRequest) -> ModerateResult:
+        return await self._value(ModerateCall(request=request), ModerateResult)
 
     async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
         return await self._value(TokenizeCall(text=text, special=special), tuple)

@@ -13,6 +13,7 @@ from openedai.contract.decide import DecideRequest, DecideResult
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.generate import GenerateEvent, GenerateRequest
 from openedai.contract.images import ImageEvent, ImageRequest
+from openedai.contract.moderate import ModerateRequest, ModerateResult
 from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
 from openedai.contract.struct import Struct
@@ -107,6 +108,10 @@ class DecideCall(Struct, frozen=True, tag="decide"):
     request: DecideRequest
 
 
+class ModerateCall(Struct, frozen=True, tag="moderate"):
+    request: ModerateRequest
+
+
 class TokenizeCall(Struct, frozen=True, tag="tokenize"):
     text: str
     special: bool
@@ -131,12 +136,20 @@ class Voices(Struct, frozen=True, tag="voice_list"):
 
 
 StreamCall = GenerateCall | TranscribeCall | SpeakCall | ImagesCall
-ValueCall = (
-    EmbedCall | RerankCall | DecideCall | TokenizeCall | DetokenizeCall | CountCall | VoicesCall
-)
+TokensCall = TokenizeCall | DetokenizeCall | CountCall
+ValueCall = EmbedCall | RerankCall | ModerateCall | DecideCall | TokensCall | VoicesCall
 AnyCall = StreamCall | ValueCall
 StreamEvent = GenerateEvent | TranscribeEvent | SpeakEvent | ImageEvent
-Value = EmbedResult | RerankResult | DecideResult | Voices | tuple[int, ...] | str | int
+Value = (
+    EmbedResult
+    | RerankResult
+    | ModerateResult
+    | DecideResult
+    | Voices
+    | tuple[int, ...]
+    | str
+    | int
+)
 
 
 class Cancel(Struct, frozen=True, tag="cancel"):

@@ -24,6 +24,7 @@ from openedai.contract.engine import (
     Engine,
     Generator,
     ImageMaker,
+    Moderator,
     Reranker,
     Speaker,
     Tokenizer,
@@ -45,6 +46,7 @@ from openedai.engines.process.messages import (
     Hold,
     ImagesCall,
     Load,
+    ModerateCall,
     Ping,
     Pong,
     Ready,
@@ -177,6 +179,8 @@ async def _value(engine: Engine, call: ValueCall) -> Value:
             return await engine.rerank(pairs)
         case DecideCall(request=questions), Decider():
             return await engine.decide(questions)
+        case ModerateCall(request=texts), Moderator():
+            return await engine.moderate(texts)
         case TokenizeCall(text=text, special=special), Tokenizer():
             return await engine.tokenize(text, special=special)
         case DetokenizeCall(ids=ids), Tokenizer():

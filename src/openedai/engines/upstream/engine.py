@@ -27,6 +27,7 @@ from openedai.contract.engine import (
     Embedder,
     Generator,
     ImageMaker,
+    Moderator,
     Reranker,
     Speaker,
     Traits,
@@ -34,6 +35,7 @@ from openedai.contract.engine import (
 )
 from openedai.contract.generate import GenerateEvent, GenerateRequest, Regex
 from openedai.contract.images import ImageEvent, ImageRequest
+from openedai.contract.moderate import ModerateRequest, ModerateResult
 from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
 from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest
@@ -53,6 +55,7 @@ from openedai.engines.upstream.audio_request import speech_request, transcriptio
 from openedai.engines.upstream.connection import Streams
 from openedai.engines.upstream.image_answer import images
 from openedai.engines.upstream.image_request import image_request
+from openedai.engines.upstream.moderation import moderation_request, read_moderation
 from openedai.engines.upstream.options import (
     UpstreamOptions,
     addresses,
@@ -72,11 +75,14 @@ T = TypeVar("T")
 _VECTOR_BYTES = 1 << 20  # the most that one embedding can take, as JSON
 _LIST_BYTES = 16 << 20
 _SCORE_BYTES = 1 << 10
+_MODERATED_BYTES = 16 << 10
 _SHOWN = 12  # bytes of a character of a document that is sent back, as JSON
 _SHORTEST_SECRET = 8  # characters; a header's value may also be a word such as `true`
 
 
-class Upstream(Generator, Embedder, Reranker, Transcriber, Speaker, ImageMaker, Directory):
+class Upstream(
+    Generator, Embedder, Reranker, Moderator, Transcriber, Speaker, ImageMaker, Directory
+):
     """A model of an upstream, which never dies: one that fails may serve the next request."""
 
     def __init__(
@@ -200,6 +206,12 @@ class Upstream(Generator, Embedder, Reranker, Transcriber, Speaker, ImageMaker, 
             for index, score in zip(indices, found.scores, strict=True):
                 scores[index] = score
         return RerankResult(scores=tuple(scores), prompt_tokens=tokens)
+
+    async def moderate(self, request: ModerateRequest) -> ModerateResult:
+        outgoing = moderation_request(request, self._upstream_name(request.variant))
+        limit = _MODERATED_BYTES * (len(request.inputs) + 1)
+        read = partial(read_moderation, inputs=len(request.inputs))
+        return await self._read(outgoing, self._options.first_byte_timeout, limit, read)
 
     async def models(self) -> tuple[str, ...]:
         """The names by which requests choose the upstream's models."""

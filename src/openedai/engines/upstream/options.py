@@ -15,7 +15,9 @@ from openedai.engines.remote.options import NO_COMPRESSION, Seconds, base_urls, 
 Server = Literal[
     "openai", "openedai", "llama.cpp", "vllm", "sglang", "ollama", "lmstudio", "textgen"
 ]
-Capability = Literal["chat", "embedding", "rerank", "transcription", "speech", "image"]
+Capability = Literal[
+    "chat", "embedding", "rerank", "transcription", "speech", "image", "moderation"
+]
 
 
 class UpstreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

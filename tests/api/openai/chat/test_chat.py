@@ -121,7 +121,6 @@ def test_unknown_model(client: OpenAI) -> None:
 REFUSED: dict[str, Any] = {
     "reasoning_effort": "low",
     "store": True,
-    "moderation": {"model": "omni-moderation-latest"},
     "verbosity": "high",
     "web_search_options": {},
 }

@@ -79,6 +79,7 @@ class Chunk(msgspec.Struct):
     choices: tuple[ChunkChoice, ...]
     usage: UsageObject | UnsetType | None = UNSET
     obfuscation: str | UnsetType = UNSET
+    moderation: msgspec.Struct | UnsetType = UNSET
 
 
 class FunctionCall(msgspec.Struct):
@@ -126,6 +127,7 @@ class ChatCompletion(msgspec.Struct):
     usage: UsageObject
     object: str = "chat.completion"
     service_tier: str = "default"
+    moderation: msgspec.Struct | UnsetType = UNSET
 
 
 @dataclass(frozen=True)
@@ -163,25 +165,25 @@ class ChatCompletionRenderer:
                 if index not in text_frames:
                     text_frames[index] = self._text_frames(index, no_usage)
                     first = self._first_delta(event)
-                    yield data_frame(self._chunk((ChunkChoice(index, first),), no_usage))
+                    yield data_frame(self.chunk((ChunkChoice(index, first),), no_usage))
                 if isinstance(event, TextDelta) and plain:
                     yield text_frames[index].frame(event.text)
                     continue
                 if isinstance(event, Finish):
                     finishes[index] = event
-                chunk = self._chunk((self._chunk_choice(index, event),), no_usage)
+                chunk = self.chunk((self._chunk_choice(index, event),), no_usage)
                 if options.include_obfuscation:
                     chunk.obfuscation = obfuscation(_visible_text(event))
                 yield data_frame(chunk)
         if options.include_usage:
             ordered = [finishes[index] for index in range(self.choices)]
             usage = usage_object(total_usage(ordered, self.choices))
-            yield data_frame(self._chunk((), usage))
+            yield data_frame(self.chunk((), usage))
         yield DONE
 
     def _text_frames(self, index: int, usage: UnsetType | None) -> TextFrames:
         """The frames of the choice's text, without log probabilities and obfuscation."""
-        chunk = self._chunk((ChunkChoice(index, Delta(content="")),), usage)
+        chunk = self.chunk((ChunkChoice(index, Delta(content="")),), usage)
         return TextFrames(data_frame(chunk), "content")
 
     def _choice(self, index: int, outcome: Outcome) -> ChatChoice:
@@ -231,7 +233,7 @@ class ChatCompletionRenderer:
         old = self.old_functions and finish.reason == "tool_calls"
         return "function_call" if old else finish.reason
 
-    def _chunk(
+    def chunk(
         self, choices: tuple[ChunkChoice, ...], usage: UsageObject | UnsetType | None
     ) -> Chunk:
         return Chunk(

@@ -10,44 +10,68 @@ from starlette.responses import Response
 
 from openedai.api.calls import Calls, Renderer
 from openedai.api.openai.chat.messages import Media
+from openedai.api.openai.chat.moderated import ModeratedRenderer
 from openedai.api.openai.chat.render import ChatCompletionRenderer
 from openedai.api.openai.chat.spoken import SpokenRenderer
 from openedai.api.openai.chat.types import ChatCompletionRequest
 from openedai.api.parameters.ids import fingerprint, new_id
 from openedai.api.route import takes
+from openedai.catalog.catalog import Catalog
+from openedai.errors import ModelNotFound
 from openedai.serving.audio.hearing import Hearing
 from openedai.serving.audio.speaking import Speaking
 from openedai.serving.call import Call
 from openedai.serving.generation import Generation
 from openedai.serving.images.loading import ImageLoading
+from openedai.serving.moderation import Moderation
 
 
 class ChatCompletions:
     def __init__(
         self,
         calls: Calls,
+        catalog: Catalog,
         image_loading: ImageLoading,
         hearing: Hearing,
         generation: Generation,
         speaking: Speaking,
+        moderation: Moderation,
     ) -> None:
         self._calls = calls
+        self._catalog = catalog
         self._image_loading = image_loading
         self._hearing = hearing
         self._generation = generation
         self._speaking = speaking
+        self._moderation = moderation
 
     @takes(ChatCompletionRequest)
     async def create(self, request: Request) -> Response:
         call = await self._calls.read(request, ChatCompletionRequest)
-        renderer = await self._spoken(call, _renderer(call, choices=call.body.n or 1))
+        plain = _renderer(call, choices=call.body.n or 1)
+        moderation_call = self._moderation_call(call)
+        renderer = await self._spoken(call, plain)
         media = Media(
             await self._image_loading.load(call, call.body.image_refs()),
             await self._hearing.transcripts(call, call.body.sound_refs()),
         )
         requests = call.body.to_engine_requests(media)
+        if moderation_call is not None:
+            conversation = call.body.conversation(media)
+            renderer = ModeratedRenderer(
+                renderer, plain, self._moderation, moderation_call, conversation
+            )
         events = self._generation.run(call, requests)
         return await self._calls.answer(call, events, renderer, stream=bool(call.body.stream))
+
+    def _moderation_call(self, call: Call[ChatCompletionRequest]) -> Call[Any] | None:
+        """A call to the model of the parameter `moderation`, if it is set."""
+        if (options := call.body.moderation) is None:
+            return None
+        try:
+            return call.within(self._catalog.resolve(options.model))
+        except ModelNotFound:
+            raise ModelNotFound(options.model, param="moderation.model") from None
 
     async def _spoken(
         self, call: Call[ChatCompletionRequest], renderer: ChatCompletionRenderer

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from openedai.api.openai.chat.audio import AudioOutput
 from openedai.api.openai.chat.messages import ChatMessage, Media, TextPart, check_messages
+from openedai.api.openai.chat.moderation_options import ModerationOptions
 from openedai.api.openai.chat.tools import (
     MAX_TOOLS,
     FunctionChoice,
@@ -54,7 +55,6 @@ class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
     passthrough_fields = SamplingBody.passthrough_fields | {
         *OtherServersChatBody.model_fields,
         "metadata",
-        "moderation",
         "prediction",
         "prompt_cache_key",
         "prompt_cache_options",
@@ -79,6 +79,7 @@ class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
     chat_template_kwargs: dict[str, Any] | None = None
     modalities: list[Literal["text", "audio"]] | None = Field(None, min_length=1)
     audio: AudioOutput | None = None
+    moderation: ModerationOptions | None = None
 
     metadata: Metadata | None = Field(None, max_length=16)
     prediction: Prediction | None = None
@@ -88,7 +89,6 @@ class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
     safety_identifier: str | None = None
     service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
 
-    moderation: Refused = None
     store: Annotated[bool | None, AllowedOnly((False,))] = None
     verbosity: Annotated[str | None, AllowedOnly(("medium",))] = None
     web_search_options: Refused = None
@@ -167,6 +167,11 @@ class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
             for number, message in enumerate(self.messages)
             for ref in message.image_refs(number)
         ]
+
+    def conversation(self, media: Media) -> str:
+        """The texts of all messages, for moderation."""
+        messages = (m.to_engine(number, media) for number, m in enumerate(self.messages))
+        return "\n".join(message.content for message in messages)
 
     @property
     def limit(self) -> int | None:

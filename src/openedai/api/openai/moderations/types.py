@@ -1,0 +1,74 @@
+"""The body of `POST /v1/moderations`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field
+
+from openedai.api.parameters.prompt import MAX_CHARACTERS
+from openedai.api.parameters.unions import branch, by_type
+from openedai.http.body import Body, UnsupportedValues
+from openedai.http.validation import TAG
+
+MAX_INPUTS = 2048
+
+Moderated = Annotated[str, Field(max_length=MAX_CHARACTERS)]
+
+
+class TextPart(Body):
+    type: Literal["text"]
+    text: Moderated
+
+
+class OtherPart(Body):
+    """A part that is not supported; also for the error of an unknown one."""
+
+    type: Annotated[Literal["text", "image_url"], UnsupportedValues("image_url")]
+
+
+Part = Annotated[
+    Annotated[TextPart, branch("text")] | Annotated[OtherPart, branch("other")],
+    by_type("text"),
+]
+
+
+def _input_type(value: object) -> str:
+    """The branch of an input; a list of anything but objects counts as texts."""
+    if isinstance(value, str):
+        return f"{TAG}a string"
+    if not isinstance(value, list):
+        return f"{TAG}something else"
+    if value and isinstance(value[0], dict | Body):
+        return f"{TAG}an array of parts"
+    return f"{TAG}an array of strings"
+
+
+Input = Annotated[
+    Annotated[str, Field(max_length=MAX_CHARACTERS), branch("a string")]
+    | Annotated[
+        list[Moderated],
+        Field(min_length=1, max_length=MAX_INPUTS),
+        branch("an array of strings"),
+    ]
+    | Annotated[
+        list[Part],
+        Field(min_length=1, max_length=MAX_INPUTS),
+        branch("an array of parts"),
+    ],
+    Discriminator(_input_type),
+]
+
+
+class ModerationRequest(Body):
+    passthrough_fields = frozenset[str]()
+
+    input: Input
+    model: str | None = None
+
+    def texts(self) -> list[list[str]]:
+        """The texts of each result: those of parts have one together."""
+        if isinstance(self.input, str):
+            return [[self.input]]
+        parts = [part.text for part in self.input if isinstance(part, TextPart)]
+        return [parts] if parts else [[text] for text in self.input if isinstance(text, str)]

@@ -1,0 +1,47 @@
+"""Moderation: texts to the scores of the categories, and which of them are flagged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from openedai.contract.engine import Moderator
+from openedai.contract.generate import Text, Usage
+from openedai.contract.moderate import Assessment, ModerateRequest
+from openedai.serving.call import Call
+from openedai.serving.leases import Leases
+from openedai.serving.metrics import Metrics
+
+
+class Moderation:
+    """`thresholds` are the scores from which on categories are flagged, for those that it has; the
+    model flags the others.
+    """
+
+    def __init__(self, leases: Leases, metrics: Metrics, thresholds: Mapping[str, float]) -> None:
+        self._leases = leases
+        self._metrics = metrics
+        self._thresholds = thresholds
+
+    async def run(self, call: Call[Any], texts: Sequence[str]) -> list[Assessment]:
+        """One assessment for each text. Raises as `Leases.lease` and the engine do."""
+        request = ModerateRequest(
+            inputs=tuple(Text(text=text) for text in texts), variant=call.model.variant
+        )
+        async with self._leases.lease(call, Moderator) as engine:
+            result = await engine.moderate(request)
+        self._metrics.record_usage(call.spec.id, Usage(prompt_tokens=result.prompt_tokens))
+        return [self._flagged(assessment) for assessment in result.assessments]
+
+    def _flagged(self, assessment: Assessment) -> Assessment:
+        scores = assessment.scores
+        flagged = tuple(
+            name
+            for name, score in scores.items()
+            if (
+                score >= self._thresholds[name]
+                if name in self._thresholds
+                else name in assessment.flagged
+            )
+        )
+        return Assessment(scores=scores, flagged=flagged)
