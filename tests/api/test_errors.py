@@ -201,6 +201,14 @@ def test_not_http(echo_server: Running) -> None:
     assert error["type"] == "invalid_request_error"
 
 
+def test_head_that_is_not_http_has_no_body(echo_server: Running) -> None:
+    head = b"HEAD /v1/models HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: x\r\n"
+    for rest in (b"content-length: 1\r\n\r\na", b"a: " + b"x" * 70_000):
+        answer = raw_request(echo_server.port, head + rest)
+        assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 431 "))
+        assert answer.endswith(b"\r\n\r\n")
+
+
 def test_every_answer_has_the_headers(echo_server: Running) -> None:
     answer = fetch(f"{echo_server.url}{CHAT}", "POST", json=GOOD)
     assert answer.status == 200

@@ -166,7 +166,8 @@ class LimitedProtocol(HttpToolsProtocol):
             "",
             "",
         ]
-        return "\r\n".join(head).encode() + body
+        bodiless = self._in_request and self.parser.get_method() == b"HEAD"
+        return "\r\n".join(head).encode() + (b"" if bodiless else body)
 
 
 def _send_until_close(cycle: RequestResponseCycle) -> None:
