@@ -66,6 +66,12 @@ ENFORCED: dict[str, tuple[Any, str, str]] = {
         '{"b":null}',
         '{"a":null}',
     ),
+    "contains": ({"contains": {"const": 1}}, "[1,2]", "[2]"),
+    "minContains": ({"contains": {"const": 1}, "minContains": 2}, "[1,1]", "[1,2]"),
+    "maxContains": ({"contains": {"const": 1}, "maxContains": 1}, "[1,2]", "[1,1]"),
+    "if": ({**TWO, "if": {"required": ["a"]}, "then": {"required": ["b"]}}, "{}", '{"a":null}'),
+    "then": ({"if": {"type": "string"}, "then": {"const": "a"}}, '"a"', '"b"'),
+    "else": ({"if": {"type": "string"}, "else": {"const": 1}}, "1", "2"),
     "not": ({"not": {"type": "null"}}, "1", "null"),
     "unevaluatedProperties": ({"unevaluatedProperties": {"type": "null"}}, '{"a":null}', '{"a":1}'),
     "unevaluatedItems": (

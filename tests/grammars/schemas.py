@@ -15,7 +15,17 @@ FORMATS = tuple(FORMAT_PATTERNS)
 
 NAMES = ["a", "b", "ab", 'q"\\', "naïve", "kind", ""]
 # Python's `\d`, the validator's, has more digits than JSON Schema's.
-PATTERNS = ["^[a-z]{2,5}$", r"[0-9]+", "^a|b$", r"^\S+\s?$", r'^["\\\n]{1,3}$', "", "^[A-Z]+$"]
+PATTERNS = [
+    r'^[^"\\]{1,3}$',
+    r"^[^\\\na-f]+$",
+    "^[a-z]{2,5}$",
+    r"[0-9]+",
+    "^a|b$",
+    r"^\S+\s?$",
+    r'^["\\\n]{1,3}$',
+    "",
+    "^[A-Z]+$",
+]
 VALUES: list[Any] = [
     None,
     True,
@@ -78,6 +88,53 @@ SIMPLE = st.one_of(
     st.sampled_from([{}, True, {"title": "t", "default": 1, "x-order": 2}]),
     st.sampled_from([{"$ref": "#"}, {"$ref": "#/$defs/node"}, {"$ref": "#/$defs/odd~1name"}]),
 )
+
+
+_CONSTANTS = st.sampled_from(VALUES).map(lambda value: {"const": value})
+_TYPES = st.sampled_from(["null", "boolean", "integer", "number", "string", "array", "object"])
+# What can be negated.
+DENIED: st.SearchStrategy[Schema] = st.recursive(
+    st.one_of(
+        _CONSTANTS,
+        st.lists(st.sampled_from(VALUES), min_size=1, max_size=4).map(lambda v: {"enum": v}),
+        _TYPES.map(lambda name: {"type": name}),
+        st.lists(st.sampled_from(NAMES), max_size=2, unique=True).map(lambda n: {"required": n}),
+    ),
+    lambda inner: st.one_of(
+        st.dictionaries(st.sampled_from(NAMES), inner, max_size=2).map(
+            lambda properties: {"properties": properties, "required": [*properties][:1]}
+        ),
+        st.lists(inner, min_size=1, max_size=2).map(lambda parts: {"anyOf": parts}),
+        inner.map(lambda denied: {"not": denied}),
+    ),
+    max_leaves=3,
+)
+
+
+def lists(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Schema]:
+    """Arrays that contain something, or nothing twice."""
+
+    def build(items: Any, wanted: Any, low: int, high: int | None) -> Schema:
+        found: Schema = {"type": "array", "contains": wanted, "minContains": low}
+        found |= {} if items is None else {"items": items}
+        return found if high is None else {**found, "maxContains": high}
+
+    values = st.lists(st.sampled_from(VALUES), min_size=1, max_size=6)
+    return st.one_of(
+        st.builds(build, st.none() | inner, _CONSTANTS | inner, COUNTS, st.none() | COUNTS),
+        st.builds(
+            lambda enum, low, more: {
+                "type": ["array", "null"],
+                "items": {"enum": enum},
+                "uniqueItems": True,
+                "minItems": low,
+                "maxItems": low + more,
+            },
+            values,
+            COUNTS,
+            COUNTS,
+        ),
+    )
 
 
 def arrays(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Schema]:
@@ -146,6 +203,9 @@ def combined(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Schema]:
             branches.append({**body, "properties": properties, "required": required})
         return {keyword: branches}
 
+    def cases(condition: Schema, then: Any, otherwise: Any) -> Schema:
+        return {"if": condition, "then": then, "else": otherwise}
+
     pairs = st.lists(objects(inner), min_size=2, max_size=2)
     return st.one_of(
         st.lists(inner, min_size=1, max_size=3).map(lambda schemas: {"anyOf": schemas}),
@@ -153,12 +213,17 @@ def combined(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Schema]:
         pairs.map(lambda schemas: {"allOf": schemas}),
         objects(inner).map(lambda schema: {**schema, "$ref": "#/$defs/base"}),
         pairs.map(lambda schemas: {"type": "object", "anyOf": schemas, "required": ["a"]}),
+        DENIED.map(lambda denied: {"not": denied}),
+        st.builds(cases, DENIED, inner, inner),
+        st.builds(lambda denied, schema: {**schema, "not": denied}, DENIED, objects(inner)),
     )
 
 
 INNER = st.recursive(
     SIMPLE,
-    lambda inner: arrays(inner) | objects(inner) | maps(inner) | combined(inner),
+    lambda inner: st.one_of(
+        arrays(inner), objects(inner), maps(inner), combined(inner), lists(inner)
+    ),
     max_leaves=6,
 )
 NODE = {
@@ -176,6 +241,6 @@ DEFINITIONS = {
     "odd/name": {"type": "string", "maxLength": 2},
     "base": {"type": "object", "properties": {"a": {"type": ["integer", "string", "object"]}}},
 }
-SCHEMAS = st.one_of(arrays(INNER), objects(INNER), combined(INNER), maps(INNER), INNER).map(
-    lambda schema: schema if isinstance(schema, bool) else {**schema, "$defs": DEFINITIONS}
-)
+SCHEMAS = st.one_of(
+    arrays(INNER), objects(INNER), combined(INNER), maps(INNER), lists(INNER), INNER
+).map(lambda schema: schema if isinstance(schema, bool) else {**schema, "$defs": DEFINITIONS})

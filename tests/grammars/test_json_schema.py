@@ -226,13 +226,27 @@ UNSUPPORTED: list[tuple[Any, str]] = [
     ({"type": "array", "items": {"$ref": "#"}, "minItems": 1}, "#"),
     ({"prefixItems": [{"$ref": "#"}], "minItems": 1, "type": ["array"]}, "#"),
     ({"anyOf": []}, "#/anyOf"),
-    ({"contains": {}}, "#/contains"),
-    ({"if": {}, "then": False}, "#/if"),
+    ({"contains": {}, "prefixItems": [{}], "items": 5}, "#/items"),
+    ({"contains": {"const": 1}, "prefixItems": [{}]}, "#/contains"),
+    ({"contains": {"minimum": 1}, "maxContains": 2}, "#/contains"),
+    ({"contains": False}, "#/contains"),
+    ({"items": {"enum": [*range(20)]}, "uniqueItems": True}, "#/uniqueItems"),
+    ({"items": {"enum": 5}, "uniqueItems": True}, "#/uniqueItems"),
+    ({"if": {}, "then": False}, "#"),
+    ({"if": {"pattern": "a"}, "then": False}, "#/if"),
+    ({"if": {"required": 5}, "then": False}, "#/if"),
+    ({"if": {"const": 1e999}, "then": False}, "#/if"),
+    ({"not": {"type": 5}}, "#/not"),
+    ({"not": {"required": []}}, "#"),
+    ({"not": {"const": 10**400}}, "#/not"),
+    ({"not": {"$ref": "#/$defs/a"}, "$defs": {"a": {}}}, "#/not"),
+    ({"type": "string", "pattern": "[^]"}, "#/pattern"),
+    ({"type": "string", "pattern": "[+--]"}, "#/pattern"),
     ({"unevaluatedProperties": False, "anyOf": [{}]}, "#/unevaluatedProperties"),
     (
         {
             "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/a/0"}]},
-            "$defs": {"a": [{"if": {}, "else": {}}]},
+            "$defs": {"a": [{"if": {"pattern": "a"}, "else": False}]},
         },
         "#/$defs/a/0/if",
     ),
@@ -302,6 +316,24 @@ ZOD = {
     },
 }
 
+CLOSED: dict[str, Any] = {"type": "object", "additionalProperties": False}
+KIND: dict[str, Any] = {"type": "object", "required": ["kind"]}
+CASES = {
+    **KIND,
+    "properties": {"kind": {"enum": ["a", "b"]}},
+    "if": {"properties": {"kind": {"const": "a"}}},
+    "then": {"required": ["x"]},
+    "else": {"required": ["y"]},
+}
+TEXT_CASES = {
+    **KIND,
+    "properties": {"kind": {"type": "string"}},
+    "allOf": [
+        {"if": {"properties": {"kind": {"const": text}}}, "then": {"required": ["x"]}}
+        for text in ("ab", "b")
+    ],
+}
+
 # Schemas, a text that each allows, and one that it does not.
 REWRITTEN: list[tuple[Any, str, str]] = [
     ({"type": "string", "anything": 1, "x-order": {"not": 1}}, '"a"', "1"),
@@ -334,6 +366,44 @@ REWRITTEN: list[tuple[Any, str, str]] = [
         '{"b":1}',
         '{"a":1,"b":1}',
     ),
+    ({"type": "object", "not": {"required": ["a", "b"]}}, '{"b":1}', '{"a":1,"b":1}'),
+    ({"not": {"required": [], "const": 1}}, "2", "1"),
+    ({"allOf": [True], "type": "string"}, '"a"', "1"),
+    ({"not": {"required": ["a"]}}, '{"b":1}', "1"),
+    ({"not": {"anyOf": [{"required": ["a"]}, {"const": 1}]}}, '{"b":1}', '{"a":1}'),
+    ({"not": {"enum": ["a", "b\\", None]}, "type": ["string", "null"]}, '"b"', '"b\\\\"'),
+    ({"not": {"enum": ["a", "b\\", None]}, "type": ["string", "null"]}, '"ab"', "null"),
+    ({"not": {"enum": [1, 2.5]}, "type": "number"}, "2", "2.5"),
+    (CASES, '{"kind":"a","x":1}', '{"kind":"a","y":1}'),
+    (CASES, '{"kind":"b","y":1}', '{"kind":"b"}'),
+    (TEXT_CASES, '{"kind":"abc"}', '{"kind":"ab"}'),
+    (TEXT_CASES, '{"kind":"ab","x":1}', '{"kind":"ab","y":1}'),
+    ({"if": {"type": "string"}, "then": {"maxLength": 1}}, "5", '"ab"'),
+    ({"if": {"type": "string"}, "else": {"type": "null"}}, "null", "5"),
+    (
+        {"items": {"enum": ["a", "b"]}, "uniqueItems": True, "type": "array"},
+        '["b","a"]',
+        '["a","a"]',
+    ),
+    ({"items": {"enum": [*"abcdefghi"]}, "uniqueItems": True}, '["a","i"]', '["i","i"]'),
+    (
+        {"type": ["array", "null"], "items": {"type": "boolean"}, "uniqueItems": True},
+        "null",
+        "[true,true]",
+    ),
+    (
+        {"items": {"$ref": "#/$defs/a"}, "uniqueItems": True, "$defs": {"a": {"enum": [1, 2]}}},
+        "[2,1]",
+        "[2,2]",
+    ),
+    ({"type": "array", "contains": {"const": 1}}, "[1,2]", "[2]"),
+    ({"type": "array", "contains": {}}, "[2]", "[]"),
+    ({"contains": {"const": 1}, "minContains": 2, "maxContains": 3}, "[1,1,2]", "[1,1,1,1]"),
+    ({"type": "string", "pattern": r'^[^"\\]{2}$'}, '"a\\n"', '"a\\""'),
+    ({"type": "string", "pattern": r"^[^\\\n]$"}, '"\\t"', '"\\\\"'),
+    ({"type": "string", "pattern": r"^[\x00-\x1fa\x00]|\x00$"}, '"a"', '"\\""'),
+    ({"type": "string", "pattern": "^[a&&b[~]+$"}, '"a&["', '"c"'),
+    (CLOSED | {"patternProperties": {'^[^"]$': {}}}, '{"a":1}', '{"\\"":1}'),
     ({"$id": "http://a/b", "$ref": "http://a/b#/$defs/c", "$defs": {"c": {"const": 1}}}, "1", "2"),
     ({"properties": {"a": {"$ref": "#/x/y"}}, "x": {"y": {"const": 1}}}, '{"a":1}', '{"a":2}'),
     ({"maximum": 2**63, "type": "integer"}, "9007199254740992", "9007199254740993"),

@@ -38,10 +38,16 @@ OF_TYPE = {
 REWRITTEN = frozenset(
     [
         "additionalItems",
+        "contains",
         "dependencies",
         "dependentRequired",
         "dependentSchemas",
+        "else",
+        "if",
+        "maxContains",
+        "minContains",
         "not",
+        "then",
         "unevaluatedProperties",
         "unevaluatedItems",
     ]
@@ -49,13 +55,12 @@ REWRITTEN = frozenset(
 """Keywords that are written with others."""
 
 REFUSED = {
-    "if": "conditions are not supported: write the cases as `anyOf`",
-    "contains": "`contains` is not supported",
     "$dynamicRef": "dynamic references are not supported",
     "$recursiveRef": "dynamic references are not supported",
 }
-_LEAST = frozenset(["minLength", "minItems", "minProperties"])
-_MOST = frozenset(["maxLength", "maxItems", "maxProperties"])
+_DEPENDENT = {"$defs", "definitions", "then", "else", "minContains", "maxContains"}
+_LEAST = frozenset(["minLength", "minItems", "minProperties", "minContains"])
+_MOST = frozenset(["maxLength", "maxItems", "maxProperties", "maxContains"])
 _LOWER = frozenset(["minimum", "exclusiveMinimum"])
 _UPPER = frozenset(["maximum", "exclusiveMaximum"])
 
@@ -87,6 +92,21 @@ def check_pattern(pattern: str, path: str) -> None:
     for token in _PATTERN_TOKEN.findall(pattern):
         if token in _NOT_REGULAR or (token[0] == "\\" and token[1:] in "bB123456789"):
             raise UnsupportedSchema(f"`{token}` in a pattern is not supported", path)
+
+
+def constraining(schema: Mapping[str, Any]) -> set[str]:
+    """The keywords of a schema that are no annotations, but for those that belong to another."""
+    return schema.keys() & (CHECKS.keys() | REFUSED.keys()) - _DEPENDENT
+
+
+def well_formed(schema: Mapping[str, Any]) -> bool:
+    """Whether the values of its keywords are right; inner schemas are not looked into."""
+    return all(CHECKS[name](schema[name]) for name in schema.keys() & CHECKS.keys())
+
+
+def type_names(types: Any) -> list[str]:
+    """The value of `type` as a list."""
+    return [*types] if isinstance(types, list) else [types]
 
 
 def same(one: Any, other: Any) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from openedai.grammars.json_schema.arrays import rewrite_contains, rewrite_unique
+from openedai.grammars.json_schema.classes import safe_classes
 from openedai.grammars.json_schema.errors import UnsupportedSchema, below
 from openedai.grammars.json_schema.keywords import (
     COMBINING,
@@ -12,9 +14,13 @@ from openedai.grammars.json_schema.keywords import (
     OF_TYPE,
     TYPES,
     check_pattern,
+    constraining,
     same,
+    type_names,
+    well_formed,
 )
 from openedai.grammars.json_schema.lookaheads import without_lookaheads
+from openedai.grammars.json_schema.negation import both, negated, other_types
 from openedai.grammars.string_formats import PATTERNS, PATTERNS_BESIDE
 
 Schema = dict[str, Any]
@@ -34,9 +40,12 @@ def rewrite(schema: Schema, path: str) -> Schema:
     more = [*_dependencies(found)]
     _rewrite_bounds(found)
     _bound_numbers(found)
-    _rewrite_items(found, path)
+    _rewrite_items(found)
+    rewrite_contains(found, path)
+    rewrite_unique(found, more, path)
     _rewrite_unevaluated(found, path)
     _rewrite_names(found, path)
+    _rewrite_condition(found, more, path)
     if "not" in found:
         _rewrite_not(found, more, path)
     if "pattern" in found:
@@ -47,6 +56,13 @@ def rewrite(schema: Schema, path: str) -> Schema:
         _rewrite_format(found, more)
     if "oneOf" in found:
         _rewrite_one_of(found)
+    if "pattern" in found:
+        found["pattern"] = safe_classes(found["pattern"], below(path, "pattern"))
+    if patterns := found.get("patternProperties"):
+        at = below(path, "patternProperties")
+        found["patternProperties"] = {
+            safe_classes(pattern, below(at, pattern)): value for pattern, value in patterns.items()
+        }
     if more:
         found["allOf"] = [*found.get("allOf", []), *more]
     return found
@@ -105,7 +121,7 @@ def _bound_numbers(schema: Schema) -> None:
     """Bound the digits of integers, and of numbers with bounds: a model might write them without
     end, and a parser round them past a bound.
     """
-    types = _as_list(schema.get("type", []))
+    types = type_names(schema.get("type", []))
     if "number" in types:
         if schema.keys() & _BOUNDS and "multipleOf" not in schema:
             schema["multipleOf"] = _LEAST_STEP
@@ -116,14 +132,34 @@ def _bound_numbers(schema: Schema) -> None:
             schema["maximum"] = LARGEST_NUMBER
 
 
-def _rewrite_items(schema: Schema, path: str) -> None:
+def _rewrite_items(schema: Schema) -> None:
     """Lists of items as in older drafts."""
     rest = schema.pop("additionalItems", True)
     if isinstance(schema.get("items"), list):
         schema["prefixItems"] = schema["items"]
         schema["items"] = rest
-    if schema.pop("uniqueItems", False) and schema.get("maxItems", 2) > 1:
-        raise UnsupportedSchema("`uniqueItems` is not supported", below(path, "uniqueItems"))
+
+
+def _require(schema: Schema, more: list[Schema], other: Any) -> None:
+    """What matches a schema matches another one too."""
+    if other is False:
+        schema["enum"] = []
+    elif other is not True:
+        more.append(other)
+
+
+def _rewrite_condition(schema: Schema, more: list[Schema], path: str) -> None:
+    """Either the condition and `then`, or neither it and `else`."""
+    condition = schema.pop("if", None)
+    then, otherwise = schema.pop("then", True), schema.pop("else", True)
+    if condition is None or (then is True and otherwise is True):
+        return
+    opposite = negated(condition)
+    if opposite is None:
+        raise UnsupportedSchema("this `if` is not supported", below(path, "if"))
+    cases = [both(condition, then), both(opposite, otherwise)]
+    cases = [case for case in cases if case is not False]
+    _require(schema, more, {"anyOf": cases} if cases else False)
 
 
 def _rewrite_unevaluated(schema: Schema, path: str) -> None:
@@ -133,7 +169,7 @@ def _rewrite_unevaluated(schema: Schema, path: str) -> None:
     ):
         if keyword not in schema:
             continue
-        if schema.keys() & COMBINING or "not" in schema:
+        if schema.keys() & (COMBINING | {"not", "if"}):
             why = f"`{keyword}` stands beside combinations: write `{plain}`"
             raise UnsupportedSchema(why, below(path, keyword))
         schema.setdefault(plain, schema.pop(keyword))
@@ -145,7 +181,7 @@ def _rewrite_names(schema: Schema, path: str) -> None:
     if names is True or names == {}:
         return
     rest = schema.get("additionalProperties", True)
-    if names is False or "string" not in _as_list(names.get("type", "string")):
+    if names is False or "string" not in type_names(names.get("type", "string")):
         schema["maxProperties"] = 0
         return
     known = {name: value for name, value in names.items() if name in _OF_NAMES}
@@ -177,27 +213,25 @@ def _names_pattern(names: Schema) -> str | None:
 
 
 def _rewrite_not(schema: Schema, more: list[Schema], path: str) -> None:
-    """What is not of some types, not among an `enum`'s values, or has no such property."""
+    """What is not of some types, not among an `enum`'s values, or does not match otherwise."""
     denied = schema.pop("not")
-    known = {*denied} if isinstance(denied, dict) else set[str]()
+    known = constraining(denied) if isinstance(denied, dict) else set[str]()
     if denied is False:
         return
+    if isinstance(denied, dict) and not well_formed(denied):
+        raise UnsupportedSchema("its value is no schema", below(path, "not"))
     if denied is True or not known:
         schema["enum"] = []
     elif known == {"type"}:
-        types = _as_list(denied["type"])
-        types += ["number"] * ("integer" in types) + ["integer"] * ("number" in types)
-        schema["type"] = [one for one in _as_list(schema.get("type", [*TYPES])) if one not in types]
+        types = other_types(denied["type"])
+        schema["type"] = [one for one in type_names(schema.get("type", [*TYPES])) if one in types]
     elif known in ({"enum"}, {"const"}) and "enum" in schema:
         values = denied["enum"] if "enum" in denied else [denied["const"]]
         schema["enum"] = [
             one for one in schema["enum"] if not any(same(one, value) for value in values)
         ]
-    elif known == {"required"} and len(denied["required"]) == 1:
-        more.append({"properties": {denied["required"][0]: False}})
     else:
-        raise UnsupportedSchema("this `not` is not supported", below(path, "not"))
-
-
-def _as_list(value: Any) -> list[Any]:
-    return [*value] if isinstance(value, list) else [value]
+        opposite = negated(denied)
+        if opposite is None:
+            raise UnsupportedSchema("this `not` is not supported", below(path, "not"))
+        _require(schema, more, opposite)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from openedai.grammars.json_schema.arrays import few_values
 from openedai.grammars.json_schema.endings import circles, comes_to_an_end
 from openedai.grammars.json_schema.errors import UnsupportedSchema, below
 from openedai.grammars.json_schema.keywords import (
@@ -128,6 +129,9 @@ class _Document:
         own = self._own_keywords(schema, path)
         if _has_referring_branches(own):
             own["oneOf"] = [self._inline(branch, path) for branch in own["oneOf"]]
+        items = own.get("items")
+        if own.get("uniqueItems") and _is_reference(items):
+            own["items"] = self._few_values(items, below(path, "items"))
         names = own.get("propertyNames")
         if isinstance(names, Mapping) and [*names] == ["$ref"]:
             at = below(path, "propertyNames")
@@ -149,7 +153,7 @@ class _Document:
         for name, value in schema.items():
             if name in _SUPPORTED:
                 found[name] = checked(name, value, path)
-            elif name in REFUSED and (name != "if" or {"then", "else"} & schema.keys()):
+            elif name in REFUSED:
                 raise UnsupportedSchema(REFUSED[name], below(path, name))
         return found
 
@@ -204,6 +208,11 @@ class _Document:
         self._inlined[id(found)] = unquote(reference)
         return found
 
+    def _few_values(self, items: Any, path: str) -> Any:
+        """The items of an array, with their values if they are few."""
+        values = few_values(self._resolve(self._local(items["$ref"], path), path))
+        return items if values is None else {"enum": values}
+
     def _resolve(self, reference: str, path: str) -> Any:
         found: Any = self._root
         for step in unquote(reference).split("/")[1:]:
@@ -230,7 +239,8 @@ def _is_reference(schema: Any) -> bool:
 def _combines(schema: Schema) -> bool:
     """Whether several schemas of objects may hold for one value."""
     combining = schema.keys() & COMBINING
-    if combining == {"allOf"} and all(part.keys() <= _OF_STRINGS for part in schema["allOf"]):
+    parts = [part for part in schema.get("allOf", []) if not isinstance(part, bool)]
+    if combining == {"allOf"} and all(part.keys() <= _OF_STRINGS for part in parts):
         return False
     return bool(combining & {"allOf", "oneOf"}) or bool(combining and schema.keys() - COMBINING)
 
