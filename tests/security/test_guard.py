@@ -72,6 +72,15 @@ def test_other_host_names_are_refused(echo_server: Running, host: str) -> None:
     assert code(answer) == "host_not_allowed"
 
 
+@pytest.mark.parametrize("host", ["localhost/health", "a/health?", "localhost/health#", "/health?"])
+def test_a_host_does_not_shift_the_path(keyed_server: Running, host: str) -> None:
+    """A path in the Host would be that of the whole URL, to what puts the two together."""
+    answer = fetch(f"{keyed_server.url}{MODELS}", headers={"host": host})
+    assert answer.status == 401
+    headers = {"host": host, "authorization": "Bearer sk-first-0123456789"}
+    assert json.loads(fetch(f"{keyed_server.url}{MODELS}", headers=headers).body)["data"]
+
+
 @pytest.mark.parametrize(
     "host", ["localhost", "LOCALHOST:1", "127.0.0.1:5001", "[::1]:5001", "[::1]"]
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -110,7 +110,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _between(numbers: Sequence[float]) -> list[Mapping[str, Any]]:
+def _between(numbers: Sequence[float]) -> list[Any]:
     """Numbers but some, in ranges."""
     bounds = [-math.inf, *sorted({*numbers}), math.inf]
     found = []
