@@ -368,6 +368,7 @@ REWRITTEN: list[tuple[Any, str, str]] = [
     ),
     ({"type": "object", "not": {"required": ["a", "b"]}}, '{"b":1}', '{"a":1,"b":1}'),
     ({"not": {"required": [], "const": 1}}, "2", "1"),
+    ({"then": False, "else": False, "type": "string"}, '"a"', "1"),
     ({"allOf": [True], "type": "string"}, '"a"', "1"),
     ({"not": {"required": ["a"]}}, '{"b":1}', "1"),
     ({"not": {"anyOf": [{"required": ["a"]}, {"const": 1}]}}, '{"b":1}', '{"a":1}'),
