@@ -87,6 +87,47 @@ def test_an_answer_is_never_followed_by_another_one(server: Running) -> None:
             assert connection.recv(1 << 16) == b""
 
 
+TOO_LONG = "content-length: 2000000"
+UNFINISHED = {
+    "a large body": (413, post(TOO_LONG, "connection: close")),
+    "a large body of HTTP/1.0": (413, post(TOO_LONG, version="1.0")),
+    "another host": (403, post(TOO_LONG, "connection: close", host="host: evil.example")),
+    "no HTTP": (400, b"x" * 100 + b"\r\n\r\n"),
+    "no size of a chunk": (400, post(CHUNKED) + b"zz\r\n"),
+    "large headers": (431, b"GET / HTTP/1.1\r\nx: " + b"y" * 5000),
+}
+
+
+@pytest.mark.parametrize(("status", "request_"), UNFINISHED.values(), ids=UNFINISHED)
+def test_a_refused_client_may_go_on_sending(server: Running, status: int, request_: bytes) -> None:
+    """A reset could take the answer away from it."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(request_)
+        answer = b""
+        while data := connection.recv(1 << 16):
+            answer += data
+        for _ in range(20):
+            connection.sendall(b"x" * 10_000)
+            assert connection.recv(1) == b""
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert b"connection: close" in answer
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
+
+
+def test_a_refused_client_may_not_go_on_for_ever(server: Running) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(post(TOO_LONG, "connection: close"))
+
+        def is_closed() -> bool:
+            try:
+                connection.sendall(b"x")
+            except ConnectionError:
+                return True
+            return False
+
+        wait_until(is_closed)
+
+
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 @pytest.mark.parametrize("body", [BODY, STREAMED])
 def test_only_clients_of_http_1_1_get_chunks(server: Running, version: str, body: bytes) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,6 +14,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from openedai.errors import APIError, HeadersTooLarge, InvalidRequest, RequestTimeout
 from openedai.http.dialect import Dialect
+
+# How long, and for how much of a refused request, a connection is read on after its answer: data
+# that nobody reads resets it, and a client that still sends may then not see the answer.
+LINGER_SECONDS = 2
+LINGER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -39,12 +46,17 @@ class LimitedProtocol(HttpToolsProtocol):
     _in_body = False
     _deadline: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
+    _to_discard: float | None = None  # bytes, of a connection that lingers
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._answering = _Answering(transport.write, self._is_closing, self._close_answered)
         self._restart_deadline()
 
     def data_received(self, data: bytes) -> None:
+        if self._to_discard is not None:
+            self._discard(len(data))
+            return
         self._restart_deadline()
         self._other_bytes += len(data)
         self._parse(data)
@@ -92,6 +104,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         super().on_headers_complete()
+        self.cycle.transport = self._answering  # type: ignore[assignment]
         self._in_body = True
         self._other_bytes = 0
         if self.parser.get_http_version() < "1.1":
@@ -147,14 +160,45 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _refuse(self, error: APIError) -> None:
         """Answer with the error, unless another answer has begun, and close the connection."""
-        if self.transport.is_closing():
+        if self._is_closing():
             return
         cycle = self.cycle
         if cycle is None or (
             not cycle.response_started if self._in_body else cycle.response_complete
         ):
             self.transport.write(self._raw_response(error))
-        self.transport.close()
+        elif not cycle.response_complete:
+            self.transport.close()
+            return
+        self._linger(LINGER_BYTES)
+
+    def _close_answered(self) -> None:
+        """After the answer to a request that may not have come as a whole."""
+        if self._in_request and not self._is_closing():
+            self._linger(math.inf)
+        else:
+            self.transport.close()
+
+    def _is_closing(self) -> bool:
+        return self._to_discard is not None or self.transport.is_closing()
+
+    def _linger(self, to_discard: float) -> None:
+        """Send nothing any more, but read until the client ends the connection too."""
+        self._to_discard = to_discard
+        self._cancel_deadline()
+        self._deadline = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+        self.pipeline.clear()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.flow.resume_reading()
+        self.transport.write_eof()
+
+    def _discard(self, size: int) -> None:
+        assert self._to_discard is not None
+        self._to_discard -= size
+        if self._to_discard < 0:
+            self.transport.close()
 
     def _raw_response(self, error: APIError) -> bytes:
         body: bytes = msgspec.json.encode(self.dialect.error_body(error, ""))
@@ -168,6 +212,15 @@ class LimitedProtocol(HttpToolsProtocol):
         ]
         bodiless = self._in_request and self.parser.get_method() == b"HEAD"
         return "\r\n".join(head).encode() + (b"" if bodiless else body)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answering:
+    """A connection as answers use it: it lingers if it must."""
+
+    write: Callable[[bytes], None]
+    is_closing: Callable[[], bool]
+    close: Callable[[], None]
 
 
 def _send_until_close(cycle: RequestResponseCycle) -> None:
