@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from openedai.api import routes
 from openedai.api.openapi import describe
@@ -58,6 +60,17 @@ def test_every_url_is_described(echo_server: Running) -> None:
     }
     refused = {"/api/create", "/api/copy", "/api/push", "/api/blobs/{digest}"}
     assert posted == {"/v1/internal/model/unload", "/v1/internal/stop-generation", *refused}
+
+
+def test_the_description_is_valid(echo_server: Running) -> None:
+    document = describe(routes(echo_server.app.state.services))
+    schemas = document["components"]["schemas"]
+    named = set(re.findall(r'"\$ref": "(.*?)"', json.dumps(document)))
+    assert named <= {f"#/components/schemas/{name}" for name in schemas}
+    for schema in schemas.values():
+        Draft202012Validator.check_schema(schema)
+    operations = [one for path in document["paths"].values() for one in path.values()]
+    assert len({one["operationId"] for one in operations}) == len(operations)
 
 
 @pytest.mark.parametrize(

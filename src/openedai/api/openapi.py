@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -67,10 +67,18 @@ class _Description:
 
 def describe(routes: Sequence[Route]) -> dict[str, Any]:
     """The OpenAPI document of the routes. Imports every group: blocking."""
+    from pydantic.json_schema import models_json_schema
+
+    bodies = {body for route in routes if (body := body_of(route.endpoint.handler()))}
+    ordered = sorted(bodies, key=lambda body: (body.__name__, body.__module__))
+    schemas, components = models_json_schema(
+        [(body, "validation") for body in ordered], ref_template="#/components/schemas/{model}"
+    )
+    schema_of = {body: schema for (body, _), schema in schemas.items()}
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         path = _PARAMETER.sub(r"{\1}", route.path)
-        paths.setdefault(path, {})[route.method.lower()] = _operation(route, path)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, path, schema_of)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -79,10 +87,13 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
             "version": __version__,
         },
         "paths": paths,
+        "components": {"schemas": components.get("$defs", {})},
     }
 
 
-def _operation(route: Route, path: str) -> dict[str, Any]:
+def _operation(
+    route: Route, path: str, schema_of: Mapping[type[BaseModel], dict[str, Any]]
+) -> dict[str, Any]:
     handler = route.endpoint.handler()
     operation: dict[str, Any] = {"summary": route.summary}
     if description := inspect.getdoc(handler):
@@ -95,7 +106,7 @@ def _operation(route: Route, path: str) -> dict[str, Any]:
             for name in names
         ]
     if (body := body_of(handler)) is not None:
-        operation["requestBody"] = _request_body(body)
+        operation["requestBody"] = _request_body(body, schema_of[body])
     operation["responses"] = {
         "200": {
             "description": "Successful Response",
@@ -105,11 +116,10 @@ def _operation(route: Route, path: str) -> dict[str, Any]:
     return operation
 
 
-def _request_body(model: type[BaseModel]) -> dict[str, Any]:
+def _request_body(model: type[BaseModel], schema: dict[str, Any]) -> dict[str, Any]:
     from openedai.http.body import Body
     from openedai.http.form import FORM_DATA
 
-    schema = model.model_json_schema(ref_template="#/$defs/{model}")
     types = {"application/json": True}
     if issubclass(model, Body):
         types = {"application/json": model.accepts_json, FORM_DATA: model.accepts_form}

@@ -140,7 +140,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _restart_deadline(self) -> None:
         self._cancel_deadline()
-        self._deadline = self.loop.call_later(self.limits.receive_timeout, self._too_slow)
+        self._deadline = self.loop.call_later(self.limits.receive_timeout, self._is_late)
 
     def _cancel_deadline(self) -> None:
         if self._deadline is not None:
@@ -151,6 +151,10 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
+
+    def _is_late(self) -> None:
+        """What came while the event loop was busy is read first."""
+        self._deadline = self.loop.call_later(0, self._too_slow)
 
     def _too_slow(self) -> None:
         if self._in_request:

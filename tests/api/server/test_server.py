@@ -26,12 +26,18 @@ def test_the_schema_has_every_route(echo_server: Running) -> None:
         for route in routes(echo_server.app.state.services)
     }
     assert set(schema["paths"]) == paths
-    body = schema["paths"]["/v1/chat/completions"]["post"]["requestBody"]
-    assert "temperature" in body["content"]["application/json"]["schema"]["properties"]
-    edits = schema["paths"]["/v1/images/edits"]["post"]["requestBody"]["content"]
+    chat, edits = (
+        schema["paths"][path]["post"]["requestBody"]["content"]
+        for path in ("/v1/chat/completions", "/v1/images/edits")
+    )
     assert set(edits) == {"application/json", "multipart/form-data"}
-    image = edits["multipart/form-data"]["schema"]["properties"]["image"]
-    assert "binary" in json.dumps(image)
+    bodies = schema["components"]["schemas"]
+    assert chat["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/ChatCompletionRequest"
+    }
+    assert "temperature" in bodies["ChatCompletionRequest"]["properties"]
+    edit = edits["multipart/form-data"]["schema"]["$ref"].rpartition("/")[2]
+    assert "binary" in json.dumps(bodies[edit]["properties"]["image"])
 
 
 def test_metrics_count(client: OpenAI, echo_server: Running) -> None:
