@@ -91,9 +91,7 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
     }
 
 
-def _operation(
-    route: Route, path: str, schema_of: Mapping[type[BaseModel], dict[str, Any]]
-) -> dict[str, Any]:
+def _operation(route: Route, path: str, schema_of: Mapping[Any, dict[str, Any]]) -> dict[str, Any]:
     handler = route.endpoint.handler()
     operation: dict[str, Any] = {"summary": route.summary}
     if description := inspect.getdoc(handler):
