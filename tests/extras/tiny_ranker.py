@@ -51,21 +51,16 @@ def text(numbers: tuple[int, ...] | list[int]) -> str:
 
 def _batch(random: np.random.Generator) -> tuple[Array, Array]:
     """Pairs as tokens, and whether they are relevant."""
-    numbers = random.random((2 * BATCH, len(WORDS))).argsort(axis=1)
-    numbers = numbers[(numbers[:, 0] + numbers[:, 1]) % 5 != 0][:BATCH]
-    queries, documents = numbers[:, :2], numbers[:, 2 : 2 + LENGTH].copy()
-    common = random.choice(3, len(numbers), p=[0.2, 0.3, 0.5])
-    kept = np.where(random.random((len(numbers), 1)) < 0.5, queries, queries[:, ::-1])
-    for place in range(2):
-        documents[common > place, place] = kept[common > place, place]
-    order = random.random(documents.shape).argsort(axis=1)
-    documents = np.take_along_axis(documents, order, axis=1)
     first = VOCABULARY.index(WORDS[0])
-    marks = [np.full((len(numbers), 1), mark) for mark in (START, END)]
-    rows = np.concatenate(
-        [marks[0], queries + first, marks[1], documents + first, marks[1]], axis=1
-    )
-    return rows, (common == 2).astype(np.float32)
+    rows, labels = [], []
+    for _ in range(BATCH):
+        query = pair(random, held_out=False)
+        common = int(random.choice([0, 1, 2], p=[0.2, 0.3, 0.5]))
+        words = document(random, query, common)
+        body = [[first + number for number in one] for one in (list(query), words)]
+        rows.append([START, *body[0], END, *body[1], END])
+        labels.append(float(common == 2))
+    return np.array(rows), np.array(labels, np.float32)
 
 
 def train(folder: Path) -> None:
