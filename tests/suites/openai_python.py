@@ -25,9 +25,11 @@ RESOURCES = (
     "audio/test_translations.py",
     "chat/test_completions.py",
     "test_completions.py",
+    "test_decisions.py",
     "test_embeddings.py",
     "test_images.py",
     "test_models.py",
+    "test_moderations.py",
 )
 CONFIG = """
 chat_model = "echo"
