@@ -90,7 +90,8 @@ def shown(folder: Path, name: str) -> Any:
 
 def test_the_table(folder: Path) -> None:
     done = openedai("models", "list", folder=folder, OPENEDAI_CACHE_DIR=str(folder))
-    everything = ["chat,", "embedding,", "transcription,", "speech,", "image"]
+    everything = ["chat,", "embedding,", "rerank,", "transcription,", "speech,", "image,"]
+    everything += ["moderation"]
     assert rows(done.stdout) == [
         ["MODEL", "KIND", "SIZE", "STATE", "LICENCE"],
         ["echo", *everything, "-", "no", "weights"],
@@ -125,7 +126,10 @@ def test_show(folder: Path) -> None:
     done = openedai("models", "show", "parrot", folder=folder)
     assert rows(done.stdout)[:5] == [
         ["id", "echo"],
-        ["kind", "chat,", "embedding,", "transcription,", "speech,", "image"],
+        [
+            *("kind", "chat,", "embedding,", "rerank,"),
+            *("transcription,", "speech,", "image,", "moderation"),
+        ],
         ["engine", "echo"],
         ["source", "none"],
         ["licence", "not", "stated"],
@@ -147,7 +151,7 @@ def test_the_list_as_json(folder: Path) -> None:
     models = listed(folder)
     assert list(models) == ["echo", "tiny", "tiny:legal", "gone", "packaged", "cloud"]
     assert all(set(model) == KEYS for model in models.values())
-    kinds = ["chat", "embedding", "transcription", "speech", "image"]
+    kinds = ["chat", "embedding", "rerank", "transcription", "speech", "image", "moderation"]
     assert models["echo"]["capabilities"] == kinds
     assert "parrot" in models["echo"]["aliases"]
     size = (folder / "tiny.gguf").stat().st_size

@@ -56,7 +56,7 @@ def list_models(settings: Settings, console: Console) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("MODEL", overflow="fold")
     if width >= 72:
-        table.add_column("KIND", max_width=None if width >= 100 else len("transcription,"))
+        table.add_column("KIND", max_width=None if width >= 100 else len("transcription"))
     else:
         table.add_column("KIND", max_width=len("embedding"), no_wrap=True, overflow="ellipsis")
     table.add_column("SIZE", justify="right", no_wrap=True)
