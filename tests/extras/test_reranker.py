@@ -73,7 +73,9 @@ def test_scores_equal_those_of_torch(folder: Path) -> None:
     (request,) = held_out(1)
     (found,) = reranked(folder, request)
     for one, score in zip(request.documents, found.scores, strict=True):
-        encoded = tokenizer(request.queries[0], one, return_tensors="pt", padding=False)
+        encoded = tokenizer(
+            request.queries[0], one, return_tensors="pt", return_token_type_ids=True
+        )
         with torch.no_grad():
             logit = model(**encoded).logits[0, 0].item()
         assert score == pytest.approx(logit, abs=1e-3)
