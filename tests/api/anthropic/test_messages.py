@@ -190,6 +190,7 @@ def test_the_engine_request(anthropic_client: Anthropic) -> None:
         "sampling": {"temperature": 0.5, "top_p": 0.25, "local": {"top_k": 7, "min_p": 0.125}},
         "max_tokens": 3000,
         "stop": ["a", "b"],
+        "streamed": False,
     }
 
 
@@ -206,7 +207,7 @@ def test_structured_output(anthropic_client: Anthropic, stream: bool) -> None:
 
 
 def test_a_schema_that_cannot_be_enforced(anthropic_client: Anthropic) -> None:
-    format = {"type": "json_schema", "schema": {"contains": {"type": "null"}}}
+    format = {"type": "json_schema", "schema": {"uniqueItems": True}}
     message = refusal(anthropic_client, output_config={"format": format})
     assert "output_config.format" in message
     assert "response_format" not in message

@@ -180,7 +180,7 @@ def test_a_call_and_its_result(anthropic_client: Anthropic) -> None:
     ]
 
 
-NO_GRAMMAR = {"type": "object", "properties": {"a": {"contains": {"type": "null"}}}}
+NO_GRAMMAR = {"type": "object", "properties": {"a": {"uniqueItems": True}}}
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"tools": {}}, "tools"),
     ({"tools": [5]}, "tools[0]"),

@@ -183,7 +183,7 @@ def test_calls_of_several_choices_do_not_mix(client: OpenAI, stream: bool) -> No
 
 
 NO_OBJECT = {"type": "string"}
-NO_GRAMMAR = {"type": "object", "properties": {"a": {"contains": {"type": "null"}}}}
+NO_GRAMMAR = {"type": "object", "properties": {"a": {"uniqueItems": True}}}
 MALFORMED = {"type": "object", "properties": 5}
 CUSTOM = {"type": "custom", "custom": {"name": "f"}}
 
