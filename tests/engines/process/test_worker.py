@@ -187,8 +187,16 @@ class Counting(Endless):
             yield TextDelta(text=str(number))
 
 
-@pytest.mark.parametrize(("streamed", "sizes"), [(True, {1}), (False, {1, 64, 35})])
-def test_events_that_nobody_waits_for_come_together(streamed: bool, sizes: set[int]) -> None:
+@pytest.mark.parametrize(
+    ("streamed", "wait", "sizes"),
+    [(True, 1e6, {1}), (False, 1e6, {1, 64, 35}), (False, 0.0, {1})],
+)
+def test_events_that_nobody_waits_for_come_together(
+    streamed: bool, wait: float, sizes: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless the first of them would wait for long."""
+    monkeypatch.setattr("openedai.engines.process.worker._LONGEST_WAIT", wait)
+
     async def go() -> None:
         request = GenerateRequest(prompt=Text(text=""), streamed=streamed)
         async with serving(Counting()) as (parent, _):

@@ -69,8 +69,10 @@ from openedai.engines.registry import engine_class
 
 # Seconds. An engine's own threads hardly wait for the event loop's thread.
 _SWITCH_INTERVAL = 0.0005
-# The events that are sent at once if nobody waits for each of them.
+# If nobody waits for each event, so many are sent at once, or those of so many seconds: an answer
+# that is stopped loses the unsent ones.
 _MOST_TOGETHER = 64
+_LONGEST_WAIT = 0.2
 
 
 @dataclass
@@ -141,13 +143,14 @@ class Worker:
         """Send the events. While the parent has too many unread, the engine's generator waits."""
         connection = self.connection
         together = 1 if _streamed(call) else _MOST_TOGETHER
-        limit, unsent = 1, list[StreamEvent]()
+        now = asyncio.get_running_loop().time
+        limit, unsent, sent = 1, list[StreamEvent](), now()
         async with aclosing(_events(self.engine, call)) as events:
             async for event in events:
                 unsent.append(event)
-                if len(unsent) == limit:
+                if len(unsent) >= limit or now() - sent >= _LONGEST_WAIT:
                     connection.send(pack(Events(id=number, events=tuple(unsent))))
-                    limit, unsent = together, []
+                    limit, unsent, sent = together, [], now()
                     await connection.writable()
                     await released.wait()
         if unsent:
