@@ -18,7 +18,9 @@ from openedai.contract.moderate import CATEGORIES, Assessment, ModerateRequest
 from openedai.engines.load import load_engine
 from openedai.engines.upstream.engine import Upstream
 from openedai.weights.library import Library
+from openedai.weights.onnx_graph.write import write_classifier
 from tests.support import Running
+from tests.weights.tiny_classifier import write_reranker
 
 Scenario = Callable[[Moderator], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]
@@ -27,6 +29,7 @@ ENGINES = [
     "echo",
     "echo in a worker",
     "upstream",
+    "onnx_classifier",
     pytest.param("onnx_embeddings", marks=pytest.mark.real),
 ]
 
@@ -42,6 +45,8 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
         options = {"url": server.url, "model": "echo"}
     if name == "onnx_embeddings":
         path, options = _minilm()
+    if name == "onnx_classifier":
+        path = _classifier(request.getfixturevalue("tmp_path_factory").mktemp("tiny"))
     with asyncio.Runner() as runner:
         engine = runner.run(load_engine(name, "the-model", path, options))
         assert isinstance(engine, Moderator)
@@ -54,6 +59,13 @@ def _minilm() -> tuple[Path | None, dict[str, Any]]:
     settings = Settings(_env_file=None)
     spec = Catalog(settings).resolve("all-MiniLM-L6-v2").spec
     return Library(settings).pull(spec), spec.options
+
+
+def _classifier(folder: Path) -> Path:
+    names = {str(index): name for index, name in enumerate(("hate", "sexual", "OK"))}
+    write_reranker(folder, labels=len(names), id2label=names)
+    write_classifier(folder)
+    return folder
 
 
 def asked(*texts: str) -> ModerateRequest:

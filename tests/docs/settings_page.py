@@ -22,6 +22,7 @@ from openedai.engines.embedding.onnx import OnnxEmbeddingsOptions, OnnxOptions
 from openedai.engines.embedding.sentence_transformers import SentenceTransformersOptions
 from openedai.engines.llama_cpp.options import LlamaOptions, SamplingDefaults
 from openedai.engines.llama_cpp.reranker import LlamaRerankerOptions
+from openedai.engines.moderation.onnx import OnnxClassifierOptions
 from openedai.engines.speech.hibari import HibariOptions
 from openedai.engines.speech.kokoro import KokoroOptions
 from openedai.engines.speech.piper import PiperOptions
@@ -33,6 +34,7 @@ OPTIONS: dict[str, type[msgspec.Struct]] = {
     "llama_cpp_reranker": LlamaRerankerOptions,
     "onnx_embeddings": OnnxEmbeddingsOptions,
     "onnx_reranker": OnnxOptions,
+    "onnx_classifier": OnnxClassifierOptions,
     "sentence_transformers": SentenceTransformersOptions,
     "whisper": WhisperOptions,
     "hibari": HibariOptions,
@@ -111,6 +113,14 @@ MEANINGS: dict[str, dict[str, str]] = {
         "path of a file; see [moderation.md](moderation.md#own-heads).",
     },
     "onnx_reranker": _ONNX,
+    "onnx_classifier": _ONNX
+    | {
+        "labels": "The categories of each label: a name or a list; by default those of well-known "
+        "names of labels. See [moderation.md](moderation.md#classifiers).",
+        "activation": "`softmax` where only one label can be true, `sigmoid` where several can; by "
+        "default what the model's `problem_type` says.",
+        "threshold": "The score from which on a category is flagged, from 0 to 1.",
+    },
     "sentence_transformers": _EMBEDDING,
     "whisper": {
         "device": "The device.",
@@ -249,8 +259,9 @@ ENGINES = """
 
 These go into a model's `options`. An unknown option is an error when the model is loaded. Every
 engine also accepts `worker`: true or false, whether it runs in a worker process. By default the
-embedding engines, both rerankers, `llama_cpp`, `whisper`, `hibari`, `kokoro`, `piper` and
-`diffusers` do; `upstream`, `a1111`, `comfyui` and `echo` run in the server's process."""
+embedding engines, both rerankers, `onnx_classifier`, `llama_cpp`, `whisper`, `hibari`, `kokoro`,
+`piper` and `diffusers` do; `upstream`, `a1111`, `comfyui` and `echo` run in the server's
+process."""
 
 
 def page() -> str:

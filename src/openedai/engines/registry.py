@@ -144,6 +144,13 @@ ENGINES = {
         takes_device=True,
         runs_unlisted=Reranker,
     ),
+    "onnx_classifier": EngineEntry(
+        class_path="openedai.engines.moderation.onnx:OnnxClassifier",
+        capabilities=frozenset({Moderator}),
+        weight_files="onnx",
+        in_worker=True,
+        takes_device=True,
+    ),
     "sentence_transformers": EngineEntry(
         class_path="openedai.engines.embedding.sentence_transformers:SentenceTransformers",
         capabilities=frozenset({Embedder}),
