@@ -111,4 +111,10 @@ def assert_well(server: Process, requests: Requests) -> None:
                 request(client, model)
     gauges = ("openedai_model_running", "openedai_model_waiting")
     wait_until(lambda: not any(server.gauge(name, one) for name in gauges for one in requests))
-    assert not [line for line in server.log if "Traceback" in line]
+    assert tracebacks(server) == []
+
+
+def tracebacks(server: Process) -> list[str]:
+    """Those in its log."""
+    log = server.log
+    return ["".join(log[at : at + 40]) for at, line in enumerate(log) if "Traceback" in line]

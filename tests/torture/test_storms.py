@@ -10,10 +10,11 @@ import psutil
 import pytest
 from openai import APIError
 
+from openedai.engines.process.early import WORKER
 from tests.process.serving import Process, serving, started, story_request
 from tests.process.settings_files import ENDLESS, model_table
 from tests.support import wait_until
-from tests.torture.machine import ECHO, assert_well, embedded, whole
+from tests.torture.machine import ECHO, assert_well, embedded, tracebacks, whole
 
 STORY = (
     ECHO
@@ -23,11 +24,6 @@ STORY = (
 HARMLESS = (signal.SIGCHLD, signal.SIGWINCH, signal.SIGURG, signal.SIGCONT, signal.SIGPIPE)
 STREAMS = 8
 PING = 1  # seconds
-
-
-def is_set_up(worker: psutil.Process) -> bool:
-    """Whether a worker has done all that it does before it loads."""
-    return int(Path(f"/proc/{worker.pid}/oom_score_adj").read_text()) > 0
 
 
 def read(server: Process, begun: list[object]) -> str | None:
@@ -79,7 +75,7 @@ def test_a_storm_of_terms_with_stopped_workers(tmp_path: Path) -> None:
             for one in reading:
                 one.result(timeout=10)
         assert not any(worker.is_running() for worker in workers)
-    assert not [line for line in server.log if "Traceback" in line]
+    assert tracebacks(server) == []
 
 
 @pytest.mark.parametrize("stopped", [False, True])
@@ -90,7 +86,7 @@ def test_signals_while_it_loads(tmp_path: Path, number: signal.Signals, stopped:
         server = psutil.Process(process.pid)
         wait_until(lambda: bool(server.children()))
         (worker,) = server.children()
-        wait_until(lambda: is_set_up(worker))
+        wait_until(lambda: WORKER in worker.cmdline())  # nothing of it has run
         if stopped:
             worker.suspend()
         process.send_signal(number)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from subprocess import PIPE, Popen
+from typing import IO, Any
 
 import msgspec
 import psutil
@@ -41,6 +41,7 @@ from openedai.engines.process.messages import (
     Result,
     StartCall,
 )
+from openedai.engines.process.running import RunningProcess
 from openedai.engines.process.watchdog import SilenceLimits
 from openedai.errors import (
     PARAM,
@@ -84,11 +85,15 @@ def with_child(
 
 @dataclass
 class PlayedWorker:
-    """An engine whose worker is the test: it reads what the engine sends, and answers."""
+    """An engine whose worker is the test: it reads what the engine sends, and answers.
+
+    The process of `child` ends when `stdin` is closed.
+    """
 
     engine: Hosted
     child: Child
     connection: Connection
+    stdin: IO[bytes]
 
     async def command(self) -> Command:
         body = await self.connection.frame()
@@ -103,18 +108,25 @@ class PlayedWorker:
         return command.id
 
 
+def a_process() -> Popen[bytes]:
+    return Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=PIPE, stderr=PIPE)
+
+
 @asynccontextmanager
 async def played_worker(limits: SilenceLimits | None = None) -> AsyncIterator[PlayedWorker]:
     ours, theirs = socket.socketpair()
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=PIPE)
-    child = Child(process, await Connection.over(ours))
-    played = PlayedWorker(Hosted("m", child, 1, limits), child, await Connection.over(theirs))
+    process = a_process()
+    assert process.stdin is not None
+    child = Child(await RunningProcess.of(process), await Connection.over(ours))
+    played = PlayedWorker(
+        Hosted("m", child, 1, limits), child, await Connection.over(theirs), process.stdin
+    )
     try:
         yield played
     finally:
         played.connection.close()
-        with suppress(ProcessLookupError):
-            process.kill()
+        process.stdin.close()
+        process.kill()
         await played.engine.close()
 
 
@@ -243,8 +255,7 @@ def test_closing_asks_the_worker_and_waits_for_its_end() -> None:
             assert await played.command() == Close()
             assert not played.engine.alive()
             assert not closing.done()
-            assert played.child.process.stdin is not None
-            played.child.process.stdin.write(b"\n")
+            played.stdin.close()
             await closing
             assert played.child.process.returncode == 0
 

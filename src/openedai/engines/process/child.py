@@ -8,12 +8,12 @@ import logging
 import os
 import signal
 import socket
-import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
-from openedai.engines.process.adopted import AdoptedProcess
 from openedai.engines.process.connection import Connection, pack
+from openedai.engines.process.running import RunningProcess
+from openedai.engines.process.spawn import spawn
 from openedai.engines.process.watchdog import LoadWatch, VitalSigns
 from openedai.errors import EngineFailed
 
@@ -30,9 +30,7 @@ _KILL_TIMEOUT = 5.0
 class Child:
     """A Python module run as a child process."""
 
-    def __init__(
-        self, process: asyncio.subprocess.Process | AdoptedProcess, connection: Connection
-    ) -> None:
+    def __init__(self, process: RunningProcess, connection: Connection) -> None:
         self.process = process
         self.connection = connection
         self.last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -42,8 +40,8 @@ class Child:
     async def start(cls, module: str, hello: Any) -> Self:
         """Run `python -m module FD` and send it `hello` as its first frame.
 
-        The child is in a session of its own, so that Ctrl-C in a terminal reaches only the
-        parent, which then ends its children in order. Raises EngineFailed.
+        Ctrl-C in a terminal does not reach it: the parent ends its children in order. Raises
+        EngineFailed.
         """
         try:
             ours, theirs = socket.socketpair()
@@ -56,29 +54,15 @@ class Child:
                 ours.close()
                 raise
             try:
-                process = await cls._spawn(module, theirs.fileno())
+                process = await RunningProcess.of(spawn(module, theirs.fileno()))
+            except OSError as error:
+                connection.close()
+                raise _not_started(error) from error
             except BaseException:
                 connection.close()
                 raise
         connection.send(pack(hello))
         return cls(process, connection)
-
-    @staticmethod
-    async def _spawn(module: str, end: int) -> asyncio.subprocess.Process:
-        try:
-            return await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                module,
-                str(end),
-                pass_fds=(end,),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise _not_started(error) from error
 
     async def first_frame(self, model: str, silence: float) -> bytes:
         """The body of the child's first frame.
@@ -174,15 +158,13 @@ class Child:
         self.connection.abort()
 
     async def _read_stderr(self) -> None:
-        stream = self.process.stderr
-        if stream is None:
-            return
         while True:
             try:
-                line = await stream.readline()
+                line = await self.process.stderr.readline()
             except ValueError:  # a line longer than the reader's limit
                 continue
             if not line:
+                self.process.close_stderr()
                 return
             text = line.decode("utf-8", "replace").rstrip()
             self.last_lines.append(text)

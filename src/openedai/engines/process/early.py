@@ -12,7 +12,6 @@ import contextlib
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from openedai import __version__
+from openedai.engines.process.spawn import spawn
 
 if TYPE_CHECKING:
     from openedai.engines.process.child import Child
@@ -76,14 +76,16 @@ class EarlyStart:
         if frame != facts.frame or not facts.hold():
             return None
         self._process = self._end = None
-        from openedai.engines.process.adopted import AdoptedProcess
         from openedai.engines.process.child import Child
         from openedai.engines.process.connection import Connection
+        from openedai.engines.process.running import RunningProcess
 
         try:
-            return Child(await AdoptedProcess.of(process), await Connection.over(end))
+            return Child(await RunningProcess.of(process), await Connection.over(end))
         except BaseException:
-            _kill(process, end)
+            end.close()
+            process.kill()
+            process.wait()
             raise
 
     def remember(self, frame: bytes, paths: Sequence[str]) -> None:
@@ -101,21 +103,16 @@ class EarlyStart:
         process, end = self._process, self._end
         self._process = self._end = None
         if process is not None and end is not None:
-            _kill(process, end)
+            end.close()
+            process.kill()
+            process.communicate()
 
     def _spawn(self, facts: Facts) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
                 ours.sendall(facts.frame)
-                process = subprocess.Popen(
-                    [sys.executable, "-m", WORKER, str(theirs.fileno())],
-                    pass_fds=(theirs.fileno(),),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                    start_new_session=True,
-                )
+                process = spawn(WORKER, theirs.fileno())
             except BaseException:
                 ours.close()
                 raise
@@ -148,12 +145,6 @@ def states(paths: Iterable[str]) -> tuple[FileState, ...]:
         files = sorted(one for one in folder.rglob("*") if one.is_file()) if folder.is_dir() else []
         found += [_state(str(one)) for one in files or [folder]]
     return tuple(found)
-
-
-def _kill(process: subprocess.Popen[bytes], end: socket.socket) -> None:
-    end.close()
-    process.kill()
-    process.communicate()
 
 
 def _state(path: str) -> FileState:
