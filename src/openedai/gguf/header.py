@@ -35,6 +35,7 @@ _INTEGERS = {
         0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 10: "<Q", 11: "<q",
     }.items()
 }  # fmt: skip
+_FLOATS = {6: struct.Struct("<f"), 12: struct.Struct("<d")}
 # Bytes of a value, by type number: integers, float32, bool and float64.
 _SIZES = {number: integer.size for number, integer in _INTEGERS.items()} | {6: 4, 7: 1, 12: 8}
 
@@ -140,11 +141,13 @@ class Integer:
 class Metadata:
     """`raw` is the file from its start to the first tensor description.
 
-    `integers` and `strings` are the values of these types by key; other types are only in `raw`.
+    `integers`, `floats` and `strings` are the values of these types by key; other types are only
+    in `raw`.
     """
 
     raw: bytes
     integers: Mapping[str, Integer]
+    floats: Mapping[str, float]
     strings: Mapping[str, str]
 
     @property
@@ -237,6 +240,7 @@ class _Reader:
             raise ValueError(f"its version of the format, {version}, is not known")
         self.tensor_count = self._integer(_UINT64)
         integers: dict[str, Integer] = {}
+        floats: dict[str, float] = {}
         strings: dict[str, str] = {}
         for _ in range(self._integer(_UINT64)):
             key = self._text()
@@ -244,11 +248,13 @@ class _Reader:
             if value_type in _INTEGERS:
                 layout, offset = _INTEGERS[value_type], self.offset
                 integers[key] = Integer(self._integer(layout), offset, layout)
+            elif value_type in _FLOATS:
+                (floats[key],) = _FLOATS[value_type].unpack(self._bytes(_SIZES[value_type]))
             elif value_type == _STRING:
                 strings[key] = self._text()
             else:
                 self._skip_value(value_type)
-        return Metadata(bytes(self._data[: self.offset]), integers, strings)
+        return Metadata(bytes(self._data[: self.offset]), integers, floats, strings)
 
     def tensor(self) -> Tensor:
         """Read the description of a tensor."""
