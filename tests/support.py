@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -97,8 +100,12 @@ class ServerThread:
 
 
 def echo_settings(**values: Any) -> Settings:
-    """Settings of a server with echo models only, untouched by the environment's files."""
+    """Settings of a server with echo models only, untouched by the environment's files.
+
+    Its data folder is a new one: a test that writes into it gives one that is deleted.
+    """
     defaults: dict[str, Any] = {
+        "data": Path(tempfile.gettempdir(), f"openedai-tests-{secrets.token_hex(8)}"),
         "models": ECHO_MODELS,
         "chat_model": "echo",
         "embedding_model": "echo",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -34,6 +34,8 @@ from openedai.http.envelope import Envelope
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import error_response
 from openedai.http.route import OneRoute
+from openedai.jobs.handler import Handler
+from openedai.jobs.runner import Runner
 from openedai.media.addresses import HostPolicy
 from openedai.media.images import ImageLimits, Images
 from openedai.scheduling.pool import ModelPool, PoolLimits
@@ -41,6 +43,7 @@ from openedai.security.cross_origin import CrossOrigin
 from openedai.security.guard import Guard
 from openedai.serving.metrics import Metrics
 from openedai.serving.services import Services
+from openedai.store.sweeping import Sweeping
 from openedai.weights.builds.installed import Builds
 from openedai.weights.hidden_folders import without_folders
 from openedai.weights.library import Library
@@ -64,14 +67,22 @@ def create_app(settings: Settings, early: EarlyStart | None = None) -> Starlette
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await services.image_store.sweep()
+        runner.start()
+        sweeping.start()
         yield
+        await runner.close()
+        await sweeping.close()
         await pool.close()
+        await services.store.close()
         images.close()
         services.image_threads.close()
 
     services = Services.of(
         settings, catalog, pool, metrics, images, library, started=int(time.time())
     )
+    store, jobs = services.store, services.jobs
+    runner = Runner(store, jobs, _handlers(services))
+    sweeping = Sweeping(store, [store.sweep, jobs.sweep])
     served = routes(services)
     app = Starlette(
         routes=[
@@ -84,8 +95,14 @@ def create_app(settings: Settings, early: EarlyStart | None = None) -> Starlette
     )
     app.router.redirect_slashes = False
     app.state.services = services
+    app.state.runner = runner
     app.state.routes = served
     return app
+
+
+def _handlers(services: Services) -> Sequence[Handler]:
+    """What runs the jobs of each kind."""
+    return ()
 
 
 def _pool(

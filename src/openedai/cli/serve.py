@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -42,15 +42,17 @@ def serve(settings: Settings, *, pull: bool, early: EarlyStart | None = None) ->
         app = create_app(settings, early)
         catalog = app.state.services.catalog
         preload = catalog.preloaded(settings.preload)
+        asyncio.run(app.state.services.store.check())
         if pull and not settings.offline:
             _pull_defaults(settings, catalog, preload)
-    except ConfigError as error:
+    except (ConfigError, APIError) as error:
         say(f"{red('Configuration:')} {error}")
         raise SystemExit(EXIT_USAGE) from error
     port = listener.getsockname()[1]
     server = Server(
         uvicorn_config(app, settings),
         pool=app.state.services.pool,
+        stop_jobs=app.state.runner.close,
         preload=preload,
         warm_up=partial(_import_chat, app.state.routes),
         on_preloaded=early.end if early else _nothing,
@@ -77,6 +79,10 @@ def _nothing() -> None:
     return
 
 
+async def _nothing_awaited() -> None:
+    return
+
+
 def _import_chat(routes: Sequence[Route]) -> None:
     """Import what the first chat needs."""
     for route in routes:
@@ -92,16 +98,20 @@ class Server(uvicorn.Server):
         config: uvicorn.Config,
         *,
         pool: ModelPool,
+        stop_jobs: Callable[[], Awaitable[None]] = _nothing_awaited,
         preload: Sequence[ModelSpec],
         on_ready: Callable[[], None],
         warm_up: Callable[[], None] = _nothing,
         on_preloaded: Callable[[], None] = _nothing,
     ) -> None:
-        """`warm_up` is called in a thread while models are loaded, `on_preloaded` after that."""
+        """`stop_jobs` is called on SIGTERM, before the requests have ended. `warm_up` is called in
+        a thread while models are loaded, `on_preloaded` after that.
+        """
         super().__init__(config)
         self.failure: APIError | None = None
         self._stopped = asyncio.Event()
         self._pool = pool
+        self._stop_jobs = stop_jobs
         self._preload = preload
         self._on_ready = on_ready
         self._warm_up = warm_up
@@ -138,6 +148,7 @@ class Server(uvicorn.Server):
             self._on_preloaded()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._stop_jobs()
         self._pool.stop_accepting()
         await super().shutdown(sockets)
         if self.force_exit:

@@ -57,6 +57,7 @@ _LISTS = frozenset(
     }
 )
 _MORE_NAMES = {"sd_webui_url": "SD_WEBUI_URL"}
+_BUCKETS = ("s3", "gs", "az", "azure")
 _YES = frozenset({"1", "on", "t", "true", "y", "yes"})
 _NO = frozenset({"0", "off", "f", "false", "n", "no"})
 
@@ -140,8 +141,19 @@ class Settings:
     data: Annotated[
         Path,
         "Folder where the server keeps what must outlast a restart, such as images "
-        "whose URLs it gave out.",
+        "whose URLs it gave out, files and jobs.",
     ] = dataclasses.field(default_factory=lambda: Path(platformdirs.user_data_dir("openedai")))
+    database: Annotated[
+        Secret | None,
+        "The URL of a PostgreSQL database (`postgresql://user:password@host/name`), which "
+        "several servers may share; none for an SQLite file in `data`. It needs the extra "
+        "`postgres`.",
+    ] = None
+    blobs: Annotated[
+        str,
+        "Where the contents of files are kept: the URL of a bucket (`s3://name/prefix`), whose "
+        "keys are in the environment (`AWS_ACCESS_KEY_ID` …); empty for a folder in `data`.",
+    ] = ""
     public_url: Annotated[
         str,
         "The URL of this server for its clients, without `/v1`, if a proxy is in front "
@@ -342,6 +354,17 @@ def _check_url(value: str) -> None:
         raise ValueError(f"a URL without query and fragment is expected: {value!r}")
 
 
+def _check_database(value: Secret | None) -> None:
+    url = value.reveal() if value else ""
+    if url and urlsplit(url).scheme not in ("postgres", "postgresql"):
+        raise ValueError("a URL that begins with postgresql:// is expected")
+
+
+def _check_blobs(value: str) -> None:
+    if value and urlsplit(value).scheme not in _BUCKETS:
+        raise ValueError(f"a URL that begins with one of {', '.join(_BUCKETS)} is expected")
+
+
 def _check_keys(value: tuple[Secret, ...]) -> None:
     for key in value:
         if key.reveal() != key.reveal().strip() or not key.reveal():
@@ -376,5 +399,7 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "public_url": _check_url,
     "api_key": lambda value: _check_keys((value,) if value and value.reveal() else ()),
     "api_keys": _check_keys,
+    "database": _check_database,
+    "blobs": _check_blobs,
     "image_private_hosts": _check_hosts,
 }

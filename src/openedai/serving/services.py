@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
 from openedai.images.threads import ImageThreads
+from openedai.jobs.jobs import Jobs
 from openedai.media.images import Images
 from openedai.scheduling.pool import ModelPool
 from openedai.serving.audio.hearing import Hearing
@@ -26,6 +27,7 @@ from openedai.serving.loading import Loading
 from openedai.serving.metrics import Metrics
 from openedai.serving.moderation import Moderation
 from openedai.serving.reranking import Reranking
+from openedai.store.store import Store
 from openedai.weights.facts import WeightFactsReader
 from openedai.weights.library import Library
 
@@ -54,6 +56,8 @@ class Services:
     listing: Listing
     loading: Loading
     weight_facts: WeightFactsReader
+    store: Store
+    jobs: Jobs
 
     @classmethod
     def of(
@@ -71,7 +75,9 @@ class Services:
         transcription, speech = Transcription(leases, metrics), Speech(leases, metrics)
         embedding = Embedding(leases, metrics)
         threads = ImageThreads()
-        store = ImageStore(settings.data / "images", settings.image_url_lifetime)
+        database_url = settings.database.reveal() if settings.database else ""
+        store = Store(settings.data, database_url, settings.blobs)
+        image_store = ImageStore(settings.data / "images", settings.image_url_lifetime)
         return cls(
             settings=settings,
             catalog=catalog,
@@ -87,12 +93,14 @@ class Services:
             image_loading=ImageLoading(images),
             hearing=Hearing(catalog, transcription),
             speaking=Speaking(catalog, speech),
-            image_inputs=ImageInputs(images, store, threads, settings.image_max_pixels),
+            image_inputs=ImageInputs(images, image_store, threads, settings.image_max_pixels),
             image_making=ImageMaking(leases, metrics, threads),
-            image_store=store,
+            image_store=image_store,
             image_threads=threads,
             speech=speech,
             listing=Listing(catalog, pool, settings.listed_aliases, started),
             loading=Loading(pool, library),
             weight_facts=WeightFactsReader(library),
+            store=store,
+            jobs=Jobs(store),
         )

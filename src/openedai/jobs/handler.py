@@ -1,0 +1,92 @@
+"""What runs the jobs of one kind, and what it is given: docs/architecture.md has an example."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar, Protocol
+
+from openedai.jobs.leases import Claim, LeaseLost, Leases
+from openedai.store.database import Query
+
+
+class RunningJob:
+    """One attempt at a job, for its handler.
+
+    `input` is what it was added with, `progress` what was saved last, None at first. `wanted` is
+    "pause" or "cancel" as soon as someone asked for it; `asked` is set then.
+    """
+
+    def __init__(self, claim: Claim, leases: Leases) -> None:
+        self.id = claim.id
+        self.kind = claim.kind
+        self.input: Any = claim.input
+        self.progress: Any = claim.progress
+        self.attempt = claim.attempt
+        self.attempts = claim.attempts
+        self.fence = claim.fence
+        self.wanted: str | None = None
+        self.asked = asyncio.Event()
+        self.lost = False
+        self.ended = False
+        self._ending = False
+        self._leases = leases
+        self.hear(claim.wanted)
+
+    def hear(self, wanted: str | None) -> None:
+        """What is wanted of the job by now."""
+        self.wanted = wanted
+        if wanted is None:
+            self.asked.clear()
+        else:
+            self.asked.set()
+
+    @asynccontextmanager
+    async def step(self) -> AsyncIterator[Query]:
+        """A transaction that is made only if this server still has the job. Raises LeaseLost.
+
+        All that the job writes is in steps. Between the statements nothing else is awaited.
+        """
+        if self.lost or self.ended:
+            raise LeaseLost(self.id)
+        try:
+            async with self._leases.step(self.id, self.fence) as query:
+                yield query
+        except BaseException:
+            self._ending = False
+            raise
+        self.ended = self._ending
+
+    async def save(self, query: Query, progress: Any) -> None:
+        """What the next attempt begins with, after a pause or the death of this server."""
+        await self._leases.save(query, self.id, progress)
+        self.progress = progress
+
+    async def end(self, query: Query, state: str, reason: str | None = None) -> None:
+        """The end of the job, in the last step, with what it made."""
+        await self._leases.end(query, self.id, state, reason)
+        self._ending = True
+
+    async def pause(self, query: Query) -> None:
+        """The end of this attempt, in its last step, because a pause is wanted."""
+        await self._leases.pause(query, self.id)
+        self._ending = True
+
+
+class Handler(Protocol):
+    """`kind` is that of its jobs, of which one server runs at most `slots` at once."""
+
+    kind: ClassVar[str]
+    slots: int
+
+    async def run(self, job: RunningJob) -> None:
+        """Do the job and end it, with `job.end` or `job.pause` in the last step.
+
+        An exception ends the attempt, and the job is tried again later. The task is cancelled when
+        the lease is lost and when the server stops: then whatever it started must be ended before
+        it returns.
+        """
+
+    async def fail(self, query: Query, id: str, input: Any, reason: str) -> None:
+        """All attempts are used up: change what the job belongs to, in this transaction."""

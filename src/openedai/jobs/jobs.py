@@ -1,0 +1,96 @@
+"""Jobs as rows: adding them, and asking for them to pause, go on or be cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Literal
+
+import msgspec
+
+from openedai.store.database import Query
+from openedai.store.store import Store
+
+ATTEMPTS = 5
+# How long the row of an ended job is kept.
+_KEPT_SECONDS = 30 * 86400.0
+
+Wish = Literal["pause", "cancel"]
+# Before the end: queued, running or paused. A handler chooses the names of its own ends.
+QUEUED, RUNNING, PAUSED = "queued", "running", "paused"
+CANCELLED, FAILED = "cancelled", "failed"
+
+
+class Jobs:
+    """What anyone may do with a job. Each method is part of the caller's transaction, with what
+    the job belongs to; call `wake` after the commit.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.changed = asyncio.Event()
+        self._store = store
+
+    async def add(
+        self, query: Query, kind: str, id: str, input: Any, *, attempts: int = ATTEMPTS
+    ) -> None:
+        """A new job; `input` is JSON. It fails if `attempts` attempts break off."""
+        now = (await self._store.database()).now
+        await query(
+            "insert into jobs(id, kind, state, input, run_at, attempt, attempts, fence) "
+            f"values($1, $2, '{QUEUED}', $3, {now}, 0, $4, 0)",
+            *(id, kind, msgspec.json.encode(input).decode(), attempts),
+        )
+
+    async def ask(self, query: Query, id: str, wish: Wish) -> str | None:
+        """Ask for a job to pause or to be cancelled.
+
+        Returns its state: one that nobody runs is in the new state at once, and the caller
+        changes what belongs to it. In a running one the handler does, as soon as it can. None
+        for a job that has ended.
+        """
+        database = await self._store.database()
+        idle = (QUEUED,) if wish == "pause" else (QUEUED, PAUSED)
+        rows = await query(f"select state from jobs where id=$1{database.for_update}", id)
+        state: str | None = rows[0][0] if rows else None
+        if state in idle:
+            state = PAUSED if wish == "pause" else CANCELLED
+            ended = "null" if wish == "pause" else database.now
+            await query(f"update jobs set state=$1, ended_at={ended} where id=$2", state, id)
+            return state
+        if state == RUNNING:  # a cancellation is not taken back
+            await query(
+                "update jobs set wanted=$1 where id=$2 and coalesce(wanted, '') <> 'cancel'",
+                *(wish, id),
+            )
+        return state if state in (RUNNING, PAUSED) else None
+
+    async def resume(self, query: Query, id: str) -> bool:
+        """Queue a paused job again, with all its attempts; also one that is about to pause.
+
+        Returns whether it was either.
+        """
+        now = (await self._store.database()).now
+        paused = await query(
+            f"update jobs set state='{QUEUED}', wanted=null, attempt=0, run_at={now} "
+            f"where id=$1 and state='{PAUSED}' returning id",
+            id,
+        )
+        pausing = await query(
+            f"update jobs set wanted=null where id=$1 and state='{RUNNING}' and wanted='pause' "
+            "returning id",
+            id,
+        )
+        return bool(paused or pausing)
+
+    async def remove(self, query: Query, id: str) -> None:
+        """Forget a job, with what it belonged to. Whoever runs it loses it."""
+        await query("delete from jobs where id=$1", id)
+
+    def wake(self) -> None:
+        """Have this server look at the jobs at once: they were changed."""
+        self.changed.set()
+
+    async def sweep(self) -> None:
+        """Forget jobs that ended long ago."""
+        database = await self._store.database()
+        async with database.write() as query:
+            await query(f"delete from jobs where ended_at < {database.now} - $1", _KEPT_SECONDS)

@@ -1,0 +1,118 @@
+"""Contents of any length: lists of blobs, each with a holder, such as a file.
+
+Blobs are written before their rows, and deleted after them: a server that is killed in between
+leaves blobs without rows, which the sweep deletes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from openedai.store.blobs import Blobs
+from openedai.store.database import Database, Query
+
+BLOB_BYTES = 8 << 20
+# From this age on a blob without a row is nobody's.
+_ORPHAN_SECONDS = 86400.0
+
+
+@dataclass
+class Writing:
+    """A content that is being written. It has no holder until `Contents.record`."""
+
+    blobs: Blobs
+    size: int = 0
+    written: list[tuple[str, int]] = field(default_factory=list)
+    recorded: bool = False
+    _pending: bytearray = field(default_factory=bytearray)
+
+    async def add(self, data: bytes | bytearray) -> None:
+        """Append bytes. Raises Unavailable."""
+        self.size += len(data)
+        self._pending += data
+        while len(self._pending) >= BLOB_BYTES:
+            await self._put(self._pending[:BLOB_BYTES])
+            del self._pending[:BLOB_BYTES]
+
+    async def end(self) -> None:
+        """Write what remains. Raises Unavailable."""
+        if self._pending:
+            await self._put(self._pending)
+            self._pending = bytearray()
+
+    async def _put(self, data: bytearray) -> None:
+        self.written.append((await self.blobs.put(data), len(data)))
+
+
+class Contents:
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Writing]:
+        """A new content. Its blobs are deleted if an exception leaves the block before `record`."""
+        writing = Writing(self._blobs)
+        try:
+            yield writing
+        except BaseException:
+            if not writing.recorded:
+                await self.discard(key for key, _ in writing.written)
+            raise
+
+    async def record(self, query: Query, holder: str, writing: Writing) -> None:
+        """Give an ended content to its holder, in the transaction that makes the holder.
+
+        From here on an exception leaves the blobs to the sweep: the commit may have been made.
+        """
+        writing.recorded = True
+        await query.many(
+            "insert into blobs(key, holder, position, size) values($1, $2, $3, $4)",
+            [(key, holder, at, size) for at, (key, size) in enumerate(writing.written)],
+        )
+
+    async def join(self, query: Query, holders: Iterable[str], new_holder: str) -> None:
+        """Make one content of several, in this order; the bytes are not copied."""
+        position = 0
+        for holder in holders:
+            keys = await query("select key from blobs where holder=$1 order by position", holder)
+            rows = [(new_holder, at, key) for at, (key,) in enumerate(keys, position)]
+            await query.many("update blobs set holder=$1, position=$2 where key=$3", rows)
+            position += len(rows)
+
+    async def remove(self, query: Query, holder: str) -> list[str]:
+        """Take the content from its holder. `discard` the returned keys after the commit."""
+        rows = await query("delete from blobs where holder=$1 returning key", holder)
+        return [key for (key,) in rows]
+
+    async def discard(self, keys: Iterable[str]) -> None:
+        """Delete blobs that have no rows."""
+        await self._blobs.delete(keys)
+
+    async def read(
+        self, database: Database, holder: str, start: int = 0, end: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """The bytes from `start` to before `end`, in chunks of some MB at most.
+
+        Raises Unavailable, and APIError for a content that is missing.
+        """
+        rows = await database.read(
+            "select key, size from blobs where holder=$1 order by position", holder
+        )
+        offset = 0
+        for key, size in rows:
+            first = max(start - offset, 0)
+            last = size if end is None else min(end - offset, size)
+            offset += size
+            if first < last:
+                async for chunk in self._blobs.read(key, first, last):
+                    yield chunk
+
+    async def sweep(self, database: Database) -> None:
+        """Delete blobs without rows."""
+        async for keys in self._blobs.older_than(_ORPHAN_SECONDS):
+            for key in keys:
+                if not await database.read("select 1 from blobs where key=$1", key):
+                    await self._blobs.delete([key])
+        await self._blobs.delete_parts(_ORPHAN_SECONDS)

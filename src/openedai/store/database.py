@@ -1,0 +1,55 @@
+"""What SQLite and PostgreSQL have in common: one SQL text for both.
+
+Parameters are `$1`, `$2` …; rows are tuples. Times are seconds since 1970 as `double precision`,
+numbers `bigint`, JSON is text.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar, Protocol
+
+Value = str | int | float | bytes | None
+Row = tuple[Any, ...]
+
+
+class Query(Protocol):
+    """Statements of one transaction. Between them nothing else is awaited."""
+
+    async def __call__(self, sql: str, *args: Value) -> list[Row]:
+        """Run one statement and return its rows."""
+
+    async def many(self, sql: str, rows: Sequence[Sequence[Value]]) -> None:
+        """Run one statement for the arguments of each row."""
+
+
+class Database(ABC):
+    """`now` is the database's clock in SQL. `for_update` ends a `select` of a transaction whose
+    rows nobody else may change before its end; `skip_locked` leaves out those that are being
+    changed.
+    """
+
+    now: ClassVar[str]
+    for_update: ClassVar[str]
+    skip_locked: ClassVar[str]
+
+    @abstractmethod
+    async def read(self, sql: str, *args: Value) -> list[Row]:
+        """The rows of a query outside a transaction. Raises Unavailable."""
+
+    @abstractmethod
+    def write(self) -> AbstractAsyncContextManager[Query]:
+        """A transaction: committed at the end of the block, undone if an exception leaves it.
+
+        If the task is cancelled during the commit, it may have been made. Raises Unavailable.
+        """
+
+    @abstractmethod
+    async def lock_schema(self, query: Query) -> None:
+        """Wait until no other server changes the tables, in a transaction."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close all connections."""

@@ -1,0 +1,136 @@
+"""SQLite in threads: one that writes, and a few that read."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from openedai.errors import APIError, Unavailable
+from openedai.store.database import Database, Query, Row, Value
+
+log = logging.getLogger("openedai.store")
+
+T = TypeVar("T")
+
+_READERS = 3
+_BUSY_SECONDS = 30
+
+
+class Sqlite(Database):
+    """A file, which several servers of one machine may share."""
+
+    now = "((julianday('now') - 2440587.5) * 86400.0)"
+    for_update = ""  # a transaction that writes is alone
+    skip_locked = ""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._writer = ThreadPoolExecutor(1, "sqlite-write")
+        self._readers = ThreadPoolExecutor(_READERS, "sqlite-read")
+        self._writing = asyncio.Lock()
+
+    async def read(self, sql: str, *args: Value) -> list[Row]:
+        return await _in(self._readers, partial(self._run, sql, args))
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Query]:
+        query = _Query(self, self._writer)
+        async with self._writing:
+            try:
+                # A plain `begin` would fail where another process writes meanwhile.
+                await query("begin immediate")
+                yield query
+            except BaseException:
+                await asyncio.shield(_in(self._writer, self._undo))
+                raise
+            await asyncio.shield(_in(self._writer, self._commit))
+
+    async def lock_schema(self, query: Query) -> None:
+        return
+
+    async def close(self) -> None:
+        self._writer.shutdown()
+        self._readers.shutdown()
+        for connection in self._connections:
+            connection.close()
+
+    def _run(self, sql: str, args: Sequence[Value]) -> list[Row]:
+        with _translate_errors():
+            cursor = self._connection().execute(sql, _named(args))
+            return cursor.fetchall() if cursor.description else []
+
+    def _run_many(self, sql: str, rows: Sequence[Sequence[Value]]) -> None:
+        with _translate_errors():
+            self._connection().executemany(sql, map(_named, rows))
+
+    def _commit(self) -> None:
+        try:
+            self._run("commit", ())
+        except BaseException:
+            self._undo()
+            raise
+
+    def _undo(self) -> None:
+        """In the thread that writes, so after a statement that was cancelled."""
+        with suppress(APIError):
+            if self._connection().in_transaction:
+                self._run("rollback", ())
+
+    def _connection(self) -> sqlite3.Connection:
+        """The connection of this thread."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            connection = sqlite3.connect(
+                self._path, _BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            self._connections.append(connection)
+            for pragma in ("journal_mode=wal", "synchronous=normal", "foreign_keys=on"):
+                connection.execute(f"pragma {pragma}")
+            self._local.connection = connection
+        return connection
+
+
+class _Query:
+    def __init__(self, database: Sqlite, thread: ThreadPoolExecutor) -> None:
+        self._database = database
+        self._thread = thread
+
+    async def __call__(self, sql: str, *args: Value) -> list[Row]:
+        return await _in(self._thread, partial(self._database._run, sql, args))
+
+    async def many(self, sql: str, rows: Sequence[Sequence[Value]]) -> None:
+        await _in(self._thread, partial(self._database._run_many, sql, rows))
+
+
+def _in(threads: ThreadPoolExecutor, function: Callable[[], T]) -> asyncio.Future[T]:
+    return asyncio.get_running_loop().run_in_executor(threads, function)
+
+
+def _named(args: Sequence[Value]) -> dict[str, Value]:
+    """`$1` is the parameter with the name 1."""
+    return {str(number): value for number, value in enumerate(args, 1)}
+
+
+@contextmanager
+def _translate_errors() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.OperationalError, OSError) as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CANTOPEN) & 0xFF
+        if code == sqlite3.SQLITE_ERROR:  # a fault of the statement
+            raise
+        if code == sqlite3.SQLITE_FULL:
+            raise Unavailable("The server has no space left for its data.") from error
+        log.error("the database failed: %s", error)
+        raise Unavailable("The server cannot use its database now.", retry_after=1) from error

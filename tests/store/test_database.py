@@ -1,0 +1,198 @@
+"""Both databases: transactions, cancelling, migrations."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openedai.errors import APIError, Unavailable
+from openedai.store.database import Database
+from openedai.store.migrations import migrate, schema
+from openedai.store.sqlite import Sqlite
+from openedai.store.store import Store
+
+TABLE = {"1.sql": "create table t(id text primary key, n bigint, x double precision)"}
+
+
+def run(store: Store, scenario: Coroutine[Any, Any, None]) -> None:
+    async def closing() -> None:
+        try:
+            await scenario
+        finally:
+            await store.close()
+
+    asyncio.run(closing())
+
+
+async def table(store: Store) -> Database:
+    database = await store.database()
+    async with database.write() as query:
+        await query(TABLE["1.sql"])
+    return database
+
+
+def test_rows_are_tuples_of_what_was_written(store: Store) -> None:
+    async def scenario() -> None:
+        database = await table(store)
+        async with database.write() as query:
+            written = await query("insert into t values($1, $2, $3) returning id", "é\n'", 2**40, 3)
+            await query.many("insert into t values($1, $2, $3)", [("b", None, None), ("c", 1, 1)])
+        assert written == [("é\n'",)]
+        rows = await database.read("select id, n, x from t order by id")
+        assert rows == [("b", None, None), ("c", 1, 1.0), ("é\n'", 2**40, 3.0)]
+
+    run(store, scenario())
+
+
+def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
+    async def scenario() -> None:
+        database = await table(store)
+
+        async def fail() -> None:
+            async with database.write() as query:
+                await query("insert into t(id) values('a')")
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await fail()
+        assert await database.read("select id from t") == []
+
+    run(store, scenario())
+
+
+def test_a_task_cancelled_at_any_await_leaves_the_writer_usable(store: Store) -> None:
+    """Cancelled at every await in turn: a row exists only if the whole transaction was made."""
+
+    async def scenario() -> None:
+        database = await table(store)
+
+        async def insert(name: str) -> None:
+            async with database.write() as query:
+                await query("insert into t(id, n) values($1, 1)", name)
+                await query("insert into t(id, n) values($1, 2)", f"{name}.")
+
+        for steps in range(14):
+            task = asyncio.create_task(insert(f"t{steps}"))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            async with database.write() as query:
+                await query("insert into t(id) values($1)", f"after {steps}")
+        count = "select count(*) from t where n = $1"
+        assert await database.read(count, 1) == await database.read(count, 2)
+        assert await database.read("select count(*) from t where n is null") == [(14,)]
+
+    run(store, scenario())
+
+
+def test_writers_wait_for_each_other(store: Store) -> None:
+    async def scenario() -> None:
+        database = await table(store)
+        async with database.write() as query:
+            await query("insert into t(id, n) values('a', 0)")
+
+        async def add() -> None:
+            async with database.write() as query:
+                ((n,),) = await query(f"select n from t where id='a'{database.for_update}")
+                await query("update t set n=$1 where id='a'", n + 1)
+
+        await asyncio.gather(*(add() for _ in range(20)))
+        assert await database.read("select n from t") == [(20,)]
+
+    run(store, scenario())
+
+
+def test_the_clock(store: Store) -> None:
+    async def scenario() -> None:
+        database = await store.database()
+        ((one,),) = await database.read(f"select {database.now}")
+        ((two,),) = await database.read(f"select {database.now}")
+        assert 1.7e9 < one <= two < one + 60
+
+    run(store, scenario())
+
+
+def test_migrations_run_once_and_are_compared(store: Store) -> None:
+    async def scenario() -> None:
+        database = await store.database()
+        steps = schema() | {"900.sql": TABLE["1.sql"]}
+        await migrate(database, steps)
+        await migrate(database, steps)
+        with pytest.raises(APIError, match=r"newer than this server: it has 900\.sql"):
+            await migrate(database, schema())
+        with pytest.raises(APIError, match=r"made with another 900\.sql"):
+            await migrate(database, schema() | {"900.sql": "select 1"})
+
+    run(store, scenario())
+
+
+def test_a_failed_migration_leaves_nothing(store: Store) -> None:
+    async def scenario() -> None:
+        database = await store.database()
+        bad = schema() | {"900.sql": TABLE["1.sql"] + "; insert into t values(1, 2, 3, 4, 5)"}
+        with pytest.raises(Exception, match="columns"):
+            await migrate(database, bad)
+        await migrate(database, schema() | {"900.sql": TABLE["1.sql"]})
+
+    run(store, scenario())
+
+
+OPENING = """
+import asyncio, pathlib, sys
+from openedai.store.store import Store
+store = Store(pathlib.Path(sys.argv[1]), sys.argv[2])
+async def main():
+    database = await store.database()
+    print(len(await database.read("select * from migrations")))
+    await store.close()
+sys.stdin.readline()
+asyncio.run(main())
+"""
+
+
+def test_several_servers_start_at_once(tmp_path: Path, database_url: str) -> None:
+    command = [sys.executable, "-c", OPENING, str(tmp_path / "new"), database_url]
+    pipe = subprocess.PIPE
+    servers = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(3)]
+    for server in servers:
+        assert server.stdin is not None
+        server.stdin.write("\n")
+        server.stdin.flush()
+    outputs = [server.communicate(timeout=60)[0].strip() for server in servers]
+    assert outputs == [str(len(schema()))] * 3
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    database = Sqlite(tmp_path / "file" / "db")
+
+    async def scenario() -> None:
+        with pytest.raises(Unavailable):
+            await database.read("select 1")
+        await database.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_postgres_that_is_not_there() -> None:
+    store = Store(Path("unused"), "postgresql://nobody@127.0.0.1:1/none")
+
+    async def scenario() -> None:
+        with pytest.raises(Unavailable):
+            await store.database()
+
+    run(store, scenario())
+
+
+def test_nothing_is_made_before_the_first_use(tmp_path: Path) -> None:
+    store = Store(tmp_path / "data")
+    assert not store.exists
+    assert not (tmp_path / "data").exists()
+    run(store, store.close())
