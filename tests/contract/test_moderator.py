@@ -1,4 +1,7 @@
-"""What every moderator must do, tested on each engine."""
+"""What every moderator must do, tested on each engine.
+
+A guard on llama_cpp takes too long for it, and is tested in `tests/engines/llama_cpp`.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,13 @@ from tests.weights.tiny_classifier import write_reranker
 Scenario = Callable[[Moderator], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]
 TEXTS = ("hate and violence", "A kettle boils water.", "illicit", "sexual")
+POLICIES = {"hate": "It demeans a group of people.", "violence": "It threatens someone."}
 ENGINES = [
     "echo",
     "echo in a worker",
     "upstream",
     "onnx_classifier",
+    "echo as a guard",
     pytest.param("onnx_embeddings", marks=pytest.mark.real),
 ]
 
@@ -39,6 +44,8 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Runs a scenario on an engine that all tests of the module share."""
     name = request.param.split()[0]
     options: dict[str, Any] = {"worker": True} if request.param == "echo in a worker" else {}
+    if request.param == "echo as a guard":
+        options = {"moderation": POLICIES}
     path = None
     if name == "upstream":
         server: Running = request.getfixturevalue("echo_server")

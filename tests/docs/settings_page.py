@@ -96,6 +96,8 @@ MEANINGS: dict[str, dict[str, str]] = {
         "(models.md#a-llamacpp-of-your-own).",
         "pulled": "Set by the server: the path of the build that was pulled.",
         "sampling": "The values for requests that do not set their own; see the next table.",
+        "moderation": "`llama_guard`, `llama_guard_2` or `shieldgemma` for such a model; or "
+        "policies by category. See [moderation.md](moderation.md#guards).",
     },
     "llama_cpp_reranker": {
         "context": "The most tokens of a query and a document together, if the model was trained "
@@ -216,6 +218,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "crash_after": "Die after that many tokens, as a process would.",
         "load_delay": "Seconds that loading takes.",
         "load_error": "Fail to load, with this message.",
+        "moderation": "Score texts as `llama_cpp` does with this option.",
     },
 }
 

@@ -1,9 +1,13 @@
-"""The labels of classifiers in moderation.md are those that the code knows."""
+"""What moderation.md says of labels and guards is what the code knows."""
 
 from __future__ import annotations
 
+import re
+from typing import get_args
+
 from openedai.contract.moderate import CATEGORIES
 from openedai.engines.moderation.labels import LETTERS, WELL_KNOWN
+from openedai.prompts.guards import GUIDELINES, HAZARDS, GuardName
 from tests.docs.pages import code_words, section, tables
 
 
@@ -31,3 +35,20 @@ def test_labels_of_classifiers() -> None:
 
 def _plain() -> set[str]:
     return {category.replace("/", "_").replace("-", "_") for category in CATEGORIES}
+
+
+def test_hazards() -> None:
+    found = next(
+        rows
+        for rows in tables(section("docs/moderation.md", "Other models"))
+        if rows[0][0].startswith("`S1`")
+    )
+    told = {code_words(hazard)[0]: tuple(code_words(known)) for hazard, known in found}
+    assert told == {code: known for code, known in HAZARDS.items() if known}
+
+
+def test_guards() -> None:
+    text = section("docs/moderation.md", "Other models")
+    assert all(f'`"{name}"`' in text for name in get_args(GuardName))
+    (asks,) = re.findall(r"each with a guideline: (.*) \|", text)
+    assert asks.split(", ") == [*GUIDELINES]

@@ -17,13 +17,15 @@ class Question(Struct, frozen=True):
 
 
 class DecideRequest(Struct, frozen=True):
-    """Questions about one `input`: each is put as one message, the input and then its text.
+    """Questions about one `input`: each is put as one message, the input and then its text. With a
+    `variable` the text is the value of that variable of the chat template instead.
 
     `variant` selects one of the engine's models, as in a `GenerateRequest`.
     """
 
     input: str
     questions: tuple[Question, ...]
+    variable: str | None = None
     variant: str | None = None
 
 

@@ -112,7 +112,8 @@ ENGINES = {
     ),
     "llama_cpp": EngineEntry(
         class_path="openedai.engines.llama_cpp.engine:LlamaCpp",
-        capabilities=frozenset({Generator, Tokenizer, Decider}),
+        capabilities=frozenset({Generator, Tokenizer, Decider, Moderator}),
+        optional_capabilities={"moderation": Moderator},
         weight_files="gguf",
         projector_option="mmproj",
         in_worker=True,

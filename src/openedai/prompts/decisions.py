@@ -6,6 +6,7 @@ What all questions about one input share comes first, so that it is computed onc
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,16 @@ def level_of(instructions: str, levels: Sequence[Option]) -> Question:
     numbered = [Option("", f"{level.value} {level.description}".strip() or "-") for level in levels]
     labels = tuple(map(str, range(len(levels))))
     return Question(text=heading + _listed(labels, numbered), labels=labels)
+
+
+def shares(logprobs: Sequence[float]) -> tuple[float, ...]:
+    """The probabilities of labels with these log probabilities, if it is one of them."""
+    highest = max(logprobs)
+    if highest == -math.inf:
+        return (1 / len(logprobs),) * len(logprobs)
+    weights = [math.exp(value - highest) for value in logprobs]
+    total = math.fsum(weights)
+    return tuple(weight / total for weight in weights)
 
 
 def as_text(value: Any) -> str:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from openedai.contract.decide import DecideRequest
 from openedai.contract.engine import Decider
 from openedai.contract.generate import Usage
+from openedai.prompts.decisions import shares
 from openedai.serving.call import Call
 from openedai.serving.leases import Leases
 from openedai.serving.metrics import Metrics
@@ -81,13 +82,7 @@ class Deciding:
 
 def distribution(logprobs: Sequence[float]) -> Distribution:
     """Of labels with these log probabilities."""
-    highest = max(logprobs)
-    if highest == -math.inf:
-        return Distribution((1 / len(logprobs),) * len(logprobs), 0.0)
-    weights = [math.exp(value - highest) for value in logprobs]
-    total = math.fsum(weights)
-    mass = _unit(math.exp(highest) * total)
-    return Distribution(tuple(weight / total for weight in weights), mass)
+    return Distribution(shares(logprobs), _unit(math.fsum(map(math.exp, logprobs))))
 
 
 def _unit(value: float) -> float:

@@ -57,6 +57,7 @@ from openedai.engines.echo.decisions import label_logprobs
 from openedai.engines.echo.images import echo_images
 from openedai.engines.echo.options import EchoOptions
 from openedai.engines.echo.relevance import overlaps
+from openedai.engines.moderation.guards import GuardedTexts, read_guard
 from openedai.engines.options import parse_options
 from openedai.errors import (
     PARAM,
@@ -92,6 +93,7 @@ class Echo(
         self.model = model
         self.options = options
         self.slots = options.slots
+        self._guard = read_guard(model, options.moderation)
         self._dead = asyncio.Event()
         self._words: dict[int, str] = {}
 
@@ -204,6 +206,8 @@ class Echo(
         if self.options.delay:
             await asyncio.sleep(self.options.delay)
         self._fail_at(0)
+        if self._guard is not None:
+            return await GuardedTexts(self._guard, self.decide, request.variant).assess(request)
         words = [text.text.lower().split() for text in request.inputs]
         named = [tuple(name for name in CATEGORIES if name in said) for said in words]
         return ModerateResult(

@@ -14,6 +14,7 @@ fail_after   raise EngineFailed after that many tokens (never)
 crash_after  raise EngineCrashed after that many tokens, and be dead from then on (never)
 load_delay   seconds that loading takes (0)
 load_error   fail to load, with this message (none)
+moderation   score texts by the probabilities of answers, as llama_cpp's option (by names in them)
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
+
+from openedai.engines.moderation.guards import GuardOption
 
 
 class EchoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,3 +44,4 @@ class EchoOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crash_after: int | None = None
     load_delay: float = 0.0
     load_error: str | None = None
+    moderation: GuardOption | None = None

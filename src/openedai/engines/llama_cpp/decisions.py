@@ -14,7 +14,8 @@ from openedai.engines.llama_cpp.loop import Loop
 from openedai.engines.llama_cpp.request import RequestBuilder
 from openedai.engines.llama_cpp.sequence import End, Job
 from openedai.engines.llama_cpp.template import ChatTemplate
-from openedai.errors import APIError, invalid_value
+from openedai.errors import APIError, EngineFailed, invalid_value
+from openedai.prompts.guards import Guard
 from openedai.prompts.reading.reasoning import closing_tag
 
 # The end of a prompt, in characters, that says how a label after it is tokenised.
@@ -29,7 +30,7 @@ class DecisionPrompts:
         self._builder = builder
         self._vocabulary = builder.vocabulary
         self._variant = request.variant
-        self._before, self._after = _around(builder.template, request.input)
+        self._before, self._after = _around(builder.template, request)
         self._labels: dict[tuple[str, str], list[int] | None] = {}
         self._shared: tuple[int, list[int]] | None = None
 
@@ -91,6 +92,19 @@ class DecisionPrompts:
         return self._labels[tail, label]
 
 
+def check_template(model: str, builder: RequestBuilder, guard: Guard) -> None:
+    """Raise EngineFailed if the model's chat template is not one for the guard. Blocking."""
+    request = guard.request("a")
+    try:
+        prompt = DecisionPrompts(builder, request).text(request.questions[0])
+    except APIError as error:
+        raise EngineFailed(f"The model `{model}` is no such guard: {error.message}") from error
+    if guard.marker not in prompt:
+        raise EngineFailed(
+            f"The model `{model}` is no such guard: its chat template names no `{guard.marker}`."
+        )
+
+
 async def run_jobs(loop: Loop, jobs: Sequence[Job], ahead: int) -> DecideResult:
     """Run the jobs, at most `ahead` of them at once. Cancelling the call cancels them.
 
@@ -129,11 +143,17 @@ async def _ended(job: Job) -> None:
             raise event
 
 
-def _around(template: ChatTemplate, text: str) -> tuple[str, str]:
+def _around(template: ChatTemplate, request: DecideRequest) -> tuple[str, str]:
     """What the prompt of a question has before and after the question."""
     mark = f"question-{secrets.token_hex(16)}"  # so that no one else's text has it
-    message = Message(role="user", content=text + mark)
-    chat = Chat(messages=(message,), reasoning_effort="none", effort_optional=True)
+    variables = {} if request.variable is None else {request.variable: mark}
+    content = request.input if variables else request.input + mark
+    chat = Chat(
+        messages=(Message(role="user", content=content),),
+        reasoning_effort="none",
+        effort_optional=True,
+        template_arguments=variables,
+    )
     prompt = template.render(chat).prompt
     before, found, after = prompt.rpartition(mark)
     if not found:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 from openedai.contract.adapter import Adapter
 from openedai.contract.chat import Chat
 from openedai.contract.decide import DecideRequest, DecideResult
-from openedai.contract.engine import Decider, Generator, Tokenizer, Traits
+from openedai.contract.engine import Decider, Generator, Moderator, Tokenizer, Traits
 from openedai.contract.generate import (
     Finish,
     GenerateEvent,
@@ -38,6 +38,7 @@ from openedai.contract.generate import (
     TokenLogprob,
     Usage,
 )
+from openedai.contract.moderate import ModerateRequest, ModerateResult
 from openedai.engines.free_cores import FreeCores
 from openedai.engines.llama_cpp.library_choice import choose_library
 from openedai.engines.llama_cpp.loop import Loop
@@ -47,7 +48,9 @@ from openedai.engines.llama_cpp.prefixes import Prefixes
 from openedai.engines.llama_cpp.prompt_cache import PromptCache
 from openedai.engines.llama_cpp.sequence import End, Scores, Token
 from openedai.engines.machine import usable_cores
+from openedai.engines.moderation.guards import GuardedTexts, read_guard
 from openedai.errors import APIError, EngineCrashed, EngineFailed
+from openedai.prompts.guards import Guard
 
 if TYPE_CHECKING:
     from openedai.engines.llama_cpp.request import PreparedRequest, RequestBuilder
@@ -59,7 +62,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class LlamaCpp(Generator, Tokenizer, Decider):
+class LlamaCpp(Generator, Tokenizer, Decider, Moderator):
     """One loaded model. Made by `load`."""
 
     def __init__(
@@ -71,8 +74,10 @@ class LlamaCpp(Generator, Tokenizer, Decider):
         prefixes: Prefixes,
         cache: PromptCache | None,
         slots: int,
+        guard: Guard | None = None,
     ) -> None:
         self.slots = slots
+        self._guard = guard
         self.builder = builder
         self._name = name
         self._model = model
@@ -100,14 +105,15 @@ class LlamaCpp(Generator, Tokenizer, Decider):
         if path is None:
             raise EngineFailed(f"The model `{model}` has no weights: its source is empty.")
         known = read_options(model, options, adapters)
+        guard = read_guard(model, known.moderation)
         threading.stack_size(STACK_SIZE)
         free_cores = None if known.threads else FreeCores(usable_cores())
-        loaded, builder, cache = await asyncio.to_thread(_load, model, path, known)
+        loaded, builder, cache = await asyncio.to_thread(_load, model, path, known, guard)
         prefixes = Prefixes(loaded, known.slots, known.prompt_memory * _MIB)
         loop = Loop(model, loaded, prefixes, free_cores)
         if cache is not None:
             await loop.call(lambda: cache.restore(prefixes))
-        return cls(model, loaded, builder, loop, prefixes, cache, known.slots)
+        return cls(model, loaded, builder, loop, prefixes, cache, known.slots, guard)
 
     @classmethod
     def traits(cls, options: Mapping[str, Any]) -> Traits:
@@ -160,6 +166,11 @@ class LlamaCpp(Generator, Tokenizer, Decider):
         jobs = [await self._run(prompts.job, question) for question in request.questions]
         return await run_jobs(self.loop, jobs, 2 * self.slots)
 
+    async def moderate(self, request: ModerateRequest) -> ModerateResult:
+        if self._guard is None:
+            raise EngineFailed(f"The model `{self._name}` has no option `moderation`.")
+        return await GuardedTexts(self._guard, self.decide, request.variant).assess(request)
+
     async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
         """Special tokens that are written out in the text are read as such."""
         return tuple(await self._run(self._model.vocabulary.tokenize, text, special))
@@ -190,7 +201,7 @@ class LlamaCpp(Generator, Tokenizer, Decider):
 
 
 def _load(
-    name: str, path: Path, options: LlamaOptions
+    name: str, path: Path, options: LlamaOptions, guard: Guard | None
 ) -> tuple[Model, RequestBuilder, PromptCache | None]:
     """Blocking. Raises EngineFailed."""
     library = choose_library(options)
@@ -219,7 +230,12 @@ def _load(
             raise
     model = loading.result()
     try:
-        return model, RequestBuilder(name, model, options, prompt_format), cache
+        builder = RequestBuilder(name, model, options, prompt_format)
+        if guard is not None:
+            from openedai.engines.llama_cpp.decisions import check_template
+
+            check_template(name, builder, guard)
+        return model, builder, cache
     except BaseException:
         model.close()
         raise

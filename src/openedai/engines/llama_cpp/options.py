@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from openedai.contract.adapter import Adapter
+from openedai.engines.moderation.guards import GuardOption
 from openedai.engines.options import parse_options
 from openedai.prompts.tool_call_formats import MAX_CALLS
 
@@ -39,7 +40,7 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `mmproj` is the projector for images; a relative path is relative to the folder of the weights.
     `max_tool_calls` is the most tool calls in one answer. `adapters` come from the model's own key
     of that name. `library` is "auto", "wheel" or the path of a build of llama.cpp; `pulled` is the
-    path of the one that "auto" takes if it works.
+    path of the one that "auto" takes if it works. `moderation` is the guard that the model is.
     """
 
     context: Annotated[int, Meta(ge=1, lt=1 << 31)] = 8192
@@ -57,6 +58,7 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     library: str = "auto"
     pulled: str | None = None
     sampling: SamplingDefaults = SamplingDefaults()
+    moderation: GuardOption | None = None
 
 
 def read_options(

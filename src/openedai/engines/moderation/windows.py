@@ -18,12 +18,12 @@ _LONG_RUN = re.compile(r"([A-Za-z])\1{2,}")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 
 
-def windows(text: str) -> list[str]:
+def windows(text: str, characters: int = WINDOW_CHARACTERS) -> list[str]:
     """The text in parts of whole sentences, in order, each also without its disguise.
 
     A sentence that is longer than a window is divided between words.
     """
-    parts = _parts(text)
+    parts = _parts(text, characters)
     plain = (undisguised(part) for part in parts)
     return list(dict.fromkeys([*parts, *plain])) or [text]
 
@@ -47,27 +47,27 @@ def _lettered(word: re.Match[str]) -> str:
     return core.replace("11", "ll").translate(_LETTERS) + found[len(core) :]
 
 
-def _parts(text: str) -> list[str]:
+def _parts(text: str, characters: int) -> list[str]:
     parts: list[str] = []
     current = ""
-    for sentence in _sentences(text):
-        if current and len(current) + len(sentence) >= WINDOW_CHARACTERS:
+    for sentence in _sentences(text, characters):
+        if current and len(current) + len(sentence) >= characters:
             parts.append(current)
             current = ""
         current = f"{current} {sentence}" if current else sentence
     return [*parts, current] if current else parts
 
 
-def _sentences(text: str) -> Iterator[str]:
+def _sentences(text: str, characters: int) -> Iterator[str]:
     """The sentences, those longer than a window in pieces."""
     for sentence in _SENTENCE.split(text):
-        if len(sentence) < WINDOW_CHARACTERS:
+        if len(sentence) < characters:
             if sentence.strip():
                 yield sentence.strip()
             continue
         piece = ""
         for word in _WORD.findall(sentence):
-            if len(piece) + len(word) >= WINDOW_CHARACTERS:
+            if len(piece) + len(word) >= characters:
                 yield piece
                 piece = ""
             piece = f"{piece} {word}" if piece else word
