@@ -1,7 +1,4 @@
-"""What every moderator must do, tested on each engine.
-
-A guard on llama_cpp takes too long for it, and is tested in `tests/engines/llama_cpp`.
-"""
+"""What every moderator must do, tested on each engine."""
 
 from __future__ import annotations
 
@@ -22,6 +19,7 @@ from openedai.engines.load import load_engine
 from openedai.engines.upstream.engine import Upstream
 from openedai.weights.library import Library
 from openedai.weights.onnx_graph.write import write_classifier
+from tests.gguf import tiny_decoder
 from tests.support import Running
 from tests.weights.tiny_classifier import write_reranker
 
@@ -35,6 +33,7 @@ ENGINES = [
     "upstream",
     "onnx_classifier",
     "echo as a guard",
+    "llama_cpp",
     pytest.param("onnx_embeddings", marks=pytest.mark.real),
 ]
 
@@ -52,6 +51,11 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
         options = {"url": server.url, "model": "echo"}
     if name == "onnx_embeddings":
         path, options = _minilm()
+    if name == "llama_cpp":
+        path = tiny_decoder.write(
+            request.getfixturevalue("tmp_path_factory").mktemp("t") / "t.gguf"
+        )
+        options = {"context": tiny_decoder.CONTEXT, "slots": 2, "moderation": POLICIES}
     if name == "onnx_classifier":
         path = _classifier(request.getfixturevalue("tmp_path_factory").mktemp("tiny"))
     with asyncio.Runner() as runner:

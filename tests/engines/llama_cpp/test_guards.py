@@ -1,4 +1,4 @@
-"""Guards on a real model, which knows nothing of them: their prompts, and the probabilities."""
+"""Guards on models that know nothing of them: their prompts, and the probabilities."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from openedai.engines.llama_cpp.decisions import DecisionPrompts
 from openedai.engines.llama_cpp.engine import LlamaCpp
 from openedai.errors import EngineFailed
 from openedai.prompts.guards import GUIDELINES, guard_of
+from tests.gguf import tiny_decoder
 
-pytestmark = pytest.mark.real
-
-ROUNDING = 0.05
+ROUNDING = 0.05  # of llama.cpp, by what else is in a batch
 POLICIES = {"hate": "It demeans a group of people.", "violence": "It threatens someone."}
 # Templates of our own in the manner of these models': their task, the policies, the text.
 HAZARDS = (
@@ -37,7 +36,7 @@ TEXT = "I will find you tonight."
 class Guarded:
     def __init__(self, path: Path, **options: Any) -> None:
         self.runner = asyncio.Runner()
-        load = LlamaCpp.load("the-model", path, {"context": 1024, "slots": 2} | options)
+        load = LlamaCpp.load("the-model", path, {"context": 2048, "slots": 2} | options)
         self.engine = self.runner.run(load)
 
     def assess(self, text: str) -> Assessment:
@@ -55,19 +54,26 @@ class Guarded:
 
 
 @pytest.fixture
-def guarded(request: pytest.FixtureRequest, smollm2_path: Path) -> Iterator[Guarded]:
-    loaded = Guarded(smollm2_path, **request.param)
+def tiny(tmp_path: Path) -> Path:
+    return tiny_decoder.write(tmp_path / "tiny.gguf")
+
+
+@pytest.fixture
+def guarded(request: pytest.FixtureRequest, tiny: Path) -> Iterator[Guarded]:
+    loaded = Guarded(tiny, **request.param)
     yield loaded
     loaded.close()
 
 
-@pytest.mark.parametrize("guarded", [{"moderation": POLICIES}], indirect=True)
-def test_policies_through_a_chat_model(guarded: Guarded) -> None:
+@pytest.mark.real
+def test_policies_through_a_chat_model(smollm2_path: Path) -> None:
+    guarded = Guarded(smollm2_path, moderation=POLICIES)
     found = guarded.assess(TEXT)
     rows = guarded.probabilities(guard_of(POLICIES).request(TEXT))
+    guarded.close()
+    assert [*found.scores] == ["hate", "violence"]
     for score, (yes, no) in zip(found.scores.values(), rows, strict=True):
         assert score == pytest.approx(yes / (yes + no), abs=ROUNDING)
-    assert [*found.scores] == ["hate", "violence"]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +106,7 @@ def test_a_guard_with_a_guideline(guarded: Guarded) -> None:
         assert score == pytest.approx(yes / (yes + no), abs=ROUNDING)
 
 
-@pytest.mark.parametrize("guarded", [{"moderation": POLICIES, "context": 200}], indirect=True)
+@pytest.mark.parametrize("guarded", [{"moderation": POLICIES, "context": 400}], indirect=True)
 def test_texts_that_do_not_fit_are_divided(guarded: Guarded) -> None:
     found = guarded.assess("Some harmless words about kettles. " * 24)
     assert all(0 <= score <= 1 for score in found.scores.values())
@@ -110,7 +116,7 @@ def test_texts_that_do_not_fit_are_divided(guarded: Guarded) -> None:
     ("guard", "message"),
     [("llama_guard", "names no `S1`"), ("shieldgemma", "leaves out the text")],
 )
-def test_a_model_that_is_no_such_guard(smollm2_path: Path, guard: str, message: str) -> None:
-    load = LlamaCpp.load("the-model", smollm2_path, {"context": 512, "moderation": guard})
+def test_a_model_that_is_no_such_guard(tiny: Path, guard: str, message: str) -> None:
+    load = LlamaCpp.load("the-model", tiny, {"context": 512, "moderation": guard})
     with pytest.raises(EngineFailed, match=f"`the-model` is no such guard.*{message}"):
         asyncio.run(load)
