@@ -8,18 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from openedai.config import ModelSpec
+from openedai.contract.adapter import Adapter
 from openedai.engines.registry import engine_entry
 
 
 @dataclass(frozen=True)
 class Model:
     """`id` is its name in answers, `spec` is what is loaded for it, and `variant` which of the
-    models of the loaded engine it is; None for an engine with one.
+    models of the loaded engine it is; None for an engine with one. `adapter` is a variant that is
+    added to the engine when it is first requested.
     """
 
     id: str
     spec: ModelSpec
     variant: str | None = None
+    adapter: Adapter | None = None
 
 
 def models_of(spec: ModelSpec) -> tuple[Model, ...]:

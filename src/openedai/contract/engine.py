@@ -55,6 +55,13 @@ class Engine:
         """Load a model with adapters. Engines that do not support them ignore them."""
         return await cls.load(model, path, options)
 
+    async def add_adapter(self, adapter: Adapter) -> None:
+        """Let requests name another adapter as their variant; nothing if it has one of that name.
+
+        Requests that run are not disturbed. Raises an APIError for an adapter that cannot be used.
+        Engines that do not support adapters ignore it.
+        """
+
     async def close(self) -> None:
         """Cancel all work and release all resources. May be called several times."""
 

@@ -26,6 +26,8 @@ class Leases:
         """
         async with self._pool.lease(call.spec, capability, call.caller, slots=slots) as engine:
             call.exchange.leased_at = call.exchange.seconds
+            if call.model.adapter is not None:
+                await engine.add_adapter(call.model.adapter)
             yield engine
 
     def occupancy(self, call: Call[Any]) -> Occupancy:

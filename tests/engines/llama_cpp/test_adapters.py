@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from openai import APIStatusError, OpenAI
 
 from openedai.config import AdapterSpec, ModelSpec
 from openedai.contract.adapter import Adapter
-from openedai.contract.generate import GenerateRequest, Text
+from openedai.contract.generate import GenerateRequest, Sampling, Text
 from openedai.engines.llama_cpp.engine import LlamaCpp
+from openedai.errors import EngineFailed
 from tests.engines.llama_cpp import tiny_lora
-from tests.events import collect, finish_of
+from tests.events import collect, finish_of, text_of
 from tests.support import Running, ServerThread, echo_settings, fetch
 
 pytestmark = pytest.mark.real
@@ -196,5 +197,67 @@ def test_kept_prompts_are_those_of_their_adapter(
         assert await cached("a") == 0
         assert await cached("a") > 50
         assert await cached(None) == 0
+
+    asyncio.run(go())
+
+
+def answers(engine: LlamaCpp, variant: str | None, tokens: int = 6) -> Coroutine[Any, Any, str]:
+    request = GenerateRequest(
+        prompt=Text(text=PROMPT),
+        sampling=Sampling(temperature=0.0),
+        max_tokens=tokens,
+        variant=variant,
+    )
+
+    async def go() -> str:
+        return text_of(await collect(engine, request))
+
+    return go()
+
+
+def test_an_adapter_is_added_while_requests_run(
+    smollm2_path: Path, adapters: tuple[Path, Path]
+) -> None:
+    """It is as if it had been there from the start, and the other answers stay the same."""
+    known = [Adapter(name=path.stem, path=str(path)) for path in adapters]
+
+    async def go() -> None:
+        engine = await LlamaCpp.load_with_adapters("tiny", smollm2_path, SMALL, known)
+        try:
+            expected = {one.name: await answers(engine, one.name) for one in known}
+            long = await answers(engine, None, 60)
+        finally:
+            await engine.close()
+        engine = await LlamaCpp.load("tiny", smollm2_path, SMALL)
+        try:
+            running = asyncio.create_task(answers(engine, None, 60))
+            for adapter in known:
+                await engine.add_adapter(adapter)
+                await engine.add_adapter(adapter)
+                assert await answers(engine, adapter.name) == expected[adapter.name]
+            assert await running == long
+            with pytest.raises(EngineFailed, match="`bad` of the model `tiny`"):
+                await engine.add_adapter(Adapter(name="bad", path=str(Path(__file__))))
+            assert await answers(engine, None, 60) == long
+        finally:
+            await engine.close()
+
+    asyncio.run(go())
+
+
+def test_an_adapter_of_every_layer_is_added(smollm2_path: Path, tmp_path: Path) -> None:
+    """Such as one that was trained: the largest graph is that of a model with one."""
+    path = tmp_path / "all.gguf"
+    tiny_lora.write_all(path, smollm2_path)
+
+    async def go() -> None:
+        engine = await LlamaCpp.load("tiny", smollm2_path, SMALL)
+        try:
+            before = await answers(engine, None, 20)
+            await engine.add_adapter(Adapter(name="all", path=str(path)))
+            assert await answers(engine, "all", 20) != before
+            assert await answers(engine, None, 20) == before
+        finally:
+            await engine.close()
 
     asyncio.run(go())

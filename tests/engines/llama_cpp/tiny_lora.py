@@ -1,4 +1,6 @@
-"""LoRA adapters of one matrix each, written by the `gguf` package: they push a model to a token."""
+"""LoRA adapters, written by the `gguf` package: of one matrix, which push a model to a token, and
+of all matrices.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +34,26 @@ def write(
         writer.add_tensor(
             f"{name}.lora_b", (direction * strength).astype(np.float32).reshape(-1, 1)
         )
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def write_all(path: Path, base: Path) -> Path:
+    """A random adapter for every matrix of the layers of the model at `base`."""
+    random = np.random.default_rng(0)
+    writer = GGUFWriter(path, "llama")
+    writer.add_string("general.type", "adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", 16.0)
+    for tensor in GGUFReader(base).tensors:
+        if tensor.name.startswith("blk.") and len(tensor.shape) == 2:
+            columns, rows = (int(size) for size in tensor.shape)
+            for part, shape in (("a", (8, columns)), ("b", (rows, 8))):
+                weights = random.normal(0, 0.05, shape).astype(np.float32)
+                writer.add_tensor(f"{tensor.name}.lora_{part}", weights)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

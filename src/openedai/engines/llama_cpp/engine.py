@@ -137,6 +137,16 @@ class LlamaCpp(Generator, Tokenizer, Decider, Moderator):
         await self.loop.close()
         await asyncio.to_thread(self._model.close)
 
+    async def add_adapter(self, adapter: Adapter) -> None:
+        """It is loaded between two steps of the loop, some milliseconds for a small one."""
+
+        def add() -> None:
+            if not self.builder.has_adapter(adapter.name):
+                number = self._model.add_adapter(adapter)
+                self.builder.add_adapter(adapter.name, number, adapter.scale)
+
+        await self.loop.call(add)
+
     def progress(self) -> int:
         return sum(self.loop.progress())
 

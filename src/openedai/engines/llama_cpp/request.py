@@ -82,7 +82,9 @@ class RequestBuilder:
         self._projector = model.projector
         self._context = model.context_length
         self._defaults = options.sampling
-        self._adapters = options.adapters
+        self._adapters = {
+            one.name: (number, one.scale) for number, one in enumerate(options.adapters)
+        }
         self._max_calls = options.max_tool_calls
         self.model_stops = None if prompt_format is None else prompt_format.stop
         source = model.chat_template() if prompt_format is None else prompt_format.template
@@ -148,6 +150,13 @@ class RequestBuilder:
                 trigger=prepared.trigger,
             )
 
+    def has_adapter(self, name: str) -> bool:
+        return name in self._adapters
+
+    def add_adapter(self, name: str, number: int, scale: float) -> None:
+        """Let requests name another adapter of the model, by its number there."""
+        self._adapters[name] = (number, scale)
+
     def close(self) -> None:
         """End what grammars need. May be called several times."""
         self._checker.close()
@@ -210,8 +219,7 @@ class RequestBuilder:
     def _job(self, request: GenerateRequest, prompt: Prompt, param: str) -> Job:
         if prompt.tokens >= self._context:
             raise ContextLengthExceeded.by_tokens(self._context, prompt.tokens, param=param)
-        adapters = {one.name: (number, one.scale) for number, one in enumerate(self._adapters)}
-        if (adapter := adapters.get(request.variant or "")) is not None:
+        if (adapter := self._adapters.get(request.variant or "")) is not None:
             self._model.adapter(adapter[0])
         ending = request.ending
         for token in ending.stop_tokens:

@@ -40,6 +40,7 @@ from openedai.engines.process.connection import pack
 from openedai.engines.process.early import WORKER, EarlyStart
 from openedai.engines.process.inbox import Answer, Inbox
 from openedai.engines.process.messages import (
+    AdapterCall,
     AnyCall,
     Cancel,
     Close,
@@ -119,6 +120,7 @@ class Hosted(
         self._numbers = itertools.count()
         self._inboxes: dict[int, Inbox] = {}
         self._gone = False
+        self._added: set[str] = set()  # the names of adapters
         self._decode = msgspec.msgpack.Decoder(Events | Result | Pong).decode
         self._watchdog = Watchdog(
             limits or SilenceLimits(), self._waits, lambda: self._send(Ping()), self._kill
@@ -196,6 +198,11 @@ class Hosted(
         finally:
             await self._child.stop()
         await self._connection.closed
+
+    async def add_adapter(self, adapter: Adapter) -> None:
+        if adapter.name not in self._added:
+            await self._value(AdapterCall(adapter=adapter), str)
+            self._added.add(adapter.name)
 
     def memory(self) -> int:
         return self._child.resident_bytes()

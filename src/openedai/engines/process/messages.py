@@ -125,6 +125,12 @@ class CountCall(Struct, frozen=True, tag="count"):
     chat: Chat
 
 
+class AdapterCall(Struct, frozen=True, tag="adapter"):
+    """Add an adapter; the result is the empty text."""
+
+    adapter: Adapter
+
+
 class VoicesCall(Struct, frozen=True, tag="voices"):
     """Ask for the voices."""
 
@@ -137,7 +143,9 @@ class Voices(Struct, frozen=True, tag="voice_list"):
 
 StreamCall = GenerateCall | TranscribeCall | SpeakCall | ImagesCall
 TokensCall = TokenizeCall | DetokenizeCall | CountCall
-ValueCall = EmbedCall | RerankCall | ModerateCall | DecideCall | TokensCall | VoicesCall
+ValueCall = (
+    EmbedCall | RerankCall | ModerateCall | DecideCall | TokensCall | VoicesCall | AdapterCall
+)
 AnyCall = StreamCall | ValueCall
 StreamEvent = GenerateEvent | TranscribeEvent | SpeakEvent | ImageEvent
 Value = (

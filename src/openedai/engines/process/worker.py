@@ -32,6 +32,7 @@ from openedai.contract.engine import (
 )
 from openedai.engines.process.connection import Connection, pack
 from openedai.engines.process.messages import (
+    AdapterCall,
     AnyCall,
     Cancel,
     Close,
@@ -192,6 +193,9 @@ async def _value(engine: Engine, call: ValueCall) -> Value:
             return await engine.count(chat)
         case VoicesCall(), Speaker():
             return Voices(voices=await engine.voices())
+        case AdapterCall(adapter=adapter), _:
+            await engine.add_adapter(adapter)
+            return ""
     raise AssertionError("unreachable: the pool leases by capability")
 
 

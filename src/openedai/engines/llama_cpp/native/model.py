@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from ctypes import c_char, c_float, c_int32
 from functools import cached_property
+from hashlib import sha256
 from mmap import mmap
 from pathlib import Path
 from threading import Thread
@@ -33,6 +34,9 @@ _FIXED = ("rope_factors_long.weight", "rope_factors_short.weight")
 # batch needs without it must not take more memory than so many bytes.
 _MOST_ATTENTION = 256 << 20
 _FLASH, _NO_FLASH = -1, 0  # where it is possible, or nowhere
+# The numbers of adapters that are added later have this bit, and so many bytes below it.
+_DIGEST_BYTES = 6
+_ADDED = 1 << 8 * _DIGEST_BYTES
 # The most tokens of prompts that are scored in one step. The logits of each take 4 bytes for each
 # token of the vocabulary.
 _SCORED = 32
@@ -140,7 +144,7 @@ class Model:
             self._context = self._new_context(self.capacity, flash=self._flash)
             if not self._context:
                 raise self._not_loaded(path)
-            self._adapters = [self._load_adapter(adapter) for adapter in options.adapters]
+            self._adapters = dict(enumerate(map(self._load_adapter, options.adapters)))
             if options.mmproj is not None:
                 self.projector = self._load_projector(path, options.mmproj, options, threads)
         except BaseException:
@@ -208,6 +212,19 @@ class Model:
         if isinstance(found, APIError):
             raise found
         return found
+
+    def add_adapter(self, adapter: Adapter) -> int:
+        """Load another adapter; returns its number, which is the same in every process.
+
+        Raises EngineFailed and Unavailable.
+        """
+        found = self._load_adapter(adapter)
+        if isinstance(found, APIError):
+            raise found
+        digest = sha256(adapter.name.encode()).digest()
+        number = _ADDED | int.from_bytes(digest[:_DIGEST_BYTES])
+        self._adapters[number] = found
+        return number
 
     def apply_adapter(self, number: int | None, scale: float) -> None:
         """Compute with one adapter from now on, or with none. Raises EngineFailed."""
