@@ -35,6 +35,13 @@ def test_langchain(real_server: Running, tmp_path: Path) -> None:
     assert seen["dimensions"] == 768
 
 
+def test_langchain_moderation(real_server: Running, tmp_path: Path) -> None:
+    seen = run("langchain-moderation", real_server, tmp_path)
+    assert seen["good"]
+    assert seen["bad"] == seen["later"] == seen["refused"]
+    assert "violates" in seen["bad"]
+
+
 def test_llama_index(real_server: Running, tmp_path: Path) -> None:
     seen = run("llama-index", real_server, tmp_path, address=OLDER)
     assert seen["complete"] == seen["chat"] == seen["stream"] != ""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from openedai.contract.moderate import CATEGORIES
 from tests.clients.running import run
 from tests.images.files import pixels_of
 from tests.support import Running
@@ -37,6 +38,9 @@ def test_old_versions_on_echo(pins: str, echo_server: Running, tmp_path: Path) -
     assert seen["edit"][0] == "edit"
     assert seen["engine_chat"] == seen["azure_chat"] == "one two three"
     assert seen["engine_embedding"] == 8
+    assert seen["moderation"]["flagged"] == [False, True]
+    assert seen["moderation"]["categories"] == sorted(CATEGORIES)
+    assert seen["moderation"]["scores"] == [0.9, 0.9]
     assert seen["function"] == "add"
     assert isinstance(json.loads(seen["arguments"]), dict)
     assert seen["transcribe"] == seen["translate"] == "Good morning."
@@ -68,6 +72,8 @@ def test_old_versions(pins: str, real_server: Running, tmp_path: Path) -> None:
     assert seen["edit"][1]
     assert seen["engine_chat"] == seen["azure_chat"] == seen["chat"]
     assert seen["engine_embedding"] == 768
+    assert len(seen["moderation"]["flagged"]) == 2
+    assert all(0 <= score <= 1 for score in seen["moderation"]["scores"])
     assert seen["function"] == "add"
     assert {type(value) for value in json.loads(seen["arguments"]).values()} == {int}
     assert "Good morning" in seen["transcribe"]

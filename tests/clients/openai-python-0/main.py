@@ -85,6 +85,17 @@ def older() -> dict:
     }
 
 
+def moderation() -> dict:
+    one = openai.Moderation.create("a text about hate")
+    several = openai.Moderation.create(input=["harmless", "hate"], model="text-moderation-stable")
+    later = asyncio.run(openai.Moderation.acreate("hate"))
+    return {
+        "flagged": [result["flagged"] for result in several["results"]],
+        "categories": sorted(one["results"][0]["categories"]),
+        "scores": [r["results"][0]["category_scores"]["hate"] for r in (one, later)],
+    }
+
+
 def images() -> dict:
     """Made, opened at their URL or decoded, and sent back to be edited and varied."""
     model = os.environ["IMAGE_MODEL"]
@@ -133,6 +144,7 @@ seen = {
     **chats(),
     **function(),
     **older(),
+    "moderation": moderation(),
     **({"images": images()} if "IMAGE_MODEL" in os.environ else {}),
     **audio(),
 }
