@@ -13,6 +13,7 @@
     ├── MethodNotAllowed          405
     ├── PayloadTooLarge           413
     ├── UnsupportedMediaType      415
+    ├── RangeNotSatisfiable       416  a file has no such bytes
     ├── HeadersTooLarge           431
     ├── RateLimited               429  this caller has too many requests waiting
     ├── EngineFailed              500  the model failed while it worked on the request
@@ -160,6 +161,16 @@ class PayloadTooLarge(InvalidRequest):
 
 class UnsupportedMediaType(InvalidRequest):
     status = 415
+
+
+class RangeNotSatisfiable(InvalidRequest):
+    status = 416
+
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            f"The file has {size} bytes: none of those that the header Range asks for.",
+            code="range_not_satisfiable",
+        )
 
 
 class HeadersTooLarge(InvalidRequest):

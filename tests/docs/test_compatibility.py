@@ -13,6 +13,8 @@ from openai.types import (
     ImageInputReferenceParam,
     completion_create_params,
     embedding_create_params,
+    file_create_params,
+    file_list_params,
     image_edit_params,
     image_generate_params,
     moderation_create_params,
@@ -39,6 +41,7 @@ from openedai.api.openai.chat.types import ChatCompletionRequest
 from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.openai.decisions.types import DecisionRequest
 from openedai.api.openai.embeddings.types import EmbeddingRequest
+from openedai.api.openai.files.types import FileCreateRequest, FileListQuery
 from openedai.api.openai.images.types import (
     ImageBody,
     ImageEditRequest,
@@ -57,7 +60,7 @@ from openedai.api.parameters.other_servers import (
 )
 from openedai.config import ModelSpec
 from openedai.http.body import AllowedOnly, Body
-from openedai.http.upload import Upload
+from openedai.http.upload import StreamedFile, Upload
 from openedai.http.validation import as_invalid_request
 from openedai.serving.images.inputs import ImageSources
 from tests.docs.pages import ROOT, code_words, section, tables
@@ -79,11 +82,12 @@ DECISION: dict[str, Any] = {
     "input": "hi",
     "questions": [{"type": "predicate", "instructions": "hi"}],
 }
-UPLOAD = Upload("cat.png", "image/png", ROOT / "cat.png", 1)
+UPLOAD = Upload("cat.png", "image/png", 1, ROOT / "cat.png")
+FILE: dict[str, Any] = {"file": StreamedFile("a.txt", "", 1), "purpose": "vision"}
 IMAGE: dict[str, Any] = {"prompt": "hi"}
 IMAGE_EDIT: dict[str, Any] = {"prompt": "hi", "image": [UPLOAD]}
 IMAGE_VARIATION: dict[str, Any] = {"image": UPLOAD}
-SPEECH_FILE: dict[str, Any] = {"model": "m", "file": Upload("a.wav", "", Path("a.wav"), 1)}
+SPEECH_FILE: dict[str, Any] = {"model": "m", "file": Upload("a.wav", "", 1, Path("a.wav"))}
 SPEECH: dict[str, Any] = {"model": "m", "input": "hi", "voice": "alloy"}
 EDIT: dict[str, Any] = {"model": "m", "instruction": "hi"}
 GENERATE: dict[str, Any] = {"model": "m", "context": "hi"}
@@ -130,6 +134,12 @@ TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
         ModerationRequest,
         {"input": "hi"},
     ),
+    ("Files", 0): (
+        set(file_create_params.FileCreateParams.__annotations__),
+        FileCreateRequest,
+        FILE,
+    ),
+    ("Files", 1): (set(file_list_params.FileListParams.__annotations__), FileListQuery, {}),
     ("Image generations", 0): (
         set(image_generate_params.ImageGenerateParamsBase.__annotations__) | STREAM,
         ImageGenerationRequest,
@@ -287,6 +297,10 @@ REFUSED_VALUES: dict[str, Any] = {
 
 # Values other than the default, for parameters that must reach the engine.
 VALUES: dict[str, Any] = {
+    "after": "file-1",
+    "expires_after": {"anchor": "created_at", "seconds": 3600},
+    "limit": 2,
+    "order": "asc",
     # of other servers
     "add_generation_prompt": False,
     "allowed_token_ids": [1],
@@ -447,14 +461,17 @@ VALUES_BY_TYPE: dict[tuple[type[Body], str], Any] = {
     (AnswerRequest, "logprobs"): 3,
     (ClassificationRequest, "logprobs"): 3,
     (ImageEditRequest, "image"): [UPLOAD, UPLOAD],
-    (ImageVariationRequest, "image"): Upload("dog.png", "", ROOT / "dog.png", 1),
-    (TranscriptionRequest, "file"): Upload("b.wav", "", Path("b.wav"), 1),
-    (TranslationRequest, "file"): Upload("b.wav", "", Path("b.wav"), 1),
+    (ImageVariationRequest, "image"): Upload("dog.png", "", 1, ROOT / "dog.png"),
+    (TranscriptionRequest, "file"): Upload("b.wav", "", 1, Path("b.wav")),
+    (TranslationRequest, "file"): Upload("b.wav", "", 1, Path("b.wav")),
     (TranscriptionRequest, "response_format"): "verbose_json",
     (TranslationRequest, "response_format"): "verbose_json",
     (SpeechRequest, "response_format"): "wav",
     (ChatCompletionRequest, "documents"): [{"title": "a", "text": "b"}],
     (ChatMessage, "function_call"): {"name": "f", "arguments": ""},
+    (FileCreateRequest, "file"): StreamedFile("b.txt", "", 1),
+    (FileCreateRequest, "purpose"): "batch",
+    (FileListQuery, "purpose"): "batch",
     (DecisionRequest, "questions"): [{"type": "predicate", "instructions": "ho"}],
 }
 
@@ -532,6 +549,8 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
             return value.to_engine_requests(Media())
         case CompletionRequest():
             return value.to_engine_requests()
+        case FileCreateRequest() | FileListQuery():
+            return value
         case ModerationRequest():
             return value.texts()
         case DecisionRequest():

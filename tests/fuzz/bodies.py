@@ -271,6 +271,14 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {"input": ["hate", "a text"]},
         {"input": [{"type": "text", "text": "hate"}]},
     ],
+    "FileCreateRequest": [
+        {"file": SOUND, "purpose": "batch"},
+        {
+            "file": SOUND,
+            "purpose": "user_data",
+            "expires_after": {"anchor": "created_at", "seconds": 3600},
+        },
+    ],
     "RerankBody": [
         {"query": "fox", "documents": ["fox", "owl"], "top_n": 1, "return_documents": True},
         {

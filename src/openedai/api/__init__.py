@@ -15,7 +15,7 @@ def routes(s: Services) -> tuple[Route, ...]:
     """Every URL of the server. The first one that matches a request is used."""
     calls = Calls(s.settings, s.catalog, s.leases)
     ranking = Ranking(s.catalog, s.embedding)
-    official = (*_openai(s, calls), *_models(s), *_older(s, calls, ranking))
+    official = (*_openai(s, calls), *_files(s, calls), *_models(s), *_older(s, calls, ranking))
     return (
         *official,
         *engine_routes(official),
@@ -62,6 +62,18 @@ def _openai(s: Services, calls: Calls) -> tuple[Route, ...]:
         post("/v1/images/variations", images["vary"], "Vary an image"),
         post("/v1/audio/transcriptions", audio["transcribe"], "Transcribe an audio file"),
         post("/v1/audio/translations", audio["translate"], "Translate an audio file into English"),
+    )
+
+
+def _files(s: Services, calls: Calls) -> tuple[Route, ...]:
+    files = Group("openai.files.routes:FileRoutes", calls, s.files)
+    path = "/v1/files/{id}"
+    return (
+        Route("POST", "/v1/files", files["create"], "Keep a file"),
+        Route("GET", "/v1/files", files["list_files"], "List the files"),
+        Route("GET", path, files["retrieve"], "Show a file"),
+        Route("DELETE", path, files["delete"], "Delete a file"),
+        Route("GET", f"{path}/content", files["read"], "The bytes of a file"),
     )
 
 

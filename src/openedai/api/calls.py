@@ -22,7 +22,8 @@ from openedai.serving.call import Call
 from openedai.serving.leases import Leases
 
 if TYPE_CHECKING:
-    from openedai.http.body import Body
+    from openedai.http.body import Body, BodyLimits
+    from openedai.http.form import FileReceiver
 
 # A file in a body: a long run of base64.
 _FILE = re.compile(r"[A-Za-z0-9+/=_-]{512,}")
@@ -63,16 +64,14 @@ class Calls:
         the unknown parameters of a body without `model`. Raises InvalidRequest for a body that
         cannot be read, and what `resolve` raises.
         """
-        from openedai.http.body import BodyLimits, read_body
+        from openedai.http.body import read_body
 
         exchange = exchange_of(request.scope)
         in_url = request.path_params.get("model")
         body, headers = await read_body(
             request,
             body_type,
-            limits=BodyLimits(
-                self._settings.max_body_bytes, self._settings.max_upload_bytes, self._body_memory
-            ),
+            limits=self._limits(),
             unknown=self._settings.unknown_parameters,
             overrides={} if in_url is None else {"model": in_url},
             passed_on=lambda fields: self._passed_on(body_type, fields, default),
@@ -84,6 +83,30 @@ class Calls:
         exchange.model = model.id
         exchange.parameter_names = body.engine_names()  # from here on, errors are engines'
         return Call(body, model, exchange, headers)
+
+    async def body(
+        self, request: Request, body_type: type[B], receiver: FileReceiver | None = None
+    ) -> tuple[B, dict[str, str]]:
+        """The body of a request that is no call to a model, and headers for the answer.
+
+        The file of `receiver` goes there while the body is read. Raises InvalidRequest.
+        """
+        from openedai.http.body import read_body
+
+        unknown = self._settings.unknown_parameters
+        body, headers = await read_body(
+            request, body_type, limits=self._limits(), unknown=unknown, receiver=receiver
+        )
+        body.check()
+        return body, headers
+
+    def query(self, request: Request, body_type: type[B]) -> tuple[B, dict[str, str]]:
+        """The parameters in the URL, in the same way."""
+        from openedai.http.body import read_query
+
+        body, headers = read_query(request, body_type, unknown=self._settings.unknown_parameters)
+        body.check()
+        return body, headers
 
     async def answer(
         self,
@@ -120,6 +143,13 @@ class Calls:
     def respond_text(self, call: Call[Any], text: str, media_type: str) -> Response:
         """A text, with the same headers."""
         return Response(text, headers=self._headers(call), media_type=media_type)
+
+    def _limits(self) -> BodyLimits:
+        from openedai.http.body import BodyLimits
+
+        return BodyLimits(
+            self._settings.max_body_bytes, self._settings.max_upload_bytes, self._body_memory
+        )
 
     def _named(self, body: Any) -> Model:
         return self._catalog.resolve(body.model)

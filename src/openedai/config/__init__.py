@@ -154,6 +154,17 @@ class Settings:
         "Where the contents of files are kept: the URL of a bucket (`s3://name/prefix`), whose "
         "keys are in the environment (`AWS_ACCESS_KEY_ID` …); empty for a folder in `data`.",
     ] = ""
+    file_max_bytes: Annotated[
+        int, Meta(ge=1024), "Largest file, in bytes, that `POST /v1/files` takes."
+    ] = 512 << 20
+    files_max_bytes: Annotated[
+        int, Meta(ge=0), "Most bytes of all files together; 0 for no limit."
+    ] = 0
+    files_max_bytes_per_key: Annotated[
+        int,
+        Meta(ge=0),
+        "Most bytes of all files that were made with the same key; 0 for no limit.",
+    ] = 0
     public_url: Annotated[
         str,
         "The URL of this server for its clients, without `/v1`, if a proxy is in front "

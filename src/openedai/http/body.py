@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import NoneType, UnionType
+from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import (
@@ -23,7 +23,7 @@ from openedai.bounded_json import TooManyValues, read_json
 from openedai.errors import APIError, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from openedai.http.body_memory import BodyMemory, BodyShare
 from openedai.http.exchange import exchange_of
-from openedai.http.form import FORM_DATA, read_form
+from openedai.http.form import FORM_DATA, FileReceiver, read_form
 from openedai.http.upload import has_file
 from openedai.http.validation import (
     as_invalid_request,
@@ -40,6 +40,7 @@ MAX_MEMBERS = 256  # of an object with named fields
 _MAX_WARNING = 1000  # characters
 _LARGE = 1 << 20  # bytes
 _TOO_LARGE = "request_too_large"
+_AZURE_VERSION = "api-version"
 
 
 def _fail_fast(schema: Any) -> None:
@@ -218,21 +219,36 @@ async def read_body(
     *,
     limits: BodyLimits,
     unknown: Literal["refuse", "warn"],
-    overrides: Mapping[str, Any],
-    passed_on: Callable[[Mapping[str, Any]], frozenset[str] | None],
+    overrides: Mapping[str, Any] = MappingProxyType({}),
+    passed_on: Callable[[Mapping[str, Any]], frozenset[str] | None] = lambda fields: None,
+    receiver: FileReceiver | None = None,
 ) -> tuple[M, dict[str, str]]:
     """The parsed body, and headers for the answer: warnings of ignored parameters.
 
     `overrides` replace fields of the body. `passed_on` returns the known parameters that a body
-    with these fields passes on beside the unknown ones; None if it passes on neither. Raises
-    InvalidRequest.
+    with these fields passes on beside the unknown ones; None if it passes on neither. The file of
+    `receiver` goes there while the body is read. Raises InvalidRequest.
     """
-    values, strict = await _read_values(request, model, limits)
+    values, strict = await _read_values(request, model, limits, receiver)
     if isinstance(values, dict):
         values |= overrides
         passthrough = passed_on(values)
         if passthrough is not None:
             return _with_extra(model, values, passthrough, strict), {}
+    return _validated(model, values, strict, unknown)
+
+
+def read_query(
+    request: Request, model: type[M], *, unknown: Literal["refuse", "warn"]
+) -> tuple[M, dict[str, str]]:
+    """The parameters of a URL, as `read_body` has those of a body. Raises InvalidRequest."""
+    values = {name: value for name, value in request.query_params.items() if name != _AZURE_VERSION}
+    return _validated(model, values, False, unknown)
+
+
+def _validated(
+    model: type[M], values: Any, strict: bool | None, unknown: Literal["refuse", "warn"]
+) -> tuple[M, dict[str, str]]:
     try:
         return model.model_validate(values, strict=strict), {}
     except ValidationError as error:
@@ -244,7 +260,7 @@ async def read_body(
 
 
 async def _read_values(
-    request: Request, model: type[Body], limits: BodyLimits
+    request: Request, model: type[Body], limits: BodyLimits, receiver: FileReceiver | None
 ) -> tuple[Any, bool | None]:
     """The values of the body, and whether their types are exact: those of a form are strings."""
     media_type = _media_type(request)
@@ -252,7 +268,7 @@ async def _read_values(
         if media_type != FORM_DATA:
             raise _unsupported_type(media_type, FORM_DATA)
         cleanup = exchange_of(request.scope).cleanup
-        values = await read_form(request, limits.form, cleanup, _share(request, limits))
+        values = await read_form(request, limits.form, cleanup, _share(request, limits), receiver)
         return {name: _listed(model, name, value) for name, value in values.items()}, False
     require_json(request)
     return await _decode(await read_bytes(request, limits)), None

@@ -42,6 +42,11 @@ class Exchange:
     cleanup: ExitStack = field(default_factory=ExitStack)
 
     @property
+    def key(self) -> str:
+        """A digest of the caller's key; empty without one. The caller's name has it at its end."""
+        return self.caller.rpartition("/")[2]
+
+    @property
     def seconds(self) -> float:
         """The seconds since it started."""
         return time.perf_counter() - self.started

@@ -11,8 +11,9 @@ import errno
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -20,7 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from openedai.errors import APIError, InvalidRequest, PayloadTooLarge, Unavailable
 from openedai.http.body_memory import BodyShare
-from openedai.http.upload import Upload
+from openedai.http.upload import FormFile, StreamedFile, Upload
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartParser
@@ -37,16 +38,38 @@ _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NAME = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<key>[^\[\]]*)\])?")
 
 
+@dataclass(frozen=True)
+class FileReceiver:
+    """Where the bytes of the file in one field go as they arrive, instead of to the disk.
+
+    `limit` is for the whole body, `memory` what the receiver holds of it at once; both in bytes.
+    """
+
+    field: str
+    receive: Callable[[bytes], Awaitable[None]]
+    limit: int
+    memory: int
+
+
 async def read_form(
-    request: Request, limit: int, cleanup: ExitStack, share: BodyShare
+    request: Request,
+    limit: int,
+    cleanup: ExitStack,
+    share: BodyShare,
+    receiver: FileReceiver | None = None,
 ) -> dict[str, Any]:
     """The fields of the body; `cleanup` deletes the files, `share` is for what is in memory.
+
+    The file of `receiver` is a StreamedFile, all others are Uploads.
 
     Raises InvalidRequest for a malformed body, PayloadTooLarge for one with more than `limit`
     bytes, and Unavailable if the disk or the memory is full.
     """
-    form = _Form(_boundary(request), cleanup)
+    form = _Form(_boundary(request), cleanup, receiver.field if receiver else None)
     size = 0
+    if receiver is not None:
+        limit = receiver.limit
+        share.take(receiver.memory)
     pending = bytearray()
     try:
         async for chunk in request.stream():
@@ -59,15 +82,15 @@ async def read_form(
                 )
             pending += chunk
             if len(pending) >= _BUFFER:
-                await _feed(form, bytes(pending))
+                await _feed(form, bytes(pending), receiver)
                 pending.clear()
     except ClientDisconnect as error:
         raise _malformed("it ended too early") from error
-    await _feed(form, bytes(pending))
+    await _feed(form, bytes(pending), receiver)
     return form.values()
 
 
-async def _feed(form: _Form, data: bytes) -> None:
+async def _feed(form: _Form, data: bytes, receiver: FileReceiver | None) -> None:
     """Parse in a thread. If cancelled, wait for it: it must not add files after the cleanup."""
     feeding = asyncio.ensure_future(asyncio.to_thread(form.feed, data))
     try:
@@ -76,6 +99,9 @@ async def _feed(form: _Form, data: bytes) -> None:
         await asyncio.wait({feeding})
         feeding.exception()  # nobody is left who could be told
         raise
+    if receiver is not None and form.streamed:
+        await receiver.receive(bytes(form.streamed))
+        form.streamed.clear()
 
 
 def _boundary(request: Request) -> bytes:
@@ -89,12 +115,18 @@ def _boundary(request: Request) -> bytes:
 
 
 class _Form:
-    """Parses the parts of one body."""
+    """Parses the parts of one body. `streamed` is what arrived of the file of `stream_field`."""
 
-    def __init__(self, boundary: bytes, cleanup: ExitStack) -> None:
+    def __init__(
+        self, boundary: bytes, cleanup: ExitStack, stream_field: str | None = None
+    ) -> None:
+        self.streamed = bytearray()
         self._parser = _parser(boundary, self)
         self._cleanup = cleanup
-        self._parts: list[tuple[str, str | Upload]] = []
+        self._stream_field = stream_field
+        self._streaming = False
+        self._streamed_bytes = 0
+        self._parts: list[tuple[str, str | FormFile]] = []
         self._fed = 0
         self._field_bytes = 0
         self._done = False
@@ -151,9 +183,13 @@ class _Form:
         self._text = bytearray()
         if b"filename" in options:
             self._file_name = _base_name(_decoded(options[b"filename"]))
-            self._file = self._open()
+            self._open()
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._streaming:
+            self.streamed += data[start:end]
+            self._streamed_bytes += end - start
+            return
         if self._file is not None:
             self._file.write(data[start:end])
             return
@@ -166,26 +202,34 @@ class _Form:
         self._text += data[start:end]
 
     def on_part_end(self) -> None:
-        if self._file is None:
-            self._parts.append((self._name, _decoded(bytes(self._text))))
+        media_type = self._headers.get(b"content-type", b"").decode("latin-1")
+        value: str | FormFile
+        if self._streaming:
+            value = StreamedFile(self._file_name, media_type, self._streamed_bytes)
+        elif self._file is None:
+            value = _decoded(bytes(self._text))
         else:
             self._file.close()
-            self._parts.append((self._name, self._upload()))
+            value = Upload(self._file_name, media_type, self._path.stat().st_size, self._path)
+        self._parts.append((self._name, value))
         self._headers = {}
         self._file = None
+        self._streaming = False
 
     def on_end(self) -> None:
         self._done = True
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> None:
+        """Where the bytes of the file go."""
+        if self._name == self._stream_field:
+            if any(name == self._name for name, _ in self._parts):
+                raise _malformed(f"it has more than one '{self._name}'")
+            self._streaming = True
+            return
         descriptor, path = tempfile.mkstemp(prefix="openedai-upload-")
         self._path = Path(path)
         self._cleanup.callback(self._path.unlink, missing_ok=True)
-        return self._cleanup.enter_context(os.fdopen(descriptor, "wb"))
-
-    def _upload(self) -> Upload:
-        media_type = self._headers.get(b"content-type", b"").decode("latin-1")
-        return Upload(self._file_name, media_type, self._path, self._path.stat().st_size)
+        self._file = self._cleanup.enter_context(os.fdopen(descriptor, "wb"))
 
 
 def _parser(boundary: bytes, form: _Form) -> MultipartParser:
@@ -220,7 +264,7 @@ def _translate_errors(parser_error: type[Exception]) -> Iterator[None]:
         raise
 
 
-def _add(values: dict[str, Any], name: str, value: str | Upload) -> None:
+def _add(values: dict[str, Any], name: str, value: str | FormFile) -> None:
     """Add a field to the values of the body, by the form of its name."""
     match = _NAME.fullmatch(name)
     base, key = (match["name"], match["key"]) if match else (name, None)

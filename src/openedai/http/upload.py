@@ -17,25 +17,18 @@ def has_file(value: Any) -> bool:
     """Whether a value of a form is a file, or contains one."""
     if isinstance(value, dict):
         value = list(value.values())
-    return isinstance(value, Upload) or (isinstance(value, list) and any(map(has_file, value)))
+    return isinstance(value, FormFile) or (isinstance(value, list) and any(map(has_file, value)))
 
 
 @dataclass(frozen=True)
-class Upload:
-    """`path` is a temporary file that is deleted at the end of the exchange.
-
-    `name` and `media_type` are what the client says they are: the name has no folders, and both
+class FormFile:
+    """`name` and `media_type` are what the client says they are: the name has no folders, and both
     may be empty. `size` is in bytes.
     """
 
     name: str
     media_type: str
-    path: Path
     size: int
-
-    async def read(self) -> bytes:
-        """The whole file. Call it only if `size` is small enough."""
-        return await asyncio.to_thread(self.path.read_bytes)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -48,3 +41,19 @@ class Upload:
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         return {"type": "string", "format": "binary"}
+
+
+@dataclass(frozen=True)
+class StreamedFile(FormFile):
+    """A file whose bytes were passed on as they arrived."""
+
+
+@dataclass(frozen=True)
+class Upload(FormFile):
+    """`path` is a temporary file that is deleted at the end of the exchange."""
+
+    path: Path
+
+    async def read(self) -> bytes:
+        """The whole file. Call it only if `size` is small enough."""
+        return await asyncio.to_thread(self.path.read_bytes)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from openedai.errors import InvalidRequest, Unsupported, invalid_value, missing_parameter
-from openedai.http.upload import Upload
+from openedai.http.upload import FormFile
 
 _JSON_TYPES = {
     "string_type": "a string",
@@ -89,7 +89,7 @@ def _json_type(value: Any) -> str:
             return "a string"
         case list() | tuple():
             return "an array"
-        case Upload():
+        case FormFile():
             return "a file"
         case _:
             return "an object"

@@ -27,6 +27,8 @@ from openedai.serving.loading import Loading
 from openedai.serving.metrics import Metrics
 from openedai.serving.moderation import Moderation
 from openedai.serving.reranking import Reranking
+from openedai.store.files import Files
+from openedai.store.quotas import FileLimits
 from openedai.store.store import Store
 from openedai.weights.facts import WeightFactsReader
 from openedai.weights.library import Library
@@ -57,6 +59,7 @@ class Services:
     loading: Loading
     weight_facts: WeightFactsReader
     store: Store
+    files: Files
     jobs: Jobs
 
     @classmethod
@@ -102,5 +105,13 @@ class Services:
             loading=Loading(pool, library),
             weight_facts=WeightFactsReader(library),
             store=store,
+            files=Files(
+                store,
+                FileLimits(
+                    settings.file_max_bytes,
+                    settings.files_max_bytes,
+                    settings.files_max_bytes_per_key,
+                ),
+            ),
             jobs=Jobs(store),
         )

@@ -6,14 +6,16 @@ leaves blobs without rows, which the sweep deletes.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
 from openedai.store.blobs import Blobs
 from openedai.store.database import Database, Query
 
 BLOB_BYTES = 8 << 20
+# What a content that is being written holds in memory.
+MEMORY_BYTES = 2 * BLOB_BYTES
 # From this age on a blob without a row is nobody's.
 _ORPHAN_SECONDS = 86400.0
 
@@ -92,7 +94,7 @@ class Contents:
 
     async def read(
         self, database: Database, holder: str, start: int = 0, end: int | None = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """The bytes from `start` to before `end`, in chunks of some MB at most.
 
         Raises Unavailable, and APIError for a content that is missing.
@@ -106,8 +108,9 @@ class Contents:
             last = size if end is None else min(end - offset, size)
             offset += size
             if first < last:
-                async for chunk in self._blobs.read(key, first, last):
-                    yield chunk
+                async with aclosing(self._blobs.read(key, first, last)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
 
     async def sweep(self, database: Database) -> None:
         """Delete blobs without rows."""

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _TIME = 9  # digits of the milliseconds since 1970: enough until the year 5188
 _RANDOM = 15
+
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def is_id(text: str) -> bool:
+    """Whether a client's text may be an id, of this server or another one."""
+    return _ID.fullmatch(text) is not None
 
 
 def ordered_id(prefix: str) -> str:

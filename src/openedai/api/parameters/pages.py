@@ -1,0 +1,34 @@
+"""Lists in pages: the parameters in the URL, and the object that is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+from pydantic import Field
+
+from openedai.http.body import Body
+
+
+class Query(Body):
+    """What every list takes; a list with other limits has its own `limit`."""
+
+    limit: int = Field(20, ge=1, le=100)
+    after: str | None = Field(None, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")
+    order: Literal["asc", "desc"] = "desc"
+
+
+class Page(msgspec.Struct):
+    data: Sequence[Any]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+    object: str = "list"
+
+
+def page(items: Sequence[Any], limit: int) -> Page:
+    """The first `limit` items, of which one more was read; each has an `id`."""
+    shown = items[:limit]
+    first, last = (shown[0].id, shown[-1].id) if shown else (None, None)
+    return Page(shown, first, last, len(items) > limit)

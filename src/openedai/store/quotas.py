@@ -1,0 +1,63 @@
+"""How many bytes of files there are: in all, and of each owner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from openedai.errors import InvalidRequest
+from openedai.store.database import Database, Query
+
+_ALL = "all"
+_NO_LIMIT = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class FileLimits:
+    """In bytes; 0 for none, but for `file`, which every file has."""
+
+    file: int = 512 << 20
+    all_files: int = 0
+    owner: int = 0
+
+
+class Quotas:
+    """The sums are rows, changed with the files in one transaction: they are always exact."""
+
+    def __init__(self, limits: FileLimits) -> None:
+        self.limits = limits
+
+    async def room(self, database: Database, owner: str) -> int:
+        """How many bytes the owner may add now. Raises InvalidRequest if none."""
+        rooms = [_NO_LIMIT]
+        for name, limit in self._sums(owner):
+            used = await database.read("select bytes from file_usage where owner=$1", name)
+            rooms.append(limit - (used[0][0] if used else 0) if limit else _NO_LIMIT)
+        if min(rooms) <= 0:
+            raise self.exceeded()
+        return min(rooms)
+
+    async def add(self, query: Query, owner: str, size: int, *, enforced: bool = True) -> None:
+        """Count bytes that are added, or removed if `size` is negative.
+
+        Raises InvalidRequest if there are too many.
+        """
+        for name, limit in self._sums(owner):
+            await query("insert into file_usage values($1, 0) on conflict do nothing", name)
+            ((used,),) = await query(
+                "update file_usage set bytes=bytes+$1 where owner=$2 returning bytes", size, name
+            )
+            if enforced and limit and size > 0 and used > limit:
+                raise self.exceeded()
+
+    def exceeded(self) -> InvalidRequest:
+        return InvalidRequest(
+            "There is no room for this file: the limit of the bytes of all files, or of those of "
+            "your key, is reached. Delete files that are no longer needed.",
+            code="storage_quota_exceeded",
+            param="file",
+        )
+
+    def _sums(self, owner: str) -> Sequence[tuple[str, int]]:
+        """Always in this order, so that no two transactions wait for each other."""
+        return ((_ALL, self.limits.all_files), (f"key:{owner}", self.limits.owner))
