@@ -35,7 +35,7 @@ def decision_input(text: str) -> str:
 def yes_or_no(instructions: str, *, yes: str = "", no: str = "") -> Question:
     """Whether a statement is true, or the answer to a question is yes."""
     meanings = "".join(f"\n{label}: {text}" for label, text in ((YES, yes), (NO, no)) if text)
-    return Question(text=f"{instructions}{meanings}\nYes or no?", labels=(YES, NO))
+    return Question(text=f"Yes or no: {instructions}{meanings}", labels=(YES, NO))
 
 
 def one_of(instructions: str, options: Sequence[Option]) -> Question:

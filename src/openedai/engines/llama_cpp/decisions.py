@@ -1,4 +1,4 @@
-"""Questions about one input as jobs of the loop, which share the prompt up to the question."""
+"""Questions about one input as jobs of the loop: one for all, or one for each."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from openedai.contract.decide import DecideRequest, DecideResult, Question
 from openedai.contract.generate import Usage
 from openedai.engines.llama_cpp.labels import LabelTree
 from openedai.engines.llama_cpp.loop import Loop
+from openedai.engines.llama_cpp.question_tree import Asked, QuestionTree, common
 from openedai.engines.llama_cpp.request import RequestBuilder
 from openedai.engines.llama_cpp.sequence import End, Job
 from openedai.engines.llama_cpp.template import ChatTemplate
@@ -20,6 +21,8 @@ from openedai.prompts.reading.reasoning import closing_tag
 
 # The end of a prompt, in characters, that says how a label after it is tokenised.
 _TAIL = 64
+# With fewer ends to compute, a context of their own is not worth it.
+_FEWEST_ENDS = 5
 
 
 class DecisionPrompts:
@@ -27,9 +30,7 @@ class DecisionPrompts:
 
     def __init__(self, builder: RequestBuilder, request: DecideRequest) -> None:
         """Raises InvalidRequest for an input that the chat template refuses."""
-        self._builder = builder
         self._vocabulary = builder.vocabulary
-        self._variant = request.variant
         self._before, self._after = _around(builder.template, request)
         self._labels: dict[tuple[str, str], list[int] | None] = {}
         self._shared: tuple[int, list[int]] | None = None
@@ -38,21 +39,19 @@ class DecisionPrompts:
         """The prompt of a question."""
         return self._before + question.text + self._after
 
-    def job(self, question: Question) -> Job:
-        """Raises InvalidRequest for labels that are the same to the model, and for what is too
-        long for its context.
-        """
+    def asked(self, question: Question) -> Asked:
+        """Raises InvalidRequest for labels that are the same to the model."""
         text = self.text(question)
         prompt = self._tokens(text)
         after = [self._after_tail(text[-_TAIL:], label) for label in question.labels]
         labels = [label for label in after if label]
         if len(labels) < len(after):  # some labels go together with the end of the prompt
             wholes = [self._vocabulary.tokenize(text + label) for label in question.labels]
-            end = min(_common(whole, prompt) for whole in wholes)
+            end = min(common(whole, prompt) for whole in wholes)
             prompt, labels = prompt[:end], [whole[end:] for whole in wholes]
         if len(set(map(tuple, labels))) < len(labels) or not all(labels):
             raise invalid_value("questions", "two of the answers are the same text to the model")
-        return self._builder.label_job(prompt, LabelTree(labels), self._variant)
+        return Asked(prompt, LabelTree(labels))
 
     def _tokens(self, text: str) -> list[int]:
         """The tokens of a prompt. Those of what all share are found once."""
@@ -103,6 +102,30 @@ def check_template(model: str, builder: RequestBuilder, guard: Guard) -> None:
         raise EngineFailed(
             f"The model `{model}` is no such guard: its chat template names no `{guard.marker}`."
         )
+
+
+def worth_a_tree(questions: Sequence[Asked]) -> bool:
+    """Whether the questions are better computed as a tree than one by one."""
+    return sum(len(question.labels.paths()) for question in questions) >= _FEWEST_ENDS
+
+
+async def run_tree(
+    loop: Loop, job: Job, tree: QuestionTree, questions: Sequence[Asked]
+) -> DecideResult | None:
+    """Run the job of the questions; None if the model cannot compute a tree. Cancelling the call
+    cancels it.
+    """
+    loop.submit(job)
+    try:
+        await _ended(job)
+    finally:
+        loop.cancel(job)
+    if not tree.usable:
+        return None
+    whole = sum(len(question.prompt) for question in questions)
+    computed = len(job.prompt) - job.cached + tree.tokens
+    usage = Usage(prompt_tokens=whole, cached_tokens=whole - computed)
+    return DecideResult(logprobs=tuple(one.labels.logprobs() for one in questions), usage=usage)
 
 
 async def run_jobs(loop: Loop, jobs: Sequence[Job], ahead: int) -> DecideResult:
@@ -159,8 +182,3 @@ def _around(template: ChatTemplate, request: DecideRequest) -> tuple[str, str]:
     if not found:
         raise invalid_value("input", "the model's chat template leaves out the text of it")
     return before, after + closing_tag(prompt)
-
-
-def _common(first: Sequence[int], second: Sequence[int]) -> int:
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(first), len(second)))

@@ -170,11 +170,16 @@ class LlamaCpp(Generator, Tokenizer, Decider, Moderator):
             self.loop.cancel(prepared.job)
 
     async def decide(self, request: DecideRequest) -> DecideResult:
-        from openedai.engines.llama_cpp.decisions import DecisionPrompts, run_jobs
+        from openedai.engines.llama_cpp import decisions
 
-        prompts = await self._run(DecisionPrompts, self.builder, request)
-        jobs = [await self._run(prompts.job, question) for question in request.questions]
-        return await run_jobs(self.loop, jobs, 2 * self.slots)
+        prompts = await self._run(decisions.DecisionPrompts, self.builder, request)
+        asked = [await self._run(prompts.asked, question) for question in request.questions]
+        if decisions.worth_a_tree(asked):
+            job, tree = await self._run(self.builder.tree_job, asked, request.variant)
+            if found := await decisions.run_tree(self.loop, job, tree, asked):
+                return found
+        jobs = [await self._run(self.builder.label_job, one, request.variant) for one in asked]
+        return await decisions.run_jobs(self.loop, jobs, 2 * self.slots)
 
     async def moderate(self, request: ModerateRequest) -> ModerateResult:
         if self._guard is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 Tokens = tuple[int, ...]
 
@@ -23,12 +23,16 @@ class LabelTree:
             for end in range(len(label)):
                 self._next.setdefault(label[:end], set()).add(label[end])
         self._logprobs: dict[Tokens, float] = {(): 0.0}
-        self._paths = [*reversed(_longest(sorted(self._next)))]
+        self._paths = [*reversed(longest(sorted(self._next)))]
 
     @property
     def depth(self) -> int:
         """The most tokens of a label."""
         return max(map(len, self._labels))
+
+    def paths(self) -> Collection[Tokens]:
+        """What may be before the tokens whose log probabilities are read, after the prompt."""
+        return self._next
 
     def next_path(self) -> Tokens | None:
         """The next tokens to compute after the prompt, with the logits of each; None at the end."""
@@ -71,7 +75,7 @@ class LabelTree:
         return math.fsum(self._logprobs[label[: end + 1]] for end in range(start, len(label)))
 
 
-def _longest(paths: Sequence[Tokens]) -> list[Tokens]:
+def longest(paths: Sequence[Tokens]) -> list[Tokens]:
     """Of the sorted paths those that no other one begins with."""
     return [
         path

@@ -171,6 +171,9 @@ class Loop:
         if images:
             self._compute_image(images[0])
             ready.remove(images[0])
+        continuing = [sequence for sequence in ready if sequence.continuing]
+        if continuing:
+            self._continue(continuing[0], beside=len(ready) > len(continuing))
         # One after the other: a batch with both is computed in more parts, and slower.
         short = [sequence for sequence in ready if sequence.pending == 1]
         long = [sequence for sequence in ready if sequence.pending > 1]
@@ -297,6 +300,22 @@ class Loop:
             self._fail(sequence.job, error)
             return
         sequence.computed += image.positions
+
+    def _continue(self, sequence: Sequence, *, beside: bool) -> None:
+        """A part of its continuation, a small one `beside` others."""
+        limit = self._model.batch
+        if beside:
+            limit = self._pace.room(limit, _PROMPT_TIME)
+        try:
+            events = sequence.continue_by(limit, self._threads or self._model.threads)
+        except Exception as error:
+            self._fail(sequence.job, error)
+            return
+        self._out += [(sequence.job, event) for event in events]
+        if events:
+            self._end(sequence.job)
+        else:  # the next one's turn
+            self._running[sequence.job] = self._running.pop(sequence.job)
 
     def _end(self, job: Job) -> None:
         sequence = self._running.pop(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,13 +18,13 @@ from openedai.contract.generate import (
 )
 from openedai.engines.llama_cpp.checking.checker import GrammarChecker
 from openedai.engines.llama_cpp.checking.grammar import GrammarSpec
-from openedai.engines.llama_cpp.labels import LabelTree
 from openedai.engines.llama_cpp.native.grammars import Grammars, read_tokens
 from openedai.engines.llama_cpp.native.images import Prompt
 from openedai.engines.llama_cpp.native.model import Model
 from openedai.engines.llama_cpp.native.restriction import Restriction
 from openedai.engines.llama_cpp.native.sampler import Sampler, resolve_sampling
 from openedai.engines.llama_cpp.options import LlamaOptions
+from openedai.engines.llama_cpp.question_tree import Asked, QuestionTree
 from openedai.engines.llama_cpp.sequence import Job
 from openedai.engines.llama_cpp.template import ChatTemplate, Rendered
 from openedai.errors import ContextLengthExceeded, InvalidRequest, NoVision, Unsupported
@@ -165,15 +166,19 @@ class RequestBuilder:
         """The number of tokens of the conversation as a prompt. Raises as `build` does."""
         return self._render(chat)[0].tokens
 
-    def label_job(self, prompt: list[int], labels: LabelTree, variant: str | None) -> Job:
-        """Score labels after a prompt. Raises ContextLengthExceeded."""
-        whole = Prompt(prompt + [0] * labels.depth)
-        request = GenerateRequest(
-            prompt=Tokens(ids=()), sampling=Sampling(temperature=0.0), variant=variant
-        )
-        job = self._job(request, whole, "input")
-        job.prompt, job.labels = prompt, labels
+    def label_job(self, asked: Asked, variant: str | None) -> Job:
+        """Score a question's labels. Raises ContextLengthExceeded."""
+        job = self._scoring_job(len(asked.prompt) + asked.labels.depth, variant)
+        job.prompt, job.labels = asked.prompt, asked.labels
         return job
+
+    def tree_job(self, questions: Sequence[Asked], variant: str | None) -> tuple[Job, QuestionTree]:
+        """Score the labels of several questions. Raises ContextLengthExceeded."""
+        longest = max(len(one.prompt) + one.labels.depth for one in questions)
+        job = self._scoring_job(longest, variant)
+        tree = QuestionTree(self._model, questions)
+        job.prompt, job.continuation = tree.shared, tree
+        return job, tree
 
     def check_token(self, id: int, param: str) -> None:
         """Raise InvalidRequest if there is no such token."""
@@ -215,6 +220,13 @@ class RequestBuilder:
         marked = MarkedChat(chat)
         rendered = self.template.render(marked.chat)
         return self._projector.prompt(marked.split(rendered.prompt), marked.images), rendered
+
+    def _scoring_job(self, tokens: int, variant: str | None) -> Job:
+        """A job without a prompt, for so many tokens. Raises ContextLengthExceeded."""
+        request = GenerateRequest(
+            prompt=Tokens(ids=()), sampling=Sampling(temperature=0.0), variant=variant
+        )
+        return self._job(request, Prompt([0] * tokens), "input")
 
     def _job(self, request: GenerateRequest, prompt: Prompt, param: str) -> Job:
         if prompt.tokens >= self._context:

@@ -52,6 +52,18 @@ class ImageChunk(Protocol):
     def close(self) -> None: ...
 
 
+class Continuation(Protocol):
+    """What is computed after a prompt in a context of its own, in place of an answer."""
+
+    def open(self, state: memoryview, adapter: tuple[int, float] | None) -> None:
+        """Begin after the prompt with this computed state, as `Model.save` returns it."""
+
+    def compute(self, limit: int, threads: int) -> bool:
+        """Compute about so many tokens. False if nothing is left. Raises EngineFailed."""
+
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class Token:
     """A token of the answer. `raw` is its text; special tokens may have none."""
@@ -85,11 +97,11 @@ class Job:
     `prompt` has one key for each position: a token, or for a position of an image a negative
     number, the same for all positions of one image, which `images` has by its first position.
     `ends` are the model's own, if `ending` says that they must not be chosen. `adapter` is a number
-    and a scale. `shown` are special tokens that are part of the answer's
-    text. With `scored` the prompt's log probabilities are reported. With `labels` nothing is
-    generated: the log probabilities of the labels after the prompt are read into them. The loop
-    puts its `events`, in the thread of the event loop; before the first one it sets `cached`, the
-    positions of the prompt that were not computed again.
+    and a scale. `shown` are special tokens that are part of the answer's text. With `scored` the
+    prompt's log probabilities are reported. With `labels` nothing is generated: the log
+    probabilities of the labels after the prompt are read into them. Nor with a `continuation`. The
+    loop puts its `events`, in the thread of the event loop; before the first one it sets `cached`,
+    the positions of the prompt that were not computed again.
     """
 
     prompt: list[int]
@@ -102,6 +114,7 @@ class Job:
     logprobs: int | None = None
     scored: bool = False
     labels: LabelTree | None = None
+    continuation: Continuation | None = None
     adapter: tuple[int, float] | None = None
     shown: frozenset[int] = frozenset()
     images: Mapping[int, ImageChunk] = field(default_factory=dict)
@@ -115,8 +128,10 @@ class Job:
         return end + sum(image.tokens - image.positions for image in images)
 
     def close(self) -> None:
-        """Free the constraint and the images."""
+        """Free the constraint, the continuation and the images."""
         self.constraint = None
+        if self.continuation is not None:
+            self.continuation.close()
         for image in self.images.values():
             image.close()
 
@@ -132,6 +147,7 @@ class Sequence:
         self.keys = slot.keys = list(job.prompt)
         job.cached = cached
         self.generated = 0
+        self._opened = False
         self._model = model
         self._vocabulary = model.vocabulary
         self._more = job.tokens() - len(job.prompt)
@@ -159,6 +175,11 @@ class Sequence:
     def answering(self) -> bool:
         """Whether the whole prompt is computed."""
         return self.generated > 0
+
+    @property
+    def continuing(self) -> bool:
+        """Whether its continuation is next."""
+        return self.job.continuation is not None and not self.pending
 
     @property
     def scoring(self) -> bool:
@@ -204,8 +225,19 @@ class Sequence:
             distribution = self._distribution(self._model.logits(row + step))
             labels.read(tuple(self.keys[start : self.computed + step + 1]), distribution.logprob)
 
+    def continue_by(self, limit: int, threads: int) -> list[Event]:
+        """Compute about so many tokens of the continuation."""
+        continuation = self.job.continuation
+        assert continuation is not None
+        if not self._opened:
+            continuation.open(self._model.save(self.slot.number), self.job.adapter)
+            self._opened = True
+        return [] if continuation.compute(limit, threads) else [self._end("stop")]
+
     def advance(self, row: int) -> list[Event]:
         """Choose the next token, by the logits of the batch's token `row`."""
+        if self.job.continuation is not None:
+            return []
         if self.job.labels is not None:
             return self._advance_labels(self.job.labels)
         job, address = self.job, self._model.logits(row)

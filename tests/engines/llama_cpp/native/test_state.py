@@ -129,3 +129,11 @@ def compute(model: Model, ids: list[int], position: int) -> list[float]:
     model.decode(batch.value)
     address = model.logits(row + len(ids) - 1)
     return cast(address, POINTER(c_float))[: model.vocabulary.size]
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_unified_cache_has_the_only_stream_with_tokens(transposed: bool) -> None:
+    filled = [Layer(b"abcdef", [[1, 2, 3]]), Layer(b"ghijkl", [[4, 5, 6]])]
+    several = state([[], filled, []], transposed=not transposed)
+    found = with_values(several, transposed=transposed, unified=True)
+    assert found == state([filled], transposed=transposed)

@@ -202,6 +202,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "llama_get_embeddings_seq": (c_void_p, _CONTEXT, c_int32),
     "llama_get_memory": (_MEMORY, _CONTEXT),
     "llama_memory_clear": (None, _MEMORY, c_bool),
+    "llama_memory_seq_cp": (None, _MEMORY, c_int32, c_int32, c_int32, c_int32),
     "llama_memory_seq_rm": (c_bool, _MEMORY, c_int32, c_int32, c_int32),
     "llama_state_seq_get_size": (c_size_t, _CONTEXT, c_int32),
     "llama_state_seq_get_data": (c_size_t, _CONTEXT, c_void_p, c_size_t, c_int32),

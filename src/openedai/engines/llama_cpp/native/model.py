@@ -33,7 +33,7 @@ _FIXED = ("rope_factors_long.weight", "rope_factors_short.weight")
 # On processors, flash attention is faster in short texts, and slower in long ones. But what one
 # batch needs without it must not take more memory than so many bytes.
 _MOST_ATTENTION = 256 << 20
-_FLASH, _NO_FLASH = -1, 0  # where it is possible, or nowhere
+FLASH, NO_FLASH = -1, 0  # where it is possible, or nowhere
 # The numbers of adapters that are added later have this bit, and so many bytes below it.
 _DIGEST_BYTES = 6
 _ADDED = 1 << 8 * _DIGEST_BYTES
@@ -129,7 +129,7 @@ class Model:
         self._context: int | None = None
         self._growth: Future[int | None] | None = None
         self._applied: tuple[int | None, float] = (None, 0.0)
-        self._threads = threads
+        self.threads = threads
         self.capacity = 0
         self.projector: Projector | None = None
         parameters = self._c.llama_model_default_params()
@@ -201,7 +201,7 @@ class Model:
         return length <= self.capacity
 
     def set_threads(self, count: int) -> None:
-        self._threads = count
+        self.threads = count
         self._c.llama_set_n_threads(self.context, count, count)
 
     def adapter(self, number: int) -> int:
@@ -226,14 +226,17 @@ class Model:
         self._adapters[number] = found
         return number
 
-    def apply_adapter(self, number: int | None, scale: float) -> None:
-        """Compute with one adapter from now on, or with none. Raises EngineFailed."""
-        self._applied = number, scale
+    def apply_adapter(self, number: int | None, scale: float, context: int | None = None) -> None:
+        """Compute with one adapter from now on, or with none: in the model's own context, or in
+        another one. Raises EngineFailed.
+        """
+        if context is None:
+            self._applied = number, scale
         chosen = [] if number is None else [self.adapter(number)]
         pointers = (ctypes.c_void_p * len(chosen))(*chosen)
         scales = (c_float * len(chosen))(*[scale] * len(chosen))
         arguments = (pointers, len(chosen), scales)
-        if self._c.llama_set_adapters_lora(self.context, *arguments) != 0:
+        if self._c.llama_set_adapters_lora(context or self.context, *arguments) != 0:
             raise EngineFailed(f"An adapter of the model `{self._name}` could not be applied.")
 
     def decode(self, batch: Batch) -> None:
@@ -277,7 +280,7 @@ class Model:
         """Replace a sequence by a saved one, in memory that can be written. False if it does not
         fit this model.
         """
-        if not self._always_flash:
+        if not self.always_flash:
             with suppress(ValueError):
                 state = with_values(state, transposed=not self._flash)
         size = len(state)
@@ -299,10 +302,10 @@ class Model:
         heads = self._c.llama_model_n_head(self.pointer)
         attention = 4 * heads * self._positions * self.context_length
         gpu = options.gpu_layers != 0 and self._c.llama_supports_gpu_offload()
-        self._always_flash = gpu or attention > _MOST_ATTENTION
+        self.always_flash = gpu or attention > _MOST_ATTENTION
         grows = not any(tensor.name in _FIXED for tensor in read_header(path).tensors)
         self.capacity = min(self.context_length, _FIRST_CAPACITY) if grows else self.context_length
-        self._flash = self._always_flash or self.capacity <= _FIRST_CAPACITY
+        self._flash = self.always_flash or self.capacity <= _FIRST_CAPACITY
 
     def _larger(self, length: int) -> Callable[[], int | None]:
         """What makes a context with room for sequences of so many tokens, and for more."""
@@ -311,7 +314,7 @@ class Model:
         def make() -> int | None:
             import numpy  # noqa: F401, for the move, which must not take long
 
-            return self._new_context(capacity, flash=self._always_flash)
+            return self._new_context(capacity, flash=self.always_flash)
 
         return make
 
@@ -323,17 +326,17 @@ class Model:
             self._c.llama_free(context)
             return True
         states = [self.save(slot) for slot in range(self._slots)]
-        if self._flash and not self._always_flash:
+        if self._flash and not self.always_flash:
             try:
                 states = [with_values(state, transposed=True) for state in states]
             except ValueError:  # not a plain cache
-                self._always_flash = True
+                self.always_flash = True
                 self._c.llama_free(context)
                 if (context := self._new_context(capacity, flash=True)) is None:
                     return False
         self._c.llama_free(self.context)
-        self._context, self.capacity, self._flash = context, capacity, self._always_flash
-        self.set_threads(self._threads)
+        self._context, self.capacity, self._flash = context, capacity, self.always_flash
+        self.set_threads(self.threads)
         self.apply_adapter(*self._applied)
         if not all(self.restore(slot, state) for slot, state in enumerate(states)):
             raise EngineFailed(f"The context of the model `{self._name}` could not be moved.")
@@ -347,10 +350,10 @@ class Model:
         parameters.n_ctx = capacity * self._slots
         parameters.n_batch = parameters.n_ubatch = self._positions
         parameters.n_seq_max = self._slots
-        parameters.flash_attn_type = _FLASH if flash else _NO_FLASH
+        parameters.flash_attn_type = FLASH if flash else NO_FLASH
         parameters.n_outputs_max = self.max_outputs
         parameters.n_outputs_max_per_seq = 0
-        parameters.n_threads = parameters.n_threads_batch = self._threads
+        parameters.n_threads = parameters.n_threads_batch = self.threads
         found: int | None = self._c.llama_init_from_model(self.pointer, parameters)
         return found
 

@@ -19,15 +19,16 @@ _ROWS = struct.Struct("<iQ")  # a type, and the bytes of a row
 _COLUMNS = struct.Struct("<i2I")  # a type, the bytes of an element, and the number of dimensions
 
 
-def with_values(state: memoryview, *, transposed: bool) -> memoryview:
-    """The same state with its values as wanted, in memory that can be written. Raises ValueError
-    if it is not of a plain cache with values of 16 bits.
+def with_values(state: memoryview, *, transposed: bool, unified: bool = False) -> memoryview:
+    """The same state with its values as wanted, in memory that can be written; `unified` is for a
+    cache that is one for all sequences. Raises ValueError if it is not of a plain cache with values
+    of 16 bits.
     """
-    parts = [*_parts(_Reader(state), transposed)]
+    parts = [*_parts(_Reader(state), transposed, unified)]
     pages = mmap(-1, len(state))
     for part in parts:
         pages.write(part)
-    return memoryview(pages)
+    return memoryview(pages)[: pages.tell()]
 
 
 class _Reader:
@@ -53,16 +54,17 @@ class _Reader:
         return self.position == len(self._state)
 
 
-def _parts(reader: _Reader, transposed: bool) -> Iterator[bytes | memoryview]:
-    *_, streams = reader.read(_HEADER)
-    yield reader.since(0)
+def _parts(reader: _Reader, transposed: bool, unified: bool) -> Iterator[bytes | memoryview]:
+    *fixed, streams = reader.read(_HEADER)
+    yield _HEADER.pack(*fixed, 1 if unified else streams)
     for _ in range(streams):
         start = reader.position
         (cells,) = reader.read(_U32)
         for _ in range(cells):
             _, sequences = reader.read(_CELL)
             reader.take(_U32.size * sequences)
-        yield reader.since(start)
+        if cells or not unified:
+            yield reader.since(start)
         if cells:
             yield from _layers(reader, cells, transposed)
     if not reader.ended:
