@@ -11,9 +11,11 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openedai.api import routes
 from openedai.api.dialects import dialect_of
@@ -32,6 +34,7 @@ from openedai.engines.registry import capabilities_of
 from openedai.errors import APIError, MethodNotAllowed, NotFound, Unavailable
 from openedai.http.envelope import Envelope
 from openedai.http.exchange import exchange_of
+from openedai.http.in_process import InProcess
 from openedai.http.respond import error_response
 from openedai.http.route import OneRoute
 from openedai.jobs.handler import Handler
@@ -95,6 +98,7 @@ def create_app(settings: Settings, early: EarlyStart | None = None) -> Starlette
     )
     app.router.redirect_slashes = False
     app.state.services = services
+    app.state.perform = _in_process(app, settings, metrics).perform
     app.state.runner = runner
     app.state.routes = served
     return app
@@ -171,15 +175,27 @@ def _images(settings: Settings) -> Images:
     return Images(limits, HostPolicy.parse(settings.image_private_hosts) if fetches else None)
 
 
+def _in_process(app: Starlette, settings: Settings, metrics: Metrics) -> InProcess:
+    routes = ExceptionMiddleware(app.router, _HANDLERS)
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = app
+        await routes(scope, receive, send)
+
+    return InProcess(serve, lambda inner: _envelope(inner, metrics), (settings.host, settings.port))
+
+
+def _envelope(app: ASGIApp, metrics: Metrics) -> Envelope:
+    return Envelope(
+        app,
+        dialect_of=dialect_of,
+        headers_of=response_headers,
+        on_end=metrics.record_request,
+    )
+
+
 def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
-    layers = [
-        Middleware(
-            Envelope,
-            dialect_of=dialect_of,
-            headers_of=response_headers,
-            on_end=metrics.record_request,
-        )
-    ]
+    layers = [Middleware(_envelope, metrics=metrics)]
     if settings.cors_origins:
         layers.append(Middleware(CrossOrigin, settings=settings))
     layers.append(Middleware(Guard, settings=settings))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,11 +13,23 @@ from starlette.types import Send
 from openedai.http.dialect import Dialect
 
 
+@dataclass(frozen=True)
+class Background:
+    """A request that no client waits for: it is served when no other one needs the model.
+
+    `give_way` is called when another request needs the slots that this one holds; it has it
+    release them soon. None if it cannot.
+    """
+
+    give_way: Callable[[], None] | None = None
+
+
 @dataclass(slots=True)
 class Exchange:
     """Created for each request by the envelope; the inner layers read and complete it.
 
-    `caller` is an opaque name of the caller, `status` is 0 until an answer begins.
+    `caller` is an opaque name of the caller, `status` is 0 until an answer begins. `background` is
+    None for a request of a client.
     `parameter_names` gives the client's name for a parameter that engines know by another: errors
     are rendered with it. `model` and `logged_body` are for the log. The times are in seconds after
     `started`, a time of `time.perf_counter`; None until it happens. `cleanup` is closed at the end
@@ -30,6 +42,7 @@ class Exchange:
     path: str
     dialect: Dialect
     caller: str = ""
+    background: Background | None = None
     status: int = 0
     parameter_names: Mapping[str, str] = field(default_factory=dict)
     model: str | None = None

@@ -1,17 +1,21 @@
 """The queue of requests for one model: bounded, and fair between callers.
 
+Requests in the background wait behind all others, without a limit. Those that hold slots are asked
+to give way when others wait, the newest first: the least work is lost.
+
 Only `Admission.wait` awaits, so no cancellation can come between a decision and its effect.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from openedai.errors import APIError, RateLimited, Unavailable
+from openedai.http.exchange import Background
 from openedai.scheduling.residency import Resident
+from openedai.scheduling.turns import Turns
 
 SHORTEST_RETRY, LONGEST_RETRY = 1.0, 60.0
 
@@ -21,18 +25,20 @@ class Ticket:
     """One request: waiting, then holding slots of `resident`, or refused with `error`.
 
     It gets its `requested_slots`, or all slots of an engine with fewer. Times are those of the
-    pool's clock.
+    pool's clock. With `gives_way` it was asked to release its slots.
     """
 
     caller: str
     requested_slots: int
     requested_at: float
+    background: Background | None = None
     decided: asyncio.Future[None] | None = None
     timer: asyncio.TimerHandle | None = None
     resident: Resident | None = None
     granted_slots: int = 0
     granted_at: float = 0.0
     error: APIError | None = None
+    gives_way: bool = False
 
     def wake(self) -> None:
         """Wake the request: it was granted its slots, or refused."""
@@ -45,21 +51,31 @@ class Ticket:
 class Admission:
     """The queue for the slots of one model's engine, which may be loaded or not.
 
-    Callers take turns; within a caller the order is first come, first served. The next request is
-    not overtaken while too few slots are free for it.
+    Callers take turns. The next request is not overtaken while too few slots are free for it.
     """
 
     def __init__(self, model_id: str, max_queue: int, clock: Callable[[], float]) -> None:
         self.model_id = model_id
         self.resident: Resident | None = None
-        self.waiting = 0
         self.refused = 0
         self.timeouts = 0
         self._max_queue = max_queue
         self._clock = clock
-        self._queues: dict[str, deque[Ticket]] = {}  # the first caller is next
+        self._clients: Turns[Ticket] = Turns()
+        self._background: Turns[Ticket] = Turns()
+        # What holds slots and can give way, the newest last, and how it is asked.
+        self._yielding: dict[Ticket, Callable[[], None]] = {}
         self._slots = 1
         self._mean_duration: float | None = None
+
+    @property
+    def waiting(self) -> int:
+        return len(self._clients) + len(self._background)
+
+    @property
+    def clients_waiting(self) -> int:
+        """The number of waiting requests that are not in the background."""
+        return len(self._clients)
 
     @property
     def max_waiting(self) -> int:
@@ -71,22 +87,29 @@ class Admission:
         """The number of slots in use."""
         return self.resident.running if self.resident else 0
 
-    def submit(self, caller: str, slots: int = 1, timeout: float | None = None) -> Ticket:
+    def submit(
+        self,
+        caller: str,
+        slots: int = 1,
+        timeout: float | None = None,
+        background: Background | None = None,
+    ) -> Ticket:
         """Take `slots` free slots or enter the queue. The caller must `release` the ticket.
 
         `timeout` is in seconds. Raises RateLimited or Unavailable if the queue is full.
         """
-        ticket = Ticket(caller, max(1, slots), self._clock())
-        if not self._queues and self._try_grant(ticket):
+        ticket = Ticket(caller, max(1, slots), self._clock(), background)
+        ahead = self._clients if background is None else self.waiting
+        if not ahead and self._try_grant(ticket):
             return ticket
-        if self.waiting >= self.max_waiting:
+        if background is None and len(self._clients) >= self.max_waiting:
             self._displace_or_refuse(caller)
         loop = asyncio.get_running_loop()
         ticket.decided = loop.create_future()
         if timeout is not None:
             ticket.timer = loop.call_later(timeout, self._expire, ticket, timeout)
-        self._queues.setdefault(caller, deque()).append(ticket)
-        self.waiting += 1
+        self._turns(ticket).add(ticket)
+        self._make_way()
         return ticket
 
     async def wait(self, ticket: Ticket) -> Resident:
@@ -104,9 +127,11 @@ class Admission:
             now = self._clock()
             ticket.resident.running -= ticket.granted_slots
             ticket.resident.last_used = now
-            self._record_duration(now - ticket.granted_at)
+            self._yielding.pop(ticket, None)
+            if not ticket.gives_way:
+                self._record_duration(now - ticket.granted_at)
         elif ticket.error is None:
-            self._remove(ticket)
+            self._turns(ticket).remove(ticket)
         ticket.wake()
         self._grant_waiting()
 
@@ -122,13 +147,12 @@ class Admission:
 
     def refuse_all(self, error: APIError) -> None:
         """Refuse every waiting request."""
-        tickets = [ticket for queue in self._queues.values() for ticket in queue]
-        for ticket in tickets:
+        for ticket in [*self._clients, *self._background]:
             self._refuse(ticket, error)
 
     def retry_after(self) -> float:
         """The seconds until the queue should be empty, from the mean duration of recent leases."""
-        expected = (self._mean_duration or 0.0) * (self.waiting + 1) / self._slots
+        expected = (self._mean_duration or 0.0) * (len(self._clients) + 1) / self._slots
         return min(max(expected, SHORTEST_RETRY), LONGEST_RETRY)
 
     def _try_grant(self, ticket: Ticket) -> bool:
@@ -141,27 +165,41 @@ class Admission:
         resident.running += slots
         ticket.resident, ticket.granted_slots = resident, slots
         ticket.granted_at = resident.last_used = self._clock()
+        if ticket.background is not None and ticket.background.give_way is not None:
+            self._yielding[ticket] = ticket.background.give_way
         return True
 
     def _grant_waiting(self) -> None:
-        while self._queues:
-            caller, queue = next(iter(self._queues.items()))
-            if not self._try_grant(queue[0]):
+        while turns := self._clients or self._background:
+            if not self._try_grant(turns.next()):
                 return
-            ticket = queue.popleft()
-            self.waiting -= 1
-            del self._queues[caller]
-            if queue:
-                self._queues[caller] = queue
-            ticket.wake()
+            turns.take_next().wake()
+
+    def _make_way(self) -> None:
+        """Ask requests in the background for the slots that waiting clients need."""
+        resident = self.resident
+        if resident is None or not self._clients or not self._yielding:
+            return
+        slots = [min(ticket.requested_slots, resident.slots) for ticket in self._clients]
+        free = resident.slots - resident.running
+        here = [ticket for ticket in self._yielding if ticket.resident is resident]
+        missing = sum(slots) - free - sum(t.granted_slots for t in here if t.gives_way)
+        for ticket in reversed([t for t in here if not t.gives_way]):
+            if missing <= 0:
+                return
+            missing -= ticket.granted_slots
+            ticket.gives_way = True
+            self._yielding[ticket]()
+
+    def _turns(self, ticket: Ticket) -> Turns[Ticket]:
+        return self._clients if ticket.background is None else self._background
 
     def _displace_or_refuse(self, caller: str) -> None:
         """Refuse the newest request of the caller with most of them, or else raise a refusal.
 
         The former only if it makes the shares of the callers more even, the new request counted.
         """
-        own = len(self._queues.get(caller, ()))
-        most = max(self._queues.values(), key=len, default=deque[Ticket]())
+        own, most = self._clients.of(caller), self._clients.most()
         if own + 1 < len(most):
             self.refused += 1
             self._refuse(most[-1], self._rate_limited())
@@ -192,16 +230,9 @@ class Admission:
         self._grant_waiting()
 
     def _refuse(self, ticket: Ticket, error: APIError) -> None:
-        self._remove(ticket)
+        self._turns(ticket).remove(ticket)
         ticket.error = error
         ticket.wake()
-
-    def _remove(self, ticket: Ticket) -> None:
-        queue = self._queues[ticket.caller]
-        queue.remove(ticket)
-        self.waiting -= 1
-        if not queue:
-            del self._queues[ticket.caller]
 
     def _record_duration(self, duration: float) -> None:
         known = duration if self._mean_duration is None else self._mean_duration

@@ -32,6 +32,7 @@ from openedai.contract.engine import (
     Transcriber,
 )
 from openedai.errors import APIError, EngineFailed, Unavailable, Unsupported
+from openedai.http.exchange import Background
 from openedai.scheduling.admission import Admission, Ticket
 from openedai.scheduling.residency import EvictionPlan, Resident, plan_evictions
 from openedai.scheduling.state import ManagedModel, Occupancy, PoolStatus
@@ -109,9 +110,16 @@ class ModelPool:
 
     @asynccontextmanager
     async def lease(
-        self, spec: ModelSpec, capability: type[E], caller: str, slots: int = 1
+        self,
+        spec: ModelSpec,
+        capability: type[E],
+        caller: str,
+        slots: int = 1,
+        background: Background | None = None,
     ) -> AsyncIterator[E]:
         """Hold `slots` of the engine's slots, or all if it has fewer. Releasing never awaits.
+
+        A request in the background waits behind all others, as long as it takes.
 
         Raises Unsupported (wrong kind of model), RateLimited or Unavailable (queue full, waited
         too long, no memory, shutting down), or the error of the load.
@@ -120,7 +128,8 @@ class ModelPool:
         if capability not in self._capabilities_of(spec):
             raise _unsupported(spec, capability)
         model = self._model(spec)
-        ticket = model.admission.submit(caller, slots, self._limits.queue_timeout)
+        timeout = self._limits.queue_timeout if background is None else None
+        ticket = model.admission.submit(caller, slots, timeout, background)
         self._requests += 1
         try:
             if model.admission.resident is None:

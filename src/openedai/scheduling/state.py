@@ -79,7 +79,8 @@ class ManagedModel:
     def occupancy(self) -> Occupancy:
         resident = self.admission.resident
         limit = self.admission.max_waiting + (resident.slots if resident else 0)
-        return Occupancy(limit, max(0, limit - self.admission.running - self.admission.waiting))
+        taken = self.admission.running + self.admission.clients_waiting
+        return Occupancy(limit, max(0, limit - taken))
 
     def status(self, closing: Iterable[Resident], now: float) -> ModelStatus:
         """`closing` are engines of any model that are not closed yet; `now` is the pool's time."""

@@ -24,7 +24,10 @@ class Leases:
 
         Raises as `ModelPool.lease` does.
         """
-        async with self._pool.lease(call.spec, capability, call.caller, slots=slots) as engine:
+        background = call.exchange.background
+        async with self._pool.lease(
+            call.spec, capability, call.caller, slots, background
+        ) as engine:
             call.exchange.leased_at = call.exchange.seconds
             if call.model.adapter is not None:
                 await engine.add_adapter(call.model.adapter)
