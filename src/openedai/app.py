@@ -85,7 +85,9 @@ def create_app(settings: Settings, early: EarlyStart | None = None) -> Starlette
     )
     store, jobs = services.store, services.jobs
     runner = Runner(store, jobs, _handlers(services))
-    sweeping = Sweeping(store, [services.files.sweep, jobs.sweep, store.sweep])
+    sweeping = Sweeping(
+        store, [services.files.sweep, services.uploads.sweep, jobs.sweep, store.sweep]
+    )
     served = routes(services)
     app = Starlette(
         routes=[

@@ -18,6 +18,8 @@ from openai.types import (
     image_edit_params,
     image_generate_params,
     moderation_create_params,
+    upload_complete_params,
+    upload_create_params,
 )
 from openai.types.audio import (
     speech_create_params,
@@ -29,6 +31,7 @@ from openai.types.chat import completion_create_params as chat_params
 from openai.types.chat.chat_completion_assistant_message_param import (
     ContentArrayOfContentPart as AssistantPart,
 )
+from openai.types.uploads import part_create_params
 from pydantic import ValidationError
 
 from openedai.api.legacy.answers import AnswerRequest
@@ -52,6 +55,11 @@ from openedai.api.openai.images.types import (
 from openedai.api.openai.moderations.types import ModerationRequest
 from openedai.api.openai.speech.types import SpeechRequest
 from openedai.api.openai.transcriptions.types import TranscriptionRequest, TranslationRequest
+from openedai.api.openai.uploads.types import (
+    PartCreateRequest,
+    UploadCompleteRequest,
+    UploadCreateRequest,
+)
 from openedai.api.parameters.other_servers import (
     OtherServersBody,
     OtherServersChatBody,
@@ -140,6 +148,21 @@ TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
         FILE,
     ),
     ("Files", 1): (set(file_list_params.FileListParams.__annotations__), FileListQuery, {}),
+    ("Uploads", 0): (
+        set(upload_create_params.UploadCreateParams.__annotations__),
+        UploadCreateRequest,
+        {"bytes": 1, "filename": "a", "mime_type": "b", "purpose": "vision"},
+    ),
+    ("Uploads", 1): (
+        set(part_create_params.PartCreateParams.__annotations__),
+        PartCreateRequest,
+        {"data": FILE["file"]},
+    ),
+    ("Uploads", 2): (
+        set(upload_complete_params.UploadCompleteParams.__annotations__),
+        UploadCompleteRequest,
+        {"part_ids": []},
+    ),
     ("Image generations", 0): (
         set(image_generate_params.ImageGenerateParamsBase.__annotations__) | STREAM,
         ImageGenerationRequest,
@@ -297,6 +320,12 @@ REFUSED_VALUES: dict[str, Any] = {
 
 # Values other than the default, for parameters that must reach the engine.
 VALUES: dict[str, Any] = {
+    "bytes": 2,
+    "data": StreamedFile("b.txt", "", 2),
+    "filename": "b",
+    "md5": "0" * 32,
+    "mime_type": "text/csv",
+    "part_ids": ["part_1"],
     "after": "file-1",
     "expires_after": {"anchor": "created_at", "seconds": 3600},
     "limit": 2,
@@ -471,6 +500,7 @@ VALUES_BY_TYPE: dict[tuple[type[Body], str], Any] = {
     (ChatMessage, "function_call"): {"name": "f", "arguments": ""},
     (FileCreateRequest, "file"): StreamedFile("b.txt", "", 1),
     (FileCreateRequest, "purpose"): "batch",
+    (UploadCreateRequest, "purpose"): "batch",
     (FileListQuery, "purpose"): "batch",
     (DecisionRequest, "questions"): [{"type": "predicate", "instructions": "ho"}],
 }
@@ -549,8 +579,10 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
             return value.to_engine_requests(Media())
         case CompletionRequest():
             return value.to_engine_requests()
-        case FileCreateRequest() | FileListQuery():
+        case FileCreateRequest() | FileListQuery() | PartCreateRequest() | UploadCompleteRequest():
             return value
+        case UploadCreateRequest():
+            return value.bytes, value.filename, value.purpose, value.expires_after
         case ModerationRequest():
             return value.texts()
         case DecisionRequest():

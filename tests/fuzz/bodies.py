@@ -279,6 +279,11 @@ BODIES: dict[str, list[dict[str, Any]]] = {
             "expires_after": {"anchor": "created_at", "seconds": 3600},
         },
     ],
+    "UploadCreateRequest": [
+        {"bytes": 5, "filename": "a.txt", "mime_type": "text/plain", "purpose": "batch"},
+    ],
+    "PartCreateRequest": [{"data": SOUND}],
+    "UploadCompleteRequest": [{"part_ids": ["part_1"], "md5": "0" * 32}],
     "RerankBody": [
         {"query": "fox", "documents": ["fox", "owl"], "top_n": 1, "return_documents": True},
         {

@@ -67,13 +67,18 @@ def _openai(s: Services, calls: Calls) -> tuple[Route, ...]:
 
 def _files(s: Services, calls: Calls) -> tuple[Route, ...]:
     files = Group("openai.files.routes:FileRoutes", calls, s.files)
-    path = "/v1/files/{id}"
+    uploads = Group("openai.uploads.routes:UploadRoutes", calls, s.uploads)
+    path, upload = "/v1/files/{id}", "/v1/uploads/{id}"
     return (
         Route("POST", "/v1/files", files["create"], "Keep a file"),
         Route("GET", "/v1/files", files["list_files"], "List the files"),
         Route("GET", path, files["retrieve"], "Show a file"),
         Route("DELETE", path, files["delete"], "Delete a file"),
         Route("GET", f"{path}/content", files["read"], "The bytes of a file"),
+        Route("POST", "/v1/uploads", uploads["create"], "Begin a file in parts"),
+        Route("POST", f"{upload}/parts", uploads["add_part"], "Add a part"),
+        Route("POST", f"{upload}/complete", uploads["complete"], "Make the file of the parts"),
+        Route("POST", f"{upload}/cancel", uploads["cancel"], "Give an upload up"),
     )
 
 

@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from openedai.errors import APIError, InvalidRequest, PayloadTooLarge, Unavailable
 from openedai.http.body_memory import BodyShare
-from openedai.http.upload import FormFile, StreamedFile, Upload
+from openedai.http.upload import FormFile, StreamedFile, Upload, file_name
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartParser
@@ -31,7 +31,6 @@ MAX_PARTS = 256
 MAX_FIELD_BYTES = 1 << 20  # of all fields together, without the files
 MAX_PREAMBLE = 64 << 10
 MAX_NAME = 256
-MAX_FILE_NAME = 255
 _BUFFER = 1 << 20
 _IN_MEMORY = MAX_FIELD_BYTES + _BUFFER
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -182,7 +181,7 @@ class _Form:
         self._name = name
         self._text = bytearray()
         if b"filename" in options:
-            self._file_name = _base_name(_decoded(options[b"filename"]))
+            self._file_name = file_name(_decoded(options[b"filename"]))
             self._open()
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
@@ -287,12 +286,6 @@ def _decoded(raw: bytes) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
         raise _malformed("a part is not valid UTF-8") from None
-
-
-def _base_name(name: str) -> str:
-    """The file's name without folders and control characters."""
-    base = re.split(r"[/\\]", name)[-1]
-    return "".join(char for char in base if char.isprintable())[-MAX_FILE_NAME:]
 
 
 def _malformed(reason: str) -> APIError:

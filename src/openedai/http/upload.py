@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,14 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
+
+MAX_FILE_NAME = 255
+
+
+def file_name(name: str) -> str:
+    """A client's name of a file, without folders and control characters."""
+    base = re.split(r"[/\\]", name)[-1]
+    return "".join(char for char in base if char.isprintable())[-MAX_FILE_NAME:]
 
 
 def has_file(value: Any) -> bool:

@@ -30,6 +30,7 @@ from openedai.serving.reranking import Reranking
 from openedai.store.files import Files
 from openedai.store.quotas import FileLimits
 from openedai.store.store import Store
+from openedai.store.uploads import Uploads
 from openedai.weights.facts import WeightFactsReader
 from openedai.weights.library import Library
 
@@ -60,6 +61,7 @@ class Services:
     weight_facts: WeightFactsReader
     store: Store
     files: Files
+    uploads: Uploads
     jobs: Jobs
 
     @classmethod
@@ -81,6 +83,10 @@ class Services:
         database_url = settings.database.reveal() if settings.database else ""
         store = Store(settings.data, database_url, settings.blobs)
         image_store = ImageStore(settings.data / "images", settings.image_url_lifetime)
+        limits = FileLimits(
+            settings.file_max_bytes, settings.files_max_bytes, settings.files_max_bytes_per_key
+        )
+        files = Files(store, limits)
         return cls(
             settings=settings,
             catalog=catalog,
@@ -105,13 +111,7 @@ class Services:
             loading=Loading(pool, library),
             weight_facts=WeightFactsReader(library),
             store=store,
-            files=Files(
-                store,
-                FileLimits(
-                    settings.file_max_bytes,
-                    settings.files_max_bytes,
-                    settings.files_max_bytes_per_key,
-                ),
-            ),
+            files=files,
+            uploads=Uploads(store, files),
             jobs=Jobs(store),
         )

@@ -8,12 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai.api.calls import Calls
-from openedai.api.openai.files.types import (
-    FileCreateRequest,
-    FileListQuery,
-    FileObject,
-    lifetime,
-)
+from openedai.api.openai.files.types import FileCreateRequest, FileListQuery
+from openedai.api.parameters.files import FileObject, lifetime
 from openedai.api.parameters.pages import page
 from openedai.api.route import takes
 from openedai.errors import missing_parameter

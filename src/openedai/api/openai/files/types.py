@@ -1,35 +1,19 @@
-"""The bodies and queries of `/v1/files`, and a file as the API shows it."""
+"""The bodies and queries of `/v1/files`."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-import msgspec
 from pydantic import Field
 
+from openedai.api.parameters.files import ExpiresAfter, Purpose
 from openedai.api.parameters.pages import Query
 from openedai.errors import missing_parameter
 from openedai.http.body import Body
 from openedai.http.upload import StreamedFile
-from openedai.store.files import FileRecord
 
-Purpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
 # With those of the files that the server makes.
 AnyPurpose = Literal[Purpose, "assistants_output", "batch_output", "fine-tune-results"]
-
-_DAY = 86400
-# After which files of these purposes expire if the body does not say.
-_BY_PURPOSE = {"batch": 30 * _DAY}
-
-
-class ExpiresAfter(Body):
-    anchor: Literal["created_at"]
-    seconds: int = Field(ge=3600, le=30 * _DAY)
-
-
-def lifetime(purpose: str, given: ExpiresAfter | None) -> float | None:
-    """The seconds after which a file expires; None for never."""
-    return _BY_PURPOSE.get(purpose) if given is None else given.seconds
 
 
 class FileCreateRequest(Body):
@@ -48,29 +32,3 @@ class FileCreateRequest(Body):
 class FileListQuery(Query):
     limit: int = Field(10_000, ge=1, le=10_000)
     purpose: AnyPurpose | None = None
-
-
-class FileObject(msgspec.Struct, kw_only=True):
-    """`status` is always the same: what a file is used for checks it."""
-
-    id: str
-    object: str = "file"
-    bytes: int
-    created_at: int
-    expires_at: int | None
-    filename: str
-    purpose: str
-    status: str = "processed"
-    status_details: None = None
-
-    @classmethod
-    def of(cls, record: FileRecord) -> FileObject:
-        expires = None if record.expires_at is None else int(record.expires_at)
-        return cls(
-            id=record.id,
-            bytes=record.bytes,
-            created_at=int(record.created_at),
-            expires_at=expires,
-            filename=record.filename,
-            purpose=record.purpose,
-        )
