@@ -175,6 +175,47 @@ def test_an_echoed_prompt_is_scored_without_an_answer(run: Run) -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("prompt", [STORY, HELLO])
+def test_the_tokens_of_the_prompt_are_ranked(run: Run, prompt: Text | Chat) -> None:
+    request = GenerateRequest(prompt=prompt, sampling=GREEDY, max_tokens=1, prompt_logprobs=3)
+
+    async def scenario(engine: Generator) -> None:
+        if isinstance(engine, Upstream):
+            with pytest.raises(Unsupported, match="prompt_logprobs"):
+                await collect(engine, request)
+            return
+        finish = (await collect(engine, request))[-1]
+        assert isinstance(finish, Finish)
+        first, *others = finish.prompt_logprobs
+        assert first == ()
+        assert len(others) == finish.usage.prompt_tokens - 1
+        for own, *likely in others:
+            assert own.logprob <= 0
+            assert len({one.id for one in (own, *likely)}) == len(likely) + 1 >= 3
+            assert sorted({1, 2, 3} | {own.rank}) == sorted([own.rank, *(o.rank for o in likely)])
+            assert sum(math.exp(one.logprob) for one in (own, *likely)) <= 1 + 1e-6
+            ranked = sorted((own, *likely), key=lambda one: one.rank)
+            assert ranked == sorted(ranked, key=lambda one: -one.logprob)
+
+    run(scenario)
+
+
+def test_an_echoed_prompt_has_the_same_scores_in_both_shapes(run: Run) -> None:
+    request = GenerateRequest(prompt=STORY, max_tokens=0, echo=True, logprobs=1, prompt_logprobs=1)
+
+    async def scenario(engine: Generator) -> None:
+        if isinstance(engine, Upstream):
+            return
+        *events, finish = await collect(engine, request)
+        assert isinstance(finish, Finish)
+        echoed = [token.logprob for token in logprobs_of(events)]
+        ranked = [one[0].logprob for one in finish.prompt_logprobs if one]
+        assert ranked == [logprob for logprob in echoed if logprob is not None]
+        assert "".join(one[0].text for one in finish.prompt_logprobs if one) in STORY.text
+
+    run(scenario)
+
+
 def test_an_echoed_prompt_comes_before_the_answer(run: Run) -> None:
     async def scenario(engine: Generator) -> None:
         plain = GenerateRequest(prompt=STORY, sampling=GREEDY, max_tokens=4)

@@ -111,7 +111,8 @@ def assert_well(server: Process, requests: Requests) -> None:
                 request(client, model)
     gauges = ("openedai_model_running", "openedai_model_waiting")
     wait_until(lambda: not any(server.gauge(name, one) for name in gauges for one in requests))
-    assert tracebacks(server) == []
+    found = tracebacks(server)
+    assert not found, found[0]
 
 
 def tracebacks(server: Process) -> list[str]:

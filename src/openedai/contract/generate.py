@@ -118,10 +118,11 @@ class GenerateRequest(Struct, frozen=True):
     used; 0 is as many as leave room for the answer, None is no limit.
 
     `logprobs` requests the log probability of each token and of that many alternatives; None
-    requests none. With `reports_start` the first event may be `Started`. Unless it is `streamed`,
-    several events may come together. `variant` selects one of the engine's models: an adapter, or a
-    name that an upstream has; None is the main one. `extra` are parameters for an upstream, as the
-    client sent them.
+    requests none. `prompt_logprobs` requests the same of the prompt's tokens, in the `Finish`. With
+    `reports_start` the first event may be `Started`. Unless it is `streamed`, several events may
+    come together. `variant` selects one of the engine's models: an adapter, or a name that an
+    upstream has; None is the main one. `extra` are parameters for an upstream, as the client sent
+    them.
     """
 
     prompt: Chat | Text | Tokens
@@ -132,6 +133,7 @@ class GenerateRequest(Struct, frozen=True):
     prompt_limit: int | None = None
     constraint: Constraint | None = None
     logprobs: int | None = None
+    prompt_logprobs: int | None = None
     echo: bool = False
     suffix: str | None = None
     reports_start: bool = False
@@ -216,17 +218,32 @@ class ToolCallDelta(Struct, frozen=True, tag="tool_call"):
     arguments: str = ""
 
 
+class RankedToken(Struct, frozen=True):
+    """A token that may stand at a position of the prompt, with its natural log probability.
+
+    The likeliest one has the `rank` 1. `text` is the token's as far as it is valid UTF-8.
+    """
+
+    id: int
+    text: str
+    logprob: float
+    rank: int
+
+
 class Finish(Struct, frozen=True, tag="finish"):
     """The last event: why the generation ended, and its usage.
 
     The reason is "tool_calls" only if there are calls and all are complete, "length" if a limit
     truncated the answer, and "content_filter" if an upstream removed something from it. `stop` is
     the stop string of the request that ended the answer, if one did and the engine knows which.
+    `prompt_logprobs`, if requested, has for each position of the prompt the token there, and then
+    the likeliest ones: nothing for the first position.
     """
 
     reason: Literal["stop", "length", "tool_calls", "content_filter"]
     usage: Usage
     stop: str | None = None
+    prompt_logprobs: tuple[tuple[RankedToken, ...], ...] = ()
 
 
 GenerateEvent = Started | TextDelta | ReasoningDelta | ToolCallDelta | Finish

@@ -130,8 +130,8 @@ class EventStream(Response):
 class FileStream(EventStream):
     """The bytes of a file as they are made.
 
-    No error can be put into them: the connection is closed, and the client sees that it has no
-    whole file.
+    No error can be put into them: the answer is not ended, so that its connection is closed, and
+    the client sees that it has no whole file.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class FileStream(EventStream):
         pass
 
     async def _fail(self, send: Send, error: Exception) -> None:
-        raise error
+        log.error("%s broke off: %s", self.exchange.id, as_api_error(error).message)
 
 
 def _chunk(body: bytes) -> dict[str, Any]:

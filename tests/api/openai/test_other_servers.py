@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
-from openai import OpenAI
+from openai import BadRequestError, OpenAI
 
 from tests.api.answers import refusal
 
@@ -67,6 +68,33 @@ def test_one_request_with_many_of_them(client: OpenAI) -> None:
     assert request["prompt_limit"] == 1948
     assert "constraint" not in request
     assert request["sampling"]["local"]["dry_sequence_breakers"] == ["\n", ":", '"', "*"]
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/completions"])
+def test_prompt_logprobs(client: OpenAI, path: str) -> None:
+    """In vLLM's shape: with each choice of completions, and beside those of chat."""
+    chat = path == "/chat/completions"
+    given = {"messages": [USER]} if chat else {"prompt": ["one two", "six"]}
+    body = {"model": "echo", **given, "n": 2, "prompt_logprobs": 1}
+    answer: Any = client.post(path, body=body, cast_to=object)
+    owners = [answer] if chat else answer["choices"]
+    words = [["user", "one", " two", " three"]] if chat else [["one", " two"]] * 2 + [["six"]] * 2
+    for owner, prompt in zip(owners, words, strict=True):
+        first, *others = owner["prompt_logprobs"]
+        assert first is None
+        assert len(others) == len(prompt) - 1
+        for word, one in zip(prompt[1:], others, strict=True):
+            ((token, score),) = one.items()
+            assert int(token) > 0
+            assert score == {"logprob": -math.log(2), "rank": 1, "decoded_token": word}
+    del body["prompt_logprobs"]
+    assert "prompt_logprobs" not in str(client.post(path, body=body, cast_to=object))
+
+
+def test_a_stream_has_no_prompt_logprobs(client: OpenAI) -> None:
+    with pytest.raises(BadRequestError, match="when 'stream' is true") as caught:
+        revealed(client, prompt_logprobs=0, stream=True)
+    assert caught.value.param == "prompt_logprobs"
 
 
 @pytest.mark.parametrize(

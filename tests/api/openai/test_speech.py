@@ -6,10 +6,12 @@ import base64
 import json
 from typing import Any
 
+import aiohttp
 import pytest
 from openai import BadRequestError, OpenAI
 
-from tests.support import Running, fetch, occupancy, wait_until
+from openedai.config import ModelSpec
+from tests.support import Running, ServerThread, echo_settings, fetch, occupancy, wait_until
 
 SPEECH = {"model": "echo", "voice": "alloy", "input": "Good morning. How are you?"}
 MEDIA_TYPES = {
@@ -130,3 +132,14 @@ def test_azure_has_it_too(echo_server: Running) -> None:
     url = f"{echo_server.url}/openai/deployments/echo/audio/speech?api-version=2025-04-01-preview"
     answer = fetch(url, "POST", json={"model": "ignored", "voice": "alloy", "input": "hi"})
     assert answer.status == 200
+
+
+def test_a_file_of_an_engine_that_crashes_is_not_whole(caplog: pytest.LogCaptureFixture) -> None:
+    crashes = ModelSpec(id="echo", engine="echo", options={"crash_after": 2})
+    with (
+        ServerThread(echo_settings(models=(crashes,))) as server,
+        pytest.raises(aiohttp.ClientPayloadError),
+    ):
+        speak(server, input="One. Two. Three. Four.")
+    assert "broke off: The process that runs the model `echo` stopped" in caplog.text
+    assert "Traceback" not in caplog.text

@@ -263,6 +263,7 @@ def test_a_continued_text() -> None:
         ("textgen", replace(HELLO, tools=(Tool(name="f", strict=True),)), {}, "strict"),
         ("vllm", HELLO, {"ending": Ending(min_tokens=2)}, "min_tokens"),
         ("vllm", HELLO, {"prompt_limit": 2}, "truncate_prompt_tokens"),
+        ("vllm", HELLO, {"prompt_logprobs": 0}, "prompt_logprobs"),
         ("vllm", replace(HELLO, continue_last=True), {}, "continue_final_message"),
         ("vllm", replace(HELLO, invite_answer=False), {}, "add_generation_prompt"),
     ],

@@ -133,7 +133,6 @@ class NeutralParameters(Body):
     penalize_nl: _OFF = None
     penalty_alpha: _ZERO = None
     post_sampling_probs: _OFF = None
-    prompt_logprobs: Refused = None
     return_hidden_states: _OFF = None
     return_token_ids: _OFF = None
     return_tokens: _OFF = None
@@ -171,6 +170,7 @@ class OtherServersBody(HarmlessSampling, NeutralParameters):
     mirostat_mode: int | None = Field(None, ge=0, le=2)
     n_predict: Limit = None
     no_stop_trim: bool | None = None
+    prompt_logprobs: int | None = Field(None, ge=0, le=20)
     repetition_penalty: float | None = Field(None, ge=0, le=10)
     repetition_penalty_range: int | None = Field(None, ge=-1, le=MAX_INT)
     stop_token_ids: list[TokenId] | None = Field(None, max_length=1024)

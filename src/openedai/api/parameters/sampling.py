@@ -90,7 +90,7 @@ class LocalSamplingBody(Body):
 class SamplingBody(OtherServersBody, LocalSamplingBody):
     """Ranges are the official API's."""
 
-    passthrough_fields = frozenset({"user", *OtherServersBody.model_fields})
+    passthrough_fields = frozenset({"user", *OtherServersBody.model_fields} - {"prompt_logprobs"})
 
     model: str
     top_k: int | None = Field(None, ge=-1, le=1 << 20)
@@ -122,6 +122,8 @@ class SamplingBody(OtherServersBody, LocalSamplingBody):
                 code="invalid_value",
                 param="stream_options",
             )
+        if self.prompt_logprobs is not None and self.stream:
+            raise invalid_value("prompt_logprobs", "it is not available when 'stream' is true")
         if not self.do_samples and self.temperature:
             raise invalid_value("do_sample", "it is false, and 'temperature' is not 0")
         only_constraint(self.constraints())

@@ -9,15 +9,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
-import re
 import struct
-import zlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
-from msgspec.structs import replace
 
 from openedai.contract.chat import Chat
 from openedai.contract.decide import DecideRequest, DecideResult
@@ -36,14 +33,11 @@ from openedai.contract.engine import (
     Transcriber,
 )
 from openedai.contract.generate import (
-    Alternative,
     Finish,
     GenerateEvent,
     GenerateRequest,
     Started,
     Text,
-    TextDelta,
-    TokenLogprob,
     Tokens,
     Usage,
 )
@@ -57,6 +51,14 @@ from openedai.engines.echo.decisions import label_logprobs
 from openedai.engines.echo.images import echo_images
 from openedai.engines.echo.options import EchoOptions
 from openedai.engines.echo.relevance import overlaps
+from openedai.engines.echo.words import (
+    WORD,
+    echoed_prompt,
+    prompt_words,
+    ranked_words,
+    word_id,
+    word_logprobs,
+)
 from openedai.engines.moderation.guards import GuardedTexts, read_guard
 from openedai.engines.options import parse_options
 from openedai.errors import (
@@ -71,7 +73,6 @@ from openedai.errors import (
 from openedai.prompts.constraints import answer_grammar, strict_grammar
 from openedai.prompts.reading.answer import AnswerReader, ChatReader
 
-_WORD = re.compile(r"\s*\S+|\s+$")
 _YIELD_INTERVAL = 16  # tokens after which other tasks may run
 
 
@@ -130,8 +131,8 @@ class Echo(
             await asyncio.to_thread(_check_constraint, request)
         _check(request)
         if request.echo and (prompt := _text(request.prompt)):
-            yield _echoed_prompt(prompt, request.logprobs)
-        words = _WORD.findall(self._answer(request))
+            yield echoed_prompt(prompt, request.logprobs)
+        words = WORD.findall(self._answer(request))
         total = len(words) * self.options.repeat
         available = self.options.context - prompt_tokens
         limit = available if request.max_tokens is None else min(request.max_tokens, available)
@@ -146,7 +147,7 @@ class Echo(
                 yield Started(prompt_tokens=prompt_tokens)
             word = words[generated % len(words)]
             generated += 1
-            logprobs = _logprobs(word, request.logprobs)
+            logprobs = word_logprobs(word, request.logprobs)
             may_stop = generated >= request.ending.min_tokens
             for event in reader.feed(word, logprobs, may_stop=may_stop):
                 yield event
@@ -162,6 +163,7 @@ class Echo(
                 prompt_tokens=prompt_tokens, completion_tokens=generated, reasoning_tokens=reasoning
             ),
             stop=reader.stop,
+            prompt_logprobs=ranked_words(prompt_words(request.prompt), request.prompt_logprobs),
         )
 
     async def embed(self, request: EmbedRequest) -> EmbedResult:
@@ -221,7 +223,7 @@ class Echo(
     async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
         """A hash of each word. There are no special tokens."""
         self._fail_at(0)
-        numbered = [(zlib.crc32(word.encode()), word) for word in _WORD.findall(text)]
+        numbered = [(word_id(word), word) for word in WORD.findall(text)]
         self._words |= dict(numbered)
         return tuple(number for number, _ in numbered)
 
@@ -322,26 +324,6 @@ def _check(request: GenerateRequest) -> None:
             )
 
 
-def _echoed_prompt(text: str, alternatives: int | None) -> TextDelta:
-    """The prompt as the first event; its first token has no log probability."""
-    tokens = [one for word in _WORD.findall(text) for one in _logprobs(word, alternatives)]
-    if tokens:
-        tokens[0] = replace(tokens[0], logprob=None, top=())
-    return TextDelta(text=text, logprobs=tuple(tokens))
-
-
-def _logprobs(word: str, alternatives: int | None) -> tuple[TokenLogprob, ...]:
-    """Made up, but valid: the probabilities add up to at most 1, and the likeliest come first."""
-    if alternatives is None:
-        return ()
-    texts = [word, *(f" other{number}" for number in range(1, alternatives))]
-    top = tuple(
-        Alternative(token=text, raw=text.encode(), logprob=-(rank + 1) * math.log(2))
-        for rank, text in enumerate(texts[:alternatives])
-    )
-    return (TokenLogprob(token=word, raw=word.encode(), logprob=-math.log(2), top=top),)
-
-
 def _text(prompt: Chat | Text | Tokens) -> str:
     if isinstance(prompt, Chat):
         return prompt.messages[-1].content if prompt.messages else ""
@@ -351,9 +333,7 @@ def _text(prompt: Chat | Text | Tokens) -> str:
 
 
 def _count(prompt: Chat | Text | Tokens) -> int:
-    if isinstance(prompt, Chat):
-        return sum(1 + len(_WORD.findall(message.content)) for message in prompt.messages)
-    return len(prompt.ids) if isinstance(prompt, Tokens) else len(_WORD.findall(prompt.text))
+    return len(prompt_words(prompt))
 
 
 def _images(prompt: Chat | Text | Tokens) -> int:

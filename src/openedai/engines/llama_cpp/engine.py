@@ -33,6 +33,7 @@ from openedai.contract.generate import (
     Finish,
     GenerateEvent,
     GenerateRequest,
+    RankedToken,
     Started,
     TextDelta,
     TokenLogprob,
@@ -159,7 +160,7 @@ class LlamaCpp(Generator, Tokenizer, Decider, Moderator):
             await self._run_in(self._grammar_thread, self.builder.constrain, prepared)
         if prepared.echo:
             yield TextDelta(text=prepared.echo)
-        if request.max_tokens == 0 and not prepared.job.scored:
+        if request.max_tokens == 0 and not prepared.job.reports_prompt:
             yield Finish(reason="length", usage=Usage(prompt_tokens=prepared.job.tokens()))
             return
         self.loop.submit(prepared.job)
@@ -264,6 +265,7 @@ async def _read(
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     hidden, tokens, reasoning = prepared.hidden, 0, 0
     shown: tuple[TokenLogprob, ...] = ()
+    ranked = list[tuple[RankedToken, ...]]()
     while True:
         event = await job.events.get()
         if reports_start and not isinstance(event, APIError):
@@ -284,6 +286,7 @@ async def _read(
                     end = End("stop", tokens)
                     break
             case Scores(tokens=scores):
+                ranked += event.ranked
                 shown += scores[hidden:]
                 hidden = max(0, hidden - len(scores))
                 if text := "".join(score.token for score in shown):
@@ -304,4 +307,5 @@ async def _read(
             reasoning_tokens=reasoning,
         ),
         stop=reader.stop,
+        prompt_logprobs=tuple(ranked),
     )

@@ -22,7 +22,7 @@ from openedai.engines.llama_cpp.native.batch import TokenBatch
 from openedai.engines.llama_cpp.native.model import Model
 from openedai.engines.llama_cpp.outbox import Outbox
 from openedai.engines.llama_cpp.prefixes import Prefixes
-from openedai.engines.llama_cpp.sequence import End, Event, Job, Scores, Sequence
+from openedai.engines.llama_cpp.sequence import End, Event, Job, Sequence
 from openedai.errors import APIError, EngineCrashed, EngineFailed
 
 log = logging.getLogger("openedai.engines")
@@ -143,7 +143,7 @@ class Loop:
         for job in [*self._waiting]:
             if self._prefixes.full:
                 break
-            if job.scored or not self._prefixes.is_coming(job.prompt, job.adapter):
+            if job.reports_prompt or not self._prefixes.is_coming(job.prompt, job.adapter):
                 self._waiting.remove(job)
                 self._start(job)
         while self._prefixes.close_gap():
@@ -155,7 +155,7 @@ class Loop:
                 self._calls.popleft()()
 
     def _start(self, job: Job) -> None:
-        slot, cached = self._prefixes.take(job.prompt, job.adapter, reuse=not job.scored)
+        slot, cached = self._prefixes.take(job.prompt, job.adapter, reuse=not job.reports_prompt)
         self._running[job] = Sequence(self._model, job, slot, cached)
 
     def _step(self) -> bool:
@@ -282,7 +282,7 @@ class Loop:
         if job.labels is not None:
             sequence.read_labels(job.labels, row, count)
         elif sequence.scoring:
-            self._out.append((job, Scores(tuple(sequence.score(row, count)))))
+            self._out.append((job, sequence.score(row, count)))
         sequence.computed += count
         if sequence.pending:
             return

@@ -27,7 +27,13 @@ from openedai.engines.llama_cpp.options import LlamaOptions
 from openedai.engines.llama_cpp.question_tree import Asked, QuestionTree
 from openedai.engines.llama_cpp.sequence import Job
 from openedai.engines.llama_cpp.template import ChatTemplate, Rendered
-from openedai.errors import ContextLengthExceeded, InvalidRequest, NoVision, Unsupported
+from openedai.errors import (
+    ContextLengthExceeded,
+    InvalidRequest,
+    NoVision,
+    Unsupported,
+    invalid_value,
+)
 from openedai.prompts.marked_chat import MarkedChat
 from openedai.prompts.prompt_formats import PromptFormat
 from openedai.prompts.reading.answer import AnswerReader, ChatReader
@@ -193,6 +199,8 @@ class RequestBuilder:
     def _build_chat(self, request: GenerateRequest, chat: Chat) -> PreparedRequest:
         prompt, rendered = self._render(chat)
         prompt = self._last_part(request, prompt)
+        if prompt.images and request.prompt_logprobs is not None:
+            raise invalid_value("prompt_logprobs", "an image has none")
         job = self._job(request, prompt, "messages")
         grammar = self._wanted_grammar(request, chat, rendered)
         job.shown = self._shown
@@ -246,6 +254,7 @@ class RequestBuilder:
             ends=self.vocabulary.all_ends if holds_back else (),
             restriction=self._restriction(request.sampling),
             logprobs=request.logprobs,
+            prompt_logprobs=request.prompt_logprobs,
             adapter=adapter,
             images=prompt.images,
         )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Literal, Protocol
 
-from openedai.contract.generate import Ending, TokenLogprob
+from openedai.contract.generate import Ending, RankedToken, TokenLogprob
 from openedai.engines.llama_cpp.labels import LabelTree
 from openedai.engines.llama_cpp.native.logprobs import Distribution, forbid, hold_back
 from openedai.engines.llama_cpp.native.model import Model
@@ -74,9 +74,10 @@ class Token:
 
 @dataclass(frozen=True)
 class Scores:
-    """The log probabilities of the next tokens of the prompt."""
+    """The log probabilities of the next tokens of the prompt, in one shape, the other or both."""
 
     tokens: tuple[TokenLogprob, ...]
+    ranked: tuple[tuple[RankedToken, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,11 @@ class Job:
     number, the same for all positions of one image, which `images` has by its first position.
     `ends` are the model's own, if `ending` says that they must not be chosen. `adapter` is a number
     and a scale. `shown` are special tokens that are part of the answer's text. With `scored` the
-    prompt's log probabilities are reported. With `labels` nothing is generated: the log
-    probabilities of the labels after the prompt are read into them. Nor with a `continuation`. The
-    loop puts its `events`, in the thread of the event loop; before the first one it sets `cached`,
-    the positions of the prompt that were not computed again.
+    prompt's log probabilities are reported with those of `logprobs` alternatives; with
+    `prompt_logprobs` as ranked tokens, so many besides its own. With `labels` nothing is generated:
+    the log probabilities of the labels after the prompt are read into them. Nor with a
+    `continuation`. The loop puts its `events`, in the thread of the event loop; before the first
+    one it sets `cached`, the positions of the prompt that were not computed again.
     """
 
     prompt: list[int]
@@ -113,6 +115,7 @@ class Job:
     restriction: Restriction | None = None
     logprobs: int | None = None
     scored: bool = False
+    prompt_logprobs: int | None = None
     labels: LabelTree | None = None
     continuation: Continuation | None = None
     adapter: tuple[int, float] | None = None
@@ -126,6 +129,11 @@ class Job:
         end = len(self.prompt) if end is None else end
         images = (image for start, image in self.images.items() if start < end)
         return end + sum(image.tokens - image.positions for image in images)
+
+    @property
+    def reports_prompt(self) -> bool:
+        """Whether every token of the prompt has to be computed, for its log probabilities."""
+        return self.scored or self.prompt_logprobs is not None
 
     def close(self) -> None:
         """Free the constraint, the continuation and the images."""
@@ -186,7 +194,7 @@ class Sequence:
         """Whether the logits of every key to be computed next are needed."""
         if self.job.labels is not None:
             return len(self.keys) > len(self.job.prompt)
-        return self.job.scored and not self.answering
+        return self.job.reports_prompt and not self.answering
 
     @property
     def image(self) -> ImageChunk | None:
@@ -208,15 +216,26 @@ class Sequence:
             return ahead[:end]
         return ahead
 
-    def score(self, row: int, count: int) -> Iterator[TokenLogprob]:
+    def score(self, row: int, count: int) -> Scores:
         """The log probabilities that the next `count` keys of the prompt give, in the batch's
         tokens from `row` on. The first key of the prompt has none.
         """
+        job, tokens, ranked = self.job, list[TokenLogprob](), list[tuple[RankedToken, ...]]()
         if self.computed == 0:
             raw = self._vocabulary.piece(self.keys[0])
-            yield TokenLogprob(token=self._decoder.decode(raw), raw=raw, logprob=None)
+            tokens.append(TokenLogprob(token=self._decoder.decode(raw), raw=raw, logprob=None))
+            ranked.append(())
         for step, key in enumerate(self.keys[self.computed + 1 : self.computed + count + 1]):
-            yield self._distribution(self._model.logits(row + step)).of(key, self._decoder)
+            address = self._model.logits(row + step)
+            if job.scored:
+                tokens.append(self._distribution(address).of(key, self._decoder))
+            if job.prompt_logprobs is not None:
+                distribution = Distribution(self._vocabulary, address, job.prompt_logprobs)
+                ranked.append(distribution.ranked(key))
+        return Scores(
+            tuple(tokens) if job.scored else (),
+            () if job.prompt_logprobs is None else tuple(ranked),
+        )
 
     def read_labels(self, labels: LabelTree, row: int, count: int) -> None:
         """What the next `count` keys say of the labels, in the batch's tokens from `row` on."""

@@ -89,6 +89,7 @@ def _refuse_extensions(request: GenerateRequest, profile: ServerProfile) -> None
         "stop_token_ids": ending.stop_tokens,
         "include_stop_str_in_output": ending.keep_stop,
         "truncate_prompt_tokens": request.prompt_limit is not None,
+        "prompt_logprobs": request.prompt_logprobs is not None,
     }
     if isinstance(request.prompt, Chat):
         given["continue_final_message"] = request.prompt.continue_last

@@ -210,6 +210,9 @@ def test_what_is_refused(run: Run) -> None:
             with pytest.raises(InvalidRequest, match="image") as refused:
                 await answer(engine, user_chat("?", image(RAW), image(broken)))
             assert (refused.value.param, refused.value.code) == ("messages", code)
+        with pytest.raises(InvalidRequest, match="image") as refused:
+            await answer(engine, user_chat("?", image(RAW)), prompt_logprobs=1)
+        assert refused.value.param == "prompt_logprobs"
         assert (
             finish_of(await answer(engine, user_chat("?", image(RAW)))).usage.completion_tokens > 0
         )

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from openedai.api.openai.chat.logprobs import ChatLogprobs, chat_logprobs
+from openedai.api.parameters.prompt_logprobs import PromptLogprobs, prompt_logprobs
 from openedai.api.parameters.sampling import StreamOptions
 from openedai.api.parameters.streams import DONE, obfuscation
 from openedai.api.parameters.usage import UsageObject, usage_object
@@ -127,6 +128,7 @@ class ChatCompletion(msgspec.Struct):
     usage: UsageObject
     object: str = "chat.completion"
     service_tier: str = "default"
+    prompt_logprobs: PromptLogprobs | UnsetType = UNSET
     moderation: msgspec.Struct | UnsetType = UNSET
 
 
@@ -152,6 +154,7 @@ class ChatCompletionRenderer:
             system_fingerprint=self.fingerprint,
             choices=[self._choice(index, outcome) for index, outcome in enumerate(outcomes)],
             usage=usage_object(total_usage([o.finish for o in outcomes], self.choices)),
+            prompt_logprobs=prompt_logprobs(outcomes[0].finish),
         )
 
     async def chunks(self, events: AsyncGenerator[Spoken, None]) -> AsyncGenerator[bytes, None]:

@@ -201,6 +201,7 @@ class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
                 prompt_limit=self.prompt_limit(self.limit),
                 constraint=constraint,
                 logprobs=(self.top_logprobs or 0) if self.logprobs else None,
+                prompt_logprobs=None if choice else self.prompt_logprobs,
                 extra=self.extra,
                 streamed=bool(self.stream),
             )

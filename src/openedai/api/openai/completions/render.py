@@ -14,6 +14,7 @@ from openedai.api.openai.completions.logprobs import CompletionLogprobs, complet
 from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.parameters.ids import fingerprint, new_id
 from openedai.api.parameters.prompt import prompts
+from openedai.api.parameters.prompt_logprobs import PromptLogprobs, prompt_logprobs
 from openedai.api.parameters.sampling import StreamOptions
 from openedai.api.parameters.streams import DONE, obfuscation
 from openedai.api.parameters.usage import UsageObject, usage_object
@@ -28,6 +29,7 @@ class CompletionChoice(msgspec.Struct):
     index: int
     logprobs: CompletionLogprobs | None = None
     finish_reason: str | None = None
+    prompt_logprobs: PromptLogprobs | UnsetType = UNSET
 
 
 class Completion(msgspec.Struct):
@@ -65,15 +67,13 @@ class CompletionRenderer:
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> Completion:
         outcomes = await fold(events, len(self.starts) * self.candidates)
         usage = self._usage([outcome.finish for outcome in outcomes])
-        chosen = [
-            (outcome, start)
-            for prompt, start in enumerate(self.starts)
-            for outcome in self._best(outcomes[prompt * self.candidates :][: self.candidates])
-        ]
-        choices = [
-            CompletionChoice(o.text, index, self._logprobs(o, start), finish_reason=o.finish.reason)
-            for index, (o, start) in enumerate(chosen)
-        ]
+        choices: list[CompletionChoice] = []
+        for prompt, start in enumerate(self.starts):
+            candidates = outcomes[prompt * self.candidates :][: self.candidates]
+            scores = prompt_logprobs(candidates[0].finish)
+            for o in self._best(candidates):
+                logprobs, reason = self._logprobs(o, start), o.finish.reason
+                choices.append(CompletionChoice(o.text, len(choices), logprobs, reason, scores))
         return self._object(choices, usage)
 
     async def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:

@@ -88,6 +88,7 @@ class CompletionRequest(SamplingBody, OtherServersCompletionBody):
                 prompt_limit=self.prompt_limit(limit),
                 constraint=self.constraint(),
                 logprobs=0 if ranked and self.logprobs is None else self.logprobs,
+                prompt_logprobs=None if choice else self.prompt_logprobs,
                 echo=bool(self.echo),
                 suffix=self.suffix or None,
                 extra=self.extra,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ctypes import c_float, sizeof
 from typing import Any
 
-from openedai.contract.generate import Alternative, TokenLogprob
+from openedai.contract.generate import Alternative, RankedToken, TokenLogprob
 from openedai.engines.llama_cpp.native.model import Vocabulary
 
 
@@ -45,12 +45,12 @@ class Distribution:
         highest = float(logits.max())
         self._normaliser = highest + float(np.log(np.exp(logits - highest).sum(dtype=np.float64)))
         self._logits: Any = logits
-        self._top: tuple[Alternative, ...] = ()
+        self._likely: list[int] = []
         if alternatives:
             count = min(alternatives, vocabulary.size)
             likely = np.argpartition(logits, -count)[-count:]
-            ranked = likely[np.argsort(-logits[likely], kind="stable")]
-            self._top = tuple(self._alternative(int(token)) for token in ranked)
+            self._likely = likely[np.argsort(-logits[likely], kind="stable")].tolist()
+        self._top = tuple(self._alternative(token) for token in self._likely)
 
     def logprob(self, token: int) -> float:
         return float(self._logits[token]) - self._normaliser
@@ -61,6 +61,18 @@ class Distribution:
         return TokenLogprob(
             token=decoder.decode(raw), raw=raw, logprob=self.logprob(token), top=self._top
         )
+
+    def ranked(self, token: int) -> tuple[RankedToken, ...]:
+        """The token, and then the likeliest ones, without repeating it."""
+        rank = int((self._logits > self._logits[token]).sum()) + 1
+        ranks = {token: rank}
+        for rank, other in enumerate(self._likely, start=1):
+            ranks.setdefault(other, rank)
+        return tuple(self._ranked(one, rank) for one, rank in ranks.items())
+
+    def _ranked(self, token: int, rank: int) -> RankedToken:
+        text = self._vocabulary.piece(token).decode("utf-8", "replace")
+        return RankedToken(id=token, text=text, logprob=self.logprob(token), rank=rank)
 
     def _alternative(self, token: int) -> Alternative:
         raw = self._vocabulary.piece(token)
