@@ -1,4 +1,4 @@
-"""Trains and measures the heads that score texts for moderation: `python -m moderation`.
+"""Trains and measures the classifier that scores texts for moderation: `python -m moderation`.
 
 It is a part of the repository, not of the package.
 """

@@ -1,7 +1,9 @@
-"""`python -m moderation MODEL`: train the heads of an embedding model, and report on them.
+"""`python -m moderation MODEL`: train the classifier on an embedding model, and report on it.
 
---cache FILE   keep the embeddings of the texts in this file, for the next time
---check        do not write the heads, but fail if they are not the packaged ones
+Training needs torch, and takes some ten minutes on one core.
+
+--check        do not write the classifier, but fail if it is not the packaged one
+--report       do not train, only report on the packaged one
 --mistakes     also show the held-out texts that are judged wrongly
 """
 
@@ -14,14 +16,14 @@ import os
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import sys
+from functools import partial
 from pathlib import Path
 
-from moderation.features import Embeddings
-from moderation.report import mistakes, scores_of, tables
+from moderation.report import mistakes, tables
+from moderation.scores import model_folder, scores_of
 from moderation.styles import restyled
-from moderation.texts import read_texts, without_near
-from moderation.training import trained
-from openedai.engines.moderation.heads import SUFFIX, read_heads, written_heads
+from moderation.texts import LabelledText, read_texts, without_near
+from openedai.engines.moderation.classifier import SUFFIX, read_classifier, written_classifier
 
 ROOT = Path(__file__).parent.parent
 TRAINED = ROOT / "src/openedai/engines/moderation/trained"
@@ -32,29 +34,44 @@ RESTYLED_EVERY = 3
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m moderation", description=__doc__)
     parser.add_argument("model")
-    parser.add_argument("--cache", type=Path)
-    parser.add_argument("--check", action="store_true")
-    parser.add_argument("--mistakes", action="store_true")
+    for name in ("check", "report", "mistakes"):
+        parser.add_argument(f"--{name}", action="store_true")
     arguments = parser.parse_args()
     held_out = read_texts("held_out")
-    texts = without_near(read_texts("train"), held_out)
-    texts = [*texts, *restyled(texts, every=RESTYLED_EVERY)]
-    embeddings = Embeddings(arguments.model, arguments.cache)
-    raw = written_heads(trained(texts, embeddings.of([item.text for item in texts])))
     file = TRAINED / (arguments.model + SUFFIX)
-    if arguments.check:
-        same = file.read_bytes() == raw
-        print("The heads are the packaged ones." if same else "The heads are others.")
-        return 0 if same else 1
-    file.write_bytes(raw)
-    dimensions = embeddings.of(["a"]).shape[1]
-    heads = read_heads(arguments.model, dimensions)
-    print(f"{len(texts)} texts, {len(raw)} bytes, thresholds {heads.thresholds}")
-    print("\n".join(tables(held_out, heads, embeddings)))
-    if arguments.mistakes:
-        scores = scores_of([item.text for item in held_out], heads, embeddings)
-        print("\n".join(mistakes(held_out, scores, heads)))
+    if not arguments.report:
+        raw = _trained(arguments.model, held_out)
+        if arguments.check:
+            same = file.read_bytes() == raw
+            print("It is the packaged one." if same else "It is not the packaged one.")
+            return 0 if same else 1
+        file.write_bytes(raw)
+    _report(arguments.model, held_out, arguments.mistakes)
     return 0
+
+
+def training_texts(held_out: list[LabelledText]) -> list[LabelledText]:
+    """All that is trained on or calibrated with."""
+    texts = without_near(read_texts("train"), held_out)
+    return [*texts, *restyled(texts, every=RESTYLED_EVERY)]
+
+
+def _trained(model: str, held_out: list[LabelledText]) -> bytes:
+    from moderation.training import trained
+
+    texts = training_texts(held_out)
+    print(f"{len(texts)} texts")
+    return written_classifier(trained(texts, model_folder(model)))
+
+
+def _report(model: str, held_out: list[LabelledText], with_mistakes: bool) -> None:
+    thresholds = read_classifier(model).thresholds
+    score = partial(scores_of, model=model)
+    print(f"thresholds {thresholds}")
+    print("\n".join(tables(held_out, score, thresholds)))
+    if with_mistakes:
+        scores = score([item.text for item in held_out])
+        print("\n".join(mistakes(held_out, scores, thresholds)))
 
 
 if __name__ == "__main__":

@@ -1,27 +1,26 @@
-"""How well heads do on held-out texts, by category: a table for docs/moderation.md."""
+"""How well a classifier does on held-out texts, by category: a table for docs/moderation.md."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from moderation.features import Embeddings
+from moderation.scores import Scores
 from moderation.styles import DISGUISES
 from moderation.texts import LabelledText
 from openedai.contract.moderate import CATEGORIES
-from openedai.engines.moderation.heads import Heads
-from openedai.engines.moderation.windows import windows
 
 BINS = 10
 HEADER = (
     "| Texts | Category | Yes | No | AUC | Precision | Recall | Calibration error |",
     "|---|---|---|---|---|---|---|---|",
 )
-Scores = NDArray[np.float64]
+Score = Callable[[Sequence[str]], Scores]
+Thresholds = Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -49,52 +48,47 @@ def measured(scores: Scores, flagged: NDArray[np.bool_], truths: NDArray[np.bool
     )
 
 
-def scores_of(texts: Sequence[str], heads: Heads, embeddings: Embeddings) -> Scores:
-    """[texts, categories], as the engine computes them."""
-    parts = [windows(text) for text in texts]
-    vectors = embeddings.of([window for one in parts for window in one])
-    starts = np.cumsum([0, *(len(one) for one in parts[:-1])])
-    highest = np.maximum.reduceat(heads.probabilities(vectors), starts, axis=0)
-    return np.asarray(highest, np.float64)
-
-
-def tables(held_out: Sequence[LabelledText], heads: Heads, embeddings: Embeddings) -> Iterator[str]:
+def tables(held_out: Sequence[LabelledText], score: Score, thresholds: Thresholds) -> Iterator[str]:
     """The lines of the report."""
     yield from HEADER
     own = [item for item in held_out if not item.source.startswith("packages")]
     others = [item for item in held_out if item.source.startswith("packages")]
     for name, texts in (("by hand", own), ("of others", others), ("all", [*own, *others])):
-        scores = scores_of([one.text for one in texts], heads, embeddings)
-        yield from _rows(name, texts, scores, heads)
+        scores = score([one.text for one in texts])
+        yield from _rows(name, texts, scores, thresholds)
     for style in DISGUISES:
         changed = [style(one.text, random.Random(one.text)) for one in own]
-        scores = scores_of(changed, heads, embeddings)
-        yield _row(f"by hand, {style.__name__}", "flagged", _any_flag(own, scores, heads))
+        scores = score(changed)
+        yield _row(f"by hand, {style.__name__}", "flagged", _any_flag(own, scores, thresholds))
 
 
-def mistakes(texts: Sequence[LabelledText], scores: Scores, heads: Heads) -> Iterator[str]:
+def mistakes(
+    texts: Sequence[LabelledText], scores: Scores, thresholds: Thresholds
+) -> Iterator[str]:
     """The texts that are flagged wrongly, or wrongly not."""
-    flagged = np.any(scores >= np.array(heads.thresholds), axis=1)
+    flagged = np.any(scores >= np.array(thresholds), axis=1)
     for item, is_flagged, row in zip(texts, flagged, scores, strict=True):
         if is_flagged != item.flagged:
             name = CATEGORIES[int(row.argmax())]
             yield f"{'wrongly' if is_flagged else 'missed'} {row.max():.2f} {name}: {item.text}"
 
 
-def _rows(name: str, texts: Sequence[LabelledText], scores: Scores, heads: Heads) -> Iterator[str]:
-    yield _row(name, "flagged", _any_flag(texts, scores, heads))
+def _rows(
+    name: str, texts: Sequence[LabelledText], scores: Scores, thresholds: Thresholds
+) -> Iterator[str]:
+    yield _row(name, "flagged", _any_flag(texts, scores, thresholds))
     for index, category in enumerate(CATEGORIES):
         known = [number for number, one in enumerate(texts) if one.labels[category] is not None]
         truths = np.array([bool(texts[number].labels[category]) for number in known])
         if truths.any():
             column = scores[known, index]
-            yield _row(name, category, measured(column, column >= heads.thresholds[index], truths))
+            yield _row(name, category, measured(column, column >= thresholds[index], truths))
 
 
-def _any_flag(texts: Sequence[LabelledText], scores: Scores, heads: Heads) -> Measured:
-    thresholds = np.array(heads.thresholds)
+def _any_flag(texts: Sequence[LabelledText], scores: Scores, thresholds: Thresholds) -> Measured:
+    limits = np.array(thresholds)
     truths = np.array([item.flagged for item in texts])
-    return measured(_odds_above(scores, thresholds), np.any(scores >= thresholds, axis=1), truths)
+    return measured(_odds_above(scores, limits), np.any(scores >= limits, axis=1), truths)
 
 
 def _odds_above(scores: Scores, thresholds: Scores) -> Scores:

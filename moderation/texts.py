@@ -46,7 +46,7 @@ POSSIBLE = {
     "violence/graphic": ("harassment", "illicit"),
 }
 # Values of each template that are used.
-PER_TEMPLATE = 16
+PER_TEMPLATE = 8
 _CHOICE = re.compile(r"\{([^{}]*)\}")
 
 

@@ -1,189 +1,162 @@
-"""Training of the heads, with NumPy: two layers, Adam, then calibration and thresholds.
+"""Training of a classifier, with torch: adapters and a head, then calibration and thresholds.
 
-The same texts and embeddings always give the same heads, to the bit.
+One thread, and an order that only the texts decide: the same texts always give the same file.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
+from moderation.calibration import calibrated
+from moderation.network import Encoder, Network, padded
 from moderation.texts import LabelledText
+from openedai.contract.generate import Text
 from openedai.contract.moderate import CATEGORIES
-from openedai.engines.moderation.heads import Heads
+from openedai.engines.embedding.pooling import read_head, read_json
+from openedai.engines.embedding.tokenizer import TextTokenizer
+from openedai.engines.moderation.classifier import Classifier
 
-HIDDEN = 96
-EPOCHS = 30
-BATCH = 256
-LEARNING_RATE = 3e-3
-WEIGHT_DECAY = 1e-3
-DROPOUT = 0.3
+EPOCHS = 3
+BATCH_TOKENS = 1024
+# Rows that are sorted by length before they are divided into batches.
+SORTED_ROWS = 1024
+ADAPTER_RATE, HEAD_RATE = 1e-3, 2e-3
+WARM_UP_SHARE = 0.05
+WEIGHT_DECAY = 0.01
+DROPOUT = 0.2
 LABEL_NOISE = 0.02
-# One template in so many is for calibration, and is not trained on.
+# Texts of one template in an epoch: others in the next one.
+MOST_OF_GROUP = 3
+# One in so many of the texts that are no template's is for calibration, and is not trained on.
 CALIBRATION_SHARE = 6
-# A threshold is the lowest probability with this precision on the calibration texts, if that is
-# within these bounds.
-LEAST_PRECISION = 0.9
-LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.2, 0.5
-
-Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Samples:
-    """`vectors` [texts, dimensions]; `truths` and `weights` [texts, categories].
-
-    The weight of what is not known is 0.
+def trained(texts: Sequence[LabelledText], folder: Path, epochs: int = EPOCHS) -> Classifier:
+    """A classifier on the embedding model in `folder`, trained on most of the texts and
+    calibrated on the others.
     """
-
-    vectors: Array
-    truths: Array
-    weights: Array
-
-    def __getitem__(self, rows: Any) -> Samples:
-        return Samples(self.vectors[rows], self.truths[rows], self.weights[rows])
-
-
-def samples(texts: Sequence[LabelledText], vectors: NDArray[np.float32]) -> Samples:
-    """A text of a template with many texts counts less than one by hand."""
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
     sizes = Counter(item.group for item in texts)
-    importance = np.array([sizes[item.group] ** -0.5 for item in texts])
+    spared = [sizes[item.group] <= 2 and _spared(item.group) for item in texts]
+    fit = [item for item, is_spared in zip(texts, spared, strict=True) if not is_spared]
+    rest = [item for item, is_spared in zip(texts, spared, strict=True) if is_spared]
+    encoder = Encoder(folder)
+    chooser = torch.Generator().manual_seed(0)
+    network = Network(encoder, len(CATEGORIES), chooser)
+    _fit(network, fit, _lower(encoder, fit, folder), epochs, chooser)
+    log_odds = _log_odds(network, _lower(encoder, rest, folder))
+    return calibrated(network.tensors(), log_odds, rest)
+
+
+def _spared(group: str) -> bool:
+    number = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8], "big")
+    return number % CALIBRATION_SHARE == 0
+
+
+def _lower(encoder: Encoder, texts: Sequence[LabelledText], folder: Path) -> list[torch.Tensor]:
+    """The states after the frozen layers for each text."""
+    head = read_head(folder)
+    tokenizer = TextTokenizer(head, read_json(head.encoder / "config.json"))
+    ids = tokenizer.encode([Text(text=item.text) for item in texts])
+    found: dict[int, torch.Tensor] = {}
+    for batch in _batches(range(len(ids)), [len(row) for row in ids]):
+        found |= zip(batch, encoder.lower([ids[row] for row in batch]), strict=True)
+    return [found[row] for row in range(len(ids))]
+
+
+def _batches(order: Sequence[int], lengths: Sequence[int]) -> Iterator[list[int]]:
+    """The rows in that order, roughly; those of a batch are of similar lengths."""
+    for start in range(0, len(order), SORTED_ROWS):
+        batch: list[int] = []
+        for row in sorted(order[start : start + SORTED_ROWS], key=lambda row: (lengths[row], row)):
+            if batch and (len(batch) + 1) * lengths[row] > BATCH_TOKENS:
+                yield batch
+                batch = []
+            batch.append(row)
+        yield batch
+
+
+def _fit(
+    network: Network,
+    texts: Sequence[LabelledText],
+    states: Sequence[torch.Tensor],
+    epochs: int,
+    chooser: torch.Generator,
+) -> None:
+    truths, weights = _truths(texts)
+    truths = truths * (1 - LABEL_NOISE) + LABEL_NOISE / 2
+    plan = _plan(texts, [len(row) for row in states], epochs, chooser)
+    adapters = [matrix for pair in network.adapters.values() for matrix in pair]
+    head = [*network.hidden, *network.output]
+    optimizer = torch.optim.AdamW(
+        [{"params": adapters}, {"params": head}], weight_decay=WEIGHT_DECAY, foreach=False
+    )
+
+    def drop(hidden: torch.Tensor) -> torch.Tensor:
+        return (torch.rand(hidden.shape, generator=chooser) > DROPOUT) / (1 - DROPOUT)
+
+    for step, batch in enumerate(plan):
+        factor = min(1, (step + 1) / (WARM_UP_SHARE * len(plan))) * (1 - step / len(plan))
+        for group, rate in zip(optimizer.param_groups, (ADAPTER_RATE, HEAD_RATE), strict=True):
+            group["lr"] = rate * factor
+        log_odds = network(*padded([states[row] for row in batch]), drop)
+        losses = functional.binary_cross_entropy_with_logits(
+            log_odds, truths[batch], weights[batch], reduction="sum"
+        )
+        optimizer.zero_grad()
+        (losses / len(batch)).backward()
+        optimizer.step()
+        if step % 50 == 0 or step + 1 == len(plan):
+            loss = float(losses.detach()) / len(batch)
+            print(f"step {step + 1} of {len(plan)}, loss {loss:.3f}", flush=True)
+
+
+def _plan(
+    texts: Sequence[LabelledText], lengths: Sequence[int], epochs: int, chooser: torch.Generator
+) -> list[list[int]]:
+    """The batches of all epochs."""
+    plan: list[list[int]] = []
+    for _ in range(epochs):
+        taken: Counter[str] = Counter()
+        rows: list[int] = []
+        for row in _shuffled(len(texts), chooser):
+            taken[texts[row].group] += 1
+            if taken[texts[row].group] <= MOST_OF_GROUP:
+                rows.append(row)
+        batches = list(_batches(rows, lengths))
+        plan.extend(batches[index] for index in _shuffled(len(batches), chooser))
+    return plan
+
+
+def _truths(texts: Sequence[LabelledText]) -> tuple[torch.Tensor, torch.Tensor]:
+    """[texts, categories] each: the truths, and the weights, which are 0 for what is not known.
+
+    A text of a template counts less than one by hand.
+    """
+    sizes = Counter(item.group for item in texts)
+    importance = np.array([min(sizes[item.group], MOST_OF_GROUP) ** -0.5 for item in texts])
     known = [[item.labels[name] is not None for name in CATEGORIES] for item in texts]
     truths = [[bool(item.labels[name]) for name in CATEGORIES] for item in texts]
-    weights = np.array(known, np.float64) * (importance / importance.mean())[:, None]
-    return Samples(vectors.astype(np.float64), np.array(truths, np.float64), weights)
+    weights = np.array(known) * importance[:, None]
+    return torch.tensor(truths, dtype=torch.float32), torch.tensor(weights, dtype=torch.float32)
 
 
-def trained(texts: Sequence[LabelledText], vectors: NDArray[np.float32]) -> Heads:
-    """Heads that are trained on most of the texts and calibrated on the others."""
-    everything = samples(texts, vectors)
-    spared = np.array([_number(item.group) % CALIBRATION_SHARE == 0 for item in texts])
-    network = _fitted(everything[~spared])
-    others = everything[spared]
-    log_odds = network.log_odds(others.vectors)
-    scales, shifts, thresholds = [], [], []
-    for index in range(len(CATEGORIES)):
-        known = others.weights[:, index] > 0
-        truths = others.truths[known, index]
-        scale, shift = _platt(log_odds[known, index], truths)
-        probabilities = 1 / (1 + np.exp(-(log_odds[known, index] * scale + shift)))
-        scales.append(scale)
-        shifts.append(shift)
-        thresholds.append(_threshold(probabilities, truths))
-    weight = network.output_weight * np.array(scales)
-    bias = network.output_bias * np.array(scales) + np.array(shifts)
-    return Heads(
-        hidden=(_rounded(network.hidden_weight), network.hidden_bias.astype(np.float32)),
-        output=(_rounded(weight), bias.astype(np.float32)),
-        thresholds=tuple(thresholds),
-    )
+def _shuffled(count: int, chooser: torch.Generator) -> list[int]:
+    return [int(row) for row in torch.randperm(count, generator=chooser)]
 
 
-@dataclass
-class Network:
-    hidden_weight: Array
-    hidden_bias: Array
-    output_weight: Array
-    output_bias: Array
-
-    def log_odds(self, vectors: Array) -> Array:
-        states = np.maximum(vectors @ self.hidden_weight + self.hidden_bias, 0)
-        return np.asarray(states @ self.output_weight + self.output_bias)
-
-    def parameters(self) -> list[Array]:
-        return [self.hidden_weight, self.hidden_bias, self.output_weight, self.output_bias]
-
-
-def _fitted(data: Samples) -> Network:
-    chooser = np.random.default_rng(0)
-    rows, dimensions = data.vectors.shape
-    network = Network(
-        hidden_weight=chooser.normal(0, 3 * dimensions**-0.5, (dimensions, HIDDEN)),
-        hidden_bias=np.zeros(HIDDEN),
-        output_weight=chooser.normal(0, HIDDEN**-0.5, (HIDDEN, len(CATEGORIES))),
-        output_bias=np.full(len(CATEGORIES), -2.0),
-    )
-    adam = Adam(network.parameters(), steps=EPOCHS * -(-rows // BATCH))
-    for _ in range(EPOCHS):
-        order = chooser.permutation(rows)
-        for start in range(0, rows, BATCH):
-            part = data[order[start : start + BATCH]]
-            kept = (chooser.random((len(part.vectors), HIDDEN)) > DROPOUT) / (1 - DROPOUT)
-            adam.step(_gradients(network, part, kept))
-    return network
-
-
-def _gradients(network: Network, part: Samples, kept: Array) -> list[Array]:
-    """Of the binary cross-entropy, for each of the network's parameters."""
-    before = part.vectors @ network.hidden_weight + network.hidden_bias
-    states = np.maximum(before, 0) * kept
-    log_odds = states @ network.output_weight + network.output_bias
-    truths = part.truths * (1 - LABEL_NOISE) + LABEL_NOISE / 2
-    errors = (1 / (1 + np.exp(-log_odds)) - truths) * part.weights / len(part.vectors)
-    back = (errors @ network.output_weight.T) * kept * (before > 0)
-    return [part.vectors.T @ back, back.sum(0), states.T @ errors, errors.sum(0)]
-
-
-class Adam:
-    """Changes `parameters` in place, with a learning rate that falls to 0 in so many steps."""
-
-    def __init__(self, parameters: list[Array], steps: int) -> None:
-        self._parameters = parameters
-        self._steps = steps
-        self._step = 0
-        self._means = [np.zeros_like(one) for one in parameters]
-        self._squares = [np.zeros_like(one) for one in parameters]
-
-    def step(self, gradients: list[Array]) -> None:
-        self._step += 1
-        rate = LEARNING_RATE * (1 - self._step / (self._steps + 1))
-        for index, gradient in enumerate(gradients):
-            self._means[index] += 0.1 * (gradient - self._means[index])
-            self._squares[index] += 0.001 * (gradient**2 - self._squares[index])
-            change = self._means[index] / (1 - 0.9**self._step)
-            change = change / (np.sqrt(self._squares[index] / (1 - 0.999**self._step)) + 1e-8)
-            decay = WEIGHT_DECAY if gradient.ndim == 2 else 0.0
-            self._parameters[index] -= rate * (change + decay * self._parameters[index])
-
-
-def _platt(log_odds: Array, truths: Array) -> tuple[float, float]:
-    """The scale and the shift that make log odds those of calibrated probabilities."""
-    target = (truths * truths.sum() + 1) / np.where(truths > 0, truths.sum() + 2, 1)
-    target = np.where(truths > 0, target, 1 / ((1 - truths).sum() + 2))
-    scale, shift = 1.0, 0.0
-    for _ in range(100):
-        p = 1 / (1 + np.exp(-(log_odds * scale + shift)))
-        spread = p * (1 - p)
-        gradient = np.array([((p - target) * log_odds).sum(), (p - target).sum()])
-        slope = np.array(
-            [
-                [(spread * log_odds**2).sum() + 1e-2, (spread * log_odds).sum()],
-                [(spread * log_odds).sum(), spread.sum() + 1e-2],
-            ]
-        )
-        change = np.linalg.solve(slope, gradient)
-        scale, shift = scale - float(change[0]), shift - float(change[1])
-    return max(scale, 0.1), shift
-
-
-def _threshold(probabilities: Array, truths: Array) -> float:
-    for threshold in np.arange(LOWEST_THRESHOLD, HIGHEST_THRESHOLD, 0.02):
-        flagged = probabilities >= threshold
-        if flagged.any() and truths[flagged].mean() >= LEAST_PRECISION:
-            return round(float(threshold), 2)
-    return HIGHEST_THRESHOLD
-
-
-def _rounded(weight: Array) -> NDArray[np.float32]:
-    """As the file will have them."""
-    return weight.astype(np.float16).astype(np.float32)
-
-
-def _number(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+def _log_odds(network: Network, states: Sequence[torch.Tensor]) -> NDArray[np.float64]:
+    found = np.zeros((len(states), len(CATEGORIES)))
+    with torch.no_grad():
+        for batch in _batches(range(len(states)), [len(row) for row in states]):
+            found[batch] = network(*padded([states[row] for row in batch]), None).numpy()
+    return found

@@ -111,8 +111,9 @@ MEANINGS: dict[str, dict[str, str]] = {
     },
     "onnx_embeddings": _EMBEDDING
     | {
-        "moderation": "The heads that score texts for moderation: a built-in model's name, or the "
-        "path of a file; see [moderation.md](moderation.md#own-heads).",
+        "moderation": "The classifier that scores texts for moderation: a built-in model's name, "
+        "or the path of a file; see "
+        "[moderation.md](moderation.md#own-classifiers-on-embedding-models).",
     },
     "onnx_reranker": _ONNX,
     "onnx_classifier": _ONNX

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,14 @@ SPIN_MICROSECONDS = 100
 LARGE_GRAPH = 16 << 20
 
 
+@dataclass(frozen=True)
+class BuiltGraph:
+    """A graph that is no file; the weights outside of it are in `folder`."""
+
+    raw: bytes
+    folder: Path
+
+
 class Graph:
     """Blocking; `run` must be called from one thread.
 
@@ -33,7 +42,7 @@ class Graph:
 
     def __init__(
         self,
-        file: Path,
+        file: Path | BuiltGraph,
         device: str,
         threads: int,
         outputs: Sequence[str],
@@ -49,7 +58,8 @@ class Graph:
         self.threads = RowThreads(most, free or FreeCores(most))
         self.session = _session(file, device, threads)
         self.for_rows: Any = None
-        if self.threads.most > 1 and file.stat().st_size < LARGE_GRAPH:
+        size = file.stat().st_size if isinstance(file, Path) else len(file.raw)
+        if self.threads.most > 1 and size < LARGE_GRAPH:
             self.for_rows = _session(file, device, 1, packed=False)
         self._padding = padding
         self._inputs = {entry.name for entry in self.session.get_inputs()}
@@ -109,7 +119,7 @@ def graph_file(*folders: Path) -> Path:
     raise EngineFailed(f"There is no {' or '.join(GRAPHS)} among its files.")
 
 
-def _session(graph: Path, device: str, threads: int, *, packed: bool = True) -> Any:
+def _session(graph: Path | BuiltGraph, device: str, threads: int, *, packed: bool = True) -> Any:
     """Without `packed`, the weights stay in the file, which is mapped: a second session is small.
 
     It rearranges them in every run, which costs little in one of many tokens.
@@ -124,13 +134,19 @@ def _session(graph: Path, device: str, threads: int, *, packed: bool = True) -> 
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.add_session_config_entry("session.disable_prepacking", "0" if packed else "1")
     options.log_severity_level = 3
+    source: str | bytes = str(graph)
+    if isinstance(graph, BuiltGraph):
+        source = graph.raw
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", str(graph.folder)
+        )
     providers = ["CPUExecutionProvider"]
     if device == "cuda":
         providers.insert(0, "CUDAExecutionProvider")
         if providers[0] not in onnxruntime.get_available_providers():
             raise Unavailable("The ONNX Runtime here has no CUDA: pip install onnxruntime-gpu.")
     try:
-        session = onnxruntime.InferenceSession(str(graph), options, providers=providers)
+        session = onnxruntime.InferenceSession(source, options, providers=providers)
     except Exception as error:  # ONNX Runtime's own errors share no other base class
         raise EngineFailed(f"ONNX Runtime cannot load its graph: {error}") from error
     # Without its libraries the provider is left out, with a log line only.

@@ -6,7 +6,7 @@ Its options:
     threads       most threads of the computation (the cores that may be used)
     batch_tokens  tokens that run together, padding included (by threads or device)
     cache         MiB of the vectors that were computed last (32)
-    moderation    name or file of heads that score texts for moderation (none)
+    moderation    name or file of a classifier that scores texts for moderation (none)
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from openedai.contract.engine import Moderator, Tokenizer
 from openedai.contract.generate import Text, Tokens
 from openedai.contract.moderate import ModerateRequest, ModerateResult
 from openedai.engines.embedding.batching import BatchedEmbedder, Row, batch_tokens
-from openedai.engines.embedding.graph import Graph, graph_file
+from openedai.engines.embedding.graph import BuiltGraph, Graph, graph_file
 from openedai.engines.embedding.pooling import read_head, read_json
 from openedai.engines.embedding.tokenizer import TextTokenizer
 from openedai.engines.free_cores import FreeCores
 from openedai.engines.machine import usable_cores
-from openedai.engines.moderation.heads import Heads, read_heads
-from openedai.engines.moderation.scoring import moderated
+from openedai.engines.moderation.adapted import OUTPUT, adapted_graph
+from openedai.engines.moderation.classifier import Classifier, read_classifier
+from openedai.engines.moderation.scoring import TextScorer
 from openedai.engines.options import parse_options
 from openedai.errors import APIError, EngineFailed, Unavailable, Unsupported
 
@@ -64,11 +65,14 @@ class OnnxEmbeddings(BatchedEmbedder, Moderator, Tokenizer):
         encoder: Encoder,
         batch_tokens: int,
         cache: int = 0,
-        heads: Heads | None = None,
+        classifier: Classifier | None = None,
     ) -> None:
         super().__init__(model, encoder.dimensions, batch_tokens, cache)
         self._encoder = encoder
-        self._heads = heads
+        self._cache = cache
+        self._classifier = classifier
+        self._scorer: TextScorer | None = None
+        self._made_once = asyncio.Lock()
         # Tokenising one long text takes hundreds of megabytes.
         self._one_at_a_time = asyncio.Lock()
 
@@ -80,20 +84,37 @@ class OnnxEmbeddings(BatchedEmbedder, Moderator, Tokenizer):
         threads = known.threads or usable_cores()
         try:
             encoder = await asyncio.to_thread(Encoder, path, known.device, threads)
-            heads = known.moderation and read_heads(known.moderation, encoder.dimensions)
+            classifier = read_classifier(known.moderation) if known.moderation else None
         except APIError as error:
             error.template = f"The model `{model}` cannot be loaded. {error.template}"
             raise
         tokens = known.batch_tokens or batch_tokens(known.device, threads)
-        return cls(model, encoder, tokens, known.cache << 20, heads or None)
+        return cls(model, encoder, tokens, known.cache << 20, classifier)
 
     def prepare(self, inputs: Sequence[Text | Tokens], input_type: str | None) -> list[Row]:
         return [Row(ids, len(ids)) for ids in self._encoder.tokenizer.encode(inputs, input_type)]
 
     async def moderate(self, request: ModerateRequest) -> ModerateResult:
-        if self._heads is None:
-            raise EngineFailed(f"The model `{self.model}` has no heads for moderation.")
-        return await moderated(request, self._heads, self.embed)
+        async with self._made_once:
+            if self._scorer is None:
+                self._scorer = await self._new_scorer()
+        return await self._scorer.moderate(request)
+
+    async def _new_scorer(self) -> TextScorer:
+        """It is only made for the first text: it takes about as much memory as the encoder."""
+        if self._closed:
+            raise self._unloaded()
+        if self._classifier is None:
+            raise EngineFailed(f"The model `{self.model}` has no classifier for moderation.")
+        graph = await asyncio.to_thread(self._encoder.adapted, self._classifier.tensors)
+        return TextScorer(
+            self.model,
+            graph,
+            self._encoder.tokenizer,
+            self._classifier.thresholds,
+            self._queue.max_tokens,
+            self._cache,
+        )
 
     async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
         async with self._one_at_a_time:
@@ -114,6 +135,9 @@ class OnnxEmbeddings(BatchedEmbedder, Moderator, Tokenizer):
 
     async def close(self) -> None:
         await super().close()
+        async with self._made_once:
+            if self._scorer is not None:
+                await self._scorer.close()
         self._encoder.close()
 
 
@@ -128,13 +152,20 @@ class Encoder:
         config = read_json(self.head.encoder / "config.json")
         self.tokenizer = TextTokenizer(self.head, config)
         file, padding = graph_file(self.head.encoder, folder), config.get("pad_token_id") or 0
-        self.graph = Graph(file, device, threads, OUTPUTS, padding, free)
+        self._file, self._settings = file, (device, threads, OUTPUTS, padding, free)
+        self.graph = Graph(file, *self._settings)
         # A first run also checks that the files fit together.
         self.dimensions = self.run(self.tokenizer.encode([Text(text="a")])).shape[1]
 
     def run(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """The vectors of the rows: [len(rows), dimensions]."""
         return self.graph.run([Row(row, len(row)) for row in rows], self._vectors)
+
+    def adapted(self, trained: Mapping[str, NDArray[np.float32]]) -> Graph:
+        """The encoder with what was trained for it. Raises Unavailable and EngineFailed."""
+        device, threads, _, padding, free = self._settings
+        built = BuiltGraph(adapted_graph(self._file, trained), self._file.parent)
+        return Graph(built, device, threads, (OUTPUT,), padding, free)
 
     def close(self) -> None:
         """End the threads. `run` must not be called again."""

@@ -6,8 +6,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-# Longer than most of the texts that the heads were trained on, and within the models' limits where
-# each character is a token.
+# Longer than most of the texts that the classifier was trained on, and within the models' limits
+# where each character is a token.
 WINDOW_CHARACTERS = 360
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|\n+")
 _WORD = re.compile(r"\S{1,60}")
