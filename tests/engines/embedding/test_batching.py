@@ -72,22 +72,37 @@ def test_discarded_rows_do_not_run() -> None:
     assert queue.take() == []
 
 
+def test_without_padding_tokens_alone_fill_a_batch() -> None:
+    queue = BatchQueue(max_tokens=100, padded=False)
+    queue.add(1, [40, 30, 20, 15, 10, 9])
+    queue.add(2, [50])
+    assert queue.take() == [(1, 0), (1, 1), (1, 2), (1, 4)]
+    assert queue.take() == [(2, 0), (1, 3)]
+    assert queue.take() == [(1, 5)]
+
+
 LENGTHS = st.lists(st.integers(0, 600), max_size=40)
 
 
-@given(st.lists(LENGTHS, max_size=8), st.integers(1, 1024), st.integers(1, 32))
+@given(
+    requests=st.lists(LENGTHS, max_size=8),
+    max_tokens=st.integers(1, 1024),
+    max_rows=st.integers(1, 32),
+    padded=st.booleans(),
+)
 def test_every_row_runs_once_within_the_budget(
-    requests: list[list[int]], max_tokens: int, max_rows: int
+    requests: list[list[int]], max_tokens: int, max_rows: int, padded: bool
 ) -> None:
-    queue = BatchQueue(max_tokens, max_rows)
+    queue = BatchQueue(max_tokens, max_rows, padded=padded)
     for request, lengths in enumerate(requests):
         queue.add(request, lengths)
     seen: list[tuple[int, int]] = []
     while batch := queue.take():
         lengths = [requests[request][row] for request, row in batch]
         assert len(batch) <= max_rows
-        assert len(batch) == 1 or len(batch) * max(lengths) <= max_tokens
-        assert min(lengths) >= max(lengths) // 2
+        cost = len(batch) * max(lengths) if padded else sum(lengths)
+        assert len(batch) == 1 or cost <= max_tokens
+        assert min(lengths) >= max(lengths) // (2 if padded else 4)
         seen += batch
     expected = {(request, row) for request, rows in enumerate(requests) for row in range(len(rows))}
     assert len(seen) == len(expected)

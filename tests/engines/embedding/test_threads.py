@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openedai.engines.embedding.threads import LEAST_TOKENS, RowThreads, divided
+from openedai.engines.embedding.threads import LEAST_TOKENS, MOST_IDLE, RowThreads, divided
 from openedai.engines.free_cores import FreeCores
 
 LENGTHS = st.lists(st.integers(2, 512), min_size=1, max_size=80)
@@ -54,6 +54,18 @@ def test_when_rows_are_divided(lengths: list[int], cores: int, sizes: list[int])
 
 def test_long_and_short_rows_are_spread() -> None:
     assert divided([100, 60, 80, 70, 90, 50], 2) == [[5, 3, 4], [1, 2, 0]]
+
+
+def test_without_padding_parts_have_as_many_tokens() -> None:
+    assert divided([100, 60, 50, 40, 30, 20], 2, padded=False) == [[0, 3, 5], [1, 2, 4]]
+    assert divided([100, 20, 20], 2, padded=False) == []
+
+
+@given(lengths=LENGTHS, cores=st.integers(1, 16))
+def test_no_core_is_idle_for_long_without_padding(lengths: list[int], cores: int) -> None:
+    parts = divided(lengths, cores, padded=False)
+    work = [sum(lengths[row] for row in part) for part in parts]
+    assert not parts or sum(work) / len(work) >= max(work) / (1 + MOST_IDLE)
 
 
 def test_parts_run_at_the_same_time_and_results_keep_the_order() -> None:

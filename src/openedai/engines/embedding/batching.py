@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Embedder, Engine
@@ -32,14 +32,15 @@ class BatchQueue:
 
     Requests take turns to lead a batch: so a request waits for at most as many batches as there
     are other requests, whatever their sizes. The leader's longest row is the length of the batch.
-    Then every request in turn adds its longest row that fits, down to half of that length
-    (shorter rows would be mostly padding), until the batch is full.
+    Then every request in turn adds its longest row that fits, until the batch is full: down to half
+    of that length, as shorter rows would be mostly padding, or to a quarter without padding.
     """
 
-    def __init__(self, max_tokens: int, max_rows: int = MAX_ROWS) -> None:
-        """`max_tokens` counts padding too; a single row may have more."""
+    def __init__(self, max_tokens: int, max_rows: int = MAX_ROWS, *, padded: bool = True) -> None:
+        """`max_tokens` counts padding too if rows are `padded`; a single row may have more."""
         self.max_tokens = max_tokens
         self.max_rows = max_rows
+        self._padded = padded
         self._waiting: dict[int, _Rows] = {}
 
     def add(self, request: int, lengths: Sequence[int]) -> None:
@@ -57,19 +58,28 @@ class BatchQueue:
             return []
         leader = next(iter(self._waiting))
         length = self._waiting[leader].longest
-        room = max(1, min(self.max_rows, self.max_tokens // max(1, length)))
+        shortest = length // 2 if self._padded else length // 4
+        room = max(self.max_tokens, length)
         batch: list[tuple[int, int]] = []
         candidates = dict(self._waiting)
-        while candidates and len(batch) < room:
-            for request in list(candidates)[: room - len(batch)]:
-                row = candidates[request].pop(shortest=length // 2, longest=length)
-                if row is None:
+        while candidates:
+            for request in list(candidates):
+                fits = room >= (length if self._padded else 1) and len(batch) < self.max_rows
+                longest = min(room, length) if fits else -1
+                found = candidates[request].pop(shortest=shortest, longest=longest)
+                if found is None:
                     del candidates[request]
                 else:
-                    batch.append((request, row))
+                    batch.append((request, found.row))
+                    room -= length if self._padded else found.tokens
         self._waiting[leader] = self._waiting.pop(leader)
         self._waiting = {key: rows for key, rows in self._waiting.items() if rows.lengths}
         return batch
+
+
+class _Found(NamedTuple):
+    row: int
+    tokens: int
 
 
 class _Rows:
@@ -83,13 +93,12 @@ class _Rows:
     def longest(self) -> int:
         return self.lengths[-1]
 
-    def pop(self, *, shortest: int, longest: int) -> int | None:
+    def pop(self, *, shortest: int, longest: int) -> _Found | None:
         """Remove the longest row between the two lengths, both included."""
         index = bisect_right(self.lengths, longest) - 1
         if index < 0 or self.lengths[index] < shortest:
             return None
-        del self.lengths[index]
-        return self.order.pop(index)
+        return _Found(self.order.pop(index), self.lengths.pop(index))
 
 
 @dataclass(frozen=True)
@@ -122,13 +131,21 @@ class BatchedRows(Engine):
 
     slots = 64
 
-    def __init__(self, model: str, width: int, batch_tokens: int, max_rows: int = MAX_ROWS) -> None:
+    def __init__(
+        self,
+        model: str,
+        width: int,
+        batch_tokens: int,
+        max_rows: int = MAX_ROWS,
+        *,
+        padded: bool = True,
+    ) -> None:
         """`width` is how many numbers `compute` returns for each row; the rest is as in
         `BatchQueue`.
         """
         self.model = model
         self._width = width
-        self._queue = BatchQueue(batch_tokens, max_rows)
+        self._queue = BatchQueue(batch_tokens, max_rows, padded=padded)
         self._jobs: dict[int, _Job] = {}
         self._count = 0
         self._batches = 0
@@ -227,11 +244,20 @@ class BatchedRows(Engine):
 class BatchedEmbedder(BatchedRows, Embedder):
     """An embedder whose rows are computed in batches. A subclass implements `prepare` too."""
 
-    def __init__(self, model: str, dimensions: int, batch_tokens: int, cache: int = 0) -> None:
+    def __init__(
+        self,
+        model: str,
+        dimensions: int,
+        batch_tokens: int,
+        cache: int = 0,
+        max_rows: int = MAX_ROWS,
+        *,
+        padded: bool = True,
+    ) -> None:
         """`dimensions` is the length of the vectors that `compute` returns. `cache` is how many
-        bytes those that were computed last may take.
+        bytes those that were computed last may take. The rest is as in `BatchQueue`.
         """
-        super().__init__(model, dimensions, batch_tokens)
+        super().__init__(model, dimensions, batch_tokens, max_rows, padded=padded)
         self.dimensions = dimensions
         self._recent = RecentVectors(cache)
 

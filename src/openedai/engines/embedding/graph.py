@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GRAPHS = ("model.onnx", "onnx/model.onnx")
+# What a graph says that computes nothing for padding.
+PADDING, SKIPPED = "padding", "skipped"
 INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 # Longer than most waits within a run.
 SPIN_MICROSECONDS = 100
@@ -61,6 +63,8 @@ class Graph:
         size = file.stat().st_size if isinstance(file, Path) else len(file.raw)
         if self.threads.most > 1 and size < LARGE_GRAPH:
             self.for_rows = _session(file, device, 1, packed=False)
+        described = self.session.get_modelmeta().custom_metadata_map
+        self.padded = described.get(PADDING) != SKIPPED
         self._padding = padding
         self._inputs = {entry.name for entry in self.session.get_inputs()}
         if not {"input_ids", "attention_mask"} <= self._inputs <= INPUTS:
@@ -74,7 +78,8 @@ class Graph:
         finish: Callable[[NDArray[Any], NDArray[np.int64]], NDArray[np.float32]],
     ) -> NDArray[np.float32]:
         """What `finish` makes of the graph's output and the lengths of its rows, row by row."""
-        parts = self.threads.divide([row.tokens for row in rows]) if self.for_rows else []
+        lengths = [row.tokens for row in rows]
+        parts = self.threads.divide(lengths, padded=self.padded) if self.for_rows else []
         if not parts:
             return finish(*self._outputs(rows, self.session))
         return self.threads.run(

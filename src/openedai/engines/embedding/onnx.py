@@ -67,7 +67,8 @@ class OnnxEmbeddings(BatchedEmbedder, Moderator, Tokenizer):
         cache: int = 0,
         classifier: Classifier | None = None,
     ) -> None:
-        super().__init__(model, encoder.dimensions, batch_tokens, cache)
+        padded = encoder.graph.padded
+        super().__init__(model, encoder.dimensions, batch_tokens, cache, padded=padded)
         self._encoder = encoder
         self._cache = cache
         self._classifier = classifier

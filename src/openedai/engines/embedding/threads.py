@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from heapq import heapreplace
 from typing import TYPE_CHECKING
 
 from openedai.engines.free_cores import FreeCores
@@ -26,9 +27,9 @@ class RowThreads:
         self._free = free
         self._pool = ThreadPoolExecutor(most, thread_name_prefix="embed-rows")
 
-    def divide(self, lengths: Sequence[int]) -> list[list[int]]:
+    def divide(self, lengths: Sequence[int], *, padded: bool = True) -> list[list[int]]:
         """The rows, by index, for each free core; none if all threads should share one run."""
-        return divided(lengths, self._free.count())
+        return divided(lengths, self._free.count(), padded=padded)
 
     def run(
         self,
@@ -47,13 +48,19 @@ class RowThreads:
         self._pool.shutdown()
 
 
-def divided(lengths: Sequence[int], cores: int) -> list[list[int]]:
-    """Parts of the rows, by index, that take equally long on so many cores; empty if none do."""
-    rows = len(lengths)
-    longest_part = -(-rows // cores)
-    if longest_part * cores > (1 + MOST_IDLE) * rows:
-        return []
+def divided(lengths: Sequence[int], cores: int, *, padded: bool = True) -> list[list[int]]:
+    """Parts of the rows, by index, that take equally long on so many cores; empty if none do.
+
+    `padded` rows are about as long as each other, so that all take as long as the longest.
+    """
+    costs = [max(lengths)] * len(lengths) if padded else lengths
     if cores > 1 and sum(lengths) < LEAST_TOKENS * cores:
         return []
-    order = sorted(range(rows), key=lengths.__getitem__)
-    return [order[first::cores] for first in range(cores)]
+    parts: list[list[int]] = [[] for _ in range(cores)]
+    loads = [(0, core) for core in range(cores)]
+    for row in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=not padded):
+        load, core = loads[0]
+        parts[core].append(row)
+        heapreplace(loads, (load + costs[row], core))
+    idle = max(loads)[0] * cores > (1 + MOST_IDLE) * sum(costs)
+    return [] if idle else parts

@@ -68,7 +68,7 @@ class LlamaCppReranker(BatchedRows, Reranker):
         probabilities: bool,
     ) -> None:
         """`probabilities`: the outputs of the model are those of yes and no."""
-        super().__init__(name, 1, options.batch, MAX_SEQUENCES)
+        super().__init__(name, 1, options.batch, MAX_SEQUENCES, padded=False)
         self._model = model
         self._pairs = PairFormat(model, min(options.context, model.trained_length))
         self._probabilities = probabilities

@@ -57,7 +57,9 @@ class OnnxClassifier(BatchedRows, Moderator):
     def __init__(
         self, model: str, classifier: Classifier, batch_tokens: int, threshold: float
     ) -> None:
-        super().__init__(model, len(classifier.categories), batch_tokens)
+        super().__init__(
+            model, len(classifier.categories), batch_tokens, padded=classifier.graph.padded
+        )
         self._classifier = classifier
         self._threshold = threshold
 
@@ -111,9 +113,9 @@ class Classifier:
         self._tokenizer = FolderTokenizer(folder, config)
         self._probe = self._tokenizer.library.encode("a")
         padding = config.get("pad_token_id") or 0
-        self._graph = Graph(graph_file(folder), options.device, threads, OUTPUTS, padding)
+        self.graph = Graph(graph_file(folder), options.device, threads, OUTPUTS, padding)
         # A first run says how many labels there are, and checks that the files fit together.
-        count = self._graph.run(self.rows("a"), self._logits).shape[1]
+        count = self.graph.run(self.rows("a"), self._logits).shape[1]
         self._activation = options.activation or _activation(config, count)
         self._labels = categories_of_labels(label_names(config, count), options.labels)
 
@@ -135,11 +137,11 @@ class Classifier:
 
     def run(self, rows: Sequence[Row]) -> NDArray[np.float32]:
         """The scores of the rows: [len(rows), categories]."""
-        return self._graph.run(rows, self._scores)
+        return self.graph.run(rows, self._scores)
 
     def close(self) -> None:
         """End the threads. `run` must not be called again."""
-        self._graph.close()
+        self.graph.close()
 
     def _wrapped(self, ids: Sequence[int]) -> list[int]:
         special, limit = self._probe.special_tokens_mask, self._tokenizer.limit
@@ -150,7 +152,7 @@ class Classifier:
 
         if logits.ndim != 2:
             raise Unavailable(
-                f"The output `{self._graph.output}` of its ONNX graph is not a classifier's."
+                f"The output `{self.graph.output}` of its ONNX graph is not a classifier's."
             )
         if not np.isfinite(logits).all():
             raise EngineFailed("The model's logits are not finite.")

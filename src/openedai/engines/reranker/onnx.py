@@ -35,7 +35,7 @@ class OnnxReranker(BatchedRows, Reranker):
     """A cross-encoder's graph and its tokenizer. Made by `load`."""
 
     def __init__(self, model: str, encoder: CrossEncoder, batch_tokens: int) -> None:
-        super().__init__(model, 1, batch_tokens)
+        super().__init__(model, 1, batch_tokens, padded=encoder.graph.padded)
         self._encoder = encoder
 
     @classmethod

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from openedai.engines.embedding.graph import PADDING, SKIPPED
 from openedai.errors import EngineFailed
 from openedai.weights.onnx_graph.files import WEIGHTS, Tensor, unsupported
 
@@ -27,7 +28,8 @@ _TYPES = {"F32": "FLOAT", "F16": "FLOAT16", "BF16": "BFLOAT16"}
 class Graph:
     """Methods take and return names of values. `hidden` is the width of the model's states.
 
-    States are [batch * sequence, hidden]; `by_batch` is the shape that divides them into batches.
+    States are those of all tokens of the batch, without padding: [tokens, hidden]. Only attention
+    has them by text, with padding.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], hidden: int) -> None:
@@ -36,8 +38,7 @@ class Graph:
         self.inputs = [IDS, MASK]
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
-        shape = self.node("Shape", [IDS])
-        self.by_batch = self.node("Concat", [shape, self.constant([hidden])], axis=0)
+        self._tokens, self._order = self._without_padding()
 
     def model(self, output: str, axes: Sequence[str | int]) -> Any:
         """The ONNX model with this output: a float32 of this shape."""
@@ -51,7 +52,9 @@ class Graph:
             self.initializers,
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+        helper.set_model_props(model, {PADDING: SKIPPED})
+        return model
 
     def node(
         self, op: str, inputs: Sequence[str], output: str | None = None, **attributes: Any
@@ -172,12 +175,30 @@ class Graph:
 
     def flat(self, state: str) -> str:
         """[batch, sequence, hidden] as states."""
-        return self.node("Reshape", [state, self.constant([-1, self.hidden])])
+        rows = self.node("Reshape", [state, self.constant([-1, self.hidden])])
+        return self.node("Gather", [rows, self._tokens])
 
     def batched(self, state: str, output: str | None = None) -> str:
-        """States as [batch, sequence, hidden]."""
-        return self.node("Reshape", [state, self.by_batch], output)
+        """States as [batch, sequence, hidden]. What is at the places of padding has no meaning."""
+        return self.node("Gather", [state, self._order], output)
 
     def first(self, state: str) -> str:
         """The states of each text's first token: [batch, hidden]."""
-        return self.node("Gather", [self.batched(state), self.constant(0)], axis=1)
+        firsts = self.node("Gather", [self._order, self.constant(0)], axis=1)
+        return self.node("Gather", [state, firsts])
+
+    def _without_padding(self) -> tuple[str, str]:
+        """Where the tokens are in [batch * sequence], and their numbers as [batch, sequence].
+
+        The first place of a text counts as a token even if the text has none.
+        """
+        from onnx import TensorProto
+
+        begins = self.node("Equal", [self.places(), self.constant(0)])
+        real = self.node("Or", [self.node("Cast", [MASK], to=TensorProto.BOOL), begins])
+        flat = self.node("Reshape", [real, self.constant([-1])])
+        tokens = self.node("Reshape", [self.node("NonZero", [flat]), self.constant([-1])])
+        count = self.node("Cast", [flat], to=TensorProto.INT64)
+        numbers = self.node("CumSum", [count, self.constant(0)])
+        numbers = self.node("Sub", [numbers, self.constant(1)])
+        return tokens, self.node("Reshape", [numbers, self.node("Shape", [IDS])])
