@@ -91,7 +91,7 @@ def shown(folder: Path, name: str) -> Any:
 def test_the_table(folder: Path) -> None:
     done = openedai("models", "list", folder=folder, OPENEDAI_CACHE_DIR=str(folder))
     everything = ["chat,", "embedding,", "rerank,", "transcription,", "speech,", "image,"]
-    everything += ["moderation"]
+    everything += ["moderation,", "image_moderation"]
     assert rows(done.stdout) == [
         ["MODEL", "KIND", "SIZE", "STATE", "LICENCE"],
         ["echo", *everything, "-", "no", "weights"],
@@ -128,7 +128,7 @@ def test_show(folder: Path) -> None:
         ["id", "echo"],
         [
             *("kind", "chat,", "embedding,", "rerank,"),
-            *("transcription,", "speech,", "image,", "moderation"),
+            *("transcription,", "speech,", "image,", "moderation,", "image_moderation"),
         ],
         ["engine", "echo"],
         ["source", "none"],
@@ -152,6 +152,7 @@ def test_the_list_as_json(folder: Path) -> None:
     assert list(models) == ["echo", "tiny", "tiny:legal", "gone", "packaged", "cloud"]
     assert all(set(model) == KEYS for model in models.values())
     kinds = ["chat", "embedding", "rerank", "transcription", "speech", "image", "moderation"]
+    kinds += ["image_moderation"]
     assert models["echo"]["capabilities"] == kinds
     assert "parrot" in models["echo"]["aliases"]
     size = (folder / "tiny.gguf").stat().st_size

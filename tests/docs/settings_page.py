@@ -23,6 +23,7 @@ from openedai.engines.embedding.sentence_transformers import SentenceTransformer
 from openedai.engines.llama_cpp.options import LlamaOptions, SamplingDefaults
 from openedai.engines.llama_cpp.reranker import LlamaRerankerOptions
 from openedai.engines.moderation.onnx import OnnxClassifierOptions
+from openedai.engines.moderation.open_nsfw import OpenNsfwOptions
 from openedai.engines.speech.hibari import HibariOptions
 from openedai.engines.speech.kokoro import KokoroOptions
 from openedai.engines.speech.piper import PiperOptions
@@ -35,6 +36,7 @@ OPTIONS: dict[str, type[msgspec.Struct]] = {
     "onnx_embeddings": OnnxEmbeddingsOptions,
     "onnx_reranker": OnnxOptions,
     "onnx_classifier": OnnxClassifierOptions,
+    "open_nsfw": OpenNsfwOptions,
     "sentence_transformers": SentenceTransformersOptions,
     "whisper": WhisperOptions,
     "hibari": HibariOptions,
@@ -123,6 +125,10 @@ MEANINGS: dict[str, dict[str, str]] = {
         "activation": "`softmax` where only one label can be true, `sigmoid` where several can; by "
         "default what the model's `problem_type` says.",
         "threshold": "The score from which on a category is flagged, from 0 to 1.",
+    },
+    "open_nsfw": {
+        "threads": "Threads of the computation; by default the number of cores that may be used.",
+        "threshold": "The score from which on `sexual` is flagged, from 0 to 1.",
     },
     "sentence_transformers": _EMBEDDING,
     "whisper": {
@@ -263,9 +269,9 @@ ENGINES = """
 
 These go into a model's `options`. An unknown option is an error when the model is loaded. Every
 engine also accepts `worker`: true or false, whether it runs in a worker process. By default the
-embedding engines, both rerankers, `onnx_classifier`, `llama_cpp`, `whisper`, `hibari`, `kokoro`,
-`piper` and `diffusers` do; `upstream`, `a1111`, `comfyui` and `echo` run in the server's
-process."""
+embedding engines, both rerankers, `onnx_classifier`, `open_nsfw`, `llama_cpp`, `whisper`, `hibari`,
+`kokoro`, `piper` and `diffusers` do; `upstream`, `a1111`, `comfyui` and `echo` run in the
+server's process."""
 
 
 def page() -> str:

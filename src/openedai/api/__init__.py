@@ -37,7 +37,10 @@ def _openai(s: Services, calls: Calls) -> tuple[Route, ...]:
     completions = Group("openai.completions.routes:Completions", calls, s.generation, s.leases)
     embeddings = Group("openai.embeddings.routes:Embeddings", calls, s.embedding)
     decisions = Group("openai.decisions.routes:Decisions", calls, s.deciding)
-    moderations = Group("openai.moderations.routes:Moderations", calls, s.catalog, s.moderation)
+    moderations = Group(
+        "openai.moderations.routes:Moderations",
+        *(calls, s.catalog, s.moderation, s.image_loading),
+    )
     speech = Group("openai.speech.routes:SpeechRoutes", calls, s.catalog, s.speech)
     images = Group(
         "openai.images.routes:ImageGenerations",

@@ -57,6 +57,7 @@ BUILTIN_MODELS = (
     ),
     ModelSpec(id="hibari", engine="hibari", license="Apache-2.0"),
     ModelSpec(id="kokoro-82m", engine="kokoro", source="pypi:kokoro-82m"),
+    ModelSpec(id="open-nsfw", engine="open_nsfw", source="pypi:open-nsfw"),
 )
 
 # Offered where the setting `sd_webui_url` says where it is.

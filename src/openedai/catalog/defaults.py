@@ -18,6 +18,7 @@ from openedai.contract.engine import (
     Engine,
     Generator,
     ImageMaker,
+    ImageModerator,
     Moderator,
     Reranker,
     Speaker,
@@ -52,7 +53,17 @@ TRANSCRIPTION = Kind("transcription", Transcriber)
 SPEECH = Kind("speech", Speaker)
 IMAGE = Kind("image", ImageMaker)
 MODERATION = Kind("moderation", Moderator, shares=EMBEDDING)
-KINDS = (CHAT, EMBEDDING, RERANK, TRANSCRIPTION, SPEECH, IMAGE, MODERATION)
+IMAGE_MODERATION = Kind("image_moderation", ImageModerator)
+KINDS = (
+    CHAT,
+    EMBEDDING,
+    RERANK,
+    TRANSCRIPTION,
+    SPEECH,
+    IMAGE,
+    MODERATION,
+    IMAGE_MODERATION,
+)
 
 
 def unlisted_defaults(settings: Settings, listed: NameTable) -> dict[Kind, ModelSpec]:

@@ -62,7 +62,8 @@ def list_models(settings: Settings, console: Console) -> None:
     table.add_column("SIZE", justify="right", no_wrap=True)
     table.add_column("STATE", max_width=None if width >= 72 else len("downloaded"))
     if width >= 72:
-        table.add_column("LICENCE", no_wrap=True, overflow="ellipsis")
+        widest = None if width >= 100 else len("Apache-2.0")
+        table.add_column("LICENCE", max_width=widest, no_wrap=True, overflow="ellipsis")
     for model in Inventory(settings).models():
         row = (
             model.id if model.prefix is None else f"{model.prefix}…",

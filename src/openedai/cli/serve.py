@@ -239,8 +239,8 @@ def _banner(catalog: Catalog, settings: Settings, port: int) -> None:
     count = len(catalog.models())
     lines = [
         f"{bold('OpenedAI')} is ready at {bold(url)}",
-        *(f"  {kind.name:13}  {model.id}" for kind, model in defaults.items() if model),
-        f"  and            {count} model{'' if count == 1 else 's'} in all: openedai models list",
+        *(f"  {kind.name:16}  {model.id}" for kind, model in defaults.items() if model),
+        f"  {'and':16}  {count} model{'' if count == 1 else 's'} in all: openedai models list",
         "",
         "Try it:",
         f"  curl {url}/chat/completions{key} -H 'Content-Type: application/json' "

@@ -204,6 +204,10 @@ class Settings:
         "The default model for moderation; empty for the default embedding model if it "
         "can do it, and else the first that can.",
     ] = ""
+    image_moderation_model: Annotated[
+        str,
+        "The default model for images in moderations; empty for the first that can score them.",
+    ] = ""
     moderation_thresholds: Annotated[
         dict[str, Annotated[float, Meta(ge=0, le=1)]],
         "The score from which on a category is flagged, by its name; those of the model for "

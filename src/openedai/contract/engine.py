@@ -19,7 +19,7 @@ from openedai.contract.decide import DecideRequest, DecideResult
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.generate import GenerateEvent, GenerateRequest
 from openedai.contract.images import ImageEvent, ImageRequest
-from openedai.contract.moderate import ModerateRequest, ModerateResult
+from openedai.contract.moderate import ModerateImagesRequest, ModerateRequest, ModerateResult
 from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
 from openedai.contract.struct import Struct
@@ -158,6 +158,17 @@ class Moderator(Engine):
 
     async def moderate(self, request: ModerateRequest) -> ModerateResult:
         """The scores of each input, in their order. Cancelling the call cancels the work."""
+        raise NotImplementedError
+
+
+class ImageModerator(Engine):
+    """Scores images by the categories of moderation."""
+
+    async def moderate_images(self, request: ModerateImagesRequest) -> ModerateResult:
+        """The scores of each image, in their order. Cancelling the call cancels the work.
+
+        Raises InvalidRequest for the parameter `input` for an image that cannot be read.
+        """
         raise NotImplementedError
 
 

@@ -35,6 +35,13 @@ class ModerateRequest(Struct, frozen=True):
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
+class ModerateImagesRequest(Struct, frozen=True):
+    """A request for the scores of each image, a complete file. `variant` is as above."""
+
+    images: tuple[bytes, ...]
+    variant: str | None = None
+
+
 class Assessment(Struct, frozen=True):
     """The scores of one input, from 0 to 1, for those of CATEGORIES that the model knows.
 

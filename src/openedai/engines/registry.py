@@ -17,6 +17,7 @@ from openedai.contract.engine import (
     Engine,
     Generator,
     ImageMaker,
+    ImageModerator,
     Moderator,
     Reranker,
     Speaker,
@@ -26,7 +27,7 @@ from openedai.contract.engine import (
 )
 from openedai.errors import Unavailable
 
-WeightFiles = Literal["gguf", "onnx", "safetensors", "ctranslate2", "voice", "pipeline"]
+WeightFiles = Literal["gguf", "onnx", "safetensors", "ctranslate2", "voice", "pipeline", "graph"]
 
 # The names by which a model's options declare its capabilities.
 DECLARED: Mapping[str, type[Engine]] = {
@@ -37,6 +38,7 @@ DECLARED: Mapping[str, type[Engine]] = {
     "speech": Speaker,
     "image": ImageMaker,
     "moderation": Moderator,
+    "image_moderation": ImageModerator,
 }
 
 
@@ -53,7 +55,7 @@ class EngineEntry:
       or the settings name it
     - `weight_files`: what it loads: a GGUF file, a sentence-transformers folder with an ONNX
       graph or with safetensors, or the folder of a CTranslate2 model, of a voice or of a
-      diffusers pipeline; None for an engine without weights
+      diffusers pipeline, or only an ONNX graph; None for an engine without weights
     - `projector_option`: the option that names the file of the projector for images
     - `in_worker`: whether each of its models gets a worker process
     - `passes_unknown_parameters`: whether requests may have parameters that this server does not
@@ -94,6 +96,7 @@ ENGINES = {
                 Embedder,
                 Reranker,
                 Moderator,
+                ImageModerator,
                 Tokenizer,
                 Decider,
                 Transcriber,
@@ -152,6 +155,12 @@ ENGINES = {
         in_worker=True,
         takes_device=True,
     ),
+    "open_nsfw": EngineEntry(
+        class_path="openedai.engines.moderation.open_nsfw:OpenNsfw",
+        capabilities=frozenset({ImageModerator}),
+        weight_files="graph",
+        in_worker=True,
+    ),
     "sentence_transformers": EngineEntry(
         class_path="openedai.engines.embedding.sentence_transformers:SentenceTransformers",
         capabilities=frozenset({Embedder}),
@@ -198,11 +207,13 @@ ENGINES = {
     "upstream": EngineEntry(
         class_path="openedai.engines.upstream.engine:Upstream",
         capabilities=frozenset(
-            {Generator, Embedder, Reranker, Moderator}
+            {Generator, Embedder, Reranker, Moderator, ImageModerator}
             | {Transcriber, Speaker, ImageMaker, Directory}
         ),
         capabilities_option="capabilities",
-        unlikely_capabilities=frozenset({Reranker, Moderator, Transcriber, Speaker, ImageMaker}),
+        unlikely_capabilities=frozenset(
+            {Reranker, Moderator, ImageModerator, Transcriber, Speaker, ImageMaker}
+        ),
         passes_unknown_parameters=True,
         speaks_official_api=True,
         secret_options=frozenset({"key", "headers"}),

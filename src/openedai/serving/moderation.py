@@ -1,13 +1,18 @@
-"""Moderation: texts to the scores of the categories, and which of them are flagged."""
+"""Moderation: texts and images to the scores of the categories, and which of them are flagged."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from openedai.contract.engine import Moderator
+from openedai.contract.engine import ImageModerator, Moderator
 from openedai.contract.generate import Text, Usage
-from openedai.contract.moderate import Assessment, ModerateRequest
+from openedai.contract.moderate import (
+    Assessment,
+    ModerateImagesRequest,
+    ModerateRequest,
+    ModerateResult,
+)
 from openedai.serving.call import Call
 from openedai.serving.leases import Leases
 from openedai.serving.metrics import Metrics
@@ -30,6 +35,16 @@ class Moderation:
         )
         async with self._leases.lease(call, Moderator) as engine:
             result = await engine.moderate(request)
+        return self._assessments(call, result)
+
+    async def run_images(self, call: Call[Any], images: Sequence[bytes]) -> list[Assessment]:
+        """The same for image files."""
+        request = ModerateImagesRequest(images=tuple(images), variant=call.model.variant)
+        async with self._leases.lease(call, ImageModerator) as engine:
+            result = await engine.moderate_images(request)
+        return self._assessments(call, result)
+
+    def _assessments(self, call: Call[Any], result: ModerateResult) -> list[Assessment]:
         self._metrics.record_usage(call.spec.id, Usage(prompt_tokens=result.prompt_tokens))
         return [self._flagged(assessment) for assessment in result.assessments]
 

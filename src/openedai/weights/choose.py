@@ -71,6 +71,7 @@ FOLDERS: dict[WeightFiles, FolderFiles] = {
         re.compile(r"model\.bin"),
     ),
     "voice": FolderFiles(re.compile(r"[^/]+\.(onnx|json|npz|bin|txt|md)"), re.compile(r".+\.onnx")),
+    "graph": FolderFiles(re.compile(r"[^/]+\.onnx"), re.compile(r".+\.onnx")),
     "pipeline": FolderFiles(
         re.compile(r"model_index\.json|[\w-]+/[\w.-]+\.(json|txt|model|safetensors)"),
         re.compile(r"model_index\.json"),

@@ -10,27 +10,31 @@ from openedai.contract.moderate import CATEGORIES, Assessment
 
 
 class ModerationObject(msgspec.Struct):
-    """`category_applied_input_types` is empty for a category that the model does not know."""
+    """`category_applied_input_types` is empty for a category that no model knows."""
 
     flagged: bool
     categories: dict[str, bool]
     category_scores: dict[str, float]
-    category_applied_input_types: dict[str, tuple[str, ...]]
+    category_applied_input_types: dict[str, list[str]]
 
 
-def moderation_object(assessments: Iterable[Assessment]) -> ModerationObject:
+def moderation_object(
+    texts: Iterable[Assessment], images: Iterable[Assessment] = ()
+) -> ModerationObject:
     """One result for all of them: a category has the highest of their scores."""
     scores: dict[str, float] = {}
     flagged: set[str] = set()
-    for one in assessments:
-        flagged.update(one.flagged)
-        for name, score in one.scores.items():
-            scores[name] = max(score, scores.get(name, 0.0))
+    applied: dict[str, list[str]] = {name: [] for name in CATEGORIES}
+    for type, assessments in (("text", texts), ("image", images)):
+        for one in assessments:
+            flagged.update(one.flagged)
+            for name, score in one.scores.items():
+                scores[name] = max(score, scores.get(name, 0.0))
+                if type not in applied[name]:
+                    applied[name].append(type)
     return ModerationObject(
         flagged=bool(flagged),
         categories={name: name in flagged for name in CATEGORIES},
         category_scores={name: scores.get(name, 0.0) for name in CATEGORIES},
-        category_applied_input_types={
-            name: ("text",) if name in scores else () for name in CATEGORIES
-        },
+        category_applied_input_types=applied,
     )

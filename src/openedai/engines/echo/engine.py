@@ -25,6 +25,7 @@ from openedai.contract.engine import (
     Embedder,
     Generator,
     ImageMaker,
+    ImageModerator,
     Moderator,
     Reranker,
     Speaker,
@@ -42,7 +43,13 @@ from openedai.contract.generate import (
     Usage,
 )
 from openedai.contract.images import ImageEvent, ImageRequest
-from openedai.contract.moderate import CATEGORIES, Assessment, ModerateRequest, ModerateResult
+from openedai.contract.moderate import (
+    CATEGORIES,
+    Assessment,
+    ModerateImagesRequest,
+    ModerateRequest,
+    ModerateResult,
+)
 from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
 from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest
@@ -70,6 +77,8 @@ from openedai.errors import (
     NoVision,
     Unsupported,
 )
+from openedai.images.bad_image import BadImage
+from openedai.images.formats import image_size
 from openedai.prompts.constraints import answer_grammar, strict_grammar
 from openedai.prompts.reading.answer import AnswerReader, ChatReader
 
@@ -81,6 +90,7 @@ class Echo(
     Embedder,
     Reranker,
     Moderator,
+    ImageModerator,
     Tokenizer,
     Decider,
     Transcriber,
@@ -220,6 +230,20 @@ class Echo(
             prompt_tokens=sum(map(len, words)),
         )
 
+    async def moderate_images(self, request: ModerateImagesRequest) -> ModerateResult:
+        """An image that is wider than high has the score 0.9 for `sexual`, any other 0.1."""
+        if self.options.delay:
+            await asyncio.sleep(self.options.delay)
+        self._fail_at(0)
+        wide = [width > height for width, height in map(_size, request.images)]
+        return ModerateResult(
+            assessments=tuple(
+                Assessment(scores={"sexual": 0.9 if one else 0.1}, flagged=("sexual",) * one)
+                for one in wide
+            ),
+            prompt_tokens=0,
+        )
+
     async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
         """A hash of each word. There are no special tokens."""
         self._fail_at(0)
@@ -357,3 +381,10 @@ def _vector(item: Text | Tokens, size: int) -> list[float]:
 def _normalised(row: list[float]) -> list[float]:
     length = math.sqrt(sum(x * x for x in row)) or 1.0
     return [x / length for x in row]
+
+
+def _size(image: bytes) -> tuple[int, int]:
+    try:
+        return image_size(image)
+    except BadImage as error:
+        raise InvalidRequest(error.message, code=error.code, param="input") from error

@@ -23,6 +23,7 @@ from openedai.contract.engine import (
     Embedder,
     Generator,
     ImageMaker,
+    ImageModerator,
     Moderator,
     Reranker,
     Speaker,
@@ -31,7 +32,7 @@ from openedai.contract.engine import (
 )
 from openedai.contract.generate import Finish, GenerateEvent, GenerateRequest
 from openedai.contract.images import ImageEvent, ImageRequest, ImagesFinish
-from openedai.contract.moderate import ModerateRequest, ModerateResult
+from openedai.contract.moderate import ModerateImagesRequest, ModerateRequest, ModerateResult
 from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.contract.speak import SpeakEvent, SpeakFinish, SpeakRequest, Voice
 from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest, TranscriptFinish
@@ -56,6 +57,7 @@ from openedai.engines.process.messages import (
     ImagesCall,
     Load,
     ModerateCall,
+    ModerateImagesCall,
     Ping,
     Pong,
     Ready,
@@ -96,6 +98,7 @@ class Hosted(
     Embedder,
     Reranker,
     Moderator,
+    ImageModerator,
     Decider,
     Tokenizer,
     Transcriber,
@@ -239,6 +242,9 @@ class Hosted(
 
     async def moderate(self, request: ModerateRequest) -> ModerateResult:
         return await self._value(ModerateCall(request=request), ModerateResult)
+
+    async def moderate_images(self, request: ModerateImagesRequest) -> ModerateResult:
+        return await self._value(ModerateImagesCall(request=request), ModerateResult)
 
     async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
         return await self._value(TokenizeCall(text=text, special=special), tuple)

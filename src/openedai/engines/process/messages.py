@@ -13,7 +13,7 @@ from openedai.contract.decide import DecideRequest, DecideResult
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.generate import GenerateEvent, GenerateRequest
 from openedai.contract.images import ImageEvent, ImageRequest
-from openedai.contract.moderate import ModerateRequest, ModerateResult
+from openedai.contract.moderate import ModerateImagesRequest, ModerateRequest, ModerateResult
 from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
 from openedai.contract.struct import Struct
@@ -112,6 +112,10 @@ class ModerateCall(Struct, frozen=True, tag="moderate"):
     request: ModerateRequest
 
 
+class ModerateImagesCall(Struct, frozen=True, tag="moderate_images"):
+    request: ModerateImagesRequest
+
+
 class TokenizeCall(Struct, frozen=True, tag="tokenize"):
     text: str
     special: bool
@@ -144,7 +148,14 @@ class Voices(Struct, frozen=True, tag="voice_list"):
 StreamCall = GenerateCall | TranscribeCall | SpeakCall | ImagesCall
 TokensCall = TokenizeCall | DetokenizeCall | CountCall
 ValueCall = (
-    EmbedCall | RerankCall | ModerateCall | DecideCall | TokensCall | VoicesCall | AdapterCall
+    EmbedCall
+    | RerankCall
+    | ModerateCall
+    | ModerateImagesCall
+    | DecideCall
+    | TokensCall
+    | VoicesCall
+    | AdapterCall
 )
 AnyCall = StreamCall | ValueCall
 StreamEvent = GenerateEvent | TranscribeEvent | SpeakEvent | ImageEvent

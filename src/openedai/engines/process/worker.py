@@ -24,6 +24,7 @@ from openedai.contract.engine import (
     Engine,
     Generator,
     ImageMaker,
+    ImageModerator,
     Moderator,
     Reranker,
     Speaker,
@@ -48,6 +49,7 @@ from openedai.engines.process.messages import (
     ImagesCall,
     Load,
     ModerateCall,
+    ModerateImagesCall,
     Ping,
     Pong,
     Ready,
@@ -185,6 +187,8 @@ async def _value(engine: Engine, call: ValueCall) -> Value:
             return await engine.decide(questions)
         case ModerateCall(request=texts), Moderator():
             return await engine.moderate(texts)
+        case ModerateImagesCall(request=pictures), ImageModerator():
+            return await engine.moderate_images(pictures)
         case TokenizeCall(text=text, special=special), Tokenizer():
             return await engine.tokenize(text, special=special)
         case DetokenizeCall(ids=ids), Tokenizer():

@@ -27,6 +27,7 @@ from openedai.contract.engine import (
     Embedder,
     Generator,
     ImageMaker,
+    ImageModerator,
     Moderator,
     Reranker,
     Speaker,
@@ -35,7 +36,7 @@ from openedai.contract.engine import (
 )
 from openedai.contract.generate import GenerateEvent, GenerateRequest, Regex
 from openedai.contract.images import ImageEvent, ImageRequest
-from openedai.contract.moderate import ModerateRequest, ModerateResult
+from openedai.contract.moderate import ModerateImagesRequest, ModerateRequest, ModerateResult
 from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
 from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest
@@ -55,7 +56,11 @@ from openedai.engines.upstream.audio_request import speech_request, transcriptio
 from openedai.engines.upstream.connection import Streams
 from openedai.engines.upstream.image_answer import images
 from openedai.engines.upstream.image_request import image_request
-from openedai.engines.upstream.moderation import moderation_request, read_moderation
+from openedai.engines.upstream.moderation import (
+    image_moderation_request,
+    moderation_request,
+    read_moderation,
+)
 from openedai.engines.upstream.options import (
     UpstreamOptions,
     addresses,
@@ -81,7 +86,15 @@ _SHORTEST_SECRET = 8  # characters; a header's value may also be a word such as 
 
 
 class Upstream(
-    Generator, Embedder, Reranker, Moderator, Transcriber, Speaker, ImageMaker, Directory
+    Generator,
+    Embedder,
+    Reranker,
+    Moderator,
+    ImageModerator,
+    Transcriber,
+    Speaker,
+    ImageMaker,
+    Directory,
 ):
     """A model of an upstream, which never dies: one that fails may serve the next request."""
 
@@ -212,6 +225,18 @@ class Upstream(
         limit = _MODERATED_BYTES * (len(request.inputs) + 1)
         read = partial(read_moderation, inputs=len(request.inputs))
         return await self._read(outgoing, self._options.first_byte_timeout, limit, read)
+
+    async def moderate_images(self, request: ModerateImagesRequest) -> ModerateResult:
+        name, found = self._upstream_name(request.variant), []
+        for image in request.images:
+            outgoing = image_moderation_request(image, name)
+            seconds = self._options.first_byte_timeout
+            read = partial(read_moderation, inputs=1)
+            found.append(await self._read(outgoing, seconds, _MODERATED_BYTES, read))
+        return ModerateResult(
+            assessments=tuple(one.assessments[0] for one in found),
+            prompt_tokens=sum(one.prompt_tokens for one in found),
+        )
 
     async def models(self) -> tuple[str, ...]:
         """The names by which requests choose the upstream's models."""

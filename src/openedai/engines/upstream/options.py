@@ -16,7 +16,14 @@ Server = Literal[
     "openai", "openedai", "llama.cpp", "vllm", "sglang", "ollama", "lmstudio", "textgen"
 ]
 Capability = Literal[
-    "chat", "embedding", "rerank", "transcription", "speech", "image", "moderation"
+    "chat",
+    "embedding",
+    "rerank",
+    "transcription",
+    "speech",
+    "image",
+    "moderation",
+    "image_moderation",
 ]
 
 

@@ -29,5 +29,9 @@ class ImageLoading:
         traits = generator_traits(call.spec.engine, call.spec.options)
         if traits is None or not traits.supports_images:
             raise NoVision(call.spec.id, param=refs[0].type_param)
-        loaded = await self._images.load_all(refs)
+        loaded = await self.load_all(refs)
         return {ref.param: image for ref, image in zip(refs, loaded, strict=True)}
+
+    async def load_all(self, refs: Sequence[ImageRef]) -> list[LoadedImage]:
+        """The images of `refs` in their order, for whatever model. Raises InvalidRequest."""
+        return await self._images.load_all(refs)

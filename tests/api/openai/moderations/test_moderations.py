@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -13,6 +14,7 @@ from openedai.api.parameters.prompt import MAX_CHARACTERS
 from openedai.catalog.builtin import default_names
 from openedai.config import ConfigError, ModelSpec
 from openedai.contract.moderate import CATEGORIES
+from tests.images.files import file_of, noise
 from tests.support import Running, ServerThread, echo_settings, fetch
 
 
@@ -25,6 +27,16 @@ def flagged(answer: ModerationCreateResponse) -> list[set[str]]:
 def raw(server: Running, **body: Any) -> Any:
     answer = fetch(f"{server.url}/v1/moderations", "POST", json=body)
     return json.loads(answer.body)
+
+
+def picture(url: str) -> Any:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def drawn(width: int, height: int) -> Any:
+    """To the echo engine an image is sexual if it is wider than high."""
+    data = base64.b64encode(file_of(noise(width, height))).decode()
+    return picture(f"data:image/png;base64,{data}")
 
 
 @pytest.mark.parametrize("model", ["echo", "hosted"])
@@ -46,6 +58,40 @@ def test_a_text(client: OpenAI) -> None:
 def test_parts_have_one_result_together(client: OpenAI) -> None:
     parts: Any = [{"type": "text", "text": "hate"}, {"type": "text", "text": "sexual"}]
     assert flagged(client.moderations.create(input=parts)) == [{"hate", "sexual"}]
+
+
+@pytest.mark.parametrize(
+    ("width", "score", "found"), [(30, 0.9, {"sexual"}), (10, 0.1, set[str]())]
+)
+def test_an_image(client: OpenAI, width: int, score: float, found: set[str]) -> None:
+    answer = client.moderations.create(input=[drawn(width, 20)])
+    assert flagged(answer) == [found]
+    (result,) = answer.results
+    assert result.category_scores.sexual == pytest.approx(score)
+    assert result.category_scores.hate == 0
+    applied = result.category_applied_input_types.model_dump(by_alias=True)
+    assert {name for name, types in applied.items() if types} == {"sexual"}
+    assert applied["sexual"] == ["image"]
+
+
+def test_texts_and_images_have_one_result_together(client: OpenAI) -> None:
+    parts: Any = [{"type": "text", "text": "hate"}, drawn(10, 20), drawn(30, 20)]
+    answer = client.moderations.create(input=parts)
+    assert flagged(answer) == [{"hate", "sexual"}]
+    applied = answer.results[0].category_applied_input_types
+    assert (applied.hate, applied.sexual) == (["text"], ["text", "image"])
+
+
+def test_without_a_model_for_images() -> None:
+    models = (
+        ModelSpec(id="far", engine="upstream", options={"url": "http://127.0.0.1:9"}),
+        ModelSpec(id="heads", engine="onnx_embeddings", source="./x", options={"moderation": "m"}),
+    )
+    settings = echo_settings(models=models, chat_model="far", embedding_model="far")
+    with ServerThread(settings) as server, server.client() as client:
+        with pytest.raises(BadRequestError) as refused:
+            client.moderations.create(input=[drawn(30, 20)])
+        assert (refused.value.param, refused.value.code) == ("input[0].type", "unsupported_value")
 
 
 def test_the_official_shape(echo_server: Running) -> None:
@@ -84,14 +130,14 @@ def test_an_empty_text_is_harmless(client: OpenAI) -> None:
         ("a" * (MAX_CHARACTERS + 1), "input", "string_above_max_length"),
         ([{"type": "text"}], "input[0].text", "missing_required_parameter"),
         ([{"type": "sound"}], "input[0].type", "invalid_value"),
+        ([{"type": "image_url"}], "input[0].image_url", "missing_required_parameter"),
         (
-            [
-                {"type": "text", "text": "a"},
-                {"type": "image_url", "image_url": {"url": "data:image/png;base64,"}},
-            ],
-            "input[1].type",
-            "unsupported_value",
+            [{"type": "text", "text": "a"}, picture("data:image/png;base64,")],
+            "input[1].image_url.url",
+            "empty_image_file",
         ),
+        ([picture("data:image/png;base64,AAAA")], "input[0].image_url.url", "invalid_image_format"),
+        ([picture("ftp://127.0.0.1/a.png")], "input[0].image_url.url", "invalid_image_url"),
     ],
 )
 def test_bad_input_is_refused_by_name(

@@ -8,8 +8,9 @@ from pydantic import Discriminator, Field
 
 from openedai.api.parameters.prompt import MAX_CHARACTERS
 from openedai.api.parameters.unions import branch, by_type
-from openedai.http.body import Body, UnsupportedValues
+from openedai.http.body import Body
 from openedai.http.validation import TAG
+from openedai.media.images import ImageRef
 
 MAX_INPUTS = 2048
 
@@ -21,15 +22,26 @@ class TextPart(Body):
     text: Moderated
 
 
-class OtherPart(Body):
-    """A part that is not supported; also for the error of an unknown one."""
+class ImageURL(Body):
+    url: str
 
-    type: Annotated[Literal["text", "image_url"], UnsupportedValues("image_url")]
+
+class ImagePart(Body):
+    type: Literal["image_url"]
+    image_url: ImageURL
+
+
+class OtherPart(Body):
+    """For the error of an unknown part."""
+
+    type: Literal["text", "image_url"]
 
 
 Part = Annotated[
-    Annotated[TextPart, branch("text")] | Annotated[OtherPart, branch("other")],
-    by_type("text"),
+    Annotated[TextPart, branch("text")]
+    | Annotated[ImagePart, branch("image_url")]
+    | Annotated[OtherPart, branch("other")],
+    by_type("text", "image_url"),
 ]
 
 
@@ -70,5 +82,15 @@ class ModerationRequest(Body):
         """The texts of each result: those of parts have one together."""
         if isinstance(self.input, str):
             return [[self.input]]
-        parts = [part.text for part in self.input if isinstance(part, TextPart)]
-        return [parts] if parts else [[text] for text in self.input if isinstance(text, str)]
+        texts = [[text] for text in self.input if isinstance(text, str)]
+        return texts or [[part.text for part in self.input if isinstance(part, TextPart)]]
+
+    def image_refs(self) -> list[ImageRef]:
+        """The images among the parts, in order."""
+        if isinstance(self.input, str):
+            return []
+        return [
+            ImageRef(part.image_url.url, f"input[{index}].image_url.url", f"input[{index}].type")
+            for index, part in enumerate(self.input)
+            if isinstance(part, ImagePart)
+        ]
