@@ -27,7 +27,7 @@ from openedai.config import ModelSpec, Settings, memory_bytes
 from openedai.contract.adapter import Adapter
 from openedai.contract.engine import Engine
 from openedai.engines.load import load_engine
-from openedai.engines.machine import usable_memory
+from openedai.engines.machine import usable_cores, usable_memory
 from openedai.engines.process.early import EarlyStart
 from openedai.engines.process.watchdog import SilenceLimits
 from openedai.engines.registry import capabilities_of
@@ -44,6 +44,7 @@ from openedai.media.images import ImageLimits, Images
 from openedai.scheduling.pool import ModelPool, PoolLimits
 from openedai.security.cross_origin import CrossOrigin
 from openedai.security.guard import Guard
+from openedai.serving.fine_tuning.handler import FineTuningHandler, TrainingParts
 from openedai.serving.metrics import Metrics
 from openedai.serving.services import Services
 from openedai.store.sweeping import Sweeping
@@ -84,7 +85,7 @@ def create_app(settings: Settings, early: EarlyStart | None = None) -> Starlette
         settings, catalog, pool, metrics, images, library, started=int(time.time())
     )
     store, jobs = services.store, services.jobs
-    runner = Runner(store, jobs, _handlers(services))
+    runner = Runner(store, jobs, _handlers(services, library))
     sweeping = Sweeping(
         store, [services.files.sweep, services.uploads.sweep, jobs.sweep, store.sweep]
     )
@@ -106,9 +107,21 @@ def create_app(settings: Settings, early: EarlyStart | None = None) -> Starlette
     return app
 
 
-def _handlers(services: Services) -> Sequence[Handler]:
+def _handlers(services: Services, library: Library) -> Sequence[Handler]:
     """What runs the jobs of each kind."""
-    return ()
+    settings = services.settings
+    parts = TrainingParts(
+        store=services.store,
+        records=services.tuning_records,
+        files=services.files,
+        pool=services.pool,
+        catalog=services.catalog,
+        tuned=services.tuned,
+        library=library,
+        folder=settings.data / "training",
+        threads=max(1, usable_cores() - settings.training_spare_cores),
+    )
+    return (FineTuningHandler(parts),)
 
 
 def _pool(

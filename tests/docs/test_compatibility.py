@@ -31,6 +31,7 @@ from openai.types.chat import completion_create_params as chat_params
 from openai.types.chat.chat_completion_assistant_message_param import (
     ContentArrayOfContentPart as AssistantPart,
 )
+from openai.types.fine_tuning import job_create_params
 from openai.types.uploads import part_create_params
 from pydantic import ValidationError
 
@@ -45,6 +46,7 @@ from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.openai.decisions.types import DecisionRequest
 from openedai.api.openai.embeddings.types import EmbeddingRequest
 from openedai.api.openai.files.types import FileCreateRequest, FileListQuery
+from openedai.api.openai.fine_tuning.types import JobCreateRequest
 from openedai.api.openai.images.types import (
     ImageBody,
     ImageEditRequest,
@@ -109,6 +111,8 @@ ANSWER: dict[str, Any] = {
 }
 CLASSIFICATION: dict[str, Any] = {"model": "m", "query": "hi", "examples": [["a", "b"]] * 2}
 
+TUNING: dict[str, Any] = {"model": "m", "training_file": "file-1", "seed": 1}
+
 # Of endpoints that the official client has no more, as its last description had them.
 PROMPTED = {"model", "search_model", "temperature", "logprobs", "logit_bias", "expand", "file"}
 PROMPTED |= {"return_prompt", "return_metadata", "user"}
@@ -162,6 +166,11 @@ TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
         set(upload_complete_params.UploadCompleteParams.__annotations__),
         UploadCompleteRequest,
         {"part_ids": []},
+    ),
+    ("Fine-tuning jobs", 0): (
+        set(job_create_params.JobCreateParams.__annotations__),
+        JobCreateRequest,
+        TUNING,
     ),
     ("Image generations", 0): (
         set(image_generate_params.ImageGenerateParamsBase.__annotations__) | STREAM,
@@ -251,6 +260,7 @@ CALL: dict[str, Any] = {"id": "c", "type": "function", "function": {"name": "f",
 
 # Values that ask for something, for parameters of which any other value would do less.
 REFUSED_VALUES: dict[str, Any] = {
+    "integrations": [{"type": "wandb", "wandb": {"project": "p"}}],
     "complexity": "low",
     "file": "file-1",
     "file_id": "file-1",
@@ -319,6 +329,10 @@ REFUSED_VALUES: dict[str, Any] = {
 
 # Values other than the default, for parameters that must reach the engine.
 VALUES: dict[str, Any] = {
+    "hyperparameters": {"n_epochs": 2},
+    "method": {"type": "dpo"},
+    "training_file": "file-2",
+    "validation_file": "file-2",
     "bytes": 2,
     "data": StreamedFile("b.txt", "", 2),
     "filename": "b",
@@ -585,6 +599,8 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
             return value.bytes, value.filename, value.purpose, value.expires_after
         case ModerationRequest():
             return value.texts()
+        case JobCreateRequest():
+            return value.new_job()
         case DecisionRequest():
             return value.to_engine_request()
         case EmbeddingRequest() | TranscriptionRequest() | TranslationRequest() | SpeechRequest():

@@ -13,9 +13,15 @@ from openedai.serving.services import Services
 
 def routes(s: Services) -> tuple[Route, ...]:
     """Every URL of the server. The first one that matches a request is used."""
-    calls = Calls(s.settings, s.catalog, s.leases)
+    calls = Calls(s.settings, s.catalog, s.leases, s.tuned)
     ranking = Ranking(s.catalog, s.embedding)
-    official = (*_openai(s, calls), *_files(s, calls), *_models(s), *_older(s, calls, ranking))
+    official = (
+        *_openai(s, calls),
+        *_files(s, calls),
+        *_fine_tuning(s, calls),
+        *_models(s),
+        *_older(s, calls, ranking),
+    )
     return (
         *official,
         *engine_routes(official),
@@ -85,16 +91,34 @@ def _files(s: Services, calls: Calls) -> tuple[Route, ...]:
     )
 
 
+def _fine_tuning(s: Services, calls: Calls) -> tuple[Route, ...]:
+    parts = (s.store, s.tuning_records, s.files, s.jobs, s.catalog, s.tuned)
+    jobs = Group("openai.fine_tuning.routes:FineTuningJobs", calls, *parts)
+    path = "/v1/fine_tuning/jobs"
+    job = f"{path}/{{id}}"
+    return (
+        Route("POST", path, jobs["create"], "Fine-tune a model"),
+        Route("GET", path, jobs["list_jobs"], "List the fine-tuning jobs"),
+        Route("GET", job, jobs["retrieve"], "Show a fine-tuning job"),
+        Route("POST", f"{job}/cancel", jobs["cancel"], "Cancel a fine-tuning job"),
+        Route("POST", f"{job}/pause", jobs["pause"], "Pause a fine-tuning job"),
+        Route("POST", f"{job}/resume", jobs["resume"], "Resume a fine-tuning job"),
+        Route("GET", f"{job}/events", jobs["events"], "List the events of a job"),
+        Route("GET", f"{job}/checkpoints", jobs["checkpoints"], "List the checkpoints of a job"),
+    )
+
+
 def _models(s: Services) -> tuple[Route, ...]:
     """The URLs that OpenAI's and Anthropic's APIs share."""
-    official = Group("openai.models.routes:Models", s.catalog, s.listing)
-    anthropic = Group("anthropic.models:AnthropicModels", s.catalog, s.listing)
+    official = Group("openai.models.routes:Models", s.catalog, s.listing, s.tuned)
+    anthropic = Group("anthropic.models:AnthropicModels", s.catalog, s.listing, s.tuned)
     listed = ByDialect(official["list_models"], {ANTHROPIC: anthropic["list_models"]})
     retrieved = ByDialect(official["retrieve"], {ANTHROPIC: anthropic["retrieve"]})
     path = "/v1/models/{model:path}"
     return (
         Route("GET", "/v1/models", listed, "List the models", on_azure=True),
         Route("GET", path, retrieved, "Show a model", on_azure=True),
+        Route("DELETE", path, official["delete"], "Delete a fine-tuned model"),
     )
 
 

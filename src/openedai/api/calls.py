@@ -19,6 +19,7 @@ from openedai.http.body_memory import BodyMemory
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import EventStream, FileStream, first_frame, json_response
 from openedai.serving.call import Call
+from openedai.serving.fine_tuning.models import TunedModels
 from openedai.serving.leases import Leases
 
 if TYPE_CHECKING:
@@ -43,10 +44,13 @@ class Renderer(Protocol[T]):
 
 
 class Calls:
-    def __init__(self, settings: Settings, catalog: Catalog, leases: Leases) -> None:
+    def __init__(
+        self, settings: Settings, catalog: Catalog, leases: Leases, tuned: TunedModels
+    ) -> None:
         self._settings = settings
         self._catalog = catalog
         self._leases = leases
+        self._tuned = tuned
         self._body_memory = BodyMemory(max(settings.body_memory, 2 * settings.max_body_bytes))
 
     async def read(
@@ -79,6 +83,7 @@ class Calls:
         if self._settings.log_prompts:
             exchange.logged_body = _without_files(body)
         body.check()
+        await self._tuned.prepare(getattr(body, "model", None))
         model = self._named(body) if resolve is None else resolve(body)
         exchange.model = model.id
         exchange.parameter_names = body.engine_names()  # from here on, errors are engines'

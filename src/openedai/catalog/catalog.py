@@ -27,7 +27,10 @@ from openedai.weights.sources.base import Access
 
 
 class Catalog:
-    """Every model that the settings offer. Nothing is looked up outside of the settings."""
+    """Every model that the settings offer, and those that were made of them and are in use.
+
+    Nothing is looked up outside of the settings.
+    """
 
     def __init__(self, settings: Settings) -> None:
         """Raises ConfigError."""
@@ -47,6 +50,7 @@ class Catalog:
             owners = {**default_aliases(self._defaults), **owners}
         specs = {id: _completed(spec, settings, owners, access) for id, spec in names.specs.items()}
         self._names = NameTable(specs, owners)
+        self._tuned: dict[str, Model] = {}
         for name in settings.listed_aliases:
             if self._names.find(name) is None:
                 raise ConfigError(f"listed_aliases: there is no model {name!r}.")
@@ -82,10 +86,17 @@ class Catalog:
 
     def resolve(self, name: str) -> Model:
         """The model with an id or an alias. Raises ModelNotFound."""
-        model = self._names.find(name)
+        model = self._tuned.get(name) or self._names.find(name)
         if model is None:
             raise ModelNotFound(name)
         return model
+
+    def set_tuned(self, name: str, model: Model | None) -> None:
+        """From now on there is this fine-tuned model, or none, under a name."""
+        if model is None:
+            self._tuned.pop(name, None)
+        else:
+            self._tuned[name] = model
 
 
 def _completed(

@@ -165,6 +165,9 @@ class Settings:
         Meta(ge=0),
         "Most bytes of all files that were made with the same key; 0 for no limit.",
     ] = 0
+    training_spare_cores: Annotated[
+        int, Meta(ge=0), "Cores that fine-tuning leaves to requests; it uses one at least."
+    ] = 1
     public_url: Annotated[
         str,
         "The URL of this server for its clients, without `/v1`, if a proxy is in front "

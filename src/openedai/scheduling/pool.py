@@ -68,14 +68,6 @@ class PoolLimits:
     queue_timeout: float
 
 
-def _unknown_size(spec: ModelSpec) -> int:
-    return 0
-
-
-def _ignore_wait(model_id: str, seconds: float) -> None:
-    return
-
-
 class ModelPool:
     """Models that are loaded on first use and evicted when others need the memory.
 
@@ -92,8 +84,8 @@ class ModelPool:
         limits: PoolLimits,
         *,
         clock: Callable[[], float] = time.monotonic,
-        estimate: Callable[[ModelSpec], int] = _unknown_size,
-        on_wait: Callable[[str, float], None] = _ignore_wait,
+        estimate: Callable[[ModelSpec], int] = lambda spec: 0,
+        on_wait: Callable[[str, float], None] = lambda model_id, seconds: None,
     ) -> None:
         self._load_engine = load
         self._capabilities_of = capabilities_of
@@ -104,6 +96,7 @@ class ModelPool:
         self._accepting = True
         self._requests = 0
         self._models: dict[str, ManagedModel] = {}
+        self._reserved = 0  # bytes that are not for models
         self._closing: dict[Resident, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._load_lock = asyncio.Lock()
@@ -143,6 +136,31 @@ class ModelPool:
             yield resident.engine
         finally:
             self._release(model, ticket)
+
+    @asynccontextmanager
+    async def reserve(self, size: int) -> AsyncIterator[None]:
+        """Room for so many bytes of something else than a model. It waits until no model in use
+        has to be evicted for it. Raises Unavailable if there can never be so much.
+        """
+        self._require_accepting()
+        if size > self._limits.memory_budget:
+            raise Unavailable(
+                f"This needs {size / 2**20:,.0f} MiB of memory, more than the "
+                f"{self._limits.memory_budget / 2**20:,.0f} MiB that models may take here."
+            )
+        while True:
+            async with self._load_lock:
+                plan = self._plan_evictions(size)
+                if plan.fits:
+                    self._reserved += size
+                    break
+            await self._changed.wait()
+        try:
+            await asyncio.gather(*(self._evict(resident) for resident in plan.evicted))
+            yield
+        finally:
+            self._reserved -= size
+            self._notify()
 
     async def preload(self, spec: ModelSpec) -> None:
         """Load the model now, without a timeout. Raises the error of the load."""
@@ -378,7 +396,7 @@ class ModelPool:
         residents = self._residents()
         for resident in residents:
             resident.measure()
-        return plan_evictions(residents, need, self._limits.memory_budget)
+        return plan_evictions(residents, need, self._limits.memory_budget - self._reserved)
 
     def _notify(self) -> None:
         """Wake all tasks that wait for a change, to check their condition again."""

@@ -11,6 +11,7 @@ from openedai.config import ModelSpec
 from openedai.contract.engine import Directory
 from openedai.errors import APIError
 from openedai.scheduling.pool import ModelPool
+from openedai.serving.fine_tuning.models import TunedModels
 
 log = logging.getLogger("openedai.serving")
 
@@ -24,11 +25,17 @@ class Listing:
     """
 
     def __init__(
-        self, catalog: Catalog, pool: ModelPool, aliases: Sequence[str], started: int
+        self,
+        catalog: Catalog,
+        pool: ModelPool,
+        aliases: Sequence[str],
+        tuned: TunedModels,
+        started: int,
     ) -> None:
         self._catalog = catalog
         self._pool = pool
         self._aliases = aliases
+        self._tuned = tuned
         self.started = started
 
     async def names(self, caller: str) -> list[str]:
@@ -36,8 +43,11 @@ class Listing:
         return list(dict.fromkeys([*await self.ids(caller), *self._aliases]))
 
     async def ids(self, caller: str) -> list[str]:
-        """The ids of all models: our own, then those of the upstreams that answer in time."""
+        """The ids of all models: our own, with those that were made by fine-tuning, then those of
+        the upstreams that answer in time.
+        """
         own = [model.id for model in self._catalog.models()]
+        own += [model.name for model in await self._tuned.all()]
         upstreams = [spec for spec in self._catalog.specs() if spec.prefix is not None]
         found = await asyncio.gather(*(self._ids_of(spec, caller) for spec in upstreams))
         return list(dict.fromkeys([*own, *(id for ids in found for id in ids)]))

@@ -16,6 +16,7 @@ from openedai.serving.audio.speech import Speech
 from openedai.serving.audio.transcription import Transcription
 from openedai.serving.deciding import Deciding
 from openedai.serving.embedding import Embedding
+from openedai.serving.fine_tuning.models import TunedModels
 from openedai.serving.generation import Generation
 from openedai.serving.images.inputs import ImageInputs
 from openedai.serving.images.loading import ImageLoading
@@ -28,6 +29,7 @@ from openedai.serving.metrics import Metrics
 from openedai.serving.moderation import Moderation
 from openedai.serving.reranking import Reranking
 from openedai.store.files import Files
+from openedai.store.fine_tuning import FineTuningRecords
 from openedai.store.quotas import FileLimits
 from openedai.store.store import Store
 from openedai.store.uploads import Uploads
@@ -63,6 +65,8 @@ class Services:
     files: Files
     uploads: Uploads
     jobs: Jobs
+    tuning_records: FineTuningRecords
+    tuned: TunedModels
 
     @classmethod
     def of(
@@ -87,6 +91,8 @@ class Services:
             settings.file_max_bytes, settings.files_max_bytes, settings.files_max_bytes_per_key
         )
         files = Files(store, limits)
+        records = FineTuningRecords(store)
+        tuned = TunedModels(catalog, store, records, settings.data / "adapters")
         return cls(
             settings=settings,
             catalog=catalog,
@@ -107,11 +113,13 @@ class Services:
             image_store=image_store,
             image_threads=threads,
             speech=speech,
-            listing=Listing(catalog, pool, settings.listed_aliases, started),
+            listing=Listing(catalog, pool, settings.listed_aliases, tuned, started),
             loading=Loading(pool, library),
             weight_facts=WeightFactsReader(library),
             store=store,
             files=files,
             uploads=Uploads(store, files),
             jobs=Jobs(store),
+            tuning_records=records,
+            tuned=tuned,
         )

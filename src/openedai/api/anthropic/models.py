@@ -14,6 +14,7 @@ from openedai.catalog.catalog import Catalog
 from openedai.errors import invalid_value
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
+from openedai.serving.fine_tuning.models import TunedModels
 from openedai.serving.listing import Listing
 
 _DEFAULT_PAGE, _LARGEST_PAGE = 20, 1000
@@ -36,9 +37,10 @@ class ModelPage(msgspec.Struct):
 class AnthropicModels:
     """OpenAI's API has the same URLs: `openedai.api` joins both."""
 
-    def __init__(self, catalog: Catalog, listing: Listing) -> None:
+    def __init__(self, catalog: Catalog, listing: Listing, tuned: TunedModels) -> None:
         self._catalog = catalog
         self._listing = listing
+        self._tuned = tuned
 
     async def list_models(self, request: Request) -> Response:
         names = await self._listing.names(exchange_of(request.scope).caller)
@@ -46,7 +48,9 @@ class AnthropicModels:
         return json_response(page)
 
     async def retrieve(self, request: Request) -> Response:
-        model = self._catalog.resolve(request.path_params["model"])
+        name = request.path_params["model"]
+        await self._tuned.prepare(name)
+        model = self._catalog.resolve(name)
         return json_response(model_info(model.id, self._listing.started))
 
 

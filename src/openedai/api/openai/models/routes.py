@@ -1,4 +1,4 @@
-"""`GET /v1/models` and `GET /v1/models/{model}`."""
+"""`/v1/models` and `/v1/models/{model}`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai.catalog.catalog import Catalog
+from openedai.errors import InvalidRequest
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
+from openedai.serving.fine_tuning.models import TunedModels
 from openedai.serving.listing import Listing
 
 
 class ModelObject(msgspec.Struct):
-    """`created` is when this server started: the dates of files mean nothing."""
+    """`created` is when this server started, or a fine-tuned model was made."""
 
     id: str
     created: int
@@ -29,17 +31,36 @@ class ModelList(msgspec.Struct):
 class Models:
     """Anthropic's API has the same URLs: `openedai.api` joins both."""
 
-    def __init__(self, catalog: Catalog, listing: Listing) -> None:
+    def __init__(self, catalog: Catalog, listing: Listing, tuned: TunedModels) -> None:
         self._catalog = catalog
         self._listing = listing
+        self._tuned = tuned
 
     async def list_models(self, request: Request) -> Response:
         names = await self._listing.names(exchange_of(request.scope).caller)
-        created = self._listing.started
-        return json_response(ModelList([ModelObject(name, created) for name in names]))
+        made = {model.name: int(model.created_at) for model in await self._tuned.all()}
+        started = self._listing.started
+        return json_response(
+            ModelList([ModelObject(name, made.get(name, started)) for name in names])
+        )
 
     async def retrieve(self, request: Request) -> Response:
         """An alias is answered under its own name."""
         name: str = request.path_params["model"]
-        self._catalog.resolve(name)
-        return json_response(ModelObject(name, self._listing.started))
+        tuned = await self._tuned.find(name)
+        if tuned is None:
+            self._catalog.resolve(name)
+        created = self._listing.started if tuned is None else int(tuned.created_at)
+        return json_response(ModelObject(name, created))
+
+    async def delete(self, request: Request) -> Response:
+        """Only models that fine-tuning made can be deleted."""
+        name: str = request.path_params["model"]
+        if not await self._tuned.delete(name):
+            self._catalog.resolve(name)
+            raise InvalidRequest(
+                f"The model `{name}` cannot be deleted: it is one of the server's own.",
+                code="invalid_value",
+                param="model",
+            )
+        return json_response({"id": name, "object": "model", "deleted": True})

@@ -1,0 +1,71 @@
+"""`/v1/fine_tuning/jobs` where nothing can be trained: torch is not installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+from openai import APIStatusError, OpenAI
+
+JOB: dict[str, Any] = {"model": "echo", "training_file": "file-1"}
+
+
+@pytest.mark.skipif(find_spec("torch") is not None, reason="torch is installed")
+def test_it_says_what_is_missing(client: OpenAI) -> None:
+    with pytest.raises(APIStatusError) as caught:
+        client.fine_tuning.jobs.create(**JOB)
+    error = caught.value
+    assert (error.status_code, error.code) == (400, "training_not_installed")
+    assert "pip install 'openedai[training]'" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("change", "param", "code"),
+    [
+        ({"model": 1}, "model", "invalid_type"),
+        ({"training_file": ""}, "training_file", "string_below_min_length"),
+        ({"seed": -1}, "seed", "integer_below_min_value"),
+        ({"suffix": "a:b"}, "suffix", "invalid_value"),
+        ({"suffix": "a" * 65}, "suffix", "string_above_max_length"),
+        (
+            {"hyperparameters": {"n_epochs": 51}},
+            "hyperparameters.n_epochs",
+            "integer_above_max_value",
+        ),
+        ({"hyperparameters": {"n_epochs": "many"}}, "hyperparameters.n_epochs", "invalid_value"),
+        ({"hyperparameters": {}, "method": {"type": "dpo"}}, "hyperparameters", "invalid_value"),
+        ({"method": {"type": "reinforcement"}}, "method.type", "unsupported_value"),
+        ({"method": {"type": "dpo", "supervised": {}}}, "method.supervised", "invalid_value"),
+        ({"integrations": [{"type": "wandb"}]}, "integrations", "unsupported_parameter"),
+        ({"metadata": {"k" * 65: "v"}}, "metadata", "invalid_value"),
+        ({"colour": 1}, "colour", "unknown_parameter"),
+    ],
+)
+def test_bodies_that_are_not_valid(
+    client: OpenAI, change: dict[str, Any], param: str, code: str
+) -> None:
+    with pytest.raises(APIStatusError) as caught:
+        client.post("/fine_tuning/jobs", body={**JOB, **change}, cast_to=object)
+    assert caught.value.status_code == 400
+    assert (caught.value.param, caught.value.code) == (param, code)
+
+
+def test_there_are_no_jobs(client: OpenAI) -> None:
+    assert client.fine_tuning.jobs.list().data == []
+    for method in (
+        *(client.fine_tuning.jobs.retrieve, client.fine_tuning.jobs.cancel),
+        *(client.fine_tuning.jobs.pause, client.fine_tuning.jobs.resume),
+        *(client.fine_tuning.jobs.list_events, client.fine_tuning.jobs.checkpoints.list),
+    ):
+        with pytest.raises(APIStatusError) as caught:
+            method("ftjob-nothing")
+        assert (caught.value.status_code, caught.value.code) == (404, "fine_tune_not_found")
+
+
+def test_only_tuned_models_are_deleted(client: OpenAI) -> None:
+    with pytest.raises(APIStatusError, match="cannot be deleted"):
+        client.models.delete("echo")
+    with pytest.raises(APIStatusError) as caught:
+        client.models.delete("ft:echo:openedai::nothing")
+    assert (caught.value.status_code, caught.value.code) == (404, "model_not_found")
