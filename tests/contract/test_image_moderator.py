@@ -93,7 +93,7 @@ def test_scores_are_probabilities_of_categories(run: Run) -> None:
 
 def test_many_at_once_do_not_mix(run: Run) -> None:
     async def scenario(engine: ImageModerator) -> None:
-        images = IMAGES * 4
+        images = IMAGES * 2
         together = await asyncio.gather(*(engine.moderate_images(asked(one)) for one in images))
         whole = await engine.moderate_images(asked(*images))
         for one, other in zip(together, whole.assessments, strict=True):

@@ -214,3 +214,10 @@ def test_a_folder_of_ctranslate2() -> None:
         assert choose_folder(names, "whisper") == {name: name for name in chosen}
     with pytest.raises(Unavailable, match="no weights that whisper can take"):
         choose_folder(["config.json", "model.safetensors"], "whisper")
+
+
+def test_a_folder_with_only_a_graph() -> None:
+    names = ["README.md", "open-nsfw.onnx", "more/other.onnx"]
+    assert choose_folder(names, "open_nsfw") == {"open-nsfw.onnx": "open-nsfw.onnx"}
+    with pytest.raises(Unavailable, match="no weights that open_nsfw can take"):
+        choose_folder(["README.md", "model.safetensors"], "open_nsfw")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from msgspec.structs import replace
+
 from openedai.contract.decide import DecideRequest, DecideResult
 from openedai.contract.moderate import CATEGORIES, Assessment, ModerateRequest, ModerateResult
 from openedai.engines.moderation.windows import windows
@@ -47,13 +49,7 @@ class GuardedTexts:
         return ModerateResult(assessments=tuple(found), prompt_tokens=self._tokens)
 
     async def _window(self, text: str) -> Assessment:
-        request = self._guard.request(text)
-        request = DecideRequest(
-            input=request.input,
-            questions=request.questions,
-            variable=request.variable,
-            variant=self._variant,
-        )
+        request = replace(self._guard.request(text), variant=self._variant)
         try:
             result = await self._decide(request)
         except ContextLengthExceeded:

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from openai import BadRequestError, NotFoundError, OpenAI
+from openai import BadRequestError, InternalServerError, NotFoundError, OpenAI
 from openai.types import ModerationCreateResponse
 
 from openedai.api.parameters.prompt import MAX_CHARACTERS
@@ -80,6 +80,24 @@ def test_texts_and_images_have_one_result_together(client: OpenAI) -> None:
     assert flagged(answer) == [{"hate", "sexual"}]
     applied = answer.results[0].category_applied_input_types
     assert (applied.hate, applied.sexual) == (["text"], ["text", "image"])
+
+
+def test_which_model_scores_images() -> None:
+    """The request's if it can, otherwise the default one."""
+    models = (
+        ModelSpec(id="echo", engine="echo"),
+        ModelSpec(id="broken", engine="echo", options={"load_error": "The weights are bad."}),
+        ModelSpec(
+            id="texts", engine="upstream", options={"url": "x", "capabilities": ["moderation"]}
+        ),
+    )
+    settings = echo_settings(models=models, image_moderation_model="broken")
+    with ServerThread(settings) as server, server.client() as client:
+        assert flagged(client.moderations.create(model="echo", input=[drawn(30, 20)])) == [
+            {"sexual"}
+        ]
+        with pytest.raises(InternalServerError, match="The weights are bad"):
+            client.moderations.create(model="texts", input=[drawn(30, 20)])
 
 
 def test_without_a_model_for_images() -> None:

@@ -14,7 +14,9 @@ from openedai.api.route import takes
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.defaults import IMAGE_MODERATION, MODERATION
 from openedai.catalog.models import Model
+from openedai.contract.engine import ImageModerator
 from openedai.contract.moderate import Assessment
+from openedai.engines.registry import default_capabilities_of
 from openedai.errors import ModelNotFound, Unsupported
 from openedai.serving.call import Call
 from openedai.serving.images.loading import ImageLoading
@@ -54,10 +56,16 @@ class Moderations:
         return self._calls.respond(call, answer)
 
     async def _images(self, call: Call[ModerationRequest]) -> list[Assessment]:
-        """The assessments of the images, which all belong to the only result."""
+        """The assessments of the images, which all belong to the only result.
+
+        The model itself scores them if it can, otherwise the default one for images.
+        """
         if not (refs := call.body.image_refs()):
             return []
-        if (model := self._catalog.default(IMAGE_MODERATION)) is None:
+        model: Model | None = call.model
+        if ImageModerator not in default_capabilities_of(call.spec.engine, call.spec.options):
+            model = self._catalog.default(IMAGE_MODERATION)
+        if model is None:
             raise Unsupported(
                 "This server has no model that scores images.",
                 code="unsupported_value",
