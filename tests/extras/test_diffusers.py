@@ -22,8 +22,18 @@ from PIL import Image
 from openedai.config import ModelSpec
 from openedai.contract.engine import ImageMaker
 from openedai.contract.images import ImageEvent, ImageRequest, MadeImage, PartialImage
+from openedai.engines.diffusers.engine import Diffusers
 from openedai.engines.load import load_engine
-from openedai.errors import ContextLengthExceeded, EngineFailed, InvalidRequest, Unsupported
+from openedai.engines.process.hosted import Hosted
+from openedai.engines.process.watchdog import SilenceLimits
+from openedai.errors import (
+    ContextLengthExceeded,
+    EngineCrashed,
+    EngineFailed,
+    InvalidRequest,
+    Unsupported,
+)
+from tests.children import Children
 from tests.extras.shapes import COLOURS, SHAPES, SIDE, Shape, draw, recognise
 from tests.images.files import file_of, noise, pixels_of
 from tests.support import ECHO_MODELS, Running, ServerThread, echo_settings
@@ -226,6 +236,43 @@ def test_closing_ends_the_computation(run: Run) -> None:
         assert time.monotonic() - started < 20
 
     run(scenario)
+
+
+def test_a_worker_that_is_stopped_is_killed(tiny_diffusion: Path) -> None:
+    children = Children()
+
+    async def go() -> None:
+        engine = await Hosted.start(
+            "diffusers", "m", tiny_diffusion, {}, limits=SilenceLimits(ping=5)
+        )
+        try:
+            painting = asyncio.ensure_future(images_of(engine, prompt="a", steps=150))
+            (worker,) = children.new()
+            worker.suspend()
+            with pytest.raises(EngineCrashed):
+                await painting
+        finally:
+            await engine.close()
+
+    asyncio.run(go())
+
+
+def test_layers_are_progress(tiny_diffusion: Path) -> None:
+    """Between the events of one image its progress goes on."""
+
+    async def go() -> None:
+        engine = await Diffusers.load("m", tiny_diffusion, {})
+        painting = asyncio.ensure_future(images_of(engine, prompt="a", steps=150))
+        seen = {engine.progress()}
+        while not painting.done():
+            await asyncio.sleep(0.01)
+            seen.add(engine.progress())
+        assert len(await painting) == 1
+        assert len(seen) > 5
+        assert max(seen) > 1000
+        await engine.close()
+
+    asyncio.run(go())
 
 
 def test_other_requests_wait_and_end(run: Run) -> None:
