@@ -15,8 +15,8 @@ import typer
 from rich.console import Console
 
 from bench import report
-from bench.client import LoadError, Target
 from bench.figures import Figure
+from bench.load.client import LoadError, Target
 from bench.machine import QUIET, describe, load
 from bench.peers import section as peers
 from bench.peers.installed import Environments

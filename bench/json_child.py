@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from bench.client import LoadError
+from bench.load.client import LoadError
 from bench.servers import stop
 
 ANSWER_TIMEOUT = 300.0  # seconds for one answer

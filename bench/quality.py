@@ -21,8 +21,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.client import LoadError, Target
 from bench.figures import SUBJECT
+from bench.load.client import LoadError, Target
 from bench.scoring import TEXT, WINDOW, EchoScorer, perplexity, tokenize, windows
 from bench.servers import model_table, openedai
 from openedai.config import ModelSpec, WeightFormat

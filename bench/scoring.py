@@ -11,8 +11,8 @@ from typing import Any
 
 import aiohttp
 
-from bench.client import LoadError, Target
 from bench.json_child import Child
+from bench.load.client import LoadError, Target
 
 TEXT = Path(__file__).with_name("quality.txt")
 WINDOW = 512  # tokens that are scored with nothing but each other before them

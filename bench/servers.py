@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.client import LoadError
+from bench.load.client import LoadError
 from openedai.config import ModelSpec
 from openedai.engines.llama_cpp.options import LlamaOptions
 from openedai.engines.machine import usable_cores

@@ -11,11 +11,11 @@ from functools import partial
 
 import aiohttp
 
-from bench.client import LoadError
 from bench.figures import SUBJECT, Figure, alternate
+from bench.load.client import LoadError
+from bench.load.prompts import document, story
 from bench.peers.systems import Server, System
 from bench.processes import resident_bytes, spinning
-from bench.prompts import document, story
 from bench.scale import Scale
 from bench.scoring import perplexity
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import aiohttp
 from rich.console import Console
 
-from bench.client import LoadError, Target
 from bench.figures import SUBJECT, Figure
+from bench.load.client import LoadError, Target
 from bench.peers import report, table
 from bench.peers.installed import Environments
 from bench.peers.rounds import rounds

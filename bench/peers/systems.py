@@ -14,9 +14,9 @@ from typing import Any
 
 import aiohttp
 
-from bench.client import LoadError, Reply, Target, post
 from bench.figures import SUBJECT
 from bench.json_child import Child, child
+from bench.load.client import LoadError, Reply, Target, post
 from bench.peers.table import Peer
 from bench.peers.weights import OFFLINE
 from bench.scoring import ChildScorer, EchoScorer, ForcedScorer, Scorer

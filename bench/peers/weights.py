@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from bench.client import LoadError
+from bench.load.client import LoadError
 from openedai.config import ModelSpec
 from openedai.engines.machine import processor_features
 from openedai.errors import ModelNotFound

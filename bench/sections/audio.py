@@ -13,9 +13,9 @@ from pathlib import Path
 
 import aiohttp
 
-from bench.client import LoadError
 from bench.figures import SUBJECT, Budget, Figure, alternate
 from bench.json_child import Child, child
+from bench.load.client import LoadError
 from bench.scale import Scale
 from bench.servers import openedai
 from openedai.catalog.catalog import Catalog

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from itertools import permutations
 
-from bench.client import Reply, Target, post
 from bench.figures import SUBJECT, Budget, Figure
-from bench.loads import CHAT
-from bench.prompts import document
+from bench.load.client import Reply, Target, post
+from bench.load.loads import CHAT
+from bench.load.prompts import document
 from bench.scale import Scale
 from bench.sections.text import local_model
 from bench.servers import model_table, openedai

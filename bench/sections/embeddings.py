@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bench.client import Connection, Target
 from bench.figures import SUBJECT, Figure, alternate
 from bench.json_child import Child, child
-from bench.prompts import sentence
+from bench.load.client import Connection, Target
+from bench.load.prompts import sentence
 from bench.scale import Scale
 from bench.servers import openedai
 from openedai.catalog.catalog import Catalog

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from statistics import median
 
-from bench.client import Connection, Target, post
 from bench.figures import SUBJECT, Budget, Figure
-from bench.prompts import document, story
+from bench.load.client import Connection, Target, post
+from bench.load.prompts import document, story
 from bench.scale import Scale
 from bench.sections.text import CHAT, local_model
 from bench.servers import model_table, openedai

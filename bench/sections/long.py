@@ -11,10 +11,10 @@ from functools import partial
 
 import msgspec
 
-from bench.client import REQUEST_TIMEOUT, Connection, LoadError, Reply, Target, post
 from bench.figures import SUBJECT, Budget, Figure, alternate
-from bench.loads import CHAT, LEAVING, SETTLE, Chats
-from bench.prompts import document, story
+from bench.load.client import REQUEST_TIMEOUT, Connection, LoadError, Reply, Target, post
+from bench.load.loads import CHAT, LEAVING, SETTLE, Chats
+from bench.load.prompts import document, story
 from bench.scale import Scale
 from bench.sections.text import NATIVE, local_model
 from bench.servers import model_table, native, openedai

@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
-from bench.client import Connection, LoadError, Reply, Target
 from bench.figures import SUBJECT, Budget, Figure, alternate
+from bench.load.client import Connection, LoadError, Reply, Target
 from bench.scale import Scale
 from bench.servers import Cores, litellm, openedai, pinned
 

@@ -8,8 +8,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 
-from bench.client import Target, post
 from bench.figures import SUBJECT, Budget, Figure, alternate
+from bench.load.client import Target, post
 from bench.processes import family_cpu_seconds, resident_bytes
 from bench.scale import Scale
 from bench.sections.text import CHAT, NATIVE, local_model, measured_model

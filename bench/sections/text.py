@@ -14,10 +14,10 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from bench.client import Reply, Target, post
 from bench.figures import SUBJECT, Budget, Figure, alternate
+from bench.load.client import Reply, Target, post
+from bench.load.prompts import document, story
 from bench.processes import cpu_seconds
-from bench.prompts import document, story
 from bench.scale import Scale
 from bench.servers import native, openedai
 from openedai.catalog import defaults

@@ -11,9 +11,9 @@ from statistics import median
 
 from msgspec.structs import replace
 
-from bench.client import Target, post
 from bench.figures import SUBJECT, Budget, Figure, alternate
-from bench.loads import CHAT, EMBEDDINGS, Chats, Embeddings, Load, rates
+from bench.load.client import Target, post
+from bench.load.loads import CHAT, EMBEDDINGS, Chats, Embeddings, Load, rates
 from bench.processes import spinning
 from bench.scale import Scale
 from bench.sections.embeddings import embedding_model

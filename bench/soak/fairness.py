@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import aiohttp
 
-from bench.client import LoadError
+from bench.load.client import LoadError
 from bench.soak.clients import send, session
 from bench.soak.mix import CHAT, STREAM, Mix, request
 from bench.soak.observe import Counts, wait_for_counts

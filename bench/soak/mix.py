@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from bench.prompts import document
+from bench.load.prompts import document
 
 CHAT, COMPLETIONS = "/chat/completions", "/completions"
 REQUEST_TIMEOUT = 900.0

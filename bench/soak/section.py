@@ -13,8 +13,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.client import LoadError, Target, post
 from bench.figures import SUBJECT, Budget, Figure
+from bench.load.client import LoadError, Target, post
 from bench.report import bound
 from bench.sections.text import measured_model
 from bench.servers import openedai

@@ -14,8 +14,8 @@ from rich.console import Console
 
 from bench import report
 from bench.__main__ import Plan, Section, parse_target, run
-from bench.client import Target
 from bench.figures import SUBJECT, Budget, Figure
+from bench.load.client import Target
 from bench.machine import Machine, describe
 from bench.scale import QUICK
 from tests.support import Running, ServerThread, echo_settings

@@ -10,9 +10,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bench.client import LoadError, Target
 from bench.figures import SUBJECT
 from bench.json_child import child
+from bench.load.client import LoadError, Target
 from bench.scoring import (
     UNSCORED,
     WINDOW,

@@ -21,7 +21,7 @@ from openedai.engines.echo.options import EchoOptions
 from openedai.engines.embedding.onnx import OnnxEmbeddingsOptions, OnnxOptions
 from openedai.engines.embedding.sentence_transformers import SentenceTransformersOptions
 from openedai.engines.llama_cpp.options import LlamaOptions, SamplingDefaults
-from openedai.engines.llama_cpp.reranker import LlamaRerankerOptions
+from openedai.engines.llama_cpp.reranking.engine import LlamaRerankerOptions
 from openedai.engines.moderation.onnx import OnnxClassifierOptions
 from openedai.engines.moderation.open_nsfw import OpenNsfwOptions
 from openedai.engines.speech.hibari import HibariOptions

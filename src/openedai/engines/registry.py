@@ -125,7 +125,7 @@ ENGINES = {
         runs_unlisted=Generator,
     ),
     "llama_cpp_reranker": EngineEntry(
-        class_path="openedai.engines.llama_cpp.reranker:LlamaCppReranker",
+        class_path="openedai.engines.llama_cpp.reranking.engine:LlamaCppReranker",
         capabilities=frozenset({Reranker}),
         weight_files="gguf",
         in_worker=True,

@@ -11,8 +11,8 @@ from math import log
 
 import pytest
 
-from bench.client import LoadError
 from bench.figures import SUBJECT
+from bench.load.client import LoadError
 from bench.peers.rounds import Outcome, Sample, figures, rounds
 from bench.peers.systems import Server, System
 from bench.scale import QUICK

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.client import LoadError, Target
 from bench.figures import SUBJECT
+from bench.load.client import LoadError, Target
 from bench.peers.rounds import Outcome, rounds
 from bench.peers.systems import HttpServer, Server, System, system
 from bench.peers.table import Peer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.client import LoadError
+from bench.load.client import LoadError
 from bench.peers.weights import checkpoint, packaged
 from openedai.config import ModelSpec
 

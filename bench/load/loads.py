@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count, pairwise
 
-from bench.client import Connection, Target
-from bench.prompts import sentence, story
+from bench.load.client import Connection, Target
+from bench.load.prompts import sentence, story
 
 CHAT = "/chat/completions"
 EMBEDDINGS = "/embeddings"

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from bench.client import Connection, LoadError, Reply, Target, post
 from bench.figures import SUBJECT
+from bench.load.client import Connection, LoadError, Reply, Target, post
 from tests.support import ServerThread, echo_settings
 
 CHAT = "/chat/completions"

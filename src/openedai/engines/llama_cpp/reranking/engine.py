@@ -24,7 +24,7 @@ from openedai.engines.free_cores import FreeCores
 from openedai.engines.llama_cpp.library_choice import choose_library
 from openedai.engines.llama_cpp.native.pooled import MAX_SEQUENCES, PooledModel, Pooling
 from openedai.engines.llama_cpp.options import STACK_SIZE, LlamaOptions
-from openedai.engines.llama_cpp.pairs import PairFormat
+from openedai.engines.llama_cpp.reranking.pairs import PairFormat
 from openedai.engines.machine import usable_cores
 from openedai.engines.options import parse_options
 from openedai.errors import EngineFailed

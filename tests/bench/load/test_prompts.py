@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from bench.prompts import document, sentence, story
+from bench.load.prompts import document, sentence, story
 
 
 def test_the_same_seed_gives_the_same_text() -> None:

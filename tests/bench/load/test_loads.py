@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.client import LoadError, Target
 from bench.figures import SUBJECT
-from bench.loads import EMBEDDED_TEXTS, Answer, Chats, Embeddings, rates
+from bench.load.client import LoadError, Target
+from bench.load.loads import EMBEDDED_TEXTS, Answer, Chats, Embeddings, rates
 from openedai.config import ModelSpec
 from tests.support import Running, ServerThread, echo_settings
 
