@@ -46,6 +46,13 @@ def test_old_versions_on_echo(pins: str, echo_server: Running, tmp_path: Path) -
     assert seen["transcribe"] == seen["translate"] == "Good morning."
     assert seen["subtitles"].startswith("1\n00:00:00,000 --> ")
     assert seen["error"] == [404, "model_not_found", "model"]
+    assert seen["files"] == {
+        "made": ["file", 9, "fine-tune", "processed"],
+        "retrieved": True,
+        "listed": True,
+        "content": '{"a": 1}\n',
+        "deleted": True,
+    }
     images = seen["images"]
     assert len(set(images["urls"])) == 2
     assert size(images["image"]) == (32, 16)

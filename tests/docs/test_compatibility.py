@@ -263,7 +263,6 @@ REFUSED_VALUES: dict[str, Any] = {
     "integrations": [{"type": "wandb", "wandb": {"project": "p"}}],
     "complexity": "low",
     "file": "file-1",
-    "file_id": "file-1",
     "frame_count": 4,
     "frame_duration_ms": 100,
     "markup": UPLOAD,
@@ -335,6 +334,7 @@ VALUES: dict[str, Any] = {
     "validation_file": "file-2",
     "bytes": 2,
     "data": StreamedFile("b.txt", "", 2),
+    "file_id": "file-1",
     "filename": "b",
     "md5": "0" * 32,
     "mime_type": "text/csv",
@@ -576,7 +576,7 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
         case ImageVariationRequest():
             return value.inputs(), value.to_engine_request(ImageSources())
         case ImageReference():
-            return value.image_url
+            return value.image_url, value.file_id
         case ImageGenerationRequest():
             return value.to_engine_request()
         case EditRequest():

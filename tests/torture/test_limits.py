@@ -67,6 +67,25 @@ def test_a_full_disk_stops_only_what_needs_it(server: Process) -> None:
     assert server.folders() == []
 
 
+def test_a_full_disk_keeps_no_part_of_a_file(server: Process, tmp_path: Path) -> None:
+    """Neither its bytes nor its row; a blob whose row could not be written is left to the sweep."""
+    with server.client() as client:
+        kept = client.files.create(file=("a", b"kept"), purpose="user_data")
+        for size in (1, LARGE):
+            with (
+                limited(server, resource.RLIMIT_FSIZE, SMALL),
+                pytest.raises(APIStatusError) as full,
+            ):
+                client.files.create(file=("b", bytes(size)), purpose="user_data")
+            assert full.value.status_code == 503
+        assert [one.id for one in client.files.list()] == [kept.id]
+        assert client.files.content(kept.id).read() == b"kept"
+        client.files.create(file=("b", bytes(LARGE)), purpose="user_data")
+        assert len(client.files.list().data) == 2
+    blobs = [path for path in (tmp_path / "data/blobs").rglob("*") if path.is_file()]
+    assert sorted(path.stat().st_size for path in blobs) == [1, 4, LARGE]
+
+
 def test_no_sockets_left(server: Process) -> None:
     """Running answers go on, new clients wait or are refused, and then all is well again."""
     assert_well(server, {"echo": (whole,), "story": (embedded,)})

@@ -93,6 +93,7 @@ class Services:
         files = Files(store, limits)
         records = FineTuningRecords(store)
         tuned = TunedModels(catalog, store, records, settings.data / "adapters")
+        max_pixels = settings.image_max_pixels
         return cls(
             settings=settings,
             catalog=catalog,
@@ -108,7 +109,7 @@ class Services:
             image_loading=ImageLoading(images),
             hearing=Hearing(catalog, transcription),
             speaking=Speaking(catalog, speech),
-            image_inputs=ImageInputs(images, image_store, threads, settings.image_max_pixels),
+            image_inputs=ImageInputs(images, image_store, files, threads, max_pixels),
             image_making=ImageMaking(leases, metrics, threads),
             image_store=image_store,
             image_threads=threads,

@@ -40,6 +40,11 @@ class Blobs:
         self._place = place
         self._opened: ObjectStore | None = None
 
+    @property
+    def in_use(self) -> bool:
+        """Whether this server has read or written one."""
+        return self._opened is not None
+
     async def put(self, data: bytes | bytearray) -> str:
         """Store the bytes and return their key. Raises Unavailable."""
         import obstore

@@ -50,12 +50,12 @@ class Writing:
 
 class Contents:
     def __init__(self, blobs: Blobs) -> None:
-        self._blobs = blobs
+        self.blobs = blobs
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Writing]:
         """A new content. Its blobs are deleted if an exception leaves the block before `record`."""
-        writing = Writing(self._blobs)
+        writing = Writing(self.blobs)
         try:
             yield writing
         except BaseException:
@@ -90,7 +90,7 @@ class Contents:
 
     async def discard(self, keys: Iterable[str]) -> None:
         """Delete blobs that have no rows."""
-        await self._blobs.delete(keys)
+        await self.blobs.delete(keys)
 
     async def read(
         self, database: Database, holder: str, start: int = 0, end: int | None = None
@@ -108,14 +108,14 @@ class Contents:
             last = size if end is None else min(end - offset, size)
             offset += size
             if first < last:
-                async with aclosing(self._blobs.read(key, first, last)) as chunks:
+                async with aclosing(self.blobs.read(key, first, last)) as chunks:
                     async for chunk in chunks:
                         yield chunk
 
     async def sweep(self, database: Database) -> None:
         """Delete blobs without rows."""
-        async for keys in self._blobs.older_than(_ORPHAN_SECONDS):
+        async for keys in self.blobs.older_than(_ORPHAN_SECONDS):
             for key in keys:
                 if not await database.read("select 1 from blobs where key=$1", key):
-                    await self._blobs.delete([key])
-        await self._blobs.delete_parts(_ORPHAN_SECONDS)
+                    await self.blobs.delete([key])
+        await self.blobs.delete_parts(_ORPHAN_SECONDS)

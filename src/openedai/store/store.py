@@ -52,8 +52,9 @@ class Store:
             await self.close()
 
     async def sweep(self) -> None:
-        """Delete what nothing refers to."""
-        await self.contents.sweep(await self.database())
+        """Delete what nothing refers to; by servers that use the blobs only, to save the memory."""
+        if self.contents.blobs.in_use:
+            await self.contents.sweep(await self.database())
 
     async def close(self) -> None:
         """Close the database. It may be opened again."""

@@ -125,6 +125,17 @@ def audio() -> dict:
     return {**heard, "subtitles": subtitles}
 
 
+def files() -> dict:
+    made = openai.File.create(file=io.BytesIO(b'{"a": 1}\n'), purpose="fine-tune")
+    return {
+        "made": [made["object"], made["bytes"], made["purpose"], made["status"]],
+        "retrieved": openai.File.retrieve(made["id"]) == made,
+        "listed": made["id"] in [one["id"] for one in openai.File.list()["data"]],
+        "content": openai.File.download(made["id"]).decode(),
+        "deleted": openai.File.delete(made["id"])["deleted"],
+    }
+
+
 def error() -> list:
     try:
         openai.Completion.create(model="nope", prompt="x")
@@ -147,5 +158,6 @@ seen = {
     "moderation": moderation(),
     **({"images": images()} if "IMAGE_MODEL" in os.environ else {}),
     **audio(),
+    "files": files(),
 }
 print(json.dumps(seen))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from openedai.errors import InvalidRequest
+from openedai.errors import InvalidRequest, NotFound
 from openedai.http.upload import Upload
 from openedai.images.bad_image import BadImage
 from openedai.images.decode import ImageFile, upright_png
@@ -17,6 +17,7 @@ from openedai.images.masks import mask_from_file, split_alpha
 from openedai.images.threads import ImageThreads
 from openedai.media.images import ImageRef, Images
 from openedai.serving.images.store import ImageStore
+from openedai.store.files import Files
 
 T = TypeVar("T")
 
@@ -24,13 +25,20 @@ MAX_FILE_BYTES = 50 << 20
 
 
 @dataclass(frozen=True)
+class FileId:
+    """A file that was kept before, by its id."""
+
+    id: str
+
+
+@dataclass(frozen=True)
 class ImageInput:
-    """An image of a request: an uploaded file, or a data URL or one of http or https.
+    """An image of a request: an uploaded file, a kept one, or a data URL or one of http or https.
 
     `param` is its parameter.
     """
 
-    file: Upload | str
+    file: Upload | FileId | str
     param: str
 
 
@@ -46,8 +54,14 @@ class ImageInputs:
     """`max_pixels` is for all images of a request together."""
 
     def __init__(
-        self, images: Images, store: ImageStore, threads: ImageThreads, max_pixels: int
+        self,
+        images: Images,
+        store: ImageStore,
+        files: Files,
+        threads: ImageThreads,
+        max_pixels: int,
     ) -> None:
+        self._files = files
         self._images = images
         self._store = store
         self._threads = threads
@@ -63,7 +77,8 @@ class ImageInputs:
         """The images, upright; the mask belongs to the first.
 
         With `own_mask` the transparent parts of the first image are the mask, unless there is one.
-        Raises InvalidRequest for an image that cannot be used.
+        Raises InvalidRequest for an image that cannot be used, and NotFound for a file that does
+        not exist.
         """
         files: list[ImageFile] = []
         remaining = self._max_pixels
@@ -88,15 +103,23 @@ class ImageInputs:
                 raw = loaded.raw
             with self._translate_errors(one.param):
                 return await self._threads.run(check, raw)
-        if file.size > MAX_FILE_BYTES:
-            raise InvalidRequest(
-                f"The image has {file.size} bytes: at most {MAX_FILE_BYTES} are allowed.",
-                code="image_file_too_large",
-                param=one.param,
-            )
+        if isinstance(file, FileId):
+            kept = await self._kept(file, one.param)
+            with self._translate_errors(one.param):
+                return await self._threads.run(check, kept)
+        _check_size(file.size, one.param)
         path = file.path
         with self._translate_errors(one.param):
             return await self._threads.run(lambda: check(path.read_bytes()))
+
+    async def _kept(self, file: FileId, param: str) -> bytes:
+        """The bytes of a kept file."""
+        try:
+            record = await self._files.find(file.id)
+        except NotFound as error:
+            raise NotFound(error.message, param=param) from None
+        _check_size(record.bytes, param)
+        return b"".join([chunk async for chunk in self._files.read(record)])
 
     @contextmanager
     def _translate_errors(self, param: str) -> Iterator[None]:
@@ -107,3 +130,12 @@ class ImageInputs:
             if error.code == "image_too_large":
                 message = f"The images of a request may have {self._max_pixels} pixels together."
             raise InvalidRequest(message, code=error.code, param=param) from error
+
+
+def _check_size(size: int, param: str) -> None:
+    if size > MAX_FILE_BYTES:
+        raise InvalidRequest(
+            f"The image has {size} bytes: at most {MAX_FILE_BYTES} are allowed.",
+            code="image_file_too_large",
+            param=param,
+        )

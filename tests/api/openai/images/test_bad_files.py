@@ -162,7 +162,11 @@ def test_bad_forms(
         ({}, "missing_required_parameter", "image"),
         ({"images": []}, "array_below_min_length", "images"),
         ({"images": [{}]}, "missing_required_parameter", "images[0].image_url"),
-        ({"images": [{"file_id": "file-1"}]}, "unsupported_parameter", "images[0].file_id"),
+        (
+            {"images": [{"file_id": "file-1", "image_url": data_url(RAW)}]},
+            "invalid_value",
+            "images[0].file_id",
+        ),
         ({"images": "x"}, "invalid_type", "images"),
         ({"image": data_url(RAW)}, "invalid_type", "image"),
         ({"images": [{"image_url": "x"}]}, "invalid_image_url", "images[0].image_url"),

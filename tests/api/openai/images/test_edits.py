@@ -187,6 +187,26 @@ def test_an_edit_in_json(echo_server: Running) -> None:
     assert answer["usage"]["input_tokens_details"]["image_tokens"] == 32
 
 
+def test_kept_files_as_images_and_mask(client: OpenAI, echo_server: Running) -> None:
+    kept = [
+        client.files.create(file=("a.png", raw), purpose="vision").id
+        for raw in (RAW, mask(), b"no image")
+    ]
+    image, hole, text = ({"file_id": id} for id in kept)
+    body: dict[str, Any] = {"model": GPT, "prompt": HAT, "images": [image], "mask": hole}
+    status, answer = post(echo_server, "edits", body)
+    assert (status, answer["size"]) == (200, "24x16")
+    status, answer = post(echo_server, "edits", body | {"images": [image, text]})
+    error = answer["error"]
+    assert (status, error["code"]) == (400, "invalid_image_format")
+    assert error["param"] == "images[1].file_id"
+    client.files.delete(kept[1])
+    status, answer = post(echo_server, "edits", body)
+    error = answer["error"]
+    assert (status, error["message"]) == (404, f"No such File object: {kept[1]}")
+    assert error["param"] == "mask.file_id"
+
+
 def test_an_image_that_the_server_made_by_its_url(client: OpenAI, echo_server: Running) -> None:
     """Nothing is fetched: this server may not fetch from its own address."""
     made = client.images.generate(model="dall-e-2", prompt=HAT, size="48x32")

@@ -14,7 +14,7 @@ from openedai.http.body import Body, Refused, UnsupportedValues
 from openedai.http.upload import Upload
 from openedai.http.validation import TAG
 from openedai.images.formats import MAX_ASPECT_RATIO
-from openedai.serving.images.inputs import ImageInput, ImageSources
+from openedai.serving.images.inputs import FileId, ImageInput, ImageSources
 
 MAX_COUNT = 10
 MAX_PROMPT = 32_000
@@ -147,10 +147,14 @@ class ImageReference(Body):
     """An image that the body of an edit refers to."""
 
     image_url: str | None = None
-    file_id: Refused = None
+    file_id: str | None = None
 
     def input(self, param: str) -> ImageInput:
-        """The image that `param` refers to. Raises InvalidRequest if it has no URL."""
+        """The image that `param` refers to. Raises InvalidRequest unless it has one of both."""
+        if self.file_id is not None:
+            if self.image_url is not None:
+                raise invalid_value(f"{param}.file_id", "it cannot be set with 'image_url'")
+            return ImageInput(FileId(self.file_id), f"{param}.file_id")
         if self.image_url is None:
             raise missing_parameter(f"{param}.image_url")
         return ImageInput(self.image_url, f"{param}.image_url")
