@@ -45,9 +45,10 @@ def anthropic_client(echo_server: Running) -> Iterator[Anthropic]:
 
 
 @pytest.fixture(scope="session")
-def real_server() -> Iterator[Running]:
+def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The built-in default models, fetched on their first use ever and then kept."""
-    with ServerThread(Settings(_env_file=None)) as running:
+    settings = Settings(_env_file=None, data=tmp_path_factory.mktemp("data"))
+    with ServerThread(settings) as running:
         yield running
 
 

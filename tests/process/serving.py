@@ -58,6 +58,7 @@ def started(
     (folder / "openedai.toml").write_text(config)
     temporary = folder / "temporary"
     temporary.mkdir(exist_ok=True)
+    settings = {"data": folder / "data", **settings}
     variables = {f"OPENEDAI_{name.upper()}": str(value) for name, value in settings.items()}
     process = subprocess.Popen(
         [sys.executable, "-m", "openedai", "serve", "--port", "0", "--no-pull", *flags],

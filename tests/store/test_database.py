@@ -16,6 +16,7 @@ from openedai.store.database import Database
 from openedai.store.migrations import migrate, schema
 from openedai.store.sqlite import Sqlite
 from openedai.store.store import Store
+from tests.databases import new_database
 
 TABLE = {"1.sql": "create table t(id text primary key, n bigint, x double precision)"}
 
@@ -147,6 +148,7 @@ def test_a_failed_migration_leaves_nothing(store: Store) -> None:
 OPENING = """
 import asyncio, pathlib, sys
 from openedai.store.store import Store
+from tests.databases import new_database
 store = Store(pathlib.Path(sys.argv[1]), sys.argv[2])
 async def main():
     database = await store.database()
@@ -187,6 +189,33 @@ def test_a_postgres_that_is_not_there() -> None:
     async def scenario() -> None:
         with pytest.raises(Unavailable):
             await store.database()
+
+    run(store, scenario())
+
+
+def test_lost_connections_to_postgres_are_made_again(postgres: str) -> None:
+    """Also those that are lost in a transaction: it is undone, and the next one works."""
+    store = Store(Path("unused"), new_database(postgres))
+    end = "select pg_terminate_backend(pid) from pg_stat_activity where datname=current_database()"
+
+    async def insert(database: Database, *, killed: bool = False) -> None:
+        async with database.write() as query:
+            await query("insert into t(id) values('a')")
+            if killed:
+                await query(end)
+
+    async def scenario() -> None:
+        database = await table(store)
+        others = f"{end} and pid <> pg_backend_pid()"
+        await asyncio.gather(*(database.read("select pg_sleep(0.05)") for _ in range(4)))
+        await database.read(others)
+        assert await asyncio.gather(*(database.read("select 1") for _ in range(4))) == [[(1,)]] * 4
+        with pytest.raises(Unavailable):
+            await insert(database, killed=True)
+        assert await database.read("select id from t") == []
+        await database.read(others)
+        await insert(database)
+        assert await database.read("select id from t") == [("a",)]
 
     run(store, scenario())
 

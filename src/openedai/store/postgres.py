@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from openedai.errors import Unavailable
 from openedai.store.database import Database, Query, Row, Value
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import asyncpg
 
 log = logging.getLogger("openedai.store")
+
+T = TypeVar("T")
 
 _CONNECTIONS = 8
 _STATEMENT_SECONDS = 60
@@ -25,6 +27,10 @@ _SCHEMA_LOCK = 7305271
 
 
 class Postgres(Database):
+    """What needs no repeating of statements is tried again after a connection was lost: reading,
+    and beginning a transaction.
+    """
+
     now = "cast(extract(epoch from clock_timestamp()) as double precision)"
     for_update = " for update"
     skip_locked = " for update skip locked"
@@ -35,13 +41,19 @@ class Postgres(Database):
         self._opening = asyncio.Lock()
 
     async def read(self, sql: str, *args: Value) -> list[Row]:
-        async with self._connection() as connection:
-            return [tuple(record) for record in await connection.fetch(sql, *args)]
+        async def fetch() -> list[Row]:
+            pool = await self._opened()
+            return [tuple(record) for record in await pool.fetch(sql, *args)]
+
+        with _translate_errors():
+            return await _repeated(fetch)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Query]:
-        async with self._connection() as connection, connection.transaction():
-            yield _Query(connection)
+        with _translate_errors():
+            connection, stack = await _repeated(self._begin)
+            async with stack:
+                yield _Query(connection)
 
     async def lock_schema(self, query: Query) -> None:
         await query(f"select pg_advisory_xact_lock({_SCHEMA_LOCK})")
@@ -50,27 +62,13 @@ class Postgres(Database):
         if self._pool is not None:
             self._pool.terminate()
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Any]:
-        """A connection that answers: what was lost is tried again before anything is done."""
+    async def _begin(self) -> tuple[Any, AsyncExitStack]:
+        """A connection with a transaction, which the stack ends."""
+        pool = await self._opened()
         async with AsyncExitStack() as stack:
-            with _translate_errors():
-                connection = await self._answering(stack)
-                yield connection
-
-    async def _answering(self, stack: AsyncExitStack) -> Any:
-        for attempt in range(_ATTEMPTS):
-            try:
-                pool = await self._opened()
-                connection = await pool.acquire()
-            except _connection_errors():
-                if attempt + 1 == _ATTEMPTS:
-                    raise
-                await asyncio.sleep(_FIRST_PAUSE * 2**attempt)
-            else:
-                stack.push_async_callback(pool.release, connection)
-                return connection
-        raise AssertionError("the last attempt returns or raises")
+            connection = await stack.enter_async_context(pool.acquire())
+            await stack.enter_async_context(connection.transaction())
+            return connection, stack.pop_all()
 
     async def _opened(self) -> asyncpg.Pool[Any]:
         import asyncpg
@@ -98,6 +96,16 @@ class _Query:
         await self._connection.executemany(sql, rows)
 
 
+async def _repeated(function: Callable[[], Awaitable[T]]) -> T:
+    """The result of the function, called again while connections fail."""
+    for attempt in range(_ATTEMPTS - 1):
+        try:
+            return await function()
+        except _connection_errors():
+            await asyncio.sleep(_FIRST_PAUSE * 2**attempt)
+    return await function()
+
+
 def _connection_errors() -> tuple[type[BaseException], ...]:
     import asyncpg
 
@@ -108,6 +116,7 @@ def _connection_errors() -> tuple[type[BaseException], ...]:
         asyncpg.CrashShutdownError,
         asyncpg.TooManyConnectionsError,
         asyncpg.InterfaceError,
+        asyncpg.InternalClientError,  # of a connection that ended while it was not used
         OSError,
         TimeoutError,
     )
