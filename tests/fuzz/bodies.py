@@ -269,7 +269,12 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "ModerationRequest": [
         {"input": "hate"},
         {"input": ["hate", "a text"]},
-        {"input": [{"type": "text", "text": "hate"}]},
+        {
+            "input": [
+                {"type": "text", "text": "hate"},
+                {"type": "image_url", "image_url": {"url": IMAGE}},
+            ]
+        },
     ],
     "FileCreateRequest": [
         {"file": SOUND, "purpose": "batch"},
@@ -284,6 +289,7 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     ],
     "PartCreateRequest": [{"data": SOUND}],
     "UploadCompleteRequest": [{"part_ids": ["part_1"], "md5": "0" * 32}],
+    "JobCreateRequest": [{"model": "echo", "training_file": "file-1", "suffix": "mine", "seed": 1}],
     "RerankBody": [
         {"query": "fox", "documents": ["fox", "owl"], "top_n": 1, "return_documents": True},
         {
