@@ -185,6 +185,25 @@ def test_an_embedding_model_that_is_not_listed(name: str, id: str, source: str) 
 
 
 @pytest.mark.parametrize(
+    ("name", "id", "source"),
+    [
+        (
+            "Qwen/Qwen3-Embedding-0.6B-GGUF:Q8_0",
+            "Qwen/Qwen3-Embedding-0.6B-GGUF:Q8_0",
+            "hf:Qwen/Qwen3-Embedding-0.6B-GGUF:Q8_0",
+        ),
+        ("hf:o/r-gguf", "o/r-gguf", "hf:o/r-gguf"),
+        ("/weights/bge-small.gguf", "bge-small.gguf", "/weights/bge-small.gguf"),
+    ],
+)
+def test_an_embedding_model_in_a_gguf_file(name: str, id: str, source: str) -> None:
+    model = catalog(embedding_model=name).default(EMBEDDING)
+    assert model is not None
+    spec = model.spec
+    assert (spec.id, spec.source, spec.engine) == (id, source, "llama_cpp_embeddings")
+
+
+@pytest.mark.parametrize(
     ("name", "id"),
     [
         ("hf:o/r:Q4_K_M", "o/r:Q4_K_M"),

@@ -22,6 +22,7 @@ from openedai.engines.load import load_engine
 from openedai.engines.upstream.engine import Upstream
 from openedai.errors import InvalidRequest
 from openedai.weights.library import Library
+from tests.gguf.bert_file import convert
 from tests.support import Running
 
 Scenario = Callable[[Embedder], Coroutine[Any, Any, None]]
@@ -33,6 +34,7 @@ ENGINES = [
     "echo in a worker",
     "upstream",
     pytest.param("onnx_embeddings", marks=pytest.mark.real),
+    pytest.param("llama_cpp_embeddings", marks=pytest.mark.real),
     pytest.param("sentence_transformers", marks=pytest.mark.extras),
 ]
 
@@ -46,6 +48,10 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
         server: Running = request.getfixturevalue("echo_server")
         options = {"url": server.url, "model": "echo"}
     path = None if name in ("echo", "upstream") else _minilm(name)
+    if path is not None and name == "llama_cpp_embeddings":
+        file: Path = request.getfixturevalue("tmp_path_factory").mktemp("gguf") / "minilm.gguf"
+        path = convert(path, file, pooling=1)
+        options = {"context": 256}
     with asyncio.Runner() as runner:
         engine = runner.run(load_engine(name, "the-model", path, options))
         assert isinstance(engine, Embedder)
@@ -56,7 +62,9 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
 
 def _minilm(engine: str) -> Path:
     settings = Settings(_env_file=None)
-    spec = replace(Catalog(settings).resolve("all-MiniLM-L6-v2").spec, engine=engine)
+    spec = Catalog(settings).resolve("all-MiniLM-L6-v2").spec
+    if engine == "sentence_transformers":
+        spec = replace(spec, engine=engine)
     path = Library(settings).pull(spec)
     assert path is not None
     return path

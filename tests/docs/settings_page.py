@@ -21,7 +21,8 @@ from openedai.engines.echo.options import EchoOptions
 from openedai.engines.embedding.onnx import OnnxEmbeddingsOptions, OnnxOptions
 from openedai.engines.embedding.sentence_transformers import SentenceTransformersOptions
 from openedai.engines.llama_cpp.options import LlamaOptions, SamplingDefaults
-from openedai.engines.llama_cpp.reranking.engine import LlamaRerankerOptions
+from openedai.engines.llama_cpp.pooled.embedder import LlamaEmbedderOptions
+from openedai.engines.llama_cpp.pooled.loading import PooledOptions
 from openedai.engines.moderation.onnx import OnnxClassifierOptions
 from openedai.engines.moderation.open_nsfw import OpenNsfwOptions
 from openedai.engines.speech.hibari import HibariOptions
@@ -32,7 +33,8 @@ from openedai.engines.whisper.engine import WhisperOptions
 
 OPTIONS: dict[str, type[msgspec.Struct]] = {
     "llama_cpp": LlamaOptions,
-    "llama_cpp_reranker": LlamaRerankerOptions,
+    "llama_cpp_embeddings": LlamaEmbedderOptions,
+    "llama_cpp_reranker": PooledOptions,
     "onnx_embeddings": OnnxEmbeddingsOptions,
     "onnx_reranker": OnnxOptions,
     "onnx_classifier": OnnxClassifierOptions,
@@ -100,6 +102,20 @@ MEANINGS: dict[str, dict[str, str]] = {
         "sampling": "The values for requests that do not set their own; see the next table.",
         "moderation": "`llama_guard`, `llama_guard_2` or `shieldgemma` for such a model; or "
         "policies by category. See [moderation.md](moderation.md#guards).",
+    },
+    "llama_cpp_embeddings": {
+        "context": "The most tokens of an input, if the model was trained for so many; longer ones "
+        "are truncated.",
+        "threads": "Threads of the computation; by default as many as cores are free, decided anew "
+        "for each batch.",
+        "batch": "Tokens that run together.",
+        "gpu_layers": "Layers of the model that run on the GPU; with -1 llama.cpp decides.",
+        "pooling": "`mean`, `cls` or `last`, in place of the one that the file names.",
+        "prompts": "The texts before inputs, by their `input_type`.",
+        "default_prompt": "The one of `prompts` that inputs without an `input_type` get.",
+        "cache": "MiB of the vectors that were computed last.",
+        "library": "The build of llama.cpp, as of the engine `llama_cpp`.",
+        "pulled": "Set by the server: the path of the build that was pulled.",
     },
     "llama_cpp_reranker": {
         "context": "The most tokens of a query and a document together, if the model was trained "

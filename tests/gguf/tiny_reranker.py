@@ -33,7 +33,14 @@ _REST = {
 }
 
 
-def write(folder: Path, *, labels: int = 1, head: bool = True, template: str = "") -> Path:
+def write(
+    folder: Path,
+    *,
+    labels: int = 1,
+    head: bool = True,
+    template: str = "",
+    pooling: int | None = RANK,
+) -> Path:
     """A GGUF file of the BERT that `write_classifier_files` writes into the same folder.
 
     Without `head` it is only an encoder; `template` is that of a pair.
@@ -42,6 +49,8 @@ def write(folder: Path, *, labels: int = 1, head: bool = True, template: str = "
     path = folder / "tiny.gguf"
     writer = GGUFWriter(path, "bert")
     _describe(writer, folder)
+    if pooling is not None:
+        writer.add_uint32("bert.pooling_type", pooling)
     _add_vocabulary(writer)
     if labels > 1:
         writer.add_array("bert.classifier.output_labels", [f"label {n}" for n in range(labels)])
@@ -50,14 +59,14 @@ def write(folder: Path, *, labels: int = 1, head: bool = True, template: str = "
         writer.add_array("tokenizer.chat_templates", ["rerank"])
     for name, weights in load_file(folder / "model.safetensors").items():
         stem, _, part = name.rpartition(".")
-        renamed = _renamed(stem)
-        if head or not renamed.startswith("cls"):
-            writer.add_tensor(f"{renamed}.{part}", weights.astype(np.float32))
-    _finish(writer)
+        tensor = renamed(stem)
+        if head or not tensor.startswith("cls"):
+            writer.add_tensor(f"{tensor}.{part}", weights.astype(np.float32))
+    finish(writer)
     return path
 
 
-def write_decoder(path: Path, *, swapped: bool = False) -> Path:
+def write_decoder(path: Path, *, swapped: bool = False, pooling: int = RANK) -> Path:
     """A Qwen3 of random weights with a classifier for yes and no, perhaps `swapped`."""
     width, inner, heads, head = 32, 48, 2, 16
     random = np.random.default_rng(5)
@@ -72,7 +81,7 @@ def write_decoder(path: Path, *, swapped: bool = False) -> Path:
     writer.add_value_length(head)
     writer.add_layer_norm_rms_eps(1e-6)
     writer.add_rope_freq_base(10_000.0)
-    writer.add_uint32("qwen3.pooling_type", RANK)
+    writer.add_uint32("qwen3.pooling_type", pooling)
     writer.add_array("qwen3.classifier.output_labels", ["yes", "no"])
     _add_vocabulary(writer)
 
@@ -95,18 +104,18 @@ def write_decoder(path: Path, *, swapped: bool = False) -> Path:
     add("blk.0.ffn_down", width, inner)
     add("output_norm", width)
     add("cls.output", 2, width)
-    _finish(writer)
+    finish(writer)
     return path
 
 
-def _finish(writer: GGUFWriter) -> None:
+def finish(writer: GGUFWriter) -> None:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
 
 
-def _renamed(stem: str) -> str:
+def renamed(stem: str) -> str:
     if stem in _REST:
         return _REST[stem]
     layer, _, name = stem.removeprefix("bert.encoder.layer.").partition(".")
@@ -122,7 +131,6 @@ def _describe(writer: GGUFWriter, folder: Path) -> None:
     writer.add_head_count(config["num_attention_heads"])
     writer.add_layer_norm_eps(config["layer_norm_eps"])
     writer.add_causal_attention(False)
-    writer.add_uint32("bert.pooling_type", RANK)
 
 
 def _add_vocabulary(writer: GGUFWriter) -> None:

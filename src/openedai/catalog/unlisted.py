@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from openedai.config import ConfigError, ModelSpec
 from openedai.contract.engine import Embedder, Engine, Generator, Reranker
-from openedai.engines.registry import engine_for_unlisted
+from openedai.engines.registry import engine_for_gguf, engine_for_unlisted
 from openedai.weights.sources import HUB_NAME
 
 PATH_STARTS = ("/", "./", "../", "~")
@@ -30,7 +30,8 @@ def unlisted_chat_model(name: str, listed: Iterable[str]) -> ModelSpec:
 
 
 def unlisted_embedding_model(name: str, listed: Iterable[str]) -> ModelSpec:
-    """The embedding model in a folder, or with a name on the hub. Raises ConfigError.
+    """The embedding model in a folder or a GGUF file, or with a name on the hub. Raises
+    ConfigError.
 
     A name without an owner is one of sentence-transformers' own models.
     """
@@ -47,8 +48,11 @@ def unlisted_rerank_model(name: str, listed: Iterable[str]) -> ModelSpec:
 def _in_folder(
     name: str, listed: Iterable[str], capability: type[Engine], setting: str, owner: str
 ) -> ModelSpec:
-    """`owner` has the models on the hub whose names have none."""
-    engine = engine_for_unlisted(capability)
+    """`owner` has the models on the hub whose names have none. A name with `gguf` is one of GGUF
+    files.
+    """
+    gguf = "gguf" in PurePath(name).name.lower()
+    engine = engine_for_gguf(capability) if gguf else engine_for_unlisted(capability)
     if name.startswith(PATH_STARTS):
         return ModelSpec(id=Path(name).name, engine=engine, source=name)
     source = name if "/" in name else f"hf:{owner}/{name}"

@@ -124,8 +124,15 @@ ENGINES = {
         takes_builds=True,
         runs_unlisted=Generator,
     ),
+    "llama_cpp_embeddings": EngineEntry(
+        class_path="openedai.engines.llama_cpp.pooled.embedder:LlamaCppEmbedder",
+        capabilities=frozenset({Embedder}),
+        weight_files="gguf",
+        in_worker=True,
+        takes_builds=True,
+    ),
     "llama_cpp_reranker": EngineEntry(
-        class_path="openedai.engines.llama_cpp.reranking.engine:LlamaCppReranker",
+        class_path="openedai.engines.llama_cpp.pooled.reranker:LlamaCppReranker",
         capabilities=frozenset({Reranker}),
         weight_files="gguf",
         in_worker=True,
@@ -287,3 +294,13 @@ def generator_traits(name: str, options: Mapping[str, Any]) -> Traits | None:
 def engine_for_unlisted(capability: type[Engine]) -> str:
     """The engine that runs default models which are not in the catalogue."""
     return next(name for name, entry in ENGINES.items() if entry.runs_unlisted is capability)
+
+
+def engine_for_gguf(capability: type[Engine]) -> str:
+    """The engine that has a capability with GGUF files."""
+    entries = ENGINES.items()
+    return next(
+        name
+        for name, entry in entries
+        if entry.weight_files == "gguf" and capability in entry.capabilities
+    )

@@ -184,6 +184,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "llama_model_get_vocab": (_VOCAB, _MODEL),
     "llama_model_chat_template": (c_char_p, _MODEL, c_char_p),
     "llama_model_n_embd_inp": (c_int32, _MODEL),
+    "llama_model_n_embd_out": (c_int32, _MODEL),
     "llama_model_n_cls_out": (c_uint32, _MODEL),
     "llama_model_n_ctx_train": (c_int32, _MODEL),
     "llama_model_n_head": (c_int32, _MODEL),

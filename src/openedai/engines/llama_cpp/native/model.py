@@ -30,6 +30,8 @@ _FIRST_CAPACITY = 1024
 _ROUNDING = 256
 # Models with these tensors compute differently in a longer context.
 _FIXED = ("rope_factors_long.weight", "rope_factors_short.weight")
+# Families of encoders, besides those with "bert" in their name.
+ENCODERS = ("t5encoder", "gemma-embedding")
 # On processors, flash attention is faster in short texts, and slower in long ones. But what one
 # batch needs without it must not take more memory than so many bytes.
 _MOST_ATTENTION = 256 << 20
@@ -294,6 +296,13 @@ class Model:
                 f"The model `{self._name}` cannot be used: it has an encoder, and only models "
                 "that are just a decoder are supported."
             )
+        header = read_header(path)
+        family = header.metadata.strings.get("general.architecture", "")
+        if family in ENCODERS or "bert" in family:
+            raise EngineFailed(
+                f"The model `{self._name}` generates no text: the engine `llama_cpp_embeddings` "
+                "runs such encoders."
+            )
         self._slots = options.slots
         self.batch = max(options.batch, options.slots)
         self._positions = max(self.batch, BATCH if options.mmproj else 0)
@@ -303,7 +312,7 @@ class Model:
         attention = 4 * heads * self._positions * self.context_length
         gpu = options.gpu_layers != 0 and self._c.llama_supports_gpu_offload()
         self.always_flash = gpu or attention > _MOST_ATTENTION
-        grows = not any(tensor.name in _FIXED for tensor in read_header(path).tensors)
+        grows = not any(tensor.name in _FIXED for tensor in header.tensors)
         self.capacity = min(self.context_length, _FIRST_CAPACITY) if grows else self.context_length
         self._flash = self.always_flash or self.capacity <= _FIRST_CAPACITY
 

@@ -22,6 +22,9 @@ _FLASH, _NO_FLASH = -1, 0  # where it is possible, or nowhere
 class Pooling(IntEnum):
     """How llama.cpp makes one output of a sequence's tokens."""
 
+    MEAN = 1
+    CLS = 2
+    LAST = 3
     RANK = 4
 
 
@@ -60,7 +63,10 @@ class PooledModel:
             raise self._not_loaded(path)
         self.vocabulary = Vocabulary(library, self._model)
         self.trained_length = int(self._c.llama_model_n_ctx_train(self._model))
-        self.outputs = int(self._c.llama_model_n_cls_out(self._model))
+        count = self._c.llama_model_n_embd_out
+        if pooling == Pooling.RANK:
+            count = self._c.llama_model_n_cls_out
+        self.outputs = int(count(self._model))
 
     def open_context(self, batch_tokens: int) -> None:
         """Make room for batches of so many tokens. Raises EngineFailed."""

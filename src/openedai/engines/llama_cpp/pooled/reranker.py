@@ -12,23 +12,24 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
-
-import msgspec
-from msgspec import Meta
+from typing import TYPE_CHECKING, Any, Self
 
 from openedai.contract.engine import Reranker
 from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.engines.embedding.batching import BatchedRows, Row
 from openedai.engines.free_cores import FreeCores
-from openedai.engines.llama_cpp.library_choice import choose_library
 from openedai.engines.llama_cpp.native.pooled import MAX_SEQUENCES, PooledModel, Pooling
-from openedai.engines.llama_cpp.options import STACK_SIZE, LlamaOptions
-from openedai.engines.llama_cpp.reranking.pairs import PairFormat
+from openedai.engines.llama_cpp.options import STACK_SIZE
+from openedai.engines.llama_cpp.pooled.loading import (
+    PooledOptions,
+    header_of,
+    load_pooled,
+    open_context,
+)
+from openedai.engines.llama_cpp.pooled.pairs import PairFormat
 from openedai.engines.machine import usable_cores
 from openedai.engines.options import parse_options
 from openedai.errors import EngineFailed
-from openedai.gguf.header import read_header
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,22 +41,6 @@ _ANSWER_YES_OR_NO = ("qwen3.", "qwen3vl.")
 _MARGIN = 1e-9  # the nearest to 0 and 1 of such a probability
 
 
-class LlamaRerankerOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The options of one model.
-
-    `context` is the most tokens of a query and a document together; what the model was trained for
-    if that is less. `batch` is the number of tokens that run together. `library` and `pulled` are
-    as in `LlamaOptions`.
-    """
-
-    context: Annotated[int, Meta(ge=16, le=1 << 16)] = 2048
-    threads: Annotated[int, Meta(ge=1, le=512)] | None = None
-    batch: Annotated[int, Meta(ge=1, le=1 << 16)] = 512
-    gpu_layers: Annotated[int, Meta(ge=-1, lt=1 << 31)] = -1
-    library: str = "auto"
-    pulled: str | None = None
-
-
 class LlamaCppReranker(BatchedRows, Reranker):
     """One loaded model. Made by `load`."""
 
@@ -63,14 +48,14 @@ class LlamaCppReranker(BatchedRows, Reranker):
         self,
         name: str,
         model: PooledModel,
-        options: LlamaRerankerOptions,
+        options: PooledOptions,
         *,
         probabilities: bool,
     ) -> None:
         """`probabilities`: the outputs of the model are those of yes and no."""
         super().__init__(name, 1, options.batch, MAX_SEQUENCES, padded=False)
         self._model = model
-        self._pairs = PairFormat(model, min(options.context, model.trained_length))
+        self._pairs = PairFormat(model, options.limit(model))
         self._probabilities = probabilities
         # What uses the model's memory outside of the batches; it ends before the memory is freed.
         self._tokenising = ThreadPoolExecutor(1, thread_name_prefix="pairs")
@@ -80,7 +65,7 @@ class LlamaCppReranker(BatchedRows, Reranker):
     async def load(cls, model: str, path: Path | None, options: Mapping[str, Any]) -> Self:
         if path is None:
             raise EngineFailed(f"The model `{model}` has no weights: its source is empty.")
-        known = parse_options(LlamaRerankerOptions, model, options)
+        known = parse_options(PooledOptions, model, options)
         threading.stack_size(STACK_SIZE)
         answers = await asyncio.to_thread(_check_header, model, path)
         loaded = await asyncio.to_thread(_load, model, path, known)
@@ -122,32 +107,21 @@ class LlamaCppReranker(BatchedRows, Reranker):
 
 def _check_header(name: str, path: Path) -> bool:
     """Whether the outputs of the model are probabilities. Raises EngineFailed if it has no head."""
-    try:
-        header = read_header(path)
-    except (OSError, ValueError) as error:
-        raise EngineFailed(f"The weights of the model `{name}` cannot be read: {error}.") from error
+    header = header_of(name, path)
     if not any(tensor.name in _HEADS for tensor in header.tensors):
         raise EngineFailed(f"The model `{name}` is no reranker: its weights have no classifier.")
     return any(key.startswith(_ANSWER_YES_OR_NO) for key in header.metadata.integers)
 
 
-def _load(name: str, path: Path, options: LlamaRerankerOptions) -> PooledModel:
+def _load(name: str, path: Path, options: PooledOptions) -> PooledModel:
     """Blocking. Raises EngineFailed."""
-    library = choose_library(LlamaOptions(library=options.library, pulled=options.pulled))
-    model = PooledModel(
-        library,
-        name,
-        path,
-        Pooling.RANK,
-        gpu_layers=options.gpu_layers,
-        threads=options.threads or usable_cores(),
-    )
+    model = load_pooled(name, path, options, Pooling.RANK)
     try:
         if model.outputs > 2:
             raise EngineFailed(
                 f"The model `{name}` is no reranker: its classifier has {model.outputs} outputs."
             )
-        model.open_context(max(options.batch, min(options.context, model.trained_length)))
+        open_context(model, options)
     except BaseException:
         model.close()
         raise

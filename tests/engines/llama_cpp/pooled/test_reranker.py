@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from openedai.contract.rerank import RerankRequest, RerankResult
-from openedai.engines.llama_cpp.reranking.engine import LlamaCppReranker
+from openedai.engines.llama_cpp.pooled.reranker import LlamaCppReranker
 from openedai.errors import ContextLengthExceeded, EngineFailed
 from tests.gguf.tiny_reranker import write, write_decoder
 from tests.weights.tiny_classifier import logits
