@@ -11,7 +11,7 @@ from openai import APIStatusError, OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
 from openedai.config import ModelSpec, Settings
-from tests.support import Running, ServerThread, echo_settings, wait_until
+from tests.support import Running, ServerThread, echo_settings, fetch, wait_until
 from tests.training import tiny_chat
 
 pytestmark = pytest.mark.extras
@@ -214,3 +214,22 @@ def test_preferences(client: OpenAI) -> None:
     assert done.method.dpo is not None
     assert done.method.dpo.hyperparameters is not None
     assert done.method.dpo.hyperparameters.beta == 0.2
+
+
+def test_the_older_shape(client: OpenAI, server: Running) -> None:
+    """With the stream of events, up to the end of the job."""
+    body = {"training_file": upload(client), "n_epochs": 1, "suffix": "old"}
+    made: Any = client.post("/fine-tunes", body=body, cast_to=object)
+    assert (made["object"], made["model"], made["status"]) == ("fine-tune", "tiny", "pending")
+    stream = fetch(f"{server.url}/v1/fine-tunes/{made['id']}/events?stream=true").body.decode()
+    frames = [line.removeprefix("data: ") for line in stream.split("\n") if line]
+    assert frames[-1] == "[DONE]"
+    messages = [json.loads(frame)["message"] for frame in frames[:-1]]
+    assert messages[0].startswith("Created fine-tuning job")
+    assert messages[-1] == "The job has successfully completed"
+    done: Any = client.get(f"/fine-tunes/{made['id']}", cast_to=object)
+    assert done["status"] == "succeeded"
+    assert done["fine_tuned_model"].startswith("ft:tiny:openedai:old:")
+    assert done["result_files"][0]["filename"] == "step_metrics.csv"
+    assert [event["message"] for event in done["events"]] == messages
+    assert done["hyperparams"]["n_epochs"] == 1

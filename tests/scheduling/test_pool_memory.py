@@ -250,3 +250,60 @@ def test_an_engine_that_fails_to_close_or_measure_does_not_affect_others(
 
     run_virtually(go)
     assert "closing a failed" in caplog.text
+
+
+def test_memory_that_is_reserved_waits_for_models_in_use_and_evicts_idle_ones() -> None:
+    async def go() -> None:
+        harness = PoolHarness(budget=20)
+        held, idle = harness.hold("a"), harness.hold("b")
+        await let_tasks_run()
+        idle.finish()
+        reserved, ended = asyncio.Event(), asyncio.Event()
+
+        async def reserve() -> None:
+            async with harness.pool.reserve(15):
+                reserved.set()
+                await ended.wait()
+
+        task = asyncio.create_task(reserve())
+        await let_tasks_run()
+        assert not reserved.is_set()
+        assert harness.loaded() == ["a", "b"]
+        held.finish()
+        await let_tasks_run()
+        assert reserved.is_set()
+        assert harness.loaded() == []
+        waiting = harness.hold("a")
+        await let_tasks_run()
+        assert not waiting.holding
+        ended.set()
+        await task
+        await let_tasks_run()
+        assert waiting.holding
+        with pytest.raises(Unavailable, match="more than"):
+            async with harness.pool.reserve(21):
+                pass
+
+    run_virtually(go)
+
+
+def test_a_reservation_that_is_cancelled_holds_nothing() -> None:
+    async def go() -> None:
+        harness = PoolHarness(budget=10)
+        held = harness.hold("a")
+        await let_tasks_run()
+
+        async def reserve() -> None:
+            async with harness.pool.reserve(10):
+                pass
+
+        task = asyncio.create_task(reserve())
+        await let_tasks_run()
+        task.cancel()
+        held.finish()
+        await let_tasks_run()
+        assert task.cancelled()
+        async with harness.lease("a"):
+            pass
+
+    run_virtually(go)

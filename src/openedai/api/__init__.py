@@ -94,8 +94,9 @@ def _files(s: Services, calls: Calls) -> tuple[Route, ...]:
 def _fine_tuning(s: Services, calls: Calls) -> tuple[Route, ...]:
     parts = (s.store, s.tuning_records, s.files, s.jobs, s.catalog, s.tuned)
     jobs = Group("openai.fine_tuning.routes:FineTuningJobs", calls, *parts)
+    older = Group("legacy.fine_tunes:FineTunes", calls, *parts)
     path = "/v1/fine_tuning/jobs"
-    job = f"{path}/{{id}}"
+    job, old = f"{path}/{{id}}", "/v1/fine-tunes"
     return (
         Route("POST", path, jobs["create"], "Fine-tune a model"),
         Route("GET", path, jobs["list_jobs"], "List the fine-tuning jobs"),
@@ -105,6 +106,11 @@ def _fine_tuning(s: Services, calls: Calls) -> tuple[Route, ...]:
         Route("POST", f"{job}/resume", jobs["resume"], "Resume a fine-tuning job"),
         Route("GET", f"{job}/events", jobs["events"], "List the events of a job"),
         Route("GET", f"{job}/checkpoints", jobs["checkpoints"], "List the checkpoints of a job"),
+        Route("POST", old, older["create"], "Fine-tune a model"),
+        Route("GET", old, older["list_jobs"], "List the fine-tuning jobs"),
+        Route("GET", f"{old}/{{id}}", older["retrieve"], "Show a fine-tuning job"),
+        Route("POST", f"{old}/{{id}}/cancel", older["cancel"], "Cancel a fine-tuning job"),
+        Route("GET", f"{old}/{{id}}/events", older["events"], "The events of a job"),
     )
 
 

@@ -39,7 +39,6 @@ class JobRecord(msgspec.Struct, kw_only=True):
     suffix: str | None = None
     metadata: dict[str, str] | None = None
     owner: str = ""
-    old_api: bool = False
     steps: int = 0
     error: dict[str, Any] | None = None
     fine_tuned_model: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from openedai.catalog.catalog import Catalog
@@ -34,7 +34,6 @@ class NewJob:
     seed: int
     suffix: str | None = None
     metadata: dict[str, str] | None = None
-    old_api: bool = field(default=False)
 
 
 class FineTuning:
@@ -77,7 +76,6 @@ class FineTuning:
             suffix=new.suffix,
             metadata=new.metadata,
             owner=owner,
-            old_api=new.old_api,
         )
         async with (await self._store.database()).write() as query:
             await self.records.insert(query, job)

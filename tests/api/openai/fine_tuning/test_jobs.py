@@ -69,3 +69,15 @@ def test_only_tuned_models_are_deleted(client: OpenAI) -> None:
     with pytest.raises(APIStatusError) as caught:
         client.models.delete("ft:echo:openedai::nothing")
     assert (caught.value.status_code, caught.value.code) == (404, "model_not_found")
+
+
+def test_the_older_urls(client: OpenAI) -> None:
+    assert client.get("/fine-tunes", cast_to=object) == {"object": "list", "data": []}
+    for end in ("", "/events", "/events?stream=true"):
+        with pytest.raises(APIStatusError) as caught:
+            client.get(f"/fine-tunes/ft-1{end}", cast_to=object)
+        assert (caught.value.status_code, caught.value.code) == (404, "fine_tune_not_found")
+    body = {"training_file": "file-1", "classification_n_classes": 2}
+    with pytest.raises(APIStatusError) as caught:
+        client.post("/fine-tunes", body=body, cast_to=object)
+    assert caught.value.param == "classification_n_classes"
