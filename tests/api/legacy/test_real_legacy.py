@@ -71,7 +71,7 @@ def test_an_answer_is_one_line(real_server: Running) -> None:
 
 def test_more_documents_than_fit(real_server: Running) -> None:
     """Each has far more than a hundred tokens, and the context has 4096."""
-    documents = [f"Page {number}. " + "The sun rose again. " * 60 for number in range(60)]
+    documents = [f"Page {number}. " + "The sun rose again. " * 60 for number in range(20)]
     answer = post(
         real_server,
         "/v1/answers",
@@ -83,4 +83,4 @@ def test_more_documents_than_fit(real_server: Running) -> None:
         examples_context="It is me.",
         max_tokens=2,
     )
-    assert 0 < len(answer["selected_documents"]) < 60
+    assert 0 < len(answer["selected_documents"]) < 20

@@ -1,4 +1,4 @@
-"""Installation in environments of their own, with packages that every environment has."""
+"""Installation in environments of their own: one has pip, the others only a tiny package."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ import pytest
 from bench.peers.installed import Environments
 from bench.peers.table import Peer
 
+TINY = (
+    "cd lib/python*/site-packages && mkdir tiny-1.0.dist-info && "
+    "printf 'Metadata-Version: 2.1\\nName: tiny\\nVersion: 1.0\\n' > tiny-1.0.dist-info/METADATA"
+)
+
 
 @pytest.fixture
 def environments(tmp_path: Path) -> Environments:
-    return Environments(tmp_path / "peers")
+    """They are made without pip, which takes seconds."""
+    return Environments(tmp_path / "peers", options="--without-pip")
 
 
-def peer(*install: str, environment: str = "") -> Peer:
+def peer(*install: str, environment: str = "", package: str = "tiny") -> Peer:
     return Peer(
         name="one" if not environment else "two",
-        package="pip",
+        package=package,
         start="one",
         weights="served",
         install=install,
@@ -27,8 +33,10 @@ def peer(*install: str, environment: str = "") -> Peer:
     )
 
 
-def test_lines_run_in_the_environment_and_once(environments: Environments) -> None:
-    one = peer('command -v python > where && echo "$VIRTUAL_ENV" >> where', "echo ran >> times")
+def test_lines_run_in_the_environment_and_once(tmp_path: Path) -> None:
+    environments = Environments(tmp_path / "peers")
+    where = 'command -v python > where && echo "$VIRTUAL_ENV" >> where'
+    one = peer(where, "echo ran >> times", package="pip")
     environments.install(one)
     environments.install(one)
     folder = environments.folder / "one"
@@ -45,7 +53,7 @@ def test_the_last_words_of_a_failure_are_kept(environments: Environments) -> Non
 
 
 def test_a_failure_is_tried_again(environments: Environments) -> None:
-    again = peer("test -e begun || { touch begun; exit 1; }")
+    again = peer("test -e begun || { touch begun; exit 1; }", TINY)
     environments.install(again)
     assert environments.version(again) is None
     environments.install(again)
@@ -60,7 +68,7 @@ def test_a_package_that_did_not_come_is_a_failure(environments: Environments) ->
 
 
 def test_an_environment_is_shared(environments: Environments) -> None:
-    one, two = peer(), peer(environment="one")
+    one, two = peer(TINY), peer(environment="one")
     environments.install(two)
     assert environments.version(two) is None
     environments.install(one)

@@ -89,7 +89,7 @@ def test_every_voice_is_as_loud(speak: Speak, voice: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "1" * 5000,
+        "1" * 1500,
         "1" * 40 + "th",
         "9" * 15,
         "x" * 3000,
