@@ -24,6 +24,7 @@ from bench.processes import spinning
 from bench.scale import FULL, QUICK, Scale
 from bench.sections import (
     audio,
+    batches,
     decisions,
     embeddings,
     idle,
@@ -51,6 +52,7 @@ class Section(StrEnum):
     EMBEDDINGS = "embeddings"
     AUDIO = "audio"
     OVERHEAD = "overhead"
+    BATCHES = "batches"
     IDLE = "idle"
     LEAVING = "leaving"
     PEERS = "peers"
@@ -109,6 +111,8 @@ class Plan:
                 return await audio.measure(self.scale, self.versions)
             case Section.OVERHEAD:
                 return await overhead.measure(self.scale, self.litellm)
+            case Section.BATCHES:
+                return await batches.measure(self.model, self.scale)
             case Section.IDLE:
                 return await idle.measure(self.scale)
             case Section.LEAVING:

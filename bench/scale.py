@@ -37,6 +37,10 @@ class Scale:
     system_words: int = 1800
     decision_words: int = 900  # some 1,000 tokens
     decision_questions: int = 100
+    batch_lines: int = 10_000
+    batch_sizes: tuple[int, ...] = (10, 1000, 50_000)
+    text_batch_lines: int = 64
+    batch_tokens: int = 16
 
     def with_rounds(self, rounds: int) -> Scale:
         """The same with this many rounds of each comparison."""
@@ -68,4 +72,7 @@ QUICK = Scale(
     long_words=1800,
     system_words=900,
     decision_words=450,
+    batch_lines=1000,
+    batch_sizes=(10, 3000),
+    text_batch_lines=24,
 )

@@ -31,22 +31,24 @@ from openedai.engines.machine import usable_cores, usable_memory
 from openedai.engines.process.early import EarlyStart
 from openedai.engines.process.watchdog import SilenceLimits
 from openedai.engines.registry import capabilities_of
-from openedai.errors import APIError, MethodNotAllowed, NotFound, Unavailable
+from openedai.errors import APIError, MethodNotAllowed, ModelNotFound, NotFound, Unavailable
 from openedai.http.envelope import Envelope
 from openedai.http.exchange import exchange_of
-from openedai.http.in_process import InProcess
+from openedai.http.in_process import InProcess, Perform
 from openedai.http.respond import error_response
 from openedai.http.route import OneRoute
 from openedai.jobs.handler import Handler
-from openedai.jobs.runner import Runner
+from openedai.jobs.runner import LEASE_SECONDS, Runner
 from openedai.media.addresses import HostPolicy
 from openedai.media.images import ImageLimits, Images
 from openedai.scheduling.pool import ModelPool, PoolLimits
 from openedai.security.cross_origin import CrossOrigin
 from openedai.security.guard import Guard
+from openedai.serving.batches.handler import BatchHandler
 from openedai.serving.fine_tuning.handler import FineTuningHandler, TrainingParts
 from openedai.serving.metrics import Metrics
 from openedai.serving.services import Services
+from openedai.store.batches import LineError
 from openedai.store.sweeping import Sweeping
 from openedai.weights.builds.installed import Builds
 from openedai.weights.hidden_folders import without_folders
@@ -55,11 +57,17 @@ from openedai.weights.progress import LoggedProgress, Progress
 
 log = logging.getLogger("openedai.app")
 
+# Their models have no other names than those of the catalogue.
+_NAMED_ONLY = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
 
-def create_app(settings: Settings, early: EarlyStart | None = None) -> Starlette:
+
+def create_app(
+    settings: Settings, early: EarlyStart | None = None, *, job_lease: float = LEASE_SECONDS
+) -> Starlette:
     """The whole server as an ASGI app. The end of its lifespan closes the pool.
 
-    `early` may have a worker that loads a model already.
+    `early` may have a worker that loads a model already. If this server dies, another one has its
+    jobs after `job_lease` seconds.
     """
     catalog = Catalog(settings)
     metrics = Metrics()
@@ -85,7 +93,6 @@ def create_app(settings: Settings, early: EarlyStart | None = None) -> Starlette
         settings, catalog, pool, metrics, images, library, started=int(time.time())
     )
     store, jobs = services.store, services.jobs
-    runner = Runner(store, jobs, _handlers(services, library))
     sweeping = Sweeping(
         store, [services.files.sweep, services.uploads.sweep, jobs.sweep, store.sweep]
     )
@@ -102,12 +109,14 @@ def create_app(settings: Settings, early: EarlyStart | None = None) -> Starlette
     app.router.redirect_slashes = False
     app.state.services = services
     app.state.perform = _in_process(app, settings, metrics).perform
+    handlers = _handlers(services, library, app.state.perform)
+    runner = Runner(store, jobs, handlers, lease=job_lease)
     app.state.runner = runner
     app.state.routes = served
     return app
 
 
-def _handlers(services: Services, library: Library) -> Sequence[Handler]:
+def _handlers(services: Services, library: Library, perform: Perform) -> Sequence[Handler]:
     """What runs the jobs of each kind."""
     settings = services.settings
     parts = TrainingParts(
@@ -121,7 +130,35 @@ def _handlers(services: Services, library: Library) -> Sequence[Handler]:
         folder=settings.data / "training",
         threads=max(1, usable_cores() - settings.training_spare_cores),
     )
-    return (FineTuningHandler(parts),)
+    return (FineTuningHandler(parts), _batch_handler(services, perform))
+
+
+def _batch_handler(services: Services, perform: Perform) -> BatchHandler:
+    catalog = services.catalog
+
+    def check_model(endpoint: str, name: str) -> LineError | None:
+        try:
+            if endpoint in _NAMED_ONLY and not name.startswith("ft:"):
+                catalog.resolve(name)
+        except ModelNotFound as error:
+            return LineError("model_not_found", error.message, "body.model")
+        return None
+
+    def slots(name: str | None) -> int:
+        try:
+            return 0 if name is None else services.pool.slots(catalog.resolve(name).spec)
+        except ModelNotFound:
+            return 0
+
+    return BatchHandler(
+        services.batches.records,
+        services.files,
+        services.store.contents,
+        perform,
+        check_model=check_model,
+        slots=slots,
+        max_body_bytes=services.settings.max_body_bytes,
+    )
 
 
 def _pool(

@@ -11,6 +11,8 @@ from openai.types import (
     DecisionCreateParams,
     ImageCreateVariationParams,
     ImageInputReferenceParam,
+    batch_create_params,
+    batch_list_params,
     completion_create_params,
     embedding_create_params,
     file_create_params,
@@ -40,6 +42,7 @@ from openedai.api.legacy.classifications import ClassificationRequest
 from openedai.api.legacy.edits import EditRequest
 from openedai.api.legacy.generate import EngineGenerateRequest
 from openedai.api.legacy.search import SearchRequest
+from openedai.api.openai.batches.types import BatchCreateRequest, BatchListQuery
 from openedai.api.openai.chat.messages import ChatMessage, Media
 from openedai.api.openai.chat.types import ChatCompletionRequest
 from openedai.api.openai.completions.types import CompletionRequest
@@ -167,6 +170,12 @@ TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
         UploadCompleteRequest,
         {"part_ids": []},
     ),
+    ("Batches", 0): (
+        set(batch_create_params.BatchCreateParams.__annotations__),
+        BatchCreateRequest,
+        {"input_file_id": "f", "endpoint": "e", "completion_window": "24h"},
+    ),
+    ("Batches", 1): (set(batch_list_params.BatchListParams.__annotations__), BatchListQuery, {}),
     ("Fine-tuning jobs", 0): (
         set(job_create_params.JobCreateParams.__annotations__),
         JobCreateRequest,
@@ -340,6 +349,9 @@ VALUES: dict[str, Any] = {
     "mime_type": "text/csv",
     "part_ids": ["part_1"],
     "after": "file-1",
+    "endpoint": "/v1/completions",
+    "input_file_id": "file-1",
+    "output_expires_after": {"anchor": "created_at", "seconds": 3600},
     "expires_after": {"anchor": "created_at", "seconds": 3600},
     "limit": 2,
     "order": "asc",
@@ -532,7 +544,7 @@ NEEDED_FIELDS: dict[str, dict[str, Any]] = {
 # Those that routes read themselves, tested in tests/api.
 READ_BY_ROUTES = {"model", "stream", "stream_options", "stream_format", "encoding_format"}
 READ_BY_ROUTES |= {"search_model", "return_prompt", "expand"}
-READ_BY_ROUTES |= {"modalities", "audio"}
+READ_BY_ROUTES |= {"modalities", "audio", "completion_window"}
 # The same, in some bodies only.
 READ_BY_ROUTES_OF: dict[str, type[Body]] = {
     "moderation": ChatCompletionRequest,
@@ -594,6 +606,8 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
         case CompletionRequest():
             return value.to_engine_requests()
         case FileCreateRequest() | FileListQuery() | PartCreateRequest() | UploadCompleteRequest():
+            return value
+        case BatchCreateRequest() | BatchListQuery():
             return value
         case UploadCreateRequest():
             return value.bytes, value.filename, value.purpose, value.expires_after

@@ -284,6 +284,15 @@ BODIES: dict[str, list[dict[str, Any]]] = {
             "expires_after": {"anchor": "created_at", "seconds": 3600},
         },
     ],
+    "BatchCreateRequest": [
+        {
+            "input_file_id": "file-1",
+            "endpoint": "/v1/embeddings",
+            "completion_window": "24h",
+            "metadata": {"a": "b"},
+            "output_expires_after": {"anchor": "created_at", "seconds": 3600},
+        }
+    ],
     "UploadCreateRequest": [
         {"bytes": 5, "filename": "a.txt", "mime_type": "text/plain", "purpose": "batch"},
     ],

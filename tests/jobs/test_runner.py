@@ -347,7 +347,7 @@ def test_a_handler_can_fail_while_the_database_is_away(store: Store) -> None:
     async def scenario() -> None:
         await bench.add("a")
         await bench.state("a", "done")
-        assert await bench.rows("select attempt from jobs") == [(2,)]
+        assert await bench.rows("select fence from jobs") == [(2,)]
 
     bench.run(scenario)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from openedai.api.anthropic.dialect import ANTHROPIC
 from openedai.api.calls import Calls
 from openedai.api.dialects import ByDialect
@@ -22,14 +24,17 @@ def routes(s: Services) -> tuple[Route, ...]:
         *_models(s),
         *_older(s, calls, ranking),
     )
+    anthropic, extensions = _anthropic(s, calls), _extensions(s, calls)
+    batches = _batches(s, calls, (*official, *anthropic, *extensions))
+    official = (*official, *batches)
     return (
         *official,
         *engine_routes(official),
         *_engines(s, calls),
         *azure_routes(official),
-        *_anthropic(s, calls),
+        *anthropic,
         *_ollama(s, calls),
-        *_extensions(s, calls),
+        *extensions,
         *_textgen(s, calls),
         *_server(s),
     )
@@ -54,20 +59,33 @@ def _openai(s: Services, calls: Calls) -> tuple[Route, ...]:
     )
     audio = Group("openai.transcriptions.routes:Transcriptions", calls, s.transcription)
 
-    def post(path: str, endpoint: Endpoint, summary: str, *, in_engines: bool = False) -> Route:
-        return Route("POST", path, endpoint, summary, in_engines=in_engines, on_azure=True)
+    def post(path: str, endpoint: Endpoint, summary: str, **flags: bool) -> Route:
+        return Route("POST", path, endpoint, summary, on_azure=True, **flags)
 
+    both = {"in_engines": True, "in_batches": True}
     return (
-        post("/v1/chat/completions", chat["create"], "Chat", in_engines=True),
-        post("/v1/completions", completions["create"], "Complete a text", in_engines=True),
+        post("/v1/chat/completions", chat["create"], "Chat", **both),
+        post("/v1/completions", completions["create"], "Complete a text", **both),
         Route("POST", "/v1/text_completion", completions["create"], "The same"),
-        post("/v1/embeddings", embeddings["create"], "Embed texts", in_engines=True),
-        Route("POST", "/v1/decisions", decisions["create"], "Answer questions with probabilities"),
-        Route("POST", "/v1/moderations", moderations["create"], "Score texts by category"),
-        post("/v1/audio/speech", speech["create"], "Speak a text"),
+        post("/v1/embeddings", embeddings["create"], "Embed texts", **both),
+        Route(
+            "POST",
+            "/v1/decisions",
+            decisions["create"],
+            "Answer questions with probabilities",
+            in_batches=True,
+        ),
+        Route(
+            "POST",
+            "/v1/moderations",
+            moderations["create"],
+            "Score texts by category",
+            in_batches=True,
+        ),
+        post("/v1/audio/speech", speech["create"], "Speak a text", in_batches=True),
         Route("GET", "/v1/audio/voices", speech["list_voices"], "List the voices of a model"),
-        post("/v1/images/generations", images["generate"], "Make images"),
-        post("/v1/images/edits", images["edit"], "Edit images"),
+        post("/v1/images/generations", images["generate"], "Make images", in_batches=True),
+        post("/v1/images/edits", images["edit"], "Edit images", in_batches=True),
         post("/v1/images/variations", images["vary"], "Vary an image"),
         post("/v1/audio/transcriptions", audio["transcribe"], "Transcribe an audio file"),
         post("/v1/audio/translations", audio["translate"], "Translate an audio file into English"),
@@ -114,6 +132,20 @@ def _fine_tuning(s: Services, calls: Calls) -> tuple[Route, ...]:
     )
 
 
+def _batches(s: Services, calls: Calls, routes: Iterable[Route]) -> tuple[Route, ...]:
+    """`routes` are all that lines of batches may be for, and others."""
+    endpoints = tuple(route.path for route in routes if route.in_batches)
+    batches = Group("openai.batches.routes:BatchRoutes", calls, s.batches, endpoints)
+    path = "/v1/batches/{id}"
+    cancel = Route("POST", f"{path}/cancel", batches["cancel"], "End a batch early")
+    return (
+        Route("POST", "/v1/batches", batches["create"], "Answer a file of requests"),
+        Route("GET", "/v1/batches", batches["list_batches"], "List the batches"),
+        Route("GET", path, batches["retrieve"], "Show a batch"),
+        cancel,
+    )
+
+
 def _models(s: Services) -> tuple[Route, ...]:
     """The URLs that OpenAI's and Anthropic's APIs share."""
     official = Group("openai.models.routes:Models", s.catalog, s.listing, s.tuned)
@@ -134,7 +166,9 @@ def _older(s: Services, calls: Calls, ranking: Ranking) -> tuple[Route, ...]:
     answers = Group("legacy.answers:Answers", calls, ranking, s.generation)
     labels = Group("legacy.classifications:Classifications", calls, ranking, s.generation)
     return (
-        Route("POST", "/v1/edits", edits["create"], "Edit a text", in_engines=True),
+        Route(
+            "POST", "/v1/edits", edits["create"], "Edit a text", in_engines=True, in_batches=True
+        ),
         Route("POST", "/v1/search", search["create"], "Search documents", in_engines=True),
         Route("POST", "/v1/answers", answers["create"], "Answer a question"),
         Route("POST", "/v1/classifications", labels["create"], "Label"),
@@ -155,7 +189,7 @@ def _anthropic(s: Services, calls: Calls) -> tuple[Route, ...]:
     messages = Group("anthropic.routes:Messages", calls, s.image_loading, s.generation, s.leases)
     count, summary = "/v1/messages/count_tokens", "Count a conversation's tokens"
     return (
-        Route("POST", "/v1/messages", messages["create"], "Anthropic's chat"),
+        Route("POST", "/v1/messages", messages["create"], "Anthropic's chat", in_batches=True),
         Route("POST", count, messages["count_tokens"], summary),
     )
 
@@ -197,13 +231,21 @@ def _extensions(s: Services, calls: Calls) -> tuple[Route, ...]:
     images = Group("openai.images.files:ImageFiles", s.image_store, s.settings.public_url)
     return (
         Route("GET", "/v1/images/files/{name}", images["read"], "Show a made image"),
-        Route("POST", "/v1/tokenize", tokens["tokenize"], "A text as tokens"),
-        Route("POST", "/v1/detokenize", tokens["detokenize"], "Tokens as a text"),
-        Route("POST", "/v1/rerank", rerank["rerank"], "Rank documents for a query"),
-        Route("POST", "/v2/rerank", rerank["rerank"], "The same"),
-        Route("POST", "/rerank", rerank["rerank"], "The same"),
-        Route("POST", "/v1/score", rerank["score"], "Score pairs of texts"),
-        Route("POST", "/v1/systemone", systemone["decide"], "Decisions in System One's shape"),
+        Route("POST", "/v1/tokenize", tokens["tokenize"], "A text as tokens", in_batches=True),
+        Route("POST", "/v1/detokenize", tokens["detokenize"], "Tokens as a text", in_batches=True),
+        Route(
+            "POST", "/v1/rerank", rerank["rerank"], "Rank documents for a query", in_batches=True
+        ),
+        Route("POST", "/v2/rerank", rerank["rerank"], "The same", in_batches=True),
+        Route("POST", "/rerank", rerank["rerank"], "The same", in_batches=True),
+        Route("POST", "/v1/score", rerank["score"], "Score pairs of texts", in_batches=True),
+        Route(
+            "POST",
+            "/v1/systemone",
+            systemone["decide"],
+            "Decisions in System One's shape",
+            in_batches=True,
+        ),
     )
 
 

@@ -101,7 +101,7 @@ class GroupEndpoint:
 @dataclass(frozen=True)
 class Route:
     """`in_engines`: clients of 2020 to 2023 put the model into the URL. `on_azure`: Azure's API has
-    it.
+    it. `in_batches`: the lines of a batch may be requests to it.
     """
 
     method: str
@@ -110,6 +110,7 @@ class Route:
     summary: str
     in_engines: bool = False
     on_azure: bool = False
+    in_batches: bool = False
 
 
 def engine_routes(routes: Iterable[Route]) -> Iterator[Route]:

@@ -59,9 +59,12 @@ class RunningJob:
         self.ended = self._ending
 
     async def save(self, query: Query, progress: Any) -> None:
-        """What the next attempt begins with, after a pause or the death of this server."""
+        """What the next attempt begins with, after a pause or the death of this server.
+
+        Attempts count anew: only those without progress are limited.
+        """
         await self._leases.save(query, self.id, progress)
-        self.progress = progress
+        self.progress, self.attempt = progress, 1
 
     async def end(self, query: Query, state: str, reason: str | None = None) -> None:
         """The end of the job, in the last step, with what it made."""

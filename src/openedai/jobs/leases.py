@@ -96,8 +96,8 @@ class Leases:
             yield query
 
     async def save(self, query: Query, id: str, progress: Any) -> None:
-        """What the next attempt begins with, in a step."""
-        await query("update jobs set progress=$1 where id=$2", _write(progress), id)
+        """What the next attempt begins with, in a step. From here on attempts count anew."""
+        await query("update jobs set progress=$1, attempt=1 where id=$2", _write(progress), id)
 
     async def end(self, query: Query, id: str, state: str, reason: str | None = None) -> None:
         """The end of a running job, in a step."""

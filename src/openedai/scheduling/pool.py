@@ -201,6 +201,11 @@ class ModelPool:
         """The numbers for the rate-limit headers."""
         return self._model(spec).occupancy()
 
+    def slots(self, spec: ModelSpec) -> int:
+        """The slots of a loaded model; 0 for one that is not loaded."""
+        resident = self._model(spec).admission.resident
+        return resident.slots if resident else 0
+
     def snapshot(self) -> PoolStatus:
         """The state that metrics and health report."""
         now = self._clock()

@@ -14,6 +14,7 @@ from openedai.serving.audio.hearing import Hearing
 from openedai.serving.audio.speaking import Speaking
 from openedai.serving.audio.speech import Speech
 from openedai.serving.audio.transcription import Transcription
+from openedai.serving.batches.service import Batches
 from openedai.serving.deciding import Deciding
 from openedai.serving.embedding import Embedding
 from openedai.serving.fine_tuning.models import TunedModels
@@ -65,6 +66,7 @@ class Services:
     files: Files
     uploads: Uploads
     jobs: Jobs
+    batches: Batches
     tuning_records: FineTuningRecords
     tuned: TunedModels
 
@@ -90,7 +92,7 @@ class Services:
         limits = FileLimits(
             settings.file_max_bytes, settings.files_max_bytes, settings.files_max_bytes_per_key
         )
-        files = Files(store, limits)
+        files, jobs = Files(store, limits), Jobs(store)
         records = FineTuningRecords(store)
         tuned = TunedModels(catalog, store, records, settings.data / "adapters")
         max_pixels = settings.image_max_pixels
@@ -120,7 +122,8 @@ class Services:
             store=store,
             files=files,
             uploads=Uploads(store, files),
-            jobs=Jobs(store),
+            jobs=jobs,
+            batches=Batches(store, files, jobs),
             tuning_records=records,
             tuned=tuned,
         )
