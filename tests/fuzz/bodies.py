@@ -298,6 +298,19 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     ],
     "PartCreateRequest": [{"data": SOUND}],
     "UploadCompleteRequest": [{"part_ids": ["part_1"], "md5": "0" * 32}],
+    "FineTuneCreateRequest": [
+        {"training_file": "file-1"},
+        {
+            "model": "echo",
+            "training_file": "file-1",
+            "validation_file": "file-2",
+            "n_epochs": 2,
+            "batch_size": 4,
+            "learning_rate_multiplier": 0.5,
+            "suffix": "s",
+            "prompt_loss_weight": 0,
+        },
+    ],
     "JobCreateRequest": [{"model": "echo", "training_file": "file-1", "suffix": "mine", "seed": 1}],
     "RerankBody": [
         {"query": "fox", "documents": ["fox", "owl"], "top_n": 1, "return_documents": True},
