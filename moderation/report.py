@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moderation.scores import Scores
-from moderation.styles import DISGUISES
+from moderation.styles import DISGUISES, between
 from moderation.texts import LabelledText
 from openedai.contract.moderate import CATEGORIES
 
@@ -58,8 +58,13 @@ def tables(held_out: Sequence[LabelledText], score: Score, thresholds: Threshold
         yield from _rows(name, texts, scores, thresholds)
     for style in DISGUISES:
         changed = [style(one.text, random.Random(one.text)) for one in own]
-        scores = score(changed)
-        yield _row(f"by hand, {style.__name__}", "flagged", _any_flag(own, scores, thresholds))
+        yield _row(
+            f"by hand, {style.__name__}", "flagged", _any_flag(own, score(changed), thresholds)
+        )
+    harmless = [one.text for one in own if not one.flagged]
+    changed = [between(one.text, harmless, random.Random(one.text)) for one in own]
+    flagged = _any_flag(own, score(changed), thresholds)
+    yield _row("by hand, between harmless ones", "flagged", flagged)
 
 
 def mistakes(

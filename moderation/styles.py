@@ -58,6 +58,13 @@ def introduced(text: str, chooser: random.Random) -> str:
     return chooser.choice(STARTS) + text
 
 
+def between(text: str, others: Sequence[str], chooser: random.Random) -> str:
+    """The text with one to three of the others before and after it."""
+    before, after = chooser.choice(((1, 0), (0, 1), (1, 1), (2, 1), (1, 2)))
+    parts = chooser.sample(others, before + after)
+    return " ".join([*parts[:before], text, *parts[before:]])
+
+
 Style = Callable[[str, random.Random], str]
 STYLES: Sequence[Style] = (lower, upper, misspelt, leet, spaced, introduced)
 DISGUISES: Sequence[Style] = (misspelt, leet, spaced)

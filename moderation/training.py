@@ -24,7 +24,7 @@ from openedai.engines.embedding.pooling import read_head, read_json
 from openedai.engines.embedding.tokenizer import TextTokenizer
 from openedai.engines.moderation.classifier import Classifier
 
-EPOCHS = 3
+EPOCHS = 4
 BATCH_TOKENS = 1024
 # Rows that are sorted by length before they are divided into batches.
 SORTED_ROWS = 1024

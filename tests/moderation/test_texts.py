@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections import Counter
 
 import pytest
-from moderation.styles import STYLES, restyled
+from moderation.styles import STYLES, between, restyled
 from moderation.texts import LabelledText, labels_of, read_texts, without_near
 
 from openedai.contract.moderate import CATEGORIES
@@ -72,3 +73,11 @@ def test_styles_keep_the_labels() -> None:
     assert len(changed) == len(STYLES)
     assert all(one.labels["hate"] for one in changed)
     assert {one.source for one in changed} == {f"s+{style.__name__}" for style in STYLES}
+
+
+def test_a_text_between_others() -> None:
+    found = [between("middle", ["a", "b", "c", "d"], random.Random(seed)) for seed in range(40)]
+    parts = [one.split() for one in found]
+    assert all(one.count("middle") == 1 and 2 <= len(one) <= 4 for one in parts)
+    assert {one.index("middle") for one in parts} == {0, 1, 2}
+    assert all(len(set(one)) == len(one) for one in parts)

@@ -46,6 +46,12 @@ def test_long_texts_are_divided_between_sentences() -> None:
     assert " ".join(parts) == text
 
 
+def test_fewer_sentences_are_put_together_where_that_is_asked_for() -> None:
+    long = "word " * 50 + "end."
+    text = f"{SENTENCE} {SENTENCE} {long} {SENTENCE}"
+    assert windows(text, joined=100) == [f"{SENTENCE} {SENTENCE}", long, SENTENCE]
+
+
 def test_a_disguised_window_is_scored_as_it_is_too() -> None:
     assert windows("k1ll him") == ["k1ll him", "kill him"]
 

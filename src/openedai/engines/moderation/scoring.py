@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+# Most of the training texts are no longer, and one sentence is lost among many.
+JOINED = 130
+
 
 class TextScorer(BatchedEmbedder):
     """Scores windows in batches of several requests: the log odds of the categories are what an
@@ -40,7 +43,9 @@ class TextScorer(BatchedEmbedder):
 
     async def moderate(self, request: ModerateRequest) -> ModerateResult:
         """The assessments of the request's texts; a text has the highest scores of its windows."""
-        parts = await asyncio.to_thread(lambda: [windows(text.text) for text in request.inputs])
+        parts = await asyncio.to_thread(
+            lambda: [windows(text.text, joined=JOINED) for text in request.inputs]
+        )
         texts = tuple(Text(text=window) for windows_of_one in parts for window in windows_of_one)
         result = await self.embed(EmbedRequest(inputs=texts))
         scores = await asyncio.to_thread(_highest, result, [len(one) for one in parts])

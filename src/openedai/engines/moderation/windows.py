@@ -18,12 +18,13 @@ _LONG_RUN = re.compile(r"([A-Za-z])\1{2,}")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 
 
-def windows(text: str, characters: int = WINDOW_CHARACTERS) -> list[str]:
+def windows(text: str, characters: int = WINDOW_CHARACTERS, joined: int | None = None) -> list[str]:
     """The text in parts of whole sentences, in order, each also without its disguise.
 
-    A sentence that is longer than a window is divided between words.
+    A sentence that is longer than a window is divided between words. Sentences are put together
+    up to so many characters, or those of `joined`.
     """
-    parts = _parts(text, characters)
+    parts = _parts(text, characters, joined or characters)
     plain = (undisguised(part) for part in parts)
     return list(dict.fromkeys([*parts, *plain])) or [text]
 
@@ -47,11 +48,11 @@ def _lettered(word: re.Match[str]) -> str:
     return core.replace("11", "ll").translate(_LETTERS) + found[len(core) :]
 
 
-def _parts(text: str, characters: int) -> list[str]:
+def _parts(text: str, characters: int, joined: int) -> list[str]:
     parts: list[str] = []
     current = ""
     for sentence in _sentences(text, characters):
-        if current and len(current) + len(sentence) >= characters:
+        if current and len(current) + len(sentence) >= joined:
             parts.append(current)
             current = ""
         current = f"{current} {sentence}" if current else sentence
