@@ -54,6 +54,12 @@ def test_order_is_kept(client: OpenAI) -> None:
     assert together.data[42].embedding == alone.data[0].embedding
 
 
+def test_2048_inputs_in_one_request(client: OpenAI) -> None:
+    texts = [f"text {number}" for number in range(2048)]
+    answer = client.embeddings.create(model="echo", input=texts)
+    assert [row.index for row in answer.data] == [*range(2048)]
+
+
 def test_dimensions(client: OpenAI) -> None:
     answer = client.embeddings.create(model="echo", input="x", dimensions=3)
     assert len(answer.data[0].embedding) == 3
@@ -68,6 +74,11 @@ def test_dimensions(client: OpenAI) -> None:
         ({"input": []}, "array_below_min_length", "input"),
         ({"input": ["a"] * 2049}, "array_above_max_length", "input"),
         ({"input": {"text": "a"}}, "invalid_type", "input"),
+        (
+            {"input": [{"type": "image_url", "image_url": {"url": "data:,"}}]},
+            "invalid_type",
+            "input[0]",
+        ),
         ({"input": None}, "invalid_type", "input"),
         ({"dimensions": 9}, "invalid_value", "dimensions"),
         ({"dimensions": 0}, "integer_below_min_value", "dimensions"),
