@@ -29,14 +29,14 @@ os.kill(server.get_pid(), signal.SIGQUIT)  # at once: nothing of it is kept
 os._exit(0)
 """
 _S3 = """
-import logging, sys
+import logging, os, sys
 from moto.server import ThreadedMotoServer
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
 server.start()
 print("ready", "http://%s:%d" % server.get_host_and_port(), flush=True)
 sys.stdin.read()
-server.stop()
+os._exit(0)  # a stop would wait for connections that are kept alive
 """
 _NUMBERS = itertools.count()
 
