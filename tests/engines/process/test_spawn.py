@@ -16,7 +16,7 @@ from tests.support import wait_until
 PARENT = """
 import os, time
 from openedai.engines.process.spawn import spawn
-print(spawn("sleeper", os.pipe()[0]).pid, flush=True)
+print(spawn("waiting", os.pipe()[0]).pid, flush=True)
 time.sleep(60)
 """
 
@@ -26,7 +26,7 @@ time.sleep(60)
 def test_a_process_that_is_stopped_at_once_ends_with_its_parent(
     tmp_path: Path, session: bool
 ) -> None:
-    (tmp_path / "sleeper.py").write_text("import time\ntime.sleep(60)\n")
+    (tmp_path / "waiting.py").write_text("import os, sys\nos.read(int(sys.argv[1]), 1)\n")
     path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
     with subprocess.Popen(
         [sys.executable, "-c", PARENT],
