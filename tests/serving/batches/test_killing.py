@@ -22,8 +22,9 @@ LINES = [f"line {number}" for number in range(100)]
 
 
 def process(folder: Path, url: str, lease: float = LEASE) -> subprocess.Popen[str]:
-    command = [sys.executable, apps.__file__, str(folder), url, str(lease)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", apps.__name__, str(folder), url, str(lease)]
+    root = Path(apps.__file__).parents[3]
+    return subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
 
 
 def ready(server: subprocess.Popen[str]) -> subprocess.Popen[str]:
