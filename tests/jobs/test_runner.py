@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -370,5 +371,20 @@ def test_a_step_whose_end_was_undone_has_not_ended(store: Store) -> None:
     async def scenario() -> None:
         await bench.add("a")
         await bench.state("a", "done")
+
+    bench.run(scenario)
+
+
+def test_a_runner_leaves_the_random_numbers_of_others_alone(store: Store) -> None:
+    bench = Bench(store)
+
+    async def scenario() -> None:
+        before = random.getstate()
+        await bench.add("one")
+        await bench.state("one", "done")
+        # The runner waits for changes at least once between two jobs.
+        await bench.add("two")
+        await bench.state("two", "done")
+        assert random.getstate() == before
 
     bench.run(scenario)

@@ -47,6 +47,7 @@ class Runner:
         self._handlers = {handler.kind: handler for handler in handlers}
         self._leases = Leases(store, ordered_id("server_"), lease)
         self._poll = poll
+        self._random = random.Random()
         self._running: dict[str, RunningJob] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._loops: list[asyncio.Task[None]] = []
@@ -106,7 +107,7 @@ class Runner:
     async def _wait(self) -> None:
         """Until jobs are changed in this server, or it is time to look for those of others."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._poll * random.uniform(0.8, 1.2)):
+            async with asyncio.timeout(self._poll * self._random.uniform(0.8, 1.2)):
                 await self._jobs.changed.wait()
         if self._jobs.changed.is_set():
             self._jobs.changed.clear()

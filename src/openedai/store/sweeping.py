@@ -23,6 +23,7 @@ class Sweeping:
         self._store = store
         self._sweeps = sweeps
         self._task: asyncio.Task[None] | None = None
+        self._random = random.Random()
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
@@ -41,4 +42,4 @@ class Sweeping:
                 except Exception as error:
                     known = isinstance(error, APIError)
                     log.warning("a sweep failed: %s", error, exc_info=None if known else error)
-            await asyncio.sleep(_SECONDS * random.uniform(0.8, 1.2))
+            await asyncio.sleep(_SECONDS * self._random.uniform(0.8, 1.2))
