@@ -21,6 +21,9 @@ TABLES = (
 )
 
 
+RANDOM = random.Random()
+
+
 class Counting:
     """Counts to `input["to"]`, with a pause before each number."""
 
@@ -29,7 +32,7 @@ class Counting:
 
     async def run(self, job: RunningJob) -> None:
         for n in range(job.progress or 0, job.input["to"]):
-            await asyncio.sleep(random.uniform(0, 2 * job.input["pause"]))
+            await asyncio.sleep(RANDOM.uniform(0, 2 * job.input["pause"]))
             if job.wanted == "cancel":
                 async with job.step() as query:
                     await query("insert into ended values($1, 'cancelled', null)", job.id)
