@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import sys
+import termios
 from collections.abc import Iterator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +20,7 @@ from openedai.contract.generate import Constraint, Grammar, JsonSchema, Regex
 from openedai.engines.llama_cpp.checking.checker import GrammarChecker
 from openedai.engines.llama_cpp.checking.grammar import GrammarSpec
 from openedai.errors import InvalidRequest
+from tests.support import wait_until
 
 CALL = '{"name": "f", "arguments": '
 
@@ -135,3 +141,19 @@ def test_it_goes_on_when_its_process_is_killed() -> None:
     checker.close()
     assert checker.process_id is None
     checker.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into the process's pipe")
+def test_it_goes_on_when_its_process_is_killed_before_it_has_read_a_grammar() -> None:
+    schema = JsonSchema(schema={"description": "x" * 68_000})  # a little more than a pipe holds
+    with closing(GrammarChecker()) as checker, ThreadPoolExecutor(1) as thread:
+        assert checker.lark(GrammarSpec(constraint=Regex(pattern="a")))
+        process = checker.process_id
+        assert process is not None
+        os.kill(process, signal.SIGSTOP)
+        written = thread.submit(checker.lark, GrammarSpec(constraint=schema))
+        with Path(f"/proc/{process}/fd/0").open("rb", buffering=0) as pipe:
+            wait_until(lambda: any(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))))
+        os.kill(process, signal.SIGKILL)
+        assert written.result(60)
+        assert checker.process_id != process

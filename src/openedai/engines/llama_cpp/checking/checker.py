@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections import OrderedDict
+from contextlib import suppress
 from threading import Lock, Timer
 
 import msgspec
@@ -103,6 +104,7 @@ class GrammarChecker:
             return
         process.kill()
         process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
+        for pipe in filter(None, (process.stdin, process.stdout)):
+            # What was not written to it cannot be any more.
+            with suppress(BrokenPipeError):
                 pipe.close()
