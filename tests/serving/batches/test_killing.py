@@ -18,7 +18,7 @@ from tests.serving.batches.apps import app_of, ended, line, lines_of, start, unt
 LEASE = 1.0
 SERVERS = 2
 FAULTS = 4
-LINES = [f"line {number}" for number in range(100)]
+LINES = [f"line {number}" for number in range(50)]
 
 
 def process(folder: Path, url: str, lease: float = LEASE) -> subprocess.Popen[str]:
