@@ -33,7 +33,9 @@ from openai.types.chat import completion_create_params as chat_params
 from openai.types.chat.chat_completion_assistant_message_param import (
     ContentArrayOfContentPart as AssistantPart,
 )
-from openai.types.fine_tuning import job_create_params
+from openai.types.fine_tuning import job_create_params, job_list_params
+from openai.types.fine_tuning.alpha import grader_run_params
+from openai.types.graders import LabelModelGraderParam
 from openai.types.uploads import part_create_params
 from pydantic import ValidationError
 
@@ -49,7 +51,8 @@ from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.openai.decisions.types import DecisionRequest
 from openedai.api.openai.embeddings.types import EmbeddingRequest
 from openedai.api.openai.files.types import FileCreateRequest, FileListQuery
-from openedai.api.openai.fine_tuning.types import JobCreateRequest
+from openedai.api.openai.fine_tuning.types import JobCreateRequest, JobListQuery
+from openedai.api.openai.graders.types import GraderRunRequest, GraderValidateRequest
 from openedai.api.openai.images.types import (
     ImageBody,
     ImageEditRequest,
@@ -114,6 +117,13 @@ ANSWER: dict[str, Any] = {
 }
 CLASSIFICATION: dict[str, Any] = {"model": "m", "query": "hi", "examples": [["a", "b"]] * 2}
 
+GRADER: dict[str, Any] = {
+    "type": "string_check",
+    "name": "n",
+    "operation": "eq",
+    "input": "a",
+    "reference": "b",
+}
 TUNING: dict[str, Any] = {"model": "m", "training_file": "file-1", "seed": 1}
 
 # Of endpoints that the official client has no more, as its last description had them.
@@ -180,6 +190,12 @@ TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
         set(job_create_params.JobCreateParams.__annotations__),
         JobCreateRequest,
         TUNING,
+    ),
+    ("Fine-tuning jobs", 1): (set(job_list_params.JobListParams.__annotations__), JobListQuery, {}),
+    ("Graders", 0): (
+        set(grader_run_params.GraderRunParams.__annotations__),
+        GraderRunRequest,
+        {"grader": GRADER, "model_sample": "hi"},
     ),
     ("Image generations", 0): (
         set(image_generate_params.ImageGenerateParamsBase.__annotations__) | STREAM,
@@ -337,6 +353,7 @@ REFUSED_VALUES: dict[str, Any] = {
 
 # Values other than the default, for parameters that must reach the engine.
 VALUES: dict[str, Any] = {
+    "grader": {**GRADER, "operation": "ne"},
     "hyperparameters": {"n_epochs": 2},
     "method": {"type": "dpo"},
     "training_file": "file-2",
@@ -443,7 +460,9 @@ VALUES: dict[str, Any] = {
     "max_rerank": 5,
     "max_tokens": 5,
     "mask": UPLOAD,
+    "item": {"a": "b"},
     "messages": [{"role": "user", "content": "ho"}],
+    "model_sample": "ho",
     "metadata": {"a": "b"},
     "moderation": "low",
     "n": 2,
@@ -615,6 +634,10 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
             return value.texts()
         case JobCreateRequest():
             return value.new_job()
+        case JobListQuery():
+            return value
+        case GraderRunRequest():
+            return value.to_grader(), value.model_sample, value.item
         case DecisionRequest():
             return value.to_engine_request()
         case EmbeddingRequest() | TranscriptionRequest() | TranslationRequest() | SpeechRequest():
@@ -640,6 +663,17 @@ def test_every_part_of_a_message_has_one_row() -> None:
         with pytest.raises(ValidationError) as caught:
             ChatMessage.model_validate({"role": "user", "content": [{"type": block_type}]})
         assert as_invalid_request(caught.value.errors()).code == "unsupported_value"
+
+
+def test_every_type_of_grader_has_one_row() -> None:
+    listed = {row[0].strip("`") for row in rows(("Graders", 1))}
+    hints = get_type_hints(grader_run_params.GraderRunParams)
+    types = (*get_args(hints["grader"]), LabelModelGraderParam)
+    assert listed == {get_args(get_type_hints(one)["type"])[0] for one in types}
+    (python,) = documented(("Graders", 1), "refused")
+    with pytest.raises(ValidationError) as caught:
+        GraderValidateRequest.model_validate({"grader": {"type": python}})
+    assert as_invalid_request(caught.value.errors()).code == "unsupported_value"
 
 
 def refused_value(model: type[Body], name: str) -> Any:

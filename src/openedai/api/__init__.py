@@ -110,11 +110,15 @@ def _files(s: Services, calls: Calls) -> tuple[Route, ...]:
 
 
 def _fine_tuning(s: Services, calls: Calls) -> tuple[Route, ...]:
-    parts = (s.store, s.tuning_records, s.files, s.jobs, s.catalog, s.tuned)
-    jobs = Group("openai.fine_tuning.routes:FineTuningJobs", calls, *parts)
-    older = Group("legacy.fine_tunes:FineTunes", calls, *parts)
+    jobs = Group("openai.fine_tuning.routes:FineTuningJobs", calls, s.fine_tuning, s.tuned)
+    older = Group("legacy.fine_tunes:FineTunes", calls, s.fine_tuning, s.files, s.catalog)
+    graders = Group(
+        "openai.graders.routes:Graders", calls, s.catalog, s.tuned, s.generation, s.embedding
+    )
+    alpha = "/v1/fine_tuning/alpha/graders"
     path = "/v1/fine_tuning/jobs"
     job, old = f"{path}/{{id}}", "/v1/fine-tunes"
+    permissions = "/v1/fine_tuning/checkpoints/{model:path}/permissions"
     return (
         Route("POST", path, jobs["create"], "Fine-tune a model"),
         Route("GET", path, jobs["list_jobs"], "List the fine-tuning jobs"),
@@ -124,6 +128,11 @@ def _fine_tuning(s: Services, calls: Calls) -> tuple[Route, ...]:
         Route("POST", f"{job}/resume", jobs["resume"], "Resume a fine-tuning job"),
         Route("GET", f"{job}/events", jobs["events"], "List the events of a job"),
         Route("GET", f"{job}/checkpoints", jobs["checkpoints"], "List the checkpoints of a job"),
+        Route("GET", permissions, jobs["permissions"], "Who may use a checkpoint"),
+        Route("POST", permissions, jobs["permit"], "Refused: there are no projects"),
+        Route("DELETE", f"{permissions}/{{id}}", jobs["forbid"], "The same"),
+        Route("POST", f"{alpha}/run", graders["run"], "Grade an answer"),
+        Route("POST", f"{alpha}/validate", graders["validate"], "Check a grader"),
         Route("POST", old, older["create"], "Fine-tune a model"),
         Route("GET", old, older["list_jobs"], "List the fine-tuning jobs"),
         Route("GET", f"{old}/{{id}}", older["retrieve"], "Show a fine-tuning job"),

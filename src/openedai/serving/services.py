@@ -17,6 +17,7 @@ from openedai.serving.audio.transcription import Transcription
 from openedai.serving.batches.service import Batches
 from openedai.serving.deciding import Deciding
 from openedai.serving.embedding import Embedding
+from openedai.serving.fine_tuning.jobs import FineTuning
 from openedai.serving.fine_tuning.models import TunedModels
 from openedai.serving.generation import Generation
 from openedai.serving.images.inputs import ImageInputs
@@ -69,6 +70,7 @@ class Services:
     batches: Batches
     tuning_records: FineTuningRecords
     tuned: TunedModels
+    fine_tuning: FineTuning
 
     @classmethod
     def of(
@@ -126,4 +128,5 @@ class Services:
             batches=Batches(store, files, jobs),
             tuning_records=records,
             tuned=tuned,
+            fine_tuning=FineTuning(store, records, files, jobs, catalog, tuned),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from openedai.store.ids import ordered_id
 from openedai.store.store import Store
 
 KIND = "fine_tuning"  # of jobs
+_MOST_READ = 200  # jobs at once
 JOB, EVENT, CHECKPOINT = "ftjob-", "ftevent-", "ftckpt_"
 # What a job may still become something else from.
 OPEN = ("validating_files", "queued", "running", "paused")
@@ -115,10 +117,21 @@ class FineTuningRecords:
         database = await self._store.database()
         return _job(await database.read("select body from fine_tuning_jobs where id=$1", id), id)
 
-    async def page(self, limit: int, after: str | None) -> list[JobRecord]:
-        """Jobs, the newest first, after the one with that id."""
-        rows = await self._page("fine_tuning_jobs", "body", "", [], limit, after)
-        return [msgspec.json.decode(body, type=JobRecord) for (body,) in rows]
+    async def page(
+        self,
+        limit: int,
+        after: str | None = None,
+        matches: Callable[[JobRecord], bool] = lambda job: True,
+    ) -> list[JobRecord]:
+        """Jobs that match, the newest first, after the one with that id."""
+        found: list[JobRecord] = []
+        while True:
+            rows = await self._page("fine_tuning_jobs", "body", "", [], _MOST_READ, after)
+            jobs = [msgspec.json.decode(body, type=JobRecord) for (body,) in rows]
+            found += filter(matches, jobs)
+            if len(rows) < _MOST_READ or len(found) >= limit:
+                return found[:limit]
+            after = jobs[-1].id
 
     async def add_event(
         self,

@@ -22,12 +22,9 @@ from openedai.errors import NotFound, missing_parameter
 from openedai.http.body import AllowedOnly, Body, Refused
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import EventStream, data_frame, first_frame, json_response
-from openedai.jobs.jobs import Jobs
 from openedai.serving.fine_tuning.jobs import FineTuning, NewJob
-from openedai.serving.fine_tuning.models import TunedModels
 from openedai.store.files import Files
-from openedai.store.fine_tuning import EventRecord, FineTuningRecords, JobRecord
-from openedai.store.store import Store
+from openedai.store.fine_tuning import EventRecord, JobRecord
 
 _STATUSES = {"validating_files": "pending", "queued": "pending", "paused": "pending"}
 _MOST_EVENTS = 100_000
@@ -59,17 +56,14 @@ class FineTunes:
     def __init__(
         self,
         calls: Calls,
-        store: Store,
-        records: FineTuningRecords,
+        tuning: FineTuning,
         files: Files,
-        jobs: Jobs,
         catalog: Catalog,
-        tuned: TunedModels,
     ) -> None:
         self._calls = calls
         self._files = files
         self._catalog = catalog
-        self._tuning = FineTuning(store, records, files, jobs, catalog, tuned)
+        self._tuning = tuning
 
     @takes(FineTuneCreateRequest)
     async def create(self, request: Request) -> Response:

@@ -17,9 +17,14 @@ from openedai.store.files import Files
 from openedai.store.fine_tuning import JOB, KIND, FineTuningRecords, JobRecord
 from openedai.store.ids import ordered_id
 from openedai.store.store import Store
-from openedai.training.trainer import check_installed
 
 _PURPOSE = "fine-tune"
+
+
+def _check_installed() -> None:
+    from openedai.training.trainer import check_installed  # not at the server's start
+
+    check_installed()
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class FineTuning:
         jobs: Jobs,
         catalog: Catalog,
         tuned: TunedModels,
-        check: Callable[[], None] = check_installed,
+        check: Callable[[], None] = _check_installed,
     ) -> None:
         """`check` raises if nothing can be trained here."""
         self.records = records

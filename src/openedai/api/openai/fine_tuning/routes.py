@@ -14,34 +14,26 @@ from openedai.api.openai.fine_tuning.render import (
 )
 from openedai.api.openai.fine_tuning.types import (
     CheckpointListQuery,
+    EventListQuery,
     JobCreateRequest,
     JobListQuery,
+    PermissionCreateRequest,
+    PermissionListQuery,
 )
 from openedai.api.route import takes
-from openedai.catalog.catalog import Catalog
+from openedai.errors import ModelNotFound, Unsupported
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
-from openedai.jobs.jobs import Jobs
 from openedai.serving.fine_tuning.jobs import FineTuning
 from openedai.serving.fine_tuning.models import TunedModels
-from openedai.store.files import Files
-from openedai.store.fine_tuning import FineTuningRecords, JobRecord
-from openedai.store.store import Store
+from openedai.store.fine_tuning import JobRecord
 
 
 class FineTuningJobs:
-    def __init__(
-        self,
-        calls: Calls,
-        store: Store,
-        records: FineTuningRecords,
-        files: Files,
-        jobs: Jobs,
-        catalog: Catalog,
-        tuned: TunedModels,
-    ) -> None:
+    def __init__(self, calls: Calls, tuning: FineTuning, tuned: TunedModels) -> None:
         self._calls = calls
-        self._tuning = FineTuning(store, records, files, jobs, catalog, tuned)
+        self._tuning = tuning
+        self._tuned = tuned
 
     @takes(JobCreateRequest)
     async def create(self, request: Request) -> Response:
@@ -51,7 +43,7 @@ class FineTuningJobs:
 
     async def list_jobs(self, request: Request) -> Response:
         query, headers = self._calls.query(request, JobListQuery)
-        jobs = await self._tuning.records.page(query.limit + 1, query.after)
+        jobs = await self._tuning.records.page(query.limit + 1, query.after, query.matches)
         return json_response(list_object([*map(job_object, jobs)], query.limit), headers=headers)
 
     async def retrieve(self, request: Request) -> Response:
@@ -68,7 +60,7 @@ class FineTuningJobs:
 
     async def events(self, request: Request) -> Response:
         """The newest first."""
-        query, headers = self._calls.query(request, JobListQuery)
+        query, headers = self._calls.query(request, EventListQuery)
         job = await self._tuning.records.find(request.path_params["id"])
         found = await self._tuning.records.events(job.id, query.limit + 1, query.after)
         return json_response(list_object([*map(event_object, found)], query.limit), headers=headers)
@@ -80,6 +72,37 @@ class FineTuningJobs:
         found = await self._tuning.records.checkpoints(job.id, query.limit + 1, query.after)
         objects = [*map(checkpoint_object, found)]
         return json_response(list_object(objects, query.limit), headers=headers)
+
+    async def permissions(self, request: Request) -> Response:
+        """None: everyone who may use the server may use its checkpoints."""
+        query, headers = self._calls.query(request, PermissionListQuery)
+        await self._find_model(request)
+        return json_response(list_object([], query.limit), headers=headers)
+
+    @takes(PermissionCreateRequest)
+    async def permit(self, request: Request) -> Response:
+        await self._calls.body(request, PermissionCreateRequest)
+        await self._find_model(request)
+        raise _no_projects("project_ids")
+
+    async def forbid(self, request: Request) -> Response:
+        await self._find_model(request)
+        raise _no_projects("permission_id")
+
+    async def _find_model(self, request: Request) -> None:
+        """Raises ModelNotFound unless the URL names a model that was made here."""
+        name = request.path_params["model"]
+        if await self._tuned.find(name) is None:
+            raise ModelNotFound(name)
+
+
+def _no_projects(param: str) -> Unsupported:
+    return Unsupported(
+        f"Unsupported parameter: '{param}' is not supported by this server. It has no projects: "
+        "everyone who may use it may use its checkpoints.",
+        code="unsupported_parameter",
+        param=param,
+    )
 
 
 def _shown(job: JobRecord) -> Response:

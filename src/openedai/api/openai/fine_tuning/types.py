@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from openedai.api.parameters.pages import Query
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.errors import InvalidRequest, invalid_value
 from openedai.http.body import AllowedOnly, Body, Refused, UnsupportedValues
 from openedai.serving.fine_tuning.jobs import NewJob
+from openedai.store.fine_tuning import JobRecord
 
 Auto = Annotated[Literal["auto"], branch("a string")]
 Epochs = Annotated[
@@ -26,6 +28,7 @@ Multiplier = Annotated[
 Beta = Annotated[Auto | Annotated[float, Field(gt=0, le=2), branch("something else")], BY_JSON_TYPE]
 SUFFIX = Field(None, min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")
 MAX_SEED = (1 << 31) - 1
+_METADATA_KEY = re.compile(r"metadata\[(.+)\]", re.DOTALL)
 
 
 class HyperparametersBody(Body):
@@ -104,12 +107,52 @@ class JobCreateRequest(Body):
         )
 
 
-class JobListQuery(Query):
+class EventListQuery(Query):
     order: Literal["desc"] = "desc"
 
 
-class CheckpointListQuery(JobListQuery):
+class CheckpointListQuery(EventListQuery):
     limit: int = Field(10, ge=1, le=100)
+
+
+class JobListQuery(EventListQuery):
+    """`metadata` is sent as `metadata[key]=value`; the text `null` means the jobs without any."""
+
+    metadata: (
+        Annotated[
+            Annotated[Literal["null"], branch("a string")]
+            | Annotated[dict[str, str], branch("an object")],
+            BY_JSON_TYPE,
+        ]
+        | None
+    ) = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_metadata(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "metadata" in values:
+            return values
+        found = {name: one for name in values if (one := _METADATA_KEY.fullmatch(name))}
+        rest = {name: value for name, value in values.items() if name not in found}
+        given = {one[1]: values[name] for name, one in found.items()}
+        return {**rest, "metadata": given} if given else rest
+
+    def matches(self, job: JobRecord) -> bool:
+        """Whether a job has the metadata that are asked for."""
+        if self.metadata == "null":
+            return job.metadata is None
+        return (self.metadata or {}).items() <= (job.metadata or {}).items()
+
+
+class PermissionListQuery(Body):
+    limit: int = Field(10, ge=1, le=100)
+    after: str | None = None
+    order: Literal["ascending", "descending"] = "descending"
+    project_id: str | None = None
+
+
+class PermissionCreateRequest(Body):
+    project_ids: list[str]
 
 
 def check_metadata(metadata: dict[str, str]) -> None:
