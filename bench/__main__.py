@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
 from importlib.util import find_spec
@@ -72,7 +73,7 @@ class Plan:
         *,
         model: str | None = None,
         others: list[Target] | None = None,
-        sentence_transformers: Path | None = None,
+        embedders: Mapping[str, Path] | None = None,
         litellm: Path | None = None,
         environments: Path = PEERS,
         install: bool = False,
@@ -83,7 +84,7 @@ class Plan:
         self.scale = scale
         self.model = model
         self.others = others or []
-        self.sentence_transformers = sentence_transformers
+        self.embedders = embedders or {}
         self.litellm = litellm
         self.environments = Environments(environments)
         self.install = install
@@ -105,8 +106,7 @@ class Plan:
             case Section.DECISIONS:
                 return await decisions.measure(self.model, self.scale)
             case Section.EMBEDDINGS:
-                python = self.sentence_transformers
-                return await embeddings.measure(self.scale, python, self.versions)
+                return await embeddings.measure(self.scale, self.embedders, self.versions)
             case Section.AUDIO:
                 return await audio.measure(self.scale, self.versions)
             case Section.OVERHEAD:
@@ -138,6 +138,8 @@ def main(
     sentence_transformers: Annotated[
         Path | None, typer.Option(help="A Python that has sentence-transformers.")
     ] = None,
+    infinity: Annotated[Path | None, typer.Option(help="A Python that has infinity-emb.")] = None,
+    fastembed: Annotated[Path | None, typer.Option(help="A Python that has fastembed.")] = None,
     litellm: Annotated[Path | None, typer.Option(help="A Python that has LiteLLM's proxy.")] = None,
     environments: Annotated[
         Path, typer.Option(help="Folder of the peers' virtual environments.")
@@ -156,12 +158,17 @@ def main(
     """Measure this server beside its peers, one after the other and back, in one run."""
     console = Console()
     scale = QUICK if quick else FULL
+    embedders = {
+        embeddings.SENTENCE_TRANSFORMERS: sentence_transformers,
+        embeddings.INFINITY: infinity,
+        embeddings.FASTEMBED: fastembed,
+    }
     plan = Plan(
         sections or [],
         scale if rounds is None else scale.with_rounds(rounds),
         model=model,
         others=[parse_target(text) for text in url or []],
-        sentence_transformers=sentence_transformers,
+        embedders={name: python for name, python in embedders.items() if python},
         litellm=litellm,
         environments=environments,
         install=install,

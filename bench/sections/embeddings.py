@@ -1,16 +1,19 @@
-"""Embeddings: our endpoint over HTTP, sentence-transformers as a library on the same weights."""
+"""Embeddings: our endpoint over HTTP, other libraries called as libraries on the same weights."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import urllib.request
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
-from bench.figures import SUBJECT, Figure, alternate
+from bench.figures import SUBJECT, Budget, Figure, alternate
 from bench.json_child import Child, child
-from bench.load.client import Connection, Target
+from bench.load.client import Connection, LoadError, Target
 from bench.load.prompts import sentence
 from bench.scale import Scale
 from bench.servers import openedai
@@ -21,34 +24,31 @@ from openedai.errors import ModelNotFound
 from openedai.weights.library import Library
 
 SECTION = "embeddings"
-PEER = "sentence-transformers"
-_SCRIPT = Path(__file__).with_name("sentence_transformers_peer.py")
-QUIET = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
+SENTENCE_TRANSFORMERS, INFINITY, FASTEMBED = "sentence-transformers", "infinity-emb", "fastembed"
+# By the size of the batch, of the ratio to sentence-transformers.
+BOUNDS = {1: 1.2, 32: 2.0}
+LEAST_COSINE = 0.999
+_SCRIPT = Path(__file__).with_name("embedding_peer.py")
+QUIET = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "DO_NOT_TRACK": "1"}
 
 
-@asynccontextmanager
-async def sentence_transformers(
-    python: Path, folder: Path, versions: dict[str, str]
-) -> AsyncIterator[Child]:
-    """The library in a child process. Its versions are added to `versions`."""
-    async with child(PEER, [python, _SCRIPT], QUIET) as peer:
-        versions.update(await peer.ask({"folder": str(folder)}))
-        yield peer
+async def measure(
+    scale: Scale, pythons: Mapping[str, Path], versions: dict[str, str]
+) -> list[Figure]:
+    """`pythons` are interpreters that have these libraries, by their names.
 
-
-async def measure(scale: Scale, python: Path | None, versions: dict[str, str]) -> list[Figure]:
-    """`python` is an interpreter that has sentence-transformers; None measures ours alone.
-
-    Its versions are added to `versions`.
+    The libraries' versions are added to `versions`.
     """
     spec, folder = await embedding_model()
     options = ["--embedding-model", spec.id, "--preload", spec.id]
-    async with openedai(options=options) as (url, _):
-        target = Target(SUBJECT, url, spec.id)
-        if python is None:
-            return await _batches(target, None, scale)
-        async with sentence_transformers(python, folder, versions) as peer:
-            return await _batches(target, peer, scale)
+    async with AsyncExitStack() as stack:
+        url, _ = await stack.enter_async_context(openedai(options=options))
+        peers: dict[str, Child] = {}
+        for name, python in pythons.items():
+            peer = await stack.enter_async_context(child(name, [python, _SCRIPT, name], QUIET))
+            versions.update(await peer.ask({"folder": str(folder)}))
+            peers[name] = peer
+        return await compare(Target(SUBJECT, url, spec.id), peers, scale)
 
 
 async def embedding_model() -> tuple[ModelSpec, Path]:
@@ -62,11 +62,33 @@ async def embedding_model() -> tuple[ModelSpec, Path]:
     return spec, folder
 
 
-async def _batches(target: Target, peer: Child | None, scale: Scale) -> list[Figure]:
-    return [await _batch(target, peer, scale, size) for size in scale.embedding_batches]
+async def compare(target: Target, peers: Mapping[str, Child], scale: Scale) -> list[Figure]:
+    """Raises LoadError if a peer's vectors are others."""
+    text = sentence("the same vector")
+    ours = await asyncio.to_thread(_vector, target, text)
+    for name, peer in peers.items():
+        theirs = (await peer.ask({"batches": [[text]]}))["vector"]
+        if (found := _cosine(ours, theirs)) < LEAST_COSINE:
+            raise LoadError(f"{name} computes other vectors: the cosine is {found:.4f}.")
+    return [await _batch(target, peers, scale, size) for size in scale.embedding_batches]
 
 
-async def _batch(target: Target, peer: Child | None, scale: Scale, size: int) -> Figure:
+def _vector(target: Target, text: str) -> list[float]:
+    body = json.dumps({"model": target.model, "input": text}).encode()
+    headers = {"content-type": "application/json", "authorization": f"Bearer {target.key}"}
+    request = urllib.request.Request(f"{target.url}/embeddings", body, headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return [float(one) for one in json.load(answer)["data"][0]["embedding"]]
+
+
+def _cosine(one: Sequence[float], other: Sequence[float]) -> float:
+    if len(one) != len(other):
+        return 0.0
+    product = sum(a * b for a, b in zip(one, other, strict=True))
+    return product / (math.hypot(*one) * math.hypot(*other))
+
+
+async def _batch(target: Target, peers: Mapping[str, Child], scale: Scale, size: int) -> Figure:
     count = scale.embedding_texts
 
     def batches(number: int) -> list[list[str]]:
@@ -81,21 +103,23 @@ async def _batch(target: Target, peer: Child | None, scale: Scale, size: int) ->
                 await connection.post("/embeddings", body)
             return count / (time.perf_counter() - started)
 
-    async def theirs(number: int) -> float:
-        assert peer is not None
-        answer = await peer.ask({"batches": batches(number)})
-        return count / float(answer["seconds"])
+    def theirs(peer: Child) -> Callable[[int], Awaitable[float]]:
+        async def run(number: int) -> float:
+            answer = await peer.ask({"batches": batches(number)})
+            return count / float(answer["seconds"])
 
-    runs: dict[str, Callable[[int], Awaitable[float]]] = {SUBJECT: ours}
-    if peer is not None:
-        runs[PEER] = theirs
+        return run
+
+    runs = {SUBJECT: ours} | {name: theirs(peer) for name, peer in peers.items()}
     for run in runs.values():
         await run(-1)
+    bound = BOUNDS.get(size)
     return Figure(
         SECTION,
         f"batches of {size}",
         "texts/s",
         True,
         await alternate(runs, scale.rounds),
-        note="8 to 40 words each; one request after the other; the peer is called in-process",
+        Budget(bound, "at least", "ratio", SENTENCE_TRANSFORMERS) if bound else None,
+        note="8 to 40 words each; one request after the other; peers are called in-process",
     )
