@@ -92,12 +92,14 @@ BODIES: dict[str, list[dict[str, Any]]] = {
                     "content": [
                         {"type": "text", "text": "what is it?"},
                         {"type": "image_url", "image_url": {"url": IMAGE, "detail": "low"}},
+                        {"type": "file", "file": {"file_data": "eA==", "filename": "a.txt"}},
                     ],
                 }
             ],
             "stream": True,
             "stream_options": {"include_usage": True, "include_obfuscation": True},
         },
+        {"messages": [{**USER, "content": [{"type": "file", "file": {"file_id": "file-1"}}]}]},
         {"messages": [USER], "functions": [FUNCTION], "function_call": "auto", "max_tokens": 5},
         {"messages": [USER], "regex": "[a-z]{3}", "max_tokens": 4},
         {"messages": [USER], "grammar": 'root ::= "yes" | "no"', "max_tokens": 4},

@@ -43,7 +43,8 @@ def routes(s: Services) -> tuple[Route, ...]:
 def _openai(s: Services, calls: Calls) -> tuple[Route, ...]:
     chat = Group(
         "openai.chat.routes:ChatCompletions",
-        *(calls, s.catalog, s.image_loading, s.hearing, s.generation, s.speaking, s.moderation),
+        *(calls, s.catalog, s.file_loading, s.image_loading, s.hearing, s.generation),
+        *(s.speaking, s.moderation),
     )
     completions = Group("openai.completions.routes:Completions", calls, s.generation, s.leases)
     embeddings = Group("openai.embeddings.routes:Embeddings", calls, s.embedding)

@@ -1,4 +1,4 @@
-"""Images of requests, from data URLs and http or https URLs.
+"""Images of requests, from files, data URLs and http or https URLs.
 
 Each loaded image has a known type and a bounded number of bytes and pixels. Anything else is an
 InvalidRequest that names the parameter.
@@ -49,13 +49,13 @@ class LoadedImage:
 
 @dataclass(frozen=True)
 class ImageRef:
-    """An image that a request names: a data URL, or one of http or https.
+    """An image in a request: a data URL, one of http or https, or the bytes of a file.
 
-    For errors, `param` is the parameter that has the URL, and `type_param` the one that says that
-    it is an image.
+    For errors, `param` is the parameter that has the image, and `type_param` the one that says that
+    it is one.
     """
 
-    url: str
+    source: str | bytes
     param: str
     type_param: str = ""
 
@@ -89,7 +89,7 @@ class Images:
 
         async def load(ref: ImageRef) -> LoadedImage:
             async with semaphore:
-                return await self._load(ref.url, ref.param, budget)
+                return await self._load(ref.source, ref.param, budget)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -115,11 +115,15 @@ class Images:
     def _budget(self) -> Budget:
         return Budget(self._limits.max_bytes, self._limits.max_pixels)
 
-    async def _load(self, url: str, param: str, budget: Budget) -> LoadedImage:
+    async def _load(self, source: str | bytes, param: str, budget: Budget) -> LoadedImage:
         with _translate_errors(param):
-            if url[:5].lower() == "data:":
-                return await asyncio.to_thread(_decode_data_url, url, budget)
-            raw = await self._get_fetcher().fetch(url, budget)
+            if isinstance(source, bytes):
+                budget.take_bytes(len(source))
+                raw = source
+            elif source[:5].lower() == "data:":
+                return await asyncio.to_thread(_decode_data_url, source, budget)
+            else:
+                raw = await self._get_fetcher().fetch(source, budget)
             return await asyncio.to_thread(_check, raw, budget)
 
 

@@ -17,6 +17,7 @@ from openedai.serving.audio.transcription import Transcription
 from openedai.serving.batches.service import Batches
 from openedai.serving.deciding import Deciding
 from openedai.serving.embedding import Embedding
+from openedai.serving.files.loading import FileLoading
 from openedai.serving.fine_tuning.jobs import FineTuning
 from openedai.serving.fine_tuning.models import TunedModels
 from openedai.serving.generation import Generation
@@ -53,6 +54,7 @@ class Services:
     moderation: Moderation
     transcription: Transcription
     image_loading: ImageLoading
+    file_loading: FileLoading
     hearing: Hearing
     speaking: Speaking
     image_inputs: ImageInputs
@@ -111,6 +113,7 @@ class Services:
             moderation=Moderation(leases, metrics, settings.moderation_thresholds),
             transcription=transcription,
             image_loading=ImageLoading(images),
+            file_loading=FileLoading(files, settings.max_body_bytes),
             hearing=Hearing(catalog, transcription),
             speaking=Speaking(catalog, speech),
             image_inputs=ImageInputs(images, image_store, files, threads, max_pixels),

@@ -9,26 +9,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from openedai.errors import InvalidRequest, NotFound
+from openedai.errors import InvalidRequest
 from openedai.http.upload import Upload
 from openedai.images.bad_image import BadImage
 from openedai.images.decode import ImageFile, upright_png
 from openedai.images.masks import mask_from_file, split_alpha
 from openedai.images.threads import ImageThreads
 from openedai.media.images import ImageRef, Images
+from openedai.serving.files.kept import FileId, KeptFiles
 from openedai.serving.images.store import ImageStore
 from openedai.store.files import Files
 
 T = TypeVar("T")
 
 MAX_FILE_BYTES = 50 << 20
-
-
-@dataclass(frozen=True)
-class FileId:
-    """A file that was kept before, by its id."""
-
-    id: str
 
 
 @dataclass(frozen=True)
@@ -61,7 +55,7 @@ class ImageInputs:
         threads: ImageThreads,
         max_pixels: int,
     ) -> None:
-        self._files = files
+        self._kept = KeptFiles(files)
         self._images = images
         self._store = store
         self._threads = threads
@@ -104,22 +98,15 @@ class ImageInputs:
             with self._translate_errors(one.param):
                 return await self._threads.run(check, raw)
         if isinstance(file, FileId):
-            kept = await self._kept(file, one.param)
+            record = await self._kept.find(file, one.param)
+            _check_size(record.bytes, one.param)
+            kept = await self._kept.read(record)
             with self._translate_errors(one.param):
                 return await self._threads.run(check, kept)
         _check_size(file.size, one.param)
         path = file.path
         with self._translate_errors(one.param):
             return await self._threads.run(lambda: check(path.read_bytes()))
-
-    async def _kept(self, file: FileId, param: str) -> bytes:
-        """The bytes of a kept file."""
-        try:
-            record = await self._files.find(file.id)
-        except NotFound as error:
-            raise NotFound(error.message, param=param) from None
-        _check_size(record.bytes, param)
-        return b"".join([chunk async for chunk in self._files.read(record)])
 
     @contextmanager
     def _translate_errors(self, param: str) -> Iterator[None]:

@@ -152,7 +152,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"role": "user", "content": [{"text": "x"}]}, "missing_required_parameter", "content[0].type"),
     ({"role": "user", "content": [{"type": "poem"}]}, "invalid_value", "content[0].type"),
     ({"role": "user", "content": [IMAGE]}, "unsupported_value", "content[0].type"),
-    ({"role": "user", "content": [FILE]}, "unsupported_value", "content[0].type"),
+    ({"role": "user", "content": [FILE]}, "unsupported_value", "content[0].file.file_data"),
     (
         {"role": "user", "content": [{"type": "image_url"}]},
         "missing_required_parameter",

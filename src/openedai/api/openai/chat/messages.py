@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -15,15 +15,21 @@ from openedai.errors import InvalidRequest, invalid_value, missing_parameter
 from openedai.http.body import AllowedOnly, Body, UnsupportedValues
 from openedai.media.images import ImageRef
 from openedai.serving.audio.hearing import SoundRef, Transcripts
+from openedai.serving.files.kept import FileId
+from openedai.serving.files.loading import FileRef
 from openedai.serving.images.loading import LoadedImages
 
 
 @dataclass(frozen=True)
 class Media:
-    """What was loaded for the images and the sounds of a conversation."""
+    """What was loaded for the images, sounds and files of a conversation.
+
+    A file is among the images, or among `file_texts`, by `param` of its reference.
+    """
 
     images: LoadedImages = field(default_factory=dict)
     transcripts: Transcripts = field(default_factory=dict)
+    file_texts: Mapping[str, str] = field(default_factory=dict)
 
 
 Role = Literal["developer", "system", "user", "assistant", "tool", "function"]
@@ -57,13 +63,41 @@ class AudioPart(Body):
     prompt_cache_breakpoint: Any = None
 
 
-class OtherPart(Body):
-    """A part that is not supported; also for the error of an unknown one."""
+class FileSource(Body):
+    """A kept file, or the bytes of one in base64 or a data URL, and its name for the model."""
 
-    type: Annotated[
-        Literal["text", "refusal", "image_url", "input_audio", "file"],
-        UnsupportedValues("file"),
-    ]
+    file_id: str | None = None
+    file_data: str | None = None
+    filename: str | None = None
+
+
+class FilePart(Body):
+    type: Literal["file"]
+    file: FileSource
+    prompt_cache_breakpoint: Any = None
+
+    def ref(self, path: str) -> FileRef:
+        """The file of the part at `path`. Raises InvalidRequest unless it has one of both."""
+        file = self.file
+        if file.file_id is not None:
+            if file.file_data is not None:
+                raise invalid_value(f"{path}.file.file_data", "'file_id' is set too")
+            source: FileId | str = FileId(file.file_id)
+        elif file.file_data is None:
+            raise missing_parameter(f"{path}.file.file_id")
+        else:
+            source = file.file_data
+        return FileRef(source, file.filename, self.param(path), f"{path}.type")
+
+    def param(self, path: str) -> str:
+        name = "file_data" if self.file.file_id is None else "file_id"
+        return f"{path}.file.{name}"
+
+
+class OtherPart(Body):
+    """For the error of a part of an unknown type."""
+
+    type: Literal["text", "refusal", "image_url", "input_audio", "file"]
 
 
 Part = Annotated[
@@ -71,8 +105,9 @@ Part = Annotated[
     | Annotated[RefusalPart, branch("refusal")]
     | Annotated[ImagePart, branch("image_url")]
     | Annotated[AudioPart, branch("input_audio")]
+    | Annotated[FilePart, branch("file")]
     | Annotated[OtherPart, branch("other")],
-    by_type("text", "refusal", "image_url", "input_audio"),
+    by_type("text", "refusal", "image_url", "input_audio", "file"),
 ]
 
 Content = Annotated[
@@ -124,7 +159,7 @@ class ChatMessage(Body):
         """Message `number` of a conversation; `developer` is the newer name of `system`."""
         return Message(
             role="system" if self.role == "developer" else self.role,
-            content="".join(self._texts(number, media.transcripts)),
+            content="".join(self._texts(number, media)),
             images=tuple(self._images(number, media)),
             name=self.name,
             reasoning=self.reasoning if self.reasoning_content is None else self.reasoning_content,
@@ -146,6 +181,12 @@ class ChatMessage(Body):
                 path, sound = f"messages[{number}].content[{index}]", part.input_audio
                 yield SoundRef(sound.data, sound.format, _data_param(path), f"{path}.type")
 
+    def file_refs(self, number: int) -> Iterator[FileRef]:
+        """The files of message `number`, in order."""
+        for index, part in enumerate(self._parts()):
+            if isinstance(part, FilePart):
+                yield part.ref(f"messages[{number}].content[{index}]")
+
     def _parts(self) -> Sequence[Part]:
         return () if self.content is None or isinstance(self.content, str) else self.content
 
@@ -153,14 +194,14 @@ class ChatMessage(Body):
         at = 0
         for index, part in enumerate(self._parts()):
             path = f"messages[{number}].content[{index}]"
-            if isinstance(part, ImagePart):
-                image = media.images[_url_param(path)]
-                detail = part.image_url.detail or "auto"
+            image = media.images.get(_image_param(part, path))
+            if image is not None:
+                detail = (isinstance(part, ImagePart) and part.image_url.detail) or "auto"
                 yield Image(raw=image.raw, media_type=image.media_type, at=at, detail=detail)
             else:
-                at += len(_part_text(part, path, media.transcripts))
+                at += len(_part_text(part, path, media))
 
-    def _texts(self, number: int, transcripts: Transcripts) -> Iterator[str]:
+    def _texts(self, number: int, media: Media) -> Iterator[str]:
         """The texts of the message. A refusal counts only where there is nothing else."""
         if isinstance(self.content, str):
             yield self.content
@@ -171,7 +212,7 @@ class ChatMessage(Body):
             if isinstance(part, RefusalPart):
                 yield part.refusal if only_refusals else ""
             else:
-                yield _part_text(part, f"messages[{number}].content[{index}]", transcripts)
+                yield _part_text(part, f"messages[{number}].content[{index}]", media)
 
     def _tool_calls(self) -> tuple[ToolCall, ...]:
         calls = [
@@ -184,13 +225,15 @@ class ChatMessage(Body):
         return tuple(calls)
 
 
-def _part_text(part: Part, path: str, transcripts: Transcripts) -> str:
-    """The text of a part; that of a sound is its transcript."""
+def _part_text(part: Part, path: str, media: Media) -> str:
+    """The text of a part; that of a sound is its transcript, and none that of an image."""
     match part:
         case TextPart(text=text):
             return text
         case AudioPart():
-            return transcripts[_data_param(path)]
+            return media.transcripts[_data_param(path)]
+        case FilePart():
+            return media.file_texts.get(part.param(path), "")
         case _:
             return ""
 
@@ -210,6 +253,9 @@ def check_messages(messages: Sequence[ChatMessage]) -> None:
             )
         if message.role != "user" and any(message.sound_refs(index)):
             raise invalid_value(path, "only messages with role 'user' can contain audio")
+        files = list(message.file_refs(index))
+        if files and message.role != "user":
+            raise invalid_value(path, "only messages with role 'user' can contain files")
         if message.role == "tool":
             if message.tool_call_id not in open_calls:
                 raise InvalidRequest(
@@ -237,6 +283,11 @@ def _check_fields(message: ChatMessage, path: str) -> None:
     if calls and message.role != "assistant":
         field = "tool_calls" if message.tool_calls else "function_call"
         raise invalid_value(f"{path}.{field}", "only messages with role 'assistant' can have it")
+
+
+def _image_param(part: Part, path: str) -> str:
+    """The parameter that may have an image, of whatever part."""
+    return part.param(path) if isinstance(part, FilePart) else _url_param(path)
 
 
 def _url_param(path: str) -> str:

@@ -21,6 +21,7 @@ from openedai.errors import ModelNotFound
 from openedai.serving.audio.hearing import Hearing
 from openedai.serving.audio.speaking import Speaking
 from openedai.serving.call import Call
+from openedai.serving.files.loading import FileLoading
 from openedai.serving.generation import Generation
 from openedai.serving.images.loading import ImageLoading
 from openedai.serving.moderation import Moderation
@@ -31,6 +32,7 @@ class ChatCompletions:
         self,
         calls: Calls,
         catalog: Catalog,
+        file_loading: FileLoading,
         image_loading: ImageLoading,
         hearing: Hearing,
         generation: Generation,
@@ -39,6 +41,7 @@ class ChatCompletions:
     ) -> None:
         self._calls = calls
         self._catalog = catalog
+        self._file_loading = file_loading
         self._image_loading = image_loading
         self._hearing = hearing
         self._generation = generation
@@ -51,9 +54,12 @@ class ChatCompletions:
         plain = _renderer(call, choices=call.body.n or 1)
         moderation_call = self._moderation_call(call)
         renderer = await self._spoken(call, plain)
+        files = await self._file_loading.load(call.body.file_refs())
+        images = [*call.body.image_refs(), *files.images]
         media = Media(
-            await self._image_loading.load(call, call.body.image_refs()),
+            await self._image_loading.load(call, images),
             await self._hearing.transcripts(call, call.body.sound_refs()),
+            files.texts,
         )
         requests = call.body.to_engine_requests(media)
         if moderation_call is not None:

@@ -30,6 +30,7 @@ from openedai.errors import InvalidRequest, Unsupported, invalid_value, missing_
 from openedai.http.body import AllowedOnly, Body, Refused
 from openedai.media.images import ImageRef
 from openedai.serving.audio.hearing import SoundRef
+from openedai.serving.files.loading import FileRef
 
 
 class Prediction(Body):
@@ -154,6 +155,11 @@ class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
             )
         if not isinstance(self.response_format, TextFormat | None):
             raise invalid_value("response_format", "a spoken answer is plain text")
+
+    def file_refs(self) -> list[FileRef]:
+        """The files of the conversation, in order."""
+        refs = (message.file_refs(number) for number, message in enumerate(self.messages))
+        return [ref for message in refs for ref in message]
 
     def sound_refs(self) -> list[SoundRef]:
         """The sounds of all messages, in order."""

@@ -14,7 +14,8 @@ from openedai.http.body import Body, Refused, UnsupportedValues
 from openedai.http.upload import Upload
 from openedai.http.validation import TAG
 from openedai.images.formats import MAX_ASPECT_RATIO
-from openedai.serving.images.inputs import FileId, ImageInput, ImageSources
+from openedai.serving.files.kept import FileId
+from openedai.serving.images.inputs import ImageInput, ImageSources
 
 MAX_COUNT = 10
 MAX_PROMPT = 32_000
