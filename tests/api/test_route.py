@@ -16,7 +16,13 @@ from tests.support import Running, fetch
 
 GROUP = Group("none:Nothing")
 CHAT = Route(
-    "POST", "/v1/chat/completions", GROUP["create"], "Chat", in_engines=True, on_azure=True
+    "POST",
+    "/v1/chat/completions",
+    GROUP["create"],
+    "Chat",
+    in_engines=True,
+    on_azure=True,
+    in_deployments=True,
 )
 EDITS = Route("POST", "/v1/edits", GROUP["edit"], "Edit", in_engines=True)
 MODELS = Route("GET", "/v1/models", GROUP["list"], "List", on_azure=True)
@@ -31,7 +37,6 @@ def test_routes_under_an_engine() -> None:
 
 
 def test_routes_on_azure() -> None:
-    """A route whose body names the model is under a deployment."""
     assert [(route.method, route.path) for route in azure_routes(ROUTES)] == [
         ("POST", "/openai/deployments/{model:path}/chat/completions"),
         ("POST", "/openai/v1/chat/completions"),

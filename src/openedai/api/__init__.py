@@ -8,7 +8,15 @@ from openedai.api.anthropic.dialect import ANTHROPIC
 from openedai.api.calls import Calls
 from openedai.api.dialects import ByDialect
 from openedai.api.legacy.ranking import Ranking
-from openedai.api.route import ENGINE, Endpoint, Group, Route, azure_routes, engine_routes
+from openedai.api.route import (
+    ENGINE,
+    Endpoint,
+    Group,
+    Route,
+    azure_routes,
+    engine_routes,
+    shared_with_azure,
+)
 from openedai.api.textgen.current import CurrentModel
 from openedai.serving.services import Services
 
@@ -19,14 +27,15 @@ def routes(s: Services) -> tuple[Route, ...]:
     ranking = Ranking(s.catalog, s.embedding)
     official = (
         *_openai(s, calls),
-        *_files(s, calls),
-        *_fine_tuning(s, calls),
+        *shared_with_azure(_files(s, calls)),
+        *shared_with_azure(_fine_tuning(s, calls)),
         *_models(s),
+        *_older_fine_tuning(s, calls),
         *_older(s, calls, ranking),
     )
     anthropic, extensions = _anthropic(s, calls), _extensions(s, calls)
     batches = _batches(s, calls, (*official, *anthropic, *extensions))
-    official = (*official, *batches)
+    official = (*official, *shared_with_azure(batches))
     return (
         *official,
         *engine_routes(official),
@@ -61,7 +70,7 @@ def _openai(s: Services, calls: Calls) -> tuple[Route, ...]:
     audio = Group("openai.transcriptions.routes:Transcriptions", calls, s.transcription)
 
     def post(path: str, endpoint: Endpoint, summary: str, **flags: bool) -> Route:
-        return Route("POST", path, endpoint, summary, on_azure=True, **flags)
+        return Route("POST", path, endpoint, summary, on_azure=True, in_deployments=True, **flags)
 
     both = {"in_engines": True, "in_batches": True}
     return (
@@ -112,13 +121,12 @@ def _files(s: Services, calls: Calls) -> tuple[Route, ...]:
 
 def _fine_tuning(s: Services, calls: Calls) -> tuple[Route, ...]:
     jobs = Group("openai.fine_tuning.routes:FineTuningJobs", calls, s.fine_tuning, s.tuned)
-    older = Group("legacy.fine_tunes:FineTunes", calls, s.fine_tuning, s.files, s.catalog)
     graders = Group(
         "openai.graders.routes:Graders", calls, s.catalog, s.tuned, s.generation, s.embedding
     )
     alpha = "/v1/fine_tuning/alpha/graders"
     path = "/v1/fine_tuning/jobs"
-    job, old = f"{path}/{{id}}", "/v1/fine-tunes"
+    job = f"{path}/{{id}}"
     permissions = "/v1/fine_tuning/checkpoints/{model:path}/permissions"
     return (
         Route("POST", path, jobs["create"], "Fine-tune a model"),
@@ -134,6 +142,13 @@ def _fine_tuning(s: Services, calls: Calls) -> tuple[Route, ...]:
         Route("DELETE", f"{permissions}/{{id}}", jobs["forbid"], "The same"),
         Route("POST", f"{alpha}/run", graders["run"], "Grade an answer"),
         Route("POST", f"{alpha}/validate", graders["validate"], "Check a grader"),
+    )
+
+
+def _older_fine_tuning(s: Services, calls: Calls) -> tuple[Route, ...]:
+    older = Group("legacy.fine_tunes:FineTunes", calls, s.fine_tuning, s.files, s.catalog)
+    old = "/v1/fine-tunes"
+    return (
         Route("POST", old, older["create"], "Fine-tune a model"),
         Route("GET", old, older["list_jobs"], "List the fine-tuning jobs"),
         Route("GET", f"{old}/{{id}}", older["retrieve"], "Show a fine-tuning job"),
@@ -166,7 +181,7 @@ def _models(s: Services) -> tuple[Route, ...]:
     return (
         Route("GET", "/v1/models", listed, "List the models", on_azure=True),
         Route("GET", path, retrieved, "Show a model", on_azure=True),
-        Route("DELETE", path, official["delete"], "Delete a fine-tuned model"),
+        Route("DELETE", path, official["delete"], "Delete a fine-tuned model", on_azure=True),
     )
 
 

@@ -101,7 +101,8 @@ class GroupEndpoint:
 @dataclass(frozen=True)
 class Route:
     """`in_engines`: clients of 2020 to 2023 put the model into the URL. `on_azure`: Azure's API has
-    it. `in_batches`: the lines of a batch may be requests to it.
+    it; `in_deployments`: with the model in the URL. `in_batches`: the lines of a batch may be
+    requests to it.
     """
 
     method: str
@@ -110,7 +111,13 @@ class Route:
     summary: str
     in_engines: bool = False
     on_azure: bool = False
+    in_deployments: bool = False
     in_batches: bool = False
+
+
+def shared_with_azure(routes: Iterable[Route]) -> tuple[Route, ...]:
+    """The routes, of which Azure's API has all."""
+    return tuple(replace(route, on_azure=True) for route in routes)
 
 
 def engine_routes(routes: Iterable[Route]) -> Iterator[Route]:
@@ -121,11 +128,11 @@ def engine_routes(routes: Iterable[Route]) -> Iterator[Route]:
 
 
 def azure_routes(routes: Iterable[Route]) -> Iterator[Route]:
-    """`/v1/x` as Azure has it: `/openai/deployments/{model}/x`, or `/openai/x` where no body names
-    a model; and in its newer form, `/openai/v1/x`.
+    """`/v1/x` as Azure has it: `/openai/deployments/{model}/x`, or `/openai/x`; and in its newer
+    form, `/openai/v1/x`.
     """
     for route in routes:
         if route.on_azure:
-            older = _AZURE if route.method == "GET" else _AZURE_MODEL
+            older = _AZURE_MODEL if route.in_deployments else _AZURE
             yield replace(route, path=older + route.path.removeprefix(_BASE))
             yield replace(route, path=_AZURE + route.path)

@@ -27,6 +27,7 @@ MODELS = (
 
 
 @pytest.fixture(scope="session")
-def legacy_server() -> Iterator[Running]:
-    with ServerThread(echo_settings(models=MODELS)) as running:
+def legacy_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    settings = echo_settings(models=MODELS, data=tmp_path_factory.mktemp("data"))
+    with ServerThread(settings) as running:
         yield running

@@ -12,7 +12,7 @@ from openai.types import Completion, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessageParam
 from yarl import URL
 
-from tests.support import Running, ServerThread, echo_settings, fetch
+from tests.support import Running, ServerThread, echo_settings, fetch, wait_until
 
 VERSION = "2024-10-21"
 HI: list[ChatCompletionMessageParam] = [{"role": "user", "content": "one two"}]
@@ -74,6 +74,69 @@ def test_models(azure: AzureOpenAI) -> None:
     assert azure.models.retrieve("owner/echo:latest").id == "owner/echo:latest"
 
 
+@pytest.fixture(params=["older", "newer"])
+def either(request: pytest.FixtureRequest, legacy_server: Running) -> Iterator[OpenAI]:
+    """A client of Azure, and the usual one for Azure's newer URLs."""
+    client: OpenAI = (
+        AzureOpenAI(azure_endpoint=legacy_server.url, api_key="dummy", api_version=VERSION)
+        if request.param == "older"
+        else OpenAI(base_url=f"{legacy_server.url}/openai/v1/", api_key="dummy")
+    )
+    with client:
+        yield client
+
+
+def test_files(either: OpenAI) -> None:
+    made = either.files.create(file=("a.txt", b"abc"), purpose="user_data")
+    assert either.files.retrieve(made.id) == made
+    assert made.id in [file.id for file in either.files.list()]
+    assert either.files.content(made.id).read() == b"abc"
+    assert either.files.delete(made.id).deleted
+    upload = either.uploads.upload_file_chunked(
+        file=b"abcdef", filename="b.txt", bytes=6, mime_type="text/plain", purpose="user_data"
+    )
+    assert upload.file is not None
+    assert either.files.content(upload.file.id).read() == b"abcdef"
+
+
+@pytest.mark.parametrize("version", ["", "/v1"])
+def test_batches(either: OpenAI, version: str) -> None:
+    """Azure names endpoints without `/v1`."""
+    url: Any = f"{version}/chat/completions"
+    line = {"custom_id": "a", "method": "POST", "url": url, "body": {"model": "echo"}}
+    line["body"] = {"model": "echo", "messages": HI}
+    file = either.files.create(file=("in.jsonl", json.dumps(line).encode()), purpose="batch")
+    made = either.batches.create(input_file_id=file.id, endpoint=url, completion_window="24h")
+    assert made.endpoint == "/v1/chat/completions"
+    wait_until(lambda: either.batches.retrieve(made.id).status == "completed")
+    assert made.id in [batch.id for batch in either.batches.list()]
+    output = either.batches.retrieve(made.id).output_file_id or ""
+    answer = json.loads(either.files.content(output).text)
+    assert answer["response"]["body"]["choices"][0]["message"]["content"] == "one two"
+    with pytest.raises(BadRequestError, match="status 'completed'"):
+        either.batches.cancel(made.id)
+
+
+def test_fine_tuning(either: OpenAI) -> None:
+    jobs = either.fine_tuning.jobs
+    assert list(jobs.list()) == []
+    with pytest.raises(BadRequestError):
+        jobs.create(model="echo", training_file="file-none")
+    for request in (
+        jobs.retrieve,
+        jobs.cancel,
+        jobs.pause,
+        jobs.resume,
+        jobs.list_events,
+        jobs.checkpoints.list,
+    ):
+        with pytest.raises(NotFoundError, match="ftjob-none"):
+            request("ftjob-none")
+    with pytest.raises(NotFoundError) as missing:
+        either.models.delete("ft:none")
+    assert missing.value.code == "model_not_found"
+
+
 def test_errors(azure: AzureOpenAI) -> None:
     with pytest.raises(NotFoundError) as unknown:
         azure.chat.completions.create(model="nope", messages=HI)
@@ -81,6 +144,9 @@ def test_errors(azure: AzureOpenAI) -> None:
     with pytest.raises(BadRequestError) as wrong:
         azure.chat.completions.create(model="echo", messages=HI, temperature=3)
     assert (wrong.value.code, wrong.value.param) == ("decimal_above_max_value", "temperature")
+    with pytest.raises(BadRequestError) as bad_endpoint:
+        azure.batches.create(input_file_id="f", endpoint="/v1/nothing", completion_window="24h")  # type: ignore[arg-type]
+    assert bad_endpoint.value.param == "endpoint"
     with pytest.raises(NotFoundError) as lacking:
         azure.moderations.create(model="echo", input="x")
     assert "Invalid URL (POST /openai/moderations)" in str(lacking.value)

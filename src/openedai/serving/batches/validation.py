@@ -10,6 +10,7 @@ import msgspec
 from openedai.store.batches import LineError
 
 MAX_LINES = 50_000
+VERSION = "/v1"  # clients of Azure leave it out
 _MAX_ERRORS = 100
 _SHOWN = 100  # characters of a client's text in a message
 
@@ -99,7 +100,7 @@ class Validator:
             return LineError("invalid_value", "Only the method 'POST' is supported.", "method")
         if request.url is None:
             return _missing("url")
-        if request.url != self._endpoint:
+        if request.url not in (self._endpoint, self._endpoint.removeprefix(VERSION)):
             text = f"The URL is not the endpoint of the batch, '{self._endpoint}'."
             return LineError("url_mismatch", text, "url")
         return None

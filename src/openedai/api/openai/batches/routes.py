@@ -13,10 +13,11 @@ from openedai.errors import InvalidRequest
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
 from openedai.serving.batches.service import Batches
+from openedai.serving.batches.validation import VERSION
 
 
 class BatchRoutes:
-    """`endpoints` are the URLs that batches can be for."""
+    """`endpoints` are the URLs that batches can be for. Azure leaves out `/v1`."""
 
     def __init__(self, calls: Calls, batches: Batches, endpoints: tuple[str, ...]) -> None:
         self._calls = calls
@@ -26,7 +27,10 @@ class BatchRoutes:
     @takes(BatchCreateRequest)
     async def create(self, request: Request) -> Response:
         body, headers = await self._calls.body(request, BatchCreateRequest)
-        if body.endpoint not in self._endpoints:
+        endpoint = body.endpoint
+        if endpoint not in self._endpoints:
+            endpoint = VERSION + endpoint
+        if endpoint not in self._endpoints:
             raise InvalidRequest(
                 f"Invalid value: '{body.endpoint}'. Supported values are: "
                 f"{', '.join(map(repr, self._endpoints))}.",
@@ -37,7 +41,7 @@ class BatchRoutes:
         batch = await self._batches.create(
             owner=exchange_of(request.scope).key,
             input_file_id=body.input_file_id,
-            endpoint=body.endpoint,
+            endpoint=endpoint,
             completion_window=body.completion_window,
             metadata=body.metadata,
             output_seconds=None if expiry is None else expiry.seconds,
