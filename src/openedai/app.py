@@ -41,7 +41,8 @@ from openedai.jobs.handler import Handler
 from openedai.jobs.runner import LEASE_SECONDS, Runner
 from openedai.media.addresses import HostPolicy
 from openedai.media.images import ImageLimits, Images
-from openedai.scheduling.pool import ModelPool, PoolLimits
+from openedai.scheduling.pool import ModelPool
+from openedai.scheduling.state import PoolLimits
 from openedai.security.cross_origin import CrossOrigin
 from openedai.security.guard import Guard
 from openedai.serving.batches.handler import BatchHandler

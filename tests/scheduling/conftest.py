@@ -13,7 +13,9 @@ from typing import Any, TypeVarTuple
 from openedai.config import ModelSpec
 from openedai.contract.engine import Generator
 from openedai.contract.generate import GenerateEvent, GenerateRequest
-from openedai.scheduling.pool import ModelPool, PoolLimits
+from openedai.http.exchange import Background
+from openedai.scheduling.pool import ModelPool
+from openedai.scheduling.state import PoolLimits
 
 Ts = TypeVarTuple("Ts")
 
@@ -161,13 +163,23 @@ class PoolHarness:
         return ModelSpec(id=model_id, engine="fake")
 
     def lease(
-        self, model_id: str, caller: str = "me", slots: int = 1
+        self,
+        model_id: str,
+        caller: str = "me",
+        slots: int = 1,
+        background: Background | None = None,
     ) -> AbstractAsyncContextManager[FakeEngine]:
-        return self.pool.lease(self.spec(model_id), FakeEngine, caller, slots)
+        return self.pool.lease(self.spec(model_id), FakeEngine, caller, slots, background)
 
     def hold(self, model_id: str, caller: str = "me", slots: int = 1) -> LeaseTask:
         task = LeaseTask(self, model_id, caller, slots)
         self._held.append(task)  # the event loop refers to its tasks only weakly
+        return task
+
+    def line(self, model_id: str, *, stays: bool = False) -> LeaseTask:
+        """A request in the background, which ends when it is asked to give way, unless it stays."""
+        task = LeaseTask(self, model_id, "batch", 1, in_background=True, stays=stays)
+        self._held.append(task)
         return task
 
     def finish_load(self, model_id: str, error: Exception | None = None) -> None:
@@ -204,8 +216,18 @@ class PoolHarness:
 class LeaseTask:
     """A request in its own task, which holds its lease until `finish`."""
 
-    def __init__(self, harness: PoolHarness, model_id: str, caller: str, slots: int) -> None:
+    def __init__(
+        self,
+        harness: PoolHarness,
+        model_id: str,
+        caller: str,
+        slots: int,
+        *,
+        in_background: bool = False,
+        stays: bool = False,
+    ) -> None:
         self.model_id, self.caller, self.slots = model_id, caller, slots
+        self._background = Background(None if stays else self.finish) if in_background else None
         self.engine: FakeEngine | None = None
         self._done = asyncio.Event()
         self._fail = False
@@ -227,7 +249,9 @@ class LeaseTask:
         self._done.set()
 
     async def _run(self) -> None:
-        async with self._harness.lease(self.model_id, self.caller, self.slots) as engine:
+        async with self._harness.lease(
+            self.model_id, self.caller, self.slots, self._background
+        ) as engine:
             taken = min(self.slots, engine.slots)
             self.engine = engine
             engine.in_use += taken

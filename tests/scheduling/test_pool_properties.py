@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openedai.errors import APIError
+from openedai.scheduling.evictions import PATIENCE
 from tests.scheduling.conftest import LeaseTask, PoolHarness, let_tasks_run, run_virtually
 
 MODELS = ("a", "b", "c")
@@ -30,6 +31,7 @@ steps = st.builds(
     Step,
     action=st.sampled_from(
         ["request"] * 6
+        + ["line", "line"]
         + ["finish", "finish", "break", "cancel", "loaded", "loaded", "load fails"]
         + ["die", "unload", "preload", "wait", "grow"]
     ),
@@ -55,6 +57,7 @@ class RandomRun:
         )
         self.harness.sizes["c"] = 20
         self.requests: list[LeaseTask] = []
+        self.lines: list[LeaseTask] = []
         self.others: list[asyncio.Task[object]] = []
         self.grown = False
 
@@ -62,6 +65,9 @@ class RandomRun:
         harness = self.harness
         if step.action == "request":
             self.requests.append(harness.hold(step.model, step.caller, step.slots))
+        elif step.action == "line":
+            self.lines.append(harness.line(step.model, stays=step.slots == 1))
+            self.requests.append(self.lines[-1])
         elif step.action in ("finish", "break", "cancel") and self.requests:
             self._end(step.action, self.requests[step.which % len(self.requests)])
         elif step.action == "loaded" and harness.pending:
@@ -99,7 +105,8 @@ class RandomRun:
             assert not engine.closed_while_leased
         for model in harness.pool.snapshot().models:
             assert 0 <= model.running <= max(harness.slots, 0)
-            assert 0 <= model.waiting <= max(1, harness.limits.max_queue)
+            lines = sum(line.model_id == model.id for line in self.lines)
+            assert 0 <= model.waiting <= max(1, harness.limits.max_queue) + lines
         if not self.grown:
             assert sum(engine.memory() for engine in harness.alive) <= harness.limits.memory_budget
         for request in self.requests:
@@ -115,6 +122,8 @@ class RandomRun:
             await let_tasks_run()
             if harness.pending:
                 self._load_ends(None)
+            elif not all(line.task.done() for line in self.lines):
+                await asyncio.sleep(PATIENCE)
         assert all(request.task.done() for request in self.requests), "a request was lost"
         await asyncio.wait_for(asyncio.gather(*self.others, return_exceptions=True), 1000)
         for model in harness.pool.snapshot().models:

@@ -63,8 +63,9 @@ class Admission:
         self._clock = clock
         self._clients: Turns[Ticket] = Turns()
         self._background: Turns[Ticket] = Turns()
-        # What holds slots and can give way, the newest last, and how it is asked.
-        self._yielding: dict[Ticket, Callable[[], None]] = {}
+        # Those in the background that hold slots, the newest last.
+        self._in_background: dict[Ticket, None] = {}
+        self._pauses = 0  # of the background
         self._slots = 1
         self._mean_duration: float | None = None
 
@@ -87,6 +88,12 @@ class Admission:
         """The number of slots in use."""
         return self.resident.running if self.resident else 0
 
+    @property
+    def only_background(self) -> bool:
+        """Whether nothing but requests in the background uses the engine or waits for it."""
+        held = sum(ticket.granted_slots for ticket in self._held_in_background())
+        return not self._clients and self.running == held
+
     def submit(
         self,
         caller: str,
@@ -100,7 +107,8 @@ class Admission:
         """
         ticket = Ticket(caller, max(1, slots), self._clock(), background)
         ahead = self._clients if background is None else self.waiting
-        if not ahead and self._try_grant(ticket):
+        may_begin = background is None or not self._pauses
+        if may_begin and not ahead and self._try_grant(ticket):
             return ticket
         if background is None and len(self._clients) >= self.max_waiting:
             self._displace_or_refuse(caller)
@@ -126,8 +134,8 @@ class Admission:
         if ticket.resident is not None:
             now = self._clock()
             ticket.resident.running -= ticket.granted_slots
-            ticket.resident.last_used = now
-            self._yielding.pop(ticket, None)
+            self._note_use(ticket.resident, ticket, now)
+            self._in_background.pop(ticket, None)
             if not ticket.gives_way:
                 self._record_duration(now - ticket.granted_at)
         elif ticket.error is None:
@@ -150,6 +158,19 @@ class Admission:
         for ticket in [*self._clients, *self._background]:
             self._refuse(ticket, error)
 
+    def pause_background(self) -> None:
+        """Have requests in the background wait until every pause is over, and ask those that hold
+        slots to give way.
+        """
+        self._pauses += 1
+        for ticket in self._held_in_background():
+            if not ticket.gives_way:
+                self._ask(ticket)
+
+    def resume_background(self) -> None:
+        self._pauses -= 1
+        self._grant_waiting()
+
     def retry_after(self) -> float:
         """The seconds until the queue should be empty, from the mean duration of recent leases."""
         expected = (self._mean_duration or 0.0) * (len(self._clients) + 1) / self._slots
@@ -164,32 +185,51 @@ class Admission:
             return False
         resident.running += slots
         ticket.resident, ticket.granted_slots = resident, slots
-        ticket.granted_at = resident.last_used = self._clock()
-        if ticket.background is not None and ticket.background.give_way is not None:
-            self._yielding[ticket] = ticket.background.give_way
+        ticket.granted_at = self._clock()
+        self._note_use(resident, ticket, ticket.granted_at)
+        if ticket.background is not None:
+            self._in_background[ticket] = None
         return True
 
+    def _note_use(self, resident: Resident, ticket: Ticket, now: float) -> None:
+        resident.last_used = now
+        if ticket.background is None:
+            resident.used_by_client_at = now
+
     def _grant_waiting(self) -> None:
-        while turns := self._clients or self._background:
+        while turns := self._next_turns():
             if not self._try_grant(turns.next()):
                 return
             turns.take_next().wake()
 
+    def _next_turns(self) -> Turns[Ticket]:
+        return self._clients if self._clients or self._pauses else self._background
+
     def _make_way(self) -> None:
         """Ask requests in the background for the slots that waiting clients need."""
         resident = self.resident
-        if resident is None or not self._clients or not self._yielding:
+        here = self._held_in_background()
+        if resident is None or not self._clients or not here:
             return
         slots = [min(ticket.requested_slots, resident.slots) for ticket in self._clients]
         free = resident.slots - resident.running
-        here = [ticket for ticket in self._yielding if ticket.resident is resident]
         missing = sum(slots) - free - sum(t.granted_slots for t in here if t.gives_way)
         for ticket in reversed([t for t in here if not t.gives_way]):
             if missing <= 0:
                 return
-            missing -= ticket.granted_slots
-            ticket.gives_way = True
-            self._yielding[ticket]()
+            missing -= ticket.granted_slots if self._ask(ticket) else 0
+
+    def _ask(self, ticket: Ticket) -> bool:
+        """Ask a request in the background to give way. Whether it can."""
+        if ticket.background is None or ticket.background.give_way is None:
+            return False
+        ticket.gives_way = True
+        ticket.background.give_way()
+        return True
+
+    def _held_in_background(self) -> list[Ticket]:
+        """The requests in the background that hold slots, the newest last."""
+        return [ticket for ticket in self._in_background if ticket.resident is self.resident]
 
     def _turns(self, ticket: Ticket) -> Turns[Ticket]:
         return self._clients if ticket.background is None else self._background

@@ -13,59 +13,26 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from openedai.config import ModelSpec
-from openedai.contract.engine import (
-    Decider,
-    Directory,
-    Embedder,
-    Engine,
-    Generator,
-    ImageMaker,
-    ImageModerator,
-    Moderator,
-    Reranker,
-    Speaker,
-    Tokenizer,
-    Transcriber,
-)
-from openedai.errors import APIError, EngineFailed, Unavailable, Unsupported
+from openedai.contract.engine import Engine
+from openedai.errors import APIError, EngineFailed, Unavailable
 from openedai.http.exchange import Background
 from openedai.scheduling.admission import Admission, Ticket
-from openedai.scheduling.residency import EvictionPlan, Resident, plan_evictions
-from openedai.scheduling.state import ManagedModel, Occupancy, PoolStatus
+from openedai.scheduling.capabilities import unsupported
+from openedai.scheduling.evictions import Evictions
+from openedai.scheduling.residency import Resident
+from openedai.scheduling.state import ManagedModel, Occupancy, PoolLimits, PoolStatus
 
 E = TypeVar("E", bound=Engine)
 T = TypeVar("T")
 log = logging.getLogger("openedai.scheduling")
 
-CAPABILITY_NAMES: dict[type[Engine], str] = {
-    Generator: "text generation",
-    Embedder: "embeddings",
-    Reranker: "reranking",
-    Decider: "decisions",
-    Moderator: "moderation",
-    ImageModerator: "moderation of images",
-    Tokenizer: "counting and showing its tokens",
-    Transcriber: "transcription",
-    Speaker: "speech",
-    ImageMaker: "images",
-    Directory: "a list of models",
-}
 SHORTEST_TIMER = 0.001
-
-
-@dataclass(frozen=True)
-class PoolLimits:
-    """`memory_budget` in bytes, times in seconds; `idle_timeout` 0 keeps idle models."""
-
-    memory_budget: int
-    idle_timeout: float
-    max_queue: int
-    queue_timeout: float
+# How often a model that only the background waits for is tried to be loaded.
+_BACKGROUND_SECONDS = 1.0
 
 
 class ModelPool:
@@ -96,7 +63,7 @@ class ModelPool:
         self._accepting = True
         self._requests = 0
         self._models: dict[str, ManagedModel] = {}
-        self._reserved = 0  # bytes that are not for models
+        self._evictions = Evictions(self._models, limits.memory_budget, clock)
         self._closing: dict[Resident, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._load_lock = asyncio.Lock()
@@ -121,7 +88,7 @@ class ModelPool:
         """
         self._require_accepting()
         if capability not in self._capabilities_of(spec):
-            raise _unsupported(spec, capability)
+            raise unsupported(spec, capability)
         model = self._model(spec)
         timeout = self._limits.queue_timeout if background is None else None
         ticket = model.admission.submit(caller, slots, timeout, background)
@@ -132,7 +99,7 @@ class ModelPool:
             resident = await model.admission.wait(ticket)
             self._on_wait(spec.id, ticket.granted_at - ticket.requested_at)
             if not isinstance(resident.engine, capability):
-                raise _unsupported(spec, capability)
+                raise unsupported(spec, capability)
             yield resident.engine
         finally:
             self._release(model, ticket)
@@ -150,16 +117,16 @@ class ModelPool:
             )
         while True:
             async with self._load_lock:
-                plan = self._plan_evictions(size)
+                plan = self._evictions.plan(size)
                 if plan.fits:
-                    self._reserved += size
+                    self._evictions.reserved += size
                     break
             await self._changed.wait()
         try:
             await asyncio.gather(*(self._evict(resident) for resident in plan.evicted))
             yield
         finally:
-            self._reserved -= size
+            self._evictions.reserved -= size
             self._notify()
 
     async def preload(self, spec: ModelSpec) -> None:
@@ -241,7 +208,7 @@ class ModelPool:
         }
         if load_tasks:
             await asyncio.wait(load_tasks)
-        for resident in self._residents():
+        for resident in self._evictions.residents():
             self._evict(resident)
         while self._tasks:
             await asyncio.wait(self._tasks)
@@ -266,6 +233,8 @@ class ModelPool:
     def _start_loading(self, model: ManagedModel) -> asyncio.Task[APIError | None]:
         if model.load_task is None:
             model.load_task = self._spawn(self._load_model(model))
+        else:
+            self._notify()  # it may wait for the background only
         return model.load_task
 
     async def _load_model(self, model: ManagedModel) -> APIError | None:
@@ -290,20 +259,37 @@ class ModelPool:
         return error
 
     async def _load_when_it_fits(self, model: ManagedModel) -> None:
-        while model.has_demand:
-            async with self._load_lock:
-                if not model.has_demand:
-                    return
-                need = self._required_memory(model)
-                plan = self._plan_evictions(need)
-                if plan.fits:
-                    for resident in plan.evicted:
-                        self._evict(resident)
-                    while self._closing:
-                        await asyncio.wait(self._closing.values())
-                    self._install(model, await self._load_engine(model.spec))
-                    return
+        paused: set[Admission] = set()
+        try:
+            while model.has_demand:
+                async with self._load_lock:
+                    if not model.has_demand:
+                        return
+                    need = self._required_memory(model)
+                    plan = self._evictions.plan(need, for_clients=model.wanted_by_clients)
+                    if plan.fits:
+                        for resident in plan.evicted:
+                            self._evict(resident)
+                        while self._closing:
+                            await asyncio.wait(self._closing.values())
+                        self._install(model, await self._load_engine(model.spec))
+                        return
+                for_clients = model.wanted_by_clients
+                paused = self._evictions.pause_background(need, paused, for_clients=for_clients)
+                await self._wait_for_memory(model)
+        finally:
+            for admission in paused:
+                admission.resume_background()
+
+    async def _wait_for_memory(self, model: ManagedModel) -> None:
+        """Until it may fit; only the background does not look at every change."""
+        if model.wanted_by_clients:
             await self._changed.wait()
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_BACKGROUND_SECONDS):
+                while model.has_demand and not model.wanted_by_clients:
+                    await self._changed.wait()
 
     def _required_memory(self, model: ManagedModel) -> int:
         measured = model.measured_memory
@@ -319,7 +305,8 @@ class ModelPool:
             )
 
     def _install(self, model: ManagedModel, engine: Engine) -> None:
-        resident = Resident(model.spec.id, engine, max(1, engine.slots), self._clock())
+        now = self._clock()
+        resident = Resident(model.spec.id, engine, max(1, engine.slots), now, loaded_at=now)
         model.measured_memory = resident.measure()
         try:
             self._refuse_oversize(model, resident.memory)
@@ -329,7 +316,7 @@ class ModelPool:
         model.loads += 1
         model.watch_task = self._spawn(self._watch(model, resident))
         model.admission.attach(resident)
-        for other in self._plan_evictions(0).evicted:
+        for other in self._evictions.plan(0).evicted:
             self._evict(other)
         self._start_idle_timer()
 
@@ -358,6 +345,8 @@ class ModelPool:
             model.watch_task.cancel()
             model.watch_task = None
         model.admission.detach()
+        if model.has_demand and self._accepting:  # by the background
+            self._start_loading(model)
         return self._close_engine(resident)
 
     def _close_engine(self, resident: Resident) -> asyncio.Task[None]:
@@ -383,7 +372,7 @@ class ModelPool:
         self._idle_timer = None
         remaining = {
             resident: resident.last_used + self._limits.idle_timeout - self._clock()
-            for resident in self._residents()
+            for resident in self._evictions.residents()
             if resident.idle
         }
         for resident in [resident for resident, seconds in remaining.items() if seconds <= 0]:
@@ -392,16 +381,6 @@ class ModelPool:
         if remaining:
             seconds = max(SHORTEST_TIMER, min(remaining.values()))
             self._idle_timer = asyncio.get_running_loop().call_later(seconds, self._evict_idle)
-
-    def _residents(self) -> list[Resident]:
-        residents = (model.admission.resident for model in self._models.values())
-        return [resident for resident in residents if resident is not None]
-
-    def _plan_evictions(self, need: int) -> EvictionPlan:
-        residents = self._residents()
-        for resident in residents:
-            resident.measure()
-        return plan_evictions(residents, need, self._limits.memory_budget - self._reserved)
 
     def _notify(self) -> None:
         """Wake all tasks that wait for a change, to check their condition again."""
@@ -413,15 +392,6 @@ class ModelPool:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _unsupported(spec: ModelSpec, capability: type[Engine]) -> Unsupported:
-    name = CAPABILITY_NAMES.get(capability, capability.__name__)
-    return Unsupported(
-        f"The model `{spec.id}` does not support {name}.",
-        code="unsupported_model",
-        param="model",
-    )
 
 
 def _shutting_down() -> Unavailable:

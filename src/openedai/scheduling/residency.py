@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from openedai.contract.engine import Engine
@@ -12,7 +13,8 @@ from openedai.contract.engine import Engine
 class Resident:
     """A loaded engine. `running` is how many of its slots are in use.
 
-    `memory` is in bytes, as last measured; `last_used` is a time of the pool's clock.
+    `memory` is in bytes, as last measured. Times are those of the pool's clock; `used_by_client_at`
+    is when a request that is not in the background began or ended last.
     """
 
     model_id: str
@@ -21,6 +23,8 @@ class Resident:
     last_used: float
     memory: int = 0
     running: int = 0
+    loaded_at: float = -math.inf
+    used_by_client_at: float = -math.inf
 
     @property
     def idle(self) -> bool:
@@ -37,21 +41,32 @@ class Resident:
 
 @dataclass(frozen=True)
 class EvictionPlan:
-    """The idle models to evict, and whether the needed memory is free after that."""
+    """The models to evict, and whether the needed memory is free after that."""
 
     evicted: tuple[Resident, ...]
     fits: bool
 
 
-def plan_evictions(residents: Iterable[Resident], need: int, budget: int) -> EvictionPlan:
-    """Choose the least recently used idle models to evict, until `need` more bytes fit."""
+def _is_idle(resident: Resident) -> bool:
+    return resident.idle
+
+
+def plan_evictions(
+    residents: Iterable[Resident],
+    need: int,
+    budget: int,
+    may_leave: Callable[[Resident], bool] = _is_idle,
+) -> EvictionPlan:
+    """Choose models to evict, until `need` more bytes fit: idle ones first, the least recently used
+    of them first.
+    """
     residents = list(residents)
     excess = sum(resident.memory for resident in residents) + need - budget
     evicted = []
-    for resident in sorted(residents, key=lambda resident: resident.last_used):
+    for resident in sorted(residents, key=lambda one: (not one.idle, one.last_used)):
         if excess <= 0:
             break
-        if resident.idle and resident.memory > 0:
+        if resident.memory > 0 and may_leave(resident):
             evicted.append(resident)
             excess -= resident.memory
     return EvictionPlan(tuple(evicted), fits=excess <= 0)

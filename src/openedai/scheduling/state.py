@@ -15,6 +15,16 @@ from openedai.scheduling.residency import Resident
 State = Literal["unloaded", "loading", "ready", "closing"]
 
 
+@dataclass(frozen=True)
+class PoolLimits:
+    """`memory_budget` in bytes, times in seconds; `idle_timeout` 0 keeps idle models."""
+
+    memory_budget: int
+    idle_timeout: float
+    max_queue: int
+    queue_timeout: float
+
+
 class Occupancy(NamedTuple):
     """The number of requests that a model accepts, waiting ones included, and how many more now."""
 
@@ -75,6 +85,11 @@ class ManagedModel:
     def has_demand(self) -> bool:
         """Whether a request or a preload waits for it."""
         return self.admission.waiting > 0 or self.pending_preloads > 0
+
+    @property
+    def wanted_by_clients(self) -> bool:
+        """Whether something else than requests in the background waits for it."""
+        return self.admission.clients_waiting > 0 or self.pending_preloads > 0
 
     def occupancy(self) -> Occupancy:
         resident = self.admission.resident
