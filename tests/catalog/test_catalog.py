@@ -341,6 +341,8 @@ def test_an_upstream_may_be_named() -> None:
         ([ModelSpec(id="a", engine="warp")], {}, "'a': there is no engine 'warp'"),
         ([ModelSpec(id="a", engine="llama_cpp")], {}, "'a': the engine llama_cpp needs a source"),
         ([ModelSpec(id="a", engine="echo", source="x")], {}, "takes no source"),
+        ([ModelSpec(id="a", engine="echo", training_source="x")], {}, "no `training_source`"),
+        ([chat("a", training_source="pypi:x")], {}, "'a': training_source: 'pypi:x' is not in"),
         (
             [ModelSpec(id="a", engine="llama_cpp", source="hf:r")],
             {},

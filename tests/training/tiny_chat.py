@@ -22,7 +22,7 @@ MARKING = (
 CONTROL = ("<unk>", "<s>", "</s>", "<|im_start|>", "<|im_end|>")
 FIRST_BYTE, END = len(CONTROL), CONTROL.index("<|im_end|>")
 VOCABULARY = FIRST_BYTE + 256
-_WIDTH, _INNER, _HEADS, _KV_HEADS, _HEAD, _BLOCKS = 32, 64, 4, 2, 8, 2
+WIDTH, INNER, HEADS, KV_HEADS, HEAD, BLOCKS = 32, 64, 4, 2, 8, 2
 
 
 def write(path: Path, architecture: str = "llama", template: str = TEMPLATE) -> Path:
@@ -30,14 +30,14 @@ def write(path: Path, architecture: str = "llama", template: str = TEMPLATE) -> 
     random = np.random.default_rng(3)
     writer = GGUFWriter(path, architecture)
     writer.add_context_length(512)
-    writer.add_embedding_length(_WIDTH)
-    writer.add_feed_forward_length(_INNER)
-    writer.add_block_count(_BLOCKS)
-    writer.add_head_count(_HEADS)
-    writer.add_head_count_kv(_KV_HEADS)
-    writer.add_key_length(_HEAD)
-    writer.add_value_length(_HEAD)
-    writer.add_rope_dimension_count(_HEAD)
+    writer.add_embedding_length(WIDTH)
+    writer.add_feed_forward_length(INNER)
+    writer.add_block_count(BLOCKS)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(KV_HEADS)
+    writer.add_key_length(HEAD)
+    writer.add_value_length(HEAD)
+    writer.add_rope_dimension_count(HEAD)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_freq_base(10_000.0)
     _add_vocabulary(writer, template)
@@ -45,24 +45,24 @@ def write(path: Path, architecture: str = "llama", template: str = TEMPLATE) -> 
     def add(name: str, *shape: int, centre: float = 0.0, spread: float = 0.2) -> None:
         writer.add_tensor(name, random.normal(centre, spread, shape).astype(np.float32))
 
-    add("token_embd.weight", VOCABULARY, _WIDTH)
-    add("output_norm.weight", _WIDTH, centre=1, spread=0.1)
-    query, key = _HEADS * _HEAD, _KV_HEADS * _HEAD
-    for block in range(_BLOCKS):
+    add("token_embd.weight", VOCABULARY, WIDTH)
+    add("output_norm.weight", WIDTH, centre=1, spread=0.1)
+    query, key = HEADS * HEAD, KV_HEADS * HEAD
+    for block in range(BLOCKS):
         name = f"blk.{block}"
         for part in ("attn_norm", "ffn_norm"):
-            add(f"{name}.{part}.weight", _WIDTH, centre=1, spread=0.1)
+            add(f"{name}.{part}.weight", WIDTH, centre=1, spread=0.1)
         for part, rows in (("attn_q", query), ("attn_k", key), ("attn_v", key)):
-            add(f"{name}.{part}.weight", rows, _WIDTH)
+            add(f"{name}.{part}.weight", rows, WIDTH)
             if architecture == "qwen2":
                 add(f"{name}.{part}.bias", rows)
         if architecture == "qwen3":
             for part in ("attn_q_norm", "attn_k_norm"):
-                add(f"{name}.{part}.weight", _HEAD, centre=1, spread=0.1)
-        add(f"{name}.attn_output.weight", _WIDTH, query)
-        add(f"{name}.ffn_gate.weight", _INNER, _WIDTH)
-        add(f"{name}.ffn_up.weight", _INNER, _WIDTH)
-        add(f"{name}.ffn_down.weight", _WIDTH, _INNER)
+                add(f"{name}.{part}.weight", HEAD, centre=1, spread=0.1)
+        add(f"{name}.attn_output.weight", WIDTH, query)
+        add(f"{name}.ffn_gate.weight", INNER, WIDTH)
+        add(f"{name}.ffn_up.weight", INNER, WIDTH)
+        add(f"{name}.ffn_down.weight", WIDTH, INNER)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from openedai.catalog.models import adapter_specs, models_of
+from openedai.catalog.models import adapter_specs, models_of, training_spec
 from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.contract.engine import Directory
 from openedai.contract.moderate import CATEGORIES
@@ -25,10 +25,24 @@ def check_spec(spec: ModelSpec, access: Access) -> None:
             source_of(one, access)
     except ValueError as error:
         raise ConfigError(f"Model {spec.id!r}: {error}.") from None
+    _check_training(spec, access)
     if spec.requantise != "none" and engine_entry(spec.engine).weight_files != "gguf":
         raise ConfigError(
             f"Model {spec.id!r}: `requantise` is for GGUF weights, and {spec.engine} takes none."
         )
+
+
+def _check_training(spec: ModelSpec, access: Access) -> None:
+    source = training_spec(spec)
+    if source is None:
+        return
+    entry = engine_entry(spec.engine)
+    if entry.weight_files != "gguf" or not entry.takes_adapters:
+        raise ConfigError(f"Model {spec.id!r}: {spec.engine} takes no `training_source`.")
+    try:
+        source_of(source, access)
+    except ValueError as error:
+        raise ConfigError(f"Model {spec.id!r}: training_source: {error}.") from None
 
 
 def check_thresholds(settings: Settings) -> None:

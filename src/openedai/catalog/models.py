@@ -33,6 +33,14 @@ def models_of(spec: ModelSpec) -> tuple[Model, ...]:
     return (Model(spec.id, spec), *adapted)
 
 
+def training_spec(spec: ModelSpec) -> ModelSpec | None:
+    """What a model is trained on in the place of its own weights, as weights to be pulled."""
+    if not spec.training_source:
+        return None
+    engine = "sentence_transformers"  # as any that takes a folder of safetensors
+    return ModelSpec(id=f"{spec.id} (training)", engine=engine, source=spec.training_source)
+
+
 def adapter_specs(spec: ModelSpec) -> tuple[ModelSpec, ...]:
     """The adapters of a model as weights of their own, to be pulled as the model's are."""
     if engine_entry(spec.engine).weight_files != "gguf":

@@ -48,6 +48,11 @@ class ModelSpec(Table, frozen=True):
         str | None,
         "Serve every model of an upstream, each under this and its name.",
     ] = None
+    training_source: Annotated[
+        str,
+        "Weights in safetensors, on which fine-tuning trains instead of the decoded GGUF weights: "
+        "a folder, or `hf:owner/repo`.",
+    ] = ""
     options: Annotated[dict[str, Any], "Options of its engine."] = msgspec.field(
         default_factory=dict
     )

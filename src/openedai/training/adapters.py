@@ -20,7 +20,7 @@ _ALPHA = "adapter.lora.alpha"
 _ARCHITECTURE = "general.architecture"
 _MATRIX = re.compile(r"blk\.(\d+)\.(\w+)\.weight\.lora_([ab])")
 # The layers by their names in repositories of safetensors.
-_MODULES = {
+MODULES = {
     "attn_q": "self_attn.q_proj",
     "attn_k": "self_attn.k_proj",
     "attn_v": "self_attn.v_proj",
@@ -92,7 +92,7 @@ def write_peft(
         assert found is not None
         block, layer, part = found.groups()
         rows = _halves(matrix, turned[layer]) if part == "b" and layer in turned else matrix
-        key = f"base_model.model.model.layers.{block}.{_MODULES[layer]}.lora_{part.upper()}"
+        key = f"base_model.model.model.layers.{block}.{MODULES[layer]}.lora_{part.upper()}"
         tensors[f"{key}.weight"] = np.ascontiguousarray(rows)
     config = {
         "peft_type": "LORA",
@@ -104,7 +104,7 @@ def write_peft(
         "bias": "none",
         "fan_in_fan_out": False,
         "inference_mode": True,
-        "target_modules": [module.rpartition(".")[2] for module in _MODULES.values()],
+        "target_modules": [module.rpartition(".")[2] for module in MODULES.values()],
     }
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors, folder / "adapter_model.safetensors", {"format": "pt"})

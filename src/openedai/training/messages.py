@@ -20,10 +20,11 @@ class Task(Struct, frozen=True, tag="task"):
     """What to train.
 
     `path` is the GGUF file of the model `model`, and `options` are its options as the engine that
-    serves it takes them. `training_file` and `validation_file` are paths. Checkpoints become
-    folders in `folder`. `resume` is one of them to go on from, `start` the GGUF file of an adapter
-    to begin with instead of a new one. `threads` None leaves one core to others. A checkpoint is
-    saved at least every `save_interval` seconds of training.
+    serves it takes them. `source` is a folder of safetensors, whose weights are trained on instead
+    of those of `path`. `training_file` and `validation_file` are paths. Checkpoints become folders
+    in `folder`. `resume` is one of them to go on from, `start` the GGUF file of an adapter to begin
+    with instead of a new one. `threads` None leaves one core to others. A checkpoint is saved at
+    least every `save_interval` seconds of training.
     """
 
     model: str
@@ -37,6 +38,7 @@ class Task(Struct, frozen=True, tag="task"):
     seed: int = 0
     resume: str | None = None
     start: str | None = None
+    source: str | None = None
     threads: int | None = None
     save_interval: float = 60.0
     rank: int = 8

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from openedai.catalog.models import training_spec
 from openedai.config import ModelSpec
 from openedai.errors import InvalidRequest, NotFound, invalid_value
 from openedai.gguf.header import read_header
@@ -36,11 +37,14 @@ _BYTES, _BESIDE = 2, 2600 << 20
 
 @dataclass(frozen=True)
 class Base:
-    """The model that a job begins with: its spec, the file of its weights, that of an adapter."""
+    """The model that a job begins with: its spec, the file of its weights, that of an adapter, and
+    the folder of the weights that are trained instead.
+    """
 
     spec: ModelSpec
     weights: Path
     adapter: Path | None
+    source: Path | None
 
 
 class Attempt:
@@ -78,15 +82,17 @@ class Attempt:
         parts = self._parts
         await parts.tuned.prepare(name)
         model = parts.catalog.resolve(name)
+        source = training_spec(model.spec)
         progress = LoggedProgress()
         try:
             weights = await asyncio.to_thread(parts.library.pull, model.spec, progress)
+            folder = source and await asyncio.to_thread(parts.library.pull, source, progress)
         finally:
             progress.stop()
         if weights is None:
             raise invalid_value("model", f"`{name}` has no weights")
         adapter = None if model.adapter is None else Path(model.adapter.path)
-        return Base(model.spec, weights, adapter)
+        return Base(model.spec, weights, adapter, folder)
 
     async def _run(self, record: JobRecord) -> None:
         job, parts = self._job, self._parts
@@ -141,6 +147,7 @@ class Attempt:
             seed=record.seed,
             resume=None if resume is None else str(resume),
             start=None if base.adapter is None else str(base.adapter),
+            source=None if base.source is None else str(base.source),
             threads=self._parts.threads,
         )
 

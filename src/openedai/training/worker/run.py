@@ -25,6 +25,7 @@ from openedai.training.worker.checkpoints import load_state, save_checkpoint
 from openedai.training.worker.network import Network
 from openedai.training.worker.objectives import Metrics, preferences, supervised
 from openedai.training.worker.rendering import Pair, Renderer, Tokens, render_all
+from openedai.training.worker.source import SourceWeights
 from openedai.training.worker.weights import Weights
 
 # Models with more weights are kept in 16 bits, and computed again for their gradients.
@@ -71,12 +72,19 @@ class Run:
                     steps=self._steps,
                 )
             )
-            self._load()
         except ValueError as error:
             raise InvalidRequest(
                 f"The model `{task.model}` cannot be trained with this: {error}.",
                 code="invalid_file",
                 param="training_file",
+            ) from error
+        try:
+            self._load()
+        except ValueError as error:
+            raise InvalidRequest(
+                f"The model `{task.model}` cannot be trained: {error}.",
+                code="unsupported_model",
+                param="model",
             ) from error
         self._train()
 
@@ -104,7 +112,8 @@ class Run:
     def _load(self) -> None:
         """Load the model, and what is known from before."""
         task = self._task
-        weights = Weights(Path(task.path))
+        path = Path(task.path)
+        weights = Weights(path) if task.source is None else SourceWeights(path, Path(task.source))
         small = weights.count <= _SMALL
         self._network = Network(
             weights,
