@@ -18,6 +18,19 @@ class ModerationObject(msgspec.Struct):
     category_applied_input_types: dict[str, list[str]]
 
 
+class ModerationResult(ModerationObject, kw_only=True):
+    """One of an answer's: beside the answer, the model that it is from."""
+
+    model: str
+    type: str = "moderation_result"
+
+
+class ModerationError(msgspec.Struct):
+    code: str
+    message: str
+    type: str = "error"
+
+
 def moderation_object(
     texts: Iterable[Assessment], images: Iterable[Assessment] = ()
 ) -> ModerationObject:
@@ -38,3 +51,9 @@ def moderation_object(
         category_scores={name: scores.get(name, 0.0) for name in CATEGORIES},
         category_applied_input_types=applied,
     )
+
+
+def moderation_result(texts: Iterable[Assessment], model: str) -> ModerationResult:
+    """The same, with the name of the model."""
+    fields = msgspec.structs.asdict(moderation_object(texts))
+    return ModerationResult(**fields, model=model)

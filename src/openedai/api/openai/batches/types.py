@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 from pydantic import Field
 
+from openedai.api.parameters.chats.labels import Metadata
 from openedai.api.parameters.files import ExpiresAfter
 from openedai.http.body import Body
 from openedai.store.batches import Batch, LineError, Tokens
-
-Metadata = dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]]
 
 
 class BatchCreateRequest(Body):
     input_file_id: str
     endpoint: str
     completion_window: Literal["24h"]
-    metadata: Metadata | None = Field(None, max_length=16)
+    metadata: Metadata | None = None
     output_expires_after: ExpiresAfter | None = None
 
 

@@ -6,23 +6,15 @@ by its id, on every server and at any time, and nothing is stored.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import zlib
 from typing import Annotated, Literal
 
+from openedai.api.parameters.chats.packed import pack, unpack
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.contract.speak import AudioFormat
 from openedai.errors import NotFound
 from openedai.http.body import Body
 
 _PREFIX = "audio_"
-_MAX_TRANSCRIPT = 1 << 20  # bytes
-
-
-class InputAudio(Body):
-    data: str
-    format: Literal["wav", "mp3"]
 
 
 class VoiceId(Body):
@@ -57,19 +49,12 @@ class EarlierAudio(Body):
 
 def spoken_id(transcript: str) -> str:
     """The id of an answer with this transcript."""
-    packed = zlib.compress(transcript.encode("utf-8", "surrogatepass"), 9)
-    return _PREFIX + base64.urlsafe_b64encode(packed).decode().rstrip("=")
+    return pack(_PREFIX, transcript)
 
 
 def transcript_of(id: str, param: str) -> str:
     """The transcript of the answer with this id. Raises NotFound."""
-    packed = id.removeprefix(_PREFIX)
-    unpacker = zlib.decompressobj()
-    try:
-        raw = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
-        text = unpacker.decompress(raw, _MAX_TRANSCRIPT).decode("utf-8", "surrogatepass")
-    except (binascii.Error, zlib.error, ValueError):
-        text = ""
-    if not id.startswith(_PREFIX) or not unpacker.eof:
+    text = unpack(_PREFIX, id)
+    if text is None:
         raise NotFound(f"There is no audio {id[:64]!r}.", code="invalid_value", param=param)
     return text

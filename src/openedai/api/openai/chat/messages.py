@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from openedai.api.openai.chat.audio import EarlierAudio, InputAudio, transcript_of
+from openedai.api.openai.chat.audio import EarlierAudio, transcript_of
+from openedai.api.parameters.chats.sounds import InputAudio
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
 from openedai.contract.chat import Image, Message, ToolCall
 from openedai.errors import InvalidRequest, invalid_value, missing_parameter

@@ -10,7 +10,11 @@ import msgspec
 
 from openedai.api.calls import Renderer
 from openedai.api.openai.chat.render import ChatCompletion, ChatCompletionRenderer
-from openedai.api.parameters.moderation import ModerationObject, moderation_object
+from openedai.api.parameters.moderation import (
+    ModerationError,
+    ModerationResult,
+    moderation_result,
+)
 from openedai.api.parameters.streams import DONE
 from openedai.contract.generate import TextDelta
 from openedai.contract.moderate import Assessment
@@ -21,21 +25,10 @@ from openedai.serving.moderation import Moderation
 from openedai.serving.outcome import Indexed
 
 
-class ModerationResult(ModerationObject, kw_only=True):
-    model: str
-    type: str = "moderation_result"
-
-
 class ModerationResults(msgspec.Struct):
     model: str
     results: list[ModerationResult]
     type: str = "moderation_results"
-
-
-class ModerationError(msgspec.Struct):
-    code: str
-    message: str
-    type: str = "error"
 
 
 Side = ModerationResults | ModerationError
@@ -101,6 +94,4 @@ class ModeratedRenderer:
 
     def _side(self, assessments: list[Assessment]) -> ModerationResults:
         name = self._call.model.id
-        objects = (moderation_object([one]) for one in assessments)
-        results = [ModerationResult(**msgspec.structs.asdict(one), model=name) for one in objects]
-        return ModerationResults(name, results)
+        return ModerationResults(name, [moderation_result([one], name) for one in assessments])

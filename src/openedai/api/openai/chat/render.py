@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from openedai.api.openai.chat.logprobs import ChatLogprobs, chat_logprobs
+from openedai.api.parameters.chats.logprobs import ChatLogprobs, chat_logprobs
 from openedai.api.parameters.prompt_logprobs import PromptLogprobs, prompt_logprobs
 from openedai.api.parameters.sampling import StreamOptions
 from openedai.api.parameters.streams import DONE, obfuscation

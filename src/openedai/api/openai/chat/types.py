@@ -9,7 +9,6 @@ from pydantic import Field
 
 from openedai.api.openai.chat.audio import AudioOutput
 from openedai.api.openai.chat.messages import ChatMessage, Media, TextPart, check_messages
-from openedai.api.openai.chat.moderation_options import ModerationOptions
 from openedai.api.openai.chat.tools import (
     MAX_TOOLS,
     FunctionChoice,
@@ -20,6 +19,8 @@ from openedai.api.openai.chat.tools import (
     toolset,
 )
 from openedai.api.parameters.answer_formats import TextFormat
+from openedai.api.parameters.chats.labels import Metadata, Retention
+from openedai.api.parameters.chats.moderation import ModerationOptions
 from openedai.api.parameters.other_servers import Effort, Limit, OtherServersChatBody
 from openedai.api.parameters.sampling import SamplingBody, stop_texts
 from openedai.api.parameters.tools import Toolset
@@ -45,9 +46,6 @@ class Prediction(Body):
 class CacheOptions(Body):
     mode: Literal["implicit", "explicit"] | None = None
     ttl: Literal["30m"] | None = None
-
-
-Metadata = dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]]
 
 
 class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
@@ -82,11 +80,11 @@ class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
     audio: AudioOutput | None = None
     moderation: ModerationOptions | None = None
 
-    metadata: Metadata | None = Field(None, max_length=16)
+    metadata: Metadata | None = None
     prediction: Prediction | None = None
     prompt_cache_key: str | None = None
     prompt_cache_options: CacheOptions | None = None
-    prompt_cache_retention: Literal["in_memory", "24h"] | None = None
+    prompt_cache_retention: Retention | None = None
     safety_identifier: str | None = None
     service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
 

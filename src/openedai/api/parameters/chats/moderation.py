@@ -1,4 +1,4 @@
-"""The parameter `moderation` of chat completions."""
+"""The parameter `moderation` of chat completions and responses."""
 
 from __future__ import annotations
 

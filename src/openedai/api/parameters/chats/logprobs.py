@@ -1,4 +1,4 @@
-"""Log probabilities in the shape of chat completions."""
+"""Log probabilities of tokens in the shape of chat completions and responses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ class ChatLogprobs(msgspec.Struct):
 
 
 def chat_logprobs(tokens: Sequence[TokenLogprob]) -> ChatLogprobs:
-    return ChatLogprobs([_token(token) for token in tokens])
+    return ChatLogprobs(token_logprobs(tokens))
+
+
+def token_logprobs(tokens: Sequence[TokenLogprob]) -> list[ChatTokenLogprob]:
+    return [_token(token) for token in tokens]
 
 
 def _token(token: TokenLogprob) -> ChatTokenLogprob:
