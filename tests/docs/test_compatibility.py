@@ -36,6 +36,7 @@ from openai.types.chat.chat_completion_assistant_message_param import (
 from openai.types.fine_tuning import job_create_params, job_list_params
 from openai.types.fine_tuning.alpha import grader_run_params
 from openai.types.graders import LabelModelGraderParam
+from openai.types.responses import ResponseInputItemParam, response_create_params
 from openai.types.uploads import part_create_params
 from pydantic import ValidationError
 
@@ -61,6 +62,11 @@ from openedai.api.openai.images.types import (
     ImageVariationRequest,
 )
 from openedai.api.openai.moderations.types import ModerationRequest
+from openedai.api.openai.responses.input.conversation import Media as ResponseMedia
+from openedai.api.openai.responses.prepare import engine_chat
+from openedai.api.openai.responses.prepare import engine_request as response_request
+from openedai.api.openai.responses.tools import client_tools
+from openedai.api.openai.responses.types import ResponseRequest
 from openedai.api.openai.speech.types import SpeechRequest
 from openedai.api.openai.transcriptions.types import TranscriptionRequest, TranslationRequest
 from openedai.api.openai.uploads.types import (
@@ -91,6 +97,7 @@ MESSAGE = {
 }
 
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+RESPONSE: dict[str, Any] = {"model": "m", "input": "hi"}
 COMPLETION: dict[str, Any] = {"model": "m", "prompt": "hi"}
 EMBEDDING: dict[str, Any] = {"model": "m", "input": "hi"}
 DECISION: dict[str, Any] = {
@@ -139,6 +146,11 @@ TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
         CHAT,
     ),
     ("Chat completions", 1): (MESSAGE, ChatMessage, {"role": "user", "content": "hi"}),
+    ("Responses", 0): (
+        set(response_create_params.ResponseCreateParamsBase.__annotations__) | STREAM,
+        ResponseRequest,
+        RESPONSE,
+    ),
     ("Completions", 0): (
         set(completion_create_params.CompletionCreateParamsBase.__annotations__) | STREAM,
         CompletionRequest,
@@ -285,6 +297,11 @@ CALL: dict[str, Any] = {"id": "c", "type": "function", "function": {"name": "f",
 
 # Values that ask for something, for parameters of which any other value would do less.
 REFUSED_VALUES: dict[str, Any] = {
+    "access_programs": {"cyber": "standard"},
+    "background": True,
+    "background_options": {"completion_window": "soonest"},
+    "context_management": [{"type": "compaction"}],
+    "prompt": {"id": "pmpt_1"},
     "integrations": [{"type": "wandb", "wandb": {"project": "p"}}],
     "complexity": "low",
     "file": "file-1",
@@ -354,6 +371,11 @@ REFUSED_VALUES: dict[str, Any] = {
 # Values other than the default, for parameters that must reach the engine.
 VALUES: dict[str, Any] = {
     "grader": {**GRADER, "operation": "ne"},
+    "image": {"context_compression": "auto"},
+    "max_output_tokens": 5,
+    "max_tool_calls": 5,
+    "store": True,
+    "text": {"format": {"type": "json_object"}},
     "hyperparameters": {"n_epochs": 2},
     "method": {"type": "dpo"},
     "training_file": "file-2",
@@ -529,6 +551,8 @@ VALUES: dict[str, Any] = {
 
 # Those of which two bodies have different types.
 VALUES_BY_TYPE: dict[tuple[type[Body], str], Any] = {
+    (ResponseRequest, "include"): ["message.output_text.logprobs"],
+    (ResponseRequest, "tools"): [{"type": "function", "name": "f"}],
     (ChatCompletionRequest, "logprobs"): True,
     (CompletionRequest, "logprobs"): 3,
     (EngineGenerateRequest, "logprobs"): 3,
@@ -560,14 +584,20 @@ NEEDED_FIELDS: dict[str, dict[str, Any]] = {
     "top_logprobs": {"logprobs": True},
 }
 
+NEEDED_FIELDS_BY_TYPE: dict[type[Body], dict[str, dict[str, Any]]] = {
+    ChatMessage: {},
+    ResponseRequest: {"tool_choice": {"tools": [{"type": "function", "name": "f"}]}},
+}
+
 # Those that routes read themselves, tested in tests/api.
 READ_BY_ROUTES = {"model", "stream", "stream_options", "stream_format", "encoding_format"}
 READ_BY_ROUTES |= {"search_model", "return_prompt", "expand"}
+READ_BY_ROUTES |= {"conversation", "previous_response_id", "truncation"}
 READ_BY_ROUTES |= {"modalities", "audio", "completion_window"}
 # The same, in some bodies only.
-READ_BY_ROUTES_OF: dict[str, type[Body]] = {
-    "moderation": ChatCompletionRequest,
-    "response_format": ImageBody,
+READ_BY_ROUTES_OF: dict[str, tuple[type[Body], ...]] = {
+    "moderation": (ChatCompletionRequest, ResponseRequest),
+    "response_format": (ImageBody,),
 }
 
 # The codes that are put together from parts.
@@ -622,6 +652,11 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
             return value.request_with(range(len(value.examples))).to_engine_requests()
         case ChatCompletionRequest():
             return value.to_engine_requests(Media())
+        case ResponseRequest():
+            tools = client_tools(value.tools or (), (), strict=False)
+            items = [("input", item) for item in value.items()]
+            chat = engine_chat(value, items, tools, ResponseMedia())
+            return response_request(value, chat), value.options(), value.metadata
         case CompletionRequest():
             return value.to_engine_requests()
         case FileCreateRequest() | FileListQuery() | PartCreateRequest() | UploadCompleteRequest():
@@ -676,6 +711,24 @@ def test_every_type_of_grader_has_one_row() -> None:
     assert as_invalid_request(caught.value.errors()).code == "unsupported_value"
 
 
+def test_every_item_of_responses_has_one_row() -> None:
+    """Each type, of which the refused ones are refused by their name."""
+    table = rows(("Responses", 1))
+    types = {
+        kind
+        for item in get_args(ResponseInputItemParam)
+        for kind in get_args(get_type_hints(item)["type"])
+        if isinstance(kind, str)
+    } | {"item_reference"}
+    assert {row[0].strip("`") for row in table} == types
+    for row in table:
+        body = {**RESPONSE, "input": [{"type": row[0].strip("`")}]}
+        with pytest.raises(ValidationError) as caught:
+            ResponseRequest.model_validate(body)
+        code = as_invalid_request(caught.value.errors()).code
+        assert (code == "unsupported_value") == (row[1] == "refused")
+
+
 def refused_value(model: type[Body], name: str) -> Any:
     """A value that requests something."""
     if name == "add_special_tokens":  # completions have them, chat templates bring them
@@ -719,7 +772,7 @@ def test_honoured_parameters_reach_the_engine(table: Table, name: str) -> None:
 
 def assert_changes_the_request(model: type[Body], body: dict[str, Any], name: str) -> None:
     value = VALUES_BY_TYPE.get((model, name), VALUES.get(name))
-    needed_fields = {} if model is ChatMessage else NEEDED_FIELDS.get(name, {})
+    needed_fields = NEEDED_FIELDS_BY_TYPE.get(model, NEEDED_FIELDS).get(name, {})
     assert value is not None
     assert engine_request(model, {**body, **needed_fields, name: value}) != engine_request(
         model, {**body, **needed_fields}

@@ -27,6 +27,7 @@ def routes(s: Services) -> tuple[Route, ...]:
     ranking = Ranking(s.catalog, s.embedding)
     official = (
         *_openai(s, calls),
+        *shared_with_azure(_responses(s, calls)),
         *shared_with_azure(_files(s, calls)),
         *shared_with_azure(_fine_tuning(s, calls)),
         *_models(s),
@@ -99,6 +100,19 @@ def _openai(s: Services, calls: Calls) -> tuple[Route, ...]:
         post("/v1/images/variations", images["vary"], "Vary an image"),
         post("/v1/audio/transcriptions", audio["transcribe"], "Transcribe an audio file"),
         post("/v1/audio/translations", audio["translate"], "Translate an audio file into English"),
+    )
+
+
+def _responses(s: Services, calls: Calls) -> tuple[Route, ...]:
+    responses = Group(
+        "openai.responses.routes:Responses",
+        *(calls, s.catalog, s.leases, s.image_loading, s.hearing, s.generation, s.moderation),
+        s.settings.unsupported_tools == "refuse",
+    )
+    create, count = responses["create"], responses["count"]
+    return (
+        Route("POST", "/v1/responses", create, "Answer", in_batches=True),
+        Route("POST", "/v1/responses/input_tokens", count, "Count the tokens of an input"),
     )
 
 

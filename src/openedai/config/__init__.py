@@ -129,6 +129,11 @@ class Settings:
         Literal["refuse", "warn"],
         "Refuse unknown parameters with a 400, or ignore them with a warning header.",
     ] = "refuse"
+    unsupported_tools: Annotated[
+        Literal["refuse", "warn"],
+        "Refuse tools of `/v1/responses` that the official API runs itself, such as "
+        "`web_search`, or leave them out beside the client's own, with a warning header.",
+    ] = "warn"
     log_format: Annotated[Literal["text", "json"], "How log lines are written."] = "text"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],

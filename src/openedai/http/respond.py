@@ -62,6 +62,11 @@ def data_frame(value: Any) -> bytes:
     return b"data: " + _encode(value) + b"\n\n"
 
 
+def named_frame(name: bytes, value: Any) -> bytes:
+    """One server-sent event with a name."""
+    return b"event: %b\ndata: %b\n\n" % (name, _encode(value))
+
+
 class TextFrames:
     """Frames that differ in one text, and are encoded but for it once.
 

@@ -1,0 +1,47 @@
+"""What a request refers to: earlier responses, conversations and items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from openedai.api.openai.responses.input.items import AnyItem
+from openedai.errors import Unsupported
+from openedai.http.exchange import Exchange
+
+
+class History(Protocol):
+    """The items that were kept, of the exchange's caller only.
+
+    Its methods raise NotFound, naming the parameter.
+    """
+
+    async def of_response(self, exchange: Exchange, id: str) -> Sequence[AnyItem]:
+        """All items up to the end of a response, for `previous_response_id`."""
+
+    async def of_conversation(self, exchange: Exchange, id: str) -> Sequence[AnyItem]:
+        """All items of a conversation, for `conversation`."""
+
+    async def items(self, exchange: Exchange, ids: Sequence[str]) -> Mapping[str, AnyItem]:
+        """The items that references in the input name."""
+
+
+class NoHistory:
+    """Nothing is kept."""
+
+    async def of_response(self, exchange: Exchange, id: str) -> Sequence[AnyItem]:
+        raise _unsupported("previous_response_id")
+
+    async def of_conversation(self, exchange: Exchange, id: str) -> Sequence[AnyItem]:
+        raise _unsupported("conversation")
+
+    async def items(self, exchange: Exchange, ids: Sequence[str]) -> Mapping[str, AnyItem]:
+        raise _unsupported("input")
+
+
+def _unsupported(param: str) -> Unsupported:
+    return Unsupported(
+        f"Unsupported parameter: '{param}' refers to what is not kept by this server.",
+        code="unsupported_parameter",
+        param=param,
+    )

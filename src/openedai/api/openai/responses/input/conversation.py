@@ -1,0 +1,311 @@
+"""The items of the input as the messages of a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from openedai.api.openai.responses.input.calls import (
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
+    ComputerCall,
+    ComputerCallOutput,
+    CustomToolCall,
+    CustomToolCallOutput,
+    FunctionCall,
+    FunctionCallOutput,
+    LocalShellCall,
+    LocalShellCallOutput,
+    Screenshot,
+    ShellCall,
+    ShellCallOutput,
+    ToolSearchCall,
+)
+from openedai.api.openai.responses.input.items import (
+    AnyItem,
+    Compaction,
+    Message,
+    Reasoning,
+    ToolSearchOutput,
+)
+from openedai.api.openai.responses.input.parts import (
+    InputImage,
+    InputSound,
+    InputText,
+    OutputText,
+    Refusal,
+)
+from openedai.api.openai.responses.tools import function_name
+from openedai.api.parameters.chats.packed import unpack
+from openedai.contract.chat import Image, ToolCall
+from openedai.contract.chat import Message as EngineMessage
+from openedai.errors import InvalidRequest, invalid_value
+from openedai.http.body import Body
+from openedai.media.images import ImageRef
+from openedai.serving.audio.hearing import SoundRef, Transcripts
+from openedai.serving.images.loading import LoadedImages
+
+REASONING_PREFIX = "openedai-reasoning-"
+COMPACTION_PREFIX = "openedai-compaction-"
+
+Located = tuple[str, AnyItem]
+"""Where an item stands in the body, and the item."""
+
+
+@dataclass(frozen=True)
+class Media:
+    """What was loaded for the images and the sounds of a conversation."""
+
+    images: LoadedImages = field(default_factory=dict)
+    transcripts: Transcripts = field(default_factory=dict)
+
+
+def image_refs(items: Iterable[Located]) -> Iterator[ImageRef]:
+    """The images of all items, in order. Raises InvalidRequest for one without a URL."""
+    for path, part in _parts(items):
+        if isinstance(part, InputImage | Screenshot):
+            if part.image_url is None:
+                raise invalid_value(f"{path}.image_url", "an image needs its URL")
+            yield ImageRef(part.image_url, f"{path}.image_url", f"{path}.type")
+
+
+def sound_refs(items: Iterable[Located]) -> Iterator[SoundRef]:
+    """The sounds of all items, in order."""
+    for path, part in _parts(items):
+        if isinstance(part, InputSound):
+            sound, at = part.input_audio, f"{path}.input_audio.data"
+            yield SoundRef(sound.data, sound.format, at, f"{path}.type")
+
+
+def _parts(items: Iterable[Located]) -> Iterator[tuple[str, Body]]:
+    for path, item in items:
+        match item:
+            case Message(content=list() as parts):
+                yield from ((f"{path}.content[{n}]", part) for n, part in enumerate(parts))
+            case FunctionCallOutput(output=list() as parts):
+                yield from ((f"{path}.output[{n}]", part) for n, part in enumerate(parts))
+            case CustomToolCallOutput(output=list() as parts):
+                yield from ((f"{path}.output[{n}]", part) for n, part in enumerate(parts))
+            case ComputerCallOutput(output=screenshot):
+                yield f"{path}.output", screenshot
+
+
+def engine_messages(
+    items: Iterable[Located],
+    media: Media,
+    instructions: str | None = None,
+    *,
+    earlier_reasoning: bool = True,
+) -> tuple[EngineMessage, ...]:
+    """The messages for the model; the instructions come first.
+
+    Without `earlier_reasoning` the model gets the reasoning after the user's last message only.
+    Raises InvalidRequest for the output of a call that is not there.
+    """
+    located = list(items)
+    since = 0
+    if not earlier_reasoning:
+        asked = (n for n, (_, one) in enumerate(located) if _is_users(one))
+        since = max(asked, default=0)
+    builder = _Builder(media)
+    if instructions:
+        builder.add_message("system", instructions, ())
+    for number, (path, item) in enumerate(located):
+        if not isinstance(item, Reasoning) or number >= since:
+            builder.add(path, item)
+    return builder.messages()
+
+
+def _is_users(item: AnyItem) -> bool:
+    return isinstance(item, Message) and item.role == "user"
+
+
+class _Builder:
+    """Joins what the model wrote in one go, its reasoning, text and calls, into one message."""
+
+    def __init__(self, media: Media) -> None:
+        self._media = media
+        self._messages: list[EngineMessage] = []
+        self._reasoning: list[str] = []
+        self._text: str | None = None
+        self._calls: list[ToolCall] = []
+        self._known_calls: set[str] = set()
+
+    def messages(self) -> tuple[EngineMessage, ...]:
+        self._end_turn()
+        return tuple(self._messages)
+
+    def add(self, path: str, item: AnyItem) -> None:
+        match item:
+            case Message(role="assistant"):
+                self._add_text(_assistant_text(item))
+            case Message(role=role):
+                text, images = self._content(f"{path}.content", item.content)
+                self.add_message("system" if role == "developer" else role, text, images)
+            case Reasoning():
+                if text := reasoning_text(item):
+                    self._add_reasoning(text)
+            case Compaction():
+                self._add_compaction(path, item)
+            case ComputerCallOutput():
+                images = self._images([(f"{path}.output", item.output)])
+                self._add_output(path, item.call_id, "", images)
+            case FunctionCallOutput() | CustomToolCallOutput():
+                text, images = self._content(f"{path}.output", item.output)
+                self._add_output(path, item.call_id, text, images)
+            case _:
+                self._add_call_item(path, item)
+
+    def add_message(self, role: str, text: str, images: Sequence[Image]) -> None:
+        """Messages of the system at the start are one: some templates take no other."""
+        self._end_turn()
+        if role == "system" and len(self._messages) == 1 and self._messages[0].role == "system":
+            text = f"{self._messages.pop().content}\n\n{text}"
+        self._messages.append(EngineMessage(role=role, content=text, images=tuple(images)))
+
+    def _add_call_item(self, path: str, item: AnyItem) -> None:
+        match item:
+            case LocalShellCallOutput(output=output):
+                self._add_output(path, item.call_id or item.id or "", output, ())
+            case ShellCallOutput(output=outputs):
+                self._add_output(path, item.call_id, _json([_sent(one) for one in outputs]), ())
+            case ApplyPatchCallOutput(status=status, output=output):
+                self._add_output(path, item.call_id, f"{status}\n{output or ''}".strip(), ())
+            case ToolSearchOutput(tools=tools):
+                names = [getattr(tool, "name", tool.type) for tool in tools]
+                self._add_output(path, item.call_id or "", _json({"tools": names}), ())
+            case _:
+                call = _call(item)
+                if call is not None:
+                    self._calls.append(call)
+                    self._known_calls.add(call.id)
+
+    def _add_reasoning(self, text: str) -> None:
+        if self._text is not None or self._calls:
+            self._end_turn()
+        self._reasoning.append(text)
+
+    def _add_text(self, text: str) -> None:
+        if self._text is not None or self._calls:
+            self._end_turn()
+        self._text = text
+
+    def _add_output(self, path: str, call_id: str, text: str, images: Sequence[Image]) -> None:
+        """Images that a tool returns are shown in a message of the user."""
+        self._end_turn()
+        if call_id not in self._known_calls:
+            raise InvalidRequest(
+                f"No tool call found for the output with call_id {call_id!r:.80}.",
+                code="invalid_value",
+                param=f"{path}.call_id",
+            )
+        self._messages.append(EngineMessage(role="tool", content=text, tool_call_id=call_id))
+        if images:
+            shown = tuple(msgspec.structs.replace(image, at=0) for image in images)
+            self._messages.append(EngineMessage(role="user", images=shown))
+
+    def _add_compaction(self, path: str, item: Compaction) -> None:
+        text = unpack(COMPACTION_PREFIX, item.encrypted_content)
+        if text is None:
+            raise invalid_value(f"{path}.encrypted_content", "it is not from this server")
+        self.add_message("system", text, ())
+
+    def _end_turn(self) -> None:
+        """Add the message of the assistant that is complete now, if there is one."""
+        if self._text is not None or self._calls or self._reasoning:
+            self._messages.append(
+                EngineMessage(
+                    role="assistant",
+                    content=self._text or "",
+                    reasoning="\n".join(self._reasoning) or None,
+                    tool_calls=tuple(self._calls),
+                )
+            )
+        self._reasoning, self._text, self._calls = [], None, []
+
+    def _content(self, path: str, content: str | Sequence[Body]) -> tuple[str, list[Image]]:
+        """The text, and the images at their places in it; a sound is its transcript."""
+        if isinstance(content, str):
+            return content, []
+        texts: list[str] = []
+        located = [(f"{path}[{number}]", part) for number, part in enumerate(content)]
+        images: list[Image] = []
+        for where, part in located:
+            match part:
+                case InputText(text=text) | OutputText(text=text) | Refusal(refusal=text):
+                    texts.append(text)
+                case InputSound():
+                    texts.append(self._media.transcripts[f"{where}.input_audio.data"])
+                case _:
+                    images += self._images([(where, part)], at=sum(map(len, texts)))
+        return "".join(texts), images
+
+    def _images(self, parts: Iterable[tuple[str, Body]], at: int = 0) -> list[Image]:
+        images = []
+        for path, part in parts:
+            if isinstance(part, InputImage | Screenshot):
+                loaded = self._media.images[f"{path}.image_url"]
+                detail = part.detail or "auto"
+                images.append(
+                    Image(raw=loaded.raw, media_type=loaded.media_type, at=at, detail=detail)
+                )
+        return images
+
+
+def _assistant_text(message: Message) -> str:
+    """What the model said. A refusal counts only where there is nothing else."""
+    if isinstance(message.content, str):
+        return message.content
+    said = [part.text for part in message.content if isinstance(part, OutputText | InputText)]
+    refused = [part.refusal for part in message.content if isinstance(part, Refusal)]
+    return "".join(said or refused)
+
+
+def reasoning_text(item: Reasoning) -> str:
+    """The reasoning that an item has; none for one whose content only another server can read."""
+    if item.encrypted_content is not None:
+        return unpack(REASONING_PREFIX, item.encrypted_content) or ""
+    parts = item.content or item.summary
+    return "\n".join(part.text for part in parts)
+
+
+def _call(item: AnyItem) -> ToolCall | None:
+    """The call of a function that an item is; None for items that are no calls."""
+    match item:
+        case FunctionCall():
+            name = function_name(item.name, item.namespace)
+            return ToolCall(id=item.call_id, name=name, arguments=item.arguments)
+        case CustomToolCall():
+            name = function_name(item.name, item.namespace)
+            return ToolCall(id=item.call_id, name=name, arguments=_json({"input": item.input}))
+        case LocalShellCall(action=action):
+            given = _sent(action)
+            del given["type"]
+            return ToolCall(id=item.call_id, name="local_shell", arguments=_json(given))
+        case ShellCall(action=action):
+            return ToolCall(id=item.call_id, name="shell", arguments=_json(_sent(action)))
+        case ApplyPatchCall(operation=operation):
+            arguments = _json(_sent(operation))
+            return ToolCall(id=item.call_id, name="apply_patch", arguments=arguments)
+        case ComputerCall(actions=list() as actions):
+            arguments = _json({"actions": actions})
+            return ToolCall(id=item.call_id, name="computer", arguments=arguments)
+        case ComputerCall(action=action):
+            arguments = _json({"action": action})
+            return ToolCall(id=item.call_id, name="computer_use_preview", arguments=arguments)
+        case ToolSearchCall():
+            arguments = _json(item.arguments)
+            return ToolCall(id=item.call_id or "", name="tool_search", arguments=arguments)
+        case _:
+            return None
+
+
+def _sent(body: Body) -> dict[str, object]:
+    """The fields that were sent and are not null."""
+    return body.model_dump(exclude_unset=True, exclude_none=True, by_alias=True)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,233 @@
+"""The items of the input."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, TypeAdapter
+
+from openedai.api.openai.responses.input.calls import (
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
+    ComputerCall,
+    ComputerCallOutput,
+    CustomToolCall,
+    CustomToolCallOutput,
+    FunctionCall,
+    FunctionCallOutput,
+    LocalShellCall,
+    LocalShellCallOutput,
+    ShellCall,
+    ShellCallOutput,
+    Status,
+    ToolSearchCall,
+)
+from openedai.api.openai.responses.input.parts import Content
+from openedai.api.openai.responses.input.tools import MAX_TOOLS, ToolParam
+from openedai.api.parameters.unions import branch
+from openedai.http.body import Body, UnsupportedValues
+from openedai.http.validation import TAG
+
+
+class Message(Body):
+    """A message of the input, or one of an earlier answer, whose `phase` has no effect."""
+
+    type: Literal["message"] = "message"
+    role: Literal["user", "system", "developer", "assistant"]
+    content: Content
+    id: str | None = None
+    status: Status | None = None
+    phase: Literal["commentary", "final_answer"] | None = None
+
+
+class SummaryText(Body):
+    type: Literal["summary_text"]
+    text: str
+
+
+class ReasoningText(Body):
+    type: Literal["reasoning_text"]
+    text: str
+
+
+class Reasoning(Body):
+    type: Literal["reasoning"]
+    id: str | None = None
+    summary: list[SummaryText]
+    content: list[ReasoningText] | None = None
+    encrypted_content: str | None = None
+    status: Status | None = None
+
+
+class ItemReference(Body):
+    type: Literal["item_reference"] | None = None
+    id: str
+
+
+class ToolSearchOutput(Body):
+    """The tools that the client found: from here on the model may call them."""
+
+    type: Literal["tool_search_output"]
+    id: str | None = None
+    call_id: str | None = None
+    tools: list[ToolParam] = Field(max_length=MAX_TOOLS)
+    execution: Literal["server", "client"] | None = None
+    status: Status | None = None
+    created_by: str | None = None
+
+
+class AdditionalTools(Body):
+    type: Literal["additional_tools"]
+    id: str | None = None
+    role: Literal["developer"]
+    tools: list[ToolParam] = Field(max_length=MAX_TOOLS)
+
+
+class Compaction(Body):
+    type: Literal["compaction"]
+    id: str | None = None
+    encrypted_content: str
+    created_by: str | None = None
+
+
+class OtherItem(Body):
+    """An item that is not supported; also for the error of an unknown type."""
+
+    type: Annotated[
+        Literal[
+            "message",
+            "reasoning",
+            "function_call",
+            "function_call_output",
+            "custom_tool_call",
+            "custom_tool_call_output",
+            "local_shell_call",
+            "local_shell_call_output",
+            "shell_call",
+            "shell_call_output",
+            "apply_patch_call",
+            "apply_patch_call_output",
+            "computer_call",
+            "computer_call_output",
+            "tool_search_call",
+            "tool_search_output",
+            "additional_tools",
+            "compaction",
+            "item_reference",
+            "code_interpreter_call",
+            "compaction_trigger",
+            "configuration_update",
+            "file_search_call",
+            "image_generation_call",
+            "mcp_approval_request",
+            "mcp_approval_response",
+            "mcp_call",
+            "mcp_list_tools",
+            "program",
+            "program_output",
+            "web_search_call",
+        ],
+        UnsupportedValues(
+            "code_interpreter_call",
+            "compaction_trigger",
+            "configuration_update",
+            "file_search_call",
+            "image_generation_call",
+            "mcp_approval_request",
+            "mcp_approval_response",
+            "mcp_call",
+            "mcp_list_tools",
+            "program",
+            "program_output",
+            "web_search_call",
+        ),
+    ]
+
+
+_TYPES = frozenset(
+    {
+        "message",
+        "reasoning",
+        "function_call",
+        "function_call_output",
+        "custom_tool_call",
+        "custom_tool_call_output",
+        "local_shell_call",
+        "local_shell_call_output",
+        "shell_call",
+        "shell_call_output",
+        "apply_patch_call",
+        "apply_patch_call_output",
+        "computer_call",
+        "computer_call_output",
+        "tool_search_call",
+        "tool_search_output",
+        "additional_tools",
+        "compaction",
+        "item_reference",
+    }
+)
+
+
+def _item_type(value: Any) -> str:
+    """Messages and references may lack their type."""
+    if not isinstance(value, dict):
+        given = getattr(value, "type", None)
+        return f"{TAG}{given or 'item_reference'}"
+    given = value.get("type")
+    if given is None:
+        return f"{TAG}item_reference" if "id" in value and "role" not in value else f"{TAG}message"
+    return f"{TAG}{given}" if isinstance(given, str) and given in _TYPES else f"{TAG}other"
+
+
+AnyItem = (
+    Message
+    | Reasoning
+    | FunctionCall
+    | FunctionCallOutput
+    | CustomToolCall
+    | CustomToolCallOutput
+    | LocalShellCall
+    | LocalShellCallOutput
+    | ShellCall
+    | ShellCallOutput
+    | ApplyPatchCall
+    | ApplyPatchCallOutput
+    | ComputerCall
+    | ComputerCallOutput
+    | ToolSearchCall
+    | ToolSearchOutput
+    | AdditionalTools
+    | Compaction
+    | ItemReference
+    | OtherItem
+)
+
+InputItem = Annotated[
+    Annotated[Message, branch("message")]
+    | Annotated[Reasoning, branch("reasoning")]
+    | Annotated[FunctionCall, branch("function_call")]
+    | Annotated[FunctionCallOutput, branch("function_call_output")]
+    | Annotated[CustomToolCall, branch("custom_tool_call")]
+    | Annotated[CustomToolCallOutput, branch("custom_tool_call_output")]
+    | Annotated[LocalShellCall, branch("local_shell_call")]
+    | Annotated[LocalShellCallOutput, branch("local_shell_call_output")]
+    | Annotated[ShellCall, branch("shell_call")]
+    | Annotated[ShellCallOutput, branch("shell_call_output")]
+    | Annotated[ApplyPatchCall, branch("apply_patch_call")]
+    | Annotated[ApplyPatchCallOutput, branch("apply_patch_call_output")]
+    | Annotated[ComputerCall, branch("computer_call")]
+    | Annotated[ComputerCallOutput, branch("computer_call_output")]
+    | Annotated[ToolSearchCall, branch("tool_search_call")]
+    | Annotated[ToolSearchOutput, branch("tool_search_output")]
+    | Annotated[AdditionalTools, branch("additional_tools")]
+    | Annotated[Compaction, branch("compaction")]
+    | Annotated[ItemReference, branch("item_reference")]
+    | Annotated[OtherItem, branch("other")],
+    Discriminator(_item_type),
+]
+
+
+def item_reader() -> TypeAdapter[list[AnyItem]]:
+    """Reads items from their JSON."""
+    return TypeAdapter(list[InputItem])

@@ -1,0 +1,104 @@
+"""The parts of messages and of tools' outputs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from openedai.api.parameters.chats.sounds import InputAudio
+from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
+from openedai.http.body import Body, Refused
+
+Detail = Literal["auto", "low", "high", "original"]
+
+
+class InputText(Body):
+    type: Literal["input_text"]
+    text: str
+    prompt_cache_breakpoint: Any = None
+
+
+class InputImage(Body):
+    type: Literal["input_image"]
+    image_url: str | None = None
+    file_id: Refused = None
+    detail: Detail | None = None
+    prompt_cache_breakpoint: Any = None
+
+
+class InputFile(Body):
+    type: Literal["input_file"]
+    detail: Literal["auto", "low", "high"] | None = None
+    file_data: Refused = None
+    file_id: Refused = None
+    file_url: Refused = None
+    filename: str | None = None
+    prompt_cache_breakpoint: Any = None
+
+
+class InputSound(Body):
+    type: Literal["input_audio"]
+    input_audio: InputAudio
+
+
+class OutputText(Body):
+    """Of an earlier answer. Its `annotations` and `logprobs`, and what the official client's
+    `parse` adds, have no effect.
+    """
+
+    type: Literal["output_text"]
+    text: str
+    annotations: list[Any] | None = None
+    logprobs: list[Any] | None = None
+    parsed: Any = None
+
+
+class Refusal(Body):
+    type: Literal["refusal"]
+    refusal: str
+
+
+class OtherPart(Body):
+    """For the error of an unknown type."""
+
+    type: Literal[
+        "input_text", "input_image", "input_file", "input_audio", "output_text", "refusal"
+    ]
+
+
+Part = Annotated[
+    Annotated[InputText, branch("input_text")]
+    | Annotated[InputImage, branch("input_image")]
+    | Annotated[InputFile, branch("input_file")]
+    | Annotated[InputSound, branch("input_audio")]
+    | Annotated[OutputText, branch("output_text")]
+    | Annotated[Refusal, branch("refusal")]
+    | Annotated[OtherPart, branch("other")],
+    by_type("input_text", "input_image", "input_file", "input_audio", "output_text", "refusal"),
+]
+
+Content = Annotated[
+    Annotated[str, branch("a string")] | Annotated[list[Part], branch("an array")], BY_JSON_TYPE
+]
+
+
+class OtherOutputPart(Body):
+    """For the error of an unknown type."""
+
+    type: Literal["input_text", "input_image", "input_file"]
+
+
+OutputPart = Annotated[
+    Annotated[InputText, branch("input_text")]
+    | Annotated[InputImage, branch("input_image")]
+    | Annotated[InputFile, branch("input_file")]
+    | Annotated[OtherOutputPart, branch("other")],
+    by_type("input_text", "input_image", "input_file"),
+]
+
+ToolOutput = Annotated[
+    Annotated[str, branch("a string")]
+    | Annotated[list[OutputPart], Field(max_length=1024), branch("an array")],
+    BY_JSON_TYPE,
+]

@@ -1,0 +1,223 @@
+"""The parameters `tools` and `tool_choice`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field
+from pydantic_core import PydanticCustomError
+
+from openedai.api.parameters.tools import NAME
+from openedai.api.parameters.unions import branch, by_type
+from openedai.http.body import Body, UnsupportedValues
+from openedai.http.validation import TAG
+
+MAX_TOOLS = 512
+LONG_NAME = NAME.replace("64", "128")
+
+
+def _direct(value: list[str] | None) -> list[str] | None:
+    """Tools are called by the model itself; there are no programs that call them."""
+    if value is not None and "direct" not in value:
+        raise PydanticCustomError("unsupported_value", "not supported")
+    return value
+
+
+Callers = Annotated[list[Literal["direct", "programmatic"]] | None, AfterValidator(_direct)]
+
+
+class FunctionTool(Body):
+    type: Literal["function"]
+    name: str = Field(pattern=LONG_NAME)
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+    allowed_callers: Callers = None
+    async_: bool | None = Field(None, alias="async")
+    defer_loading: bool | None = None
+    output_schema: dict[str, Any] | None = None
+
+
+class TextInput(Body):
+    type: Literal["text"]
+
+
+class GrammarInput(Body):
+    type: Literal["grammar"]
+    syntax: Literal["lark", "regex"]
+    definition: str = Field(min_length=1, max_length=1 << 16)
+
+
+class CustomTool(Body):
+    type: Literal["custom"]
+    name: str = Field(pattern=LONG_NAME)
+    description: str | None = None
+    format: (
+        Annotated[
+            Annotated[GrammarInput, branch("grammar")] | Annotated[TextInput, branch("other")],
+            by_type("grammar"),
+        ]
+        | None
+    ) = None
+    allowed_callers: Callers = None
+    async_: bool | None = Field(None, alias="async")
+    defer_loading: bool | None = None
+
+
+class Namespace(Body):
+    type: Literal["namespace"]
+    name: str = Field(pattern=LONG_NAME)
+    description: str | None = None
+    tools: list[
+        Annotated[
+            Annotated[CustomTool, branch("custom")] | Annotated[FunctionTool, branch("other")],
+            by_type("custom"),
+        ]
+    ] = Field(max_length=MAX_TOOLS)
+
+
+class ToolSearch(Body):
+    type: Literal["tool_search"]
+    description: str | None = None
+    execution: Literal["server", "client"] | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class LocalShell(Body):
+    type: Literal["local_shell"]
+
+
+class Environment(Body):
+    """The machine of the client; containers are the server's."""
+
+    type: Annotated[
+        Literal["local", "container_auto", "container_reference"],
+        UnsupportedValues("container_auto", "container_reference"),
+    ]
+    skills: list[Any] | None = None
+
+
+class Shell(Body):
+    type: Literal["shell"]
+    environment: Environment | None = None
+    allowed_callers: Callers = None
+
+
+class ApplyPatch(Body):
+    type: Literal["apply_patch"]
+    allowed_callers: Callers = None
+
+
+class Computer(Body):
+    type: Literal["computer"]
+
+
+class ComputerPreview(Body):
+    type: Literal["computer_use_preview"]
+    display_height: int = Field(ge=1, le=1 << 16)
+    display_width: int = Field(ge=1, le=1 << 16)
+    environment: Literal["windows", "mac", "linux", "ubuntu", "browser"]
+
+
+HostedType = Literal[
+    "code_interpreter",
+    "file_search",
+    "image_generation",
+    "mcp",
+    "programmatic_tool_calling",
+    "web_search",
+    "web_search_2025_08_26",
+    "web_search_preview",
+    "web_search_preview_2025_03_11",
+]
+
+
+class HostedTool(Body):
+    """A tool that the official API runs itself; also for the error of an unknown type."""
+
+    model_config = ConfigDict(extra="ignore")
+    type: HostedType
+
+
+_TYPES = (
+    "function",
+    "custom",
+    "namespace",
+    "tool_search",
+    "local_shell",
+    "shell",
+    "apply_patch",
+    "computer",
+    "computer_use_preview",
+)
+
+AnyTool = (
+    FunctionTool
+    | CustomTool
+    | Namespace
+    | ToolSearch
+    | LocalShell
+    | Shell
+    | ApplyPatch
+    | Computer
+    | ComputerPreview
+    | HostedTool
+)
+
+ToolParam = Annotated[
+    Annotated[FunctionTool, branch("function")]
+    | Annotated[CustomTool, branch("custom")]
+    | Annotated[Namespace, branch("namespace")]
+    | Annotated[ToolSearch, branch("tool_search")]
+    | Annotated[LocalShell, branch("local_shell")]
+    | Annotated[Shell, branch("shell")]
+    | Annotated[ApplyPatch, branch("apply_patch")]
+    | Annotated[Computer, branch("computer")]
+    | Annotated[ComputerPreview, branch("computer_use_preview")]
+    | Annotated[HostedTool, branch("other")],
+    by_type(*_TYPES),
+]
+
+
+class ChosenTool(Body):
+    """A tool in `tool_choice`: functions and custom tools have names."""
+
+    type: (
+        Literal[
+            "function",
+            "custom",
+            "namespace",
+            "tool_search",
+            "local_shell",
+            "shell",
+            "apply_patch",
+            "computer",
+            "computer_use",
+            "computer_use_preview",
+        ]
+        | HostedType
+    )
+    name: str | None = None
+    namespace: str | None = None
+    server_label: str | None = None
+
+
+class AllowedTools(Body):
+    type: Literal["allowed_tools"]
+    mode: Literal["auto", "required"]
+    tools: list[ChosenTool] = Field(min_length=1, max_length=MAX_TOOLS)
+
+
+def _choice_type(value: Any) -> str:
+    if isinstance(value, str):
+        return f"{TAG}a string"
+    given = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return f"{TAG}allowed tools" if given == "allowed_tools" else f"{TAG}an object"
+
+
+ToolChoice = Annotated[
+    Annotated[Literal["none", "auto", "required"], branch("a string")]
+    | Annotated[AllowedTools, branch("allowed tools")]
+    | Annotated[ChosenTool, branch("an object")],
+    Discriminator(_choice_type),
+]

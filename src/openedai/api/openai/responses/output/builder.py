@@ -1,0 +1,173 @@
+"""The events of a generation as the events of a response, and the response itself."""
+
+from __future__ import annotations
+
+import time
+from itertools import count
+
+from msgspec.structs import replace
+
+from openedai.api.openai.responses.output import events as e
+from openedai.api.openai.responses.output.objects import (
+    IncompleteDetails,
+    OutputItem,
+    Response,
+    ResponseError,
+    ResponseModeration,
+    ResponseUsage,
+)
+from openedai.api.openai.responses.output.open_items import (
+    OpenCall,
+    OpenItem,
+    OpenMessage,
+    OpenReasoning,
+    Options,
+    Place,
+    open_call,
+)
+from openedai.api.openai.responses.tools import ClientTools
+from openedai.api.parameters.chats.logprobs import token_logprobs
+from openedai.contract.generate import (
+    Finish,
+    GenerateEvent,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+)
+from openedai.errors import APIError
+
+_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+
+class ResponseBuilder:
+    """Builds one response. `response` is what the last event said, or will say, of it.
+
+    `start` comes first, then `add` for each event of the generation but the `Finish`, which is for
+    `end`; `fail` ends it at any time instead.
+    """
+
+    def __init__(self, response: Response, tools: ClientTools, options: Options) -> None:
+        self.response = response
+        self._tools = tools
+        self._options = options
+        self._number = count().__next__
+        self._output: list[OutputItem] = []
+        self._open: OpenItem | None = None
+        self._call_index = -1
+
+    @property
+    def items(self) -> tuple[OutputItem, ...]:
+        """The items that are complete."""
+        return tuple(self._output)
+
+    def start(self) -> list[e.Event]:
+        self.response = replace(self.response, status="in_progress")
+        return [
+            e.Created(self._number(), self.response),
+            e.InProgress(self._number(), self.response),
+        ]
+
+    def add(self, event: GenerateEvent) -> list[e.Event]:
+        """The events of the response that one of the generation makes.
+
+        Raises EngineFailed for a call that is none of the tool's.
+        """
+        match event:
+            case TextDelta(text=text, logprobs=tokens):
+                logprobs = token_logprobs(tokens) if tokens and self._options.logprobs else []
+                if isinstance(self._open, OpenMessage):
+                    return [self._open.feed(text, logprobs)]
+                message = OpenMessage(self._place())
+                return [*self._begin(message), message.feed(text, logprobs)]
+            case ReasoningDelta(text=text):
+                if isinstance(self._open, OpenReasoning):
+                    return [self._open.feed(text)]
+                reasoning = OpenReasoning(self._place())
+                return [*self._begin(reasoning), reasoning.feed(text)]
+            case ToolCallDelta():
+                return self._add_call(event)
+            case _:
+                return []
+
+    def close(self, finish: Finish) -> list[e.Event]:
+        """The events of the end of the last item; an answer of nothing is an empty message."""
+        status = "incomplete" if finish.reason in _INCOMPLETE else "completed"
+        events = self._close(status)
+        if not self._output:
+            events += self._begin(OpenMessage(self._place()))
+            events += self._close(status)
+        return events
+
+    def end(self, finish: Finish, moderation: ResponseModeration | None = None) -> list[e.Event]:
+        """The events of the end, after those of `close` if it was called."""
+        events = self.close(finish)
+        reason = _INCOMPLETE.get(finish.reason)
+        status = "completed" if reason is None else "incomplete"
+        self.response = replace(
+            self.response,
+            status=status,
+            output=tuple(self._output),
+            usage=ResponseUsage.of(finish.usage),
+        )
+        if moderation is not None:
+            self.response = replace(self.response, moderation=moderation)
+        if reason is None:
+            self.response = replace(self.response, completed_at=int(time.time()))
+            return [
+                *events,
+                e.Completed(self._number(), self.response),
+            ]
+        self.response = replace(self.response, incomplete_details=IncompleteDetails(reason))
+        return [*events, e.Incomplete(self._number(), self.response)]
+
+    def fail(self, error: APIError) -> list[e.Event]:
+        """The events of an end by an error: what is complete stays in the response."""
+        self._open = None
+        self.response = replace(
+            self.response,
+            status="failed",
+            output=tuple(self._output),
+            error=ResponseError(_error_code(error), error.message),
+        )
+        return [
+            e.ErrorEvent(self._number(), error.code or error.type, error.message, error.param),
+            e.Failed(self._number(), self.response),
+        ]
+
+    def _add_call(self, event: ToolCallDelta) -> list[e.Event]:
+        events: list[e.Event] = []
+        if event.index != self._call_index or not isinstance(self._open, OpenCall):
+            self._call_index = event.index
+            events = self._close("completed")
+            tool = self._tools.of_function(event.name)
+            call = open_call(self._place(), event.id, event.name, tool)
+            events += self._begin(call)
+        if isinstance(self._open, OpenCall):
+            events += self._open.feed(event.arguments)
+        return events
+
+    def _begin(self, item: OpenItem) -> list[e.Event]:
+        events = self._close("completed")
+        self._open = item
+        return [*events, *item.open()]
+
+    def _close(self, status: str) -> list[e.Event]:
+        if self._open is None:
+            return []
+        item, events = self._open.close(status)
+        self._open = None
+        if item is not None:
+            self._output.append(item)
+        return events
+
+    def _place(self) -> Place:
+        """The place of the next item. Nothing else is open then, or it is complete."""
+        waiting = 0 if self._open is None else 1
+        return Place(len(self._output) + waiting, self._number, self._options)
+
+
+def _error_code(error: APIError) -> str:
+    """One of the official codes."""
+    if error.status == 429:
+        return "rate_limit_exceeded"
+    return "invalid_prompt" if error.status < 500 else "server_error"

@@ -1,0 +1,161 @@
+"""The events of a streamed response. Their fields `sequence_number` count from 0."""
+
+from __future__ import annotations
+
+from msgspec import UNSET, Struct, UnsetType
+
+from openedai.api.openai.responses.output.objects import (
+    OutputItem,
+    OutputTextPart,
+    ReasoningTextPart,
+    Response,
+    SummaryTextPart,
+)
+from openedai.api.parameters.chats.logprobs import ChatTokenLogprob
+
+
+class Event(Struct, tag_field="type"):
+    sequence_number: int
+
+    @property
+    def type(self) -> str:
+        return str(self.__struct_config__.tag)
+
+
+class ResponseEvent(Event):
+    response: Response
+
+
+class Queued(ResponseEvent, tag="response.queued"):
+    pass
+
+
+class Created(ResponseEvent, tag="response.created"):
+    pass
+
+
+class InProgress(ResponseEvent, tag="response.in_progress"):
+    pass
+
+
+class Completed(ResponseEvent, tag="response.completed"):
+    pass
+
+
+class Incomplete(ResponseEvent, tag="response.incomplete"):
+    pass
+
+
+class Failed(ResponseEvent, tag="response.failed"):
+    pass
+
+
+class ErrorEvent(Event, tag="error"):
+    code: str | None
+    message: str
+    param: str | None
+
+
+class ItemAdded(Event, tag="response.output_item.added"):
+    output_index: int
+    item: OutputItem
+
+
+class ItemDone(Event, tag="response.output_item.done"):
+    output_index: int
+    item: OutputItem
+
+
+class _OfItem(Event):
+    item_id: str
+    output_index: int
+
+
+class _OfPart(_OfItem):
+    content_index: int
+
+
+class PartAdded(_OfPart, tag="response.content_part.added"):
+    part: OutputTextPart | ReasoningTextPart
+
+
+class PartDone(_OfPart, tag="response.content_part.done"):
+    part: OutputTextPart | ReasoningTextPart
+
+
+class TextDone(_OfPart, tag="response.output_text.done"):
+    text: str
+    logprobs: list[ChatTokenLogprob]
+
+
+class TextDeltaEvent(_OfPart, tag="response.output_text.delta"):
+    delta: str
+    logprobs: list[ChatTokenLogprob]
+    obfuscation: str | UnsetType = UNSET
+
+
+class ReasoningDeltaEvent(_OfPart, tag="response.reasoning_text.delta"):
+    delta: str
+    obfuscation: str | UnsetType = UNSET
+
+
+class ReasoningDone(_OfPart, tag="response.reasoning_text.done"):
+    text: str
+
+
+class _OfSummary(_OfItem):
+    summary_index: int
+
+
+class SummaryPartAdded(_OfSummary, tag="response.reasoning_summary_part.added"):
+    part: SummaryTextPart
+
+
+class SummaryDelta(_OfSummary, tag="response.reasoning_summary_text.delta"):
+    delta: str
+    obfuscation: str | UnsetType = UNSET
+
+
+class SummaryDone(_OfSummary, tag="response.reasoning_summary_text.done"):
+    text: str
+
+
+class SummaryPartDone(_OfSummary, tag="response.reasoning_summary_part.done"):
+    part: SummaryTextPart
+
+
+class ArgumentsDelta(_OfItem, tag="response.function_call_arguments.delta"):
+    delta: str
+    obfuscation: str | UnsetType = UNSET
+
+
+class ArgumentsDone(_OfItem, tag="response.function_call_arguments.done"):
+    name: str
+    arguments: str
+
+
+class InputDelta(_OfItem, tag="response.custom_tool_call_input.delta"):
+    delta: str
+    obfuscation: str | UnsetType = UNSET
+
+
+class InputDone(_OfItem, tag="response.custom_tool_call_input.done"):
+    input: str
+
+
+class _OfCommand(Event):
+    output_index: int
+    command_index: int
+
+
+class CommandAdded(_OfCommand, tag="response.shell_call_command.added"):
+    command: str
+
+
+class CommandDelta(_OfCommand, tag="response.shell_call_command.delta"):
+    delta: str
+    obfuscation: str | UnsetType = UNSET
+
+
+class CommandDone(_OfCommand, tag="response.shell_call_command.done"):
+    command: str

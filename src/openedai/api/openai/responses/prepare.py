@@ -1,0 +1,183 @@
+"""A request's body as a request to the engine, and the response that it begins."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from msgspec import UNSET
+
+from openedai.api.openai.responses.history import History
+from openedai.api.openai.responses.input.conversation import (
+    Located,
+    Media,
+    engine_messages,
+    image_refs,
+    sound_refs,
+)
+from openedai.api.openai.responses.input.items import AnyItem, ItemReference
+from openedai.api.openai.responses.output.builder import ResponseBuilder
+from openedai.api.openai.responses.output.objects import ConversationRef, Response
+from openedai.api.openai.responses.tools import ClientTools, choose, client_tools, refused_tool
+from openedai.api.openai.responses.types import InputBody, ResponseRequest, tools_in
+from openedai.api.parameters.ids import new_id
+from openedai.contract.chat import Chat
+from openedai.contract.generate import GenerateRequest, Sampling
+from openedai.engines.registry import engine_entry, generator_traits
+from openedai.http.body import WARNING_HEADER
+from openedai.serving.audio.hearing import Hearing
+from openedai.serving.call import Call
+from openedai.serving.images.loading import ImageLoading
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is generated for a call. `items` are the input with all that came before it."""
+
+    request: GenerateRequest
+    chat: Chat
+    items: Sequence[AnyItem]
+    builder: ResponseBuilder
+
+
+class Preparation:
+    """With `refuses_tools`, tools that the official API runs itself are refused; otherwise they are
+    left out beside others.
+    """
+
+    def __init__(
+        self, images: ImageLoading, hearing: Hearing, history: History, *, refuses_tools: bool
+    ) -> None:
+        self._images = images
+        self._hearing = hearing
+        self._history = history
+        self._refuses_tools = refuses_tools
+
+    async def prepare(
+        self, call: Call[ResponseRequest], history: History | None = None
+    ) -> Prepared:
+        """`history` is where earlier responses are, if not where all are. Raises InvalidRequest."""
+        items = await self._items(call, history or self._history)
+        tools = self._tools(call, items)
+        chat = await self._chat(call, items, tools)
+        request = engine_request(call.body, chat)
+        builder = ResponseBuilder(begun(call), tools, call.body.options())
+        return Prepared(request, chat, [item for _, item in items], builder)
+
+    async def chat(self, call: Call[InputBody]) -> Chat:
+        """The conversation of a body, for its number of tokens. Raises InvalidRequest."""
+        items = await self._items(call, self._history)
+        return await self._chat(call, items, self._tools(call, items))
+
+    async def _items(self, call: Call[InputBody], history: History) -> list[Located]:
+        """All items: those that came before, then those of the input."""
+        body, exchange, earlier = call.body, call.exchange, list[AnyItem]()
+        if body.previous_response_id is not None:
+            earlier += await history.of_response(exchange, body.previous_response_id)
+        if (conversation := body.conversation_id) is not None:
+            earlier += await history.of_conversation(exchange, conversation)
+        located: list[Located] = [(f"history[{n}]", item) for n, item in enumerate(earlier)]
+        ids = body.references()
+        named = await history.items(exchange, ids) if ids else {}
+        for number, item in enumerate(body.items()):
+            found = named[item.id] if isinstance(item, ItemReference) else item
+            located.append((f"input[{number}]", found))
+        return located
+
+    def _tools(self, call: Call[InputBody], items: Sequence[Located]) -> ClientTools:
+        """The client's tools. Those left out are told in a header of the answer."""
+        entry = engine_entry(call.spec.engine)
+        tools = client_tools(
+            call.body.tools or (), tools_in(items), strict=not entry.passes_unknown_parameters
+        )
+        if tools.left_out and (self._refuses_tools or not tools.tools):
+            index = next(
+                n for n, tool in enumerate(call.body.tools or ()) if tool.type == tools.left_out[0]
+            )
+            raise refused_tool(tools.left_out[0], f"tools[{index}].type")
+        if tools.left_out:
+            warning = (
+                f"tools that this server does not run were left out: {', '.join(tools.left_out)}"
+            )
+            before = call.headers.get(WARNING_HEADER)
+            call.headers[WARNING_HEADER] = warning if before is None else f"{before}; {warning}"
+        return tools
+
+    async def _chat(
+        self, call: Call[InputBody], items: Sequence[Located], tools: ClientTools
+    ) -> Chat:
+        media = Media(
+            await self._images.load(call, list(image_refs(items))),
+            await self._hearing.transcripts(call, list(sound_refs(items))),
+        )
+        return engine_chat(call.body, items, tools, media)
+
+
+def engine_chat(
+    body: InputBody, items: Sequence[Located], tools: ClientTools, media: Media
+) -> Chat:
+    """The conversation for the model. Raises InvalidRequest."""
+    chosen = choose(tools, body.tool_choice, body.parallel_tool_calls)
+    reasoning = body.reasoning_options
+    return Chat(
+        messages=engine_messages(
+            items,
+            media,
+            body.instructions,
+            earlier_reasoning=reasoning.context != "current_turn",
+        ),
+        tools=chosen.tools,
+        call_required=chosen.required,
+        parallel_calls=chosen.parallel,
+        reasoning_effort=reasoning.effort,
+    )
+
+
+def engine_request(body: ResponseRequest, chat: Chat) -> GenerateRequest:
+    return GenerateRequest(
+        prompt=chat,
+        sampling=Sampling(temperature=body.temperature, top_p=body.top_p),
+        max_tokens=body.max_output_tokens,
+        constraint=body.text_options.constraint(),
+        logprobs=body.logprobs,
+        extra=body.extra,
+        streamed=bool(body.stream),
+    )
+
+
+def begun(call: Call[ResponseRequest]) -> Response:
+    """The response to a call before anything of its answer is there."""
+    body, conversation = call.body, call.body.conversation_id
+    traits = generator_traits(call.spec.engine, call.spec.options)
+    defaults = {} if traits is None else traits.sampling
+    return Response(
+        id=new_id("resp_", 48),
+        created_at=int(time.time()),
+        status="queued",
+        instructions=body.instructions,
+        max_output_tokens=body.max_output_tokens,
+        max_tool_calls=body.max_tool_calls,
+        model=call.model.id,
+        parallel_tool_calls=body.parallel_tool_calls is not False,
+        previous_response_id=body.previous_response_id,
+        prompt_cache_key=body.prompt_cache_key,
+        prompt_cache_retention=body.prompt_cache_retention,
+        reasoning=body.shown_reasoning(),
+        safety_identifier=body.safety_identifier,
+        store=body.store is not False,
+        temperature=_given(body.temperature, defaults.get("temperature", 1.0)),
+        text=body.text_options.shown(),
+        tool_choice=body.shown_choice(),
+        tools=body.shown_tools(),
+        top_logprobs=body.top_logprobs or 0,
+        top_p=_given(body.top_p, defaults.get("top_p", 1.0)),
+        truncation=body.truncation or "disabled",
+        user=body.user,
+        metadata=body.metadata or {},
+        conversation=UNSET if conversation is None else ConversationRef(conversation),
+    )
+
+
+def _given(value: float | None, default: float) -> float:
+    return default if value is None else value

@@ -1,0 +1,98 @@
+"""Renders one response, whole or as a stream of events: the same object."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from contextlib import aclosing
+from functools import cache
+
+from openedai.api.openai.responses.output.builder import ResponseBuilder
+from openedai.api.openai.responses.output.events import Event
+from openedai.api.openai.responses.output.objects import (
+    MessageItem,
+    OutputItem,
+    Response,
+    ResponseModeration,
+)
+from openedai.contract.generate import Finish
+from openedai.errors import EngineFailed
+from openedai.http.respond import as_api_error, named_frame
+from openedai.serving.outcome import Indexed
+
+Moderate = Callable[[str], Awaitable[ResponseModeration]]
+"""The scores of the conversation and of the text of its answer."""
+
+
+class ResponseRenderer:
+    """`moderate` is called with the answer's text before its end, if it is to be scored."""
+
+    def __init__(self, builder: ResponseBuilder, moderate: Moderate | None = None) -> None:
+        self._builder = builder
+        self._moderate = moderate
+
+    async def whole(self, events: AsyncGenerator[Indexed, None]) -> Response:
+        self._builder.start()
+        async with aclosing(events):
+            async for _, event in events:
+                if isinstance(event, Finish):
+                    await self._end(event)
+                else:
+                    self._builder.add(event)
+        return self._finished()
+
+    async def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
+        async with aclosing(self.events(events)) as all_events:
+            async for event in all_events:
+                yield frame(event)
+
+    async def events(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[Event, None]:
+        """The events of the response. What fails after the first is told as an event."""
+        builder, started = self._builder, False
+        try:
+            async with aclosing(events):
+                async for _, event in events:
+                    if not started:
+                        started = True
+                        for one in builder.start():
+                            yield one
+                    if isinstance(event, Finish):
+                        made: Iterable[Event] = await self._end(event)
+                    else:
+                        made = builder.add(event)
+                    for one in made:
+                        yield one
+            self._finished()
+        except Exception as error:
+            if not started:
+                raise
+            for one in builder.fail(as_api_error(error)):
+                yield one
+
+    async def _end(self, finish: Finish) -> list[Event]:
+        if self._moderate is None:
+            return self._builder.end(finish)
+        closing = self._builder.close(finish)
+        moderation = await self._moderate("".join(_texts(self._builder.items)))
+        return [*closing, *self._builder.end(finish, moderation)]
+
+    def _finished(self) -> Response:
+        """Raises EngineFailed if the generation ended without saying why."""
+        if self._builder.response.status == "in_progress":
+            raise EngineFailed("The engine ended its answer without saying why.")
+        return self._builder.response
+
+
+def frame(event: Event) -> bytes:
+    """An event as one frame of a stream."""
+    return named_frame(_name(type(event)), event)
+
+
+@cache
+def _name(event_type: type[Event]) -> bytes:
+    return str(event_type.__struct_config__.tag).encode()
+
+
+def _texts(items: Iterable[OutputItem]) -> Iterator[str]:
+    for item in items:
+        if isinstance(item, MessageItem):
+            yield from (part.text for part in item.content)
