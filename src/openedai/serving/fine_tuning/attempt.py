@@ -82,11 +82,12 @@ class Attempt:
         parts = self._parts
         await parts.tuned.prepare(name)
         model = parts.catalog.resolve(name)
-        source = training_spec(model.spec)
+        source, folder = training_spec(model.spec), None
         progress = LoggedProgress()
         try:
             weights = await asyncio.to_thread(parts.library.pull, model.spec, progress)
-            folder = source and await asyncio.to_thread(parts.library.pull, source, progress)
+            if source is not None:
+                folder = await asyncio.to_thread(parts.library.pull, source, progress)
         finally:
             progress.stop()
         if weights is None:

@@ -84,7 +84,7 @@ def _files(folder: Path) -> dict[str, Any]:
     found = {}
     for path in sorted(folder.glob("*.safetensors")):
         try:
-            file = safe_open(path, "pt")
+            file: Any = safe_open(path, "pt")
             found.update(dict.fromkeys(file.keys(), file))
         except SafetensorError as error:
             raise ValueError(f"the file {path.name} of its training_source: {error}") from error
