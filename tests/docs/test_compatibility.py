@@ -28,11 +28,17 @@ from openai.types.audio import (
     transcription_create_params,
     translation_create_params,
 )
-from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionMessageParam
+from openai.types.chat import (
+    ChatCompletionContentPartParam,
+    ChatCompletionMessageParam,
+    completion_list_params,
+    completion_update_params,
+)
 from openai.types.chat import completion_create_params as chat_params
 from openai.types.chat.chat_completion_assistant_message_param import (
     ContentArrayOfContentPart as AssistantPart,
 )
+from openai.types.chat.completions import message_list_params
 from openai.types.fine_tuning import job_create_params, job_list_params
 from openai.types.fine_tuning.alpha import grader_run_params
 from openai.types.graders import LabelModelGraderParam
@@ -47,6 +53,11 @@ from openedai.api.legacy.generate import EngineGenerateRequest
 from openedai.api.legacy.search import SearchRequest
 from openedai.api.openai.batches.types import BatchCreateRequest, BatchListQuery
 from openedai.api.openai.chat.messages import ChatMessage, Media
+from openedai.api.openai.chat.stored_types import (
+    ChatListQuery,
+    ChatMessagesQuery,
+    ChatUpdateRequest,
+)
 from openedai.api.openai.chat.types import ChatCompletionRequest
 from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.openai.decisions.types import DecisionRequest
@@ -150,6 +161,21 @@ TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
         set(response_create_params.ResponseCreateParamsBase.__annotations__) | STREAM,
         ResponseRequest,
         RESPONSE,
+    ),
+    ("Stored chat completions", 0): (
+        set(completion_list_params.CompletionListParams.__annotations__),
+        ChatListQuery,
+        {},
+    ),
+    ("Stored chat completions", 1): (
+        set(message_list_params.MessageListParams.__annotations__),
+        ChatMessagesQuery,
+        {},
+    ),
+    ("Stored chat completions", 2): (
+        set(completion_update_params.CompletionUpdateParams.__annotations__),
+        ChatUpdateRequest,
+        {"metadata": None},
     ),
     ("Completions", 0): (
         set(completion_create_params.CompletionCreateParamsBase.__annotations__) | STREAM,
@@ -311,7 +337,6 @@ REFUSED_VALUES: dict[str, Any] = {
     "known_speaker_names": ["ann"],
     "known_speaker_references": ["data:audio/wav;base64,AAAA"],
     "refusal": "no",
-    "store": True,
     "svg": {"model": "m"},
     "verbosity": "low",
     "web_search_options": {},
@@ -596,8 +621,10 @@ READ_BY_ROUTES |= {"conversation", "previous_response_id", "truncation"}
 READ_BY_ROUTES |= {"modalities", "audio", "completion_window"}
 # The same, in some bodies only.
 READ_BY_ROUTES_OF: dict[str, tuple[type[Body], ...]] = {
+    "metadata": (ChatCompletionRequest,),
     "moderation": (ChatCompletionRequest, ResponseRequest),
     "response_format": (ImageBody,),
+    "store": (ChatCompletionRequest,),
 }
 
 # The codes that are put together from parts.
@@ -662,6 +689,8 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
         case FileCreateRequest() | FileListQuery() | PartCreateRequest() | UploadCompleteRequest():
             return value
         case BatchCreateRequest() | BatchListQuery():
+            return value
+        case ChatListQuery() | ChatMessagesQuery() | ChatUpdateRequest():
             return value
         case UploadCreateRequest():
             return value.bytes, value.filename, value.purpose, value.expires_after

@@ -42,7 +42,7 @@ def chat(model: str = "echo", **fields: Any) -> bytes:
 
 
 async def perform(app: Starlette, body: bytes, path: str = CHAT) -> Answer:
-    answer: Answer = await app.state.perform("POST", path, body, "batch_1")
+    answer: Answer = await app.state.perform("POST", path, body, "batch_1", "")
     return answer
 
 

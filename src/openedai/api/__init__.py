@@ -28,6 +28,7 @@ def routes(s: Services) -> tuple[Route, ...]:
     official = (
         *_openai(s, calls),
         *shared_with_azure(_responses(s, calls)),
+        *_stored_chats(s, calls),
         *shared_with_azure(_files(s, calls)),
         *shared_with_azure(_fine_tuning(s, calls)),
         *_models(s),
@@ -54,7 +55,7 @@ def _openai(s: Services, calls: Calls) -> tuple[Route, ...]:
     chat = Group(
         "openai.chat.routes:ChatCompletions",
         *(calls, s.catalog, s.file_loading, s.image_loading, s.hearing, s.generation),
-        *(s.speaking, s.moderation),
+        *(s.speaking, s.moderation, s.stored_chats),
     )
     completions = Group("openai.completions.routes:Completions", calls, s.generation, s.leases)
     embeddings = Group("openai.embeddings.routes:Embeddings", calls, s.embedding)
@@ -113,6 +114,18 @@ def _responses(s: Services, calls: Calls) -> tuple[Route, ...]:
     return (
         Route("POST", "/v1/responses", create, "Answer", in_batches=True),
         Route("POST", "/v1/responses/input_tokens", count, "Count the tokens of an input"),
+    )
+
+
+def _stored_chats(s: Services, calls: Calls) -> tuple[Route, ...]:
+    chats = Group("openai.chat.stored:StoredChatRoutes", calls, s.stored_chats)
+    path = "/v1/chat/completions"
+    return (
+        Route("GET", path, chats["list_chats"], "List the stored chats"),
+        Route("GET", f"{path}/{{id}}", chats["retrieve"], "Show a stored chat"),
+        Route("GET", f"{path}/{{id}}/messages", chats["list_messages"], "What it answers"),
+        Route("POST", f"{path}/{{id}}", chats["update"], "Change its metadata"),
+        Route("DELETE", f"{path}/{{id}}", chats["delete"], "Delete a stored chat"),
     )
 
 
@@ -216,7 +229,7 @@ def _older(s: Services, calls: Calls, ranking: Ranking) -> tuple[Route, ...]:
 
 def _engines(s: Services, calls: Calls) -> tuple[Route, ...]:
     generate = Group("legacy.generate:EngineGenerate", calls, s.generation)
-    engines = Group("legacy.engines:Engines", s.catalog, s.listing, s.loading)
+    engines = Group("legacy.engines:Engines", s.catalog, s.listing, s.loading, s.tuned)
     return (
         Route("POST", f"{ENGINE}/generate", generate["create"], "Complete"),
         Route("GET", "/v1/engines", engines["list_engines"], "List the models"),
@@ -242,6 +255,7 @@ def _ollama(s: Services, calls: Calls) -> tuple[Route, ...]:
     models = Group(
         "ollama.models:OllamaModels",
         *(calls, s.catalog, s.listing, s.loading, s.weight_facts, s.settings.idle_timeout),
+        s.tuned,
     )
     fixed = Group("ollama.fixed:FixedAnswers")
     return (

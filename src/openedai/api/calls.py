@@ -83,7 +83,7 @@ class Calls:
         if self._settings.log_prompts:
             exchange.logged_body = _without_files(body)
         body.check()
-        await self._tuned.prepare(getattr(body, "model", None))
+        await self._tuned.prepare(exchange.owner, getattr(body, "model", None))
         model = self._named(body) if resolve is None else resolve(body)
         exchange.model = model.id
         exchange.parameter_names = body.engine_names()  # from here on, errors are engines'

@@ -16,13 +16,15 @@ from openedai.engines.registry import engine_entry
 class Model:
     """`id` is its name in answers, `spec` is what is loaded for it, and `variant` which of the
     models of the loaded engine it is; None for an engine with one. `adapter` is a variant that is
-    added to the engine when it is first requested.
+    added to the engine when it is first requested. A model with an `owner` is served
+    to nobody else.
     """
 
     id: str
     spec: ModelSpec
     variant: str | None = None
     adapter: Adapter | None = None
+    owner: str | None = None
 
 
 def models_of(spec: ModelSpec) -> tuple[Model, ...]:

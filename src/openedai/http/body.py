@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
@@ -20,10 +21,16 @@ from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_sc
 from starlette.requests import ClientDisconnect, Request
 
 from openedai.bounded_json import TooManyValues, read_json
-from openedai.errors import APIError, InvalidRequest, PayloadTooLarge, UnsupportedMediaType
+from openedai.errors import (
+    APIError,
+    InvalidRequest,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    invalid_value,
+)
 from openedai.http.body_memory import BodyMemory, BodyShare
 from openedai.http.exchange import exchange_of
-from openedai.http.form import FORM_DATA, FileReceiver, read_form
+from openedai.http.form import FORM_DATA, FileReceiver, add_field, read_form
 from openedai.http.upload import has_file
 from openedai.http.validation import (
     as_invalid_request,
@@ -40,6 +47,7 @@ MAX_MEMBERS = 256  # of an object with named fields
 _MAX_WARNING = 1000  # characters
 _LARGE = 1 << 20  # bytes
 _TOO_LARGE = "request_too_large"
+_MEMBER = re.compile(r"([^\[\]]+)\[(.+)\]", re.DOTALL)  # its name may have brackets
 _AZURE_VERSION = "api-version"
 
 
@@ -242,8 +250,25 @@ def read_query(
     request: Request, model: type[M], *, unknown: Literal["refuse", "warn"]
 ) -> tuple[M, dict[str, str]]:
     """The parameters of a URL, as `read_body` has those of a body. Raises InvalidRequest."""
-    values = {name: value for name, value in request.query_params.items() if name != _AZURE_VERSION}
-    return _validated(model, values, False, unknown)
+    values: dict[str, Any] = {}
+    for name, value in request.query_params.multi_items():
+        if name != _AZURE_VERSION:
+            _add_parameter(values, name, value)
+    listed = {name: _listed(model, name, value) for name, value in values.items()}
+    return _validated(model, listed, False, unknown)
+
+
+def _add_parameter(values: dict[str, Any], name: str, value: str) -> None:
+    """Add a parameter of a URL to the values, by the form of its name."""
+    if member := _MEMBER.fullmatch(name):
+        holder = values.setdefault(member[1], {})
+        if isinstance(holder, dict) and member[2] not in holder:
+            holder[member[2]] = value
+            return
+    try:
+        add_field(values, name, value)
+    except InvalidRequest:
+        raise invalid_value(name, "it contradicts another parameter") from None
 
 
 def _validated(
@@ -329,12 +354,16 @@ def _without_unknown(
 ) -> tuple[M, dict[str, str]]:
     names = ", ".join(sorted(str(detail["loc"][-1]) for detail in unknown))
     body = _validate(model, values, strict, extra="ignore")
-    return body, {WARNING_HEADER: _warning(names)}
+    headers: dict[str, str] = {}
+    add_warning(headers, f"unknown parameters were ignored: {names}")
+    return body, headers
 
 
-def _warning(names: str) -> str:
-    """A header's value: no line may end in it, and clients refuse long ones."""
-    text = names if len(names) <= _MAX_WARNING else f"{names[:_MAX_WARNING]}…"
+def add_warning(headers: MutableMapping[str, str], text: str) -> None:
+    """Add a warning to the headers of an answer: no line may end in one, and clients refuse long
+    ones.
+    """
+    text = "; ".join(filter(None, (headers.get(WARNING_HEADER), text)))
+    text = text if len(text) <= _MAX_WARNING else f"{text[:_MAX_WARNING]}…"
     shown = "".join(char if char.isprintable() else "?" for char in text)
-    header = f"unknown parameters were ignored: {shown}"
-    return header.encode("ascii", "replace").decode()
+    headers[WARNING_HEADER] = shown.encode("ascii", "replace").decode()

@@ -153,7 +153,7 @@ class _Form:
             raise _malformed("it ended too early")
         values: dict[str, Any] = {}
         for name, value in self._parts:
-            _add(values, name, value)
+            add_field(values, name, value)
         return values
 
     def on_header_begin(self) -> None:
@@ -263,8 +263,10 @@ def _translate_errors(parser_error: type[Exception]) -> Iterator[None]:
         raise
 
 
-def _add(values: dict[str, Any], name: str, value: str | FormFile) -> None:
-    """Add a field to the values of the body, by the form of its name."""
+def add_field(values: dict[str, Any], name: str, value: str | FormFile) -> None:
+    """Add a field to the values of a body or a query, by the form of its name. Raises
+    InvalidRequest.
+    """
     match = _NAME.fullmatch(name)
     base, key = (match["name"], match["key"]) if match else (name, None)
     if key:

@@ -29,7 +29,7 @@ class Answer:
     retry_after: float | None = None
 
 
-Perform = Callable[[str, str, bytes, str], Awaitable[Answer]]
+Perform = Callable[[str, str, bytes, str, str], Awaitable[Answer]]
 
 
 class InProcess:
@@ -47,22 +47,22 @@ class InProcess:
         self._app = envelope(self._serve)
         self._server = server
 
-    async def perform(self, method: str, path: str, body: bytes, caller: str) -> Answer:
-        """The answer to a request with a JSON body, as a client would get it.
+    async def perform(self, method: str, path: str, body: bytes, caller: str, owner: str) -> Answer:
+        """The answer to a request with a JSON body, as a client would get it who is the owner.
 
         It waits behind the requests of clients, and starts again if it gave way to one. If the
         caller's task is cancelled, so is the work.
         """
         for restarts in range(_MOST_RESTARTS + 1):
             attempt = _Attempt(body, may_give_way=restarts < _MOST_RESTARTS)
-            scope = self._scope(method, path, body, caller, attempt.background)
+            scope = self._scope(method, path, body, (caller, owner, attempt.background))
             answer = await attempt.run(self._app, scope)
             if answer is not None:
                 return answer
         raise AssertionError("the last attempt does not give way")
 
     def _scope(
-        self, method: str, path: str, body: bytes, caller: str, background: Background
+        self, method: str, path: str, body: bytes, in_process: tuple[str, str, Background]
     ) -> dict[str, Any]:
         headers = [
             (b"host", b"%s:%d" % (self._server[0].encode(), self._server[1])),
@@ -82,13 +82,13 @@ class InProcess:
             "headers": headers,
             "client": None,
             "server": self._server,
-            "in_process": (caller, background),
+            "in_process": in_process,
         }
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """In the place of the guard."""
         exchange = exchange_of(scope)
-        exchange.caller, exchange.background = scope["in_process"]
+        exchange.caller, exchange.owner, exchange.background = scope["in_process"]
         await self._routes(scope, receive, send)
 
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from openedai.errors import AuthenticationFailed
 
+_DIGITS = 16  # of a key's digest, in names
+
 
 class Keyring:
     """The accepted keys. If there are none, no key is needed and any is accepted."""
@@ -23,7 +25,13 @@ class Keyring:
         digest = None if presented is None else _digest(presented)
         if self._digests:
             self._check(presented, digest)
-        return f"{address}/{'' if digest is None else digest.hex()[:16]}"
+        return f"{address}/{'' if digest is None else digest.hex()[:_DIGITS]}"
+
+    def owner(self, caller: str) -> str:
+        """Whose the objects of this caller are: a digest of the key, or empty for the local user,
+        whose apps share everything.
+        """
+        return caller.rpartition("/")[2] if self._digests else ""
 
     def _check(self, presented: str | None, digest: bytes | None) -> None:
         if presented is None or digest is None:

@@ -44,6 +44,7 @@ class Guard:
         exchange = exchange_of(scope)
         try:
             exchange.caller = self._check(scope)
+            exchange.owner = self.keyring.owner(exchange.caller)
         except APIError as error:
             await error_response(error, exchange)(scope, receive, send)
             return

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from openedai.contract.engine import Engine
+from openedai.errors import ModelNotFound
 from openedai.scheduling.pool import ModelPool
 from openedai.scheduling.state import Occupancy
 from openedai.serving.call import Call
@@ -22,8 +23,10 @@ class Leases:
     async def lease(self, call: Call[Any], capability: type[E], slots: int = 1) -> AsyncIterator[E]:
         """Hold `slots` of the slots of the call's engine, or all if it has fewer.
 
-        Raises as `ModelPool.lease` does.
+        Raises ModelNotFound for a model of another owner, and as `ModelPool.lease` does.
         """
+        if call.model.owner not in (None, call.exchange.owner):
+            raise ModelNotFound(call.model.id)
         background = call.exchange.background
         async with self._pool.lease(
             call.spec, capability, call.caller, slots, background

@@ -10,6 +10,7 @@ from openedai.catalog.catalog import Catalog
 from openedai.config import ModelSpec
 from openedai.contract.engine import Directory
 from openedai.errors import APIError
+from openedai.http.exchange import Exchange
 from openedai.scheduling.pool import ModelPool
 from openedai.serving.fine_tuning.models import TunedModels
 
@@ -38,18 +39,18 @@ class Listing:
         self._tuned = tuned
         self.started = started
 
-    async def names(self, caller: str) -> list[str]:
+    async def names(self, exchange: Exchange) -> list[str]:
         """The ids of all models, then the aliases that are listed."""
-        return list(dict.fromkeys([*await self.ids(caller), *self._aliases]))
+        return list(dict.fromkeys([*await self.ids(exchange), *self._aliases]))
 
-    async def ids(self, caller: str) -> list[str]:
-        """The ids of all models: our own, with those that were made by fine-tuning, then those of
-        the upstreams that answer in time.
+    async def ids(self, exchange: Exchange) -> list[str]:
+        """The ids of all models: our own, with those that were made by fine-tuning for the owner,
+        then those of the upstreams that answer in time.
         """
         own = [model.id for model in self._catalog.models()]
-        own += [model.name for model in await self._tuned.all()]
+        own += [model.name for model in await self._tuned.all(exchange.owner)]
         upstreams = [spec for spec in self._catalog.specs() if spec.prefix is not None]
-        found = await asyncio.gather(*(self._ids_of(spec, caller) for spec in upstreams))
+        found = await asyncio.gather(*(self._ids_of(spec, exchange.caller) for spec in upstreams))
         return list(dict.fromkeys([*own, *(id for ids in found for id in ids)]))
 
     async def _ids_of(self, spec: ModelSpec, caller: str) -> list[str]:

@@ -31,6 +31,7 @@ from openedai.serving.loading import Loading
 from openedai.serving.metrics import Metrics
 from openedai.serving.moderation import Moderation
 from openedai.serving.reranking import Reranking
+from openedai.store.conversations.chats import StoredChats
 from openedai.store.files import Files
 from openedai.store.fine_tuning import FineTuningRecords
 from openedai.store.quotas import FileLimits
@@ -73,6 +74,7 @@ class Services:
     tuning_records: FineTuningRecords
     tuned: TunedModels
     fine_tuning: FineTuning
+    stored_chats: StoredChats
 
     @classmethod
     def of(
@@ -132,4 +134,5 @@ class Services:
             tuning_records=records,
             tuned=tuned,
             fine_tuning=FineTuning(store, records, files, jobs, catalog, tuned),
+            stored_chats=StoredChats(store),
         )

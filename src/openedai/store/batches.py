@@ -49,8 +49,8 @@ class Tokens(msgspec.Struct):
 
 
 class Batch(msgspec.Struct, kw_only=True):
-    """`owner` is a digest of the key that it was made with; `output_seconds` is when its files
-    expire. Times are seconds since 1970.
+    """`owner` is a digest of the key that it was made with, or empty; `output_seconds` is when its
+    files expire. Times are seconds since 1970.
     """
 
     id: str
@@ -89,19 +89,29 @@ class Result(msgspec.Struct):
 
 
 class BatchRecords:
-    """Every caller sees all batches. Methods that take a query are part of its transaction."""
+    """Each is seen by its owner only. Methods that take a query are part of its transaction."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def insert(self, query: Query, batch: Batch) -> None:
-        await query("insert into batches(id, record) values($1, $2)", batch.id, _write(batch))
+        await query(
+            "insert into batches(id, record, owner) values($1, $2, $3)",
+            *(batch.id, _write(batch), batch.owner),
+        )
 
-    async def find(self, id: str) -> Batch:
+    async def find(self, owner: str, id: str) -> Batch:
         """Raises NotFound."""
         database = await self._store.database()
-        by_id = "select record from batches where id=$1"
-        for (record,) in await database.read(by_id, id) if is_id(id) else ():
+        by_id = "select record from batches where id=$1 and owner=$2"
+        for (record,) in await database.read(by_id, id, owner) if is_id(id) else ():
+            return _read(record)
+        raise _no_such_batch(id)
+
+    async def load(self, id: str) -> Batch:
+        """The batch for its job, whoever owns it. Raises NotFound."""
+        database = await self._store.database()
+        for (record,) in await database.read("select record from batches where id=$1", id):
             return _read(record)
         raise _no_such_batch(id)
 
@@ -118,12 +128,13 @@ class BatchRecords:
     async def update(self, query: Query, batch: Batch) -> None:
         await query("update batches set record=$1 where id=$2", _write(batch), batch.id)
 
-    async def page(self, limit: int, after: str | None = None) -> list[Batch]:
+    async def page(self, owner: str, limit: int, after: str | None = None) -> list[Batch]:
         """The newest batches, those before the id `after`."""
         database = await self._store.database()
-        where, args = ("where id<$2 ", (limit, after)) if after else ("", (limit,))
+        older, args = (" and id<$3", (after,)) if after else ("", ())
         rows = await database.read(
-            f"select record from batches {where}order by id desc limit $1", *args
+            f"select record from batches where owner=$1{older} order by id desc limit $2",
+            *(owner, limit, *args),
         )
         return [_read(record) for (record,) in rows]
 

@@ -1,4 +1,4 @@
-"""Files: a name, a purpose and bytes, which never change. Every caller sees all of them."""
+"""Files: a name, a purpose and bytes, which never change. Each is seen by its owner only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ _COLUMNS = "id, purpose, filename, bytes, created_at, expires_at, owner"
 
 @dataclass(frozen=True)
 class FileRecord:
-    """`owner` is a digest of the key that it was made with. Times are seconds since 1970."""
+    """`owner` is a digest of the key that it was made with, or empty. Times are seconds since
+    1970.
+    """
 
     id: str
     purpose: str
@@ -99,11 +101,11 @@ class Files:
             *(record.created_at, record.expires_at, record.owner),
         )
 
-    async def find(self, id: str) -> FileRecord:
+    async def find(self, owner: str, id: str) -> FileRecord:
         """Raises NotFound, also for a file that has expired."""
         database = await self._store.database()
-        by_id = f"select {_COLUMNS} from files where id=$1"
-        for row in await database.read(by_id, id) if is_id(id) else ():
+        by_id = f"select {_COLUMNS} from files where id=$1 and owner=$2"
+        for row in await database.read(by_id, id, owner) if is_id(id) else ():
             record = FileRecord(*row)
             if record.expires_at is None or record.expires_at > time.time():
                 return record
@@ -111,6 +113,7 @@ class Files:
 
     async def page(
         self,
+        owner: str,
         limit: int,
         *,
         purpose: str | None = None,
@@ -118,8 +121,8 @@ class Files:
         order: Literal["asc", "desc"] = "desc",
     ) -> list[FileRecord]:
         """Files in the order in which they were made, those after the id `after`."""
-        where, args = ["(expires_at is null or expires_at > $1)"], [time.time(), limit]
-        values: list[Value] = [*args]
+        where = ["owner=$3", "(expires_at is null or expires_at > $1)"]
+        values: list[Value] = [time.time(), limit, owner]
         for condition, value in (
             ("purpose=", purpose),
             ("id<" if order == "desc" else "id>", after),
@@ -144,9 +147,9 @@ class Files:
             async for chunk in chunks:
                 yield chunk
 
-    async def delete(self, id: str) -> None:
+    async def delete(self, owner: str, id: str) -> None:
         """Raises NotFound if there is no such file, or another caller has just deleted it."""
-        await self.find(id)
+        await self.find(owner, id)
         if not await self._delete(id):
             raise no_such_file(id)
 

@@ -11,18 +11,20 @@ import msgspec
 
 from openedai.errors import NotFound
 from openedai.store.database import Query, Value
-from openedai.store.ids import ordered_id
+from openedai.store.ids import is_id, ordered_id
 from openedai.store.store import Store
 
 KIND = "fine_tuning"  # of jobs
 _MOST_READ = 200  # jobs at once
 JOB, EVENT, CHECKPOINT = "ftjob-", "ftevent-", "ftckpt_"
+_MODEL = "name, base, job, content, created_at, owner"
 # What a job may still become something else from.
 OPEN = ("validating_files", "queued", "running", "paused")
 
 
 class JobRecord(msgspec.Struct, kw_only=True):
-    """A job. `model` is the base as the client named it, `owner` a digest of the client's key.
+    """A job. `model` is the base as the client named it, `owner` a digest of the client's
+    key, or empty.
 
     `given` are the hyperparameters as given, `values` those that are used, once that is known.
     `error` has a code, a message and a param. Times are seconds since 1970.
@@ -80,7 +82,7 @@ class CheckpointRecord:
 @dataclass(frozen=True)
 class TunedModel:
     """`base` is the id of the model that its adapter is for, `content` the holder of that adapter's
-    file.
+    file, `owner` that of the job.
     """
 
     name: str
@@ -88,6 +90,7 @@ class TunedModel:
     job: str
     content: str
     created_at: float
+    owner: str
 
 
 class FineTuningRecords:
@@ -97,8 +100,8 @@ class FineTuningRecords:
 
     async def insert(self, query: Query, job: JobRecord) -> None:
         await query(
-            "insert into fine_tuning_jobs(id, status, body) values($1, $2, $3)",
-            *(job.id, job.status, _text(job)),
+            "insert into fine_tuning_jobs(id, status, body, owner) values($1, $2, $3, $4)",
+            *(job.id, job.status, _text(job), job.owner),
         )
 
     async def update(self, query: Query, job: JobRecord) -> None:
@@ -112,13 +115,20 @@ class FineTuningRecords:
         lock = (await self._store.database()).for_update
         return _job(await query(f"select body from fine_tuning_jobs where id=$1{lock}", id), id)
 
-    async def find(self, id: str) -> JobRecord:
+    async def find(self, owner: str, id: str) -> JobRecord:
         """Raises NotFound."""
+        database = await self._store.database()
+        by_id = "select body from fine_tuning_jobs where id=$1 and owner=$2"
+        return _job(await database.read(by_id, id, owner) if is_id(id) else [], id)
+
+    async def load(self, id: str) -> JobRecord:
+        """The job for the one that runs it, whoever owns it. Raises NotFound."""
         database = await self._store.database()
         return _job(await database.read("select body from fine_tuning_jobs where id=$1", id), id)
 
     async def page(
         self,
+        owner: str,
         limit: int,
         after: str | None = None,
         matches: Callable[[JobRecord], bool] = lambda job: True,
@@ -126,7 +136,9 @@ class FineTuningRecords:
         """Jobs that match, the newest first, after the one with that id."""
         found: list[JobRecord] = []
         while True:
-            rows = await self._page("fine_tuning_jobs", "body", "", [], _MOST_READ, after)
+            rows = await self._page(
+                "fine_tuning_jobs", "body", "owner=$1", [owner], _MOST_READ, after
+            )
             jobs = [msgspec.json.decode(body, type=JobRecord) for (body,) in rows]
             found += filter(matches, jobs)
             if len(rows) < _MOST_READ or len(found) >= limit:
@@ -187,29 +199,26 @@ class FineTuningRecords:
 
     async def add_model(self, query: Query, model: TunedModel) -> None:
         await query(
-            "insert into tuned_models(name, base, job, content, created_at) "
-            "values($1, $2, $3, $4, $5)",
-            *(model.name, model.base, model.job, model.content, model.created_at),
+            f"insert into tuned_models({_MODEL}) values($1, $2, $3, $4, $5, $6)",
+            *(model.name, model.base, model.job, model.content, model.created_at, model.owner),
         )
 
-    async def models(self) -> list[TunedModel]:
-        """All of them, in the order in which they were made."""
+    async def models(self, owner: str) -> list[TunedModel]:
+        """All of that owner, in the order in which they were made."""
         if not self._store.exists:
             return []
         database = await self._store.database()
         rows = await database.read(
-            "select name, base, job, content, created_at from tuned_models "
-            "order by created_at, name"
+            f"select {_MODEL} from tuned_models where owner=$1 order by created_at, name", owner
         )
         return [TunedModel(*row) for row in rows]
 
     async def model(self, name: str) -> TunedModel | None:
+        """The model, whoever owns it."""
         if not self._store.exists:
             return None
         database = await self._store.database()
-        rows = await database.read(
-            "select name, base, job, content, created_at from tuned_models where name=$1", name
-        )
+        rows = await database.read(f"select {_MODEL} from tuned_models where name=$1", name)
         return TunedModel(*rows[0]) if rows else None
 
     async def remove_model(self, query: Query, name: str) -> str | None:
@@ -231,16 +240,16 @@ class FineTuningRecords:
         *,
         newest_first: bool = True,
     ) -> list[Any]:
-        conditions = [where] if where else []
+        conditions = [where]
         values = [*args, limit]
         if after is not None:
             values.append(after)
             conditions.append(f"id {'<' if newest_first else '>'} ${len(values)}")
-        clause = f"where {' and '.join(conditions)} " if conditions else ""
         order = "desc" if newest_first else "asc"
         database = await self._store.database()
         return await database.read(
-            f"select {columns} from {table} {clause}order by id {order} limit ${len(args) + 1}",
+            f"select {columns} from {table} where {' and '.join(conditions)} "
+            f"order by id {order} limit ${len(args) + 1}",
             *values,
         )
 

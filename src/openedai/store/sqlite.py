@@ -82,8 +82,9 @@ class Sqlite(Database):
 
     def _undo(self) -> None:
         """In the thread that writes, so after a statement that was cancelled."""
-        with suppress(APIError):
-            if self._connection().in_transaction:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is not None and connection.in_transaction:
+            with suppress(APIError):
                 self._run("rollback", ())
 
     def _connection(self) -> sqlite3.Connection:

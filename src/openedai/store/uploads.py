@@ -81,18 +81,18 @@ class Uploads:
         return record
 
     @asynccontextmanager
-    async def writing(self, id: str) -> AsyncIterator[PartWriting]:
+    async def writing(self, owner: str, id: str) -> AsyncIterator[PartWriting]:
         """The bytes of a new part. They are deleted if an exception leaves the block.
 
         Raises NotFound, and InvalidRequest for an upload that is not pending.
         """
-        record = await self._find(id)
-        room = await self._files.quotas.room(await self._store.database(), record.owner)
+        await self._find(owner, id)
+        room = await self._files.quotas.room(await self._store.database(), owner)
         async with self._store.contents.writing() as writing:
             yield PartWriting(writing, self._files, room)
 
     async def add_part(self, id: str, writing: PartWriting) -> PartRecord:
-        """Make a part of what was written."""
+        """Make a part of what was written for that upload."""
         await writing.content.end()
         part = PartRecord(ordered_id("part_"), id, writing.content.size, time.time())
         async with (await self._store.database()).write() as query:
@@ -106,13 +106,13 @@ class Uploads:
         return part
 
     async def complete(
-        self, id: str, part_ids: Sequence[str], md5: str | None
+        self, owner: str, id: str, part_ids: Sequence[str], md5: str | None
     ) -> tuple[UploadRecord, FileRecord]:
         """Make the file of these parts, in their order. Other parts are deleted.
 
         Raises NotFound, and InvalidRequest if the parts are not those of the file.
         """
-        await self._check(await self._find(id), part_ids)
+        await self._check(await self._find(owner, id), part_ids)
         if md5 is not None and await self._md5(part_ids) != md5.lower():
             raise invalid_value("md5", "it is not that of the parts in this order")
         async with (await self._store.database()).write() as query:
@@ -131,9 +131,9 @@ class Uploads:
         await self._store.contents.discard(keys)
         return replace(record, status="completed", file_id=made.id), made
 
-    async def cancel(self, id: str) -> UploadRecord:
+    async def cancel(self, owner: str, id: str) -> UploadRecord:
         """Raises NotFound, and InvalidRequest for an upload that is not pending."""
-        await self._find(id)
+        await self._find(owner, id)
         async with (await self._store.database()).write() as query:
             record = await self._pending(query, id)
             keys = await self._remove_parts(query, record)
@@ -166,10 +166,10 @@ class Uploads:
                 now - _KEPT_SECONDS,
             )
 
-    async def _find(self, id: str) -> UploadRecord:
+    async def _find(self, owner: str, id: str) -> UploadRecord:
         database = await self._store.database()
-        by_id = f"select {_COLUMNS} from uploads where id=$1"
-        for row in await database.read(by_id, id) if is_id(id) else ():
+        by_id = f"select {_COLUMNS} from uploads where id=$1 and owner=$2"
+        for row in await database.read(by_id, id, owner) if is_id(id) else ():
             return _if_pending(UploadRecord(*row))
         raise NotFound(f"No such Upload object: {id}", param="upload_id")
 

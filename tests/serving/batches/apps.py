@@ -72,7 +72,7 @@ async def start(services: Services, lines: Sequence[bytes]) -> Batch:
 async def until(services: Services, id: str, check: Callable[[Batch], bool]) -> Batch:
     async with asyncio.timeout(100):
         while True:
-            batch = await services.batches.records.find(id)
+            batch = await services.batches.records.find("key", id)
             if check(batch):
                 return batch
             await asyncio.sleep(0.02)
@@ -85,7 +85,7 @@ async def ended(services: Services, id: str) -> Batch:
 async def lines_of(services: Services, file_id: str | None) -> list[dict[str, Any]]:
     if file_id is None:
         return []
-    record = await services.files.find(file_id)
+    record = await services.files.find("key", file_id)
     data = b"".join([chunk async for chunk in services.files.read(record)])
     return [json.loads(text) for text in data.splitlines()]
 

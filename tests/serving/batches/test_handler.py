@@ -46,7 +46,7 @@ def test_an_expired_batch_keeps_what_is_answered(tmp_path: Path, database_url: s
     within(tmp_path, database_url, go)
 
     async def expired(services: Services) -> None:
-        (batch,) = await services.batches.records.page(1)
+        (batch,) = await services.batches.records.page("key", 1)
         batch = await ended(services, batch.id)
         assert (batch.status, batch.output_file_id) == ("expired", None)
         assert batch.expired_at is not None
@@ -57,7 +57,7 @@ def test_an_expired_batch_keeps_what_is_answered(tmp_path: Path, database_url: s
 
     async def expire() -> None:
         services: Services = app_of(tmp_path, database_url).state.services
-        (batch,) = await services.batches.records.page(1)
+        (batch,) = await services.batches.records.page("key", 1)
         await change(services, batch.id, expires_at=time.time())
         await services.store.close()
 
@@ -74,7 +74,7 @@ def test_a_batch_that_nobody_runs_is_cancelled_with_what_is_answered(
         await until(services, batch.id, lambda one: one.failed == 1)
 
     async def finish(services: Services) -> None:
-        (batch,) = await services.batches.records.page(1)
+        (batch,) = await services.batches.records.page("key", 1)
         batch = await ended(services, batch.id)
         assert batch.status == "cancelled"
         errors = await lines_of(services, batch.error_file_id)
@@ -82,8 +82,8 @@ def test_a_batch_that_nobody_runs_is_cancelled_with_what_is_answered(
 
     async def cancel() -> None:
         services: Services = app_of(tmp_path, database_url).state.services
-        (batch,) = await services.batches.records.page(1)
-        assert (await services.batches.cancel(batch.id)).status == "cancelling"
+        (batch,) = await services.batches.records.page("key", 1)
+        assert (await services.batches.cancel("key", batch.id)).status == "cancelling"
         await services.store.close()
 
     within(tmp_path, database_url, begin)
@@ -106,7 +106,7 @@ def test_a_batch_fails_with_its_job(tmp_path: Path, database_url: str) -> None:
         )
         async with (await services.store.database()).write() as query:
             await handler.fail(query, batch.id, {"batch": batch.id}, "It broke.")
-        failed: Batch = await services.batches.records.find(batch.id)
+        failed: Batch = await services.batches.records.find("key", batch.id)
         assert failed.status == "failed"
         assert [one.message for one in failed.errors] == ["It broke."]
 
@@ -121,7 +121,7 @@ def test_two_batches_share_the_slots(tmp_path: Path) -> None:
         await until(services, large.id, lambda one: one.completed > 0)
         small = await start(services, [line(f"b{n}", "slow") for n in range(10)])
         assert (await ended(services, small.id)).completed == 10
-        large = await services.batches.records.find(large.id)
+        large = await services.batches.records.find("key", large.id)
         assert large.status == "in_progress"
         assert large.completed < 150
 

@@ -51,7 +51,7 @@ async def require_each_once(services: Services, id: str) -> None:
     usage = [answer["response"]["body"]["usage"]["total_tokens"] for answer in output]
     assert batch.tokens.total == sum(usage)
     assert batch.error_file_id is None
-    files = await services.files.page(100, purpose="batch_output")
+    files = await services.files.page("key", 100, purpose="batch_output")
     assert sum(record.filename.startswith(id) for record in files) == 1
 
 
@@ -65,7 +65,7 @@ def test_each_line_is_answered_once_whoever_is_killed_or_stopped(
     async def faults_until_the_end(id: str, servers: list[subprocess.Popen[str]]) -> None:
         stopped: dict[int, float] = {}
         deadline = time.monotonic() + 150
-        while (await services.batches.records.find(id)).status not in ENDED:
+        while (await services.batches.records.find("key", id)).status not in ENDED:
             assert time.monotonic() < deadline
             await asyncio.sleep(choose.uniform(0.1, 0.5))
             for index in [i for i, end_at in stopped.items() if time.monotonic() > end_at]:
@@ -118,7 +118,7 @@ def test_a_server_on_sigterm_leaves_its_batch_to_another_at_once(
         first.terminate()
         with first:
             assert first.wait(30) == 0
-        assert (await services.batches.records.find(batch.id)).status == "in_progress"
+        assert (await services.batches.records.find("key", batch.id)).status == "in_progress"
         second = ready(process(tmp_path, database_url, lease=3600))
         try:
             await require_each_once(services, batch.id)

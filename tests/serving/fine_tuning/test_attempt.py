@@ -175,7 +175,7 @@ class Bench:
 
     async def ended(self, job: JobRecord, *statuses: str) -> JobRecord:
         while True:
-            found = await self.services.tuning_records.find(job.id)
+            found = await self.services.tuning_records.find("me", job.id)
             if not found.open or found.status in statuses:
                 return found
             await asyncio.sleep(0.01)
@@ -193,7 +193,7 @@ class Bench:
 
     async def content(self, id: str) -> bytes:
         files = self.services.files
-        return b"".join([chunk async for chunk in files.read(await files.find(id))])
+        return b"".join([chunk async for chunk in files.read(await files.find("me", id))])
 
     async def blobs(self) -> int:
         ((count,),) = await (await self.services.store.database()).read(
@@ -214,11 +214,11 @@ def test_a_job_goes_on_where_it_died(tmp_path: Path, database_url: str) -> None:
         assert (done.trained_tokens, done.steps, done.values["n_epochs"]) == (40, STEPS, 2)
         name = f"ft:tiny:openedai:s:{job.id[-8:]}"
         assert done.fine_tuned_model == name
-        names = [model.name for model in await bench.services.tuned.all()]
+        names = [model.name for model in await bench.services.tuned.all("me")]
         assert sorted(names) == [name, f"{name}:ckpt-step-2", f"{name}:ckpt-step-4"]
         points = await bench.services.tuning_records.checkpoints(job.id, 10)
         assert [(one.step, one.metrics["train_loss"]) for one in points] == [(4, 0.25), (2, 0.5)]
-        files = [await bench.services.files.find(id) for id in done.result_files]
+        files = [await bench.services.files.find("me", id) for id in done.result_files]
         assert [file.filename for file in files] == [
             *("step_metrics.csv", "adapter.gguf"),
             *("adapter_config.json", "adapter_model.safetensors"),
@@ -226,14 +226,14 @@ def test_a_job_goes_on_where_it_died(tmp_path: Path, database_url: str) -> None:
         table = [*csv.DictReader(io.StringIO((await bench.content(files[0].id)).decode()))]
         assert [row["train_loss"] for row in table] == ["1", "0.5", "0.333333", "0.25"]
         assert await bench.blobs() == 0
-        await bench.services.tuned.prepare(name)
+        await bench.services.tuned.prepare("me", name)
         model = bench.services.catalog.resolve(name)
         assert (model.id, model.spec.id, model.variant) == (name, "tiny", name)
         assert model.adapter is not None
         assert read(Path(model.adapter.path)) == await bench.content(files[1].id)
-        assert await bench.services.tuned.delete(f"{name}:ckpt-step-4")
-        assert await bench.services.tuned.delete(name)
-        assert not await bench.services.tuned.delete(name)
+        assert await bench.services.tuned.delete("me", f"{name}:ckpt-step-4")
+        assert await bench.services.tuned.delete("me", name)
+        assert not await bench.services.tuned.delete("me", name)
 
     bench.run(scenario)
     assert [*(tmp_path / "training").iterdir()] == []
@@ -246,11 +246,11 @@ def test_pause_and_resume(tmp_path: Path, database_url: str) -> None:
     async def scenario() -> None:
         job = await bench.create()
         await bench.stepped(job, 1)
-        await bench.tuning.pause(job.id)
+        await bench.tuning.pause("me", job.id)
         assert (await bench.ended(job, "paused")).status == "paused"
         with pytest.raises(InvalidRequest, match="cannot be resumed"):
-            await bench.tuning.resume((await bench.ended(await bench.create())).id)
-        assert (await bench.tuning.resume(job.id)).status == "queued"
+            await bench.tuning.resume("me", (await bench.ended(await bench.create())).id)
+        assert (await bench.tuning.resume("me", job.id)).status == "queued"
         assert (await bench.ended(job)).status == "succeeded"
         assert await bench.steps(job) == [1, 2, 3, 4]
 
@@ -264,11 +264,11 @@ def test_cancel(tmp_path: Path) -> None:
         job = await bench.create()
         await bench.stepped(job, 1)
         waiting = await bench.create()
-        assert (await bench.tuning.cancel(waiting.id)).status == "cancelled"
-        await bench.tuning.cancel(job.id)
+        assert (await bench.tuning.cancel("me", waiting.id)).status == "cancelled"
+        await bench.tuning.cancel("me", job.id)
         assert (await bench.ended(job)).status == "cancelled"
         with pytest.raises(InvalidRequest, match="cannot be cancelled"):
-            await bench.tuning.cancel(job.id)
+            await bench.tuning.cancel("me", job.id)
 
     bench.run(scenario)
 

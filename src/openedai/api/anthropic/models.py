@@ -43,13 +43,13 @@ class AnthropicModels:
         self._tuned = tuned
 
     async def list_models(self, request: Request) -> Response:
-        names = await self._listing.names(exchange_of(request.scope).caller)
+        names = await self._listing.names(exchange_of(request.scope))
         page = model_page(names, request.query_params, self._listing.started)
         return json_response(page)
 
     async def retrieve(self, request: Request) -> Response:
         name = request.path_params["model"]
-        await self._tuned.prepare(name)
+        await self._tuned.prepare(exchange_of(request.scope).owner, name)
         model = self._catalog.resolve(name)
         return json_response(model_info(model.id, self._listing.started))
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from openedai.catalog.catalog import Catalog
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
+from openedai.serving.fine_tuning.models import TunedModels
 from openedai.serving.listing import Listing
 from openedai.serving.loading import Loading
 
@@ -29,17 +30,22 @@ class EngineList(msgspec.Struct):
 
 
 class Engines:
-    def __init__(self, catalog: Catalog, listing: Listing, loading: Loading) -> None:
+    def __init__(
+        self, catalog: Catalog, listing: Listing, loading: Loading, tuned: TunedModels
+    ) -> None:
         self._catalog = catalog
         self._listing = listing
+        self._tuned = tuned
         self._loading = loading
 
     async def list_engines(self, request: Request) -> Response:
-        ids = await self._listing.ids(exchange_of(request.scope).caller)
+        ids = await self._listing.ids(exchange_of(request.scope))
         return json_response(EngineList([self._engine(id) for id in ids]))
 
     async def retrieve(self, request: Request) -> Response:
-        model = self._catalog.resolve(request.path_params["model"])
+        name = request.path_params["model"]
+        await self._tuned.prepare(exchange_of(request.scope).owner, name)
+        model = self._catalog.resolve(name)
         return json_response(self._engine(model.id))
 
     def _engine(self, id: str) -> EngineObject:

@@ -82,37 +82,37 @@ class FineTunes:
             seed=secrets.randbelow(MAX_SEED),
             suffix=body.suffix,
         )
-        job = await self._tuning.create(new, exchange_of(request.scope).key)
+        job = await self._tuning.create(new, exchange_of(request.scope).owner)
         return json_response(await self._object(job, events=True), headers=headers)
 
     async def list_jobs(self, request: Request) -> Response:
         """All jobs of the last hundred, the newest first."""
-        jobs = await self._tuning.records.page(100, None)
+        jobs = await self._tuning.records.page(exchange_of(request.scope).owner, 100, None)
         data = [await self._object(job) for job in jobs]
         return json_response({"object": "list", "data": data})
 
     async def retrieve(self, request: Request) -> Response:
-        job = await self._tuning.records.find(request.path_params["id"])
+        job = await self._tuning.records.find(*_named(request))
         return json_response(await self._object(job, events=True))
 
     async def cancel(self, request: Request) -> Response:
-        job = await self._tuning.cancel(request.path_params["id"])
+        job = await self._tuning.cancel(*_named(request))
         return json_response(await self._object(job, events=True))
 
     async def events(self, request: Request) -> Response:
         """With `stream=true` as they happen, up to the end of the job."""
-        id = request.path_params["id"]
-        await self._tuning.records.find(id)
+        owner, id = _named(request)
+        await self._tuning.records.find(owner, id)
         if request.query_params.get("stream") in ("true", "True"):
-            frames = self._frames(id)
+            frames = self._frames(owner, id)
             return EventStream(exchange_of(request.scope), await first_frame(frames), frames)
         found = await self._tuning.records.events(id, _MOST_EVENTS, newest_first=False)
         return json_response({"object": "list", "data": [*map(_event, found)]})
 
-    async def _frames(self, id: str) -> AsyncGenerator[bytes, None]:
+    async def _frames(self, owner: str, id: str) -> AsyncGenerator[bytes, None]:
         last = None
         while True:
-            job = await self._tuning.records.find(id)
+            job = await self._tuning.records.find(owner, id)
             found = await self._tuning.records.events(id, _MOST_EVENTS, last, newest_first=False)
             for event in found:
                 yield data_frame(_event(event))
@@ -140,22 +140,27 @@ class FineTunes:
             "hyperparams": {**values, "prompt_loss_weight": 0.0},
             "organization_id": ORGANISATION,
             "status": _STATUSES.get(job.status, job.status),
-            "training_files": await self._shown([job.training_file]),
-            "validation_files": await self._shown([job.validation_file]),
-            "result_files": await self._shown(job.result_files),
+            "training_files": await self._shown(job.owner, [job.training_file]),
+            "validation_files": await self._shown(job.owner, [job.validation_file]),
+            "result_files": await self._shown(job.owner, job.result_files),
             **shown,
         }
 
-    async def _shown(self, ids: list[str | None] | list[str]) -> list[FileObject]:
+    async def _shown(self, owner: str, ids: list[str | None] | list[str]) -> list[FileObject]:
         """Those of the files that still exist."""
         found = []
         for id in ids:
             try:
                 if id is not None:
-                    found.append(FileObject.of(await self._files.find(id)))
+                    found.append(FileObject.of(await self._files.find(owner, id)))
             except NotFound:
                 continue
         return found
+
+
+def _named(request: Request) -> tuple[str, str]:
+    """The owner and the id of the job in the URL."""
+    return exchange_of(request.scope).owner, request.path_params["id"]
 
 
 def _event(event: EventRecord) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from openedai.engines.registry import capabilities_of, generator_traits
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import EventStream, json_line, json_response
 from openedai.scheduling.state import ModelStatus
+from openedai.serving.fine_tuning.models import TunedModels
 from openedai.serving.listing import Listing
 from openedai.serving.loading import Loading
 from openedai.weights.facts import GgufFacts, WeightFacts, WeightFactsReader
@@ -78,6 +79,7 @@ class OllamaModels:
         loading: Loading,
         weight_facts: WeightFactsReader,
         idle_timeout: float,
+        tuned: TunedModels,
     ) -> None:
         """`idle_timeout` is in seconds; 0 for never."""
         self._calls = calls
@@ -86,9 +88,13 @@ class OllamaModels:
         self._loading = loading
         self._weight_facts = weight_facts
         self._idle_timeout = idle_timeout
+        self._tuned = tuned
 
     async def tags(self, request: Request) -> Response:
-        ids = await self._listing.ids(exchange_of(request.scope).caller)
+        exchange = exchange_of(request.scope)
+        ids = await self._listing.ids(exchange)
+        for id in ids:
+            await self._tuned.prepare(exchange.owner, id)
         models = [find_model(self._catalog, id) for id in ids]
         return json_response(ModelsResponse([await self._listed(model) for model in models]))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -27,8 +27,10 @@ class Page(msgspec.Struct):
     object: str = "list"
 
 
-def page(items: Sequence[Any], limit: int) -> Page:
+def page(
+    items: Sequence[Any], limit: int, render: Callable[[Any], Any] = lambda item: item
+) -> Page:
     """The first `limit` items, of which one more was read; each has an `id`."""
     shown = items[:limit]
     first, last = (shown[0].id, shown[-1].id) if shown else (None, None)
-    return Page(shown, first, last, len(items) > limit)
+    return Page([render(item) for item in shown], first, last, len(items) > limit)

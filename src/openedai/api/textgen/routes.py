@@ -107,7 +107,7 @@ class ModelControl:
         return json_response(Info(model.id, adapters))
 
     async def model_list(self, request: Request) -> Response:
-        return json_response(Names(await self._listing.ids(exchange_of(request.scope).caller)))
+        return json_response(Names(await self._listing.ids(exchange_of(request.scope))))
 
     @takes(LoadRequest)
     async def load_model(self, request: Request) -> Response:

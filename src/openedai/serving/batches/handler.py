@@ -59,7 +59,7 @@ class BatchHandler:
         self._limit = max_body_bytes + _LINE_ROOM
 
     async def run(self, job: RunningJob) -> None:
-        batch = await self._records.find(job.input["batch"])
+        batch = await self._records.load(job.input["batch"])
         if batch.status in ENDED:
             async with job.step() as query:
                 await job.end(query, batch.status)
@@ -92,7 +92,7 @@ class BatchHandler:
 
     async def _work(self, job: RunningJob, batch: Batch, done: set[int]) -> Outcome:
         try:
-            record = await self._files.find(batch.input_file_id)
+            record = await self._files.find(batch.owner, batch.input_file_id)
             if batch.status == "validating":
                 batch = await self._validated(job, batch)
                 if job.ended:
@@ -188,14 +188,14 @@ class BatchHandler:
         batch.output_file_id, batch.error_file_id = ids
 
     async def _lines(self, batch: Batch) -> AsyncGenerator[tuple[int, bytes | None], None]:
-        record = await self._files.find(batch.input_file_id)
+        record = await self._files.find(batch.owner, batch.input_file_id)
         async with aclosing(read_lines(self._files, record, self._limit)) as lines:
             async for number, line in lines:
                 yield number, line
 
     async def _file_exists(self, batch: Batch) -> bool:
         try:
-            await self._files.find(batch.input_file_id)
+            await self._files.find(batch.owner, batch.input_file_id)
         except NotFound:
             return False
         return True

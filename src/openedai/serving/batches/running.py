@@ -109,7 +109,8 @@ class LinesRun:
     async def _line(self, number: int, request: Line) -> None:
         body = bytes(request.body)
         for attempt in range(1, _TRIES + 1):
-            answer = await self._perform("POST", self._batch.endpoint, body, self._batch.id)
+            batch = self._batch
+            answer = await self._perform("POST", batch.endpoint, body, batch.id, batch.owner)
             pause = _pause(answer, attempt)
             if pause is None or attempt == _TRIES:
                 break

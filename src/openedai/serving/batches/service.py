@@ -29,7 +29,7 @@ class Batches:
 
     async def create(self, *, owner: str, input_file_id: str, **fields: Any) -> Batch:
         """A new batch, which begins at once. Raises InvalidRequest for its input file."""
-        await self._check_file(input_file_id)
+        await self._check_file(owner, input_file_id)
         now = time.time()
         batch = Batch(
             id=ordered_id(PREFIX),
@@ -45,9 +45,9 @@ class Batches:
         self._jobs.wake()
         return batch
 
-    async def cancel(self, id: str) -> Batch:
+    async def cancel(self, owner: str, id: str) -> Batch:
         """Begin to cancel a batch. Raises NotFound, and InvalidRequest for one that has ended."""
-        await self.records.find(id)
+        await self.records.find(owner, id)
         async with (await self._store.database()).write() as query:
             batch = await self.records.lock(query, id)
             if batch.status in ("cancelling", "cancelled"):
@@ -62,9 +62,9 @@ class Batches:
         self._jobs.wake()
         return batch
 
-    async def _check_file(self, id: str) -> None:
+    async def _check_file(self, owner: str, id: str) -> None:
         try:
-            record = await self._files.find(id)
+            record = await self._files.find(owner, id)
         except NotFound as error:
             raise invalid_value("input_file_id", f"there is no file '{id[:64]}'") from error
         if record.purpose != "batch":

@@ -20,10 +20,10 @@ class KeptFiles:
     def __init__(self, files: Files) -> None:
         self._files = files
 
-    async def find(self, file: FileId, param: str) -> FileRecord:
+    async def find(self, owner: str, file: FileId, param: str) -> FileRecord:
         """Raises NotFound, about `param`."""
         try:
-            return await self._files.find(file.id)
+            return await self._files.find(owner, file.id)
         except NotFound as error:
             raise NotFound(error.message, param=param) from None
 

@@ -49,8 +49,8 @@ class FileLoading:
         self._kept = KeptFiles(files)
         self._max_bytes = max_bytes
 
-    async def load(self, refs: Sequence[FileRef]) -> LoadedFiles:
-        """The contents of `refs`.
+    async def load(self, owner: str, refs: Sequence[FileRef]) -> LoadedFiles:
+        """The contents of `refs`; kept files must be the owner's.
 
         Raises NotFound for a file that does not exist, PayloadTooLarge, Unsupported for one that is
         neither text nor an image, and InvalidRequest for bytes that cannot be decoded.
@@ -59,7 +59,7 @@ class FileLoading:
         images: list[ImageRef] = []
         remaining = self._max_bytes
         for ref in refs:
-            name, raw = await self._read(ref, remaining)
+            name, raw = await self._read(owner, ref, remaining)
             remaining -= len(raw)
             if is_image(raw):
                 images.append(ImageRef(raw, ref.param, ref.type_param))
@@ -70,13 +70,13 @@ class FileLoading:
             texts[ref.param] = attached_file(name, text)
         return LoadedFiles(texts, images)
 
-    async def _read(self, ref: FileRef, limit: int) -> tuple[str, bytes]:
+    async def _read(self, owner: str, ref: FileRef, limit: int) -> tuple[str, bytes]:
         """The name and the bytes of a file."""
         if isinstance(ref.source, str):
             raw = await asyncio.to_thread(decode_file_data, ref.source, ref.param)
             self._check_size(len(raw), limit, ref.param)
             return ref.name or _UNNAMED, raw
-        record = await self._kept.find(ref.source, ref.param)
+        record = await self._kept.find(owner, ref.source, ref.param)
         self._check_size(record.bytes, limit, ref.param)
         return ref.name or record.filename, await self._kept.read(record)
 

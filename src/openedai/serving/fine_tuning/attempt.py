@@ -71,16 +71,16 @@ class Attempt:
             elif job.wanted == "pause":
                 await self._pause()
             else:
-                await self._run(await self._records.find(job.id))
+                await self._run(await self._records.load(job.id))
         except InvalidRequest as error:
             await self._fail(error)
         finally:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
-    async def _base(self, name: str) -> Base:
+    async def _base(self, owner: str, name: str) -> Base:
         """The model of a name, downloaded if need be. Raises ModelNotFound and Unavailable."""
         parts = self._parts
-        await parts.tuned.prepare(name)
+        await parts.tuned.prepare(owner, name)
         model = parts.catalog.resolve(name)
         source, folder = training_spec(model.spec), None
         progress = LoggedProgress()
@@ -97,7 +97,7 @@ class Attempt:
 
     async def _run(self, record: JobRecord) -> None:
         job, parts = self._job, self._parts
-        base = await self._base(record.model)
+        base = await self._base(record.owner, record.model)
         task = await self._task(record, base)
         async with parts.pool.reserve(await asyncio.to_thread(_memory, base.weights)):
             async with changing(job, self._records) as (query, changed):
@@ -121,12 +121,11 @@ class Attempt:
     async def _task(self, record: JobRecord, base: Base) -> Task:
         """What to train, with its files here."""
         job, folder = self._job, self._folder
-        method: Method = "dpo" if record.method == "dpo" else "supervised"
-        training = await self._fetch(record.training_file, method, folder / "training_file")
+        training = await self._fetch(record, record.training_file, folder / "training_file")
         validation = None
         if record.validation_file is not None:
             path = folder / "validation_file"
-            validation = await self._fetch(record.validation_file, method, path, least=1)
+            validation = await self._fetch(record, record.validation_file, path, least=1)
         if job.progress is None:
             async with changing(job, self._records) as (query, changed):
                 changed.status = "queued"
@@ -143,7 +142,7 @@ class Attempt:
             training_file=str(training),
             validation_file=None if validation is None else str(validation),
             folder=str(folder / "checkpoints"),
-            method=method,
+            method=_method(record),
             hyperparameters=msgspec.convert(record.given, Hyperparameters),
             seed=record.seed,
             resume=None if resume is None else str(resume),
@@ -153,17 +152,17 @@ class Attempt:
         )
 
     async def _fetch(
-        self, id: str, method: Method, path: Path, *, least: int = MIN_EXAMPLES
+        self, record: JobRecord, id: str, path: Path, *, least: int = MIN_EXAMPLES
     ) -> Path:
         """A checked copy of a file. Raises InvalidRequest for one that cannot be trained on."""
         try:
-            await self._write((await self._parts.files.find(id)).id, path)
+            await self._write((await self._parts.files.find(record.owner, id)).id, path)
         except NotFound as error:
             raise invalid_value(path.name, f"the file `{id}` was deleted") from error
 
         def check() -> None:
             with path.open("rb") as lines:
-                checked = check_lines(lines, method)
+                checked = check_lines(lines, _method(record))
             refuse_problems(checked, path.name, least=least)
 
         await asyncio.to_thread(check)
@@ -202,3 +201,7 @@ def _memory(weights: Path) -> int:
     if count <= _SMALL:
         return count * _SMALL_BYTES + _SMALL_BESIDE
     return count * _BYTES + _BESIDE
+
+
+def _method(record: JobRecord) -> Method:
+    return "dpo" if record.method == "dpo" else "supervised"

@@ -190,7 +190,8 @@ class Following:
         await self._store.contents.record(query, id, adapter)
         checkpoint = CheckpointRecord(id, record.id, report.step, now, name, report.metrics)
         await self._records.add_checkpoint(query, checkpoint)
-        await self._records.add_model(query, TunedModel(name, self._base, record.id, id, now))
+        model = TunedModel(name, self._base, record.id, id, now, record.owner)
+        await self._records.add_model(query, model)
         message = f"Checkpoint created at step {report.step}"
         await self._records.add_event(query, record.id, message, step=report.step)
 
@@ -207,7 +208,7 @@ class Following:
         ):
             name, now = self._name(record), time.time()
             record.result_files = await made.add(query, record.owner)
-            model = TunedModel(name, self._base, record.id, last.id, now)
+            model = TunedModel(name, self._base, record.id, last.id, now, record.owner)
             await self._records.add_model(query, model)
             record.status, record.finished_at, record.estimated_finish = "succeeded", now, None
             record.fine_tuned_model, record.trained_tokens = name, report.tokens

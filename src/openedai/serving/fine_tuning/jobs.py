@@ -64,11 +64,11 @@ class FineTuning:
     async def create(self, new: NewJob, owner: str) -> JobRecord:
         """Raises NotFound and InvalidRequest for files and models that cannot be used."""
         self._check()
-        await self._tuned.prepare(new.model)
+        await self._tuned.prepare(owner, new.model)
         self._check_model(new.model)
-        await self._check_file(new.training_file, "training_file")
+        await self._check_file(owner, new.training_file, "training_file")
         if new.validation_file is not None:
-            await self._check_file(new.validation_file, "validation_file")
+            await self._check_file(owner, new.validation_file, "validation_file")
         job = JobRecord(
             id=ordered_id(JOB),
             created_at=time.time(),
@@ -91,7 +91,7 @@ class FineTuning:
         self._jobs.wake()
         return job
 
-    async def cancel(self, id: str) -> JobRecord:
+    async def cancel(self, owner: str, id: str) -> JobRecord:
         """Raises NotFound, and InvalidRequest for a job that has ended."""
 
         async def cancel(query: Query, job: JobRecord) -> None:
@@ -99,9 +99,9 @@ class FineTuning:
                 job.status, job.finished_at = "cancelled", time.time()
                 await self.records.add_event(query, id, "The job was cancelled")
 
-        return await self._change(id, cancel)
+        return await self._change(owner, id, cancel)
 
-    async def pause(self, id: str) -> JobRecord:
+    async def pause(self, owner: str, id: str) -> JobRecord:
         """Raises as `cancel`."""
 
         async def pause(query: Query, job: JobRecord) -> None:
@@ -109,9 +109,9 @@ class FineTuning:
                 job.status = "paused"
                 await self.records.add_event(query, id, "The job is paused")
 
-        return await self._change(id, pause)
+        return await self._change(owner, id, pause)
 
-    async def resume(self, id: str) -> JobRecord:
+    async def resume(self, owner: str, id: str) -> JobRecord:
         """Raises NotFound, and InvalidRequest for a job that is not paused."""
 
         async def resume(query: Query, job: JobRecord) -> None:
@@ -121,7 +121,7 @@ class FineTuning:
                 job.status = "queued"
                 await self.records.add_event(query, id, "The job is resumed")
 
-        return await self._change(id, resume)
+        return await self._change(owner, id, resume)
 
     async def _ask(self, query: Query, job: JobRecord, wish: Wish) -> str:
         state = await self._jobs.ask(query, job.id, wish)
@@ -129,7 +129,10 @@ class FineTuning:
             raise _not_possible(job, "cancelled" if wish == "cancel" else "paused")
         return state
 
-    async def _change(self, id: str, change: Callable[[Query, JobRecord], Any]) -> JobRecord:
+    async def _change(
+        self, owner: str, id: str, change: Callable[[Query, JobRecord], Any]
+    ) -> JobRecord:
+        await self.records.find(owner, id)
         async with (await self._store.database()).write() as query:
             job = await self.records.locked(query, id)
             await change(query, job)
@@ -148,8 +151,8 @@ class FineTuning:
                 param="model",
             )
 
-    async def _check_file(self, id: str, param: str) -> None:
-        record = await self._files.find(id)
+    async def _check_file(self, owner: str, id: str, param: str) -> None:
+        record = await self._files.find(owner, id)
         if record.purpose != _PURPOSE:
             raise InvalidRequest(
                 f"Invalid '{param}': the file `{id}` has the purpose `{record.purpose}`, and not "

@@ -27,28 +27,37 @@ class TunedModels:
         self._records = records
         self._folder = folder
 
-    async def prepare(self, name: object) -> None:
-        """Let the catalogue know the model of this name, if it is one of these."""
+    async def prepare(self, owner: str, name: object) -> None:
+        """Let the catalogue know the model of this name, if it is one of these.
+
+        Raises ModelNotFound for one of another owner.
+        """
         if not (isinstance(name, str) and name.startswith(PREFIX)):
             return
-        found = await self._records.model(name)
+        found = await self.find(owner, name)
         try:
             model = None if found is None else await self._model(found)
         except ModelNotFound:  # its base is no longer served
             model = None
         self._catalog.set_tuned(name, model)
 
-    async def all(self) -> list[TunedModel]:
-        """Those whose base is served here."""
+    async def all(self, owner: str) -> list[TunedModel]:
+        """Those of this owner whose base is served here."""
         known = {spec.id for spec in self._catalog.specs()}
-        return [one for one in await self._records.models() if one.base in known]
+        return [one for one in await self._records.models(owner) if one.base in known]
 
-    async def find(self, name: str) -> TunedModel | None:
-        return await self._records.model(name) if name.startswith(PREFIX) else None
+    async def find(self, owner: str, name: str) -> TunedModel | None:
+        """The model, if it is one of these. Raises ModelNotFound for one of another owner."""
+        if not name.startswith(PREFIX):
+            return None
+        found = await self._records.model(name)
+        if found is not None and found.owner != owner:
+            raise ModelNotFound(name)
+        return found
 
-    async def delete(self, name: str) -> bool:
-        """Whether there was such a model."""
-        if await self.find(name) is None:
+    async def delete(self, owner: str, name: str) -> bool:
+        """Whether there was such a model. Raises ModelNotFound for one of another owner."""
+        if await self.find(owner, name) is None:
             return False
         keys: list[str] = []
         async with (await self._store.database()).write() as query:
@@ -71,7 +80,7 @@ class TunedModels:
     async def _model(self, found: TunedModel) -> Model:
         spec = self._catalog.resolve(found.base).spec
         adapter = Adapter(name=found.name, path=str(await self.file(found)))
-        return Model(found.name, spec, found.name, adapter)
+        return Model(found.name, spec, found.name, adapter, owner=found.owner)
 
     async def _copy(self, content: str, path: Path) -> None:
         database = await self._store.database()

@@ -78,17 +78,17 @@ class Grading:
         self._generation = generation
         self._embedding = embedding
 
-    async def check(self, grader: Grader) -> None:
+    async def check(self, owner: str, grader: Grader) -> None:
         """Raises ModelNotFound and Unsupported for models that cannot grade."""
         for name in models_of(grader):
-            await self._model(name)
+            await self._model(owner, name)
         parts = grader.graders.values() if isinstance(grader, Multi) else (grader,)
         if any(isinstance(one, TextSimilarity) and one.metric == COSINE for one in parts):
             self._embedding_model()
 
     async def run(self, grader: Grader, sample: str, item: Any, exchange: Exchange) -> Grade:
         """Grade the answer `sample` of a model to `item`. Raises what the models that grade do."""
-        await self.check(grader)
+        await self.check(exchange.owner, grader)
         variables = {"item": item, "sample": await asyncio.to_thread(_sample, sample)}
         grade = Grade()
         try:
@@ -139,7 +139,7 @@ class Grading:
         exchange: Exchange,
         grade: Grade,
     ) -> float:
-        model = await self._model(grader.model)
+        model = await self._model(exchange.owner, grader.model)
         call = Call(None, model, copy(exchange))
         events = self._generation.run(call, [_request(grader, variables)])
         (outcome,) = await fold(events, 1)
@@ -155,8 +155,8 @@ class Grading:
             raise Ungraded("model_grader_parse_error")
         return float(result in grader.passing)
 
-    async def _model(self, name: str) -> Model:
-        await self._tuned.prepare(name)
+    async def _model(self, owner: str, name: str) -> Model:
+        await self._tuned.prepare(owner, name)
         model = self._catalog.resolve(name)
         if Generator not in capabilities_of(model.spec.engine, model.spec.options):
             raise Unsupported(

@@ -66,9 +66,10 @@ class ImageInputs:
         inputs: Sequence[ImageInput],
         mask: ImageInput | None = None,
         *,
+        owner: str,
         own_mask: bool = False,
     ) -> ImageSources:
-        """The images, upright; the mask belongs to the first.
+        """The images, upright; the mask belongs to the first. Kept files must be the owner's.
 
         With `own_mask` the transparent parts of the first image are the mask, unless there is one.
         Raises InvalidRequest for an image that cannot be used, and NotFound for a file that does
@@ -77,17 +78,19 @@ class ImageInputs:
         files: list[ImageFile] = []
         remaining = self._max_pixels
         for one in inputs:
-            files.append(await self._checked(one, partial(upright_png, max_pixels=remaining)))
+            files.append(
+                await self._checked(owner, one, partial(upright_png, max_pixels=remaining))
+            )
             remaining -= files[-1].width * files[-1].height
         made: bytes | None = None
         if mask is not None:
             check = partial(mask_from_file, image=files[0], max_pixels=self._max_pixels)
-            made = await self._checked(mask, check)
+            made = await self._checked(owner, mask, check)
         elif own_mask and files[0].transparent:
             files[0], made = await self._threads.run(split_alpha, files[0])
         return ImageSources(tuple(file.data for file in files), made)
 
-    async def _checked(self, one: ImageInput, check: Callable[[bytes], T]) -> T:
+    async def _checked(self, owner: str, one: ImageInput, check: Callable[[bytes], T]) -> T:
         """What `check` makes of the file, which is read in the same thread."""
         file = one.file
         if isinstance(file, str):
@@ -98,7 +101,7 @@ class ImageInputs:
             with self._translate_errors(one.param):
                 return await self._threads.run(check, raw)
         if isinstance(file, FileId):
-            record = await self._kept.find(file, one.param)
+            record = await self._kept.find(owner, file, one.param)
             _check_size(record.bytes, one.param)
             kept = await self._kept.read(record)
             with self._translate_errors(one.param):

@@ -339,7 +339,9 @@ def test_quotas(tmp_path: Path) -> None:
         with pytest.raises(BadRequestError, match="no room"):
             create(two, bytes(1))
         assert len(blobs(tmp_path)) == 3
-        assert two.files.delete(first.id).deleted  # every key sees all files
+        with pytest.raises(NotFoundError):
+            two.files.delete(first.id)
+        assert one.files.delete(first.id).deleted
         create(two, bytes(1000))
         with pytest.raises(BadRequestError, match="no room"):
             create(two, bytes(1))

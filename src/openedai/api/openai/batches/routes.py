@@ -39,7 +39,7 @@ class BatchRoutes:
             )
         expiry = body.output_expires_after
         batch = await self._batches.create(
-            owner=exchange_of(request.scope).key,
+            owner=exchange_of(request.scope).owner,
             input_file_id=body.input_file_id,
             endpoint=endpoint,
             completion_window=body.completion_window,
@@ -50,14 +50,17 @@ class BatchRoutes:
 
     async def list_batches(self, request: Request) -> Response:
         query, headers = self._calls.query(request, BatchListQuery)
-        batches = await self._batches.records.page(query.limit + 1, query.after)
+        owner = exchange_of(request.scope).owner
+        batches = await self._batches.records.page(owner, query.limit + 1, query.after)
         objects = [BatchObject.of(batch) for batch in batches]
         return json_response(page(objects, query.limit), headers=headers)
 
     async def retrieve(self, request: Request) -> Response:
-        batch = await self._batches.records.find(request.path_params["id"])
+        owner = exchange_of(request.scope).owner
+        batch = await self._batches.records.find(owner, request.path_params["id"])
         return json_response(BatchObject.of(batch))
 
     async def cancel(self, request: Request) -> Response:
-        batch = await self._batches.cancel(request.path_params["id"])
+        owner = exchange_of(request.scope).owner
+        batch = await self._batches.cancel(owner, request.path_params["id"])
         return json_response(BatchObject.of(batch))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -146,7 +146,10 @@ class ChatCompletionRenderer:
     options: StreamOptions
 
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> ChatCompletion:
-        outcomes = await fold(events, self.choices)
+        return self.completion(await fold(events, self.choices))
+
+    def completion(self, outcomes: Sequence[Outcome]) -> ChatCompletion:
+        """The whole answer, of one outcome for each choice."""
         return ChatCompletion(
             id=self.id,
             created=self.created,

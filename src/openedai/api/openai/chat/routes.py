@@ -13,6 +13,7 @@ from openedai.api.openai.chat.messages import Media
 from openedai.api.openai.chat.moderated import ModeratedRenderer
 from openedai.api.openai.chat.render import ChatCompletionRenderer
 from openedai.api.openai.chat.spoken import SpokenRenderer
+from openedai.api.openai.chat.storing import StoringRenderer
 from openedai.api.openai.chat.types import ChatCompletionRequest
 from openedai.api.parameters.ids import fingerprint, new_id
 from openedai.api.route import takes
@@ -25,6 +26,8 @@ from openedai.serving.files.loading import FileLoading
 from openedai.serving.generation import Generation
 from openedai.serving.images.loading import ImageLoading
 from openedai.serving.moderation import Moderation
+from openedai.store.conversations.chats import PREFIX, StoredChats
+from openedai.store.ids import ordered_id
 
 
 class ChatCompletions:
@@ -38,6 +41,7 @@ class ChatCompletions:
         generation: Generation,
         speaking: Speaking,
         moderation: Moderation,
+        stored: StoredChats,
     ) -> None:
         self._calls = calls
         self._catalog = catalog
@@ -47,6 +51,7 @@ class ChatCompletions:
         self._generation = generation
         self._speaking = speaking
         self._moderation = moderation
+        self._stored = stored
 
     @takes(ChatCompletionRequest)
     async def create(self, request: Request) -> Response:
@@ -54,7 +59,7 @@ class ChatCompletions:
         plain = _renderer(call, choices=call.body.n or 1)
         moderation_call = self._moderation_call(call)
         renderer = await self._spoken(call, plain)
-        files = await self._file_loading.load(call.body.file_refs())
+        files = await self._file_loading.load(call.exchange.owner, call.body.file_refs())
         images = [*call.body.image_refs(), *files.images]
         media = Media(
             await self._image_loading.load(call, images),
@@ -67,6 +72,8 @@ class ChatCompletions:
             renderer = ModeratedRenderer(
                 renderer, plain, self._moderation, moderation_call, conversation
             )
+        if call.body.store:
+            renderer = StoringRenderer(renderer, plain, self._stored, call)
         events = self._generation.run(call, requests)
         return await self._calls.answer(call, events, renderer, stream=bool(call.body.stream))
 
@@ -92,7 +99,7 @@ class ChatCompletions:
 
 def _renderer(call: Call[ChatCompletionRequest], *, choices: int) -> ChatCompletionRenderer:
     return ChatCompletionRenderer(
-        id=new_id("chatcmpl-"),
+        id=ordered_id(PREFIX) if call.body.store else new_id(PREFIX),
         created=int(time.time()),
         model=call.model.id,
         fingerprint=fingerprint(call.model),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import Field
 
 from openedai.api.openai.chat.audio import AudioOutput
@@ -53,14 +54,12 @@ class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
 
     passthrough_fields = SamplingBody.passthrough_fields | {
         *OtherServersChatBody.model_fields,
-        "metadata",
         "prediction",
         "prompt_cache_key",
         "prompt_cache_options",
         "prompt_cache_retention",
         "safety_identifier",
         "service_tier",
-        "store",
         "verbosity",
         "web_search_options",
     }
@@ -80,6 +79,7 @@ class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
     audio: AudioOutput | None = None
     moderation: ModerationOptions | None = None
 
+    store: bool | None = None
     metadata: Metadata | None = None
     prediction: Prediction | None = None
     prompt_cache_key: str | None = None
@@ -88,7 +88,6 @@ class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
     safety_identifier: str | None = None
     service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
 
-    store: Annotated[bool | None, AllowedOnly((False,))] = None
     verbosity: Annotated[str | None, AllowedOnly(("medium",))] = None
     web_search_options: Refused = None
 
@@ -158,6 +157,11 @@ class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
         """The files of the conversation, in order."""
         refs = (message.file_refs(number) for number, message in enumerate(self.messages))
         return [ref for message in refs for ref in message]
+
+    def messages_json(self) -> str:
+        """The messages as they were given, in JSON."""
+        fields = self.model_dump(include={"messages"}, exclude_unset=True, by_alias=True)
+        return msgspec.json.encode(fields["messages"]).decode()
 
     def sound_refs(self) -> list[SoundRef]:
         """The sounds of all messages, in order."""

@@ -18,7 +18,7 @@ from openedai.http.form import MAX_FIELD_BYTES, FileReceiver
 from openedai.http.ranges import ranged_response
 from openedai.http.respond import json_response
 from openedai.store.contents import MEMORY_BYTES
-from openedai.store.files import Files, new_file
+from openedai.store.files import FileRecord, Files, new_file
 
 
 class FileRoutes:
@@ -28,7 +28,7 @@ class FileRoutes:
 
     @takes(FileCreateRequest)
     async def create(self, request: Request) -> Response:
-        owner = exchange_of(request.scope).key
+        owner = exchange_of(request.scope).owner
         limit = self._files.quotas.limits.file + 2 * MAX_FIELD_BYTES
         async with self._files.writing(owner) as writing:
             receiver = FileReceiver("file", writing.add, limit, MEMORY_BYTES)
@@ -43,21 +43,25 @@ class FileRoutes:
     async def list_files(self, request: Request) -> Response:
         query, headers = self._calls.query(request, FileListQuery)
         records = await self._files.page(
-            query.limit + 1, purpose=query.purpose, after=query.after, order=query.order
+            exchange_of(request.scope).owner,
+            query.limit + 1,
+            purpose=query.purpose,
+            after=query.after,
+            order=query.order,
         )
         objects = [FileObject.of(record) for record in records]
         return json_response(page(objects, query.limit), headers=headers)
 
     async def retrieve(self, request: Request) -> Response:
-        return json_response(FileObject.of(await self._files.find(request.path_params["id"])))
+        return json_response(FileObject.of(await self._find(request)))
 
     async def delete(self, request: Request) -> Response:
         id = request.path_params["id"]
-        await self._files.delete(id)
+        await self._files.delete(exchange_of(request.scope).owner, id)
         return json_response({"id": id, "object": "file", "deleted": True})
 
     async def read(self, request: Request) -> Response:
-        record = await self._files.find(request.path_params["id"])
+        record = await self._find(request)
         name = quote(record.filename, safe="")
         headers = {
             "content-type": "application/octet-stream",
@@ -71,3 +75,6 @@ class FileRoutes:
             lambda start, end: self._files.read(record, start, end),
             headers,
         )
+
+    async def _find(self, request: Request) -> FileRecord:
+        return await self._files.find(exchange_of(request.scope).owner, request.path_params["id"])

@@ -38,43 +38,44 @@ class FineTuningJobs:
     @takes(JobCreateRequest)
     async def create(self, request: Request) -> Response:
         body, headers = await self._calls.body(request, JobCreateRequest)
-        job = await self._tuning.create(body.new_job(), exchange_of(request.scope).key)
+        job = await self._tuning.create(body.new_job(), exchange_of(request.scope).owner)
         return json_response(job_object(job), headers=headers)
 
     async def list_jobs(self, request: Request) -> Response:
         query, headers = self._calls.query(request, JobListQuery)
-        jobs = await self._tuning.records.page(query.limit + 1, query.after, query.matches)
+        owner = exchange_of(request.scope).owner
+        jobs = await self._tuning.records.page(owner, query.limit + 1, query.after, query.matches)
         return json_response(list_object([*map(job_object, jobs)], query.limit), headers=headers)
 
     async def retrieve(self, request: Request) -> Response:
-        return _shown(await self._tuning.records.find(request.path_params["id"]))
+        return _shown(await self._find(request))
 
     async def cancel(self, request: Request) -> Response:
-        return _shown(await self._tuning.cancel(request.path_params["id"]))
+        return _shown(await self._tuning.cancel(*_named(request)))
 
     async def pause(self, request: Request) -> Response:
-        return _shown(await self._tuning.pause(request.path_params["id"]))
+        return _shown(await self._tuning.pause(*_named(request)))
 
     async def resume(self, request: Request) -> Response:
-        return _shown(await self._tuning.resume(request.path_params["id"]))
+        return _shown(await self._tuning.resume(*_named(request)))
 
     async def events(self, request: Request) -> Response:
         """The newest first."""
         query, headers = self._calls.query(request, EventListQuery)
-        job = await self._tuning.records.find(request.path_params["id"])
+        job = await self._find(request)
         found = await self._tuning.records.events(job.id, query.limit + 1, query.after)
         return json_response(list_object([*map(event_object, found)], query.limit), headers=headers)
 
     async def checkpoints(self, request: Request) -> Response:
         """The newest first."""
         query, headers = self._calls.query(request, CheckpointListQuery)
-        job = await self._tuning.records.find(request.path_params["id"])
+        job = await self._find(request)
         found = await self._tuning.records.checkpoints(job.id, query.limit + 1, query.after)
         objects = [*map(checkpoint_object, found)]
         return json_response(list_object(objects, query.limit), headers=headers)
 
     async def permissions(self, request: Request) -> Response:
-        """None: everyone who may use the server may use its checkpoints."""
+        """None: its key may use a checkpoint, and no other one."""
         query, headers = self._calls.query(request, PermissionListQuery)
         await self._find_model(request)
         return json_response(list_object([], query.limit), headers=headers)
@@ -92,17 +93,25 @@ class FineTuningJobs:
     async def _find_model(self, request: Request) -> None:
         """Raises ModelNotFound unless the URL names a model that was made here."""
         name = request.path_params["model"]
-        if await self._tuned.find(name) is None:
+        if await self._tuned.find(exchange_of(request.scope).owner, name) is None:
             raise ModelNotFound(name)
+
+    async def _find(self, request: Request) -> JobRecord:
+        return await self._tuning.records.find(*_named(request))
 
 
 def _no_projects(param: str) -> Unsupported:
     return Unsupported(
         f"Unsupported parameter: '{param}' is not supported by this server. It has no projects: "
-        "everyone who may use it may use its checkpoints.",
+        "a checkpoint is for the key that made it.",
         code="unsupported_parameter",
         param=param,
     )
+
+
+def _named(request: Request) -> tuple[str, str]:
+    """The owner and the id of the job in the URL."""
+    return exchange_of(request.scope).owner, request.path_params["id"]
 
 
 def _shown(job: JobRecord) -> Response:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from openedai.api.parameters.pages import Query
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
@@ -28,7 +27,6 @@ Multiplier = Annotated[
 Beta = Annotated[Auto | Annotated[float, Field(gt=0, le=2), branch("something else")], BY_JSON_TYPE]
 SUFFIX = Field(None, min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")
 MAX_SEED = (1 << 31) - 1
-_METADATA_KEY = re.compile(r"metadata\[(.+)\]", re.DOTALL)
 
 
 class HyperparametersBody(Body):
@@ -126,16 +124,6 @@ class JobListQuery(EventListQuery):
         ]
         | None
     ) = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather_metadata(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or "metadata" in values:
-            return values
-        found = {name: one for name in values if (one := _METADATA_KEY.fullmatch(name))}
-        rest = {name: value for name, value in values.items() if name not in found}
-        given = {one[1]: values[name] for name, one in found.items()}
-        return {**rest, "metadata": given} if given else rest
 
     def matches(self, job: JobRecord) -> bool:
         """Whether a job has the metadata that are asked for."""

@@ -46,7 +46,8 @@ class Graders:
     async def validate(self, request: Request) -> Response:
         """The grader as it was sent."""
         body, headers = await self._calls.body(request, GraderValidateRequest)
-        exchange_of(request.scope).parameter_names = body.engine_names()
-        await self._grading.check(body.to_grader())
+        exchange = exchange_of(request.scope)
+        exchange.parameter_names = body.engine_names()
+        await self._grading.check(exchange.owner, body.to_grader())
         shown = body.model_dump(mode="json", exclude_unset=True, by_alias=True)
         return json_response(shown, headers=headers)

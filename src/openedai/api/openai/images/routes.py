@@ -53,7 +53,10 @@ class ImageGenerations:
         call = await self._calls.read(request, ImageEditRequest, self._model, default=IMAGE)
         body = call.body
         sources = await self._inputs.load(
-            body.inputs(), body.mask_input(), own_mask=not body.for_gpt_image
+            body.inputs(),
+            body.mask_input(),
+            owner=call.exchange.owner,
+            own_mask=not body.for_gpt_image,
         )
         renderer = ImageRenderer("image_edit", body.quality, self._links(request, body))
         events = self._making.run(call, body.to_engine_request(sources))
@@ -62,7 +65,7 @@ class ImageGenerations:
     @takes(ImageVariationRequest)
     async def vary(self, request: Request) -> Response:
         call = await self._calls.read(request, ImageVariationRequest, self._model, default=IMAGE)
-        sources = await self._inputs.load(call.body.inputs())
+        sources = await self._inputs.load(call.body.inputs(), owner=call.exchange.owner)
         renderer = ImageRenderer("image_edit", None, self._links(request, call.body))
         events = self._making.run(call, call.body.to_engine_request(sources))
         return await self._calls.answer(call, events, renderer, stream=False)

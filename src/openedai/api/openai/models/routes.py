@@ -37,8 +37,10 @@ class Models:
         self._tuned = tuned
 
     async def list_models(self, request: Request) -> Response:
-        names = await self._listing.names(exchange_of(request.scope).caller)
-        made = {model.name: int(model.created_at) for model in await self._tuned.all()}
+        exchange = exchange_of(request.scope)
+        names = await self._listing.names(exchange)
+        tuned = await self._tuned.all(exchange.owner)
+        made = {model.name: int(model.created_at) for model in tuned}
         started = self._listing.started
         return json_response(
             ModelList([ModelObject(name, made.get(name, started)) for name in names])
@@ -47,7 +49,7 @@ class Models:
     async def retrieve(self, request: Request) -> Response:
         """An alias is answered under its own name."""
         name: str = request.path_params["model"]
-        tuned = await self._tuned.find(name)
+        tuned = await self._tuned.find(exchange_of(request.scope).owner, name)
         if tuned is None:
             self._catalog.resolve(name)
         created = self._listing.started if tuned is None else int(tuned.created_at)
@@ -56,7 +58,7 @@ class Models:
     async def delete(self, request: Request) -> Response:
         """Only models that fine-tuning made can be deleted."""
         name: str = request.path_params["model"]
-        if not await self._tuned.delete(name):
+        if not await self._tuned.delete(exchange_of(request.scope).owner, name):
             self._catalog.resolve(name)
             raise InvalidRequest(
                 f"The model `{name}` cannot be deleted: it is one of the server's own.",

@@ -35,15 +35,15 @@ class UploadRoutes:
             body.purpose,
             file_name(body.filename),
             body.bytes,
-            exchange_of(request.scope).key,
+            exchange_of(request.scope).owner,
             lifetime(body.purpose, body.expires_after),
         )
         return json_response(UploadObject.of(record), headers=headers)
 
     @takes(PartCreateRequest)
     async def add_part(self, request: Request) -> Response:
-        id = request.path_params["id"]
-        async with self._uploads.writing(id) as writing:
+        owner, id = exchange_of(request.scope).owner, request.path_params["id"]
+        async with self._uploads.writing(owner, id) as writing:
             limit = PART_BYTES + 2 * MAX_FIELD_BYTES
             receiver = FileReceiver("data", writing.add, limit, MEMORY_BYTES)
             _, headers = await self._calls.body(request, PartCreateRequest, receiver)
@@ -54,10 +54,11 @@ class UploadRoutes:
     async def complete(self, request: Request) -> Response:
         body, headers = await self._calls.body(request, UploadCompleteRequest)
         record, made = await self._uploads.complete(
-            request.path_params["id"], body.part_ids, body.md5
+            exchange_of(request.scope).owner, request.path_params["id"], body.part_ids, body.md5
         )
         return json_response(UploadObject.of(record, made), headers=headers)
 
     async def cancel(self, request: Request) -> Response:
-        record = await self._uploads.cancel(request.path_params["id"])
+        owner = exchange_of(request.scope).owner
+        record = await self._uploads.cancel(owner, request.path_params["id"])
         return json_response(UploadObject.of(record))

@@ -1,0 +1,264 @@
+"""What one key has made does not exist for another one, whatever the URL and the parameter."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from openedai.app import create_app
+from openedai.security.callers import Keyring
+from openedai.store.fine_tuning import JOB, FineTuningRecords, JobRecord, TunedModel
+from openedai.store.ids import ordered_id
+from openedai.store.store import Store
+from tests.support import Answer, Running, ServerThread, echo_settings, fetch
+
+MINE, OTHER = "mine-0123456789", "other-0123456789"
+CHAT = {"model": "echo", "messages": [{"role": "user", "content": "hi"}]}
+
+QUESTION = {"type": "predicate", "instructions": "hi"}
+
+
+@dataclass(frozen=True)
+class Key:
+    """The server as someone with this key sees it."""
+
+    server: Running
+    key: str
+
+    def ask(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
+        if body is not None:
+            options["json"] = body
+        headers = {"authorization": f"Bearer {self.key}"}
+        return fetch(f"{self.server.url}{path}", method, headers=headers, **options)
+
+    def made(self, path: str, body: Any = None, **options: Any) -> str:
+        """The id of what a request makes."""
+        answer = self.ask("POST", path, body, **options)
+        assert answer.status == 200, answer.body
+        return str(json.loads(answer.body)["id"])
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    data = tmp_path_factory.mktemp("data")
+    with ServerThread(echo_settings(data=data, api_keys=(MINE, OTHER))) as running:
+        yield running
+
+
+@pytest.fixture
+def mine(server: Running) -> Key:
+    return Key(server, MINE)
+
+
+@pytest.fixture
+def other(server: Running) -> Key:
+    return Key(server, OTHER)
+
+
+def file(key: Key, purpose: str = "batch", text: str = "") -> str:
+    line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": CHAT}
+    content = (text or json.dumps(line)).encode()
+    return key.made("/v1/files", data={"purpose": purpose, "file": io.BytesIO(content)})
+
+
+def upload(key: Key) -> str:
+    body = {"purpose": "batch", "filename": "a", "bytes": 1, "mime_type": "text/plain"}
+    return key.made("/v1/uploads", body)
+
+
+def batch(key: Key) -> str:
+    body = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    return key.made("/v1/batches", {**body, "input_file_id": file(key)})
+
+
+def chat(key: Key) -> str:
+    return key.made("/v1/chat/completions", {**CHAT, "store": True})
+
+
+def tuning(key: Key) -> str:
+    return in_store(key, add_job)
+
+
+def tuned_model(key: Key) -> str:
+    return in_store(key, add_model)
+
+
+def in_store(key: Key, add: Callable[[Store, str], Any]) -> str:
+    """What is made beside the server, as training needs an extra."""
+    services = key.server.app.state.services
+    keyring = Keyring((MINE, OTHER))
+
+    async def scenario() -> str:
+        store = Store(services.settings.data)
+        try:
+            return str(await add(store, keyring.owner(keyring.caller(key.key, ""))))
+        finally:
+            await store.close()
+
+    return asyncio.run(scenario())
+
+
+async def add_job(store: Store, owner: str) -> str:
+    job = JobRecord(
+        id=ordered_id(JOB),
+        created_at=time.time(),
+        model="echo",
+        training_file="file-1",
+        owner=owner,
+        status="succeeded",
+    )
+    async with (await store.database()).write() as query:
+        await FineTuningRecords(store).insert(query, job)
+    return job.id
+
+
+async def add_model(store: Store, owner: str) -> str:
+    name = ordered_id("ft:echo:me::")
+    model = TunedModel(name, "echo", "ftjob-1", "", time.time(), owner)
+    async with (await store.database()).write() as query:
+        await FineTuningRecords(store).add_model(query, model)
+    return name
+
+
+# What the ids of these URLs are of.
+KINDS: dict[str, Callable[[Key], str]] = {
+    "/v1/files/": file,
+    "/v1/uploads/": upload,
+    "/v1/batches/": batch,
+    "/v1/fine_tuning/jobs/": tuning,
+    "/v1/fine-tunes/": tuning,
+    "/v1/chat/completions/": chat,
+}
+BODIES: dict[str, Any] = {
+    "/v1/uploads/{id}/complete": {"part_ids": []},
+    "/v1/chat/completions/{id}": {"metadata": {"a": "b"}},
+}
+
+
+def stored_routes() -> list[tuple[str, str]]:
+    """Every URL with an id, but for Azure's, which have the same endpoints."""
+    routes = create_app(echo_settings()).state.routes
+    paths = ((route.method, route.path) for route in routes if route.path.startswith("/v1/"))
+    return [(method, path) for method, path in paths if "{id}" in path and "{model" not in path]
+
+
+def options_of(method: str, path: str) -> dict[str, Any]:
+    if path.endswith("/parts"):
+        return {"data": {"data": io.BytesIO(b"x")}}
+    return {} if method in ("GET", "DELETE") else {"body": BODIES.get(path, {})}
+
+
+@pytest.mark.parametrize(("method", "path"), stored_routes())
+def test_urls_with_ids(mine: Key, other: Key, method: str, path: str) -> None:
+    (make,) = [make for start, make in KINDS.items() if path.startswith(start)]
+    url = path.replace("{id}", make(mine))
+    refused = other.ask(method, url, **options_of(method, path))
+    assert refused.status == 404, refused.body
+    unknown = other.ask(method, path.replace("{id}", "nothing"), **options_of(method, path))
+    assert _without_ids(refused) == _without_ids(unknown)
+    assert mine.ask(method, url, **options_of(method, path)).status != 404
+
+
+def _without_ids(answer: Answer) -> tuple[int, Any, Any]:
+    error = json.loads(answer.body)["error"]
+    return answer.status, error["code"], error["param"]
+
+
+@pytest.mark.parametrize(
+    ("path", "make"),
+    [
+        ("/v1/files", file),
+        ("/v1/batches", batch),
+        ("/v1/fine_tuning/jobs", tuning),
+        ("/v1/fine-tunes", tuning),
+        ("/v1/chat/completions", chat),
+        ("/v1/models", tuned_model),
+        ("/v1/engines", tuned_model),
+        ("/v1/internal/model/list", tuned_model),
+        ("/api/tags", tuned_model),
+    ],
+)
+def test_lists(mine: Key, other: Key, path: str, make: Callable[[Key], str]) -> None:
+    id = make(mine).encode()
+    assert id in mine.ask("GET", path).body
+    assert id not in other.ask("GET", path).body
+
+
+@pytest.mark.parametrize("dialect", [{}, {"anthropic-version": "2023-06-01"}])
+def test_fine_tuned_models(server: Running, mine: Key, other: Key, dialect: dict[str, str]) -> None:
+    name = tuned_model(mine)
+    path = f"/v1/models/{name}"
+    headers = {"authorization": f"Bearer {OTHER}", **dialect}
+    assert fetch(f"{server.url}{path}", headers=headers).status == 404
+    assert other.ask("DELETE", path).status == 404
+    for url, body in (
+        ("/v1/chat/completions", CHAT),
+        ("/v1/completions", {"prompt": "a"}),
+        ("/v1/messages", {**CHAT, "max_tokens": 5}),
+        ("/api/chat", CHAT),
+        ("/api/generate", {"prompt": "a"}),
+        ("/v1/tokenize", {"prompt": "a"}),
+        ("/v1/decisions", {"input": "a", "questions": [QUESTION]}),
+    ):
+        answer = other.ask("POST", url, {**body, "model": name})
+        unknown = other.ask("POST", url, {**body, "model": f"{name}0"})
+        assert answer.status == unknown.status == 404, (url, answer.body)
+        assert name in json.dumps(json.loads(answer.body))
+        assert b"does not exist" in answer.body
+    assert mine.ask("GET", path).status == 200
+    assert mine.ask("DELETE", path).status == 200
+
+
+def test_permissions_of_checkpoints(mine: Key, other: Key) -> None:
+    path = f"/v1/fine_tuning/checkpoints/{tuned_model(mine)}/permissions"
+    assert mine.ask("GET", path).status == 200
+    for method, url in (("GET", path), ("POST", path), ("DELETE", f"{path}/cp_1")):
+        body = {"project_ids": ["p"]} if method == "POST" else None
+        assert other.ask(method, url, body).status == 404
+
+
+def test_ids_of_files_in_bodies(mine: Key, other: Key) -> None:
+    id = file(mine)
+    part = {"type": "file", "file": {"file_id": id}}
+    asked = other.ask(
+        "POST",
+        "/v1/chat/completions",
+        {**CHAT, "messages": [{"role": "user", "content": [part]}]},
+    )
+    assert asked.status == 404
+    batch = {"endpoint": "/v1/chat/completions", "completion_window": "24h", "input_file_id": id}
+    assert other.ask("POST", "/v1/batches", batch).status == 400
+    edit = {"model": "echo", "prompt": "a", "images": [{"file_id": file(mine, "vision")}]}
+    refused = other.ask("POST", "/v1/images/edits", edit)
+    assert (refused.status, b"No such File" in refused.body) == (404, True)
+    job = {"model": "echo", "training_file": file(mine, "fine-tune"), "seed": 1}
+    assert other.ask("POST", "/v1/fine_tuning/jobs", job).status in (400, 404)
+
+
+def test_the_lines_of_a_batch_are_their_owners(mine: Key, other: Key) -> None:
+    """A line stores a chat for the key that made the batch."""
+    body = {**CHAT, "store": True, "metadata": {"from": "a line"}}
+    line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    made = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    text = json.dumps(line)
+    id = mine.made("/v1/batches", {**made, "input_file_id": file(mine, text=text)})
+    deadline = time.monotonic() + 30
+    while json.loads(mine.ask("GET", f"/v1/batches/{id}").body)["status"] != "completed":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    query = "/v1/chat/completions?metadata[from]=a line"
+    assert len(json.loads(mine.ask("GET", query).body)["data"]) == 1
+    assert json.loads(other.ask("GET", query).body)["data"] == []
+
+
+def test_without_keys_everything_is_the_local_users(tmp_path_factory: Any) -> None:
+    with ServerThread(echo_settings(data=tmp_path_factory.mktemp("data"))) as server:
+        id = chat(Key(server, "one"))
+        assert Key(server, "two").ask("GET", f"/v1/chat/completions/{id}").status == 200
