@@ -578,6 +578,8 @@ VALUES: dict[str, Any] = {
 VALUES_BY_TYPE: dict[tuple[type[Body], str], Any] = {
     (ResponseRequest, "include"): ["message.output_text.logprobs"],
     (ResponseRequest, "tools"): [{"type": "function", "name": "f"}],
+    (ChatListQuery, "order"): "desc",
+    (ChatMessagesQuery, "order"): "desc",
     (ChatCompletionRequest, "logprobs"): True,
     (CompletionRequest, "logprobs"): 3,
     (EngineGenerateRequest, "logprobs"): 3,
