@@ -120,12 +120,12 @@ class _Attempt:
         self._left.set()
 
     def _answer(self, exchange: Exchange) -> Answer:
-        headers = {name.lower(): value.decode("latin-1") for name, value in self._start["headers"]}
+        headers = {name.lower(): value for name, value in self._start["headers"]}
         retry_after = headers.get(b"retry-after-ms")
         return Answer(
             exchange.status,
             exchange.id,
-            headers.get(b"content-type", "").partition(";")[0],
+            headers.get(b"content-type", b"").partition(b";")[0].decode("latin-1"),
             bytes(self._body),
             None if retry_after is None else int(retry_after) / 1000,
         )

@@ -15,6 +15,7 @@ from openedai.store.store import Store
 PREFIX = "batch_"
 _PAGE_BYTES = 4 << 20
 _MOST_ROWS = 500
+_INSERTED_ROWS = 200
 
 Status = Literal[
     "validating",
@@ -145,10 +146,17 @@ class BatchRecords:
         return {line for (line,) in rows}
 
     async def add_results(self, query: Query, id: str, results: Sequence[Result]) -> None:
-        await query.many(
-            "insert into batch_lines(batch, line, succeeded, result) values($1, $2, $3, $4)",
-            [(id, one.line, int(one.succeeded), one.text) for one in results],
-        )
+        """With many rows in each statement: SQLite's thread waits after each, if Python is busy."""
+        for start in range(0, len(results), _INSERTED_ROWS):
+            rows = results[start : start + _INSERTED_ROWS]
+            values = ", ".join(
+                f"($1, ${at}, ${at + 1}, ${at + 2})" for at in range(2, 2 + 3 * len(rows), 3)
+            )
+            await query(
+                f"insert into batch_lines(batch, line, succeeded, result) values {values}",
+                id,
+                *(value for one in rows for value in (one.line, int(one.succeeded), one.text)),
+            )
 
     async def results(self, id: str) -> AsyncGenerator[Result, None]:
         """All results in the order of the lines; some MB are in memory at once."""

@@ -9,6 +9,7 @@ import time
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _TIME = 9  # digits of the milliseconds since 1970: enough until the year 5188
 _RANDOM = 15
+_MOST = len(_DIGITS) ** _RANDOM
 
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -21,8 +22,13 @@ def is_id(text: str) -> bool:
 
 def ordered_id(prefix: str) -> str:
     """The prefix, then 24 lower-case letters and digits."""
-    milliseconds, time_digits = time.time_ns() // 1_000_000, ""
-    for _ in range(_TIME):
-        milliseconds, digit = divmod(milliseconds, len(_DIGITS))
-        time_digits = _DIGITS[digit] + time_digits
-    return prefix + time_digits + "".join(secrets.choice(_DIGITS) for _ in range(_RANDOM))
+    milliseconds = time.time_ns() // 1_000_000
+    return prefix + _digits(milliseconds, _TIME) + _digits(secrets.randbelow(_MOST), _RANDOM)
+
+
+def _digits(number: int, length: int) -> str:
+    digits = ""
+    for _ in range(length):
+        number, digit = divmod(number, len(_DIGITS))
+        digits = _DIGITS[digit] + digits
+    return digits
