@@ -53,6 +53,7 @@ def test_old_versions_on_echo(pins: str, echo_server: Running, tmp_path: Path) -
         "content": '{"a": 1}\n',
         "deleted": True,
     }
+    assert seen["tuning"] == {"listed": [[], []], "missing": [404, 404]}
     images = seen["images"]
     assert len(set(images["urls"])) == 2
     assert size(images["image"]) == (32, 16)

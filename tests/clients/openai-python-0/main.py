@@ -5,6 +5,7 @@ import base64
 import io
 import json
 import os
+import time
 import urllib.request
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import openai
 
 MODEL = os.environ.get("MODEL", "gpt-3.5-turbo")
 EMBEDDING_MODEL = os.environ.get("EMBEDDING_MODEL", "text-embedding-ada-002")
-SPEECH = Path(os.environ["SPEECH"])
+SPEECH = Path(os.environ.get("SPEECH", ""))
 SPEECH_MODEL = os.environ.get("SPEECH_MODEL", "whisper-1")
 MESSAGES = [{"role": "user", "content": "one two three"}]
 ASKED = {"model": MODEL, "max_tokens": 3, "temperature": 0}
@@ -136,28 +137,87 @@ def files() -> dict:
     }
 
 
-def error() -> list:
+def tuning(model: str) -> dict:
+    """A model is trained by each of the two APIs, used and deleted."""
+    rows = [f'{{"prompt": "number {number}?", "completion": " yes"}}' for number in range(12)]
+    file = openai.File.create(file=io.BytesIO("\n".join(rows).encode()), purpose="fine-tune")
+    asked = {"model": model, "training_file": file["id"]}
+    made = openai.FineTune.create(n_epochs=1, suffix="older", **asked)
+    streamed = [event["message"] for event in openai.FineTune.stream_events(made["id"])]
+    done = openai.FineTune.retrieve(made["id"])
+    listed = openai.FineTune.list_events(made["id"])["data"]
+    cancelled = openai.FineTune.create(n_epochs=50, **asked)["id"]
+    openai.FineTune.cancel(cancelled)
+    [*openai.FineTune.stream_events(cancelled)]
+    tuned = done["fine_tuned_model"]
+    answer = openai.Completion.create(model=tuned, prompt="number 1?", max_tokens=3)
+    return {
+        "made": [made["object"], made["status"], made["training_files"][0]["id"] == file["id"]],
+        "streamed": streamed,
+        "listed": [event["message"] for event in listed],
+        "status": done["status"],
+        "tuned": tuned,
+        "result": openai.File.download(done["result_files"][0]["id"]).decode(),
+        "cancelled": openai.FineTune.retrieve(cancelled)["status"],
+        "ids": [one["id"] for one in openai.FineTune.list()["data"]] == [cancelled, made["id"]],
+        "answer": answer["model"],
+        "deleted": openai.Model.delete(tuned)["deleted"],
+        **newer_tuning(asked),
+    }
+
+
+def newer_tuning(asked: dict) -> dict:
+    made = openai.FineTuningJob.create(hyperparameters={"n_epochs": 1}, **asked)
+    done = made
+    while done["status"] not in ("succeeded", "failed", "cancelled"):
+        time.sleep(0.2)
+        done = openai.FineTuningJob.retrieve(made["id"])
+    listed = openai.FineTuningJob.list(limit=1)
+    events = openai.FineTuningJob.list_events(made["id"], limit=2)
+    return {
+        "job": [done["object"], done["status"], listed["data"][0]["id"] == made["id"]],
+        "more": [listed["has_more"], len(events["data"]), events["has_more"]],
+        "job_cancelled": error(lambda: openai.FineTuningJob.cancel(made["id"])),
+    }
+
+
+def no_tuning() -> dict:
+    """On a server where nothing was trained."""
+    classes = (openai.FineTune, openai.FineTuningJob)
+    return {
+        "listed": [one.list()["data"] for one in classes],
+        "missing": [error(lambda one=one: one.retrieve("ft-none"))[0] for one in classes],
+    }
+
+
+def error(call) -> list:
     try:
-        openai.Completion.create(model="nope", prompt="x")
+        call()
     except openai.error.InvalidRequestError as error:
         return [error.http_status, error.code, error.param]
     return []
 
 
-vectors = openai.Embedding.create(model=EMBEDDING_MODEL, input=["one", "two"])
-seen = {
-    "version": openai.version.VERSION,
-    "models": [model["id"] for model in openai.Model.list()["data"]],
-    "model": openai.Model.retrieve(MODEL)["id"],
-    "embeddings": [len(row["embedding"]) for row in vectors["data"]],
-    "error": error(),
-    **completions(),
-    **chats(),
-    **function(),
-    **older(),
-    "moderation": moderation(),
-    **({"images": images()} if "IMAGE_MODEL" in os.environ else {}),
-    **audio(),
-    "files": files(),
-}
-print(json.dumps(seen))
+def everything() -> dict:
+    vectors = openai.Embedding.create(model=EMBEDDING_MODEL, input=["one", "two"])
+    unknown = error(lambda: openai.Completion.create(model="nope", prompt="x"))
+    return {
+        "models": [model["id"] for model in openai.Model.list()["data"]],
+        "model": openai.Model.retrieve(MODEL)["id"],
+        "embeddings": [len(row["embedding"]) for row in vectors["data"]],
+        "error": unknown,
+        **completions(),
+        **chats(),
+        **function(),
+        **older(),
+        "moderation": moderation(),
+        **({"images": images()} if "IMAGE_MODEL" in os.environ else {}),
+        **audio(),
+        "files": files(),
+        "tuning": no_tuning(),
+    }
+
+
+tuned = os.environ.get("TUNED_MODEL")
+seen = {"tuning": tuning(tuned)} if tuned else everything()
+print(json.dumps({"version": openai.version.VERSION, **seen}))
