@@ -14,10 +14,10 @@ from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Match, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from openedai.api import routes
+from openedai.api import routes, sockets
 from openedai.api.dialects import dialect_of
 from openedai.api.openai.dialect import response_headers
 from openedai.api.openapi import documentation
@@ -102,6 +102,7 @@ def create_app(
         routes=[
             *documentation(served),
             *(OneRoute(route.path, route.endpoint, route.method) for route in served),
+            *(WebSocketRoute(socket.path, socket) for socket in sockets(served)),
         ],
         lifespan=lifespan,
         exception_handlers=_HANDLERS,

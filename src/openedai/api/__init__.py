@@ -12,11 +12,14 @@ from openedai.api.route import (
     ENGINE,
     Endpoint,
     Group,
+    GroupEndpoint,
     Route,
+    SocketRoute,
     azure_routes,
     engine_routes,
     shared_with_azure,
 )
+from openedai.api.sockets import SOCKETS
 from openedai.api.textgen.current import CurrentModel
 from openedai.serving.services import Services
 
@@ -48,6 +51,16 @@ def routes(s: Services) -> tuple[Route, ...]:
         *extensions,
         *_textgen(s, calls),
         *_server(s),
+    )
+
+
+def sockets(routes: Iterable[Route]) -> tuple[SocketRoute, ...]:
+    """The URLs that also serve WebSockets."""
+    return tuple(
+        SocketRoute(route.path, route.endpoint.group, "connect")
+        for route in routes
+        if route.method == "POST" and route.path.encode() in SOCKETS
+        if isinstance(route.endpoint, GroupEndpoint)
     )
 
 
@@ -107,8 +120,8 @@ def _openai(s: Services, calls: Calls) -> tuple[Route, ...]:
 def _responses(s: Services, calls: Calls) -> tuple[Route, ...]:
     responses = Group(
         "openai.responses.routes:Responses",
-        *(calls, s.catalog, s.leases, s.image_loading, s.hearing, s.generation, s.moderation),
-        s.settings.unsupported_tools == "refuse",
+        *(calls, s.catalog, s.leases, s.file_loading, s.image_loading, s.hearing, s.generation),
+        *(s.moderation, s.settings.unsupported_tools == "refuse"),
     )
     create, count = responses["create"], responses["count"]
     return (

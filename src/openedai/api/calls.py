@@ -16,7 +16,7 @@ from openedai.config import Settings
 from openedai.engines.registry import engine_entry
 from openedai.errors import ModelNotFound
 from openedai.http.body_memory import BodyMemory
-from openedai.http.exchange import exchange_of
+from openedai.http.exchange import Exchange, exchange_of
 from openedai.http.respond import EventStream, FileStream, first_frame, json_response
 from openedai.serving.call import Call
 from openedai.serving.fine_tuning.models import TunedModels
@@ -80,6 +80,27 @@ class Calls:
             overrides={} if in_url is None else {"model": in_url},
             passed_on=lambda fields: self._passed_on(body_type, fields, default),
         )
+        return await self._call(exchange, body, headers, resolve)
+
+    async def message(self, values: Any, body_type: type[B], exchange: Exchange) -> Call[B]:
+        """The values of a message as a call, in the same way."""
+        from openedai.http.body import body_of
+
+        body, headers = body_of(
+            values,
+            body_type,
+            unknown=self._settings.unknown_parameters,
+            passed_on=lambda fields: self._passed_on(body_type, fields, None),
+        )
+        return await self._call(exchange, body, headers, None)
+
+    async def _call(
+        self,
+        exchange: Exchange,
+        body: B,
+        headers: dict[str, str],
+        resolve: Callable[[B], Model] | None,
+    ) -> Call[B]:
         if self._settings.log_prompts:
             exchange.logged_body = _without_files(body)
         body.check()

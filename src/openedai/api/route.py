@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -96,6 +98,20 @@ class GroupEndpoint:
     def handler(self) -> Handler:
         handler: Handler = getattr(self.group.make(), self.method)
         return handler
+
+
+@dataclass(frozen=True)
+class SocketRoute:
+    """A URL at which a method of a group serves WebSockets: an ASGI app."""
+
+    path: str
+    group: Group
+    method: str
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self.group.is_made:
+            await asyncio.to_thread(self.group.make)
+        await getattr(self.group.make(), self.method)(WebSocket(scope, receive, send))
 
 
 @dataclass(frozen=True)

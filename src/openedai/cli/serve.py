@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from openedai.api.openai.dialect import OPENAI
+from openedai.api.sockets import SOCKETS
 from openedai.catalog.defaults import CHAT, EMBEDDING, KINDS
 from openedai.cli import logs
 from openedai.cli.messages import bold, red, say
@@ -176,7 +177,8 @@ def uvicorn_config(app: Starlette, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=protocol(settings),
-        ws="none",
+        ws="none",  # the protocol opens WebSockets itself
+        ws_max_size=settings.max_body_bytes,
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -189,7 +191,9 @@ def uvicorn_config(app: Starlette, settings: Settings) -> uvicorn.Config:
 
 def protocol(settings: Settings) -> type[LimitedProtocol]:
     return limited_protocol(
-        ProtocolLimits(settings.max_header_bytes, settings.receive_timeout, settings.send_timeout),
+        ProtocolLimits(
+            settings.max_header_bytes, settings.receive_timeout, settings.send_timeout, SOCKETS
+        ),
         OPENAI,
     )
 

@@ -240,9 +240,21 @@ async def read_body(
     values, strict = await _read_values(request, model, limits, receiver)
     if isinstance(values, dict):
         values |= overrides
-        passthrough = passed_on(values)
-        if passthrough is not None:
-            return _with_extra(model, values, passthrough, strict), {}
+    return body_of(values, model, unknown=unknown, passed_on=passed_on, strict=strict)
+
+
+def body_of(
+    values: Any,
+    model: type[M],
+    *,
+    unknown: Literal["refuse", "warn"],
+    passed_on: Callable[[Mapping[str, Any]], frozenset[str] | None],
+    strict: bool | None = None,
+) -> tuple[M, dict[str, str]]:
+    """The body that the values of JSON are, as `read_body` returns it. Raises InvalidRequest."""
+    passthrough = passed_on(values) if isinstance(values, dict) else None
+    if passthrough is not None:
+        return _with_extra(model, values, passthrough, strict), {}
     return _validated(model, values, strict, unknown)
 
 

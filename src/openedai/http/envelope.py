@@ -10,7 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -45,11 +48,14 @@ class Envelope:
         self.on_end = on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._serve_socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         exchange = Exchange(
-            id=f"req_{secrets.token_hex(16)}",
+            id=_new_id(),
             method=scope["method"],
             path=scope["path"],
             dialect=self.dialect_of(scope),
@@ -68,10 +74,59 @@ class Envelope:
             await connection.fail(scope, error)
         finally:
             connection.close()
-            exchange.cleanup.close()
-            route = getattr(scope.get("route"), "path", "unmatched")
-            self.on_end(exchange, route)
-            _log(exchange)
+            self._finish(exchange, getattr(scope.get("route"), "path", "unmatched"))
+
+    async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A WebSocket is an exchange, and each request on it is one of its own."""
+        exchange = Exchange(_new_id(), "GET", scope["path"], self.dialect_of(scope))
+        scope["exchange"] = exchange
+        scope["exchanges"] = Exchanges(exchange, self._finish)
+
+        async def send_on(message: Message) -> None:
+            if message["type"] == "websocket.accept":
+                exchange.status = 101
+                message.setdefault("headers", []).extend(self.headers_of(exchange))
+            elif message["type"] == "websocket.http.response.start":
+                exchange.status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_on)
+        finally:
+            self._finish(exchange, scope["path"] if exchange.status == 101 else "unmatched")
+
+    def _finish(self, exchange: Exchange, route: str) -> None:
+        exchange.cleanup.close()
+        self.on_end(exchange, route)
+        _log(exchange)
+
+
+def _new_id() -> str:
+    return f"req_{secrets.token_hex(16)}"
+
+
+class Exchanges:
+    """The exchanges on one WebSocket."""
+
+    def __init__(self, connection: Exchange, finish: Callable[[Exchange, str], None]) -> None:
+        self._connection = connection
+        self._finish = finish
+
+    @contextmanager
+    def new(self) -> Iterator[Exchange]:
+        """An exchange of the connection's caller. Its `status` is set before the end."""
+        connection = self._connection
+        exchange = replace(
+            connection,
+            id=_new_id(),
+            status=0,
+            started=time.perf_counter(),
+            cleanup=ExitStack(),
+        )
+        try:
+            yield exchange
+        finally:
+            self._finish(exchange, exchange.path)
 
 
 class _Connection:

@@ -24,12 +24,14 @@ LINGER_BYTES = 1 << 20
 @dataclass(frozen=True)
 class ProtocolLimits:
     """`receive_timeout` is in seconds and counts between two chunks of a request; `send_timeout`
-    counts from when the client's buffers are full until it reads again.
+    counts from when the client's buffers are full until it reads again. A connection may become a
+    WebSocket at one of `sockets`, which are paths.
     """
 
     max_header_bytes: int
     receive_timeout: float
     send_timeout: float
+    sockets: frozenset[bytes] = frozenset()
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -74,9 +76,33 @@ class LimitedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._decline_upgrade(data[upgrade.args[0] :])
+            rest = data[upgrade.args[0] :]
+            if self._opens_socket():
+                self._become_socket(rest)
+            else:
+                self._decline_upgrade(rest)
         except httptools.HttpParserError:
             self.send_400_response("it cannot be parsed.")
+
+    def _opens_socket(self) -> bool:
+        wanted = (value for name, value in self.headers if name == b"upgrade")
+        return (
+            self.parser.get_method() == b"GET"
+            and self.url.partition(b"?")[0] in self.limits.sockets
+            and any(value.strip().lower() == b"websocket" for value in wanted)
+        )
+
+    def _become_socket(self, rest: bytes) -> None:
+        """Hand the connection over, with the request that it began with."""
+        from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+        self._cancel_deadline()
+        self.connections.discard(self)
+        head = [b"GET %b HTTP/1.1" % self.url, *(b"%b: %b" % pair for pair in self.headers)]
+        protocol = WebSocketsSansIOProtocol(self.config, self.server_state, self.app_state)
+        protocol.connection_made(self.transport)
+        self.transport.set_protocol(protocol)
+        protocol.data_received(b"\r\n".join([*head, b"", rest]))
 
     def _decline_upgrade(self, rest: bytes) -> None:
         """Read the request again without its Upgrade: the parser takes what follows the headers

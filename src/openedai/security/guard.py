@@ -38,7 +38,7 @@ class Guard:
         self.allowed_hosts = frozenset(allowed) if settings.on_loopback else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         exchange = exchange_of(scope)

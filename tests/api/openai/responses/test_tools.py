@@ -349,6 +349,29 @@ def test_a_screenshot_is_shown_to_the_model(client: OpenAI) -> None:
     assert len(messages[2]["images"]) == 1
 
 
+def test_files(client: OpenAI) -> None:
+    kept = client.files.create(file=("notes.txt", b"Buy milk."), purpose="user_data")
+    parts: list[dict[str, Any]] = [
+        {"type": "input_file", "file_id": kept.id},
+        {"type": "input_file", "filename": "b.txt", "file_data": "data:text/plain;base64,aGk="},
+    ]
+    items: Any = [{"role": "user", "content": parts}]
+    (message,) = revealed(client, input=items)["messages"]
+    assert "Buy milk." in message["content"]
+    assert '"b.txt"' in message["content"]
+    at = "input[0].content[0]"
+    for part, expected in [
+        ({"type": "input_file"}, ("missing_required_parameter", f"{at}.file_id")),
+        ({"type": "input_image"}, ("missing_required_parameter", f"{at}.file_id")),
+        ({**parts[0], "file_data": "aGk="}, ("invalid_value", f"{at}.file_data")),
+        (
+            {"type": "input_file", "file_url": "https://a"},
+            ("unsupported_parameter", f"{at}.file_url"),
+        ),
+    ]:
+        assert refusal(client, input=[{"role": "user", "content": [part]}]) == expected
+
+
 def test_reasoning_comes_back_from_its_sealed_form(client: OpenAI) -> None:
     include: Any = ["reasoning.encrypted_content"]
     thinking = "<think>Let me see.</think>Four."

@@ -13,6 +13,7 @@ from openedai.api.openai.responses.input.conversation import (
     Located,
     Media,
     engine_messages,
+    file_refs,
     image_refs,
     sound_refs,
 )
@@ -28,6 +29,7 @@ from openedai.engines.registry import engine_entry, generator_traits
 from openedai.http.body import WARNING_HEADER
 from openedai.serving.audio.hearing import Hearing
 from openedai.serving.call import Call
+from openedai.serving.files.loading import FileLoading
 from openedai.serving.images.loading import ImageLoading
 
 
@@ -47,8 +49,15 @@ class Preparation:
     """
 
     def __init__(
-        self, images: ImageLoading, hearing: Hearing, history: History, *, refuses_tools: bool
+        self,
+        files: FileLoading,
+        images: ImageLoading,
+        hearing: Hearing,
+        history: History,
+        *,
+        refuses_tools: bool,
     ) -> None:
+        self._files = files
         self._images = images
         self._hearing = hearing
         self._history = history
@@ -107,9 +116,11 @@ class Preparation:
     async def _chat(
         self, call: Call[InputBody], items: Sequence[Located], tools: ClientTools
     ) -> Chat:
+        files = await self._files.load(call.exchange.owner, list(file_refs(items)))
         media = Media(
-            await self._images.load(call, list(image_refs(items))),
+            await self._images.load(call, [*image_refs(items), *files.images]),
             await self._hearing.transcripts(call, list(sound_refs(items))),
+            files.texts,
         )
         return engine_chat(call.body, items, tools, media)
 

@@ -24,11 +24,21 @@ Moderate = Callable[[str], Awaitable[ResponseModeration]]
 
 
 class ResponseRenderer:
-    """`moderate` is called with the answer's text before its end, if it is to be scored."""
+    """`moderate` is called with the answer's text before its end, if it is to be scored.
 
-    def __init__(self, builder: ResponseBuilder, moderate: Moderate | None = None) -> None:
+    Errors have events of their own if `error_events`.
+    """
+
+    def __init__(
+        self,
+        builder: ResponseBuilder,
+        moderate: Moderate | None = None,
+        *,
+        error_events: bool = True,
+    ) -> None:
         self._builder = builder
         self._moderate = moderate
+        self._error_events = error_events
 
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> Response:
         self._builder.start()
@@ -65,7 +75,7 @@ class ResponseRenderer:
         except Exception as error:
             if not started:
                 raise
-            for one in builder.fail(as_api_error(error)):
+            for one in builder.fail(as_api_error(error), in_error_event=self._error_events):
                 yield one
 
     async def _end(self, finish: Finish) -> list[Event]:

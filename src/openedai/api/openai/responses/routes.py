@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.websockets import WebSocket
 
 from openedai.api.calls import Calls
-from openedai.api.openai.responses.history import NoHistory
+from openedai.api.openai.responses.history import History, NoHistory
 from openedai.api.openai.responses.moderated import ResponseModerator
 from openedai.api.openai.responses.prepare import Preparation, Prepared
 from openedai.api.openai.responses.render import ResponseRenderer
+from openedai.api.openai.responses.socket import ResponseCreate, ResponseSocket, Send
 from openedai.api.openai.responses.truncation import run_truncated
 from openedai.api.openai.responses.types import InputTokensRequest, ResponseRequest
 from openedai.api.route import takes
 from openedai.catalog.catalog import Catalog
 from openedai.contract.engine import Tokenizer
+from openedai.http.exchange import Exchange
 from openedai.serving.audio.hearing import Hearing
 from openedai.serving.call import Call
+from openedai.serving.files.loading import FileLoading
 from openedai.serving.generation import Generation
 from openedai.serving.images.loading import ImageLoading
 from openedai.serving.leases import Leases
 from openedai.serving.moderation import Moderation
-from openedai.serving.outcome import Indexed
+from openedai.serving.outcome import Indexed, fold
 
 
 class InputTokens(msgspec.Struct):
@@ -39,6 +44,7 @@ class Responses:
         calls: Calls,
         catalog: Catalog,
         leases: Leases,
+        file_loading: FileLoading,
         image_loading: ImageLoading,
         hearing: Hearing,
         generation: Generation,
@@ -49,8 +55,9 @@ class Responses:
         self._leases = leases
         self._generation = generation
         self._moderator = ResponseModerator(catalog, moderation)
+        self._history = NoHistory()
         self._preparation = Preparation(
-            image_loading, hearing, NoHistory(), refuses_tools=refuses_tools
+            file_loading, image_loading, hearing, self._history, refuses_tools=refuses_tools
         )
 
     @takes(ResponseRequest)
@@ -61,6 +68,35 @@ class Responses:
         events = self._events(call, prepared)
         return await self._calls.answer(call, events, renderer, stream=bool(call.body.stream))
 
+    async def connect(self, socket: WebSocket) -> None:
+        """Serve a WebSocket."""
+        await ResponseSocket(socket, self._history, self._answer_message).serve()
+
+    async def _answer_message(
+        self, values: Any, exchange: Exchange, history: History, send: Send
+    ) -> Prepared:
+        call = await self._calls.message(values, ResponseCreate, exchange)
+        prepared = await self._preparation.prepare(call, history)
+        if call.body.generate is False:
+            await self._compute_prompt(call, prepared, send)
+            return prepared
+        events = self._renderer(call, prepared, error_events=False).events(
+            self._events(call, prepared)
+        )
+        async with aclosing(events):
+            async for event in events:
+                await send(event)
+        return prepared
+
+    async def _compute_prompt(
+        self, call: Call[ResponseCreate], prepared: Prepared, send: Send
+    ) -> None:
+        """Generate one token, which nobody gets: the model has the prompt in its cache then."""
+        request = msgspec.structs.replace(prepared.request, max_tokens=1, constraint=None)
+        (outcome,) = await fold(self._generation.run(call, [request]), 1)
+        for event in [*prepared.builder.start(), *prepared.builder.end_empty(outcome.finish)]:
+            await send(event)
+
     @takes(InputTokensRequest)
     async def count(self, request: Request) -> Response:
         call = await self._calls.read(request, InputTokensRequest)
@@ -69,9 +105,11 @@ class Responses:
             tokens = await engine.count(chat)
         return self._calls.respond(call, InputTokens(tokens))
 
-    def _renderer(self, call: Call[ResponseRequest], prepared: Prepared) -> ResponseRenderer:
+    def _renderer(
+        self, call: Call[ResponseRequest], prepared: Prepared, *, error_events: bool = True
+    ) -> ResponseRenderer:
         moderate = self._moderator.of(call, prepared.chat)
-        return ResponseRenderer(prepared.builder, moderate)
+        return ResponseRenderer(prepared.builder, moderate, error_events=error_events)
 
     def _events(self, call: Call[Any], prepared: Prepared) -> AsyncGenerator[Indexed, None]:
         if call.body.truncation == "auto":

@@ -204,6 +204,8 @@ class ResponseRequest(InputBody):
     service_tier: ServiceTier | None = None
     user: str | None = None
 
+    client_metadata: dict[str, Any] | None = None  # of Codex
+
     access_programs: Refused = None
     background: Annotated[bool | None, AllowedOnly((False,))] = None
     background_options: Refused = None

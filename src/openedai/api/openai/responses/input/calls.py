@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from openedai.api.openai.responses.input.parts import Detail, ToolOutput
-from openedai.http.body import Body, Refused
+from openedai.http.body import Body
 
 Status = Literal["in_progress", "completed", "incomplete"]
 
@@ -147,7 +147,7 @@ class ComputerCall(Item):
 class Screenshot(Body):
     type: Literal["computer_screenshot", "input_image"]
     image_url: str | None = None
-    file_id: Refused = None
+    file_id: str | None = None
     detail: Detail | None = None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -31,6 +31,7 @@ from openedai.api.openai.responses.input.items import (
     ToolSearchOutput,
 )
 from openedai.api.openai.responses.input.parts import (
+    InputFile,
     InputImage,
     InputSound,
     InputText,
@@ -41,10 +42,12 @@ from openedai.api.openai.responses.tools import function_name
 from openedai.api.parameters.chats.packed import unpack
 from openedai.contract.chat import Image, ToolCall
 from openedai.contract.chat import Message as EngineMessage
-from openedai.errors import InvalidRequest, invalid_value
+from openedai.errors import InvalidRequest, invalid_value, missing_parameter
 from openedai.http.body import Body
 from openedai.media.images import ImageRef
 from openedai.serving.audio.hearing import SoundRef, Transcripts
+from openedai.serving.files.kept import FileId
+from openedai.serving.files.loading import FileRef
 from openedai.serving.images.loading import LoadedImages
 
 REASONING_PREFIX = "openedai-reasoning-"
@@ -56,19 +59,54 @@ Located = tuple[str, AnyItem]
 
 @dataclass(frozen=True)
 class Media:
-    """What was loaded for the images and the sounds of a conversation."""
+    """What was loaded for the images, sounds and files of a conversation.
+
+    A file is among the images, or among `file_texts`, by `param` of its reference.
+    """
 
     images: LoadedImages = field(default_factory=dict)
     transcripts: Transcripts = field(default_factory=dict)
+    file_texts: Mapping[str, str] = field(default_factory=dict)
 
 
 def image_refs(items: Iterable[Located]) -> Iterator[ImageRef]:
-    """The images of all items, in order. Raises InvalidRequest for one without a URL."""
+    """The images of all items that are named by URLs, in order."""
+    for path, part in _parts(items):
+        if isinstance(part, InputImage | Screenshot) and part.image_url is not None:
+            yield ImageRef(part.image_url, f"{path}.image_url", f"{path}.type")
+
+
+def file_refs(items: Iterable[Located]) -> Iterator[FileRef]:
+    """The files of all items, in order: images too, if they are kept ones.
+
+    Raises InvalidRequest for a part that names none, or two.
+    """
     for path, part in _parts(items):
         if isinstance(part, InputImage | Screenshot):
-            if part.image_url is None:
-                raise invalid_value(f"{path}.image_url", "an image needs its URL")
-            yield ImageRef(part.image_url, f"{path}.image_url", f"{path}.type")
+            only_one(path, file_id=part.file_id, image_url=part.image_url)
+            if part.file_id is not None:
+                at = f"{path}.file_id"
+                yield FileRef(FileId(part.file_id), None, at, f"{path}.type", image_only=True)
+        elif isinstance(part, InputFile):
+            only_one(path, file_id=part.file_id, file_data=part.file_data)
+            source = FileId(part.file_id) if part.file_id is not None else part.file_data or ""
+            yield FileRef(source, part.filename, _file_param(path, part), f"{path}.type")
+
+
+def only_one(path: str, **sources: str | None) -> None:
+    """Raise InvalidRequest unless exactly one of the fields of the part at `path` is set."""
+    given = [name for name, value in sources.items() if value is not None]
+    if not given:
+        raise missing_parameter(f"{path}.{next(iter(sources))}")
+    if len(given) > 1:
+        raise invalid_value(f"{path}.{given[1]}", f"'{given[0]}' is set too")
+
+
+def _file_param(path: str, part: InputFile | InputImage | Screenshot) -> str:
+    """The parameter that has the file or the image of a part."""
+    if part.file_id is not None:
+        return f"{path}.file_id"
+    return f"{path}.file_data" if isinstance(part, InputFile) else f"{path}.image_url"
 
 
 def sound_refs(items: Iterable[Located]) -> Iterator[SoundRef]:
@@ -238,6 +276,8 @@ class _Builder:
                     texts.append(text)
                 case InputSound():
                     texts.append(self._media.transcripts[f"{where}.input_audio.data"])
+                case InputFile() if (param := _file_param(where, part)) in self._media.file_texts:
+                    texts.append(self._media.file_texts[param])
                 case _:
                     images += self._images([(where, part)], at=sum(map(len, texts)))
         return "".join(texts), images
@@ -245,8 +285,8 @@ class _Builder:
     def _images(self, parts: Iterable[tuple[str, Body]], at: int = 0) -> list[Image]:
         images = []
         for path, part in parts:
-            if isinstance(part, InputImage | Screenshot):
-                loaded = self._media.images[f"{path}.image_url"]
+            if isinstance(part, InputImage | Screenshot | InputFile):
+                loaded = self._media.images[_file_param(path, part)]
                 detail = part.detail or "auto"
                 images.append(
                     Image(raw=loaded.raw, media_type=loaded.media_type, at=at, detail=detail)

@@ -22,7 +22,7 @@ class InputText(Body):
 class InputImage(Body):
     type: Literal["input_image"]
     image_url: str | None = None
-    file_id: Refused = None
+    file_id: str | None = None
     detail: Detail | None = None
     prompt_cache_breakpoint: Any = None
 
@@ -30,8 +30,8 @@ class InputImage(Body):
 class InputFile(Body):
     type: Literal["input_file"]
     detail: Literal["auto", "low", "high"] | None = None
-    file_data: Refused = None
-    file_id: Refused = None
+    file_data: str | None = None
+    file_id: str | None = None
     file_url: Refused = None
     filename: str | None = None
     prompt_cache_breakpoint: Any = None

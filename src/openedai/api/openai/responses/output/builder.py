@@ -33,6 +33,7 @@ from openedai.contract.generate import (
     ReasoningDelta,
     TextDelta,
     ToolCallDelta,
+    Usage,
 )
 from openedai.errors import APIError
 
@@ -120,8 +121,19 @@ class ResponseBuilder:
         self.response = replace(self.response, incomplete_details=IncompleteDetails(reason))
         return [*events, e.Incomplete(self._number(), self.response)]
 
-    def fail(self, error: APIError) -> list[e.Event]:
-        """The events of an end by an error: what is complete stays in the response."""
+    def end_empty(self, finish: Finish) -> list[e.Event]:
+        """The events of the end of a response that was never to have an output."""
+        usage = ResponseUsage.of(Usage(prompt_tokens=finish.usage.prompt_tokens))
+        self.response = replace(
+            self.response, status="completed", completed_at=int(time.time()), usage=usage
+        )
+        return [e.Completed(self._number(), self.response)]
+
+    def fail(self, error: APIError, *, in_error_event: bool = True) -> list[e.Event]:
+        """The events of an end by an error: what is complete stays in the response.
+
+        The error has an event of its own before that of the response, if `in_error_event`.
+        """
         self._open = None
         self.response = replace(
             self.response,
@@ -129,10 +141,11 @@ class ResponseBuilder:
             output=tuple(self._output),
             error=ResponseError(_error_code(error), error.message),
         )
-        return [
-            e.ErrorEvent(self._number(), error.code or error.type, error.message, error.param),
-            e.Failed(self._number(), self.response),
-        ]
+        events: list[e.Event] = []
+        if in_error_event:
+            code = error.code or error.type
+            events.append(e.ErrorEvent(self._number(), code, error.message, error.param))
+        return [*events, e.Failed(self._number(), self.response)]
 
     def _add_call(self, event: ToolCallDelta) -> list[e.Event]:
         events: list[e.Event] = []

@@ -1,0 +1,177 @@
+"""`/v1/responses` as a WebSocket: several responses, one after the other.
+
+Each message is a body of `POST /v1/responses` with the type `response.create`; its events are sent
+back. A response can be continued on its connection even if nothing of it is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import Field, TypeAdapter
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from openedai.api.openai.responses.history import History
+from openedai.api.openai.responses.input.items import AnyItem, item_reader
+from openedai.api.openai.responses.output.events import Event
+from openedai.api.openai.responses.prepare import Prepared
+from openedai.api.openai.responses.types import ResponseRequest
+from openedai.bounded_json import read_json
+from openedai.errors import APIError, InvalidRequest, NotFound, invalid_value
+from openedai.http.body import AllowedOnly
+from openedai.http.envelope import CLIENT_LEFT, Exchanges
+from openedai.http.exchange import Exchange
+from openedai.http.respond import as_api_error
+from openedai.http.validation import invalid_json
+
+_MOST_WAITING = 16  # messages
+_MOST_KEPT = 16  # responses
+_CREATE = "response.create"
+_NOT_FOUND = "previous_response_not_found"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class ResponseCreate(ResponseRequest):
+    """A message. With `generate` false the prompt is computed, and nothing is answered."""
+
+    type: Literal["response.create"]
+    generate: bool | None = None
+    stream: Annotated[bool | None, AllowedOnly((True,))] = True
+    stream_id: str | None = Field(None, max_length=128)
+
+
+class ConnectionHistory:
+    """The last responses of a connection, before what is kept for longer."""
+
+    def __init__(self, kept: History) -> None:
+        self._kept = kept
+        self._items: dict[str, Sequence[AnyItem]] = {}
+
+    def remember(self, id: str, items: Sequence[AnyItem]) -> None:
+        self._items[id] = items
+        while len(self._items) > _MOST_KEPT:
+            del self._items[next(iter(self._items))]
+
+    def forget(self, id: str | None) -> None:
+        self._items.pop(id or "", None)
+
+    async def of_response(self, exchange: Exchange, id: str) -> Sequence[AnyItem]:
+        if id in self._items:
+            return self._items[id]
+        try:
+            return await self._kept.of_response(exchange, id)
+        except InvalidRequest:
+            raise NotFound(
+                f"Previous response with id '{id[:80]}' not found.",
+                code=_NOT_FOUND,
+                param="previous_response_id",
+            ) from None
+
+    async def of_conversation(self, exchange: Exchange, id: str) -> Sequence[AnyItem]:
+        return await self._kept.of_conversation(exchange, id)
+
+    async def items(self, exchange: Exchange, ids: Sequence[str]) -> Mapping[str, AnyItem]:
+        return await self._kept.items(exchange, ids)
+
+
+Answer = Callable[[Mapping[str, Any], Exchange, ConnectionHistory, "Send"], Awaitable[Prepared]]
+"""Answers the body of a message, sends the events, and returns what was answered."""
+
+Send = Callable[[Event], Awaitable[None]]
+
+
+class ResponseSocket:
+    """One connection."""
+
+    def __init__(self, socket: WebSocket, history: History, answer: Answer) -> None:
+        self._socket = socket
+        self._exchanges: Exchanges = socket.scope["exchanges"]
+        self._history = ConnectionHistory(history)
+        self._answer = answer
+        self._messages: asyncio.Queue[str | bytes] = asyncio.Queue(_MOST_WAITING)
+        self._reader: TypeAdapter[list[AnyItem]] = item_reader()
+
+    async def serve(self) -> None:
+        """Serve until the client leaves; then what is being answered is cancelled."""
+        await self._socket.accept()
+        answering = asyncio.create_task(self._answer_all())
+        try:
+            while (message := await self._socket.receive())["type"] != "websocket.disconnect":
+                await self._messages.put(message.get("text") or message.get("bytes") or "")
+        finally:
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+
+    async def _answer_all(self) -> None:
+        while True:
+            message = await self._messages.get()
+            with self._exchanges.new() as exchange:
+                try:
+                    await self._answer_one(message, exchange)
+                except (WebSocketDisconnect, asyncio.CancelledError):
+                    exchange.status = CLIENT_LEFT
+                    raise
+
+    async def _answer_one(self, message: str | bytes, exchange: Exchange) -> None:
+        stream_id: str | None = None
+        values: Mapping[str, Any] = {}
+        try:
+            values = _values(message)
+            given = values.get("stream_id")
+            stream_id = given if isinstance(given, str) else None
+
+            async def send(event: Event) -> None:
+                await self._send(_encode(event), stream_id)
+
+            prepared = await self._answer(values, exchange, self._history, send)
+            exchange.status = 200
+            self._remember(prepared)
+        except (WebSocketDisconnect, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            api_error = as_api_error(error).renamed(exchange.parameter_names)
+            exchange.status = api_error.status
+            self._history.forget(values.get("previous_response_id"))
+            await self._send(_encode(_error(api_error)), stream_id)
+
+    def _remember(self, prepared: Prepared) -> None:
+        response = prepared.builder.response
+        if response.status == "failed":
+            self._history.forget(response.previous_response_id)
+            return
+        output = self._reader.validate_json(_encode(response.output))
+        self._history.remember(response.id, [*prepared.items, *output])
+
+    async def _send(self, event: bytes, stream_id: str | None) -> None:
+        text = event.decode()
+        if stream_id is not None:
+            text = f'{text[:-1]},"stream_id":{_encode(stream_id).decode()}}}'
+        await self._socket.send_text(text)
+
+
+def _values(message: str | bytes) -> Mapping[str, Any]:
+    """The values of a message. Raises InvalidRequest."""
+    try:
+        values = read_json(message)
+    except ValueError as error:
+        raise invalid_json(str(error)) from None
+    if not isinstance(values, dict):
+        raise InvalidRequest("Invalid message: expected an object.", code="invalid_type")
+    if values.get("type") != _CREATE:
+        raise invalid_value("type", f"expected '{_CREATE}'")
+    return values
+
+
+def _error(error: APIError) -> dict[str, Any]:
+    """The event of a message that is not answered."""
+    fields = {
+        "type": error.type,
+        "code": error.code,
+        "message": error.message,
+        "param": error.param,
+    }
+    return {"type": "error", "status": error.status, "error": fields}
