@@ -80,7 +80,7 @@ def test_messages_sent_ahead_are_answered_in_their_order(echo_server: Running) -
         for number in range(20):
             message = {"type": "response.create", "model": "echo", "input": f"n{number}"}
             socket.send(json.dumps(message))
-        answers = []
+        answers: list[str] = []
         while len(answers) < 20:
             if (event := receive(socket))["type"] == "response.completed":
                 answers.append(event["response"]["output"][0]["content"][0]["text"])

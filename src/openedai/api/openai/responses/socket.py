@@ -30,7 +30,6 @@ from openedai.http.validation import invalid_json
 _MOST_WAITING = 16  # messages
 _MOST_KEPT = 16  # responses
 _CREATE = "response.create"
-_NOT_FOUND = "previous_response_not_found"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -67,7 +66,7 @@ class ConnectionHistory:
         except InvalidRequest:
             raise NotFound(
                 f"Previous response with id '{id[:80]}' not found.",
-                code=_NOT_FOUND,
+                code="previous_response_not_found",
                 param="previous_response_id",
             ) from None
 
