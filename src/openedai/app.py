@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from starlette.applications import Starlette
@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Match, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from openedai.api import routes, sockets
+from openedai.api import response_jobs, routes, sockets
 from openedai.api.dialects import dialect_of
 from openedai.api.openai.dialect import response_headers
 from openedai.api.openapi import documentation
@@ -48,8 +48,10 @@ from openedai.security.guard import Guard
 from openedai.serving.batches.handler import BatchHandler
 from openedai.serving.fine_tuning.handler import FineTuningHandler, TrainingParts
 from openedai.serving.metrics import Metrics
+from openedai.serving.responses.handler import ResponseHandler, Step
 from openedai.serving.services import Services
 from openedai.store.batches import LineError
+from openedai.store.conversations.responses import StoredResponse
 from openedai.store.sweeping import Sweeping
 from openedai.weights.builds.installed import Builds
 from openedai.weights.hidden_folders import without_folders
@@ -95,7 +97,14 @@ def create_app(
     )
     store, jobs = services.store, services.jobs
     sweeping = Sweeping(
-        store, [services.files.sweep, services.uploads.sweep, jobs.sweep, store.sweep]
+        store,
+        [
+            services.files.sweep,
+            services.uploads.sweep,
+            services.keeping.responses.sweep,
+            jobs.sweep,
+            store.sweep,
+        ],
     )
     served = routes(services)
     app = Starlette(
@@ -132,7 +141,23 @@ def _handlers(services: Services, library: Library, perform: Perform) -> Sequenc
         folder=settings.data / "training",
         threads=max(1, usable_cores() - settings.training_spare_cores),
     )
-    return (FineTuningHandler(parts), _batch_handler(services, perform))
+    return (
+        FineTuningHandler(parts),
+        _batch_handler(services, perform),
+        _response_handler(services),
+    )
+
+
+def _response_handler(services: Services) -> ResponseHandler:
+    make = response_jobs(services)
+
+    async def generate(response: StoredResponse, job: Any) -> AsyncGenerator[Step, None]:
+        jobs = await asyncio.to_thread(make)
+        async with aclosing(jobs.generate(response, job)) as steps:
+            async for step in steps:
+                yield step
+
+    return ResponseHandler(services.keeping, generate)
 
 
 def _batch_handler(services: Services, perform: Perform) -> BatchHandler:

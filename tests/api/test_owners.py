@@ -82,6 +82,15 @@ def chat(key: Key) -> str:
     return key.made("/v1/chat/completions", {**CHAT, "store": True})
 
 
+def response(key: Key) -> str:
+    return key.made("/v1/responses", {"model": "echo", "input": "hi", "background": True})
+
+
+def conversation(key: Key) -> str:
+    item = {"id": "msg_1", "role": "user", "content": "a"}
+    return key.made("/v1/conversations", {"items": [item]})
+
+
 def tuning(key: Key) -> str:
     return in_store(key, add_job)
 
@@ -135,10 +144,14 @@ KINDS: dict[str, Callable[[Key], str]] = {
     "/v1/fine_tuning/jobs/": tuning,
     "/v1/fine-tunes/": tuning,
     "/v1/chat/completions/": chat,
+    "/v1/responses/": response,
+    "/v1/conversations/": conversation,
 }
 BODIES: dict[str, Any] = {
     "/v1/uploads/{id}/complete": {"part_ids": []},
     "/v1/chat/completions/{id}": {"metadata": {"a": "b"}},
+    "/v1/conversations/{id}": {"metadata": {"a": "b"}},
+    "/v1/conversations/{id}/items": {"items": [{"role": "user", "content": "b"}]},
 }
 
 
@@ -158,6 +171,7 @@ def options_of(method: str, path: str) -> dict[str, Any]:
 @pytest.mark.parametrize(("method", "path"), stored_routes())
 def test_urls_with_ids(mine: Key, other: Key, method: str, path: str) -> None:
     (make,) = [make for start, make in KINDS.items() if path.startswith(start)]
+    path = path.replace("{item_id}", "msg_1")
     url = path.replace("{id}", make(mine))
     refused = other.ask(method, url, **options_of(method, path))
     assert refused.status == 404, refused.body
@@ -214,6 +228,20 @@ def test_fine_tuned_models(server: Running, mine: Key, other: Key, dialect: dict
         assert b"does not exist" in answer.body
     assert mine.ask("GET", path).status == 200
     assert mine.ask("DELETE", path).status == 200
+
+
+def test_what_responses_refer_to(mine: Key, other: Key) -> None:
+    first = mine.made("/v1/responses", {"model": "echo", "input": "hi"})
+    kept = json.loads(mine.ask("GET", f"/v1/responses/{first}/input_items").body)
+    for refers in (
+        {"previous_response_id": first},
+        {"conversation": conversation(mine)},
+        {"input": [{"type": "item_reference", "id": kept["data"][0]["id"]}]},
+    ):
+        body = {"model": "echo", "input": "hi", **refers}
+        for path in ("/v1/responses", "/v1/responses/input_tokens"):
+            assert other.ask("POST", path, body).status == 404
+            assert mine.ask("POST", path, body).status == 200
 
 
 def test_permissions_of_checkpoints(mine: Key, other: Key) -> None:

@@ -39,10 +39,21 @@ from openai.types.chat.chat_completion_assistant_message_param import (
     ContentArrayOfContentPart as AssistantPart,
 )
 from openai.types.chat.completions import message_list_params
+from openai.types.conversations import (
+    conversation_create_params,
+    conversation_update_params,
+    item_create_params,
+    item_list_params,
+)
 from openai.types.fine_tuning import job_create_params, job_list_params
 from openai.types.fine_tuning.alpha import grader_run_params
 from openai.types.graders import LabelModelGraderParam
-from openai.types.responses import ResponseInputItemParam, response_create_params
+from openai.types.responses import (
+    ResponseInputItemParam,
+    input_item_list_params,
+    response_create_params,
+    response_retrieve_params,
+)
 from openai.types.uploads import part_create_params
 from pydantic import ValidationError
 
@@ -73,9 +84,16 @@ from openedai.api.openai.images.types import (
     ImageVariationRequest,
 )
 from openedai.api.openai.moderations.types import ModerationRequest
+from openedai.api.openai.responses.conversations.types import (
+    ConversationCreateRequest,
+    ConversationUpdateRequest,
+    ItemCreateRequest,
+    ItemListQuery,
+)
 from openedai.api.openai.responses.input.conversation import Media as ResponseMedia
 from openedai.api.openai.responses.prepare import engine_chat
 from openedai.api.openai.responses.prepare import engine_request as response_request
+from openedai.api.openai.responses.state.routes import InputItemsQuery, RetrieveQuery
 from openedai.api.openai.responses.tools import client_tools
 from openedai.api.openai.responses.types import ResponseRequest
 from openedai.api.openai.speech.types import SpeechRequest
@@ -161,6 +179,36 @@ TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
         set(response_create_params.ResponseCreateParamsBase.__annotations__) | STREAM,
         ResponseRequest,
         RESPONSE,
+    ),
+    ("Stored responses", 0): (
+        set(response_retrieve_params.ResponseRetrieveParamsBase.__annotations__) | STREAM,
+        RetrieveQuery,
+        {},
+    ),
+    ("Stored responses", 1): (
+        set(input_item_list_params.InputItemListParams.__annotations__),
+        InputItemsQuery,
+        {},
+    ),
+    ("Conversations", 0): (
+        set(conversation_create_params.ConversationCreateParams.__annotations__),
+        ConversationCreateRequest,
+        {},
+    ),
+    ("Conversations", 1): (
+        set(conversation_update_params.ConversationUpdateParams.__annotations__),
+        ConversationUpdateRequest,
+        {"metadata": None},
+    ),
+    ("Conversations", 2): (
+        set(item_create_params.ItemCreateParams.__annotations__) - {"include"},
+        ItemCreateRequest,
+        {"items": [{"role": "user", "content": "old"}]},
+    ),
+    ("Conversations", 3): (
+        set(item_list_params.ItemListParams.__annotations__),
+        ItemListQuery,
+        {},
     ),
     ("Stored chat completions", 0): (
         set(completion_list_params.CompletionListParams.__annotations__),
@@ -577,6 +625,15 @@ VALUES: dict[str, Any] = {
 # Those of which two bodies have different types.
 VALUES_BY_TYPE: dict[tuple[type[Body], str], Any] = {
     (ResponseRequest, "include"): ["message.output_text.logprobs"],
+    (InputItemsQuery, "include"): ["message.output_text.logprobs"],
+    (InputItemsQuery, "order"): "asc",
+    (ItemListQuery, "include"): ["message.output_text.logprobs"],
+    (ItemListQuery, "order"): "asc",
+    (ConversationCreateRequest, "items"): [{"role": "user", "content": "hi"}],
+    (ItemCreateRequest, "items"): [{"role": "user", "content": "hi"}],
+    (RetrieveQuery, "starting_after"): 3,
+    (RetrieveQuery, "include"): ["message.output_text.logprobs"],
+    (RetrieveQuery, "include_obfuscation"): True,
     (ResponseRequest, "tools"): [{"type": "function", "name": "f"}],
     (ChatListQuery, "order"): "desc",
     (ChatMessagesQuery, "order"): "desc",
@@ -626,7 +683,8 @@ READ_BY_ROUTES_OF: dict[str, tuple[type[Body], ...]] = {
     "metadata": (ChatCompletionRequest,),
     "moderation": (ChatCompletionRequest, ResponseRequest),
     "response_format": (ImageBody,),
-    "store": (ChatCompletionRequest,),
+    "background": (ResponseRequest,),
+    "store": (ChatCompletionRequest, ResponseRequest),
 }
 
 # The codes that are put together from parts.
@@ -693,6 +751,12 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
         case BatchCreateRequest() | BatchListQuery():
             return value
         case ChatListQuery() | ChatMessagesQuery() | ChatUpdateRequest():
+            return value
+        case RetrieveQuery():
+            return value.stream, value.starting_after
+        case InputItemsQuery() | ItemListQuery() | ItemCreateRequest():
+            return value
+        case ConversationCreateRequest() | ConversationUpdateRequest():
             return value
         case UploadCreateRequest():
             return value.bytes, value.filename, value.purpose, value.expires_after

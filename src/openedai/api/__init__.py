@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from openedai.api.anthropic.dialect import ANTHROPIC
 from openedai.api.calls import Calls
@@ -31,6 +32,7 @@ def routes(s: Services) -> tuple[Route, ...]:
     official = (
         *_openai(s, calls),
         *shared_with_azure(_responses(s, calls)),
+        *shared_with_azure(_conversations(s, calls)),
         *_stored_chats(s, calls),
         *shared_with_azure(_files(s, calls)),
         *shared_with_azure(_fine_tuning(s, calls)),
@@ -117,16 +119,54 @@ def _openai(s: Services, calls: Calls) -> tuple[Route, ...]:
     )
 
 
-def _responses(s: Services, calls: Calls) -> tuple[Route, ...]:
-    responses = Group(
+def _responses_group(s: Services, calls: Calls) -> Group:
+    return Group(
         "openai.responses.routes:Responses",
         *(calls, s.catalog, s.leases, s.file_loading, s.image_loading, s.hearing, s.generation),
-        *(s.moderation, s.settings.unsupported_tools == "refuse"),
+        *(s.moderation, s.keeping, s.settings.unsupported_tools == "refuse"),
     )
+
+
+def _responses(s: Services, calls: Calls) -> tuple[Route, ...]:
+    responses = _responses_group(s, calls)
+    stored = Group("openai.responses.state.routes:StoredResponseRoutes", calls, s.keeping)
     create, count = responses["create"], responses["count"]
+    path = "/v1/responses/{id}"
     return (
         Route("POST", "/v1/responses", create, "Answer", in_batches=True),
         Route("POST", "/v1/responses/input_tokens", count, "Count the tokens of an input"),
+        Route("GET", path, stored["retrieve"], "Show a response, or stream it"),
+        Route("DELETE", path, stored["delete"], "Delete a response"),
+        Route("POST", f"{path}/cancel", stored["cancel"], "Cancel one in the background"),
+        Route("GET", f"{path}/input_items", stored["list_input"], "What it answers"),
+    )
+
+
+def response_jobs(s: Services) -> Callable[[], Any]:
+    """Makes what makes responses in the background. Blocking."""
+    responses = _responses_group(s, Calls(s.settings, s.catalog, s.leases, s.tuned))
+
+    def make() -> Any:
+        path = "openai.responses.state.background:ResponseJobs"
+        return Group(path, s.catalog, s.tuned, responses.make()).make()
+
+    return make
+
+
+def _conversations(s: Services, calls: Calls) -> tuple[Route, ...]:
+    group = "openai.responses.conversations.routes:ConversationRoutes"
+    conversations = Group(group, calls, s.keeping.conversations)
+    path = "/v1/conversations/{id}"
+    items, item = f"{path}/items", f"{path}/items/{{item_id}}"
+    return (
+        Route("POST", "/v1/conversations", conversations["create"], "Make a conversation"),
+        Route("GET", path, conversations["retrieve"], "Show a conversation"),
+        Route("POST", path, conversations["update"], "Change its metadata"),
+        Route("DELETE", path, conversations["delete"], "Delete a conversation"),
+        Route("POST", items, conversations["add_items"], "Add items to it"),
+        Route("GET", items, conversations["list_items"], "List its items"),
+        Route("GET", item, conversations["retrieve_item"], "Show an item"),
+        Route("DELETE", item, conversations["delete_item"], "Delete an item"),
     )
 
 

@@ -181,6 +181,11 @@ class Settings:
     image_url_lifetime: Annotated[
         float, Meta(gt=0), "Seconds until the URL of a made image expires."
     ] = 3600.0
+    response_lifetime: Annotated[
+        float,
+        Meta(ge=0),
+        "Seconds until a stored response expires; 0 for never.",
+    ] = 30 * 86400.0
     offline: Annotated[bool, "Never download; use only local weights."] = False
     models: Annotated[
         tuple[ModelSpec, ...],

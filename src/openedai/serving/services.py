@@ -31,6 +31,7 @@ from openedai.serving.loading import Loading
 from openedai.serving.metrics import Metrics
 from openedai.serving.moderation import Moderation
 from openedai.serving.reranking import Reranking
+from openedai.serving.responses.keeping import ResponseKeeping
 from openedai.store.conversations.chats import StoredChats
 from openedai.store.files import Files
 from openedai.store.fine_tuning import FineTuningRecords
@@ -75,6 +76,7 @@ class Services:
     tuned: TunedModels
     fine_tuning: FineTuning
     stored_chats: StoredChats
+    keeping: ResponseKeeping
 
     @classmethod
     def of(
@@ -135,4 +137,5 @@ class Services:
             tuned=tuned,
             fine_tuning=FineTuning(store, records, files, jobs, catalog, tuned),
             stored_chats=StoredChats(store),
+            keeping=ResponseKeeping(store, jobs, settings.response_lifetime),
         )

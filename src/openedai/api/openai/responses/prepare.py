@@ -166,6 +166,7 @@ def begun(call: Call[ResponseRequest]) -> Response:
         id=new_id("resp_", 48),
         created_at=int(time.time()),
         status="queued",
+        background=bool(body.background),
         instructions=body.instructions,
         max_output_tokens=body.max_output_tokens,
         max_tool_calls=body.max_tool_calls,

@@ -11,12 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from openedai.api.calls import Calls
-from openedai.api.openai.responses.history import History, NoHistory
+from openedai.api.calls import Calls, Renderer
+from openedai.api.openai.responses.history import History
 from openedai.api.openai.responses.moderated import ResponseModerator
+from openedai.api.openai.responses.output.events import Event
 from openedai.api.openai.responses.prepare import Preparation, Prepared
 from openedai.api.openai.responses.render import ResponseRenderer
 from openedai.api.openai.responses.socket import ResponseCreate, ResponseSocket, Send
+from openedai.api.openai.responses.state.history import StoredHistory
+from openedai.api.openai.responses.state.jobs import job_input
+from openedai.api.openai.responses.state.routes import event_stream
+from openedai.api.openai.responses.state.storing import StoringRenderer, stored_response
 from openedai.api.openai.responses.truncation import run_truncated
 from openedai.api.openai.responses.types import InputTokensRequest, ResponseRequest
 from openedai.api.route import takes
@@ -31,6 +36,7 @@ from openedai.serving.images.loading import ImageLoading
 from openedai.serving.leases import Leases
 from openedai.serving.moderation import Moderation
 from openedai.serving.outcome import Indexed, fold
+from openedai.serving.responses.keeping import ResponseKeeping
 
 
 class InputTokens(msgspec.Struct):
@@ -49,13 +55,15 @@ class Responses:
         hearing: Hearing,
         generation: Generation,
         moderation: Moderation,
+        keeping: ResponseKeeping,
         refuses_tools: bool,
     ) -> None:
         self._calls = calls
         self._leases = leases
         self._generation = generation
         self._moderator = ResponseModerator(catalog, moderation)
-        self._history = NoHistory()
+        self._history = StoredHistory(keeping)
+        self._keeping = keeping
         self._preparation = Preparation(
             file_loading, image_loading, hearing, self._history, refuses_tools=refuses_tools
         )
@@ -63,8 +71,13 @@ class Responses:
     @takes(ResponseRequest)
     async def create(self, request: Request) -> Response:
         call = await self._calls.read(request, ResponseRequest)
-        prepared = await self._preparation.prepare(call)
-        renderer = self._renderer(call, prepared)
+        prepared = await self.prepared(call)
+        if call.body.background:
+            return await self._begin(request, call, prepared)
+        plain = self._renderer(call, prepared)
+        renderer: Renderer[Any] = plain
+        if call.body.store is not False:
+            renderer = StoringRenderer(plain, self._keeping, call, prepared)
         events = self._events(call, prepared)
         return await self._calls.answer(call, events, renderer, stream=bool(call.body.stream))
 
@@ -80,10 +93,11 @@ class Responses:
         if call.body.generate is False:
             await self._compute_prompt(call, prepared, send)
             return prepared
-        events = self._renderer(call, prepared, error_events=False).events(
-            self._events(call, prepared)
-        )
-        async with aclosing(events):
+        plain = self._renderer(call, prepared, error_events=False)
+        renderer: ResponseRenderer | StoringRenderer = plain
+        if call.body.store is not False:
+            renderer = StoringRenderer(plain, self._keeping, call, prepared)
+        async with aclosing(renderer.events(self._events(call, prepared))) as events:
             async for event in events:
                 await send(event)
         return prepared
@@ -96,6 +110,27 @@ class Responses:
         (outcome,) = await fold(self._generation.run(call, [request]), 1)
         for event in [*prepared.builder.start(), *prepared.builder.end_empty(outcome.finish)]:
             await send(event)
+
+    async def prepared(self, call: Call[ResponseRequest]) -> Prepared:
+        """What is generated for a call. Raises InvalidRequest."""
+        return await self._preparation.prepare(call)
+
+    def events(
+        self, call: Call[ResponseRequest], prepared: Prepared
+    ) -> AsyncGenerator[Event, None]:
+        """The events of the response to a call."""
+        return self._renderer(call, prepared).events(self._events(call, prepared))
+
+    async def _begin(
+        self, request: Request, call: Call[ResponseRequest], prepared: Prepared
+    ) -> Response:
+        """The response as it is queued, or its stream."""
+        response = prepared.builder.response
+        stored = stored_response(response, call, prepared, self._keeping)
+        await self._keeping.begin(stored, job_input(call))
+        if call.body.stream:
+            return await event_stream(self._keeping, request, response.id)
+        return self._calls.respond(call, response)
 
     @takes(InputTokensRequest)
     async def count(self, request: Request) -> Response:

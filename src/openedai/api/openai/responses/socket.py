@@ -39,6 +39,7 @@ class ResponseCreate(ResponseRequest):
 
     type: Literal["response.create"]
     generate: bool | None = None
+    background: Annotated[bool | None, AllowedOnly((False,))] = None
     stream: Annotated[bool | None, AllowedOnly((True,))] = True
     stream_id: str | None = Field(None, max_length=128)
 

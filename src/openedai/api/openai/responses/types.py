@@ -195,6 +195,7 @@ class ResponseRequest(InputBody):
     top_logprobs: int | None = Field(None, ge=0, le=20)
     top_p: float | None = Field(None, ge=0, le=1)
     store: bool | None = None
+    background: bool | None = None
 
     image: ImageOptions | None = None
     prompt_cache_key: str | None = None
@@ -207,13 +208,14 @@ class ResponseRequest(InputBody):
     client_metadata: dict[str, Any] | None = None  # of Codex
 
     access_programs: Refused = None
-    background: Annotated[bool | None, AllowedOnly((False,))] = None
     background_options: Refused = None
     context_management: Annotated[list[Any] | None, AllowedOnly(([],))] = None
     prompt: Refused = None
 
     def check(self) -> None:
         super().check()
+        if self.background and self.store is False:
+            raise invalid_value("background", "a response in the background is always stored")
         if self.stream_options is not None and not self.stream:
             raise invalid_value("stream_options", "it is only allowed when 'stream' is true")
 

@@ -1,0 +1,109 @@
+"""Responses that are stored when they have ended."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, cast
+
+import msgspec
+from msgspec.structs import replace
+
+from openedai.api.openai.responses.output.events import Completed, Event, Failed, Incomplete
+from openedai.api.openai.responses.output.objects import Response
+from openedai.api.openai.responses.prepare import Prepared
+from openedai.api.openai.responses.render import ResponseRenderer, frame
+from openedai.api.openai.responses.state.items import stored_items
+from openedai.api.openai.responses.types import ResponseRequest
+from openedai.errors import APIError
+from openedai.http.body import add_warning
+from openedai.serving.call import Call
+from openedai.serving.outcome import Indexed
+from openedai.serving.responses.keeping import ResponseKeeping
+from openedai.store.conversations.responses import Status, StoredResponse
+
+log = logging.getLogger("openedai.api")
+
+_NO_OUTPUT = b'"output":[],'
+
+
+class StoringRenderer:
+    """Renders as `renderer` does, and stores the response before its last event, or before it is
+    sent whole. It is sent even if it cannot be stored.
+    """
+
+    def __init__(
+        self,
+        renderer: ResponseRenderer,
+        keeping: ResponseKeeping,
+        call: Call[ResponseRequest],
+        prepared: Prepared,
+    ) -> None:
+        self._renderer = renderer
+        self._keeping = keeping
+        self._call = call
+        self._prepared = prepared
+
+    async def whole(self, events: AsyncGenerator[Indexed, None]) -> Response:
+        response = await self._renderer.whole(events)
+        await self._store(response)
+        return response
+
+    async def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
+        async with aclosing(self.events(events)) as all_events:
+            async for event in all_events:
+                yield frame(event)
+
+    async def events(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[Event, None]:
+        """The events of the response."""
+        async with aclosing(self._renderer.events(events)) as all_events:
+            async for event in all_events:
+                if isinstance(event, Completed | Incomplete | Failed):
+                    await self._store(event.response)
+                yield event
+
+    async def _store(self, response: Response) -> None:
+        try:
+            stored = stored_response(response, self._call, self._prepared, self._keeping)
+            await self._keeping.keep(stored)
+        except APIError as error:
+            log.error("%s could not be stored: %s", response.id, error.message)
+            add_warning(self._call.headers, f"the response was not stored: {error.message}")
+
+
+def stored_response(
+    response: Response,
+    call: Call[ResponseRequest],
+    prepared: Prepared,
+    keeping: ResponseKeeping,
+) -> StoredResponse:
+    """A response as it is stored, with the items of its own input."""
+    body = call.body
+    own = prepared.items[len(prepared.items) - len(body.items()) :]
+    sent: list[dict[str, Any]] = [
+        item.model_dump(exclude_unset=True, by_alias=True) for item in own
+    ]
+    text, output = split_response(response)
+    return StoredResponse(
+        id=response.id,
+        owner=call.exchange.owner,
+        created_at=response.created_at,
+        expires_at=keeping.expiry(response.created_at),
+        status=cast("Status", response.status),
+        background=int(bool(body.background)),
+        streamed=int(bool(body.background and body.stream)),
+        previous=body.previous_response_id,
+        conversation=body.conversation_id,
+        response=text,
+        output=output,
+        input=f"[{','.join(item.json for item in stored_items(sent))}]",
+    )
+
+
+def split_response(response: Response) -> tuple[str, str]:
+    """The response without its output, and its output, in JSON."""
+    rest = msgspec.json.encode(replace(response, output=()))
+    # No field before it has members of its own.
+    text = rest.replace(_NO_OUTPUT, b"", 1).decode()
+    return text, msgspec.json.encode(response.output).decode()

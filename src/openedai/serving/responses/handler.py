@@ -1,0 +1,186 @@
+"""A response in the background as a job."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import msgspec
+
+from openedai.errors import InvalidRequest, NotFound
+from openedai.jobs.handler import RunningJob
+from openedai.serving.responses.keeping import ResponseKeeping, changed
+from openedai.store.conversations.responses import KIND, OPEN, Status, StoredResponse
+from openedai.store.database import Query
+
+_SLOTS = 32
+_FLUSH_SECONDS = 0.05
+# The events before anything of the answer: those of `response.created` and `in_progress`.
+_LAST_BEFORE_ANSWER = 1
+_DIED = "The server that worked on this response stopped, and its answer cannot be gone on with."
+
+
+@dataclass(frozen=True)
+class Step:
+    """An event, as JSON. The last one has the response without its output, and its output."""
+
+    number: int
+    json: bytes
+    status: Status | None = None
+    response: str = ""
+    output: str = "[]"
+
+
+Generate = Callable[[StoredResponse, Any], AsyncGenerator[Step, None]]
+
+
+class ResponseHandler:
+    """`generate` yields the events of a response, by what is stored of it and the job's input."""
+
+    kind: ClassVar[str] = KIND
+
+    def __init__(self, keeping: ResponseKeeping, generate: Generate) -> None:
+        self.slots = _SLOTS
+        self._keeping = keeping
+        self._responses = keeping.responses
+        self._generate = generate
+
+    async def run(self, job: RunningJob) -> None:
+        async with job.step() as query:
+            response = await self._responses.lock(query, job.id)
+            last = await self._responses.last_event(query, job.id)
+            if response.status not in OPEN:
+                await job.end(query, response.status)
+            elif last > _LAST_BEFORE_ANSWER:
+                # Readers have seen a part of an answer, which another attempt would not repeat.
+                await self._fail(query, response, "server_error", _DIED)
+                await job.end(query, "failed")
+            elif response.status == "queued":
+                begun = changed(response, status="in_progress")
+                response = replace(response, status="in_progress", response=begun)
+                await self._responses.update(query, response)
+        if not job.ended:
+            await self._attempt(job, response, last)
+
+    async def fail(self, query: Query, id: str, input: Any, reason: str) -> None:
+        try:
+            response = await self._responses.lock(query, id)
+        except NotFound:
+            return
+        if response.status in OPEN:
+            await self._fail(query, response, "server_error", reason)
+
+    async def _attempt(self, job: RunningJob, response: StoredResponse, last: int) -> None:
+        work = asyncio.create_task(self._work(job, response, last))
+        asked = asyncio.create_task(job.asked.wait())
+        try:
+            await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            work.cancel()
+            asked.cancel()
+            await asyncio.wait({work, asked})
+        if not work.cancelled():
+            work.result()
+        if not job.ended:  # the response was cancelled with the wish
+            async with job.step() as query:
+                await job.end(query, "cancelled")
+
+    async def _work(self, job: RunningJob, response: StoredResponse, last: int) -> None:
+        events = _Events(job, self._keeping, last)
+        try:
+            async with aclosing(self._generate(response, job.input)) as steps:
+                async for step in steps:
+                    if step.number > last and response.streamed:
+                        events.add(step)
+                    if step.status is not None:
+                        await events.flush()
+                        await self._end(job, step, events)
+        except InvalidRequest as error:
+            async with job.step() as query:
+                current = await self._responses.lock(query, job.id)
+                if current.status in OPEN:
+                    await self._fail(query, current, "invalid_prompt", error.message)
+                await job.end(query, "failed")
+        finally:
+            await events.close()
+
+    async def _end(self, job: RunningJob, step: Step, events: _Events) -> None:
+        """The end of the response, all of it in one transaction."""
+        assert step.status is not None
+        async with job.step() as query:
+            response = await self._responses.lock(query, job.id)
+            if response.status in OPEN:
+                response = replace(
+                    response, status=step.status, response=step.response, output=step.output
+                )
+                await events.write(query)
+                await self._responses.update(query, response)
+                if step.status != "failed":
+                    await self._keeping.extend_conversation(query, response)
+            await job.end(query, step.status)
+
+    async def _fail(self, query: Query, response: StoredResponse, code: str, message: str) -> None:
+        text = changed(response, status="failed", error={"code": code, "message": message})
+        failed = replace(response, status="failed", response=text)
+        if response.streamed:
+            number = await self._responses.last_event(query, response.id) + 1
+            event = {
+                "type": "response.failed",
+                "sequence_number": number,
+                "response": msgspec.Raw(failed.json()),
+            }
+            text = msgspec.json.encode(event).decode()
+            await self._responses.add_events(query, response.id, number, text)
+        await self._responses.update(query, failed)
+
+
+class _Events:
+    """Writes events in groups, some milliseconds after the first of each. The last event is
+    written with the end of the response.
+    """
+
+    def __init__(self, job: RunningJob, keeping: ResponseKeeping, last: int) -> None:
+        self._job = job
+        self._responses = keeping.responses
+        self._last = last
+        self._pending: list[bytes] = []
+        self._flushing: asyncio.Task[None] | None = None
+
+    def add(self, step: Step) -> None:
+        """Raises what writing the events before it has raised."""
+        if self._flushing is not None and self._flushing.done():
+            self._flushing.result()
+            self._flushing = None
+        self._pending.append(step.json)
+        self._last = step.number
+        if self._flushing is None and step.status is None:
+            self._flushing = asyncio.create_task(self._flush_soon())
+
+    async def flush(self) -> None:
+        """Wait until nothing is being written."""
+        if self._flushing is not None:
+            await self._flushing
+            self._flushing = None
+
+    async def write(self, query: Query) -> None:
+        """Write what is not written yet, in a transaction."""
+        if self._pending:
+            text = b"\n".join(self._pending).decode()
+            await self._responses.add_events(query, self._job.id, self._last, text)
+            self._pending = []
+
+    async def close(self) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+            await asyncio.wait({self._flushing})
+
+    async def _flush_soon(self) -> None:
+        await asyncio.sleep(_FLUSH_SECONDS)
+        pending, last = self._pending, self._last
+        self._pending = []
+        async with self._job.step() as query:
+            text = b"\n".join(pending).decode()
+            await self._responses.add_events(query, self._job.id, last, text)

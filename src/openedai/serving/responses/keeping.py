@@ -1,0 +1,117 @@
+"""Responses that are kept: with their items, in their conversations, and as jobs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from openedai.errors import InvalidRequest, NotFound
+from openedai.jobs.jobs import Jobs
+from openedai.store.conversations.conversations import Conversations
+from openedai.store.conversations.responses import (
+    KIND,
+    OPEN,
+    Responses,
+    StoredResponse,
+    items_of,
+)
+from openedai.store.database import Query
+from openedai.store.store import Store
+
+_POLL_SECONDS = 0.05
+_GROUPS = 100  # of events, read at once
+
+
+class ResponseKeeping:
+    """`lifetime` is how many seconds a response is kept; 0 for until it is deleted."""
+
+    def __init__(self, store: Store, jobs: Jobs, lifetime: float) -> None:
+        self.responses = Responses(store)
+        self.conversations = Conversations(store)
+        self.lifetime = lifetime
+        self._store = store
+        self._jobs = jobs
+
+    def expiry(self, created_at: float) -> float | None:
+        """When a response expires, in seconds since 1970."""
+        return created_at + self.lifetime if self.lifetime else None
+
+    async def keep(self, response: StoredResponse) -> None:
+        """Keep a response that has ended. Raises Unavailable; then nothing of it is kept."""
+        async with (await self._store.database()).write() as query:
+            await self.responses.insert(query, response)
+            await self.extend_conversation(query, response)
+
+    async def extend_conversation(self, query: Query, response: StoredResponse) -> None:
+        """Append what was asked and answered to the response's conversation, in a transaction."""
+        if response.conversation is not None:
+            items = [*items_of(response.input), *items_of(response.output)]
+            await self.conversations.append(
+                query, response.owner, response.conversation, items, known="skip"
+            )
+
+    async def begin(self, response: StoredResponse, job: Any) -> None:
+        """Keep a response that a job makes. Raises Unavailable; then there is no job."""
+        async with (await self._store.database()).write() as query:
+            await self.responses.insert(query, response)
+            await self._jobs.add(query, KIND, response.id, job)
+        self._jobs.wake()
+
+    async def cancel(self, owner: str, id: str) -> StoredResponse:
+        """The response, which is cancelled if it had not ended. Raises NotFound, and
+        InvalidRequest for one that is not in the background.
+        """
+        found = await self.responses.find(owner, id)
+        if not found.background:
+            raise InvalidRequest(
+                "Cannot cancel a response that is not in the background: close its connection.",
+                code="invalid_value",
+                param="response_id",
+            )
+        async with (await self._store.database()).write() as query:
+            found = await self.responses.lock(query, id)
+            if found.status in OPEN:
+                found = replace(
+                    found, status="cancelled", response=changed(found, status="cancelled")
+                )
+                await self.responses.update(query, found)
+                await self._jobs.ask(query, id, "cancel")
+        self._jobs.wake()
+        return found
+
+    async def delete(self, owner: str, id: str) -> None:
+        """Raises NotFound. Whoever works on it loses its job."""
+        await self.responses.delete(owner, id)
+        self._jobs.wake()
+
+    async def events(self, owner: str, id: str, after: int) -> AsyncGenerator[list[bytes], None]:
+        """The events after the number `after` as they come, up to the end: JSON, some at a time.
+
+        Empty lists come while there are none.
+        """
+        while True:
+            try:
+                ended = (await self.responses.find(owner, id)).status not in OPEN
+            except NotFound:  # it was deleted
+                return
+            groups = await self.responses.events(id, after, _GROUPS)
+            for last, text in groups:
+                found = text.encode().split(b"\n")
+                first = last - len(found) + 1
+                yield found[max(0, after + 1 - first) :]
+                after = last
+            if not groups:
+                if ended:
+                    return
+                yield []
+                await asyncio.sleep(_POLL_SECONDS)
+
+
+def changed(response: StoredResponse, **fields: Any) -> str:
+    """The JSON of the response with other fields, without its output."""
+    values = msgspec.json.decode(response.response)
+    return msgspec.json.encode({**values, **fields}).decode()
