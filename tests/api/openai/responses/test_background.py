@@ -196,5 +196,5 @@ def test_many_at_once(client: OpenAI) -> None:
 def test_a_conversation_is_extended_once(client: OpenAI) -> None:
     id = client.conversations.create().id
     ended(client, begin(client, "one", conversation=id).id)
-    items = client.conversations.items.list(id, order="asc")
-    assert [item.content[0].text for item in items] == ["one", "one"]  # type: ignore[union-attr]
+    items: Any = client.conversations.items.list(id, order="asc")
+    assert [item.content[0].text for item in items] == ["one", "one"]

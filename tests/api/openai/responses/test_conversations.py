@@ -62,14 +62,14 @@ def test_items(client: OpenAI) -> None:
     assert (added.object, len(added.data), added.has_more) == ("list", 20, False)
     items.create(id, items=[user("20")])  # type: ignore[list-item]
     assert texts(items.list(id, limit=8)) == [str(n) for n in range(20, -1, -1)]
-    ascending = list(items.list(id, limit=8, order="asc"))
+    ascending: list[Any] = list(items.list(id, limit=8, order="asc"))
     assert texts(ascending) == [str(n) for n in range(21)]
     assert texts(items.list(id, order="asc", after=ascending[18].id)) == ["19", "20"]
     one = items.retrieve(ascending[3].id, conversation_id=id)
     assert one == ascending[3]
-    assert items.delete(one.id, conversation_id=id).id == id  # type: ignore[union-attr]
+    assert items.delete(one.id, conversation_id=id).id == id
     with pytest.raises(NotFoundError):
-        items.retrieve(one.id, conversation_id=id)  # type: ignore[union-attr]
+        items.retrieve(one.id, conversation_id=id)
     assert "3" not in texts(items.list(id, limit=100))
     with pytest.raises(BadRequestError):
         items.list(id, after="nothing")
