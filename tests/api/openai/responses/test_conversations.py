@@ -65,7 +65,7 @@ def test_items(client: OpenAI) -> None:
     ascending: list[Any] = list(items.list(id, limit=8, order="asc"))
     assert texts(ascending) == [str(n) for n in range(21)]
     assert texts(items.list(id, order="asc", after=ascending[18].id)) == ["19", "20"]
-    one = items.retrieve(ascending[3].id, conversation_id=id)
+    one: Any = items.retrieve(ascending[3].id, conversation_id=id)
     assert one == ascending[3]
     assert items.delete(one.id, conversation_id=id).id == id
     with pytest.raises(NotFoundError):
