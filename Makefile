@@ -7,8 +7,10 @@ serve: .venv/.installed
 chat: .venv/.installed
 	.venv/bin/openedai chat
 
+# In two processes, as most of the tests use one core at most.
 test: .venv-dev/.installed
-	.venv-dev/bin/python -m pytest -m "not extras and not clients and not torture" $(ARGS)
+	.venv-dev/bin/python -m pytest -m "not extras and not clients and not torture" \
+		--numprocesses 2 --dist loadgroup $(ARGS)
 
 # What needs torch and other heavy extras, in an environment of its own; then the clients, unless
 # ARGS chose some of the tests.

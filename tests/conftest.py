@@ -26,6 +26,17 @@ hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """If the tests run in several processes, each file runs in one of them, and all real models in
+    the same one: they are loaded once, and each expects the cores for itself.
+    """
+    for item in items:
+        real = item.get_closest_marker("real") is not None
+        group = "real models" if real else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def echo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with ServerThread(echo_settings(data=tmp_path_factory.mktemp("data"))) as running:

@@ -69,6 +69,7 @@ def test_more_than_expected_is_refused(tmp_path: Path) -> None:
         tarball()[:50],
         tarball({"package/bins/a/libllama.so": b"1", "package/bins/b/libllama.so": b"2"}),
     ],
+    ids=["no archive", "its end is missing", "its beginning only", "two libraries"],
 )
 def test_a_damaged_archive(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(Unavailable, match=r"a\.tgz cannot be used"):
