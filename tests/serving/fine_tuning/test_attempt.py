@@ -34,6 +34,7 @@ from tests.training import tiny_chat
 
 STEPS = 4
 LINE = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
+VECTORS = ModelSpec(id="vectors", engine="onnx_embeddings", source="hf:owner/vectors")
 LINES = "\n".join([json.dumps(LINE)] * 10)
 
 
@@ -117,7 +118,7 @@ class Bench:
         weights = tiny_chat.write(folder / "tiny.gguf")
         tiny = ModelSpec(id="tiny", engine="llama_cpp", source=str(weights))
         settings = echo_settings(
-            models=(tiny, ModelSpec(id="echo", engine="echo")),
+            models=(tiny, ModelSpec(id="echo", engine="echo"), VECTORS),
             chat_model="tiny",
             embedding_model="echo",
             data=folder,
@@ -333,6 +334,7 @@ def test_what_cannot_be_created(tmp_path: Path) -> None:
         other = await bench.upload(purpose="user_data")
         for options, problem in (
             ({"model": "echo"}, "cannot be fine-tuned"),
+            ({"model": "vectors"}, "cannot be fine-tuned"),
             ({"model": "nothing"}, "does not exist"),
             ({"model": "ft:tiny:openedai::nothing"}, "does not exist"),
             ({"training_file": "file-nothing"}, "No such File"),
