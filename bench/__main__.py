@@ -35,6 +35,7 @@ from bench.sections import (
     start,
     text,
     together,
+    training,
 )
 from bench.soak import section as soak
 from bench.soak.clients import Load
@@ -56,11 +57,14 @@ class Section(StrEnum):
     BATCHES = "batches"
     IDLE = "idle"
     LEAVING = "leaving"
+    TRAINING = "training"
     PEERS = "peers"
     SOAK = "soak"
 
 
-APART = frozenset({Section.PEERS, Section.SOAK})  # run when asked for; with tables of their own
+# Run when asked for: the first two have tables of their own, the third needs torch.
+APART = frozenset({Section.PEERS, Section.SOAK})
+ASKED_FOR = APART | {Section.TRAINING}
 
 
 class Plan:
@@ -75,17 +79,19 @@ class Plan:
         others: list[Target] | None = None,
         embedders: Mapping[str, Path] | None = None,
         litellm: Path | None = None,
+        trl: Path | None = None,
         environments: Path = PEERS,
         install: bool = False,
         load: Load | None = None,
         busy: int = 0,
     ) -> None:
-        self.sections = sections or [one for one in Section if one not in APART]
+        self.sections = sections or [one for one in Section if one not in ASKED_FOR]
         self.scale = scale
         self.model = model
         self.others = others or []
         self.embedders = embedders or {}
         self.litellm = litellm
+        self.trl = trl
         self.environments = Environments(environments)
         self.install = install
         self.load = load or Load()
@@ -117,6 +123,9 @@ class Plan:
                 return await idle.measure(self.scale)
             case Section.LEAVING:
                 return await leaving.measure(self.model, self.scale)
+            case Section.TRAINING:
+                kept = self.environments.folder
+                return await training.measure(self.model, self.scale, self.trl, kept, self.versions)
             case Section.PEERS:
                 request = peers.Request(self.environments, self.install, self.model, self.scale)
                 return await peers.measure(request, self.versions, console)
@@ -127,7 +136,7 @@ class Plan:
 def main(
     sections: Annotated[
         list[Section] | None,
-        typer.Argument(help="What to measure [all but the peers and the soak]."),
+        typer.Argument(help="What to measure [all but the training, peers, soak]."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A few rounds only.")] = False,
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of each comparison.")] = None,
@@ -141,6 +150,7 @@ def main(
     infinity: Annotated[Path | None, typer.Option(help="A Python that has infinity-emb.")] = None,
     fastembed: Annotated[Path | None, typer.Option(help="A Python that has fastembed.")] = None,
     litellm: Annotated[Path | None, typer.Option(help="A Python that has LiteLLM's proxy.")] = None,
+    trl: Annotated[Path | None, typer.Option(help="A Python that has trl, peft and gguf.")] = None,
     environments: Annotated[
         Path, typer.Option(help="Folder of the peers' virtual environments.")
     ] = PEERS,
@@ -170,6 +180,7 @@ def main(
         others=[parse_target(text) for text in url or []],
         embedders={name: python for name, python in embedders.items() if python},
         litellm=litellm,
+        trl=trl,
         environments=environments,
         install=install,
         load=Load(clients, seconds=60 * minutes),

@@ -41,11 +41,18 @@ class Scale:
     batch_sizes: tuple[int, ...] = (10, 1000, 50_000)
     text_batch_lines: int = 64
     batch_tokens: int = 16
+    training_rounds: int = 2
+    training_examples: int = 24
 
     def with_rounds(self, rounds: int) -> Scale:
         """The same with this many rounds of each comparison."""
         return replace(
-            self, rounds=rounds, starts=rounds, together_rounds=rounds, long_rounds=rounds
+            self,
+            rounds=rounds,
+            starts=rounds,
+            together_rounds=rounds,
+            long_rounds=rounds,
+            training_rounds=rounds,
         )
 
 
@@ -75,4 +82,6 @@ QUICK = Scale(
     batch_lines=1000,
     batch_sizes=(10, 3000),
     text_batch_lines=24,
+    training_rounds=1,
+    training_examples=8,
 )
