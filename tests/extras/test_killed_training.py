@@ -23,6 +23,7 @@ from tests.support import ServerThread, wait_until
 
 pytestmark = pytest.mark.extras
 EPOCHS, STEPS = 30, 90
+OWNER = ""  # of everything on a server without keys
 
 
 @contextmanager
@@ -40,13 +41,13 @@ def server(folder: Path) -> Iterator[psutil.Process]:
 
 async def create(services: Services) -> JobRecord:
     content = lines()
-    async with services.files.writing("me") as writing:
+    async with services.files.writing(OWNER) as writing:
         await writing.add(content)
-        record = new_file("fine-tune", "train.jsonl", len(content), "me")
+        record = new_file("fine-tune", "train.jsonl", len(content), OWNER)
         await services.files.create(record, writing)
     given = {"n_epochs": EPOCHS, "batch_size": 4, "learning_rate_multiplier": 5.0}
     new = NewJob("tiny", record.id, None, "supervised", given, seed=5)
-    return await services.fine_tuning.create(new, "me")
+    return await services.fine_tuning.create(new, OWNER)
 
 
 async def curve(services: Services, job: JobRecord) -> list[tuple[int, float]]:
@@ -61,7 +62,7 @@ async def until(
     """The job when the check of it and of its last step is true."""
     async with asyncio.timeout(200):
         while True:
-            found = await services.tuning_records.find(job.id)
+            found = await services.tuning_records.find(OWNER, job.id)
             steps = await curve(services, job)
             if check(found, steps[-1][0] if steps else 0):
                 return found
@@ -80,7 +81,7 @@ def test_a_killed_server(tmp_path: Path) -> None:
             first.kill()
         assert trainers
         wait_until(lambda: not any(one.is_running() for one in trainers))
-        assert (await services.tuning_records.find(job.id)).status == "running"
+        assert (await services.tuning_records.find(OWNER, job.id)).status == "running"
         with server(tmp_path):
             done = await until(services, job, lambda record, step: not record.open)
             whole = await create(services)
