@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import socket
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from tests.torture.machine import (
 
 SMALL = 4096  # bytes
 LARGE = 4 << 20
-STORY = ECHO + model_table("story", **ENDLESS)
+STORY = ECHO + model_table("story", **ENDLESS) + model_table("slow", delay=0.05, slots=2)
 
 
 @pytest.fixture(name="server")
@@ -84,6 +85,27 @@ def test_a_full_disk_keeps_no_part_of_a_file(server: Process, tmp_path: Path) ->
         assert len(client.files.list().data) == 2
     blobs = [path for path in (tmp_path / "data/blobs").rglob("*") if path.is_file()]
     assert sorted(path.stat().st_size for path in blobs) == [1, 4, LARGE]
+
+
+def test_a_full_disk_delays_a_batch(server: Process) -> None:
+    """Nothing of it is lost, and no line is answered twice."""
+    names = [f"line {number}" for number in range(60)]
+    message = {"role": "user", "content": "one two three"}
+    body = {"model": "slow", "messages": [message]}
+    target = {"method": "POST", "url": "/v1/chat/completions", "body": body}
+    lines = "\n".join(json.dumps({"custom_id": name, **target}) for name in names).encode()
+    with server.client() as client:
+        file = client.files.create(file=("in.jsonl", lines), purpose="batch")
+        made = client.batches.create(
+            input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+        )
+        wait_until(lambda: client.batches.retrieve(made.id).status == "in_progress")
+        with limited(server, resource.RLIMIT_FSIZE, SMALL):
+            wait_until(lambda: any(" waits " in line for line in server.log), 60)
+            assert client.batches.retrieve(made.id).status in ("in_progress", "finalizing")
+        wait_until(lambda: client.batches.retrieve(made.id).status == "completed", 60)
+        output = client.files.content(client.batches.retrieve(made.id).output_file_id or "").text
+    assert [json.loads(line)["custom_id"] for line in output.splitlines()] == names
 
 
 def test_no_sockets_left(server: Process) -> None:

@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from openedai.serving.batches.handler import BatchHandler
 from openedai.serving.services import Services
 from openedai.store.batches import Batch
@@ -32,6 +34,33 @@ def test_many_lines(tmp_path: Path, database_url: str) -> None:
         assert [one["custom_id"] for one in output] == names
         database = await services.store.database()
         assert await database.read("select count(*) from batch_lines") == [(0,)]
+
+    within(tmp_path, database_url, go)
+
+
+def test_a_store_that_cannot_be_used_delays_a_batch(
+    tmp_path: Path, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was answered is in its files when the store is back."""
+    names = [f"line {number}" for number in range(6)]
+    kept = tmp_path / "elsewhere"
+
+    async def go(services: Services) -> None:
+        batch = await start(services, [line(name, "slow") for name in names])
+        await until(services, batch.id, lambda one: one.completed >= 1)
+        (tmp_path / "blobs").rename(kept)
+        (tmp_path / "blobs").touch()
+        wait = f"{batch.id} waits"
+        batch = await until(
+            services, batch.id, lambda one: sum(wait in text for text in caplog.messages) >= 2
+        )
+        assert (batch.status, batch.completed, batch.output_file_id) == ("finalizing", 6, None)
+        (tmp_path / "blobs").unlink()
+        kept.rename(tmp_path / "blobs")
+        batch = await ended(services, batch.id)
+        assert (batch.status, batch.completed, batch.failed) == ("completed", 6, 0)
+        output = await lines_of(services, batch.output_file_id)
+        assert [one["custom_id"] for one in output] == names
 
     within(tmp_path, database_url, go)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any, ClassVar, Literal
 
-from openedai.errors import APIError, NotFound
+from openedai.errors import APIError, NotFound, Unavailable
 from openedai.http.in_process import Perform
 from openedai.jobs.handler import RunningJob
 from openedai.serving.batches.lines import read_lines
@@ -21,8 +22,11 @@ from openedai.store.contents import Contents, Writing
 from openedai.store.database import Query
 from openedai.store.files import Files, new_file
 
+log = logging.getLogger("openedai.batches")
+
 Outcome = Literal["completed", "cancelled", "expired", "failed"]
 _SLOTS = 16
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _LINE_ROOM = 64 << 10  # of a line beside its body
 _UNANSWERED = {
     "cancelled": ("batch_cancelled", "This request was not performed: the batch was cancelled."),
@@ -59,6 +63,18 @@ class BatchHandler:
         self._limit = max_body_bytes + _LINE_ROOM
 
     async def run(self, job: RunningJob) -> None:
+        """A store that cannot be used, such as on a full disk, delays the batch."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await self._run(job)
+                return
+            except Unavailable as error:
+                log.warning("%s waits %g s: %s", job.id, pause, error.message)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _run(self, job: RunningJob) -> None:
         batch = await self._records.load(job.input["batch"])
         if batch.status in ENDED:
             async with job.step() as query:

@@ -316,6 +316,28 @@ def test_expiry(files: OpenAI, tmp_path: Path) -> None:
     assert len(blobs(tmp_path)) == 1
 
 
+def test_quotas_hold_for_files_that_come_at_once(tmp_path: Path) -> None:
+    """No more than fit, and nothing is left of the others."""
+    settings = echo_settings(data=tmp_path, files_max_bytes=2500)
+    with ServerThread(settings) as server, server.client() as client:
+
+        def outcome(number: int) -> str | None:
+            try:
+                create(client, bytes(1000), f"{number}")
+            except BadRequestError as error:
+                return error.code
+            return None
+
+        with ThreadPoolExecutor(6) as threads:
+            outcomes = list(threads.map(outcome, range(12)))
+        assert outcomes.count("storage_quota_exceeded") == 10
+        assert outcomes.count(None) == 2
+        assert len(client.files.list().data) == len(blobs(tmp_path)) == 2
+        with pytest.raises(BadRequestError, match="no room"):
+            create(client, bytes(501))
+        create(client, bytes(500))
+
+
 def test_quotas(tmp_path: Path) -> None:
     settings = echo_settings(
         data=tmp_path,
