@@ -8,7 +8,7 @@ from ctypes import c_float, sizeof
 from typing import Any
 
 from openedai.contract.generate import Alternative, RankedToken, TokenLogprob
-from openedai.engines.llama_cpp.native.model import Vocabulary
+from openedai.engines.llama_cpp.native.words import Vocabulary
 
 
 def forbid(address: int, token: int) -> bool:

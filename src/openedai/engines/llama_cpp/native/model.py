@@ -1,14 +1,13 @@
-"""One loaded model: its vocabulary, and a context with the computed tokens of its sequences."""
+"""One loaded model, and a context with the computed tokens of its sequences."""
 
 from __future__ import annotations
 
 import ctypes
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from ctypes import c_char, c_float, c_int32
-from functools import cached_property
+from ctypes import c_char, c_float
 from hashlib import sha256
 from mmap import mmap
 from pathlib import Path
@@ -18,13 +17,13 @@ from openedai.contract.adapter import Adapter
 from openedai.engines.llama_cpp.native.images import BATCH, Projector
 from openedai.engines.llama_cpp.native.library import Batch, Library
 from openedai.engines.llama_cpp.native.state import with_values
+from openedai.engines.llama_cpp.native.words import Vocabulary
 from openedai.engines.llama_cpp.options import LlamaOptions
 from openedai.errors import APIError, EngineFailed, Unavailable
 from openedai.gguf.header import read_header, round_up
 
 log = logging.getLogger("openedai.engines")
 
-_NONE = -1  # of tokens
 # The room that a sequence has at first, in tokens; llama.cpp rounds it up.
 _FIRST_CAPACITY = 1024
 _ROUNDING = 256
@@ -42,75 +41,6 @@ _ADDED = 1 << 8 * _DIGEST_BYTES
 # The most tokens of prompts that are scored in one step. The logits of each take 4 bytes for each
 # token of the vocabulary.
 _SCORED = 32
-
-
-class Vocabulary:
-    """The tokens of a model. Its methods may be called in any thread. `size` is their number."""
-
-    def __init__(self, library: Library, model: int) -> None:
-        self._c = library.c
-        self.pointer: int = self._c.llama_model_get_vocab(model)
-        self.size: int = self._c.llama_vocab_n_tokens(self.pointer)
-        self.adds_bos: bool = self._c.llama_vocab_get_add_bos(self.pointer)
-        self.adds_eos: bool = self._c.llama_vocab_get_add_eos(self.pointer)
-        self.bos = self._optional(self._c.llama_vocab_bos(self.pointer))
-        self.eos = self._optional(self._c.llama_vocab_eos(self.pointer))
-        fim = ("llama_vocab_fim_pre", "llama_vocab_fim_suf", "llama_vocab_fim_mid")
-        self.infill = tuple(getattr(self._c, name)(self.pointer) for name in fim)
-        self._pieces: dict[int, bytes] = {}
-
-    def tokenize(self, text: str, start: bool = True) -> list[int]:
-        """The ids of a text, after the special tokens for a beginning if `start`. Special tokens
-        that are written out in the text are read as such.
-        """
-        raw = text.encode("utf-8", "replace")
-        capacity = len(raw) + 8
-        while True:
-            ids = (c_int32 * capacity)()
-            arguments = (raw, len(raw), ids, capacity, start, True)
-            count: int = self._c.llama_tokenize(self.pointer, *arguments)
-            if count >= 0:
-                return ids[:count]
-            capacity = -count
-
-    def piece(self, token: int) -> bytes:
-        """The bytes of a token, written out if it is a special one."""
-        found = self._pieces.get(token)
-        if found is None:
-            found = self._pieces[token] = self._read_piece(token)
-        return found
-
-    def special(self, token: int) -> bool:
-        """Whether a token is a mark, which is not part of a text."""
-        return bool(self._c.llama_vocab_is_control(self.pointer, token))
-
-    def text(self, ids: Sequence[int]) -> str:
-        """The text of the ids; incomplete characters become U+FFFD."""
-        return b"".join(map(self.piece, ids)).decode("utf-8", "replace")
-
-    def ends(self, token: int) -> bool:
-        """Whether a model ends its answer with this token."""
-        return bool(self._c.llama_vocab_is_eog(self.pointer, token))
-
-    @cached_property
-    def all_ends(self) -> tuple[int, ...]:
-        """The tokens that end an answer; to find them takes some milliseconds."""
-        return tuple(filter(self.ends, range(self.size)))
-
-    def special_text(self, token: int | None) -> str:
-        return "" if token is None else self.piece(token).decode("utf-8", "replace")
-
-    def _read_piece(self, token: int) -> bytes:
-        length = 64
-        while True:
-            buffer = ctypes.create_string_buffer(length)
-            count: int = self._c.llama_token_to_piece(self.pointer, token, buffer, length, 0, True)
-            if count >= 0:
-                return buffer.raw[:count]
-            length = -count
-
-    def _optional(self, token: int) -> int | None:
-        return None if token == _NONE else token
 
 
 class Model:

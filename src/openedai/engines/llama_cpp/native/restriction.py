@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from ctypes import c_float
 
-from openedai.engines.llama_cpp.native.model import Vocabulary
+from openedai.engines.llama_cpp.native.words import Vocabulary
 from openedai.errors import InvalidRequest, invalid_value
 
 

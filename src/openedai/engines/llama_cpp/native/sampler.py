@@ -12,7 +12,8 @@ from msgspec.structs import asdict
 
 from openedai.contract.generate import Sampling
 from openedai.engines.llama_cpp.native.library import LogitBias
-from openedai.engines.llama_cpp.native.model import Model, Vocabulary
+from openedai.engines.llama_cpp.native.model import Model
+from openedai.engines.llama_cpp.native.words import Vocabulary
 from openedai.engines.llama_cpp.options import SamplingDefaults
 from openedai.errors import InvalidRequest, invalid_value
 

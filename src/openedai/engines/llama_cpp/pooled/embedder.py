@@ -24,8 +24,7 @@ from openedai.engines.embedding.batching import (
 )
 from openedai.engines.embedding.prompts import Prompts
 from openedai.engines.free_cores import FreeCores
-from openedai.engines.llama_cpp.native.model import Vocabulary
-from openedai.engines.llama_cpp.native.pooled import MAX_SEQUENCES, PooledModel, Pooling
+from openedai.engines.llama_cpp.native.words import Vocabulary
 from openedai.engines.llama_cpp.options import STACK_SIZE
 from openedai.engines.llama_cpp.pooled.loading import (
     PooledOptions,
@@ -33,6 +32,7 @@ from openedai.engines.llama_cpp.pooled.loading import (
     load_pooled,
     open_context,
 )
+from openedai.engines.llama_cpp.pooled.pooled_model import MAX_SEQUENCES, PooledModel, Pooling
 from openedai.engines.machine import usable_cores
 from openedai.engines.options import parse_options
 from openedai.errors import EngineFailed

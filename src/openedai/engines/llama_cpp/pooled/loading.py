@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from openedai.engines.llama_cpp.library_choice import choose_library
-from openedai.engines.llama_cpp.native.pooled import PooledModel, Pooling
 from openedai.engines.llama_cpp.options import LlamaOptions
+from openedai.engines.llama_cpp.pooled.pooled_model import PooledModel, Pooling
 from openedai.engines.machine import usable_cores
 from openedai.errors import EngineFailed
 from openedai.gguf.header import Header, read_header

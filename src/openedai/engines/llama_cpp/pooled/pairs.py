@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from openedai.contract.rerank import RerankRequest
 from openedai.engines.embedding.batching import Row, encodable, shared
-from openedai.engines.llama_cpp.native.pooled import PooledModel
+from openedai.engines.llama_cpp.pooled.pooled_model import PooledModel
 from openedai.errors import ContextLengthExceeded
 
 _QUERY, _DOCUMENT = "{query}", "{document}"

@@ -18,7 +18,6 @@ from openedai.contract.engine import Reranker
 from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.engines.embedding.batching import BatchedRows, Row
 from openedai.engines.free_cores import FreeCores
-from openedai.engines.llama_cpp.native.pooled import MAX_SEQUENCES, PooledModel, Pooling
 from openedai.engines.llama_cpp.options import STACK_SIZE
 from openedai.engines.llama_cpp.pooled.loading import (
     PooledOptions,
@@ -27,6 +26,7 @@ from openedai.engines.llama_cpp.pooled.loading import (
     open_context,
 )
 from openedai.engines.llama_cpp.pooled.pairs import PairFormat
+from openedai.engines.llama_cpp.pooled.pooled_model import MAX_SEQUENCES, PooledModel, Pooling
 from openedai.engines.machine import usable_cores
 from openedai.engines.options import parse_options
 from openedai.errors import EngineFailed

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from openedai.engines.llama_cpp.native.batch import TokenBatch
 from openedai.engines.llama_cpp.native.library import Library
-from openedai.engines.llama_cpp.native.model import Vocabulary
+from openedai.engines.llama_cpp.native.words import Vocabulary
 from openedai.errors import EngineFailed
 
 MAX_SEQUENCES = 64
