@@ -24,12 +24,12 @@ async def change(services: Services, id: str, **values: object) -> None:
 
 
 def test_many_lines(tmp_path: Path, database_url: str) -> None:
-    names = [f"line {number}" for number in range(2000)]
+    names = [f"line {number}" for number in range(1200)]
 
     async def go(services: Services) -> None:
         batch = await start(services, [line(name, "echo") for name in names])
         batch = await ended(services, batch.id)
-        assert (batch.completed, batch.failed) == (2000, 0)
+        assert (batch.completed, batch.failed) == (1200, 0)
         output = await lines_of(services, batch.output_file_id)
         assert [one["custom_id"] for one in output] == names
         database = await services.store.database()
