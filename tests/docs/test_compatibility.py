@@ -374,7 +374,6 @@ REFUSED_VALUES: dict[str, Any] = {
     "access_programs": {"cyber": "standard"},
     "background": True,
     "background_options": {"completion_window": "soonest"},
-    "context_management": [{"type": "compaction"}],
     "prompt": {"id": "pmpt_1"},
     "integrations": [{"type": "wandb", "wandb": {"project": "p"}}],
     "complexity": "low",
@@ -676,7 +675,7 @@ NEEDED_FIELDS_BY_TYPE: dict[type[Body], dict[str, dict[str, Any]]] = {
 # Those that routes read themselves, tested in tests/api.
 READ_BY_ROUTES = {"model", "stream", "stream_options", "stream_format", "encoding_format"}
 READ_BY_ROUTES |= {"search_model", "return_prompt", "expand"}
-READ_BY_ROUTES |= {"conversation", "previous_response_id", "truncation"}
+READ_BY_ROUTES |= {"context_management", "conversation", "previous_response_id", "truncation"}
 READ_BY_ROUTES |= {"modalities", "audio", "completion_window"}
 # The same, in some bodies only.
 READ_BY_ROUTES_OF: dict[str, tuple[type[Body], ...]] = {

@@ -135,6 +135,7 @@ def _responses(s: Services, calls: Calls) -> tuple[Route, ...]:
     return (
         Route("POST", "/v1/responses", create, "Answer", in_batches=True),
         Route("POST", "/v1/responses/input_tokens", count, "Count the tokens of an input"),
+        Route("POST", "/v1/responses/compact", responses["compact"], "Compact a conversation"),
         Route("GET", path, stored["retrieve"], "Show a response, or stream it"),
         Route("DELETE", path, stored["delete"], "Delete a response"),
         Route("POST", f"{path}/cancel", stored["cancel"], "Cancel one in the background"),

@@ -35,12 +35,17 @@ from openedai.serving.images.loading import ImageLoading
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is generated for a call. `items` are the input with all that came before it."""
+    """What is generated for a call. `located` are the input with all that came before it."""
 
     request: GenerateRequest
     chat: Chat
-    items: Sequence[AnyItem]
+    located: Sequence[Located]
+    media: Media
     builder: ResponseBuilder
+
+    @property
+    def items(self) -> list[AnyItem]:
+        return [item for _, item in self.located]
 
 
 class Preparation:
@@ -69,15 +74,21 @@ class Preparation:
         """`history` is where earlier responses are, if not where all are. Raises InvalidRequest."""
         items = await self._items(call, history or self._history)
         tools = self._tools(call, items)
-        chat = await self._chat(call, items, tools)
+        media = await self._media(call, items)
+        chat = engine_chat(call.body, items, tools, media)
         request = engine_request(call.body, chat)
         builder = ResponseBuilder(begun(call), tools, call.body.options())
-        return Prepared(request, chat, [item for _, item in items], builder)
+        return Prepared(request, chat, items, media, builder)
 
     async def chat(self, call: Call[InputBody]) -> Chat:
         """The conversation of a body, for its number of tokens. Raises InvalidRequest."""
+        items, media = await self.input(call)
+        return engine_chat(call.body, items, self._tools(call, items), media)
+
+    async def input(self, call: Call[InputBody]) -> tuple[list[Located], Media]:
+        """The items of a body with all that came before them, and their files."""
         items = await self._items(call, self._history)
-        return await self._chat(call, items, self._tools(call, items))
+        return items, await self._media(call, items)
 
     async def _items(self, call: Call[InputBody], history: History) -> list[Located]:
         """All items: those that came before, then those of the input."""
@@ -113,16 +124,13 @@ class Preparation:
             call.headers[WARNING_HEADER] = warning if before is None else f"{before}; {warning}"
         return tools
 
-    async def _chat(
-        self, call: Call[InputBody], items: Sequence[Located], tools: ClientTools
-    ) -> Chat:
+    async def _media(self, call: Call[InputBody], items: Sequence[Located]) -> Media:
         files = await self._files.load(call.exchange.owner, list(file_refs(items)))
-        media = Media(
+        return Media(
             await self._images.load(call, [*image_refs(items), *files.images]),
             await self._hearing.transcripts(call, list(sound_refs(items))),
             files.texts,
         )
-        return engine_chat(call.body, items, tools, media)
 
 
 def engine_chat(

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from openedai.api.calls import Calls, Renderer
+from openedai.api.openai.responses.compaction import Compactor, compacted_response
 from openedai.api.openai.responses.history import History
 from openedai.api.openai.responses.moderated import ResponseModerator
 from openedai.api.openai.responses.output.events import Event
@@ -23,7 +24,11 @@ from openedai.api.openai.responses.state.jobs import job_input
 from openedai.api.openai.responses.state.routes import event_stream
 from openedai.api.openai.responses.state.storing import StoringRenderer, stored_response
 from openedai.api.openai.responses.truncation import run_truncated
-from openedai.api.openai.responses.types import InputTokensRequest, ResponseRequest
+from openedai.api.openai.responses.types import (
+    CompactRequest,
+    InputTokensRequest,
+    ResponseRequest,
+)
 from openedai.api.route import takes
 from openedai.catalog.catalog import Catalog
 from openedai.contract.engine import Tokenizer
@@ -62,6 +67,7 @@ class Responses:
         self._leases = leases
         self._generation = generation
         self._moderator = ResponseModerator(catalog, moderation)
+        self._compactor = Compactor(generation, leases)
         self._history = StoredHistory(keeping)
         self._keeping = keeping
         self._preparation = Preparation(
@@ -71,9 +77,9 @@ class Responses:
     @takes(ResponseRequest)
     async def create(self, request: Request) -> Response:
         call = await self._calls.read(request, ResponseRequest)
-        prepared = await self.prepared(call)
         if call.body.background:
-            return await self._begin(request, call, prepared)
+            return await self._begin(request, call, await self._preparation.prepare(call))
+        prepared = await self.prepared(call)
         plain = self._renderer(call, prepared)
         renderer: Renderer[Any] = plain
         if call.body.store is not False:
@@ -90,6 +96,7 @@ class Responses:
     ) -> Prepared:
         call = await self._calls.message(values, ResponseCreate, exchange)
         prepared = await self._preparation.prepare(call, history)
+        prepared = await self._compactor.fit(call, prepared)
         if call.body.generate is False:
             await self._compute_prompt(call, prepared, send)
             return prepared
@@ -113,7 +120,14 @@ class Responses:
 
     async def prepared(self, call: Call[ResponseRequest]) -> Prepared:
         """What is generated for a call. Raises InvalidRequest."""
-        return await self._preparation.prepare(call)
+        return await self._compactor.fit(call, await self._preparation.prepare(call))
+
+    @takes(CompactRequest)
+    async def compact(self, request: Request) -> Response:
+        call = await self._calls.read(request, CompactRequest)
+        items, media = await self._preparation.input(call)
+        item, usage = await self._compactor.compact(call, items, media, call.body.instructions)
+        return self._calls.respond(call, compacted_response(item, usage))
 
     def events(
         self, call: Call[ResponseRequest], prepared: Prepared

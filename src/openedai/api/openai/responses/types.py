@@ -114,6 +114,11 @@ class CacheOptions(Body):
     ttl: Literal["30m", "12h"] | None = None
 
 
+class ContextManagement(Body):
+    type: Literal["compaction"]
+    compact_threshold: int | None = Field(None, ge=1, le=1 << 31)
+
+
 Input = Annotated[
     Annotated[str, branch("a string")] | Annotated[list[InputItem], branch("an array")],
     BY_JSON_TYPE,
@@ -186,6 +191,7 @@ class ResponseRequest(InputBody):
     model: str
     include: list[Includable] | None = None
     max_output_tokens: int | None = Field(None, ge=1, le=1 << 31)
+    context_management: list[ContextManagement] | None = Field(None, max_length=16)
     max_tool_calls: int | None = Field(None, ge=1, le=1 << 31)
     metadata: Metadata | None = None
     moderation: ModerationOptions | None = None
@@ -209,7 +215,6 @@ class ResponseRequest(InputBody):
 
     access_programs: Refused = None
     background_options: Refused = None
-    context_management: Annotated[list[Any] | None, AllowedOnly(([],))] = None
     prompt: Refused = None
 
     def check(self) -> None:
@@ -265,6 +270,17 @@ def tools_in(items: Sequence[tuple[str, AnyItem]]) -> list[tuple[str, AnyTool]]:
         if isinstance(item, ToolSearchOutput | AdditionalTools)
         for index, tool in enumerate(item.tools)
     ]
+
+
+class CompactRequest(InputBody):
+    """What a conversation is compacted from. It says no more about an answer."""
+
+    model: str
+    image: ImageOptions | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_options: CacheOptions | None = None
+    prompt_cache_retention: Retention | None = None
+    service_tier: ServiceTier | None = None
 
 
 class InputTokensRequest(InputBody):

@@ -142,7 +142,7 @@ def engine_messages(
     Without `earlier_reasoning` the model gets the reasoning after the user's last message only.
     Raises InvalidRequest for the output of a call that is not there.
     """
-    located = list(items)
+    located = _since_compaction(list(items))
     since = 0
     if not earlier_reasoning:
         asked = (n for n, (_, one) in enumerate(located) if _is_users(one))
@@ -154,6 +154,20 @@ def engine_messages(
         if not isinstance(item, Reasoning) or number >= since:
             builder.add(path, item)
     return builder.messages()
+
+
+def _since_compaction(items: list[Located]) -> list[Located]:
+    """The items from the last compaction on, which stands for what came before it but the messages
+    of the system.
+    """
+    compactions = (n for n, (_, one) in enumerate(items) if isinstance(one, Compaction))
+    last = max(compactions, default=0)
+    systems = [(path, one) for path, one in items[:last] if _is_systems(one)]
+    return [*systems, *items[last:]]
+
+
+def _is_systems(item: AnyItem) -> bool:
+    return isinstance(item, Message) and item.role in ("system", "developer")
 
 
 def _is_users(item: AnyItem) -> bool:

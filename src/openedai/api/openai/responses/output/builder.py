@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from openedai.api.openai.responses.output import events as e
 from openedai.api.openai.responses.output.objects import (
+    CompactionItem,
     IncompleteDetails,
     OutputItem,
     Response,
@@ -55,6 +56,7 @@ class ResponseBuilder:
         self._output: list[OutputItem] = []
         self._open: OpenItem | None = None
         self._call_index = -1
+        self._compaction: CompactionItem | None = None
 
     @property
     def items(self) -> tuple[OutputItem, ...]:
@@ -63,10 +65,24 @@ class ResponseBuilder:
 
     def start(self) -> list[e.Event]:
         self.response = replace(self.response, status="in_progress")
-        return [
+        events: list[e.Event] = [
             e.Created(self._number(), self.response),
             e.InProgress(self._number(), self.response),
         ]
+        if (item := self._compaction) is not None:
+            place = self._place()
+            empty = replace(item, encrypted_content="")
+            events += [
+                place.added(empty),
+                e.Compacting(*place.of(item.id)),
+                place.done(item),
+            ]
+            self._output.append(item)
+        return events
+
+    def begin_with(self, compaction: CompactionItem) -> None:
+        """Let the output begin with this item. To be called before `start`."""
+        self._compaction = compaction
 
     def add(self, event: GenerateEvent) -> list[e.Event]:
         """The events of the response that one of the generation makes.

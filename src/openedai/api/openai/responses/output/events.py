@@ -143,6 +143,10 @@ class InputDone(_OfItem, tag="response.custom_tool_call_input.done"):
     input: str
 
 
+class Compacting(_OfItem, tag="response.compaction.compacting"):
+    pass
+
+
 class _OfCommand(Event):
     output_index: int
     command_index: int

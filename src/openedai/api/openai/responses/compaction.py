@@ -1,0 +1,159 @@
+"""Long conversations in short: a summary by the model, and the user's last messages."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from openedai.api.openai.responses.input.conversation import (
+    COMPACTION_PREFIX,
+    Located,
+    Media,
+    engine_messages,
+)
+from openedai.api.openai.responses.input.items import AnyItem, Compaction, Message
+from openedai.api.openai.responses.input.parts import InputText
+from openedai.api.openai.responses.output.objects import CompactionItem, ResponseUsage
+from openedai.api.openai.responses.prepare import Prepared
+from openedai.api.openai.responses.truncation import run_truncated
+from openedai.api.openai.responses.types import ResponseRequest
+from openedai.api.parameters.chats.packed import pack
+from openedai.api.parameters.ids import new_id
+from openedai.contract.chat import Chat
+from openedai.contract.chat import Message as EngineMessage
+from openedai.contract.engine import Tokenizer
+from openedai.contract.generate import GenerateRequest, Usage
+from openedai.engines.registry import generator_traits
+from openedai.errors import missing_parameter
+from openedai.serving.call import Call
+from openedai.serving.generation import Generation
+from openedai.serving.leases import Leases
+from openedai.serving.outcome import fold
+
+_SHARE = 0.8  # of a model's context, from which on a conversation is compacted
+_MAX_TOKENS = 1024  # of a summary
+_MAX_CHARACTERS = 8000  # of the user's last messages
+_ASK = (
+    "Summarise our conversation so far, for yourself: you will go on with it and see only your "
+    "summary. Say what I want, what was done and found out, what was decided and why, and what is "
+    "still to do. Keep names, paths, numbers and errors as they are."
+)
+_SUMMARY = "A summary of the conversation so far:\n{}"
+_LAST = "The user's last messages:\n{}"
+
+
+class CompactedResponse(msgspec.Struct, kw_only=True):
+    id: str
+    object: str = "response.compaction"
+    created_at: int
+    output: tuple[CompactionItem, ...]
+    usage: ResponseUsage
+
+
+def compacted_response(item: CompactionItem, usage: Usage) -> CompactedResponse:
+    return CompactedResponse(
+        id=new_id("resp_", 48),
+        created_at=int(time.time()),
+        output=(item,),
+        usage=ResponseUsage.of(usage),
+    )
+
+
+class Compactor:
+    def __init__(self, generation: Generation, leases: Leases) -> None:
+        self._generation = generation
+        self._leases = leases
+
+    async def fit(self, call: Call[ResponseRequest], prepared: Prepared) -> Prepared:
+        """The same with a shorter conversation, if the body asks for that and it is too long."""
+        threshold = compact_threshold(call)
+        if threshold is None or last_turn(prepared.located) == 0:
+            return prepared
+        async with self._leases.lease(call, Tokenizer) as engine:
+            if await engine.count(prepared.chat) <= threshold:
+                return prepared
+        located, media, instructions = prepared.located, prepared.media, call.body.instructions
+        item, _ = await self.compact(call, located, media, instructions)
+        chat = shortened(prepared.chat, located, media, instructions, item)
+        prepared.builder.begin_with(item)
+        request = replace(prepared.request, prompt=chat)
+        return dataclasses.replace(prepared, request=request, chat=chat)
+
+    async def compact(
+        self, call: Call[Any], items: Sequence[Located], media: Media, instructions: str | None
+    ) -> tuple[CompactionItem, Usage]:
+        """An item that stands for all of `items`, and what it cost. Raises as a generation does."""
+        messages = engine_messages(items, media, instructions)
+        asked = (*messages, EngineMessage(role="user", content=_ASK))
+        request = GenerateRequest(prompt=Chat(messages=asked), max_tokens=_MAX_TOKENS)
+        (outcome,) = await fold(run_truncated(self._generation, call, request), 1)
+        texts = [_SUMMARY.format(outcome.text.strip())]
+        if last := _last_messages(items):
+            texts.append(_LAST.format("\n\n".join(last)))
+        sealed = pack(COMPACTION_PREFIX, "\n\n".join(texts))
+        return CompactionItem(new_id("cmp_"), sealed), outcome.finish.usage
+
+
+def _last_messages(items: Sequence[Located]) -> list[str]:
+    """The texts of the user's last messages, as many as fit."""
+    texts: list[str] = []
+    left = _MAX_CHARACTERS
+    for _, item in reversed(items):
+        if isinstance(item, Message) and item.role == "user":
+            text = _text(item)
+            left -= len(text)
+            if left < 0:
+                break
+            texts.insert(0, text)
+    return texts
+
+
+def _text(message: Message) -> str:
+    if isinstance(message.content, str):
+        return message.content
+    return "".join(part.text for part in message.content if isinstance(part, InputText))
+
+
+def compact_threshold(call: Call[ResponseRequest]) -> int | None:
+    """The tokens from which on a call's conversation is compacted; None for never.
+
+    Raises InvalidRequest if the body does not say, and the model's context is not known.
+    """
+    if not call.body.context_management:
+        return None
+    given = call.body.context_management[0].compact_threshold
+    if given is not None:
+        return given
+    traits = generator_traits(call.spec.engine, call.spec.options)
+    if traits is None or traits.context is None:
+        raise missing_parameter("context_management[0].compact_threshold")
+    return int(traits.context * _SHARE)
+
+
+def last_turn(items: Sequence[Located]) -> int:
+    """Where the user's last message is; 0 if there is none."""
+    users = (n for n, (_, one) in enumerate(items) if _is_users(one))
+    return max(users, default=0)
+
+
+def _is_users(item: AnyItem) -> bool:
+    return isinstance(item, Message) and item.role == "user"
+
+
+def shortened(
+    chat: Chat,
+    items: Sequence[Located],
+    media: Media,
+    instructions: str | None,
+    compaction: CompactionItem,
+) -> Chat:
+    """The conversation with the compaction in the place of all before the user's last message."""
+    start = last_turn(items)
+    item = Compaction(type="compaction", encrypted_content=compaction.encrypted_content)
+    located = [*items[:start], ("context_management", item), *items[start:]]
+    return replace(chat, messages=engine_messages(located, media, instructions))
