@@ -37,7 +37,8 @@ def messages(client: OpenAI, **body: Any) -> list[dict[str, Any]]:
 def test_compact(client: OpenAI) -> None:
     compacted = client.responses.compact(model="echo", input=ITEMS)
     assert compacted.object == "response.compaction"
-    (item,) = compacted.to_dict()["output"]  # type: ignore[misc]
+    output: Any = compacted.to_dict()["output"]
+    item = output[0]
     text = sealed(item)
     assert "Summarise our conversation" in text
     assert "My name is Ann." in text
