@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing
 from functools import cache
+from typing import TypeVar
 
 from openedai.api.openai.responses.output.builder import ResponseBuilder
 from openedai.api.openai.responses.output.events import Event
@@ -18,6 +19,8 @@ from openedai.contract.generate import Finish
 from openedai.errors import EngineFailed
 from openedai.http.respond import as_api_error, named_frame
 from openedai.serving.outcome import Indexed
+
+T = TypeVar("T")
 
 Moderate = Callable[[str], Awaitable[ResponseModeration]]
 """The scores of the conversation and of the text of its answer."""
@@ -50,13 +53,16 @@ class ResponseRenderer:
                     self._builder.add(event)
         return self._finished()
 
-    async def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
-        async with aclosing(self.events(events)) as all_events:
-            async for event in all_events:
-                yield frame(event)
+    def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
+        return self._rendered(events, frame)
 
-    async def events(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[Event, None]:
+    def events(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[Event, None]:
         """The events of the response. What fails after the first is told as an event."""
+        return self._rendered(events, _as_it_is)
+
+    async def _rendered(
+        self, events: AsyncGenerator[Indexed, None], render: Callable[[Event], T]
+    ) -> AsyncGenerator[T, None]:
         builder, started = self._builder, False
         try:
             async with aclosing(events):
@@ -64,19 +70,19 @@ class ResponseRenderer:
                     if not started:
                         started = True
                         for one in builder.start():
-                            yield one
+                            yield render(one)
                     if isinstance(event, Finish):
                         made: Iterable[Event] = await self._end(event)
                     else:
                         made = builder.add(event)
                     for one in made:
-                        yield one
+                        yield render(one)
             self._finished()
         except Exception as error:
             if not started:
                 raise
             for one in builder.fail(as_api_error(error), in_error_event=self._error_events):
-                yield one
+                yield render(one)
 
     async def _end(self, finish: Finish) -> list[Event]:
         if self._moderate is None:
@@ -90,6 +96,10 @@ class ResponseRenderer:
         if self._builder.response.status == "in_progress":
             raise EngineFailed("The engine ended its answer without saying why.")
         return self._builder.response
+
+
+def _as_it_is(event: Event) -> Event:
+    return event
 
 
 def frame(event: Event) -> bytes:
