@@ -1,4 +1,4 @@
-"""OpenAI's Agents SDK: tools, handoffs, streams, sessions and compaction, over HTTP and WebSocket."""
+"""OpenAI's Agents SDK: tools, handoffs, streams, sessions, compaction, WebSockets."""
 
 import asyncio
 import json
