@@ -164,6 +164,8 @@ class Conversations:
 
     async def find_item(self, owner: str, item_id: str) -> str | None:
         """The JSON of an item of any conversation."""
+        if not is_id(item_id):
+            return None
         database = await self._store.database()
         rows = await database.read(
             "select item from conversation_items join conversations "

@@ -113,7 +113,7 @@ class Responses:
         )
         missing = [turn for turn, status, *_ in rows if status is None]
         if not rows or missing:
-            raise no_such_response(missing[0] if missing else id)
+            raise no_such_response(missing[-1] if missing else id)
         _, status, expires_at, _, _ = rows[-1]
         if expires_at is not None and expires_at <= time.time():
             raise no_such_response(id)
@@ -127,6 +127,8 @@ class Responses:
 
     async def item(self, owner: str, id: str) -> str | None:
         """The JSON of an item of a response."""
+        if not is_id(id):
+            return None
         database = await self._store.database()
         rows = await database.read(
             "select turn.input, turn.output from response_items item "
@@ -134,7 +136,7 @@ class Responses:
             "where item.id=$1 and turn.owner=$2 limit 1",
             *(id, owner),
         )
-        for arrays in rows if is_id(id) else ():
+        for arrays in rows:
             for array in arrays:
                 for item in msgspec.json.decode(array, type=list[msgspec.Raw]):
                     if _read_id(item) == id:

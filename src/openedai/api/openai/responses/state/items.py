@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from openedai.store.conversations.conversations import Item
-from openedai.store.ids import ordered_id
+from openedai.store.ids import is_id, ordered_id
 
 Fields = dict[str, Any]
 
@@ -86,13 +86,15 @@ _OPTIONAL: tuple[tuple[str, str, tuple[str, ...], Any], ...] = (
 
 
 def stored_items(items: Iterable[Mapping[str, Any]]) -> list[Item]:
-    """Items as they are kept. One that a client sends with an id keeps it."""
+    """Items as they are kept. One that a client sends with an id keeps it, if it may be one."""
     return [_stored(item) for item in items]
 
 
 def _stored(given: Mapping[str, Any]) -> Item:
     type = given.get("type") or "message"
-    id = given.get("id") or ordered_id(_PREFIXES.get(type, "item_"))
+    id = given.get("id") or ""
+    if not is_id(id):
+        id = ordered_id(_PREFIXES[type])
     fields: Fields = {"id": id, "type": type}
     if type not in _WITHOUT_STATUS:
         fields["status"] = given.get("status") or "completed"
