@@ -66,9 +66,8 @@ def _train(task: Task, report: Callable[[Report], None], stop: Event) -> None:
 
 
 def main() -> None:
-    # Read by the library of threads when torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    # Read by the library of threads when torch is imported. The server's own are for engines.
+    os.environ |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
     end = socket.socket(fileno=int(sys.argv[1]))
     exit_with_parent(end)
     die_first()
