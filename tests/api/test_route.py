@@ -90,7 +90,7 @@ def test_the_description_is_valid(echo_server: Running) -> None:
         ("HEAD", "/v1/embeddings", 405),
         ("HEAD", "/", 200),
         ("HEAD", "/docs", 200),
-        ("GET", "/v1/chat/completions", 405),
+        ("GET", "/v1/completions", 405),
         ("GET", "/v1/models/", 404),
         ("GET", "/v1/nothing", 404),
     ],

@@ -267,6 +267,7 @@ def running_requests(server: Running) -> int:
 def test_parameters_that_only_the_upstream_knows_are_passed_on(
     client: OpenAI, recorder: FaultyServer
 ) -> None:
+    """`store` and `metadata` are not: the answer is stored here."""
     body = {
         "model": "recorded",
         "messages": [{"role": "user", "content": "hi"}],
@@ -286,9 +287,7 @@ def test_parameters_that_only_the_upstream_knows_are_passed_on(
             "model": "recorded",
             "messages": [{"role": "user", "content": "hi"}],
             "guided_choice": ["a", "b"],
-            "store": True,
             "verbosity": "low",
-            "metadata": {"a": "b"},
             "user": "me",
             "repetition_penalty": 1.5,
             "max_tokens": 3,
@@ -322,7 +321,10 @@ def test_known_parameters_are_checked(
 def test_other_models_refuse_unknown_parameters(echo_server: Running) -> None:
     with echo_server.client() as client:
         assert refusal(client, no_such=["a"]) == ("unknown_parameter", "no_such")
-        assert refusal(client, store=True) == ("unsupported_parameter", "store")
+        assert refusal(client, web_search_options={}) == (
+            "unsupported_parameter",
+            "web_search_options",
+        )
 
 
 def test_completions_and_embeddings_pass_unknown_parameters_on(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from openedai.config import ModelSpec
 from openedai.contract.adapter import Adapter
-from openedai.engines.registry import engine_entry
+from openedai.engines.registry import SAFETENSORS_ENGINE, engine_entry
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,9 @@ def training_spec(spec: ModelSpec) -> ModelSpec | None:
     """What a model is trained on in the place of its own weights, as weights to be pulled."""
     if not spec.training_source:
         return None
-    engine = "sentence_transformers"  # as any that takes a folder of safetensors
-    return ModelSpec(id=f"{spec.id} (training)", engine=engine, source=spec.training_source)
+    return ModelSpec(
+        id=f"{spec.id} (training)", engine=SAFETENSORS_ENGINE, source=spec.training_source
+    )
 
 
 def adapter_specs(spec: ModelSpec) -> tuple[ModelSpec, ...]:

@@ -231,6 +231,10 @@ ENGINES = {
 SECRET_OPTIONS = frozenset[str]().union(*(entry.secret_options for entry in ENGINES.values()))
 
 
+SAFETENSORS_ENGINE = "sentence_transformers"
+"""An engine whose weights are a folder of safetensors, which training takes too."""
+
+
 def engine_entry(name: str) -> EngineEntry:
     """The entry of an engine. Raises Unavailable for a name that is not an engine's."""
     try:

@@ -120,7 +120,6 @@ def test_unknown_model(client: OpenAI) -> None:
 
 REFUSED: dict[str, Any] = {
     "reasoning_effort": "low",
-    "store": True,
     "verbosity": "high",
     "web_search_options": {},
 }
