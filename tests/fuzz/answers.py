@@ -141,18 +141,31 @@ def _check_events(case: Case, body: bytes) -> None:
         raise Fault(f"the stream broke off: {body[-200:]!r}")
     datas = []
     for event in events:
+        if event.startswith(b":"):  # a comment
+            continue
         fields = dict(line.split(b": ", 1) for line in event.split(b"\n"))
         datas.append(fields[b"data"])
     values = [_json(data) for data in datas if data != b"[DONE]"]
     for value in values:
-        if "error" in value and value["error"] is not None:
+        if value.get("type") in ("error", "response.failed"):
+            _check_failed_response(value)
+        elif "error" in value and value["error"] is not None:
             _check_streamed_error(value, _dialect(case))
             return
+    if not datas:
+        raise Fault(f"the stream has no event: {body[:200]!r}")
     ended = datas[-1] == b"[DONE]" or str(values[-1].get("type", "")).endswith(
-        ("_stop", ".done", ".completed")
+        ("_stop", ".done", ".completed", ".incomplete", ".failed")
     )
     if not ended:
         raise Fault(f"the stream has no end: {datas[-1][:200]!r}")
+
+
+def _check_failed_response(event: Any) -> None:
+    """The events `error` and `response.failed`: only for what the request was."""
+    error = event if event["type"] == "error" else event["response"]["error"]
+    if error["code"] == "server_error" or not error["message"]:
+        raise Fault(f"a failed response: {str(error)[:300]}")
 
 
 def _check_lines(body: bytes) -> None:

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
+from tests.fuzz.parts import IMAGE, PICTURE, SCHEMA, SOUND
+from tests.fuzz.response_bodies import RESPONSE_BODIES
 
-from tests.audio.files import tone, wav
-from tests.media.images import data_url, picture
-
-PICTURE = picture(16, 16)
-SOUND = wav(tone(0.3, 8000).astype(np.float32), 8000)
-IMAGE = data_url(PICTURE)
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"city": {"type": "string", "maxLength": 5}, "days": {"type": "integer"}},
-    "required": ["city"],
-    "additionalProperties": False,
-}
 FUNCTION = {"name": "get_weather", "description": "Weather", "parameters": SCHEMA}
 TOOL = {"type": "function", "function": FUNCTION}
 ARGUMENTS = '{"city": "Paris"}'
@@ -63,66 +52,23 @@ IMAGES = {"prompt": "a fox", "n": 1, "size": "16x16", "seed": 3, "response_forma
 QUESTIONS = {"temperature": 0, "logprobs": 2, "logit_bias": {"3": -1}, "return_prompt": True}
 PAIRS = [["a fox", "Animal"], ["an oak", "Plant"]]
 
-PARTS = [
-    {"type": "input_text", "text": "what is it?"},
-    {"type": "input_image", "image_url": IMAGE, "detail": "low"},
-    {"type": "input_file", "file_data": "eA==", "filename": "a.txt"},
+_GRADERS: list[dict[str, Any]] = [
+    {
+        "type": "string_check",
+        "name": "g",
+        "input": "{{sample.output_text}}",
+        "reference": "{{item.a}}",
+        "operation": "eq",
+    },
+    {
+        "type": "text_similarity",
+        "name": "g",
+        "input": "{{sample.output_text}}",
+        "reference": "{{item.a}}",
+        "evaluation_metric": "fuzzy_match",
+    },
 ]
-ITEMS: list[dict[str, Any]] = [
-    {"role": "developer", "content": "be brief"},
-    {"role": "user", "content": [{"type": "input_text", "text": "hi"}]},
-    {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]},
-    {"type": "function_call", "call_id": "c", "name": "get_weather", "arguments": ARGUMENTS},
-    {"type": "function_call_output", "call_id": "c", "output": "sunny"},
-    {"type": "custom_tool_call", "call_id": "d", "name": "code", "input": "1"},
-    {"type": "custom_tool_call_output", "call_id": "d", "output": "1"},
-    {"type": "message", "role": "user", "content": "go on"},
-]
-RESPONSE_TOOLS: list[dict[str, Any]] = [
-    {"type": "function", **FUNCTION},
-    {"type": "custom", "name": "code", "format": {"type": "text"}},
-    {"type": "shell", "environment": {"type": "local"}},
-    {"type": "apply_patch"},
-]
-GRADER = {
-    "type": "string_check",
-    "name": "n",
-    "operation": "eq",
-    "input": "{{sample.output_text}}",
-    "reference": "{{item.answer}}",
-}
 BODIES: dict[str, list[dict[str, Any]]] = {
-    "GraderRunRequest": [{"grader": GRADER, "model_sample": "a", "item": {"answer": "a"}}],
-    "GraderValidateRequest": [{"grader": GRADER}],
-    "PermissionCreateRequest": [{"project_ids": ["p"]}],
-    "ResponseRequest": [
-        {"input": "hi there", "max_output_tokens": 4, "stream": True, "temperature": 0.5},
-        {
-            "input": ITEMS,
-            "tools": RESPONSE_TOOLS,
-            "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "shell"}]},
-            "parallel_tool_calls": False,
-            "reasoning": {"summary": "auto"},
-            "include": ["reasoning.encrypted_content", "message.output_text.logprobs"],
-            "top_logprobs": 2,
-            "store": False,
-        },
-        {
-            "input": [{"role": "user", "content": PARTS}],
-            "instructions": "be brief",
-            "text": {"format": {"type": "json_schema", "name": "s", "schema": SCHEMA}},
-            "context_management": [{"type": "compaction", "compact_threshold": 1000}],
-            "truncation": "auto",
-            "metadata": {"a": "b"},
-            "moderation": {"model": "echo"},
-        },
-    ],
-    "CompactRequest": [{"input": ITEMS, "instructions": "be brief"}],
-    "InputTokensRequest": [{"input": ITEMS, "tools": RESPONSE_TOOLS}],
-    "ConversationCreateRequest": [{"items": ITEMS[:2], "metadata": {"a": "b"}}],
-    "ConversationUpdateRequest": [{"metadata": {"a": "b"}}],
-    "ItemCreateRequest": [{"items": ITEMS[:2]}],
-    "ChatUpdateRequest": [{"metadata": {"a": "b"}}],
     "ChatCompletionRequest": [
         {"messages": [USER], "max_tokens": 4, "stream": True, **SAMPLING},
         {
@@ -392,4 +338,11 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "EncodeRequest": [{"text": "a text"}],
     "DecodeRequest": [{"tokens": [1, 2, 3]}],
     "LoadRequest": [{"model_name": "echo", "args": {}, "settings": {}}],
+    "PermissionCreateRequest": [{"project_ids": ["proj_1"]}],
+    "GraderRunRequest": [
+        {"grader": _GRADERS[0], "model_sample": "a", "item": {"a": "b"}},
+        {"grader": _GRADERS[1], "model_sample": "a", "item": {"a": "b"}},
+    ],
+    "GraderValidateRequest": [{"grader": grader} for grader in _GRADERS],
+    **RESPONSE_BODIES,
 }

@@ -10,10 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from tests.fuzz.parts import CHAT, CONVERSATION, RESPONSE
 from tests.fuzz.targets import Target
 from tests.fuzz.values import hostile, mutated
 
 _PARAMETER = re.compile(r"\{\w+(?::\w+)?\}")
+# Ids of what is stored, by how the path before them ends.
+_STORED = {
+    "/responses/": RESPONSE,
+    "/conversations/": CONVERSATION,
+    "/v1/chat/completions/": CHAT,
+    "/items/": "msg_1",
+}
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "QUERY")
 _TYPES = (
     *("text/plain", "application/x-www-form-urlencoded", "", "application/JSON; charset=utf-16"),
@@ -49,6 +57,10 @@ _PATHS = (
     "/%2e%2e/",
     "?limit=-1&after=%00",
     "/",
+    "?stream=true&starting_after=99999999999999999999",
+    "?stream=1&starting_after=-1&include[]=x",
+    "?limit=1&order=asc&after=msg_1&include[]=message.input_image.image_url",
+    "?metadata[a]=b&model=%00&metadata[%00]=%ff",
 )
 
 
@@ -96,7 +108,7 @@ class _Request:
         self._target = target
         self._models = models
         self._method = target.method
-        self._path = _PARAMETER.sub(lambda _: quote(self._model()), target.path)
+        self._path = _PARAMETER.sub(self._parameter, target.path)
         self._version = b"1.1"
         self._extra: list[bytes] = []
         self._media_type = ""
@@ -188,6 +200,15 @@ class _Request:
 
     def _type(self) -> bytes:
         return self._media_type.encode()
+
+    def _parameter(self, found: re.Match[str]) -> str:
+        """What is in the path: the id of something that is stored, or of a model."""
+        before = found.string[: found.start()]
+        if self._r.random() < 0.9:
+            for end, id in _STORED.items():
+                if before.endswith(end):
+                    return id
+        return quote(self._model())
 
     def _model(self) -> str:
         if self._r.random() < 0.04:

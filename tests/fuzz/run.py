@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import re
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import psutil
 
 from bench.processes import resident_bytes
 from tests.fuzz.answers import Fault, check_answers
 from tests.fuzz.cases import Case, Cases
+from tests.fuzz.parts import CHAT, CONVERSATION, RESPONSE
+from tests.fuzz.response_bodies import ITEMS, KEPT
 from tests.process.serving import Process
 
 log = logging.getLogger("fuzz")
@@ -22,6 +27,23 @@ _MAX_FAULTS = 20
 _SETTLED = 5000  # cases at the beginning that do not count: caches fill, models are loaded
 _EVERY = 250  # cases; how often the memory is measured
 _GROWTH = 24 << 20  # bytes; what a run may add to a settled server
+
+# What makes the things whose ids are in cases.
+_MADE: dict[bytes, tuple[str, dict[str, Any]]] = {
+    RESPONSE.encode(): (
+        "/v1/responses",
+        {"model": "echo", "input": [*ITEMS, KEPT], "background": True, "stream": False},
+    ),
+    CONVERSATION.encode(): (
+        "/v1/conversations",
+        {"items": [*ITEMS, KEPT], "metadata": {"a": "b"}},
+    ),
+    CHAT.encode(): (
+        "/v1/chat/completions",
+        {"model": "echo", "messages": [{"role": "user", "content": "hi"}], "store": True},
+    ),
+}
+_ID = re.compile(rb'"id":"([a-z]+[-_]\w+)"')
 
 
 @dataclass
@@ -74,7 +96,7 @@ class Run:
         log.info("%d requests, %d faults, %d MiB", report.cases, len(report.faults), size >> 20)
 
     async def _try(self, number: int) -> None:
-        case = self._cases.case(number)
+        case = await self._with_ids(self._cases.case(number))
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
@@ -93,6 +115,27 @@ class Run:
             self.report.statuses[status] = self.report.statuses.get(status, 0) + 1
         self.report.cases += 1
         self.report.slowest = max(self.report.slowest, (loop.time() - started, number))
+
+    async def _with_ids(self, case: Case) -> Case:
+        """The case with the ids of things that are made for it."""
+        parts = case.parts
+        for placeholder, (path, body) in _MADE.items():
+            if any(placeholder in part for part in parts):
+                id = await self._make(path, body)
+                assert len(id) == len(placeholder), id
+                parts = [part.replace(placeholder, id) for part in parts]
+        return replace(case, parts=parts)
+
+    async def _make(self, path: str, body: dict[str, Any]) -> bytes:
+        raw = json.dumps(body).encode()
+        head = (
+            f"POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(raw)}\r\n\r\n"
+        )
+        answer = await exchange(self._port, Case([head.encode() + raw], "POST", path))
+        found = _ID.search(answer)
+        assert found, answer
+        return found[1]
 
     def _fault(self, number: int, text: str) -> None:
         self.report.faults.append((number, text))

@@ -1,0 +1,143 @@
+"""Valid bodies of responses, of conversations, and of what is done with stored chats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.fuzz.parts import CONVERSATION, IMAGE, RESPONSE, SCHEMA
+
+_SHOT = {
+    "type": "computer_call_output",
+    "call_id": "f",
+    "output": {"type": "computer_screenshot", "image_url": IMAGE},
+}
+_EXEC = {"type": "exec", "command": ["ls"], "env": {"a": "b"}, "timeout_ms": 5}
+_FUNCTION = {"type": "function", "name": "get_weather", "parameters": SCHEMA, "strict": True}
+_TOOLS: list[dict[str, Any]] = [
+    _FUNCTION,
+    {"type": "custom", "name": "c", "format": {"type": "text"}},
+    {
+        "type": "custom",
+        "name": "r",
+        "format": {"type": "grammar", "syntax": "regex", "definition": "[a-z]+"},
+    },
+    {"type": "namespace", "name": "n", "description": "d", "tools": [{**_FUNCTION, "name": "f"}]},
+    {"type": "tool_search", "execution": "client", "parameters": SCHEMA},
+    *({"type": name} for name in ("local_shell", "shell", "apply_patch", "computer", "web_search")),
+]
+KEPT = {"id": "msg_1", "role": "user", "content": "x"}
+MESSAGE = {
+    "id": "msg_1",
+    "role": "user",
+    "content": [
+        {"type": "input_text", "text": "what is it?"},
+        {"type": "input_image", "image_url": IMAGE, "detail": "low"},
+        {"type": "input_file", "file_data": "eA==", "filename": "a.txt"},
+    ],
+}
+ITEMS: list[dict[str, Any]] = [
+    {"role": "developer", "content": "be brief"},
+    {
+        "type": "message",
+        "role": "assistant",
+        "status": "completed",
+        "content": [{"type": "output_text", "text": "yes", "annotations": [], "logprobs": []}],
+    },
+    {
+        "type": "reasoning",
+        "summary": [{"type": "summary_text", "text": "s"}],
+        "content": [{"type": "reasoning_text", "text": "t"}],
+        "encrypted_content": "x",
+    },
+    {"type": "function_call", "call_id": "a", "name": "get_weather", "arguments": '{"city": "x"}'},
+    {"type": "function_call_output", "call_id": "a", "output": "sunny"},
+    {"type": "custom_tool_call", "call_id": "b", "name": "c", "input": "x"},
+    {
+        "type": "custom_tool_call_output",
+        "call_id": "b",
+        "output": [{"type": "input_text", "text": "x"}],
+    },
+    {"type": "local_shell_call", "call_id": "c", "status": "completed", "action": _EXEC},
+    {"type": "local_shell_call_output", "call_id": "c", "output": "x"},
+    {"type": "shell_call", "call_id": "d", "action": {"commands": ["ls"], "timeout_ms": 5}},
+    {
+        "type": "shell_call_output",
+        "call_id": "d",
+        "output": [{"stdout": "", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}],
+    },
+    {
+        "type": "apply_patch_call",
+        "call_id": "e",
+        "operation": {"type": "update_file", "path": "a", "diff": "+x"},
+    },
+    {"type": "apply_patch_call_output", "call_id": "e", "status": "failed", "output": "x"},
+    {
+        "type": "computer_call",
+        "call_id": "f",
+        "action": {"type": "click", "button": "left", "x": 1, "y": 2},
+        "pending_safety_checks": [],
+    },
+    {"type": "tool_search_call", "call_id": "g", "arguments": {"q": "x"}, "execution": "client"},
+    {"type": "tool_search_output", "call_id": "g", "tools": [{**_FUNCTION, "name": "found"}]},
+]
+RESPONSE_BODIES: dict[str, list[dict[str, Any]]] = {
+    "ResponseRequest": [
+        {"input": "hi there", "max_output_tokens": 4, "metadata": {"a": "b"}, "user": "u"},
+        {
+            "input": ITEMS[:3],
+            "stream": True,
+            "stream_options": {"include_obfuscation": True},
+            "include": ["message.output_text.logprobs", "reasoning.encrypted_content"],
+            "top_logprobs": 2,
+            "reasoning": {"effort": "low", "summary": "auto"},
+            "store": False,
+        },
+        {
+            "input": ITEMS,
+            "tools": _TOOLS,
+            "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [_TOOLS[1]]},
+            "parallel_tool_calls": True,
+            "stream": True,
+        },
+        {
+            "input": [MESSAGE, _SHOT],
+            "tools": [_FUNCTION],
+            "tool_choice": "auto",
+            "truncation": "auto",
+        },
+        {
+            "input": [*ITEMS[:1], {"type": "item_reference", "id": "msg_1"}],
+            "previous_response_id": RESPONSE,
+        },
+        {"input": "hi", "conversation": {"id": CONVERSATION}, "background": True, "stream": True},
+        {"input": ITEMS[:5], "background": True, "temperature": 1, "top_p": 0.9},
+        {
+            "input": "hi",
+            "text": {
+                "format": {"type": "json_schema", "name": "s", "schema": SCHEMA, "strict": True},
+                "verbosity": "medium",
+            },
+            "context_management": [{"type": "compaction", "compact_threshold": 1000}],
+            "moderation": {"model": "echo"},
+            "prompt_cache_key": "k",
+            "safety_identifier": "s",
+            "service_tier": "auto",
+        },
+    ],
+    "InputTokensRequest": [
+        {"input": "hi", "instructions": "be brief", "tools": [_FUNCTION]},
+        {"input": [*ITEMS, MESSAGE], "text": {"format": {"type": "json_object"}}},
+    ],
+    "CompactRequest": [
+        {"input": ITEMS, "instructions": "be brief", "prompt_cache_key": "k"},
+        {"input": "hi", "previous_response_id": RESPONSE},
+    ],
+    "ConversationCreateRequest": [
+        {},
+        {"items": ITEMS, "metadata": {"a": "b"}},
+        {"items": [MESSAGE, _SHOT]},
+    ],
+    "ConversationUpdateRequest": [{"metadata": {"a": "b"}}],
+    "ItemCreateRequest": [{"items": ITEMS}, {"items": [MESSAGE]}],
+    "ChatUpdateRequest": [{"metadata": {"a": "b"}}],
+}
