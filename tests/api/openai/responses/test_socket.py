@@ -147,6 +147,14 @@ def test_messages_that_are_not_valid(
         assert text(create(socket, input="still here")) == "still here"
 
 
+def test_a_continuation_of_no_id(echo_server: Running) -> None:
+    with connection(echo_server) as socket:
+        first = create(socket, input="one", store=False)[-1]["response"]["id"]
+        (error,) = create(socket, input="x", previous_response_id=[first])
+        assert error["error"]["param"] == "previous_response_id"
+        assert text(create(socket, input="two", previous_response_id=first)) == "two"
+
+
 def test_events_have_the_stream_id(echo_server: Running) -> None:
     with connection(echo_server) as socket:
         events = create(socket, input="x", stream_id='a"b')

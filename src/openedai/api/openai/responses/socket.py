@@ -135,7 +135,8 @@ class ResponseSocket:
         except Exception as error:
             api_error = as_api_error(error).renamed(exchange.parameter_names)
             exchange.status = api_error.status
-            self._history.forget(values.get("previous_response_id"))
+            previous = values.get("previous_response_id")
+            self._history.forget(previous if isinstance(previous, str) else None)
             await self._send(_encode(_error(api_error)), stream_id)
 
     def _remember(self, prepared: Prepared) -> None:
