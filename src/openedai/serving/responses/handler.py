@@ -18,8 +18,9 @@ from openedai.store.database import Query
 
 _SLOTS = 32
 _FLUSH_SECONDS = 0.05
-# The events before anything of the answer: those of `response.created` and `in_progress`.
-_LAST_BEFORE_ANSWER = 1
+# The events before anything of the answer.
+_BEGINNING = ("response.created", "response.in_progress")
+_LAST_BEFORE_ANSWER = len(_BEGINNING) - 1
 _DIED = "The server that worked on this response stopped, and its answer cannot be gone on with."
 
 
@@ -126,15 +127,22 @@ class ResponseHandler:
         text = changed(response, status="failed", error={"code": code, "message": message})
         failed = replace(response, status="failed", response=text)
         if response.streamed:
-            number = await self._responses.last_event(query, response.id) + 1
-            event = {
-                "type": "response.failed",
-                "sequence_number": number,
-                "response": msgspec.Raw(failed.json()),
-            }
-            text = msgspec.json.encode(event).decode()
-            await self._responses.add_events(query, response.id, number, text)
+            last = await self._responses.last_event(query, response.id)
+            events = [_event("response.failed", failed)]
+            if last < 0:
+                begun = replace(response, response=changed(response, status="in_progress"))
+                events[:0] = [_event(name, begun) for name in _BEGINNING]
+            texts = [
+                msgspec.json.encode({**event, "sequence_number": number}).decode()
+                for number, event in enumerate(events, last + 1)
+            ]
+            last += len(texts)
+            await self._responses.add_events(query, response.id, last, "\n".join(texts))
         await self._responses.update(query, failed)
+
+
+def _event(type: str, response: StoredResponse) -> dict[str, Any]:
+    return {"type": type, "sequence_number": 0, "response": msgspec.Raw(response.json())}
 
 
 class _Events:

@@ -12,6 +12,7 @@ from openai import BadRequestError, NotFoundError, OpenAI
 from openai.types.responses import Response
 
 from openedai.config import ModelSpec
+from tests.api.openai.responses.answers import check_events
 from tests.support import (
     ECHO_MODELS,
     Running,
@@ -96,8 +97,15 @@ def test_one_whose_prompt_does_not_fit_fails(client: OpenAI) -> None:
     assert done.error is not None
     assert (done.error.code, "context" in done.error.message) == ("invalid_prompt", True)
     events = list(stream(client, model="small"))
-    assert events[-1].type == "response.failed"
+    assert [event.type for event in events] == [
+        "response.created",
+        "response.in_progress",
+        "response.failed",
+    ]
+    check_events([event.to_dict() for event in events])
     assert events[-1].response.error.code == "invalid_prompt"
+    with client.responses.stream(response_id=events[0].response.id) as again:
+        assert [event.sequence_number for event in again] == [0, 1, 2]
 
 
 def test_one_whose_engine_fails(client: OpenAI) -> None:
@@ -130,6 +138,19 @@ def test_streams_resume(client: OpenAI) -> None:
     assert [event.to_dict() for event in resumed(client, id)] == everything
     assert [event.to_dict() for event in resumed(client, id, 20)] == everything[21:]
     assert resumed(client, id, len(numbers)) == []
+
+
+@pytest.mark.parametrize(("after", "status"), [(2**31, 200), (2**63 - 1, 200), (2**63, 400)])
+def test_nothing_comes_after_the_end(client: OpenAI, after: int, status: int) -> None:
+    (first, *_) = stream(client, "one two")
+    id = first.response.id
+    options: Any = {"stream": True, "starting_after": after}
+    if status == 200:
+        assert list(client.responses.retrieve(id, **options)) == []
+    else:
+        with pytest.raises(BadRequestError) as raised:
+            client.responses.retrieve(id, **options)
+        assert raised.value.param == "starting_after"
 
 
 def test_readers_of_other_servers(server: Running, client: OpenAI) -> None:

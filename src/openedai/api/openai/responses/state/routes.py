@@ -33,7 +33,7 @@ class RetrieveQuery(Body):
     include: list[Includable] | None = None
     include_obfuscation: bool | None = None
     stream: bool | None = None
-    starting_after: int | None = Field(None, ge=0)
+    starting_after: int | None = Field(None, ge=0, lt=1 << 63)
 
     def check(self) -> None:
         if self.starting_after is not None and not self.stream:
