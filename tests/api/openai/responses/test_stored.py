@@ -172,6 +172,24 @@ def test_pages_of_input(client: OpenAI) -> None:
         listed(id, after="nothing")
 
 
+def test_items_with_the_same_id(client: OpenAI) -> None:
+    """Only the first keeps it: pages go on after one item."""
+    input: Any = [{"id": "msg_same", "role": "user", "content": text} for text in "abc"]
+    conversation = client.conversations.create().id
+    id = ask(client, input, conversation=conversation).id
+    items: Any = list(client.responses.input_items.list(id, order="asc", limit=1))
+    assert [item.content[0].text for item in items] == ["a", "b", "c"]
+    assert items[0].id == "msg_same"
+    assert len({item.id for item in items}) == 3
+    assert len(list(client.conversations.items.list(conversation))) == 4
+
+
+def test_nothing_to_answer(client: OpenAI) -> None:
+    with pytest.raises(BadRequestError) as raised:
+        client.responses.create(model="echo", conversation=client.conversations.create().id)
+    assert raised.value.param == "input"
+
+
 def test_a_stream_that_fails_is_kept_as_failed(client: OpenAI) -> None:
     events: Any = client.responses.create(model="fails-later", input="a b c d", stream=True)
     failed = list(events)[-1].response

@@ -26,6 +26,7 @@ from openedai.api.parameters.ids import new_id
 from openedai.contract.chat import Chat
 from openedai.contract.generate import GenerateRequest, Sampling
 from openedai.engines.registry import engine_entry, generator_traits
+from openedai.errors import invalid_value
 from openedai.http.body import WARNING_HEADER
 from openedai.serving.audio.hearing import Hearing
 from openedai.serving.call import Call
@@ -103,6 +104,8 @@ class Preparation:
         for number, item in enumerate(body.items()):
             found = named[item.id] if isinstance(item, ItemReference) else item
             located.append((f"input[{number}]", found))
+        if not located:
+            raise invalid_value("input", "neither it nor the conversation has items")
         return located
 
     def _tools(self, call: Call[InputBody], items: Sequence[Located]) -> ClientTools:

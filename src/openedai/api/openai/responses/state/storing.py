@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -85,6 +85,7 @@ def stored_response(
         item.model_dump(exclude_unset=True, by_alias=True) for item in own
     ]
     text, output = split_response(response)
+    kept = stored_items(_with_own_ids(sent))
     return StoredResponse(
         id=response.id,
         owner=call.exchange.owner,
@@ -97,8 +98,18 @@ def stored_response(
         conversation=body.conversation_id,
         response=text,
         output=output,
-        input=f"[{','.join(item.json for item in stored_items(sent))}]",
+        input=f"[{','.join(item.json for item in kept)}]",
     )
+
+
+def _with_own_ids(items: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The items, of which those with the id of one before get another one."""
+    seen = set[str]()
+    for item in items:
+        id = item.get("id")
+        yield {**item, "id": None} if id in seen else item
+        if id is not None:
+            seen.add(id)
 
 
 def split_response(response: Response) -> tuple[str, str]:
