@@ -48,6 +48,7 @@ def imported() -> set[str]:
         "rich",
         "sqlite3",
         "typer",
+        "websockets",
         "yarl",
         "openedai.api.openai.chat.types",
         "openedai.http.body",
