@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -119,6 +120,23 @@ def test_a_failure_in_an_answer(echo_server: Running) -> None:
         (error,) = create(socket, model="fails-first", input="one")
         assert (error["status"], error["error"]["type"]) == (500, "server_error")
         assert text(create(socket, input="again")) == "again"
+
+
+def test_a_client_that_leaves_with_messages_waiting(echo_server: Running) -> None:
+    def ended() -> int:
+        metrics = fetch(f"{echo_server.url}/metrics").body.decode()
+        found = re.search(r'{[^}]*route="/v1/responses",status="101"} (\d+)', metrics)
+        return int(found[1]) if found else 0
+
+    before = ended()
+    with connection(echo_server) as socket:
+        body = {"type": "response.create", "model": "slow", "input": "one two"}
+        for _ in range(40):
+            socket.send(json.dumps(body))
+        while receive(socket)["type"] != "response.output_text.delta":
+            pass
+    wait_until(lambda: ended() == before + 1)
+    assert occupancy(echo_server, "slow")[0] == 0
 
 
 @pytest.mark.parametrize(

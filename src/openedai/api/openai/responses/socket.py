@@ -96,15 +96,25 @@ class ResponseSocket:
         self._reader: TypeAdapter[list[AnyItem]] = item_reader()
 
     async def serve(self) -> None:
-        """Serve until the client leaves; then what is being answered is cancelled."""
+        """Serve until the client leaves; then what is being answered is cancelled.
+
+        While as many messages wait as may, nothing is read: then an answer shows that it has left.
+        """
         await self._socket.accept()
-        answering = asyncio.create_task(self._answer_all())
+        tasks = [asyncio.create_task(work()) for work in (self._read_all, self._answer_all)]
         try:
-            while (message := await self._socket.receive())["type"] != "websocket.disconnect":
-                await self._messages.put(message.get("text") or message.get("bytes") or "")
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            answering.cancel()
-            await asyncio.gather(answering, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect):
+                raise result
+
+    async def _read_all(self) -> None:
+        while (message := await self._socket.receive())["type"] != "websocket.disconnect":
+            await self._messages.put(message.get("text") or message.get("bytes") or "")
 
     async def _answer_all(self) -> None:
         while True:
