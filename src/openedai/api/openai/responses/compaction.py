@@ -89,8 +89,8 @@ class Compactor:
     ) -> tuple[CompactionItem, Usage]:
         """An item that stands for all of `items`, and what it cost. Raises as a generation does."""
         messages = engine_messages(items, media, instructions)
-        asked = (*messages, EngineMessage(role="user", content=_ASK))
-        request = GenerateRequest(prompt=Chat(messages=asked), max_tokens=_MAX_TOKENS)
+        with_instruction = (*messages, EngineMessage(role="user", content=_ASK))
+        request = GenerateRequest(prompt=Chat(messages=with_instruction), max_tokens=_MAX_TOKENS)
         (outcome,) = await fold(run_truncated(self._generation, call, request), 1)
         texts = [_SUMMARY.format(outcome.text.strip())]
         if last := _last_messages(items):

@@ -145,8 +145,8 @@ def engine_messages(
     located = _since_compaction(list(items))
     since = 0
     if not earlier_reasoning:
-        asked = (n for n, (_, one) in enumerate(located) if _is_users(one))
-        since = max(asked, default=0)
+        from_users = (n for n, (_, one) in enumerate(located) if _is_users(one))
+        since = max(from_users, default=0)
     builder = _Builder(media)
     if instructions:
         builder.add_message("system", instructions, ())

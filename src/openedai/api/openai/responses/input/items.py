@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Discriminator, Field, TypeAdapter
 
@@ -90,83 +90,50 @@ class Compaction(Body):
     created_by: str | None = None
 
 
+_Supported = Literal[
+    "message",
+    "reasoning",
+    "function_call",
+    "function_call_output",
+    "custom_tool_call",
+    "custom_tool_call_output",
+    "local_shell_call",
+    "local_shell_call_output",
+    "shell_call",
+    "shell_call_output",
+    "apply_patch_call",
+    "apply_patch_call_output",
+    "computer_call",
+    "computer_call_output",
+    "tool_search_call",
+    "tool_search_output",
+    "additional_tools",
+    "compaction",
+    "item_reference",
+]
+_Unsupported = Literal[
+    "code_interpreter_call",
+    "compaction_trigger",
+    "configuration_update",
+    "file_search_call",
+    "image_generation_call",
+    "mcp_approval_request",
+    "mcp_approval_response",
+    "mcp_call",
+    "mcp_list_tools",
+    "program",
+    "program_output",
+    "web_search_call",
+]
+
+
 class OtherItem(Body):
     """An item that is not supported; also for the error of an unknown type."""
 
-    type: Annotated[
-        Literal[
-            "message",
-            "reasoning",
-            "function_call",
-            "function_call_output",
-            "custom_tool_call",
-            "custom_tool_call_output",
-            "local_shell_call",
-            "local_shell_call_output",
-            "shell_call",
-            "shell_call_output",
-            "apply_patch_call",
-            "apply_patch_call_output",
-            "computer_call",
-            "computer_call_output",
-            "tool_search_call",
-            "tool_search_output",
-            "additional_tools",
-            "compaction",
-            "item_reference",
-            "code_interpreter_call",
-            "compaction_trigger",
-            "configuration_update",
-            "file_search_call",
-            "image_generation_call",
-            "mcp_approval_request",
-            "mcp_approval_response",
-            "mcp_call",
-            "mcp_list_tools",
-            "program",
-            "program_output",
-            "web_search_call",
-        ],
-        UnsupportedValues(
-            "code_interpreter_call",
-            "compaction_trigger",
-            "configuration_update",
-            "file_search_call",
-            "image_generation_call",
-            "mcp_approval_request",
-            "mcp_approval_response",
-            "mcp_call",
-            "mcp_list_tools",
-            "program",
-            "program_output",
-            "web_search_call",
-        ),
-    ]
+    type: Annotated[Literal[_Supported, _Unsupported], UnsupportedValues(*get_args(_Unsupported))]
 
 
-_TYPES = frozenset(
-    {
-        "message",
-        "reasoning",
-        "function_call",
-        "function_call_output",
-        "custom_tool_call",
-        "custom_tool_call_output",
-        "local_shell_call",
-        "local_shell_call_output",
-        "shell_call",
-        "shell_call_output",
-        "apply_patch_call",
-        "apply_patch_call_output",
-        "computer_call",
-        "computer_call_output",
-        "tool_search_call",
-        "tool_search_output",
-        "additional_tools",
-        "compaction",
-        "item_reference",
-    }
-)
+_TYPES = frozenset(get_args(_Supported))
 
 
 def _item_type(value: Any) -> str:
