@@ -11,8 +11,9 @@ from threading import Lock, Timer
 
 import msgspec
 
-from openedai.engines.llama_cpp.checking.frames import Written, read_frame, write_frame
 from openedai.engines.llama_cpp.checking.grammar import GrammarSpec
+from openedai.engines.llama_cpp.checking.written import Written
+from openedai.engines.process.frames import read_frame, write_frame
 from openedai.errors import InvalidRequest
 from openedai.prompts.constraints import invalid_constraint
 

@@ -13,8 +13,9 @@ from typing import IO
 
 import msgspec
 
-from openedai.engines.llama_cpp.checking.frames import Written, read_frame, write_frame
 from openedai.engines.llama_cpp.checking.grammar import GrammarSpec, GrammarWriter
+from openedai.engines.llama_cpp.checking.written import Written
+from openedai.engines.process.frames import read_frame, write_frame
 from openedai.errors import InvalidRequest
 
 _SECONDS = 2.0  # of computing, for each grammar

@@ -1,25 +1,14 @@
-"""Messages between a worker and the process that checks its grammars."""
+"""The frames of a connection, read and written by a process without an event loop."""
 
 from __future__ import annotations
 
 from typing import IO
 
-from openedai.contract.struct import Struct
-
 _HEADER = 4  # bytes
 
 
-class Written(Struct, frozen=True):
-    """A grammar in Lark, or the error for it."""
-
-    lark: str | None = None
-    error: str = ""
-    code: str | None = None
-    param: str | None = None
-
-
 def read_frame(stream: IO[bytes]) -> bytes | None:
-    """The next message; None at the end of the stream."""
+    """The body of the next frame; None at the end of the stream."""
     header = stream.read(_HEADER)
     if len(header) < _HEADER:
         return None

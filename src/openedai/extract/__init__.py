@@ -1,0 +1,1 @@
+"""The text of files: documents, pages, mails and code."""

@@ -1,0 +1,64 @@
+"""The process that reads one file: `python -m openedai.extract.worker FD`.
+
+What takes too long or too much memory ends it, by the kernel's own limits.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+import socket
+import sys
+import traceback
+from pathlib import Path
+
+import msgspec
+
+from openedai.engines.process.frames import read_frame, write_frame
+from openedai.engines.process.parent import die_first, exit_with_parent
+from openedai.extract.formats.reader import read
+from openedai.extract.messages import Answer, Done, Failed, Task
+from openedai.extract.result import NotReadable
+from openedai.extract.writer import TextWriter
+
+
+def main() -> None:
+    end = socket.socket(fileno=int(sys.argv[1]))
+    exit_with_parent(end)
+    die_first()
+    with end.makefile("rb") as tasks, end.makefile("wb") as answers:
+        if (frame := read_frame(tasks)) is not None:
+            task = msgspec.msgpack.decode(frame, type=Task)
+            _limit(task)
+            write_frame(answers, msgspec.msgpack.encode(_answer(task)))
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _limit(task: Task) -> None:
+    seconds = max(1, math.ceil(task.seconds))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_AS, (task.memory, task.memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _answer(task: Task) -> Answer:
+    writer = TextWriter(task.characters)
+    try:
+        with Path(task.path).open("rb") as file:
+            read(file, task.name, writer)
+        return Done(writer.text())
+    except NotReadable as error:
+        return Failed(error.code, error.message)
+    except MemoryError:
+        return Failed(
+            "invalid_file", f"The file needs more than {task.memory >> 20} MiB to be read."
+        )
+    except Exception:
+        traceback.print_exc()
+        return Failed("invalid_file", "The file cannot be read: it may be broken.")
+
+
+if __name__ == "__main__":
+    main()
