@@ -27,7 +27,8 @@ test-clients: .venv-dev/.installed
 test-sdk: .venv-dev/.installed
 	.venv-dev/bin/python -m tests.suites.openai_python $(ARGS)
 
-# llm-comply's tests of chat completions and of Anthropic's messages.
+# llm-comply's tests of Responses, chat completions and Anthropic's messages, and the other
+# compliance tests of Open Responses.
 test-comply: .venv-dev/.installed
 	.venv-dev/bin/python -m tests.suites.llm_comply
 

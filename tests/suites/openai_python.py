@@ -23,13 +23,19 @@ RESOURCES = (
     "audio/test_speech.py",
     "audio/test_transcriptions.py",
     "audio/test_translations.py",
+    "chat/completions/test_messages.py",
     "chat/test_completions.py",
+    "conversations/test_items.py",
+    "responses/test_input_items.py",
+    "responses/test_input_tokens.py",
     "test_completions.py",
+    "test_conversations.py",
     "test_decisions.py",
     "test_embeddings.py",
     "test_images.py",
     "test_models.py",
     "test_moderations.py",
+    "test_responses.py",
 )
 CONFIG = """
 chat_model = "echo"
@@ -68,10 +74,11 @@ def run(options: list[str]) -> dict[str, str | None]:
         serving(Path(folder), CONFIG, "--log-level", "warning", data=folder) as server,
     ):
         results = Path(folder) / "results.xml"
-        settings = ("-p", "no:cacheprovider", "--override-ini=addopts=", f"--junitxml={results}")
+        settings = ("--override-ini=addopts=", f"--junitxml={results}")
+        plugins = ("-p", "no:cacheprovider", "-p", "granted")
         output = ("--quiet", "--no-header", "--no-summary", "--tb=no")
         subprocess.run(
-            [home / "bin/python", "-m", "pytest", *settings, *output, *options, *files],
+            [home / "bin/python", "-m", "pytest", *plugins, *settings, *output, *options, *files],
             check=False,
             cwd=source,
             env={
@@ -79,6 +86,7 @@ def run(options: list[str]) -> dict[str, str | None]:
                 "HOME": folder,
                 "LANG": "C.UTF-8",
                 "PYTHONDONTWRITEBYTECODE": "1",
+                "PYTHONPATH": str(SUITE),
                 "TEST_API_BASE_URL": f"{server.url}/v1",
             },
             timeout=TIMEOUT,

@@ -26,7 +26,7 @@ def url(server: Running) -> str:
 
 @contextmanager
 def connection(server: Running, **headers: str) -> Iterator[ClientConnection]:
-    with connect(url(server), additional_headers=headers) as socket:
+    with connect(url(server), additional_headers=headers, close_timeout=1) as socket:
         yield socket
 
 
@@ -118,6 +118,7 @@ def test_a_failure_in_an_answer(echo_server: Running) -> None:
         assert check_events(events)["status"] == "failed"
         (error,) = create(socket, model="fails-first", input="one")
         assert (error["status"], error["error"]["type"]) == (500, "server_error")
+        assert error["error"]["code"] == "server_error"
         assert text(create(socket, input="again")) == "again"
 
 
@@ -137,7 +138,7 @@ def test_a_client_that_leaves_with_messages_waiting() -> None:
 @pytest.mark.parametrize(
     ("message", "code", "param"),
     [
-        ("no json", None, None),
+        ("no json", "invalid_request_error", None),
         ("[]", "invalid_type", None),
         ('{"type": "response.steer"}', "invalid_value", "type"),
         ('{"type": "response.create", "input": "x"}', "missing_required_parameter", "model"),
@@ -150,7 +151,7 @@ def test_a_client_that_leaves_with_messages_waiting() -> None:
     ],
 )
 def test_messages_that_are_not_valid(
-    echo_server: Running, message: str, code: str | None, param: str | None
+    echo_server: Running, message: str, code: str, param: str | None
 ) -> None:
     with connection(echo_server) as socket:
         socket.send(message)

@@ -178,10 +178,10 @@ def _values(message: str | bytes) -> Mapping[str, Any]:
 
 
 def _error(error: APIError) -> dict[str, Any]:
-    """The event of a message that is not answered."""
+    """The event of a message that is not answered. Unlike other errors, each has a code."""
     fields = {
         "type": error.type,
-        "code": error.code,
+        "code": error.code or error.type,
         "message": error.message,
         "param": error.param,
     }
