@@ -385,7 +385,6 @@ REFUSED_VALUES: dict[str, Any] = {
     "known_speaker_references": ["data:audio/wav;base64,AAAA"],
     "refusal": "no",
     "svg": {"model": "m"},
-    "verbosity": "low",
     "web_search_options": {},
     # of other servers
     "add_bos_token": False,
@@ -596,6 +595,7 @@ VALUES: dict[str, Any] = {
     "top_logprobs": 2,
     "top_p": 0.5,
     "user": "someone",
+    "verbosity": "low",
     "voice": "ash",
     # extensions
     "chat_template_kwargs": {"a": 1},

@@ -120,7 +120,6 @@ def test_unknown_model(client: OpenAI) -> None:
 
 REFUSED: dict[str, Any] = {
     "reasoning_effort": "low",
-    "verbosity": "high",
     "web_search_options": {},
 }
 
@@ -139,7 +138,7 @@ WITHOUT_EFFECT = {
     "safety_identifier": "someone",
     "service_tier": "priority",
     "user": "someone",
-    "verbosity": "medium",
+    "verbosity": "low",
 }
 
 

@@ -67,8 +67,6 @@ def test_functions(client: OpenAI, stream: bool) -> None:
                     "command": ["ls", "-l"],
                     "env": {},
                     "timeout_ms": 5,
-                    "user": None,
-                    "working_directory": None,
                 }
             },
         ),
@@ -240,8 +238,9 @@ def test_hosted_tools_that_are_asked_for_are_refused(client: OpenAI) -> None:
     )
 
 
-def test_deferred_tools_wait_until_the_client_finds_them(client: OpenAI) -> None:
-    deferred = {**WEATHER, "defer_loading": True}
+@pytest.mark.parametrize("name", ["defer_loading", "deferLoading"])
+def test_deferred_tools_wait_until_the_client_finds_them(client: OpenAI, name: str) -> None:
+    deferred = {**WEATHER, name: True}
     search = {"type": "tool_search", "execution": "client", "parameters": CITY}
     assert names(revealed(client, tools=[deferred])) == ["get_weather"]
     assert names(revealed(client, tools=[deferred, {"type": "tool_search"}])) == ["get_weather"]

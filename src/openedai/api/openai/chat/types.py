@@ -20,7 +20,7 @@ from openedai.api.openai.chat.tools import (
     toolset,
 )
 from openedai.api.parameters.answer_formats import TextFormat
-from openedai.api.parameters.chats.labels import Metadata, Retention
+from openedai.api.parameters.chats.labels import Metadata, Retention, Verbosity
 from openedai.api.parameters.chats.moderation import ModerationOptions
 from openedai.api.parameters.other_servers import Effort, Limit, OtherServersChatBody
 from openedai.api.parameters.sampling import SamplingBody, stop_texts
@@ -29,7 +29,7 @@ from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.contract.chat import Chat
 from openedai.contract.generate import GenerateRequest
 from openedai.errors import InvalidRequest, Unsupported, invalid_value, missing_parameter
-from openedai.http.body import AllowedOnly, Body, Refused
+from openedai.http.body import Body, Refused
 from openedai.media.images import ImageRef
 from openedai.serving.audio.hearing import SoundRef
 from openedai.serving.files.loading import FileRef
@@ -87,8 +87,8 @@ class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
     prompt_cache_retention: Retention | None = None
     safety_identifier: str | None = None
     service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
+    verbosity: Verbosity | None = None
 
-    verbosity: Annotated[str | None, AllowedOnly(("medium",))] = None
     web_search_options: Refused = None
 
     @property

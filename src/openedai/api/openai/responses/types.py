@@ -17,7 +17,7 @@ from openedai.api.openai.responses.input.items import (
 )
 from openedai.api.openai.responses.input.tools import MAX_TOOLS, AnyTool, ToolChoice, ToolParam
 from openedai.api.openai.responses.output.open_items import Options
-from openedai.api.parameters.chats.labels import Metadata, Retention, ServiceTier
+from openedai.api.parameters.chats.labels import Metadata, Retention, ServiceTier, Verbosity
 from openedai.api.parameters.chats.moderation import ModerationOptions
 from openedai.api.parameters.other_servers import Effort
 from openedai.api.parameters.tools import NAME
@@ -63,7 +63,7 @@ class TextOptions(Body):
         ]
         | None
     ) = None
-    verbosity: Annotated[str | None, AllowedOnly(("medium",))] = None
+    verbosity: Verbosity | None = None
 
     def constraint(self) -> Constraint | None:
         match self.format:
@@ -77,7 +77,7 @@ class TextOptions(Body):
     def shown(self) -> dict[str, Any]:
         given = self.format
         shown = {"type": "text"} if given is None else given.model_dump(by_alias=True)
-        return {"format": shown, "verbosity": "medium"}
+        return {"format": shown, "verbosity": self.verbosity or "medium"}
 
 
 Summary = Literal["auto", "concise", "detailed"]

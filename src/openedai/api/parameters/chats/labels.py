@@ -11,4 +11,5 @@ Metadata = Annotated[
     Field(max_length=16),
 ]
 Retention = Literal["in_memory", "24h"]
+Verbosity = Literal["low", "medium", "high"]
 ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field
+from pydantic import AfterValidator, AliasChoices, ConfigDict, Discriminator, Field
 from pydantic_core import PydanticCustomError
 
 from openedai.api.parameters.tools import NAME
@@ -26,6 +26,12 @@ def _direct(value: list[str] | None) -> list[str] | None:
 Callers = Annotated[list[Literal["direct", "programmatic"]] | None, AfterValidator(_direct)]
 
 
+# Examples of the AI SDK give the tools of a `tool_search_output` the second name.
+Deferred = Annotated[
+    bool | None, Field(validation_alias=AliasChoices("defer_loading", "deferLoading"))
+]
+
+
 class FunctionTool(Body):
     type: Literal["function"]
     name: str = Field(pattern=LONG_NAME)
@@ -34,7 +40,7 @@ class FunctionTool(Body):
     strict: bool | None = None
     allowed_callers: Callers = None
     async_: bool | None = Field(None, alias="async")
-    defer_loading: bool | None = None
+    defer_loading: Deferred = None
     output_schema: dict[str, Any] | None = None
 
 
@@ -61,7 +67,7 @@ class CustomTool(Body):
     ) = None
     allowed_callers: Callers = None
     async_: bool | None = Field(None, alias="async")
-    defer_loading: bool | None = None
+    defer_loading: Deferred = None
 
 
 class Namespace(Body):

@@ -43,7 +43,8 @@ class _Action(msgspec.Struct):
 
 def _local_shell(call_id: str, arguments: str) -> TypedCallItem:
     given = msgspec.json.decode(arguments, type=_Exec)
-    action = ExecAction(**msgspec.structs.asdict(given))
+    fields = msgspec.structs.asdict(given)
+    action = ExecAction(**{name: value for name, value in fields.items() if value is not None})
     return LocalShellCallItem(new_id("lsh_"), call_id, action, "completed")
 
 

@@ -64,11 +64,13 @@ class CustomToolCallItem(_Typed, frozen=True, tag="custom_tool_call"):
 
 
 class ExecAction(_Typed, frozen=True, tag="exec"):
+    """What the call does not give is left out: the AI SDK takes no null there."""
+
     command: list[str]
     env: dict[str, str] = msgspec.field(default_factory=dict)
-    timeout_ms: int | None = None
-    user: str | None = None
-    working_directory: str | None = None
+    timeout_ms: int | UnsetType = UNSET
+    user: str | UnsetType = UNSET
+    working_directory: str | UnsetType = UNSET
 
 
 class LocalShellCallItem(_Typed, frozen=True, tag="local_shell_call"):
