@@ -22,24 +22,26 @@ def run(
     folder: Path,
     *,
     pins: str = "",
+    program: str = "main",
+    package: str = "",
     address: str = "OPENAI_BASE_URL",
     **variables: str,
 ) -> dict[str, Any]:
-    """What the client's `main` printed: one JSON object, in its last line.
+    """What the client's `program` printed: one JSON object, in its last line.
 
     It runs on a copy in `folder`, with nothing of this machine's environment; `address` is the
-    variable that has the server's, and `variables` are added. Its version is the pinned one. If it
-    takes too long, it is killed with all that it started.
+    variable that has the server's, and `variables` are added. Its version is the pinned one of
+    `package`, by default of the first. If it takes too long, it is killed with all that it started.
     """
     file = pins_of(client, pins)
     place, home, temporary = (folder / name for name in ("client", "home", "temporary"))
     shutil.copytree(CLIENTS / client, place)
     home.mkdir()
     temporary.mkdir()
-    command = ["python", "-W", "ignore", "main.py"]
+    command = ["python", "-W", "ignore", f"{program}.py"]
     if file.suffix == ".json":
         (place / "node_modules").symlink_to(environment(file) / "node_modules")
-        command = ["node", "main.mjs"]
+        command = ["node", f"{program}.mjs"]
     path = search_path(file)
     environ = {
         "PATH": path,
@@ -52,7 +54,8 @@ def run(
     }
     command[0] = shutil.which(command[0], path=path) or command[0]
     seen: dict[str, Any] = json.loads(_output(command, place, environ).splitlines()[-1])
-    assert seen["version"] == next(iter(versions(file).values()))
+    pinned = versions(file)
+    assert seen["version"] == pinned[package or next(iter(pinned))]
     return seen
 
 

@@ -10,6 +10,12 @@ from tests.docs.pages import ROOT, code_words, section, tables
 PART = re.compile(r"^<!-- not run: it is a part of (\S+) -->\n```\w+\n(.*?)^```$", re.M | re.S)
 
 
+def programs() -> set[str]:
+    """The programs of clients, from the root."""
+    found = (*CLIENTS.glob("*/*.py"), *CLIENTS.glob("*/*.mjs"))
+    return {str(program.relative_to(ROOT)) for program in found}
+
+
 def pinned() -> dict[str, set[str]]:
     """For each client that has a program: the versions in its files of pins."""
     found: dict[str, set[str]] = {}
@@ -22,17 +28,21 @@ def pinned() -> dict[str, set[str]]:
 
 def test_the_table_has_the_versions_that_are_run() -> None:
     (table,) = tables(section("README.md", "Applications"))
-    stated = {}
+    shown, stated = set(), dict[str, set[str]]()
     for row in table:
         (program,) = re.findall(r"\]\((\S+)\)", row[0])
-        assert (ROOT / program).is_file()
-        stated[(ROOT / program).parent.name] = set(code_words(row[1]))
+        shown.add(program)
+        stated.setdefault((ROOT / program).parent.name, set()).update(code_words(row[1]))
+    assert shown == programs()
     assert stated == pinned()
 
 
-def test_every_client_is_run_by_a_test() -> None:
+def test_every_program_is_run_by_a_test() -> None:
     tests = "".join(file.read_text("utf-8") for file in CLIENTS.glob("test_*.py"))
-    assert set(re.findall(r'\brun\(\s*"([\w-]+)"', tests)) == set(pinned())
+    run = re.findall(r'\brun\(\s*"([\w-]+)"(?:[^()]*\bprogram="(\w+)")?', tests)
+    assert {(client, program or "main") for client, program in run} == {
+        ((ROOT / program).parent.name, (ROOT / program).stem) for program in programs()
+    }
 
 
 def test_examples_are_parts_of_the_programs() -> None:

@@ -1,4 +1,4 @@
-"""OpenAI's Agents SDK: tools, handoffs, streams, sessions, compaction, WebSockets."""
+"""OpenAI's Agents SDK: tools, handoffs, streams, typed output, sessions, compaction, WebSockets."""
 
 import asyncio
 import json
@@ -15,6 +15,7 @@ from agents import (
     function_tool,
     set_tracing_disabled,
 )
+from pydantic import BaseModel
 
 set_tracing_disabled(True)
 
@@ -31,8 +32,17 @@ def call(name, **arguments):
 
 
 WEATHER = call("get_weather", city="Paris")
+
+
+class Weather(BaseModel):
+    city: str
+    sunny: bool
+
+
 spanish = Agent(name="Spanish", model="echo", instructions="Speak Spanish.")
 agent = Agent(name="Guide", model="echo", tools=[get_weather], handoffs=[spanish])
+typed = Agent(name="Typed", model="echo", output_type=Weather)
+revealing = Agent(name="Revealing", model="reveal")  # It says what it gets.
 
 
 async def streamed(config=None):
@@ -41,30 +51,53 @@ async def streamed(config=None):
     return {"answer": result.final_output, "completed": types.count("response.completed")}
 
 
+async def conversed():
+    session = OpenAIConversationsSession()
+    await Runner.run(agent, WEATHER, session=session)
+    heard = await Runner.run(revealing, "And yours?", session=session)
+    items = await session.get_items()
+    await session.clear_session()
+    return {"items": len(items), "heard": "It rains in Paris." in heard.final_output}
+
+
+async def chained():
+    first = await Runner.run(agent, "My name is Ann.")
+    second = await Runner.run(
+        revealing, "What is my name?", previous_response_id=first.last_response_id
+    )
+    return "My name is Ann." in second.final_output
+
+
+async def compacted(mode):
+    session = OpenAIResponsesCompactionSession(
+        session_id=mode,
+        underlying_session=SQLiteSession(mode),
+        model="gpt-4.1",
+        compaction_mode=mode,
+    )
+    await Runner.run(agent, "My name is Ann.", session=session)
+    await session.run_compaction({"force": True})
+    items = [item.get("type") for item in await session.get_items()]
+    after = await Runner.run(revealing, "What is my name?", session=session)
+    return {"items": items, "heard": "My name is Ann." in after.final_output}
+
+
 async def main():
     tool = await Runner.run(agent, WEATHER)
     handed = await Runner.run(agent, call("transfer_to_spanish"))
-    session = OpenAIConversationsSession()
-    await Runner.run(agent, "My name is Ann.", session=session)
-    await Runner.run(agent, "And yours?", session=session)
-    kept = await session.get_items()
-    compacted = OpenAIResponsesCompactionSession(
-        session_id="compacted", underlying_session=SQLiteSession("compacted"), model="gpt-4.1"
-    )
-    await Runner.run(agent, "My name is Ann.", session=compacted)
-    await compacted.run_compaction({"force": True, "compaction_mode": "input"})
-    short = await compacted.get_items()
-    after = await Runner.run(agent, "Good bye.", session=compacted)
+    parsed = await Runner.run(typed, '{"city": "Paris", "sunny": true}')
     sockets = RunConfig(model_provider=OpenAIProvider(use_responses_websocket=True))
     seen = {
         "version": version("openai-agents"),
+        "unnamed": (await Runner.run(Agent(name="Unnamed"), "Good morning.")).final_output,
         "tool": tool.final_output,
         "handoff": handed.last_agent.name,
+        "typed": parsed.final_output.model_dump(),
         "stream": await streamed(),
         "socket": await streamed(sockets),
-        "conversation": len(kept),
-        "compacted": [item.get("type") for item in short],
-        "after": after.final_output,
+        "conversation": await conversed(),
+        "chained": await chained(),
+        "compacted": {mode: await compacted(mode) for mode in ("input", "previous_response_id")},
     }
     print(json.dumps(seen))
 
