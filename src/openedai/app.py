@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openedai.api import response_jobs, routes, sockets
 from openedai.api.dialects import dialect_of
-from openedai.api.openai.dialect import response_headers
+from openedai.api.openai.dialect import OPENAI, response_headers
 from openedai.api.openapi import documentation
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.models import adapter_specs
@@ -32,6 +32,7 @@ from openedai.engines.process.early import EarlyStart
 from openedai.engines.process.watchdog import SilenceLimits
 from openedai.engines.registry import capabilities_of
 from openedai.errors import APIError, MethodNotAllowed, ModelNotFound, NotFound, Unavailable
+from openedai.extract.text import Limits
 from openedai.http.envelope import Envelope
 from openedai.http.exchange import exchange_of
 from openedai.http.in_process import InProcess, Perform
@@ -50,6 +51,7 @@ from openedai.serving.fine_tuning.handler import FineTuningHandler, TrainingPart
 from openedai.serving.metrics import Metrics
 from openedai.serving.responses.handler import ResponseHandler, Step
 from openedai.serving.services import Services
+from openedai.serving.vector_stores.handler import VectorStoreHandler
 from openedai.store.batches import LineError
 from openedai.store.conversations.responses import StoredResponse
 from openedai.store.sweeping import Sweeping
@@ -88,6 +90,7 @@ def create_app(
         await runner.close()
         await sweeping.close()
         await pool.close()
+        services.search_caches.close()
         await services.store.close()
         images.close()
         services.image_threads.close()
@@ -102,6 +105,8 @@ def create_app(
             services.files.sweep,
             services.uploads.sweep,
             services.keeping.responses.sweep,
+            services.vector_stores.sweep,
+            services.search_caches.sweep,
             jobs.sweep,
             store.sweep,
         ],
@@ -145,6 +150,15 @@ def _handlers(services: Services, library: Library, perform: Perform) -> Sequenc
         FineTuningHandler(parts),
         _batch_handler(services, perform),
         _response_handler(services),
+        VectorStoreHandler(
+            services.store,
+            services.vector_stores.files,
+            services.files,
+            services.store_embedding,
+            settings.data / "reading",
+            OPENAI,
+            Limits(),
+        ),
     )
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import re
 import tomllib
 
-from openedai import api
 from tests.docs.pages import ROOT
 
 LEGACY = "openedai.api.legacy"
@@ -27,7 +25,8 @@ def groups() -> set[str]:
 
     A package inside another one of them is a part of it.
     """
-    nodes = ast.walk(ast.parse(inspect.getsource(api)))
+    tables = (ROOT / "src/openedai/api").glob("*.py")
+    nodes = (node for one in tables for node in ast.walk(ast.parse(one.read_text("utf-8"))))
     texts = [str(node.value) for node in nodes if isinstance(node, ast.Constant)]
     modules = {found[1] for text in texts if (found := CLASS_PATH.fullmatch(text))}
     packages = {f"openedai.api.{module.rpartition('.')[0]}" for module in modules}

@@ -91,6 +91,10 @@ def conversation(key: Key) -> str:
     return key.made("/v1/conversations", {"items": [item]})
 
 
+def vector_store(key: Key) -> str:
+    return key.made("/v1/vector_stores", {"file_ids": [file(key, "assistants")]})
+
+
 def tuning(key: Key) -> str:
     return in_store(key, add_job)
 
@@ -136,6 +140,8 @@ async def add_model(store: Store, owner: str) -> str:
     return name
 
 
+# Stands for a file of the store in the URL.
+FILE = "file-of-the-store"
 # What the ids of these URLs are of.
 KINDS: dict[str, Callable[[Key], str]] = {
     "/v1/files/": file,
@@ -146,12 +152,18 @@ KINDS: dict[str, Callable[[Key], str]] = {
     "/v1/chat/completions/": chat,
     "/v1/responses/": response,
     "/v1/conversations/": conversation,
+    "/v1/vector_stores/": vector_store,
 }
 BODIES: dict[str, Any] = {
     "/v1/uploads/{id}/complete": {"part_ids": []},
     "/v1/chat/completions/{id}": {"metadata": {"a": "b"}},
     "/v1/conversations/{id}": {"metadata": {"a": "b"}},
     "/v1/conversations/{id}/items": {"items": [{"role": "user", "content": "b"}]},
+    "/v1/vector_stores/{id}": {"name": "a"},
+    "/v1/vector_stores/{id}/search": {"query": "a"},
+    "/v1/vector_stores/{id}/files": {"file_id": FILE},
+    "/v1/vector_stores/{id}/files/{file_id}": {"attributes": {"a": "b"}},
+    "/v1/vector_stores/{id}/file_batches": {"file_ids": [FILE]},
 }
 
 
@@ -162,22 +174,40 @@ def stored_routes() -> list[tuple[str, str]]:
     return [(method, path) for method, path in paths if "{id}" in path and "{model" not in path]
 
 
-def options_of(method: str, path: str) -> dict[str, Any]:
+def options_of(method: str, path: str, file_id: str) -> dict[str, Any]:
     if path.endswith("/parts"):
         return {"data": {"data": io.BytesIO(b"x")}}
-    return {} if method in ("GET", "DELETE") else {"body": BODIES.get(path, {})}
+    if method in ("GET", "DELETE"):
+        return {}
+    return {"body": json.loads(json.dumps(BODIES.get(path, {})).replace(FILE, file_id))}
+
+
+def parts_of(key: Key, path: str, id: str) -> dict[str, str]:
+    """Ids of what is in the thing that the URL is of."""
+    found = {"{item_id}": "msg_1", "{file_id}": ""}
+    if path.startswith("/v1/vector_stores/"):
+        url = f"/v1/vector_stores/{id}"
+        found["{file_id}"] = json.loads(key.ask("GET", f"{url}/files").body)["data"][0]["id"]
+        if "{batch_id}" in path:
+            body = {"file_ids": [found["{file_id}"]]}
+            found["{batch_id}"] = key.made(f"{url}/file_batches", body)
+    return found
 
 
 @pytest.mark.parametrize(("method", "path"), stored_routes())
 def test_urls_with_ids(mine: Key, other: Key, method: str, path: str) -> None:
     (make,) = [make for start, make in KINDS.items() if path.startswith(start)]
-    path = path.replace("{item_id}", "msg_1")
-    url = path.replace("{id}", make(mine))
-    refused = other.ask(method, url, **options_of(method, path))
+    id = make(mine)
+    parts = parts_of(mine, path, id)
+    options = options_of(method, path, parts["{file_id}"])
+    for name, part in parts.items():
+        path = path.replace(name, part)
+    url = path.replace("{id}", id)
+    refused = other.ask(method, url, **options)
     assert refused.status == 404, refused.body
-    unknown = other.ask(method, path.replace("{id}", "nothing"), **options_of(method, path))
+    unknown = other.ask(method, path.replace("{id}", "nothing"), **options)
     assert _without_ids(refused) == _without_ids(unknown)
-    assert mine.ask(method, url, **options_of(method, path)).status != 404
+    assert mine.ask(method, url, **options).status != 404
 
 
 def _without_ids(answer: Answer) -> tuple[int, Any, Any]:
@@ -193,6 +223,7 @@ def _without_ids(answer: Answer) -> tuple[int, Any, Any]:
         ("/v1/fine_tuning/jobs", tuning),
         ("/v1/fine-tunes", tuning),
         ("/v1/chat/completions", chat),
+        ("/v1/vector_stores", vector_store),
         ("/v1/models", tuned_model),
         ("/v1/engines", tuned_model),
         ("/v1/internal/model/list", tuned_model),
@@ -263,6 +294,11 @@ def test_ids_of_files_in_bodies(mine: Key, other: Key) -> None:
     assert asked.status == 404
     batch = {"endpoint": "/v1/chat/completions", "completion_window": "24h", "input_file_id": id}
     assert other.ask("POST", "/v1/batches", batch).status == 400
+    for body in ({"file_ids": [id]}, {"file_ids": [file(other), id]}):
+        assert other.ask("POST", "/v1/vector_stores", body).status == 404
+    path = f"/v1/vector_stores/{vector_store(other)}"
+    assert other.ask("POST", f"{path}/files", {"file_id": id}).status == 404
+    assert other.ask("POST", f"{path}/file_batches", {"file_ids": [id]}).status == 404
     edit = {"model": "echo", "prompt": "a", "images": [{"file_id": file(mine, "vision")}]}
     refused = other.ask("POST", "/v1/images/edits", edit)
     assert (refused.status, b"No such File" in refused.body) == (404, True)

@@ -22,6 +22,10 @@ from openai.types import (
     moderation_create_params,
     upload_complete_params,
     upload_create_params,
+    vector_store_create_params,
+    vector_store_list_params,
+    vector_store_search_params,
+    vector_store_update_params,
 )
 from openai.types.audio import (
     speech_create_params,
@@ -55,6 +59,10 @@ from openai.types.responses import (
     response_retrieve_params,
 )
 from openai.types.uploads import part_create_params
+from openai.types.vector_stores import file_batch_create_params
+from openai.types.vector_stores import file_create_params as store_file_create_params
+from openai.types.vector_stores import file_list_params as store_file_list_params
+from openai.types.vector_stores import file_update_params as store_file_update_params
 from pydantic import ValidationError
 
 from openedai.api.legacy.answers import AnswerRequest
@@ -102,6 +110,16 @@ from openedai.api.openai.uploads.types import (
     PartCreateRequest,
     UploadCompleteRequest,
     UploadCreateRequest,
+)
+from openedai.api.openai.vector_stores.search import StoreSearchRequest
+from openedai.api.openai.vector_stores.types import (
+    BatchAddRequest,
+    FileAddRequest,
+    FileUpdateRequest,
+    StoreCreateRequest,
+    StoreFilesQuery,
+    StoreListQuery,
+    StoreUpdateRequest,
 )
 from openedai.api.parameters.other_servers import (
     OtherServersBody,
@@ -265,6 +283,46 @@ TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
         set(upload_complete_params.UploadCompleteParams.__annotations__),
         UploadCompleteRequest,
         {"part_ids": []},
+    ),
+    ("Vector stores", 0): (
+        set(vector_store_create_params.VectorStoreCreateParams.__annotations__),
+        StoreCreateRequest,
+        {},
+    ),
+    ("Vector stores", 1): (
+        set(vector_store_update_params.VectorStoreUpdateParams.__annotations__),
+        StoreUpdateRequest,
+        {},
+    ),
+    ("Vector stores", 2): (
+        set(vector_store_list_params.VectorStoreListParams.__annotations__),
+        StoreListQuery,
+        {},
+    ),
+    ("Vector stores", 3): (
+        set(vector_store_search_params.VectorStoreSearchParams.__annotations__),
+        StoreSearchRequest,
+        {"query": "hi"},
+    ),
+    ("Files of vector stores", 0): (
+        set(store_file_create_params.FileCreateParams.__annotations__),
+        FileAddRequest,
+        {"file_id": "file-2"},
+    ),
+    ("Files of vector stores", 1): (
+        set(store_file_update_params.FileUpdateParams.__annotations__) - {"vector_store_id"},
+        FileUpdateRequest,
+        {"attributes": None},
+    ),
+    ("Files of vector stores", 2): (
+        set(file_batch_create_params.FileBatchCreateParams.__annotations__),
+        BatchAddRequest,
+        {"file_ids": ["file-1"]},
+    ),
+    ("Files of vector stores", 3): (
+        set(store_file_list_params.FileListParams.__annotations__),
+        StoreFilesQuery,
+        {},
     ),
     ("Batches", 0): (
         set(batch_create_params.BatchCreateParams.__annotations__),
@@ -441,6 +499,15 @@ REFUSED_VALUES: dict[str, Any] = {
 
 # Values other than the default, for parameters that must reach the engine.
 VALUES: dict[str, Any] = {
+    "attributes": {"a": 1},
+    "before": "file-1",
+    "description": "of mine",
+    "file_ids": ["file-2"],
+    "filter": "failed",
+    "filters": {"type": "eq", "key": "a", "value": 1},
+    "max_num_results": 5,
+    "ranking_options": {"ranker": "none"},
+    "rewrite_query": True,
     "grader": {**GRADER, "operation": "ne"},
     "image": {"context_compression": "auto"},
     "max_output_tokens": 5,
@@ -631,6 +698,12 @@ VALUES_BY_TYPE: dict[tuple[type[Body], str], Any] = {
     (ConversationCreateRequest, "items"): [{"role": "user", "content": "hi"}],
     (ItemCreateRequest, "items"): [{"role": "user", "content": "hi"}],
     (RetrieveQuery, "starting_after"): 3,
+    (StoreCreateRequest, "chunking_strategy"): {"type": "auto"},
+    (StoreCreateRequest, "expires_after"): {"anchor": "last_active_at", "days": 1},
+    (StoreUpdateRequest, "expires_after"): {"anchor": "last_active_at", "days": 1},
+    (FileAddRequest, "chunking_strategy"): {"type": "auto"},
+    (BatchAddRequest, "chunking_strategy"): {"type": "auto"},
+    (BatchAddRequest, "files"): [{"file_id": "file-1"}],
     (RetrieveQuery, "include"): ["message.output_text.logprobs"],
     (RetrieveQuery, "include_obfuscation"): True,
     (ResponseRequest, "tools"): [{"type": "function", "name": "f"}],
@@ -753,6 +826,12 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
             return value
         case RetrieveQuery():
             return value.stream, value.starting_after
+        case StoreCreateRequest() | StoreUpdateRequest() | StoreListQuery():
+            return value
+        case FileAddRequest() | FileUpdateRequest() | BatchAddRequest():
+            return value
+        case StoreSearchRequest():
+            return value.to_query()
         case InputItemsQuery() | ItemListQuery() | ItemCreateRequest():
             return value
         case ConversationCreateRequest() | ConversationUpdateRequest():

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.fuzz.parts import IMAGE, PICTURE, SCHEMA, SOUND
 from tests.fuzz.response_bodies import RESPONSE_BODIES
+from tests.fuzz.store_bodies import STORE_BODIES
 
 FUNCTION = {"name": "get_weather", "description": "Weather", "parameters": SCHEMA}
 TOOL = {"type": "function", "function": FUNCTION}
@@ -345,4 +346,5 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     ],
     "GraderValidateRequest": [{"grader": grader} for grader in _GRADERS],
     **RESPONSE_BODIES,
+    **STORE_BODIES,
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from tests.fuzz.parts import CHAT, CONVERSATION, RESPONSE
+from tests.fuzz.parts import CHAT, CONVERSATION, RESPONSE, VECTOR_STORE
 from tests.fuzz.targets import Target
 from tests.fuzz.values import hostile, mutated
 
@@ -19,6 +19,7 @@ _PARAMETER = re.compile(r"\{\w+(?::\w+)?\}")
 _STORED = {
     "/responses/": RESPONSE,
     "/conversations/": CONVERSATION,
+    "/vector_stores/": VECTOR_STORE,
     "/v1/chat/completions/": CHAT,
     "/items/": "msg_1",
 }

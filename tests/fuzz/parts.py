@@ -23,3 +23,4 @@ SCHEMA: dict[str, Any] = {
 RESPONSE = "resp_" + "0" * 48
 CONVERSATION = "conv_" + "0" * 24
 CHAT = "chatcmpl-" + "0" * 24
+VECTOR_STORE = "vs_" + "0" * 24

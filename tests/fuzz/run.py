@@ -16,7 +16,7 @@ import psutil
 from bench.processes import resident_bytes
 from tests.fuzz.answers import Fault, check_answers
 from tests.fuzz.cases import Case, Cases
-from tests.fuzz.parts import CHAT, CONVERSATION, RESPONSE
+from tests.fuzz.parts import CHAT, CONVERSATION, RESPONSE, VECTOR_STORE
 from tests.fuzz.response_bodies import ITEMS, KEPT
 from tests.process.serving import Process
 
@@ -38,6 +38,7 @@ _MADE: dict[bytes, tuple[str, dict[str, Any]]] = {
         "/v1/conversations",
         {"items": [*ITEMS, KEPT], "metadata": {"a": "b"}},
     ),
+    VECTOR_STORE.encode(): ("/v1/vector_stores", {"name": "a", "metadata": {"a": "b"}}),
     CHAT.encode(): (
         "/v1/chat/completions",
         {"model": "echo", "messages": [{"role": "user", "content": "hi"}], "store": True},

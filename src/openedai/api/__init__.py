@@ -8,6 +8,7 @@ from typing import Any
 from openedai.api.anthropic.dialect import ANTHROPIC
 from openedai.api.calls import Calls
 from openedai.api.dialects import ByDialect
+from openedai.api.file_routes import file_routes, vector_store_routes
 from openedai.api.legacy.ranking import Ranking
 from openedai.api.route import (
     ENGINE,
@@ -34,7 +35,8 @@ def routes(s: Services) -> tuple[Route, ...]:
         *shared_with_azure(_responses(s, calls)),
         *shared_with_azure(_conversations(s, calls)),
         *_stored_chats(s, calls),
-        *shared_with_azure(_files(s, calls)),
+        *shared_with_azure(file_routes(s, calls)),
+        *shared_with_azure(vector_store_routes(s, calls)),
         *shared_with_azure(_fine_tuning(s, calls)),
         *_models(s),
         *_older_fine_tuning(s, calls),
@@ -180,23 +182,6 @@ def _stored_chats(s: Services, calls: Calls) -> tuple[Route, ...]:
         Route("GET", f"{path}/{{id}}/messages", chats["list_messages"], "What it answers"),
         Route("POST", f"{path}/{{id}}", chats["update"], "Change its metadata"),
         Route("DELETE", f"{path}/{{id}}", chats["delete"], "Delete a stored chat"),
-    )
-
-
-def _files(s: Services, calls: Calls) -> tuple[Route, ...]:
-    files = Group("openai.files.routes:FileRoutes", calls, s.files)
-    uploads = Group("openai.uploads.routes:UploadRoutes", calls, s.uploads)
-    path, upload = "/v1/files/{id}", "/v1/uploads/{id}"
-    return (
-        Route("POST", "/v1/files", files["create"], "Keep a file"),
-        Route("GET", "/v1/files", files["list_files"], "List the files"),
-        Route("GET", path, files["retrieve"], "Show a file"),
-        Route("DELETE", path, files["delete"], "Delete a file"),
-        Route("GET", f"{path}/content", files["read"], "The bytes of a file"),
-        Route("POST", "/v1/uploads", uploads["create"], "Begin a file in parts"),
-        Route("POST", f"{upload}/parts", uploads["add_part"], "Add a part"),
-        Route("POST", f"{upload}/complete", uploads["complete"], "Make the file of the parts"),
-        Route("POST", f"{upload}/cancel", uploads["cancel"], "Give an upload up"),
     )
 
 

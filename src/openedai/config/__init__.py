@@ -168,6 +168,12 @@ class Settings:
         Meta(ge=0),
         "Most bytes of all files that were made with the same key; 0 for no limit.",
     ] = 0
+    vector_memory: Annotated[
+        int,
+        Meta(ge=1 << 20),
+        "Most bytes of the vectors of all vector stores that stay in memory; those of a larger "
+        "store are read again by each search.",
+    ] = 1 << 30
     training_spare_cores: Annotated[
         int, Meta(ge=0), "Cores that fine-tuning leaves to requests; it uses one at least."
     ] = 1

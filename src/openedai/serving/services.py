@@ -32,12 +32,17 @@ from openedai.serving.metrics import Metrics
 from openedai.serving.moderation import Moderation
 from openedai.serving.reranking import Reranking
 from openedai.serving.responses.keeping import ResponseKeeping
+from openedai.serving.vector_stores.caches import SearchCaches
+from openedai.serving.vector_stores.embedding import StoreEmbedding
+from openedai.serving.vector_stores.searching import StoreSearch
+from openedai.serving.vector_stores.service import VectorStoreService
 from openedai.store.conversations.chats import StoredChats
 from openedai.store.files import Files
 from openedai.store.fine_tuning import FineTuningRecords
 from openedai.store.quotas import FileLimits
 from openedai.store.store import Store
 from openedai.store.uploads import Uploads
+from openedai.store.vector_stores.files import VectorStoreFiles
 from openedai.weights.facts import WeightFactsReader
 from openedai.weights.library import Library
 
@@ -77,6 +82,10 @@ class Services:
     fine_tuning: FineTuning
     stored_chats: StoredChats
     keeping: ResponseKeeping
+    vector_stores: VectorStoreService
+    store_embedding: StoreEmbedding
+    search_caches: SearchCaches
+    store_search: StoreSearch
 
     @classmethod
     def of(
@@ -100,19 +109,24 @@ class Services:
         limits = FileLimits(
             settings.file_max_bytes, settings.files_max_bytes, settings.files_max_bytes_per_key
         )
-        files, jobs = Files(store, limits), Jobs(store)
+        store_files, jobs = VectorStoreFiles(store), Jobs(store)
+        files = Files(store, limits, store_files.remove_file)
         records = FineTuningRecords(store)
         tuned = TunedModels(catalog, store, records, settings.data / "adapters")
         max_pixels = settings.image_max_pixels
+        generation = Generation(leases, metrics)
+        reranking = Reranking(leases, metrics, embedding)
+        store_embedding = StoreEmbedding(catalog, embedding)
+        caches = SearchCaches(store, store_files, settings.data / "search", settings.vector_memory)
         return cls(
             settings=settings,
             catalog=catalog,
             pool=pool,
             metrics=metrics,
             leases=leases,
-            generation=Generation(leases, metrics),
+            generation=generation,
             embedding=embedding,
-            reranking=Reranking(leases, metrics, embedding),
+            reranking=reranking,
             deciding=Deciding(leases, metrics),
             moderation=Moderation(leases, metrics, settings.moderation_thresholds),
             transcription=transcription,
@@ -138,4 +152,10 @@ class Services:
             fine_tuning=FineTuning(store, records, files, jobs, catalog, tuned),
             stored_chats=StoredChats(store),
             keeping=ResponseKeeping(store, jobs, settings.response_lifetime),
+            vector_stores=VectorStoreService(store, store_files, files, jobs, catalog),
+            store_embedding=store_embedding,
+            search_caches=caches,
+            store_search=StoreSearch(
+                catalog, store_files.stores, caches, store_embedding, reranking, generation
+            ),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -66,9 +66,19 @@ class FileWriting:
 
 
 class Files:
-    def __init__(self, store: Store, limits: FileLimits) -> None:
+    """`removed` takes a deleted file out of what refers to it, in the same transaction, and returns
+    the keys of blobs that nothing has any more.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        limits: FileLimits,
+        removed: Callable[[Query, str], Awaitable[list[str]]] | None = None,
+    ) -> None:
         self.quotas = Quotas(limits)
         self._store = store
+        self._removed = removed
 
     @asynccontextmanager
     async def writing(self, owner: str) -> AsyncIterator[FileWriting]:
@@ -166,6 +176,8 @@ class Files:
             keys = await self._store.contents.remove(query, id)
             for size, owner in deleted:
                 await self.quotas.add(query, owner, -size)
+            if deleted and self._removed is not None:
+                keys += await self._removed(query, id)
         await self._store.contents.discard(keys)
         return bool(deleted)
 

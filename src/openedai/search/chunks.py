@@ -1,0 +1,109 @@
+"""Texts in chunks that overlap, which end where a paragraph, a sentence or a line does."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+
+from openedai.search.words import units
+
+Span = tuple[int, int]
+
+# Most tokens that are embedded at once: all models for embeddings read as many. A longer chunk has
+# a vector for each part of it.
+PART_TOKENS = 256
+# A chunk may be that much shorter to end at a better place.
+_SLACK = 0.25
+# From the best end of a chunk to the worst.
+_ENDS = (
+    re.compile(r"\n\s*\n"),
+    re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s|(?<=[。！？])"),
+    re.compile(r"\n"),
+)
+
+
+class Divider:
+    """Divides one text. The tokens are those of `units`."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        self._sums = [0]  # tokens before each unit
+        for start, end, tokens in units(text):
+            self._starts.append(start)
+            self._ends.append(end)
+            self._sums.append(self._sums[-1] + tokens)
+
+    @property
+    def tokens(self) -> int:
+        return self._sums[-1]
+
+    def spans(self, size: int, overlap: int) -> Iterator[Span]:
+        """(start, end) of chunks of up to `size` tokens.
+
+        Each begins at most `overlap` tokens before the end of the one before it.
+        """
+        first, count = 0, len(self._starts)
+        while first < count:
+            last = self._last(first, size)
+            yield self._starts[first], self._ends[last - 1]
+            if last == count:
+                return
+            first = self._next(first, last, overlap)
+
+    def _last(self, first: int, size: int) -> int:
+        """The unit after the last one of a chunk."""
+        count = len(self._starts)
+        most = max(bisect_right(self._sums, self._sums[first] + size) - 1, first + 1)
+        if most >= count:
+            return count
+        least = bisect_right(self._sums, self._sums[first] + int(size * (1 - _SLACK)))
+        return self._best_end(max(least, first + 1), most) or most
+
+    def _next(self, first: int, last: int, overlap: int) -> int:
+        """The first unit of the next chunk: in the overlap, where a sentence begins if one does."""
+        at = bisect_right(self._sums, self._sums[last] - overlap - 1)
+        at = min(max(at, first + 1), last)
+        if overlap == 0 or at == last:
+            return at
+        halfway = bisect_right(self._sums, self._sums[last] - overlap // 2 - 1)
+        return self._first_start(at, min(halfway, last)) or at
+
+    def _best_end(self, least: int, most: int) -> int | None:
+        """The last unit from `least` to `most` that begins behind the best place there."""
+        begin, end = self._ends[least - 1], self._starts[most]
+        for pattern in _ENDS:
+            places = [found.end() for found in pattern.finditer(self._text, begin, end)]
+            if places:
+                return max(least, self._unit(places[-1]))
+        return None
+
+    def _first_start(self, least: int, most: int) -> int | None:
+        begin, end = self._ends[least - 1], self._starts[most]
+        for pattern in _ENDS[:2]:
+            if (found := pattern.search(self._text, begin, end)) is not None:
+                return max(least, self._unit(found.end()))
+        return None
+
+    def _unit(self, position: int) -> int:
+        """The first unit that begins at a position of the text, or after it."""
+        return bisect_right(self._starts, position - 1)
+
+
+def divide(text: str, size: int, overlap: int) -> list[Span]:
+    """The chunks of a text."""
+    return list(Divider(text).spans(size, overlap))
+
+
+def parts_of(text: str, spans: Sequence[Span]) -> tuple[list[str], list[int]]:
+    """The texts that are embedded for the chunks, and the index of the chunk of each."""
+    texts: list[str] = []
+    owners: list[int] = []
+    for index, (start, end) in enumerate(spans):
+        chunk = text[start:end]
+        for first, last in divide(chunk, PART_TOKENS, 0):
+            texts.append(chunk[first:last])
+            owners.append(index)
+    return texts, owners

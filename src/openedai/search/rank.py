@@ -1,0 +1,127 @@
+"""The search of one store: by meaning, by words, or by both.
+
+A score is from 0 to 1. By meaning it is the cosine between the vectors of the query and of the
+chunk; by words the BM25 of the chunk as a share of what a chunk of average length has with each
+word once. Both are joined by their weights: unlike reciprocal ranks, that says how good even the
+best one is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from openedai.search.filters import Filter
+from openedai.search.view import CachedFile, View
+from openedai.search.words import query_words
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from openedai.search.cache import Cache
+
+# Chunks that either way of searching finds, of which the best are kept.
+_LEAST_FOUND, _FOUND = 100, 4
+# With a filter many of those that match the words may not be kept.
+_FILTERED = 20
+# From so many chunks on, words that most of them have are not searched: they say nothing.
+_MANY = 1000
+_COMMON = 0.2
+_MOST_WORDS = 64
+_LEAST_WEIGHT = 1e-6
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much meaning and words count; one of them may be 0."""
+
+    meaning: float = 1.0
+    words: float = 1.0
+
+
+BOTH = Weights()
+
+
+@dataclass(frozen=True)
+class Hit:
+    file: CachedFile
+    text: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Search:
+    """`vectors` are those of the queries: [queries, dimensions]. A `sparing` search keeps little of
+    the file of vectors in memory.
+    """
+
+    queries: Sequence[str]
+    vectors: NDArray[np.float32]
+    limit: int
+    weights: Weights = BOTH
+    filter: Filter | None = None
+    sparing: bool = False
+
+    def run(self, cache: Cache, view: View) -> list[Hit]:
+        """The best chunks, the best first. Blocking."""
+        kept = view.rows_of(self._keep())
+        limit = max(_LEAST_FOUND, _FOUND * self.limit)
+        similar = view.similarities(self.vectors, sparing=self.sparing)
+        meaning = view.best(similar, kept, limit) if self.weights.meaning else {}
+        words = self._words(cache, view, limit) if self.weights.words else {}
+        chunks = [*meaning, *(chunk for chunk in words if chunk not in meaning)]
+        cosines = view.scores_of(similar, kept, chunks)
+        scores = {
+            chunk: self._score(cosine, words.get(chunk, 0.0)) for chunk, cosine in cosines.items()
+        }
+        best = sorted(scores, key=lambda chunk: -scores[chunk])[: self.limit]
+        texts = cache.texts(best)
+        return [
+            Hit(view.file_of(chunk), texts[chunk], scores[chunk])
+            for chunk in best
+            if chunk in texts
+        ]
+
+    def _keep(self) -> Callable[[CachedFile], bool] | None:
+        filter = self.filter
+        return None if filter is None else lambda file: filter.matches(file.attributes)
+
+    def _score(self, cosine: float, words: float) -> float:
+        weights = self.weights
+        joined = weights.meaning * min(1.0, max(0.0, cosine)) + weights.words * words
+        return joined / (weights.meaning + weights.words)
+
+    def _words(self, cache: Cache, view: View, limit: int) -> dict[int, float]:
+        """The chunks with words of a query, by the query that fits each best."""
+        found: dict[int, float] = {}
+        count = view.count
+        if self.filter is not None:
+            limit *= _FILTERED
+        for query in self.queries:
+            words, weight = _chosen(cache, query, count)
+            if not words:
+                continue
+            for chunk, score in cache.matches(" OR ".join(words), limit):
+                share = min(1.0, score / weight)
+                found[chunk] = max(found.get(chunk, 0.0), share)
+        return found
+
+
+def _chosen(cache: Cache, query: str, count: int) -> tuple[list[str], float]:
+    """The words of a query that are searched, and their weights together."""
+    words = query_words(query)[:_MOST_WORDS]
+    most = int(_COMMON * count) if count >= _MANY else count
+    numbers = {word: cache.frequency(word, most + 1) for word in words}
+    rare = [word for word in words if numbers[word] <= most] or words
+    found = [word for word in rare if numbers[word]]
+    # What no chunk has counts too, so that the rest alone is no full match.
+    weight = sum(_weight(max(1, numbers[word]), count) for word in rare)
+    return found, weight
+
+
+def _weight(number: int, count: int) -> float:
+    """What BM25 gives a word that so many of the chunks have."""
+    return max(_LEAST_WEIGHT, math.log((count - number + 0.5) / (number + 0.5)))

@@ -1,0 +1,146 @@
+"""The vectors of a store as they are scanned: mapped from a file, which is read as it is needed."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_FLOAT_BYTES = 4
+_BLOCK_BYTES = 32 << 20
+
+
+@dataclass(frozen=True)
+class CachedFile:
+    """A file with its vectors from `first_row` on; `owners` has the chunk of each, as int32 from
+    `first_chunk` on.
+    """
+
+    file: str
+    filename: str
+    attributes: Mapping[str, str | float | bool]
+    first_row: int
+    rows: int
+    first_chunk: int
+    owners: bytes
+
+
+class View:
+    """The vectors of a store at one of its revisions: [rows, dimensions], those of removed files
+    included.
+    """
+
+    def __init__(
+        self,
+        revision: int,
+        files: Sequence[CachedFile],
+        vectors: int,
+        rows: int,
+        dimensions: int,
+    ) -> None:
+        """`vectors` is the descriptor of an open file."""
+        import numpy as np
+
+        self.revision = revision
+        self.files = files
+        self._rows = rows
+        self._dimensions = dimensions
+        self._chunks = np.full(rows, -1, np.int64)
+        self._file_of = np.full(rows, -1, np.int32)
+        for index, file in enumerate(files):
+            span = slice(file.first_row, file.first_row + file.rows)
+            self._chunks[span] = np.frombuffer(file.owners, "<i4") + file.first_chunk
+            self._file_of[span] = index
+        self._live = np.flatnonzero(self._chunks >= 0)
+        self._live_chunks = self._chunks[self._live]
+        size = rows * dimensions * _FLOAT_BYTES
+        self._map = mmap.mmap(vectors, size, prot=mmap.PROT_READ) if size else None
+
+    @property
+    def count(self) -> int:
+        """How many chunks there are."""
+        import numpy as np
+
+        return int(np.count_nonzero(np.diff(self._live_chunks))) + bool(len(self._live))
+
+    def rows_of(self, keep: Callable[[CachedFile], bool] | None) -> NDArray[np.bool_]:
+        """Which rows belong to files that are there, and that are kept."""
+        import numpy as np
+
+        if keep is None:
+            return np.asarray(self._file_of >= 0)
+        kept = np.array([keep(file) for file in self.files] + [False], bool)
+        return kept[self._file_of]  # of none it is the last
+
+    def similarities(self, queries: NDArray[np.float32], *, sparing: bool) -> NDArray[np.float32]:
+        """The highest cosine of each row with any of the queries: [queries, dimensions] to [rows].
+
+        A `sparing` scan leaves no more than a block of the file in memory.
+        """
+        import numpy as np
+
+        found = np.empty(self._rows, np.float32)
+        if self._map is None:
+            return found
+        matrix = np.frombuffer(self._map, "<f4").reshape(self._rows, self._dimensions)
+        step = max(1, _BLOCK_BYTES // (self._dimensions * _FLOAT_BYTES))
+        for start in range(0, self._rows, step):
+            block = matrix[start : start + step]
+            if len(queries) == 1:
+                np.dot(block, queries[0], out=found[start : start + step])
+            else:
+                np.max(block @ queries.T, axis=1, out=found[start : start + step])
+            if sparing:
+                self._drop(start * self._dimensions * _FLOAT_BYTES, block.nbytes)
+        return found
+
+    def best(
+        self, scores: NDArray[np.float32], kept: NDArray[np.bool_], limit: int
+    ) -> dict[int, float]:
+        """The best chunks by the best of their rows, with the scores, the best first."""
+        import numpy as np
+
+        rows = np.flatnonzero(kept)
+        if 4 * limit < len(rows):  # several rows may be of one chunk
+            part = np.argpartition(-scores[rows], 4 * limit)[: 4 * limit]
+            rows = rows[part]
+        found: dict[int, float] = {}
+        for row in rows[np.argsort(-scores[rows], kind="stable")].tolist():
+            found.setdefault(int(self._chunks[row]), float(scores[row]))
+            if len(found) == limit:
+                break
+        return found
+
+    def scores_of(
+        self, scores: NDArray[np.float32], kept: NDArray[np.bool_], chunks: Sequence[int]
+    ) -> dict[int, float]:
+        """The scores of given chunks, without those that are not kept."""
+        found: dict[int, float] = {}
+        for chunk in chunks:
+            first, last = self._span(chunk)
+            if first < last and kept[first]:
+                found[chunk] = float(scores[first:last].max())
+        return found
+
+    def file_of(self, chunk: int) -> CachedFile:
+        """The file of a chunk that is there."""
+        return self.files[int(self._file_of[self._span(chunk)[0]])]
+
+    def _span(self, chunk: int) -> tuple[int, int]:
+        """The rows of a chunk; those of removed files are not there."""
+        import numpy as np
+
+        first, last = np.searchsorted(self._live_chunks, (chunk, chunk + 1))
+        if first == last:
+            return 0, 0
+        return int(self._live[first]), int(self._live[last - 1]) + 1
+
+    def _drop(self, start: int, size: int) -> None:
+        assert self._map is not None
+        first = start - start % mmap.PAGESIZE
+        self._map.madvise(mmap.MADV_DONTNEED, first, size + start - first)

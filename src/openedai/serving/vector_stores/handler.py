@@ -1,0 +1,205 @@
+"""A file of a vector store as a job: its text is read, divided into chunks and embedded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from openedai.errors import InvalidRequest, NotFound, Unavailable
+from openedai.extract.text import Limits, NotReadable, Text, extract
+from openedai.http.dialect import Dialect
+from openedai.http.exchange import Background, Exchange
+from openedai.jobs.handler import RunningJob
+from openedai.search.chunks import Divider, Span, parts_of
+from openedai.search.segments import Segment, encode, halved
+from openedai.serving.vector_stores.embedding import GROUP, StoreEmbedding
+from openedai.serving.vector_stores.service import KIND
+from openedai.store.contents import Writing
+from openedai.store.database import Query
+from openedai.store.files import Files
+from openedai.store.ids import ordered_id
+from openedai.store.store import Store
+from openedai.store.vector_stores.files import SEGMENT, FileError, StoreFile, VectorStoreFiles
+from openedai.store.vector_stores.stores import VectorStore
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+log = logging.getLogger("openedai.vector_stores")
+
+# Files at once on one server: small ones share the batches of the engine.
+_SLOTS = 8
+MAX_TOKENS = 5_000_000  # of one file
+# Groups of one file that are with the engine at once.
+_GROUPS = 2
+# Seconds, after each of which it is tried again within one attempt at the job.
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+
+
+class VectorStoreHandler:
+    """`folder` is where files are while their text is read."""
+
+    kind: ClassVar[str] = KIND
+
+    def __init__(
+        self,
+        store: Store,
+        files: VectorStoreFiles,
+        uploaded: Files,
+        embedding: StoreEmbedding,
+        folder: Path,
+        dialect: Dialect,
+        limits: Limits,
+    ) -> None:
+        self.slots = _SLOTS
+        self._store = store
+        self._files = files
+        self._uploaded = uploaded
+        self._embedding = embedding
+        self._folder = folder
+        self._dialect = dialect
+        self._limits = limits
+
+    async def run(self, job: RunningJob) -> None:
+        """A store or a model that cannot be used now delays the file."""
+        for pause in _PAUSES:
+            try:
+                await self._run(job)
+                return
+            except Unavailable as error:
+                log.warning("%s waits %g s: %s", job.id, pause, error.message)
+            await asyncio.sleep(pause)
+        await self._run(job)
+
+    async def fail(self, query: Query, id: str, input: Any, reason: str) -> None:
+        error = FileError("server_error", reason)
+        await self._files.fail(query, input["store"], input["file"], id, error)
+
+    async def _run(self, job: RunningJob) -> None:
+        try:
+            store = await self._files.stores.load(job.input["store"])
+            file = await self._files.find(store.id, job.input["file"])
+            if file.entry == job.id and file.status == "in_progress":
+                await self._ingest(job, store, file)
+                return
+        except NotReadable as error:
+            await self._fail(job, FileError(error.code, error.message))
+        except InvalidRequest as error:  # the model, or something was deleted
+            await self._fail(job, FileError("server_error", error.message))
+        else:  # it is done, or was added again
+            async with job.step() as query:
+                await job.end(query, "completed")
+
+    async def _fail(self, job: RunningJob, error: FileError) -> None:
+        async with job.step() as query:
+            await self._files.fail(query, job.input["store"], job.input["file"], job.id, error)
+            await job.end(query, "failed", error.message)
+
+    async def _ingest(self, job: RunningJob, store: VectorStore, file: StoreFile) -> None:
+        found = await self._text(store, file)
+        spans = await asyncio.to_thread(_chunks, found.text, file)
+        exchange = Exchange(
+            *(job.id, "POST", "/v1/vector_stores", self._dialect),
+            caller=store.id,
+            owner=store.owner,
+            background=Background(),
+        )
+        with exchange.cleanup:
+            store = await self._known(job, store, exchange)
+            texts, owners = await asyncio.to_thread(parts_of, found.text, spans)
+            vectors = await self._vectors(store, exchange, texts)
+        dimensions = store.fields.dimensions
+        assert dimensions is not None
+        sections = [(section.name, section.start) for section in found.sections]
+        data = await asyncio.to_thread(
+            lambda: encode(
+                Segment(found.text, sections, spans, owners, dimensions, halved(vectors))
+            )
+        )
+        async with self._store.contents.writing() as content:
+            await content.add(data)
+            await content.end()
+            await self._complete(job, file, content)
+
+    async def _complete(self, job: RunningJob, file: StoreFile, content: Writing) -> None:
+        segment = ordered_id(SEGMENT)
+        async with job.step() as query:
+            if not await self._files.complete(query, file, segment, content.size):
+                raise NotFound("The file was taken out of the vector store.")
+            await self._store.contents.record(query, segment, content)
+            await job.end(query, "completed")
+
+    async def _text(self, store: VectorStore, file: StoreFile) -> Text:
+        record = await self._uploaded.find(store.owner, file.file)
+        async with self._temporary() as path, aclosing(self._uploaded.read(record)) as chunks:
+            with path.open("wb") as copy:
+                async for chunk in chunks:
+                    await asyncio.to_thread(copy.write, chunk)
+            return await extract(path, record.filename, self._limits)
+
+    @asynccontextmanager
+    async def _temporary(self) -> AsyncIterator[Path]:
+        await asyncio.to_thread(self._folder.mkdir, 0o700, True, True)
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix="file-") as folder:
+            yield Path(folder, "content")
+
+    async def _known(self, job: RunningJob, store: VectorStore, exchange: Exchange) -> VectorStore:
+        """The store with what its model makes of a fixed text, from its first file on.
+
+        Raises InvalidRequest if the model is another one than before.
+        """
+        if store.fields.probe is None:
+            probe = await self._embedding.probe(store, exchange)
+            async with job.step() as query:
+                store = await self._files.stores.lock(query, store.id)
+                if store.fields.probe is None:
+                    fields = msgspec.structs.replace(
+                        store.fields, probe=probe, dimensions=len(probe) // 2
+                    )
+                    store = store.changed(fields)
+                    await self._files.stores.update(query, store)
+        await self._embedding.check(store, exchange)
+        return store
+
+    async def _vectors(
+        self, store: VectorStore, exchange: Exchange, texts: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """The vectors of all texts, of which the engine always has the next group."""
+        import numpy as np
+
+        groups = [texts[start : start + GROUP] for start in range(0, len(texts), GROUP)]
+        turns = asyncio.Semaphore(_GROUPS)
+
+        async def embed(group: Sequence[str]) -> NDArray[np.float32]:
+            async with turns:
+                return await self._embedding.embed(store, exchange, group, "document")
+
+        tasks = [asyncio.create_task(embed(group)) for group in groups]
+        try:
+            return np.concatenate([await task for task in tasks])
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _chunks(text: str, file: StoreFile) -> list[Span]:
+    """Raises NotReadable."""
+    divider = Divider(text)
+    if not divider.tokens:
+        raise NotReadable("invalid_file", "The file has no text.")
+    if divider.tokens > MAX_TOKENS:
+        raise NotReadable(
+            "invalid_file",
+            f"The file has {divider.tokens} tokens; the maximum is {MAX_TOKENS}.",
+        )
+    chunking = file.fields.chunking
+    return list(divider.spans(chunking.size, chunking.overlap))
