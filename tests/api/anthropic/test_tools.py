@@ -51,16 +51,19 @@ def test_without_tools_a_call_is_text(anthropic_client: Anthropic, stream: bool)
 
 @both
 @pytest.mark.parametrize(
-    ("choice", "name"),
-    [({"type": "any"}, "get_weather"), ({"type": "tool", "name": "get_time"}, "get_time")],
+    ("choice", "called"),
+    [
+        ({"type": "any"}, ("tool_use", "get_weather", {"city": ""})),
+        ({"type": "tool", "name": "get_time"}, TIME_CALL),
+    ],
 )
 def test_a_required_call(
-    anthropic_client: Anthropic, choice: dict[str, str], name: str, stream: bool
+    anthropic_client: Anthropic, choice: dict[str, str], called: Any, stream: bool
 ) -> None:
     answer = create_message(
         anthropic_client, stream, messages="hi", tools=TOOLS, tool_choice=choice
     )
-    assert (block_contents(answer), answer.stop_reason) == ([("tool_use", name, {})], "tool_use")
+    assert (block_contents(answer), answer.stop_reason) == ([called], "tool_use")
 
 
 @both

@@ -53,6 +53,7 @@ from openedai.contract.moderate import (
 from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.contract.speak import SpeakEvent, SpeakRequest, Voice
 from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest
+from openedai.engines.echo.arguments import least_arguments
 from openedai.engines.echo.audio import VOICES, speech, transcript
 from openedai.engines.echo.decisions import label_logprobs
 from openedai.engines.echo.images import echo_images
@@ -294,7 +295,8 @@ class Echo(
         if self.options.reply is not None:
             return self.options.reply
         if isinstance(request.prompt, Chat) and request.prompt.call_required:
-            call = {"name": request.prompt.tools[0].name, "arguments": {}}
+            tool = request.prompt.tools[0]
+            call = {"name": tool.name, "arguments": least_arguments(tool.parameters)}
             return msgspec.json.encode(call).decode()
         return _text(request.prompt)
 

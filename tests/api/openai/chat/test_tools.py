@@ -145,11 +145,15 @@ def test_the_engine_request_of_a_tool(client: OpenAI) -> None:
 
 @both_ways
 @pytest.mark.parametrize(
-    ("choice", "name"), [("required", "get_weather"), (NAMED, "get_time")], ids=["any", "named"]
+    ("choice", "call"),
+    [("required", ("get_weather", '{"city":""}')), (NAMED, ("get_time", "{}"))],
+    ids=["any", "named"],
 )
-def test_a_required_call(client: OpenAI, choice: object, name: str, stream: bool) -> None:
+def test_a_required_call(
+    client: OpenAI, choice: object, call: tuple[str, str], stream: bool
+) -> None:
     result = chat(client, stream, messages="hi", tools=TOOLS, tool_choice=choice).only
-    assert (result.text, result.calls, result.reason) == ("", [(name, "{}")], "tool_calls")
+    assert (result.text, result.calls, result.reason) == ("", [call], "tool_calls")
 
 
 @both_ways
