@@ -137,7 +137,7 @@ def test_answers_with_reasoning_and_calls(reasoning: str | None) -> None:
 )
 def test_rules_that_end_with_themselves_are_no_recursion(gbnf: str) -> None:
     grammar, language = Grammar(gbnf), Language(lark_of(gbnf))
-    assert "gbnf: T" in lark_of(gbnf)
+    assert "start: T" in lark_of(gbnf)
     for length in range(7):
         for chars in product("abc", repeat=length):
             assert language.matches("".join(chars)) == grammar.matches("".join(chars))

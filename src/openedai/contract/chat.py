@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -48,18 +48,27 @@ class Message(Struct, frozen=True):
     tool_call_id: str | None = None
 
 
+class InputGrammar(Struct, frozen=True):
+    """A grammar in the notation of Lark, or a regular expression that matches a text as a whole."""
+
+    syntax: Literal["lark", "regex"]
+    definition: str
+
+
 class Tool(Struct, frozen=True):
     """A function that the model may call.
 
     `parameters` is the JSON Schema of its arguments, an object; None means no arguments. With
     `strict` the arguments of every call validate against it: an engine that cannot enforce that
-    raises InvalidRequest.
+    raises InvalidRequest. Then the text `input`, the only argument, also follows `input_grammar` if
+    there is one.
     """
 
     name: str
     description: str = ""
     parameters: dict[str, Any] | None = None
     strict: bool = False
+    input_grammar: InputGrammar | None = None
 
 
 class Chat(Struct, frozen=True, tag="chat"):

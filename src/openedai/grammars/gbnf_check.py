@@ -35,18 +35,18 @@ def check_gbnf(text: str) -> dict[str, Body]:
     for part in (part for body in rules.values() for part in subexpressions(body)):
         if isinstance(part, RuleReference) and part.name not in rules:
             raise ValueError(f"the grammar uses a rule `{part.name}` that it does not have")
-    empty = _rules_with(rules, _may_be_empty)
+    empty = rules_with(rules, _may_be_empty)
     for name, body in rules.items():
         repeats = (part for part in subexpressions(body) if isinstance(part, Repeat))
         if any(part.is_counted and _may_be_empty(part.item, empty) for part in repeats):
             raise ValueError(f"the rule `{name}` counts repeats of what may be empty")
     _refuse_left_recursion(rules, empty)
-    if "root" not in _rules_with(rules, _can_end):
+    if "root" not in rules_with(rules, can_end):
         raise ValueError("no text of the grammar comes to an end")
     return rules
 
 
-def _rules_with(
+def rules_with(
     rules: dict[str, Body],
     predicate: Callable[[Body, set[str]], bool],
     known: Iterable[str] = (),
@@ -82,7 +82,7 @@ def _may_be_empty(body: Body, empty: set[str]) -> bool:
             return low == 0 or _may_be_empty(item, empty)
 
 
-def _can_end(body: Body, ending: set[str]) -> bool:
+def can_end(body: Body, ending: set[str]) -> bool:
     """Whether the body derives any text, given the names of the rules that do."""
     match body:
         case Text():
@@ -92,11 +92,11 @@ def _can_end(body: Body, ending: set[str]) -> bool:
         case RuleReference(name):
             return name in ending
         case Concatenation(items):
-            return all(_can_end(item, ending) for item in items)
+            return all(can_end(item, ending) for item in items)
         case Alternation(options):
-            return any(_can_end(option, ending) for option in options)
+            return any(can_end(option, ending) for option in options)
         case Repeat(item, low):
-            return low == 0 or _can_end(item, ending)
+            return low == 0 or can_end(item, ending)
 
 
 def _refuse_left_recursion(rules: dict[str, Body], empty: set[str]) -> None:

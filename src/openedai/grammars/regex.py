@@ -51,21 +51,27 @@ def regex(pattern: str, rules: Rules) -> str:
 
     `^` at its beginning and `$` at its end have no effect. Raises UnsupportedPattern.
     """
-    alternatives = _Parser(pattern, ANY - _NUL).alternatives()
-    whole = alternation(*(expression for _, expression, _ in alternatives))
-    return rules.add("text", plain_text(_not_nothing(whole), rules))
+    return rules.add("text", plain_text(expression(pattern), rules))
 
 
-def _not_nothing(expression: Expression) -> Expression:
-    if expression == NOTHING:
+def expression(pattern: str, *, dot_is_any: bool = False) -> Expression:
+    """The texts that match the pattern as a whole; `.` may match the end of a line too.
+
+    Raises UnsupportedPattern.
+    """
+    dot = ANY if dot_is_any else ANY - _NEWLINES
+    whole = alternation(*(one for _, one, _ in _Parser(pattern, ANY - _NUL, dot).alternatives()))
+    if whole == NOTHING:
         raise UnsupportedPattern("no text matches the pattern")
-    return expression
+    return whole
 
 
 class _Parser:
-    def __init__(self, pattern: str, universe: CharSet) -> None:
+    def __init__(self, pattern: str, universe: CharSet, dot: CharSet) -> None:
         self._pattern = pattern
         self._universe = universe
+        self._dot = dot
+        self._known: dict[CharSet, Expression] = {}
         self._at = 0
         self._depth = 0
 
@@ -141,7 +147,7 @@ class _Parser:
             case "[":
                 return self._class()
             case ".":
-                return self._chars(ANY - _NEWLINES)
+                return self._chars(self._dot)
             case "\\":
                 both, _ = self._escape(in_class=False)
                 return self._chars(both)
@@ -224,8 +230,10 @@ class _Parser:
         return chr(int(code, 16))
 
     def _chars(self, chars: CharSet) -> Expression:
-        chars &= self._universe
-        return Chars(chars) if chars.ranges else NOTHING
+        if chars not in self._known:
+            usable = chars & self._universe
+            self._known[chars] = Chars(usable) if usable.ranges else NOTHING
+        return self._known[chars]
 
     def _peek(self, ahead: int = 0) -> str:
         return self._pattern[self._at + ahead : self._at + ahead + 1]

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from openedai.contract.chat import Tool
+from openedai.contract.chat import InputGrammar, Tool
 from openedai.contract.generate import Constraint, Grammar, JsonObject, JsonSchema, Regex
 from openedai.errors import PARAM, InvalidRequest
 from openedai.grammars.gbnf import Rules
 from openedai.grammars.gbnf_check import check_gbnf
+from openedai.grammars.gbnf_parser import Body
 from openedai.grammars.json_schema.schema import ANY_OBJECT, UnsupportedSchema, lark_json
 from openedai.grammars.lark.rules import LarkRules
-from openedai.grammars.lark.writer import add_gbnf
+from openedai.grammars.lark.writer import add_gbnf, add_parsed
+from openedai.grammars.lark_reader.json_string import as_json_strings
+from openedai.grammars.lark_reader.parser import START, parse_lark
+from openedai.grammars.lark_reader.terminals import pattern
 from openedai.grammars.regex import UnsupportedPattern, regex
 from openedai.prompts.tool_call_formats import (
     DEFAULT_FORMAT,
     MAX_CALLS,
+    SPACE,
     ToolCallFormat,
     call_grammar,
     strict_call_grammar,
@@ -99,6 +104,8 @@ def arguments_rule(tool: Tool, rules: LarkRules) -> str:
     A schema that cannot be enforced allows any object, or raises InvalidRequest if the tool is
     strict.
     """
+    if tool.strict and tool.input_grammar is not None:
+        return _input_rule(tool, tool.input_grammar, rules)
     try:
         item = lark_json(_NO_ARGUMENTS if tool.parameters is None else tool.parameters)
     except UnsupportedSchema as error:
@@ -106,6 +113,33 @@ def arguments_rule(tool: Tool, rules: LarkRules) -> str:
             return rules.add(lark_json(ANY_OBJECT))
         raise invalid_parameters(tool, str(error)) from error
     return rules.add(item)
+
+
+def _input_rule(tool: Tool, grammar: InputGrammar, rules: LarkRules) -> str:
+    """Add a rule for an object whose only member, `input`, is a text of the grammar."""
+    try:
+        text = add_parsed(input_rules(grammar), rules)
+    except ValueError as error:
+        raise InvalidRequest(
+            f"Invalid grammar of the tool '{tool.name}': {error}",
+            code="invalid_value",
+            param="tools",
+        ) from error
+    space = rules.add(SPACE)
+    return rules.add(f'"{{" {space} "\\"input\\"" {space} ":" {space} {text} {space} "}}"')
+
+
+def input_rules(grammar: InputGrammar) -> dict[str, Body]:
+    """The rules of a grammar's texts as strings of JSON, in quotes; the start is `root`.
+
+    Raises ValueError, worded for the author of the grammar.
+    """
+    try:
+        if grammar.syntax == "regex":
+            return as_json_strings({START: pattern(grammar.definition, "")})
+        return as_json_strings(parse_lark(grammar.definition))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def invalid_parameters(tool: Tool, why: str) -> InvalidRequest:

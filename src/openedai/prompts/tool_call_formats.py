@@ -33,7 +33,8 @@ class _Layout(Struct, frozen=True):
     after_all: str = ""
 
 
-_SPACE = r"(/ |\n {0,8}/)?"
+SPACE = r"(/ |\n {0,8}/)?"
+"""A rule body for the whitespace that may stand between parts of JSON."""
 
 _LAYOUTS: dict[ToolCallFormat, _Layout] = {
     "hermes": _Layout(before="<tool_call>\n", after="}\n</tool_call>"),
@@ -86,7 +87,7 @@ def call_grammar(
     the name of the rule for the whole answer.
     """
     layout = _LAYOUTS[tool_call_format]
-    space = rules.add(_SPACE)
+    space = rules.add(SPACE)
     choices = [_call_body(layout, tool.name, arguments(tool), space) for tool in tools]
     call = rules.add(" | ".join(choices))
     more = _join(layout.between and literal(layout.between), call)
@@ -112,7 +113,7 @@ def strict_call_grammar(
     """Add the rules for the rest of an answer from the name of a call on: the arguments and, with
     `parallel`, any further calls. Returns the name of the rule.
     """
-    space = rules.add(_SPACE)
+    space = rules.add(SPACE)
     key = '("\\"arguments\\"" | "\\"parameters\\"")'
     fields = [
         f'"\\"name\\"" {space} ":" {space} {literal(_quoted(tool.name))} {space} "," {space} '

@@ -13,11 +13,10 @@ from openedai.api.openai.responses.tool_schemas import (
     COMPUTER_ACTIONS,
     LOCAL_SHELL,
     SHELL,
-    custom_parameters,
 )
 from openedai.engines.echo.arguments import least_arguments
 
-OWN = (APPLY_PATCH, COMPUTER_ACTION, COMPUTER_ACTIONS, LOCAL_SHELL, SHELL, custom_parameters(None))
+OWN = (APPLY_PATCH, COMPUTER_ACTION, COMPUTER_ACTIONS, LOCAL_SHELL, SHELL)
 
 
 @pytest.mark.parametrize("schema", OWN)

@@ -15,10 +15,16 @@ class LarkRules:
     def __init__(self) -> None:
         self._definitions: dict[tuple[str, str], str] = {}
         self._others: list[tuple[str, str]] = []
+        self._grammars = 0
 
     def add(self, body: str, attributes: str = "") -> str:
         """Add a rule and return its name. The same body gives the same rule."""
         return self._definitions.setdefault((body, attributes), f"r{len(self._definitions)}")
+
+    def new_prefix(self) -> str:
+        """What tells the names of one grammar from those of others."""
+        self._grammars += 1
+        return f"{self._grammars}_"
 
     def add_grammar(self, definitions: Iterable[tuple[str, str]]) -> None:
         """Add definitions with names of their own, which begin with `g` or `T`."""

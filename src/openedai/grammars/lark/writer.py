@@ -24,35 +24,48 @@ from openedai.grammars.lark.tail_recursion import without_tail_recursion
 
 _MAX_LENGTH = 400_000  # characters
 _MAX_DEFINITIONS = 20_000
-_START = "gbnf"
 _QUANTIFIERS = {(0, None): "*", (1, None): "+", (0, 1): "?"}
 
 
 def add_gbnf(gbnf: str, rules: LarkRules) -> str:
-    """Add a grammar in GBNF, once to the rules; returns the name of its start.
+    """Add a grammar in GBNF to the rules; returns the name of its start.
 
     Raises ValueError, worded for the author of the grammar.
     """
     if len(gbnf) > _MAX_LENGTH:
         raise ValueError("the grammar is too large")
-    parsed = without_tail_recursion(check_gbnf(gbnf))
+    return add_parsed(check_gbnf(gbnf), rules)
+
+
+def add_parsed(grammar: Mapping[str, Body], rules: LarkRules) -> str:
+    """Add a grammar, whose start is `root`, to the rules; returns the name of its start there.
+
+    Raises ValueError, worded for the author of the grammar.
+    """
+    parsed = without_tail_recursion(grammar)
     regular = in_order({name: {*references(body)} for name, body in parsed.items()})
     parsed = merge_repeats(parsed, regular)
-    rules.add_grammar(_Writer(parsed, divide(parsed, regular)).definitions())
-    return _START
+    writer = _Writer(parsed, divide(parsed, regular), rules.new_prefix())
+    rules.add_grammar(writer.definitions())
+    return writer.start
 
 
 class _Writer:
-    """Writes a definition for each body that does not fit into the definition around it."""
+    """Writes a definition for each body that does not fit into the definition around it.
 
-    def __init__(self, rules: Mapping[str, Body], division: Division) -> None:
+    The names of all definitions have the prefix, after their first letter.
+    """
+
+    def __init__(self, rules: Mapping[str, Body], division: Division, prefix: str) -> None:
         self._rules = rules
         self._division = division
+        self._prefix = prefix
+        self.start = f"g{prefix}start"
         self._names: dict[tuple[bool, Body], str] = {}
         self._pending: list[tuple[str, bool, Body]] = []
 
     def definitions(self) -> Iterator[tuple[str, str]]:
-        self._pending.append((_START, False, self._division.rules["root"]))
+        self._pending.append((self.start, False, self._division.rules["root"]))
         for name, in_lexeme, body in self._pending:  # which grows
             yield name, self._options(in_lexeme, body)
 
@@ -94,7 +107,7 @@ class _Writer:
         if (in_lexeme, body) not in self._names:
             if len(self._names) >= _MAX_DEFINITIONS:
                 raise ValueError("the grammar is too large")
-            name = f"{'T' if in_lexeme else 'g'}{len(self._names)}"
+            name = f"{'T' if in_lexeme else 'g'}{self._prefix}{len(self._names)}"
             self._names[in_lexeme, body] = name
             rules = self._rules if in_lexeme else self._division.rules
             inside = rules[body.name] if isinstance(body, RuleReference) else body

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from openai import OpenAI
+from openai import BadRequestError, OpenAI
 
 from tests.api.openai.responses.answers import check_events, raw_events, refusal, respond
 from tests.support import Running
@@ -258,6 +258,27 @@ def test_a_pattern_is_enforced(client: OpenAI) -> None:
     (tool,) = revealed(client, tools=[{**CODE, "format": grammar}])["tools"]
     assert tool["strict"]
     assert tool["parameters"]["properties"]["input"]["pattern"] == "^(?:[0-9]+)$"
+
+
+def test_a_grammar_reaches_the_engine(client: OpenAI) -> None:
+    grammar = {"type": "grammar", "syntax": "lark", "definition": 'start: "a"'}
+    (tool,) = revealed(client, tools=[{**CODE, "format": grammar}])["tools"]
+    assert tool["strict"]
+    assert tool["input_grammar"] == {"syntax": "lark", "definition": 'start: "a"'}
+    assert tool["description"].endswith('grammar (lark):\nstart: "a"')
+
+
+@pytest.mark.parametrize(
+    ("syntax", "definition"),
+    [("lark", 'begin: "a"'), ("lark", "start: /(?=a)/"), ("regex", "("), ("regex", "a(?=b)")],
+)
+def test_grammars_that_cannot_be_enforced(client: OpenAI, syntax: str, definition: str) -> None:
+    grammar = {"type": "grammar", "syntax": syntax, "definition": definition}
+    tool = {**CODE, "format": grammar}
+    for tools in ([TIME, tool], [{**SPACE, "tools": [TIME, tool]}]):
+        assert refusal(client, tools=tools) == ("invalid_value", "tools")
+    with pytest.raises(BadRequestError, match="Invalid grammar of the tool 'code': "):
+        respond(client, False, input="hi", tools=[tool])
 
 
 def test_two_tools_of_one_name(client: OpenAI) -> None:

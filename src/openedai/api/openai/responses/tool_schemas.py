@@ -20,14 +20,6 @@ def _object(required: dict[str, Schema], optional: dict[str, Schema] | None = No
     }
 
 
-def custom_parameters(pattern: str | None) -> Schema:
-    """The arguments of a custom tool: one text, which matches the pattern as a whole."""
-    text = dict(_TEXT)
-    if pattern is not None:
-        text["pattern"] = f"^(?:{pattern})$"
-    return _object({"input": text})
-
-
 LOCAL_SHELL = _object(
     {"command": _TEXTS | {"description": "The program and its arguments."}},
     {"working_directory": _TEXT, "timeout_ms": _NUMBER},

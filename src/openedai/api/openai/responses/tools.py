@@ -33,10 +33,10 @@ from openedai.api.openai.responses.tool_schemas import (
     COMPUTER_ACTIONS,
     LOCAL_SHELL,
     SHELL,
-    custom_parameters,
 )
+from openedai.api.parameters.chats.custom_tools import custom_tool
 from openedai.api.parameters.tools import Toolset, check_tools
-from openedai.contract.chat import Tool
+from openedai.contract.chat import InputGrammar, Tool
 from openedai.errors import InvalidRequest, Unsupported
 
 _ANY_OBJECT: dict[str, Any] = {"type": "object"}
@@ -193,20 +193,9 @@ class _Reader:
         return ClientTool(tool.type, tool.name, function, path, namespace, bool(tool.defer_loading))
 
     def _custom(self, tool: CustomTool, name: str, description: str) -> Tool:
-        pattern: str | None = None
-        if isinstance(tool.format, GrammarInput):
-            if tool.format.syntax == "regex":
-                pattern = tool.format.definition
-            description += (
-                f"\n\nIts input has the form of this grammar ({tool.format.syntax}):\n"
-                f"{tool.format.definition}"
-            )
-        return Tool(
-            name=name,
-            description=description.strip(),
-            parameters=custom_parameters(pattern),
-            strict=self._strict or pattern is not None,
-        )
+        given = tool.format if isinstance(tool.format, GrammarInput) else None
+        grammar = None if given is None else InputGrammar(given.syntax, given.definition)
+        return custom_tool(name, description, grammar, strict=self._strict)
 
 
 def choose(tools: ClientTools, choice: ToolChoice | None, parallel: bool | None) -> Toolset:
