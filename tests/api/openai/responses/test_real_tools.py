@@ -20,9 +20,7 @@ NAME: "id" | "name" | "\"when\""
 INT: /[1-9][0-9]{0,2}/
 """
 NAME = r'(id|name|"when")'
-EXPECTED = re.compile(
-    rf"SELECT {NAME}(, ?{NAME}){{0,3}} FROM {NAME}(\nLIMIT [1-9]\d{{0,2}})?;"
-)
+EXPECTED = re.compile(rf"SELECT {NAME}(, ?{NAME}){{0,3}} FROM {NAME}(\nLIMIT [1-9]\d{{0,2}})?;")
 
 
 def tool(syntax: str, definition: str) -> dict[str, Any]:
