@@ -229,6 +229,7 @@ UNSUPPORTED: list[tuple[Any, str]] = [
     ({"contains": {}, "prefixItems": [{}], "items": 5}, "#/items"),
     ({"contains": {"const": 1}, "prefixItems": [{}]}, "#/contains"),
     ({"contains": {"minimum": 1}, "maxContains": 2}, "#/contains"),
+    ({"contains": {"const": 1}, "maxContains": 0}, "#/contains"),
     ({"contains": False}, "#/contains"),
     ({"items": {"enum": [*range(20)]}, "uniqueItems": True}, "#/uniqueItems"),
     ({"items": {"enum": 5}, "uniqueItems": True}, "#/uniqueItems"),

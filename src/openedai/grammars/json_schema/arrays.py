@@ -35,8 +35,9 @@ def rewrite_contains(schema: dict[str, Any], path: str) -> None:
         return
     items = schema.get("items", True)
     others = True if high is None else negated(wanted)
+    most = _MOST_FIRST if high is None else min(_MOST_FIRST, high)
     taken = schema.keys() & {"prefixItems", "unevaluatedItems"} or isinstance(items, list)
-    if taken or wanted is False or others is None or low > min(_MOST_FIRST, high or _MOST_FIRST):
+    if taken or wanted is False or others is None or low > most:
         raise UnsupportedSchema("this `contains` is not supported", below(path, "contains"))
     schema["prefixItems"] = [both(items, wanted)] * low
     schema["minItems"] = max(low, schema.get("minItems", 0))
