@@ -50,14 +50,13 @@ def _answer(task: Task) -> Answer:
             read(file, task.name, writer)
         return Done(writer.text())
     except NotReadable as error:
+        if error.__cause__ is not None:
+            traceback.print_exception(error.__cause__)
         return Failed(error.code, error.message)
     except MemoryError:
         return Failed(
             "invalid_file", f"The file needs more than {task.memory >> 20} MiB to be read."
         )
-    except Exception:
-        traceback.print_exc()
-        return Failed("invalid_file", "The file cannot be read: it may be broken.")
 
 
 if __name__ == "__main__":

@@ -40,6 +40,10 @@ class TextWriter:
         self._parts.append(text)
         self._ends.extend(text[-2:])
 
+    def is_full(self) -> bool:
+        """Whether there was more text than the limit."""
+        return self._length > self._limit
+
     def end_line(self) -> None:
         """Begin a new line, unless one has begun."""
         if self._ends[-1] != "\n":

@@ -25,6 +25,7 @@ _SUFFIXES: dict[str, Format] = {
     ".eml": "mail",
 }
 _HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL)
+_XHTML = re.compile(rb"<html[\s>]|<!doctype html", re.IGNORECASE)
 _UTF8_MARK = b"\xef\xbb\xbf"
 # What files of these names must be: anything else is broken.
 CONTAINERS = {
@@ -56,6 +57,9 @@ def detect(head: bytes, name: str) -> Format:
             return found
     if (known := _SUFFIXES.get(suffix(name))) is not None:
         return known
-    if _HTML.match(head.removeprefix(_UTF8_MARK)):
+    start = head.removeprefix(_UTF8_MARK)
+    if _HTML.match(start):
         return "html"
+    if start.startswith(b"<?xml"):
+        return "html" if _XHTML.search(start) else "xml"
     return "text"
