@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,84 @@ def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
     run(store, scenario())
 
 
+def test_statements_are_run_in_their_order(store: Store) -> None:
+    async def scenario() -> None:
+        database = await table(store)
+        async with database.write() as query:
+            await query.run("insert into t(id, n) values('a', 1)")
+            await query.many("insert into t(id, n) values($1, $2)", [("b", 2), ("c", 3)])
+            await query.many("insert into t(id, n) values($1, 9)", [])
+            assert await query("select id, n from t order by id") == [("a", 1), ("b", 2), ("c", 3)]
+            await query.run("update t set n=$1 where id=$2", 7, "a")
+            await query.run("delete from t where n < $1", 3)
+        assert await database.read("select id, n from t order by id") == [("a", 7), ("c", 3)]
+
+    run(store, scenario())
+
+
+@pytest.mark.parametrize("last", ["select 1", None])
+def test_a_failed_statement_undoes_those_before_and_after_it(
+    store: Store, last: str | None
+) -> None:
+    async def scenario() -> None:
+        database = await table(store)
+
+        async def insert_twice() -> None:
+            async with database.write() as query:
+                await query.run("insert into t(id) values('a')")
+                await query.run("insert into t(id) values('a')")
+                await query.run("insert into t(id) values('b')")
+                if last is not None:
+                    await query(last)
+
+        with pytest.raises(Exception, match="(?i)unique"):
+            await insert_twice()
+        assert await database.read("select id from t") == []
+        async with database.write() as query:
+            await query.run("insert into t(id) values('c')")
+        assert await database.read("select id from t") == [("c",)]
+
+    run(store, scenario())
+
+
+def test_a_transaction_without_rows_waits_once(tmp_path: Path) -> None:
+    """Each waiting is a change of threads, which costs more than the statements."""
+    store = Store(tmp_path)
+
+    async def scenario() -> None:
+        database = await table(store)
+
+        async def insert() -> None:
+            async with database.write() as query:
+                await query.run("insert into t(id) values('a')")
+                await query.many("insert into t(id) values($1)", [("b",), ("c",)])
+
+        assert await waits(insert()) == 1
+        assert await database.read("select id from t order by id") == [("a",), ("b",), ("c",)]
+
+    run(store, scenario())
+
+
+async def waits(coroutine: Coroutine[Any, Any, None]) -> int:
+    """How often the coroutine waits for something."""
+
+    class Counted:
+        times = 0
+
+        def __await__(self) -> Generator[Any, Any, None]:
+            try:
+                while True:
+                    waited_for = coroutine.send(None)
+                    self.times += 1
+                    yield waited_for
+            except StopIteration:
+                return
+
+    counted = Counted()
+    await counted
+    return counted.times
+
+
 def test_a_task_cancelled_at_any_await_leaves_the_writer_usable(store: Store) -> None:
     """Cancelled at every await in turn: a row exists only if the whole transaction was made."""
 
@@ -76,7 +154,9 @@ def test_a_task_cancelled_at_any_await_leaves_the_writer_usable(store: Store) ->
         async def insert(name: str) -> None:
             async with database.write() as query:
                 await query("insert into t(id, n) values($1, 1)", name)
-                await query("insert into t(id, n) values($1, 2)", f"{name}.")
+                await query.run("insert into t(id, n) values($1, 2)", f"{name}.")
+                await query("select 1")
+                await query.run("insert into t(id, n) values($1, 3)", f"{name}..")
 
         for steps in range(14):
             task = asyncio.create_task(insert(f"t{steps}"))
@@ -87,7 +167,8 @@ def test_a_task_cancelled_at_any_await_leaves_the_writer_usable(store: Store) ->
             async with database.write() as query:
                 await query("insert into t(id) values($1)", f"after {steps}")
         count = "select count(*) from t where n = $1"
-        assert await database.read(count, 1) == await database.read(count, 2)
+        ones, twos, threes = [await database.read(count, n) for n in (1, 2, 3)]
+        assert ones == twos == threes
         assert await database.read("select count(*) from t where n is null") == [(14,)]
 
     run(store, scenario())

@@ -34,7 +34,7 @@ class Jobs:
     ) -> None:
         """A new job; `input` is JSON. It fails if `attempts` attempts break off."""
         now = (await self._store.database()).now
-        await query(
+        await query.run(
             "insert into jobs(id, kind, state, input, run_at, attempt, attempts, fence) "
             f"values($1, $2, '{QUEUED}', $3, {now}, 0, $4, 0)",
             *(id, kind, msgspec.json.encode(input).decode(), attempts),
@@ -54,10 +54,10 @@ class Jobs:
         if state in idle:
             state = PAUSED if wish == "pause" else CANCELLED
             ended = "null" if wish == "pause" else database.now
-            await query(f"update jobs set state=$1, ended_at={ended} where id=$2", state, id)
+            await query.run(f"update jobs set state=$1, ended_at={ended} where id=$2", state, id)
             return state
         if state == RUNNING:  # a cancellation is not taken back
-            await query(
+            await query.run(
                 "update jobs set wanted=$1 where id=$2 and coalesce(wanted, '') <> 'cancel'",
                 *(wish, id),
             )
@@ -83,7 +83,7 @@ class Jobs:
 
     async def remove(self, query: Query, id: str) -> None:
         """Forget a job, with what it belonged to. Whoever runs it loses it."""
-        await query("delete from jobs where id=$1", id)
+        await query.run("delete from jobs where id=$1", id)
 
     def wake(self) -> None:
         """Have this server look at the jobs at once: they were changed."""
@@ -93,4 +93,4 @@ class Jobs:
         """Forget jobs that ended long ago."""
         database = await self._store.database()
         async with database.write() as query:
-            await query(f"delete from jobs where ended_at < {database.now} - $1", _KEPT_SECONDS)
+            await query.run(f"delete from jobs where ended_at < {database.now} - $1", _KEPT_SECONDS)

@@ -97,12 +97,12 @@ class Leases:
 
     async def save(self, query: Query, id: str, progress: Any) -> None:
         """What the next attempt begins with, in a step. From here on attempts count anew."""
-        await query("update jobs set progress=$1, attempt=1 where id=$2", _write(progress), id)
+        await query.run("update jobs set progress=$1, attempt=1 where id=$2", _write(progress), id)
 
     async def end(self, query: Query, id: str, state: str, reason: str | None = None) -> None:
         """The end of a running job, in a step."""
         now = (await self._store.database()).now
-        await query(
+        await query.run(
             f"update jobs set state=$1, reason=$2, ended_at={now}, owner=null, lease_until=null, "
             "wanted=null where id=$3",
             *(state, reason, id),
@@ -114,7 +114,7 @@ class Leases:
         It is queued at once if something else is wanted by now.
         """
         now = (await self._store.database()).now
-        await query(
+        await query.run(
             f"update jobs set state=case when wanted='pause' then '{PAUSED}' else '{QUEUED}' end, "
             "wanted=case when wanted='cancel' then wanted else null end, "
             f"run_at={now}, attempt=attempt-1, owner=null, lease_until=null where id=$1",
@@ -124,7 +124,7 @@ class Leases:
     async def retry(self, query: Query, id: str, pause: float) -> None:
         """Queue a job for another attempt, after `pause` seconds, in a step."""
         now = (await self._store.database()).now
-        await query(
+        await query.run(
             f"update jobs set state='{QUEUED}', run_at={now}+$1, owner=null, lease_until=null "
             "where id=$2",
             *(pause, id),
@@ -135,7 +135,7 @@ class Leases:
         database = await self._store.database()
         others = "".join(f" and id <> ${number}" for number in range(2, len(but) + 2))
         async with database.write() as query:
-            await query(
+            await query.run(
                 f"update jobs set state='{QUEUED}', run_at={database.now}, attempt=attempt-1, "
                 f"owner=null, lease_until=null where owner=$1 and state='{RUNNING}'{others}",
                 *(self._owner, *but),

@@ -96,7 +96,7 @@ class BatchRecords:
         self._store = store
 
     async def insert(self, query: Query, batch: Batch) -> None:
-        await query(
+        await query.run(
             "insert into batches(id, record, owner) values($1, $2, $3)",
             *(batch.id, _write(batch), batch.owner),
         )
@@ -127,7 +127,7 @@ class BatchRecords:
         raise _no_such_batch(id)
 
     async def update(self, query: Query, batch: Batch) -> None:
-        await query("update batches set record=$1 where id=$2", _write(batch), batch.id)
+        await query.run("update batches set record=$1 where id=$2", _write(batch), batch.id)
 
     async def page(self, owner: str, limit: int, after: str | None = None) -> list[Batch]:
         """The newest batches, those before the id `after`."""
@@ -152,7 +152,7 @@ class BatchRecords:
             values = ", ".join(
                 f"($1, ${at}, ${at + 1}, ${at + 2})" for at in range(2, 2 + 3 * len(rows), 3)
             )
-            await query(
+            await query.run(
                 f"insert into batch_lines(batch, line, succeeded, result) values {values}",
                 id,
                 *(value for one in rows for value in (one.line, int(one.succeeded), one.text)),
@@ -176,7 +176,7 @@ class BatchRecords:
             limit = max(1, min(_MOST_ROWS, _PAGE_BYTES * len(rows) // max(1, size)))
 
     async def remove_results(self, query: Query, id: str) -> None:
-        await query("delete from batch_lines where batch=$1", id)
+        await query.run("delete from batch_lines where batch=$1", id)
 
 
 def _read(text: str) -> Batch:

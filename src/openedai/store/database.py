@@ -16,13 +16,20 @@ Row = tuple[Any, ...]
 
 
 class Query(Protocol):
-    """Statements of one transaction. Between them nothing else is awaited."""
+    """Statements of one transaction, in their order. Between them nothing else is awaited.
+
+    Those that return no rows may be run with the next that does, or with the end of the
+    transaction: in SQLite each of these is a change of threads. So may their errors be raised then.
+    """
 
     async def __call__(self, sql: str, *args: Value) -> list[Row]:
         """Run one statement and return its rows."""
 
+    async def run(self, sql: str, *args: Value) -> None:
+        """Run one statement without rows."""
+
     async def many(self, sql: str, rows: Sequence[Sequence[Value]]) -> None:
-        """Run one statement for the arguments of each row."""
+        """Run one statement without rows for the arguments of each row."""
 
 
 class Database(ABC):

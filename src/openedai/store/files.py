@@ -105,7 +105,7 @@ class Files:
     async def insert(self, query: Query, record: FileRecord, *, enforced: bool = True) -> None:
         """The file without its content."""
         await self.quotas.add(query, record.owner, record.bytes, enforced=enforced)
-        await query(
+        await query.run(
             f"insert into files({_COLUMNS}) values($1, $2, $3, $4, $5, $6, $7)",
             *(record.id, record.purpose, record.filename, record.bytes),
             *(record.created_at, record.expires_at, record.owner),

@@ -99,13 +99,13 @@ class FineTuningRecords:
         self._last_event = ""
 
     async def insert(self, query: Query, job: JobRecord) -> None:
-        await query(
+        await query.run(
             "insert into fine_tuning_jobs(id, status, body, owner) values($1, $2, $3, $4)",
             *(job.id, job.status, _text(job), job.owner),
         )
 
     async def update(self, query: Query, job: JobRecord) -> None:
-        await query(
+        await query.run(
             "update fine_tuning_jobs set status=$1, body=$2 where id=$3",
             *(job.status, _text(job), job.id),
         )
@@ -161,7 +161,7 @@ class FineTuningRecords:
             id = ordered_id(EVENT)
         self._last_event = id
         body = {"level": level, "message": message, "data": data}
-        await query(
+        await query.run(
             "insert into fine_tuning_events(id, job, step, created_at, body) "
             "values($1, $2, $3, $4, $5)",
             *(id, job, step, time.time(), _text(body)),
@@ -169,7 +169,7 @@ class FineTuningRecords:
 
     async def forget_steps(self, query: Query, job: str, after: int) -> None:
         """Delete the events of later steps: these are done again."""
-        await query("delete from fine_tuning_events where job=$1 and step > $2", job, after)
+        await query.run("delete from fine_tuning_events where job=$1 and step > $2", job, after)
 
     async def events(
         self, job: str, limit: int, after: str | None = None, *, newest_first: bool = True
@@ -182,7 +182,7 @@ class FineTuningRecords:
 
     async def add_checkpoint(self, query: Query, checkpoint: CheckpointRecord) -> None:
         body = {"model": checkpoint.model, "metrics": checkpoint.metrics}
-        await query(
+        await query.run(
             "insert into fine_tuning_checkpoints(id, job, step, created_at, body) "
             "values($1, $2, $3, $4, $5)",
             *(checkpoint.id, checkpoint.job, checkpoint.step),
@@ -198,7 +198,7 @@ class FineTuningRecords:
         return [_checkpoint(*row) for row in rows]
 
     async def add_model(self, query: Query, model: TunedModel) -> None:
-        await query(
+        await query.run(
             f"insert into tuned_models({_MODEL}) values($1, $2, $3, $4, $5, $6)",
             *(model.name, model.base, model.job, model.content, model.created_at, model.owner),
         )

@@ -27,7 +27,7 @@ async def migrate(database: Database, steps: Mapping[str, str]) -> None:
     """
     async with database.write() as query:
         await database.lock_schema(query)
-        await query(
+        await query.run(
             "create table if not exists migrations(name text primary key, digest text not null)"
         )
         done: dict[str, str] = dict(await query("select name, digest from migrations"))
@@ -43,5 +43,5 @@ async def migrate(database: Database, steps: Mapping[str, str]) -> None:
                     raise APIError(f"The database was made with another {name} than this server's.")
                 continue
             for statement in filter(str.strip, sql.split(";")):
-                await query(statement)
-            await query("insert into migrations values($1, $2)", name, digest)
+                await query.run(statement)
+            await query.run("insert into migrations values($1, $2)", name, digest)

@@ -56,7 +56,7 @@ class Postgres(Database):
                 yield _Query(connection)
 
     async def lock_schema(self, query: Query) -> None:
-        await query(f"select pg_advisory_xact_lock({_SCHEMA_LOCK})")
+        await query.run(f"select pg_advisory_xact_lock({_SCHEMA_LOCK})")
 
     async def close(self) -> None:
         if self._pool is not None:
@@ -91,6 +91,9 @@ class _Query:
 
     async def __call__(self, sql: str, *args: Value) -> list[Row]:
         return [tuple(record) for record in await self._connection.fetch(sql, *args)]
+
+    async def run(self, sql: str, *args: Value) -> None:
+        await self._connection.execute(sql, *args)
 
     async def many(self, sql: str, rows: Sequence[Sequence[Value]]) -> None:
         await self._connection.executemany(sql, rows)

@@ -43,7 +43,7 @@ class Quotas:
         Raises InvalidRequest if there are too many.
         """
         for name, limit in self._sums(owner):
-            await query("insert into file_usage values($1, 0) on conflict do nothing", name)
+            await query.run("insert into file_usage values($1, 0) on conflict do nothing", name)
             ((used,),) = await query(
                 "update file_usage set bytes=bytes+$1 where owner=$2 returning bytes", size, name
             )

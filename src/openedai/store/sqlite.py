@@ -19,6 +19,8 @@ from openedai.store.database import Database, Query, Row, Value
 log = logging.getLogger("openedai.store")
 
 T = TypeVar("T")
+# Its text, and the arguments of each time that it is run.
+_Statement = tuple[str, Sequence[Sequence[Value]]]
 
 _READERS = 3
 _BUSY_SECONDS = 30
@@ -44,16 +46,14 @@ class Sqlite(Database):
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Query]:
-        query = _Query(self, self._writer)
+        query = _Query(self)
         async with self._writing:
             try:
-                # A plain `begin` would fail where another process writes meanwhile.
-                await query("begin immediate")
                 yield query
             except BaseException:
-                await asyncio.shield(_in(self._writer, self._undo))
+                await asyncio.shield(self._in_writer(self._undo))
                 raise
-            await asyncio.shield(_in(self._writer, self._commit))
+            await asyncio.shield(self._in_writer(partial(self._end, query.take())))
 
     async def lock_schema(self, query: Query) -> None:
         return
@@ -69,16 +69,37 @@ class Sqlite(Database):
             cursor = self._connection().execute(sql, _named(args))
             return cursor.fetchall() if cursor.description else []
 
-    def _run_many(self, sql: str, rows: Sequence[Sequence[Value]]) -> None:
-        with _translate_errors():
-            self._connection().executemany(sql, map(_named, rows))
+    def _in_writer(self, function: Callable[[], T]) -> asyncio.Future[T]:
+        return _in(self._writer, function)
 
-    def _commit(self) -> None:
+    def _go_on(
+        self, statements: Sequence[_Statement], sql: str, args: Sequence[Value]
+    ) -> list[Row]:
+        """Run some statements of a transaction, and then one that returns rows."""
+        self._run_all(statements)
+        return self._run(sql, args)
+
+    def _end(self, statements: Sequence[_Statement]) -> None:
+        """Run the last statements of a transaction, and commit it; or else undo it."""
         try:
+            self._run_all(statements)
             self._run("commit", ())
         except BaseException:
             self._undo()
             raise
+
+    def _run_all(self, statements: Sequence[_Statement]) -> None:
+        """Run statements of a transaction, which is begun with the first."""
+        with _translate_errors():
+            connection = self._connection()
+            if not connection.in_transaction:
+                # A plain `begin` would fail where another process writes meanwhile.
+                connection.execute("begin immediate")
+            for sql, rows in statements:
+                if len(rows) == 1:
+                    connection.execute(sql, _named(rows[0]))
+                else:
+                    connection.executemany(sql, map(_named, rows))
 
     def _undo(self) -> None:
         """In the thread that writes, so after a statement that was cancelled."""
@@ -103,15 +124,26 @@ class Sqlite(Database):
 
 
 class _Query:
-    def __init__(self, database: Sqlite, thread: ThreadPoolExecutor) -> None:
+    """Keeps the statements that return no rows until one does."""
+
+    def __init__(self, database: Sqlite) -> None:
         self._database = database
-        self._thread = thread
+        self._kept: list[_Statement] = []
+
+    def take(self) -> list[_Statement]:
+        """The statements that are to be run, which are not kept any more."""
+        kept, self._kept = self._kept, []
+        return kept
 
     async def __call__(self, sql: str, *args: Value) -> list[Row]:
-        return await _in(self._thread, partial(self._database._run, sql, args))
+        database = self._database
+        return await database._in_writer(partial(database._go_on, self.take(), sql, args))
+
+    async def run(self, sql: str, *args: Value) -> None:
+        self._kept.append((sql, [args]))
 
     async def many(self, sql: str, rows: Sequence[Sequence[Value]]) -> None:
-        await _in(self._thread, partial(self._database._run_many, sql, rows))
+        self._kept.append((sql, rows))
 
 
 def _in(threads: ThreadPoolExecutor, function: Callable[[], T]) -> asyncio.Future[T]:

@@ -73,7 +73,7 @@ class Uploads:
             *(seconds, None, owner),
         )
         async with database.write() as query:
-            await query(
+            await query.run(
                 f"insert into uploads({_COLUMNS}) values($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
                 *(record.id, record.status, record.purpose, record.filename, record.bytes),
                 *(record.created_at, record.expires_at, record.file_seconds, None, owner),
@@ -98,7 +98,7 @@ class Uploads:
         async with (await self._store.database()).write() as query:
             record = await self._pending(query, id)
             await self._files.quotas.add(query, record.owner, part.bytes)
-            await query(
+            await query.run(
                 "insert into upload_parts(id, upload_id, bytes, created_at) values($1, $2, $3, $4)",
                 *(part.id, part.upload_id, part.bytes, part.created_at),
             )
@@ -161,7 +161,7 @@ class Uploads:
                 ]
             await self._store.contents.discard(keys)
         async with database.write() as query:
-            await query(
+            await query.run(
                 "delete from uploads where status <> 'pending' and expires_at <= $1",
                 now - _KEPT_SECONDS,
             )
@@ -214,7 +214,7 @@ class Uploads:
         return keys
 
     async def _end(self, query: Query, id: str, status: Status, file_id: str | None) -> None:
-        await query("update uploads set status=$1, file_id=$2 where id=$3", status, file_id, id)
+        await query.run("update uploads set status=$1, file_id=$2 where id=$3", status, file_id, id)
 
 
 class PartWriting:

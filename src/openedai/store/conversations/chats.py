@@ -44,7 +44,7 @@ class StoredChats:
     async def insert(self, chat: StoredChat) -> None:
         """Raises Unavailable; then nothing of it is kept."""
         async with (await self._store.database()).write() as query:
-            await query(
+            await query.run(
                 f"insert into stored_chats({_COLUMNS}) values($1, $2, $3, $4, $5, $6, $7)",
                 *(chat.id, chat.owner, chat.model, chat.created_at),
                 *(chat.metadata, chat.completion, chat.messages),
@@ -103,7 +103,7 @@ class StoredChats:
             )
             if not rows:
                 raise _no_such_chat(id)
-            await query("delete from stored_chat_metadata where chat=$1", id)
+            await query.run("delete from stored_chat_metadata where chat=$1", id)
             await self._add_digests(query, id, metadata)
         return StoredChat(*rows[0])
 
@@ -114,7 +114,7 @@ class StoredChats:
             by_id = "delete from stored_chats where id=$1 and owner=$2 returning id"
             if not await query(by_id, id, owner):
                 raise _no_such_chat(id)
-            await query("delete from stored_chat_metadata where chat=$1", id)
+            await query.run("delete from stored_chat_metadata where chat=$1", id)
 
     async def _add_digests(self, query: Query, id: str, metadata: str) -> None:
         if digests := _digests(msgspec.json.decode(metadata)):

@@ -14,6 +14,7 @@ from openedai.store.store import Store
 
 PREFIX = "conv_"
 _COLUMNS = "id, owner, created_at, metadata"
+_IDS = 200  # in one statement
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Conversations:
             raise invalid_value("items", "two of them have the same id")
         made = Conversation(ordered_id(PREFIX), owner, time.time(), metadata)
         async with (await self._store.database()).write() as query:
-            await query(
+            await query.run(
                 f"insert into conversations({_COLUMNS}) values($1, $2, $3, $4)",
                 *(made.id, made.owner, made.created_at, made.metadata),
             )
@@ -81,7 +82,7 @@ class Conversations:
             by_id = "delete from conversations where id=$1 and owner=$2 returning id"
             if not await query(by_id, id, owner):
                 raise no_such_conversation(id)
-            await query("delete from conversation_items where conversation=$1", id)
+            await query.run("delete from conversation_items where conversation=$1", id)
 
     async def add(self, owner: str, id: str, items: Sequence[Item]) -> None:
         """Append items. Raises NotFound, and InvalidRequest for an id that it has already."""
@@ -105,10 +106,10 @@ class Conversations:
             raise no_such_conversation(id)
         last = "select coalesce(max(position), -1) from conversation_items where conversation=$1"
         ((position,),) = await query(last, id)
+        present = await self._present(query, id, items)
         new: dict[str, Item] = {}
         for number, item in enumerate(items):
-            by_item = "select 1 from conversation_items where id=$1 and conversation=$2"
-            if item.id not in new and not await query(by_item, item.id, id):
+            if item.id not in new and item.id not in present:
                 new[item.id] = item
             elif known == "refuse":
                 raise invalid_value(f"items[{number}].id", "the conversation has this item already")
@@ -184,6 +185,16 @@ class Conversations:
             if not await query(by_id, item_id, id):
                 raise _no_such_item(item_id, id)
         return conversation
+
+    async def _present(self, query: Query, id: str, items: Sequence[Item]) -> set[str]:
+        """The ids of those items that the conversation has."""
+        found = set[str]()
+        for start in range(0, len(items), _IDS):
+            ids = [item.id for item in items[start : start + _IDS]]
+            marks = ", ".join(f"${number}" for number in range(2, len(ids) + 2))
+            by_ids = f"select id from conversation_items where conversation=$1 and id in ({marks})"
+            found.update(one for (one,) in await query(by_ids, id, *ids))
+        return found
 
     async def _insert(self, query: Query, id: str, items: Sequence[Item], position: int) -> None:
         if items:

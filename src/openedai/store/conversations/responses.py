@@ -61,7 +61,7 @@ class Responses:
     async def insert(self, query: Query, response: StoredResponse) -> None:
         marks = ", ".join(f"${number}" for number in range(1, len(_NAMES) + 1))
         values = [getattr(response, name) for name in _NAMES]
-        await query(f"insert into responses({_COLUMNS}) values({marks})", *values)
+        await query.run(f"insert into responses({_COLUMNS}) values({marks})", *values)
         await self._insert_items(query, response.id, response.input, response.output)
 
     async def find(self, owner: str, id: str) -> StoredResponse:
@@ -86,7 +86,7 @@ class Responses:
 
     async def update(self, query: Query, response: StoredResponse) -> None:
         """Another state of a response."""
-        await query(
+        await query.run(
             "update responses set status=$1, response=$2, output=$3 where id=$4",
             *(response.status, response.response, response.output, response.id),
         )
@@ -151,11 +151,11 @@ class Responses:
             if not await query(by_id, id, owner):
                 raise no_such_response(id)
             await self._remove_parts(query, id)
-            await query("delete from jobs where id=$1", id)
+            await query.run("delete from jobs where id=$1", id)
 
     async def add_events(self, query: Query, id: str, last: int, frames: str) -> None:
         """Some frames of a response's stream, up to the one with the number `last`."""
-        await query(
+        await query.run(
             "insert into response_events(response, last, frames) values($1, $2, $3)",
             *(id, last, frames),
         )
@@ -189,12 +189,12 @@ class Responses:
                 return
             async with database.write() as query:
                 for (id,) in rows:
-                    await query("delete from responses where id=$1", id)
+                    await query.run("delete from responses where id=$1", id)
                     await self._remove_parts(query, id)
 
     async def _remove_parts(self, query: Query, id: str) -> None:
-        await query("delete from response_items where response=$1", id)
-        await query("delete from response_events where response=$1", id)
+        await query.run("delete from response_items where response=$1", id)
+        await query.run("delete from response_events where response=$1", id)
 
     async def _insert_items(self, query: Query, id: str, *arrays: str) -> None:
         ids = dict.fromkeys(
