@@ -23,6 +23,7 @@ from yarl import URL
 from openedai.app import create_app
 from openedai.cli.serve import protocol
 from openedai.config import ModelSpec, Settings
+from openedai.jobs.runner import LEASE_SECONDS
 
 TWO_CALLS = (
     '<tool_call>{"name": "get_weather", "arguments": {"city": "Paris"}}</tool_call>'
@@ -64,8 +65,10 @@ class Running:
 
 
 class ServerThread:
-    def __init__(self, settings: Settings) -> None:
-        self.app = create_app(settings)
+    """`lease` is how long another server waits for a job of this one, in seconds."""
+
+    def __init__(self, settings: Settings, *, lease: float = LEASE_SECONDS) -> None:
+        self.app = create_app(settings, job_lease=lease)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.server = uvicorn.Server(
             uvicorn.Config(

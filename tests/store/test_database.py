@@ -97,7 +97,7 @@ def test_a_failed_statement_undoes_those_before_and_after_it(
                 if last is not None:
                     await query(last)
 
-        with pytest.raises(Exception, match="(?i)unique"):
+        with pytest.raises(Exception, match=r"(?i)unique"):
             await insert_twice()
         assert await database.read("select id from t") == []
         async with database.write() as query:

@@ -153,29 +153,6 @@ def test_nothing_comes_after_the_end(client: OpenAI, after: int, status: int) ->
         assert raised.value.param == "starting_after"
 
 
-def test_readers_of_other_servers(server: Running, client: OpenAI) -> None:
-    """Two servers on one database: each reads what the other one makes."""
-    settings = server.app.state.services.settings
-    with ServerThread(settings) as second, second.client() as elsewhere:
-        made = [stream(one) for one in (client, elsewhere)]
-        ids = [next(one).response.id for one in made]
-        with ThreadPoolExecutor(6) as threads:
-            readers = [
-                threads.submit(resumed, reader, id)
-                for id in ids
-                for reader in (client, elsewhere, client)
-            ]
-            found = [[event.to_dict() for event in one.result()] for one in readers]
-        for same in (found[:3], found[3:]):
-            assert same[0] == same[1] == same[2]
-            assert [event["sequence_number"] for event in same[0]] == list(range(len(same[0])))
-            assert same[0][-1]["type"] == "response.completed"
-        assert elsewhere.responses.retrieve(ids[0]).output_text == WORDS
-        other = begin(elsewhere, model="endless")
-        assert client.responses.cancel(other.id).status == "cancelled"
-        assert elsewhere.responses.retrieve(other.id).status == "cancelled"
-
-
 def test_cancelling(server: Running, client: OpenAI) -> None:
     made = begin(client, model="endless")
     wait_until(lambda: client.responses.retrieve(made.id).status == "in_progress")
