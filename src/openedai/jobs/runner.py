@@ -143,7 +143,8 @@ class Runner:
         except asyncio.CancelledError:
             log.info("%s %s is stopped", job.kind, job.id)
         except Exception as error:
-            log.error("%s %s failed", job.kind, job.id, exc_info=error)
+            known = isinstance(error, APIError)
+            log.error("%s %s failed: %s", *(job.kind, job.id, error), exc_info=not known)
             with suppress(LeaseLost, APIError):
                 await self._end_attempt(job, claim, error)
 
