@@ -102,7 +102,7 @@ from openedai.api.openai.responses.input.conversation import Media as ResponseMe
 from openedai.api.openai.responses.prepare import engine_chat
 from openedai.api.openai.responses.prepare import engine_request as response_request
 from openedai.api.openai.responses.state.routes import InputItemsQuery, RetrieveQuery
-from openedai.api.openai.responses.tools import client_tools
+from openedai.api.openai.responses.tools import callable_tools
 from openedai.api.openai.responses.types import ResponseRequest
 from openedai.api.openai.speech.types import SpeechRequest
 from openedai.api.openai.transcriptions.types import TranscriptionRequest, TranslationRequest
@@ -749,6 +749,7 @@ NEEDED_FIELDS_BY_TYPE: dict[type[Body], dict[str, dict[str, Any]]] = {
 READ_BY_ROUTES = {"model", "stream", "stream_options", "stream_format", "encoding_format"}
 READ_BY_ROUTES |= {"search_model", "return_prompt", "expand"}
 READ_BY_ROUTES |= {"context_management", "conversation", "previous_response_id", "truncation"}
+READ_BY_ROUTES |= {"max_tool_calls"}
 READ_BY_ROUTES |= {"modalities", "audio", "completion_window"}
 # The same, in some bodies only.
 READ_BY_ROUTES_OF: dict[str, tuple[type[Body], ...]] = {
@@ -812,7 +813,7 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
         case ChatCompletionRequest():
             return value.to_engine_requests(Media())
         case ResponseRequest():
-            tools = client_tools(value.tools or (), (), strict=False)
+            tools = callable_tools(value.tools or (), (), strict=False)
             items = [("input", item) for item in value.items()]
             chat = engine_chat(value, items, tools, ResponseMedia())
             return response_request(value, chat), value.options(), value.metadata

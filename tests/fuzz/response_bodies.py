@@ -23,7 +23,13 @@ _TOOLS: list[dict[str, Any]] = [
     },
     {"type": "namespace", "name": "n", "description": "d", "tools": [{**_FUNCTION, "name": "f"}]},
     {"type": "tool_search", "execution": "client", "parameters": SCHEMA},
-    *({"type": name} for name in ("local_shell", "shell", "apply_patch", "computer", "web_search")),
+    *({"type": name} for name in ("local_shell", "shell", "apply_patch", "computer")),
+    {
+        "type": "web_search",
+        "filters": {"allowed_domains": ["a.example"]},
+        "search_context_size": "low",
+        "user_location": {"type": "approximate", "country": "DE"},
+    },
 ]
 KEPT = {"id": "msg_1", "role": "user", "content": "x"}
 MESSAGE = {
@@ -79,6 +85,7 @@ ITEMS: list[dict[str, Any]] = [
     },
     {"type": "tool_search_call", "call_id": "g", "arguments": {"q": "x"}, "execution": "client"},
     {"type": "tool_search_output", "call_id": "g", "tools": [{**_FUNCTION, "name": "found"}]},
+    {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "q"}},
 ]
 RESPONSE_BODIES: dict[str, list[dict[str, Any]]] = {
     "ResponseRequest": [

@@ -130,8 +130,23 @@ class Settings:
     unsupported_tools: Annotated[
         Literal["refuse", "warn"],
         "Refuse tools of `/v1/responses` that the official API runs itself, such as "
-        "`web_search`, or leave them out beside the client's own, with a warning header.",
+        "`code_interpreter`, and this server does not, or leave them out beside others, with a "
+        "warning header.",
     ] = "warn"
+    web_search: Annotated[
+        Literal["", "searxng", "brave"],
+        "The search engine of the tool `web_search` of `/v1/responses`; none if it is empty, and "
+        "never where `offline` is set.",
+    ] = ""
+    web_search_url: Annotated[
+        str, "The address of the search engine: of SearXNG, or of another server with Brave's API."
+    ] = ""
+    web_search_key: Annotated[
+        Secret | None, "The key that the search engine asks for: Brave's own does."
+    ] = None
+    tool_timeout: Annotated[
+        float, Meta(gt=0), "Seconds that a tool that the server runs may take for one call."
+    ] = 60.0
     log_format: Annotated[Literal["text", "json"], "How log lines are written."] = "text"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
@@ -324,6 +339,8 @@ class Settings:
                 check(getattr(self, name))
             except ValueError as error:
                 raise ConfigError(f"{name}: {error}") from None
+        if self.web_search == "searxng" and not self.web_search_url:
+            raise ConfigError("web_search: SearXNG needs its address, in 'web_search_url'")
         vars(self)["public_url"] = self.public_url.rstrip("/")
 
     @property

@@ -64,6 +64,7 @@ def memory_bytes(text: str, *, total: int) -> int:
 CHECKS: dict[str, Callable[[Any], object]] = {
     "memory_budget": lambda value: memory_bytes(value, total=1 << 30),
     "public_url": _check_url,
+    "web_search_url": _check_url,
     "api_key": lambda value: _check_keys((value,) if value and value.reveal() else ()),
     "api_keys": _check_keys,
     "database": _check_database,

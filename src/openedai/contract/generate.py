@@ -230,6 +230,9 @@ class RankedToken(Struct, frozen=True):
     rank: int
 
 
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+
+
 class Finish(Struct, frozen=True, tag="finish"):
     """The last event: why the generation ended, and its usage.
 
@@ -240,7 +243,7 @@ class Finish(Struct, frozen=True, tag="finish"):
     the likeliest ones: nothing for the first position.
     """
 
-    reason: Literal["stop", "length", "tool_calls", "content_filter"]
+    reason: FinishReason
     usage: Usage
     stop: str | None = None
     prompt_logprobs: tuple[tuple[RankedToken, ...], ...] = ()

@@ -55,8 +55,11 @@ class ResponseHandler:
             last = await self._responses.last_event(query, job.id)
             if response.status not in OPEN:
                 await job.end(query, response.status)
-            elif last > _LAST_BEFORE_ANSWER:
-                # Readers have seen a part of an answer, which another attempt would not repeat.
+            elif last > _LAST_BEFORE_ANSWER or (
+                response.status == "in_progress" and job.input.get("once")
+            ):
+                # Another attempt would not repeat the part of an answer that readers have seen, and
+                # it would repeat the calls of tools.
                 await self._fail(query, response, "server_error", _DIED)
                 await job.end(query, "failed")
             elif response.status == "queued":

@@ -35,6 +35,8 @@ PARTS = {
     "response.content_part.added": "response.content_part.done",
     "response.reasoning_summary_part.added": "response.reasoning_summary_part.done",
 }
+# The types of the items of tools that the server runs.
+SERVED = {"web_search_call"}
 _EVENTS: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 
 
@@ -92,20 +94,28 @@ def check_events(events: Sequence[Event]) -> Event:
 
 
 def _items(events: Sequence[Event], *, failed: bool) -> list[Event]:
-    """The items that the events close, one after the other."""
-    items: list[Event] = []
-    current: list[Event] = []
+    """The items that the events close. They are opened in order, and only those of tools that the
+    server runs are open beside others.
+    """
+    items: list[Event | None] = []
+    current: dict[int, list[Event]] = {}
     for event in events:
-        assert event["output_index"] == len(items)
-        opened = event["type"] == "response.output_item.added"
-        assert opened == (not current)
-        current.append(event)
+        index = event["output_index"]
+        if event["type"] == "response.output_item.added":
+            assert index == len(items)
+            items.append(None)
+            current[index] = []
+            assert all(_is_served(one[0]["item"]) for one in current.values() if one)
+        current[index].append(event)
         if event["type"] == "response.output_item.done":
-            _check_item(current)
-            items.append(event["item"])
-            current = []
+            _check_item(current.pop(index))
+            items[index] = event["item"]
     assert failed or not current
-    return items
+    return [item for item in items if item is not None]
+
+
+def _is_served(item: Event) -> bool:
+    return item["type"] in SERVED
 
 
 def _check_item(events: Sequence[Event]) -> None:
@@ -117,7 +127,8 @@ def _check_item(events: Sequence[Event]) -> None:
         return
     assert added["item"]["id"] == done["item"]["id"]
     assert added["item"]["status"] == "in_progress"
-    assert done["item"]["status"] in ("completed", "incomplete")
+    ends = ("completed", "incomplete", *(["failed"] if _is_served(done["item"]) else []))
+    assert done["item"]["status"] in ends
     part: str | None = None
     text, delta_type = "", None
     for event in inner:

@@ -14,8 +14,8 @@ from openedai.api.openai.responses.input.tools import ApplyPatch, CustomTool, Fu
 from openedai.api.openai.responses.output.builder import ResponseBuilder
 from openedai.api.openai.responses.output.json_text import InputReader
 from openedai.api.openai.responses.output.objects import Response
-from openedai.api.openai.responses.output.open_items import Options
-from openedai.api.openai.responses.tools import client_tools
+from openedai.api.openai.responses.output.place import Options
+from openedai.api.openai.responses.tools import callable_tools
 from openedai.contract.generate import (
     Finish,
     GenerateEvent,
@@ -28,7 +28,7 @@ from openedai.errors import EngineFailed
 from openedai.serving.outcome import Outcome
 from tests.api.openai.responses.answers import check_events
 
-TOOLS = client_tools(
+TOOLS = callable_tools(
     [
         FunctionTool(type="function", name="f"),
         CustomTool(type="custom", name="c"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from msgspec import UNSET
@@ -20,7 +20,7 @@ from openedai.api.openai.responses.input.conversation import (
 from openedai.api.openai.responses.input.items import AnyItem, ItemReference
 from openedai.api.openai.responses.output.builder import ResponseBuilder
 from openedai.api.openai.responses.output.objects import ConversationRef, Response
-from openedai.api.openai.responses.tools import ClientTools, choose, client_tools, refused_tool
+from openedai.api.openai.responses.tools import CallableTools, callable_tools, choose, refused_tool
 from openedai.api.openai.responses.types import InputBody, ResponseRequest, tools_in
 from openedai.api.parameters.ids import new_id
 from openedai.contract.chat import Chat
@@ -42,6 +42,7 @@ class Prepared:
     chat: Chat
     located: Sequence[Located]
     media: Media
+    tools: CallableTools
     builder: ResponseBuilder
 
     @property
@@ -50,8 +51,8 @@ class Prepared:
 
 
 class Preparation:
-    """With `refuses_tools`, tools that the official API runs itself are refused; otherwise they are
-    left out beside others.
+    """`served_tools` are the types of the tools that this server runs. With `refuses_tools`, others
+    that the official API runs itself are refused; otherwise they are left out beside others.
     """
 
     def __init__(
@@ -61,8 +62,10 @@ class Preparation:
         hearing: Hearing,
         history: History,
         *,
+        served_tools: Collection[str],
         refuses_tools: bool,
     ) -> None:
+        self._served_tools = served_tools
         self._files = files
         self._images = images
         self._hearing = hearing
@@ -79,7 +82,7 @@ class Preparation:
         chat = engine_chat(call.body, items, tools, media)
         request = engine_request(call.body, chat)
         builder = ResponseBuilder(begun(call), tools, call.body.options())
-        return Prepared(request, chat, items, media, builder)
+        return Prepared(request, chat, items, media, tools, builder)
 
     async def chat(self, call: Call[InputBody]) -> Chat:
         """The conversation of a body, for its number of tokens. Raises InvalidRequest."""
@@ -108,11 +111,14 @@ class Preparation:
             raise invalid_value("input", "neither it nor the conversation has items")
         return located
 
-    def _tools(self, call: Call[InputBody], items: Sequence[Located]) -> ClientTools:
-        """The client's tools. Those left out are told in a header of the answer."""
+    def _tools(self, call: Call[InputBody], items: Sequence[Located]) -> CallableTools:
+        """The tools. Those left out are told in a header of the answer."""
         entry = engine_entry(call.spec.engine)
-        tools = client_tools(
-            call.body.tools or (), tools_in(items), strict=not entry.passes_unknown_parameters
+        tools = callable_tools(
+            call.body.tools or (),
+            tools_in(items),
+            strict=not entry.passes_unknown_parameters,
+            served=self._served_tools,
         )
         if tools.left_out and (self._refuses_tools or not tools.tools):
             index = next(
@@ -137,7 +143,7 @@ class Preparation:
 
 
 def engine_chat(
-    body: InputBody, items: Sequence[Located], tools: ClientTools, media: Media
+    body: InputBody, items: Sequence[Located], tools: CallableTools, media: Media
 ) -> Chat:
     """The conversation for the model. Raises InvalidRequest."""
     chosen = choose(tools, body.tool_choice, body.parallel_tool_calls)

@@ -15,10 +15,10 @@ from openedai.api.openai.responses.output.objects import (
     Response,
     ResponseModeration,
 )
+from openedai.api.openai.responses.output.steps import Stepped
 from openedai.contract.generate import Finish
 from openedai.errors import EngineFailed
 from openedai.http.respond import as_api_error, named_frame
-from openedai.serving.outcome import Indexed
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class ResponseRenderer:
         self._moderate = moderate
         self._error_events = error_events
 
-    async def whole(self, events: AsyncGenerator[Indexed, None]) -> Response:
+    async def whole(self, events: AsyncGenerator[Stepped, None]) -> Response:
         self._builder.start()
         async with aclosing(events):
             async for _, event in events:
@@ -53,15 +53,15 @@ class ResponseRenderer:
                     self._builder.add(event)
         return self._finished()
 
-    def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
+    def chunks(self, events: AsyncGenerator[Stepped, None]) -> AsyncGenerator[bytes, None]:
         return self._rendered(events, frame)
 
-    def events(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[Event, None]:
+    def events(self, events: AsyncGenerator[Stepped, None]) -> AsyncGenerator[Event, None]:
         """The events of the response. What fails after the first is told as an event."""
         return self._rendered(events, _as_it_is)
 
     async def _rendered(
-        self, events: AsyncGenerator[Indexed, None], render: Callable[[Event], T]
+        self, events: AsyncGenerator[Stepped, None], render: Callable[[Event], T]
     ) -> AsyncGenerator[T, None]:
         builder, started = self._builder, False
         try:

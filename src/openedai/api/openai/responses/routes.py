@@ -16,8 +16,11 @@ from openedai.api.openai.responses.compaction import Compactor, compacted_respon
 from openedai.api.openai.responses.history import History
 from openedai.api.openai.responses.moderated import ResponseModerator
 from openedai.api.openai.responses.output.events import Event
+from openedai.api.openai.responses.output.steps import Stepped
 from openedai.api.openai.responses.prepare import Preparation, Prepared
 from openedai.api.openai.responses.render import ResponseRenderer
+from openedai.api.openai.responses.served.toolkit import runners
+from openedai.api.openai.responses.served.turns import Turns
 from openedai.api.openai.responses.socket import ResponseCreate, ResponseSocket, Send
 from openedai.api.openai.responses.state.history import StoredHistory
 from openedai.api.openai.responses.state.jobs import job_input
@@ -31,7 +34,9 @@ from openedai.api.openai.responses.types import (
 )
 from openedai.api.route import takes
 from openedai.catalog.catalog import Catalog
+from openedai.config import Settings
 from openedai.contract.engine import Tokenizer
+from openedai.contract.generate import GenerateRequest
 from openedai.http.exchange import Exchange
 from openedai.serving.audio.hearing import Hearing
 from openedai.serving.call import Call
@@ -61,7 +66,7 @@ class Responses:
         generation: Generation,
         moderation: Moderation,
         keeping: ResponseKeeping,
-        refuses_tools: bool,
+        settings: Settings,
     ) -> None:
         self._calls = calls
         self._leases = leases
@@ -70,8 +75,14 @@ class Responses:
         self._compactor = Compactor(generation, leases)
         self._history = StoredHistory(keeping)
         self._keeping = keeping
+        self._runners = runners(settings)
         self._preparation = Preparation(
-            file_loading, image_loading, hearing, self._history, refuses_tools=refuses_tools
+            file_loading,
+            image_loading,
+            hearing,
+            self._history,
+            served_tools=self._runners.keys(),
+            refuses_tools=settings.unsupported_tools == "refuse",
         )
 
     @takes(ResponseRequest)
@@ -141,7 +152,7 @@ class Responses:
         """The response as it is queued, or its stream."""
         response = prepared.builder.response
         stored = stored_response(response, call, prepared, self._keeping)
-        await self._keeping.begin(stored, job_input(call))
+        await self._keeping.begin(stored, job_input(call, once=prepared.tools.any_served))
         if call.body.stream:
             return await event_stream(self._keeping, request, response.id)
         return self._calls.respond(call, response)
@@ -160,7 +171,14 @@ class Responses:
         moderate = self._moderator.of(call, prepared.chat)
         return ResponseRenderer(prepared.builder, moderate, error_events=error_events)
 
-    def _events(self, call: Call[Any], prepared: Prepared) -> AsyncGenerator[Indexed, None]:
-        if call.body.truncation == "auto":
-            return run_truncated(self._generation, call, prepared.request)
-        return self._generation.run(call, [prepared.request])
+    def _events(
+        self, call: Call[ResponseRequest], prepared: Prepared
+    ) -> AsyncGenerator[Stepped, None]:
+        def generate(request: GenerateRequest) -> AsyncGenerator[Indexed, None]:
+            if call.body.truncation == "auto":
+                return run_truncated(self._generation, call, request)
+            return self._generation.run(call, [request])
+
+        if not prepared.tools.any_served:
+            return generate(prepared.request)
+        return Turns(call, prepared, generate, self._runners).run()

@@ -30,6 +30,8 @@ SHELL = _object(
     {"timeout_ms": _NUMBER, "max_output_length": _NUMBER},
 )
 
+WEB_QUERY = _object({"query": _TEXT | {"description": "What to search for."}})
+
 _DIFF = _TEXT | {
     "description": "The changes: lines that begin with a space stay, with - go, with + come; "
     "@@ begins each place."

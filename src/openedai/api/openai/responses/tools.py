@@ -1,15 +1,16 @@
-"""Tools that the client runs, as functions for the model.
+"""Tools as functions for the model.
 
-Each tool becomes a function that the model may call; `output/calls.py` turns the calls back into
-items of the tool's own type. Tools that the official API runs itself are not among them.
+Each tool becomes a function that the model may call; `output/calls.py` turns the calls of tools
+that the client runs back into items of the tool's own type, and `served/` runs the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from openedai.api.openai.responses.input.served import WEB_SEARCH, WebSearchTool
 from openedai.api.openai.responses.input.tools import (
     AllowedTools,
     AnyTool,
@@ -33,21 +34,23 @@ from openedai.api.openai.responses.tool_schemas import (
     COMPUTER_ACTIONS,
     LOCAL_SHELL,
     SHELL,
+    WEB_QUERY,
 )
 from openedai.api.parameters.chats.custom_tools import custom_tool
 from openedai.api.parameters.tools import Toolset, check_tools
 from openedai.contract.chat import InputGrammar, Tool
 from openedai.errors import InvalidRequest, Unsupported
 
-_ANY_OBJECT: dict[str, Any] = {"type": "object"}
+ServedTool = WebSearchTool
 
 
 @dataclass(frozen=True)
-class ClientTool:
-    """A tool of the client, and the function that the model is told of.
+class CallableTool:
+    """A tool, and the function that the model is told of.
 
     `name` and `namespace` are the client's, `path` is where it stands in the body, and `deferred`
-    says that the client's search must find it before it may be called.
+    says that the client's search must find it before it may be called. `served` is the definition
+    of a tool that the server runs; None for one that the client runs.
     """
 
     type: str
@@ -56,21 +59,27 @@ class ClientTool:
     path: str
     namespace: str | None = None
     deferred: bool = False
+    served: ServedTool | None = None
 
 
 @dataclass(frozen=True)
-class ClientTools:
-    """The tools that the client runs; `left_out` are the types of those that it does not."""
+class CallableTools:
+    """The tools that the model may call; `left_out` are the types of those that nobody runs."""
 
-    tools: tuple[ClientTool, ...] = ()
+    tools: tuple[CallableTool, ...] = ()
     left_out: tuple[str, ...] = ()
-    _by_function: Mapping[str, ClientTool] = field(init=False, default_factory=dict)
+    _by_function: Mapping[str, CallableTool] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         by_function = {tool.function.name: tool for tool in self.tools}
         object.__setattr__(self, "_by_function", by_function)
 
-    def of_function(self, name: str) -> ClientTool | None:
+    @property
+    def any_served(self) -> bool:
+        """Whether the server runs one of them."""
+        return any(tool.served is not None for tool in self.tools)
+
+    def of_function(self, name: str) -> CallableTool | None:
         """The tool that the model calls by this name."""
         return self._by_function.get(name)
 
@@ -82,20 +91,24 @@ def function_name(name: str, namespace: str | None = None) -> str:
     return f"{namespace}{name}" if namespace.endswith("__") else f"{namespace}__{name}"
 
 
-def client_tools(
-    tools: Sequence[AnyTool], found: Iterable[tuple[str, AnyTool]], *, strict: bool
-) -> ClientTools:
+def callable_tools(
+    tools: Sequence[AnyTool],
+    found: Iterable[tuple[str, AnyTool]],
+    *,
+    strict: bool,
+    served: Collection[str] = (),
+) -> CallableTools:
     """The tools of the parameter `tools`, and those that items have, with their paths.
 
-    With `strict` the model's engine enforces the arguments of tools whose shape is ours. Raises
-    InvalidRequest.
+    With `strict` the model's engine enforces the arguments of tools whose shape is ours. `served`
+    are the types of the tools that the server runs. Raises InvalidRequest.
     """
-    known: dict[str, ClientTool] = {}
+    known: dict[str, CallableTool] = {}
     left_out: dict[str, None] = {}
-    reader = _Reader(strict)
+    reader = _Reader(strict, served)
     listed = [(f"tools[{index}]", tool) for index, tool in enumerate(tools)]
     for path, tool in listed:
-        if isinstance(tool, HostedTool):
+        if reader.leaves_out(tool):
             left_out[tool.type] = None
         for one in reader.read(tool, path):
             _check_name(one, known)
@@ -111,10 +124,10 @@ def client_tools(
     for one in usable:
         field_name = "parameters" if one.type in ("function", "tool_search") else "type"
         check_tools([one.function], [one.path], schema_field=field_name)
-    return ClientTools(tuple(usable), tuple(left_out))
+    return CallableTools(tuple(usable), tuple(left_out))
 
 
-def _check_name(tool: ClientTool, known: Mapping[str, ClientTool]) -> None:
+def _check_name(tool: CallableTool, known: Mapping[str, CallableTool]) -> None:
     name = tool.function.name
     if name in known:
         raise InvalidRequest(
@@ -125,11 +138,22 @@ def _check_name(tool: ClientTool, known: Mapping[str, ClientTool]) -> None:
 
 
 class _Reader:
-    def __init__(self, strict: bool) -> None:
+    def __init__(self, strict: bool, served: Collection[str]) -> None:
         self._strict = strict
+        self._served = served
 
-    def read(self, tool: AnyTool, path: str) -> list[ClientTool]:
-        """The client's tools that one tool is: none or several."""
+    def leaves_out(self, tool: AnyTool) -> bool:
+        """Whether neither the client nor the server runs the tool."""
+        match tool:
+            case WebSearchTool():
+                return "web_search" not in self._served or tool.external_web_access is False
+            case _:
+                return isinstance(tool, HostedTool)
+
+    def read(self, tool: AnyTool, path: str) -> list[CallableTool]:
+        """What the model may call of one tool: nothing, or one function or several."""
+        if self.leaves_out(tool):
+            return []
         match tool:
             case FunctionTool() | CustomTool():
                 return [self._named(tool, path, None)]
@@ -141,7 +165,7 @@ class _Reader:
             case ToolSearch(execution="client"):
                 description = tool.description or "Searches for further tools."
                 function = Tool(name=tool.type, description=description, parameters=tool.parameters)
-                return [ClientTool(tool.type, tool.type, function, path)]
+                return [CallableTool(tool.type, tool.type, function, path)]
             case LocalShell():
                 return [
                     self._own(tool.type, path, "Runs a command on the user's machine.", LOCAL_SHELL)
@@ -162,20 +186,26 @@ class _Reader:
                     "A screenshot follows each action."
                 )
                 return [self._own(tool.type, path, about, COMPUTER_ACTION)]
+            case WebSearchTool():
+                about = (
+                    "Searches the web. Returns pages with their addresses. Cite a page that you "
+                    "use as [title](address)."
+                )
+                return [replace(self._own("web_search", path, about, WEB_QUERY), served=tool)]
             case _:
                 return []
 
     def _own(
         self, type: str, path: str, description: str, parameters: dict[str, Any]
-    ) -> ClientTool:
+    ) -> CallableTool:
         function = Tool(
             name=type, description=description, parameters=parameters, strict=self._strict
         )
-        return ClientTool(type, type, function, path)
+        return CallableTool(type, type, function, path)
 
     def _named(
         self, tool: FunctionTool | CustomTool, path: str, space: Namespace | None
-    ) -> ClientTool:
+    ) -> CallableTool:
         namespace = None if space is None else space.name
         name = function_name(tool.name, namespace)
         description = tool.description or ""
@@ -190,7 +220,9 @@ class _Reader:
             )
         else:
             function = self._custom(tool, name, description)
-        return ClientTool(tool.type, tool.name, function, path, namespace, bool(tool.defer_loading))
+        return CallableTool(
+            tool.type, tool.name, function, path, namespace, bool(tool.defer_loading)
+        )
 
     def _custom(self, tool: CustomTool, name: str, description: str) -> Tool:
         given = tool.format if isinstance(tool.format, GrammarInput) else None
@@ -198,7 +230,7 @@ class _Reader:
         return custom_tool(name, description, grammar, strict=self._strict)
 
 
-def choose(tools: ClientTools, choice: ToolChoice | None, parallel: bool | None) -> Toolset:
+def choose(tools: CallableTools, choice: ToolChoice | None, parallel: bool | None) -> Toolset:
     """The functions that `tool_choice` and `parallel_tool_calls` let the model call.
 
     Raises InvalidRequest for a choice of a tool that is not there.
@@ -221,7 +253,7 @@ def choose(tools: ClientTools, choice: ToolChoice | None, parallel: bool | None)
             return Toolset(every, parallel=parallel_calls)
 
 
-def _require_some(tools: ClientTools) -> None:
+def _require_some(tools: CallableTools) -> None:
     if not tools.tools:
         raise InvalidRequest(
             "Invalid value for 'tool_choice': 'required' needs 'tools' that can be called.",
@@ -230,7 +262,7 @@ def _require_some(tools: ClientTools) -> None:
         )
 
 
-def _chosen(tools: ClientTools, wanted: Sequence[ChosenTool], param: str) -> tuple[Tool, ...]:
+def _chosen(tools: CallableTools, wanted: Sequence[ChosenTool], param: str) -> tuple[Tool, ...]:
     chosen: list[Tool] = []
     for one in wanted:
         matching = [tool.function for tool in tools.tools if _is_meant(tool, one)]
@@ -248,22 +280,24 @@ def _chosen(tools: ClientTools, wanted: Sequence[ChosenTool], param: str) -> tup
     return tuple(tool.function for tool in tools.tools if tool.function.name in names)
 
 
-def _is_meant(tool: ClientTool, chosen: ChosenTool) -> bool:
+def _is_meant(tool: CallableTool, chosen: ChosenTool) -> bool:
     if chosen.type == "namespace":
         return tool.namespace is not None and tool.namespace == chosen.name
     if chosen.type in ("function", "custom"):
         same_space = chosen.namespace is None or chosen.namespace == tool.namespace
         return tool.type == chosen.type and tool.name == chosen.name and same_space
+    if chosen.type in WEB_SEARCH:
+        return tool.type == "web_search"
     if chosen.type == "computer_use":
         return tool.type in ("computer", "computer_use_preview")
     return tool.type == chosen.type
 
 
 def refused_tool(type: str, param: str) -> Unsupported:
-    """The error of a tool that the official API runs itself."""
+    """The error of a tool that the official API runs itself, and this server does not."""
     return Unsupported(
-        f"Unsupported value: '{param}' does not support '{type}' on this server, which runs no "
-        "tools itself.",
+        f"Unsupported value: '{param}' does not support '{type}' on this server, which does not "
+        "run this tool. docs/tools.md says which ones it runs, and what for.",
         code="unsupported_value",
         param=param,
     )

@@ -16,7 +16,7 @@ from openedai.api.openai.responses.input.items import (
     ToolSearchOutput,
 )
 from openedai.api.openai.responses.input.tools import MAX_TOOLS, AnyTool, ToolChoice, ToolParam
-from openedai.api.openai.responses.output.open_items import Options
+from openedai.api.openai.responses.output.place import Options
 from openedai.api.parameters.chats.labels import Metadata, Retention, ServiceTier, Verbosity
 from openedai.api.parameters.chats.moderation import ModerationOptions
 from openedai.api.parameters.other_servers import Effort
@@ -238,6 +238,7 @@ class ResponseRequest(InputBody):
             obfuscated=bool(self.stream_options and self.stream_options.include_obfuscation),
             summary=(reasoning.summary or reasoning.generate_summary) is not None,
             sealed="reasoning.encrypted_content" in (self.include or ()),
+            sources="web_search_call.action.sources" in (self.include or ()),
         )
 
     def shown_tools(self) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from openedai.api.openai.responses.input.calls import (
     ToolSearchCall,
 )
 from openedai.api.openai.responses.input.parts import Content
+from openedai.api.openai.responses.input.served_items import WebSearchCall
 from openedai.api.openai.responses.input.tools import MAX_TOOLS, ToolParam
 from openedai.api.parameters.unions import branch
 from openedai.http.body import Body, UnsupportedValues
@@ -110,6 +111,7 @@ _Supported = Literal[
     "additional_tools",
     "compaction",
     "item_reference",
+    "web_search_call",
 ]
 _Unsupported = Literal[
     "code_interpreter_call",
@@ -123,7 +125,6 @@ _Unsupported = Literal[
     "mcp_list_tools",
     "program",
     "program_output",
-    "web_search_call",
 ]
 
 
@@ -167,6 +168,7 @@ AnyItem = (
     | AdditionalTools
     | Compaction
     | ItemReference
+    | WebSearchCall
     | OtherItem
 )
 
@@ -190,6 +192,7 @@ InputItem = Annotated[
     | Annotated[AdditionalTools, branch("additional_tools")]
     | Annotated[Compaction, branch("compaction")]
     | Annotated[ItemReference, branch("item_reference")]
+    | Annotated[WebSearchCall, branch("web_search_call")]
     | Annotated[OtherItem, branch("other")],
     Discriminator(_item_type),
 ]

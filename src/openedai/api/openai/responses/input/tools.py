@@ -7,6 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AliasChoices, ConfigDict, Discriminator, Field
 from pydantic_core import PydanticCustomError
 
+from openedai.api.openai.responses.input.served import (
+    WEB_SEARCH,
+    WebSearchTool,
+    WebSearchType,
+)
 from openedai.api.parameters.tools import NAME
 from openedai.api.parameters.unions import branch, by_type
 from openedai.http.body import Body, UnsupportedValues
@@ -131,18 +136,16 @@ HostedType = Literal[
     "image_generation",
     "mcp",
     "programmatic_tool_calling",
-    "web_search",
-    "web_search_2025_08_26",
-    "web_search_preview",
-    "web_search_preview_2025_03_11",
 ]
 
 
 class HostedTool(Body):
-    """A tool that the official API runs itself; also for the error of an unknown type."""
+    """A tool that the official API runs itself and this server does not; also for the error of an
+    unknown type.
+    """
 
     model_config = ConfigDict(extra="ignore")
-    type: HostedType
+    type: HostedType | WebSearchType
 
 
 _TYPES = (
@@ -157,6 +160,14 @@ _TYPES = (
     "computer_use_preview",
 )
 
+
+def _tool_type(value: Any) -> str:
+    given = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    if isinstance(given, str) and given in WEB_SEARCH:
+        return f"{TAG}web_search"
+    return f"{TAG}{given}" if given in _TYPES else f"{TAG}other"
+
+
 AnyTool = (
     FunctionTool
     | CustomTool
@@ -167,6 +178,7 @@ AnyTool = (
     | ApplyPatch
     | Computer
     | ComputerPreview
+    | WebSearchTool
     | HostedTool
 )
 
@@ -180,8 +192,9 @@ ToolParam = Annotated[
     | Annotated[ApplyPatch, branch("apply_patch")]
     | Annotated[Computer, branch("computer")]
     | Annotated[ComputerPreview, branch("computer_use_preview")]
+    | Annotated[WebSearchTool, branch("web_search")]
     | Annotated[HostedTool, branch("other")],
-    by_type(*_TYPES),
+    Discriminator(_tool_type),
 ]
 
 
@@ -202,6 +215,7 @@ class ChosenTool(Body):
             "computer_use_preview",
         ]
         | HostedType
+        | WebSearchType
     )
     name: str | None = None
     namespace: str | None = None

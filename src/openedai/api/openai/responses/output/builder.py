@@ -22,11 +22,16 @@ from openedai.api.openai.responses.output.open_items import (
     OpenItem,
     OpenMessage,
     OpenReasoning,
-    Options,
-    Place,
     open_call,
 )
-from openedai.api.openai.responses.tools import ClientTools
+from openedai.api.openai.responses.output.open_served import (
+    OpenServed,
+    SearchResult,
+    ToolResult,
+)
+from openedai.api.openai.responses.output.place import Options, Place
+from openedai.api.openai.responses.output.steps import Begun, Ended, Progressed, Step, TurnEnded
+from openedai.api.openai.responses.tools import CallableTools
 from openedai.api.parameters.chats.logprobs import token_logprobs
 from openedai.contract.generate import (
     Finish,
@@ -44,24 +49,27 @@ _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"
 class ResponseBuilder:
     """Builds one response. `response` is what the last event said, or will say, of it.
 
-    `start` comes first, then `add` for each event of the generation but the `Finish`, which is for
-    `end`; `fail` ends it at any time instead.
+    `start` comes first, then `add` for each event of the generation but the last `Finish`, which is
+    for `end`; `fail` ends it at any time instead. The items of tools that the server runs stay open
+    after the model has written them: several may be, at their positions of the output.
     """
 
-    def __init__(self, response: Response, tools: ClientTools, options: Options) -> None:
+    def __init__(self, response: Response, tools: CallableTools, options: Options) -> None:
         self.response = response
         self._tools = tools
         self._options = options
         self._number = count().__next__
-        self._output: list[OutputItem] = []
-        self._open: OpenItem | None = None
+        self._output: list[OutputItem | None] = []
+        self._open: OpenItem | OpenServed | None = None
+        self._running: dict[str, tuple[int, OpenServed]] = {}
+        self._pages: dict[str, str] = {}
         self._call_index = -1
         self._compaction: CompactionItem | None = None
 
     @property
     def items(self) -> tuple[OutputItem, ...]:
         """The items that are complete."""
-        return tuple(self._output)
+        return tuple(item for item in self._output if item is not None)
 
     def start(self) -> list[e.Event]:
         self.response = replace(self.response, status="in_progress")
@@ -84,8 +92,8 @@ class ResponseBuilder:
         """Let the output begin with this item. To be called before `start`."""
         self._compaction = compaction
 
-    def add(self, event: GenerateEvent) -> list[e.Event]:
-        """The events of the response that one of the generation makes.
+    def add(self, event: GenerateEvent | Step) -> list[e.Event]:
+        """The events of the response that one of the generation, or of a tool, makes.
 
         Raises EngineFailed for a call that is none of the tool's.
         """
@@ -94,7 +102,7 @@ class ResponseBuilder:
                 logprobs = token_logprobs(tokens) if tokens and self._options.logprobs else []
                 if isinstance(self._open, OpenMessage):
                     return [self._open.feed(text, logprobs)]
-                message = OpenMessage(self._place())
+                message = OpenMessage(self._place(), self._pages)
                 return [*self._begin(message), message.feed(text, logprobs)]
             case ReasoningDelta(text=text):
                 if isinstance(self._open, OpenReasoning):
@@ -103,6 +111,14 @@ class ResponseBuilder:
                 return [*self._begin(reasoning), reasoning.feed(text)]
             case ToolCallDelta():
                 return self._add_call(event)
+            case TurnEnded():
+                return self._close("completed")
+            case Begun(make=make):
+                return [*self._begin(make(self._place())), *self._close("completed")]
+            case Progressed(key=key, update=update):
+                return self._running[key][1].progress(update)
+            case Ended(key=key, result=result):
+                return self._end_tool(key, result)
             case _:
                 return []
 
@@ -110,6 +126,10 @@ class ResponseBuilder:
         """The events of the end of the last item; an answer of nothing is an empty message."""
         status = "incomplete" if finish.reason in _INCOMPLETE else "completed"
         events = self._close(status)
+        for index, item in self._running.values():
+            self._output[index], abandoned = item.abandon()
+            events += abandoned
+        self._running = {}
         if not self._output:
             events += self._begin(OpenMessage(self._place()))
             events += self._close(status)
@@ -123,7 +143,7 @@ class ResponseBuilder:
         self.response = replace(
             self.response,
             status=status,
-            output=tuple(self._output),
+            output=self.items,
             usage=ResponseUsage.of(finish.usage),
         )
         if moderation is not None:
@@ -154,7 +174,7 @@ class ResponseBuilder:
         self.response = replace(
             self.response,
             status="failed",
-            output=tuple(self._output),
+            output=self.items,
             error=ResponseError(_error_code(error), error.message),
         )
         events: list[e.Event] = []
@@ -175,16 +195,27 @@ class ResponseBuilder:
             events += self._open.feed(event.arguments)
         return events
 
-    def _begin(self, item: OpenItem) -> list[e.Event]:
+    def _end_tool(self, key: str, result: ToolResult) -> list[e.Event]:
+        index, item = self._running.pop(key)
+        self._output[index], events = item.end(result)
+        if isinstance(result, SearchResult):
+            self._pages |= {page.url: page.title for page in result.pages}
+        return events
+
+    def _begin(self, item: OpenItem | OpenServed) -> list[e.Event]:
         events = self._close("completed")
         self._open = item
         return [*events, *item.open()]
 
     def _close(self, status: str) -> list[e.Event]:
-        if self._open is None:
+        opened, self._open = self._open, None
+        if opened is None:
             return []
-        item, events = self._open.close(status)
-        self._open = None
+        if isinstance(opened, OpenServed):
+            self._running[opened.key] = (len(self._output), opened)
+            self._output.append(None)
+            return opened.written() if status == "completed" else []
+        item, events = opened.close(status)
         if item is not None:
             self._output.append(item)
         return events

@@ -10,6 +10,7 @@ from openedai.api.openai.responses.output.objects import (
     ReasoningTextPart,
     Response,
     SummaryTextPart,
+    UrlCitation,
 )
 from openedai.api.parameters.chats.logprobs import ChatTokenLogprob
 
@@ -94,6 +95,11 @@ class TextDeltaEvent(_OfPart, tag="response.output_text.delta"):
     obfuscation: str | UnsetType = UNSET
 
 
+class AnnotationAdded(_OfPart, tag="response.output_text.annotation.added"):
+    annotation_index: int
+    annotation: UrlCitation
+
+
 class ReasoningDeltaEvent(_OfPart, tag="response.reasoning_text.delta"):
     delta: str
     obfuscation: str | UnsetType = UNSET
@@ -141,6 +147,18 @@ class InputDelta(_OfItem, tag="response.custom_tool_call_input.delta"):
 
 class InputDone(_OfItem, tag="response.custom_tool_call_input.done"):
     input: str
+
+
+class SearchBegun(_OfItem, tag="response.web_search_call.in_progress"):
+    pass
+
+
+class Searching(_OfItem, tag="response.web_search_call.searching"):
+    pass
+
+
+class SearchEnded(_OfItem, tag="response.web_search_call.completed"):
+    pass
 
 
 class Compacting(_OfItem, tag="response.compaction.compacting"):

@@ -16,9 +16,18 @@ class _Typed(msgspec.Struct, frozen=True, tag_field="type"):
     """A value whose type is in its field `type`."""
 
 
+class UrlCitation(_Typed, frozen=True, tag="url_citation"):
+    """The characters of the text from `start_index` to before `end_index` name the page."""
+
+    start_index: int
+    end_index: int
+    title: str
+    url: str
+
+
 class OutputTextPart(_Typed, frozen=True, tag="output_text"):
     text: str
-    annotations: tuple[()] = ()
+    annotations: tuple[UrlCitation, ...] = ()
     logprobs: list[ChatTokenLogprob] = msgspec.field(default_factory=list)
 
 
@@ -139,6 +148,21 @@ class ToolSearchCallItem(_Typed, frozen=True, tag="tool_search_call"):
     execution: str = "client"
 
 
+class SearchSource(_Typed, frozen=True, tag="url"):
+    url: str
+
+
+class SearchAction(_Typed, frozen=True, tag="search"):
+    query: str
+    sources: tuple[SearchSource, ...] | UnsetType = UNSET
+
+
+class WebSearchCallItem(_Typed, frozen=True, tag="web_search_call"):
+    id: str
+    status: str
+    action: SearchAction
+
+
 class CompactionItem(_Typed, frozen=True, tag="compaction"):
     id: str
     encrypted_content: str
@@ -154,6 +178,7 @@ OutputItem = (
     | ApplyPatchCallItem
     | ComputerCallItem
     | ToolSearchCallItem
+    | WebSearchCallItem
     | CompactionItem
 )
 

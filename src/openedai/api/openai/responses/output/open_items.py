@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Protocol
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from openedai.api.openai.responses.input.conversation import REASONING_PREFIX
 from openedai.api.openai.responses.output import events as e
 from openedai.api.openai.responses.output.calls import call_item
+from openedai.api.openai.responses.output.citations import citations
 from openedai.api.openai.responses.output.json_text import InputReader
 from openedai.api.openai.responses.output.objects import (
     CustomToolCallItem,
@@ -24,48 +25,15 @@ from openedai.api.openai.responses.output.objects import (
     ShellCallItem,
     SummaryTextPart,
 )
-from openedai.api.openai.responses.tools import ClientTool
+from openedai.api.openai.responses.output.open_served import OpenServed, open_served
+from openedai.api.openai.responses.output.place import Place
+from openedai.api.openai.responses.tools import CallableTool
 from openedai.api.parameters.chats.logprobs import ChatTokenLogprob
 from openedai.api.parameters.chats.packed import pack
 from openedai.api.parameters.ids import new_id
-from openedai.api.parameters.streams import obfuscation
 
 Closed = tuple[OutputItem | None, list[e.Event]]
 """The item that was written, None for one that cannot be shown, and the events of its end."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """`logprobs` come with the text, deltas are padded if `obfuscated`, reasoning is a `summary`,
-    and is also `sealed` for the client to send back.
-    """
-
-    logprobs: bool = False
-    obfuscated: bool = False
-    summary: bool = False
-    sealed: bool = False
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where an item is in the output, and the numbers of events."""
-
-    index: int
-    number: Callable[[], int]
-    options: Options = field(default_factory=Options)
-
-    def padding(self, text: str) -> str | UnsetType:
-        return obfuscation(text) if self.options.obfuscated else UNSET
-
-    def of(self, id: str) -> tuple[int, str, int]:
-        """The first fields of an event of the item with this id."""
-        return self.number(), id, self.index
-
-    def added(self, item: OutputItem) -> e.Event:
-        return e.ItemAdded(self.number(), self.index, item)
-
-    def done(self, item: OutputItem) -> e.Event:
-        return e.ItemDone(self.number(), self.index, item)
 
 
 class OpenItem(Protocol):
@@ -75,8 +43,11 @@ class OpenItem(Protocol):
 
 
 class OpenMessage:
-    def __init__(self, place: Place) -> None:
+    """A message whose text cites some of the `pages`, titles by their URLs."""
+
+    def __init__(self, place: Place, pages: Mapping[str, str] = MappingProxyType({})) -> None:
         self._place = place
+        self._pages = pages
         self._id = new_id("msg_")
         self._texts: list[str] = []
         self._logprobs: list[ChatTokenLogprob] = []
@@ -95,9 +66,14 @@ class OpenMessage:
 
     def close(self, status: str) -> Closed:
         text, place = "".join(self._texts), self._place
-        part = OutputTextPart(text, logprobs=self._logprobs)
+        cited = citations(text, self._pages)
+        part = OutputTextPart(text, cited, self._logprobs)
         item = MessageItem(self._id, status, (part,))
         return item, [
+            *(
+                e.AnnotationAdded(*place.of(self._id), 0, index, one)
+                for index, one in enumerate(cited)
+            ),
             e.TextDone(*place.of(self._id), 0, text, self._logprobs),
             e.PartDone(*place.of(self._id), 0, part),
             place.done(item),
@@ -175,7 +151,7 @@ class OpenFunctionCall:
 
 
 class OpenCustomCall:
-    def __init__(self, place: Place, call_id: str, tool: ClientTool) -> None:
+    def __init__(self, place: Place, call_id: str, tool: CallableTool) -> None:
         self._place = place
         self._id = new_id("ctc_")
         self._call_id = call_id
@@ -213,7 +189,7 @@ class OpenCustomCall:
 class OpenTypedCall:
     """A call of a tool whose items have fields of their own: it is shown when it is complete."""
 
-    def __init__(self, place: Place, call_id: str, tool: ClientTool) -> None:
+    def __init__(self, place: Place, call_id: str, tool: CallableTool) -> None:
         self._place = place
         self._call_id = call_id
         self._tool = tool
@@ -247,14 +223,16 @@ class OpenTypedCall:
         ]
 
 
-OpenCall = OpenFunctionCall | OpenCustomCall | OpenTypedCall
+OpenCall = OpenFunctionCall | OpenCustomCall | OpenTypedCall | OpenServed
 
 
-def open_call(place: Place, call_id: str, name: str, tool: ClientTool | None) -> OpenCall:
+def open_call(place: Place, call_id: str, name: str, tool: CallableTool | None) -> OpenCall:
     """The call of the function with this name, and of the tool that it stands for."""
     if tool is None or tool.type == "function":
         shown = name if tool is None else tool.name
         return OpenFunctionCall(place, call_id, shown, None if tool is None else tool.namespace)
     if tool.type == "custom":
         return OpenCustomCall(place, call_id, tool)
+    if tool.served is not None:
+        return open_served(place, call_id, tool)
     return OpenTypedCall(place, call_id, tool)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from openedai.api.openai.responses.output.events import Completed, Event, Failed, Incomplete
 from openedai.api.openai.responses.output.objects import Response
+from openedai.api.openai.responses.output.steps import Stepped
 from openedai.api.openai.responses.prepare import Prepared
 from openedai.api.openai.responses.render import ResponseRenderer, frame
 from openedai.api.openai.responses.state.items import stored_items
@@ -19,7 +20,6 @@ from openedai.api.openai.responses.types import ResponseRequest
 from openedai.errors import APIError
 from openedai.http.body import add_warning
 from openedai.serving.call import Call
-from openedai.serving.outcome import Indexed
 from openedai.serving.responses.keeping import ResponseKeeping
 from openedai.store.conversations.responses import Status, StoredResponse
 
@@ -45,17 +45,17 @@ class StoringRenderer:
         self._call = call
         self._prepared = prepared
 
-    async def whole(self, events: AsyncGenerator[Indexed, None]) -> Response:
+    async def whole(self, events: AsyncGenerator[Stepped, None]) -> Response:
         response = await self._renderer.whole(events)
         await self._store(response)
         return response
 
-    async def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
+    async def chunks(self, events: AsyncGenerator[Stepped, None]) -> AsyncGenerator[bytes, None]:
         async with aclosing(self.events(events)) as all_events:
             async for event in all_events:
                 yield frame(event)
 
-    async def events(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[Event, None]:
+    async def events(self, events: AsyncGenerator[Stepped, None]) -> AsyncGenerator[Event, None]:
         """The events of the response."""
         async with aclosing(self._renderer.events(events)) as all_events:
             async for event in all_events:

@@ -1,0 +1,120 @@
+"""Items of tools that the server runs, while they run: their events, and what they become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from openedai.api.openai.responses.output import events as e
+from openedai.api.openai.responses.output.objects import (
+    OutputItem,
+    SearchAction,
+    SearchSource,
+    WebSearchCallItem,
+)
+from openedai.api.openai.responses.output.place import Place
+from openedai.api.openai.responses.tools import CallableTool
+from openedai.api.parameters.ids import new_id
+from openedai.serving.tools.web_search import Page
+
+Ended = tuple[OutputItem, list[e.Event]]
+"""The item as it ends, and the events of its end."""
+
+
+@dataclass(frozen=True)
+class ToolResult:
+    """What a tool returned: `text` is for the model. It may have `failed`, with this message."""
+
+    text: str
+    failed: str | None = None
+
+
+@dataclass(frozen=True)
+class SearchResult(ToolResult):
+    pages: tuple[Page, ...] = ()
+
+
+class OpenServed:
+    """The item of a tool that the server runs, from its beginning to its end; `key` is its call's
+    id.
+
+    `written` comes when its arguments are complete, then `progress` and `end` while the tool runs.
+    """
+
+    def __init__(self, place: Place, key: str) -> None:
+        self.key = key
+        self._place = place
+        self._deltas: list[str] = []
+
+    @property
+    def arguments(self) -> str:
+        """What the model has written so far, as JSON."""
+        return "".join(self._deltas)
+
+    def open(self) -> list[e.Event]:
+        raise NotImplementedError
+
+    def feed(self, delta: str) -> list[e.Event]:
+        self._deltas.append(delta)
+        return []
+
+    def written(self) -> list[e.Event]:
+        return []
+
+    def progress(self, update: Any) -> list[e.Event]:
+        return []
+
+    def end(self, result: ToolResult) -> Ended:
+        raise NotImplementedError
+
+    def abandon(self) -> Ended:
+        """The end of an item whose tool does not run, because the response ends before."""
+        raise NotImplementedError
+
+
+class OpenSearch(OpenServed):
+    def __init__(self, place: Place, key: str) -> None:
+        super().__init__(place, key)
+        self._id = new_id("ws_")
+
+    def open(self) -> list[e.Event]:
+        place = self._place
+        return [place.added(self._item("in_progress")), e.SearchBegun(*place.of(self._id))]
+
+    def written(self) -> list[e.Event]:
+        return [e.Searching(*self._place.of(self._id))]
+
+    def end(self, result: ToolResult) -> Ended:
+        place = self._place
+        pages = result.pages if isinstance(result, SearchResult) else ()
+        if result.failed is not None:
+            item = self._item("failed")
+            return item, [place.done(item)]
+        item = self._item("completed", pages)
+        return item, [e.SearchEnded(*place.of(self._id)), place.done(item)]
+
+    def abandon(self) -> Ended:
+        item = self._item("incomplete")
+        return item, [self._place.done(item)]
+
+    def _item(self, status: str, pages: tuple[Page, ...] = ()) -> WebSearchCallItem:
+        sources = tuple(SearchSource(page.url) for page in pages)
+        shown = sources if self._place.options.sources else UNSET
+        return WebSearchCallItem(self._id, status, SearchAction(self._query(), shown))
+
+    def _query(self) -> str:
+        """The query, as far as the arguments are valid."""
+        try:
+            given = msgspec.json.decode(self.arguments, type=dict[str, Any])
+        except msgspec.DecodeError:
+            return ""
+        query = given.get("query", "")
+        return query if isinstance(query, str) else ""
+
+
+def open_served(place: Place, call_id: str, tool: CallableTool) -> OpenServed:
+    """The item of a call of a tool that the server runs."""
+    return OpenSearch(place, call_id)

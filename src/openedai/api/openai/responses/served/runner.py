@@ -1,0 +1,20 @@
+"""What runs the calls of the tools of one type."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any, Protocol
+
+from openedai.api.openai.responses.tools import CallableTool
+from openedai.api.openai.responses.types import ResponseRequest
+from openedai.serving.call import Call
+
+
+class Runner(Protocol):
+    def run(
+        self, call: Call[ResponseRequest], tool: CallableTool, arguments: dict[str, Any]
+    ) -> AsyncGenerator[Any, None]:
+        """News of a call of the tool, for its item, and at last the ToolResult.
+
+        Closing the iterator ends it. Raises ToolFailed and APIError.
+        """

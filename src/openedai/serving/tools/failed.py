@@ -1,0 +1,7 @@
+"""The failure of a tool that the server runs."""
+
+from __future__ import annotations
+
+
+class ToolFailed(Exception):
+    """A tool could not do what was asked for. Its text is for the model and for the client."""
