@@ -65,6 +65,10 @@ Summe
 Montag | 08:00 | 17:45
 """,
     ),
+    "excel.xlsx": (
+        office.excel,
+        "名簿\n東京 |  | very bold | 1904-01-02\n東京! | #N/A |  | 0.001\n",
+    ),
     "minutes.odt": (
         office.written,
         """Réunion du comité

@@ -21,7 +21,7 @@ class TextWriter:
     """Collects the text and the sections of a file, up to `limit` characters."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._parts: list[str] = []
         self._length = 0
         self._ends: deque[str] = deque("\n\n", maxlen=2)  # the last characters
@@ -33,16 +33,16 @@ class TextWriter:
         if not text:
             return
         self._length += len(text)
-        if self._length > self._limit:
+        if self._length > self.limit:
             raise NotReadable(
-                "invalid_file", f"The file has more than {self._limit} characters of text."
+                "invalid_file", f"The file has more than {self.limit} characters of text."
             )
         self._parts.append(text)
         self._ends.extend(text[-2:])
 
     def is_full(self) -> bool:
         """Whether there was more text than the limit."""
-        return self._length > self._limit
+        return self._length > self.limit
 
     def end_line(self) -> None:
         """Begin a new line, unless one has begun."""

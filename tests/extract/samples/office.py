@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from datetime import date, datetime, time
 from typing import Any
 
@@ -50,6 +51,37 @@ def sheets() -> bytes:
     other.append(["Montag", time(8, 0), time(17, 45)])
     file = io.BytesIO()
     book.save(file)
+    return file.getvalue()
+
+
+def excel() -> bytes:
+    """As Excel writes it: shared texts, some with formatting or a reading, and dates since 1904."""
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    type_ = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    relations = "http://schemas.openxmlformats.org/package/2006/relationships"
+    parts = {
+        "_rels/.rels": f'<Relationships xmlns="{relations}"><Relationship Id="rId1"'
+        f' Type="{type_}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{type_}"><workbookPr date1904="1"/>'
+        '<sheets><sheet name="名簿" sheetId="7" r:id="rId3"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{relations}">'
+        f'<Relationship Id="rId3" Type="{type_}/worksheet" Target="worksheets/sheet1.xml"/>'
+        f'<Relationship Id="rId4" Type="{type_}/sharedStrings" Target="sharedStrings.xml"/>'
+        f'<Relationship Id="rId5" Type="{type_}/styles" Target="styles.xml"/></Relationships>',
+        "xl/sharedStrings.xml": f'<sst xmlns="{main}"><si><t>東京</t><rPh sb="0" eb="2">'
+        "<t>トウキョウ</t></rPh></si><si><r><t>very </t></r><r><rPr><b/></rPr><t>bold</t></r></si></sst>",
+        "xl/styles.xml": f'<styleSheet xmlns="{main}"><numFmts><numFmt numFmtId="164"'
+        ' formatCode="dd&quot;m&quot;.mm\\.yyyy"/></numFmts><cellStyleXfs><xf numFmtId="9"/>'
+        '</cellStyleXfs><cellXfs><xf numFmtId="0"/><xf numFmtId="164"/></cellXfs></styleSheet>',
+        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData><row r="1">'
+        '<c r="A1" t="s"><v>0</v></c><c r="C1" t="s"><v>1</v></c><c r="D1" s="1"><v>1</v></c></row>'
+        '<row r="2"><c t="str"><f>A1&amp;"!"</f><v>東京!</v></c><c t="e"><v>#N/A</v></c>'
+        '<c t="s"><v>99</v></c><c><v>1E-3</v></c></row></sheetData></worksheet>',
+    }
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
     return file.getvalue()
 
 

@@ -11,6 +11,7 @@ from openedai.extract.result import NotReadable
 Event = tuple[Literal["start", "end", "text"], str, dict[str, str]]
 
 _CHUNK = 1 << 16
+_NO_MEMORY = 1  # XML_ERROR_NO_MEMORY
 _RELATIONSHIPS = ("officeDocument/2006/relationships", "officeDocument/relationships")
 
 
@@ -29,21 +30,26 @@ def xml_events(source: IO[bytes] | str) -> Iterator[Event]:
     )
     parser.EndElementHandler = lambda name: events.append(("end", _local(name), {}))
     parser.CharacterDataHandler = lambda text: events.append(("text", text, {}))
-    for chunk in _chunks(source):
-        parser.Parse(chunk, False)
+    for chunk, is_last in _chunks(source):
+        try:
+            parser.Parse(chunk, is_last)
+        except expat.ExpatError as error:
+            if error.code == _NO_MEMORY:
+                raise MemoryError from error
+            raise
         yield from events
         events.clear()
-    parser.Parse(b"", True)
-    yield from events
 
 
-def _chunks(source: IO[bytes] | str) -> Iterator[bytes | str]:
+def _chunks(source: IO[bytes] | str) -> Iterator[tuple[bytes | str, bool]]:
+    """The chunks of a file, and whether each is the last one, which is empty."""
     if isinstance(source, str):
         for start in range(0, len(source), _CHUNK):
-            yield source[start : start + _CHUNK]
+            yield source[start : start + _CHUNK], False
     else:
         while chunk := source.read(_CHUNK):
-            yield chunk
+            yield chunk, False
+    yield b"", True
 
 
 def _local(name: str) -> str:

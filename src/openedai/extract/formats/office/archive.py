@@ -10,15 +10,17 @@ from typing import IO
 from openedai.extract.formats.xml_events import xml_events
 from openedai.extract.result import NotReadable
 
-_UNPACKED = 512 << 20  # bytes of all files that are read
 _FILES = 100_000
 _ENCRYPTED = 1  # the flag of a file
 
 
 class Archive:
-    """A zip archive that is open for reading. Raises NotReadable if it is broken."""
+    """A zip archive that is open for reading, of which at most `limit` bytes are unpacked.
 
-    def __init__(self, file: IO[bytes]) -> None:
+    Raises NotReadable if it is broken.
+    """
+
+    def __init__(self, file: IO[bytes], limit: int) -> None:
         try:
             self._zip = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError):
@@ -26,7 +28,7 @@ class Archive:
         self.names = {info.filename: info for info in self._zip.infolist()}
         if len(self.names) > _FILES:
             raise NotReadable("invalid_file", f"The file has more than {_FILES} files in it.")
-        self._remaining = _UNPACKED
+        self._limit = self._remaining = limit
 
     def open(self, name: str) -> IO[bytes]:
         """The contents of a file. Raises NotReadable, now or when it is read."""
@@ -70,7 +72,7 @@ class Archive:
         self._remaining -= size
         if self._remaining < 0:
             raise NotReadable(
-                "invalid_file", f"The file is larger than {_UNPACKED >> 20} MiB unpacked."
+                "invalid_file", f"The file is larger than {self._limit >> 20} MiB unpacked."
             )
 
 

@@ -19,6 +19,7 @@ _READERS: dict[str, Callable[[Archive, str, TextWriter], None]] = {
     "xl": read_sheets,
     "ppt": read_slides,
 }
+_BYTES_PER_CHARACTER = 25  # at most, of the limit of the text: what is around it in XML
 _MIME_TYPE = "mimetype"
 _OPEN_DOCUMENT = b"application/vnd.oasis.opendocument."
 _MAIN_PARTS = ("word/document.xml", "xl/workbook.xml", "ppt/presentation.xml")
@@ -26,7 +27,7 @@ _MAIN_PARTS = ("word/document.xml", "xl/workbook.xml", "ppt/presentation.xml")
 
 def read_package(file: IO[bytes], writer: TextWriter) -> None:
     """Write the text of a document that is a zip archive. Raises NotReadable."""
-    archive = Archive(file)
+    archive = Archive(file, _BYTES_PER_CHARACTER * writer.limit)
     if _MIME_TYPE in archive.names:
         type_ = archive.read(_MIME_TYPE).strip()
         if type_ == b"application/epub+zip":
