@@ -123,5 +123,6 @@ def _chosen(cache: Cache, query: str, count: int) -> tuple[list[str], float]:
 
 
 def _weight(number: int, count: int) -> float:
-    """What BM25 gives a word that so many of the chunks have."""
-    return max(_LEAST_WEIGHT, math.log((count - number + 0.5) / (number + 0.5)))
+    """What BM25 gives a word that so many of the chunks have: files are added meanwhile."""
+    others = max(0, count - number)
+    return max(_LEAST_WEIGHT, math.log((others + 0.5) / (number + 0.5)))

@@ -35,7 +35,7 @@ from openedai.serving.responses.keeping import ResponseKeeping
 from openedai.serving.vector_stores.caches import SearchCaches
 from openedai.serving.vector_stores.embedding import StoreEmbedding
 from openedai.serving.vector_stores.searching import StoreSearch
-from openedai.serving.vector_stores.service import VectorStoreService
+from openedai.serving.vector_stores.service import VectorStoreService, file_remover
 from openedai.store.conversations.chats import StoredChats
 from openedai.store.files import Files
 from openedai.store.fine_tuning import FineTuningRecords
@@ -110,7 +110,7 @@ class Services:
             settings.file_max_bytes, settings.files_max_bytes, settings.files_max_bytes_per_key
         )
         store_files, jobs = VectorStoreFiles(store), Jobs(store)
-        files = Files(store, limits, store_files.remove_file)
+        files = Files(store, limits, file_remover(store_files, jobs))
         records = FineTuningRecords(store)
         tuned = TunedModels(catalog, store, records, settings.data / "adapters")
         max_pixels = settings.image_max_pixels

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -232,13 +232,28 @@ class VectorStoreService:
     async def _clear(self, id: str, *, delete: bool) -> None:
         """Remove the files of a store, and then perhaps the store."""
         async with (await self._store.database()).write() as query:
-            for entry in await self.files.unfinished(query, id):
+            for entry in await self.files.unfinished(query, store=id):
                 await self._jobs.remove(query, entry)
             keys = await self.files.remove(query, id)
             if delete and not await self.stores.delete(query, id):
                 raise no_such_store(id)
         await self._store.contents.discard(keys)
         self._jobs.wake()
+
+
+def file_remover(
+    files: VectorStoreFiles, jobs: Jobs
+) -> Callable[[Query, str], Awaitable[list[str]]]:
+    """Takes a file that is deleted out of all stores, in the same transaction, and returns the keys
+    of blobs that nothing has any more. Whoever works on it loses the job.
+    """
+
+    async def remove(query: Query, file: str) -> list[str]:
+        for entry in await files.unfinished(query, file=file):
+            await jobs.remove(query, entry)
+        return await files.remove_file(query, file)
+
+    return remove
 
 
 def check_usable(store: VectorStore) -> None:

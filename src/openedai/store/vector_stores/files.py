@@ -231,10 +231,16 @@ class VectorStoreFiles:
         found = await read_page(database, select, "entry", args, by_entry)
         return Found(list(map(_file, found.items)), found.has_more)
 
-    async def unfinished(self, query: Query, store: str) -> list[str]:
-        """The entries of the files whose segments are still to be made."""
-        by_store = "select entry from vector_store_files where store=$1 and status='in_progress'"
-        return [entry for (entry,) in await query(by_store, store)]
+    async def unfinished(
+        self, query: Query, *, store: str | None = None, file: str | None = None
+    ) -> list[str]:
+        """The entries, of a store or of a file, whose segments are still to be made."""
+        column, value = ("file", file) if store is None else ("store", store)
+        rows = await query(
+            f"select entry from vector_store_files where {column}=$1 and status='in_progress'",
+            value,
+        )
+        return [entry for (entry,) in rows]
 
     async def changes(self, store: str, after: int) -> Changes:
         """What changed for searches after a revision, up to the present one or a later one."""

@@ -373,3 +373,27 @@ def test_azure(server: Running) -> None:
         added = client.vector_stores.files.create_and_poll(file.id, vector_store_id=store.id)
         assert added.status == "completed"
         assert len(client.vector_stores.search(store.id, query="fox").data) == 1
+
+
+def test_a_reranker_scores_the_results(client: OpenAI) -> None:
+    """That of the echo engine counts the words that a text shares with the query."""
+    store = client.vector_stores.create()
+    for text in ("owl", "a fox and an owl", "a fox and an owl in a wood"):
+        client.vector_stores.files.upload_and_poll(
+            vector_store_id=store.id, file=(f"{text}.txt", text.encode())
+        )
+    query = "a fox and an owl"
+    for ranker in ("auto", "default-2024-11-15"):
+        ranked = client.vector_stores.search(
+            store.id, query=query, ranking_options={"ranker": ranker}
+        )
+        assert ranked.data[0].filename == f"{query}.txt"
+        assert ranked.data[-1].filename == "owl.txt"
+    plain = client.vector_stores.search(store.id, query=query, ranking_options={"ranker": "none"})
+    assert [one.score for one in plain] != [one.score for one in ranked]
+    assert all(0 <= one.score <= 1 for one in [*plain, *ranked])
+    few = client.vector_stores.search(
+        store.id, query=query, ranking_options={"score_threshold": ranked.data[0].score}
+    )
+    assert [one for one in few if one.filename == "owl.txt"] == []
+    assert f"{query}.txt" in [one.filename for one in few]
