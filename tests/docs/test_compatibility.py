@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -54,6 +55,7 @@ from openai.types.fine_tuning.alpha import grader_run_params
 from openai.types.graders import LabelModelGraderParam
 from openai.types.responses import (
     ResponseInputItemParam,
+    ResponseStreamEvent,
     input_item_list_params,
     response_create_params,
     response_retrieve_params,
@@ -99,6 +101,7 @@ from openedai.api.openai.responses.conversations.types import (
     ItemListQuery,
 )
 from openedai.api.openai.responses.input.conversation import Media as ResponseMedia
+from openedai.api.openai.responses.output.events import Event
 from openedai.api.openai.responses.prepare import engine_chat
 from openedai.api.openai.responses.prepare import engine_request as response_request
 from openedai.api.openai.responses.state.routes import InputItemsQuery, RetrieveQuery
@@ -431,7 +434,6 @@ CALL: dict[str, Any] = {"id": "c", "type": "function", "function": {"name": "f",
 REFUSED_VALUES: dict[str, Any] = {
     "access_programs": {"cyber": "standard"},
     "background": True,
-    "background_options": {"completion_window": "soonest"},
     "prompt": {"id": "pmpt_1"},
     "integrations": [{"type": "wandb", "wandb": {"project": "p"}}],
     "complexity": "low",
@@ -499,6 +501,7 @@ REFUSED_VALUES: dict[str, Any] = {
 
 # Values other than the default, for parameters that must reach the engine.
 VALUES: dict[str, Any] = {
+    "background_options": {"completion_window": "soonest"},
     "attributes": {"a": 1},
     "before": "file-1",
     "description": "of mine",
@@ -896,11 +899,34 @@ def test_every_item_of_responses_has_one_row() -> None:
     } | {"item_reference"}
     assert {row[0].strip("`") for row in table} == types
     for row in table:
-        body = {**RESPONSE, "input": [{"type": row[0].strip("`")}]}
-        with pytest.raises(ValidationError) as caught:
-            ResponseRequest.model_validate(body)
-        code = as_invalid_request(caught.value.errors()).code
+        code = None
+        try:
+            ResponseRequest.model_validate({**RESPONSE, "input": [{"type": row[0].strip("`")}]})
+        except ValidationError as error:
+            code = as_invalid_request(error.errors()).code
         assert (code == "unsupported_value") == (row[1] == "refused")
+
+
+def test_every_event_of_responses_has_one_row() -> None:
+    """Those that are sent are those that the code has."""
+    table = rows(("Responses", 2))
+    union, _ = get_args(ResponseStreamEvent)
+    names = {get_args(one.model_fields["type"].annotation)[0] for one in get_args(union)}
+    listed = {row[0].strip("`"): row[1] for row in table}
+    assert len(listed) == len(table)
+    assert set(listed) == names
+    sent = {name for name, status in listed.items() if status == "sent"}
+    assert sent == {*_tags(Event)}
+
+
+def _tags(event: type[Event]) -> Iterator[str]:
+    """The types of the events that are made of the class."""
+    for one in event.__subclasses__():
+        tag = one.__struct_config__.tag
+        if not one.__subclasses__():
+            assert isinstance(tag, str)
+            yield tag
+        yield from _tags(one)
 
 
 def refused_value(model: type[Body], name: str) -> Any:

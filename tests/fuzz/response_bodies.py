@@ -21,6 +21,15 @@ _TOOLS: list[dict[str, Any]] = [
         "name": "r",
         "format": {"type": "grammar", "syntax": "regex", "definition": "[a-z]+"},
     },
+    {
+        "type": "custom",
+        "name": "l",
+        "format": {
+            "type": "grammar",
+            "syntax": "lark",
+            "definition": 'start: A ("b"i | /c/)~1..2\nA: "a".."c"\n%import common.WS\n%ignore WS',
+        },
+    },
     {"type": "namespace", "name": "n", "description": "d", "tools": [{**_FUNCTION, "name": "f"}]},
     {"type": "tool_search", "execution": "client", "parameters": SCHEMA},
     *({"type": name} for name in ("local_shell", "shell", "apply_patch", "computer")),
@@ -86,6 +95,11 @@ ITEMS: list[dict[str, Any]] = [
     {"type": "tool_search_call", "call_id": "g", "arguments": {"q": "x"}, "execution": "client"},
     {"type": "tool_search_output", "call_id": "g", "tools": [{**_FUNCTION, "name": "found"}]},
     {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "q"}},
+    {
+        "type": "configuration_update",
+        "reasoning": {"effort": "low"},
+        "text": {"format": {"type": "json_schema", "name": "s", "schema": SCHEMA}},
+    },
 ]
 RESPONSE_BODIES: dict[str, list[dict[str, Any]]] = {
     "ResponseRequest": [
@@ -118,6 +132,11 @@ RESPONSE_BODIES: dict[str, list[dict[str, Any]]] = {
         },
         {"input": "hi", "conversation": {"id": CONVERSATION}, "background": True, "stream": True},
         {"input": ITEMS[:5], "background": True, "temperature": 1, "top_p": 0.9},
+        {
+            "input": [*ITEMS[:2], {"type": "compaction_trigger"}],
+            "background": True,
+            "background_options": {"completion_window": "2h", "continuation_id": "c"},
+        },
         {
             "input": "hi",
             "text": {

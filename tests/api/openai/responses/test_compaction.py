@@ -11,6 +11,7 @@ from openai import OpenAI
 from openedai.api.openai.responses.input.conversation import COMPACTION_PREFIX
 from openedai.api.parameters.chats.packed import unpack
 from tests.api.openai.responses.answers import refusal, respond
+from tests.support import wait_until
 
 ITEMS: Any = [
     {"role": "developer", "content": "Be kind."},
@@ -81,3 +82,43 @@ def test_what_cannot_be_compacted(client: OpenAI) -> None:
     )
     foreign = {"type": "compaction", "encrypted_content": "gAAAA"}
     assert refusal(client, input=[foreign]) == ("invalid_value", "input[0].encrypted_content")
+
+
+TRIGGER = {"type": "compaction_trigger"}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_trigger_compacts_and_answers_nothing(client: OpenAI, stream: bool) -> None:
+    response = respond(client, stream, input=[*ITEMS, TRIGGER])
+    (item,) = response.output
+    assert (response.status, item.type) == ("completed", "compaction")
+    assert "My name is Ann." in sealed(item.to_dict())
+    assert response.usage is not None
+    assert response.usage.output_tokens > 0
+    after = messages(client, previous_response_id=response.id, input="And now?")
+    assert [one["content"] for one in after] == [
+        f"Be kind.\n\n{sealed(item.to_dict())}",
+        "And now?",
+    ]
+    kept = client.responses.input_items.list(response.id).data
+    assert [one.type for one in kept] == ["message"] * 4
+
+
+def test_a_trigger_on_what_came_before(client: OpenAI) -> None:
+    first = respond(client, False, input="My name is Ann.")
+    response = respond(client, True, input=[TRIGGER], previous_response_id=first.id)
+    (item,) = response.output
+    assert "My name is Ann." in sealed(item.to_dict())
+
+
+def test_a_trigger_in_the_background(client: OpenAI) -> None:
+    body: Any = {"model": "echo", "input": [*ITEMS, TRIGGER], "background": True}
+    response = client.responses.create(**body)
+    wait_until(lambda: client.responses.retrieve(response.id).status == "completed")
+    (item,) = client.responses.retrieve(response.id).output
+    assert "My name is Ann." in sealed(item.to_dict())
+
+
+def test_a_trigger_that_is_not_the_last_item(client: OpenAI) -> None:
+    assert refusal(client, input=[ITEMS[1], TRIGGER, ITEMS[2]]) == ("invalid_value", "input[1]")
+    assert refusal(client, input=[TRIGGER]) == ("invalid_value", "input")

@@ -140,7 +140,7 @@ def test_a_client_that_leaves_with_messages_waiting() -> None:
     [
         ("no json", "invalid_request_error", None),
         ("[]", "invalid_type", None),
-        ('{"type": "response.steer"}', "invalid_value", "type"),
+        ('{"type": "response.cancel"}', "invalid_value", "type"),
         ('{"type": "response.create", "input": "x"}', "missing_required_parameter", "model"),
         (
             '{"type": "response.create", "model": "echo", "input": "x", "stream": false}',
@@ -159,6 +159,19 @@ def test_messages_that_are_not_valid(
         assert error["type"] == "error"
         assert (error["error"]["code"], error["error"]["param"]) == (code, param)
         assert text(create(socket, input="still here")) == "still here"
+
+
+def test_answers_are_not_steered(echo_server: Running) -> None:
+    steer = {"type": "response.steer", "previous_response_id": "resp_1", "input": "Shorter."}
+    with connection(echo_server) as socket:
+        socket.send(json.dumps(steer))
+        event = receive(socket)
+        assert (event["type"], event["error"]["code"]) == (
+            "response.steer.failed",
+            "steering_not_supported",
+        )
+        assert event["steer"] == {"previous_response_id": "resp_1", "input": "Shorter."}
+        assert text(create(socket, input="one")) == "one"
 
 
 def test_a_continuation_of_no_id(echo_server: Running) -> None:

@@ -27,7 +27,7 @@ from openedai.api.parameters.ids import new_id
 from openedai.contract.chat import Chat
 from openedai.contract.chat import Message as EngineMessage
 from openedai.contract.engine import Tokenizer
-from openedai.contract.generate import GenerateRequest, Usage
+from openedai.contract.generate import Finish, GenerateRequest, Usage
 from openedai.engines.registry import generator_traits
 from openedai.errors import missing_parameter
 from openedai.serving.call import Call
@@ -70,7 +70,16 @@ class Compactor:
         self._leases = leases
 
     async def fit(self, call: Call[ResponseRequest], prepared: Prepared) -> Prepared:
-        """The same with a shorter conversation, if the body asks for that and it is too long."""
+        """The same with a shorter conversation, if the body asks for that and it is too long.
+
+        With a trigger the output is the compaction, and nothing is to be generated.
+        """
+        if call.body.compacts:
+            item, usage = await self.compact(
+                call, prepared.located, prepared.media, call.body.instructions
+            )
+            prepared.builder.begin_with(item)
+            return dataclasses.replace(prepared, finish=Finish(reason="stop", usage=usage))
         threshold = compact_threshold(call)
         if threshold is None or last_turn(prepared.located) == 0:
             return prepared

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from msgspec import UNSET
 
@@ -17,6 +19,7 @@ from openedai.api.openai.responses.input.conversation import (
     image_refs,
     sound_refs,
 )
+from openedai.api.openai.responses.input.formats import ConfigurationUpdate
 from openedai.api.openai.responses.input.items import AnyItem, ItemReference
 from openedai.api.openai.responses.output.builder import ResponseBuilder
 from openedai.api.openai.responses.output.objects import ConversationRef, Response
@@ -24,7 +27,7 @@ from openedai.api.openai.responses.tools import CallableTools, callable_tools, c
 from openedai.api.openai.responses.types import InputBody, ResponseRequest, tools_in
 from openedai.api.parameters.ids import new_id
 from openedai.contract.chat import Chat
-from openedai.contract.generate import GenerateRequest, Sampling
+from openedai.contract.generate import Finish, GenerateRequest, Sampling
 from openedai.engines.registry import engine_entry, generator_traits
 from openedai.errors import invalid_value
 from openedai.http.body import WARNING_HEADER
@@ -33,10 +36,15 @@ from openedai.serving.call import Call
 from openedai.serving.files.loading import FileLoading
 from openedai.serving.images.loading import ImageLoading
 
+InputT = TypeVar("InputT", bound=InputBody)
+
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is generated for a call. `located` are the input with all that came before it."""
+    """What is generated for a call. `located` are the input with all that came before it.
+
+    With `finish` nothing is generated: the output is complete, and this is its end.
+    """
 
     request: GenerateRequest
     chat: Chat
@@ -44,6 +52,7 @@ class Prepared:
     media: Media
     tools: CallableTools
     builder: ResponseBuilder
+    finish: Finish | None = None
 
     @property
     def items(self) -> list[AnyItem]:
@@ -77,6 +86,7 @@ class Preparation:
     ) -> Prepared:
         """`history` is where earlier responses are, if not where all are. Raises InvalidRequest."""
         items = await self._items(call, history or self._history)
+        call = dataclasses.replace(call, body=configured(call.body, items))
         tools = self._tools(call, items)
         media = await self._media(call, items)
         chat = engine_chat(call.body, items, tools, media)
@@ -87,7 +97,8 @@ class Preparation:
     async def chat(self, call: Call[InputBody]) -> Chat:
         """The conversation of a body, for its number of tokens. Raises InvalidRequest."""
         items, media = await self.input(call)
-        return engine_chat(call.body, items, self._tools(call, items), media)
+        body = configured(call.body, items)
+        return engine_chat(body, items, self._tools(call, items), media)
 
     async def input(self, call: Call[InputBody]) -> tuple[list[Located], Media]:
         """The items of a body with all that came before them, and their files."""
@@ -140,6 +151,20 @@ class Preparation:
             await self._hearing.transcripts(call, list(sound_refs(items))),
             files.texts,
         )
+
+
+def configured(body: InputT, items: Sequence[Located]) -> InputT:
+    """The body with the last settings that items give, where it has none of its own."""
+    updates = [item for _, item in items if isinstance(item, ConfigurationUpdate)]
+    efforts = [one.reasoning.effort for one in updates if one.reasoning is not None]
+    formats = [one.text.format for one in updates if one.text is not None]
+    changed: dict[str, Any] = {}
+    if efforts and body.reasoning_options.effort is None:
+        options = body.reasoning_options.model_copy(update={"effort": efforts[-1]})
+        changed["reasoning"] = options
+    if formats and body.text_options.format is None:
+        changed["text"] = body.text_options.model_copy(update={"format": formats[-1]})
+    return body.model_copy(update=changed) if changed else body
 
 
 def engine_chat(

@@ -36,7 +36,7 @@ from openedai.api.route import takes
 from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
 from openedai.contract.engine import Tokenizer
-from openedai.contract.generate import GenerateRequest
+from openedai.contract.generate import Finish, GenerateRequest
 from openedai.http.exchange import Exchange
 from openedai.serving.audio.hearing import Hearing
 from openedai.serving.call import Call
@@ -108,7 +108,7 @@ class Responses:
         call = await self._calls.message(values, ResponseCreate, exchange)
         prepared = await self._preparation.prepare(call, history)
         prepared = await self._compactor.fit(call, prepared)
-        if call.body.generate is False:
+        if call.body.generate is False and prepared.finish is None:
             await self._compute_prompt(call, prepared, send)
             return prepared
         plain = self._renderer(call, prepared, error_events=False)
@@ -179,6 +179,12 @@ class Responses:
                 return run_truncated(self._generation, call, request)
             return self._generation.run(call, [request])
 
+        if prepared.finish is not None:
+            return _only(prepared.finish)
         if not prepared.tools.any_served:
             return generate(prepared.request)
         return Turns(call, prepared, generate, self._runners).run()
+
+
+async def _only(finish: Finish) -> AsyncGenerator[Indexed, None]:
+    yield 0, finish

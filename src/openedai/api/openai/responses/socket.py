@@ -30,6 +30,7 @@ from openedai.http.validation import invalid_json
 _MOST_WAITING = 16  # messages
 _MOST_KEPT = 16  # responses
 _CREATE = "response.create"
+_STEER = "response.steer"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -137,6 +138,10 @@ class ResponseSocket:
             async def send(event: Event) -> None:
                 await self._send(_encode(event), stream_id)
 
+            if values["type"] == _STEER:
+                await self._send(_encode(_not_steered(values)), None)
+                exchange.status = 400
+                return
             prepared = await self._answer(values, exchange, self._history, send)
             exchange.status = 200
             self._remember(prepared)
@@ -172,9 +177,20 @@ def _values(message: str | bytes) -> Mapping[str, Any]:
         raise invalid_json(str(error)) from None
     if not isinstance(values, dict):
         raise InvalidRequest("Invalid message: expected an object.", code="invalid_type")
-    if values.get("type") != _CREATE:
+    if values.get("type") not in (_CREATE, _STEER):
         raise invalid_value("type", f"expected '{_CREATE}'")
     return values
+
+
+def _not_steered(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The event for input to an answer that is being written: it can be sent after its end."""
+    given = {name: values.get(name) or "" for name in ("input", "previous_response_id")}
+    error = {
+        "type": "invalid_request_error",
+        "code": "steering_not_supported",
+        "message": "Answers cannot be steered: send the input with 'response.create' afterwards.",
+    }
+    return {"type": "response.steer.failed", "sequence_number": 0, "steer": given, "error": error}
 
 
 def _error(error: APIError) -> dict[str, Any]:

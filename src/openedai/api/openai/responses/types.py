@@ -7,9 +7,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from openedai.api.openai.responses.input.formats import JsonSchemaFormat, PlainFormat, TextFormat
 from openedai.api.openai.responses.input.items import (
     AdditionalTools,
     AnyItem,
+    CompactionTrigger,
     InputItem,
     ItemReference,
     Message,
@@ -20,8 +22,7 @@ from openedai.api.openai.responses.output.place import Options
 from openedai.api.parameters.chats.labels import Metadata, Retention, ServiceTier, Verbosity
 from openedai.api.parameters.chats.moderation import ModerationOptions
 from openedai.api.parameters.other_servers import Effort
-from openedai.api.parameters.tools import NAME
-from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
+from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.contract.generate import Constraint, JsonObject, JsonSchema
 from openedai.errors import invalid_value, missing_parameter
 from openedai.http.body import AllowedOnly, Body, Refused, UnsupportedValues
@@ -38,31 +39,8 @@ Includable = Literal[
 ]
 
 
-class PlainFormat(Body):
-    """Also for the error of an unknown type."""
-
-    type: Literal["text", "json_object", "json_schema"]
-
-
-class JsonSchemaFormat(Body):
-    """`strict` changes nothing: a schema is enforced or refused."""
-
-    type: Literal["json_schema"]
-    name: str = Field(pattern=NAME)
-    schema_: dict[str, Any] = Field(alias="schema")
-    description: str | None = None
-    strict: bool | None = None
-
-
 class TextOptions(Body):
-    format: (
-        Annotated[
-            Annotated[JsonSchemaFormat, branch("json_schema")]
-            | Annotated[PlainFormat, branch("other")],
-            by_type("json_schema"),
-        ]
-        | None
-    ) = None
+    format: TextFormat | None = None
     verbosity: Verbosity | None = None
 
     def constraint(self) -> Constraint | None:
@@ -114,6 +92,13 @@ class CacheOptions(Body):
     ttl: Literal["30m", "12h"] | None = None
 
 
+class BackgroundOptions(Body):
+    """What runs in the background begins as soon as there is room, whatever the window is."""
+
+    completion_window: Literal["soonest", "2h", "8h"] | None = None
+    continuation_id: str | None = None
+
+
 class ContextManagement(Body):
     type: Literal["compaction"]
     compact_threshold: int | None = Field(None, ge=1, le=1 << 31)
@@ -162,6 +147,9 @@ class InputBody(Body):
             raise missing_parameter("input")
         if self.input == []:
             raise invalid_value("input", "it has no items")
+        for number, item in enumerate(self.input or ()):
+            if isinstance(item, CompactionTrigger) and number < len(self.input or ()) - 1:
+                raise invalid_value(f"input[{number}]", "a compaction_trigger is the last item")
 
     @property
     def conversation_id(self) -> str | None:
@@ -169,10 +157,17 @@ class InputBody(Body):
         return given.id if isinstance(given, ConversationId) else given
 
     def items(self) -> Sequence[AnyItem]:
-        """The items of the input; a text is a message of the user."""
+        """The items of the input but a trigger; a text is a message of the user."""
         if isinstance(self.input, str):
             return [Message(role="user", content=self.input)]
-        return self.input or ()
+        items = self.input or []
+        return items[:-1] if self.compacts else items
+
+    @property
+    def compacts(self) -> bool:
+        """Whether the conversation is to be compacted, and not answered."""
+        given = self.input
+        return isinstance(given, list) and bool(given) and isinstance(given[-1], CompactionTrigger)
 
     def references(self) -> list[str]:
         """The ids of the items that the input refers to."""
@@ -202,6 +197,7 @@ class ResponseRequest(InputBody):
     top_p: float | None = Field(None, ge=0, le=1)
     store: bool | None = None
     background: bool | None = None
+    background_options: BackgroundOptions | None = None
 
     image: ImageOptions | None = None
     prompt_cache_key: str | None = None
@@ -214,13 +210,18 @@ class ResponseRequest(InputBody):
     client_metadata: dict[str, Any] | None = None  # of Codex
 
     access_programs: Refused = None
-    background_options: Refused = None
     prompt: Refused = None
 
     def check(self) -> None:
         super().check()
         if self.background and self.store is False:
             raise invalid_value("background", "a response in the background is always stored")
+        window = self.background_options and self.background_options.completion_window
+        if window in ("2h", "8h") and (self.stream or not self.background):
+            raise invalid_value(
+                "background_options.completion_window",
+                f"'{window}' needs 'background', and no 'stream'",
+            )
         if self.stream_options is not None and not self.stream:
             raise invalid_value("stream_options", "it is only allowed when 'stream' is true")
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import msgspec
 from pydantic import Field
 
-from openedai.api.openai.responses.input.items import AnyItem, InputItem, ItemReference
+from openedai.api.openai.responses.input.items import (
+    AnyItem,
+    CompactionTrigger,
+    InputItem,
+    ItemReference,
+)
 from openedai.api.openai.responses.types import Includable
 from openedai.api.parameters.chats.labels import Metadata
 from openedai.api.parameters.pages import Query
@@ -18,9 +23,9 @@ MAX_ITEMS = 20  # at a time
 
 def _check_items(items: list[AnyItem] | None) -> None:
     for number, item in enumerate(items or ()):
-        if isinstance(item, ItemReference):
+        if isinstance(item, ItemReference | CompactionTrigger):
             raise Unsupported(
-                f"Unsupported value: 'items[{number}]' is a reference: a conversation has items.",
+                f"Unsupported value: 'items[{number}]' is no item that a conversation can keep.",
                 code="unsupported_value",
                 param=f"items[{number}].type",
             )

@@ -22,6 +22,7 @@ from openedai.api.openai.responses.input.calls import (
     Status,
     ToolSearchCall,
 )
+from openedai.api.openai.responses.input.formats import ConfigurationUpdate
 from openedai.api.openai.responses.input.parts import Content
 from openedai.api.openai.responses.input.served_items import WebSearchCall
 from openedai.api.openai.responses.input.tools import MAX_TOOLS, ToolParam
@@ -91,6 +92,13 @@ class Compaction(Body):
     created_by: str | None = None
 
 
+class CompactionTrigger(Body):
+    """The last item of an input that is to be compacted."""
+
+    type: Literal["compaction_trigger"]
+    id: str | None = None
+
+
 _Supported = Literal[
     "message",
     "reasoning",
@@ -110,13 +118,13 @@ _Supported = Literal[
     "tool_search_output",
     "additional_tools",
     "compaction",
+    "compaction_trigger",
+    "configuration_update",
     "item_reference",
     "web_search_call",
 ]
 _Unsupported = Literal[
     "code_interpreter_call",
-    "compaction_trigger",
-    "configuration_update",
     "file_search_call",
     "image_generation_call",
     "mcp_approval_request",
@@ -167,6 +175,8 @@ AnyItem = (
     | ToolSearchOutput
     | AdditionalTools
     | Compaction
+    | CompactionTrigger
+    | ConfigurationUpdate
     | ItemReference
     | WebSearchCall
     | OtherItem
@@ -191,6 +201,8 @@ InputItem = Annotated[
     | Annotated[ToolSearchOutput, branch("tool_search_output")]
     | Annotated[AdditionalTools, branch("additional_tools")]
     | Annotated[Compaction, branch("compaction")]
+    | Annotated[CompactionTrigger, branch("compaction_trigger")]
+    | Annotated[ConfigurationUpdate, branch("configuration_update")]
     | Annotated[ItemReference, branch("item_reference")]
     | Annotated[WebSearchCall, branch("web_search_call")]
     | Annotated[OtherItem, branch("other")],

@@ -1,0 +1,51 @@
+"""The formats of answers' texts, and the item that changes settings of a conversation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from openedai.api.parameters.other_servers import Effort
+from openedai.api.parameters.tools import NAME
+from openedai.api.parameters.unions import branch, by_type
+from openedai.http.body import Body
+
+
+class PlainFormat(Body):
+    """Also for the error of an unknown type."""
+
+    type: Literal["text", "json_object", "json_schema"]
+
+
+class JsonSchemaFormat(Body):
+    """`strict` changes nothing: a schema is enforced or refused."""
+
+    type: Literal["json_schema"]
+    name: str = Field(pattern=NAME)
+    schema_: dict[str, Any] = Field(alias="schema")
+    description: str | None = None
+    strict: bool | None = None
+
+
+TextFormat = Annotated[
+    Annotated[JsonSchemaFormat, branch("json_schema")] | Annotated[PlainFormat, branch("other")],
+    by_type("json_schema"),
+]
+
+
+class UpdatedReasoning(Body):
+    effort: Effort | None = None
+
+
+class UpdatedText(Body):
+    format: TextFormat
+
+
+class ConfigurationUpdate(Body):
+    """Settings for the answers from here on, until another update; the request's own come first."""
+
+    type: Literal["configuration_update"]
+    id: str | None = None
+    reasoning: UpdatedReasoning | None = None
+    text: UpdatedText | None = None
