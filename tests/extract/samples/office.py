@@ -69,7 +69,8 @@ def excel() -> bytes:
         f'<Relationship Id="rId4" Type="{type_}/sharedStrings" Target="sharedStrings.xml"/>'
         f'<Relationship Id="rId5" Type="{type_}/styles" Target="styles.xml"/></Relationships>',
         "xl/sharedStrings.xml": f'<sst xmlns="{main}"><si><t>東京</t><rPh sb="0" eb="2">'
-        "<t>トウキョウ</t></rPh></si><si><r><t>very </t></r><r><rPr><b/></rPr><t>bold</t></r></si></sst>",
+        "<t>トウキョウ</t></rPh></si>"
+        "<si><r><t>very </t></r><r><rPr><b/></rPr><t>bold</t></r></si></sst>",
         "xl/styles.xml": f'<styleSheet xmlns="{main}"><numFmts><numFmt numFmtId="164"'
         ' formatCode="dd&quot;m&quot;.mm\\.yyyy"/></numFmts><cellStyleXfs><xf numFmtId="9"/>'
         '</cellStyleXfs><cellXfs><xf numFmtId="0"/><xf numFmtId="164"/></cellXfs></styleSheet>',
