@@ -36,7 +36,8 @@ test-comply: .venv-dev/.installed
 fuzz: .venv-dev/.installed
 	.venv-dev/bin/python -m tests.fuzz $(ARGS)
 
-# Faults: processes killed and stopped, a full disk, no sockets left, signals. Some six minutes.
+# Faults: processes killed and stopped, a full disk, no sockets left, signals; and Codex CLI with a real
+# model. Some eight minutes.
 torture: .venv-dev/.installed
 	.venv-dev/bin/python -m pytest -m torture $(ARGS)
 

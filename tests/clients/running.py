@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.clients.environments import CLIENTS, environment, pins_of, search_path, versions
-from tests.support import Running
+from tests.support import Running, fetch
 
 TIMEOUT = 600  # seconds
 
@@ -77,3 +78,10 @@ def _output(command: list[str], place: Path, environ: dict[str, str]) -> str:
             raise
     assert process.returncode == 0, f"{output}\n{errors}"
     return output
+
+
+def sockets(server: Running) -> int:
+    """How many WebSockets it has opened."""
+    page = fetch(f"{server.url}/metrics").body.decode()
+    opened = re.search(r'^openedai_requests_total\{.*status="101"\} (\d+)', page, re.MULTILINE)
+    return int(opened[1]) if opened else 0

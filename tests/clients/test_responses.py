@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from openedai.config import ModelSpec
-from tests.clients.running import run
-from tests.support import ECHO_MODELS, Running, ServerThread, echo_settings, fetch
+from tests.clients.running import run, sockets
+from tests.support import ECHO_MODELS, Running, ServerThread, echo_settings
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(1500)]
 
@@ -34,19 +33,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
-def sockets(server: Running) -> int:
-    """How many WebSockets it has opened."""
-    page = fetch(f"{server.url}/metrics").body.decode()
-    opened = re.search(r'^openedai_requests_total\{.*status="101"\} (\d+)', page, re.MULTILINE)
-    return int(opened[1]) if opened else 0
-
-
 def test_codex(server: Running, tmp_path: Path) -> None:
     before = sockets(server)
-    seen = run("codex", server, tmp_path)
+    command = {"name": "exec_command", "arguments": {"cmd": "echo made by codex | tee made.txt"}}
+    task = f"<tool_call>{json.dumps(command)}</tool_call>"
+    tasks = json.dumps({"http": task, "socket": task})
+    seen = run("codex", server, tmp_path, MODEL="big", TASKS=tasks, SECONDS="120")
     for transport in ("http", "socket"):
         assert seen[transport]["made"] == "made by codex\n", transport
-        assert seen[transport]["commands"] == 1
+        assert len(seen[transport]["outputs"]) == 1
         assert "made by codex" in seen[transport]["answer"]
     assert sockets(server) > before
 

@@ -1,18 +1,21 @@
-// Codex CLI, over HTTP and over WebSocket: it runs the command that the model asks for.
+// Codex CLI: a task over HTTP, and one over WebSocket. SHORT says that the prompt is to be short.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 
+const home = `${process.env.HOME}/codex`;
 const codex = (args) => {
   const done = spawnSync("node_modules/.bin/codex", args, {
-    env: { ...process.env, CODEX_HOME: `${process.env.HOME}/codex` },
+    env: { ...process.env, CODEX_HOME: home },
     encoding: "utf-8",
-    timeout: 120000,
+    timeout: Number(process.env.SECONDS) * 1000,
   });
   if (done.status !== 0) throw new Error(`${done.stdout}\n${done.stderr}`);
   return done.stdout;
 };
 
-mkdirSync(`${process.env.HOME}/codex`, { recursive: true });
+mkdirSync(home, { recursive: true });
+if (process.env.SHORT)
+  for (const file of ["config.toml", "models.json"]) copyFileSync(file, `${home}/${file}`);
 
 const provider = (settings) =>
   Object.entries(settings).flatMap(([name, value]) => [
@@ -20,10 +23,11 @@ const provider = (settings) =>
     `model_providers.openedai.${name}=${JSON.stringify(value)}`,
   ]);
 
-function run(name, sockets) {
+function run(name, sockets, task) {
   const folder = `${process.env.HOME}/${name}`;
   mkdirSync(folder);
-  const call = { name: "exec_command", arguments: { cmd: "echo made by codex | tee made.txt" } };
+  writeFileSync(`${folder}/notes.txt`, "a\nb\nc\nd\ne\nf\ng\n");
+  const started = Date.now();
   const output = codex([
     "exec",
     "--json",
@@ -32,7 +36,7 @@ function run(name, sockets) {
     "-C",
     folder,
     "-c",
-    'model="big"',
+    `model="${process.env.MODEL}"`,
     "-c",
     'model_provider="openedai"',
     ...provider({
@@ -42,7 +46,7 @@ function run(name, sockets) {
       wire_api: "responses",
       supports_websockets: sockets,
     }),
-    `<tool_call>${JSON.stringify(call)}</tool_call>`,
+    task,
   ]);
   const items = output
     .trim()
@@ -51,13 +55,17 @@ function run(name, sockets) {
     .filter((event) => event.type === "item.completed")
     .map((event) => event.item);
   const said = items.filter((item) => item.type === "agent_message");
+  const commands = items.filter((item) => item.type === "command_execution");
   const file = `${folder}/made.txt`;
   return {
     made: existsSync(file) ? readFileSync(file, "utf-8") : "",
-    commands: items.filter((item) => item.type === "command_execution").length,
+    outputs: commands.map((item) => item.aggregated_output),
     answer: said.length ? said[said.length - 1].text : "",
+    seconds: (Date.now() - started) / 1000,
   };
 }
 
+const tasks = JSON.parse(process.env.TASKS);
 const version = codex(["--version"]).trim().split(" ").at(-1);
-console.log(JSON.stringify({ version, http: run("http", false), socket: run("socket", true) }));
+const http = run("http", false, tasks.http);
+console.log(JSON.stringify({ version, http, socket: run("socket", true, tasks.socket) }));
