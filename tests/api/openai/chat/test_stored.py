@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openai import APIError, AsyncOpenAI, BadRequestError, NotFoundError, OpenAI
+from openai import APIError, BadRequestError, NotFoundError, OpenAI
 from openai.types.chat import ChatCompletion
 
 from tests.support import Running, ServerThread, echo_settings, fetch
@@ -177,21 +176,6 @@ def test_deleting(chats: OpenAI) -> None:
         with pytest.raises(NotFoundError):
             act(id)
     assert not [*chats.chat.completions.list(metadata={"a": "1"})]
-
-
-def test_by_the_async_client(server: Running) -> None:
-    async def scenario() -> None:
-        async with AsyncOpenAI(base_url=f"{server.url}/v1", api_key="dummy") as client:
-            chats = client.chat.completions
-            messages: Any = [{"role": "user", "content": "hi"}]
-            made = await chats.create(model="echo", messages=messages, store=True)
-            assert (await chats.retrieve(made.id)).id == made.id
-            assert [one.id async for one in chats.list(limit=1)] == [made.id]
-            assert len([one async for one in chats.messages.list(made.id)]) == 1
-            assert (await chats.update(made.id, metadata={"a": "b"})).metadata == {"a": "b"}
-            assert (await chats.delete(made.id)).deleted
-
-    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from openai import AsyncOpenAI, BadRequestError, NotFoundError, OpenAI
+from openai import BadRequestError, NotFoundError, OpenAI
 from openai.types.conversations.conversation_item import ConversationItem
 from pydantic import TypeAdapter
 
@@ -178,14 +177,3 @@ def test_an_id_is_in_a_conversation_once(client: OpenAI) -> None:
         client.conversations.items.create(id, items=[user("new"), item])  # type: ignore[list-item]
     assert raised.value.param == "items[1].id"
     assert texts(client.conversations.items.list(id)) == ["a"]
-
-
-def test_by_the_async_client(server: Running) -> None:
-    async def scenario() -> None:
-        async with AsyncOpenAI(base_url=f"{server.url}/v1", api_key="dummy") as client:
-            made = await client.conversations.create(items=[user("a")])  # type: ignore[list-item]
-            items = [item async for item in client.conversations.items.list(made.id)]
-            assert texts(items) == ["a"]
-            assert (await client.conversations.delete(made.id)).deleted
-
-    asyncio.run(scenario())
