@@ -21,6 +21,7 @@ _CANDIDATES = [
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874"),
     *("koi8_r", "cp932", "euc_jp", "gb18030", "big5", "cp949"),
 ]
+_REPLACED = "\ufffd"
 _FALLBACK = "cp1252"
 _ENCODINGS = re.compile(r"(?:iso|cp\d|koi|mac|shift|euc|big5|gb|hz|johab|tis|hp|ptcp|utf-)")
 _HANJA = re.compile("[\u4e00-\u9fff\uf900-\ufaff]")
@@ -48,7 +49,8 @@ def decode_unicode(raw: bytes) -> str | None:
     """The text that the bytes are in UTF-8, or in UTF-16 or UTF-32; None if they are not."""
     for mark, name in _MARKS.items():
         if raw.startswith(mark):
-            return raw.decode(name, "replace")
+            text = raw.decode(name, "replace")
+            return text if text.count(_REPLACED) <= _MOST_CONTROLS * len(text) else None
     if b"\0" in raw:
         return _unmarked_utf16(raw)
     if _ISO_2022.search(raw):

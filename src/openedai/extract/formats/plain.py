@@ -14,8 +14,19 @@ from openedai.extract.writer import TextWriter
 
 # A larger one is read in a process, so that it delays nothing in the server.
 _READ_HERE = 1 << 20  # bytes
+_WRITTEN = ("text", "html", "xml", "mail")
 _JSON = frozenset((".json", ".jsonl", ".ndjson", ".ipynb", ".geojson"))
 _ESCAPES = re.compile(r"(?<!\\)(?:\\u(?!00[0-7])[0-9A-Fa-f]{4})+")  # of what is not ASCII
+
+
+def source_text(raw: bytes, name: str) -> str | None:
+    """A text in Unicode as it is written, with its marks if it is a web page or XML.
+
+    None if it is a document, something else, or in another encoding.
+    """
+    if detect(raw[:HEAD], name) not in _WRITTEN or suffix(name) in CONTAINERS:
+        return None
+    return decode_unicode(raw)
 
 
 def read_unicode(path: Path, name: str, limits: Limits) -> Text | None:

@@ -8,15 +8,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from openedai.errors import PayloadTooLarge, Unsupported
-from openedai.media.files import decode_file_data, file_text, format_name, is_image
+from openedai.errors import APIError, EngineFailed, PayloadTooLarge, Unsupported, invalid_value
+from openedai.extract.formats.plain import source_text
+from openedai.extract.text import Limits, NotReadable, extract
+from openedai.media.files import decode_file_data, is_image
 from openedai.media.images import ImageRef
 from openedai.prompts.attached_file import attached_file
 from openedai.serving.files.kept import FileId, KeptFiles
 from openedai.store.files import Files
 
 _UNNAMED = "file"
+_LIMITS = Limits(seconds=20.0, memory=1 << 30, characters=4_000_000)
+_READ_AT_ONCE = 2  # documents of all requests
 
 
 @dataclass(frozen=True)
@@ -48,12 +54,14 @@ class FileLoading:
     def __init__(self, files: Files, max_bytes: int) -> None:
         self._kept = KeptFiles(files)
         self._max_bytes = max_bytes
+        self._reading = asyncio.Semaphore(_READ_AT_ONCE)
 
     async def load(self, owner: str, refs: Sequence[FileRef]) -> LoadedFiles:
         """The contents of `refs`; kept files must be the owner's.
 
         Raises NotFound for a file that does not exist, PayloadTooLarge, Unsupported for one that is
-        neither text nor an image, and InvalidRequest for bytes that cannot be decoded.
+        neither an image nor has a text that can be read, and InvalidRequest for broken files and
+        bytes that cannot be decoded.
         """
         texts: dict[str, str] = {}
         images: list[ImageRef] = []
@@ -64,11 +72,24 @@ class FileLoading:
             if is_image(raw):
                 images.append(ImageRef(raw, ref.param, ref.type_param))
                 continue
-            text = None if ref.image_only else await asyncio.to_thread(file_text, raw)
-            if text is None:
-                raise _unsupported(name, raw, ref)
-            texts[ref.param] = attached_file(name, text)
+            if ref.image_only:
+                raise _unsupported(ref.param, name, "It is not an image.")
+            texts[ref.param] = attached_file(name, await self._text(ref.param, name, raw))
         return LoadedFiles(texts, images)
+
+    async def _text(self, param: str, name: str, raw: bytes) -> str:
+        """A text as it is written, or what a document says."""
+        text = await asyncio.to_thread(source_text, raw, name)
+        if text is not None:
+            return text
+        async with self._reading:
+            with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+                path = Path(folder, "file")
+                await asyncio.to_thread(path.write_bytes, raw)
+                try:
+                    return (await extract(path, name, _LIMITS)).text
+                except NotReadable as error:
+                    raise _not_readable(param, name, error) from None
 
     async def _read(self, owner: str, ref: FileRef, limit: int) -> tuple[str, bytes]:
         """The name and the bytes of a file."""
@@ -89,10 +110,15 @@ class FileLoading:
             )
 
 
-def _unsupported(name: str, raw: bytes, ref: FileRef) -> Unsupported:
-    wanted = "images" if ref.image_only else "texts in UTF-8 and images"
-    return Unsupported(
-        f"Unsupported file: '{name[:255]}' is {format_name(raw)}. Only {wanted} are supported.",
-        code="unsupported_value",
-        param=ref.param,
-    )
+def _not_readable(param: str, name: str, error: NotReadable) -> APIError:
+    if error.code == "unsupported_file":
+        return _unsupported(param, name, error.message)
+    if error.code == "invalid_file":
+        reason = error.message.removesuffix(".")
+        return invalid_value(param, f"'{name[:255]}' cannot be read. {reason}")
+    return EngineFailed(error.message)
+
+
+def _unsupported(param: str, name: str, reason: str) -> Unsupported:
+    message = f"Unsupported file: '{name[:255]}'. {reason}"
+    return Unsupported(message, code="unsupported_value", param=param)

@@ -11,6 +11,7 @@ import pytest
 from openai import APIStatusError, BadRequestError, OpenAI
 
 from tests.api.answers import chat, refusal
+from tests.extract.samples import web
 from tests.media.images import data_url, picture
 from tests.support import ECHO_MODELS, ServerThread, echo_settings
 
@@ -115,25 +116,48 @@ def test_files_and_images_are_counted_together(client: OpenAI) -> None:
     assert (code, param) == ("invalid_value", "messages[0].content[32].file.file_data")
 
 
+def test_documents_and_other_encodings(client: OpenAI) -> None:
+    for raw, name, content in [
+        (
+            web.book(),
+            "book.epub",
+            "第一章\n\n駅に着いたのは夜だった。\n\n第二章\n\n雪が降り始めた。\n",
+        ),
+        ("Über Größe\n".encode("cp1252"), "a.txt", "Über Größe\n"),
+    ]:
+        expected = f'\n<file name="{name}">\n{content}\n</file>\n'
+        for part in (kept(client, raw, name), data(raw, filename=name)):
+            assert engine_message(client, part) == {"content": expected}
+
+
 @pytest.mark.parametrize(
-    ("raw", "named"),
+    "raw", [b"<!DOCTYPE html><p>a &amp; b</p>\r\n", b"<?xml version='1.0'?><a/>"]
+)
+def test_the_source_of_pages_is_shown(client: OpenAI, raw: bytes) -> None:
+    content = f'\n<file name="a.html">\n{raw.decode()}\n</file>\n'
+    assert engine_message(client, kept(client, raw, "a.html")) == {"content": content}
+
+
+@pytest.mark.parametrize(
+    ("raw", "code", "reason"),
     [
-        (b"%PDF-1.7\nall of it is text", "a PDF document"),
-        (b"{\\rtf1 text}", "an RTF document"),
-        (b"PK\x03\x04rest", "Office document"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Office document"),
-        (b"\x1f\x8b", "an archive"),
-        (b"\xff\xfe\x00", "neither text"),
-        (b"caf\xe9", "neither text"),
-        (b"a\0b", "neither text"),
+        (b"%PDF-1.7\nall of it is text", "invalid_value", "may be broken"),
+        (b"PK\x03\x04rest", "invalid_value", "cannot be unpacked"),
+        (b"{\\rtf1 text}", "unsupported_value", "rtf"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "unsupported_value", "before 2007"),
+        (b"\x1f\x8b\0\0", "unsupported_value", "neither text"),
+        (b"\xff\xfe\x00", "unsupported_value", "neither text"),
+        (b"a\0b", "unsupported_value", "neither text"),
     ],
 )
-def test_other_files_are_refused_by_name(client: OpenAI, raw: bytes, named: str) -> None:
-    with pytest.raises(BadRequestError, match=rf"(?s)report\.xyz.*{named}"):
+def test_files_that_cannot_be_read_are_refused_by_name(
+    client: OpenAI, raw: bytes, code: str, reason: str
+) -> None:
+    with pytest.raises(BadRequestError, match=rf"(?s)report\.xyz.*{reason}"):
         chat(client, False, messages=[user(kept(client, raw, "report.xyz"))])
     at = "messages[0].content[1].file"
-    assert refused(client, text("x"), kept(client, raw)) == ("unsupported_value", f"{at}.file_id")
-    assert refused(client, text("x"), data(raw)) == ("unsupported_value", f"{at}.file_data")
+    assert refused(client, text("x"), kept(client, raw)) == (code, f"{at}.file_id")
+    assert refused(client, text("x"), data(raw)) == (code, f"{at}.file_data")
 
 
 @pytest.mark.parametrize(
