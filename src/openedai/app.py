@@ -93,6 +93,8 @@ def create_app(
         services.search_caches.close()
         await services.store.close()
         images.close()
+        if services.mcp_hosts is not None:
+            services.mcp_hosts.close()
         services.image_threads.close()
 
     services = Services.of(

@@ -34,7 +34,7 @@ NOT_RUN = {
     "docs/fine-tuning.md": 1,
     "docs/images.md": 2,
     "docs/models.md": 3,
-    "docs/tools.md": 1,
+    "docs/tools.md": 2,
 }
 
 # The models that the pages name, on an engine that answers at once.

@@ -17,7 +17,8 @@ import pytest
 from openedai.images.bad_image import BadImage
 from openedai.media.addresses import HostPolicy
 from openedai.media.budget import Budget
-from openedai.media.fetch import Fetcher, Lookup, resolve_host
+from openedai.media.fetch import Fetcher
+from openedai.media.hosts import Lookup, resolve_host
 from tests.media.host import Behaviour, Endless, Host, Silent, answer, host, redirect
 from tests.media.images import picture
 

@@ -61,3 +61,5 @@ def configure(log_format: Literal["text", "json"], level: str) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("openedai").setLevel(level.upper())
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    # It logs what other servers send; their failures are in the responses.
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)

@@ -50,6 +50,7 @@ _LISTS = frozenset(
         "cors_origins",
         "image_private_hosts",
         "listed_aliases",
+        "mcp_private_hosts",
         "models",
         "moderation_thresholds",
         "preload",
@@ -144,6 +145,16 @@ class Settings:
     web_search_key: Annotated[
         Secret | None, "The key that the search engine asks for: Brave's own does."
     ] = None
+    mcp_servers: Annotated[
+        bool,
+        "Let responses use the tools of MCP servers that requests name; never where `offline` is "
+        "set. It needs the extra `mcp`.",
+    ] = True
+    mcp_private_hosts: Annotated[
+        tuple[str, ...],
+        "Host names, addresses and networks (`10.0.0.0/8`) whose MCP servers may be used, besides "
+        "those of the public internet.",
+    ] = ()
     tool_timeout: Annotated[
         float, Meta(gt=0), "Seconds that a tool that the server runs may take for one call."
     ] = 60.0

@@ -70,4 +70,5 @@ CHECKS: dict[str, Callable[[Any], object]] = {
     "database": _check_database,
     "blobs": _check_blobs,
     "image_private_hosts": _check_hosts,
+    "mcp_private_hosts": _check_hosts,
 }

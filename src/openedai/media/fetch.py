@@ -1,16 +1,12 @@
 """Fetches images from the URLs of clients, protected against server-side request forgery.
 
-A host name is resolved once, every address is checked, and the connection is made to a checked
-address, so a later change of the name has no effect (DNS rebinding). Redirects are checked like the
-first URL. Proxies and `.netrc` of the environment are not used.
+Connections are made to checked addresses only. Redirects are checked like the first URL. Proxies
+and `.netrc` of the environment are not used.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 
 import aiohttp
@@ -19,37 +15,33 @@ from yarl import URL
 from openedai import __version__
 from openedai.images.bad_image import BadImage
 from openedai.images.formats import SNIFF_BYTES, media_type
-from openedai.media.addresses import Address, HostPolicy, parse_address
+from openedai.media.addresses import Address, HostPolicy
 from openedai.media.budget import Budget
-
-Lookup = Callable[[str, int], Sequence[str]]
+from openedai.media.hosts import (
+    BadUrl,
+    ForbiddenHost,
+    Hosts,
+    Lookup,
+    UnknownHost,
+    host_header,
+    parse_url,
+    resolve_host,
+)
 
 _MAX_REDIRECTS = 5
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
-_MAX_URL_LENGTH = 8192
 _CHUNK_BYTES = 1 << 16
-_LOOKUP_THREADS = 4
-_SYSTEM_PORTS = 1024
-
-
-def resolve_host(host: str, port: int) -> Sequence[str]:
-    """The addresses of a host name, from the system. Blocking. Raises OSError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 class Fetcher:
     """`timeout` is in seconds, for each image, redirects included."""
 
     def __init__(self, policy: HostPolicy, timeout: float, lookup: Lookup = resolve_host) -> None:
-        self._policy = policy
         self._timeout = timeout
-        self._lookup = lookup
-        # Its own, so that slow name servers delay images only.
-        self._threads = ThreadPoolExecutor(_LOOKUP_THREADS, "image-hosts")
+        self._hosts = Hosts(policy, "image-hosts", lookup)
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._hosts.close()
 
     async def fetch(self, url: str, budget: Budget) -> bytes:
         """The file at the URL, which begins like an image. Raises BadImage."""
@@ -76,11 +68,11 @@ class Fetcher:
         """Send the request to the first address of the host that accepts a connection."""
         host = url.raw_host or ""
         failure: Exception | None = None
-        for address in await self._addresses(host, url.port or 0):
+        for address in await self._addresses(url):
             try:
                 return await session.get(
                     url.with_host(str(address)),
-                    headers={"Host": _host_header(url)},
+                    headers={"Host": host_header(url)},
                     server_hostname=host if url.scheme == "https" else None,
                     allow_redirects=False,
                 )
@@ -88,25 +80,18 @@ class Fetcher:
                 failure = error
         raise _download_error("its host cannot be reached") from failure
 
-    async def _addresses(self, host: str, port: int) -> list[Address]:
+    async def _addresses(self, url: URL) -> list[Address]:
         """All addresses of the host. Raises BadImage if one of them is not allowed."""
-        literal = parse_address(host)
-        if literal is not None:
-            addresses = [literal]
-        else:
-            loop = asyncio.get_running_loop()
-            try:
-                found = await loop.run_in_executor(self._threads, self._lookup, host, port)
-            except (OSError, UnicodeError) as error:
-                raise _download_error("its host is not known") from error
-            addresses = [known for known in map(parse_address, found) if known is not None]
-        if not all(self._policy.allows(host, address) for address in addresses):
+        try:
+            return await self._hosts.addresses(url)
+        except UnknownHost as error:
+            raise _download_error("its host is not known") from error
+        except ForbiddenHost:
             raise BadImage(
                 "Invalid image URL: its host is not on the public internet, and this server may "
                 "not fetch from there.",
                 code="invalid_image_url",
-            )
-        return addresses
+            ) from None
 
 
 def _session() -> aiohttp.ClientSession:
@@ -126,33 +111,10 @@ def _session() -> aiohttp.ClientSession:
 
 def _parse_url(text: str) -> URL:
     """Raises BadImage for a URL that is not allowed for any host."""
-    if len(text) > _MAX_URL_LENGTH:
-        raise BadImage(
-            f"Invalid image URL: it is longer than {_MAX_URL_LENGTH} characters.",
-            code="invalid_image_url",
-        )
     try:
-        url = URL(text)
-        scheme, host, port = url.scheme, url.host, url.port
-    except ValueError:
-        raise BadImage("Invalid image URL: it cannot be read.", code="invalid_image_url") from None
-    if scheme not in ("http", "https") or not host:
-        raise BadImage(
-            "Invalid image URL: expected an http or https URL, or a data URL with base64.",
-            code="invalid_image_url",
-        )
-    if url.user is not None or url.password is not None:
-        raise BadImage("Invalid image URL: it has a user name in it.", code="invalid_image_url")
-    if port is None or (port < _SYSTEM_PORTS and port not in (80, 443)):
-        raise BadImage(f"Invalid image URL: port {port} is not allowed.", code="invalid_image_url")
-    return url
-
-
-def _host_header(url: URL) -> str:
-    """The value of the Host header."""
-    host = url.raw_host or ""
-    host = f"[{host}]" if ":" in host else host
-    return host if url.is_default_port() else f"{host}:{url.port}"
+        return parse_url(text)
+    except BadUrl as error:
+        raise BadImage(f"Invalid image URL: {error}.", code="invalid_image_url") from None
 
 
 async def _read_body(response: aiohttp.ClientResponse, budget: Budget) -> bytes:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
 from openedai.images.threads import ImageThreads
 from openedai.jobs.jobs import Jobs
+from openedai.media.addresses import HostPolicy
+from openedai.media.hosts import Hosts
 from openedai.media.images import Images
 from openedai.scheduling.pool import ModelPool
 from openedai.serving.audio.hearing import Hearing
@@ -68,6 +71,7 @@ class Services:
     image_making: ImageMaking
     image_store: ImageStore
     image_threads: ImageThreads
+    mcp_hosts: Hosts | None
     speech: Speech
     listing: Listing
     loading: Loading
@@ -138,6 +142,7 @@ class Services:
             image_making=ImageMaking(leases, metrics, threads),
             image_store=image_store,
             image_threads=threads,
+            mcp_hosts=_mcp_hosts(settings),
             speech=speech,
             listing=Listing(catalog, pool, settings.listed_aliases, tuned, started),
             loading=Loading(pool, library),
@@ -159,3 +164,10 @@ class Services:
                 catalog, store_files.stores, caches, store_embedding, reranking, generation
             ),
         )
+
+
+def _mcp_hosts(settings: Settings) -> Hosts | None:
+    """The hosts of MCP servers; None if the settings allow none, or their library is not there."""
+    if settings.offline or not settings.mcp_servers or find_spec("mcp") is None:
+        return None
+    return Hosts(HostPolicy.parse(settings.mcp_private_hosts), "mcp-hosts")

@@ -29,6 +29,7 @@ DONE = {
         "arguments",
     ),
     "response.custom_tool_call_input.delta": ("response.custom_tool_call_input.done", "input"),
+    "response.mcp_call_arguments.delta": ("response.mcp_call_arguments.done", "arguments"),
     "response.shell_call_command.delta": ("response.shell_call_command.done", "command"),
 }
 PARTS = {
@@ -36,7 +37,9 @@ PARTS = {
     "response.reasoning_summary_part.added": "response.reasoning_summary_part.done",
 }
 # The types of the items of tools that the server runs.
-SERVED = {"web_search_call"}
+SERVED = {"mcp_call", "mcp_list_tools", "web_search_call"}
+# The types of items without a status.
+WITHOUT_STATUS = {"mcp_approval_request", "mcp_list_tools"}
 _EVENTS: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 
 
@@ -114,6 +117,12 @@ def _items(events: Sequence[Event], *, failed: bool) -> list[Event]:
     return [item for item in items if item is not None]
 
 
+def _check_status(added: Event, done: Event) -> None:
+    assert added["status"] == "in_progress"
+    ends = ("completed", "incomplete", *(["failed"] if _is_served(done) else []))
+    assert done["status"] in ends
+
+
 def _is_served(item: Event) -> bool:
     return item["type"] in SERVED
 
@@ -126,9 +135,8 @@ def _check_item(events: Sequence[Event]) -> None:
         assert (added["item"]["encrypted_content"], added["item"]["id"]) == ("", done["item"]["id"])
         return
     assert added["item"]["id"] == done["item"]["id"]
-    assert added["item"]["status"] == "in_progress"
-    ends = ("completed", "incomplete", *(["failed"] if _is_served(done["item"]) else []))
-    assert done["item"]["status"] in ends
+    if done["item"]["type"] not in WITHOUT_STATUS:
+        _check_status(added["item"], done["item"])
     part: str | None = None
     text, delta_type = "", None
     for event in inner:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from msgspec import UNSET
 
+from openedai.api.openai.responses.approvals import approved_calls
 from openedai.api.openai.responses.history import History
 from openedai.api.openai.responses.input.conversation import (
     Located,
@@ -88,6 +89,7 @@ class Preparation:
         items = await self._items(call, history or self._history)
         call = dataclasses.replace(call, body=configured(call.body, items))
         tools = self._tools(call, items)
+        approved_calls(items, tools)  # raises what is wrong with them
         media = await self._media(call, items)
         chat = engine_chat(call.body, items, tools, media)
         request = engine_request(call.body, chat)
@@ -131,7 +133,7 @@ class Preparation:
             strict=not entry.passes_unknown_parameters,
             served=self._served_tools,
         )
-        if tools.left_out and (self._refuses_tools or not tools.tools):
+        if tools.left_out and (self._refuses_tools or not (tools.tools or tools.servers)):
             index = next(
                 n for n, tool in enumerate(call.body.tools or ()) if tool.type == tools.left_out[0]
             )

@@ -19,8 +19,8 @@ from openedai.api.openai.responses.output.events import Event
 from openedai.api.openai.responses.output.steps import Stepped
 from openedai.api.openai.responses.prepare import Preparation, Prepared
 from openedai.api.openai.responses.render import ResponseRenderer
-from openedai.api.openai.responses.served.toolkit import runners
-from openedai.api.openai.responses.served.turns import Turns
+from openedai.api.openai.responses.served.toolkit import Toolkit
+from openedai.api.openai.responses.served.turns import Generate, Turns
 from openedai.api.openai.responses.socket import ResponseCreate, ResponseSocket, Send
 from openedai.api.openai.responses.state.history import StoredHistory
 from openedai.api.openai.responses.state.jobs import job_input
@@ -38,6 +38,7 @@ from openedai.config import Settings
 from openedai.contract.engine import Tokenizer
 from openedai.contract.generate import Finish, GenerateRequest
 from openedai.http.exchange import Exchange
+from openedai.media.hosts import Hosts
 from openedai.serving.audio.hearing import Hearing
 from openedai.serving.call import Call
 from openedai.serving.files.loading import FileLoading
@@ -67,6 +68,7 @@ class Responses:
         moderation: Moderation,
         keeping: ResponseKeeping,
         settings: Settings,
+        mcp_hosts: Hosts | None,
     ) -> None:
         self._calls = calls
         self._leases = leases
@@ -75,13 +77,13 @@ class Responses:
         self._compactor = Compactor(generation, leases)
         self._history = StoredHistory(keeping)
         self._keeping = keeping
-        self._runners = runners(settings)
+        self._toolkit = Toolkit(settings, mcp_hosts)
         self._preparation = Preparation(
             file_loading,
             image_loading,
             hearing,
             self._history,
-            served_tools=self._runners.keys(),
+            served_tools=self._toolkit.types,
             refuses_tools=settings.unsupported_tools == "refuse",
         )
 
@@ -183,7 +185,16 @@ class Responses:
             return _only(prepared.finish)
         if not prepared.tools.any_served:
             return generate(prepared.request)
-        return Turns(call, prepared, generate, self._runners).run()
+        return self._turns(call, prepared, generate)
+
+    async def _turns(
+        self, call: Call[ResponseRequest], prepared: Prepared, generate: Generate
+    ) -> AsyncGenerator[Stepped, None]:
+        async with self._toolkit.open() as runners:
+            turns = Turns(call, prepared, generate, runners)
+            async with aclosing(turns.run()) as steps:
+                async for step in steps:
+                    yield step
 
 
 async def _only(finish: Finish) -> AsyncGenerator[Indexed, None]:

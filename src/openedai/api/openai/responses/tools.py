@@ -6,11 +6,15 @@ that the client runs back into items of the tool's own type, and `served/` runs 
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from openedai.api.openai.responses.input.served import WEB_SEARCH, WebSearchTool
+from msgspec.structs import replace as replace_fields
+
+from openedai.api.openai.responses.input.served import WEB_SEARCH, McpServerTool, WebSearchTool
 from openedai.api.openai.responses.input.tools import (
     AllowedTools,
     AnyTool,
@@ -39,9 +43,11 @@ from openedai.api.openai.responses.tool_schemas import (
 from openedai.api.parameters.chats.custom_tools import custom_tool
 from openedai.api.parameters.tools import Toolset, check_tools
 from openedai.contract.chat import InputGrammar, Tool
-from openedai.errors import InvalidRequest, Unsupported
+from openedai.errors import InvalidRequest, Unsupported, invalid_value
 
-ServedTool = WebSearchTool
+ServedTool = WebSearchTool | McpServerTool
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
+_LONGEST_NAME = 128
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,8 @@ class CallableTool:
 
     `name` and `namespace` are the client's, `path` is where it stands in the body, and `deferred`
     says that the client's search must find it before it may be called. `served` is the definition
-    of a tool that the server runs; None for one that the client runs.
+    of a tool that the server runs; None for one that the client runs. It runs once the client has
+    approved the call, if it `needs_approval`.
     """
 
     type: str
@@ -60,14 +67,23 @@ class CallableTool:
     namespace: str | None = None
     deferred: bool = False
     served: ServedTool | None = None
+    needs_approval: bool = False
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether the server runs a call at once."""
+        return self.served is not None and not self.needs_approval
 
 
 @dataclass(frozen=True)
 class CallableTools:
-    """The tools that the model may call; `left_out` are the types of those that nobody runs."""
+    """The tools that the model may call; `left_out` are the types of those that nobody runs.
+    `servers` have further tools, which they must be asked for, by their paths.
+    """
 
     tools: tuple[CallableTool, ...] = ()
     left_out: tuple[str, ...] = ()
+    servers: tuple[tuple[str, McpServerTool], ...] = ()
     _by_function: Mapping[str, CallableTool] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -77,7 +93,18 @@ class CallableTools:
     @property
     def any_served(self) -> bool:
         """Whether the server runs one of them."""
-        return any(tool.served is not None for tool in self.tools)
+        return bool(self.servers) or any(tool.served is not None for tool in self.tools)
+
+    def server(self, label: str | None) -> tuple[str, McpServerTool] | None:
+        """The server with this label, and its path."""
+        return next((one for one in self.servers if one[1].server_label == label), None)
+
+    def with_tools(self, found: Iterable[CallableTool]) -> CallableTools:
+        """These, and what the servers have. Of two functions with one name the first is kept."""
+        known = {tool.function.name: tool for tool in self.tools}
+        for tool in found:
+            known.setdefault(tool.function.name, tool)
+        return replace(self, tools=tuple(known.values()))
 
     def of_function(self, name: str) -> CallableTool | None:
         """The tool that the model calls by this name."""
@@ -89,6 +116,44 @@ def function_name(name: str, namespace: str | None = None) -> str:
     if not namespace:
         return name
     return f"{namespace}{name}" if namespace.endswith("__") else f"{namespace}__{name}"
+
+
+def mcp_name(label: str, name: str) -> str:
+    """The name by which the model knows a tool of a server."""
+    whole = function_name(name, label)
+    clean = _NOT_IN_NAMES.sub("_", whole)
+    if clean == whole and len(whole) <= _LONGEST_NAME:
+        return whole
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
+    return f"{clean[: _LONGEST_NAME - len(digest) - 1]}_{digest}"
+
+
+def mcp_function(
+    server: McpServerTool,
+    path: str,
+    name: str,
+    description: str,
+    parameters: dict[str, Any],
+    *,
+    needs_approval: bool,
+) -> CallableTool:
+    """A tool of a server as a function. If its schema is none for us, any arguments are allowed."""
+    about = "\n\n".join(filter(None, (server.server_description, description)))
+    function = Tool(name=mcp_name(server.server_label, name), description=about)
+    checked = replace_fields(function, parameters=parameters)
+    try:
+        check_tools([checked], [path], schema_field="server_url")
+    except InvalidRequest:
+        checked = replace_fields(function, parameters={"type": "object"})
+    return CallableTool(
+        type="mcp",
+        name=name,
+        function=checked,
+        path=path,
+        namespace=server.server_label,
+        served=server,
+        needs_approval=needs_approval,
+    )
 
 
 def callable_tools(
@@ -106,7 +171,9 @@ def callable_tools(
     known: dict[str, CallableTool] = {}
     left_out: dict[str, None] = {}
     reader = _Reader(strict, served)
+    found = list(found)
     listed = [(f"tools[{index}]", tool) for index, tool in enumerate(tools)]
+    _check_labels(listed)
     for path, tool in listed:
         if reader.leaves_out(tool):
             left_out[tool.type] = None
@@ -124,7 +191,21 @@ def callable_tools(
     for one in usable:
         field_name = "parameters" if one.type in ("function", "tool_search") else "type"
         check_tools([one.function], [one.path], schema_field=field_name)
-    return CallableTools(tuple(usable), tuple(left_out))
+    servers = {
+        tool.server_label: (path, tool)
+        for path, tool in [*found, *listed]
+        if isinstance(tool, McpServerTool) and not reader.leaves_out(tool)
+    }
+    return CallableTools(tuple(usable), tuple(left_out), tuple(servers.values()))
+
+
+def _check_labels(tools: Iterable[tuple[str, AnyTool]]) -> None:
+    labels: set[str] = set()
+    for path, tool in tools:
+        if isinstance(tool, McpServerTool):
+            if tool.server_label in labels:
+                raise invalid_value(f"{path}.server_label", "two servers have this label")
+            labels.add(tool.server_label)
 
 
 def _check_name(tool: CallableTool, known: Mapping[str, CallableTool]) -> None:
@@ -145,6 +226,8 @@ class _Reader:
     def leaves_out(self, tool: AnyTool) -> bool:
         """Whether neither the client nor the server runs the tool."""
         match tool:
+            case McpServerTool():
+                return "mcp" not in self._served
             case WebSearchTool():
                 return "web_search" not in self._served or tool.external_web_access is False
             case _:
@@ -242,19 +325,19 @@ def choose(tools: CallableTools, choice: ToolChoice | None, parallel: bool | Non
             return Toolset()
         case "required":
             _require_some(tools)
-            return Toolset(every, required=True, parallel=parallel_calls)
+            return Toolset(every, required=bool(every), parallel=parallel_calls)
         case ChosenTool():
             chosen = _chosen(tools, [choice], "tool_choice")
-            return Toolset(chosen, required=True, parallel=False)
+            return Toolset(chosen, required=bool(chosen), parallel=False)
         case AllowedTools():
             chosen = _chosen(tools, choice.tools, "tool_choice.tools")
-            return Toolset(chosen, choice.mode == "required", parallel_calls)
+            return Toolset(chosen, choice.mode == "required" and bool(chosen), parallel_calls)
         case _:
             return Toolset(every, parallel=parallel_calls)
 
 
 def _require_some(tools: CallableTools) -> None:
-    if not tools.tools:
+    if not tools.tools and not tools.servers:
         raise InvalidRequest(
             "Invalid value for 'tool_choice': 'required' needs 'tools' that can be called.",
             code="invalid_value",
@@ -268,6 +351,8 @@ def _chosen(tools: CallableTools, wanted: Sequence[ChosenTool], param: str) -> t
         matching = [tool.function for tool in tools.tools if _is_meant(tool, one)]
         if not matching and one.type in tools.left_out:
             raise refused_tool(one.type, param)
+        if not matching and one.type == "mcp" and tools.server(one.server_label) is not None:
+            continue  # what the server has is not known yet, or not what was chosen
         if not matching:
             label = one.type if one.name is None else one.name
             raise InvalidRequest(
@@ -286,6 +371,9 @@ def _is_meant(tool: CallableTool, chosen: ChosenTool) -> bool:
     if chosen.type in ("function", "custom"):
         same_space = chosen.namespace is None or chosen.namespace == tool.namespace
         return tool.type == chosen.type and tool.name == chosen.name and same_space
+    if chosen.type == "mcp":
+        named = chosen.name is None or chosen.name == tool.name
+        return tool.type == "mcp" and tool.namespace == chosen.server_label and named
     if chosen.type in WEB_SEARCH:
         return tool.type == "web_search"
     if chosen.type == "computer_use":

@@ -17,6 +17,7 @@ from openedai.api.openai.responses.input.items import (
     Message,
     ToolSearchOutput,
 )
+from openedai.api.openai.responses.input.served import McpServerTool
 from openedai.api.openai.responses.input.tools import MAX_TOOLS, AnyTool, ToolChoice, ToolParam
 from openedai.api.openai.responses.output.place import Options
 from openedai.api.parameters.chats.labels import Metadata, Retention, ServiceTier, Verbosity
@@ -216,6 +217,8 @@ class ResponseRequest(InputBody):
         super().check()
         if self.background and self.store is False:
             raise invalid_value("background", "a response in the background is always stored")
+        if self.background:
+            self._check_secrets()
         window = self.background_options and self.background_options.completion_window
         if window in ("2h", "8h") and (self.stream or not self.background):
             raise invalid_value(
@@ -224,6 +227,16 @@ class ResponseRequest(InputBody):
             )
         if self.stream_options is not None and not self.stream:
             raise invalid_value("stream_options", "it is only allowed when 'stream' is true")
+
+    def _check_secrets(self) -> None:
+        """What gives access to a server is never stored, as the job of a response is."""
+        for index, tool in enumerate(self.tools or ()):
+            if isinstance(tool, McpServerTool) and tool.sent_headers():
+                name = "headers" if tool.headers else "authorization"
+                raise invalid_value(
+                    f"tools[{index}].{name}",
+                    "it is never stored, so it cannot be used by a response in the background",
+                )
 
     @property
     def logprobs(self) -> int | None:
@@ -259,6 +272,8 @@ class ResponseRequest(InputBody):
 def _shown(tool: AnyTool) -> dict[str, Any]:
     """A tool as it was sent; of functions all main fields."""
     sent = tool.model_dump(exclude_unset=True, by_alias=True)
+    if isinstance(tool, McpServerTool):
+        return {**sent, "server_url": tool.shown_url()}
     if tool.type != "function":
         return sent
     return {"description": None, "parameters": None, "strict": None, **sent}

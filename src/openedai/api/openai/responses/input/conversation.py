@@ -38,8 +38,14 @@ from openedai.api.openai.responses.input.parts import (
     OutputText,
     Refusal,
 )
-from openedai.api.openai.responses.tools import function_name
+from openedai.api.openai.responses.input.served_items import (
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+)
+from openedai.api.openai.responses.tools import function_name, mcp_name
 from openedai.api.parameters.chats.packed import unpack
+from openedai.api.parameters.ids import new_id
 from openedai.contract.chat import Image, ToolCall
 from openedai.contract.chat import Message as EngineMessage
 from openedai.errors import InvalidRequest, invalid_value, missing_parameter
@@ -184,6 +190,7 @@ class _Builder:
         self._text: str | None = None
         self._calls: list[ToolCall] = []
         self._known_calls: set[str] = set()
+        self._requests: dict[str, McpApprovalRequest] = {}
 
     def messages(self) -> tuple[EngineMessage, ...]:
         self._end_turn()
@@ -225,6 +232,12 @@ class _Builder:
                 self._add_output(path, item.call_id, _json([_sent(one) for one in outputs]), ())
             case ApplyPatchCallOutput(status=status, output=output):
                 self._add_output(path, item.call_id, f"{status}\n{output or ''}".strip(), ())
+            case McpCall():
+                self._add_made(item)
+            case McpApprovalResponse(approve=False):
+                self._add_denied(item)
+            case McpApprovalRequest():
+                self._requests[item.id] = item
             case ToolSearchOutput(tools=tools):
                 names = [getattr(tool, "name", tool.type) for tool in tools]
                 self._add_output(path, item.call_id or "", _json({"tools": names}), ())
@@ -233,6 +246,28 @@ class _Builder:
                 if call is not None:
                     self._calls.append(call)
                     self._known_calls.add(call.id)
+
+    def _add_made(self, item: McpCall) -> None:
+        """A call that the server has made, and what it returned."""
+        id = item.approval_request_id or item.id or new_id("call_")
+        name = mcp_name(item.server_label, item.name)
+        failed = item.output is None
+        text = f"Error: {_json(item.error)}" if failed else item.output or ""
+        self._add_answered(ToolCall(id=id, name=name, arguments=item.arguments), text)
+
+    def _add_denied(self, item: McpApprovalResponse) -> None:
+        request = self._requests.get(item.approval_request_id)
+        if request is not None:
+            name = mcp_name(request.server_label, request.name)
+            text = f"The user did not allow this call. {item.reason or ''}".strip()
+            self._add_answered(
+                ToolCall(id=request.id, name=name, arguments=request.arguments), text
+            )
+
+    def _add_answered(self, call: ToolCall, text: str) -> None:
+        self._calls.append(call)
+        self._end_turn()
+        self._messages.append(EngineMessage(role="tool", content=text, tool_call_id=call.id))
 
     def _add_reasoning(self, text: str) -> None:
         if self._text is not None or self._calls:

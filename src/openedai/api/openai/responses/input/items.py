@@ -24,7 +24,13 @@ from openedai.api.openai.responses.input.calls import (
 )
 from openedai.api.openai.responses.input.formats import ConfigurationUpdate
 from openedai.api.openai.responses.input.parts import Content
-from openedai.api.openai.responses.input.served_items import WebSearchCall
+from openedai.api.openai.responses.input.served_items import (
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpListTools,
+    WebSearchCall,
+)
 from openedai.api.openai.responses.input.tools import MAX_TOOLS, ToolParam
 from openedai.api.parameters.unions import branch
 from openedai.http.body import Body, UnsupportedValues
@@ -121,16 +127,16 @@ _Supported = Literal[
     "compaction_trigger",
     "configuration_update",
     "item_reference",
+    "mcp_approval_request",
+    "mcp_approval_response",
+    "mcp_call",
+    "mcp_list_tools",
     "web_search_call",
 ]
 _Unsupported = Literal[
     "code_interpreter_call",
     "file_search_call",
     "image_generation_call",
-    "mcp_approval_request",
-    "mcp_approval_response",
-    "mcp_call",
-    "mcp_list_tools",
     "program",
     "program_output",
 ]
@@ -178,6 +184,10 @@ AnyItem = (
     | CompactionTrigger
     | ConfigurationUpdate
     | ItemReference
+    | McpListTools
+    | McpCall
+    | McpApprovalRequest
+    | McpApprovalResponse
     | WebSearchCall
     | OtherItem
 )
@@ -204,6 +214,10 @@ InputItem = Annotated[
     | Annotated[CompactionTrigger, branch("compaction_trigger")]
     | Annotated[ConfigurationUpdate, branch("configuration_update")]
     | Annotated[ItemReference, branch("item_reference")]
+    | Annotated[McpListTools, branch("mcp_list_tools")]
+    | Annotated[McpCall, branch("mcp_call")]
+    | Annotated[McpApprovalRequest, branch("mcp_approval_request")]
+    | Annotated[McpApprovalResponse, branch("mcp_approval_response")]
     | Annotated[WebSearchCall, branch("web_search_call")]
     | Annotated[OtherItem, branch("other")],
     Discriminator(_item_type),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, get_args
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
-from openedai.http.body import AllowedOnly, Body
+from openedai.api.openai.responses.input.callers import Callers
+from openedai.api.parameters.unions import BY_JSON_TYPE, branch
+from openedai.http.body import AllowedOnly, Body, Refused
 
 WebSearchType = Literal[
     "web_search",
@@ -15,6 +20,117 @@ WebSearchType = Literal[
     "web_search_preview_2025_03_11",
 ]
 WEB_SEARCH = frozenset(get_args(WebSearchType))
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]{0,65536}")
+# What the connection itself decides.
+_OWN_HEADERS = frozenset(
+    {"connection", "content-length", "content-type", "host", "transfer-encoding", "upgrade"}
+)
+
+
+def _headers(value: dict[str, str] | None) -> dict[str, str] | None:
+    for name, text in (value or {}).items():
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OWN_HEADERS:
+            raise PydanticCustomError("invalid_header", "a header has a name that is not allowed")
+        if not _HEADER_VALUE.fullmatch(text):
+            raise PydanticCustomError("invalid_header", "a header has a value that is not allowed")
+    return value
+
+
+def _token(value: str | None) -> str | None:
+    if value is not None and not _HEADER_VALUE.fullmatch(value):
+        raise PydanticCustomError("invalid_header", "it cannot be sent in a header")
+    return value
+
+
+class McpFilter(Body):
+    """Tools by their names, and by whether their server says that they change nothing."""
+
+    read_only: bool | None = None
+    tool_names: list[str] | None = Field(None, max_length=1024)
+
+    def matches(self, name: str, *, read_only: bool) -> bool:
+        if self.tool_names is not None and name not in self.tool_names:
+            return False
+        return self.read_only is None or self.read_only == read_only
+
+
+class ApprovalFilter(Body):
+    always: McpFilter | None = None
+    never: McpFilter | None = None
+
+
+class McpServerTool(Body):
+    """A server whose tools the model may call. What gives access to it is never written down:
+    `headers` and `authorization` are in no log, in no answer and in no store.
+    """
+
+    type: Literal["mcp"]
+    server_label: str = Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]{0,63}$")
+    server_url: str = Field(max_length=8192)
+    server_description: str | None = Field(None, max_length=1 << 16)
+    headers: Annotated[dict[str, str] | None, AfterValidator(_headers)] = Field(
+        None, exclude=True, repr=False, max_length=64
+    )
+    authorization: Annotated[str | None, AfterValidator(_token)] = Field(
+        None, exclude=True, repr=False, max_length=1 << 16
+    )
+    allowed_tools: (
+        Annotated[
+            Annotated[list[str], Field(max_length=1024), branch("an array")]
+            | Annotated[McpFilter, branch("an object")],
+            BY_JSON_TYPE,
+        ]
+        | None
+    ) = None
+    require_approval: (
+        Annotated[
+            Annotated[Literal["always", "never"], branch("a string")]
+            | Annotated[ApprovalFilter, branch("an object")],
+            BY_JSON_TYPE,
+        ]
+        | None
+    ) = None
+    allowed_callers: Callers = None
+    defer_loading: bool | None = None
+    connector_id: Refused = None
+    tunnel_id: Refused = None
+
+    def sent_headers(self) -> dict[str, str]:
+        """The headers of each request to the server."""
+        headers = dict(self.headers or {})
+        if self.authorization is not None:
+            headers["Authorization"] = f"Bearer {self.authorization}"
+        return headers
+
+    def allows(self, name: str, *, read_only: bool) -> bool:
+        """Whether the model may call the server's tool with this name."""
+        match self.allowed_tools:
+            case None:
+                return True
+            case McpFilter() as given:
+                return given.matches(name, read_only=read_only)
+            case names:
+                return name in names
+
+    def needs_approval(self, name: str, *, read_only: bool) -> bool:
+        """Whether the client must approve each call of the tool: of all, unless it says less."""
+        given = self.require_approval
+        if not isinstance(given, ApprovalFilter):
+            return given != "never"
+        if given.never is not None and given.never.matches(name, read_only=read_only):
+            return False
+        if given.always is not None and given.always.matches(name, read_only=read_only):
+            return True
+        return given.always is None or given.never is not None
+
+    def shown_url(self) -> str:
+        """The URL without what may be secret in it, as the official API shows it."""
+        parts = urlsplit(self.server_url)
+        host = parts.netloc.rpartition("@")[2]
+        if not parts.path.strip("/") and not parts.query:
+            return f"{parts.scheme}://{host}"
+        return f"{parts.scheme}://{host}/<redacted>"
 
 
 class SearchFilters(Body):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from openedai.http.body import Body
 
 
@@ -14,3 +16,50 @@ class WebSearchCall(Body):
     id: str | None = None
     action: dict[str, Any]
     status: Literal["in_progress", "searching", "completed", "failed", "incomplete"] | None = None
+
+
+class McpListedTool(Body):
+    name: str
+    input_schema: dict[str, Any]
+    description: str | None = None
+    annotations: dict[str, Any] | None = None
+
+
+class McpListTools(Body):
+    """The tools of a server: they are not asked for again."""
+
+    type: Literal["mcp_list_tools"]
+    id: str | None = None
+    server_label: str
+    tools: list[McpListedTool] = Field(max_length=1024)
+    error: str | None = None
+
+
+class McpCall(Body):
+    type: Literal["mcp_call"]
+    id: str | None = None
+    server_label: str
+    name: str
+    arguments: str
+    output: str | None = None
+    error: Any = None
+    approval_request_id: str | None = None
+    status: Literal["in_progress", "completed", "incomplete", "calling", "failed"] | None = None
+
+
+class McpApprovalRequest(Body):
+    type: Literal["mcp_approval_request"]
+    id: str
+    server_label: str
+    name: str
+    arguments: str
+
+
+class McpApprovalResponse(Body):
+    """What the client says to a request: with `approve` the call is made."""
+
+    type: Literal["mcp_approval_response"]
+    id: str | None = None
+    approval_request_id: str
+    approve: bool
+    reason: str | None = None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AliasChoices, ConfigDict, Discriminator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AliasChoices, ConfigDict, Discriminator, Field
 
+from openedai.api.openai.responses.input.callers import Callers
 from openedai.api.openai.responses.input.served import (
     WEB_SEARCH,
+    McpServerTool,
     WebSearchTool,
     WebSearchType,
 )
@@ -19,16 +20,6 @@ from openedai.http.validation import TAG
 
 MAX_TOOLS = 512
 LONG_NAME = NAME.replace("64", "128")
-
-
-def _direct(value: list[str] | None) -> list[str] | None:
-    """Tools are called by the model itself; there are no programs that call them."""
-    if value is not None and "direct" not in value:
-        raise PydanticCustomError("unsupported_value", "not supported")
-    return value
-
-
-Callers = Annotated[list[Literal["direct", "programmatic"]] | None, AfterValidator(_direct)]
 
 
 # Examples of the AI SDK give the tools of a `tool_search_output` the second name.
@@ -158,6 +149,7 @@ _TYPES = (
     "apply_patch",
     "computer",
     "computer_use_preview",
+    "mcp",
 )
 
 
@@ -178,6 +170,7 @@ AnyTool = (
     | ApplyPatch
     | Computer
     | ComputerPreview
+    | McpServerTool
     | WebSearchTool
     | HostedTool
 )
@@ -192,6 +185,7 @@ ToolParam = Annotated[
     | Annotated[ApplyPatch, branch("apply_patch")]
     | Annotated[Computer, branch("computer")]
     | Annotated[ComputerPreview, branch("computer_use_preview")]
+    | Annotated[McpServerTool, branch("mcp")]
     | Annotated[WebSearchTool, branch("web_search")]
     | Annotated[HostedTool, branch("other")],
     Discriminator(_tool_type),

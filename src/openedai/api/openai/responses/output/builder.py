@@ -30,7 +30,14 @@ from openedai.api.openai.responses.output.open_served import (
     ToolResult,
 )
 from openedai.api.openai.responses.output.place import Options, Place
-from openedai.api.openai.responses.output.steps import Begun, Ended, Progressed, Step, TurnEnded
+from openedai.api.openai.responses.output.steps import (
+    Begun,
+    Ended,
+    Progressed,
+    Step,
+    ToolsFound,
+    TurnEnded,
+)
 from openedai.api.openai.responses.tools import CallableTools
 from openedai.api.parameters.chats.logprobs import token_logprobs
 from openedai.contract.generate import (
@@ -113,6 +120,9 @@ class ResponseBuilder:
                 return self._add_call(event)
             case TurnEnded():
                 return self._close("completed")
+            case ToolsFound(tools=tools):
+                self._tools = tools
+                return []
             case Begun(make=make):
                 return [*self._begin(make(self._place())), *self._close("completed")]
             case Progressed(key=key, update=update):

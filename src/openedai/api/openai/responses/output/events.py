@@ -161,6 +161,39 @@ class SearchEnded(_OfItem, tag="response.web_search_call.completed"):
     pass
 
 
+class McpListing(_OfItem, tag="response.mcp_list_tools.in_progress"):
+    pass
+
+
+class McpListed(_OfItem, tag="response.mcp_list_tools.completed"):
+    pass
+
+
+class McpListFailed(_OfItem, tag="response.mcp_list_tools.failed"):
+    pass
+
+
+class McpCalling(_OfItem, tag="response.mcp_call.in_progress"):
+    pass
+
+
+class McpArgumentsDelta(_OfItem, tag="response.mcp_call_arguments.delta"):
+    delta: str
+    obfuscation: str | UnsetType = UNSET
+
+
+class McpArgumentsDone(_OfItem, tag="response.mcp_call_arguments.done"):
+    arguments: str
+
+
+class McpCalled(_OfItem, tag="response.mcp_call.completed"):
+    pass
+
+
+class McpCallFailed(_OfItem, tag="response.mcp_call.failed"):
+    pass
+
+
 class Compacting(_OfItem, tag="response.compaction.compacting"):
     pass
 

@@ -163,6 +163,55 @@ class WebSearchCallItem(_Typed, frozen=True, tag="web_search_call"):
     action: SearchAction
 
 
+class McpListedTool(msgspec.Struct, frozen=True):
+    name: str
+    input_schema: dict[str, Any]
+    description: str | None = None
+    annotations: dict[str, Any] | None = None
+
+
+class McpListToolsItem(_Typed, frozen=True, tag="mcp_list_tools"):
+    id: str
+    server_label: str
+    tools: tuple[McpListedTool, ...] = ()
+    error: str | None = None
+
+
+class McpProtocolError(_Typed, frozen=True, tag="mcp_protocol_error"):
+    code: int
+    message: str
+
+
+class McpHttpError(_Typed, frozen=True, tag="http_error"):
+    code: int
+    message: str
+
+
+class McpToolError(_Typed, frozen=True, tag="mcp_tool_execution_error"):
+    content: list[dict[str, Any]]
+
+
+McpError = McpProtocolError | McpHttpError | McpToolError
+
+
+class McpCallItem(_Typed, frozen=True, tag="mcp_call"):
+    id: str
+    server_label: str
+    name: str
+    arguments: str
+    status: str
+    output: str | None = None
+    error: McpError | None = None
+    approval_request_id: str | None = None
+
+
+class McpApprovalRequestItem(_Typed, frozen=True, tag="mcp_approval_request"):
+    id: str
+    server_label: str
+    name: str
+    arguments: str
+
+
 class CompactionItem(_Typed, frozen=True, tag="compaction"):
     id: str
     encrypted_content: str
@@ -179,6 +228,9 @@ OutputItem = (
     | ComputerCallItem
     | ToolSearchCallItem
     | WebSearchCallItem
+    | McpListToolsItem
+    | McpCallItem
+    | McpApprovalRequestItem
     | CompactionItem
 )
 

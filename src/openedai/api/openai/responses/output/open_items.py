@@ -25,7 +25,8 @@ from openedai.api.openai.responses.output.objects import (
     ShellCallItem,
     SummaryTextPart,
 )
-from openedai.api.openai.responses.output.open_served import OpenServed, open_served
+from openedai.api.openai.responses.output.open_mcp import OpenApprovalRequest, OpenMcpCall
+from openedai.api.openai.responses.output.open_served import OpenSearch, OpenServed
 from openedai.api.openai.responses.output.place import Place
 from openedai.api.openai.responses.tools import CallableTool
 from openedai.api.parameters.chats.logprobs import ChatTokenLogprob
@@ -223,7 +224,7 @@ class OpenTypedCall:
         ]
 
 
-OpenCall = OpenFunctionCall | OpenCustomCall | OpenTypedCall | OpenServed
+OpenCall = OpenFunctionCall | OpenCustomCall | OpenTypedCall | OpenApprovalRequest | OpenServed
 
 
 def open_call(place: Place, call_id: str, name: str, tool: CallableTool | None) -> OpenCall:
@@ -233,6 +234,10 @@ def open_call(place: Place, call_id: str, name: str, tool: CallableTool | None) 
         return OpenFunctionCall(place, call_id, shown, None if tool is None else tool.namespace)
     if tool.type == "custom":
         return OpenCustomCall(place, call_id, tool)
+    if tool.needs_approval:
+        return OpenApprovalRequest(place, tool)
+    if tool.type == "mcp":
+        return OpenMcpCall(place, call_id, tool)
     if tool.served is not None:
-        return open_served(place, call_id, tool)
+        return OpenSearch(place, call_id)
     return OpenTypedCall(place, call_id, tool)

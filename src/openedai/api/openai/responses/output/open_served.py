@@ -16,7 +16,6 @@ from openedai.api.openai.responses.output.objects import (
     WebSearchCallItem,
 )
 from openedai.api.openai.responses.output.place import Place
-from openedai.api.openai.responses.tools import CallableTool
 from openedai.api.parameters.ids import new_id
 from openedai.serving.tools.web_search import Page
 
@@ -113,8 +112,3 @@ class OpenSearch(OpenServed):
             return ""
         query = given.get("query", "")
         return query if isinstance(query, str) else ""
-
-
-def open_served(place: Place, call_id: str, tool: CallableTool) -> OpenServed:
-    """The item of a call of a tool that the server runs."""
-    return OpenSearch(place, call_id)

@@ -8,6 +8,7 @@ from typing import Any
 
 from openedai.api.openai.responses.output.open_served import OpenServed, ToolResult
 from openedai.api.openai.responses.output.place import Place
+from openedai.api.openai.responses.tools import CallableTools
 from openedai.contract.generate import GenerateEvent
 
 
@@ -39,7 +40,14 @@ class Ended:
     result: ToolResult
 
 
-Step = TurnEnded | Begun | Progressed | Ended
+@dataclass(frozen=True)
+class ToolsFound:
+    """From here on the model may call these tools."""
+
+    tools: CallableTools
+
+
+Step = TurnEnded | Begun | Progressed | Ended | ToolsFound
 
 Stepped = tuple[int, GenerateEvent | Step]
 """The index of a generation, and an event of it or of a tool."""

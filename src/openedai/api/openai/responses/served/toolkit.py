@@ -2,21 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
+from openedai.api.openai.responses.served.mcp import McpRunner
 from openedai.api.openai.responses.served.runner import Runner
 from openedai.api.openai.responses.served.search import WebSearchRunner
 from openedai.config import Settings
+from openedai.media.hosts import Hosts
 from openedai.serving.tools.web_search import WebSearch
 
 
-def runners(settings: Settings) -> Mapping[str, Runner]:
-    """What runs the tools, by their types. The types that are missing are those that it does not
-    run.
+@dataclass(frozen=True)
+class Runners:
+    """What runs the tools of one response, by their types; `mcp` also lists those of servers."""
+
+    by_type: dict[str, Runner]
+    mcp: McpRunner | None
+
+
+class Toolkit:
+    """Of the tools of the official API those that the settings allow. `mcp_hosts` are the hosts of
+    MCP servers, None if none may be used.
     """
-    found: dict[str, Runner] = {}
-    if settings.web_search and not settings.offline:
-        key = settings.web_search_key.reveal() if settings.web_search_key else ""
-        search = WebSearch(settings.web_search, settings.web_search_url, key, settings.tool_timeout)
-        found["web_search"] = WebSearchRunner(search)
-    return found
+
+    def __init__(self, settings: Settings, mcp_hosts: Hosts | None) -> None:
+        self._timeout = settings.tool_timeout
+        self._search: WebSearchRunner | None = None
+        self._hosts = mcp_hosts
+        if settings.web_search and not settings.offline:
+            key = settings.web_search_key.reveal() if settings.web_search_key else ""
+            search = WebSearch(settings.web_search, settings.web_search_url, key, self._timeout)
+            self._search = WebSearchRunner(search)
+
+    @property
+    def types(self) -> frozenset[str]:
+        """The types of the tools that are run."""
+        known = {"web_search": self._search, "mcp": self._hosts}
+        return frozenset(name for name, one in known.items() if one is not None)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Runners]:
+        """What runs the tools of one response. Its connections are closed at the end."""
+        found: dict[str, Runner] = {}
+        if self._search is not None:
+            found["web_search"] = self._search
+        if self._hosts is None:
+            yield Runners(found, None)
+            return
+        mcp = McpRunner(self._hosts, self._timeout)
+        found["mcp"] = mcp
+        try:
+            yield Runners(found, mcp)
+        finally:
+            await mcp.close()

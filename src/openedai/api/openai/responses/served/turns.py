@@ -5,22 +5,28 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
+from openedai.api.openai.responses.approvals import approved_calls
 from openedai.api.openai.responses.input.tools import AllowedTools
+from openedai.api.openai.responses.output.open_mcp import OpenMcpCall, OpenMcpList
 from openedai.api.openai.responses.output.open_served import ToolResult
 from openedai.api.openai.responses.output.steps import (
+    Begun,
     Ended,
     Progressed,
     Step,
     Stepped,
+    ToolsFound,
     TurnEnded,
 )
 from openedai.api.openai.responses.prepare import Prepared
-from openedai.api.openai.responses.served.runner import Runner
+from openedai.api.openai.responses.served.mcp import callable_tool, known_list
+from openedai.api.openai.responses.served.toolkit import Runners
 from openedai.api.openai.responses.tools import CallableTool, CallableTools, choose
 from openedai.api.openai.responses.types import ResponseRequest
 from openedai.api.parameters.tools import Toolset
@@ -46,19 +52,20 @@ Generate = Callable[[GenerateRequest], AsyncGenerator[Indexed, None]]
 
 
 class Turns:
-    """The turns of one response. `runners` are what runs the tools, by their types."""
+    """The turns of one response, and what `runners` run before and between them."""
 
     def __init__(
         self,
         call: Call[ResponseRequest],
         prepared: Prepared,
         generate: Generate,
-        runners: Mapping[str, Runner],
+        runners: Runners,
     ) -> None:
         assert isinstance(prepared.request.prompt, Chat)
         self._call = call
         self._generate = generate
         self._runners = runners
+        self._located = prepared.located
         self._tools = prepared.tools
         self._request = prepared.request
         self._chat = prepared.request.prompt
@@ -71,6 +78,9 @@ class Turns:
         Closing the iterator ends the model, or the tool that runs. A tool that fails does not end
         the response.
         """
+        async with aclosing(self._begin()) as steps:
+            async for step in steps:
+                yield 0, step
         while True:
             turn = _Turn(self._tools, self._calls_left)
             try:
@@ -95,14 +105,45 @@ class Turns:
                 async with aclosing(self._run_tool(tool, tool_call)) as steps:
                     async for step in steps:
                         yield 0, step
-                        if isinstance(step, Ended):
-                            results[step.key] = step.result.text
+                        _note(step, results)
             if turn.is_for_client:
                 yield 0, self._finish("tool_calls")
                 return
             if not self._go_on(turn.outcome, results):
                 yield 0, self._finish("length")
                 return
+
+    async def _begin(self) -> AsyncGenerator[Step, None]:
+        """What comes before the first turn: the servers' tools, and the calls that the client has
+        approved.
+        """
+        mcp = self._runners.mcp
+        if mcp is None or not self._tools.servers:
+            return
+        found: list[CallableTool] = []
+        for path, server in self._tools.servers:
+            listed = known_list(self._located, server)
+            if listed is None:
+                label = server.server_label
+                yield Begun(partial(OpenMcpList, key=label))
+                result = await mcp.list_tools(server)
+                yield Ended(label, result)
+                listed = result.tools
+            found += [callable_tool(server, path, one) for one in listed]
+        self._tools = self._tools.with_tools(found)
+        yield ToolsFound(self._tools)
+        body = self._call.body
+        chosen = choose(self._tools, body.tool_choice, body.parallel_tool_calls)
+        self._offer(chosen)
+        for tool, approved in approved_calls(self._located, self._tools):
+            results: dict[str, str] = {}
+            id, given = approved.id, approved.arguments
+            yield Begun(partial(OpenMcpCall, key=id, tool=tool, approval=id, given=given))
+            async with aclosing(self._run_tool(tool, approved)) as steps:
+                async for step in steps:
+                    yield step
+                    _note(step, results)
+            self._add(Message(role="assistant", tool_calls=(approved,)), results)
 
     def _next_request(self) -> GenerateRequest:
         limit = self._request.max_tokens
@@ -114,7 +155,9 @@ class Turns:
         self, tool: CallableTool, tool_call: ToolCall
     ) -> AsyncGenerator[Step, None]:
         try:
-            runner = self._runners[tool.type]
+            if self._tools.of_function(tool.function.name) is not tool:
+                raise ToolFailed("There is no such tool, or it is not allowed.")
+            runner = self._runners.by_type[tool.type]
             arguments = _arguments(tool_call)
             async with aclosing(runner.run(self._call, tool, arguments)) as news:
                 async for update in news:
@@ -135,19 +178,27 @@ class Turns:
             reasoning=outcome.reasoning or None,
             tool_calls=tuple(made),
         )
-        told = [
-            Message(role="tool", content=results[call.id], tool_call_id=call.id) for call in made
-        ]
-        chosen = self._choice()
-        self._chat = replace(
-            self._chat,
-            messages=(*self._chat.messages, answer, *told),
-            tools=chosen.tools,
-            call_required=False,
-            parallel_calls=chosen.parallel,
-        )
+        self._add(answer, results)
+        self._offer(self._choice())
         limit = self._next_request().max_tokens
         return limit is None or limit > 0
+
+    def _add(self, answer: Message, results: Mapping[str, str]) -> None:
+        """Add what the model wrote to the conversation, and what its calls returned."""
+        told = [
+            Message(role="tool", content=results[call.id], tool_call_id=call.id)
+            for call in answer.tool_calls
+        ]
+        self._chat = replace(self._chat, messages=(*self._chat.messages, answer, *told))
+
+    def _offer(self, chosen: Toolset) -> None:
+        """Let the model call these tools."""
+        self._chat = replace(
+            self._chat,
+            tools=chosen.tools,
+            call_required=chosen.required,
+            parallel_calls=chosen.parallel,
+        )
 
     def _choice(self) -> Toolset:
         """What the model may call from its second turn on: it must call nothing then."""
@@ -206,12 +257,18 @@ class _Turn:
 
     def _add_call(self, event: ToolCallDelta) -> None:
         tool = self._tools.of_function(event.name)
-        if tool is None or tool.served is None:
+        if tool is None or not tool.runs_here:
             self.is_for_client = True
         elif len(self._to_run) < self._calls_left:
             self._to_run[event.index] = tool
         else:
             self._ignored.add(event.index)
+
+
+def _note(step: Step, results: dict[str, str]) -> None:
+    """Note what a tool returned, by the id of its call, if it has ended."""
+    if isinstance(step, Ended):
+        results[step.key] = step.result.text
 
 
 def _arguments(tool_call: ToolCall) -> dict[str, Any]:
