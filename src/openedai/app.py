@@ -18,6 +18,7 @@ from starlette.routing import Match, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openedai.api import response_jobs, routes, sockets
+from openedai.api.assistant_routes import run_works
 from openedai.api.dialects import dialect_of
 from openedai.api.openai.dialect import OPENAI, response_headers
 from openedai.api.openapi import documentation
@@ -46,12 +47,14 @@ from openedai.scheduling.pool import ModelPool
 from openedai.scheduling.state import PoolLimits
 from openedai.security.cross_origin import CrossOrigin
 from openedai.security.guard import Guard
+from openedai.serving.assistants.handler import RunHandler, Work
 from openedai.serving.batches.handler import BatchHandler
 from openedai.serving.fine_tuning.handler import FineTuningHandler, TrainingParts
 from openedai.serving.metrics import Metrics
 from openedai.serving.responses.handler import ResponseHandler, Step
 from openedai.serving.services import Services
 from openedai.serving.vector_stores.handler import VectorStoreHandler
+from openedai.store.assistants.runs import Run
 from openedai.store.batches import LineError
 from openedai.store.conversations.responses import StoredResponse
 from openedai.store.sweeping import Sweeping
@@ -107,6 +110,7 @@ def create_app(
             services.files.sweep,
             services.uploads.sweep,
             services.keeping.responses.sweep,
+            services.assistants.sweep,
             services.vector_stores.sweep,
             services.search_caches.sweep,
             jobs.sweep,
@@ -152,6 +156,7 @@ def _handlers(services: Services, library: Library, perform: Perform) -> Sequenc
         FineTuningHandler(parts),
         _batch_handler(services, perform),
         _response_handler(services),
+        _run_handler(services),
         VectorStoreHandler(
             services.store,
             services.vector_stores.files,
@@ -174,6 +179,16 @@ def _response_handler(services: Services) -> ResponseHandler:
                 yield step
 
     return ResponseHandler(services.keeping, generate)
+
+
+def _run_handler(services: Services) -> RunHandler:
+    make = run_works(services)
+
+    async def begin(run: Run) -> Work:
+        work: Work = (await asyncio.to_thread(make)).begin(run)
+        return work
+
+    return RunHandler(services.assistants, begin)
 
 
 def _batch_handler(services: Services, perform: Perform) -> BatchHandler:

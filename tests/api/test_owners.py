@@ -35,7 +35,7 @@ class Key:
     def ask(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
         if body is not None:
             options["json"] = body
-        headers = {"authorization": f"Bearer {self.key}"}
+        headers = {"authorization": f"Bearer {self.key}", "openai-beta": "assistants=v2"}
         return fetch(f"{self.server.url}{path}", method, headers=headers, **options)
 
     def made(self, path: str, body: Any = None, **options: Any) -> str:
@@ -95,6 +95,14 @@ def vector_store(key: Key) -> str:
     return key.made("/v1/vector_stores", {"file_ids": [file(key, "assistants")]})
 
 
+def assistant(key: Key) -> str:
+    return key.made("/v1/assistants", {"model": "echo"})
+
+
+def thread(key: Key) -> str:
+    return key.made("/v1/threads", {"messages": [{"role": "user", "content": "a"}]})
+
+
 def tuning(key: Key) -> str:
     return in_store(key, add_job)
 
@@ -142,6 +150,8 @@ async def add_model(store: Store, owner: str) -> str:
 
 # Stands for a file of the store in the URL.
 FILE = "file-of-the-store"
+# Stands for an assistant of the key.
+ASSISTANT = "assistant-of-the-key"
 # What the ids of these URLs are of.
 KINDS: dict[str, Callable[[Key], str]] = {
     "/v1/files/": file,
@@ -153,12 +163,21 @@ KINDS: dict[str, Callable[[Key], str]] = {
     "/v1/responses/": response,
     "/v1/conversations/": conversation,
     "/v1/vector_stores/": vector_store,
+    "/v1/assistants/": assistant,
+    "/v1/threads/": thread,
 }
 BODIES: dict[str, Any] = {
     "/v1/uploads/{id}/complete": {"part_ids": []},
     "/v1/chat/completions/{id}": {"metadata": {"a": "b"}},
     "/v1/conversations/{id}": {"metadata": {"a": "b"}},
     "/v1/conversations/{id}/items": {"items": [{"role": "user", "content": "b"}]},
+    "/v1/assistants/{id}": {"name": "a"},
+    "/v1/threads/{id}": {"metadata": {"a": "b"}},
+    "/v1/threads/{id}/messages": {"role": "user", "content": "b"},
+    "/v1/threads/{id}/messages/{message_id}": {"metadata": {"a": "b"}},
+    "/v1/threads/{id}/runs": {"assistant_id": ASSISTANT},
+    "/v1/threads/{id}/runs/{run_id}": {"metadata": {"a": "b"}},
+    "/v1/threads/{id}/runs/{run_id}/submit_tool_outputs": {"tool_outputs": []},
     "/v1/vector_stores/{id}": {"name": "a"},
     "/v1/vector_stores/{id}/search": {"query": "a"},
     "/v1/vector_stores/{id}/files": {"file_id": FILE},
@@ -174,12 +193,15 @@ def stored_routes() -> list[tuple[str, str]]:
     return [(method, path) for method, path in paths if "{id}" in path and "{model" not in path]
 
 
-def options_of(method: str, path: str, file_id: str) -> dict[str, Any]:
+def options_of(method: str, path: str, parts: dict[str, str]) -> dict[str, Any]:
     if path.endswith("/parts"):
         return {"data": {"data": io.BytesIO(b"x")}}
     if method in ("GET", "DELETE"):
         return {}
-    return {"body": json.loads(json.dumps(BODIES.get(path, {})).replace(FILE, file_id))}
+    body = json.dumps(BODIES.get(path, {}))
+    for name, part in ((FILE, "{file_id}"), (ASSISTANT, "{assistant_id}")):
+        body = body.replace(name, parts.get(part, ""))
+    return {"body": json.loads(body)}
 
 
 def parts_of(key: Key, path: str, id: str) -> dict[str, str]:
@@ -191,7 +213,30 @@ def parts_of(key: Key, path: str, id: str) -> dict[str, str]:
         if "{batch_id}" in path:
             body = {"file_ids": [found["{file_id}"]]}
             found["{batch_id}"] = key.made(f"{url}/file_batches", body)
+    if path.startswith("/v1/threads/"):
+        url = f"/v1/threads/{id}"
+        found["{assistant_id}"] = assistant(key)
+        listed = key.ask("GET", f"{url}/messages").body
+        found["{message_id}"] = json.loads(listed)["data"][0]["id"]
+        if "{run_id}" in path:
+            found |= run_of(key, url, found["{assistant_id}"])
     return found
+
+
+def run_of(key: Key, url: str, assistant_id: str) -> dict[str, str]:
+    """Ids of a run that waits for the output of a tool, and of its step."""
+    body = {
+        "assistant_id": assistant_id,
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+        "tool_choice": "required",
+    }
+    run = key.made(f"{url}/runs", body)
+    deadline = time.monotonic() + 30
+    while json.loads(key.ask("GET", f"{url}/runs/{run}").body)["status"] != "requires_action":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    steps = json.loads(key.ask("GET", f"{url}/runs/{run}/steps").body)
+    return {"{run_id}": run, "{step_id}": steps["data"][0]["id"]}
 
 
 @pytest.mark.parametrize(("method", "path"), stored_routes())
@@ -199,7 +244,7 @@ def test_urls_with_ids(mine: Key, other: Key, method: str, path: str) -> None:
     (make,) = [make for start, make in KINDS.items() if path.startswith(start)]
     id = make(mine)
     parts = parts_of(mine, path, id)
-    options = options_of(method, path, parts["{file_id}"])
+    options = options_of(method, path, parts)
     for name, part in parts.items():
         path = path.replace(name, part)
     url = path.replace("{id}", id)
@@ -224,6 +269,7 @@ def _without_ids(answer: Answer) -> tuple[int, Any, Any]:
         ("/v1/fine-tunes", tuning),
         ("/v1/chat/completions", chat),
         ("/v1/vector_stores", vector_store),
+        ("/v1/assistants", assistant),
         ("/v1/models", tuned_model),
         ("/v1/engines", tuned_model),
         ("/v1/internal/model/list", tuned_model),
@@ -259,6 +305,24 @@ def test_fine_tuned_models(server: Running, mine: Key, other: Key, dialect: dict
         assert b"does not exist" in answer.body
     assert mine.ask("GET", path).status == 200
     assert mine.ask("DELETE", path).status == 200
+
+
+def test_what_assistants_and_runs_refer_to(mine: Key, other: Key) -> None:
+    searched = {"file_search": {"vector_store_ids": [vector_store(mine)]}}
+    for path in ("/v1/assistants", "/v1/threads"):
+        body: dict[str, Any] = {"tool_resources": searched}
+        body |= {"model": "echo"} if path == "/v1/assistants" else {}
+        for url in (path, f"{path}/{(assistant if body.get('model') else thread)(other)}"):
+            assert other.ask("POST", url, body).status == 404
+        assert mine.ask("POST", path, body).status == 200
+    for url in (f"/v1/threads/{thread(other)}/runs", "/v1/threads/runs"):
+        assert other.ask("POST", url, {"assistant_id": assistant(mine)}).status == 404
+    image = {"type": "image_file", "image_file": {"file_id": file(mine, "vision")}}
+    body = {"assistant_id": assistant(other), "stream": True}
+    body |= {"thread": {"messages": [{"role": "user", "content": [image]}]}}
+    answer = other.ask("POST", "/v1/threads/runs", body)
+    assert b"event: thread.run.failed" in answer.body
+    assert b"No such File" in answer.body
 
 
 def test_what_responses_refer_to(mine: Key, other: Key) -> None:

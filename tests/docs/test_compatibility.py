@@ -33,6 +33,26 @@ from openai.types.audio import (
     transcription_create_params,
     translation_create_params,
 )
+from openai.types.beta import (
+    assistant_create_params,
+    assistant_list_params,
+    assistant_update_params,
+    thread_create_and_run_params,
+    thread_create_params,
+    thread_update_params,
+)
+from openai.types.beta.threads import (
+    message_create_params,
+    message_update_params,
+    run_create_params,
+    run_list_params,
+    run_submit_tool_outputs_params,
+    run_update_params,
+)
+from openai.types.beta.threads import (
+    message_list_params as thread_message_list_params,
+)
+from openai.types.beta.threads.runs import step_list_params
 from openai.types.chat import (
     ChatCompletionContentPartParam,
     ChatCompletionMessageParam,
@@ -72,6 +92,22 @@ from openedai.api.legacy.classifications import ClassificationRequest
 from openedai.api.legacy.edits import EditRequest
 from openedai.api.legacy.generate import EngineGenerateRequest
 from openedai.api.legacy.search import SearchRequest
+from openedai.api.openai.assistants.run_types import (
+    RunCreateRequest,
+    StepListQuery,
+    ThreadRunRequest,
+    ToolOutputsRequest,
+)
+from openedai.api.openai.assistants.types import (
+    AssistantCreateRequest,
+    AssistantUpdateRequest,
+    ListQuery,
+    MessageListQuery,
+    MessageRequest,
+    MetadataRequest,
+    ThreadCreateRequest,
+    ThreadUpdateRequest,
+)
 from openedai.api.openai.batches.types import BatchCreateRequest, BatchListQuery
 from openedai.api.openai.chat.messages import ChatMessage, Media
 from openedai.api.openai.chat.stored_types import (
@@ -140,6 +176,7 @@ from tests.support import Running, fetch
 
 PAGE = "docs/compatibility.md"
 STREAM = {"stream"}
+THREAD = {"thread_id"}  # in the URL
 MESSAGE = {
     name
     for block_type in get_args(ChatCompletionMessageParam)
@@ -327,6 +364,73 @@ TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
         StoreFilesQuery,
         {},
     ),
+    ("Assistants", 0): (
+        set(assistant_create_params.AssistantCreateParams.__annotations__),
+        AssistantCreateRequest,
+        {"model": "m"},
+    ),
+    ("Assistants", 1): (
+        set(assistant_update_params.AssistantUpdateParams.__annotations__),
+        AssistantUpdateRequest,
+        {},
+    ),
+    ("Assistants", 2): (
+        set(assistant_list_params.AssistantListParams.__annotations__),
+        ListQuery,
+        {},
+    ),
+    ("Threads", 0): (
+        set(thread_create_params.ThreadCreateParams.__annotations__),
+        ThreadCreateRequest,
+        {},
+    ),
+    ("Threads", 1): (
+        set(thread_update_params.ThreadUpdateParams.__annotations__),
+        ThreadUpdateRequest,
+        {},
+    ),
+    ("Messages of threads", 0): (
+        set(message_create_params.MessageCreateParams.__annotations__),
+        MessageRequest,
+        {"role": "user", "content": "hi"},
+    ),
+    ("Messages of threads", 1): (
+        set(message_update_params.MessageUpdateParams.__annotations__) - THREAD,
+        MetadataRequest,
+        {},
+    ),
+    ("Messages of threads", 2): (
+        set(thread_message_list_params.MessageListParams.__annotations__),
+        MessageListQuery,
+        {},
+    ),
+    ("Runs", 0): (
+        set(run_create_params.RunCreateParamsBase.__annotations__) - {"include"} | STREAM,
+        RunCreateRequest,
+        {"assistant_id": "a"},
+    ),
+    ("Runs", 1): (
+        set(thread_create_and_run_params.ThreadCreateAndRunParamsBase.__annotations__) | STREAM,
+        ThreadRunRequest,
+        {"assistant_id": "a"},
+    ),
+    ("Runs", 2): (
+        set(run_update_params.RunUpdateParams.__annotations__) - THREAD,
+        MetadataRequest,
+        {},
+    ),
+    ("Runs", 3): (
+        set(run_submit_tool_outputs_params.RunSubmitToolOutputsParamsBase.__annotations__) - THREAD
+        | STREAM,
+        ToolOutputsRequest,
+        {"tool_outputs": []},
+    ),
+    ("Runs", 4): (set(run_list_params.RunListParams.__annotations__), ListQuery, {}),
+    ("Runs", 5): (
+        set(step_list_params.StepListParams.__annotations__) - THREAD,
+        StepListQuery,
+        {},
+    ),
     ("Batches", 0): (
         set(batch_create_params.BatchCreateParams.__annotations__),
         BatchCreateRequest,
@@ -432,6 +536,7 @@ CALL: dict[str, Any] = {"id": "c", "type": "function", "function": {"name": "f",
 
 # Values that ask for something, for parameters of which any other value would do less.
 REFUSED_VALUES: dict[str, Any] = {
+    "attachments": [{"file_id": "file-1"}],
     "access_programs": {"cyber": "standard"},
     "background": True,
     "prompt": {"id": "pmpt_1"},
@@ -692,7 +797,34 @@ VALUES: dict[str, Any] = {
 }
 
 # Those of which two bodies have different types.
+_STORES: dict[str, Any] = {"file_search": {"vector_store_ids": ["vs_1"]}}
 VALUES_BY_TYPE: dict[tuple[type[Body], str], Any] = {
+    **{
+        (model, "tool_resources"): _STORES
+        for model in (
+            *(AssistantCreateRequest, AssistantUpdateRequest, ThreadRunRequest),
+            *(ThreadCreateRequest, ThreadUpdateRequest),
+        )
+    },
+    (ThreadCreateRequest, "messages"): [{"role": "user", "content": "hi"}],
+    (MessageRequest, "role"): "assistant",
+    (MessageRequest, "content"): "ho",
+    (MessageListQuery, "run_id"): "run_1",
+    (StepListQuery, "include"): ["step_details.tool_calls[*].file_search.results[*].content"],
+    **{
+        (model, name): value
+        for model in (RunCreateRequest, ThreadRunRequest)
+        for name, value in {
+            "assistant_id": "b",
+            "additional_messages": [{"role": "user", "content": "hi"}],
+            "max_prompt_tokens": 5,
+            "tool_choice": "none",
+            "truncation_strategy": {"type": "auto"},
+        }.items()
+    },
+    (RunCreateRequest, "additional_instructions"): "more",
+    (ThreadRunRequest, "thread"): {"messages": [{"role": "user", "content": "hi"}]},
+    (ToolOutputsRequest, "tool_outputs"): [{"tool_call_id": "a", "output": "b"}],
     (ResponseRequest, "include"): ["message.output_text.logprobs"],
     (InputItemsQuery, "include"): ["message.output_text.logprobs"],
     (InputItemsQuery, "order"): "asc",
@@ -836,6 +968,12 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
             return value
         case StoreSearchRequest():
             return value.to_query()
+        case AssistantCreateRequest() | AssistantUpdateRequest() | MetadataRequest():
+            return value
+        case ThreadCreateRequest() | ThreadUpdateRequest() | MessageRequest() | ListQuery():
+            return value
+        case RunCreateRequest() | ThreadRunRequest() | ToolOutputsRequest():
+            return value
         case InputItemsQuery() | ItemListQuery() | ItemCreateRequest():
             return value
         case ConversationCreateRequest() | ConversationUpdateRequest():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.fuzz.assistant_bodies import ASSISTANT_BODIES
 from tests.fuzz.parts import IMAGE, PICTURE, SCHEMA, SOUND
 from tests.fuzz.response_bodies import RESPONSE_BODIES
 from tests.fuzz.store_bodies import STORE_BODIES
@@ -347,4 +348,5 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "GraderValidateRequest": [{"grader": grader} for grader in _GRADERS],
     **RESPONSE_BODIES,
     **STORE_BODIES,
+    **ASSISTANT_BODIES,
 }

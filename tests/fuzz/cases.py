@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from tests.fuzz.parts import CHAT, CONVERSATION, RESPONSE, VECTOR_STORE
+from tests.fuzz.parts import ASSISTANT, CHAT, CONVERSATION, RESPONSE, THREAD, VECTOR_STORE
 from tests.fuzz.targets import Target
 from tests.fuzz.values import hostile, mutated
 
@@ -20,6 +20,8 @@ _STORED = {
     "/responses/": RESPONSE,
     "/conversations/": CONVERSATION,
     "/vector_stores/": VECTOR_STORE,
+    "/assistants/": ASSISTANT,
+    "/threads/": THREAD,
     "/v1/chat/completions/": CHAT,
     "/items/": "msg_1",
 }
@@ -45,7 +47,7 @@ _HEADERS = (
     *(b"accept-encoding: gzip", b"access-control-request-method: POST", b"x-y: " + b"z" * 3000),
     *(b"access-control-request-private-network: true", b"cookie: a=b", b"content-encoding: gzip"),
     *(b"connection: Upgrade\r\nupgrade: h2c", b"connection: Upgrade\r\nupgrade: websocket"),
-    *(b"if-range: x\r\nrange: bytes=9-,0-", b"openai-beta: assistants=v2", b"transfer-encoding: x"),
+    *(b"if-range: x\r\nrange: bytes=9-,0-", b"openai-beta: assistants=v1", b"transfer-encoding: x"),
 )
 _PATHS = (
     "/%00",
@@ -196,6 +198,7 @@ class _Request:
         start = b"%s %s HTTP/%s" % (self._method.encode(), path.encode(), self._version)
         names = {line.partition(b":")[0] for line in self._extra}
         own = [b"host: localhost", b"connection: close", b"content-type: " + self._type()]
+        own.append(b"openai-beta: assistants=v2")
         kept = [line for line in own if line.partition(b":")[0] not in names]
         return b"\r\n".join([start, *kept, *self._extra, *lines, b"", b""])
 

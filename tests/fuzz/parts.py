@@ -24,3 +24,5 @@ RESPONSE = "resp_" + "0" * 48
 CONVERSATION = "conv_" + "0" * 24
 CHAT = "chatcmpl-" + "0" * 24
 VECTOR_STORE = "vs_" + "0" * 24
+ASSISTANT = "asst_" + "0" * 24
+THREAD = "thread_" + "0" * 24

@@ -16,7 +16,7 @@ import psutil
 from bench.processes import resident_bytes
 from tests.fuzz.answers import Fault, check_answers
 from tests.fuzz.cases import Case, Cases
-from tests.fuzz.parts import CHAT, CONVERSATION, RESPONSE, VECTOR_STORE
+from tests.fuzz.parts import ASSISTANT, CHAT, CONVERSATION, RESPONSE, THREAD, VECTOR_STORE
 from tests.fuzz.response_bodies import ITEMS, KEPT
 from tests.process.serving import Process
 
@@ -39,6 +39,8 @@ _MADE: dict[bytes, tuple[str, dict[str, Any]]] = {
         {"items": [*ITEMS, KEPT], "metadata": {"a": "b"}},
     ),
     VECTOR_STORE.encode(): ("/v1/vector_stores", {"name": "a", "metadata": {"a": "b"}}),
+    ASSISTANT.encode(): ("/v1/assistants", {"model": "echo", "instructions": "a"}),
+    THREAD.encode(): ("/v1/threads", {"messages": [{"role": "user", "content": "hi"}]}),
     CHAT.encode(): (
         "/v1/chat/completions",
         {"model": "echo", "messages": [{"role": "user", "content": "hi"}], "store": True},
@@ -131,7 +133,8 @@ class Run:
         raw = json.dumps(body).encode()
         head = (
             f"POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
-            f"content-type: application/json\r\ncontent-length: {len(raw)}\r\n\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(raw)}\r\n"
+            "openai-beta: assistants=v2\r\n\r\n"
         )
         answer = await exchange(self._port, Case([head.encode() + raw], "POST", path))
         found = _ID.search(answer)

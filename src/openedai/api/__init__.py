@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from openedai.api.anthropic.dialect import ANTHROPIC
+from openedai.api.assistant_routes import assistant_routes
 from openedai.api.calls import Calls
 from openedai.api.dialects import ByDialect
 from openedai.api.file_routes import file_routes, vector_store_routes
@@ -37,6 +38,7 @@ def routes(s: Services) -> tuple[Route, ...]:
         *_stored_chats(s, calls),
         *shared_with_azure(file_routes(s, calls)),
         *shared_with_azure(vector_store_routes(s, calls)),
+        *shared_with_azure(assistant_routes(s, calls)),
         *shared_with_azure(_fine_tuning(s, calls)),
         *_models(s),
         *_older_fine_tuning(s, calls),

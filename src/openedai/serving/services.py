@@ -13,6 +13,7 @@ from openedai.media.addresses import HostPolicy
 from openedai.media.hosts import Hosts
 from openedai.media.images import Images
 from openedai.scheduling.pool import ModelPool
+from openedai.serving.assistants.keeping import AssistantKeeping
 from openedai.serving.audio.hearing import Hearing
 from openedai.serving.audio.speaking import Speaking
 from openedai.serving.audio.speech import Speech
@@ -86,6 +87,7 @@ class Services:
     fine_tuning: FineTuning
     stored_chats: StoredChats
     keeping: ResponseKeeping
+    assistants: AssistantKeeping
     vector_stores: VectorStoreService
     store_embedding: StoreEmbedding
     search_caches: SearchCaches
@@ -157,6 +159,7 @@ class Services:
             fine_tuning=FineTuning(store, records, files, jobs, catalog, tuned),
             stored_chats=StoredChats(store),
             keeping=ResponseKeeping(store, jobs, settings.response_lifetime),
+            assistants=AssistantKeeping(store, jobs),
             vector_stores=VectorStoreService(store, store_files, files, jobs, catalog),
             store_embedding=store_embedding,
             search_caches=caches,

@@ -113,10 +113,10 @@ def test_events(store: Store) -> None:
     async def scenario(keeping: ResponseKeeping) -> None:
         await keeping.begin(response("resp_1", status="queued", background=1, streamed=1), {})
         async with (await store.database()).write() as query:
-            assert await keeping.responses.last_event(query, "resp_1") == -1
-            await keeping.responses.add_events(query, "resp_1", 2, "0\n1\n2")
-            await keeping.responses.add_events(query, "resp_1", 4, "3\n4")
-            assert await keeping.responses.last_event(query, "resp_1") == 4
+            assert await keeping.responses.events.last(query, "resp_1") == -1
+            await keeping.responses.events.add(query, "resp_1", 2, "0\n1\n2")
+            await keeping.responses.events.add(query, "resp_1", 4, "3\n4")
+            assert await keeping.responses.events.last(query, "resp_1") == 4
 
         async def read(after: int) -> list[bytes]:
             return [one async for some in keeping.events("me", "resp_1", after) for one in some]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -13,11 +13,11 @@ import msgspec
 from openedai.errors import InvalidRequest, NotFound
 from openedai.jobs.handler import RunningJob
 from openedai.serving.responses.keeping import ResponseKeeping, changed
+from openedai.serving.streams.writing import EventWriter
 from openedai.store.conversations.responses import KIND, OPEN, Status, StoredResponse
 from openedai.store.database import Query
 
 _SLOTS = 32
-_FLUSH_SECONDS = 0.05
 # The events before anything of the answer.
 _BEGINNING = ("response.created", "response.in_progress")
 _LAST_BEFORE_ANSWER = len(_BEGINNING) - 1
@@ -52,7 +52,7 @@ class ResponseHandler:
     async def run(self, job: RunningJob) -> None:
         async with job.step() as query:
             response = await self._responses.lock(query, job.id)
-            last = await self._responses.last_event(query, job.id)
+            last = await self._responses.events.last(query, job.id)
             if response.status not in OPEN:
                 await job.end(query, response.status)
             elif last > _LAST_BEFORE_ANSWER or (
@@ -93,15 +93,16 @@ class ResponseHandler:
                 await job.end(query, "cancelled")
 
     async def _work(self, job: RunningJob, response: StoredResponse, last: int) -> None:
-        events = _Events(job, self._keeping, last)
+        events = EventWriter(job, self._responses.events, response.id, last)
         try:
             async with aclosing(self._generate(response, job.input)) as steps:
                 async for step in steps:
-                    if step.number > last and response.streamed:
-                        events.add(step)
+                    kept = [step.json] if step.number > last and response.streamed else []
                     if step.status is not None:
                         await events.flush()
-                        await self._end(job, step, events)
+                        await self._end(job, step, events, kept)
+                    elif kept:
+                        events.add(step.json)
         except InvalidRequest as error:
             async with job.step() as query:
                 current = await self._responses.lock(query, job.id)
@@ -111,7 +112,9 @@ class ResponseHandler:
         finally:
             await events.close()
 
-    async def _end(self, job: RunningJob, step: Step, events: _Events) -> None:
+    async def _end(
+        self, job: RunningJob, step: Step, events: EventWriter, last: Sequence[bytes]
+    ) -> None:
         """The end of the response, all of it in one transaction."""
         assert step.status is not None
         async with job.step() as query:
@@ -120,7 +123,7 @@ class ResponseHandler:
                 response = replace(
                     response, status=step.status, response=step.response, output=step.output
                 )
-                await events.write(query)
+                await events.write(query, *last)
                 await self._responses.update(query, response)
                 if step.status != "failed":
                     await self._keeping.extend_conversation(query, response)
@@ -130,7 +133,7 @@ class ResponseHandler:
         text = changed(response, status="failed", error={"code": code, "message": message})
         failed = replace(response, status="failed", response=text)
         if response.streamed:
-            last = await self._responses.last_event(query, response.id)
+            last = await self._responses.events.last(query, response.id)
             events = [_event("response.failed", failed)]
             if last < 0:
                 begun = replace(response, response=changed(response, status="in_progress"))
@@ -140,58 +143,9 @@ class ResponseHandler:
                 for number, event in enumerate(events, last + 1)
             ]
             last += len(texts)
-            await self._responses.add_events(query, response.id, last, "\n".join(texts))
+            await self._responses.events.add(query, response.id, last, "\n".join(texts))
         await self._responses.update(query, failed)
 
 
 def _event(type: str, response: StoredResponse) -> dict[str, Any]:
     return {"type": type, "sequence_number": 0, "response": msgspec.Raw(response.json())}
-
-
-class _Events:
-    """Writes events in groups, some milliseconds after the first of each. The last event is
-    written with the end of the response.
-    """
-
-    def __init__(self, job: RunningJob, keeping: ResponseKeeping, last: int) -> None:
-        self._job = job
-        self._responses = keeping.responses
-        self._last = last
-        self._pending: list[bytes] = []
-        self._flushing: asyncio.Task[None] | None = None
-
-    def add(self, step: Step) -> None:
-        """Raises what writing the events before it has raised."""
-        if self._flushing is not None and self._flushing.done():
-            self._flushing.result()
-            self._flushing = None
-        self._pending.append(step.json)
-        self._last = step.number
-        if self._flushing is None and step.status is None:
-            self._flushing = asyncio.create_task(self._flush_soon())
-
-    async def flush(self) -> None:
-        """Wait until nothing is being written."""
-        if self._flushing is not None:
-            await self._flushing
-            self._flushing = None
-
-    async def write(self, query: Query) -> None:
-        """Write what is not written yet, in a transaction."""
-        if self._pending:
-            text = b"\n".join(self._pending).decode()
-            await self._responses.add_events(query, self._job.id, self._last, text)
-            self._pending = []
-
-    async def close(self) -> None:
-        if self._flushing is not None:
-            self._flushing.cancel()
-            await asyncio.wait({self._flushing})
-
-    async def _flush_soon(self) -> None:
-        await asyncio.sleep(_FLUSH_SECONDS)
-        pending, last = self._pending, self._last
-        self._pending = []
-        async with self._job.step() as query:
-            text = b"\n".join(pending).decode()
-            await self._responses.add_events(query, self._job.id, last, text)

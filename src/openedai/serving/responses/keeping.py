@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from openedai.errors import InvalidRequest, NotFound
+from openedai.errors import InvalidRequest
 from openedai.jobs.jobs import Jobs
+from openedai.serving.streams.following import follow
 from openedai.store.conversations.conversations import Conversations
 from openedai.store.conversations.responses import (
     KIND,
@@ -21,9 +21,6 @@ from openedai.store.conversations.responses import (
 )
 from openedai.store.database import Query
 from openedai.store.store import Store
-
-_POLL_SECONDS = 0.05
-_GROUPS = 100  # of events, read at once
 
 
 class ResponseKeeping:
@@ -88,27 +85,16 @@ class ResponseKeeping:
         await self.responses.delete(owner, id)
         self._jobs.wake()
 
-    async def events(self, owner: str, id: str, after: int) -> AsyncGenerator[list[bytes], None]:
+    def events(self, owner: str, id: str, after: int) -> AsyncGenerator[list[bytes], None]:
         """The events after the number `after` as they come, up to the end: JSON, some at a time.
 
         Empty lists come while there are none.
         """
-        while True:
-            try:
-                ended = (await self.responses.find(owner, id)).status not in OPEN
-            except NotFound:  # it was deleted
-                return
-            groups = await self.responses.events(id, after, _GROUPS)
-            for last, text in groups:
-                found = text.encode().split(b"\n")
-                first = last - len(found) + 1
-                yield found[max(0, after + 1 - first) :]
-                after = last
-            if not groups:
-                if ended:
-                    return
-                yield []
-                await asyncio.sleep(_POLL_SECONDS)
+
+        async def has_ended() -> bool:
+            return (await self.responses.find(owner, id)).status not in OPEN
+
+        return follow(self.responses.events, id, after, has_ended)
 
 
 def changed(response: StoredResponse, **fields: Any) -> str:

@@ -11,6 +11,7 @@ import msgspec
 
 from openedai.errors import InvalidRequest, NotFound
 from openedai.store.conversations.conversations import Item
+from openedai.store.conversations.events import KeptEvents
 from openedai.store.database import Query
 from openedai.store.ids import is_id
 from openedai.store.store import Store
@@ -56,6 +57,7 @@ class Responses:
     """Each is seen by its owner only. Methods that take a query are part of its transaction."""
 
     def __init__(self, store: Store) -> None:
+        self.events = KeptEvents(store, "response")
         self._store = store
 
     async def insert(self, query: Query, response: StoredResponse) -> None:
@@ -153,29 +155,6 @@ class Responses:
             await self._remove_parts(query, id)
             await query.run("delete from jobs where id=$1", id)
 
-    async def add_events(self, query: Query, id: str, last: int, frames: str) -> None:
-        """Some frames of a response's stream, up to the one with the number `last`."""
-        await query.run(
-            "insert into response_events(response, last, frames) values($1, $2, $3)",
-            *(id, last, frames),
-        )
-
-    async def last_event(self, query: Query, id: str) -> int:
-        """The number of the last event that is written, -1 for none."""
-        last = "select coalesce(max(last), -1) from response_events where response=$1"
-        ((number,),) = await query(last, id)
-        return int(number)
-
-    async def events(self, id: str, after: int, limit: int) -> list[tuple[int, str]]:
-        """(last, frames) of groups of frames with any that come after the number `after`."""
-        database = await self._store.database()
-        rows = await database.read(
-            "select last, frames from response_events where response=$1 and last>$2 "
-            "order by last limit $3",
-            *(id, after, limit),
-        )
-        return [(last, frames) for last, frames in rows]
-
     async def sweep(self) -> None:
         """Delete responses that have expired, but for those that others go on from."""
         database = await self._store.database()
@@ -194,7 +173,7 @@ class Responses:
 
     async def _remove_parts(self, query: Query, id: str) -> None:
         await query.run("delete from response_items where response=$1", id)
-        await query.run("delete from response_events where response=$1", id)
+        await self.events.remove(query, id)
 
     async def _insert_items(self, query: Query, id: str, *arrays: str) -> None:
         ids = dict.fromkeys(

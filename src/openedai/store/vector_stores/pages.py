@@ -28,16 +28,23 @@ class Found(Generic[T]):
 
 
 async def read_page(
-    database: Database, select: str, column: str, args: Sequence[Value], cursor: Cursor
+    database: Database,
+    select: str,
+    column: str,
+    args: Sequence[Value],
+    cursor: Cursor,
+    bounds: tuple[Value, Value] | None = None,
 ) -> Found[Row]:
     """The rows of a `select` that ends with its conditions, sorted by `column`.
 
-    With only `before` they are those that come right before it.
+    With only `before` they are those that come right before it. `bounds` are the values of the
+    column for `after` and `before`, if they are not those of the cursor.
     """
     values, conditions = list(args), ""
     backwards = cursor.after is None and cursor.before is not None
     ascending = cursor.order == "asc"
-    for value, follows in ((cursor.after, True), (cursor.before, False)):
+    after, before = bounds or (cursor.after, cursor.before)
+    for value, follows in ((after, True), (before, False)):
         if value is not None:
             values.append(value)
             sign = ">" if ascending == follows else "<"

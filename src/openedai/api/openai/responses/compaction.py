@@ -20,7 +20,6 @@ from openedai.api.openai.responses.input.items import AnyItem, Compaction, Messa
 from openedai.api.openai.responses.input.parts import InputText
 from openedai.api.openai.responses.output.objects import CompactionItem, ResponseUsage
 from openedai.api.openai.responses.prepare import Prepared
-from openedai.api.openai.responses.truncation import run_truncated
 from openedai.api.openai.responses.types import ResponseRequest
 from openedai.api.parameters.chats.packed import pack
 from openedai.api.parameters.ids import new_id
@@ -34,6 +33,7 @@ from openedai.serving.call import Call
 from openedai.serving.generation import Generation
 from openedai.serving.leases import Leases
 from openedai.serving.outcome import fold
+from openedai.serving.streams.truncation import run_truncated
 
 _SHARE = 0.8  # of a model's context, from which on a conversation is compacted
 _MAX_TOKENS = 1024  # of a summary

@@ -26,7 +26,6 @@ from openedai.api.openai.responses.state.history import StoredHistory
 from openedai.api.openai.responses.state.jobs import job_input
 from openedai.api.openai.responses.state.routes import event_stream
 from openedai.api.openai.responses.state.storing import StoringRenderer, stored_response
-from openedai.api.openai.responses.truncation import run_truncated
 from openedai.api.openai.responses.types import (
     CompactRequest,
     InputTokensRequest,
@@ -48,6 +47,7 @@ from openedai.serving.leases import Leases
 from openedai.serving.moderation import Moderation
 from openedai.serving.outcome import Indexed, fold
 from openedai.serving.responses.keeping import ResponseKeeping
+from openedai.serving.streams.truncation import run_truncated
 
 
 class InputTokens(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""Conversations that do not fit, without their oldest messages: `truncation: "auto"`."""
+"""Conversations that do not fit, without their oldest messages."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from openedai.contract.chat import Chat, Message
+from openedai.contract.engine import Tokenizer
 from openedai.contract.generate import GenerateRequest
 from openedai.errors import ContextLengthExceeded
 from openedai.serving.call import Call
 from openedai.serving.generation import Generation
+from openedai.serving.leases import Leases
 from openedai.serving.outcome import Indexed
 
 
@@ -56,3 +58,23 @@ def without_oldest(messages: tuple[Message, ...], count: int) -> tuple[Message, 
     if start < len(messages) and messages[start].role == "tool":
         return messages
     return messages[:kept] + messages[start:]
+
+
+async def fitted(
+    leases: Leases, call: Call[Any], request: GenerateRequest, limit: int
+) -> GenerateRequest | None:
+    """The request with as much of its conversation as has up to `limit` tokens, without its oldest
+    messages in the same way; None if not even the last one has.
+    """
+    left_out = 0
+    async with leases.lease(call, Tokenizer) as engine:
+        while True:
+            assert isinstance(request.prompt, Chat)
+            chat = request.prompt
+            if await engine.count(chat) <= limit:
+                return request
+            left_out = 2 * left_out or 1
+            messages = without_oldest(chat.messages, left_out)
+            if len(messages) == len(chat.messages):
+                return None
+            request = replace(request, prompt=replace(chat, messages=messages))

@@ -1,0 +1,146 @@
+"""A thread as the conversation that a model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from openedai.api.openai.assistants.search import SEARCH, results_text
+from openedai.contract.chat import Image, Message, ToolCall
+from openedai.media.images import ImageRef
+from openedai.serving.files.kept import FileId
+from openedai.serving.files.loading import FileRef
+from openedai.serving.images.loading import LoadedImages
+from openedai.store.assistants.messages import Message as ThreadMessage
+from openedai.store.assistants.runs import Run
+from openedai.store.assistants.steps import Step
+
+
+@dataclass(frozen=True)
+class Thread:
+    """The messages that a run reads, and the tool calls of this and of earlier runs."""
+
+    run: Run
+    messages: Sequence[ThreadMessage]
+    steps: Sequence[Step]
+
+    @classmethod
+    def of(cls, run: Run, messages: Sequence[ThreadMessage], steps: Sequence[Step]) -> Thread:
+        """Without what the run leaves out: older messages, and calls without outputs."""
+        answered = [step for step in steps if _is_answered(step)]
+        count = run.fields.truncation.get("last_messages")
+        if count is not None and count < len(messages):
+            messages = messages[len(messages) - count :]
+            answered = [
+                step
+                for step in answered
+                if step.run == run.id or step.position > messages[0].position
+            ]
+        return cls(run, messages, answered)
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether the run has called tools."""
+        return any(step.run == self.run.id for step in self.steps)
+
+    def results(self) -> list[dict[str, Any]]:
+        """What the searches of this run found, by the numbers of their marks."""
+        calls = [call for step in self.steps if step.run == self.run.id for call in _calls(step)]
+        return [one for call in calls if call["type"] == SEARCH for one in call[SEARCH]["results"]]
+
+    def asked(self) -> str:
+        """The text of the user's last message."""
+        texts = [_text(one) for one in self.messages if one.fields.role == "user"]
+        return texts[-1] if texts else ""
+
+    def file_refs(self) -> Iterator[FileRef]:
+        """The images among the user's files, in order."""
+        for path, part in self._parts():
+            if part["type"] == "image_file":
+                param = f"{path}.image_file.file_id"
+                source = FileId(part["image_file"]["file_id"])
+                yield FileRef(source, None, param, f"{path}.type", image_only=True)
+
+    def image_refs(self) -> Iterator[ImageRef]:
+        for path, part in self._parts():
+            if part["type"] == "image_url":
+                yield ImageRef(part["image_url"]["url"], f"{path}.image_url.url", f"{path}.type")
+
+    def engine_messages(self, images: LoadedImages) -> tuple[Message, ...]:
+        messages = [Message(role="system", content=self.run.fields.instructions)]
+        if not self.run.fields.instructions:
+            messages = []
+        first = 0
+        items: list[ThreadMessage | Step] = [*self.messages, *self.steps]
+        for item in sorted(items, key=lambda item: item.position):
+            if isinstance(item, ThreadMessage):
+                messages.append(_message(item, images))
+                continue
+            own = item.run == self.run.id
+            last = messages[-1] if messages else None
+            calls = tuple(map(_call, _calls(item)))
+            if last is not None and last.role == "assistant" and not last.tool_calls:
+                messages[-1] = replace(last, tool_calls=calls)
+            else:
+                messages.append(Message(role="assistant", tool_calls=calls))
+            for call in _calls(item):
+                output = _output(call, first if own else 0)
+                messages.append(Message(role="tool", content=output, tool_call_id=call["id"]))
+                if own and call["type"] == SEARCH:
+                    first += len(call[SEARCH]["results"])
+        return tuple(messages)
+
+    def _parts(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        for message in self.messages:
+            for index, part in enumerate(message.fields.content):
+                yield _path(message, index), part
+
+
+def _path(message: ThreadMessage, index: int) -> str:
+    return f"{message.id}.content[{index}]"
+
+
+def _message(message: ThreadMessage, images: LoadedImages) -> Message:
+    texts, found = list[str](), list[Image]()
+    for index, part in enumerate(message.fields.content):
+        path, type = _path(message, index), part["type"]
+        if type == "text":
+            texts.append(part["text"]["value"])
+            continue
+        param = f"{path}.image_file.file_id" if type == "image_file" else f"{path}.image_url.url"
+        image = images[param]
+        detail = part[type].get("detail") or "auto"
+        at = sum(map(len, texts))
+        found.append(Image(raw=image.raw, media_type=image.media_type, at=at, detail=detail))
+    return Message(role=message.fields.role, content="".join(texts), images=tuple(found))
+
+
+def _text(message: ThreadMessage) -> str:
+    parts = (part for part in message.fields.content if part["type"] == "text")
+    return "".join(part["text"]["value"] for part in parts)
+
+
+def _calls(step: Step) -> list[dict[str, Any]]:
+    calls: list[dict[str, Any]] = step.fields.details["tool_calls"]
+    return calls
+
+
+def _is_answered(step: Step) -> bool:
+    fields = step.fields
+    return fields.type == "tool_calls" and fields.status == "completed"
+
+
+def _call(call: dict[str, Any]) -> ToolCall:
+    if call["type"] == SEARCH:
+        return ToolCall(id=call["id"], name=SEARCH, arguments="{}")
+    function = call["function"]
+    return ToolCall(id=call["id"], name=function["name"], arguments=function["arguments"])
+
+
+def _output(call: dict[str, Any], first: int) -> str:
+    if call["type"] == SEARCH:
+        return results_text(call, first)
+    return call["function"]["output"] or ""

@@ -1,0 +1,183 @@
+"""The tools of assistants and runs, and what they work on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from openedai.api.parameters.answer_formats import ResponseFormat, format_constraint
+from openedai.api.parameters.tools import NAME, check_tools
+from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
+from openedai.contract.chat import Tool
+from openedai.contract.generate import Constraint
+from openedai.errors import InvalidRequest, Unsupported, invalid_value
+from openedai.http.body import AllowedOnly, Body, add_warning
+
+MAX_TOOLS = 128
+_CODE = "code_interpreter"
+_ID = r"^[A-Za-z0-9_-]+$"
+StoreId = Annotated[str, Field(max_length=64, pattern=_ID)]
+
+
+class Function(Body):
+    name: str = Field(pattern=NAME)
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class FunctionTool(Body):
+    type: Literal["function"]
+    function: Function
+
+
+class RankingOptions(Body):
+    score_threshold: float = Field(0.0, ge=0, le=1)
+    ranker: Literal["auto", "default_2024_08_21"] | None = None
+
+
+class SearchOptions(Body):
+    max_num_results: int | None = Field(None, ge=1, le=50)
+    ranking_options: RankingOptions | None = None
+
+
+class FileSearchTool(Body):
+    type: Literal["file_search"]
+    file_search: SearchOptions | None = None
+
+
+class OtherTool(Body):
+    """`code_interpreter`, which this server does not run, and types that are not known."""
+
+    type: Literal["function", "file_search", "code_interpreter"]
+
+
+AnyTool = Annotated[
+    Annotated[FunctionTool, branch("function")]
+    | Annotated[FileSearchTool, branch("file_search")]
+    | Annotated[OtherTool, branch("other")],
+    by_type("function", "file_search"),
+]
+ToolList = Annotated[list[AnyTool], Field(max_length=MAX_TOOLS)]
+
+
+class ChosenFunction(Body):
+    name: str
+
+
+class ChosenTool(Body):
+    type: Literal["function", "file_search", "code_interpreter"]
+    function: ChosenFunction | None = None
+
+
+ToolChoice = Annotated[
+    Annotated[Literal["none", "auto", "required"], branch("a string")]
+    | Annotated[ChosenTool, branch("an object")],
+    BY_JSON_TYPE,
+]
+FormatOption = Annotated[
+    Annotated[Literal["auto"], branch("a string")] | Annotated[ResponseFormat, branch("an object")],
+    BY_JSON_TYPE,
+]
+
+
+def answer_constraint(format: FormatOption | None) -> Constraint | None:
+    """Raises InvalidRequest for a format without its schema."""
+    return None if format is None or isinstance(format, str) else format_constraint(format)
+
+
+def kept_tools(
+    tools: Sequence[AnyTool], *, refuses: bool, headers: dict[str, str]
+) -> list[dict[str, Any]]:
+    """The tools as they are kept and shown. What this server does not run is left out beside
+    others, with a warning, unless it `refuses` that. Raises InvalidRequest.
+    """
+    usable = [tool for tool in tools if not isinstance(tool, OtherTool)]
+    left_out = [index for index, tool in enumerate(tools) if isinstance(tool, OtherTool)]
+    if left_out and (refuses or not usable):
+        raise refused_tool(_CODE, f"tools[{left_out[0]}].type")
+    if left_out:
+        add_warning(headers, f"tools that this server does not run were left out: {_CODE}")
+    if sum(isinstance(tool, FileSearchTool) for tool in usable) > 1:
+        raise invalid_value("tools", "there can be one tool of the type 'file_search'")
+    check_functions(tools)
+    return [tool.model_dump(exclude_unset=True, by_alias=True) for tool in usable]
+
+
+def check_functions(tools: Sequence[AnyTool]) -> None:
+    """Raise InvalidRequest for functions that cannot be called."""
+    found = [(n, tool.function) for n, tool in enumerate(tools) if isinstance(tool, FunctionTool)]
+    for number, function in found:
+        if function.name == "file_search":
+            param = f"tools[{number}].function.name"
+            raise invalid_value(param, "a function cannot have the name of a tool")
+    functions = [engine_tool(function.model_dump()) for _, function in found]
+    paths = [f"tools[{number}].function" for number, _ in found]
+    check_tools(functions, paths, schema_field="parameters")
+
+
+def engine_tool(function: dict[str, Any]) -> Tool:
+    """A function as it is kept."""
+    return Tool(
+        name=function["name"],
+        description=function.get("description") or "",
+        parameters=function.get("parameters"),
+        strict=bool(function.get("strict")),
+    )
+
+
+def check_choice(choice: ToolChoice | None, tools: Sequence[dict[str, Any]]) -> None:
+    """Raise InvalidRequest for a choice of a tool that is not there."""
+    if choice == "required" and not tools:
+        raise _no_tool("'required' needs 'tools' that can be called.")
+    if not isinstance(choice, ChosenTool):
+        return
+    if choice.type == _CODE:
+        raise refused_tool(_CODE, "tool_choice.type")
+    if choice.type == "file_search":
+        if not any(tool["type"] == "file_search" for tool in tools):
+            raise _no_tool("there is no tool 'file_search'.")
+        return
+    name = None if choice.function is None else choice.function.name
+    if not any(tool["type"] == "function" and tool["function"]["name"] == name for tool in tools):
+        raise _no_tool(f"there is no function '{name}'.")
+
+
+def _no_tool(reason: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"Invalid value for 'tool_choice': {reason}", code="invalid_value", param="tool_choice"
+    )
+
+
+def refused_tool(type: str, param: str) -> Unsupported:
+    return Unsupported(
+        f"Unsupported value: '{param}' does not support '{type}' on this server.",
+        code="unsupported_value",
+        param=param,
+    )
+
+
+class SearchedStores(Body):
+    vector_store_ids: list[StoreId] | None = Field(None, max_length=1)
+
+
+# Nothing that a tool would work on which this server does not run.
+NoCode = Annotated[Any, AllowedOnly(({}, {"file_ids": []}, {"file_ids": None}))]
+
+
+class ToolResources(Body):
+    code_interpreter: NoCode = None
+    file_search: SearchedStores | None = None
+
+
+def kept_stores(resources: ToolResources | None) -> list[str] | None:
+    """The ids of the vector stores; None for no resources."""
+    if resources is None or resources.file_search is None:
+        return None
+    return resources.file_search.vector_store_ids or []
+
+
+def shown_resources(stores: Sequence[str] | None) -> dict[str, Any]:
+    return {} if stores is None else {"file_search": {"vector_store_ids": list(stores)}}

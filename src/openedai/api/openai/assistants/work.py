@@ -1,0 +1,230 @@
+"""What works on a run: generations, and searches between them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from copy import copy
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from openedai.api.openai.assistants.conversation import Thread
+from openedai.api.openai.assistants.output import RunOutput
+from openedai.api.openai.assistants.search import (
+    SEARCH,
+    SEARCH_TOOL,
+    Searched,
+    citations,
+    mark,
+    search,
+)
+from openedai.api.openai.assistants.tools import engine_tool
+from openedai.api.openai.dialect import OPENAI
+from openedai.api.parameters.answer_formats import ResponseFormat, format_constraint
+from openedai.api.parameters.tools import Toolset
+from openedai.catalog.catalog import Catalog
+from openedai.contract.chat import Chat, Tool
+from openedai.contract.generate import Finish, GenerateRequest, Sampling
+from openedai.errors import APIError, ContextLengthExceeded, InvalidRequest
+from openedai.http.exchange import Exchange
+from openedai.http.respond import as_api_error
+from openedai.serving.assistants.handler import Progress
+from openedai.serving.assistants.keeping import AssistantKeeping
+from openedai.serving.call import Call
+from openedai.serving.files.loading import FileLoading
+from openedai.serving.fine_tuning.models import TunedModels
+from openedai.serving.generation import Generation
+from openedai.serving.images.loading import ImageLoading
+from openedai.serving.leases import Leases
+from openedai.serving.outcome import Outcome
+from openedai.serving.streams.truncation import fitted, run_truncated
+from openedai.serving.vector_stores.searching import StoreSearch
+from openedai.store.assistants.runs import Run, RunStatus
+
+# Searches of one run, after which the model is to answer.
+_MOST_SEARCHES = 10
+
+
+class RunParts:
+    """Makes what works on runs, with the parts that answer requests."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        tuned: TunedModels,
+        keeping: AssistantKeeping,
+        files: FileLoading,
+        images: ImageLoading,
+        generation: Generation,
+        leases: Leases,
+        searching: StoreSearch,
+    ) -> None:
+        self.catalog = catalog
+        self.tuned = tuned
+        self.keeping = keeping
+        self.files = files
+        self.images = images
+        self.generation = generation
+        self.leases = leases
+        self.searching = searching
+        self.formats: TypeAdapter[Any] = TypeAdapter(ResponseFormat)
+
+    def begin(self, run: Run) -> RunWork:
+        return RunWork(self, run)
+
+
+class RunWork:
+    def __init__(self, parts: RunParts, run: Run) -> None:
+        self._parts = parts
+        self._output = RunOutput(run)
+        self._exchange = Exchange(
+            run.id, "POST", "/v1/threads/runs", OPENAI, caller=run.fields.caller, owner=run.owner
+        )
+
+    async def progress(self) -> AsyncGenerator[Progress, None]:
+        """As `Work.progress`."""
+        try:
+            with self._exchange.cleanup:
+                async with aclosing(self._progress()) as progress:
+                    async for one in progress:
+                        yield one
+        except Exception as error:
+            if not self._output.begun and not isinstance(error, InvalidRequest):
+                raise
+            yield self.stop("failed", _last_error(as_api_error(error)))
+
+    def stop(self, status: RunStatus, error: tuple[str, str] | None = None) -> Progress:
+        """As `Work.stop`."""
+        return self._output.stop(status, error)
+
+    async def _progress(self) -> AsyncGenerator[Progress, None]:
+        output = self._output
+        if output.run.status == "queued":
+            yield output.start()
+        call = await self._call()
+        searches = 0
+        while output.run.status == "in_progress":
+            thread = await self._thread()
+            request = await self._request(call, thread, searching=searches < _MOST_SEARCHES)
+            if request is None:
+                yield output.exceed_prompt()
+                return
+            finish: Finish | None = None
+            events = run_truncated(self._parts.generation, call, request)
+            async with aclosing(events):
+                async for _, event in events:
+                    if isinstance(event, Finish):
+                        finish = event
+                        continue
+                    for one in output.add(event):
+                        yield one
+            ended = Outcome.of([] if finish is None else [finish]).finish
+            output.count(ended)
+            if ended.reason != "tool_calls":
+                for one in self._end(ended, thread):
+                    yield one
+                return
+            found = {one["id"]: await self._search(one, thread) for one in output.searches()}
+            searches += 1
+            for one in output.end_calls(ended, found):
+                yield one
+
+    async def _call(self) -> Call[Any]:
+        run = self._output.run
+        await self._parts.tuned.prepare(run.owner, run.fields.model)
+        model = self._parts.catalog.resolve(run.fields.model)
+        self._exchange.model = model.id
+        return Call(None, model, self._exchange)
+
+    async def _thread(self) -> Thread:
+        run, keeping = self._output.run, self._parts.keeping
+        messages = await keeping.messages.all(run.thread)
+        return Thread.of(run, messages, await keeping.steps.all(run.thread))
+
+    async def _request(
+        self, call: Call[Any], thread: Thread, *, searching: bool
+    ) -> GenerateRequest | None:
+        """The next generation; None if the conversation has too many tokens for it."""
+        fields, parts = self._output.run.fields, self._parts
+        files = await parts.files.load(self._exchange.owner, list(thread.file_refs()))
+        images = await parts.images.load(call, [*thread.image_refs(), *files.images])
+        tools = _toolset(self._output.run, free=thread.has_calls, searching=searching)
+        limit = fields.max_completion_tokens
+        request = GenerateRequest(
+            prompt=Chat(
+                messages=thread.engine_messages(images),
+                tools=tools.tools,
+                call_required=tools.required,
+                parallel_calls=tools.parallel,
+                reasoning_effort=fields.reasoning_effort,
+            ),
+            sampling=Sampling(temperature=fields.temperature, top_p=fields.top_p),
+            max_tokens=None if limit is None else max(1, limit - fields.completion_tokens),
+            constraint=self._constraint(),
+            streamed=bool(self._output.run.streamed),
+        )
+        if fields.max_prompt_tokens is None:
+            return request
+        rest = fields.max_prompt_tokens - fields.prompt_tokens
+        return await fitted(parts.leases, call, request, rest)
+
+    def _constraint(self) -> Any:
+        format = self._output.run.fields.response_format
+        if isinstance(format, str):
+            return None
+        return format_constraint(self._parts.formats.validate_python(format))
+
+    async def _search(self, call: dict[str, Any], thread: Thread) -> Searched:
+        run = self._output.run
+        tool = next(tool for tool in run.fields.tools if tool["type"] == SEARCH)
+        return await search(
+            self._parts.searching,
+            copy(self._exchange),
+            run.fields.stores,
+            tool,
+            call["function"]["arguments"],
+            thread.asked(),
+        )
+
+    def _end(self, finish: Finish, thread: Thread) -> list[Progress]:
+        """The end of the answer. If it has no citations, the best result gets one."""
+        text, results = self._output.text, thread.results()
+        found = citations(text, results)
+        marks = ""
+        if results and text and not found and self._constraint() is None:
+            best = max(range(len(results)), key=lambda number: results[number]["score"])
+            marks = mark(best, results[best])
+            found = citations(text + marks, results)
+        return self._output.end_text(finish, found, marks)
+
+
+def _toolset(run: Run, *, free: bool, searching: bool) -> Toolset:
+    """The tools that the model may call. A choice is for the first calls of the run: from then on
+    the model is `free`.
+    """
+    tools = [
+        SEARCH_TOOL if tool["type"] == SEARCH else engine_tool(tool["function"])
+        for tool in run.fields.tools
+        if searching or tool["type"] != SEARCH
+    ]
+    choice, parallel = run.fields.tool_choice, run.fields.parallel_tool_calls
+    if choice == "none" or not tools:
+        return Toolset()
+    if free or choice == "auto":
+        return Toolset(tuple(tools), parallel=parallel)
+    if choice == "required":
+        return Toolset(tuple(tools), required=True, parallel=parallel)
+    return Toolset(_chosen(tools, choice), required=True, parallel=False)
+
+
+def _chosen(tools: list[Tool], choice: dict[str, Any]) -> tuple[Tool, ...]:
+    name = SEARCH if choice["type"] == SEARCH else choice["function"]["name"]
+    return tuple(tool for tool in tools if tool.name == name)
+
+
+def _last_error(error: APIError) -> tuple[str, str]:
+    if error.status == 429:
+        return "rate_limit_exceeded", error.message
+    invalid = isinstance(error, InvalidRequest | ContextLengthExceeded)
+    return ("invalid_prompt" if invalid else "server_error"), error.message

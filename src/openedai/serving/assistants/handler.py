@@ -1,0 +1,146 @@
+"""A run as a job."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from openedai.errors import NotFound
+from openedai.jobs.handler import RunningJob
+from openedai.jobs.jobs import CANCELLED
+from openedai.serving.assistants.keeping import AssistantKeeping
+from openedai.serving.streams.writing import EventWriter
+from openedai.store.assistants.messages import Message
+from openedai.store.assistants.runs import KIND, WORKING, Run, RunStatus
+from openedai.store.assistants.steps import Step
+from openedai.store.database import Query
+
+_SLOTS = 32
+_DIED = "The server that worked on this run stopped, and its answer cannot be gone on with."
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Events, and what is kept with them: new messages and steps, and the run's next state."""
+
+    events: Sequence[bytes]
+    messages: Sequence[Message] = ()
+    steps: Sequence[Step] = ()
+    run: Run | None = None
+
+
+class Work(Protocol):
+    """One attempt at a run."""
+
+    def progress(self) -> AsyncGenerator[Progress, None]:
+        """Up to the end of the run, or to the tool calls that it waits for. Raises what fails
+        before the answer begins, and may be tried again.
+        """
+
+    def stop(self, status: RunStatus, error: tuple[str, str] | None = None) -> Progress:
+        """The early end of the run, with what there is of its answer. The error has a code."""
+
+
+class RunHandler:
+    """`begin` makes what works on a run."""
+
+    kind: ClassVar[str] = KIND
+
+    def __init__(self, keeping: AssistantKeeping, begin: Callable[[Run], Awaitable[Work]]) -> None:
+        self.slots = _SLOTS
+        self._keeping = keeping
+        self._begin = begin
+
+    async def run(self, job: RunningJob) -> None:
+        async with job.step() as query:
+            try:
+                run = await self._keeping.runs.lock(query, job.input["run"])
+            except NotFound:  # its thread was deleted
+                await job.end(query, CANCELLED)
+                return
+            last = await self._keeping.events.last(query, run.id)
+            if run.status not in WORKING:
+                await job.end(query, run.status)
+                return
+        work = await self._begin(run)
+        writer = EventWriter(job, self._keeping.events, run.id, last)
+        try:
+            attempt = _Attempt(job, self._keeping, run, work, writer)
+            if run.status == "cancelling":
+                await attempt.write(work.stop("cancelled"))
+            elif run.streamed and run.status == "in_progress" and last > run.fields.begun:
+                # Readers have seen a part of an answer, which another attempt would not repeat.
+                await attempt.write(work.stop("failed", ("server_error", _DIED)))
+            else:
+                await attempt.make()
+        finally:
+            await writer.close()
+
+    async def fail(self, query: Query, id: str, input: Any, reason: str) -> None:
+        await self._keeping.fail(query, input["run"], reason)
+
+
+class _Attempt:
+    def __init__(
+        self,
+        job: RunningJob,
+        keeping: AssistantKeeping,
+        run: Run,
+        work: Work,
+        writer: EventWriter,
+    ) -> None:
+        self._job = job
+        self._keeping = keeping
+        self._run = run
+        self._work = work
+        self._writer = writer
+
+    async def make(self) -> None:
+        """Work until the end, or until the run is to be cancelled."""
+        working = asyncio.create_task(self._make())
+        asked = asyncio.create_task(self._job.asked.wait())
+        try:
+            await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            working.cancel()
+            asked.cancel()
+            await asyncio.wait({working, asked})
+        if not working.cancelled():
+            working.result()
+        if not self._job.ended:
+            await self.write(self._work.stop("cancelled"))
+
+    async def _make(self) -> None:
+        async with aclosing(self._work.progress()) as progress:
+            async for one in progress:
+                if one.run is None:
+                    for event in one.events if self._run.streamed else ():
+                        self._writer.add(event)
+                else:
+                    await self.write(one)
+
+    async def write(self, progress: Progress) -> None:
+        """All of it in one transaction, with the end of the job if it is one."""
+        await self._writer.flush()
+        async with self._job.step() as query:
+            current = await self._keeping.runs.lock(query, self._run.id)
+            cancelling = current.status == "cancelling"
+            if cancelling and progress.run and progress.run.status == "requires_action":
+                progress = self._work.stop("cancelled")
+            assert progress.run is not None
+            run = progress.run.changed(metadata=current.fields.metadata)
+            if self._run.streamed:
+                await self._writer.write(query, *progress.events)
+            if current.status == "queued":
+                run = run.changed(begun=self._writer.last)
+            if cancelling and run.status == "in_progress":
+                run = run.changed("cancelling")
+            await self._keeping.messages.append(query, run.thread, progress.messages)
+            for step in progress.steps:
+                await self._keeping.steps.put(query, step)
+            await self._keeping.runs.update(query, run)
+            if run.status not in WORKING:
+                await self._job.end(query, run.status)
