@@ -11,6 +11,7 @@ from openedai.store.batches import LineError
 
 MAX_LINES = 50_000
 VERSION = "/v1"  # clients of Azure leave it out
+_RESPONSES = "/v1/responses"
 _MAX_ERRORS = 100
 _SHOWN = 100  # characters of a client's text in a message
 
@@ -27,6 +28,7 @@ class Line(msgspec.Struct):
 class _Body(msgspec.Struct):
     model: Any = None
     stream: Any = None
+    background: Any = None
 
 
 read_line = msgspec.json.Decoder(Line).decode
@@ -115,6 +117,9 @@ class Validator:
         if body.stream not in (None, False):
             text = "Answers of a batch cannot be streamed."
             return LineError("unsupported_value", text, "body.stream")
+        if self._endpoint == _RESPONSES and body.background not in (None, False):
+            text = "A batch is in the background already, and waits for its answers."
+            return LineError("unsupported_value", text, "body.background")
         if body.model is not None and not isinstance(body.model, str):
             return _wrong_type("body.model", "a string")
         if self.model is None:
