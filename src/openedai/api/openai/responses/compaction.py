@@ -26,9 +26,15 @@ from openedai.api.parameters.ids import new_id
 from openedai.contract.chat import Chat
 from openedai.contract.chat import Message as EngineMessage
 from openedai.contract.engine import Tokenizer
-from openedai.contract.generate import Finish, GenerateRequest, Usage
-from openedai.engines.registry import generator_traits
-from openedai.errors import missing_parameter
+from openedai.contract.generate import (
+    Finish,
+    GenerateRequest,
+    LocalSampling,
+    Sampling,
+    Usage,
+)
+from openedai.engines.registry import engine_entry, generator_traits
+from openedai.errors import EngineFailed, missing_parameter
 from openedai.serving.call import Call
 from openedai.serving.generation import Generation
 from openedai.serving.leases import Leases
@@ -36,8 +42,13 @@ from openedai.serving.outcome import fold
 from openedai.serving.streams.truncation import run_truncated
 
 _SHARE = 0.8  # of a model's context, from which on a conversation is compacted
-_MAX_TOKENS = 1024  # of a summary
-_MAX_CHARACTERS = 8000  # of the user's last messages
+_SHORTER = 4  # times a summary is, at least, than the conversation; and so are the last messages
+_TOKENS = (64, 1024)  # of a summary: the least that it may have, and the most
+_CHARACTERS = (400, 8000)  # of the user's last messages, likewise
+_PER_TOKEN = 4  # characters, roughly
+# Small models repeat themselves in summaries. What is copied from long before does not count.
+_VARIED = LocalSampling(dry_multiplier=0.8, dry_allowed_length=4, dry_penalty_last_n=128)
+_SAMPLING = Sampling(temperature=0.0, local=_VARIED)
 _ASK = (
     "Summarise our conversation so far, for yourself: you will go on with it and see only your "
     "summary. Say what I want, what was done and found out, what was decided and why, and what is "
@@ -96,22 +107,36 @@ class Compactor:
     async def compact(
         self, call: Call[Any], items: Sequence[Located], media: Media, instructions: str | None
     ) -> tuple[CompactionItem, Usage]:
-        """An item that stands for all of `items`, and what it cost. Raises as a generation does."""
+        """An item that stands for all of `items`, and what it cost. Raises as a generation does.
+
+        It is about half as long as they are at most, unless they are short.
+        """
         messages = engine_messages(items, media, instructions)
-        with_instruction = (*messages, EngineMessage(role="user", content=_ASK))
-        request = GenerateRequest(prompt=Chat(messages=with_instruction), max_tokens=_MAX_TOKENS)
+        length = sum(len(message.content) for message in messages)
+        prompt = Chat(messages=(*messages, EngineMessage(role="user", content=_ASK)))
+        sampling = Sampling()
+        if not engine_entry(call.spec.engine).passes_unknown_parameters:
+            prompt = replace(prompt, reasoning_effort="none", effort_optional=True)
+            sampling = _SAMPLING
+        limit = _bounded(length // _PER_TOKEN // _SHORTER, _TOKENS)
+        request = GenerateRequest(prompt=prompt, sampling=sampling, max_tokens=limit)
         (outcome,) = await fold(run_truncated(self._generation, call, request), 1)
-        texts = [_SUMMARY.format(outcome.text.strip())]
-        if last := _last_messages(items):
+        if not (summary := outcome.text.strip()):
+            raise EngineFailed("The model wrote no summary of the conversation.")
+        texts = [_SUMMARY.format(summary)]
+        if last := _last_messages(items, _bounded(length // _SHORTER, _CHARACTERS)):
             texts.append(_LAST.format("\n\n".join(last)))
         sealed = pack(COMPACTION_PREFIX, "\n\n".join(texts))
         return CompactionItem(new_id("cmp_"), sealed), outcome.finish.usage
 
 
-def _last_messages(items: Sequence[Located]) -> list[str]:
-    """The texts of the user's last messages, as many as fit."""
+def _bounded(value: int, bounds: tuple[int, int]) -> int:
+    return max(bounds[0], min(value, bounds[1]))
+
+
+def _last_messages(items: Sequence[Located], left: int) -> list[str]:
+    """The texts of the user's last messages, as many as have so many characters."""
     texts: list[str] = []
-    left = _MAX_CHARACTERS
     for _, item in reversed(items):
         if isinstance(item, Message) and item.role == "user":
             text = _text(item)
