@@ -20,12 +20,14 @@ chat_model = "tiny"
 id = "tiny"
 engine = "llama_cpp"
 source = "hf:o/r"
+training_source = "hf:o/whole"
 [[models.adapters]]
 name = "legal"
 source = "hf:o/lora"
 """
 WEIGHTS = b"GGUF" + noise(2 << 20, seed=1)
 ADAPTER = b"GGUF" + noise(5000, seed=2)
+TRAINING = noise(7000, seed=3)
 
 
 @pytest.fixture(name="hub")
@@ -33,6 +35,8 @@ def _hub() -> Iterator[HubServer]:
     with HubServer() as hub:
         hub.add("/o/r/m-Q4_K_M.gguf", WEIGHTS)
         hub.add("/o/lora/lora.gguf", ADAPTER)
+        hub.add("/o/whole/model.safetensors", TRAINING)
+        hub.add("/o/whole/config.json", b"{}")
         yield hub
 
 
@@ -65,6 +69,9 @@ def test_pull_and_remove(hub: HubServer, folder: Path) -> None:
     assert pulled.returncode == 0
     assert "Fetching tiny from hf:o/r" in pulled.stderr
     assert "Fetching tiny:legal from hf:o/lora" in pulled.stderr
+    assert "Fetching tiny (training) from hf:o/whole" in pulled.stderr
+    (training,) = (folder / "hub").rglob("model.safetensors")
+    assert training.read_bytes() == TRAINING
     assert sizes(hub, folder) == {"tiny": len(WEIGHTS), "tiny:legal": len(ADAPTER)}
     requests = len(hub.requests)
     assert models(hub, folder, "pull", "tiny").stderr == ""

@@ -6,6 +6,9 @@ import asyncio
 import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from msgspec.structs import replace
 from openedai.contract.adapter import Adapter
 from openedai.contract.generate import GenerateRequest, Tokens
 from openedai.engines.llama_cpp.engine import LlamaCpp
+from openedai.engines.process.connection import pack
 from openedai.errors import APIError, EngineFailed, InvalidRequest
 from openedai.training.adapters import AdapterWeights, read_adapter, write_adapter
 from openedai.training.hyperparameters import Hyperparameters
@@ -274,3 +278,23 @@ def served_scores(path: Path, adapter: Path, text: list[int]) -> np.ndarray:
         return [one.logprob for one in logprobs_of(events) if one.logprob is not None]
 
     return np.array(asyncio.run(go()))
+
+
+def test_its_threads_do_not_wait_actively(task: Task) -> None:
+    """Whatever the server's environment says: the library of threads shows what it has read."""
+    theirs_say = {"GOMP_SPINCOUNT": "20000", "OMP_WAIT_POLICY": "ACTIVE"}
+    ours, theirs = socket.socketpair()
+    with ours:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "openedai.training.worker.main", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            env={**os.environ, **theirs_say, "OMP_DISPLAY_ENV": "VERBOSE"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        theirs.close()
+        ours.sendall(pack(replace(task, path="/missing.gguf")))
+        _, shown = process.communicate(timeout=120)
+    assert "OMP_WAIT_POLICY = 'PASSIVE'" in shown
+    assert "GOMP_SPINCOUNT = '0'" in shown

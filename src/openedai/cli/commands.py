@@ -154,9 +154,9 @@ def models_show(name: str, config: Config = None, as_json: AsJson = False) -> No
 
 @models_app.command("pull", epilog="Example: [bold]openedai models pull all-MiniLM-L6-v2[/]")
 def models_pull(names: list[str], config: Config = None) -> None:
-    """Fetch models now, rather than on their first use."""
+    """Fetch models now, rather than on their first use, and what they are trained on."""
     from openedai.catalog.catalog import Catalog
-    from openedai.catalog.models import adapter_specs
+    from openedai.catalog.models import adapter_specs, training_spec
     from openedai.cli.models import pull_all
 
     with _ErrorMessages():
@@ -164,6 +164,7 @@ def models_pull(names: list[str], config: Config = None) -> None:
         catalog = Catalog(settings)
         specs = [catalog.resolve(name).spec for name in names]
         weights = [one for spec in specs for one in (spec, *adapter_specs(spec))]
+        weights += [source for spec in specs if (source := training_spec(spec)) is not None]
         pull_all(settings, weights, _stderr())
 
 
