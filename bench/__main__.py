@@ -32,6 +32,7 @@ from bench.sections import (
     leaving,
     long,
     overhead,
+    responses,
     start,
     text,
     together,
@@ -55,6 +56,7 @@ class Section(StrEnum):
     AUDIO = "audio"
     OVERHEAD = "overhead"
     BATCHES = "batches"
+    RESPONSES = "responses"
     IDLE = "idle"
     LEAVING = "leaving"
     TRAINING = "training"
@@ -79,6 +81,7 @@ class Plan:
         others: list[Target] | None = None,
         embedders: Mapping[str, Path] | None = None,
         litellm: Path | None = None,
+        ogx: Path | None = None,
         trl: Path | None = None,
         environments: Path = PEERS,
         install: bool = False,
@@ -91,6 +94,7 @@ class Plan:
         self.others = others or []
         self.embedders = embedders or {}
         self.litellm = litellm
+        self.ogx = ogx
         self.trl = trl
         self.environments = Environments(environments)
         self.install = install
@@ -119,6 +123,8 @@ class Plan:
                 return await overhead.measure(self.scale, self.litellm)
             case Section.BATCHES:
                 return await batches.measure(self.model, self.scale)
+            case Section.RESPONSES:
+                return await responses.measure(self.model, self.scale, self.ogx)
             case Section.IDLE:
                 return await idle.measure(self.scale)
             case Section.LEAVING:
@@ -150,6 +156,7 @@ def main(
     infinity: Annotated[Path | None, typer.Option(help="A Python that has infinity-emb.")] = None,
     fastembed: Annotated[Path | None, typer.Option(help="A Python that has fastembed.")] = None,
     litellm: Annotated[Path | None, typer.Option(help="A Python that has LiteLLM's proxy.")] = None,
+    ogx: Annotated[Path | None, typer.Option(help="A Python that has OGX.")] = None,
     trl: Annotated[Path | None, typer.Option(help="A Python that has trl, peft and gguf.")] = None,
     environments: Annotated[
         Path, typer.Option(help="Folder of the peers' virtual environments.")
@@ -180,6 +187,7 @@ def main(
         others=[parse_target(text) for text in url or []],
         embedders={name: python for name, python in embedders.items() if python},
         litellm=litellm,
+        ogx=ogx,
         trl=trl,
         environments=environments,
         install=install,

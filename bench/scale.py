@@ -41,6 +41,10 @@ class Scale:
     batch_sizes: tuple[int, ...] = (10, 1000, 50_000)
     text_batch_lines: int = 64
     batch_tokens: int = 16
+    responses: int = 800
+    response_tokens: int = 300  # of a streamed one
+    turns: int = 50
+    text_turn_tokens: int = 8
     training_rounds: int = 2
     training_examples: int = 24
 
@@ -82,6 +86,8 @@ QUICK = Scale(
     batch_lines=1000,
     batch_sizes=(10, 3000),
     text_batch_lines=24,
+    responses=160,
+    turns=12,
     training_rounds=1,
     training_examples=8,
 )

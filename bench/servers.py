@@ -201,6 +201,69 @@ async def litellm(python: Path, upstream: str, cores: frozenset[int] | None) -> 
             yield f"http://127.0.0.1:{port}/v1"
 
 
+@asynccontextmanager
+async def ogx(
+    python: Path, upstream: str, cores: frozenset[int] | None
+) -> AsyncIterator[tuple[str, int]]:
+    """OGX from the environment of `python`, with its store in SQLite, before the models upstream,
+    which it lists as `echo/…`: the URL of its API, and its process id.
+    """
+    port = free_port()
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
+        config = json.dumps(_ogx_config(upstream, folder))
+        file = str(stack.enter_context(temporary_file("ogx.yaml", config)))
+        command = [str(python.parent / "ogx"), "run", file, "--insecure", "--port", str(port)]
+        async with process(
+            command,
+            port,
+            name="OGX",
+            health="/v1/health",
+            cores=cores,
+            environment={"PYTHONPATH": "", "OGX_LOGGING": "all=error"},
+        ) as pid:
+            yield f"http://127.0.0.1:{port}/v1", pid
+
+
+def _ogx_config(upstream: str, folder: str) -> Mapping[str, object]:
+    """What `/v1/responses` needs of it."""
+    tables = {
+        name: {"table_name": name, "backend": "sql_default"}
+        for name in ("inference", "conversations", "prompts", "connectors", "responses", "files")
+    }
+    echo = {"base_url": upstream, "api_key": "none"}
+    files = {"storage_dir": f"{folder}/files", "metadata_store": tables["files"]}
+    providers = {
+        "inference": ("echo", "remote::openai", echo),
+        "files": ("files", "inline::localfs", files),
+        "responses": (
+            "builtin",
+            "inline::builtin",
+            {"persistence": {"responses": tables["responses"]}},
+        ),
+    }
+    return {
+        "version": 2,
+        "distro_name": "bench",
+        "apis": [*providers, "tool_runtime", "vector_io"],
+        "providers": {
+            api: [{"provider_id": id, "provider_type": type, "config": config}]
+            for api, (id, type, config) in providers.items()
+        },
+        "storage": {
+            "backends": {
+                "kv_default": {"type": "kv_sqlite", "db_path": f"{folder}/kv.db"},
+                "sql_default": {"type": "sql_sqlite", "db_path": f"{folder}/sql.db"},
+            },
+            "stores": {
+                "metadata": {"namespace": "registry", "backend": "kv_default"},
+                **{name: tables[name] for name in ("inference", "conversations")},
+                **{name: tables[name] for name in ("prompts", "connectors")},
+            },
+        },
+    }
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]

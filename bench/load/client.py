@@ -9,7 +9,8 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -17,11 +18,16 @@ from urllib.parse import urlsplit
 REQUEST_TIMEOUT = 180.0  # seconds for one request
 _CHUNK_BYTES = 1 << 16
 _END = b"\r\n0\r\n\r\n"  # of a chunked body
-_CONTENT = re.compile(rb'"content": ?"[^"]')
+_CONTENT = re.compile(rb'"(?:content|delta)": ?"[^"]')
 _ERROR = re.compile(rb'"error": ?\{')
+# In chats and in responses.
 _USAGE = {
-    name: re.compile(rb'"%s": ?(\d+)' % name.encode())
-    for name in ("prompt_tokens", "completion_tokens", "cached_tokens")
+    name: re.compile(rb'"(?:%s)": ?(\d+)' % names)
+    for name, names in (
+        ("prompt_tokens", b"prompt_tokens|input_tokens"),
+        ("completion_tokens", b"completion_tokens|output_tokens"),
+        ("cached_tokens", b"cached_tokens"),
+    )
 }
 
 
@@ -51,6 +57,28 @@ class Target:
         }
         if stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
+        return json.dumps(body).encode()
+
+    def response(
+        self,
+        input: str | Sequence[Mapping[str, Any]],
+        max_tokens: int,
+        *,
+        stream: bool = False,
+        store: bool = True,
+        previous: str | None = None,
+    ) -> bytes:
+        """The body of a greedy request for a response."""
+        body: dict[str, Any] = {
+            "model": self.model,
+            "input": input,
+            "max_output_tokens": max_tokens,
+            "temperature": 0,
+            "store": store,
+            "stream": stream,
+        }
+        if previous is not None:
+            body["previous_response_id"] = previous
         return json.dumps(body).encode()
 
     def decisions(self, text: str, statements: list[str]) -> bytes:
@@ -144,9 +172,18 @@ class Connection:
             cached_tokens=_usage("cached_tokens", answer),
         )
 
-    def send(self, path: str, body: bytes) -> None:
+    async def fetch(self, path: str, body: bytes | None = None) -> bytes:
+        """The body of the answer to a GET, or to a POST with this body.
+
+        Raises LoadError, or TimeoutError after REQUEST_TIMEOUT.
+        """
+        async with asyncio.timeout(REQUEST_TIMEOUT):
+            self.send(path, body or b"", "GET" if body is None else "POST")
+            return b"".join([chunk async for chunk in self._read_body()])
+
+    def send(self, path: str, body: bytes, method: str = "POST") -> None:
         self._writer.write(
-            f"POST {self._base}{path} HTTP/1.1\r\nhost: {self._host}\r\n"
+            f"{method} {self._base}{path} HTTP/1.1\r\nhost: {self._host}\r\n"
             f"authorization: Bearer {self.target.key}\r\ncontent-type: application/json\r\n"
             f"content-length: {len(body)}\r\n\r\n".encode()
             + body
@@ -184,6 +221,24 @@ class Connection:
     def _check(self, status: bytes, body: bytes) -> None:
         if status != b"200":
             raise LoadError(f"{self.target.name} answered {status.decode()}: {body[:500]!r}")
+
+
+async def post_many(
+    target: Target, path: str, body: bytes, requests: int, streams: int
+) -> tuple[list[Reply], float]:
+    """Send the same request again and again over some kept-alive connections: replies, seconds."""
+
+    async def some(connection: Connection) -> list[Reply]:
+        return [await connection.post(path, body) for _ in range(requests // streams)]
+
+    async with AsyncExitStack() as stack:
+        connections = [
+            await stack.enter_async_context(await Connection.open(target)) for _ in range(streams)
+        ]
+        started = time.perf_counter()
+        replies = await asyncio.gather(*(some(connection) for connection in connections))
+        seconds = time.perf_counter() - started
+    return [reply for some_replies in replies for reply in some_replies], seconds
 
 
 async def post(target: Target, path: str, body: bytes) -> Reply:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
 from bench.figures import SUBJECT, Budget, Figure, alternate
-from bench.load.client import Connection, LoadError, Reply, Target
+from bench.load.client import LoadError, Target, post_many
 from bench.scale import Scale
 from bench.servers import Cores, litellm, openedai, pinned
 
@@ -73,7 +71,9 @@ async def measure(scale: Scale, litellm_python: Path | None) -> list[Figure]:
 async def _chunks(target: Target, scale: Scale) -> Figure:
     async def run(number: int) -> float:
         body = target.chat("Go!", scale.echo_tokens)
-        replies, seconds = await _all(target, body, scale.echo_answers, scale.echo_streams)
+        replies, seconds = await post_many(
+            target, CHAT, body, scale.echo_answers, scale.echo_streams
+        )
         chunks = sum(reply.chunks for reply in replies)
         if chunks != scale.echo_answers * scale.echo_tokens:
             raise LoadError(f"{chunks} chunks came, of {scale.echo_answers * scale.echo_tokens}")
@@ -94,7 +94,7 @@ async def _front_chunks(targets: Sequence[Target], scale: Scale) -> Figure:
     async def run(target: Target, number: int) -> float:
         body = target.chat("Go!", scale.echo_tokens)
         streams = min(scale.echo_streams, scale.front_answers)
-        replies, seconds = await _all(target, body, scale.front_answers, streams)
+        replies, seconds = await post_many(target, CHAT, body, scale.front_answers, streams)
         words = sum(reply.completion_tokens or 0 for reply in replies)
         if words != scale.front_answers * scale.echo_tokens:
             raise LoadError(f"{target.name} gave {words} tokens")
@@ -113,7 +113,9 @@ async def _front_chunks(targets: Sequence[Target], scale: Scale) -> Figure:
 async def _chats(targets: Sequence[Target], scale: Scale, *, in_front: bool = False) -> Figure:
     async def run(target: Target, number: int) -> float:
         body = target.chat("Say this again.", 16, stream=False)
-        replies, seconds = await _all(target, body, scale.small_chats, scale.small_chat_streams)
+        replies, seconds = await post_many(
+            target, CHAT, body, scale.small_chats, scale.small_chat_streams
+        )
         if any(reply.completion_tokens != 3 for reply in replies):
             raise LoadError(f"{target.name} did not echo")
         return len(replies) / seconds
@@ -129,21 +131,3 @@ async def _chats(targets: Sequence[Target], scale: Scale, *, in_front: bool = Fa
         None if in_front else Budget(28, "at least", of="ratio", peer=PEER),
         note=f"{scale.small_chat_streams} connections; LiteLLM before our echo server",
     )
-
-
-async def _all(
-    target: Target, body: bytes, requests: int, streams: int
-) -> tuple[list[Reply], float]:
-    """Send the same request again and again over some kept-alive connections: replies, seconds."""
-
-    async def some(connection: Connection) -> list[Reply]:
-        return [await connection.post(CHAT, body) for _ in range(requests // streams)]
-
-    async with AsyncExitStack() as stack:
-        connections = [
-            await stack.enter_async_context(await Connection.open(target)) for _ in range(streams)
-        ]
-        started = time.perf_counter()
-        replies = await asyncio.gather(*(some(connection) for connection in connections))
-        seconds = time.perf_counter() - started
-    return [reply for some_replies in replies for reply in some_replies], seconds

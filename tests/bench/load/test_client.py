@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,28 @@ def test_counts_tokens_and_chunks(target: Target, stream: bool) -> None:
     assert (reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens) == (5, 3, 0)
     assert reply.chunks == (3 if stream else 1)
     assert 0 < reply.first <= reply.seconds
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_responses(target: Target, stream: bool) -> None:
+    body = target.response("One two three four.", 16, stream=stream)
+    reply = asyncio.run(post(target, "/responses", body))
+    assert (reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens) == (5, 4, 0)
+    assert reply.chunks == (4 if stream else 0)
+    assert 0 < reply.first <= reply.seconds
+
+
+def test_bodies_are_fetched(target: Target) -> None:
+    async def go() -> tuple[Any, Any]:
+        async with await Connection.open(target) as connection:
+            first = json.loads(await connection.fetch("/responses", target.response("One", 16)))
+            body = target.response("Two", 16, previous=first["id"])
+            second = json.loads(await connection.fetch("/responses", body))
+            return second, json.loads(await connection.fetch(f"/responses/{second['id']}"))
+
+    second, again = asyncio.run(go())
+    assert second == again
+    assert second["previous_response_id"] is not None
 
 
 def test_a_connection_serves_several_requests(target: Target) -> None:
