@@ -24,10 +24,16 @@ T = TypeVar("T")
 
 Moderate = Callable[[str], Awaitable[ResponseModeration]]
 """The scores of the conversation and of the text of its answer."""
+Keep = Callable[[Response], Awaitable[None]]
+
+
+async def keep_nothing(response: Response) -> None:
+    return
 
 
 class ResponseRenderer:
-    """`moderate` is called with the answer's text before its end, if it is to be scored.
+    """`moderate` is called with the answer's text before its end, if it is to be scored. `keep` is
+    called with the response before its last event, or before it is given whole.
 
     Errors have events of their own if `error_events`.
     """
@@ -36,11 +42,13 @@ class ResponseRenderer:
         self,
         builder: ResponseBuilder,
         moderate: Moderate | None = None,
+        keep: Keep = keep_nothing,
         *,
         error_events: bool = True,
     ) -> None:
         self._builder = builder
         self._moderate = moderate
+        self._keep = keep
         self._error_events = error_events
 
     async def whole(self, events: AsyncGenerator[Stepped, None]) -> Response:
@@ -51,7 +59,9 @@ class ResponseRenderer:
                     await self._end(event)
                 else:
                     self._builder.add(event)
-        return self._finished()
+        response = self._finished()
+        await self._keep(response)
+        return response
 
     def chunks(self, events: AsyncGenerator[Stepped, None]) -> AsyncGenerator[bytes, None]:
         return self._rendered(events, frame)
@@ -73,6 +83,7 @@ class ResponseRenderer:
                             yield render(one)
                     if isinstance(event, Finish):
                         made: Iterable[Event] = await self._end(event)
+                        await self._keep(builder.response)
                     else:
                         made = builder.add(event)
                     for one in made:
@@ -81,7 +92,9 @@ class ResponseRenderer:
         except Exception as error:
             if not started:
                 raise
-            for one in builder.fail(as_api_error(error), in_error_event=self._error_events):
+            made = builder.fail(as_api_error(error), in_error_event=self._error_events)
+            await self._keep(builder.response)
+            for one in made:
                 yield render(one)
 
     async def _end(self, finish: Finish) -> list[Event]:

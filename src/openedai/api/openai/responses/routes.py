@@ -11,21 +11,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from openedai.api.calls import Calls, Renderer
+from openedai.api.calls import Calls
 from openedai.api.openai.responses.compaction import Compactor, compacted_response
 from openedai.api.openai.responses.history import History
 from openedai.api.openai.responses.moderated import ResponseModerator
 from openedai.api.openai.responses.output.events import Event
 from openedai.api.openai.responses.output.steps import Stepped
 from openedai.api.openai.responses.prepare import Preparation, Prepared
-from openedai.api.openai.responses.render import ResponseRenderer
+from openedai.api.openai.responses.render import Keep, ResponseRenderer, keep_nothing
 from openedai.api.openai.responses.served.toolkit import Toolkit
 from openedai.api.openai.responses.served.turns import Generate, Turns
 from openedai.api.openai.responses.socket import ResponseCreate, ResponseSocket, Send
 from openedai.api.openai.responses.state.history import StoredHistory
 from openedai.api.openai.responses.state.jobs import job_input
 from openedai.api.openai.responses.state.routes import event_stream
-from openedai.api.openai.responses.state.storing import StoringRenderer, stored_response
+from openedai.api.openai.responses.state.storing import stored_response, storing
 from openedai.api.openai.responses.types import (
     CompactRequest,
     InputTokensRequest,
@@ -93,10 +93,7 @@ class Responses:
         if call.body.background:
             return await self._begin(request, call, await self._preparation.prepare(call))
         prepared = await self.prepared(call)
-        plain = self._renderer(call, prepared)
-        renderer: Renderer[Any] = plain
-        if call.body.store is not False:
-            renderer = StoringRenderer(plain, self._keeping, call, prepared)
+        renderer = self._renderer(call, prepared, self._keep(call, prepared))
         events = self._events(call, prepared)
         return await self._calls.answer(call, events, renderer, stream=bool(call.body.stream))
 
@@ -113,10 +110,8 @@ class Responses:
         if call.body.generate is False and prepared.finish is None:
             await self._compute_prompt(call, prepared, send)
             return prepared
-        plain = self._renderer(call, prepared, error_events=False)
-        renderer: ResponseRenderer | StoringRenderer = plain
-        if call.body.store is not False:
-            renderer = StoringRenderer(plain, self._keeping, call, prepared)
+        keep = self._keep(call, prepared)
+        renderer = self._renderer(call, prepared, keep, error_events=False)
         async with aclosing(renderer.events(self._events(call, prepared))) as events:
             async for event in events:
                 await send(event)
@@ -145,7 +140,7 @@ class Responses:
     def events(
         self, call: Call[ResponseRequest], prepared: Prepared
     ) -> AsyncGenerator[Event, None]:
-        """The events of the response to a call."""
+        """The events of the response to a call, which is not kept."""
         return self._renderer(call, prepared).events(self._events(call, prepared))
 
     async def _begin(
@@ -167,11 +162,21 @@ class Responses:
             tokens = await engine.count(chat)
         return self._calls.respond(call, InputTokens(tokens))
 
+    def _keep(self, call: Call[ResponseRequest], prepared: Prepared) -> Keep:
+        if call.body.store is False:
+            return keep_nothing
+        return storing(call, prepared, self._keeping)
+
     def _renderer(
-        self, call: Call[ResponseRequest], prepared: Prepared, *, error_events: bool = True
+        self,
+        call: Call[ResponseRequest],
+        prepared: Prepared,
+        keep: Keep = keep_nothing,
+        *,
+        error_events: bool = True,
     ) -> ResponseRenderer:
         moderate = self._moderator.of(call, prepared.chat)
-        return ResponseRenderer(prepared.builder, moderate, error_events=error_events)
+        return ResponseRenderer(prepared.builder, moderate, keep, error_events=error_events)
 
     def _events(
         self, call: Call[ResponseRequest], prepared: Prepared

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import aclosing
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import msgspec
 from msgspec.structs import replace
 
-from openedai.api.openai.responses.output.events import Completed, Event, Failed, Incomplete
 from openedai.api.openai.responses.output.objects import Response
-from openedai.api.openai.responses.output.steps import Stepped
 from openedai.api.openai.responses.prepare import Prepared
-from openedai.api.openai.responses.render import ResponseRenderer, frame
+from openedai.api.openai.responses.render import Keep
 from openedai.api.openai.responses.state.items import stored_items
 from openedai.api.openai.responses.types import ResponseRequest
 from openedai.errors import APIError
@@ -28,48 +25,17 @@ log = logging.getLogger("openedai.api")
 _NO_OUTPUT = b'"output":[],'
 
 
-class StoringRenderer:
-    """Renders as `renderer` does, and stores the response before its last event, or before it is
-    sent whole. It is sent even if it cannot be stored.
-    """
+def storing(call: Call[ResponseRequest], prepared: Prepared, keeping: ResponseKeeping) -> Keep:
+    """What stores the response to a call. One that cannot be stored is sent all the same."""
 
-    def __init__(
-        self,
-        renderer: ResponseRenderer,
-        keeping: ResponseKeeping,
-        call: Call[ResponseRequest],
-        prepared: Prepared,
-    ) -> None:
-        self._renderer = renderer
-        self._keeping = keeping
-        self._call = call
-        self._prepared = prepared
-
-    async def whole(self, events: AsyncGenerator[Stepped, None]) -> Response:
-        response = await self._renderer.whole(events)
-        await self._store(response)
-        return response
-
-    async def chunks(self, events: AsyncGenerator[Stepped, None]) -> AsyncGenerator[bytes, None]:
-        async with aclosing(self.events(events)) as all_events:
-            async for event in all_events:
-                yield frame(event)
-
-    async def events(self, events: AsyncGenerator[Stepped, None]) -> AsyncGenerator[Event, None]:
-        """The events of the response."""
-        async with aclosing(self._renderer.events(events)) as all_events:
-            async for event in all_events:
-                if isinstance(event, Completed | Incomplete | Failed):
-                    await self._store(event.response)
-                yield event
-
-    async def _store(self, response: Response) -> None:
+    async def store(response: Response) -> None:
         try:
-            stored = stored_response(response, self._call, self._prepared, self._keeping)
-            await self._keeping.keep(stored)
+            await keeping.keep(stored_response(response, call, prepared, keeping))
         except APIError as error:
             log.error("%s could not be stored: %s", response.id, error.message)
-            add_warning(self._call.headers, f"the response was not stored: {error.message}")
+            add_warning(call.headers, f"the response was not stored: {error.message}")
+
+    return store
 
 
 def stored_response(
