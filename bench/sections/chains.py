@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -42,37 +43,57 @@ async def chain_figures(server: Server, scale: Scale) -> list[Figure]:
     """The server's processor time for a turn at the start of a chain and at its end, beside that
     for the same prompt, sent as a whole and not stored.
     """
-    ids, inputs = await _chain(server.target, scale.turns)
-    return [await _turn(server, scale, turn, ids, inputs) for turn in (2, scale.turns)]
-
-
-async def _turn(
-    server: Server, scale: Scale, turn: int, ids: list[str], inputs: list[Items]
-) -> Figure:
-    """The turn with this number, from 1 on, made again and again."""
-    target, whole = server.target, inputs[turn - 1]
+    target = server.target
+    ids, inputs = await _chain(target, scale.turns)
 
     async def run(body: bytes, number: int) -> float:
         count, streams = scale.responses // 2, scale.small_chat_streams
         spent, _ = await cost(server, PATH, body, count, streams)
         return spent
 
-    bodies = {
-        SUBJECT: target.response(whole[-1:], _TOKENS, previous=ids[turn - 2]),
-        WHOLE: target.response(whole, _TOKENS, store=False),
-    }
-    runs = {name: partial(run, body) for name, body in bodies.items()}
+    runs: dict[str, Callable[[int], Awaitable[float]]] = {}
+    for turn in (2, scale.turns):
+        whole = inputs[turn - 1]
+        chained = target.response(whole[-1:], _TOKENS, previous=ids[turn - 2])
+        runs[f"{turn}"] = partial(run, chained)
+        runs[f"{turn}, whole"] = partial(run, target.response(whole, _TOKENS, store=False))
     for one in runs.values():
         await one(-1)
-    return Figure(
+    values = await alternate(runs, scale.rounds)
+    return turn_costs(
+        {turn: (values[f"{turn}"], values[f"{turn}, whole"]) for turn in (2, scale.turns)}
+    )
+
+
+def turn_costs(found: Mapping[int, tuple[list[float], list[float]]]) -> list[Figure]:
+    """Of the costs of two turns, the earlier one first: by rounds, as turns of a chain and with
+    their prompts as a whole.
+    """
+    figures = [
+        Figure(
+            SECTION,
+            f"turn {turn} of a chain, processor time of the server",
+            "ms",
+            False,
+            {SUBJECT: chained, WHOLE: whole},
+            note="compared with a request that has all items itself and is not stored",
+        )
+        for turn, (chained, whole) in found.items()
+    ]
+    early, late = [
+        [one - other for one, other in zip(chained, whole, strict=True)]
+        for chained, whole in found.values()
+    ]
+    growth = Figure(
         SECTION,
-        f"turn {turn} of a chain, processor time of the server",
+        "more for the later of these turns, but for its prompt",
         "ms",
         False,
-        await alternate(runs, scale.rounds),
-        Budget(1, "at most", of="difference", peer=WHOLE),
-        note="compared with a request that has all items itself and is not stored",
+        {SUBJECT: [after - before for before, after in zip(early, late, strict=True)]},
+        Budget(1, "at most"),
+        note="the difference of the two differences",
     )
+    return [*figures, growth]
 
 
 async def _chain(target: Target, turns: int) -> tuple[list[str], list[Items]]:

@@ -9,7 +9,7 @@ import pytest
 
 from bench.figures import SUBJECT
 from bench.scale import QUICK
-from bench.sections.chains import START, Turn, turn_figures
+from bench.sections.chains import START, Turn, turn_costs, turn_figures
 from bench.sections.responses import A_CHAT, NOT_STORED, echo_figures
 
 TINY = replace(QUICK, rounds=1, responses=16, response_tokens=20, small_chat_streams=2, turns=3)
@@ -23,7 +23,7 @@ def test_a_short_run() -> None:
         *[[NOT_STORED]] * 3,
         *[[A_CHAT]] * 2,
         *[["the whole input"]] * 2,
-        [],
+        *[[]] * 2,
     ]
     assert [figure.case for figure in figures[5:7]] == [
         f"turn {turn} of a chain, processor time of the server" for turn in (2, 3)
@@ -31,6 +31,15 @@ def test_a_short_run() -> None:
     retrieved = figures[-1]
     assert retrieved.values[SUBJECT][0] > 0
     assert retrieved.budget is not None
+
+
+def test_a_later_turn_costs_more_only_for_its_prompt() -> None:
+    first, last, growth = turn_costs({2: ([3.0, 4.0], [1.0, 1.0]), 50: ([9.0, 11.0], [7.0, 6.0])})
+    assert first.verdict() is last.verdict() is None
+    assert growth.values == {SUBJECT: [0.0, 2.0]}
+    verdict = growth.verdict()
+    assert verdict is not None
+    assert (verdict.found, verdict.met) == (1.0, True)
 
 
 def turns(*cached: int) -> list[Turn]:
