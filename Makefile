@@ -73,4 +73,4 @@ clean:
 # torch first, and pinned: a plain `torch` brings several GB of CUDA libraries on Linux.
 .venv-extras/.installed: pyproject.toml scripts/setup
 	scripts/setup .venv-extras --group dev torch==2.13.0
-	EXTRA=sentence-transformers,images scripts/setup .venv-extras --group dev torch==2.13.0
+	EXTRA=sentence-transformers,images,documents scripts/setup .venv-extras --group dev torch==2.13.0
