@@ -75,9 +75,10 @@ def test_by_words(cache: Cache) -> None:
 
 
 def test_by_both(cache: Cache) -> None:
-    best = search(cache, "plums", 3)[0]
-    half = search(cache, "plums", 3, weights=Weights(3, 1))[0]
-    assert (best.text, half.text) == ("blue plums fall", "green pears")
+    words = search(cache, "plums", 3, weights=Weights(1, 1))[0]
+    meaning = search(cache, "plums", 3, weights=Weights(3, 1))[0]
+    assert (words.text, meaning.text) == ("blue plums fall", "green pears")
+    assert search(cache, "plums", 3)[0] == meaning
 
 
 def test_filters_apply_before_the_limit(cache: Cache) -> None:
