@@ -508,7 +508,7 @@ def test_what_is_left_out(server: Running, client: OpenAI) -> None:
         ({"include": ["x"]}, "include[0]"),
         (
             {"additional_messages": [{"role": "user", "content": "a", "attachments": [{}]}]},
-            "additional_messages[0].attachments",
+            "additional_messages[0].attachments[0].file_id",
         ),
     ],
 )

@@ -149,3 +149,53 @@ def test_a_store_that_is_gone(client: OpenAI) -> None:
     client.vector_stores.delete(store)
     with pytest.raises(NotFoundError, match=f"Vector store with id '{store}' not found"):
         client.beta.threads.runs.create(id, assistant_id=asst)
+
+
+def test_attachments_are_searched(client: OpenAI) -> None:
+    """In a store that the thread gets; a run waits for files that are not read yet."""
+    files = [
+        client.files.create(file=(f"{name}.txt", f"{name} sleep".encode()), purpose="assistants").id
+        for name in ("cats", "dogs", "owls")
+    ]
+
+    def message(file: str) -> Any:
+        attachment = {"file_id": file, "tools": [SEARCH]}
+        return {"role": "user", "content": "sleep", "attachments": [attachment]}
+
+    asst = assistant(client, tools=[SEARCH])
+    run = client.beta.threads.create_and_run_poll(
+        assistant_id=asst,
+        thread={"messages": [message(files[0])]},
+        tool_choice=SEARCH,
+        poll_interval_ms=20,
+    )
+    assert found(client, run) == ["cats.txt"]
+    thread = client.beta.threads.retrieve(run.thread_id)
+    assert thread.tool_resources is not None
+    assert thread.tool_resources.file_search is not None
+    assert thread.tool_resources.file_search.vector_store_ids is not None
+    (store,) = thread.tool_resources.file_search.vector_store_ids
+    expiry = client.vector_stores.retrieve(store).expires_after
+    assert expiry is not None
+    assert expiry.days == 7
+    added = client.beta.threads.messages.create(run.thread_id, **message(files[1]))
+    assert added.attachments is not None
+    assert added.attachments[0].file_id == files[1]
+    run = client.beta.threads.runs.create_and_poll(
+        thread_id=run.thread_id,
+        assistant_id=asst,
+        additional_messages=[message(files[2])],
+        tool_choice=SEARCH,
+        poll_interval_ms=20,
+    )
+    assert found(client, run) == ["cats.txt", "dogs.txt", "owls.txt"]
+    assert client.beta.threads.retrieve(run.thread_id).to_dict() == thread.to_dict()
+    made = client.beta.threads.create(messages=[message(files[0])])
+    assert made.tool_resources is not None
+    assert made.tool_resources.file_search is not None
+
+
+def found(client: OpenAI, run: Any) -> list[str]:
+    assert run.status == "completed", run.last_error
+    results = search_call(client, run).file_search.results
+    return sorted(result.file_name for result in results or ())

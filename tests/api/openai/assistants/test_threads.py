@@ -101,18 +101,26 @@ def test_threads_and_messages(client: OpenAI) -> None:
         messages.retrieve(first.id, thread_id=other)
     assert messages.delete(first.id, thread_id=made.id).deleted
     assert messages.list(made.id).data == []
-    for options in (
+    refused: tuple[dict[str, Any], ...] = (
         {"role": "system", "content": "a"},
         {"role": "user", "content": []},
         {"role": "user", "content": "a", "attachments": [{"file_id": "file-1"}]},
+        {"role": "user", "content": "a", "attachments": [attached("code_interpreter")]},
         {"role": "assistant", "content": [{"type": "image_url", "image_url": {"url": "u"}}]},
-    ):
+    )
+    for options in refused:
         with pytest.raises(BadRequestError):
-            messages.create(made.id, **options)  # type: ignore[arg-type]
+            messages.create(made.id, **options)
+    with pytest.raises(NotFoundError, match="No such File"):
+        messages.create(made.id, role="user", content="a", attachments=[attached("file_search")])
     assert client.beta.threads.delete(made.id).deleted
     for use in (client.beta.threads.retrieve, client.beta.threads.delete, messages.list):
         with pytest.raises(NotFoundError, match="No thread found with id"):
             use(made.id)
+
+
+def attached(tool: str) -> Any:
+    return {"file_id": "file-1", "tools": [{"type": tool}]}
 
 
 def test_images_are_seen(client: OpenAI) -> None:
