@@ -201,7 +201,7 @@ RESPONSE_BODIES: dict[str, list[dict[str, Any]]] = {
     ],
     "ConversationCreateRequest": [
         {},
-        {"items": ITEMS, "metadata": {"a": "b"}},
+        {"items": ITEMS[:20], "metadata": {"a": "b"}},
         {"items": [MESSAGE, _SHOT]},
     ],
     "ConversationUpdateRequest": [{"metadata": {"a": "b"}}],
