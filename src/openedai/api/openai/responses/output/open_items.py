@@ -14,7 +14,6 @@ from openedai.api.openai.responses.input.served import ImageGenerationTool
 from openedai.api.openai.responses.output import events as e
 from openedai.api.openai.responses.output.calls import call_item
 from openedai.api.openai.responses.output.citations import citations
-from openedai.api.openai.responses.output.json_text import InputReader
 from openedai.api.openai.responses.output.objects import (
     CustomToolCallItem,
     FunctionCallItem,
@@ -31,6 +30,7 @@ from openedai.api.openai.responses.output.open_mcp import OpenApprovalRequest, O
 from openedai.api.openai.responses.output.open_served import OpenSearch, OpenServed
 from openedai.api.openai.responses.output.place import Place
 from openedai.api.openai.responses.tools import CallableTool
+from openedai.api.parameters.chats.custom_inputs import InputReader
 from openedai.api.parameters.chats.logprobs import ChatTokenLogprob
 from openedai.api.parameters.chats.packed import pack
 from openedai.api.parameters.ids import new_id
