@@ -1,4 +1,4 @@
-"""Clients in JavaScript, on the real default models."""
+"""Clients in JavaScript, on the real default models; for what is compared see test_libraries."""
 
 from __future__ import annotations
 

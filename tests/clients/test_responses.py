@@ -96,7 +96,7 @@ def test_the_ai_sdk(server: Running, tmp_path: Path) -> None:
 
 
 def test_langchain(server: Running, tmp_path: Path) -> None:
-    seen = run("langchain-openai", server, tmp_path, program="responses")
+    seen = run("langchain", server, tmp_path, program="responses")
     assert (seen["text"], seen["model"], seen["tokens"]) == ("Say hello.", "echo", 2)
     assert seen["limited"] == ["One two", "max_output_tokens"]
     assert seen["stream"] == ["One two three.", 3, 3]

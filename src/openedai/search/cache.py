@@ -27,7 +27,6 @@ from openedai.search.words import indexed
 _FILE = "cache.db"
 _FLOAT_BYTES = 4
 _PAGE = 200
-_MOST_FREQUENCIES = 10_000
 # With fewer dead vectors nothing is read again.
 _LEAST_DEAD = 4096
 _SCHEMA = """
@@ -76,7 +75,6 @@ class Cache:
         self._lock = threading.Lock()
         self._view: View | None = None
         self._vectors: int | None = None
-        self._frequencies: dict[tuple[str, int], int] = {}
         try:
             self._open()
         except (sqlite3.DatabaseError, OSError):
@@ -107,7 +105,6 @@ class Cache:
         """Take note of what other processes did."""
         with self._lock:
             generation = self._state.generation
-            self._frequencies.clear()
             self._read_state()
             if self._state.generation != generation:
                 self._open_vectors()
@@ -208,15 +205,11 @@ class Cache:
     def frequency(self, expression: str, limit: int) -> int:
         """How many chunks match, counted up to `limit`."""
         with self._lock:
-            known = self._frequencies.get((expression, limit))
-            if known is None:
-                ((known,),) = self._db.execute(
-                    "select count(*) from (select 1 from words where words match ? limit ?)",
-                    (expression, limit),
-                )
-                if len(self._frequencies) < _MOST_FREQUENCIES:
-                    self._frequencies[expression, limit] = known
-            return int(known)
+            ((count,),) = self._db.execute(
+                "select count(*) from (select 1 from words where words match ? limit ?)",
+                (expression, limit),
+            )
+        return int(count)
 
     def close(self) -> None:
         with self._lock:
@@ -266,7 +259,6 @@ class Cache:
         """A transaction, and the state that is written at its end."""
         with self._lock:
             before = _State(**vars(self._state))
-            self._frequencies.clear()
             self._db.execute("begin immediate")
             try:
                 yield self._state

@@ -12,7 +12,7 @@ const provider = createOpenAICompatible({
   supportsStructuredOutputs: true,
 });
 const model = provider("smollm2-135m-instruct");
-const asked = { model, temperature: 0, maxOutputTokens: 12, prompt: "Tell a long story." };
+const asked = { model, temperature: 0, maxOutputTokens: 12, prompt: "List count from 1 to 100." };
 const weather = tool({
   description: "Tells the weather of a city.",
   inputSchema: z.object({ city: z.string() }),

@@ -10,7 +10,7 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # its prices come from the 
 import litellm
 
 MODEL = "openai/smollm2-135m-instruct"
-MESSAGES = [{"role": "user", "content": "Tell a long story."}]
+MESSAGES = [{"role": "user", "content": "List count from 1 to 100."}]
 ASKED = {"model": MODEL, "messages": MESSAGES, "max_tokens": 12, "temperature": 0}
 TOOL = {
     "type": "function",

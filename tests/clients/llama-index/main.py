@@ -38,7 +38,7 @@ def made(**options) -> OpenAILike:
 
 
 brief, model = made(max_tokens=12), made()
-messages = [ChatMessage(role="user", content="Tell a long story.")]
+messages = [ChatMessage(role="user", content="List count from 1 to 100.")]
 tool = FunctionTool.from_defaults(get_weather)
 embeddings = OpenAILikeEmbedding(
     model_name="all-mpnet-base-v2",
@@ -52,7 +52,7 @@ call = model.chat_with_tools([tool], user_msg="The weather in Paris?", tool_requ
 calls = model.get_tool_calls_from_response(call)
 seen = {
     "version": version("llama-index-llms-openai-like"),
-    "complete": brief.complete("Tell a long story.").text,
+    "complete": brief.complete("List count from 1 to 100.").text,
     "chat": brief.chat(messages).message.content,
     "stream": "".join(piece.delta for piece in brief.stream_chat(messages)),
     "tool": calls[0].tool_name,

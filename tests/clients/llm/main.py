@@ -28,8 +28,8 @@ os.environ["LLM_USER_PATH"] = str(folder)
 cold = ("--model", "local", "--option", "temperature", "0", "--option", "max_tokens", "12")
 seen = {
     "version": version("llm"),
-    "streamed": llm("prompt", *cold, "Tell a long story."),
-    "whole": llm("prompt", *cold, "--no-stream", "Tell a long story."),
+    "streamed": llm("prompt", *cold, "List count from 1 to 100."),
+    "whole": llm("prompt", *cold, "--no-stream", "List count from 1 to 100."),
     "continued": llm("prompt", *cold, "--continue", "Go on."),
     "schema": json.loads(
         llm("prompt", "--model", "local", "--schema", "city, sunny bool", "The weather in Paris?")

@@ -10,7 +10,7 @@ const client = new OpenAIApi(
   }),
 );
 const asked = { model: "gpt-3.5-turbo", max_tokens: 5, temperature: 0 };
-const messages = [{ role: "user", content: "Tell a long story." }];
+const messages = [{ role: "user", content: "List count from 1 to 100." }];
 
 // Its streams are those of axios: the app reads the frames itself.
 async function streamed(answer) {

@@ -3,7 +3,7 @@ import OpenAI from "openai";
 import { VERSION } from "openai/version";
 
 const client = new OpenAI();
-const messages = [{ role: "user", content: "Tell a long story." }];
+const messages = [{ role: "user", content: "List count from 1 to 100." }];
 const asked = { model: "gpt-4o-mini", messages, max_completion_tokens: 12, temperature: 0 };
 
 async function streamed() {
@@ -26,7 +26,7 @@ async function aborted() {
   const stream = await client.chat.completions.create({
     ...asked,
     max_completion_tokens: 4000,
-    messages: [{ role: "user", content: "Tell a long story." }],
+    messages: [{ role: "user", content: "List count from 1 to 100." }],
     stream: true,
   });
   let pieces = 0;

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 MODEL = os.environ.get("MODEL", "gpt-4o-mini")
 EMBEDDING_MODEL = os.environ.get("EMBEDDING_MODEL", "text-embedding-3-small")
-MESSAGES = [{"role": "user", "content": "Tell a long story."}]
+MESSAGES = [{"role": "user", "content": "List count from 1 to 100."}]
 ASKED = {"model": MODEL, "messages": MESSAGES, "max_completion_tokens": 12, "temperature": 0}
 
 

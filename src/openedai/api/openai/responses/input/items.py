@@ -25,7 +25,6 @@ from openedai.api.openai.responses.input.calls import (
 from openedai.api.openai.responses.input.formats import ConfigurationUpdate
 from openedai.api.openai.responses.input.parts import Content
 from openedai.api.openai.responses.input.served_items import (
-    ImageGenerationCall,
     McpApprovalRequest,
     McpApprovalResponse,
     McpCall,
@@ -127,7 +126,6 @@ _Supported = Literal[
     "compaction",
     "compaction_trigger",
     "configuration_update",
-    "image_generation_call",
     "item_reference",
     "mcp_approval_request",
     "mcp_approval_response",
@@ -138,6 +136,7 @@ _Supported = Literal[
 _Unsupported = Literal[
     "code_interpreter_call",
     "file_search_call",
+    "image_generation_call",
     "program",
     "program_output",
 ]
@@ -185,7 +184,6 @@ AnyItem = (
     | CompactionTrigger
     | ConfigurationUpdate
     | ItemReference
-    | ImageGenerationCall
     | McpListTools
     | McpCall
     | McpApprovalRequest
@@ -216,7 +214,6 @@ InputItem = Annotated[
     | Annotated[CompactionTrigger, branch("compaction_trigger")]
     | Annotated[ConfigurationUpdate, branch("configuration_update")]
     | Annotated[ItemReference, branch("item_reference")]
-    | Annotated[ImageGenerationCall, branch("image_generation_call")]
     | Annotated[McpListTools, branch("mcp_list_tools")]
     | Annotated[McpCall, branch("mcp_call")]
     | Annotated[McpApprovalRequest, branch("mcp_approval_request")]

@@ -9,7 +9,6 @@ from pydantic import AliasChoices, ConfigDict, Discriminator, Field
 from openedai.api.openai.responses.input.callers import Callers
 from openedai.api.openai.responses.input.served import (
     WEB_SEARCH,
-    ImageGenerationTool,
     McpServerTool,
     WebSearchTool,
     WebSearchType,
@@ -150,7 +149,6 @@ _TYPES = (
     "apply_patch",
     "computer",
     "computer_use_preview",
-    "image_generation",
     "mcp",
 )
 
@@ -172,7 +170,6 @@ AnyTool = (
     | ApplyPatch
     | Computer
     | ComputerPreview
-    | ImageGenerationTool
     | McpServerTool
     | WebSearchTool
     | HostedTool
@@ -188,7 +185,6 @@ ToolParam = Annotated[
     | Annotated[ApplyPatch, branch("apply_patch")]
     | Annotated[Computer, branch("computer")]
     | Annotated[ComputerPreview, branch("computer_use_preview")]
-    | Annotated[ImageGenerationTool, branch("image_generation")]
     | Annotated[McpServerTool, branch("mcp")]
     | Annotated[WebSearchTool, branch("web_search")]
     | Annotated[HostedTool, branch("other")],

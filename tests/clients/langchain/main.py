@@ -32,9 +32,9 @@ unlimited = ChatOpenAI(model="gpt-4o-mini", temperature=0)
 completion = OpenAI(model="gpt-3.5-turbo-instruct", temperature=0, max_tokens=5)
 prompt = ChatPromptTemplate.from_messages([("system", "Be brief."), ("user", "{question}")])
 chain = prompt | model | StrOutputParser()
-asked = {"question": "Tell a long story."}
-answer = model.invoke("Tell a long story.")
-chunks = list(model.stream("Tell a long story.", stream_usage=True))
+asked = {"question": "List count from 1 to 100."}
+answer = model.invoke("List count from 1 to 100.")
+chunks = list(model.stream("List count from 1 to 100.", stream_usage=True))
 question = HumanMessage("Weather in Paris?")
 call = unlimited.bind_tools([get_weather], tool_choice="get_weather").invoke([question])
 results = [get_weather.invoke(one) for one in call.tool_calls]
