@@ -107,7 +107,7 @@ class VectorStoreFiles:
     async def add(self, query: Query, new: StoreFile) -> list[str]:
         """Add a file, in the place of the same file if the store has it."""
         keys = await self.remove(query, new.store, new.file)
-        await query(
+        await query.run(
             f"insert into vector_store_files({_COLUMNS}) "
             "values($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             *(new.store, new.file, new.entry, new.status, new.batch),
@@ -164,7 +164,7 @@ class VectorStoreFiles:
             batch,
         )
         if rows:
-            await query("update vector_store_batches set cancelled=1 where id=$1", batch)
+            await query.run("update vector_store_batches set cancelled=1 where id=$1", batch)
         return [entry for (entry,) in rows]
 
     async def set_attributes(self, query: Query, file: StoreFile, attributes: Attributes) -> None:
@@ -172,7 +172,7 @@ class VectorStoreFiles:
         await self.stores.raise_revision(query, file.store)
         revision = "(select revision from vector_stores where id=$2)"
         fields = msgspec.structs.replace(file.fields, attributes=attributes)
-        await query(
+        await query.run(
             f"update vector_store_files set record=$1, revision={revision} "
             "where store=$2 and file=$3",
             *(_text(fields), file.store, file.file),
@@ -189,7 +189,7 @@ class VectorStoreFiles:
             if segment is None:
                 continue
             keys += await self._store.contents.remove(query, segment)
-            await query(
+            await query.run(
                 "insert into vector_store_removals(store, file, revision) values($1, $2, $3) "
                 "on conflict(store, file) do update set revision=excluded.revision",
                 *(store, name, revision),
@@ -256,7 +256,7 @@ class VectorStoreFiles:
         return Changes([file for (file,) in removed], list(map(_file, rows)))
 
     async def add_batch(self, query: Query, batch: FileBatch) -> None:
-        await query(
+        await query.run(
             "insert into vector_store_batches(id, store, created_at, cancelled) "
             "values($1, $2, $3, $4)",
             *(batch.id, batch.store, batch.created_at, int(batch.cancelled)),
@@ -286,7 +286,7 @@ class VectorStoreFiles:
         raise invalid_value(param, "the vector store has no such file")
 
     async def _set(self, query: Query, file: StoreFile) -> None:
-        await query(
+        await query.run(
             "update vector_store_files set status=$1, record=$2 where store=$3 and file=$4",
             *(file.status, _text(file.fields), file.store, file.file),
         )

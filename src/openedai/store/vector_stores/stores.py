@@ -99,7 +99,7 @@ class VectorStores:
         self._store = store
 
     async def insert(self, query: Query, made: VectorStore) -> None:
-        await query(
+        await query.run(
             f"insert into vector_stores({_COLUMNS}) values($1, $2, $3, $4, $5, $6, $7)",
             *(made.id, made.owner, made.created_at, made.last_active_at),
             *(made.expires_at, made.revision, _text(made.fields)),
@@ -133,7 +133,7 @@ class VectorStores:
 
     async def update(self, query: Query, changed: VectorStore) -> None:
         """Everything but the revision."""
-        await query(
+        await query.run(
             "update vector_stores set last_active_at=$1, expires_at=$2, record=$3 where id=$4",
             *(changed.last_active_at, changed.expires_at, _text(changed.fields), changed.id),
         )
@@ -182,8 +182,8 @@ class VectorStores:
 
     async def delete(self, query: Query, id: str) -> bool:
         """The store alone; its files are removed before. Returns whether it was there."""
-        await query("delete from vector_store_batches where store=$1", id)
-        await query("delete from vector_store_removals where store=$1", id)
+        await query.run("delete from vector_store_batches where store=$1", id)
+        await query.run("delete from vector_store_removals where store=$1", id)
         return bool(await query("delete from vector_stores where id=$1 returning id", id))
 
     async def _counts(self, column: str, ids: list[str]) -> dict[str, Counts]:
