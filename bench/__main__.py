@@ -37,6 +37,7 @@ from bench.sections import (
     text,
     together,
     training,
+    vector_stores,
 )
 from bench.soak import section as soak
 from bench.soak.clients import Load
@@ -57,6 +58,7 @@ class Section(StrEnum):
     OVERHEAD = "overhead"
     BATCHES = "batches"
     RESPONSES = "responses"
+    VECTOR_STORES = "vector-stores"
     IDLE = "idle"
     LEAVING = "leaving"
     TRAINING = "training"
@@ -125,6 +127,8 @@ class Plan:
                 return await batches.measure(self.model, self.scale)
             case Section.RESPONSES:
                 return await responses.measure(self.model, self.scale, self.ogx)
+            case Section.VECTOR_STORES:
+                return await vector_stores.measure(self.scale)
             case Section.IDLE:
                 return await idle.measure(self.scale)
             case Section.LEAVING:

@@ -45,6 +45,9 @@ class Scale:
     response_tokens: int = 300  # of a streamed one
     turns: int = 50
     text_turn_tokens: int = 8
+    store_chunks: tuple[int, ...] = (20_000, 100_000)
+    store_searches: int = 100
+    store_files: int = 128
     training_rounds: int = 2
     training_examples: int = 24
 
@@ -83,6 +86,9 @@ QUICK = Scale(
     long_words=1800,
     system_words=900,
     decision_words=450,
+    store_chunks=(20_000,),
+    store_searches=20,
+    store_files=32,
     batch_lines=1000,
     batch_sizes=(10, 3000),
     text_batch_lines=24,

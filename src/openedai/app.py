@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -53,7 +54,7 @@ from openedai.serving.fine_tuning.handler import FineTuningHandler, TrainingPart
 from openedai.serving.metrics import Metrics
 from openedai.serving.responses.handler import ResponseHandler, Step
 from openedai.serving.services import Services
-from openedai.serving.vector_stores.handler import VectorStoreHandler
+from openedai.serving.vector_stores.handler import VectorStoreHandler, delete_left
 from openedai.store.assistants.runs import Run
 from openedai.store.batches import LineError
 from openedai.store.conversations.responses import StoredResponse
@@ -65,6 +66,8 @@ from openedai.weights.progress import LoggedProgress, Progress
 
 log = logging.getLogger("openedai.app")
 
+# The folder, in that of the data, of files while their text is read.
+_READING = "reading"
 # Their models have no other names than those of the catalogue.
 _NAMED_ONLY = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
 
@@ -113,6 +116,7 @@ def create_app(
             services.assistants.sweep,
             services.vector_stores.sweep,
             services.search_caches.sweep,
+            partial(delete_left, settings.data / _READING),
             jobs.sweep,
             store.sweep,
         ],
@@ -162,7 +166,7 @@ def _handlers(services: Services, library: Library, perform: Perform) -> Sequenc
             services.vector_stores.files,
             services.files,
             services.store_embedding,
-            settings.data / "reading",
+            settings.data / _READING,
             OPENAI,
             Limits(),
         ),

@@ -317,6 +317,11 @@ def test_what_assistants_and_runs_refer_to(mine: Key, other: Key) -> None:
         assert mine.ask("POST", path, body).status == 200
     for url in (f"/v1/threads/{thread(other)}/runs", "/v1/threads/runs"):
         assert other.ask("POST", url, {"assistant_id": assistant(mine)}).status == 404
+    attachment = {"file_id": file(mine), "tools": [{"type": "file_search"}]}
+    message = {"role": "user", "content": "a", "attachments": [attachment]}
+    for url in ("/v1/threads", f"/v1/threads/{thread(other)}/messages"):
+        given = {"messages": [message]} if url == "/v1/threads" else message
+        assert other.ask("POST", url, given).status == 404
     image = {"type": "image_file", "image_file": {"file_id": file(mine, "vision")}}
     body = {"assistant_id": assistant(other), "stream": True}
     body |= {"thread": {"messages": [{"role": "user", "content": [image]}]}}

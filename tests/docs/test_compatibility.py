@@ -536,7 +536,6 @@ CALL: dict[str, Any] = {"id": "c", "type": "function", "function": {"name": "f",
 
 # Values that ask for something, for parameters of which any other value would do less.
 REFUSED_VALUES: dict[str, Any] = {
-    "attachments": [{"file_id": "file-1"}],
     "access_programs": {"cyber": "standard"},
     "background": True,
     "prompt": {"id": "pmpt_1"},
@@ -809,6 +808,7 @@ VALUES_BY_TYPE: dict[tuple[type[Body], str], Any] = {
     (ThreadCreateRequest, "messages"): [{"role": "user", "content": "hi"}],
     (MessageRequest, "role"): "assistant",
     (MessageRequest, "content"): "ho",
+    (MessageRequest, "attachments"): [{"file_id": "file-1", "tools": [{"type": "file_search"}]}],
     (MessageListQuery, "run_id"): "run_1",
     (StepListQuery, "include"): ["step_details.tool_calls[*].file_search.results[*].content"],
     **{

@@ -22,6 +22,7 @@ _WORKER = "openedai.extract.worker"
 _DOCUMENT = "word/document.xml"
 _WORD = b'<w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main">'
 _EXTERNAL = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/passwd">]><x>&f;</x>'
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500)
 # Takes some ten seconds to read.
 _SLOW = b"<r>" + b"<a/>" * 5_000_000 + b"</r>"
 
@@ -61,7 +62,7 @@ def _laughs() -> bytes:
 
 
 def _encrypted_office() -> bytes:
-    return b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500) + "EncryptedPackage".encode("utf-16-le")
+    return _OLE + "EncryptedPackage".encode("utf-16-le")
 
 
 def _encrypted_zip() -> bytes:
@@ -79,7 +80,7 @@ def _mail_in_mails(depth: int) -> bytes:
 
 
 REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
-    "old.doc": (lambda: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500), "unsupported", "2007"),
+    "old.docx": (lambda: _OLE, "unsupported", "2007"),
     "secret.docx": (_encrypted_office, "invalid", "password"),
     "secret.odt": (_encrypted_zip, "invalid", "password"),
     "manifest.odt": (
@@ -136,7 +137,8 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "binary.html": (lambda: bytes(range(256)) * 9, "invalid", "not a web page"),
     "no-headers.eml": (lambda: b"\r\ntext", "invalid", "no headers"),
     "photo.jpg": (lambda: b"\xff\xd8\xff\xe0\0\x10JFIF" + bytes(99), "unsupported", "neither"),
-    "letter.rtf": (lambda: b"{\\rtf1 text}", "unsupported", "rtf"),
+    "letter.rtf": (lambda: b"{\\rtf1 text}", "unsupported", "openedai[documents]"),
+    "table.xls": (lambda: _OLE, "unsupported", "openedai[documents]"),
 }
 
 

@@ -29,6 +29,7 @@ _MESSAGE: dict[str, Any] = {
         {"type": "image_url", "image_url": {"url": IMAGE, "detail": "low"}},
         {"type": "image_file", "image_file": {"file_id": "file-1"}},
     ],
+    "attachments": [{"file_id": "file-1", "tools": [{"type": "file_search"}]}],
     "metadata": {"a": "b"},
 }
 _ASSISTANT: dict[str, Any] = {

@@ -70,12 +70,35 @@ _GRADERS: list[dict[str, Any]] = [
         "evaluation_metric": "fuzzy_match",
     },
 ]
+CUSTOM: dict[str, Any] = {
+    "type": "custom",
+    "custom": {
+        "name": "c",
+        "format": {
+            "type": "grammar",
+            "grammar": {"syntax": "lark", "definition": 'start: "a" | /b+/'},
+        },
+    },
+}
+CUSTOM_CALLS: list[dict[str, Any]] = [
+    {
+        "role": "assistant",
+        "tool_calls": [{"id": "x", "type": "custom", "custom": {"name": "c", "input": "a"}}],
+    },
+    {"role": "tool", "tool_call_id": "x", "content": "done"},
+]
 BODIES: dict[str, list[dict[str, Any]]] = {
     "ChatCompletionRequest": [
         {"messages": [USER], "max_tokens": 4, "stream": True, **SAMPLING},
         {
+            "messages": [USER, *CUSTOM_CALLS],
+            "tools": [CUSTOM],
+            "tool_choice": {"type": "custom", "custom": {"name": "c"}},
+            "stream": True,
+        },
+        {
             "messages": TURNS,
-            "tools": [TOOL],
+            "tools": [TOOL, CUSTOM],
             "tool_choice": "auto",
             "parallel_tool_calls": True,
             "chat_template_kwargs": {"enable_thinking": False},

@@ -33,6 +33,7 @@ _TOOLS: list[dict[str, Any]] = [
     {"type": "namespace", "name": "n", "description": "d", "tools": [{**_FUNCTION, "name": "f"}]},
     {"type": "tool_search", "execution": "client", "parameters": SCHEMA},
     *({"type": name} for name in ("local_shell", "shell", "apply_patch", "computer")),
+    {"type": "image_generation", "size": "32x32", "partial_images": 1, "output_format": "png"},
     {
         "type": "mcp",
         "server_label": "m",
@@ -102,6 +103,15 @@ ITEMS: list[dict[str, Any]] = [
     },
     {"type": "tool_search_call", "call_id": "g", "arguments": {"q": "x"}, "execution": "client"},
     {"type": "tool_search_output", "call_id": "g", "tools": [{**_FUNCTION, "name": "found"}]},
+]
+SERVED_ITEMS: list[dict[str, Any]] = [
+    {
+        "type": "image_generation_call",
+        "id": "ig_1",
+        "status": "completed",
+        "result": "aaaa",
+        "revised_prompt": "p",
+    },
     {
         "type": "mcp_list_tools",
         "id": "mcpl_1",
@@ -145,7 +155,7 @@ RESPONSE_BODIES: dict[str, list[dict[str, Any]]] = {
             "store": False,
         },
         {
-            "input": ITEMS,
+            "input": [*ITEMS, *SERVED_ITEMS],
             "tools": _TOOLS,
             "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [_TOOLS[1]]},
             "parallel_tool_calls": True,
@@ -191,10 +201,10 @@ RESPONSE_BODIES: dict[str, list[dict[str, Any]]] = {
     ],
     "ConversationCreateRequest": [
         {},
-        {"items": ITEMS, "metadata": {"a": "b"}},
+        {"items": ITEMS[:20], "metadata": {"a": "b"}},
         {"items": [MESSAGE, _SHOT]},
     ],
     "ConversationUpdateRequest": [{"metadata": {"a": "b"}}],
-    "ItemCreateRequest": [{"items": ITEMS}, {"items": [MESSAGE]}],
+    "ItemCreateRequest": [{"items": ITEMS}, {"items": SERVED_ITEMS}, {"items": [MESSAGE]}],
     "ChatUpdateRequest": [{"metadata": {"a": "b"}}],
 }

@@ -75,9 +75,10 @@ def test_by_words(cache: Cache) -> None:
 
 
 def test_by_both(cache: Cache) -> None:
-    best = search(cache, "plums", 3)[0]
-    half = search(cache, "plums", 3, weights=Weights(3, 1))[0]
-    assert (best.text, half.text) == ("blue plums fall", "green pears")
+    words = search(cache, "plums", 3, weights=Weights(1, 1))[0]
+    meaning = search(cache, "plums", 3, weights=Weights(3, 1))[0]
+    assert (words.text, meaning.text) == ("blue plums fall", "green pears")
+    assert search(cache, "plums", 3)[0] == meaning
 
 
 def test_filters_apply_before_the_limit(cache: Cache) -> None:
@@ -196,5 +197,13 @@ def test_segments_as_bytes() -> None:
     assert again.chunks() == ["one", "two"]
     assert again.parts() == ["onetwo"]
     assert np.allclose(again.vectors(), rows(1, 2, 3), atol=1e-3)
-    paged = Segment("onetwo", [("page 1", 0), ("page 2", 3)], [], [], DIMENSIONS, b"")
-    assert decode(encode(paged)).parts() == ["one", "two"]
+
+
+def test_the_parts_of_a_segment_are_all_of_its_text() -> None:
+    for sections, parts in (
+        ([("page 1", 0), ("page 2", 3)], ["one", "two"]),
+        ([("chapter", 3)], ["one", "two"]),
+        ([("a", 1), ("b", 3)], ["o", "ne", "two"]),
+    ):
+        paged = Segment("onetwo", sections, [], [], DIMENSIONS, b"")
+        assert decode(encode(paged)).parts() == parts

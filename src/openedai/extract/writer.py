@@ -14,6 +14,8 @@ _LINE_END = re.compile("\r\n?|\x0c|\u2028|\u2029|\x85")
 
 def clean(text: str) -> str:
     """The text with line feeds at the ends of lines, and without characters that are no text."""
+    if text.isprintable():
+        return text
     return _DROPPED.sub("", _LINE_END.sub("\n", text))
 
 

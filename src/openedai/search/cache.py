@@ -27,6 +27,7 @@ from openedai.search.words import indexed
 _FILE = "cache.db"
 _FLOAT_BYTES = 4
 _PAGE = 200
+_MOST_FREQUENCIES = 10_000
 # With fewer dead vectors nothing is read again.
 _LEAST_DEAD = 4096
 _SCHEMA = """
@@ -75,6 +76,7 @@ class Cache:
         self._lock = threading.Lock()
         self._view: View | None = None
         self._vectors: int | None = None
+        self._frequencies: dict[tuple[str, int], int] = {}
         try:
             self._open()
         except (sqlite3.DatabaseError, OSError):
@@ -105,6 +107,7 @@ class Cache:
         """Take note of what other processes did."""
         with self._lock:
             generation = self._state.generation
+            self._frequencies.clear()
             self._read_state()
             if self._state.generation != generation:
                 self._open_vectors()
@@ -205,11 +208,15 @@ class Cache:
     def frequency(self, expression: str, limit: int) -> int:
         """How many chunks match, counted up to `limit`."""
         with self._lock:
-            ((count,),) = self._db.execute(
-                "select count(*) from (select 1 from words where words match ? limit ?)",
-                (expression, limit),
-            )
-        return int(count)
+            known = self._frequencies.get((expression, limit))
+            if known is None:
+                ((known,),) = self._db.execute(
+                    "select count(*) from (select 1 from words where words match ? limit ?)",
+                    (expression, limit),
+                )
+                if len(self._frequencies) < _MOST_FREQUENCIES:
+                    self._frequencies[expression, limit] = known
+            return int(known)
 
     def close(self) -> None:
         with self._lock:
@@ -259,6 +266,7 @@ class Cache:
         """A transaction, and the state that is written at its end."""
         with self._lock:
             before = _State(**vars(self._state))
+            self._frequencies.clear()
             self._db.execute("begin immediate")
             try:
                 yield self._state

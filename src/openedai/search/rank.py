@@ -27,18 +27,22 @@ if TYPE_CHECKING:
 _LEAST_FOUND, _FOUND = 100, 4
 # With a filter many of those that match the words may not be kept.
 _FILTERED = 20
-# From so many chunks on, words that most of them have are not searched: they say nothing.
-_MANY = 1000
-_COMMON = 0.2
 _MOST_WORDS = 64
+# The rarest words of a query are searched until that many chunks have them: what more have says
+# little, and costs the most.
+_MOST_CHUNKS = 10_000
 _LEAST_WEIGHT = 1e-6
 
 
 @dataclass(frozen=True)
 class Weights:
-    """How much meaning and words count; one of them may be 0."""
+    """How much meaning and words count; one of them may be 0.
 
-    meaning: float = 1.0
+    The default found the most in tests with the default embedding model, more than either alone and
+    than reciprocal ranks.
+    """
+
+    meaning: float = 3.0
     words: float = 1.0
 
 
@@ -69,8 +73,11 @@ class Search:
         """The best chunks, the best first. Blocking."""
         kept = view.rows_of(self._keep())
         limit = max(_LEAST_FOUND, _FOUND * self.limit)
-        similar = view.similarities(self.vectors, sparing=self.sparing)
-        meaning = view.best(similar, kept, limit) if self.weights.meaning else {}
+        similar = None
+        meaning: dict[int, float] = {}
+        if self.weights.meaning:
+            similar = view.similarities(self.vectors, sparing=self.sparing)
+            meaning = view.best(similar, kept, limit)
         words = self._words(cache, view, limit) if self.weights.words else {}
         chunks = [*meaning, *(chunk for chunk in words if chunk not in meaning)]
         cosines = view.scores_of(similar, kept, chunks)
@@ -113,13 +120,17 @@ class Search:
 def _chosen(cache: Cache, query: str, count: int) -> tuple[list[str], float]:
     """The words of a query that are searched, and their weights together."""
     words = query_words(query)[:_MOST_WORDS]
-    most = int(_COMMON * count) if count >= _MANY else count
-    numbers = {word: cache.frequency(word, most + 1) for word in words}
-    rare = [word for word in words if numbers[word] <= most] or words
-    found = [word for word in rare if numbers[word]]
+    numbers = {word: cache.frequency(word, _MOST_CHUNKS) for word in words}
+    rare: list[str] = []
+    chunks = 0
+    for word in sorted(words, key=lambda word: numbers[word]):
+        chunks += numbers[word]
+        if rare and chunks > _MOST_CHUNKS:
+            break
+        rare.append(word)
     # What no chunk has counts too, so that the rest alone is no full match.
     weight = sum(_weight(max(1, numbers[word]), count) for word in rare)
-    return found, weight
+    return [word for word in rare if numbers[word]], weight
 
 
 def _weight(number: int, count: int) -> float:

@@ -37,11 +37,11 @@ class Segment(msgspec.Struct, frozen=True):
         return [self.text[start:end] for start, end in self.spans]
 
     def parts(self) -> list[str]:
-        """The text of each section; of a file without any, the whole text."""
-        if not self.sections:
-            return [self.text]
-        bounds = [*(start for _, start in self.sections), len(self.text)]
-        return [self.text[start:end] for start, end in pairwise(bounds)]
+        """What is before the first section, if there is anything, and the text of each section."""
+        starts = [start for _, start in self.sections]
+        if not starts or starts[0] > 0:
+            starts.insert(0, 0)
+        return [self.text[start:end] for start, end in pairwise([*starts, len(self.text)])]
 
     def vectors(self) -> NDArray[np.float32]:
         """The vectors, each of length 1: [vectors, dimensions]."""

@@ -117,14 +117,14 @@ class View:
         return found
 
     def scores_of(
-        self, scores: NDArray[np.float32], kept: NDArray[np.bool_], chunks: Sequence[int]
+        self, scores: NDArray[np.float32] | None, kept: NDArray[np.bool_], chunks: Sequence[int]
     ) -> dict[int, float]:
-        """The scores of given chunks, without those that are not kept."""
+        """The scores of given chunks, or 0, without those that are not kept."""
         found: dict[int, float] = {}
         for chunk in chunks:
             first, last = self._span(chunk)
             if first < last and kept[first]:
-                found[chunk] = float(scores[first:last].max())
+                found[chunk] = 0.0 if scores is None else float(scores[first:last].max())
         return found
 
     def file_of(self, chunk: int) -> CachedFile:

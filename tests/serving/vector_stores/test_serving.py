@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ from openedai.config import ModelSpec
 from openedai.errors import InvalidRequest, NotFound
 from openedai.search.filters import Compare
 from openedai.serving.services import Services
+from openedai.serving.vector_stores.handler import delete_left
 from openedai.serving.vector_stores.service import NewFile
 from openedai.store.vector_stores.files import Chunking, FileError
 from openedai.store.vector_stores.pages import Cursor
@@ -242,3 +244,14 @@ def test_a_file_fails_in_the_end(tmp_path: Path, database_url: str) -> None:
         assert [one.file for one in page.items] == [file]
 
     within(tmp_path, database_url, go)
+
+
+def test_what_killed_servers_left_is_deleted(tmp_path: Path) -> None:
+    for name, age in (("file-old", 2 * 86400), ("file-new", 60)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "content").touch()
+        os.utime(folder, (time.time() - age, time.time() - age))
+    asyncio.run(delete_left(tmp_path))
+    assert [one.name for one in tmp_path.iterdir()] == ["file-new"]
+    asyncio.run(delete_left(tmp_path / "none"))

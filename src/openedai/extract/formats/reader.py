@@ -8,6 +8,7 @@ from openedai.extract.formats.detect import CONTAINERS, HEAD, Format, detect, su
 from openedai.extract.formats.html import read_html
 from openedai.extract.formats.mail import read_mail
 from openedai.extract.formats.office.package import read_package
+from openedai.extract.formats.other import read_other
 from openedai.extract.formats.pdf import read_pdf
 from openedai.extract.formats.plain import read_text
 from openedai.extract.formats.xml import read_xml
@@ -15,16 +16,13 @@ from openedai.extract.result import NotReadable
 from openedai.extract.writer import TextWriter
 
 _DEEPEST = 3  # mails that are attached to mails
-_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 
 def read(file: IO[bytes], name: str, writer: TextWriter, depth: int = 0) -> None:
     """Write the text of a file, which can seek. Raises NotReadable, and MemoryError."""
     found = detect(file.read(HEAD), name)
     file.seek(0)
-    if found == "ole":
-        raise _old_office(file)
-    if found != CONTAINERS.get(suffix(name), found):
+    if found != "ole" and found != CONTAINERS.get(suffix(name), found):
         raise NotReadable("invalid_file", f"The file is not a {suffix(name)} file.")
     try:
         _read(file, name, found, writer, depth)
@@ -50,14 +48,5 @@ def _read(file: IO[bytes], name: str, found: Format, writer: TextWriter, depth: 
             if depth > _DEEPEST:
                 raise NotReadable("invalid_file", "The mail is attached too deep in others.")
             read_mail(file, writer, lambda part, name: read(part, name, writer, depth + 1))
-        case _:
-            raise NotReadable("unsupported_file", f"Files of the type {found} are not read.")
-
-
-def _old_office(file: IO[bytes]) -> NotReadable:
-    if _ENCRYPTED in file.read():
-        return NotReadable("invalid_file", "The file is encrypted with a password.")
-    return NotReadable(
-        "unsupported_file",
-        "The file is in a format of Office before 2007. Save it as docx, xlsx or pptx.",
-    )
+        case "ole" | "rtf":
+            read_other(file, suffix(name), writer)

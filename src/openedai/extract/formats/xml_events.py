@@ -26,7 +26,7 @@ def xml_events(source: IO[bytes] | str) -> Iterator[Event]:
     parser.buffer_text = True
     parser.EntityDeclHandler = _refuse_entities
     parser.StartElementHandler = lambda name, attributes: events.append(
-        ("start", _local(name), {_attribute(key): value for key, value in attributes.items()})
+        ("start", _local(name), attributes and _attributes(attributes))
     )
     parser.EndElementHandler = lambda name: events.append(("end", _local(name), {}))
     parser.CharacterDataHandler = lambda text: events.append(("text", text, {}))
@@ -54,6 +54,10 @@ def _chunks(source: IO[bytes] | str) -> Iterator[tuple[bytes | str, bool]]:
 
 def _local(name: str) -> str:
     return name[name.rfind("}") + 1 :]
+
+
+def _attributes(attributes: dict[str, str]) -> dict[str, str]:
+    return {_attribute(key) if "}" in key else key: value for key, value in attributes.items()}
 
 
 def _attribute(name: str) -> str:

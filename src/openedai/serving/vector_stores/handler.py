@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,6 +42,8 @@ _SLOTS = 8
 MAX_TOKENS = 5_000_000  # of one file
 # Groups of one file that are with the engine at once.
 _GROUPS = 2
+# From this age on nobody reads a file any more.
+_LEFT_SECONDS = 86400.0
 # Seconds, after each of which it is tried again within one attempt at the job.
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
@@ -189,6 +193,18 @@ class VectorStoreHandler:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def delete_left(folder: Path) -> None:
+    """Delete what killed servers left of files that they read."""
+    await asyncio.to_thread(_delete_old, folder)
+
+
+def _delete_old(folder: Path) -> None:
+    for left in folder.glob("file-*"):
+        with suppress(OSError):
+            if left.stat().st_mtime < time.time() - _LEFT_SECONDS:
+                shutil.rmtree(left)
 
 
 def _chunks(text: str, file: StoreFile) -> list[Span]:

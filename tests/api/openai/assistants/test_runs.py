@@ -4,42 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from openai import AssistantEventHandler, BadRequestError, NotFoundError, OpenAI
-from openai.types.beta import Assistant, AssistantStreamEvent, Thread
-from openai.types.beta.threads import Message, Run
-from openai.types.beta.threads.runs import RunStep
+from openai.types.beta import AssistantStreamEvent
+from openai.types.beta.threads import Message
 from pydantic import TypeAdapter
 
-from openedai.config import ModelSpec
 from openedai.store.store import Store
-from tests.support import (
-    ECHO_MODELS,
-    TWO_CALLS,
-    Running,
-    ServerThread,
-    echo_settings,
-    fetch,
-    occupancy,
-    wait_until,
-)
+from tests.api.openai.assistants.made import assistant, texts, thread
+from tests.support import Running, fetch, occupancy, wait_until
 
 # The official client calls all of it deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 WORDS = " ".join(f"w{number}" for number in range(40))
-MODELS = (
-    *ECHO_MODELS,
-    ModelSpec(id="steady", engine="echo", options={"delay": 0.01}),
-    ModelSpec(id="endless", engine="echo", options={"delay": 3600}),
-    ModelSpec(id="endless-later", engine="echo", options={"delay": 0.2}),
-    ModelSpec(id="small", engine="echo", options={"context": 12}),
-    ModelSpec(id="said-and-called", engine="echo", options={"reply": f"Wait. {TWO_CALLS}"}),
-)
 WEATHER: Any = {
     "type": "function",
     "function": {
@@ -53,57 +33,7 @@ WEATHER: Any = {
     },
 }
 TIME: Any = {"type": "function", "function": {"name": "get_time"}}
-HEADERS = {"openai-beta": "assistants=v2"}
-KINDS: dict[str, Any] = {
-    "assistant": Assistant,
-    "thread": Thread,
-    "thread.message": Message,
-    "thread.run": Run,
-    "thread.run.step": RunStep,
-}
 EVENT: Any = TypeAdapter(AssistantStreamEvent)
-
-
-def check(raw: bytes) -> None:
-    """Fails for an object, or a list of them, that is not of the official type."""
-    values = json.loads(raw)
-    for one in values["data"] if values.get("object") == "list" else [values]:
-        if (kind := KINDS.get(one.get("object"))) is not None:
-            TypeAdapter(kind).validate_json(json.dumps(one), strict=True)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    settings = echo_settings(data=tmp_path_factory.mktemp("data"), models=MODELS)
-    with ServerThread(settings) as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: Running) -> Iterator[OpenAI]:
-    def validate(response: httpx.Response) -> None:
-        if response.headers["content-type"] == "application/json" and response.is_success:
-            check(response.read())
-
-    with (
-        httpx.Client(event_hooks={"response": [validate]}, timeout=60) as http,
-        server.client(http_client=http) as client,
-    ):
-        yield client
-
-
-def assistant(client: OpenAI, **options: Any) -> str:
-    return client.beta.assistants.create(**{"model": "echo", **options}).id
-
-
-def thread(client: OpenAI, *texts: str, **options: Any) -> str:
-    messages: Any = [{"role": "user", "content": text} for text in texts]
-    return client.beta.threads.create(messages=messages, **options).id
-
-
-def texts(client: OpenAI, thread: str, **options: Any) -> list[str]:
-    found = client.beta.threads.messages.list(thread, **options)
-    return [part.text.value for one in found for part in one.content if part.type == "text"]
 
 
 def test_a_run_answers_a_thread(client: OpenAI) -> None:
@@ -578,7 +508,7 @@ def test_what_is_left_out(server: Running, client: OpenAI) -> None:
         ({"include": ["x"]}, "include[0]"),
         (
             {"additional_messages": [{"role": "user", "content": "a", "attachments": [{}]}]},
-            "additional_messages[0].attachments",
+            "additional_messages[0].attachments[0].file_id",
         ),
     ],
 )

@@ -196,9 +196,9 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ),
     ({"role": "function", "content": "18"}, "missing_required_parameter", "name"),
     (
-        {**CALLS, "tool_calls": [{**CALL, "type": "custom"}]},
-        "unsupported_value",
-        "tool_calls[0].type",
+        {**CALLS, "tool_calls": [{"id": "c", "type": "custom"}]},
+        "missing_required_parameter",
+        "tool_calls[0].custom",
     ),
     (
         {**CALLS, "tool_calls": [{"type": "function"}]},

@@ -201,7 +201,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
         "tools[0].function.name",
     ),
     ({"tools": [{"type": "poem"}]}, "invalid_value", "tools[0].type"),
-    ({"tools": [tool("f"), CUSTOM]}, "unsupported_value", "tools[1].type"),
+    ({"tools": [tool("f"), CUSTOM]}, "invalid_value", "tools[1].custom.name"),
     ({"tools": [tool("f g")]}, "invalid_value", "tools[0].function.name"),
     ({"tools": [tool("")]}, "invalid_value", "tools[0].function.name"),
     ({"tools": [tool("f", 5)]}, "invalid_type", "tools[0].function.parameters"),
@@ -221,7 +221,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ),
     ({"tools": TOOLS, "tool_choice": "maybe"}, "invalid_value", "tool_choice"),
     ({"tools": TOOLS, "tool_choice": 5}, "invalid_type", "tool_choice"),
-    ({"tools": TOOLS, "tool_choice": CUSTOM}, "unsupported_value", "tool_choice.type"),
+    ({"tools": TOOLS, "tool_choice": CUSTOM}, "invalid_value", "tool_choice"),
     (
         {"tools": TOOLS, "tool_choice": {**NAMED, "function": {"name": "nope"}}},
         "invalid_value",

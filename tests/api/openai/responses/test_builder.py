@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from openedai.api.openai.responses.input.tools import ApplyPatch, CustomTool, FunctionTool, Shell
 from openedai.api.openai.responses.output.builder import ResponseBuilder
-from openedai.api.openai.responses.output.json_text import InputReader
 from openedai.api.openai.responses.output.objects import Response
 from openedai.api.openai.responses.output.place import Options
 from openedai.api.openai.responses.tools import callable_tools
+from openedai.api.parameters.chats.custom_inputs import InputReader
 from openedai.contract.generate import (
     Finish,
     GenerateEvent,

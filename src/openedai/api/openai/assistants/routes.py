@@ -97,7 +97,9 @@ class ThreadRoutes:
         body, headers = await self._calls.body(request, ThreadCreateRequest)
         owner, fields = owner_of(request), body.fields()
         await self._starting.check_stores(owner, fields.stores)
-        made = await self._keeping.create_thread(owner, fields, body.new_messages(""))
+        messages = body.new_messages("")
+        fields = await self._starting.attaching.attach(owner, fields, messages)
+        made = await self._keeping.create_thread(owner, fields, messages)
         return json_response(thread_object(made), headers=headers)
 
     async def retrieve(self, request: Request) -> Response:
@@ -122,6 +124,7 @@ class ThreadRoutes:
         body, headers = await self._calls.body(request, MessageRequest)
         owner, thread = named(request)
         made = body.message(thread)
+        await self._starting.attach(await self._keeping.threads.find(owner, thread), [made])
         await self._keeping.add_message(owner, made)
         return json_response(message_object(made), headers=headers)
 

@@ -56,8 +56,9 @@ class RunRoutes:
         self._calls.query(request, IncludeQuery)
         body, headers = await self._calls.body(request, RunCreateRequest)
         thread = await self._keeping.threads.find(*named(request))
-        run = await self._starting.run(exchange_of(request.scope), thread, body, headers)
         messages = [message.message(thread.id) for message in body.additional_messages or ()]
+        thread = await self._starting.attach(thread, messages)
+        run = await self._starting.run(exchange_of(request.scope), thread, body, headers)
         events = [run_event(run, "created"), run_event(run)]
         await self._keeping.begin(run, messages, events)
         return await self._begun(request, run, headers)
@@ -67,12 +68,14 @@ class RunRoutes:
         body, headers = await self._calls.body(request, ThreadRunRequest)
         given = body.thread or ThreadCreateRequest()
         owner = owner_of(request)
-        thread = new_thread(owner, given.fields())
+        messages = given.new_messages("")
+        fields = await self._starting.attaching.attach(owner, given.fields(), messages)
+        thread = new_thread(owner, fields)
         run = await self._starting.run(
             exchange_of(request.scope), thread, body, headers, body.stores()
         )
         events = [thread_event(thread), run_event(run, "created"), run_event(run)]
-        await self._keeping.begin(run, given.new_messages(thread.id), events, thread)
+        await self._keeping.begin(run, messages, events, thread)
         return await self._begun(request, run, headers)
 
     async def list_runs(self, request: Request) -> Response:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from openedai.api.openai.assistants.attaching import Attaching
 from openedai.api.openai.assistants.run_types import RunOptions
 from openedai.api.openai.assistants.tools import check_choice, kept_tools
 from openedai.catalog.catalog import Catalog
@@ -15,6 +16,7 @@ from openedai.serving.assistants.keeping import WAITING_SECONDS, AssistantKeepin
 from openedai.serving.fine_tuning.models import TunedModels
 from openedai.serving.vector_stores.service import VectorStoreService
 from openedai.store.assistants.assistants import Assistant
+from openedai.store.assistants.messages import Message
 from openedai.store.assistants.runs import PREFIX, Run, RunFields
 from openedai.store.assistants.threads import Thread
 from openedai.store.ids import ordered_id
@@ -37,6 +39,7 @@ class RunStarting:
         self._catalog = catalog
         self._tuned = tuned
         self._keeping = keeping
+        self.attaching = Attaching(stores)
         self._stores = stores
 
     async def check_model(self, owner: str, name: str) -> None:
@@ -48,6 +51,16 @@ class RunStarting:
         """Raises NotFound for a vector store that is not the owner's."""
         for id in stores or ():
             await self._stores.stores.find(owner, id)
+
+    async def attach(self, thread: Thread, messages: Sequence[Message]) -> Thread:
+        """A thread that is to have these messages, with a vector store of their files.
+
+        Raises NotFound for a file that is not the owner's.
+        """
+        fields = await self.attaching.attach(thread.owner, thread.fields, messages)
+        if fields.stores == thread.fields.stores:
+            return thread
+        return await self._keeping.threads.update(thread.owner, thread.id, stores=fields.stores)
 
     async def run(
         self,

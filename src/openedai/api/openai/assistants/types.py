@@ -21,7 +21,7 @@ from openedai.api.parameters.other_servers import Effort
 from openedai.api.parameters.pages import Query
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
 from openedai.errors import invalid_value
-from openedai.http.body import AllowedOnly, Body, Refused
+from openedai.http.body import Body, Refused, UnsupportedValues
 from openedai.store.assistants.messages import PREFIX, Message, MessageFields
 from openedai.store.assistants.threads import ThreadFields
 from openedai.store.ids import ordered_id
@@ -153,12 +153,23 @@ Content = Annotated[
 ]
 
 
+class AttachedTo(Body):
+    type: Annotated[
+        Literal["file_search", "code_interpreter"], UnsupportedValues("code_interpreter")
+    ]
+
+
+class Attachment(Body):
+    file_id: str = Field(max_length=64, pattern=_ID)
+    tools: list[AttachedTo] = Field(min_length=1, max_length=2)
+
+
 class MessageRequest(Body):
     """A new message of a thread."""
 
     role: Literal["user", "assistant"]
     content: Content
-    attachments: Annotated[Any, AllowedOnly(([],))] = None
+    attachments: list[Attachment] | None = Field(None, max_length=10)
     metadata: Metadata | None = None
 
     def check_at(self, path: str) -> None:
@@ -175,6 +186,7 @@ class MessageRequest(Body):
             created_at=now,
             role=self.role,
             content=self._content(),
+            attachments=[one.model_dump() for one in self.attachments or ()],
             metadata=self.metadata or {},
             completed_at=None,
         )

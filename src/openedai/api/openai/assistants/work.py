@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from copy import copy
@@ -40,10 +42,14 @@ from openedai.serving.leases import Leases
 from openedai.serving.outcome import Outcome
 from openedai.serving.streams.truncation import fitted, run_truncated
 from openedai.serving.vector_stores.searching import StoreSearch
+from openedai.serving.vector_stores.service import VectorStoreService
 from openedai.store.assistants.runs import Run, RunStatus
 
 # Searches of one run, after which the model is to answer.
 _MOST_SEARCHES = 10
+# How long a search waits for files that are still read.
+_MOST_SECONDS = 60.0
+_POLL_SECONDS = 0.1
 
 
 class RunParts:
@@ -59,6 +65,7 @@ class RunParts:
         generation: Generation,
         leases: Leases,
         searching: StoreSearch,
+        stores: VectorStoreService,
     ) -> None:
         self.catalog = catalog
         self.tuned = tuned
@@ -68,6 +75,7 @@ class RunParts:
         self.generation = generation
         self.leases = leases
         self.searching = searching
+        self.stores = stores
         self.formats: TypeAdapter[Any] = TypeAdapter(ResponseFormat)
 
     def begin(self, run: Run) -> RunWork:
@@ -177,6 +185,7 @@ class RunWork:
 
     async def _search(self, call: dict[str, Any], thread: Thread) -> Searched:
         run = self._output.run
+        await self._wait_for_files()
         tool = next(tool for tool in run.fields.tools if tool["type"] == SEARCH)
         return await search(
             self._parts.searching,
@@ -186,6 +195,15 @@ class RunWork:
             call["function"]["arguments"],
             thread.asked(),
         )
+
+    async def _wait_for_files(self) -> None:
+        """Wait until the files in the run's stores are read, but not for ever."""
+        deadline = time.monotonic() + _MOST_SECONDS
+        while time.monotonic() < deadline:
+            counts = await self._parts.stores.stores.counts(self._output.run.fields.stores)
+            if not any(one.of("in_progress") for one in counts.values()):
+                return
+            await asyncio.sleep(_POLL_SECONDS)
 
     def _end(self, finish: Finish, thread: Thread) -> list[Progress]:
         """The end of the answer. If it has no citations, the best result gets one."""

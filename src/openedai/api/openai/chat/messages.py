@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import Field
 
 from openedai.api.openai.chat.audio import EarlierAudio, transcript_of
@@ -13,7 +14,7 @@ from openedai.api.parameters.chats.sounds import InputAudio
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
 from openedai.contract.chat import Image, Message, ToolCall
 from openedai.errors import InvalidRequest, invalid_value, missing_parameter
-from openedai.http.body import AllowedOnly, Body, UnsupportedValues
+from openedai.http.body import AllowedOnly, Body
 from openedai.media.images import ImageRef
 from openedai.serving.audio.hearing import SoundRef, Transcripts
 from openedai.serving.files.kept import FileId
@@ -131,8 +132,27 @@ class ToolCallParam(Body):
 
     id: str
     index: int | None = None
-    type: Annotated[Literal["function", "custom"], UnsupportedValues("custom")]
+    type: Literal["function", "custom"]
     function: Function
+
+    def to_engine(self) -> ToolCall:
+        return ToolCall(id=self.id, name=self.function.name, arguments=self.function.arguments)
+
+
+class CustomInput(Body):
+    name: str
+    input: str
+
+
+class CustomCallParam(Body):
+    id: str
+    index: int | None = None
+    type: Literal["custom"]
+    custom: CustomInput
+
+    def to_engine(self) -> ToolCall:
+        arguments = msgspec.json.encode({"input": self.custom.input}).decode()
+        return ToolCall(id=self.id, name=self.custom.name, arguments=arguments)
 
 
 class ChatMessage(Body):
@@ -146,7 +166,16 @@ class ChatMessage(Body):
     content: Content | None = None
     name: str | None = None
     tool_call_id: str | None = None
-    tool_calls: list[ToolCallParam] | None = None
+    tool_calls: (
+        list[
+            Annotated[
+                Annotated[CustomCallParam, branch("custom")]
+                | Annotated[ToolCallParam, branch("other")],
+                by_type("custom"),
+            ]
+        ]
+        | None
+    ) = None
     function_call: Function | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
@@ -216,10 +245,7 @@ class ChatMessage(Body):
                 yield _part_text(part, f"messages[{number}].content[{index}]", media)
 
     def _tool_calls(self) -> tuple[ToolCall, ...]:
-        calls = [
-            ToolCall(id=c.id, name=c.function.name, arguments=c.function.arguments)
-            for c in self.tool_calls or ()
-        ]
+        calls = [call.to_engine() for call in self.tool_calls or ()]
         if self.function_call is not None:
             old = self.function_call
             calls.append(ToolCall(id="", name=old.name, arguments=old.arguments))

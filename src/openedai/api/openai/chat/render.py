@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from openedai.api.parameters.chats.custom_inputs import InputReader, input_of
 from openedai.api.parameters.chats.logprobs import ChatLogprobs, chat_logprobs
 from openedai.api.parameters.prompt_logprobs import PromptLogprobs, prompt_logprobs
 from openedai.api.parameters.sampling import StreamOptions
 from openedai.api.parameters.streams import DONE, obfuscation
 from openedai.api.parameters.usage import UsageObject, usage_object
+from openedai.contract.chat import ToolCall
 from openedai.contract.generate import (
     Finish,
     GenerateEvent,
@@ -33,11 +35,19 @@ class FunctionChunk(msgspec.Struct, omit_defaults=True):
     arguments: str | UnsetType = UNSET
 
 
+class CustomChunk(msgspec.Struct, omit_defaults=True):
+    """A part of a call of a custom tool."""
+
+    name: str | UnsetType = UNSET
+    input: str | UnsetType = UNSET
+
+
 class ToolCallChunk(msgspec.Struct, omit_defaults=True):
     index: int
     id: str | UnsetType = UNSET
     type: str | UnsetType = UNSET
     function: FunctionChunk | UnsetType = UNSET
+    custom: CustomChunk | UnsetType = UNSET
 
 
 class AudioDelta(msgspec.Struct, omit_defaults=True):
@@ -88,10 +98,21 @@ class FunctionCall(msgspec.Struct):
     arguments: str
 
 
+class CustomCall(msgspec.Struct):
+    name: str
+    input: str
+
+
 class ToolCallObject(msgspec.Struct):
     id: str
     function: FunctionCall
     type: str = "function"
+
+
+class CustomCallObject(msgspec.Struct):
+    id: str
+    custom: CustomCall
+    type: str = "custom"
 
 
 class AudioObject(msgspec.Struct):
@@ -107,7 +128,7 @@ class AnswerMessage(msgspec.Struct):
     refusal: None = None
     annotations: tuple[()] = ()
     reasoning_content: str | UnsetType = UNSET
-    tool_calls: list[ToolCallObject] | UnsetType = UNSET
+    tool_calls: list[ToolCallObject | CustomCallObject] | UnsetType = UNSET
     function_call: FunctionCall | UnsetType = UNSET
     audio: AudioObject | UnsetType = UNSET
 
@@ -134,7 +155,9 @@ class ChatCompletion(msgspec.Struct):
 
 @dataclass(frozen=True)
 class ChatCompletionRenderer:
-    """Renders one answer, whole or as chunks. With `old_functions` calls have the older shape."""
+    """Renders one answer, whole or as chunks. With `old_functions` calls have the older shape, and
+    those of the tools with `custom_names` have one text.
+    """
 
     id: str
     created: int
@@ -143,6 +166,7 @@ class ChatCompletionRenderer:
     choices: int
     logprobs: bool
     old_functions: bool
+    custom_names: frozenset[str]
     options: StreamOptions
 
     async def whole(self, events: AsyncGenerator[Indexed, None]) -> ChatCompletion:
@@ -165,11 +189,13 @@ class ChatCompletionRenderer:
         no_usage: UnsetType | None = None if options.include_usage else UNSET
         text_frames: dict[int, TextFrames] = {}
         finishes: dict[int, Finish] = {}
+        calls: dict[int, _CallDeltas] = {}
         plain = not (self.logprobs or options.include_obfuscation)
         async with aclosing(events):
             async for index, event in events:
                 if index not in text_frames:
                     text_frames[index] = self._text_frames(index, no_usage)
+                    calls[index] = _CallDeltas(self.custom_names)
                     first = self._first_delta(event)
                     yield data_frame(self.chunk((ChunkChoice(index, first),), no_usage))
                 if isinstance(event, TextDelta) and plain:
@@ -177,7 +203,10 @@ class ChatCompletionRenderer:
                     continue
                 if isinstance(event, Finish):
                     finishes[index] = event
-                chunk = self.chunk((self._chunk_choice(index, event),), no_usage)
+                    for delta in calls[index].end():
+                        yield data_frame(self.chunk((ChunkChoice(index, delta),), no_usage))
+                made = self._chunk_choice(index, event, calls[index])
+                chunk = self.chunk((made,), no_usage)
                 if options.include_obfuscation:
                     chunk.obfuscation = obfuscation(_visible_text(event))
                 yield data_frame(chunk)
@@ -193,25 +222,31 @@ class ChatCompletionRenderer:
         return TextFrames(data_frame(chunk), "content")
 
     def _choice(self, index: int, outcome: Outcome) -> ChatChoice:
-        calls = [
-            ToolCallObject(c.id, FunctionCall(c.name, c.arguments)) for c in outcome.tool_calls
-        ]
+        calls = [self._call(call) for call in outcome.tool_calls]
         message = AnswerMessage(
             content=None if calls and not outcome.text else outcome.text,
             reasoning_content=outcome.reasoning or UNSET,
         )
         if calls and self.old_functions:
-            message.function_call = calls[0].function
+            first = outcome.tool_calls[0]
+            message.function_call = FunctionCall(first.name, first.arguments)
         elif calls:
             message.tool_calls = calls
         logprobs = chat_logprobs(outcome.logprobs) if self.logprobs else None
         return ChatChoice(index, message, self._reason(outcome.finish), logprobs)
 
+    def _call(self, call: ToolCall) -> ToolCallObject | CustomCallObject:
+        if call.name in self.custom_names:
+            return CustomCallObject(call.id, CustomCall(call.name, input_of(call.arguments)))
+        return ToolCallObject(call.id, FunctionCall(call.name, call.arguments))
+
     def _first_delta(self, event: GenerateEvent | AudioDelta) -> Delta:
         content = None if isinstance(event, ToolCallDelta | AudioDelta) else ""
         return Delta(role="assistant", content=content, refusal=None)
 
-    def _chunk_choice(self, index: int, event: GenerateEvent | AudioDelta) -> ChunkChoice:
+    def _chunk_choice(
+        self, index: int, event: GenerateEvent | AudioDelta, calls: _CallDeltas
+    ) -> ChunkChoice:
         match event:
             case TextDelta(text=text, logprobs=tokens):
                 logprobs = chat_logprobs(tokens) if self.logprobs else None
@@ -219,21 +254,16 @@ class ChatCompletionRenderer:
             case ReasoningDelta(text=text):
                 return ChunkChoice(index, Delta(reasoning_content=text))
             case ToolCallDelta():
-                return ChunkChoice(index, self._call_delta(event))
+                if self.old_functions:
+                    function = FunctionChunk(event.name or UNSET, event.arguments)
+                    return ChunkChoice(index, Delta(function_call=function))
+                return ChunkChoice(index, calls.delta(event))
             case AudioDelta():
                 return ChunkChoice(index, Delta(audio=event))
             case Finish():
                 return ChunkChoice(index, Delta(), finish_reason=self._reason(event))
             case Started():
                 return ChunkChoice(index, Delta())
-
-    def _call_delta(self, event: ToolCallDelta) -> Delta:
-        function = FunctionChunk(event.name or UNSET, event.arguments)
-        if self.old_functions:
-            return Delta(function_call=function)
-        call_type = "function" if event.id else UNSET
-        call = ToolCallChunk(event.index, event.id or UNSET, call_type, function)
-        return Delta(tool_calls=[call])
 
     def _reason(self, finish: Finish) -> str:
         old = self.old_functions and finish.reason == "tool_calls"
@@ -252,6 +282,32 @@ class ChatCompletionRenderer:
             choices,
             usage,
         )
+
+
+class _CallDeltas:
+    """The calls of one choice as they are written."""
+
+    def __init__(self, custom_names: frozenset[str]) -> None:
+        self._custom_names = custom_names
+        self._inputs: dict[int, InputReader] = {}
+
+    def delta(self, event: ToolCallDelta) -> Delta:
+        if event.name in self._custom_names:
+            self._inputs[event.index] = InputReader()
+        call_id, name = event.id or UNSET, event.name or UNSET
+        if (reader := self._inputs.get(event.index)) is not None:
+            custom = CustomChunk(name, reader.feed(event.arguments))
+            call_type = "custom" if event.id else UNSET
+            return Delta(tool_calls=[ToolCallChunk(event.index, call_id, call_type, custom=custom)])
+        function = FunctionChunk(name, event.arguments)
+        call_type = "function" if event.id else UNSET
+        return Delta(tool_calls=[ToolCallChunk(event.index, call_id, call_type, function)])
+
+    def end(self) -> Iterator[Delta]:
+        """What is left of inputs that were not written as expected."""
+        for index, reader in self._inputs.items():
+            if rest := reader.end():
+                yield Delta(tool_calls=[ToolCallChunk(index, custom=CustomChunk(input=rest))])
 
 
 def _visible_text(event: GenerateEvent | AudioDelta) -> str:

@@ -106,5 +106,6 @@ def _renderer(call: Call[ChatCompletionRequest], *, choices: int) -> ChatComplet
         choices=choices,
         logprobs=bool(call.body.logprobs),
         old_functions=call.body.old_functions,
+        custom_names=call.body.custom_names,
         options=call.body.options,
     )

@@ -1,4 +1,4 @@
-"""The tools of a request: `tools`, and the older `functions`."""
+"""The tools of a request: `tools`, functions and custom ones, and the older `functions`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field
 
+from openedai.api.parameters.chats.custom_tools import custom_tool
 from openedai.api.parameters.tools import NAME, Toolset, check_tools, require_tools, select_tools
-from openedai.api.parameters.unions import BY_JSON_TYPE, branch
-from openedai.contract.chat import Tool
-from openedai.http.body import Body, UnsupportedValues
+from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
+from openedai.contract.chat import InputGrammar, Tool
+from openedai.http.body import Body
 from openedai.http.validation import TAG
 
 MAX_TOOLS = 128
@@ -29,8 +30,68 @@ class FunctionDefinition(OldFunction):
 
 
 class FunctionTool(Body):
-    type: Annotated[Literal["function", "custom"], UnsupportedValues("custom")]
+    """Also for the error of an unknown type."""
+
+    type: Literal["function", "custom"]
     function: FunctionDefinition
+
+    @property
+    def name(self) -> str:
+        return self.function.name
+
+    def tool(self) -> Tool:
+        return _tool(self.function)
+
+
+class Grammar(Body):
+    syntax: Literal["lark", "regex"]
+    definition: str = Field(min_length=1, max_length=1 << 16)
+
+
+class GrammarFormat(Body):
+    type: Literal["grammar"]
+    grammar: Grammar
+
+
+class TextFormat(Body):
+    """Also for the error of an unknown type."""
+
+    type: Literal["text", "grammar"]
+
+
+class CustomDefinition(Body):
+    name: str = Field(pattern=NAME)
+    description: str | None = None
+    format: (
+        Annotated[
+            Annotated[GrammarFormat, branch("grammar")] | Annotated[TextFormat, branch("other")],
+            by_type("grammar"),
+        ]
+        | None
+    ) = None
+
+
+class CustomTool(Body):
+    """A tool whose input is one text."""
+
+    type: Literal["custom"]
+    custom: CustomDefinition
+
+    @property
+    def name(self) -> str:
+        return self.custom.name
+
+    def tool(self) -> Tool:
+        grammar, given = None, self.custom.format
+        if isinstance(given, GrammarFormat):
+            grammar = InputGrammar(given.grammar.syntax, given.grammar.definition)
+        return custom_tool(self.name, self.custom.description or "", grammar, strict=True)
+
+
+AnyTool = Annotated[
+    Annotated[CustomTool, branch("custom")] | Annotated[FunctionTool, branch("other")],
+    by_type("custom"),
+]
 
 
 class FunctionName(Body):
@@ -40,13 +101,31 @@ class FunctionName(Body):
 class ToolName(Body):
     """A tool in `tool_choice`."""
 
-    type: Annotated[Literal["function", "custom"], UnsupportedValues("custom")]
+    type: Literal["function", "custom"]
     function: FunctionName
+
+    @property
+    def name(self) -> str:
+        return self.function.name
+
+
+class CustomToolName(Body):
+    type: Literal["custom"]
+    custom: FunctionName
+
+    @property
+    def name(self) -> str:
+        return self.custom.name
 
 
 class Allowed(Body):
     mode: Literal["auto", "required"]
-    tools: list[ToolName] = Field(min_length=1)
+    tools: list[
+        Annotated[
+            Annotated[CustomToolName, branch("custom")] | Annotated[ToolName, branch("other")],
+            by_type("custom"),
+        ]
+    ] = Field(min_length=1)
 
 
 class AllowedTools(Body):
@@ -57,13 +136,16 @@ class AllowedTools(Body):
 def _choice_type(value: Any) -> str:
     if isinstance(value, str):
         return f"{TAG}a string"
-    allowed = isinstance(value, dict) and value.get("type") == "allowed_tools"
-    return f"{TAG}allowed tools" if allowed else f"{TAG}an object"
+    given = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    if given == "custom":
+        return f"{TAG}custom"
+    return f"{TAG}allowed tools" if given == "allowed_tools" else f"{TAG}an object"
 
 
 ToolChoice = Annotated[
     Annotated[Literal["none", "auto", "required"], branch("a string")]
     | Annotated[AllowedTools, branch("allowed tools")]
+    | Annotated[CustomToolName, branch("custom")]
     | Annotated[ToolName, branch("an object")],
     Discriminator(_choice_type),
 ]
@@ -76,7 +158,7 @@ FunctionChoice = Annotated[
 
 
 def toolset(
-    tools: Sequence[FunctionTool], choice: ToolChoice | None, parallel: bool | None
+    tools: Sequence[FunctionTool | CustomTool], choice: ToolChoice | None, parallel: bool | None
 ) -> Toolset:
     """The tools that `tools`, `tool_choice` and `parallel_tool_calls` allow.
 
@@ -89,18 +171,18 @@ def toolset(
             parallel_tool_calls=parallel is not None,
         )
         return Toolset()
-    functions = [tool.function for tool in tools]
-    paths = [f"tools[{index}].function" for index in range(len(tools))]
-    known = _tools(functions, paths)
+    known = tuple(tool.tool() for tool in tools)
+    paths = [f"tools[{index}].{tool.type}" for index, tool in enumerate(tools)]
+    check_tools(known, paths, schema_field="parameters")
     parallel_calls = parallel is not False
     match choice:
         case "none":
             return Toolset()
-        case ToolName():
-            chosen = select_tools(known, [choice.function.name], "tool_choice")
+        case ToolName() | CustomToolName():
+            chosen = select_tools(known, [choice.name], "tool_choice")
             return Toolset(chosen, required=True, parallel=False)
         case AllowedTools(allowed_tools=allowed):
-            names = [tool.function.name for tool in allowed.tools]
+            names = [tool.name for tool in allowed.tools]
             chosen = select_tools(known, names, "tool_choice")
             return Toolset(chosen, allowed.mode == "required", parallel_calls)
         case _:
@@ -112,7 +194,9 @@ def old_toolset(functions: Sequence[OldFunction], choice: FunctionChoice | None)
     if not functions:
         require_tools("functions", function_call=choice not in (None, "none", "auto"))
         return Toolset()
-    known = _tools(functions, [f"functions[{index}]" for index in range(len(functions))])
+    known = tuple(map(_tool, functions))
+    paths = [f"functions[{index}]" for index in range(len(functions))]
+    check_tools(known, paths, schema_field="parameters")
     match choice:
         case "none":
             return Toolset()
@@ -123,15 +207,10 @@ def old_toolset(functions: Sequence[OldFunction], choice: FunctionChoice | None)
             return Toolset(known, parallel=False)
 
 
-def _tools(functions: Sequence[OldFunction], paths: Sequence[str]) -> tuple[Tool, ...]:
-    tools = tuple(
-        Tool(
-            name=function.name,
-            description=function.description or "",
-            parameters=function.parameters,
-            strict=isinstance(function, FunctionDefinition) and bool(function.strict),
-        )
-        for function in functions
+def _tool(function: OldFunction) -> Tool:
+    return Tool(
+        name=function.name,
+        description=function.description or "",
+        parameters=function.parameters,
+        strict=isinstance(function, FunctionDefinition) and bool(function.strict),
     )
-    check_tools(tools, paths, schema_field="parameters")
-    return tools

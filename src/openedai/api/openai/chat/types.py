@@ -12,8 +12,9 @@ from openedai.api.openai.chat.audio import AudioOutput
 from openedai.api.openai.chat.messages import ChatMessage, Media, TextPart, check_messages
 from openedai.api.openai.chat.tools import (
     MAX_TOOLS,
+    AnyTool,
+    CustomTool,
     FunctionChoice,
-    FunctionTool,
     OldFunction,
     ToolChoice,
     old_toolset,
@@ -68,7 +69,7 @@ class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
     max_completion_tokens: Limit = None
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=20)
-    tools: list[FunctionTool] | None = Field(None, max_length=MAX_TOOLS)
+    tools: list[AnyTool] | None = Field(None, max_length=MAX_TOOLS)
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     functions: list[OldFunction] | None = Field(None, max_length=MAX_TOOLS)
@@ -90,6 +91,11 @@ class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
     verbosity: Verbosity | None = None
 
     web_search_options: Refused = None
+
+    @property
+    def custom_names(self) -> frozenset[str]:
+        """The names of the custom tools."""
+        return frozenset(tool.name for tool in self.tools or () if isinstance(tool, CustomTool))
 
     @property
     def old_functions(self) -> bool:

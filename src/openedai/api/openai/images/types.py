@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Discriminator, Field
 
+from openedai.api.parameters.image_sizes import image_size
 from openedai.api.parameters.unions import branch
 from openedai.contract.images import ImageFormat, ImageRequest
 from openedai.errors import invalid_value, missing_parameter
 from openedai.http.body import Body, Refused, UnsupportedValues
 from openedai.http.upload import Upload
 from openedai.http.validation import TAG
-from openedai.images.formats import MAX_ASPECT_RATIO
 from openedai.serving.files.kept import FileId
 from openedai.serving.images.inputs import ImageInput, ImageSources
 
 MAX_COUNT = 10
 MAX_PROMPT = 32_000
 MAX_SOURCES = 16
-MIN_SIDE, MAX_SIDE = 16, 4096
-MAX_PIXELS = 3840 * 2160
 MAX_SEED = (1 << 53) - 1
-_SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 # Names of the models whose images are always sent in base64.
 _GPT_IMAGE = ("gpt-image-", "chatgpt-image-")
 
@@ -47,7 +43,7 @@ class ImageBody(Body):
     @property
     def pixels(self) -> tuple[int, int] | None:
         """Width and height; None for the model's choice. Raises InvalidRequest."""
-        return None if self.size in (None, "auto") else _parsed_size(self.size or "")
+        return image_size(self.size, "size")
 
     @property
     def for_gpt_image(self) -> bool:
@@ -229,22 +225,6 @@ class ImageVariationRequest(ImageBody):
         return ImageRequest(
             **self.common(), prompt="", task="vary", images=sources.images, strength=self.strength
         )
-
-
-def _parsed_size(size: str) -> tuple[int, int]:
-    match = _SIZE.fullmatch(size)
-    if match is None:
-        raise invalid_value("size", "expected 'auto', or width and height as in '1024x1024'")
-    width, height = int(match[1]), int(match[2])
-    if not all(MIN_SIDE <= side <= MAX_SIDE for side in (width, height)):
-        raise invalid_value("size", f"each side must have {MIN_SIDE} to {MAX_SIDE} pixels")
-    if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
-        raise invalid_value(
-            "size", f"one side may be {MAX_ASPECT_RATIO} times as long as the other"
-        )
-    if width * height > MAX_PIXELS:
-        raise invalid_value("size", f"an image may have {MAX_PIXELS} pixels, as '3840x2160' has")
-    return width, height
 
 
 def _unless_auto(value: str | None) -> str | None:

@@ -43,6 +43,7 @@ from openedai.serving.call import Call
 from openedai.serving.files.loading import FileLoading
 from openedai.serving.generation import Generation
 from openedai.serving.images.loading import ImageLoading
+from openedai.serving.images.making import ImageMaking
 from openedai.serving.leases import Leases
 from openedai.serving.moderation import Moderation
 from openedai.serving.outcome import Indexed, fold
@@ -69,6 +70,7 @@ class Responses:
         keeping: ResponseKeeping,
         settings: Settings,
         mcp_hosts: Hosts | None,
+        image_making: ImageMaking,
     ) -> None:
         self._calls = calls
         self._leases = leases
@@ -77,7 +79,7 @@ class Responses:
         self._compactor = Compactor(generation, leases)
         self._history = StoredHistory(keeping)
         self._keeping = keeping
-        self._toolkit = Toolkit(settings, mcp_hosts)
+        self._toolkit = Toolkit(settings, mcp_hosts, catalog, image_making)
         self._preparation = Preparation(
             file_loading,
             image_loading,

@@ -14,7 +14,12 @@ from typing import Any
 
 from msgspec.structs import replace as replace_fields
 
-from openedai.api.openai.responses.input.served import WEB_SEARCH, McpServerTool, WebSearchTool
+from openedai.api.openai.responses.input.served import (
+    WEB_SEARCH,
+    ImageGenerationTool,
+    McpServerTool,
+    WebSearchTool,
+)
 from openedai.api.openai.responses.input.tools import (
     AllowedTools,
     AnyTool,
@@ -36,6 +41,7 @@ from openedai.api.openai.responses.tool_schemas import (
     APPLY_PATCH,
     COMPUTER_ACTION,
     COMPUTER_ACTIONS,
+    IMAGE_PROMPT,
     LOCAL_SHELL,
     SHELL,
     WEB_QUERY,
@@ -45,7 +51,7 @@ from openedai.api.parameters.tools import Toolset, check_tools
 from openedai.contract.chat import InputGrammar, Tool
 from openedai.errors import InvalidRequest, Unsupported, invalid_value
 
-ServedTool = WebSearchTool | McpServerTool
+ServedTool = WebSearchTool | ImageGenerationTool | McpServerTool
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST_NAME = 128
 
@@ -228,6 +234,8 @@ class _Reader:
         match tool:
             case McpServerTool():
                 return "mcp" not in self._served
+            case ImageGenerationTool():
+                return tool.type not in self._served
             case WebSearchTool():
                 return "web_search" not in self._served or tool.external_web_access is False
             case _:
@@ -269,6 +277,10 @@ class _Reader:
                     "A screenshot follows each action."
                 )
                 return [self._own(tool.type, path, about, COMPUTER_ACTION)]
+            case ImageGenerationTool():
+                tool.check_at(path)
+                about = "Makes an image and shows it to the user."
+                return [replace(self._own(tool.type, path, about, IMAGE_PROMPT), served=tool)]
             case WebSearchTool():
                 about = (
                     "Searches the web. Returns pages with their addresses. Cite a page that you "

@@ -38,14 +38,15 @@ from openedai.api.openai.responses.input.parts import (
     OutputText,
     Refusal,
 )
+from openedai.api.openai.responses.input.served_calls import denied_call, made_call
 from openedai.api.openai.responses.input.served_items import (
+    ImageGenerationCall,
     McpApprovalRequest,
     McpApprovalResponse,
     McpCall,
 )
-from openedai.api.openai.responses.tools import function_name, mcp_name
+from openedai.api.openai.responses.tools import function_name
 from openedai.api.parameters.chats.packed import unpack
-from openedai.api.parameters.ids import new_id
 from openedai.contract.chat import Image, ToolCall
 from openedai.contract.chat import Message as EngineMessage
 from openedai.errors import InvalidRequest, invalid_value, missing_parameter
@@ -232,10 +233,11 @@ class _Builder:
                 self._add_output(path, item.call_id, _json([_sent(one) for one in outputs]), ())
             case ApplyPatchCallOutput(status=status, output=output):
                 self._add_output(path, item.call_id, f"{status}\n{output or ''}".strip(), ())
-            case McpCall():
-                self._add_made(item)
+            case McpCall() | ImageGenerationCall():
+                self._add_answered(*made_call(item))
             case McpApprovalResponse(approve=False):
-                self._add_denied(item)
+                if (request := self._requests.get(item.approval_request_id)) is not None:
+                    self._add_answered(*denied_call(request, item.reason))
             case McpApprovalRequest():
                 self._requests[item.id] = item
             case ToolSearchOutput(tools=tools):
@@ -247,24 +249,8 @@ class _Builder:
                     self._calls.append(call)
                     self._known_calls.add(call.id)
 
-    def _add_made(self, item: McpCall) -> None:
-        """A call that the server has made, and what it returned."""
-        id = item.approval_request_id or item.id or new_id("call_")
-        name = mcp_name(item.server_label, item.name)
-        failed = item.output is None
-        text = f"Error: {_json(item.error)}" if failed else item.output or ""
-        self._add_answered(ToolCall(id=id, name=name, arguments=item.arguments), text)
-
-    def _add_denied(self, item: McpApprovalResponse) -> None:
-        request = self._requests.get(item.approval_request_id)
-        if request is not None:
-            name = mcp_name(request.server_label, request.name)
-            text = f"The user did not allow this call. {item.reason or ''}".strip()
-            self._add_answered(
-                ToolCall(id=request.id, name=name, arguments=request.arguments), text
-            )
-
     def _add_answered(self, call: ToolCall, text: str) -> None:
+        """Add a call that was made, or not allowed, and what the model was told."""
         self._calls.append(call)
         self._end_turn()
         self._messages.append(EngineMessage(role="tool", content=text, tool_call_id=call.id))

@@ -25,6 +25,7 @@ from openedai.api.openai.responses.input.calls import (
 from openedai.api.openai.responses.input.formats import ConfigurationUpdate
 from openedai.api.openai.responses.input.parts import Content
 from openedai.api.openai.responses.input.served_items import (
+    ImageGenerationCall,
     McpApprovalRequest,
     McpApprovalResponse,
     McpCall,
@@ -126,6 +127,7 @@ _Supported = Literal[
     "compaction",
     "compaction_trigger",
     "configuration_update",
+    "image_generation_call",
     "item_reference",
     "mcp_approval_request",
     "mcp_approval_response",
@@ -136,7 +138,6 @@ _Supported = Literal[
 _Unsupported = Literal[
     "code_interpreter_call",
     "file_search_call",
-    "image_generation_call",
     "program",
     "program_output",
 ]
@@ -184,6 +185,7 @@ AnyItem = (
     | CompactionTrigger
     | ConfigurationUpdate
     | ItemReference
+    | ImageGenerationCall
     | McpListTools
     | McpCall
     | McpApprovalRequest
@@ -214,6 +216,7 @@ InputItem = Annotated[
     | Annotated[CompactionTrigger, branch("compaction_trigger")]
     | Annotated[ConfigurationUpdate, branch("configuration_update")]
     | Annotated[ItemReference, branch("item_reference")]
+    | Annotated[ImageGenerationCall, branch("image_generation_call")]
     | Annotated[McpListTools, branch("mcp_list_tools")]
     | Annotated[McpCall, branch("mcp_call")]
     | Annotated[McpApprovalRequest, branch("mcp_approval_request")]

@@ -10,8 +10,10 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from openedai.api.openai.responses.input.callers import Callers
+from openedai.api.parameters.image_sizes import image_size
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
-from openedai.http.body import AllowedOnly, Body, Refused
+from openedai.errors import invalid_value
+from openedai.http.body import AllowedOnly, Body, Refused, UnsupportedValues
 
 WebSearchType = Literal[
     "web_search",
@@ -131,6 +133,39 @@ class McpServerTool(Body):
         if not parts.path.strip("/") and not parts.query:
             return f"{parts.scheme}://{host}"
         return f"{parts.scheme}://{host}/<redacted>"
+
+
+class ImageGenerationTool(Body):
+    """Images are made, not edited."""
+
+    type: Literal["image_generation"]
+    action: Annotated[Literal["generate", "edit", "auto"] | None, UnsupportedValues("edit")] = None
+    background: Literal["transparent", "opaque", "auto"] | None = None
+    model: str | None = Field(None, min_length=1)
+    moderation: Literal["low", "auto"] | None = None
+    output_compression: int | None = Field(None, ge=0, le=100)
+    output_format: Annotated[
+        Literal["png", "webp", "jpeg", "gif", "svg"] | None, UnsupportedValues("gif", "svg")
+    ] = None
+    partial_images: int | None = Field(None, ge=0, le=3)
+    quality: Literal["low", "medium", "high", "xhigh", "max", "auto"] | None = None
+    size: str | None = None
+    complexity: Refused = None
+    frame_count: Refused = None
+    frame_duration_ms: Refused = None
+    input_fidelity: Refused = None
+    input_image_mask: Refused = None
+    svg: Refused = None
+
+    def check_at(self, path: str) -> None:
+        """Raise InvalidRequest for fields that are not valid together."""
+        image_size(self.size, f"{path}.size")
+        if self.output_format in (None, "png") and self.output_compression not in (None, 100):
+            raise invalid_value(
+                f"{path}.output_compression", "it is for the formats 'jpeg' and 'webp'"
+            )
+        if self.output_format == "jpeg" and self.background == "transparent":
+            raise invalid_value(f"{path}.background", "the format 'jpeg' cannot be transparent")
 
 
 class SearchFilters(Body):

@@ -63,3 +63,20 @@ class McpApprovalResponse(Body):
     approval_request_id: str
     approve: bool
     reason: str | None = None
+
+
+class ImageGenerationCall(Body):
+    """The model is told that it made the image. It does not see it."""
+
+    type: Literal["image_generation_call"]
+    id: str
+    status: Literal["in_progress", "completed", "generating", "failed"] | None = None
+    result: str | None = None
+    revised_prompt: str | None = None
+    action: Literal["generate", "edit", "auto"] | None = None
+    background: str | None = None
+    error: Any = None
+    output_format: str | None = None
+    quality: str | None = None
+    size: str | None = None
+    svg_usage: Any = None

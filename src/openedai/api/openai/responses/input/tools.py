@@ -9,6 +9,7 @@ from pydantic import AliasChoices, ConfigDict, Discriminator, Field
 from openedai.api.openai.responses.input.callers import Callers
 from openedai.api.openai.responses.input.served import (
     WEB_SEARCH,
+    ImageGenerationTool,
     McpServerTool,
     WebSearchTool,
     WebSearchType,
@@ -149,6 +150,7 @@ _TYPES = (
     "apply_patch",
     "computer",
     "computer_use_preview",
+    "image_generation",
     "mcp",
 )
 
@@ -170,6 +172,7 @@ AnyTool = (
     | ApplyPatch
     | Computer
     | ComputerPreview
+    | ImageGenerationTool
     | McpServerTool
     | WebSearchTool
     | HostedTool
@@ -185,6 +188,7 @@ ToolParam = Annotated[
     | Annotated[ApplyPatch, branch("apply_patch")]
     | Annotated[Computer, branch("computer")]
     | Annotated[ComputerPreview, branch("computer_use_preview")]
+    | Annotated[ImageGenerationTool, branch("image_generation")]
     | Annotated[McpServerTool, branch("mcp")]
     | Annotated[WebSearchTool, branch("web_search")]
     | Annotated[HostedTool, branch("other")],

@@ -161,6 +161,27 @@ class SearchEnded(_OfItem, tag="response.web_search_call.completed"):
     pass
 
 
+class ImageBegun(_OfItem, tag="response.image_generation_call.in_progress"):
+    pass
+
+
+class ImageGenerating(_OfItem, tag="response.image_generation_call.generating"):
+    pass
+
+
+class ImagePartial(_OfItem, tag="response.image_generation_call.partial_image"):
+    partial_image_index: int
+    partial_image_b64: str
+    background: str
+    output_format: str
+    quality: str
+    size: str
+
+
+class ImageEnded(_OfItem, tag="response.image_generation_call.completed"):
+    pass
+
+
 class McpListing(_OfItem, tag="response.mcp_list_tools.in_progress"):
     pass
 

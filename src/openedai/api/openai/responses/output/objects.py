@@ -163,6 +163,26 @@ class WebSearchCallItem(_Typed, frozen=True, tag="web_search_call"):
     action: SearchAction
 
 
+class ImageError(msgspec.Struct, frozen=True):
+    message: str
+    type: str = "image_generation_error"
+
+
+class ImageGenerationCallItem(_Typed, frozen=True, tag="image_generation_call"):
+    """`result` is the image in base64."""
+
+    id: str
+    status: str
+    result: str | None = None
+    action: str = "generate"
+    background: str | UnsetType = UNSET
+    output_format: str | UnsetType = UNSET
+    quality: str | UnsetType = UNSET
+    revised_prompt: str | UnsetType = UNSET
+    size: str | UnsetType = UNSET
+    error: ImageError | UnsetType = UNSET
+
+
 class McpListedTool(msgspec.Struct, frozen=True):
     name: str
     input_schema: dict[str, Any]
@@ -228,6 +248,7 @@ OutputItem = (
     | ComputerCallItem
     | ToolSearchCallItem
     | WebSearchCallItem
+    | ImageGenerationCallItem
     | McpListToolsItem
     | McpCallItem
     | McpApprovalRequestItem

@@ -10,10 +10,10 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from openedai.api.openai.responses.input.conversation import REASONING_PREFIX
+from openedai.api.openai.responses.input.served import ImageGenerationTool
 from openedai.api.openai.responses.output import events as e
 from openedai.api.openai.responses.output.calls import call_item
 from openedai.api.openai.responses.output.citations import citations
-from openedai.api.openai.responses.output.json_text import InputReader
 from openedai.api.openai.responses.output.objects import (
     CustomToolCallItem,
     FunctionCallItem,
@@ -25,10 +25,12 @@ from openedai.api.openai.responses.output.objects import (
     ShellCallItem,
     SummaryTextPart,
 )
+from openedai.api.openai.responses.output.open_image import OpenImage
 from openedai.api.openai.responses.output.open_mcp import OpenApprovalRequest, OpenMcpCall
 from openedai.api.openai.responses.output.open_served import OpenSearch, OpenServed
 from openedai.api.openai.responses.output.place import Place
 from openedai.api.openai.responses.tools import CallableTool
+from openedai.api.parameters.chats.custom_inputs import InputReader
 from openedai.api.parameters.chats.logprobs import ChatTokenLogprob
 from openedai.api.parameters.chats.packed import pack
 from openedai.api.parameters.ids import new_id
@@ -238,6 +240,8 @@ def open_call(place: Place, call_id: str, name: str, tool: CallableTool | None) 
         return OpenApprovalRequest(place, tool)
     if tool.type == "mcp":
         return OpenMcpCall(place, call_id, tool)
+    if isinstance(tool.served, ImageGenerationTool):
+        return OpenImage(place, call_id, tool.served)
     if tool.served is not None:
         return OpenSearch(place, call_id)
     return OpenTypedCall(place, call_id, tool)

@@ -6,11 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from openedai.api.openai.responses.served.images import ImageRunner
 from openedai.api.openai.responses.served.mcp import McpRunner
 from openedai.api.openai.responses.served.runner import Runner
 from openedai.api.openai.responses.served.search import WebSearchRunner
+from openedai.catalog.catalog import Catalog
+from openedai.catalog.defaults import IMAGE
 from openedai.config import Settings
 from openedai.media.hosts import Hosts
+from openedai.serving.images.making import ImageMaking
 from openedai.serving.tools.web_search import WebSearch
 
 
@@ -27,10 +31,18 @@ class Toolkit:
     MCP servers, None if none may be used.
     """
 
-    def __init__(self, settings: Settings, mcp_hosts: Hosts | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        mcp_hosts: Hosts | None,
+        catalog: Catalog,
+        image_making: ImageMaking,
+    ) -> None:
         self._timeout = settings.tool_timeout
         self._search: WebSearchRunner | None = None
         self._hosts = mcp_hosts
+        has_images = catalog.default(IMAGE) is not None
+        self._images = ImageRunner(catalog, image_making) if has_images else None
         if settings.web_search and not settings.offline:
             key = settings.web_search_key.reveal() if settings.web_search_key else ""
             search = WebSearch(settings.web_search, settings.web_search_url, key, self._timeout)
@@ -39,7 +51,11 @@ class Toolkit:
     @property
     def types(self) -> frozenset[str]:
         """The types of the tools that are run."""
-        known = {"web_search": self._search, "mcp": self._hosts}
+        known = {
+            "image_generation": self._images,
+            "mcp": self._hosts,
+            "web_search": self._search,
+        }
         return frozenset(name for name, one in known.items() if one is not None)
 
     @asynccontextmanager
@@ -48,6 +64,8 @@ class Toolkit:
         found: dict[str, Runner] = {}
         if self._search is not None:
             found["web_search"] = self._search
+        if self._images is not None:
+            found["image_generation"] = self._images
         if self._hosts is None:
             yield Runners(found, None)
             return

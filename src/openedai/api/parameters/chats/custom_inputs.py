@@ -56,3 +56,11 @@ class InputReader:
     def text(self) -> str:
         """All of the text so far."""
         return "".join(self._texts)
+
+
+def input_of(arguments: str) -> str:
+    """The text in complete arguments."""
+    reader = InputReader()
+    reader.feed(arguments)
+    reader.end()
+    return reader.text

@@ -1,0 +1,201 @@
+"""`file_search` of assistants, and citations, by the official client."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from openai import NotFoundError, OpenAI
+from openai.types.beta.threads import Message
+from openai.types.beta.threads.runs import FileSearchToolCall
+
+from tests.api.openai.assistants.made import assistant, texts, thread
+
+# The official client calls all of it deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+SEARCH: Any = {"type": "file_search"}
+INCLUDE: Any = ["step_details.tool_calls[*].file_search.results[*].content"]
+TEXT = "Plants turn light into sugar. 【7†a.txt】 is no mark of ours."
+
+
+@pytest.fixture(scope="module")
+def stores(server: Any) -> tuple[str, str]:
+    """Two vector stores with a file each."""
+    with server.client() as client:
+        made = []
+        for name, text in (("plants.txt", TEXT), ("cats.txt", "Cats sleep.")):
+            store = client.vector_stores.create().id
+            client.vector_stores.files.upload_and_poll(
+                vector_store_id=store, file=(name, text.encode()), poll_interval_ms=20
+            )
+            made.append(store)
+    return made[0], made[1]
+
+
+def resources(*stores: str) -> Any:
+    return {"file_search": {"vector_store_ids": list(stores)}}
+
+
+def search_call(client: OpenAI, run: Any, **options: Any) -> FileSearchToolCall:
+    steps = client.beta.threads.runs.steps.list(
+        run.id, thread_id=run.thread_id, order="asc", **options
+    )
+    details = steps.data[0].step_details
+    assert details.type == "tool_calls"
+    (call,) = details.tool_calls
+    assert call.type == "file_search"
+    return call
+
+
+def answer(client: OpenAI, run: Any) -> Message:
+    return client.beta.threads.messages.list(run.thread_id, run_id=run.id).data[0]
+
+
+def test_files_are_searched_and_cited(client: OpenAI, stores: tuple[str, str]) -> None:
+    """The model's answer is what the search gave it, so it has the marks."""
+    asst = assistant(client, tools=[SEARCH], tool_resources=resources(stores[0]))
+    id = thread(client, "sugar", tool_resources=resources(stores[1]))
+    run = client.beta.threads.runs.create_and_poll(
+        thread_id=id, assistant_id=asst, tool_choice=SEARCH, poll_interval_ms=20
+    )
+    assert run.status == "completed", run.last_error
+    call = search_call(client, run)
+    assert call.file_search.results is not None
+    names = [result.file_name for result in call.file_search.results]
+    assert sorted(names) == ["cats.txt", "plants.txt"]
+    assert all(result.content is None for result in call.file_search.results)
+    with_texts = search_call(client, run, include=INCLUDE).file_search.results
+    assert with_texts is not None
+    contents = {one.file_name: one.content for one in with_texts}
+    assert contents["cats.txt"] is not None
+    assert contents["cats.txt"][0].text == "Cats sleep."
+    (part,) = answer(client, run).content
+    assert part.type == "text"
+    value, annotations = part.text.value, part.text.annotations
+    assert len(annotations) == 2
+    for annotation, result in zip(annotations, call.file_search.results, strict=True):
+        assert annotation.type == "file_citation"
+        assert value[annotation.start_index : annotation.end_index] == annotation.text
+        assert annotation.text.endswith(f"†{result.file_name}】")
+        assert annotation.file_citation.file_id == result.file_id
+    assert "[7†a.txt]" in value  # a text has no marks of its own
+
+
+def test_the_server_cites_where_the_model_does_not(client: OpenAI, stores: tuple[str, str]) -> None:
+    """A model that calls the search each time is to answer after some."""
+    asst = assistant(client, model="searches", tools=[SEARCH], tool_resources=resources(stores[0]))
+    with client.beta.threads.create_and_run_stream(
+        assistant_id=asst, thread={"messages": [{"role": "user", "content": "sugar"}]}
+    ) as stream:
+        events = list(stream)
+        run = stream.get_final_run()
+        (message,) = stream.get_final_messages()
+    assert run.status == "completed", run.last_error
+    names = [event.event for event in events]
+    assert names.count("thread.run.step.completed") == 11
+    assert names[4:8] == [
+        "thread.run.step.created",
+        "thread.run.step.in_progress",
+        "thread.run.step.delta",
+        "thread.run.step.completed",
+    ]
+    assert message.to_dict() == answer(client, run).to_dict()
+    (part,) = message.content
+    assert part.type == "text"
+    (citation,) = part.text.annotations
+    assert part.text.value.endswith("†plants.txt】")
+    assert part.text.value[citation.start_index : citation.end_index] == citation.text
+
+
+def test_a_search_without_stores_and_with_options(client: OpenAI, stores: tuple[str, str]) -> None:
+    run = client.beta.threads.create_and_run_poll(
+        assistant_id=assistant(client, tools=[SEARCH]),
+        tool_choice="required",
+        poll_interval_ms=20,
+    )
+    assert run.status == "completed", run.last_error
+    assert search_call(client, run).file_search.results == []
+    assert texts(client, run.thread_id) == ["Nothing was found."]
+    options: Any = {
+        "type": "file_search",
+        "file_search": {
+            "max_num_results": 1,
+            "ranking_options": {"ranker": "auto", "score_threshold": 0.0},
+        },
+    }
+    run = client.beta.threads.create_and_run_poll(
+        assistant_id=assistant(client),
+        tools=[options],
+        tool_choice=SEARCH,
+        tool_resources=resources(stores[0]),
+        thread={
+            "messages": [{"role": "user", "content": "cats"}],
+            "tool_resources": resources(stores[1]),
+        },
+        poll_interval_ms=20,
+    )
+    call = search_call(client, run)
+    assert call.file_search.results is not None
+    assert [one.file_name for one in call.file_search.results] == ["cats.txt"]
+    assert call.file_search.ranking_options is not None
+    assert call.file_search.ranking_options.ranker == "auto"
+
+
+def test_a_store_that_is_gone(client: OpenAI) -> None:
+    store = client.vector_stores.create().id
+    asst = assistant(client, tools=[SEARCH], tool_resources=resources(store))
+    id = thread(client, "a")
+    client.vector_stores.delete(store)
+    with pytest.raises(NotFoundError, match=f"Vector store with id '{store}' not found"):
+        client.beta.threads.runs.create(id, assistant_id=asst)
+
+
+def test_attachments_are_searched(client: OpenAI) -> None:
+    """In a store that the thread gets; a run waits for files that are not read yet."""
+    files = [
+        client.files.create(file=(f"{name}.txt", f"{name} sleep".encode()), purpose="assistants").id
+        for name in ("cats", "dogs", "owls")
+    ]
+
+    def message(file: str) -> Any:
+        attachment = {"file_id": file, "tools": [SEARCH]}
+        return {"role": "user", "content": "sleep", "attachments": [attachment]}
+
+    asst = assistant(client, tools=[SEARCH])
+    run = client.beta.threads.create_and_run_poll(
+        assistant_id=asst,
+        thread={"messages": [message(files[0])]},
+        tool_choice=SEARCH,
+        poll_interval_ms=20,
+    )
+    assert found(client, run) == ["cats.txt"]
+    thread = client.beta.threads.retrieve(run.thread_id)
+    assert thread.tool_resources is not None
+    assert thread.tool_resources.file_search is not None
+    assert thread.tool_resources.file_search.vector_store_ids is not None
+    (store,) = thread.tool_resources.file_search.vector_store_ids
+    expiry = client.vector_stores.retrieve(store).expires_after
+    assert expiry is not None
+    assert expiry.days == 7
+    added = client.beta.threads.messages.create(run.thread_id, **message(files[1]))
+    assert added.attachments is not None
+    assert added.attachments[0].file_id == files[1]
+    run = client.beta.threads.runs.create_and_poll(
+        thread_id=run.thread_id,
+        assistant_id=asst,
+        additional_messages=[message(files[2])],
+        tool_choice=SEARCH,
+        poll_interval_ms=20,
+    )
+    assert found(client, run) == ["cats.txt", "dogs.txt", "owls.txt"]
+    assert client.beta.threads.retrieve(run.thread_id).to_dict() == thread.to_dict()
+    made = client.beta.threads.create(messages=[message(files[0])])
+    assert made.tool_resources is not None
+    assert made.tool_resources.file_search is not None
+
+
+def found(client: OpenAI, run: Any) -> list[str]:
+    assert run.status == "completed", run.last_error
+    results = search_call(client, run).file_search.results
+    return sorted(result.file_name for result in results or ())

@@ -1,0 +1,196 @@
+"""Runs whose servers are killed in generations and between tool calls: each ends, and its readers
+see each event once; on both databases.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+from starlette.applications import Starlette
+
+from openedai.app import create_app
+from openedai.config import ModelSpec
+from openedai.serving.assistants.keeping import AssistantKeeping, new_job
+from openedai.store.assistants.messages import Message, MessageFields
+from openedai.store.assistants.runs import WORKING, Run, RunFields
+from openedai.store.assistants.threads import ThreadFields
+from tests.support import echo_settings
+
+LEASE = 1.0
+WORDS = " ".join(f"w{number}" for number in range(60))
+MODELS = (ModelSpec(id="slow", engine="echo", options={"slots": 64, "delay": 0.05}),)
+TOOL = {
+    "type": "function",
+    "function": {"name": "f", "parameters": {"type": "object", "properties": {}}},
+}
+PROGRAM = """
+import sys
+from tests.serving.assistants.test_killing import serve
+serve(*sys.argv[1:])
+"""
+
+
+def app_of(folder: Path, url: str) -> Starlette:
+    database = {"database": url} if url else {}
+    settings = echo_settings(data=folder, models=MODELS, chat_model="slow", **database)
+    return create_app(settings, job_lease=LEASE)
+
+
+@asynccontextmanager
+async def running(folder: Path, url: str) -> AsyncIterator[Starlette]:
+    app = app_of(folder, url)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+def serve(folder: str, url: str) -> None:
+    """A server without HTTP that works on runs until it is killed."""
+
+    async def main() -> None:
+        async with running(Path(folder), url):
+            print("ready", flush=True)
+            await asyncio.Event().wait()
+
+    asyncio.run(main())
+
+
+def start(folder: Path, url: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", PROGRAM, str(folder), url]
+    root = Path(__file__).parents[3]
+    server = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    assert server.stdout.readline() == "ready\n"
+    return server
+
+
+async def begin(keeping: AssistantKeeping, number: int, *, stream: bool, call: bool = False) -> Run:
+    """A queued run, as a request would make it."""
+    content = [{"type": "text", "text": {"value": f"{number} {WORDS}", "annotations": []}}]
+    said = MessageFields(created_at=1, role="user", content=content)
+    thread = await keeping.create_thread(
+        "me", ThreadFields(), [Message(f"msg_{number}", "", None, said)]
+    )
+    run = Run(
+        id=f"run_{number}",
+        thread=thread.id,
+        owner="me",
+        created_at=1.0,
+        expires_at=4e9,
+        status="queued",
+        job=new_job(),
+        streamed=int(stream),
+        fields=RunFields(
+            assistant="asst_1",
+            model="slow",
+            instructions="",
+            caller="me",
+            truncation={"type": "auto", "last_messages": None},
+            tools=[TOOL] if call else [],
+            tool_choice="required" if call else "auto",
+        ),
+    )
+    first = b'thread.run.created {"id":"%b"}' % run.id.encode()
+    await keeping.begin(run, [], [first])
+    return run
+
+
+async def read(keeping: AssistantKeeping, run: Run) -> list[bytes]:
+    """All events of a run, as a reader gets them while it is made."""
+    return [event async for events in keeping.follow(run, -1) for event in events]
+
+
+async def until_events(keeping: AssistantKeeping, run: Run, number: int) -> None:
+    async for events in keeping.follow(run, number):
+        if events:
+            return
+
+
+async def ended(keeping: AssistantKeeping, run: Run) -> Run:
+    while True:
+        found = await keeping.find_run(run.owner, run.thread, run.id)
+        if found.status not in WORKING:
+            return found
+        await asyncio.sleep(0.05)
+
+
+async def said(keeping: AssistantKeeping, run: Run) -> list[tuple[str, str]]:
+    """The status and the text of each message that a run has made."""
+    return [
+        (one.fields.status, "".join(part["text"]["value"] for part in one.fields.content))
+        for one in await keeping.messages.all(run.thread)
+        if one.run == run.id
+    ]
+
+
+async def until(keeping: AssistantKeeping, run: Run, status: str) -> Run:
+    while True:
+        found = await keeping.find_run(run.owner, run.thread, run.id)
+        if found.status == status:
+            return found
+        await asyncio.sleep(0.02)
+
+
+def test_a_server_is_killed(tmp_path: Path, database_url: str) -> None:
+    async def scenario() -> None:
+        waiting = app_of(tmp_path, database_url)
+        keeping: AssistantKeeping = waiting.state.services.assistants
+        calling = await begin(keeping, 5, stream=False, call=True)
+        server = await asyncio.to_thread(start, tmp_path, database_url)
+        with server:
+            async with asyncio.timeout(60):
+                await answer_call(keeping, calling)
+                whole = [await begin(keeping, number, stream=False) for number in range(3)]
+                streams = [await begin(keeping, number, stream=True) for number in range(3, 5)]
+                unwanted = await begin(keeping, 6, stream=False)
+                readers = [asyncio.create_task(read(keeping, run)) for run in streams * 3]
+                for run in (calling, unwanted):
+                    await until(keeping, run, "in_progress")
+                for run in streams:
+                    await until_events(keeping, run, 8)
+            server.kill()
+        assert (await keeping.cancel("me", unwanted.thread, unwanted.id)).status == "cancelling"
+        async with running(tmp_path, database_url), asyncio.timeout(60):
+            seen = [await reader for reader in readers]
+            ends = [await ended(keeping, run) for run in whole]
+            await until(keeping, unwanted, "cancelled")
+            await until(keeping, calling, "completed")
+        for number, run in enumerate(ends):
+            assert run.status == "completed"
+            assert await said(keeping, run) == [("completed", f"{number} {WORDS}")]
+        assert await said(keeping, unwanted) == []
+        assert await said(keeping, calling) == [("completed", WORDS)]
+        steps = await keeping.steps.all(calling.thread)
+        assert [(step.fields.type, step.fields.status) for step in steps] == [
+            ("tool_calls", "completed"),
+            ("message_creation", "completed"),
+        ]
+        for reader in range(len(streams)):
+            assert seen[reader] == seen[reader + 2] == seen[reader + 4]
+            check_broken_off(seen[reader])
+        for run in streams:
+            assert (await ended(keeping, run)).status == "failed"
+        await waiting.state.services.store.close()
+
+    asyncio.run(scenario())
+
+
+async def answer_call(keeping: AssistantKeeping, run: Run) -> None:
+    """Wait for a run's tool call, and give it an output."""
+    (call,) = (await until(keeping, run, "requires_action")).fields.calls
+    outputs = {call["id"]: WORDS}
+    await keeping.submit("me", run.thread, run.id, outputs, lambda step, run: (), streamed=False)
+
+
+def check_broken_off(events: list[bytes]) -> None:
+    """Fails unless these are the events of a run whose server has died."""
+    names = [event.partition(b" ")[0].decode() for event in events]
+    assert names.count("thread.message.created") == names.count("thread.run.created") == 1
+    assert names[-1] == "thread.run.failed"
+    last = msgspec.json.decode(events[-1].partition(b" ")[2])
+    assert last["last_error"]["code"] == "server_error"
