@@ -33,6 +33,13 @@ _TOOLS: list[dict[str, Any]] = [
     {"type": "namespace", "name": "n", "description": "d", "tools": [{**_FUNCTION, "name": "f"}]},
     {"type": "tool_search", "execution": "client", "parameters": SCHEMA},
     *({"type": name} for name in ("local_shell", "shell", "apply_patch", "computer")),
+    {
+        "type": "file_search",
+        "vector_store_ids": ["vs_1"],
+        "filters": {"type": "and", "filters": [{"type": "eq", "key": "a", "value": "b"}]},
+        "max_num_results": 3,
+        "ranking_options": {"ranker": "auto", "score_threshold": 0.1},
+    },
     {"type": "image_generation", "size": "32x32", "partial_images": 1, "output_format": "png"},
     {
         "type": "mcp",
@@ -105,6 +112,7 @@ ITEMS: list[dict[str, Any]] = [
     {"type": "tool_search_output", "call_id": "g", "tools": [{**_FUNCTION, "name": "found"}]},
 ]
 SERVED_ITEMS: list[dict[str, Any]] = [
+    {"type": "file_search_call", "status": "completed", "queries": ["q"], "results": []},
     {
         "type": "image_generation_call",
         "id": "ig_1",

@@ -127,7 +127,7 @@ def _responses_group(s: Services, calls: Calls) -> Group:
     return Group(
         "openai.responses.routes:Responses",
         *(calls, s.catalog, s.leases, s.file_loading, s.image_loading, s.hearing, s.generation),
-        *(s.moderation, s.keeping, s.settings, s.mcp_hosts, s.image_making),
+        *(s.moderation, s.keeping, s.settings, s.mcp_hosts, s.image_making, s.store_search),
     )
 
 

@@ -37,7 +37,13 @@ PARTS = {
     "response.reasoning_summary_part.added": "response.reasoning_summary_part.done",
 }
 # The types of the items of tools that the server runs.
-SERVED = {"image_generation_call", "mcp_call", "mcp_list_tools", "web_search_call"}
+SERVED = {
+    "file_search_call",
+    "image_generation_call",
+    "mcp_call",
+    "mcp_list_tools",
+    "web_search_call",
+}
 # The types of items without a status.
 WITHOUT_STATUS = {"mcp_approval_request", "mcp_list_tools"}
 _EVENTS: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)

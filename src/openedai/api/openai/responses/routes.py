@@ -49,6 +49,7 @@ from openedai.serving.moderation import Moderation
 from openedai.serving.outcome import Indexed, fold
 from openedai.serving.responses.keeping import ResponseKeeping
 from openedai.serving.streams.truncation import run_truncated
+from openedai.serving.vector_stores.searching import StoreSearch
 
 
 class InputTokens(msgspec.Struct):
@@ -71,6 +72,7 @@ class Responses:
         settings: Settings,
         mcp_hosts: Hosts | None,
         image_making: ImageMaking,
+        store_search: StoreSearch,
     ) -> None:
         self._calls = calls
         self._leases = leases
@@ -79,7 +81,7 @@ class Responses:
         self._compactor = Compactor(generation, leases)
         self._history = StoredHistory(keeping)
         self._keeping = keeping
-        self._toolkit = Toolkit(settings, mcp_hosts, catalog, image_making)
+        self._toolkit = Toolkit(settings, mcp_hosts, catalog, image_making, store_search)
         self._preparation = Preparation(
             file_loading,
             image_loading,

@@ -16,6 +16,7 @@ from msgspec.structs import replace as replace_fields
 
 from openedai.api.openai.responses.input.served import (
     WEB_SEARCH,
+    FileSearchTool,
     ImageGenerationTool,
     McpServerTool,
     WebSearchTool,
@@ -41,6 +42,7 @@ from openedai.api.openai.responses.tool_schemas import (
     APPLY_PATCH,
     COMPUTER_ACTION,
     COMPUTER_ACTIONS,
+    FILE_QUERY,
     IMAGE_PROMPT,
     LOCAL_SHELL,
     SHELL,
@@ -51,7 +53,7 @@ from openedai.api.parameters.tools import Toolset, check_tools
 from openedai.contract.chat import InputGrammar, Tool
 from openedai.errors import InvalidRequest, Unsupported, invalid_value
 
-ServedTool = WebSearchTool | ImageGenerationTool | McpServerTool
+ServedTool = WebSearchTool | FileSearchTool | ImageGenerationTool | McpServerTool
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST_NAME = 128
 
@@ -234,7 +236,7 @@ class _Reader:
         match tool:
             case McpServerTool():
                 return "mcp" not in self._served
-            case ImageGenerationTool():
+            case FileSearchTool() | ImageGenerationTool():
                 return tool.type not in self._served
             case WebSearchTool():
                 return "web_search" not in self._served or tool.external_web_access is False
@@ -277,6 +279,10 @@ class _Reader:
                     "A screenshot follows each action."
                 )
                 return [self._own(tool.type, path, about, COMPUTER_ACTION)]
+            case FileSearchTool():
+                tool.check_at(path)
+                about = "Searches the user's files. Returns the parts of them that fit best."
+                return [replace(self._own(tool.type, path, about, FILE_QUERY), served=tool)]
             case ImageGenerationTool():
                 tool.check_at(path)
                 about = "Makes an image and shows it to the user."

@@ -253,6 +253,7 @@ class ResponseRequest(InputBody):
             summary=(reasoning.summary or reasoning.generate_summary) is not None,
             sealed="reasoning.encrypted_content" in (self.include or ()),
             sources="web_search_call.action.sources" in (self.include or ()),
+            found="file_search_call.results" in (self.include or ()),
         )
 
     def shown_tools(self) -> list[dict[str, Any]]:

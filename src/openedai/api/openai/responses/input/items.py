@@ -25,6 +25,7 @@ from openedai.api.openai.responses.input.calls import (
 from openedai.api.openai.responses.input.formats import ConfigurationUpdate
 from openedai.api.openai.responses.input.parts import Content
 from openedai.api.openai.responses.input.served_items import (
+    FileSearchCall,
     ImageGenerationCall,
     McpApprovalRequest,
     McpApprovalResponse,
@@ -127,6 +128,7 @@ _Supported = Literal[
     "compaction",
     "compaction_trigger",
     "configuration_update",
+    "file_search_call",
     "image_generation_call",
     "item_reference",
     "mcp_approval_request",
@@ -137,7 +139,6 @@ _Supported = Literal[
 ]
 _Unsupported = Literal[
     "code_interpreter_call",
-    "file_search_call",
     "program",
     "program_output",
 ]
@@ -185,6 +186,7 @@ AnyItem = (
     | CompactionTrigger
     | ConfigurationUpdate
     | ItemReference
+    | FileSearchCall
     | ImageGenerationCall
     | McpListTools
     | McpCall
@@ -216,6 +218,7 @@ InputItem = Annotated[
     | Annotated[CompactionTrigger, branch("compaction_trigger")]
     | Annotated[ConfigurationUpdate, branch("configuration_update")]
     | Annotated[ItemReference, branch("item_reference")]
+    | Annotated[FileSearchCall, branch("file_search_call")]
     | Annotated[ImageGenerationCall, branch("image_generation_call")]
     | Annotated[McpListTools, branch("mcp_list_tools")]
     | Annotated[McpCall, branch("mcp_call")]

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from openedai.api.openai.responses.input.callers import Callers
 from openedai.api.parameters.image_sizes import image_size
+from openedai.api.parameters.store_queries import AnyFilter, RankingOptions, check_filter
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.errors import invalid_value
 from openedai.http.body import AllowedOnly, Body, Refused, UnsupportedValues
@@ -166,6 +167,20 @@ class ImageGenerationTool(Body):
             )
         if self.output_format == "jpeg" and self.background == "transparent":
             raise invalid_value(f"{path}.background", "the format 'jpeg' cannot be transparent")
+
+
+class FileSearchTool(Body):
+    type: Literal["file_search"]
+    vector_store_ids: list[str] = Field(min_length=1, max_length=16)
+    filters: AnyFilter | None = None
+    max_num_results: int | None = Field(None, ge=1, le=50)
+    ranking_options: RankingOptions | None = None
+
+    def check_at(self, path: str) -> None:
+        """Raise InvalidRequest for what cannot be searched."""
+        check_filter(self.filters, f"{path}.filters")
+        if self.ranking_options is not None:
+            self.ranking_options.check_at(f"{path}.ranking_options")
 
 
 class SearchFilters(Body):

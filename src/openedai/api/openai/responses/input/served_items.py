@@ -80,3 +80,13 @@ class ImageGenerationCall(Body):
     quality: str | None = None
     size: str | None = None
     svg_usage: Any = None
+
+
+class FileSearchCall(Body):
+    """The model is not told of it again: its answer says what was found."""
+
+    type: Literal["file_search_call"]
+    id: str | None = None
+    queries: list[str]
+    results: list[Any] | None = None
+    status: Literal["in_progress", "searching", "completed", "failed", "incomplete"] | None = None

@@ -9,6 +9,7 @@ from pydantic import AliasChoices, ConfigDict, Discriminator, Field
 from openedai.api.openai.responses.input.callers import Callers
 from openedai.api.openai.responses.input.served import (
     WEB_SEARCH,
+    FileSearchTool,
     ImageGenerationTool,
     McpServerTool,
     WebSearchTool,
@@ -150,6 +151,7 @@ _TYPES = (
     "apply_patch",
     "computer",
     "computer_use_preview",
+    "file_search",
     "image_generation",
     "mcp",
 )
@@ -172,6 +174,7 @@ AnyTool = (
     | ApplyPatch
     | Computer
     | ComputerPreview
+    | FileSearchTool
     | ImageGenerationTool
     | McpServerTool
     | WebSearchTool
@@ -188,6 +191,7 @@ ToolParam = Annotated[
     | Annotated[ApplyPatch, branch("apply_patch")]
     | Annotated[Computer, branch("computer")]
     | Annotated[ComputerPreview, branch("computer_use_preview")]
+    | Annotated[FileSearchTool, branch("file_search")]
     | Annotated[ImageGenerationTool, branch("image_generation")]
     | Annotated[McpServerTool, branch("mcp")]
     | Annotated[WebSearchTool, branch("web_search")]

@@ -8,6 +8,7 @@ from itertools import count
 from msgspec.structs import replace
 
 from openedai.api.openai.responses.output import events as e
+from openedai.api.openai.responses.output.citations import Found
 from openedai.api.openai.responses.output.objects import (
     CompactionItem,
     IncompleteDetails,
@@ -17,6 +18,7 @@ from openedai.api.openai.responses.output.objects import (
     ResponseModeration,
     ResponseUsage,
 )
+from openedai.api.openai.responses.output.open_files import FilesResult
 from openedai.api.openai.responses.output.open_items import (
     OpenCall,
     OpenItem,
@@ -69,7 +71,7 @@ class ResponseBuilder:
         self._output: list[OutputItem | None] = []
         self._open: OpenItem | OpenServed | None = None
         self._running: dict[str, tuple[int, OpenServed]] = {}
-        self._pages: dict[str, str] = {}
+        self._found = Found()
         self._call_index = -1
         self._compaction: CompactionItem | None = None
 
@@ -109,7 +111,7 @@ class ResponseBuilder:
                 logprobs = token_logprobs(tokens) if tokens and self._options.logprobs else []
                 if isinstance(self._open, OpenMessage):
                     return [self._open.feed(text, logprobs)]
-                message = OpenMessage(self._place(), self._pages)
+                message = OpenMessage(self._place(), self._found)
                 return [*self._begin(message), message.feed(text, logprobs)]
             case ReasoningDelta(text=text):
                 if isinstance(self._open, OpenReasoning):
@@ -209,7 +211,9 @@ class ResponseBuilder:
         index, item = self._running.pop(key)
         self._output[index], events = item.end(result)
         if isinstance(result, SearchResult):
-            self._pages |= {page.url: page.title for page in result.pages}
+            self._found.pages |= {page.url: page.title for page in result.pages}
+        if isinstance(result, FilesResult):
+            self._found.parts += result.found
         return events
 
     def _begin(self, item: OpenItem | OpenServed) -> list[e.Event]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET, Struct, UnsetType
 
 from openedai.api.openai.responses.output.objects import (
+    FileCitation,
     OutputItem,
     OutputTextPart,
     ReasoningTextPart,
@@ -97,7 +98,7 @@ class TextDeltaEvent(_OfPart, tag="response.output_text.delta"):
 
 class AnnotationAdded(_OfPart, tag="response.output_text.annotation.added"):
     annotation_index: int
-    annotation: UrlCitation
+    annotation: UrlCitation | FileCitation
 
 
 class ReasoningDeltaEvent(_OfPart, tag="response.reasoning_text.delta"):
@@ -158,6 +159,18 @@ class Searching(_OfItem, tag="response.web_search_call.searching"):
 
 
 class SearchEnded(_OfItem, tag="response.web_search_call.completed"):
+    pass
+
+
+class FilesBegun(_OfItem, tag="response.file_search_call.in_progress"):
+    pass
+
+
+class FilesSearching(_OfItem, tag="response.file_search_call.searching"):
+    pass
+
+
+class FilesFound(_OfItem, tag="response.file_search_call.completed"):
     pass
 
 

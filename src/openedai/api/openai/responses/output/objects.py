@@ -25,9 +25,17 @@ class UrlCitation(_Typed, frozen=True, tag="url_citation"):
     url: str
 
 
+class FileCitation(_Typed, frozen=True, tag="file_citation"):
+    """What is before the character at `index` of the text is from the file."""
+
+    file_id: str
+    filename: str
+    index: int
+
+
 class OutputTextPart(_Typed, frozen=True, tag="output_text"):
     text: str
-    annotations: tuple[UrlCitation, ...] = ()
+    annotations: tuple[UrlCitation | FileCitation, ...] = ()
     logprobs: list[ChatTokenLogprob] = msgspec.field(default_factory=list)
 
 
@@ -163,6 +171,21 @@ class WebSearchCallItem(_Typed, frozen=True, tag="web_search_call"):
     action: SearchAction
 
 
+class FileResult(msgspec.Struct, frozen=True):
+    file_id: str
+    filename: str
+    score: float
+    text: str
+    attributes: dict[str, Any]
+
+
+class FileSearchCallItem(_Typed, frozen=True, tag="file_search_call"):
+    id: str
+    status: str
+    queries: tuple[str, ...] = ()
+    results: tuple[FileResult, ...] | None = None
+
+
 class ImageError(msgspec.Struct, frozen=True):
     message: str
     type: str = "image_generation_error"
@@ -248,6 +271,7 @@ OutputItem = (
     | ComputerCallItem
     | ToolSearchCallItem
     | WebSearchCallItem
+    | FileSearchCallItem
     | ImageGenerationCallItem
     | McpListToolsItem
     | McpCallItem

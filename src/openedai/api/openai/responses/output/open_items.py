@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Protocol
 
 from msgspec import UNSET
@@ -13,7 +11,7 @@ from openedai.api.openai.responses.input.conversation import REASONING_PREFIX
 from openedai.api.openai.responses.input.served import ImageGenerationTool
 from openedai.api.openai.responses.output import events as e
 from openedai.api.openai.responses.output.calls import call_item
-from openedai.api.openai.responses.output.citations import citations
+from openedai.api.openai.responses.output.citations import Found
 from openedai.api.openai.responses.output.objects import (
     CustomToolCallItem,
     FunctionCallItem,
@@ -25,6 +23,7 @@ from openedai.api.openai.responses.output.objects import (
     ShellCallItem,
     SummaryTextPart,
 )
+from openedai.api.openai.responses.output.open_files import OpenFileSearch
 from openedai.api.openai.responses.output.open_image import OpenImage
 from openedai.api.openai.responses.output.open_mcp import OpenApprovalRequest, OpenMcpCall
 from openedai.api.openai.responses.output.open_served import OpenSearch, OpenServed
@@ -46,11 +45,11 @@ class OpenItem(Protocol):
 
 
 class OpenMessage:
-    """A message whose text cites some of the `pages`, titles by their URLs."""
+    """A message whose text may cite what was `found`."""
 
-    def __init__(self, place: Place, pages: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(self, place: Place, found: Found | None = None) -> None:
         self._place = place
-        self._pages = pages
+        self._found = found or Found()
         self._id = new_id("msg_")
         self._texts: list[str] = []
         self._logprobs: list[ChatTokenLogprob] = []
@@ -69,7 +68,7 @@ class OpenMessage:
 
     def close(self, status: str) -> Closed:
         text, place = "".join(self._texts), self._place
-        cited = citations(text, self._pages)
+        cited = self._found.citations(text)
         part = OutputTextPart(text, cited, self._logprobs)
         item = MessageItem(self._id, status, (part,))
         return item, [
@@ -242,6 +241,8 @@ def open_call(place: Place, call_id: str, name: str, tool: CallableTool | None) 
         return OpenMcpCall(place, call_id, tool)
     if isinstance(tool.served, ImageGenerationTool):
         return OpenImage(place, call_id, tool.served)
+    if tool.type == "file_search":
+        return OpenFileSearch(place, call_id)
     if tool.served is not None:
         return OpenSearch(place, call_id)
     return OpenTypedCall(place, call_id, tool)

@@ -53,6 +53,16 @@ class OpenServed:
         """What the model has written so far, as JSON."""
         return "".join(self._deltas)
 
+    @property
+    def query(self) -> str:
+        """The argument of this name, as far as the arguments are valid."""
+        try:
+            given = msgspec.json.decode(self.arguments, type=dict[str, Any])
+        except msgspec.DecodeError:
+            return ""
+        query = given.get("query", "")
+        return query if isinstance(query, str) else ""
+
     def open(self) -> list[e.Event]:
         raise NotImplementedError
 
@@ -102,13 +112,4 @@ class OpenSearch(OpenServed):
     def _item(self, status: str, pages: tuple[Page, ...] = ()) -> WebSearchCallItem:
         sources = tuple(SearchSource(page.url) for page in pages)
         shown = sources if self._place.options.sources else UNSET
-        return WebSearchCallItem(self._id, status, SearchAction(self._query(), shown))
-
-    def _query(self) -> str:
-        """The query, as far as the arguments are valid."""
-        try:
-            given = msgspec.json.decode(self.arguments, type=dict[str, Any])
-        except msgspec.DecodeError:
-            return ""
-        query = given.get("query", "")
-        return query if isinstance(query, str) else ""
+        return WebSearchCallItem(self._id, status, SearchAction(self.query, shown))

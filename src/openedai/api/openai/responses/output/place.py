@@ -15,7 +15,8 @@ from openedai.api.parameters.streams import obfuscation
 @dataclass(frozen=True)
 class Options:
     """`logprobs` come with the text, deltas are padded if `obfuscated`, reasoning is a `summary`,
-    and is also `sealed` for the client to send back. The `sources` of searches are shown.
+    and is also `sealed` for the client to send back. The `sources` of searches are shown,
+    and the `found` parts of files.
     """
 
     logprobs: bool = False
@@ -23,6 +24,7 @@ class Options:
     summary: bool = False
     sealed: bool = False
     sources: bool = False
+    found: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from openedai.api.openai.responses.served.files import FileSearchRunner
 from openedai.api.openai.responses.served.images import ImageRunner
 from openedai.api.openai.responses.served.mcp import McpRunner
 from openedai.api.openai.responses.served.runner import Runner
@@ -16,6 +17,7 @@ from openedai.config import Settings
 from openedai.media.hosts import Hosts
 from openedai.serving.images.making import ImageMaking
 from openedai.serving.tools.web_search import WebSearch
+from openedai.serving.vector_stores.searching import StoreSearch
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,12 @@ class Toolkit:
         mcp_hosts: Hosts | None,
         catalog: Catalog,
         image_making: ImageMaking,
+        store_search: StoreSearch,
     ) -> None:
         self._timeout = settings.tool_timeout
         self._search: WebSearchRunner | None = None
         self._hosts = mcp_hosts
+        self._files = FileSearchRunner(store_search)
         has_images = catalog.default(IMAGE) is not None
         self._images = ImageRunner(catalog, image_making) if has_images else None
         if settings.web_search and not settings.offline:
@@ -52,6 +56,7 @@ class Toolkit:
     def types(self) -> frozenset[str]:
         """The types of the tools that are run."""
         known = {
+            "file_search": self._files,
             "image_generation": self._images,
             "mcp": self._hosts,
             "web_search": self._search,
@@ -61,7 +66,7 @@ class Toolkit:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Runners]:
         """What runs the tools of one response. Its connections are closed at the end."""
-        found: dict[str, Runner] = {}
+        found: dict[str, Runner] = {"file_search": self._files}
         if self._search is not None:
             found["web_search"] = self._search
         if self._images is not None:
