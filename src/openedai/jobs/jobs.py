@@ -40,8 +40,18 @@ class Jobs:
             *(id, kind, msgspec.json.encode(input).decode(), attempts),
         )
 
+    async def lock(self, query: Query, id: str) -> str | None:
+        """A job's state, which nobody else changes before the end of the transaction.
+
+        Steps of a job lock it before what belongs to it. So does everybody else, or two
+        transactions could wait for each other.
+        """
+        suffix = (await self._store.database()).for_update
+        rows = await query(f"select state from jobs where id=$1{suffix}", id)
+        return str(rows[0][0]) if rows else None
+
     async def ask(self, query: Query, id: str, wish: Wish) -> str | None:
-        """Ask for a job to pause or to be cancelled.
+        """Ask for a job to pause or to be cancelled, before what belongs to it is locked.
 
         Returns its state: one that nobody runs is in the new state at once, and the caller
         changes what belongs to it. In a running one the handler does, as soon as it can. None
@@ -49,8 +59,7 @@ class Jobs:
         """
         database = await self._store.database()
         idle = (QUEUED,) if wish == "pause" else (QUEUED, PAUSED)
-        rows = await query(f"select state from jobs where id=$1{database.for_update}", id)
-        state: str | None = rows[0][0] if rows else None
+        state = await self.lock(query, id)
         if state in idle:
             state = PAUSED if wish == "pause" else CANCELLED
             ended = "null" if wish == "pause" else database.now

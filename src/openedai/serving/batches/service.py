@@ -49,6 +49,7 @@ class Batches:
         """Begin to cancel a batch. Raises NotFound, and InvalidRequest for one that has ended."""
         await self.records.find(owner, id)
         async with (await self._store.database()).write() as query:
+            state = await self._jobs.ask(query, id, "cancel")
             batch = await self.records.lock(query, id)
             if batch.status in ("cancelling", "cancelled"):
                 return batch
@@ -56,7 +57,6 @@ class Batches:
                 raise InvalidRequest(f"Cannot cancel a batch with status '{batch.status}'.")
             batch.status, batch.cancelling_at = "cancelling", time.time()
             await self.records.update(query, batch)
-            state = await self._jobs.ask(query, id, "cancel")
             if state != "running":  # its answered lines are still to be put into files
                 await self._jobs.add(query, KIND, f"{id}.cancel", {"batch": id})
         self._jobs.wake()

@@ -134,6 +134,7 @@ class FineTuning:
     ) -> JobRecord:
         await self.records.find(owner, id)
         async with (await self._store.database()).write() as query:
+            await self._jobs.lock(query, id)
             job = await self.records.locked(query, id)
             await change(query, job)
             await self.records.update(query, job)

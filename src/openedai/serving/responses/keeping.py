@@ -70,13 +70,13 @@ class ResponseKeeping:
                 param="response_id",
             )
         async with (await self._store.database()).write() as query:
+            await self._jobs.ask(query, id, "cancel")
             found = await self.responses.lock(query, id)
             if found.status in OPEN:
                 found = replace(
                     found, status="cancelled", response=changed(found, status="cancelled")
                 )
                 await self.responses.update(query, found)
-                await self._jobs.ask(query, id, "cancel")
         self._jobs.wake()
         return found
 

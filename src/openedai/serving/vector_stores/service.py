@@ -124,8 +124,9 @@ class VectorStoreService:
         """Cancel the files of a batch that are not done. Raises NotFound."""
         await self.batch(owner, id, batch)
         async with (await self._store.database()).write() as query:
-            for entry in await self.files.cancel(query, batch):
+            for entry in await self.files.unfinished(query, "batch", batch):
                 await self._jobs.remove(query, entry)
+            await self.files.cancel(query, batch)
         self._jobs.wake()
 
     async def file(self, owner: str, id: str, file: str) -> StoreFile:
@@ -148,8 +149,8 @@ class VectorStoreService:
         """Take a file out of a store; the file itself is kept. Raises NotFound."""
         found = await self.file(owner, id, file)
         async with (await self._store.database()).write() as query:
-            keys = await self.files.remove(query, id, file)
             await self._jobs.remove(query, found.entry)
+            keys = await self.files.remove(query, id, file)
         await self._store.contents.discard(keys)
         self._jobs.wake()
 
@@ -232,7 +233,7 @@ class VectorStoreService:
     async def _clear(self, id: str, *, delete: bool) -> None:
         """Remove the files of a store, and then perhaps the store."""
         async with (await self._store.database()).write() as query:
-            for entry in await self.files.unfinished(query, store=id):
+            for entry in await self.files.unfinished(query, "store", id):
                 await self._jobs.remove(query, entry)
             keys = await self.files.remove(query, id)
             if delete and not await self.stores.delete(query, id):
@@ -249,7 +250,7 @@ def file_remover(
     """
 
     async def remove(query: Query, file: str) -> list[str]:
-        for entry in await files.unfinished(query, file=file):
+        for entry in await files.unfinished(query, "file", file):
             await jobs.remove(query, entry)
         return await files.remove_file(query, file)
 

@@ -149,11 +149,11 @@ class Responses:
         """Raises NotFound."""
         await self.find(owner, id)
         async with (await self._store.database()).write() as query:
+            await query.run("delete from jobs where id=$1", id)
             by_id = "delete from responses where id=$1 and owner=$2 returning id"
             if not await query(by_id, id, owner):
                 raise no_such_response(id)
             await self._remove_parts(query, id)
-            await query.run("delete from jobs where id=$1", id)
 
     async def sweep(self) -> None:
         """Delete responses that have expired, but for those that others go on from."""

@@ -156,8 +156,8 @@ class VectorStoreFiles:
             fields = msgspec.structs.replace(found.fields, error=error)
             await self._set(query, replace(found, status="failed", fields=fields))
 
-    async def cancel(self, query: Query, batch: str) -> list[str]:
-        """Those of a batch that are not done are cancelled. Returns their entries."""
+    async def cancel(self, query: Query, batch: str) -> None:
+        """Those of a batch that are not done are cancelled."""
         rows = await query(
             "update vector_store_files set status='cancelled' "
             "where batch=$1 and status='in_progress' returning entry",
@@ -165,7 +165,6 @@ class VectorStoreFiles:
         )
         if rows:
             await query.run("update vector_store_batches set cancelled=1 where id=$1", batch)
-        return [entry for (entry,) in rows]
 
     async def set_attributes(self, query: Query, file: StoreFile, attributes: Attributes) -> None:
         """The same file with other attributes, also for the next search."""
@@ -232,13 +231,11 @@ class VectorStoreFiles:
         return Found(list(map(_file, found.items)), found.has_more)
 
     async def unfinished(
-        self, query: Query, *, store: str | None = None, file: str | None = None
+        self, query: Query, of: Literal["store", "file", "batch"], id: str
     ) -> list[str]:
-        """The entries, of a store or of a file, whose segments are still to be made."""
-        column, value = ("file", file) if store is None else ("store", store)
+        """The entries of one of these whose segments are still to be made."""
         rows = await query(
-            f"select entry from vector_store_files where {column}=$1 and status='in_progress'",
-            value,
+            f"select entry from vector_store_files where {of}=$1 and status='in_progress'", id
         )
         return [entry for (entry,) in rows]
 
