@@ -79,7 +79,7 @@ def test_valid_answers(server: Running, kind: str, more: dict[str, Any]) -> None
         ("json_schema", swap("green", "violet")),
         ("json_schema", swap("true}", "true")),
         ("tools required", swap('"paint"', '"draw"')),
-        ("tools required", swap('"arguments":"{}"', '"arguments":"{"')),
+        ("tools required", swap('"arguments":"{', '"arguments":"')),
         ("stop", swap('"content":"', '"content":"stone ')),
     ],
 )
