@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import re
 import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -309,8 +310,20 @@ def page() -> str:
 
 
 def _settings() -> str:
+    """The settings of each group below a heading of its own."""
+    groups = [group for group in Settings.__bases__ if dataclasses.is_dataclass(group)]
+    return "\n\n".join(f"### {_heading(group)}\n\n{_group(group)}" for group in groups)
+
+
+def _heading(group: type) -> str:
+    """The name of a group, and below it what its docstring says."""
+    words = re.sub(r"(?<!^)(?=[A-Z])", " ", group.__name__)
+    return f"{words.capitalize()}\n\n{inspect.getdoc(group)}"
+
+
+def _group(group: Any) -> str:
     flags = inspect.signature(serve).parameters
-    hints = get_type_hints(Settings, include_extras=True)
+    hints = get_type_hints(group, include_extras=True)
     rows = [
         (
             f"`{name}`",
@@ -320,7 +333,7 @@ def _settings() -> str:
             _setting_default(field),
             _description(hints[name]),
         )
-        for field in dataclasses.fields(Settings)
+        for field in dataclasses.fields(group)
         for name in [field.name]
     ]
     return _table(("In TOML", "Environment", "Flag", "Value", "Default", "Meaning"), rows)
