@@ -48,6 +48,7 @@ from openedai.scheduling.pool import ModelPool
 from openedai.scheduling.state import PoolLimits
 from openedai.security.cross_origin import CrossOrigin
 from openedai.security.guard import Guard
+from openedai.security.identities import Identities
 from openedai.serving.assistants.handler import RunHandler, Work
 from openedai.serving.batches.handler import BatchHandler
 from openedai.serving.fine_tuning.handler import FineTuningHandler, TrainingParts
@@ -58,6 +59,7 @@ from openedai.serving.vector_stores.handler import VectorStoreHandler, delete_le
 from openedai.store.assistants.runs import Run
 from openedai.store.batches import LineError
 from openedai.store.conversations.responses import StoredResponse
+from openedai.store.keys.lookup import KeyLookup
 from openedai.store.sweeping import Sweeping
 from openedai.weights.builds.installed import Builds
 from openedai.weights.hidden_folders import without_folders
@@ -97,6 +99,7 @@ def create_app(
         await sweeping.close()
         await pool.close()
         services.search_caches.close()
+        lookup.close()
         await services.store.close()
         images.close()
         if services.mcp_hosts is not None:
@@ -107,6 +110,7 @@ def create_app(
         settings, catalog, pool, metrics, images, library, started=int(time.time())
     )
     store, jobs = services.store, services.jobs
+    lookup = KeyLookup(store)
     sweeping = Sweeping(
         store,
         [
@@ -130,7 +134,7 @@ def create_app(
         ],
         lifespan=lifespan,
         exception_handlers=_HANDLERS,
-        middleware=_middleware(settings, metrics),
+        middleware=_middleware(settings, metrics, lookup),
     )
     app.router.redirect_slashes = False
     app.state.services = services
@@ -308,11 +312,12 @@ def _envelope(app: ASGIApp, metrics: Metrics) -> Envelope:
     )
 
 
-def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
+def _middleware(settings: Settings, metrics: Metrics, lookup: KeyLookup) -> list[Middleware]:
     layers = [Middleware(_envelope, metrics=metrics)]
     if settings.cors_origins:
         layers.append(Middleware(CrossOrigin, settings=settings))
-    layers.append(Middleware(Guard, settings=settings))
+    identities = Identities(settings, lookup)
+    layers.append(Middleware(Guard, settings=settings, identities=identities))
     return layers
 
 

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from openedai.app import create_app
-from openedai.security.callers import Keyring
+from openedai.security.callers import digest_name
 from openedai.store.fine_tuning import JOB, FineTuningRecords, JobRecord, TunedModel
 from openedai.store.ids import ordered_id
+from openedai.store.keys.secret import digest_of
 from openedai.store.store import Store
 from tests.support import Answer, Running, ServerThread, echo_settings, fetch
 
@@ -114,12 +115,11 @@ def tuned_model(key: Key) -> str:
 def in_store(key: Key, add: Callable[[Store, str], Any]) -> str:
     """What is made beside the server, as training needs an extra."""
     services = key.server.app.state.services
-    keyring = Keyring((MINE, OTHER))
 
     async def scenario() -> str:
         store = Store(services.settings.data)
         try:
-            return str(await add(store, keyring.owner(keyring.caller(key.key, ""))))
+            return str(await add(store, digest_name(digest_of(key.key))))
         finally:
             await store.close()
 

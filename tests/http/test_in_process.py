@@ -14,6 +14,7 @@ from openedai.app import create_app
 from openedai.config import ModelSpec
 from openedai.contract.engine import Generator
 from openedai.http.in_process import Answer
+from openedai.identity import Identity
 from tests.children import until
 from tests.support import echo_settings
 
@@ -42,7 +43,7 @@ def chat(model: str = "echo", **fields: Any) -> bytes:
 
 
 async def perform(app: Starlette, body: bytes, path: str = CHAT) -> Answer:
-    answer: Answer = await app.state.perform("POST", path, body, "batch_1", "")
+    answer: Answer = await app.state.perform("POST", path, body, "batch_1", Identity())
     return answer
 
 

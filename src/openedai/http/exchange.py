@@ -11,6 +11,7 @@ from typing import Any
 from starlette.types import Send
 
 from openedai.http.dialect import Dialect
+from openedai.identity import NOBODY, Identity
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,8 @@ class Background:
 class Exchange:
     """Created for each request by the envelope; the inner layers read and complete it.
 
-    `caller` is an opaque name of the caller, `owner` whose everything is that it stores: a digest
-    of its key, or empty for the local user of a server without keys. `status` is 0 until an answer
-    begins. `background` is None for a request of a client.
+    `caller` is an opaque name of the caller, `identity` whose key they have. `status` is 0 until an
+    answer begins. `background` is None for a request of a client.
     `parameter_names` gives the client's name for a parameter that engines know by another: errors
     are rendered with it. `model` and `logged_body` are for the log. The times are in seconds after
     `started`, a time of `time.perf_counter`; None until it happens. `cleanup` is closed at the end
@@ -43,7 +43,7 @@ class Exchange:
     path: str
     dialect: Dialect
     caller: str = ""
-    owner: str = ""
+    identity: Identity = NOBODY
     background: Background | None = None
     status: int = 0
     parameter_names: Mapping[str, str] = field(default_factory=dict)
@@ -55,6 +55,11 @@ class Exchange:
     first_event_at: float | None = None
     last_event_at: float | None = None
     cleanup: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def owner(self) -> str:
+        """Whose everything is that the request stores: the project of its key."""
+        return self.identity.project
 
     @property
     def seconds(self) -> float:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from openedai.http.envelope import CLIENT_LEFT
 from openedai.http.exchange import Background, Exchange, exchange_of
 from openedai.http.respond import as_api_error
+from openedai.identity import Identity
 
 # How often a request starts again because it gave way. Then it is as any other until its end.
 _MOST_RESTARTS = 3
@@ -29,7 +30,7 @@ class Answer:
     retry_after: float | None = None
 
 
-Perform = Callable[[str, str, bytes, str, str], Awaitable[Answer]]
+Perform = Callable[[str, str, bytes, str, Identity], Awaitable[Answer]]
 
 
 class InProcess:
@@ -47,22 +48,24 @@ class InProcess:
         self._app = envelope(self._serve)
         self._server = server
 
-    async def perform(self, method: str, path: str, body: bytes, caller: str, owner: str) -> Answer:
-        """The answer to a request with a JSON body, as a client would get it who is the owner.
+    async def perform(
+        self, method: str, path: str, body: bytes, caller: str, identity: Identity
+    ) -> Answer:
+        """The answer to a request with a JSON body, as a client with this identity would get it.
 
         It waits behind the requests of clients, and starts again if it gave way to one. If the
         caller's task is cancelled, so is the work.
         """
         for restarts in range(_MOST_RESTARTS + 1):
             attempt = _Attempt(body, may_give_way=restarts < _MOST_RESTARTS)
-            scope = self._scope(method, path, body, (caller, owner, attempt.background))
+            scope = self._scope(method, path, body, (caller, identity, attempt.background))
             answer = await attempt.run(self._app, scope)
             if answer is not None:
                 return answer
         raise AssertionError("the last attempt does not give way")
 
     def _scope(
-        self, method: str, path: str, body: bytes, in_process: tuple[str, str, Background]
+        self, method: str, path: str, body: bytes, in_process: tuple[str, Identity, Background]
     ) -> dict[str, Any]:
         headers = [
             (b"host", b"%s:%d" % (self._server[0].encode(), self._server[1])),
@@ -88,7 +91,7 @@ class InProcess:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """In the place of the guard."""
         exchange = exchange_of(scope)
-        exchange.caller, exchange.owner, exchange.background = scope["in_process"]
+        exchange.caller, exchange.identity, exchange.background = scope["in_process"]
         await self._routes(scope, receive, send)
 
 

@@ -18,7 +18,10 @@ from openedai.config import LOOPBACK, Settings
 from openedai.errors import APIError, Forbidden, HeadersTooLarge
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import error_response
-from openedai.security.callers import Keyring, bearer_key
+from openedai.identity import NOBODY, Identity
+from openedai.security.callers import bearer_key, caller_name
+from openedai.security.identities import Identities
+from openedai.store.keys.secret import digest_of
 
 PUBLIC_PATHS = frozenset({"/health", "/docs", "/openapi.json"})
 # URLs of made images contain a secret of their own, and are opened without a key.
@@ -26,11 +29,11 @@ PUBLIC_PREFIX = "/v1/images/files/"
 
 
 class Guard:
-    """Middleware that sets the caller's name in the exchange, or answers with the error."""
+    """Middleware that sets who a request is from in its exchange, or answers with the error."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, identities: Identities) -> None:
         self.app = app
-        self.keyring = Keyring(settings.keys)
+        self.identities = identities
         self.max_header_bytes = settings.max_header_bytes
         self.cors_origins = frozenset(settings.cors_origins)
         public = _hostname(urlsplit(settings.public_url).netloc)
@@ -43,14 +46,13 @@ class Guard:
             return
         exchange = exchange_of(scope)
         try:
-            exchange.caller = self._check(scope)
-            exchange.owner = self.keyring.owner(exchange.caller)
+            exchange.caller, exchange.identity = await self._check(scope)
         except APIError as error:
             await error_response(error, exchange)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    def _check(self, scope: Scope) -> str:
+    async def _check(self, scope: Scope) -> tuple[str, Identity]:
         raw: Sequence[tuple[bytes, bytes]] = scope["headers"]
         if sum(len(name) + len(value) + 4 for name, value in raw) > self.max_header_bytes:
             raise HeadersTooLarge(
@@ -62,11 +64,13 @@ class Guard:
         self._check_host(host)
         self._check_origin(headers.get("origin"), host)
         if scope["path"] in PUBLIC_PATHS or scope["path"].startswith(PUBLIC_PREFIX):
-            return ""
+            return "", NOBODY
         api_key = headers.get("api-key") or headers.get("x-api-key")
         key = bearer_key(headers.get("authorization"), api_key)
         address = scope["client"][0] if scope.get("client") else ""
-        return self.keyring.caller(key, address)
+        digest = None if key is None else digest_of(key)
+        identity = await self.identities.identify(key, digest)
+        return caller_name(address, digest), identity
 
     def _check_host(self, host: str) -> None:
         if self.allowed_hosts is None or _hostname(host) in self.allowed_hosts:

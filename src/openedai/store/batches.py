@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from openedai.errors import NotFound
+from openedai.identity import Identity
 from openedai.store.database import Query
 from openedai.store.ids import is_id
 from openedai.store.store import Store
@@ -50,8 +51,8 @@ class Tokens(msgspec.Struct):
 
 
 class Batch(msgspec.Struct, kw_only=True):
-    """`owner` is a digest of the key that it was made with, or empty; `output_seconds` is when its
-    files expire. Times are seconds since 1970.
+    """`identity` is that of the key that it was made with, with the rights that it had then;
+    `output_seconds` is when its files expire. Times are seconds since 1970.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Batch(msgspec.Struct, kw_only=True):
     completion_window: str
     metadata: dict[str, str] | None = None
     output_seconds: int | None = None
+    identity: Identity | None = None  # of those that older servers made
     status: Status = "validating"
     model: str | None = None
     created_at: float

@@ -35,6 +35,11 @@ class Store:
         """Whether there may be something in it."""
         return bool(self._url) or self._file.exists()
 
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file, which need not exist; None for PostgreSQL."""
+        return None if self._url else self._file
+
     async def database(self) -> Database:
         """The database, with all tables. Raises Unavailable, and APIError if it is not usable."""
         if self._database is None:

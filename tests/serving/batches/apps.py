@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 
 from openedai.app import create_app
 from openedai.config import ModelSpec
+from openedai.identity import Identity
 from openedai.serving.services import Services
 from openedai.store.batches import ENDED, Batch
 from openedai.store.files import new_file
@@ -65,7 +66,10 @@ async def start(services: Services, lines: Sequence[bytes]) -> Batch:
         record = new_file("batch", "in.jsonl", len(data), "key")
         await services.files.create(record, writing)
     return await services.batches.create(
-        owner="key", input_file_id=record.id, endpoint=CHAT, completion_window="24h"
+        identity=Identity(project="key"),
+        input_file_id=record.id,
+        endpoint=CHAT,
+        completion_window="24h",
     )
 
 

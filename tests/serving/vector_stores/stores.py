@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from openedai.api.openai.dialect import OPENAI
 from openedai.http.exchange import Exchange
+from openedai.identity import Identity
 from openedai.search.filters import Filter
 from openedai.search.rank import BOTH, Weights
 from openedai.serving.services import Services
@@ -66,7 +67,9 @@ async def search(
     weights: Weights = BOTH,
 ) -> list[str]:
     """The ids of the files that are found, each as often as it is."""
-    exchange = Exchange("req_1", "POST", "/v1/vector_stores", OPENAI, owner=OWNER)
+    exchange = Exchange(
+        "req_1", "POST", "/v1/vector_stores", OPENAI, identity=Identity(project=OWNER)
+    )
     query = StoreQuery([text], limit=50, filter=filter, weights=weights, rerank=False)
     _, results = await services.store_search.run(exchange, ids, query)
     return sorted(result.hit.file.file for result in results)

@@ -8,6 +8,7 @@ from contextlib import aclosing, suppress
 
 from openedai.errors import APIError
 from openedai.http.in_process import Answer, Perform
+from openedai.identity import Identity
 from openedai.jobs.handler import RunningJob
 from openedai.jobs.leases import LeaseLost
 from openedai.serving.batches.lines import read_lines
@@ -110,7 +111,8 @@ class LinesRun:
         body = bytes(request.body)
         for attempt in range(1, _TRIES + 1):
             batch = self._batch
-            answer = await self._perform("POST", batch.endpoint, body, batch.id, batch.owner)
+            identity = batch.identity or Identity(project=batch.owner)
+            answer = await self._perform("POST", batch.endpoint, body, batch.id, identity)
             pause = _pause(answer, attempt)
             if pause is None or attempt == _TRIES:
                 break

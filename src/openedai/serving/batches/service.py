@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from openedai.errors import InvalidRequest, NotFound, invalid_value
+from openedai.identity import Identity
 from openedai.jobs.jobs import Jobs
 from openedai.serving.batches.validation import MAX_LINES
 from openedai.store.batches import ENDED, PREFIX, Batch, BatchRecords
@@ -27,13 +28,14 @@ class Batches:
         self._files = files
         self._jobs = jobs
 
-    async def create(self, *, owner: str, input_file_id: str, **fields: Any) -> Batch:
+    async def create(self, *, identity: Identity, input_file_id: str, **fields: Any) -> Batch:
         """A new batch, which begins at once. Raises InvalidRequest for its input file."""
-        await self._check_file(owner, input_file_id)
+        await self._check_file(identity.project, input_file_id)
         now = time.time()
         batch = Batch(
             id=ordered_id(PREFIX),
-            owner=owner,
+            owner=identity.project,
+            identity=identity,
             input_file_id=input_file_id,
             created_at=now,
             expires_at=now + WINDOWS[fields["completion_window"]],

@@ -18,6 +18,7 @@ from openedai.errors import InvalidRequest, NotFound, Unavailable
 from openedai.extract.text import Limits, NotReadable, Text, extract
 from openedai.http.dialect import Dialect
 from openedai.http.exchange import Background, Exchange
+from openedai.identity import Identity
 from openedai.jobs.handler import RunningJob
 from openedai.search.chunks import Divider, Span, parts_of
 from openedai.search.segments import Segment, encode, halved
@@ -113,7 +114,7 @@ class VectorStoreHandler:
         exchange = Exchange(
             *(job.id, "POST", "/v1/vector_stores", self._dialect),
             caller=store.id,
-            owner=store.owner,
+            identity=Identity(project=store.owner),
             background=Background(),
         )
         with exchange.cleanup:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from openedai.errors import NotFound
+from openedai.identity import Identity
 from openedai.store.database import Query, Row
 from openedai.store.ids import is_id
 from openedai.store.store import Store
@@ -37,13 +38,15 @@ class RunFields(msgspec.Struct, frozen=True, kw_only=True):
 
     `stores` are the vector stores that are searched. `calls` are the tool calls whose outputs the
     run waits for. `begun` is the number of the last event before the job began its answer. `caller`
-    made the run. Times are seconds since 1970.
+    made the run, and `identity` is that of their key, with the rights that it had then. Times are
+    seconds since 1970.
     """
 
     assistant: str
     model: str
     instructions: str
     caller: str
+    identity: Identity | None = None  # of those that older servers made
     tools: list[dict[str, Any]] = []
     stores: list[str] = []
     tool_choice: Any = "auto"

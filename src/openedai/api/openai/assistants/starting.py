@@ -100,6 +100,7 @@ class RunStarting:
                 model=model,
                 instructions=_instructions(body, own.instructions),
                 caller=exchange.caller,
+                identity=exchange.identity,
                 tools=tools,
                 stores=list(dict.fromkeys(searched)),
                 **_options(body, assistant),

@@ -31,6 +31,7 @@ from openedai.contract.generate import Finish, GenerateRequest, Sampling
 from openedai.errors import APIError, ContextLengthExceeded, InvalidRequest
 from openedai.http.exchange import Exchange
 from openedai.http.respond import as_api_error
+from openedai.identity import Identity
 from openedai.serving.assistants.handler import Progress
 from openedai.serving.assistants.keeping import AssistantKeeping
 from openedai.serving.call import Call
@@ -87,7 +88,9 @@ class RunWork:
         self._parts = parts
         self._output = RunOutput(run)
         self._exchange = Exchange(
-            run.id, "POST", "/v1/threads/runs", OPENAI, caller=run.fields.caller, owner=run.owner
+            *(run.id, "POST", "/v1/threads/runs", OPENAI),
+            caller=run.fields.caller,
+            identity=run.fields.identity or Identity(project=run.owner),
         )
 
     async def progress(self) -> AsyncGenerator[Progress, None]:

@@ -39,7 +39,7 @@ class BatchRoutes:
             )
         expiry = body.output_expires_after
         batch = await self._batches.create(
-            owner=exchange_of(request.scope).owner,
+            identity=exchange_of(request.scope).identity,
             input_file_id=body.input_file_id,
             endpoint=endpoint,
             completion_window=body.completion_window,

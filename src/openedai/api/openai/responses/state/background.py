@@ -13,6 +13,7 @@ from openedai.api.openai.dialect import OPENAI
 from openedai.api.openai.responses.output.events import Completed, Event, Failed, Incomplete
 from openedai.api.openai.responses.prepare import Prepared
 from openedai.api.openai.responses.routes import Responses
+from openedai.api.openai.responses.state.jobs import identity_of
 from openedai.api.openai.responses.state.storing import split_response
 from openedai.api.openai.responses.types import ResponseRequest
 from openedai.catalog.catalog import Catalog
@@ -37,8 +38,9 @@ class ResponseJobs:
         body.extra.update(job["extra"])
         await self._tuned.prepare(stored.owner, body.model)
         model = self._catalog.resolve(body.model)
+        identity = identity_of(job, stored.owner)
         exchange = Exchange(
-            stored.id, "POST", "/v1/responses", OPENAI, caller=job["caller"], owner=stored.owner
+            stored.id, "POST", "/v1/responses", OPENAI, caller=job["caller"], identity=identity
         )
         exchange.parameter_names = body.engine_names()
         with exchange.cleanup:

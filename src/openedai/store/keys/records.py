@@ -1,0 +1,134 @@
+"""API keys in the database. A key that is revoked stays there, and is refused from then on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from openedai.errors import NotFound
+from openedai.identity import Identity
+from openedai.store.database import Query, Row, Value
+from openedai.store.ids import is_id, ordered_id
+from openedai.store.keys.secret import digest_of, hint_of, new_secret
+from openedai.store.store import Store
+from openedai.store.vector_stores.pages import Cursor, Found, read_page
+
+PREFIX = "key_"
+COLUMNS = (
+    "id, hint, project, service_account, name, owner, admin, models, endpoints, created_at, "
+    "expires_at, revoked_at, last_used_at"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiKey:
+    """`hint` is what may be shown of it. `owner` says whose it is, in the words of who made it.
+
+    `models` are names of models, and `endpoints` those of groups of URLs, that it may use; None for
+    all. Times are seconds since 1970.
+    """
+
+    id: str = ""
+    hint: str = ""
+    project: str
+    service_account: str | None = None
+    name: str
+    owner: str = ""
+    admin: bool = False
+    models: tuple[str, ...] | None = None
+    endpoints: tuple[str, ...] | None = None
+    created_at: float = 0.0
+    expires_at: float | None = None
+    revoked_at: float | None = None
+    last_used_at: float | None = None
+
+    @classmethod
+    def of(cls, row: Row) -> ApiKey:
+        """The key of a row with `COLUMNS`."""
+        names = COLUMNS.split(", ")
+        values = dict(zip(names, row, strict=True))
+        values |= {name: _read(values[name]) for name in ("models", "endpoints")}
+        return cls(**(values | {"admin": bool(values["admin"])}))
+
+    @property
+    def identity(self) -> Identity:
+        """Whose requests are that have this key."""
+        return Identity(self.id, self.name, self.project, self.admin, self.models, self.endpoints)
+
+    def expired(self) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= time.time()
+
+
+class ApiKeys:
+    """Methods that take a query are part of its transaction."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def insert(self, query: Query, wanted: ApiKey) -> tuple[ApiKey, str]:
+        """Make a key as wanted, but for its id, hint and time. Returns it with its text."""
+        secret = new_secret()
+        key = replace(wanted, id=ordered_id(PREFIX), hint=hint_of(secret), created_at=time.time())
+        values: Sequence[Value] = (
+            *(key.id, key.hint, key.project, key.service_account, key.name, key.owner),
+            *(int(key.admin), _written(key.models), _written(key.endpoints)),
+            *(key.created_at, key.expires_at, key.revoked_at, key.last_used_at),
+        )
+        places = ", ".join(f"${n}" for n in range(1, len(values) + 2))
+        await query.run(
+            f"insert into api_keys({COLUMNS}, digest) values({places})",
+            *(*values, digest_of(secret).hex()),
+        )
+        return key, secret
+
+    async def count(self, query: Query) -> int:
+        """How many keys there are, with those that are revoked."""
+        ((count,),) = await query("select count(*) from api_keys")
+        return int(count)
+
+    async def find(self, id: str) -> ApiKey:
+        """Raises NotFound."""
+        database = await self._store.database()
+        by_id = f"select {COLUMNS} from api_keys where id=$1"
+        for row in await database.read(by_id, id) if is_id(id) else ():
+            return ApiKey.of(row)
+        raise no_such_key(id)
+
+    async def page(self, cursor: Cursor, condition: str, *args: Value) -> Found[ApiKey]:
+        """Those that are not revoked, of which the condition holds, by the time of their making."""
+        select = f"select {COLUMNS} from api_keys where revoked_at is null and {condition}"
+        found = await read_page(await self._store.database(), select, "id", args, cursor)
+        return Found([ApiKey.of(row) for row in found.items], found.has_more)
+
+    async def all(self) -> list[ApiKey]:
+        """All keys, also the revoked ones, from the oldest."""
+        database = await self._store.database()
+        rows = await database.read(f"select {COLUMNS} from api_keys order by id")
+        return [ApiKey.of(row) for row in rows]
+
+    async def revoke(self, query: Query, condition: str, *args: Value) -> list[str]:
+        """Refuse the keys of which the condition holds from now on; the ids of those that were
+        not revoked before.
+        """
+        rows = await query(
+            f"update api_keys set revoked_at=${len(args) + 1} "
+            f"where revoked_at is null and {condition} returning id",
+            *(*args, time.time()),
+        )
+        return [id for (id,) in rows]
+
+
+def no_such_key(id: str) -> NotFound:
+    return NotFound(f"No API key found with id '{id}'.", code="api_key_not_found", param="id")
+
+
+def _read(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else msgspec.json.decode(text, type=tuple[str, ...])
+
+
+def _written(names: tuple[str, ...] | None) -> str | None:
+    return None if names is None else msgspec.json.encode(names).decode()
