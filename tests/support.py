@@ -108,6 +108,7 @@ def echo_settings(**values: Any) -> Settings:
     Its data folder is a new one: a test that writes into it gives one that is deleted.
     """
     defaults: dict[str, Any] = {
+        "usage": False,
         "data": Path(tempfile.gettempdir(), f"openedai-tests-{secrets.token_hex(8)}"),
         "models": ECHO_MODELS,
         "chat_model": "echo",

@@ -55,6 +55,7 @@ from openedai.serving.fine_tuning.handler import FineTuningHandler, TrainingPart
 from openedai.serving.metrics import Metrics
 from openedai.serving.responses.handler import ResponseHandler, Step
 from openedai.serving.services import Services
+from openedai.serving.usage.ends import Ends
 from openedai.serving.vector_stores.handler import VectorStoreHandler, delete_left
 from openedai.store.assistants.runs import Run
 from openedai.store.batches import LineError
@@ -98,6 +99,8 @@ def create_app(
         await runner.close()
         await sweeping.close()
         await pool.close()
+        if services.usage is not None:
+            await services.usage.close()
         services.search_caches.close()
         lookup.close()
         await services.store.close()
@@ -122,6 +125,7 @@ def create_app(
             services.search_caches.sweep,
             partial(delete_left, settings.data / _READING),
             jobs.sweep,
+            services.usage_records.sweep,
             store.sweep,
         ],
     )
@@ -134,11 +138,11 @@ def create_app(
         ],
         lifespan=lifespan,
         exception_handlers=_HANDLERS,
-        middleware=_middleware(settings, metrics, lookup),
+        middleware=_middleware(settings, services.ends, lookup),
     )
     app.router.redirect_slashes = False
     app.state.services = services
-    app.state.perform = _in_process(app, settings, metrics).perform
+    app.state.perform = _in_process(app, settings, services.ends).perform
     handlers = _handlers(services, library, app.state.perform)
     runner = Runner(store, jobs, handlers, lease=job_lease)
     app.state.runner = runner
@@ -159,6 +163,8 @@ def _handlers(services: Services, library: Library, perform: Perform) -> Sequenc
         library=library,
         folder=settings.data / "training",
         threads=max(1, usable_cores() - settings.training_spare_cores),
+        dialect=OPENAI,
+        ends=services.ends,
     )
     return (
         FineTuningHandler(parts),
@@ -173,6 +179,7 @@ def _handlers(services: Services, library: Library, perform: Perform) -> Sequenc
             settings.data / _READING,
             OPENAI,
             Limits(),
+            services.ends,
         ),
     )
 
@@ -293,27 +300,28 @@ def _images(settings: Settings) -> Images:
     return Images(limits, HostPolicy.parse(settings.image_private_hosts) if fetches else None)
 
 
-def _in_process(app: Starlette, settings: Settings, metrics: Metrics) -> InProcess:
+def _in_process(app: Starlette, settings: Settings, ends: Ends) -> InProcess:
     routes = ExceptionMiddleware(app.router, _HANDLERS)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = app
         await routes(scope, receive, send)
 
-    return InProcess(serve, lambda inner: _envelope(inner, metrics), (settings.host, settings.port))
+    server = (settings.host, settings.port)
+    return InProcess(serve, lambda inner: _envelope(inner, ends), server, "batch")
 
 
-def _envelope(app: ASGIApp, metrics: Metrics) -> Envelope:
+def _envelope(app: ASGIApp, ends: Ends) -> Envelope:
     return Envelope(
         app,
         dialect_of=dialect_of,
         headers_of=response_headers,
-        on_end=metrics.record_request,
+        on_end=ends.request,
     )
 
 
-def _middleware(settings: Settings, metrics: Metrics, lookup: KeyLookup) -> list[Middleware]:
-    layers = [Middleware(_envelope, metrics=metrics)]
+def _middleware(settings: Settings, ends: Ends, lookup: KeyLookup) -> list[Middleware]:
+    layers = [Middleware(_envelope, ends=ends)]
     if settings.cors_origins:
         layers.append(Middleware(CrossOrigin, settings=settings))
     identities = Identities(settings, lookup)

@@ -14,7 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from openedai.cli.commands import serve
-from openedai.config import AdapterSpec, ModelSpec, Secret, Settings
+from openedai.config import AdapterSpec, ModelSpec, Price, Secret, Settings
 from openedai.engines.a1111.options import A1111Options
 from openedai.engines.comfyui.options import ComfyOptions
 from openedai.engines.diffusers.options import DiffusersOptions
@@ -281,6 +281,13 @@ ADAPTERS = """
 Each entry of `adapters` is a table:
 """
 
+PRICES = """
+## Prices
+
+`[prices]` has a table for each model that costs something: `[prices."qwen3-4b"]`; see
+[usage.md](usage.md#prices). All prices are in US dollars.
+"""
+
 ENGINES = """
 ## Options of the engines
 
@@ -300,6 +307,8 @@ def page() -> str:
         _table_keys(ModelSpec),
         ADAPTERS,
         _table_keys(AdapterSpec),
+        PRICES,
+        _table_keys(Price),
         ENGINES,
     ]
     for engine, options in OPTIONS.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,14 +13,16 @@ from openedai.catalog.builtin import BUILTIN_MODELS
 from openedai.config import Settings
 from openedai.weights.packages import builtin_packages
 from tests.docs.pages import code_words, section, tables
-from tests.support import Running, fetch
+from tests.support import Running, ServerThread, echo_settings, fetch
 
 
-def test_every_metric_is_listed_with_its_labels(echo_server: Running) -> None:
+def test_every_metric_is_listed_with_its_labels(tmp_path: Path) -> None:
     body = {"model": "echo", "messages": [{"role": "user", "content": "hi"}]}
-    fetch(f"{echo_server.url}/v1/chat/completions", "POST", json=body)
-    fetch(f"{echo_server.url}/v1/images/generations", "POST", json={"prompt": "a cat"})
-    text = fetch(f"{echo_server.url}/metrics").body.decode()
+    settings = echo_settings(data=tmp_path, usage=True, metrics_by="project")
+    with ServerThread(settings) as server:
+        fetch(f"{server.url}/v1/chat/completions", "POST", json=body)
+        fetch(f"{server.url}/v1/images/generations", "POST", json={"prompt": "a cat"})
+        text = fetch(f"{server.url}/metrics").body.decode()
     exported: dict[str, set[str]] = {}
     for series, labels in re.findall(r"^(\w+)(?:\{(.*)\})? ", text, re.MULTILINE):
         name = re.sub(r"_(bucket|count|sum)$", "", series)

@@ -153,7 +153,7 @@ def response_jobs(s: Services) -> Callable[[], Any]:
 
     def make() -> Any:
         path = "openai.responses.state.background:ResponseJobs"
-        return Group(path, s.catalog, s.tuned, responses.make()).make()
+        return Group(path, s.catalog, s.tuned, responses.make(), s.ends).make()
 
     return make
 

@@ -106,5 +106,5 @@ def run_works(s: Services) -> Callable[[], Any]:
     return Group(
         "openai.assistants.work:RunParts",
         *(s.catalog, s.tuned, s.assistants, s.file_loading, s.image_loading),
-        *(s.generation, s.leases, s.store_search, s.vector_stores),
+        *(s.generation, s.leases, s.store_search, s.vector_stores, s.ends),
     ).make

@@ -20,6 +20,7 @@ from openedai.config.groups.network import Network
 from openedai.config.groups.requests import Requests
 from openedai.config.groups.scheduling import Scheduling
 from openedai.config.groups.storage import Storage
+from openedai.config.groups.usage import Price, Usage
 from openedai.config.sources import (
     ConfigError,
     Secret,
@@ -36,6 +37,7 @@ __all__ = (
     "AdapterSpec",
     "ConfigError",
     "ModelSpec",
+    "Price",
     "Secret",
     "Settings",
     "WeightFormat",
@@ -51,7 +53,7 @@ _NO = frozenset({"0", "off", "f", "false", "n", "no"})
 
 
 @dataclass(frozen=True, init=False)
-class Settings(Network, Requests, DefaultModels, Scheduling, Storage):
+class Settings(Network, Requests, DefaultModels, Scheduling, Storage, Usage):
     """All settings of a server."""
 
     def __init__(self, *, _env_file: str | None = ".env", **values: Any) -> None:

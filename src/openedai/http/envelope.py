@@ -120,6 +120,7 @@ class Exchanges:
             connection,
             id=_new_id(),
             status=0,
+            uses={},
             started=time.perf_counter(),
             cleanup=ExitStack(),
         )
@@ -150,15 +151,18 @@ class _Connection:
 
     async def receive(self) -> Message:
         message = await self._receive()
-        if message["type"] == "http.request" and not message.get("more_body", False):
-            self._watcher = asyncio.create_task(self._watch())
+        if message["type"] == "http.request":
+            self.exchange.bytes_in += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                self._watcher = asyncio.create_task(self._watch())
         return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._start(message)
-        elif not message.get("more_body", False):
-            self._done = True
+        else:
+            self.exchange.bytes_out += len(message.get("body", b""))
+            self._done = not message.get("more_body", False)
         await self._send(message)
 
     async def fail(self, scope: Scope, error: Exception) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.types import Send
 
 from openedai.http.dialect import Dialect
+from openedai.http.uses import Use
 from openedai.identity import NOBODY, Identity
 
 
@@ -31,11 +32,15 @@ class Exchange:
 
     `caller` is an opaque name of the caller, `identity` whose key they have. `status` is 0 until an
     answer begins. `background` is None for a request of a client.
+    `origin` is empty for a request that came over a connection, and else what made it: "batch",
+    "response", "run", "vector_store" or "fine_tuning".
     `parameter_names` gives the client's name for a parameter that engines know by another: errors
     are rendered with it. `model` and `logged_body` are for the log. The times are in seconds after
     `started`, a time of `time.perf_counter`; None until it happens. `cleanup` is closed at the end
     of the exchange. `send` is the connection's own: all but the beginning and the end of a stream
-    is sent with it, past the layers, which do nothing for these parts.
+    is sent with it, past the layers, which do nothing for these parts. `bytes_in` and `bytes_out`
+    are those of bodies. `uses` are of all models that the request used, also of its parts: copies
+    of an exchange share them.
     """
 
     id: str
@@ -44,6 +49,7 @@ class Exchange:
     dialect: Dialect
     caller: str = ""
     identity: Identity = NOBODY
+    origin: str = ""
     background: Background | None = None
     status: int = 0
     parameter_names: Mapping[str, str] = field(default_factory=dict)
@@ -51,6 +57,10 @@ class Exchange:
     logged_body: str | None = None
     send: Send | None = None
     started: float = field(default_factory=time.perf_counter)
+    bytes_in: int = 0
+    bytes_out: int = 0
+    uses: dict[tuple[str, str], Use] = field(default_factory=dict)
+    asked_at: float | None = None
     leased_at: float | None = None
     first_event_at: float | None = None
     last_event_at: float | None = None
@@ -65,6 +75,14 @@ class Exchange:
     def seconds(self) -> float:
         """The seconds since it started."""
         return time.perf_counter() - self.started
+
+    def use(self, model: str, spec: str, kind: str) -> Use:
+        """What it uses of a model for work of one kind. Times are of the first time."""
+        use = self.uses.get((model, kind))
+        if use is None:
+            use = self.uses[model, kind] = Use(model, spec, kind)
+            use.asked_at, use.leased_at = self.asked_at, self.leased_at
+        return use
 
 
 def exchange_of(scope: MutableMapping[str, Any]) -> Exchange:

@@ -35,7 +35,8 @@ Perform = Callable[[str, str, bytes, str, Identity], Awaitable[Answer]]
 
 class InProcess:
     """`routes` serves what `envelope` passes on. Nobody's key is checked: it was, when the requests
-    were accepted. `server` is the host and the port that URLs in answers begin with.
+    were accepted. `server` is the host and the port that URLs in answers begin with, `origin` what
+    makes the requests, as in `Exchange`.
     """
 
     def __init__(
@@ -43,10 +44,12 @@ class InProcess:
         routes: ASGIApp,
         envelope: Callable[[ASGIApp], ASGIApp],
         server: tuple[str, int],
+        origin: str,
     ) -> None:
         self._routes = routes
         self._app = envelope(self._serve)
         self._server = server
+        self._origin = origin
 
     async def perform(
         self, method: str, path: str, body: bytes, caller: str, identity: Identity
@@ -92,6 +95,7 @@ class InProcess:
         """In the place of the guard."""
         exchange = exchange_of(scope)
         exchange.caller, exchange.identity, exchange.background = scope["in_process"]
+        exchange.origin = self._origin
         await self._routes(scope, receive, send)
 
 

@@ -107,10 +107,13 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with aclosing(self.rest):
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            write = self.exchange.send or send
+            exchange = self.exchange
+            write = exchange.send or send
+            exchange.bytes_out += len(self.first)
             await write(_chunk(self.first))
             try:
                 async for frame in self.rest:
+                    exchange.bytes_out += len(frame)
                     await write(_chunk(frame))
             except asyncio.CancelledError:
                 await self._stop(send)

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from openedai.catalog.models import Model
 from openedai.config import ModelSpec
 from openedai.http.exchange import Exchange
+from openedai.http.uses import Use
 
 B = TypeVar("B", covariant=True)
 
@@ -33,6 +34,10 @@ class Call(Generic[B]):
     def within(self, model: Model) -> Call[B]:
         """A call to another model that is a part of this one; it records its own times."""
         return replace(self, model=model, exchange=copy(self.exchange))
+
+    def use(self, kind: str) -> Use:
+        """What the request uses of the model for work of this kind, which is leased now."""
+        return self.exchange.use(self.model.id, self.spec.id, kind)
 
     @property
     def spec(self) -> ModelSpec:

@@ -15,7 +15,7 @@ from openedai.contract.generate import Usage
 from openedai.prompts.decisions import shares
 from openedai.serving.call import Call
 from openedai.serving.leases import Leases
-from openedai.serving.metrics import Metrics
+from openedai.serving.usage.kinds import DECISIONS
 
 # Others can use the model beside a long list of questions.
 _SLOTS = 2
@@ -65,9 +65,8 @@ class Distribution:
 
 
 class Deciding:
-    def __init__(self, leases: Leases, metrics: Metrics) -> None:
+    def __init__(self, leases: Leases) -> None:
         self._leases = leases
-        self._metrics = metrics
 
     async def run(
         self, call: Call[Any], request: DecideRequest
@@ -75,8 +74,9 @@ class Deciding:
         """One distribution for each question. Raises as `Leases.lease` and the engine do."""
         slots = min(_SLOTS, len(request.questions))
         async with self._leases.lease(call, Decider, slots=slots) as engine:
+            use = call.use(DECISIONS)
             result = await engine.decide(replace(request, variant=call.model.variant))
-        self._metrics.record_usage(call.spec.id, result.usage)
+        use.add(result.usage)
         return [distribution(logprobs) for logprobs in result.logprobs], result.usage
 
 

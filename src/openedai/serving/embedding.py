@@ -12,21 +12,21 @@ from openedai.contract.engine import Embedder
 from openedai.contract.generate import Usage
 from openedai.serving.call import Call
 from openedai.serving.leases import Leases
-from openedai.serving.metrics import Metrics
+from openedai.serving.usage.kinds import EMBEDDINGS
 
 _FLOAT_BYTES = 4
 
 
 class Embedding:
-    def __init__(self, leases: Leases, metrics: Metrics) -> None:
+    def __init__(self, leases: Leases) -> None:
         self._leases = leases
-        self._metrics = metrics
 
     async def run(self, call: Call[Any], request: EmbedRequest) -> EmbedResult:
         """One vector for each input. Raises as `Leases.lease` and the engine do."""
         async with self._leases.lease(call, Embedder) as engine:
+            use = call.use(EMBEDDINGS)
             result = await engine.embed(replace(request, variant=call.model.variant))
-        self._metrics.record_usage(call.spec.id, Usage(prompt_tokens=result.prompt_tokens))
+        use.add(Usage(prompt_tokens=result.prompt_tokens))
         return result
 
 

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 from msgspec.structs import replace
 
 from openedai.contract.engine import Generator
-from openedai.contract.generate import Finish, GenerateEvent, GenerateRequest
+from openedai.contract.generate import (
+    Finish,
+    GenerateEvent,
+    GenerateRequest,
+    ReasoningDelta,
+    Started,
+    Usage,
+)
+from openedai.http.uses import Use
 from openedai.serving.call import Call
 from openedai.serving.leases import Leases
 from openedai.serving.merge import merge
-from openedai.serving.metrics import Metrics
 from openedai.serving.outcome import Indexed, Outcome
 from openedai.serving.stopping import ActiveGenerations, stopped_usage
+from openedai.serving.usage.kinds import COMPLETIONS
 
 
 class Generation:
-    def __init__(self, leases: Leases, metrics: Metrics) -> None:
+    def __init__(self, leases: Leases) -> None:
         self._leases = leases
-        self._metrics = metrics
         self.active = ActiveGenerations()
 
     async def run(
@@ -31,28 +38,52 @@ class Generation:
 
         Closing the iterator cancels them. Raises as `Leases.lease` and the engine do.
         """
-        spec, exchange = call.spec, call.exchange
+        exchange = call.exchange
         if call.model.variant is not None:
             requests = [replace(request, variant=call.model.variant) for request in requests]
         async with self._leases.lease(call, Generator, slots=len(requests)) as engine:
+            use = call.use(COMPLETIONS)
             unfinished: dict[int, list[GenerateEvent]] = {n: [] for n in range(len(requests))}
             merged = merge([engine.generate(one) for one in requests], limit=engine.slots)
-            with self.active.enter(call.caller) as handle:
-                async with aclosing(merged) as events:
-                    while (pair := await handle.next_event(events)) is not None:
-                        index, event = pair
-                        if exchange.first_event_at is None:
-                            exchange.first_event_at = exchange.seconds
-                            self._metrics.record_first_token(spec.id, exchange.first_event_at)
-                        if isinstance(event, Finish):
-                            del unfinished[index]
-                            self._metrics.record_usage(spec.id, event.usage)
-                        else:
-                            unfinished[index].append(event)
-                        yield pair
-            if handle.stopped:
-                for index, said in unfinished.items():
-                    usage = await stopped_usage(engine, requests[index], Outcome.of(said))
-                    self._metrics.record_usage(spec.id, usage)
-                    yield index, Finish(reason="stop", usage=usage)
+            with _counted(use, unfinished):
+                with self.active.enter(call.caller) as handle:
+                    async with aclosing(merged) as events:
+                        while (pair := await handle.next_event(events)) is not None:
+                            index, event = pair
+                            if exchange.first_event_at is None:
+                                exchange.first_event_at = exchange.seconds
+                                use.note_event(exchange.first_event_at)
+                            if isinstance(event, Finish):
+                                del unfinished[index]
+                                _finish(use, event)
+                            else:
+                                unfinished[index].append(event)
+                            yield pair
+                if handle.stopped:
+                    for index, said in list(unfinished.items()):
+                        usage = await stopped_usage(engine, requests[index], Outcome.of(said))
+                        del unfinished[index]
+                        finish = Finish(reason="stop", usage=usage)
+                        _finish(use, finish)
+                        yield index, finish
         exchange.last_event_at = exchange.seconds
+        use.note_event(exchange.last_event_at)
+
+
+@contextmanager
+def _counted(use: Use, unfinished: Mapping[int, Sequence[GenerateEvent]]) -> Iterator[None]:
+    """Count at the end what was generated of answers that have no `Finish`, because the client left
+    or the engine failed: a token for each delta, and none of the prompt.
+    """
+    try:
+        yield
+    finally:
+        for said in unfinished.values():
+            deltas = [one for one in said if not isinstance(one, Started)]
+            reasoning = sum(isinstance(one, ReasoningDelta) for one in deltas)
+            use.add(Usage(completion_tokens=len(deltas), reasoning_tokens=reasoning))
+
+
+def _finish(use: Use, finish: Finish) -> None:
+    use.add(finish.usage)
+    use.finish_reasons = (*use.finish_reasons, finish.reason)

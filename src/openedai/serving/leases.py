@@ -27,11 +27,13 @@ class Leases:
         """
         if call.model.owner not in (None, call.exchange.owner):
             raise ModelNotFound(call.model.id)
-        background = call.exchange.background
+        exchange = call.exchange
+        background = exchange.background
+        exchange.asked_at = exchange.seconds
         async with self._pool.lease(
             call.spec, capability, call.caller, slots, background
         ) as engine:
-            call.exchange.leased_at = call.exchange.seconds
+            exchange.leased_at = exchange.seconds
             if call.model.adapter is not None:
                 await engine.add_adapter(call.model.adapter)
             yield engine

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from openedai.contract.generate import Usage
 from openedai.http.exchange import Exchange
 from openedai.scheduling.pool import ModelPool
+from openedai.serving.usage.kinds import COMPLETIONS, FINE_TUNING, TRANSCRIPTIONS
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_HAVE_FIRST_TOKEN = (COMPLETIONS, TRANSCRIPTIONS)
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+
+class Writer(Protocol):
+    """Its length is how many records wait to be written, `dropped` how many never were."""
+
+    dropped: int
+
+    def __len__(self) -> int: ...
 
 
 class Metrics:
@@ -57,32 +67,54 @@ class Metrics:
         """Include the state of this pool, which is read at each scrape."""
         self.registry.register(_PoolCollector(pool))
 
+    def add_usage(self, writer: Writer) -> None:
+        """Include what waits to be written."""
+        self.registry.register(_UsageCollector(writer))
+
     def record_request(self, exchange: Exchange, route: str) -> None:
         """Count a finished request to the route of that path."""
         self._requests.labels(route, str(exchange.status)).inc()
         self._seconds.labels(route).observe(exchange.seconds)
+        self.record_uses(exchange)
+
+    def record_uses(self, exchange: Exchange) -> None:
+        """Count what a finished request, or an attempt at a job, used of models."""
+        for use in exchange.uses.values():
+            if use.kind == FINE_TUNING:
+                self._tokens.labels(use.spec, "trained").inc(use.prompt_tokens)
+                continue
+            self._tokens.labels(use.spec, "prompt").inc(use.prompt_tokens)
+            self._tokens.labels(use.spec, "cached").inc(use.cached_tokens)
+            self._tokens.labels(use.spec, "completion").inc(use.completion_tokens)
+            if use.images:
+                self._images.labels(use.spec).inc(use.images)
+            if use.kind in _HAVE_FIRST_TOKEN and use.first_event_at is not None:
+                self._first_token.labels(use.spec).observe(use.first_event_at)
 
     def record_wait(self, model: str, seconds: float) -> None:
         """Record the seconds that a request waited for its model."""
         self._wait.labels(model).observe(seconds)
 
-    def record_first_token(self, model: str, seconds: float) -> None:
-        """Record the seconds until the first token of a request."""
-        self._first_token.labels(model).observe(seconds)
-
-    def record_usage(self, model: str, usage: Usage) -> None:
-        """Count the tokens of a finished generation or embedding."""
-        self._tokens.labels(model, "prompt").inc(usage.prompt_tokens)
-        self._tokens.labels(model, "cached").inc(usage.cached_tokens)
-        self._tokens.labels(model, "completion").inc(usage.completion_tokens)
-
-    def record_image(self, model: str) -> None:
-        """Count an image that was made."""
-        self._images.labels(model).inc()
-
     def render(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class _UsageCollector(Collector):
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "openedai_usage_waiting",
+            "Records of usage that are not written yet.",
+            value=len(self.writer),
+        )
+        yield CounterMetricFamily(
+            "openedai_usage_dropped",
+            "Records of usage that were dropped, as the database could not be used for long.",
+            value=self.writer.dropped,
+        )
 
 
 class _PoolCollector(Collector):

@@ -15,7 +15,7 @@ from openedai.contract.moderate import (
 )
 from openedai.serving.call import Call
 from openedai.serving.leases import Leases
-from openedai.serving.metrics import Metrics
+from openedai.serving.usage.kinds import MODERATIONS
 
 
 class Moderation:
@@ -23,9 +23,8 @@ class Moderation:
     model flags the others.
     """
 
-    def __init__(self, leases: Leases, metrics: Metrics, thresholds: Mapping[str, float]) -> None:
+    def __init__(self, leases: Leases, thresholds: Mapping[str, float]) -> None:
         self._leases = leases
-        self._metrics = metrics
         self._thresholds = thresholds
 
     async def run(self, call: Call[Any], texts: Sequence[str]) -> list[Assessment]:
@@ -34,6 +33,7 @@ class Moderation:
             inputs=tuple(Text(text=text) for text in texts), variant=call.model.variant
         )
         async with self._leases.lease(call, Moderator) as engine:
+            call.use(MODERATIONS)
             result = await engine.moderate(request)
         return self._assessments(call, result)
 
@@ -41,11 +41,12 @@ class Moderation:
         """The same for image files."""
         request = ModerateImagesRequest(images=tuple(images), variant=call.model.variant)
         async with self._leases.lease(call, ImageModerator) as engine:
+            call.use(MODERATIONS)
             result = await engine.moderate_images(request)
         return self._assessments(call, result)
 
     def _assessments(self, call: Call[Any], result: ModerateResult) -> list[Assessment]:
-        self._metrics.record_usage(call.spec.id, Usage(prompt_tokens=result.prompt_tokens))
+        call.use(MODERATIONS).add(Usage(prompt_tokens=result.prompt_tokens))
         return [self._flagged(assessment) for assessment in result.assessments]
 
     def _flagged(self, assessment: Assessment) -> Assessment:

@@ -23,7 +23,7 @@ from openedai.errors import PARAM, Unsupported
 from openedai.serving.call import Call
 from openedai.serving.embedding import Embedding
 from openedai.serving.leases import Leases
-from openedai.serving.metrics import Metrics
+from openedai.serving.usage.kinds import RERANKS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,9 +53,8 @@ class Relevance:
 
 
 class Reranking:
-    def __init__(self, leases: Leases, metrics: Metrics, embedding: Embedding) -> None:
+    def __init__(self, leases: Leases, embedding: Embedding) -> None:
         self._leases = leases
-        self._metrics = metrics
         self._embedding = embedding
 
     async def run(self, call: Call[Any], request: RerankRequest) -> Relevance:
@@ -65,9 +64,9 @@ class Reranking:
         if embeds_only(call.model):
             return await self._by_embeddings(call, request)
         async with self._leases.lease(call, Reranker) as engine:
+            use = call.use(RERANKS)
             result = await engine.rerank(replace(request, variant=call.model.variant))
-        usage = Usage(prompt_tokens=result.prompt_tokens)
-        self._metrics.record_usage(call.spec.id, usage)
+        use.add(Usage(prompt_tokens=result.prompt_tokens))
         return Relevance("reranker", result.scores, result.prompt_tokens)
 
     async def _by_embeddings(self, call: Call[Any], request: RerankRequest) -> Relevance:

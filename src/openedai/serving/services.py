@@ -36,6 +36,11 @@ from openedai.serving.metrics import Metrics
 from openedai.serving.moderation import Moderation
 from openedai.serving.reranking import Reranking
 from openedai.serving.responses.keeping import ResponseKeeping
+from openedai.serving.usage.ends import Ends, Recorder
+from openedai.serving.usage.owner_metrics import OwnerMetrics
+from openedai.serving.usage.prices import Prices
+from openedai.serving.usage.recording import UsageRecording
+from openedai.serving.usage.writing import UsageWriter
 from openedai.serving.vector_stores.caches import SearchCaches
 from openedai.serving.vector_stores.embedding import StoreEmbedding
 from openedai.serving.vector_stores.searching import StoreSearch
@@ -46,6 +51,8 @@ from openedai.store.fine_tuning import FineTuningRecords
 from openedai.store.quotas import FileLimits
 from openedai.store.store import Store
 from openedai.store.uploads import Uploads
+from openedai.store.usage.records import UsageRecords
+from openedai.store.usage.sums import UsageSums
 from openedai.store.vector_stores.files import VectorStoreFiles
 from openedai.weights.facts import WeightFactsReader
 from openedai.weights.library import Library
@@ -57,6 +64,10 @@ class Services:
     catalog: Catalog
     pool: ModelPool
     metrics: Metrics
+    ends: Ends
+    usage: UsageRecording | None
+    usage_records: UsageRecords
+    usage_sums: UsageSums
     leases: Leases
     generation: Generation
     embedding: Embedding
@@ -106,8 +117,8 @@ class Services:
     ) -> Services:
         """`started` is when the server started, in seconds since 1970."""
         leases = Leases(pool)
-        transcription, speech = Transcription(leases, metrics), Speech(leases, metrics)
-        embedding = Embedding(leases, metrics)
+        transcription, speech = Transcription(leases), Speech(leases)
+        embedding = Embedding(leases)
         threads = ImageThreads()
         database_url = settings.database.reveal() if settings.database else ""
         store = Store(settings.data, database_url, settings.blobs)
@@ -120,28 +131,40 @@ class Services:
         records = FineTuningRecords(store)
         tuned = TunedModels(catalog, store, records, settings.data / "adapters")
         max_pixels = settings.image_max_pixels
-        generation = Generation(leases, metrics)
-        reranking = Reranking(leases, metrics, embedding)
+        generation = Generation(leases)
+        reranking = Reranking(leases, embedding)
         store_embedding = StoreEmbedding(catalog, embedding)
         caches = SearchCaches(store, store_files, settings.data / "search", settings.vector_memory)
+        usage_records = UsageRecords(store, settings.usage_lifetime, settings.usage_max_records)
+        prices, recorders = Prices(settings.prices), list[Recorder]()
+        usage = UsageRecording(UsageWriter(usage_records), prices) if settings.usage else None
+        if usage is not None:
+            metrics.add_usage(usage.writer)
+            recorders.append(usage)
+        if settings.metrics_by:
+            recorders.append(OwnerMetrics(metrics.registry, settings.metrics_by, prices))
         return cls(
             settings=settings,
             catalog=catalog,
             pool=pool,
             metrics=metrics,
+            ends=Ends(metrics, recorders),
+            usage=usage,
+            usage_records=usage_records,
+            usage_sums=UsageSums(store),
             leases=leases,
             generation=generation,
             embedding=embedding,
             reranking=reranking,
-            deciding=Deciding(leases, metrics),
-            moderation=Moderation(leases, metrics, settings.moderation_thresholds),
+            deciding=Deciding(leases),
+            moderation=Moderation(leases, settings.moderation_thresholds),
             transcription=transcription,
             image_loading=ImageLoading(images),
             file_loading=FileLoading(files, settings.max_body_bytes),
             hearing=Hearing(catalog, transcription),
             speaking=Speaking(catalog, speech),
             image_inputs=ImageInputs(images, image_store, files, threads, max_pixels),
-            image_making=ImageMaking(leases, metrics, threads),
+            image_making=ImageMaking(leases, threads),
             image_store=image_store,
             image_threads=threads,
             mcp_hosts=_mcp_hosts(settings),

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from openedai.api.openai.dialect import OPENAI
 from openedai.app import create_app
 from openedai.config import ModelSpec
 from openedai.config.sources import Secret
@@ -136,6 +137,8 @@ class Bench:
             library=Library(settings),
             folder=folder / "training",
             threads=1,
+            dialect=OPENAI,
+            ends=s.ends,
         )
         self.folder = folder
         self.handler = Handler(parts, list(stops))

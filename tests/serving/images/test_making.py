@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -67,12 +68,13 @@ def threads() -> Iterator[ImageThreads]:
 
 
 def made_by(
-    engine: Scripted, request: ImageRequest, threads: ImageThreads, metrics: Metrics | None = None
+    engine: Scripted, request: ImageRequest, threads: ImageThreads, exchange: Exchange | None = None
 ) -> list[Making]:
-    making = ImageMaking(cast("Leases", engine), metrics or Metrics(), threads)
+    call = CALL if exchange is None else replace(CALL, exchange=exchange)
+    making = ImageMaking(cast("Leases", engine), threads)
 
     async def run() -> list[Making]:
-        return [event async for event in making.run(CALL, request)]
+        return [event async for event in making.run(call, request)]
 
     return asyncio.run(run())
 
@@ -124,11 +126,13 @@ def test_another_number_of_images(threads: ImageThreads, count: int) -> None:
 
 
 def test_tokens_and_images_are_counted(threads: ImageThreads) -> None:
-    metrics = Metrics()
+    exchange = Exchange("req_2", "POST", "/v1/images/generations", OPENAI)
     usage = ImageUsage(input_text_tokens=2, input_image_tokens=3, output_tokens=4)
     two = (MadeImage(index=0, data=PNG), MadeImage(index=1, data=PNG))
     engine = Scripted(*two, ImagesFinish(usage=usage))
-    made_by(engine, ImageRequest(prompt="x", count=2), threads, metrics)
+    made_by(engine, ImageRequest(prompt="x", count=2), threads, exchange)
+    metrics = Metrics()
+    metrics.record_uses(exchange)
     text = metrics.render().decode()
     assert 'openedai_images_total{model="the-model"} 2.0' in text
     assert 'openedai_tokens_total{kind="prompt",model="the-model"} 5.0' in text

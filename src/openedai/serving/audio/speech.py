@@ -12,13 +12,12 @@ from openedai.contract.engine import Speaker
 from openedai.contract.speak import SpeakEvent, SpeakFinish, SpeakRequest, Voice
 from openedai.serving.call import Call
 from openedai.serving.leases import Leases
-from openedai.serving.metrics import Metrics
+from openedai.serving.usage.kinds import SPEECHES
 
 
 class Speech:
-    def __init__(self, leases: Leases, metrics: Metrics) -> None:
+    def __init__(self, leases: Leases) -> None:
         self._leases = leases
-        self._metrics = metrics
 
     async def run(self, call: Call[Any], request: SpeakRequest) -> AsyncGenerator[SpeakEvent, None]:
         """The events of the speech, as they happen. Closing the iterator cancels it.
@@ -27,13 +26,16 @@ class Speech:
         """
         exchange = call.exchange
         async with self._leases.lease(call, Speaker) as engine:
+            use = call.use(SPEECHES)
+            use.characters += len(request.text)
             speech = engine.speak(replace(request, variant=call.model.variant))
             async with aclosing(speech) as events:
                 async for event in events:
                     if exchange.first_event_at is None:
                         exchange.first_event_at = exchange.seconds
+                    use.note_event(exchange.seconds)
                     if isinstance(event, SpeakFinish) and event.usage is not None:
-                        self._metrics.record_usage(call.spec.id, event.usage)
+                        use.add(event.usage)
                     yield event
         exchange.last_event_at = exchange.seconds
 

@@ -9,16 +9,16 @@ from typing import Any
 from msgspec.structs import replace
 
 from openedai.contract.engine import Transcriber
+from openedai.contract.generate import Usage
 from openedai.contract.transcribe import TranscribeEvent, TranscribeRequest, TranscriptFinish
 from openedai.serving.call import Call
 from openedai.serving.leases import Leases
-from openedai.serving.metrics import Metrics
+from openedai.serving.usage.kinds import TRANSCRIPTIONS
 
 
 class Transcription:
-    def __init__(self, leases: Leases, metrics: Metrics) -> None:
+    def __init__(self, leases: Leases) -> None:
         self._leases = leases
-        self._metrics = metrics
 
     async def run(
         self, call: Call[Any], request: TranscribeRequest
@@ -29,13 +29,15 @@ class Transcription:
         """
         exchange = call.exchange
         async with self._leases.lease(call, Transcriber) as engine:
+            use = call.use(TRANSCRIPTIONS)
             stream = engine.transcribe(replace(request, variant=call.model.variant))
             async with aclosing(stream) as events:
                 async for event in events:
                     if exchange.first_event_at is None:
                         exchange.first_event_at = exchange.seconds
-                        self._metrics.record_first_token(call.spec.id, exchange.seconds)
-                    if isinstance(event, TranscriptFinish) and event.usage is not None:
-                        self._metrics.record_usage(call.spec.id, event.usage)
+                    use.note_event(exchange.seconds)
+                    if isinstance(event, TranscriptFinish):
+                        use.audio_seconds += event.duration
+                        use.add(event.usage or Usage())
                     yield event
         exchange.last_event_at = exchange.seconds

@@ -14,11 +14,15 @@ import msgspec
 
 from openedai.catalog.models import training_spec
 from openedai.config import ModelSpec
+from openedai.contract.generate import Usage
 from openedai.errors import InvalidRequest, NotFound, invalid_value
 from openedai.gguf.header import read_header
+from openedai.http.exchange import Exchange
+from openedai.identity import Identity
 from openedai.jobs.handler import RunningJob
 from openedai.serving.fine_tuning.following import Following, Training, changing, end_cancelled
 from openedai.serving.fine_tuning.handler import TrainingParts
+from openedai.serving.usage.kinds import FINE_TUNING
 from openedai.store.fine_tuning import JobRecord
 from openedai.training.files import MIN_EXAMPLES, check_lines, refuse_problems
 from openedai.training.hyperparameters import Hyperparameters
@@ -106,9 +110,21 @@ class Attempt:
                 await self._records.forget_steps(query, job.id, step)
                 message = f"Going on after step {step}" if step else "Fine-tuning job started"
                 await self._records.add_event(query, job.id, message)
+            exchange = Exchange(
+                *(job.id, "POST", "/v1/fine_tuning/jobs", parts.dialect),
+                identity=Identity(project=record.owner),
+                origin="fine_tuning",
+            )
             trainer = await self._start(task)
+            following = Following(parts, job, base.spec.id, base.weights, trainer)
             try:
-                await Following(parts, job, base.spec.id, base.weights, trainer).run()
+                with parts.ends.attempt(exchange):
+                    use = exchange.use(record.model, base.spec.id, FINE_TUNING)
+                    try:
+                        await following.run()
+                    finally:
+                        more = following.tokens - (record.trained_tokens or 0)
+                        use.add(Usage(prompt_tokens=max(0, more)))
             finally:
                 await trainer.close()
 

@@ -73,6 +73,7 @@ class Following:
         self._base = base
         self._weights = weights
         self._trainer = trainer
+        self.tokens = 0  # that the job has trained so far
         self._cancelled = False
         self._began = time.monotonic()
         self._first: int | None = None  # the step that this attempt began with
@@ -147,6 +148,7 @@ class Following:
         if self._first is None:
             self._first = report.step - 1
             self._began = time.monotonic()
+        self.tokens = report.tokens
         metrics = {"step": report.step, **report.metrics}
         async with self._changing() as (query, record):
             metrics["total_steps"] = record.steps

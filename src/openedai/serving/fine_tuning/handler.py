@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from openedai.catalog.catalog import Catalog
+from openedai.http.dialect import Dialect
 from openedai.jobs.handler import RunningJob
 from openedai.scheduling.pool import ModelPool
 from openedai.serving.fine_tuning.models import TunedModels
+from openedai.serving.usage.ends import Ends
 from openedai.store.database import Query
 from openedai.store.files import Files
 from openedai.store.fine_tuning import KIND, FineTuningRecords
@@ -31,6 +33,8 @@ class TrainingParts:
     library: Library
     folder: Path
     threads: int
+    dialect: Dialect
+    ends: Ends
 
 
 class FineTuningHandler:

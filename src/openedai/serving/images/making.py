@@ -26,7 +26,7 @@ from openedai.images.encode import Output, convert
 from openedai.images.threads import ImageThreads
 from openedai.serving.call import Call
 from openedai.serving.leases import Leases
-from openedai.serving.metrics import Metrics
+from openedai.serving.usage.kinds import IMAGES
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,8 @@ Making = Preview | Made | ImagesFinish
 
 
 class ImageMaking:
-    def __init__(self, leases: Leases, metrics: Metrics, threads: ImageThreads) -> None:
+    def __init__(self, leases: Leases, threads: ImageThreads) -> None:
         self._leases = leases
-        self._metrics = metrics
         self._threads = threads
 
     async def run(self, call: Call[Any], request: ImageRequest) -> AsyncGenerator[Making, None]:
@@ -63,19 +62,21 @@ class ImageMaking:
         is black in it equals the source. Closing the iterator cancels the work. Raises as
         `Leases.lease` and the engine do, and EngineFailed for something else than images.
         """
-        model, made = call.spec.id, 0
+        made = 0
         request = replace(request, variant=call.model.variant)
         async with (
             self._leases.lease(call, ImageMaker) as engine,
             aclosing(engine.make_images(request)) as events,
         ):
+            use = call.use(IMAGES)
+            use.size = "" if request.size is None else "{}x{}".format(*request.size)
             async for event in events:
                 if isinstance(event, MadeImage):
                     made += 1
-                    self._metrics.record_image(model)
+                    use.images += 1
                 if isinstance(event, ImagesFinish):
                     _require_all(request.count, made)
-                    self._metrics.record_usage(model, _usage(event.usage))
+                    use.add(_usage(event.usage))
                 yield await self._converted(event, request)
 
     async def _converted(self, event: ImageEvent, request: ImageRequest) -> Making:

@@ -22,6 +22,7 @@ from openedai.identity import Identity
 from openedai.jobs.handler import RunningJob
 from openedai.search.chunks import Divider, Span, parts_of
 from openedai.search.segments import Segment, encode, halved
+from openedai.serving.usage.ends import Ends
 from openedai.serving.vector_stores.embedding import GROUP, StoreEmbedding
 from openedai.serving.vector_stores.service import KIND
 from openedai.store.contents import Writing
@@ -63,6 +64,7 @@ class VectorStoreHandler:
         folder: Path,
         dialect: Dialect,
         limits: Limits,
+        ends: Ends,
     ) -> None:
         self.slots = _SLOTS
         self._store = store
@@ -72,6 +74,7 @@ class VectorStoreHandler:
         self._folder = folder
         self._dialect = dialect
         self._limits = limits
+        self._ends = ends
 
     async def run(self, job: RunningJob) -> None:
         """A store or a model that cannot be used now delays the file."""
@@ -115,9 +118,10 @@ class VectorStoreHandler:
             *(job.id, "POST", "/v1/vector_stores", self._dialect),
             caller=store.id,
             identity=Identity(project=store.owner),
+            origin="vector_store",
             background=Background(),
         )
-        with exchange.cleanup:
+        with self._ends.attempt(exchange):
             store = await self._known(job, store, exchange)
             texts, owners = await asyncio.to_thread(parts_of, found.text, spans)
             vectors = await self._vectors(store, exchange, texts)

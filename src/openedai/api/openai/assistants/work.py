@@ -42,6 +42,7 @@ from openedai.serving.images.loading import ImageLoading
 from openedai.serving.leases import Leases
 from openedai.serving.outcome import Outcome
 from openedai.serving.streams.truncation import fitted, run_truncated
+from openedai.serving.usage.ends import Ends
 from openedai.serving.vector_stores.searching import StoreSearch
 from openedai.serving.vector_stores.service import VectorStoreService
 from openedai.store.assistants.runs import Run, RunStatus
@@ -67,6 +68,7 @@ class RunParts:
         leases: Leases,
         searching: StoreSearch,
         stores: VectorStoreService,
+        ends: Ends,
     ) -> None:
         self.catalog = catalog
         self.tuned = tuned
@@ -77,6 +79,7 @@ class RunParts:
         self.leases = leases
         self.searching = searching
         self.stores = stores
+        self.ends = ends
         self.formats: TypeAdapter[Any] = TypeAdapter(ResponseFormat)
 
     def begin(self, run: Run) -> RunWork:
@@ -91,12 +94,13 @@ class RunWork:
             *(run.id, "POST", "/v1/threads/runs", OPENAI),
             caller=run.fields.caller,
             identity=run.fields.identity or Identity(project=run.owner),
+            origin="run",
         )
 
     async def progress(self) -> AsyncGenerator[Progress, None]:
         """As `Work.progress`."""
         try:
-            with self._exchange.cleanup:
+            with self._parts.ends.attempt(self._exchange):
                 async with aclosing(self._progress()) as progress:
                     async for one in progress:
                         yield one

@@ -21,16 +21,20 @@ from openedai.http.exchange import Exchange
 from openedai.serving.call import Call
 from openedai.serving.fine_tuning.models import TunedModels
 from openedai.serving.responses.handler import Step
+from openedai.serving.usage.ends import Ends
 from openedai.store.conversations.responses import Status, StoredResponse
 
 
 class ResponseJobs:
     """Makes responses of jobs, with the parts that make those of requests."""
 
-    def __init__(self, catalog: Catalog, tuned: TunedModels, responses: Responses) -> None:
+    def __init__(
+        self, catalog: Catalog, tuned: TunedModels, responses: Responses, ends: Ends
+    ) -> None:
         self._catalog = catalog
         self._tuned = tuned
         self._responses = responses
+        self._ends = ends
 
     async def generate(self, stored: StoredResponse, job: Any) -> AsyncGenerator[Step, None]:
         """The events of the response. Raises what fails before the first."""
@@ -40,15 +44,21 @@ class ResponseJobs:
         model = self._catalog.resolve(body.model)
         identity = identity_of(job, stored.owner)
         exchange = Exchange(
-            stored.id, "POST", "/v1/responses", OPENAI, caller=job["caller"], identity=identity
+            *(stored.id, "POST", "/v1/responses", OPENAI),
+            caller=job["caller"],
+            identity=identity,
+            origin="response",
+            model=model.id,
         )
         exchange.parameter_names = body.engine_names()
-        with exchange.cleanup:
+        with self._ends.attempt(exchange):
             call = Call(body, model, exchange)
             prepared = await self._responses.prepared(call)
             _as_stored(prepared, stored)
             async with aclosing(self._responses.events(call, prepared)) as events:
                 async for event in events:
+                    if isinstance(event, Failed):
+                        exchange.status = 500
                     yield _step(event)
 
 

@@ -1,0 +1,15 @@
+"""The kinds of work that requests use models for, with the official names where there are any."""
+
+from __future__ import annotations
+
+COMPLETIONS = "completions"
+EMBEDDINGS = "embeddings"
+RERANKS = "reranks"
+DECISIONS = "decisions"
+MODERATIONS = "moderations"
+SPEECHES = "audio_speeches"
+TRANSCRIPTIONS = "audio_transcriptions"
+IMAGES = "images"
+FINE_TUNING = "fine_tuning"
+FILE_SEARCHES = "file_search_calls"
+WEB_SEARCHES = "web_search_calls"
