@@ -23,6 +23,11 @@ RESOURCES = (
     "audio/test_speech.py",
     "audio/test_transcriptions.py",
     "audio/test_translations.py",
+    "beta/test_assistants.py",
+    "beta/test_threads.py",
+    "beta/threads/runs/test_steps.py",
+    "beta/threads/test_messages.py",
+    "beta/threads/test_runs.py",
     "chat/completions/test_messages.py",
     "chat/test_completions.py",
     "conversations/test_items.py",
@@ -32,10 +37,16 @@ RESOURCES = (
     "test_conversations.py",
     "test_decisions.py",
     "test_embeddings.py",
+    "test_files.py",
     "test_images.py",
     "test_models.py",
     "test_moderations.py",
     "test_responses.py",
+    "test_uploads.py",
+    "test_vector_stores.py",
+    "uploads/test_parts.py",
+    "vector_stores/test_file_batches.py",
+    "vector_stores/test_files.py",
 )
 CONFIG = """
 chat_model = "echo"
@@ -46,7 +57,7 @@ builtin_models = false
 id = "echo"
 engine = "echo"
 aliases = [
-  "gpt-3.5-turbo-instruct", "gpt-4o-transcribe", "gpt-6-astra", "gpt-image-1.5",
+  "gpt-3.5-turbo-instruct", "gpt-4.1", "gpt-4o-transcribe", "gpt-6-astra", "gpt-image-1.5",
   "gpt-image-2.5-flare", "model", "text-embedding-3-small", "tts-1", "whisper-1",
 ]
 """
