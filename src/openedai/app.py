@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openedai.api import response_jobs, routes, sockets
 from openedai.api.assistant_routes import run_works
+from openedai.api.console.pages import console_pages
 from openedai.api.dialects import dialect_of
 from openedai.api.openai.dialect import OPENAI, response_headers
 from openedai.api.openapi import documentation
@@ -55,7 +56,6 @@ from openedai.serving.fine_tuning.handler import FineTuningHandler, TrainingPart
 from openedai.serving.metrics import Metrics
 from openedai.serving.responses.handler import ResponseHandler, Step
 from openedai.serving.services import Services
-from openedai.serving.usage.ends import Ends
 from openedai.serving.vector_stores.handler import VectorStoreHandler, delete_left
 from openedai.store.assistants.runs import Run
 from openedai.store.batches import LineError
@@ -133,16 +133,17 @@ def create_app(
     app = Starlette(
         routes=[
             *documentation(served),
+            *console_pages(),
             *(OneRoute(route.path, route.endpoint, route.method) for route in served),
             *(WebSocketRoute(socket.path, socket) for socket in sockets(served)),
         ],
         lifespan=lifespan,
         exception_handlers=_HANDLERS,
-        middleware=_middleware(settings, services.ends, lookup),
+        middleware=_middleware(settings, services, lookup),
     )
     app.router.redirect_slashes = False
     app.state.services = services
-    app.state.perform = _in_process(app, settings, services.ends).perform
+    app.state.perform = _in_process(app, services).perform
     handlers = _handlers(services, library, app.state.perform)
     runner = Runner(store, jobs, handlers, lease=job_lease)
     app.state.runner = runner
@@ -300,28 +301,33 @@ def _images(settings: Settings) -> Images:
     return Images(limits, HostPolicy.parse(settings.image_private_hosts) if fetches else None)
 
 
-def _in_process(app: Starlette, settings: Settings, ends: Ends) -> InProcess:
+def _in_process(app: Starlette, services: Services) -> InProcess:
     routes = ExceptionMiddleware(app.router, _HANDLERS)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = app
         await routes(scope, receive, send)
 
-    server = (settings.host, settings.port)
-    return InProcess(serve, lambda inner: _envelope(inner, ends), server, "batch")
+    settings = services.settings
+
+    def envelope(inner: ASGIApp) -> Envelope:
+        return _envelope(inner, services)
+
+    return InProcess(serve, envelope, (settings.host, settings.port), "batch")
 
 
-def _envelope(app: ASGIApp, ends: Ends) -> Envelope:
+def _envelope(app: ASGIApp, services: Services) -> Envelope:
     return Envelope(
         app,
         dialect_of=dialect_of,
         headers_of=response_headers,
-        on_end=ends.request,
+        on_end=services.ends.request,
+        on_begin=services.activity.begin,
     )
 
 
-def _middleware(settings: Settings, ends: Ends, lookup: KeyLookup) -> list[Middleware]:
-    layers = [Middleware(_envelope, ends=ends)]
+def _middleware(settings: Settings, services: Services, lookup: KeyLookup) -> list[Middleware]:
+    layers = [Middleware(_envelope, services=services)]
     if settings.cors_origins:
         layers.append(Middleware(CrossOrigin, settings=settings))
     identities = Identities(settings, lookup)

@@ -26,10 +26,13 @@ def _error_frame(error: APIError, request_id: str) -> bytes:
 
 
 class Harness:
-    """Runs `app` in an envelope. `sent` are the messages to the client, `ended` the exchanges."""
+    """Runs `app` in an envelope. `sent` are the messages to the client, `begun` and
+    `ended` the exchanges.
+    """
 
     def __init__(self, app: Any) -> None:
         self.sent: list[Message] = []
+        self.begun: list[Exchange] = []
         self.ended: list[tuple[Exchange, str]] = []
         self.incoming: asyncio.Queue[Message] = asyncio.Queue()
         self.incoming.put_nowait(REQUEST)
@@ -38,6 +41,7 @@ class Harness:
             lambda scope: Dialect(_error_body, _error_frame),
             lambda exchange: [(b"x-request-id", exchange.id.encode())],
             lambda exchange, route: self.ended.append((exchange, route)),
+            self.begun.append,
         )
 
     async def __call__(self) -> None:
@@ -119,6 +123,40 @@ def test_a_client_that_leaves_cancels_its_request(begun: bool) -> None:
         assert cancelled
         assert harness.exchange().status == CLIENT_LEFT
         assert len(harness.sent) == begun
+
+    asyncio.run(go())
+
+
+def test_a_client_that_leaves_a_stream_is_noticed_though_nobody_reads_the_body() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(dict(START, headers=[]))
+        await asyncio.Event().wait()
+
+    async def go() -> None:
+        harness = Harness(app)
+        harness.incoming.put_nowait({"type": "http.disconnect"})
+        await harness()
+        assert harness.exchange().status == CLIENT_LEFT
+
+    asyncio.run(go())
+
+
+def test_a_request_that_is_cancelled_with_an_error_of_its_own() -> None:
+    async def go() -> None:
+        entered = asyncio.Event()
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            entered.set()
+            await asyncio.Event().wait()
+
+        harness = Harness(app)
+        task = asyncio.create_task(harness())
+        await entered.wait()
+        (exchange,) = harness.begun
+        assert exchange.cancel(Unsupported("no more"))
+        assert not exchange.cancel(Unsupported("again"))
+        await task
+        assert harness.refused(400) == "no more"
 
     asyncio.run(go())
 

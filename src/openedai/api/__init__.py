@@ -8,6 +8,7 @@ from typing import Any
 from openedai.api.anthropic.dialect import ANTHROPIC
 from openedai.api.assistant_routes import assistant_routes
 from openedai.api.calls import Calls
+from openedai.api.console_routes import console_routes
 from openedai.api.dialects import ByDialect
 from openedai.api.file_routes import file_routes, vector_store_routes
 from openedai.api.legacy.ranking import Ranking
@@ -57,6 +58,7 @@ def routes(s: Services) -> tuple[Route, ...]:
         *extensions,
         *_textgen(s, calls),
         *_server(s),
+        *console_routes(s),
     )
 
 

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route as Page
 
 from openedai import __version__
+from openedai.api.console.pages import page
 from openedai.api.route import Route, body_of
 from openedai.http.respond import json_response
 
@@ -24,34 +25,11 @@ if TYPE_CHECKING:
 
 URL = "/openapi.json"
 _PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
-_UI = "https://cdn.jsdelivr.net/npm/swagger-ui-dist@5"
-_PAGE = f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>OpenedAI</title>
-<link rel="stylesheet" href="{_UI}/swagger-ui.css">
-</head>
-<body>
-<div id="swagger-ui"></div>
-<script src="{_UI}/swagger-ui-bundle.js"></script>
-<script>
-SwaggerUIBundle({{url: "{URL}", dom_id: "#swagger-ui", deepLinking: true}})
-</script>
-</body>
-</html>
-"""
 
 
 def documentation(routes: Sequence[Route]) -> tuple[Page, ...]:
     """The URLs of the description of `routes`."""
-    described = _Description(routes)
-
-    async def page(request: Request) -> Response:
-        return HTMLResponse(_PAGE)
-
-    return Page(URL, described.answer), Page("/docs", page)
+    return Page(URL, _Description(routes).answer), page("/docs", "docs.html")
 
 
 class _Description:

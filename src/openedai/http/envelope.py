@@ -17,10 +17,9 @@ from dataclasses import replace
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from openedai.errors import Unavailable
 from openedai.http.dialect import Dialect
 from openedai.http.exchange import Exchange
-from openedai.http.respond import error_response
+from openedai.http.respond import error_response, shutting_down
 
 log = logging.getLogger("openedai.access")
 
@@ -32,7 +31,8 @@ RawHeaders = Iterable[tuple[bytes, bytes]]
 class Envelope:
     """`dialect_of` returns the API that a request is in, `headers_of` the headers of its answer.
 
-    `on_end` is called once for each finished exchange, with the matched route's path.
+    `on_begin` is called for each exchange, `on_end` once for each that has finished, with the
+    matched route's path.
     """
 
     def __init__(
@@ -41,11 +41,13 @@ class Envelope:
         dialect_of: Callable[[Scope], Dialect],
         headers_of: Callable[[Exchange], RawHeaders],
         on_end: Callable[[Exchange, str], None],
+        on_begin: Callable[[Exchange], None],
     ) -> None:
         self.app = app
         self.dialect_of = dialect_of
         self.headers_of = headers_of
         self.on_end = on_end
+        self.on_begin = on_begin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -60,8 +62,10 @@ class Envelope:
             path=scope["path"],
             dialect=self.dialect_of(scope),
             send=send,
+            task=asyncio.current_task(),
         )
         scope["exchange"] = exchange
+        self.on_begin(exchange)
         connection = _Connection(exchange, self.headers_of, receive, send)
         try:
             await self.app(scope, connection.receive, connection.send)
@@ -69,7 +73,7 @@ class Envelope:
             if connection.client_left:
                 exchange.status = CLIENT_LEFT
             elif exchange.status == 0:
-                await connection.fail(scope, Unavailable("The server is shutting down."))
+                await connection.fail(scope, exchange.cancelled or shutting_down())
         except Exception as error:
             await connection.fail(scope, error)
         finally:
@@ -80,7 +84,8 @@ class Envelope:
         """A WebSocket is an exchange, and each request on it is one of its own."""
         exchange = Exchange(_new_id(), "GET", scope["path"], self.dialect_of(scope))
         scope["exchange"] = exchange
-        scope["exchanges"] = Exchanges(exchange, self._finish)
+        scope["exchanges"] = Exchanges(exchange, self.on_begin, self._finish)
+        self.on_begin(exchange)
 
         async def send_on(message: Message) -> None:
             if message["type"] == "websocket.accept":
@@ -108,8 +113,14 @@ def _new_id() -> str:
 class Exchanges:
     """The exchanges on one WebSocket."""
 
-    def __init__(self, connection: Exchange, finish: Callable[[Exchange, str], None]) -> None:
+    def __init__(
+        self,
+        connection: Exchange,
+        begin: Callable[[Exchange], None],
+        finish: Callable[[Exchange, str], None],
+    ) -> None:
         self._connection = connection
+        self._begin = begin
         self._finish = finish
 
     @contextmanager
@@ -124,6 +135,7 @@ class Exchanges:
             started=time.perf_counter(),
             cleanup=ExitStack(),
         )
+        self._begin(exchange)
         try:
             yield exchange
         finally:
@@ -154,7 +166,7 @@ class _Connection:
         if message["type"] == "http.request":
             self.exchange.bytes_in += len(message.get("body", b""))
             if not message.get("more_body", False):
-                self._watcher = asyncio.create_task(self._watch())
+                self._start_watching()
         return message
 
     async def send(self, message: Message) -> None:
@@ -181,7 +193,13 @@ class _Connection:
 
     def _start(self, message: Message) -> None:
         self.exchange.status = message["status"]
-        message.setdefault("headers", []).extend(self._headers_of(self.exchange))
+        headers = message.setdefault("headers", [])
+        if self._watcher is None and all(name != b"content-length" for name, _ in headers):
+            self._start_watching()  # a stream, for a request whose body nobody reads
+        headers.extend(self._headers_of(self.exchange))
+
+    def _start_watching(self) -> None:
+        self._watcher = asyncio.create_task(self._watch())
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ from typing import Any
 
 from starlette.types import Send
 
+from openedai.errors import APIError
 from openedai.http.dialect import Dialect
 from openedai.http.uses import Use
 from openedai.identity import NOBODY, Identity
@@ -40,7 +42,8 @@ class Exchange:
     of the exchange. `send` is the connection's own: all but the beginning and the end of a stream
     is sent with it, past the layers, which do nothing for these parts. `bytes_in` and `bytes_out`
     are those of bodies. `uses` are of all models that the request used, also of its parts: copies
-    of an exchange share them.
+    of an exchange share them. `deltas` counts those of its generations so far. `task` serves it;
+    None where it cannot be cancelled on its own.
     """
 
     id: str
@@ -56,6 +59,9 @@ class Exchange:
     model: str | None = None
     logged_body: str | None = None
     send: Send | None = None
+    deltas: int = 0
+    task: asyncio.Task[Any] | None = None
+    cancelled: APIError | None = None
     started: float = field(default_factory=time.perf_counter)
     bytes_in: int = 0
     bytes_out: int = 0
@@ -65,6 +71,14 @@ class Exchange:
     first_event_at: float | None = None
     last_event_at: float | None = None
     cleanup: ExitStack = field(default_factory=ExitStack)
+
+    def cancel(self, error: APIError) -> bool:
+        """End it with this error for its client. Returns whether that can be."""
+        if self.task is None or self.cancelled is not None:
+            return False
+        self.cancelled = error
+        self.task.cancel()
+        return True
 
     @property
     def owner(self) -> str:

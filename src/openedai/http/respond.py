@@ -46,6 +46,11 @@ def error_response(error: Exception, exchange: Exchange) -> Response:
     return json_response(body, status=api_error.status, headers=headers)
 
 
+def shutting_down() -> Unavailable:
+    """The error of a request that the end of the server cuts short."""
+    return Unavailable("The server is shutting down.")
+
+
 def as_api_error(error: Exception) -> APIError:
     """The error for the client: an APIError as it is, and no internals of any other."""
     if isinstance(error, APIError):
@@ -124,7 +129,7 @@ class EventStream(Response):
                 await self._end(send)
 
     async def _stop(self, send: Send) -> None:
-        await self._fail(send, Unavailable("The server is shutting down."))
+        await self._fail(send, self.exchange.cancelled or shutting_down())
 
     async def _fail(self, send: Send, error: Exception) -> None:
         exchange = self.exchange

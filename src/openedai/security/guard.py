@@ -23,9 +23,9 @@ from openedai.security.callers import bearer_key, caller_name
 from openedai.security.identities import Identities
 from openedai.store.keys.secret import digest_of
 
-PUBLIC_PATHS = frozenset({"/health", "/docs", "/openapi.json"})
+PUBLIC_PATHS = frozenset({"/health", "/docs", "/openapi.json", "/console", "/console/"})
 # URLs of made images contain a secret of their own, and are opened without a key.
-PUBLIC_PREFIX = "/v1/images/files/"
+PUBLIC_PREFIXES = ("/v1/images/files/", "/console/static/")
 
 
 class Guard:
@@ -63,7 +63,7 @@ class Guard:
         host = headers.get("host", "")
         self._check_host(host)
         self._check_origin(headers.get("origin"), host)
-        if scope["path"] in PUBLIC_PATHS or scope["path"].startswith(PUBLIC_PREFIX):
+        if scope["path"] in PUBLIC_PATHS or scope["path"].startswith(PUBLIC_PREFIXES):
             return "", NOBODY
         api_key = headers.get("api-key") or headers.get("x-api-key")
         key = bearer_key(headers.get("authorization"), api_key)

@@ -58,6 +58,7 @@ class Generation:
                                 _finish(use, event)
                             else:
                                 unfinished[index].append(event)
+                                exchange.deltas += 1
                             yield pair
                 if handle.stopped:
                     for index, said in list(unfinished.items()):

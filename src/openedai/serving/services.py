@@ -13,6 +13,7 @@ from openedai.media.addresses import HostPolicy
 from openedai.media.hosts import Hosts
 from openedai.media.images import Images
 from openedai.scheduling.pool import ModelPool
+from openedai.serving.activity import Activity
 from openedai.serving.assistants.keeping import AssistantKeeping
 from openedai.serving.audio.hearing import Hearing
 from openedai.serving.audio.speaking import Speaking
@@ -68,6 +69,7 @@ class Services:
     usage: UsageRecording | None
     usage_records: UsageRecords
     usage_sums: UsageSums
+    activity: Activity
     leases: Leases
     generation: Generation
     embedding: Embedding
@@ -136,7 +138,8 @@ class Services:
         store_embedding = StoreEmbedding(catalog, embedding)
         caches = SearchCaches(store, store_files, settings.data / "search", settings.vector_memory)
         usage_records = UsageRecords(store, settings.usage_lifetime, settings.usage_max_records)
-        prices, recorders = Prices(settings.prices), list[Recorder]()
+        prices, activity = Prices(settings.prices), Activity()
+        recorders: list[Recorder] = [activity]
         usage = UsageRecording(UsageWriter(usage_records), prices) if settings.usage else None
         if usage is not None:
             metrics.add_usage(usage.writer)
@@ -152,6 +155,7 @@ class Services:
             usage=usage,
             usage_records=usage_records,
             usage_sums=UsageSums(store),
+            activity=activity,
             leases=leases,
             generation=generation,
             embedding=embedding,
