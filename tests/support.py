@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
+import ssl
 import tempfile
 import threading
 import time
@@ -21,7 +22,7 @@ from starlette.applications import Starlette
 from yarl import URL
 
 from openedai.app import create_app
-from openedai.cli.serve import protocol
+from openedai.cli.serve import uvicorn_config
 from openedai.config import ModelSpec, Settings
 from openedai.jobs.runner import LEASE_SECONDS
 
@@ -67,19 +68,19 @@ class Running:
 class ServerThread:
     """`lease` is how long another server waits for a job of this one, in seconds."""
 
-    def __init__(self, settings: Settings, *, lease: float = LEASE_SECONDS) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        lease: float = LEASE_SECONDS,
+        tls: ssl.SSLContext | None = None,
+        listener: socket.socket | None = None,
+    ) -> None:
         self.app = create_app(settings, job_lease=lease)
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.server = uvicorn.Server(
-            uvicorn.Config(
-                self.app,
-                http=protocol(settings),
-                ws="none",
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=1,
-            )
-        )
+        self.listener = listener or socket.create_server(("127.0.0.1", 0))
+        config = uvicorn_config(self.app, settings, tls)
+        config.timeout_graceful_shutdown = 1
+        self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, args=([self.listener],))
 
     def __enter__(self) -> Running:

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from openedai.api import response_jobs, routes, sockets
 from openedai.api.assistant_routes import run_works
@@ -24,9 +25,10 @@ from openedai.api.console.pages import console_pages
 from openedai.api.dialects import dialect_of
 from openedai.api.openai.dialect import OPENAI, response_headers
 from openedai.api.openapi import documentation
+from openedai.api.route import Route
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.models import adapter_specs
-from openedai.config import ModelSpec, Settings, memory_bytes
+from openedai.config import ConfigError, ModelSpec, Settings, memory_bytes
 from openedai.contract.adapter import Adapter
 from openedai.contract.engine import Engine
 from openedai.engines.load import load_engine
@@ -40,6 +42,7 @@ from openedai.http.envelope import Envelope
 from openedai.http.exchange import exchange_of
 from openedai.http.in_process import InProcess, Perform
 from openedai.http.respond import error_response
+from openedai.http.root_path import RootPath
 from openedai.http.route import OneRoute
 from openedai.jobs.handler import Handler
 from openedai.jobs.runner import LEASE_SECONDS, Runner
@@ -130,6 +133,8 @@ def create_app(
         ],
     )
     served = routes(services)
+    if settings.root_path:
+        _check_root_path(settings.root_path, served)
     app = Starlette(
         routes=[
             *documentation(served),
@@ -139,7 +144,7 @@ def create_app(
         ],
         lifespan=lifespan,
         exception_handlers=_HANDLERS,
-        middleware=_middleware(settings, services, lookup),
+        middleware=_middleware(services, lookup),
     )
     app.router.redirect_slashes = False
     app.state.services = services
@@ -326,13 +331,27 @@ def _envelope(app: ASGIApp, services: Services) -> Envelope:
     )
 
 
-def _middleware(settings: Settings, services: Services, lookup: KeyLookup) -> list[Middleware]:
-    layers = [Middleware(_envelope, services=services)]
+def _middleware(services: Services, lookup: KeyLookup) -> list[Middleware]:
+    settings, layers = services.settings, []
+    if settings.root_path:
+        layers.append(Middleware(RootPath, root_path=settings.root_path))
+    if settings.trusted_proxies:
+        trusted = list(settings.trusted_proxies)
+        layers.append(Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted))
+    layers.append(Middleware(_envelope, services=services))
     if settings.cors_origins:
         layers.append(Middleware(CrossOrigin, settings=settings))
     identities = Identities(settings, lookup)
-    layers.append(Middleware(Guard, settings=settings, identities=identities))
+    guard = Middleware(Guard, settings=settings, identities=identities, public=services.public)
+    layers.append(guard)
     return layers
+
+
+def _check_root_path(root_path: str, served: Sequence[Route]) -> None:
+    """Raises ConfigError where one of the server's own URLs begins like `root_path`."""
+    first = root_path.split("/")[1]
+    if any(route.path.split("/")[1] == first for route in served):
+        raise ConfigError(f"root_path: the server has URLs that begin with /{first} themselves")
 
 
 async def _api_error(request: Request, error: Exception) -> Response:

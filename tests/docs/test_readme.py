@@ -34,6 +34,7 @@ NOT_RUN = {
     "docs/fine-tuning.md": 1,
     "docs/images.md": 2,
     "docs/models.md": 3,
+    "docs/remote-access.md": 4,
     "docs/tools.md": 2,
 }
 

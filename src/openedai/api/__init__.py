@@ -88,7 +88,7 @@ def _openai(s: Services, calls: Calls) -> tuple[Route, ...]:
     speech = Group("openai.speech.routes:SpeechRoutes", calls, s.catalog, s.speech)
     images = Group(
         "openai.images.routes:ImageGenerations",
-        *(calls, s.catalog, s.image_inputs, s.image_making, s.image_store, s.settings.public_url),
+        *(calls, s.catalog, s.image_inputs, s.image_making, s.image_store, s.public),
     )
     audio = Group("openai.transcriptions.routes:Transcriptions", calls, s.transcription)
 
@@ -324,7 +324,7 @@ def _extensions(s: Services, calls: Calls) -> tuple[Route, ...]:
     tokens = Group("extensions.tokens.routes:Tokenization", calls, s.leases)
     rerank = Group("extensions.rerank.routes:Rerank", calls, s.catalog, s.reranking)
     systemone = Group("extensions.systemone.routes:SystemOne", calls, s.deciding)
-    images = Group("openai.images.files:ImageFiles", s.image_store, s.settings.public_url)
+    images = Group("openai.images.files:ImageFiles", s.image_store, s.public)
     return (
         Route("GET", "/v1/images/files/{name}", images["read"], "Show a made image"),
         Route("POST", "/v1/tokenize", tokens["tokenize"], "A text as tokens", in_batches=True),

@@ -78,6 +78,18 @@ def serve(
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning or error (info).")
     ] = None,
+    unix_socket: Annotated[
+        Path | None, typer.Option(help="Listen on this Unix socket, not on a port.")
+    ] = None,
+    cert_path: Annotated[Path | None, typer.Option(help="Certificate (PEM): speak https.")] = None,
+    key_path: Annotated[Path | None, typer.Option(help="The certificate's key (PEM).")] = None,
+    root_path: Annotated[
+        str | None, typer.Option(help="Path below which a proxy serves this server.")
+    ] = None,
+    tunnel: Annotated[
+        str | None,
+        typer.Option(help="Get a public address with cloudflared, ngrok, tailscale or ssh."),
+    ] = None,
 ) -> None:
     """Run the server. Every other setting: docs/settings.md, or the environment."""
     from openedai.cli.start import start
@@ -95,6 +107,11 @@ def serve(
         offline=offline,
         log_format=log_format,
         log_level=log_level,
+        unix_socket=unix_socket,
+        cert_path=cert_path,
+        key_path=key_path,
+        root_path=root_path,
+        tunnel=tunnel,
     )
 
 

@@ -13,9 +13,17 @@ _TEXTS = {
     "--memory-budget": "memory_budget",
     "--log-format": "log_format",
     "--log-level": "log_level",
+    "--root-path": "root_path",
+    "--tunnel": "tunnel",
 }
 _SWITCHES = {"--no-auth": "no_auth", "--no-pull": "no_pull", "--offline": "offline"}
-_FILES = {"--config": "config", "-c": "config"}
+_FILES = {
+    "--config": "config",
+    "-c": "config",
+    "--unix-socket": "unix_socket",
+    "--cert-path": "cert_path",
+    "--key-path": "key_path",
+}
 _NUMBERS = {"--port": "port"}
 _LISTS = {"--preload": "preload"}
 _VALUES = _TEXTS | _FILES | _NUMBERS | _LISTS

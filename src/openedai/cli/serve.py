@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from types import FrameType
@@ -17,8 +18,11 @@ from openedai.api.openai.dialect import OPENAI
 from openedai.api.sockets import SOCKETS
 from openedai.catalog.defaults import CHAT, EMBEDDING, KINDS
 from openedai.cli import logs
+from openedai.cli.listener import Listener
 from openedai.cli.messages import bold, red, say
+from openedai.cli.outside import Outside
 from openedai.cli.start import EXIT_USAGE
+from openedai.cli.tunnel import TunnelFailed
 from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.errors import APIError
 from openedai.http.protocol import LimitedProtocol, ProtocolLimits, limited_protocol
@@ -37,36 +41,48 @@ def serve(settings: Settings, *, pull: bool, early: EarlyStart | None = None) ->
     from openedai.app import create_app
 
     refuse_open_server(settings)
-    listener = _bind(settings)
+    listener = Listener(settings)
     logs.configure(settings.log_format, settings.log_level)
     try:
         app = create_app(settings, early)
+        outside = Outside(settings, app.state.services.public)
         catalog = app.state.services.catalog
         preload = catalog.preloaded(settings.preload)
         asyncio.run(app.state.services.store.check())
         if pull and not settings.offline:
             _pull_defaults(settings, catalog, preload)
-    except (ConfigError, APIError) as error:
+    except (ConfigError, APIError, TunnelFailed) as error:
         say(f"{red('Configuration:')} {error}")
+        listener.close()
         raise SystemExit(EXIT_USAGE) from error
-    port = listener.getsockname()[1]
     server = Server(
-        uvicorn_config(app, settings),
+        uvicorn_config(app, settings, outside.tls),
         pool=app.state.services.pool,
         stop_jobs=app.state.runner.close,
         preload=preload,
         warm_up=partial(_import_chat, app.state.routes),
         on_preloaded=early.end if early else _nothing,
-        on_ready=lambda: _banner(catalog, settings, port),
+        on_ready=lambda: _banner(catalog, settings, listener),
+        open_outside=partial(outside.open, listener.address),
+        close_outside=outside.close,
     )
-    server.run(sockets=[listener])
-    if server.failure is not None:
-        say(f"{red('Preloading failed:')} {server.failure.message}")
+    try:
+        server.run(sockets=[listener.socket])
+    finally:
+        listener.close()
+    if server.failure:
+        say(f"{red('Not started:')} {server.failure}")
         raise SystemExit(1)
 
 
 def refuse_open_server(settings: Settings) -> None:
     """Exit with EXIT_USAGE if other machines could use the server without a key."""
+    if settings.tunnel and not settings.keys:
+        say(
+            f"{red('Refused:')} everyone could use the server through the tunnel, as no API key is "
+            "set.\nSet OPENEDAI_API_KEY."
+        )
+        raise SystemExit(EXIT_USAGE)
     if settings.on_loopback or settings.keys or settings.no_auth:
         return
     say(
@@ -104,12 +120,15 @@ class Server(uvicorn.Server):
         on_ready: Callable[[], None],
         warm_up: Callable[[], None] = _nothing,
         on_preloaded: Callable[[], None] = _nothing,
+        open_outside: Callable[[], Awaitable[None]] = _nothing_awaited,
+        close_outside: Callable[[], Awaitable[None]] = _nothing_awaited,
     ) -> None:
         """`stop_jobs` is called on SIGTERM, before the requests have ended. `warm_up` is called in
-        a thread while models are loaded, `on_preloaded` after that.
+        a thread while models are loaded, `on_preloaded` after that. `open_outside` is called once
+        requests are accepted, and may raise TunnelFailed; `close_outside` when they have ended.
         """
         super().__init__(config)
-        self.failure: APIError | None = None
+        self.failure = ""
         self._stopped = asyncio.Event()
         self._pool = pool
         self._stop_jobs = stop_jobs
@@ -117,41 +136,59 @@ class Server(uvicorn.Server):
         self._on_ready = on_ready
         self._warm_up = warm_up
         self._on_preloaded = on_preloaded
+        self._open_outside = open_outside
+        self._close_outside = close_outside
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         try:
             await self._load()
         except APIError as error:
-            self.failure = error
+            self.failure = f"preloading failed: {error.message}"
             self.should_exit = True
         if self.should_exit:
             await self._pool.close()
             return
         await super().startup(sockets)
-        if self.started:
+        if not self.started:
+            return
+        try:
+            await self._unless_stopped(self._open_outside())
+        except TunnelFailed as error:
+            self.failure = str(error)
+            self.should_exit = True
+        if self.should_exit:
+            await self.shutdown(sockets)
+        else:
             self._on_ready()
 
     async def _load(self) -> None:
         if not self._preload:
             return
         warming = asyncio.create_task(asyncio.to_thread(self._warm_up))
-        loading = asyncio.gather(*map(self._pool.preload, self._preload))
-        stopping = asyncio.create_task(self._stopped.wait())
         try:
-            either: set[asyncio.Future[Any]] = {loading, stopping}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if loading.done():
-                loading.result()
+            await self._unless_stopped(asyncio.gather(*map(self._pool.preload, self._preload)))
         finally:
-            stopping.cancel()
-            loading.cancel()
             await warming
             self._on_preloaded()
+
+    async def _unless_stopped(self, work: Awaitable[Any]) -> None:
+        """Await `work`, and cancel it on SIGTERM."""
+        working = asyncio.ensure_future(work)
+        stopping = asyncio.create_task(self._stopped.wait())
+        try:
+            either: set[asyncio.Future[Any]] = {working, stopping}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+        finally:
+            stopping.cancel()
+            working.cancel()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._stop_jobs()
         self._pool.stop_accepting()
         await super().shutdown(sockets)
+        await self._close_outside()
         if self.force_exit:
             await self.lifespan.shutdown()
 
@@ -173,7 +210,9 @@ class Server(uvicorn.Server):
         asyncio.get_running_loop().call_soon_threadsafe(self._stopped.set)
 
 
-def uvicorn_config(app: Starlette, settings: Settings) -> uvicorn.Config:
+def uvicorn_config(
+    app: Starlette, settings: Settings, tls: ssl.SSLContext | None = None
+) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=protocol(settings),
@@ -183,6 +222,8 @@ def uvicorn_config(app: Starlette, settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # the app has a middleware for them
+        ssl_context_factory=None if tls is None else lambda *_: tls,
         date_header=True,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(settings.grace_timeout),
@@ -192,27 +233,13 @@ def uvicorn_config(app: Starlette, settings: Settings) -> uvicorn.Config:
 def protocol(settings: Settings) -> type[LimitedProtocol]:
     return limited_protocol(
         ProtocolLimits(
-            settings.max_header_bytes, settings.receive_timeout, settings.send_timeout, SOCKETS
+            settings.max_header_bytes,
+            settings.receive_timeout,
+            settings.send_timeout,
+            SOCKETS | {settings.root_path.encode() + path for path in SOCKETS},
         ),
         OPENAI,
     )
-
-
-def _bind(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except (OSError, ValueError) as error:  # ValueError: a name that cannot be one
-        why = (error.strerror if isinstance(error, OSError) else None) or error
-        say(
-            f"{red(f'Cannot listen on {settings.host}:{settings.port}:')} {why}.\n"
-            "Another port can be chosen with --port or OPENEDAI_PORT."
-        )
-        raise SystemExit(1) from error
-    listener.listen(2048)
-    return listener
 
 
 def _pull_defaults(settings: Settings, catalog: Catalog, preload: list[ModelSpec]) -> None:
@@ -233,21 +260,21 @@ def _pull_defaults(settings: Settings, catalog: Catalog, preload: list[ModelSpec
         pull_all(settings, [*weights.values()], console, optional=[*adapters.values()])
 
 
-def _banner(catalog: Catalog, settings: Settings, port: int) -> None:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    url = f"http://{host}:{port}/v1"
+def _banner(catalog: Catalog, settings: Settings, listener: Listener) -> None:
+    url = f"{listener.url}/v1"
+    curl = f"curl{listener.curl_options}"
     key = " -H 'Authorization: Bearer YOUR_KEY'" if settings.keys else ""
     defaults = {kind: catalog.default(kind) for kind in KINDS}
     chat = defaults[CHAT]
     name = chat.id if chat else "none"
     count = len(catalog.models())
     lines = [
-        f"{bold('OpenedAI')} is ready at {bold(url)}",
+        f"{bold('OpenedAI')} is ready at {bold(url)}{listener.where}",
         *(f"  {kind.name:16}  {model.id}" for kind, model in defaults.items() if model),
         f"  {'and':16}  {count} model{'' if count == 1 else 's'} in all: openedai models list",
         "",
         "Try it:",
-        f"  curl {url}/chat/completions{key} -H 'Content-Type: application/json' "
+        f"  {curl} {url}/chat/completions{key} -H 'Content-Type: application/json' "
         f'-d \'{{"model": "{name}", "messages": [{{"role": "user", "content": "Hello!"}}]}}\'',
     ]
     say("\n".join(lines))

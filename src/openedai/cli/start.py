@@ -39,6 +39,11 @@ def start(
     offline: bool = False,
     log_format: str | None = None,
     log_level: str | None = None,
+    unix_socket: Path | None = None,
+    cert_path: Path | None = None,
+    key_path: Path | None = None,
+    root_path: str | None = None,
+    tunnel: str | None = None,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     settings = read_settings(
@@ -53,6 +58,11 @@ def start(
         offline=offline or None,
         log_format=log_format,
         log_level=log_level,
+        unix_socket=unix_socket,
+        cert_path=cert_path,
+        key_path=key_path,
+        root_path=root_path,
+        tunnel=tunnel,
     )
     early = early_start(settings)
     try:

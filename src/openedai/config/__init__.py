@@ -96,7 +96,14 @@ class Settings(Network, Requests, DefaultModels, Scheduling, Storage, Usage):
                 raise ConfigError(f"{name}: {error}") from None
         if self.web_search == "searxng" and not self.web_search_url:
             raise ConfigError("web_search: SearXNG needs its address, in 'web_search_url'")
-        vars(self)["public_url"] = self.public_url.rstrip("/")
+        if self.key_path and not self.cert_path:
+            raise ConfigError("key_path: the certificate is missing, in 'cert_path'")
+        if self.unix_socket and (self.cert_path or self.tunnel):
+            raise ConfigError("unix_socket: it has neither TLS nor a tunnel")
+        if self.tunnel and self.cert_path:
+            raise ConfigError("tunnel: it has TLS of its own, so 'cert_path' must not be set")
+        for name in ("public_url", "root_path"):
+            vars(self)[name] = getattr(self, name).rstrip("/")
 
     @property
     def given(self) -> frozenset[str]:
@@ -112,7 +119,8 @@ class Settings(Network, Requests, DefaultModels, Scheduling, Storage, Usage):
 
     @property
     def on_loopback(self) -> bool:
-        return self.host in LOOPBACK or _is_loopback(self.host)
+        """Whether only programs of this machine can connect."""
+        return bool(self.unix_socket) or self.host in LOOPBACK or _is_loopback(self.host)
 
 
 def _is_loopback(host: str) -> bool:

@@ -47,6 +47,31 @@ def _check_hosts(value: tuple[str, ...]) -> None:
             raise ValueError(f"not a host, an address or a network: {entry!r}")
 
 
+def _check_proxies(value: tuple[str, ...]) -> None:
+    from ipaddress import ip_network
+
+    for entry in value:
+        if entry != "unix":
+            ip_network(entry)
+
+
+def _check_root_path(value: str) -> None:
+    if value and not (value.startswith("/") and value.strip("/") and "//" not in value):
+        raise ValueError(f"a path that begins with a slash is expected: {value!r}")
+    if any(mark in value for mark in "?#% "):
+        raise ValueError(f"a path without '?', '#', '%' and spaces is expected: {value!r}")
+
+
+def _check_mode(value: str) -> None:
+    if len(value) not in (3, 4) or not set(value) <= set("01234567"):
+        raise ValueError(f"three octal digits are expected, such as 660: {value!r}")
+
+
+def _check_destination(value: str) -> None:
+    if not value or value.startswith("-") or value.split() != [value]:
+        raise ValueError(f"not where ssh can connect to: {value!r}")
+
+
 def memory_bytes(text: str, *, total: int) -> int:
     """Read `80%` (of `total` bytes), `6GiB`, `512MB` or plain bytes. Raises ValueError."""
     units = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
@@ -65,6 +90,10 @@ CHECKS: dict[str, Callable[[Any], object]] = {
     "memory_budget": lambda value: memory_bytes(value, total=1 << 30),
     "public_url": _check_url,
     "web_search_url": _check_url,
+    "root_path": _check_root_path,
+    "trusted_proxies": _check_proxies,
+    "unix_socket_mode": _check_mode,
+    "tunnel_ssh": _check_destination,
     "api_key": lambda value: _check_keys((value,) if value and value.reveal() else ()),
     "api_keys": _check_keys,
     "database": _check_database,

@@ -19,6 +19,8 @@ from openedai.http.dialect import Dialect
 # that nobody reads resets it, and a client that still sends may then not see the answer.
 LINGER_SECONDS = 2
 LINGER_BYTES = 1 << 20
+# The address and port of a client that connects to a Unix socket.
+UNIX_CLIENT = ("unix", 0)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.client = self.client or UNIX_CLIENT
         self._answering = _Answering(transport.write, self._is_closing, self._close_answered)
         self._restart_deadline()
 

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from openedai.config import LOOPBACK, Settings
 from openedai.errors import APIError, Forbidden, HeadersTooLarge
 from openedai.http.exchange import exchange_of
+from openedai.http.public_address import PublicAddress, hostname
 from openedai.http.respond import error_response
 from openedai.identity import NOBODY, Identity
 from openedai.security.callers import bearer_key, caller_name
@@ -31,13 +32,15 @@ PUBLIC_PREFIXES = ("/v1/images/files/", "/console/static/")
 class Guard:
     """Middleware that sets who a request is from in its exchange, or answers with the error."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, identities: Identities) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: Settings, identities: Identities, public: PublicAddress
+    ) -> None:
         self.app = app
         self.identities = identities
         self.max_header_bytes = settings.max_header_bytes
         self.cors_origins = frozenset(settings.cors_origins)
-        public = _hostname(urlsplit(settings.public_url).netloc)
-        allowed = LOOPBACK | {"[::1]", *settings.allowed_hosts, *filter(None, [public])}
+        self.public = public
+        allowed = LOOPBACK | {"[::1]", *settings.allowed_hosts}
         self.allowed_hosts = frozenset(allowed) if settings.on_loopback else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,7 +76,9 @@ class Guard:
         return caller_name(address, digest), identity
 
     def _check_host(self, host: str) -> None:
-        if self.allowed_hosts is None or _hostname(host) in self.allowed_hosts:
+        if self.allowed_hosts is None or hostname(host) in self.allowed_hosts:
+            return
+        if self.public.host and hostname(host) == self.public.host:
             return
         raise Forbidden(
             "This server answers to the host names of loopback only. Other names are allowed "
@@ -92,9 +97,3 @@ class Guard:
             "OPENEDAI_CORS_ORIGINS.",
             code="origin_not_allowed",
         )
-
-
-def _hostname(host: str) -> str:
-    """The host name of a Host header: without the port, in lower case."""
-    name, _, port = host.rpartition(":")
-    return (name if name and port.isdigit() else host).lower()

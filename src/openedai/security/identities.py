@@ -25,7 +25,7 @@ class Identities:
     def __init__(self, settings: Settings, lookup: KeyLookup) -> None:
         self._configured = configured(settings)
         self._lookup = lookup
-        self._open = settings.on_loopback or settings.no_auth
+        self._open = not settings.tunnel and (settings.on_loopback or settings.no_auth)
 
     async def identify(self, presented: str | None, digest: bytes | None) -> Identity:
         """Whose key is presented. Raises AuthenticationFailed, and Unavailable if the database

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
+from openedai.http.public_address import PublicAddress
 from openedai.images.threads import ImageThreads
 from openedai.jobs.jobs import Jobs
 from openedai.media.addresses import HostPolicy
@@ -86,6 +87,7 @@ class Services:
     image_store: ImageStore
     image_threads: ImageThreads
     mcp_hosts: Hosts | None
+    public: PublicAddress
     speech: Speech
     listing: Listing
     loading: Loading
@@ -172,6 +174,7 @@ class Services:
             image_store=image_store,
             image_threads=threads,
             mcp_hosts=_mcp_hosts(settings),
+            public=PublicAddress(settings.public_url),
             speech=speech,
             listing=Listing(catalog, pool, settings.listed_aliases, tuned, started),
             loading=Loading(pool, library),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -16,6 +17,21 @@ class Network:
 
     host: Annotated[str, "Address to listen on."] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535), "Port to listen on; 0 takes a free one."] = 5001
+    unix_socket: Annotated[
+        Path | None, "Path of a Unix socket to listen on, in place of an address and a port."
+    ] = None
+    unix_socket_mode: Annotated[
+        str, "Who may connect to the Unix socket: its permissions, in octal digits."
+    ] = "600"
+    cert_path: Annotated[
+        Path | None,
+        "File in PEM format with the certificate for TLS, and those up to its root. The server "
+        "then speaks https only.",
+    ] = None
+    key_path: Annotated[
+        Path | None,
+        "File in PEM format with the key of the certificate; none if it is in the same file.",
+    ] = None
     api_key: Annotated[Secret | None, "The key that clients must send."] = None
     api_keys: Annotated[tuple[Secret, ...], "More keys that are accepted."] = ()
     no_auth: Annotated[bool, "Serve an address other than loopback without asking for a key."] = (
@@ -57,6 +73,24 @@ class Network:
         "The URL of this server for its clients, without `/v1`, if a proxy is in front "
         "of it; empty for the one that each request was sent to.",
     ] = ""
+    root_path: Annotated[
+        str,
+        "The path below which a proxy serves this server, such as `/llm`. Requests may have it or "
+        "not.",
+    ] = ""
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        "Addresses and networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are "
+        "believed; `unix` for those that connect to the Unix socket.",
+    ] = ("127.0.0.1", "::1")
+    tunnel: Annotated[
+        Literal["", "cloudflared", "ngrok", "tailscale", "ssh"],
+        "The program that gives the server a public address.",
+    ] = ""
+    tunnel_ssh: Annotated[
+        str,
+        "Where the tunnel `ssh` leads to: a service, or your own server, if `public_url` is set.",
+    ] = "nokey@localhost.run"
     grace_timeout: Annotated[
         float, Meta(ge=0), "Seconds that running requests get to finish on SIGTERM."
     ] = 30.0

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from openedai.http.public_address import PublicAddress
 from openedai.images.decode import ImageFile
 from openedai.serving.images.store import ImageStore
 
@@ -13,15 +14,12 @@ _PATH = "/v1/images/files"
 
 
 class ImageFiles:
-    """`public_url` is the server's URL for its clients; empty for that of each request."""
-
-    def __init__(self, store: ImageStore, public_url: str) -> None:
+    def __init__(self, store: ImageStore, public: PublicAddress) -> None:
         self._store = store
-        self._public_url = public_url
+        self._public = public
 
     def links(self, request: Request) -> ImageLinks:
-        base = self._public_url or str(request.base_url).rstrip("/")
-        return ImageLinks(self._store, f"{base}{_PATH}")
+        return ImageLinks(self._store, f"{self._public.base(request)}{_PATH}")
 
     async def read(self, request: Request) -> Response:
         path, media_type, remaining = self._store.find(request.path_params["name"])

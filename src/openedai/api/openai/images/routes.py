@@ -19,6 +19,7 @@ from openedai.catalog.catalog import Catalog
 from openedai.catalog.defaults import IMAGE
 from openedai.catalog.models import Model
 from openedai.errors import ModelNotFound, NotFound
+from openedai.http.public_address import PublicAddress
 from openedai.serving.images.inputs import ImageInputs
 from openedai.serving.images.making import ImageMaking
 from openedai.serving.images.store import ImageStore
@@ -32,13 +33,13 @@ class ImageGenerations:
         inputs: ImageInputs,
         making: ImageMaking,
         store: ImageStore,
-        public_url: str,
+        public: PublicAddress,
     ) -> None:
         self._calls = calls
         self._catalog = catalog
         self._inputs = inputs
         self._making = making
-        self._files = ImageFiles(store, public_url)
+        self._files = ImageFiles(store, public)
 
     @takes(ImageGenerationRequest)
     async def generate(self, request: Request) -> Response:

@@ -1,0 +1,33 @@
+"""`python -m openedai.cli.tunnel_process PROGRAM ARGUMENT…`: run it until standard input ends.
+
+The other end of standard input is the server's: it closes with it, however it dies.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+END_SECONDS = 5.0
+
+
+def main() -> int:
+    process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+
+    def end() -> None:
+        while os.read(0, 1 << 10):  # without a lock that the end of the process would wait for
+            pass
+        process.terminate()
+        try:
+            process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+    threading.Thread(target=end, daemon=True).start()
+    return process.wait()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

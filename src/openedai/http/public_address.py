@@ -1,0 +1,34 @@
+"""The URL of the server for its clients."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+
+class PublicAddress:
+    """Where clients reach the server. It changes when a tunnel is opened.
+
+    `url` has no slash at its end; it is empty for the URL that each request was sent to.
+    """
+
+    def __init__(self, url: str = "") -> None:
+        self.url = ""
+        self.host = ""
+        self.set(url)
+
+    def set(self, url: str) -> None:
+        """`url` is an http or https URL without query, or empty."""
+        self.url = url.rstrip("/")
+        self.host = hostname(urlsplit(self.url).netloc)
+
+    def base(self, request: Request) -> str:
+        """The URL below which the paths of the API are, for the client of this request."""
+        return self.url or str(request.base_url).rstrip("/")
+
+
+def hostname(host: str) -> str:
+    """The host name of a Host header: without the port, in lower case."""
+    name, _, port = host.rpartition(":")
+    return (name if name and port.isdigit() else host).lower()
