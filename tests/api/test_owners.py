@@ -307,7 +307,7 @@ def test_fine_tuned_models(server: Running, mine: Key, other: Key, dialect: dict
     assert mine.ask("DELETE", path).status == 200
 
 
-def test_what_assistants_and_runs_refer_to(mine: Key, other: Key) -> None:
+def test_what_assistants_runs_and_responses_refer_to(mine: Key, other: Key) -> None:
     searched = {"file_search": {"vector_store_ids": [vector_store(mine)]}}
     for path in ("/v1/assistants", "/v1/threads"):
         body: dict[str, Any] = {"tool_resources": searched}
@@ -317,6 +317,11 @@ def test_what_assistants_and_runs_refer_to(mine: Key, other: Key) -> None:
         assert mine.ask("POST", path, body).status == 200
     for url in (f"/v1/threads/{thread(other)}/runs", "/v1/threads/runs"):
         assert other.ask("POST", url, {"assistant_id": assistant(mine)}).status == 404
+    tool = {"type": "file_search", "vector_store_ids": [vector_store(mine)]}
+    for options in ({}, {"stream": True}, {"background": True}):
+        body = {"model": "echo", "input": "a", "tools": [tool], **options}
+        assert other.ask("POST", "/v1/responses", body).status == 404
+        assert mine.ask("POST", "/v1/responses", body).status == 200
     attachment = {"file_id": file(mine), "tools": [{"type": "file_search"}]}
     message = {"role": "user", "content": "a", "attachments": [attachment]}
     for url in ("/v1/threads", f"/v1/threads/{thread(other)}/messages"):

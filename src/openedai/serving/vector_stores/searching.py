@@ -77,6 +77,11 @@ class StoreSearch:
         self._reranking = reranking
         self._generation = generation
 
+    async def check(self, owner: str, ids: Sequence[str]) -> None:
+        """Raise what `run` would for stores that cannot be searched."""
+        for id in ids:
+            check_usable(await self._stores.find(owner, id))
+
     async def run(
         self, exchange: Exchange, ids: Sequence[str], query: StoreQuery
     ) -> tuple[list[str], list[Result]]:

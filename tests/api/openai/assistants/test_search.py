@@ -9,6 +9,7 @@ from openai import NotFoundError, OpenAI
 from openai.types.beta.threads import Message
 from openai.types.beta.threads.runs import FileSearchToolCall
 
+from tests.api.openai.assistants.conftest import SEARCH_CALL
 from tests.api.openai.assistants.made import assistant, texts, thread
 
 # The official client calls all of it deprecated.
@@ -73,18 +74,27 @@ def test_files_are_searched_and_cited(client: OpenAI, stores: tuple[str, str]) -
     (part,) = answer(client, run).content
     assert part.type == "text"
     value, annotations = part.text.value, part.text.annotations
-    assert len(annotations) == 2
-    for annotation, result in zip(annotations, call.file_search.results, strict=True):
+    ids = {result.file_name: result.file_id for result in call.file_search.results}
+    cited = []
+    for annotation in annotations:
         assert annotation.type == "file_citation"
         assert value[annotation.start_index : annotation.end_index] == annotation.text
-        assert annotation.text.endswith(f"†{result.file_name}】")
-        assert annotation.file_citation.file_id == result.file_id
-    assert "[7†a.txt]" in value  # a text has no marks of its own
+        cited.append(annotation.text.partition("†")[2].removesuffix("】"))
+        assert annotation.file_citation.file_id == ids[cited[-1]]
+    # The server cites the sentence that the model has without a mark.
+    assert sorted(cited) == ["cats.txt", "plants.txt", "plants.txt"]
+    assert "[7†a.txt] is no mark of ours.【" in value  # a text has no marks of its own
 
 
-def test_the_server_cites_where_the_model_does_not(client: OpenAI, stores: tuple[str, str]) -> None:
+def test_the_server_cites_where_the_model_does_not(client: OpenAI) -> None:
     """A model that calls the search each time is to answer after some."""
-    asst = assistant(client, model="searches", tools=[SEARCH], tool_resources=resources(stores[0]))
+    store = client.vector_stores.create().id
+    client.vector_stores.files.upload_and_poll(
+        vector_store_id=store,
+        file=("calls.txt", f"They say {SEARCH_CALL} often.".encode()),
+        poll_interval_ms=20,
+    )
+    asst = assistant(client, model="searches", tools=[SEARCH], tool_resources=resources(store))
     with client.beta.threads.create_and_run_stream(
         assistant_id=asst, thread={"messages": [{"role": "user", "content": "sugar"}]}
     ) as stream:
@@ -104,7 +114,8 @@ def test_the_server_cites_where_the_model_does_not(client: OpenAI, stores: tuple
     (part,) = message.content
     assert part.type == "text"
     (citation,) = part.text.annotations
-    assert part.text.value.endswith("†plants.txt】")
+    assert part.text.value == f"{SEARCH_CALL}{citation.text}"
+    assert citation.text.endswith("†calls.txt】")
     assert part.text.value[citation.start_index : citation.end_index] == citation.text
 
 

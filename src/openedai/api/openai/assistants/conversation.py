@@ -8,12 +8,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from openedai.api.openai.assistants.search import SEARCH, results_text
+from openedai.api.openai.assistants.search import SEARCH, part_of, results_text
 from openedai.contract.chat import Image, Message, ToolCall
 from openedai.media.images import ImageRef
 from openedai.serving.files.kept import FileId
 from openedai.serving.files.loading import FileRef
 from openedai.serving.images.loading import LoadedImages
+from openedai.serving.tools.citations import Part
 from openedai.store.assistants.messages import Message as ThreadMessage
 from openedai.store.assistants.runs import Run
 from openedai.store.assistants.steps import Step
@@ -46,10 +47,15 @@ class Thread:
         """Whether the run has called tools."""
         return any(step.run == self.run.id for step in self.steps)
 
-    def results(self) -> list[dict[str, Any]]:
+    def parts(self) -> list[Part]:
         """What the searches of this run found, by the numbers of their marks."""
         calls = [call for step in self.steps if step.run == self.run.id for call in _calls(step)]
-        return [one for call in calls if call["type"] == SEARCH for one in call[SEARCH]["results"]]
+        return [
+            part_of(one)
+            for call in calls
+            if call["type"] == SEARCH
+            for one in call[SEARCH]["results"]
+        ]
 
     def asked(self) -> str:
         """The text of the user's last message."""

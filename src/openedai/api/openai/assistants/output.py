@@ -16,10 +16,11 @@ from openedai.api.openai.assistants.events import (
     step_event,
     text_delta,
 )
-from openedai.api.openai.assistants.search import SEARCH, Searched
+from openedai.api.openai.assistants.search import SEARCH, Searched, citation
 from openedai.contract.generate import Finish, GenerateEvent, TextDelta, ToolCallDelta
 from openedai.serving.assistants.handler import Progress
 from openedai.serving.assistants.keeping import WAITING_SECONDS
+from openedai.serving.tools.citations import Cited, Citer, Mark, Part, Piece
 from openedai.store.assistants.messages import PREFIX as MESSAGE
 from openedai.store.assistants.messages import Message, MessageFields
 from openedai.store.assistants.runs import Run, RunStatus
@@ -40,8 +41,18 @@ class RunOutput:
         self._step: Step | None = None  # of the open message
         self._message: Message | None = None
         self._texts: list[str] = []
+        self._annotations: list[dict[str, Any]] = []
+        self._parts: Sequence[Part] = ()
+        self._is_prose = True
+        self._citer = Citer((), keeps_marks=True)
         self._calls_step: Step | None = None
         self._calls: list[dict[str, Any]] = []
+
+    def cite(self, parts: Sequence[Part], *, is_prose: bool) -> None:
+        """From the next message on, texts may cite these parts of files. Sentences of an answer of
+        a given format, which `is_prose` is false for, are only cited where the model does so.
+        """
+        self._parts, self._is_prose = parts, is_prose
 
     def start(self) -> Progress:
         """The run is worked on."""
@@ -53,7 +64,9 @@ class RunOutput:
         match event:
             case TextDelta(text=text):
                 self.begun = True
-                yield Progress([*self._open_message(), *self._add_text(text)])
+                opened = self._open_message()
+                if events := [*opened, *self._add(self._citer.feed(text))]:
+                    yield Progress(events)
             case ToolCallDelta():
                 self.begun = True
                 if self._message is not None:
@@ -70,34 +83,19 @@ class RunOutput:
             completion_tokens=fields.completion_tokens + usage.completion_tokens,
         )
 
-    @property
-    def text(self) -> str:
-        """The text of the open message."""
-        return "".join(self._texts)
-
     def searches(self) -> list[dict[str, Any]]:
         """The open calls that the server answers."""
         return [call for call in self._calls if call["function"]["name"] == SEARCH]
 
-    def end_text(
-        self, finish: Finish, citations: Sequence[dict[str, Any]] = (), marks: str = ""
-    ) -> list[Progress]:
-        """The end of the message, after a generation without tool calls, and of the run.
-
-        `marks` are added to the text; `citations` are the annotations of all of it.
-        """
+    def end_text(self, finish: Finish) -> list[Progress]:
+        """The end of the message, after a generation without tool calls, and of the run."""
         progress: list[Progress] = []
         if self._message is None and not self._calls:
             progress.append(Progress(self._open_message()))
-        if marks:
-            progress.append(Progress(self._add_text(marks)))
-        if citations and self._message is not None:
-            indexed = [{"index": n, **one} for n, one in enumerate(citations)]
-            progress.append(Progress([text_delta(self._message, {"annotations": indexed})]))
         reason = {"length": "max_tokens", "content_filter": "content_filter"}.get(finish.reason)
         if self._message is not None:
             status = "completed" if reason is None else "incomplete"
-            progress.append(self._end_message(status, reason, finish, citations))
+            progress.append(self._end_message(status, reason, finish))
         if self._calls_step is not None:  # a call that was cut off
             progress.append(self._end_calls("failed", finish, "server_error", _CUT))
         progress.append(self._end_run(reason))
@@ -139,7 +137,7 @@ class RunOutput:
         parts = []
         if self._message is not None:
             reason = f"run_{status}"
-            parts.append(self._end_message("incomplete", reason, None, (), status, step_code, text))
+            parts.append(self._end_message("incomplete", reason, None, status, step_code, text))
         if self._calls_step is not None:
             parts.append(self._end_calls(status, None, step_code, text))
         self.run = self.run.changed(status, calls=[], error_code=code, error=text, **values)
@@ -171,7 +169,8 @@ class RunOutput:
             "message_creation": {"message_id": self._message.id},
         }
         self._step = self._new_step("message_creation", details)
-        self._texts = []
+        self._texts, self._annotations = [], []
+        self._citer = Citer(self._parts, keeps_marks=True, places=self._is_prose)
         return [
             step_event(self._step, "created"),
             step_event(self._step),
@@ -179,27 +178,40 @@ class RunOutput:
             message_event(self._message),
         ]
 
-    def _add_text(self, text: str) -> list[bytes]:
+    def _add(self, pieces: Sequence[Piece]) -> list[bytes]:
+        return [
+            self._add_text(piece)
+            for piece in pieces
+            if not isinstance(piece, Cited)  # marks stay in the text, and are its annotations
+        ]
+
+    def _add_text(self, piece: str | Mark) -> bytes:
         assert self._message is not None
-        first = not self._texts
-        self._texts.append(text)
-        delta = {"value": text, "annotations": []} if first else {"value": text}
-        return [text_delta(self._message, delta)]
+        delta: dict[str, Any] = {"value": piece if isinstance(piece, str) else piece.text}
+        if isinstance(piece, Mark):
+            start = sum(map(len, self._texts))
+            made = citation(self._parts[piece.number], piece, start)
+            delta["annotations"] = [{"index": len(self._annotations), **made}]
+            self._annotations.append(made)
+        elif not self._texts:
+            delta["annotations"] = []
+        self._texts.append(delta["value"])
+        return text_delta(self._message, delta)
 
     def _end_message(
         self,
         status: str,
         reason: str | None = None,
         finish: Finish | None = None,
-        citations: Sequence[dict[str, Any]] = (),
         step_status: str = "completed",
         code: str | None = None,
         error: str | None = None,
     ) -> Progress:
         assert self._message is not None
         assert self._step is not None
+        events = self._add(self._citer.end())
         now, done = int(time.time()), status == "completed"
-        text = {"value": "".join(self._texts), "annotations": list(citations)}
+        text = {"value": "".join(self._texts), "annotations": self._annotations}
         message = replace(
             self._message,
             fields=msgspec.structs.replace(
@@ -219,7 +231,8 @@ class RunOutput:
             **_usage(finish),
         )
         self._message = self._step = None
-        return Progress([message_event(message), step_event(step)], [message], [step], self.run)
+        events += [message_event(message), step_event(step)]
+        return Progress(events, [message], [step], self.run)
 
     def _open_calls(self) -> list[bytes]:
         if self._calls_step is not None:

@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from openedai.bounded_json import read_json
-from openedai.contract.chat import Tool
 from openedai.errors import APIError
 from openedai.http.exchange import Exchange
+from openedai.serving.tools.citations import Mark, Part, told
+from openedai.serving.tools.file_search import FILE_SEARCH, searched_texts
 from openedai.serving.vector_stores.searching import Result, StoreQuery, StoreSearch
 
-SEARCH = "file_search"
-SEARCH_TOOL = Tool(
-    name=SEARCH,
-    description=(
-        "Searches the files that the user has given. Each result begins with a mark such as "
-        "【0†notes.txt】: copy the mark after every sentence that relies on the result."
-    ),
-    parameters={
-        "type": "object",
-        "properties": {
-            "queries": {
-                "type": "array",
-                "items": {"type": "string"},
-                "minItems": 1,
-                "maxItems": 5,
-                "description": "What to look for, in short questions or words.",
-            }
-        },
-        "required": ["queries"],
-        "additionalProperties": False,
-    },
-)
+SEARCH = FILE_SEARCH.name
 _LIMIT = 20  # results, if the tool does not say
-_MOST_QUERIES = 5
-_MOST_QUERY = 4096  # characters
-_MARK = re.compile(r"【(\d{1,4})†[^】\n]{0,300}】")
 
 
 @dataclass(frozen=True)
@@ -78,17 +54,17 @@ async def search(
     arguments: str,
     asked: str,
 ) -> Searched:
-    """Search as a call of the model asks, or else for what the user `asked`."""
+    """Search for what a call of the model asks for, and for what the user `asked`."""
     options = tool.get(SEARCH) or {}
     ranking = options.get("ranking_options") or {}
     least = float(ranking.get("score_threshold") or 0)
     shown = {"ranker": ranking.get("ranker") or "default_2024_08_21", "score_threshold": least}
     query = StoreQuery(
-        texts=_queries(arguments) or [asked[:_MOST_QUERY]],
+        texts=searched_texts(_arguments(arguments), asked),
         limit=options.get("max_num_results") or _LIMIT,
         least_score=least,
     )
-    if not stores or not query.texts[0].strip():
+    if not stores or not query.texts:
         return Searched((), shown)
     try:
         _, results = await searching.run(exchange, stores, query)
@@ -99,54 +75,34 @@ async def search(
     return Searched(results, shown)
 
 
-def _queries(arguments: str) -> list[str]:
-    """The queries of a call, of whatever shape the model has given them."""
+def _arguments(text: str) -> dict[str, Any]:
+    """The arguments of a call, whatever the model wrote."""
     try:
-        values = read_json(arguments or "{}")
+        values = read_json(text or "{}")
     except ValueError:
-        return []
-    given = values.get("queries", values.get("query")) if isinstance(values, dict) else None
-    texts = given if isinstance(given, list) else [given]
-    found = [text.strip()[:_MOST_QUERY] for text in texts if isinstance(text, str)]
-    return [text for text in found if text][:_MOST_QUERIES]
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def results_text(call: dict[str, Any], first: int) -> str:
-    """What the model reads of a call's results; `first` is the number of the first of them.
-
-    A text cannot have marks of its own.
-    """
+    """What the model reads of a call's results; `first` is the number of the first of them."""
     search = call[SEARCH]
     if "error" in search:
         return f"The search failed: {search['error']}"
-    if not search["results"]:
-        return "Nothing was found."
-    return "\n\n".join(
-        f"{mark(first + number, result)}\n{_unmarked(result['content'][0]['text'])}"
-        for number, result in enumerate(search["results"])
-    )
+    return told([part_of(result) for result in search["results"]], first)
 
 
-def mark(number: int, result: dict[str, Any]) -> str:
-    """The mark of a result, by which the model cites it."""
-    name = re.sub(r"[【】†\s]+", " ", result["file_name"])[:300]
-    return f"【{number}†{name}】"
+def part_of(result: dict[str, Any]) -> Part:
+    """A result of a step as a part of a file."""
+    return Part(result["file_id"], result["file_name"], result["content"][0]["text"])
 
 
-def _unmarked(text: str) -> str:
-    return text.replace("【", "[").replace("】", "]")
-
-
-def citations(text: str, results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The annotations of the marks in an answer."""
-    return [
-        {
-            "type": "file_citation",
-            "text": found[0],
-            "start_index": found.start(),
-            "end_index": found.end(),
-            "file_citation": {"file_id": results[int(found[1])]["file_id"]},
-        }
-        for found in _MARK.finditer(text)
-        if int(found[1]) < len(results)
-    ]
+def citation(part: Part, mark: Mark, start: int) -> dict[str, Any]:
+    """The annotation of a mark that is at `start` of the text."""
+    return {
+        "type": "file_citation",
+        "text": mark.text,
+        "start_index": start,
+        "end_index": start + len(mark.text),
+        "file_citation": {"file_id": part.file},
+    }

@@ -15,10 +15,7 @@ from openedai.api.openai.assistants.conversation import Thread
 from openedai.api.openai.assistants.output import RunOutput
 from openedai.api.openai.assistants.search import (
     SEARCH,
-    SEARCH_TOOL,
     Searched,
-    citations,
-    mark,
     search,
 )
 from openedai.api.openai.assistants.tools import engine_tool
@@ -42,6 +39,7 @@ from openedai.serving.images.loading import ImageLoading
 from openedai.serving.leases import Leases
 from openedai.serving.outcome import Outcome
 from openedai.serving.streams.truncation import fitted, run_truncated
+from openedai.serving.tools.file_search import FILE_SEARCH
 from openedai.serving.usage.ends import Ends
 from openedai.serving.vector_stores.searching import StoreSearch
 from openedai.serving.vector_stores.service import VectorStoreService
@@ -125,6 +123,7 @@ class RunWork:
             if request is None:
                 yield output.exceed_prompt()
                 return
+            output.cite(thread.parts(), is_prose=self._constraint() is None)
             finish: Finish | None = None
             events = run_truncated(self._parts.generation, call, request)
             async with aclosing(events):
@@ -137,7 +136,7 @@ class RunWork:
             ended = Outcome.of([] if finish is None else [finish]).finish
             output.count(ended)
             if ended.reason != "tool_calls":
-                for one in self._end(ended, thread):
+                for one in output.end_text(ended):
                     yield one
                 return
             found = {one["id"]: await self._search(one, thread) for one in output.searches()}
@@ -212,24 +211,13 @@ class RunWork:
                 return
             await asyncio.sleep(_POLL_SECONDS)
 
-    def _end(self, finish: Finish, thread: Thread) -> list[Progress]:
-        """The end of the answer. If it has no citations, the best result gets one."""
-        text, results = self._output.text, thread.results()
-        found = citations(text, results)
-        marks = ""
-        if results and text and not found and self._constraint() is None:
-            best = max(range(len(results)), key=lambda number: results[number]["score"])
-            marks = mark(best, results[best])
-            found = citations(text + marks, results)
-        return self._output.end_text(finish, found, marks)
-
 
 def _toolset(run: Run, *, free: bool, searching: bool) -> Toolset:
     """The tools that the model may call. A choice is for the first calls of the run: from then on
     the model is `free`.
     """
     tools = [
-        SEARCH_TOOL if tool["type"] == SEARCH else engine_tool(tool["function"])
+        FILE_SEARCH if tool["type"] == SEARCH else engine_tool(tool["function"])
         for tool in run.fields.tools
         if searching or tool["type"] != SEARCH
     ]

@@ -17,7 +17,6 @@ from openedai.api.openai.responses.input.conversation import (
     engine_messages,
 )
 from openedai.api.openai.responses.input.items import AnyItem, Compaction, Message
-from openedai.api.openai.responses.input.parts import InputText
 from openedai.api.openai.responses.output.objects import CompactionItem, ResponseUsage
 from openedai.api.openai.responses.prepare import Prepared
 from openedai.api.openai.responses.types import ResponseRequest
@@ -139,18 +138,12 @@ def _last_messages(items: Sequence[Located], left: int) -> list[str]:
     texts: list[str] = []
     for _, item in reversed(items):
         if isinstance(item, Message) and item.role == "user":
-            text = _text(item)
+            text = item.text
             left -= len(text)
             if left < 0:
                 break
             texts.insert(0, text)
     return texts
-
-
-def _text(message: Message) -> str:
-    if isinstance(message.content, str):
-        return message.content
-    return "".join(part.text for part in message.content if isinstance(part, InputText))
 
 
 def compact_threshold(call: Call[ResponseRequest]) -> int | None:

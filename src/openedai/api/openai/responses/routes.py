@@ -19,6 +19,7 @@ from openedai.api.openai.responses.output.events import Event
 from openedai.api.openai.responses.output.steps import Stepped
 from openedai.api.openai.responses.prepare import Preparation, Prepared
 from openedai.api.openai.responses.render import Keep, ResponseRenderer, keep_nothing
+from openedai.api.openai.responses.served.files import check_stores
 from openedai.api.openai.responses.served.toolkit import Toolkit
 from openedai.api.openai.responses.served.turns import Generate, Turns
 from openedai.api.openai.responses.socket import ResponseCreate, ResponseSocket, Send
@@ -81,6 +82,7 @@ class Responses:
         self._compactor = Compactor(generation, leases)
         self._history = StoredHistory(keeping)
         self._keeping = keeping
+        self._store_search = store_search
         self._toolkit = Toolkit(settings, mcp_hosts, catalog, image_making, store_search)
         self._preparation = Preparation(
             file_loading,
@@ -94,9 +96,10 @@ class Responses:
     @takes(ResponseRequest)
     async def create(self, request: Request) -> Response:
         call = await self._calls.read(request, ResponseRequest)
+        prepared = await self._prepare(call)
         if call.body.background:
-            return await self._begin(request, call, await self._preparation.prepare(call))
-        prepared = await self.prepared(call)
+            return await self._begin(request, call, prepared)
+        prepared = await self._compactor.fit(call, prepared)
         renderer = self._renderer(call, prepared, self._keep(call, prepared))
         events = self._events(call, prepared)
         return await self._calls.answer(call, events, renderer, stream=bool(call.body.stream))
@@ -109,8 +112,7 @@ class Responses:
         self, values: Any, exchange: Exchange, history: History, send: Send
     ) -> Prepared:
         call = await self._calls.message(values, ResponseCreate, exchange)
-        prepared = await self._preparation.prepare(call, history)
-        prepared = await self._compactor.fit(call, prepared)
+        prepared = await self._compactor.fit(call, await self._prepare(call, history))
         if call.body.generate is False and prepared.finish is None:
             await self._compute_prompt(call, prepared, send)
             return prepared
@@ -130,8 +132,18 @@ class Responses:
         for event in [*prepared.builder.start(), *prepared.builder.end_empty(outcome.finish)]:
             await send(event)
 
+    async def _prepare(
+        self, call: Call[ResponseRequest], history: History | None = None
+    ) -> Prepared:
+        """What is generated for a request. Raises InvalidRequest, and NotFound for a vector store
+        that is not the caller's.
+        """
+        prepared = await self._preparation.prepare(call, history)
+        await check_stores(self._store_search, call.exchange.owner, prepared.tools)
+        return prepared
+
     async def prepared(self, call: Call[ResponseRequest]) -> Prepared:
-        """What is generated for a call. Raises InvalidRequest."""
+        """What a job generates for a call: a store may be gone meanwhile. Raises InvalidRequest."""
         return await self._compactor.fit(call, await self._preparation.prepare(call))
 
     @takes(CompactRequest)
@@ -199,7 +211,7 @@ class Responses:
     async def _turns(
         self, call: Call[ResponseRequest], prepared: Prepared, generate: Generate
     ) -> AsyncGenerator[Stepped, None]:
-        async with self._toolkit.open() as runners:
+        async with self._toolkit.open(prepared.located) as runners:
             turns = Turns(call, prepared, generate, runners)
             async with aclosing(turns.run()) as steps:
                 async for step in steps:

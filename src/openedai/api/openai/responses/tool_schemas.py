@@ -30,7 +30,6 @@ SHELL = _object(
     {"timeout_ms": _NUMBER, "max_output_length": _NUMBER},
 )
 
-FILE_QUERY = _object({"query": _TEXT | {"description": "What to search for, in words."}})
 IMAGE_PROMPT = _object({"prompt": _TEXT | {"description": "What the image shows."}})
 WEB_QUERY = _object({"query": _TEXT | {"description": "What to search for."}})
 

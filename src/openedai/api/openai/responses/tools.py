@@ -42,7 +42,6 @@ from openedai.api.openai.responses.tool_schemas import (
     APPLY_PATCH,
     COMPUTER_ACTION,
     COMPUTER_ACTIONS,
-    FILE_QUERY,
     IMAGE_PROMPT,
     LOCAL_SHELL,
     SHELL,
@@ -52,6 +51,7 @@ from openedai.api.parameters.chats.custom_tools import custom_tool
 from openedai.api.parameters.tools import Toolset, check_tools
 from openedai.contract.chat import InputGrammar, Tool
 from openedai.errors import InvalidRequest, Unsupported, invalid_value
+from openedai.serving.tools.file_search import FILE_SEARCH
 
 ServedTool = WebSearchTool | FileSearchTool | ImageGenerationTool | McpServerTool
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
@@ -281,8 +281,8 @@ class _Reader:
                 return [self._own(tool.type, path, about, COMPUTER_ACTION)]
             case FileSearchTool():
                 tool.check_at(path)
-                about = "Searches the user's files. Returns the parts of them that fit best."
-                return [replace(self._own(tool.type, path, about, FILE_QUERY), served=tool)]
+                function = replace_fields(FILE_SEARCH, strict=self._strict)
+                return [CallableTool(tool.type, tool.type, function, path, served=tool)]
             case ImageGenerationTool():
                 tool.check_at(path)
                 about = "Makes an image and shows it to the user."

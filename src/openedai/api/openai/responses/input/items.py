@@ -23,7 +23,7 @@ from openedai.api.openai.responses.input.calls import (
     ToolSearchCall,
 )
 from openedai.api.openai.responses.input.formats import ConfigurationUpdate
-from openedai.api.openai.responses.input.parts import Content
+from openedai.api.openai.responses.input.parts import Content, InputText
 from openedai.api.openai.responses.input.served_items import (
     FileSearchCall,
     ImageGenerationCall,
@@ -48,6 +48,13 @@ class Message(Body):
     id: str | None = None
     status: Status | None = None
     phase: Literal["commentary", "final_answer"] | None = None
+
+    @property
+    def text(self) -> str:
+        """What a user wrote, without images, sounds and files."""
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(part.text for part in self.content if isinstance(part, InputText))
 
 
 class SummaryText(Body):

@@ -18,7 +18,7 @@ from openedai.api.openai.responses.output.objects import (
     ResponseModeration,
     ResponseUsage,
 )
-from openedai.api.openai.responses.output.open_files import FilesResult
+from openedai.api.openai.responses.output.open_files import FilesResult, part_of
 from openedai.api.openai.responses.output.open_items import (
     OpenCall,
     OpenItem,
@@ -71,7 +71,7 @@ class ResponseBuilder:
         self._output: list[OutputItem | None] = []
         self._open: OpenItem | OpenServed | None = None
         self._running: dict[str, tuple[int, OpenServed]] = {}
-        self._found = Found()
+        self._found = Found(is_prose=response.text["format"]["type"] == "text")
         self._call_index = -1
         self._compaction: CompactionItem | None = None
 
@@ -110,9 +110,9 @@ class ResponseBuilder:
             case TextDelta(text=text, logprobs=tokens):
                 logprobs = token_logprobs(tokens) if tokens and self._options.logprobs else []
                 if isinstance(self._open, OpenMessage):
-                    return [self._open.feed(text, logprobs)]
+                    return self._open.feed(text, logprobs)
                 message = OpenMessage(self._place(), self._found)
-                return [*self._begin(message), message.feed(text, logprobs)]
+                return [*self._begin(message), *message.feed(text, logprobs)]
             case ReasoningDelta(text=text):
                 if isinstance(self._open, OpenReasoning):
                     return [self._open.feed(text)]
@@ -213,7 +213,7 @@ class ResponseBuilder:
         if isinstance(result, SearchResult):
             self._found.pages |= {page.url: page.title for page in result.pages}
         if isinstance(result, FilesResult):
-            self._found.parts += result.found
+            self._found.parts += map(part_of, result.found)
         return events
 
     def _begin(self, item: OpenItem | OpenServed) -> list[e.Event]:

@@ -9,6 +9,7 @@ from openedai.api.openai.responses.output.objects import FileResult, FileSearchC
 from openedai.api.openai.responses.output.open_served import Ended, OpenServed, ToolResult
 from openedai.api.openai.responses.output.place import Place
 from openedai.api.parameters.ids import new_id
+from openedai.serving.tools.citations import Part
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,11 @@ class FilesResult(ToolResult):
 
     queries: tuple[str, ...] = ()
     found: tuple[FileResult, ...] = ()
+
+
+def part_of(result: FileResult) -> Part:
+    """A part of a file that answers cite."""
+    return Part(result.file_id, result.filename, result.text)
 
 
 class OpenFileSearch(OpenServed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec import UNSET
@@ -14,6 +15,7 @@ from openedai.api.openai.responses.output.calls import call_item
 from openedai.api.openai.responses.output.citations import Found
 from openedai.api.openai.responses.output.objects import (
     CustomToolCallItem,
+    FileCitation,
     FunctionCallItem,
     MessageItem,
     OutputItem,
@@ -22,6 +24,7 @@ from openedai.api.openai.responses.output.objects import (
     ReasoningTextPart,
     ShellCallItem,
     SummaryTextPart,
+    UrlCitation,
 )
 from openedai.api.openai.responses.output.open_files import OpenFileSearch
 from openedai.api.openai.responses.output.open_image import OpenImage
@@ -33,6 +36,7 @@ from openedai.api.parameters.chats.custom_inputs import InputReader
 from openedai.api.parameters.chats.logprobs import ChatTokenLogprob
 from openedai.api.parameters.chats.packed import pack
 from openedai.api.parameters.ids import new_id
+from openedai.serving.tools.citations import Cited, Piece
 
 Closed = tuple[OutputItem | None, list[e.Event]]
 """The item that was written, None for one that cannot be shown, and the events of its end."""
@@ -45,41 +49,67 @@ class OpenItem(Protocol):
 
 
 class OpenMessage:
-    """A message whose text may cite what was `found`."""
+    """A message whose text may cite what was `found`. The marks of the model are not shown."""
 
     def __init__(self, place: Place, found: Found | None = None) -> None:
         self._place = place
         self._found = found or Found()
+        self._citer = self._found.citer()
         self._id = new_id("msg_")
         self._texts: list[str] = []
+        self._cited: list[FileCitation | UrlCitation] = []
         self._logprobs: list[ChatTokenLogprob] = []
+        self._waiting: list[ChatTokenLogprob] = []  # of text that is not certain yet
 
     def open(self) -> list[e.Event]:
         place, item = self._place, MessageItem(self._id, "in_progress")
         return [place.added(item), e.PartAdded(*place.of(self._id), 0, OutputTextPart(""))]
 
-    def feed(self, text: str, logprobs: list[ChatTokenLogprob]) -> e.Event:
-        place = self._place
-        self._texts.append(text)
-        self._logprobs += logprobs
-        return e.TextDeltaEvent(
-            place.number(), self._id, place.index, 0, text, logprobs, place.padding(text)
-        )
+    def feed(self, text: str, logprobs: list[ChatTokenLogprob]) -> list[e.Event]:
+        self._waiting += logprobs
+        return self._add(self._citer.feed(text))
 
     def close(self, status: str) -> Closed:
+        events = self._add(self._citer.end())
+        if self._waiting:  # of marks at the end
+            events += self._write("")
         text, place = "".join(self._texts), self._place
-        cited = self._found.citations(text)
-        part = OutputTextPart(text, cited, self._logprobs)
+        for one in self._found.page_citations(text):
+            events += self._cite(one)
+        part = OutputTextPart(text, tuple(self._cited), self._logprobs)
         item = MessageItem(self._id, status, (part,))
         return item, [
-            *(
-                e.AnnotationAdded(*place.of(self._id), 0, index, one)
-                for index, one in enumerate(cited)
-            ),
+            *events,
             e.TextDone(*place.of(self._id), 0, text, self._logprobs),
             e.PartDone(*place.of(self._id), 0, part),
             place.done(item),
         ]
+
+    def _add(self, pieces: Sequence[Piece]) -> list[e.Event]:
+        events: list[e.Event] = []
+        for piece in pieces:
+            if isinstance(piece, str):
+                events += self._write(piece)
+            elif isinstance(piece, Cited):
+                part = self._found.parts[piece.number]
+                events += self._cite(FileCitation(part.file, part.name, piece.at))
+        return events
+
+    def _write(self, text: str) -> list[e.Event]:
+        place, logprobs = self._place, self._waiting
+        self._texts.append(text)
+        self._logprobs += logprobs
+        self._waiting = []
+        return [
+            e.TextDeltaEvent(
+                place.number(), self._id, place.index, 0, text, logprobs, place.padding(text)
+            )
+        ]
+
+    def _cite(self, citation: FileCitation | UrlCitation) -> list[e.Event]:
+        self._cited.append(citation)
+        index = len(self._cited) - 1
+        return [e.AnnotationAdded(*self._place.of(self._id), 0, index, citation)]
 
 
 class OpenReasoning:

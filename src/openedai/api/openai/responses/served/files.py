@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
+from openedai.api.openai.responses.input.conversation import Located
+from openedai.api.openai.responses.input.items import Message
 from openedai.api.openai.responses.input.served import FileSearchTool
 from openedai.api.openai.responses.output.objects import FileResult
-from openedai.api.openai.responses.output.open_files import FilesResult
-from openedai.api.openai.responses.tools import CallableTool
+from openedai.api.openai.responses.output.open_files import FilesResult, part_of
+from openedai.api.openai.responses.tools import CallableTool, CallableTools
 from openedai.api.openai.responses.types import ResponseRequest
 from openedai.api.parameters.store_queries import RankingOptions, to_filter
+from openedai.errors import NotFound
 from openedai.serving.call import Call
+from openedai.serving.tools.citations import told
 from openedai.serving.tools.failed import ToolFailed
+from openedai.serving.tools.file_search import searched_texts
 from openedai.serving.vector_stores.searching import StoreQuery, StoreSearch
 
 _COUNT = 5  # of parts, in a request that does not say
 
 
 class FileSearchRunner:
-    def __init__(self, search: StoreSearch) -> None:
+    """Of one response. `asked` is what the user said last; `known` parts of files are numbered
+    already.
+    """
+
+    def __init__(self, search: StoreSearch, asked: str, known: int = 0) -> None:
         self._search = search
+        self._asked = asked
+        self._known = known
 
     async def run(
         self, call: Call[ResponseRequest], tool: CallableTool, arguments: dict[str, Any]
     ) -> AsyncGenerator[FilesResult, None]:
-        text, served = arguments.get("query"), tool.served
+        served = tool.served
         assert isinstance(served, FileSearchTool)
-        if not isinstance(text, str) or not text.strip():
+        texts = searched_texts(arguments, self._asked)
+        if not texts:
             raise ToolFailed("The argument 'query' is missing, or is not a text.")
         options = served.ranking_options or RankingOptions()
         query = StoreQuery(
-            texts=[text],
+            texts=texts,
             limit=served.max_num_results or _COUNT,
             filter=to_filter(served.filters),
             weights=options.weights,
@@ -49,5 +61,25 @@ class FileSearchRunner:
             )
             for one in results
         )
-        told = "\n\n".join(f"From the file {part.filename}:\n{part.text}" for part in found)
-        yield FilesResult(told or "Nothing was found.", queries=tuple(queries), found=found)
+        text = told([part_of(one) for one in found], self._known)
+        self._known += len(found)
+        yield FilesResult(text, queries=tuple(queries), found=found)
+
+
+async def check_stores(search: StoreSearch, owner: str, tools: CallableTools) -> None:
+    """Raise NotFound for a vector store that is not the owner's, InvalidRequest for an expired one,
+    before anything runs. What becomes of a store later is told by the item of a search.
+    """
+    for tool in tools.tools:
+        if isinstance(tool.served, FileSearchTool):
+            try:
+                await search.check(owner, tool.served.vector_store_ids)
+            except NotFound as error:
+                param = f"{tool.path}.vector_store_ids"
+                raise NotFound(error.message, code=error.code, param=param) from None
+
+
+def asked(items: Sequence[Located]) -> str:
+    """What the user said last."""
+    texts = [one.text for _, one in items if isinstance(one, Message) and one.role == "user"]
+    return texts[-1] if texts else ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from openedai.api.openai.responses.served.files import FileSearchRunner
+from openedai.api.openai.responses.input.conversation import Located
+from openedai.api.openai.responses.served.files import FileSearchRunner, asked
 from openedai.api.openai.responses.served.images import ImageRunner
 from openedai.api.openai.responses.served.mcp import McpRunner
 from openedai.api.openai.responses.served.runner import Runner
@@ -44,7 +45,7 @@ class Toolkit:
         self._timeout = settings.tool_timeout
         self._search: WebSearchRunner | None = None
         self._hosts = mcp_hosts
-        self._files = FileSearchRunner(store_search)
+        self._stores = store_search
         has_images = catalog.default(IMAGE) is not None
         self._images = ImageRunner(catalog, image_making) if has_images else None
         if settings.web_search and not settings.offline:
@@ -56,7 +57,7 @@ class Toolkit:
     def types(self) -> frozenset[str]:
         """The types of the tools that are run."""
         known = {
-            "file_search": self._files,
+            "file_search": self._stores,
             "image_generation": self._images,
             "mcp": self._hosts,
             "web_search": self._search,
@@ -64,9 +65,11 @@ class Toolkit:
         return frozenset(name for name, one in known.items() if one is not None)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Runners]:
-        """What runs the tools of one response. Its connections are closed at the end."""
-        found: dict[str, Runner] = {"file_search": self._files}
+    async def open(self, items: Sequence[Located]) -> AsyncIterator[Runners]:
+        """What runs the tools of one response to these items. Its connections are closed at the
+        end.
+        """
+        found: dict[str, Runner] = {"file_search": FileSearchRunner(self._stores, asked(items))}
         if self._search is not None:
             found["web_search"] = self._search
         if self._images is not None:

@@ -1,0 +1,38 @@
+"""`file_search`, for responses and for assistants: what models are told, and what is searched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from openedai.contract.chat import Tool
+from openedai.serving.tools.citations import ASKED_FOR_MARKS
+
+FILE_SEARCH = Tool(
+    name="file_search",
+    description=f"Searches the user's files. {ASKED_FOR_MARKS}",
+    parameters={
+        "type": "object",
+        "properties": {"query": {"type": "string", "description": "What to search for, in words."}},
+        "required": ["query"],
+        "additionalProperties": False,
+    },
+)
+_MOST_QUERIES = 5
+_LONGEST_QUERY = 4096  # characters
+# A question is at the end of what the user says.
+_LONGEST_QUESTION = 1000
+
+
+def searched_texts(arguments: dict[str, Any], asked: str) -> list[str]:
+    """What is searched for a call of the model, whose arguments may have any shape, beside what the
+    user asked: a small model mostly asks badly. Nothing, if both are empty.
+    """
+    given = arguments.get("queries", arguments.get("query"))
+    texts = [text for text in _listed(given) if isinstance(text, str)][:_MOST_QUERIES]
+    texts = [text.strip()[:_LONGEST_QUERY] for text in texts]
+    texts.append(asked.strip()[-_LONGEST_QUESTION:].strip())
+    return list(dict.fromkeys(filter(None, texts)))
+
+
+def _listed(given: Any) -> list[Any]:
+    return given if isinstance(given, list) else [given]
