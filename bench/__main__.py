@@ -39,6 +39,7 @@ from bench.sections import (
     training,
     vector_stores,
 )
+from bench.sections.store_searches import CHROMA, OGX
 from bench.soak import section as soak
 from bench.soak.clients import Load
 from openedai.errors import APIError
@@ -84,6 +85,8 @@ class Plan:
         embedders: Mapping[str, Path] | None = None,
         litellm: Path | None = None,
         ogx: Path | None = None,
+        chroma: Path | None = None,
+        indexes: Path | None = None,
         trl: Path | None = None,
         environments: Path = PEERS,
         install: bool = False,
@@ -97,6 +100,8 @@ class Plan:
         self.embedders = embedders or {}
         self.litellm = litellm
         self.ogx = ogx
+        self.chroma = chroma
+        self.indexes = indexes
         self.trl = trl
         self.environments = Environments(environments)
         self.install = install
@@ -128,7 +133,9 @@ class Plan:
             case Section.RESPONSES:
                 return await responses.measure(self.model, self.scale, self.ogx)
             case Section.VECTOR_STORES:
-                return await vector_stores.measure(self.scale)
+                pythons = {CHROMA: self.chroma, OGX: self.ogx}
+                found = {name: python for name, python in pythons.items() if python}
+                return await vector_stores.measure(self.scale, found, self.indexes, self.versions)
             case Section.IDLE:
                 return await idle.measure(self.scale)
             case Section.LEAVING:
@@ -161,6 +168,11 @@ def main(
     fastembed: Annotated[Path | None, typer.Option(help="A Python that has fastembed.")] = None,
     litellm: Annotated[Path | None, typer.Option(help="A Python that has LiteLLM's proxy.")] = None,
     ogx: Annotated[Path | None, typer.Option(help="A Python that has OGX.")] = None,
+    chroma: Annotated[Path | None, typer.Option(help="A Python that has Chroma.")] = None,
+    indexes: Annotated[
+        Path | None,
+        typer.Option(help="Folder where the indexes of vector stores are kept between runs."),
+    ] = None,
     trl: Annotated[Path | None, typer.Option(help="A Python that has trl, peft and gguf.")] = None,
     environments: Annotated[
         Path, typer.Option(help="Folder of the peers' virtual environments.")
@@ -192,6 +204,8 @@ def main(
         embedders={name: python for name, python in embedders.items() if python},
         litellm=litellm,
         ogx=ogx,
+        chroma=chroma,
+        indexes=indexes,
         trl=trl,
         environments=environments,
         install=install,

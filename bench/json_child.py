@@ -24,12 +24,12 @@ class Child:
         self._process = process
         self._log = log
 
-    async def ask(self, question: object) -> dict[str, Any]:
+    async def ask(self, question: object, timeout: float = ANSWER_TIMEOUT) -> dict[str, Any]:
         """Raises LoadError with the end of its output, or TimeoutError."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(question).encode() + b"\n")
-        line = await asyncio.wait_for(self._process.stdout.readline(), ANSWER_TIMEOUT)
+        line = await asyncio.wait_for(self._process.stdout.readline(), timeout)
         if not line:
             self._log.seek(0)
             output = self._log.read().decode("utf-8", "replace")[-2000:]

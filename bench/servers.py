@@ -203,15 +203,21 @@ async def litellm(python: Path, upstream: str, cores: frozenset[int] | None) -> 
 
 @asynccontextmanager
 async def ogx(
-    python: Path, upstream: str, cores: frozenset[int] | None
+    python: Path,
+    upstream: str,
+    cores: frozenset[int] | None,
+    embedding: tuple[str, int] | None = None,
 ) -> AsyncIterator[tuple[str, int]]:
     """OGX from the environment of `python`, with its store in SQLite, before the models upstream,
     which it lists as `echo/…`: the URL of its API, and its process id.
+
+    With the name and the dimensions of an `embedding` model upstream it has vector stores, in
+    memory, as its own first configuration has them.
     """
     port = free_port()
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
-        config = json.dumps(_ogx_config(upstream, folder))
+        config = json.dumps(_ogx_config(upstream, folder, embedding))
         file = str(stack.enter_context(temporary_file("ogx.yaml", config)))
         command = [str(python.parent / "ogx"), "run", file, "--insecure", "--port", str(port)]
         async with process(
@@ -225,27 +231,40 @@ async def ogx(
             yield f"http://127.0.0.1:{port}/v1", pid
 
 
-def _ogx_config(upstream: str, folder: str) -> Mapping[str, object]:
-    """What `/v1/responses` needs of it."""
+def _ogx_config(
+    upstream: str, folder: str, embedding: tuple[str, int] | None
+) -> Mapping[str, object]:
+    """What `/v1/responses` needs of it, or else its vector stores."""
     tables = {
         name: {"table_name": name, "backend": "sql_default"}
         for name in ("inference", "conversations", "prompts", "connectors", "responses", "files")
     }
     echo = {"base_url": upstream, "api_key": "none"}
     files = {"storage_dir": f"{folder}/files", "metadata_store": tables["files"]}
-    providers = {
+    providers: dict[str, tuple[str, str, Mapping[str, object]]] = {
         "inference": ("echo", "remote::openai", echo),
         "files": ("files", "inline::localfs", files),
-        "responses": (
-            "builtin",
-            "inline::builtin",
-            {"persistence": {"responses": tables["responses"]}},
-        ),
     }
+    config: dict[str, object] = {"version": 2, "distro_name": "bench"}
+    if embedding is None:
+        persistence = {"persistence": {"responses": tables["responses"]}}
+        providers["responses"] = ("builtin", "inline::builtin", persistence)
+        config["apis"] = [*providers, "tool_runtime", "vector_io"]
+    else:
+        name, dimensions = embedding
+        kept = {"persistence": {"namespace": "vectors", "backend": "kv_default"}}
+        providers["file_processors"] = ("pypdf", "inline::pypdf", {})
+        providers["vector_io"] = ("faiss", "inline::faiss", kept)
+        config["apis"] = [*providers]
+        model = {
+            "model_id": name,
+            "provider_id": "echo",
+            "model_type": "embedding",
+            "metadata": {"embedding_dimension": dimensions},
+        }
+        config["registered_resources"] = {"models": [model]}
     return {
-        "version": 2,
-        "distro_name": "bench",
-        "apis": [*providers, "tool_runtime", "vector_io"],
+        **config,
         "providers": {
             api: [{"provider_id": id, "provider_type": type, "config": config}]
             for api, (id, type, config) in providers.items()

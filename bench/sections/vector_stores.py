@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -18,70 +18,51 @@ from bench.load.client import LoadError
 from bench.load.prompts import sentence
 from bench.scale import Scale
 from bench.sections.embeddings import embedding_model
-from bench.servers import openedai
+from bench.sections.store_searches import CHROMA, OGX, SCRIPT, SECTION, searches
+from bench.servers import ogx, openedai
+from openedai.config import ModelSpec
 
-SECTION = "vector stores"
 EMBEDDINGS = "/v1/embeddings"
-_SCRIPT = Path(__file__).with_name("store_search.py")
-# Milliseconds of processor time of a search, by the chunks of the store.
-BOUNDS = {20_000: 20.0, 100_000: 60.0}
-_FIRST_SECONDS = 2.0
 _LEAST_SHARE = 0.9
 _POLL_SECONDS = 0.05
 _BATCH = 64
 _FILE_SENTENCES = 12  # of a file that is added: one chunk
+_BATCH_SECONDS = 300.0
+
+Run = Callable[[int], Awaitable[float]]
 
 
-async def measure(scale: Scale) -> list[Figure]:
-    """Searches are of a process with the index alone; files are added to a server."""
-    found = [one for count in scale.store_chunks for one in await _searches(count, scale)]
-    return [*found, await _ingestion(scale)]
+async def measure(
+    scale: Scale,
+    pythons: Mapping[str, Path] | None = None,
+    indexes: Path | None = None,
+    versions: dict[str, str] | None = None,
+) -> list[Figure]:
+    """Searches are of processes with the index alone; files are added to servers.
 
-
-async def _searches(count: int, scale: Scale) -> list[Figure]:
-    """One thread, so that the time of the processor is that of one core."""
-    one_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    with tempfile.TemporaryDirectory() as folder:
-        command: list[str | Path] = [
-            sys.executable,
-            _SCRIPT,
-            str(Path(folder, "index")),
-            str(count),
+    `pythons` are interpreters that have Chroma and OGX, by these names; their versions are added to
+    `versions`. `indexes` is a folder where the indexes stay.
+    """
+    pythons = pythons or {}
+    with tempfile.TemporaryDirectory(prefix="bench-") as temporary:
+        folder = indexes or Path(temporary)
+        found = [
+            figure
+            for count in scale.store_chunks
+            for figure in await searches(count, scale, folder / str(count), pythons, versions)
         ]
-
-        async def run(number: int) -> dict[str, Any]:
-            async with child("the search", command, one_thread) as process:
-                return await process.ask({"searches": scale.store_searches, "seed": number})
-
-        await run(-1)  # makes the index
-        rounds = [await run(number) for number in range(scale.rounds)]
-    return [
-        Figure(
-            SECTION,
-            f"search of {count} chunks, processor time",
-            "ms",
-            False,
-            {SUBJECT: [one["milliseconds"] for one in rounds]},
-            Budget(BOUNDS[count], "at most") if count in BOUNDS else None,
-        ),
-        Figure(
-            SECTION,
-            f"first search of {count} chunks",
-            "s",
-            False,
-            {SUBJECT: [one["first"] for one in rounds]},
-            Budget(_FIRST_SECONDS, "at most"),
-        ),
-    ]
+    return [*found, await _ingestion(scale, pythons)]
 
 
-async def _ingestion(scale: Scale) -> Figure:
-    """Files a second, and texts as long a second through the endpoint for embeddings."""
+async def _ingestion(scale: Scale, pythons: Mapping[str, Path]) -> Figure:
+    """Files a second, and texts as long a second through the endpoint for embeddings, which the
+    peers call too.
+    """
     spec, _ = await embedding_model()
     options = ["--embedding-model", spec.id, "--preload", spec.id]
     async with AsyncExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        started = openedai(f'data = "{folder}"\n', options=options)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
+        started = openedai(f'data = "{folder}/data"\n', options=options)
         url, _ = await stack.enter_async_context(started)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         count = scale.store_files
@@ -98,15 +79,56 @@ async def _ingestion(scale: Scale) -> Figure:
             return count / (time.perf_counter() - began)
 
         await embedded(-1)
+        runs: dict[str, Run] = {SUBJECT: added, EMBEDDINGS: embedded}
+        if CHROMA in pythons:
+            runs[CHROMA] = await _chroma(stack, pythons[CHROMA], Path(folder), url, spec, count)
+        if OGX in pythons:
+            runs[OGX] = await _ogx(stack, pythons[OGX], session, url, spec, count)
         return Figure(
             SECTION,
             f"{count} files added",
             "files/s",
             True,
-            await alternate({SUBJECT: added, EMBEDDINGS: embedded}, scale.rounds),
+            await alternate(runs, scale.rounds),
             Budget(_LEAST_SHARE, "at least", of="ratio", peer=EMBEDDINGS),
-            note=f"a file is one chunk; the endpoint gets {_BATCH} texts at once",
+            note=f"a file is one chunk; the endpoint gets {_BATCH} texts at once, also from peers",
         )
+
+
+async def _chroma(
+    stack: AsyncExitStack, python: Path, folder: Path, url: str, spec: ModelSpec, count: int
+) -> Run:
+    command: list[str | Path] = [python, SCRIPT, CHROMA, folder / "chroma"]
+    peer = await stack.enter_async_context(child(CHROMA, command, {}))
+
+    async def run(number: int) -> float:
+        texts = _texts(count, f"chroma {number}")
+        answer = await peer.ask({"added": texts, "url": url, "model": spec.id})
+        return count / float(answer["seconds"])
+
+    await run(-1)
+    return run
+
+
+async def _ogx(
+    stack: AsyncExitStack,
+    python: Path,
+    session: aiohttp.ClientSession,
+    url: str,
+    spec: ModelSpec,
+    count: int,
+) -> Run:
+    body = {"model": spec.id, "input": "the dimensions"}
+    answer = await _answer(session.post(f"{url}/embeddings", json=body))
+    dimensions = len(answer["data"][0]["embedding"])
+    peer, _ = await stack.enter_async_context(ogx(python, url, None, (spec.id, dimensions)))
+    store = {"embedding_model": f"echo/{spec.id}", "embedding_dimension": dimensions}
+
+    async def run(number: int) -> float:
+        return count / await _added_in(session, peer, _texts(count, f"ogx {number}"), store)
+
+    await run(-1)
+    return run
 
 
 def _texts(count: int, name: str) -> list[str]:
@@ -116,18 +138,27 @@ def _texts(count: int, name: str) -> list[str]:
     ]
 
 
-async def _added_in(session: aiohttp.ClientSession, url: str, texts: list[str]) -> float:
-    """The seconds until files that are uploaded already are all in a store."""
+async def _added_in(
+    session: aiohttp.ClientSession,
+    url: str,
+    texts: list[str],
+    store: Mapping[str, object] | None = None,
+) -> float:
+    """The seconds until files that are uploaded already are all in a store, which is made with
+    these fields.
+    """
     files = []
     for text in texts:
         form = aiohttp.FormData({"purpose": "assistants"})
         form.add_field("file", text, filename="bench.txt")
         files.append((await _answer(session.post(f"{url}/files", data=form)))["id"])
-    store = await _answer(session.post(f"{url}/vector_stores", json={}))
+    made = await _answer(session.post(f"{url}/vector_stores", json=store or {}))
     started = time.perf_counter()
-    path = f"{url}/vector_stores/{store['id']}/file_batches"
+    path = f"{url}/vector_stores/{made['id']}/file_batches"
     batch = await _answer(session.post(path, json={"file_ids": files}))
     while batch["status"] == "in_progress":
+        if time.perf_counter() - started > _BATCH_SECONDS:
+            raise LoadError(f"files are still being added: {batch['file_counts']}")
         await asyncio.sleep(_POLL_SECONDS)
         batch = await _answer(session.get(f"{path}/{batch['id']}"))
     if batch["file_counts"]["completed"] != len(texts):
