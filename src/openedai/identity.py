@@ -24,3 +24,5 @@ class Identity:
 
 
 NOBODY = Identity()
+# Stands among the endpoints of an identity for all groups of the API, but not those of the server.
+API = "api"

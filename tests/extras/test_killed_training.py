@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from openedai.app import create_app
+from openedai.identity import Identity
 from openedai.serving.fine_tuning.jobs import NewJob
 from openedai.serving.services import Services
 from openedai.store.files import new_file
@@ -49,7 +50,7 @@ async def create(services: Services) -> JobRecord:
         await services.files.create(record, writing)
     given = {"n_epochs": EPOCHS, "batch_size": 4, "learning_rate_multiplier": 5.0}
     new = NewJob("tiny", record.id, None, "supervised", given, seed=5)
-    return await services.fine_tuning.create(new, OWNER)
+    return await services.fine_tuning.create(new, Identity(project=OWNER))
 
 
 async def curve(services: Services, job: JobRecord) -> list[tuple[int, float]]:

@@ -106,6 +106,8 @@ class Calls:
         body.check()
         await self._tuned.prepare(exchange.owner, getattr(body, "model", None))
         model = self._named(body) if resolve is None else resolve(body)
+        if not self._catalog.permits(exchange.identity, model.id):
+            raise ModelNotFound(getattr(body, "model", None) or model.id)
         exchange.model = model.id
         exchange.parameter_names = body.engine_names()  # from here on, errors are engines'
         return Call(body, model, exchange, headers)

@@ -14,6 +14,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from openedai.api.endpoint_groups import endpoint_group
+from openedai.errors import Forbidden
+from openedai.http.exchange import exchange_of
+from openedai.http.respond import error_response
+from openedai.security.permissions import require
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -109,6 +115,12 @@ class SocketRoute:
     method: str
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = exchange_of(scope)
+        try:
+            require(exchange.identity, endpoint_group(self.path))
+        except Forbidden as error:
+            await error_response(error, exchange)(scope, receive, send)
+            return
         if not self.group.is_made:
             await asyncio.to_thread(self.group.make)
         await getattr(self.group.make(), self.method)(WebSocket(scope, receive, send))

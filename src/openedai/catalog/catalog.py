@@ -22,6 +22,7 @@ from openedai.catalog.webui import webui_models
 from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.engines.registry import engine_entry
 from openedai.errors import ModelNotFound
+from openedai.identity import Identity
 from openedai.weights.packages import builtin_packages
 from openedai.weights.sources.base import Access
 
@@ -90,6 +91,29 @@ class Catalog:
         if model is None:
             raise ModelNotFound(name)
         return model
+
+    def permits(self, identity: Identity, name: str) -> bool:
+        """Whether a key may use the model of this name: it is limited to names of models. Each
+        stands for the model that has it, and for those that were fine-tuned from that one.
+        """
+        if identity.models is None or name in identity.models:
+            return True
+        wanted = self._id(name)
+        ids = [self._id(named) for named in identity.models]
+        return wanted in ids or wanted.startswith(tuple(f"ft:{id}:" for id in ids))
+
+    def resolve_for(self, identity: Identity, name: str) -> Model:
+        """The model of this name. Raises ModelNotFound, also where the key may not use it."""
+        model = self.resolve(name)
+        if not self.permits(identity, model.id):
+            raise ModelNotFound(name)
+        return model
+
+    def _id(self, name: str) -> str:
+        try:
+            return self.resolve(name).id
+        except ModelNotFound:
+            return name
 
     def set_tuned(self, name: str, model: Model | None) -> None:
         """From now on there is this fine-tuned model, or none, under a name."""

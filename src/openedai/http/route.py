@@ -9,14 +9,24 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
+from openedai.http.exchange import Exchange, exchange_of
+
 
 class OneRoute(Route):
-    """It answers HEAD where it answers GET. Unlike Starlette's, the scope has it as `route`."""
+    """It answers HEAD where it answers GET. Unlike Starlette's, the scope has it as `route`.
+
+    `check` raises the error of a request that the endpoint must not serve.
+    """
 
     def __init__(
-        self, path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str
+        self,
+        path: str,
+        endpoint: Callable[[Request], Awaitable[Response]],
+        method: str,
+        check: Callable[[Exchange], None],
     ) -> None:
         async def serve(request: Request) -> Response:
+            check(exchange_of(request.scope))
             return await endpoint(request)
 
         super().__init__(path, serve, methods=[method])

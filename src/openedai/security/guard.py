@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -72,8 +73,9 @@ class Guard:
         key = bearer_key(headers.get("authorization"), api_key)
         address = scope["client"][0] if scope.get("client") else ""
         digest = None if key is None else digest_of(key)
-        identity = await self.identities.identify(key, digest)
-        return caller_name(address, digest), identity
+        # A WebSocket may be open for long: whoever serves it asks again for each request.
+        scope["identify"] = identify = partial(self.identities.identify, key, digest)
+        return caller_name(address, digest), await identify()
 
     def _check_host(self, host: str) -> None:
         if self.allowed_hosts is None or hostname(host) in self.allowed_hosts:

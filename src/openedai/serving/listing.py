@@ -40,18 +40,20 @@ class Listing:
         self.started = started
 
     async def names(self, exchange: Exchange) -> list[str]:
-        """The ids of all models, then the aliases that are listed."""
-        return list(dict.fromkeys([*await self.ids(exchange), *self._aliases]))
+        """The ids of all models that the key may use, then the aliases that are listed."""
+        aliases = [name for name in self._aliases if self._catalog.permits(exchange.identity, name)]
+        return list(dict.fromkeys([*await self.ids(exchange), *aliases]))
 
     async def ids(self, exchange: Exchange) -> list[str]:
-        """The ids of all models: our own, with those that were made by fine-tuning for the owner,
-        then those of the upstreams that answer in time.
+        """The ids of all models that the key may use: our own, with those that were made by
+        fine-tuning for the owner, then those of the upstreams that answer in time.
         """
         own = [model.id for model in self._catalog.models()]
         own += [model.name for model in await self._tuned.all(exchange.owner)]
         upstreams = [spec for spec in self._catalog.specs() if spec.prefix is not None]
         found = await asyncio.gather(*(self._ids_of(spec, exchange.caller) for spec in upstreams))
-        return list(dict.fromkeys([*own, *(id for ids in found for id in ids)]))
+        known = dict.fromkeys([*own, *(id for ids in found for id in ids)])
+        return [id for id in known if self._catalog.permits(exchange.identity, id)]
 
     async def _ids_of(self, spec: ModelSpec, caller: str) -> list[str]:
         try:

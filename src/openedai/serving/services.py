@@ -120,7 +120,7 @@ class Services:
         started: int,
     ) -> Services:
         """`started` is when the server started, in seconds since 1970."""
-        leases = Leases(pool)
+        leases = Leases(pool, catalog)
         transcription, speech = Transcription(leases), Speech(leases)
         embedding = Embedding(leases)
         threads = ImageThreads()

@@ -18,6 +18,7 @@ from openedai.app import create_app
 from openedai.config import ModelSpec
 from openedai.config.sources import Secret
 from openedai.errors import EngineFailed, InvalidRequest
+from openedai.identity import Identity
 from openedai.jobs.handler import RunningJob
 from openedai.jobs.runner import Runner
 from openedai.serving.fine_tuning.attempt import Attempt
@@ -175,7 +176,7 @@ class Bench:
             "seed": 1,
         }
         new = NewJob(**{"model": "tiny", "training_file": file, **values, **options})
-        return await self.tuning.create(new, "me")
+        return await self.tuning.create(new, Identity(project="me"))
 
     async def ended(self, job: JobRecord, *statuses: str) -> JobRecord:
         while True:

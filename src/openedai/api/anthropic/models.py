@@ -49,8 +49,9 @@ class AnthropicModels:
 
     async def retrieve(self, request: Request) -> Response:
         name = request.path_params["model"]
-        await self._tuned.prepare(exchange_of(request.scope).owner, name)
-        model = self._catalog.resolve(name)
+        exchange = exchange_of(request.scope)
+        await self._tuned.prepare(exchange.owner, name)
+        model = self._catalog.resolve_for(exchange.identity, name)
         return json_response(model_info(model.id, self._listing.started))
 
 

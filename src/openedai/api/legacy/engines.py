@@ -44,8 +44,9 @@ class Engines:
 
     async def retrieve(self, request: Request) -> Response:
         name = request.path_params["model"]
-        await self._tuned.prepare(exchange_of(request.scope).owner, name)
-        model = self._catalog.resolve(name)
+        exchange = exchange_of(request.scope)
+        await self._tuned.prepare(exchange.owner, name)
+        model = self._catalog.resolve_for(exchange.identity, name)
         return json_response(self._engine(model.id))
 
     def _engine(self, id: str) -> EngineObject:

@@ -82,7 +82,7 @@ class FineTunes:
             seed=secrets.randbelow(MAX_SEED),
             suffix=body.suffix,
         )
-        job = await self._tuning.create(new, exchange_of(request.scope).owner)
+        job = await self._tuning.create(new, exchange_of(request.scope).identity)
         return json_response(await self._object(job, events=True), headers=headers)
 
     async def list_jobs(self, request: Request) -> Response:

@@ -101,11 +101,12 @@ class OllamaModels:
     async def ps(self, request: Request) -> Response:
         """The models that are loaded. One with adapters is listed once, under its own name."""
         specs = {spec.id: spec for spec in self._catalog.specs()}
-        statuses = (status for status in self._loading.status().models if status.id in specs)
+        identity = exchange_of(request.scope).identity
         loaded = [
             await self._loaded(specs[status.id], status)
-            for status in statuses
-            if status.state == "ready"
+            for status in self._loading.status().models
+            if status.id in specs and status.state == "ready"
+            if self._catalog.permits(identity, status.id)
         ]
         return json_response(ModelsResponse(loaded))
 

@@ -20,6 +20,7 @@ from openedai.catalog.models import Model
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.generate import Finish
 from openedai.http.respond import json_response
+from openedai.security.permissions import SERVER, require
 from openedai.serving.call import Call
 from openedai.serving.embedding import Embedding, numbers, rows
 from openedai.serving.generation import Generation
@@ -71,6 +72,7 @@ class OllamaGenerations:
 
     async def _answer(self, call: Call[ChatBody | GenerateBody], shape: Shape) -> Response:
         body = call.body
+        _check_unloading(call)
         renderer = OllamaRenderer(call.model.id, shape, call.exchange)
         if body.empty:
             return await self._answer_empty(call, renderer)
@@ -138,6 +140,7 @@ class OllamaEmbeddings:
         self, call: Call[EmbedBody | EmbeddingsBody], request: EmbedRequest
     ) -> tuple[list[list[float]], int]:
         """The vectors, and the tokens of all inputs; without inputs the model is only loaded."""
+        _check_unloading(call)
         if not request.inputs:
             await _load_or_unload(self._loading, call)
             return [], 0
@@ -152,3 +155,9 @@ class OllamaEmbeddings:
 
 async def _load_or_unload(loading: Loading, call: Call[ModelUse]) -> None:
     await (loading.unload(call.spec) if call.body.unloads else loading.load(call.spec))
+
+
+def _check_unloading(call: Call[ModelUse]) -> None:
+    """Raise Forbidden for a key that may not have models unloaded."""
+    if call.body.unloads:
+        require(call.exchange.identity, SERVER)

@@ -10,6 +10,7 @@ from typing import Any
 from openedai.catalog.catalog import Catalog
 from openedai.engines.registry import engine_entry
 from openedai.errors import InvalidRequest, Unsupported
+from openedai.identity import Identity
 from openedai.jobs.jobs import CANCELLED, PAUSED, Jobs, Wish
 from openedai.serving.fine_tuning.models import TunedModels
 from openedai.store.database import Query
@@ -61,11 +62,12 @@ class FineTuning:
         self._tuned = tuned
         self._check = check
 
-    async def create(self, new: NewJob, owner: str) -> JobRecord:
+    async def create(self, new: NewJob, identity: Identity) -> JobRecord:
         """Raises NotFound and InvalidRequest for files and models that cannot be used."""
         self._check()
+        owner = identity.project
         await self._tuned.prepare(owner, new.model)
-        self._check_model(new.model)
+        self._check_model(identity, new.model)
         await self._check_file(owner, new.training_file, "training_file")
         if new.validation_file is not None:
             await self._check_file(owner, new.validation_file, "validation_file")
@@ -141,8 +143,8 @@ class FineTuning:
         self._jobs.wake()
         return job
 
-    def _check_model(self, name: str) -> None:
-        spec = self._catalog.resolve(name).spec
+    def _check_model(self, identity: Identity, name: str) -> None:
+        spec = self._catalog.resolve_for(identity, name).spec
         entry = engine_entry(spec.engine)
         if not (entry.takes_adapters and entry.weight_files == "gguf"):
             raise Unsupported(

@@ -14,6 +14,7 @@ from openedai.catalog.models import Model
 from openedai.contract.engine import Embedder
 from openedai.engines.registry import capabilities_of
 from openedai.errors import InvalidRequest, ModelNotFound, Unsupported, invalid_value
+from openedai.identity import Identity
 from openedai.jobs.jobs import Jobs
 from openedai.store.database import Query
 from openedai.store.files import FileRecord, Files
@@ -67,6 +68,12 @@ class VectorStoreService:
         self._uploaded = uploaded
         self._jobs = jobs
         self._catalog = catalog
+
+    def check_model(self, identity: Identity, name: str | None) -> None:
+        """Raise ModelNotFound unless a key may use the model of this name, or the default one."""
+        model = self._model(name)
+        if not self._catalog.permits(identity, model):
+            raise ModelNotFound(name or model, param="embedding_model")
 
     async def create(
         self, owner: str, fields: StoreFields, files: Sequence[NewFile], model: str | None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from openedai.errors import NotFound
-from openedai.identity import Identity
+from openedai.identity import API, Identity
 from openedai.store.database import Query, Row, Value
 from openedai.store.ids import is_id, ordered_id
 from openedai.store.keys.secret import digest_of, hint_of, new_secret
@@ -55,8 +55,11 @@ class ApiKey:
 
     @property
     def identity(self) -> Identity:
-        """Whose requests are that have this key."""
-        return Identity(self.id, self.name, self.project, self.admin, self.models, self.endpoints)
+        """Whose requests are that have this key. Without a limit it is for all of the API, and an
+        admin's for the server, too.
+        """
+        endpoints = self.endpoints or (None if self.admin else (API,))
+        return Identity(self.id, self.name, self.project, self.admin, self.models, endpoints)
 
     def expired(self) -> bool:
         """Whether its time is over."""

@@ -48,7 +48,7 @@ class AssistantRoutes:
     async def create(self, request: Request) -> Response:
         body, headers = await self._calls.body(request, AssistantCreateRequest)
         owner = owner_of(request)
-        await self._starting.check_model(owner, body.model)
+        await self._starting.check_model(exchange_of(request.scope).identity, body.model)
         await self._starting.check_stores(owner, body.stores())
         refuses = self._starting.refuses_tools
         tools = kept_tools(body.tools or (), refuses=refuses, headers=headers)
@@ -72,7 +72,7 @@ class AssistantRoutes:
         await self._keeping.assistants.find(owner, id)
         kept = body.kept()
         if body.model is not None:
-            await self._starting.check_model(owner, body.model)
+            await self._starting.check_model(exchange_of(request.scope).identity, body.model)
         await self._starting.check_stores(owner, kept.get("stores"))
         if body.tools is not None:
             refuses = self._starting.refuses_tools

@@ -12,6 +12,7 @@ from openedai.api.openai.assistants.tools import check_choice, kept_tools
 from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
 from openedai.http.exchange import Exchange
+from openedai.identity import Identity
 from openedai.serving.assistants.keeping import WAITING_SECONDS, AssistantKeeping, new_job
 from openedai.serving.fine_tuning.models import TunedModels
 from openedai.serving.vector_stores.service import VectorStoreService
@@ -42,10 +43,10 @@ class RunStarting:
         self.attaching = Attaching(stores)
         self._stores = stores
 
-    async def check_model(self, owner: str, name: str) -> None:
+    async def check_model(self, identity: Identity, name: str) -> None:
         """Raises ModelNotFound."""
-        await self._tuned.prepare(owner, name)
-        self._catalog.resolve(name)
+        await self._tuned.prepare(identity.project, name)
+        self._catalog.resolve_for(identity, name)
 
     async def check_stores(self, owner: str, stores: Sequence[str] | None) -> None:
         """Raises NotFound for a vector store that is not the owner's."""
@@ -77,7 +78,7 @@ class RunStarting:
         assistant = await self._keeping.assistants.find(exchange.owner, body.assistant_id)
         own = assistant.fields
         model = body.model or own.model
-        await self.check_model(exchange.owner, model)
+        await self.check_model(exchange.identity, model)
         tools = own.tools
         if body.tools is not None:
             tools = kept_tools(body.tools, refuses=self.refuses_tools, headers=headers)

@@ -6,12 +6,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai.api.calls import Calls
+from openedai.api.endpoint_groups import endpoint_group
 from openedai.api.openai.batches.types import BatchCreateRequest, BatchListQuery, BatchObject
 from openedai.api.parameters.pages import page
 from openedai.api.route import takes
 from openedai.errors import InvalidRequest
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
+from openedai.security.permissions import require
 from openedai.serving.batches.service import Batches
 from openedai.serving.batches.validation import VERSION
 
@@ -37,9 +39,11 @@ class BatchRoutes:
                 code="invalid_value",
                 param="endpoint",
             )
+        identity = exchange_of(request.scope).identity
+        require(identity, endpoint_group(endpoint))
         expiry = body.output_expires_after
         batch = await self._batches.create(
-            identity=exchange_of(request.scope).identity,
+            identity=identity,
             input_file_id=body.input_file_id,
             endpoint=endpoint,
             completion_window=body.completion_window,

@@ -38,7 +38,7 @@ class FineTuningJobs:
     @takes(JobCreateRequest)
     async def create(self, request: Request) -> Response:
         body, headers = await self._calls.body(request, JobCreateRequest)
-        job = await self._tuning.create(body.new_job(), exchange_of(request.scope).owner)
+        job = await self._tuning.create(body.new_job(), exchange_of(request.scope).identity)
         return json_response(job_object(job), headers=headers)
 
     async def list_jobs(self, request: Request) -> Response:

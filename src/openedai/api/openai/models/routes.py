@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai.catalog.catalog import Catalog
-from openedai.errors import InvalidRequest
+from openedai.errors import InvalidRequest, ModelNotFound
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
 from openedai.serving.fine_tuning.models import TunedModels
@@ -49,16 +49,22 @@ class Models:
     async def retrieve(self, request: Request) -> Response:
         """An alias is answered under its own name."""
         name: str = request.path_params["model"]
-        tuned = await self._tuned.find(exchange_of(request.scope).owner, name)
+        exchange = exchange_of(request.scope)
+        tuned = await self._tuned.find(exchange.owner, name)
         if tuned is None:
-            self._catalog.resolve(name)
+            self._catalog.resolve_for(exchange.identity, name)
+        elif not self._catalog.permits(exchange.identity, name):
+            raise ModelNotFound(name)
         created = self._listing.started if tuned is None else int(tuned.created_at)
         return json_response(ModelObject(name, created))
 
     async def delete(self, request: Request) -> Response:
         """Only models that fine-tuning made can be deleted."""
         name: str = request.path_params["model"]
-        if not await self._tuned.delete(exchange_of(request.scope).owner, name):
+        exchange = exchange_of(request.scope)
+        if not self._catalog.permits(exchange.identity, name):
+            raise ModelNotFound(name)
+        if not await self._tuned.delete(exchange.owner, name):
             self._catalog.resolve(name)
             raise InvalidRequest(
                 f"The model `{name}` cannot be deleted: it is one of the server's own.",

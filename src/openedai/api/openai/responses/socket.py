@@ -26,6 +26,7 @@ from openedai.http.envelope import CLIENT_LEFT, Exchanges
 from openedai.http.exchange import Exchange
 from openedai.http.respond import as_api_error
 from openedai.http.validation import invalid_json
+from openedai.identity import Identity
 
 _MOST_WAITING = 16  # messages
 _MOST_KEPT = 16  # responses
@@ -91,6 +92,7 @@ class ResponseSocket:
     def __init__(self, socket: WebSocket, history: History, answer: Answer) -> None:
         self._socket = socket
         self._exchanges: Exchanges = socket.scope["exchanges"]
+        self._identify: Callable[[], Awaitable[Identity]] = socket.scope["identify"]
         self._history = ConnectionHistory(history)
         self._answer = answer
         self._messages: asyncio.Queue[str | bytes] = asyncio.Queue(_MOST_WAITING)
@@ -142,6 +144,7 @@ class ResponseSocket:
                 await self._send(_encode(_not_steered(values)), None)
                 exchange.status = 400
                 return
+            exchange.identity = await self._identify()
             prepared = await self._answer(values, exchange, self._history, send)
             exchange.status = 200
             self._remember(prepared)

@@ -64,7 +64,9 @@ class VectorStoreRoutes:
             days=None if body.expires_after is None else body.expires_after.days,
             model="",
         )
-        owner = exchange_of(request.scope).owner
+        identity = exchange_of(request.scope).identity
+        self._service.check_model(identity, body.embedding_model)
+        owner = identity.project
         made = await self._service.create(owner, fields, body.files(), body.embedding_model)
         return json_response(await self._shown(made), headers=headers)
 

@@ -1,0 +1,83 @@
+"""The groups of URLs that a key may be limited to."""
+
+from __future__ import annotations
+
+import re
+
+from openedai.security.permissions import ANYONE, ORGANIZATION, SERVER
+
+# What begins with the longest of these prefixes is of this group.
+_PREFIXES = {
+    "/": ANYONE,
+    "/health": ANYONE,
+    "/docs": ANYONE,
+    "/openapi.json": ANYONE,
+    "/metrics": SERVER,
+    "/v1/organization": ORGANIZATION,
+    "/v1/chat": "chat",
+    "/v1/messages": "chat",
+    "/v1/completions": "completions",
+    "/v1/text_completion": "completions",
+    "/v1/generate": "completions",
+    "/v1/edits": "completions",
+    "/v1/answers": "completions",
+    "/v1/classifications": "completions",
+    "/v1/responses": "responses",
+    "/v1/conversations": "responses",
+    "/v1/embeddings": "embeddings",
+    "/v1/search": "embeddings",
+    "/v1/rerank": "rerank",
+    "/v2/rerank": "rerank",
+    "/rerank": "rerank",
+    "/v1/score": "rerank",
+    "/v1/tokenize": "tokens",
+    "/v1/detokenize": "tokens",
+    "/v1/decisions": "decisions",
+    "/v1/systemone": "decisions",
+    "/v1/moderations": "moderations",
+    "/v1/audio": "audio",
+    "/v1/images": "images",
+    "/v1/images/files": ANYONE,
+    "/v1/files": "files",
+    "/v1/uploads": "files",
+    "/v1/batches": "batches",
+    "/v1/fine_tuning": "fine_tuning",
+    "/v1/fine-tunes": "fine_tuning",
+    "/v1/vector_stores": "vector_stores",
+    "/v1/assistants": "assistants",
+    "/v1/threads": "assistants",
+    "/v1/models": "models",
+    "/v1/engines": "models",
+    "/v1/internal": "tokens",
+    "/v1/internal/model/info": "models",
+    "/v1/internal/model/list": "models",
+    "/v1/internal/model/load": SERVER,
+    "/v1/internal/model/unload": SERVER,
+    "/v1/internal/stop-generation": "completions",
+    "/api": SERVER,
+    "/api/chat": "chat",
+    "/api/generate": "completions",
+    "/api/embed": "embeddings",
+    "/api/embeddings": "embeddings",
+    "/api/tags": "models",
+    "/api/show": "models",
+    "/api/ps": "models",
+    "/api/version": ANYONE,
+}
+GROUPS = tuple(sorted({*_PREFIXES.values()} - {ANYONE, ORGANIZATION}))
+_IN_URL = re.compile(r"/v1/engines/\{model:path\}(?=/)|/openai/deployments/\{model:path\}(?=/)")
+
+
+def endpoint_group(path: str) -> str:
+    """The group of a route by its path: of an older client's and of Azure's, that of `/v1/…`.
+
+    A URL that is in none is its own group, by the first name after `/v1`.
+    """
+    path = _IN_URL.sub("/v1", path)
+    path = re.sub(r"^/openai(/v1)?(?=/)", "/v1", path)
+    names = path.split("/")
+    for length in range(len(names), 1, -1):
+        group = _PREFIXES.get("/".join(names[:length]))
+        if group is not None:
+            return group
+    return names[2] if names[1] == "v1" else SERVER
