@@ -55,6 +55,7 @@ from openedai.security.cross_origin import CrossOrigin
 from openedai.security.guard import Guard
 from openedai.security.identities import Identities
 from openedai.security.permissions import require
+from openedai.security.uses import KeyUses
 from openedai.serving.assistants.handler import RunHandler, Work
 from openedai.serving.batches.handler import BatchHandler
 from openedai.serving.fine_tuning.handler import FineTuningHandler, TrainingParts
@@ -108,6 +109,7 @@ def create_app(
             await services.usage.close()
         services.search_caches.close()
         lookup.close()
+        await uses.close()
         await services.store.close()
         images.close()
         if services.mcp_hosts is not None:
@@ -118,7 +120,7 @@ def create_app(
         settings, catalog, pool, metrics, images, library, started=int(time.time())
     )
     store, jobs = services.store, services.jobs
-    lookup = KeyLookup(store)
+    lookup, uses = KeyLookup(store), KeyUses(store)
     sweeping = Sweeping(
         store,
         [
@@ -146,7 +148,7 @@ def create_app(
         ],
         lifespan=lifespan,
         exception_handlers=_HANDLERS,
-        middleware=_middleware(services, lookup),
+        middleware=_middleware(services, Identities(settings, lookup, uses)),
     )
     app.router.redirect_slashes = False
     app.state.services = services
@@ -342,7 +344,7 @@ def _envelope(app: ASGIApp, services: Services) -> Envelope:
     )
 
 
-def _middleware(services: Services, lookup: KeyLookup) -> list[Middleware]:
+def _middleware(services: Services, identities: Identities) -> list[Middleware]:
     settings, layers = services.settings, []
     if settings.root_path:
         layers.append(Middleware(RootPath, root_path=settings.root_path))
@@ -352,7 +354,6 @@ def _middleware(services: Services, lookup: KeyLookup) -> list[Middleware]:
     layers.append(Middleware(_envelope, services=services))
     if settings.cors_origins:
         layers.append(Middleware(CrossOrigin, settings=settings))
-    identities = Identities(settings, lookup)
     guard = Middleware(Guard, settings=settings, identities=identities, public=services.public)
     layers.append(guard)
     return layers

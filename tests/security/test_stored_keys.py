@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from openedai.store.keys.lookup import KeyLookup
+from openedai.store.keys.records import ApiKeys
 from openedai.store.keys.secret import PREFIX, digest_of, new_secret
 from openedai.store.store import Store
 from tests.security.keys import add_key, ask, revoke_key
@@ -88,3 +89,30 @@ def test_keys_are_random_and_kept_as_digests(tmp_path: Path) -> None:
     assert digest_of(secret).hex().encode() in kept
     assert secret.encode() not in kept
     assert secret[len(PREFIX) :].encode() not in kept
+
+
+def test_when_a_key_was_used(tmp_path: Path, database_url: str) -> None:
+    _, secret = add_key(tmp_path, database_url)
+    settings = echo_settings(data=tmp_path, database=database_url or None)
+    before = time.time()
+    with ServerThread(settings) as server:
+        for _ in range(3):
+            assert ask(server, secret).status == 200
+    store = Store(tmp_path, database_url)
+
+    async def used() -> float | None:
+        (key,) = await ApiKeys(store).all()
+        await store.close()
+        return key.last_used_at
+
+    found = asyncio.run(used())
+    assert found is not None
+    assert before <= found <= time.time()
+
+
+def test_a_public_server_without_keys_serves_nobody(tmp_path: Path) -> None:
+    """They may all have been forgotten while it runs."""
+    settings = echo_settings(data=tmp_path, host="0.0.0.0")
+    with ServerThread(settings) as server:
+        assert ask(server, None).status == 401
+        assert ask(server, "anything").status == 401

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from openedai import __version__
-from openedai.cli.start import EXIT_USAGE, read_settings
-from openedai.config import ConfigError
-
-UNWRAPPED = 10_000  # columns
+from openedai.cli.keys.commands import keys_app
+from openedai.cli.start import read_settings
+from openedai.cli.terminal import Config, ErrorMessages, fail, stderr, stdout
 
 app = typer.Typer(
     name="openedai",
@@ -30,10 +27,8 @@ models_app = typer.Typer(help="See, fetch and remove models.", no_args_is_help=T
 app.add_typer(models_app, name="models")
 engines_app = typer.Typer(help="Other builds of llama.cpp: for GPUs, or this very processor.")
 app.add_typer(engines_app, name="engines", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
 
-Config = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Configuration file (./openedai.toml).")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; docs/models.md has its shape.")]
 
 
@@ -142,7 +137,7 @@ def chat(
     try:
         answer(conversation, text, console)
     except ConnectionError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 @models_app.command("list", epilog="Example: [bold]openedai models list --json[/]")
@@ -150,11 +145,11 @@ def models_list(config: Config = None, as_json: AsJson = False) -> None:
     """List the models, their sizes and which are loaded or on disk."""
     from openedai.cli.models import list_models, list_models_as_json
 
-    with _ErrorMessages():
+    with ErrorMessages():
         if as_json:
             print(list_models_as_json(read_settings(config)))
         else:
-            list_models(read_settings(config), _stdout())
+            list_models(read_settings(config), stdout())
 
 
 @models_app.command("show", epilog="Example: [bold]openedai models show gpt-4o[/]")
@@ -162,11 +157,11 @@ def models_show(name: str, config: Config = None, as_json: AsJson = False) -> No
     """Show one model, with its aliases and options."""
     from openedai.cli.models import show, show_as_json
 
-    with _ErrorMessages():
+    with ErrorMessages():
         if as_json:
             print(show_as_json(read_settings(config), name))
         else:
-            show(read_settings(config), name, _stdout())
+            show(read_settings(config), name, stdout())
 
 
 @models_app.command("pull", epilog="Example: [bold]openedai models pull all-MiniLM-L6-v2[/]")
@@ -176,13 +171,13 @@ def models_pull(names: list[str], config: Config = None) -> None:
     from openedai.catalog.models import adapter_specs, training_spec
     from openedai.cli.models import pull_all
 
-    with _ErrorMessages():
+    with ErrorMessages():
         settings = read_settings(config)
         catalog = Catalog(settings)
         specs = [catalog.resolve(name).spec for name in names]
         weights = [one for spec in specs for one in (spec, *adapter_specs(spec))]
         weights += [source for spec in specs if (source := training_spec(spec)) is not None]
-        pull_all(settings, weights, _stderr())
+        pull_all(settings, weights, stderr())
 
 
 @models_app.command("rm")
@@ -190,7 +185,7 @@ def models_rm(names: list[str], config: Config = None) -> None:
     """Remove models from the disk."""
     from openedai.cli.models import remove
 
-    with _ErrorMessages():
+    with ErrorMessages():
         for name in names:
             remove(read_settings(config), name, Console())
 
@@ -200,11 +195,11 @@ def engines_list(config: Config = None, as_json: AsJson = False) -> None:
     """List the builds of llama.cpp for this machine, and which one is used."""
     from openedai.cli.engines import list_builds, list_builds_as_json
 
-    with _ErrorMessages():
+    with ErrorMessages():
         if as_json:
             print(list_builds_as_json(read_settings(config)))
         else:
-            list_builds(read_settings(config), _stdout())
+            list_builds(read_settings(config), stdout())
 
 
 @engines_app.command("pull", epilog="Example: [bold]openedai engines pull[/]")
@@ -218,8 +213,8 @@ def engines_pull(
     from openedai.cli.engines import pull_build
     from openedai.weights.builds.installed import Builds
 
-    with _ErrorMessages():
-        pull_build(Builds(read_settings(config)), name, _stderr())
+    with ErrorMessages():
+        pull_build(Builds(read_settings(config)), name, stderr())
 
 
 @engines_app.command("rm")
@@ -228,37 +223,5 @@ def engines_rm(name: str, config: Config = None) -> None:
     from openedai.cli.engines import remove_build
     from openedai.weights.builds.installed import Builds
 
-    with _ErrorMessages():
-        remove_build(Builds(read_settings(config)), name, _stdout())
-
-
-class _ErrorMessages:
-    """Turns errors into one line and an exit code."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, error_type: type[BaseException] | None, error: BaseException | None, _: Any
-    ) -> None:
-        from openedai.errors import APIError
-
-        if isinstance(error, APIError):
-            _fail(error.message)
-        if isinstance(error, ConfigError):
-            _fail(str(error), EXIT_USAGE)
-
-
-def _stdout() -> Console:
-    """Standard output. Lines that go to a file or a program are not wrapped."""
-    wraps = sys.stdout.isatty() or bool(os.environ.get("COLUMNS"))
-    return Console(highlight=False, width=None if wraps else UNWRAPPED)
-
-
-def _stderr() -> Console:
-    return Console(stderr=True, highlight=False)
-
-
-def _fail(message: str, code: int = 1) -> None:
-    print(f"openedai: {message}", file=sys.stderr)
-    raise typer.Exit(code)
+    with ErrorMessages():
+        remove_build(Builds(read_settings(config)), name, stdout())

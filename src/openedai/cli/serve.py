@@ -77,19 +77,36 @@ def serve(settings: Settings, *, pull: bool, early: EarlyStart | None = None) ->
 
 def refuse_open_server(settings: Settings) -> None:
     """Exit with EXIT_USAGE if other machines could use the server without a key."""
-    if settings.tunnel and not settings.keys:
-        say(
-            f"{red('Refused:')} everyone could use the server through the tunnel, as no API key is "
-            "set.\nSet OPENEDAI_API_KEY."
-        )
-        raise SystemExit(EXIT_USAGE)
-    if settings.on_loopback or settings.keys or settings.no_auth:
+    trusted = (settings.on_loopback or settings.no_auth) and not settings.tunnel
+    if settings.keys or trusted or _has_keys(settings):
         return
-    say(
-        f"{red('Refused:')} {settings.host} can be reached by others, and no API key is set.\n"
-        "Set OPENEDAI_API_KEY, or say --no-auth if everyone who can reach it may use it."
-    )
+    way = "Make one with openedai keys create NAME --admin, or set OPENEDAI_API_KEY"
+    if settings.tunnel:
+        reason = "everyone could use the server through the tunnel, as no API key is set"
+    else:
+        reason = f"{settings.host} can be reached by others, and no API key is set"
+        way += "; or say --no-auth if everyone who can reach it may use it"
+    say(f"{red('Refused:')} {reason}.\n{way}.")
     raise SystemExit(EXIT_USAGE)
+
+
+def _has_keys(settings: Settings) -> bool:
+    """Whether the database has keys."""
+    from openedai.store.keys.lookup import KeyLookup
+    from openedai.store.store import Store
+
+    async def ask() -> bool:
+        store = Store(settings.data, settings.database.reveal() if settings.database else "")
+        lookup = KeyLookup(store)
+        try:
+            return (await lookup.find("")).needed
+        except APIError:  # a database that is not usable ends the start with its own message
+            return False
+        finally:
+            lookup.close()
+            await store.close()
+
+    return asyncio.run(ask())
 
 
 def _nothing() -> None:

@@ -8,6 +8,7 @@ from openedai.config import Settings
 from openedai.errors import AuthenticationFailed
 from openedai.identity import Identity
 from openedai.security.callers import digest_name, masked
+from openedai.security.uses import KeyUses
 from openedai.store.keys.lookup import KeyLookup
 from openedai.store.keys.records import ApiKey
 from openedai.store.keys.secret import digest_of
@@ -22,9 +23,10 @@ class Identities:
     reach the server is its local user, if the server is meant for them.
     """
 
-    def __init__(self, settings: Settings, lookup: KeyLookup) -> None:
+    def __init__(self, settings: Settings, lookup: KeyLookup, uses: KeyUses) -> None:
         self._configured = configured(settings)
         self._lookup = lookup
+        self._uses = uses
         self._open = not settings.tunnel and (settings.on_loopback or settings.no_auth)
 
     async def identify(self, presented: str | None, digest: bytes | None) -> Identity:
@@ -41,7 +43,9 @@ class Identities:
                 return matches[0]
         looked = await self._lookup.find("" if digest is None else digest.hex())
         if looked.key is not None and presented is not None:
-            return _accepted(looked.key, presented)
+            _check(looked.key, presented)
+            self._uses.note(looked.key.id)
+            return looked.key.identity
         if self._open and not looked.needed and not self._configured:
             return LOCAL_USER
         raise _refusal(presented)
@@ -59,14 +63,13 @@ def configured(settings: Settings) -> list[tuple[bytes, Identity]]:
     return found
 
 
-def _accepted(key: ApiKey, presented: str) -> Identity:
+def _check(key: ApiKey, presented: str) -> None:
     if key.revoked_at is not None:
         raise _refusal(presented)
     if key.expired():
         raise AuthenticationFailed(
             f"The API key {masked(presented)} has expired.", code="invalid_api_key"
         )
-    return key.identity
 
 
 def _refusal(presented: str | None) -> AuthenticationFailed:

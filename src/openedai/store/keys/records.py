@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -123,6 +123,20 @@ class ApiKeys:
             *(*args, time.time()),
         )
         return [id for (id,) in rows]
+
+    async def note_uses(self, query: Query, uses: Mapping[str, float]) -> None:
+        """When keys were used, in seconds since 1970, by their ids."""
+        rows = [(uses[id], id) for id in sorted(uses)]  # the order in which others lock them
+        await query.many(
+            "update api_keys set last_used_at=$1 "
+            "where id=$2 and (last_used_at is null or last_used_at<$1)",
+            rows,
+        )
+
+    async def forget(self, query: Query) -> int:
+        """Delete the keys that are revoked or expired; how many those were."""
+        gone = "delete from api_keys where revoked_at is not null or expires_at<=$1 returning id"
+        return len(await query(gone, time.time()))
 
 
 def no_such_key(id: str) -> NotFound:

@@ -1,0 +1,210 @@
+"""`openedai keys …`: make, list, show, revoke and forget the keys of the database."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from openedai.api.endpoint_groups import GROUPS
+from openedai.catalog.catalog import Catalog
+from openedai.cli.messages import bold, say
+from openedai.config import Settings
+from openedai.errors import InvalidRequest, ModelNotFound
+from openedai.identity import API
+from openedai.security.administration import Administration, MadeKey
+from openedai.store.keys.records import ApiKey, no_such_key
+from openedai.store.store import Store
+
+T = TypeVar("T")
+
+_LONGEST_NAME = 200
+_UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0, "y": 365 * 86400.0}
+
+
+def create(settings: Settings, wanted: ApiKey, *, as_json: bool) -> None:
+    """Make a key. Its text alone goes to standard output, what is to be known to standard error.
+
+    Raises InvalidRequest and NotFound.
+    """
+    _check(settings, wanted)
+
+    async def make(administration: Administration) -> tuple[MadeKey, bool]:
+        made = await administration.create_key(wanted)
+        return made, await administration.has_admin()
+
+    made, has_admin = _run(settings, make)
+    print(_json(_shown(made.key) | {"key": made.secret}) if as_json else made.secret)
+    say(f"{bold(made.key.name)} is {made.key.id}, of the project {made.key.project}.")
+    say("Only the digest of the key is kept: it is shown this once.")
+    if made.first and not settings.keys:
+        say("From now on requests need a key, also on this machine and on servers that run now.")
+    if not has_admin and not settings.api_key:
+        say(
+            "There is no admin key, so nobody can use /v1/organization, /metrics and the console: "
+            "make one with --admin."
+        )
+
+
+def list_keys(settings: Settings, console: Console, *, every: bool) -> None:
+    """Print a table of the keys that are accepted, or of all."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("ID", "NAME", "KEY", "PROJECT", "MAY USE", "LAST USED", "STATE"):
+        table.add_column(title, overflow="fold")
+    for key in _found(settings, every=every):
+        used = _time(key.last_used_at) or "never"
+        table.add_row(key.id, key.name, key.hint, key.project, _rights(key), used, _state(key))
+    console.print(table)
+
+
+def list_keys_as_json(settings: Settings, *, every: bool) -> str:
+    return _json([_shown(key) for key in _found(settings, every=every)])
+
+
+def show(settings: Settings, id: str, console: Console) -> None:
+    """Print what is known of one key. Raises NotFound."""
+    for name, value in _shown(_find(settings, id)).items():
+        text = ", ".join(value) if isinstance(value, tuple) else str(value)
+        console.print(f"{name:16}  {'-' if value is None else text}", markup=False, soft_wrap=True)
+
+
+def show_as_json(settings: Settings, id: str) -> str:
+    return _json(_shown(_find(settings, id)))
+
+
+def revoke(settings: Settings, ids: Sequence[str]) -> None:
+    """Have every server refuse the keys from now on. Raises NotFound."""
+    if not _store(settings).exists:
+        raise no_such_key(ids[0])
+
+    async def end(administration: Administration) -> None:
+        for id in ids:
+            key = await administration.revoke(id)
+            say(f"{bold(key.name)} ({key.id}) is revoked.")
+        if not await administration.has_admin() and not settings.api_key:
+            say("There is no admin key any more: make one with openedai keys create NAME --admin.")
+
+    _run(settings, end)
+
+
+def forget(settings: Settings) -> None:
+    """Delete the keys that are revoked or expired."""
+    if not _store(settings).exists:
+        say("There are no keys.")
+        return
+    gone, left = _run(settings, Administration.forget)
+    say(f"{gone} key{'' if gone == 1 else 's'} forgotten, {left} left.")
+    if not left and not settings.keys:
+        say("Requests on this machine need no key now.")
+
+
+def expiry(text: str | None) -> float | None:
+    """When a key expires that is to last `30d`, `12h` or the like, in seconds since 1970.
+
+    Raises InvalidRequest.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(rf"([1-9]\d{{0,5}})([{''.join(_UNITS)}])", text)
+    if match is None:
+        raise InvalidRequest(f"--expires: '{text}' is no time such as 90m, 12h, 30d, 4w or 1y.")
+    return time.time() + int(match[1]) * _UNITS[match[2]]
+
+
+def name(text: str) -> str:
+    """The name of a key, as it was given. Raises InvalidRequest."""
+    if not text.strip() or len(text) > _LONGEST_NAME or not text.isprintable():
+        raise InvalidRequest(f"A key's name is a line of 1 to {_LONGEST_NAME} characters.")
+    return text.strip()
+
+
+def names(text: str | None) -> tuple[str, ...] | None:
+    """The names of a list with commas; None if nothing is given. Raises InvalidRequest."""
+    if text is None:
+        return None
+    found = tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
+    if not found:
+        raise InvalidRequest("A list of names is empty.")
+    return found
+
+
+def _check(settings: Settings, wanted: ApiKey) -> None:
+    if wanted.admin and wanted.endpoints:
+        raise InvalidRequest("An admin key may do everything: leave out --endpoints.")
+    known = (API, *GROUPS)
+    if unknown := [name for name in wanted.endpoints or () if name not in known]:
+        raise InvalidRequest(
+            f"--endpoints: there is no group '{unknown[0]}'. There are {', '.join(known)}."
+        )
+    catalog = Catalog(settings)
+    for name in wanted.models or ():
+        try:
+            catalog.resolve(name)
+        except ModelNotFound:
+            say(f"Note that no model is named '{name}' in this configuration.")
+
+
+def _found(settings: Settings, *, every: bool) -> list[ApiKey]:
+    if not _store(settings).exists:
+        return []
+    keys = _run(settings, lambda administration: administration.keys.all())
+    return [key for key in keys if every or _state(key) == "accepted"]
+
+
+def _find(settings: Settings, id: str) -> ApiKey:
+    if not _store(settings).exists:
+        raise no_such_key(id)
+    return _run(settings, lambda administration: administration.keys.find(id))
+
+
+def _run(settings: Settings, work: Callable[[Administration], Coroutine[Any, Any, T]]) -> T:
+    async def run() -> T:
+        store = _store(settings)
+        try:
+            return await work(Administration(store))
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+def _store(settings: Settings) -> Store:
+    return Store(settings.data, settings.database.reveal() if settings.database else "")
+
+
+def _shown(key: ApiKey) -> dict[str, Any]:
+    """What is shown of a key, with times as in ISO 8601."""
+    values = asdict(key)
+    times = {name: _time(value) for name, value in values.items() if name.endswith("_at")}
+    return values | times | {"state": _state(key)}
+
+
+def _state(key: ApiKey) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    return "expired" if key.expired() else "accepted"
+
+
+def _rights(key: ApiKey) -> str:
+    if key.admin:
+        return "everything (admin)"
+    limits = [*(key.endpoints or (API,)), *(f"only {name}" for name in key.models or ())]
+    return ", ".join(limits)
+
+
+def _time(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _json(value: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(value)).decode()

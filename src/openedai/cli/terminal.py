@@ -1,0 +1,52 @@
+"""What all commands share: an option, their output, and how errors end them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from openedai.cli.start import EXIT_USAGE
+from openedai.config import ConfigError
+
+UNWRAPPED = 10_000  # columns
+
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Configuration file (./openedai.toml).")
+]
+
+
+class ErrorMessages:
+    """Turns errors into one line and an exit code."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, error_type: type[BaseException] | None, error: BaseException | None, _: Any
+    ) -> None:
+        from openedai.errors import APIError
+
+        if isinstance(error, APIError):
+            fail(error.message)
+        if isinstance(error, ConfigError):
+            fail(str(error), EXIT_USAGE)
+
+
+def stdout() -> Console:
+    """Standard output. Lines that go to a file or a program are not wrapped."""
+    wraps = sys.stdout.isatty() or bool(os.environ.get("COLUMNS"))
+    return Console(highlight=False, width=None if wraps else UNWRAPPED)
+
+
+def stderr() -> Console:
+    return Console(stderr=True, highlight=False)
+
+
+def fail(message: str, code: int = 1) -> None:
+    print(f"openedai: {message}", file=sys.stderr)
+    raise typer.Exit(code)

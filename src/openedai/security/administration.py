@@ -1,0 +1,169 @@
+"""Making and revoking keys, for the command line and the admin resources."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from openedai.errors import InvalidRequest, NotFound
+from openedai.store.database import Query
+from openedai.store.keys.projects import Project, Projects
+from openedai.store.keys.records import ApiKey, ApiKeys, no_such_key
+from openedai.store.keys.service_accounts import Role, ServiceAccount, ServiceAccounts
+from openedai.store.store import Store
+
+# Of the admin keys that the admin resources make.
+DEFAULT_PROJECT = "proj_default"
+
+
+@dataclass(frozen=True)
+class MadeKey:
+    """`secret` is the key's text, which nobody can show again. `first`: there was none before."""
+
+    key: ApiKey
+    secret: str
+    first: bool
+
+
+class Administration:
+    """Each change is one transaction. Servers see it with their next request."""
+
+    def __init__(self, store: Store) -> None:
+        self.keys = ApiKeys(store)
+        self.projects = Projects(store)
+        self.accounts = ServiceAccounts(store)
+        self._store = store
+
+    async def create_key(self, wanted: ApiKey) -> MadeKey:
+        """A key as wanted, in the project that has `wanted.project` as its id or name.
+
+        An empty one stands for a new project with the key's name. Raises NotFound for a project
+        that does not exist, and InvalidRequest where a name stands for several.
+        """
+        async with self._writing() as query:
+            found = await self.projects.named(query, wanted.project or wanted.name)
+            if wanted.project:
+                project = _one(wanted.project, found)
+            elif found:
+                raise InvalidRequest(
+                    f"There is a project '{wanted.name}' already. Name it as the key's project, or "
+                    "give the key another name.",
+                    param="project",
+                )
+            else:
+                project = await self.projects.insert(query, wanted.name)
+            return await self._insert(query, replace(wanted, project=project.id))
+
+    async def create_admin_key(self, name: str, expires_at: float | None) -> MadeKey:
+        """An admin key of the default project, which is made with the first."""
+        async with self._writing() as query:
+            await self.projects.ensure(query, DEFAULT_PROJECT, "Default project")
+            key = ApiKey(project=DEFAULT_PROJECT, name=name, admin=True, expires_at=expires_at)
+            return await self._insert(query, key)
+
+    async def create_account(
+        self, project: str, name: str, *, role: Role, key: bool, expires_at: float | None
+    ) -> tuple[ServiceAccount, MadeKey | None]:
+        """A service account of a project, with a key or without one.
+
+        Raises NotFound, and InvalidRequest for an archived project.
+        """
+        async with self._writing() as query:
+            _check_open(await self.projects.lock(query, project))
+            made = await self.accounts.insert(query, project, name, role)
+            return made, await self._account_key(query, made, name, expires_at) if key else None
+
+    async def create_account_key(
+        self, account: ServiceAccount, name: str, expires_at: float | None
+    ) -> MadeKey:
+        """One more key of a service account. Raises as `create_account`."""
+        async with self._writing() as query:
+            _check_open(await self.projects.lock(query, account.project))
+            return await self._account_key(query, account, name, expires_at)
+
+    async def remove_account(self, project: str, id: str) -> None:
+        """Remove a service account, and revoke its keys. Raises NotFound."""
+        async with self._writing() as query:
+            await self.accounts.remove(query, project, id)
+            await self.keys.revoke(query, "service_account=$1", id)
+
+    async def revoke(self, id: str, project: str | None = None) -> ApiKey:
+        """Refuse a key from now on: any, or only one of a project. Raises NotFound."""
+        condition, args = ("", ()) if project is None else (" and project=$2", (project,))
+        async with self._writing() as query:
+            if not await self.keys.revoke(query, f"id=$1{condition}", id, *args):
+                raise no_such_key(id)
+        return await self.keys.find(id)
+
+    async def archive(self, id: str) -> Project:
+        """Archive a project, and revoke its keys.
+
+        Raises NotFound, and InvalidRequest for the default project.
+        """
+        if id == DEFAULT_PROJECT:
+            raise InvalidRequest("The default project cannot be archived.", param="id")
+        async with self._writing() as query:
+            project = await self.projects.lock(query, id)
+            if project.archived_at is None:
+                await self.projects.archive(query, id)
+                await self.keys.revoke(query, "project=$1", id)
+        return await self.projects.find(id)
+
+    async def rename(self, id: str, name: str) -> Project:
+        """A project with another name. Raises NotFound, and InvalidRequest for an archived one."""
+        async with self._writing() as query:
+            _check_open(await self.projects.lock(query, id))
+            await self.projects.rename(query, id, name)
+        return await self.projects.find(id)
+
+    async def create_project(self, name: str) -> Project:
+        async with self._writing() as query:
+            return await self.projects.insert(query, name)
+
+    async def has_admin(self) -> bool:
+        """Whether there is an admin key that is accepted."""
+        return any(
+            key.admin and key.revoked_at is None and not key.expired()
+            for key in await self.keys.all()
+        )
+
+    async def forget(self) -> tuple[int, int]:
+        """Forget the keys that are revoked or expired: how many those were, and how many stay.
+
+        When none is left, requests need no key.
+        """
+        async with self._writing() as query:
+            return await self.keys.forget(query), await self.keys.count(query)
+
+    async def _account_key(
+        self, query: Query, account: ServiceAccount, name: str, expires_at: float | None
+    ) -> MadeKey:
+        wanted = ApiKey(
+            project=account.project, service_account=account.id, name=name, expires_at=expires_at
+        )
+        return await self._insert(query, wanted)
+
+    async def _insert(self, query: Query, wanted: ApiKey) -> MadeKey:
+        first = not await self.keys.count(query)
+        key, secret = await self.keys.insert(query, wanted)
+        return MadeKey(key, secret, first)
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[Query]:
+        async with (await self._store.database()).write() as query:
+            yield query
+
+
+def _one(name: str, found: list[Project]) -> Project:
+    if not found:
+        raise NotFound(f"There is no project '{name}'.", param="project")
+    if len(found) > 1:
+        ids = ", ".join(project.id for project in found)
+        raise InvalidRequest(f"Several projects have this name: {ids}.", param="project")
+    return found[0]
+
+
+def _check_open(project: Project) -> None:
+    if project.archived_at is not None:
+        raise InvalidRequest(f"The project '{project.id}' is archived.", code="project_archived")

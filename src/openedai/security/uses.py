@@ -1,0 +1,54 @@
+"""When keys were last used, written now and then and not with each request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from openedai.errors import APIError
+from openedai.store.keys.records import ApiKeys
+from openedai.store.store import Store
+
+log = logging.getLogger("openedai.security")
+
+SECONDS = 30.0  # between two writes
+
+
+class KeyUses:
+    """`seconds` is how long a use may be unwritten. A server that is killed loses those."""
+
+    def __init__(self, store: Store, seconds: float = SECONDS) -> None:
+        self._store = store
+        self._keys = ApiKeys(store)
+        self._seconds = seconds
+        self._uses: dict[str, float] = {}
+        self._writing: asyncio.Task[None] | None = None
+
+    def note(self, id: str) -> None:
+        """This key was used now."""
+        self._uses[id] = time.time()
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_later())
+
+    async def close(self) -> None:
+        """Write what is unwritten."""
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
+            await self._write()
+
+    async def _write_later(self) -> None:
+        await asyncio.sleep(self._seconds)
+        await self._write()
+        self._writing = None
+
+    async def _write(self) -> None:
+        uses, self._uses = self._uses, {}
+        if not uses:
+            return
+        try:
+            async with (await self._store.database()).write() as query:
+                await self._keys.note_uses(query, uses)
+        except APIError as error:
+            log.warning("when keys were used could not be written: %s", error)

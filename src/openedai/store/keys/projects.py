@@ -1,0 +1,89 @@
+"""Projects: whose everything is that their keys store."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from openedai.errors import NotFound
+from openedai.store.database import Query
+from openedai.store.ids import is_id, ordered_id
+from openedai.store.store import Store
+from openedai.store.vector_stores.pages import Cursor, Found, read_page
+
+PREFIX = "proj_"
+_COLUMNS = "id, name, created_at, archived_at"
+_INSERT = f"insert into projects({_COLUMNS})"
+
+
+@dataclass(frozen=True)
+class Project:
+    """An archived project has no keys that are accepted. Times are seconds since 1970."""
+
+    id: str
+    name: str
+    created_at: float
+    archived_at: float | None = None
+
+
+class Projects:
+    """Methods that take a query are part of its transaction."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def insert(self, query: Query, name: str) -> Project:
+        """A new project."""
+        made = Project(ordered_id(PREFIX), name, time.time())
+        await query.run(f"{_INSERT} values($1, $2, $3, null)", made.id, name, made.created_at)
+        return made
+
+    async def ensure(self, query: Query, id: str, name: str) -> None:
+        """Make the project with this id, if there is none; others may do so at the same time."""
+        await query.run(
+            f"{_INSERT} values($1, $2, $3, null) on conflict(id) do nothing", id, name, time.time()
+        )
+
+    async def find(self, id: str) -> Project:
+        """Raises NotFound."""
+        database = await self._store.database()
+        by_id = f"select {_COLUMNS} from projects where id=$1"
+        for row in await database.read(by_id, id) if is_id(id) else ():
+            return Project(*row)
+        raise no_such_project(id)
+
+    async def lock(self, query: Query, id: str) -> Project:
+        """The project, which nobody else changes before the end of the transaction.
+
+        Raises NotFound.
+        """
+        suffix = (await self._store.database()).for_update
+        for row in await query(f"select {_COLUMNS} from projects where id=$1{suffix}", id):
+            return Project(*row)
+        raise no_such_project(id)
+
+    async def named(self, query: Query, name: str) -> list[Project]:
+        """Those with this id or name that are not archived."""
+        rows = await query(
+            f"select {_COLUMNS} from projects where (id=$1 or name=$1) and archived_at is null "
+            "order by id",
+            name,
+        )
+        return [Project(*row) for row in rows]
+
+    async def page(self, cursor: Cursor, *, archived: bool) -> Found[Project]:
+        """By the time of their making; with the archived ones, or without."""
+        condition = "" if archived else " and archived_at is null"
+        select = f"select {_COLUMNS} from projects where 1=1{condition}"
+        found = await read_page(await self._store.database(), select, "id", (), cursor)
+        return Found([Project(*row) for row in found.items], found.has_more)
+
+    async def rename(self, query: Query, id: str, name: str) -> None:
+        await query.run("update projects set name=$1 where id=$2", name, id)
+
+    async def archive(self, query: Query, id: str) -> None:
+        await query.run("update projects set archived_at=$1 where id=$2", time.time(), id)
+
+
+def no_such_project(id: str) -> NotFound:
+    return NotFound(f"No project found with id '{id}'.", code="project_not_found", param="id")

@@ -1,0 +1,126 @@
+"""`openedai keys`, beside a server that runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from openedai.cli.commands import app
+from openedai.cli.serve import refuse_open_server
+from openedai.config import load_settings
+from tests.cli.program import openedai
+from tests.security.keys import ask
+from tests.support import ServerThread, echo_settings
+
+CONFIG = """
+builtin_models = false
+chat_model = "echo"
+embedding_model = "echo"
+data = "{folder}/data"
+[[models]]
+id = "echo"
+engine = "echo"
+aliases = ["parrot"]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "openedai.toml").write_text(CONFIG.format(folder=tmp_path))
+    return tmp_path
+
+
+def keys(folder: Path, *arguments: str) -> Result:
+    """The same in this process."""
+    options = ["--config", str(folder / "openedai.toml")]
+    return CliRunner().invoke(app, ["keys", *arguments, *options])
+
+
+def listed(folder: Path, *arguments: str) -> list[dict[str, Any]]:
+    found = json.loads(keys(folder, "list", "--json", *arguments).stdout)
+    assert isinstance(found, list)
+    return found
+
+
+def test_keys_of_a_server_that_runs(folder: Path) -> None:
+    with ServerThread(echo_settings(data=folder / "data")) as server:
+        assert listed(folder) == []
+        assert not (folder / "data").exists()
+        assert ask(server, None).status == 200
+        made = openedai("keys", "create", "shop", folder=folder)
+        assert "From now on requests need a key" in made.stderr
+        assert "There is no admin key" in made.stderr
+        secret = made.stdout.strip()
+        assert ask(server, None).status == 401
+        assert ask(server, secret).status == 200
+        assert ask(server, secret, "/metrics").status == 403
+        boss = keys(folder, "create", "boss", "--admin", "--json")
+        assert "need a key" not in boss.stderr
+        assert "no admin key" not in boss.stderr
+        assert ask(server, json.loads(boss.stdout)["key"], "/metrics").status == 200
+        (found,) = [one for one in listed(folder) if one["name"] == "shop"]
+        shown = keys(folder, "show", found["id"])
+        assert found["hint"] in shown.stdout
+        assert secret not in shown.stdout + keys(folder, "list").stdout
+        revoked = openedai("keys", "revoke", found["id"], folder=folder)
+        assert "is revoked" in revoked.stderr
+        assert ask(server, secret).status == 401
+        assert [one["name"] for one in listed(folder)] == ["boss"]
+        assert [one["name"] for one in listed(folder, "--all")] == ["shop", "boss"]
+
+
+def test_the_last_key_is_forgotten(folder: Path) -> None:
+    with ServerThread(echo_settings(data=folder / "data")) as server:
+        keys(folder, "create", "me", "--admin")
+        (found,) = listed(folder)
+        revoked = keys(folder, "revoke", found["id"])
+        assert "There is no admin key any more" in revoked.stderr
+        assert ask(server, None).status == 401
+        forgotten = keys(folder, "forget")
+        assert "Requests on this machine need no key now" in forgotten.stderr
+        assert ask(server, None).status == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "key_1"], "No API key found with id 'key_1'"),
+        (["revoke", "key_1"], "No API key found with id 'key_1'"),
+        (["create", "a", "--project", "none"], "There is no project 'none'"),
+        (["create", "a", "--expires", "30"], "'30' is no time such as"),
+        (["create", "a", "--expires", "0d"], "'0d' is no time such as"),
+        (["create", "a", "--endpoints", "chat,cats"], "there is no group 'cats'"),
+        (["create", "a", "--endpoints", ","], "A list of names is empty"),
+        (["create", "a", "--endpoints", "chat", "--admin"], "leave out --endpoints"),
+        (["create", " "], "A key's name is a line"),
+    ],
+)
+def test_what_is_not_valid(folder: Path, arguments: list[str], message: str) -> None:
+    answer = keys(folder, *arguments)
+    assert answer.exit_code == 1
+    assert message in answer.stderr
+    assert answer.stdout == ""
+
+
+def test_projects(folder: Path) -> None:
+    made = keys(folder, "create", "a", "--models", "parrot,cat", "--expires", "12h")
+    assert "no model is named 'cat'" in made.stderr
+    assert "There is a project 'a' already" in keys(folder, "create", "a").stderr
+    assert keys(folder, "create", "b", "--project", "a", "--owner", "Ann").exit_code == 0
+    first, second = listed(folder)
+    assert first["project"] == second["project"]
+    assert (first["models"], second["owner"]) == (["parrot", "cat"], "Ann")
+    table = keys(folder, "list").stdout
+    assert "api, only parrot, only cat" in " ".join(table.split())
+
+
+def test_a_public_server_may_have_keys_of_the_database(folder: Path) -> None:
+    settings = load_settings(folder / "openedai.toml", host="0.0.0.0")
+    with pytest.raises(SystemExit):
+        refuse_open_server(settings)
+    keys(folder, "create", "a", "--admin")
+    refuse_open_server(settings)
