@@ -23,7 +23,6 @@ from openedai.api import response_jobs, routes, sockets
 from openedai.api.assistant_routes import run_works
 from openedai.api.console.pages import console_pages
 from openedai.api.dialects import dialect_of
-from openedai.api.endpoint_groups import endpoint_group
 from openedai.api.openai.dialect import OPENAI, response_headers
 from openedai.api.openapi import documentation
 from openedai.api.route import Route
@@ -40,11 +39,10 @@ from openedai.engines.registry import capabilities_of
 from openedai.errors import APIError, MethodNotAllowed, ModelNotFound, NotFound, Unavailable
 from openedai.extract.text import Limits
 from openedai.http.envelope import Envelope
-from openedai.http.exchange import Exchange, exchange_of
+from openedai.http.exchange import exchange_of
 from openedai.http.in_process import InProcess, Perform
 from openedai.http.respond import error_response
 from openedai.http.root_path import RootPath
-from openedai.http.route import OneRoute
 from openedai.jobs.handler import Handler
 from openedai.jobs.runner import LEASE_SECONDS, Runner
 from openedai.media.addresses import HostPolicy
@@ -54,7 +52,6 @@ from openedai.scheduling.state import PoolLimits
 from openedai.security.cross_origin import CrossOrigin
 from openedai.security.guard import Guard
 from openedai.security.identities import Identities
-from openedai.security.permissions import require
 from openedai.security.uses import KeyUses
 from openedai.serving.assistants.handler import RunHandler, Work
 from openedai.serving.batches.handler import BatchHandler
@@ -143,7 +140,7 @@ def create_app(
         routes=[
             *documentation(served),
             *console_pages(),
-            *(_served(route) for route in served),
+            *(route.served() for route in served),
             *(WebSocketRoute(socket.path, socket) for socket in sockets(served)),
         ],
         lifespan=lifespan,
@@ -158,15 +155,6 @@ def create_app(
     app.state.runner = runner
     app.state.routes = served
     return app
-
-
-def _served(route: Route) -> OneRoute:
-    group = endpoint_group(route.path)
-
-    def check(exchange: Exchange) -> None:
-        require(exchange.identity, group)
-
-    return OneRoute(route.path, route.endpoint, route.method, check)
 
 
 def _handlers(services: Services, library: Library, perform: Perform) -> Sequence[Handler]:

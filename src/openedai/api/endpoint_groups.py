@@ -12,6 +12,7 @@ _PREFIXES = {
     "/health": ANYONE,
     "/docs": ANYONE,
     "/openapi.json": ANYONE,
+    "/console": ANYONE,  # it asks for an admin itself
     "/metrics": SERVER,
     "/v1/organization": ORGANIZATION,
     "/v1/chat": "chat",

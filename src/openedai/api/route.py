@@ -16,8 +16,9 @@ from starlette.websockets import WebSocket
 
 from openedai.api.endpoint_groups import endpoint_group
 from openedai.errors import Forbidden
-from openedai.http.exchange import exchange_of
+from openedai.http.exchange import Exchange, exchange_of
 from openedai.http.respond import error_response
+from openedai.http.route import OneRoute
 from openedai.security.permissions import require
 
 if TYPE_CHECKING:
@@ -141,6 +142,15 @@ class Route:
     on_azure: bool = False
     in_deployments: bool = False
     in_batches: bool = False
+
+    def served(self) -> OneRoute:
+        """The URL for the router, which serves keys that may use its group."""
+        group = endpoint_group(self.path)
+
+        def check(exchange: Exchange) -> None:
+            require(exchange.identity, group)
+
+        return OneRoute(self.path, self.endpoint, self.method, check)
 
 
 def shared_with_azure(routes: Iterable[Route]) -> tuple[Route, ...]:
