@@ -166,4 +166,4 @@ def _one(name: str, found: list[Project]) -> Project:
 
 def _check_open(project: Project) -> None:
     if project.archived_at is not None:
-        raise InvalidRequest(f"The project '{project.id}' is archived.", code="project_archived")
+        raise InvalidRequest(f"The project '{project.id}' is archived.")

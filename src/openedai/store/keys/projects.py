@@ -86,4 +86,4 @@ class Projects:
 
 
 def no_such_project(id: str) -> NotFound:
-    return NotFound(f"No project found with id '{id}'.", code="project_not_found", param="id")
+    return NotFound(f"No project found with id '{id}'.", param="id")

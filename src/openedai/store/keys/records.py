@@ -140,7 +140,7 @@ class ApiKeys:
 
 
 def no_such_key(id: str) -> NotFound:
-    return NotFound(f"No API key found with id '{id}'.", code="api_key_not_found", param="id")
+    return NotFound(f"No API key found with id '{id}'.", param="id")
 
 
 def _read(text: str | None) -> tuple[str, ...] | None:

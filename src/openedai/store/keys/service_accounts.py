@@ -67,6 +67,4 @@ class ServiceAccounts:
 
 
 def no_such_account(id: str) -> NotFound:
-    return NotFound(
-        f"No service account found with id '{id}'.", code="service_account_not_found", param="id"
-    )
+    return NotFound(f"No service account found with id '{id}'.", param="id")
