@@ -33,6 +33,7 @@ NOT_RUN = {
     "docs/clients.md": 20,
     "docs/fine-tuning.md": 1,
     "docs/images.md": 2,
+    "docs/keys.md": 1,
     "docs/models.md": 3,
     "docs/remote-access.md": 4,
     "docs/tools.md": 2,
