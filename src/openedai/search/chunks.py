@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
@@ -28,9 +29,8 @@ class Divider:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-        self._sums = [0]  # tokens before each unit
+        self._starts, self._ends = array("i"), array("i")
+        self._sums = array("i", [0])  # tokens before each unit
         for start, end, tokens in units(text):
             self._starts.append(start)
             self._ends.append(end)

@@ -63,7 +63,7 @@ class Contents:
                 await self.discard(key for key, _ in writing.written)
             raise
 
-    async def record(self, query: Query, holder: str, writing: Writing) -> None:
+    async def record(self, query: Query, holder: str, writing: Writing, position: int = 0) -> None:
         """Give an ended content to its holder, in the transaction that makes the holder.
 
         From here on an exception leaves the blobs to the sweep: the commit may have been made.
@@ -71,8 +71,14 @@ class Contents:
         writing.recorded = True
         await query.many(
             "insert into blobs(key, holder, position, size) values($1, $2, $3, $4)",
-            [(key, holder, at, size) for at, (key, size) in enumerate(writing.written)],
+            [(key, holder, at, size) for at, (key, size) in enumerate(writing.written, position)],
         )
+
+    async def append(self, query: Query, holder: str, writing: Writing) -> None:
+        """Put an ended content after what its holder has, which nobody else changes meanwhile."""
+        after = "select coalesce(max(position) + 1, 0) from blobs where holder=$1"
+        ((position,),) = await query(after, holder)
+        await self.record(query, holder, writing, int(position))
 
     async def join(self, query: Query, holders: Iterable[str], new_holder: str) -> None:
         """Make one content of several, in this order; the bytes are not copied."""

@@ -77,8 +77,17 @@ async def search(
 
 async def until_none(database: Database, sql: str) -> None:
     """Until a query has no rows."""
-    async with asyncio.timeout(30):
+    await _until(database, sql, some=False)
+
+
+async def until_some(database: Database, sql: str) -> None:
+    """Until a query has rows."""
+    await _until(database, sql, some=True)
+
+
+async def _until(database: Database, sql: str, *, some: bool) -> None:
+    async with asyncio.timeout(60):
         while True:
-            if not await database.read(sql):
+            if bool(await database.read(sql)) == some:
                 return
             await asyncio.sleep(0.02)

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -24,6 +24,7 @@ from openedai.search.chunks import Divider, Span, parts_of
 from openedai.search.segments import Segment, encode, halved
 from openedai.serving.usage.ends import Ends
 from openedai.serving.vector_stores.embedding import GROUP, StoreEmbedding
+from openedai.serving.vector_stores.saving import SAVED_TEXTS, SavedVectors
 from openedai.serving.vector_stores.service import KIND
 from openedai.store.contents import Writing
 from openedai.store.database import Query
@@ -33,10 +34,6 @@ from openedai.store.store import Store
 from openedai.store.vector_stores.files import SEGMENT, FileError, StoreFile, VectorStoreFiles
 from openedai.store.vector_stores.stores import VectorStore
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 log = logging.getLogger("openedai.vector_stores")
 
 # Files at once on one server: small ones share the batches of the engine.
@@ -44,6 +41,7 @@ _SLOTS = 8
 MAX_TOKENS = 5_000_000  # of one file
 # Groups of one file that are with the engine at once.
 _GROUPS = 2
+_VECTOR_BYTES = 2  # for each dimension, in a segment
 # From this age on nobody reads a file any more.
 _LEFT_SECONDS = 86400.0
 # Seconds, after each of which it is tried again within one attempt at the job.
@@ -108,8 +106,10 @@ class VectorStoreHandler:
 
     async def _fail(self, job: RunningJob, error: FileError) -> None:
         async with job.step() as query:
-            await self._files.fail(query, job.input["store"], job.input["file"], job.id, error)
+            store, file = job.input["store"], job.input["file"]
+            keys = await self._files.fail(query, store, file, job.id, error)
             await job.end(query, "failed", error.message)
+        await self._store.contents.discard(keys)
 
     async def _ingest(self, job: RunningJob, store: VectorStore, file: StoreFile) -> None:
         found = await self._text(store, file)
@@ -124,15 +124,11 @@ class VectorStoreHandler:
         with self._ends.attempt(exchange):
             store = await self._known(job, store, exchange)
             texts, owners = await asyncio.to_thread(parts_of, found.text, spans)
-            vectors = await self._vectors(store, exchange, texts)
-        dimensions = store.fields.dimensions
-        assert dimensions is not None
+            vectors = await self._vectors(job, store, exchange, texts)
+        dimensions = _dimensions(store)
         sections = [(section.name, section.start) for section in found.sections]
-        data = await asyncio.to_thread(
-            lambda: encode(
-                Segment(found.text, sections, spans, owners, dimensions, halved(vectors))
-            )
-        )
+        segment = Segment(found.text, sections, spans, owners, dimensions, vectors)
+        data = await asyncio.to_thread(encode, segment)
         async with self._store.contents.writing() as content:
             await content.add(data)
             await content.end()
@@ -144,7 +140,9 @@ class VectorStoreHandler:
             if not await self._files.complete(query, file, segment, content.size):
                 raise NotFound("The file was taken out of the vector store.")
             await self._store.contents.record(query, segment, content)
+            keys = await self._store.contents.remove(query, job.id)
             await job.end(query, "completed")
+        await self._store.contents.discard(keys)
 
     async def _text(self, store: VectorStore, file: StoreFile) -> Text:
         record = await self._uploaded.find(store.owner, file.file)
@@ -179,25 +177,42 @@ class VectorStoreHandler:
         return store
 
     async def _vectors(
-        self, store: VectorStore, exchange: Exchange, texts: Sequence[str]
-    ) -> NDArray[np.float32]:
-        """The vectors of all texts, of which the engine always has the next group."""
-        import numpy as np
+        self, job: RunningJob, store: VectorStore, exchange: Exchange, texts: Sequence[str]
+    ) -> bytes:
+        """The vectors of all texts, as `Segment.data`. The engine always has the next group.
 
-        groups = [texts[start : start + GROUP] for start in range(0, len(texts), GROUP)]
+        Those of many texts are saved meanwhile, and what was saved is not embedded again.
+        """
+        size = _VECTOR_BYTES * _dimensions(store)
+        saved = await asyncio.to_thread(SavedVectors, self._store, job, texts, size)
+        data = bytearray(await saved.load())
+        kept = len(data)
+        starts = range(len(data) // size, len(texts), GROUP)
         turns = asyncio.Semaphore(_GROUPS)
 
-        async def embed(group: Sequence[str]) -> NDArray[np.float32]:
+        async def embed(group: Sequence[str]) -> bytes:
             async with turns:
-                return await self._embedding.embed(store, exchange, group, "document")
+                rows = await self._embedding.embed(store, exchange, group, "document")
+                return await asyncio.to_thread(halved, rows)
 
-        tasks = [asyncio.create_task(embed(group)) for group in groups]
+        tasks = [asyncio.create_task(embed(texts[at : at + GROUP])) for at in starts]
         try:
-            return np.concatenate([await task for task in tasks])
+            for task in tasks:
+                data += await task
+                if len(data) - kept >= SAVED_TEXTS * size and task is not tasks[-1]:
+                    await saved.add(bytes(memoryview(data)[kept:]))
+                    kept = len(data)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        return bytes(data)
+
+
+def _dimensions(store: VectorStore) -> int:
+    """Of a store that has had a file."""
+    assert store.fields.dimensions is not None
+    return store.fields.dimensions
 
 
 async def delete_left(folder: Path) -> None:

@@ -133,7 +133,8 @@ class VectorStoreService:
         async with (await self._store.database()).write() as query:
             for entry in await self.files.unfinished(query, "batch", batch):
                 await self._jobs.remove(query, entry)
-            await self.files.cancel(query, batch)
+            keys = await self.files.cancel(query, batch)
+        await self._store.contents.discard(keys)
         self._jobs.wake()
 
     async def file(self, owner: str, id: str, file: str) -> StoreFile:

@@ -97,7 +97,7 @@ def new_store_file(
 
 class VectorStoreFiles:
     """Methods that take a query are part of its transaction; those that remove contents return the
-    keys to `discard` after the commit.
+    keys to `discard` after the commit. While a segment is made its job may hold vectors of it.
     """
 
     def __init__(self, store: Store) -> None:
@@ -146,17 +146,20 @@ class VectorStoreFiles:
         )
         return bool(rows)
 
-    async def fail(self, query: Query, store: str, file: str, entry: str, error: FileError) -> None:
+    async def fail(
+        self, query: Query, store: str, file: str, entry: str, error: FileError
+    ) -> list[str]:
         """The file cannot be searched, if it is still to be."""
         try:
             found = await self.lock(query, store, file)
         except NotFound:
-            return
+            return []
         if found.entry == entry and found.status == "in_progress":
             fields = msgspec.structs.replace(found.fields, error=error)
             await self._set(query, replace(found, status="failed", fields=fields))
+        return await self._store.contents.remove(query, entry)
 
-    async def cancel(self, query: Query, batch: str) -> None:
+    async def cancel(self, query: Query, batch: str) -> list[str]:
         """Those of a batch that are not done are cancelled."""
         rows = await query(
             "update vector_store_files set status='cancelled' "
@@ -165,6 +168,8 @@ class VectorStoreFiles:
         )
         if rows:
             await query.run("update vector_store_batches set cancelled=1 where id=$1", batch)
+        contents = self._store.contents
+        return [key for (entry,) in rows for key in await contents.remove(query, entry)]
 
     async def set_attributes(self, query: Query, file: StoreFile, attributes: Attributes) -> None:
         """The same file with other attributes, also for the next search."""
@@ -182,10 +187,11 @@ class VectorStoreFiles:
         revision = await self.stores.raise_revision(query, store)
         args: list[Value] = [store] if file is None else [store, file]
         where = "store=$1" if file is None else "store=$1 and file=$2"
-        deleted = f"delete from vector_store_files where {where} returning file, segment"
+        deleted = f"delete from vector_store_files where {where} returning file, entry, segment"
         keys: list[str] = []
-        for name, segment in await query(deleted, *args):
+        for name, entry, segment in await query(deleted, *args):
             if segment is None:
+                keys += await self._store.contents.remove(query, entry)
                 continue
             keys += await self._store.contents.remove(query, segment)
             await query.run(
