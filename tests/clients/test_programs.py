@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from operator import eq
 from pathlib import Path
 from statistics import mean
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
-from tests.clients.environments import CLIENTS
+from tests.cli.program import openedai
+from tests.clients.environments import CLIENTS, environment, pins_of, search_path
 from tests.clients.running import run
 from tests.clients.tokenizer import write_tokenizer
 from tests.support import Running
@@ -95,3 +97,29 @@ def test_lm_eval(real_server: Running, smollm2_path: Path, tmp_path: Path) -> No
         assert all(seen[way]["texts"])
     assert len(seen["chat"]) == len(questions)
     assert all(seen["chat"])
+
+
+@pytest.mark.parametrize(
+    ("name", "client", "arguments"),
+    [
+        ("llm", "llm", ("prompt", "Good morning.")),
+        ("shell-gpt", "shell-gpt", ("--no-md", "Good morning.")),
+        ("codex", "codex", ("exec", "--skip-git-repo-check", "Good morning.")),
+    ],
+)
+def test_launched(
+    name: str, client: str, arguments: tuple[str, ...], echo_server: Running, tmp_path: Path
+) -> None:
+    """`openedai launch` starts the real program, which then uses the server."""
+    pins = pins_of(client)
+    place = environment(pins) / "node_modules/.bin" if pins.suffix == ".json" else ""
+    done = openedai(
+        *("launch", name, "--model", "echo", "--url", echo_server.url, "--", *arguments),
+        folder=tmp_path,
+        PATH=f"{place}{os.pathsep}{search_path(pins)}",
+        HOME=str(tmp_path),
+        OPENAI_API_KEY="dummy",
+        OPENEDAI_DATA=str(tmp_path / "data"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Good morning." in done.stdout

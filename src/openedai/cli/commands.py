@@ -141,6 +141,43 @@ def chat(
         fail(str(error))
 
 
+@app.command(
+    epilog="Examples: [bold]openedai launch codex[/] | "
+    "[bold]openedai launch aider --model qwen3-4b README.md -- --dark-mode[/] | "
+    "[bold]openedai launch --print[/]",
+)
+def launch(
+    name: Annotated[str | None, typer.Argument(help="The client; none lists them.")] = None,
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="Its arguments; options after `--`.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Model to use.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="The server ($OPENAI_BASE_URL or the local one).")
+    ] = None,
+    as_lines: Annotated[
+        bool, typer.Option("--print", help="Print lines for a shell, and start nothing.")
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Start a client that is installed, such as codex or aider, with this server."""
+    from openedai.cli import launch as launching
+    from openedai.cli.launchable import PROGRAMS
+
+    if name is None and not as_lines:
+        launching.list_programs(stdout())
+        return
+    if name is not None and name not in PROGRAMS:
+        fail(f"there is no client {name!r}: {', '.join(PROGRAMS)}; --print is for others", 2)
+    with ErrorMessages():
+        settings = read_settings(config)
+        try:
+            code = launching.run(settings, name, url, model, arguments or [], as_lines)
+        except launching.LaunchError as error:
+            fail(str(error))
+        raise typer.Exit(code)
+
+
 @models_app.command("list", epilog="Example: [bold]openedai models list --json[/]")
 def models_list(config: Config = None, as_json: AsJson = False) -> None:
     """List the models, their sizes and which are loaded or on disk."""
