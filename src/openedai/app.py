@@ -95,12 +95,14 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        services.recent_logs.attach()
         await services.image_store.sweep()
         runner.start()
         sweeping.start()
         yield
         await runner.close()
         await sweeping.close()
+        await services.downloads.close()
         await pool.close()
         if services.usage is not None:
             await services.usage.close()
@@ -112,6 +114,7 @@ def create_app(
         if services.mcp_hosts is not None:
             services.mcp_hosts.close()
         services.image_threads.close()
+        services.recent_logs.detach()
 
     services = Services.of(
         settings, catalog, pool, metrics, images, library, started=int(time.time())

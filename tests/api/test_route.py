@@ -66,7 +66,9 @@ def test_every_url_is_described(echo_server: Running) -> None:
     refused = {"/api/create", "/api/copy", "/api/push", "/api/blobs/{digest}"}
     ended = {path for path in posted if path.endswith(("}/cancel", "}/pause", "}/resume"))}
     assert "/v1/batches/{id}/cancel" in ended
-    others = {"/v1/internal/model/unload", "/v1/internal/stop-generation", *refused}
+    model = "/console/api/models/{model}"
+    console = {f"{model}/{action}" for action in ("load", "unload", "download")}
+    others = {"/v1/internal/model/unload", "/v1/internal/stop-generation", *refused, *console}
     assert posted - ended == others
 
 

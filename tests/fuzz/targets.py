@@ -46,7 +46,7 @@ def real_config(weights: Path) -> str:
     return settings_file(model_table("echo"), real, chat_model="real")
 
 
-_ENDLESS = frozenset({"/console/api/now"})
+_ENDLESS = frozenset({"/console/api/now", "/console/api/logs"})
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from openedai.catalog.catalog import Catalog
-from openedai.cli.model_info import Inventory, State
+from openedai.cli.model_info import inventory
 from openedai.cli.progress import pull_progress
 from openedai.config import ModelSpec, Settings
 from openedai.errors import APIError
+from openedai.serving.inventory import State
 from openedai.weights.library import WORTH_OFFERING, Library
 
 STATES: dict[State, str] = {
@@ -64,7 +65,7 @@ def list_models(settings: Settings, console: Console) -> None:
     if width >= 72:
         widest = None if width >= 100 else len("Apache-2.0")
         table.add_column("LICENCE", max_width=widest, no_wrap=True, overflow="ellipsis")
-    for model in Inventory(settings).models():
+    for model in inventory(settings).models():
         row = (
             model.id if model.prefix is None else f"{model.prefix}…",
             ", ".join(model.capabilities),
@@ -77,12 +78,12 @@ def list_models(settings: Settings, console: Console) -> None:
 
 
 def list_models_as_json(settings: Settings) -> str:
-    return _json(list(Inventory(settings).models()))
+    return _json(list(inventory(settings).models()))
 
 
 def show(settings: Settings, name: str, console: Console) -> None:
     """Print what is known of one model. Raises ModelNotFound."""
-    model = Inventory(settings).details(name)
+    model = inventory(settings).details(name)
     weight_format = model.requantise
     if model.slow_share >= WORTH_OFFERING:
         weight_format += f"; {model.slow_share:.0%} of the weights are slow here, see `requantise`"
@@ -108,7 +109,7 @@ def show(settings: Settings, name: str, console: Console) -> None:
 
 
 def show_as_json(settings: Settings, name: str) -> str:
-    return _json(Inventory(settings).details(name))
+    return _json(inventory(settings).details(name))
 
 
 def _json(value: object) -> str:

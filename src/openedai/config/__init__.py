@@ -11,7 +11,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -37,6 +37,7 @@ __all__ = (
     "AdapterSpec",
     "ConfigError",
     "ModelSpec",
+    "Origin",
     "Price",
     "Secret",
     "Settings",
@@ -44,6 +45,8 @@ __all__ = (
     "load_settings",
     "memory_bytes",
 )
+
+Origin = Literal["default", "file", "environment", "flag"]
 
 CONFIG_FILE = "openedai.toml"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -74,7 +77,13 @@ class Settings(Network, Requests, DefaultModels, Scheduling, Storage, Usage):
         names = _names()
         if unknown := given.keys() - set(names):
             raise TypeError(f"there is no setting {min(unknown)!r}")
-        values = file | from_environment(names, _lists(), _MORE_NAMES, env_file) | given
+        environment = from_environment(names, _lists(), _MORE_NAMES, env_file)
+        values = file | environment | given
+        origins: dict[str, Origin] = {
+            **dict.fromkeys(file, "file"),
+            **dict.fromkeys(environment, "environment"),
+            **dict.fromkeys(given, "flag"),
+        }
         for name in _switches():
             if isinstance(text := values.get(name), str):
                 values[name] = _switch(name, text)
@@ -82,7 +91,7 @@ class Settings(Network, Requests, DefaultModels, Scheduling, Storage, Usage):
             made = msgspec.convert(values, type(self), strict=False, dec_hook=converted)
         except msgspec.ValidationError as error:
             raise readable(error) from None
-        vars(self).update(vars(made), _given=frozenset(values))
+        vars(self).update(vars(made), _origins=origins)
         self._check()
 
     def _check(self) -> None:
@@ -108,8 +117,12 @@ class Settings(Network, Requests, DefaultModels, Scheduling, Storage, Usage):
     @property
     def given(self) -> frozenset[str]:
         """The names of the settings that have a value from anywhere but the defaults."""
-        names: frozenset[str] = vars(self)["_given"]
-        return names
+        return frozenset(vars(self)["_origins"])
+
+    def origin(self, name: str) -> Origin:
+        """Where the value of a setting comes from; a `.env` file counts as the environment."""
+        origin: Origin = vars(self)["_origins"].get(name, "default")
+        return origin
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -168,6 +168,14 @@ class ModelPool:
         """The numbers for the rate-limit headers."""
         return self._model(spec).occupancy()
 
+    def expected_memory(self, spec: ModelSpec) -> int:
+        """Bytes that the model takes when it is loaded: as measured by its last load, or estimated
+        by its files; 0 where neither is known. May read the disk.
+        """
+        model = self._models.get(spec.id)
+        measured = None if model is None else model.measured_memory
+        return self._estimate(spec) if measured is None else measured
+
     def slots(self, spec: ModelSpec) -> int:
         """The slots of a loaded model; 0 for one that is not loaded."""
         resident = self._model(spec).admission.resident
@@ -292,8 +300,7 @@ class ModelPool:
                     await self._changed.wait()
 
     def _required_memory(self, model: ManagedModel) -> int:
-        measured = model.measured_memory
-        need = self._estimate(model.spec) if measured is None else measured
+        need = self.expected_memory(model.spec)
         self._refuse_oversize(model, need)
         return need
 

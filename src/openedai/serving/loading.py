@@ -42,6 +42,20 @@ class Loading:
                 retry_after=1,
             )
 
+    def expected_memory(self, spec: ModelSpec) -> int:
+        """Bytes that the model takes when it is loaded; 0 where they are not known. Blocking."""
+        return self._pool.expected_memory(spec)
+
+    async def remove(self, spec: ModelSpec) -> int:
+        """Delete what was downloaded for the model and its adapters. Returns the bytes that this
+        frees. Raises Unavailable while requests use it.
+        """
+        await self.unload(spec)
+        freed = 0
+        for one in (spec, *adapter_specs(spec)):
+            freed += await asyncio.to_thread(self._library.remove, one)
+        return freed
+
     async def unload_if_idle(self, spec: ModelSpec) -> None:
         """Unload the model, unless requests use it."""
         await self._pool.unload(spec.id)

@@ -22,6 +22,7 @@ from openedai.serving.audio.speech import Speech
 from openedai.serving.audio.transcription import Transcription
 from openedai.serving.batches.service import Batches
 from openedai.serving.deciding import Deciding
+from openedai.serving.downloads import Downloads
 from openedai.serving.embedding import Embedding
 from openedai.serving.files.loading import FileLoading
 from openedai.serving.fine_tuning.jobs import FineTuning
@@ -31,11 +32,13 @@ from openedai.serving.images.inputs import ImageInputs
 from openedai.serving.images.loading import ImageLoading
 from openedai.serving.images.making import ImageMaking
 from openedai.serving.images.store import ImageStore
+from openedai.serving.inventory import Inventory
 from openedai.serving.leases import Leases
 from openedai.serving.listing import Listing
 from openedai.serving.loading import Loading
 from openedai.serving.metrics import Metrics
 from openedai.serving.moderation import Moderation
+from openedai.serving.recent_logs import RecentLogs
 from openedai.serving.reranking import Reranking
 from openedai.serving.responses.keeping import ResponseKeeping
 from openedai.serving.usage.ends import Ends, Recorder
@@ -71,6 +74,10 @@ class Services:
     usage_records: UsageRecords
     usage_sums: UsageSums
     activity: Activity
+    downloads: Downloads
+    inventory: Inventory
+    library: Library
+    recent_logs: RecentLogs
     leases: Leases
     generation: Generation
     embedding: Embedding
@@ -120,7 +127,7 @@ class Services:
         started: int,
     ) -> Services:
         """`started` is when the server started, in seconds since 1970."""
-        leases = Leases(pool, catalog)
+        leases, loading = Leases(pool, catalog), Loading(pool, library)
         transcription, speech = Transcription(leases), Speech(leases)
         embedding = Embedding(leases)
         threads = ImageThreads()
@@ -158,6 +165,10 @@ class Services:
             usage_records=usage_records,
             usage_sums=UsageSums(store),
             activity=activity,
+            downloads=Downloads(library),
+            inventory=Inventory(catalog, library, loading.loaded),
+            library=library,
+            recent_logs=RecentLogs(),
             leases=leases,
             generation=generation,
             embedding=embedding,
@@ -177,7 +188,7 @@ class Services:
             public=PublicAddress(settings.public_url),
             speech=speech,
             listing=Listing(catalog, pool, settings.listed_aliases, tuned, started),
-            loading=Loading(pool, library),
+            loading=loading,
             weight_facts=WeightFactsReader(library),
             store=store,
             files=files,

@@ -130,6 +130,12 @@ class Library:
         source = source_of(spec, self._access)
         return 0 if source is None else source.download_size()
 
+    def downloaded(self, spec: ModelSpec) -> int:
+        """Bytes of a download that was not finished; 0 if there is none, or the hub keeps it."""
+        source = source_of(spec, self._access)
+        folder = None if source is None else self._cache.downloads(self._folder(spec, source))
+        return 0 if folder is None or not folder.is_dir() else _bytes_below(folder)
+
     def slow_share(self, spec: ModelSpec) -> float:
         """The share of the weights, from 0 to 1, that this processor has no fast kernels for and
         that `requantise` would convert. 0 too if the model is not on disk.

@@ -10,4 +10,7 @@
 
 export const PAGES = [
   { name: "now", label: "Now", icon: "pulse", admin: true },
+  { name: "models", label: "Models", icon: "cube", admin: true },
+  { name: "logs", label: "Logs", icon: "lines", admin: true },
+  { name: "settings", label: "Settings", icon: "dials", admin: true },
 ];

@@ -20,9 +20,12 @@ export function note(text) {
 export function errorBox() {
   const element = h("div", { class: "error", role: "alert" });
   element.hidden = true;
+  let shown = null;
   return {
     element,
     set(error) {
+      if (error === shown) return;
+      shown = error;
       element.hidden = !error;
       if (!error) return void show(element);
       const detail = error.code ? h("code", {}, error.code) : null;

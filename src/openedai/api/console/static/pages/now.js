@@ -1,8 +1,9 @@
 // What runs now: models, memory, queues, speed, and the requests with a way to end them.
 
-import { events, post } from "../lib/api.js";
+import { post } from "../lib/api.js";
 import { sparkline } from "../lib/charts.js";
 import { button, card, h, setText } from "../lib/dom.js";
+import { follow } from "../lib/follow.js";
 import { bytes, duration, number } from "../lib/format.js";
 import { confirm, note } from "../lib/notes.js";
 import { Table } from "../lib/table.js";
@@ -54,7 +55,7 @@ export function open(page) {
     card("Requests", requests.element),
     card("Models", models.element),
   );
-  follow(page, (state) => {
+  follow(page, "console/api/now", (state) => {
     setText(uptime, state.accepting ? `Up for ${duration(state.uptime)}.` : "The server is shutting down.");
     const own = state.requests.filter((one) => !one.path.startsWith("/console/"));
     figures.speed.update(state.speed);
@@ -64,22 +65,6 @@ export function open(page) {
     models.update(state.models);
     requests.update(own);
   });
-}
-
-// Calls `update` with each state until the page is left; connects again after a fault.
-async function follow(page, update) {
-  while (!page.signal.aborted) {
-    try {
-      for await (const state of events("console/api/now", { signal: page.signal })) {
-        page.fail(null);
-        update(state);
-      }
-    } catch (error) {
-      page.fail(error);
-      if (error.status === 401 || error.status === 403) return;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 2000));
-  }
 }
 
 function figure(label, text) {

@@ -13,11 +13,13 @@ from starlette.responses import Response
 
 from openedai import __version__
 from openedai.api.console.admin import require_admin
+from openedai.api.console.models import Downloading, downloading
 from openedai.errors import NotFound
 from openedai.http.exchange import Exchange, exchange_of
 from openedai.http.respond import EventStream, data_frame, json_response
 from openedai.scheduling.state import ModelStatus
 from openedai.serving.activity import Activity
+from openedai.serving.downloads import Downloads
 from openedai.serving.loading import Loading
 
 _SECONDS = 1.0  # between two states
@@ -67,15 +69,19 @@ class State(msgspec.Struct):
     memory_budget: int
     speed: float
     models: list[RunningModel]
+    downloads: list[Downloading]
     requests: list[RunningRequest]
 
 
 class ConsoleState:
     """`started` is when the server started, in seconds since 1970."""
 
-    def __init__(self, activity: Activity, loading: Loading, started: int) -> None:
+    def __init__(
+        self, activity: Activity, loading: Loading, downloads: Downloads, started: int
+    ) -> None:
         self._activity = activity
         self._loading = loading
+        self._downloads = downloads
         self._started = started
 
     async def session(self, request: Request) -> Response:
@@ -123,6 +129,7 @@ class ConsoleState:
             memory_budget=pool.memory_budget,
             speed=sum(speeds.values()),
             models=[_model(status, speeds.get(status.id, 0.0)) for status in pool.models],
+            downloads=[downloading(one) for one in self._downloads.all()],
             requests=[_request(one) for one in self._activity.running() if one is not exchange],
         )
 
