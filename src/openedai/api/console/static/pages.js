@@ -11,6 +11,7 @@
 export const PAGES = [
   { name: "now", label: "Now", icon: "pulse", admin: true },
   { name: "models", label: "Models", icon: "cube", admin: true },
+  { name: "playground", label: "Playground", icon: "chat" },
   { name: "logs", label: "Logs", icon: "lines", admin: true },
   { name: "settings", label: "Settings", icon: "dials", admin: true },
 ];
