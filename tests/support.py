@@ -66,7 +66,9 @@ class Running:
 
 
 class ServerThread:
-    """`lease` is how long another server waits for a job of this one, in seconds."""
+    """`lease` is how long another server waits for a job of this one, in seconds. `limits_clock` is
+    the clock of its limits.
+    """
 
     def __init__(
         self,
@@ -75,8 +77,9 @@ class ServerThread:
         lease: float = LEASE_SECONDS,
         tls: ssl.SSLContext | None = None,
         listener: socket.socket | None = None,
+        limits_clock: Callable[[], float] | None = None,
     ) -> None:
-        self.app = create_app(settings, job_lease=lease)
+        self.app = create_app(settings, job_lease=lease, limits_clock=limits_clock)
         self.listener = listener or socket.create_server(("127.0.0.1", 0))
         config = uvicorn_config(self.app, settings, tls)
         config.timeout_graceful_shutdown = 1

@@ -79,12 +79,17 @@ _NAMED_ONLY = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddi
 
 
 def create_app(
-    settings: Settings, early: EarlyStart | None = None, *, job_lease: float = LEASE_SECONDS
+    settings: Settings,
+    early: EarlyStart | None = None,
+    *,
+    job_lease: float = LEASE_SECONDS,
+    limits_clock: Callable[[], float] | None = None,
 ) -> Starlette:
     """The whole server as an ASGI app. The end of its lifespan closes the pool.
 
     `early` may have a worker that loads a model already. If this server dies, another one has its
-    jobs after `job_lease` seconds.
+    jobs after `job_lease` seconds. `limits_clock` is the clock of limits that one server counts, in
+    seconds since 1970; by default the machine's.
     """
     catalog = Catalog(settings)
     metrics = Metrics()
@@ -99,13 +104,16 @@ def create_app(
         await services.image_store.sweep()
         runner.start()
         sweeping.start()
+        services.project_limits.start()
         yield
+        await services.project_limits.close()
         await runner.close()
         await sweeping.close()
         await services.downloads.close()
         await pool.close()
         if services.usage is not None:
             await services.usage.close()
+        await services.limiting.counts.close()
         services.search_caches.close()
         lookup.close()
         await uses.close()
@@ -117,7 +125,9 @@ def create_app(
         services.recent_logs.detach()
 
     services = Services.of(
-        settings, catalog, pool, metrics, images, library, started=int(time.time())
+        *(settings, catalog, pool, metrics, images, library),
+        started=int(time.time()),
+        limits_clock=limits_clock,
     )
     store, jobs = services.store, services.jobs
     lookup, uses = KeyLookup(store), KeyUses(store)
@@ -133,6 +143,7 @@ def create_app(
             partial(delete_left, settings.data / _READING),
             jobs.sweep,
             services.usage_records.sweep,
+            services.limit_records.sweep,
             store.sweep,
         ],
     )

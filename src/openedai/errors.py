@@ -15,7 +15,10 @@
     ├── UnsupportedMediaType      415
     ├── RangeNotSatisfiable       416  a file has no such bytes
     ├── HeadersTooLarge           431
-    ├── RateLimited               429  this caller has too many requests waiting
+    ├── RateLimited               429  this caller has sent too many requests
+    │   ├── TokensLimited         429  this caller has used too many tokens
+    │   │   └── TooManyTokens     429  the request alone has more than the limit
+    │   └── QuotaExceeded         429  the limit of a day or a month is reached
     ├── EngineFailed              500  the model failed while it worked on the request
     │   ├── EngineCrashed         500  its process died
     │   └── BadGateway            502  the upstream server gave a bad answer
@@ -43,11 +46,13 @@ class APIError(Exception):
     """An error that a client sees.
 
     `message` is for people, `code` and `param` for programs; `retry_after` is in seconds.
-    `template` is the message as it was written, in which PARAM may stand for `param`.
+    `template` is the message as it was written, in which PARAM may stand for `param`. A client that
+    retries by itself is told not to where an error is not `retryable`.
     """
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
+    retryable: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -180,6 +185,19 @@ class HeadersTooLarge(InvalidRequest):
 class RateLimited(APIError):
     status = 429
     type = "requests"
+
+
+class TokensLimited(RateLimited):
+    type = "tokens"
+
+
+class TooManyTokens(TokensLimited):
+    retryable = False
+
+
+class QuotaExceeded(RateLimited):
+    type = "insufficient_quota"
+    retryable = False
 
 
 class EngineFailed(APIError):

@@ -15,6 +15,7 @@ import msgspec
 
 from openedai.cli.commands import serve
 from openedai.config import AdapterSpec, ModelSpec, Price, Secret, Settings
+from openedai.config.limits import LimitRule, Limits, LimitSettings
 from openedai.engines.a1111.options import A1111Options
 from openedai.engines.comfyui.options import ComfyOptions
 from openedai.engines.diffusers.options import DiffusersOptions
@@ -288,6 +289,16 @@ PRICES = """
 [usage.md](usage.md#prices). All prices are in US dollars.
 """
 
+LIMITS = """
+## Limits
+
+The table `[limits]`; see [limits.md](limits.md). 0 is no limit.
+"""
+
+RULES = """
+Each `[[limits.rules]]` has the same limits, and:
+"""
+
 ENGINES = """
 ## Options of the engines
 
@@ -309,6 +320,10 @@ def page() -> str:
         _table_keys(AdapterSpec),
         PRICES,
         _table_keys(Price),
+        LIMITS,
+        _table_keys(LimitSettings),
+        RULES,
+        _table_keys(LimitRule, without=Limits),
         ENGINES,
     ]
     for engine, options in OPTIONS.items():
@@ -348,7 +363,7 @@ def _group(group: Any) -> str:
     return _table(("In TOML", "Environment", "Flag", "Value", "Default", "Meaning"), rows)
 
 
-def _table_keys(table: type[msgspec.Struct]) -> str:
+def _table_keys(table: type[msgspec.Struct], without: type[msgspec.Struct] = msgspec.Struct) -> str:
     rows = [
         (
             f"`{field.name}`",
@@ -357,6 +372,7 @@ def _table_keys(table: type[msgspec.Struct]) -> str:
             _description(field.type),
         )
         for field in msgspec.structs.fields(table)
+        if field.name not in getattr(without, "__struct_fields__", ())
     ]
     return _table(("Key", "Value", "Default", "Meaning"), rows)
 
@@ -391,7 +407,9 @@ def _setting_default(field: dataclasses.Field[Any]) -> str:
     folders = {"cache_dir": "cache", "data": "data"}
     if field.name in folders:
         return f"`openedai` in the user's {folders[field.name]} folder"
-    return "" if field.default is dataclasses.MISSING else _shown(field.default)
+    if field.default is dataclasses.MISSING or isinstance(field.default, msgspec.Struct):
+        return ""
+    return _shown(field.default)
 
 
 def _shown(value: Any) -> str:

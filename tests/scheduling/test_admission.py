@@ -315,3 +315,38 @@ def test_no_slot_leaks_and_no_request_is_lost(
         assert (model.queue.running, model.queue.waiting) == (0, 0)
 
     run_virtually(go)
+
+
+def test_a_key_gets_no_more_turns_from_many_addresses() -> None:
+    async def go() -> None:
+        queue = opened(slots=1)
+        running = queue.submit("big/0")
+        many = [queue.submit(f"big/{number}") for number in range(30)]
+        few = [queue.submit("small/0") for _ in range(3)]
+        order = []
+        for _ in range(8):
+            queue.release(running)
+            (running,) = [one for one in (*many, *few) if one.resident and one not in order]
+            order.append(running)
+        assert [one.caller.partition("/")[0] for one in order] == [
+            *("big", "small", "big", "small", "big", "small", "big", "big")
+        ]
+        assert len({one.caller for one in order if one in many}) == 5
+        queue.release(running)
+
+    run_virtually(go)
+
+
+def test_addresses_with_the_same_key_take_turns() -> None:
+    async def go() -> None:
+        queue = opened(slots=1, max_queue=6)
+        running = queue.submit("key/flood")
+        flood = [queue.submit("key/flood") for _ in range(6)]
+        polite = queue.submit("key/polite")
+        assert [one.error is not None for one in flood] == [*[False] * 5, True]
+        queue.release(running)
+        queue.release(flood[0])
+        assert polite.resident is not None
+        queue.release(polite)
+
+    run_virtually(go)

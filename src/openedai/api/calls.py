@@ -110,7 +110,9 @@ class Calls:
             raise ModelNotFound(getattr(body, "model", None) or model.id)
         exchange.model = model.id
         exchange.parameter_names = body.engine_names()  # from here on, errors are engines'
-        return Call(body, model, exchange, headers)
+        call = Call(body, model, exchange, headers)
+        self._leases.show_limits(call)
+        return call
 
     async def body(
         self, request: Request, body_type: type[B], receiver: FileReceiver | None = None
@@ -200,9 +202,11 @@ class Calls:
         return body_type.passthrough_fields if entry.speaks_official_api else frozenset()
 
     def _headers(self, call: Call[Any]) -> dict[str, str]:
-        """The rate limits count the requests, running and waiting, that the model accepts.
-
-        While there is room, nobody has to wait for the limit to be reset."""
+        """The rate limits, unless the caller has some, count the requests, running and waiting,
+        that the model accepts. While there is room, nobody has to wait for the limit to be reset.
+        """
+        if "requests" in call.exchange.rate_limits:
+            return dict(call.headers)
         limit, remaining = self._leases.occupancy(call)
         return {
             **call.headers,

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from openedai.config.groups.caller_limits import CallerLimits
 from openedai.config.groups.default_models import DefaultModels
 from openedai.config.groups.network import Network
 from openedai.config.groups.requests import Requests
@@ -29,7 +30,7 @@ from openedai.config.sources import (
     from_file,
     readable,
 )
-from openedai.config.specs import AdapterSpec, ModelSpec, WeightFormat
+from openedai.config.specs import AdapterSpec, ModelSpec, Table, WeightFormat
 from openedai.config.values import CHECKS, memory_bytes
 
 __all__ = (
@@ -56,7 +57,7 @@ _NO = frozenset({"0", "off", "f", "false", "n", "no"})
 
 
 @dataclass(frozen=True, init=False)
-class Settings(Network, Requests, DefaultModels, Scheduling, Storage, Usage):
+class Settings(Network, Requests, DefaultModels, Scheduling, CallerLimits, Storage, Usage):
     """All settings of a server."""
 
     def __init__(self, *, _env_file: str | None = ".env", **values: Any) -> None:
@@ -169,7 +170,7 @@ def _lists() -> frozenset[str]:
     """Those that are written as JSON in the environment: lists, and tables of values."""
     fields = dataclasses.fields(Settings)
     return frozenset(
-        f.name for f in fields if isinstance(f.default, tuple) or f.default_factory is dict
+        f.name for f in fields if isinstance(f.default, tuple | Table) or f.default_factory is dict
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from openedai.config.limits import check_limits
 from openedai.config.sources import Secret
 
 _BUCKETS = ("s3", "gs", "az", "azure")
@@ -98,6 +99,7 @@ CHECKS: dict[str, Callable[[Any], object]] = {
     "api_keys": _check_keys,
     "database": _check_database,
     "blobs": _check_blobs,
+    "limits": check_limits,
     "image_private_hosts": _check_hosts,
     "mcp_private_hosts": _check_hosts,
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from openedai.errors import APIError
+from openedai.http.rate_limits import RateLimit, rate_limit_headers
 
 
 @dataclass(frozen=True)
@@ -22,3 +23,6 @@ class Dialect:
     error_frame: Callable[[APIError, str], bytes]
     media_type: str = "text/event-stream"
     accepts_no_type: bool = False
+    rate_limit_headers: Callable[[Mapping[str, RateLimit]], Iterable[tuple[bytes, bytes]]] = (
+        rate_limit_headers
+    )

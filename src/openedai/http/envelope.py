@@ -132,6 +132,7 @@ class Exchanges:
             id=_new_id(),
             status=0,
             uses={},
+            charges={},
             started=time.perf_counter(),
             cleanup=ExitStack(),
         )
@@ -192,11 +193,14 @@ class _Connection:
             self._watcher.cancel()
 
     def _start(self, message: Message) -> None:
-        self.exchange.status = message["status"]
+        exchange = self.exchange
+        exchange.status = message["status"]
         headers = message.setdefault("headers", [])
         if self._watcher is None and all(name != b"content-length" for name, _ in headers):
             self._start_watching()  # a stream, for a request whose body nobody reads
-        headers.extend(self._headers_of(self.exchange))
+        headers.extend(self._headers_of(exchange))
+        if exchange.rate_limits:
+            headers.extend(exchange.dialect.rate_limit_headers(exchange.rate_limits))
 
     def _start_watching(self) -> None:
         self._watcher = asyncio.create_task(self._watch())

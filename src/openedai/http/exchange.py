@@ -13,6 +13,7 @@ from starlette.types import Send
 
 from openedai.errors import APIError
 from openedai.http.dialect import Dialect
+from openedai.http.rate_limits import RateLimit
 from openedai.http.uses import Use
 from openedai.identity import NOBODY, Identity
 
@@ -42,8 +43,10 @@ class Exchange:
     of the exchange. `send` is the connection's own: all but the beginning and the end of a stream
     is sent with it, past the layers, which do nothing for these parts. `bytes_in` and `bytes_out`
     are those of bodies. `uses` are of all models that the request used, also of its parts: copies
-    of an exchange share them. `deltas` counts those of its generations so far. `task` serves it;
-    None where it cannot be cancelled on its own.
+    of an exchange share them, and `charges`, what was counted of each model for the limits of the
+    caller. `rate_limits` are those that the answer tells, by "requests" and "tokens". `deltas`
+    counts those of its generations so far. `task` serves it; None where it cannot be cancelled on
+    its own.
     """
 
     id: str
@@ -66,6 +69,8 @@ class Exchange:
     bytes_in: int = 0
     bytes_out: int = 0
     uses: dict[tuple[str, str], Use] = field(default_factory=dict)
+    charges: dict[str, Any] = field(default_factory=dict)
+    rate_limits: Mapping[str, RateLimit] = field(default_factory=dict)
     asked_at: float | None = None
     leased_at: float | None = None
     first_event_at: float | None = None

@@ -38,8 +38,11 @@ def error_response(error: Exception, exchange: Exchange) -> Response:
     api_error = as_api_error(error).renamed(exchange.parameter_names)
     headers = {}
     if api_error.retry_after is not None:
-        headers["retry-after"] = str(math.ceil(api_error.retry_after))
-        headers["retry-after-ms"] = str(math.ceil(api_error.retry_after * 1000))
+        milliseconds = math.ceil(round(api_error.retry_after * 1000, 3))
+        headers["retry-after"] = str(math.ceil(milliseconds / 1000))
+        headers["retry-after-ms"] = str(milliseconds)
+    if not api_error.retryable:
+        headers["x-should-retry"] = "false"
     if api_error.status == 401:
         headers["www-authenticate"] = 'Bearer realm="OpenedAI"'
     body = exchange.dialect.error_body(api_error, exchange.id)

@@ -51,7 +51,8 @@ class Ticket:
 class Admission:
     """The queue for the slots of one model's engine, which may be loaded or not.
 
-    Callers take turns. The next request is not overtaken while too few slots are free for it.
+    Callers take turns: keys or addresses, and then the callers of each. The next request is not
+    overtaken while too few slots are free for it.
     """
 
     def __init__(self, model_id: str, max_queue: int, clock: Callable[[], float]) -> None:
@@ -239,13 +240,12 @@ class Admission:
 
         The former only if it makes the shares of the callers more even, the new request counted.
         """
-        own, most = self._clients.of(caller), self._clients.most()
-        if own + 1 < len(most):
-            self.refused += 1
-            self._refuse(most[-1], self._rate_limited())
-            return
         self.refused += 1
-        if own and own == len(most):
+        displaced = self._clients.displaced_by(caller)
+        if displaced is not None:
+            self._refuse(displaced, self._rate_limited())
+            return
+        if self._clients.has_most(caller):
             raise self._rate_limited()
         raise Unavailable(
             f"The queue of the model `{self.model_id}` is full. Please try again later.",

@@ -1,4 +1,8 @@
-"""Who is next: callers take turns; within a caller the order is first come, first served."""
+"""Who is next: groups of callers take turns, and callers within their group; within a caller the
+order is first come, first served.
+
+The group is the part of a caller's name before its slash.
+"""
 
 from __future__ import annotations
 
@@ -18,45 +22,75 @@ class Turns(Generic[T]):
     """Waiting requests, the next one first."""
 
     def __init__(self) -> None:
-        self._queues: dict[str, deque[T]] = {}  # the first caller is next
+        # The first group is next, and in it the first caller.
+        self._groups: dict[str, dict[str, deque[T]]] = {}
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[T]:
-        for queue in self._queues.values():
-            yield from queue
+        for queues in self._groups.values():
+            for queue in queues.values():
+                yield from queue
 
     def add(self, item: T) -> None:
-        self._queues.setdefault(item.caller, deque()).append(item)
+        queues = self._groups.setdefault(_group(item.caller), {})
+        queues.setdefault(item.caller, deque()).append(item)
         self._count += 1
 
     def next(self) -> T:
         """The item whose turn it is. There must be one."""
-        return next(iter(self._queues.values()))[0]
+        queues = next(iter(self._groups.values()))
+        return next(iter(queues.values()))[0]
 
     def take_next(self) -> T:
-        """Remove the next item; its caller is last from now on."""
-        caller, queue = next(iter(self._queues.items()))
+        """Remove the next item; its caller and their group are last from now on."""
+        group, queues = next(iter(self._groups.items()))
+        caller, queue = next(iter(queues.items()))
         item = queue.popleft()
         self._count -= 1
-        del self._queues[caller]
+        del self._groups[group], queues[caller]
         if queue:
-            self._queues[caller] = queue
+            queues[caller] = queue
+        if queues:
+            self._groups[group] = queues
         return item
 
     def remove(self, item: T) -> None:
-        queue = self._queues[item.caller]
+        group = _group(item.caller)
+        queues = self._groups[group]
+        queue = queues[item.caller]
         queue.remove(item)
         self._count -= 1
         if not queue:
-            del self._queues[item.caller]
+            del queues[item.caller]
+        if not queues:
+            del self._groups[group]
 
-    def of(self, caller: str) -> int:
-        """How many items the caller has."""
-        return len(self._queues.get(caller, ()))
+    def has_most(self, caller: str) -> bool:
+        """Whether the caller's group has items, and no other has more."""
+        own = self._size(_group(caller))
+        return own > 0 and own == max(map(self._size, self._groups))
 
-    def most(self) -> deque[T]:
-        """The items of the caller with most of them; empty if there are none."""
-        return max(self._queues.values(), key=len, default=deque())
+    def displaced_by(self, caller: str) -> T | None:
+        """The newest item of the caller with most of them in the group with most of them, if
+        shares are more even with one of this caller in its place; or else the same in the caller's
+        own group.
+        """
+        own = _group(caller)
+        largest = max(self._groups, key=self._size, default=own)
+        if self._size(own) + 1 >= self._size(largest):
+            largest = own
+        queues = self._groups.get(largest, {})
+        most = max(queues.values(), key=len, default=deque[T]())
+        if largest == own and len(queues.get(caller, ())) + 1 >= len(most):
+            return None
+        return most[-1]
+
+    def _size(self, group: str) -> int:
+        return sum(map(len, self._groups.get(group, {}).values()))
+
+
+def _group(caller: str) -> str:
+    return caller.partition("/")[0]

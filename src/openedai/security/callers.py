@@ -5,12 +5,16 @@ from __future__ import annotations
 _DIGITS = 16  # of a key's digest, in names
 
 
-def caller_name(address: str, digest: bytes | None) -> str:
+def caller_name(address: str, digest: bytes | None, *, checked: bool) -> str:
     """An opaque name of who presents the key with this digest, or none, at this address.
 
-    If keys are not checked, the dummy keys of local apps still distinguish the apps.
+    What is before the slash takes turns with others, and what is after it with others of the same.
+    A key that is `checked` gets no more turns from many addresses than from one. If keys are not
+    checked, an address gets no more with many keys, but the dummy keys of local apps still
+    distinguish the apps.
     """
-    return f"{address}/{'' if digest is None else digest_name(digest)}"
+    key = "" if digest is None else digest_name(digest)
+    return f"{key}/{address}" if checked else f"{address}/{key}"
 
 
 def digest_name(digest: bytes) -> str:

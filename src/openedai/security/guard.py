@@ -75,7 +75,8 @@ class Guard:
         digest = None if key is None else digest_of(key)
         # A WebSocket may be open for long: whoever serves it asks again for each request.
         scope["identify"] = identify = partial(self.identities.identify, key, digest)
-        return caller_name(address, digest), await identify()
+        identity = await identify()
+        return caller_name(address, digest, checked=bool(identity.key_id)), identity
 
     def _check_host(self, host: str) -> None:
         if self.allowed_hosts is None or hostname(host) in self.allowed_hosts:

@@ -73,10 +73,10 @@ class Deciding:
     ) -> tuple[list[Distribution], Usage]:
         """One distribution for each question. Raises as `Leases.lease` and the engine do."""
         slots = min(_SLOTS, len(request.questions))
-        async with self._leases.lease(call, Decider, slots=slots) as engine:
+        async with self._leases.lease(call, Decider, slots=slots, asked=request) as engine:
             use = call.use(DECISIONS)
             result = await engine.decide(replace(request, variant=call.model.variant))
-        use.add(result.usage)
+            use.add(result.usage)
         return [distribution(logprobs) for logprobs in result.logprobs], result.usage
 
 

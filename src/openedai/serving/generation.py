@@ -41,7 +41,7 @@ class Generation:
         exchange = call.exchange
         if call.model.variant is not None:
             requests = [replace(request, variant=call.model.variant) for request in requests]
-        async with self._leases.lease(call, Generator, slots=len(requests)) as engine:
+        async with self._leases.lease(call, Generator, len(requests), requests) as engine:
             use = call.use(COMPLETIONS)
             unfinished: dict[int, list[GenerateEvent]] = {n: [] for n in range(len(requests))}
             merged = merge([engine.generate(one) for one in requests], limit=engine.slots)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -12,22 +13,62 @@ from openedai.errors import ModelNotFound
 from openedai.scheduling.pool import ModelPool
 from openedai.scheduling.state import Occupancy
 from openedai.serving.call import Call
+from openedai.serving.costs import Asked
+from openedai.serving.limiting import Limiting
 
 E = TypeVar("E", bound=Engine)
 
 
 class Leases:
-    def __init__(self, pool: ModelPool, catalog: Catalog) -> None:
+    def __init__(self, pool: ModelPool, catalog: Catalog, limiting: Limiting) -> None:
         self._pool = pool
         self._catalog = catalog
+        self._limiting = limiting
 
     @asynccontextmanager
-    async def lease(self, call: Call[Any], capability: type[E], slots: int = 1) -> AsyncIterator[E]:
+    async def lease(
+        self,
+        call: Call[Any],
+        capability: type[E],
+        slots: int = 1,
+        asked: Asked | None = None,
+    ) -> AsyncIterator[E]:
         """Hold `slots` of the slots of the call's engine, or all if it has fewer.
 
-        Raises ModelNotFound for a model that the key may not use, and as `ModelPool.lease` does.
+        What the caller may use is limited if `asked` is what the model is to do. Raises
+        ModelNotFound for a model that the key may not use, RateLimited, and as `ModelPool.lease`
+        does.
         """
         self.check(call)
+        limited = None if asked is None else await self._limiting.begin(call, asked)
+        leased = left = False
+        try:
+            async with self._engine(call, capability, slots) as engine:
+                leased = True
+                yield engine
+        except (GeneratorExit, asyncio.CancelledError):
+            left = True
+            raise
+        finally:
+            if limited is not None:
+                self._limiting.end(call, limited, leased=leased, left=left)
+
+    def check(self, call: Call[Any]) -> None:
+        """Raise ModelNotFound for a model of another owner, and one that the key is not for."""
+        foreign = call.model.owner not in (None, call.exchange.owner)
+        if foreign or not self._catalog.permits(call.exchange.identity, call.model.id):
+            raise ModelNotFound(call.model.id)
+
+    def show_limits(self, call: Call[Any]) -> None:
+        """Have the answer tell the limits of the caller, if there are any."""
+        self._limiting.show(call)
+
+    def occupancy(self, call: Call[Any]) -> Occupancy:
+        """The number of requests that the call's model accepts."""
+        return self._pool.occupancy(call.spec)
+
+    @asynccontextmanager
+    async def _engine(self, call: Call[Any], capability: type[E], slots: int) -> AsyncIterator[E]:
         exchange = call.exchange
         background = exchange.background
         exchange.asked_at = exchange.seconds
@@ -38,13 +79,3 @@ class Leases:
             if call.model.adapter is not None:
                 await engine.add_adapter(call.model.adapter)
             yield engine
-
-    def check(self, call: Call[Any]) -> None:
-        """Raise ModelNotFound for a model of another owner, and one that the key is not for."""
-        foreign = call.model.owner not in (None, call.exchange.owner)
-        if foreign or not self._catalog.permits(call.exchange.identity, call.model.id):
-            raise ModelNotFound(call.model.id)
-
-    def occupancy(self, call: Call[Any]) -> Occupancy:
-        """The number of requests that the call's model accepts."""
-        return self._pool.occupancy(call.spec)

@@ -63,10 +63,10 @@ class Reranking:
         """
         if embeds_only(call.model):
             return await self._by_embeddings(call, request)
-        async with self._leases.lease(call, Reranker) as engine:
+        async with self._leases.lease(call, Reranker, asked=request) as engine:
             use = call.use(RERANKS)
             result = await engine.rerank(replace(request, variant=call.model.variant))
-        use.add(Usage(prompt_tokens=result.prompt_tokens))
+            use.add(Usage(prompt_tokens=result.prompt_tokens))
         return Relevance("reranker", result.scores, result.prompt_tokens)
 
     async def _by_embeddings(self, call: Call[Any], request: RerankRequest) -> Relevance:

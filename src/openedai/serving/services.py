@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -34,10 +35,12 @@ from openedai.serving.images.making import ImageMaking
 from openedai.serving.images.store import ImageStore
 from openedai.serving.inventory import Inventory
 from openedai.serving.leases import Leases
+from openedai.serving.limiting import Limiting
 from openedai.serving.listing import Listing
 from openedai.serving.loading import Loading
 from openedai.serving.metrics import Metrics
 from openedai.serving.moderation import Moderation
+from openedai.serving.project_limits import ProjectLimits
 from openedai.serving.recent_logs import RecentLogs
 from openedai.serving.reranking import Reranking
 from openedai.serving.responses.keeping import ResponseKeeping
@@ -53,6 +56,7 @@ from openedai.serving.vector_stores.service import VectorStoreService, file_remo
 from openedai.store.conversations.chats import StoredChats
 from openedai.store.files import Files
 from openedai.store.fine_tuning import FineTuningRecords
+from openedai.store.limits import LimitRecords
 from openedai.store.quotas import FileLimits
 from openedai.store.store import Store
 from openedai.store.uploads import Uploads
@@ -69,6 +73,9 @@ class Services:
     catalog: Catalog
     pool: ModelPool
     metrics: Metrics
+    limiting: Limiting
+    limit_records: LimitRecords
+    project_limits: ProjectLimits
     ends: Ends
     usage: UsageRecording | None
     usage_records: UsageRecords
@@ -125,14 +132,20 @@ class Services:
         images: Images,
         library: Library,
         started: int,
+        limits_clock: Callable[[], float] | None,
     ) -> Services:
         """`started` is when the server started, in seconds since 1970."""
-        leases, loading = Leases(pool, catalog), Loading(pool, library)
+        database_url = settings.database.reveal() if settings.database else ""
+        store = Store(settings.data, database_url, settings.blobs)
+        limit_records = LimitRecords(store)
+        limiting = Limiting.of(
+            settings.limits, limit_records, limits_clock, shared=bool(database_url)
+        )
+        leases = Leases(pool, catalog, limiting)
+        loading = Loading(pool, library)
         transcription, speech = Transcription(leases), Speech(leases)
         embedding = Embedding(leases)
         threads = ImageThreads()
-        database_url = settings.database.reveal() if settings.database else ""
-        store = Store(settings.data, database_url, settings.blobs)
         image_store = ImageStore(settings.data / "images", settings.image_url_lifetime)
         limits = FileLimits(
             settings.file_max_bytes, settings.files_max_bytes, settings.files_max_bytes_per_key
@@ -169,6 +182,9 @@ class Services:
             inventory=Inventory(catalog, library, loading.loaded),
             library=library,
             recent_logs=RecentLogs(),
+            limiting=limiting,
+            limit_records=limit_records,
+            project_limits=ProjectLimits(limit_records, limiting),
             leases=leases,
             generation=generation,
             embedding=embedding,

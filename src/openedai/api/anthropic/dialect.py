@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from openedai.errors import APIError, ContextLengthExceeded, NoVision
 from openedai.http.dialect import Dialect
+from openedai.http.rate_limits import RateLimit
 from openedai.http.respond import data_frame
 
 _TOKENS = re.compile(r"(\d{1,18}) tokens")
@@ -59,4 +62,14 @@ def _error_frame(error: APIError, request_id: str) -> bytes:
     return b"event: error\n" + data_frame(error_body(error, request_id))
 
 
-ANTHROPIC = Dialect(error_body, _error_frame)
+def _rate_limit_headers(limits: Mapping[str, RateLimit]) -> Iterator[tuple[bytes, bytes]]:
+    """The time of the reset is in RFC 3339, to the millisecond."""
+    for measure, one in limits.items():
+        name = b"anthropic-ratelimit-%b-" % measure.encode()
+        reset = datetime.now(UTC) + timedelta(milliseconds=one.reset_ms)
+        yield name + b"limit", b"%d" % one.limit
+        yield name + b"remaining", b"%d" % one.remaining
+        yield name + b"reset", f"{reset:%Y-%m-%dT%H:%M:%S}.{reset.microsecond // 1000:03}Z".encode()
+
+
+ANTHROPIC = Dialect(error_body, _error_frame, rate_limit_headers=_rate_limit_headers)

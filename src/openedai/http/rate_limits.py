@@ -1,0 +1,45 @@
+"""The limits of a caller, as an answer tells them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """`limit` in requests or tokens, and how many of them are left. All are at `reset_at`, a time
+    of `time.perf_counter`, if nothing else is used.
+    """
+
+    limit: int
+    remaining: int
+    reset_at: float
+
+    @property
+    def reset_ms(self) -> int:
+        """The milliseconds until then."""
+        return max(0, math.ceil(round((self.reset_at - time.perf_counter()) * 1000, 3)))
+
+
+def rate_limit_headers(limits: Mapping[str, RateLimit]) -> Iterator[tuple[bytes, bytes]]:
+    """As the official API has them, and Azure's."""
+    for measure, one in limits.items():
+        name = measure.encode()
+        yield b"x-ratelimit-limit-" + name, b"%d" % one.limit
+        yield b"x-ratelimit-remaining-" + name, b"%d" % one.remaining
+        yield b"x-ratelimit-reset-" + name, shown_duration(one.reset_ms).encode()
+
+
+def shown_duration(milliseconds: int) -> str:
+    """`17ms`, `2s`, `1m26.4s`, `1h0m2s`: to the millisecond."""
+    if 0 < milliseconds < 1000:
+        return f"{milliseconds}ms"
+    minutes, rest = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{rest / 1000:.3f}".rstrip("0").rstrip(".") + "s"
+    if hours:
+        return f"{hours}h{minutes}m{seconds}"
+    return f"{minutes}m{seconds}" if minutes else seconds
