@@ -306,3 +306,10 @@ def test_nothing_is_made_before_the_first_use(tmp_path: Path) -> None:
     assert not store.exists
     assert not (tmp_path / "data").exists()
     run(store, store.close())
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "openedai.db").write_text("no database, but of some length" * 99)
+    store = Store(tmp_path)
+    with pytest.raises(APIError, match="damaged"):
+        asyncio.run(store.check())

@@ -178,6 +178,20 @@ def launch(
         raise typer.Exit(code)
 
 
+@app.command(epilog="Examples: [bold]openedai doctor[/] | [bold]openedai doctor --json[/]")
+def doctor(config: Config = None, as_json: AsJson = False) -> None:
+    """Look at the machine and the settings, and say what to do. Exits with 1 for a problem."""
+    from openedai.cli.doctor.report import report, report_as_json
+
+    settings = read_settings(config)
+    if as_json:
+        text, well = report_as_json(settings, config)
+        print(text)
+    else:
+        well = report(settings, config, stdout())
+    raise typer.Exit(0 if well else 1)
+
+
 @models_app.command("list", epilog="Example: [bold]openedai models list --json[/]")
 def models_list(config: Config = None, as_json: AsJson = False) -> None:
     """List the models, their sizes and which are loaded or on disk."""

@@ -28,12 +28,9 @@ def inventory(settings: Settings) -> Inventory:
     return Inventory(Catalog(settings), Library(settings), lambda: loaded)
 
 
-def loaded_models(host: str, port: int) -> frozenset[str]:
-    """The ids of the models that the server at this address has loaded.
-
-    None of them if no server answers within HEALTH_TIMEOUT seconds.
-    """
-    answers: list[frozenset[str]] = []
+def asked_health(host: str, port: int) -> Health | None:
+    """What the server at this address says of itself; None if none answers in HEALTH_TIMEOUT."""
+    answers: list[Health] = []
 
     def ask() -> None:
         connection = http.client.HTTPConnection(
@@ -42,7 +39,7 @@ def loaded_models(host: str, port: int) -> frozenset[str]:
         try:
             connection.request("GET", "/health")
             body = connection.getresponse().read()
-            answers.append(msgspec.json.decode(body, type=Health).loaded_models)
+            answers.append(msgspec.json.decode(body, type=Health))
         except (OSError, ValueError, http.client.HTTPException):
             pass  # no server, or not one of ours
         finally:
@@ -52,4 +49,10 @@ def loaded_models(host: str, port: int) -> frozenset[str]:
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(HEALTH_TIMEOUT)
-    return answers[0] if answers else frozenset()
+    return answers[0] if answers else None
+
+
+def loaded_models(host: str, port: int) -> frozenset[str]:
+    """The ids of the models that the server at this address has loaded; none if there is none."""
+    health = asked_health(host, port)
+    return health.loaded_models if health is not None else frozenset()

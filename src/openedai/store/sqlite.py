@@ -24,6 +24,7 @@ _Statement = tuple[str, Sequence[Sequence[Value]]]
 
 _READERS = 3
 _BUSY_SECONDS = 30
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class Sqlite(Database):
@@ -167,3 +168,8 @@ def _translate_errors() -> Iterator[None]:
             raise Unavailable("The server has no space left for its data.") from error
         log.error("the database failed: %s", error)
         raise Unavailable("The server cannot use its database now.", retry_after=1) from error
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+            raise
+        log.error("the database is damaged: %s", error)
+        raise APIError("The server's database is damaged, or no database.") from error

@@ -1,0 +1,20 @@
+"""What a check has found."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+State = Literal["good", "note", "bad"]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One line of the report. `note`: it works, but not as well as it could; `bad`: something does
+    not work. `advice` says what to do, where there is something.
+    """
+
+    about: str
+    state: State
+    found: str
+    advice: str = ""
