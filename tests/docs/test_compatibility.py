@@ -136,7 +136,7 @@ from openedai.api.openai.responses.conversations.types import (
     ItemCreateRequest,
     ItemListQuery,
 )
-from openedai.api.openai.responses.input.conversation import Media as ResponseMedia
+from openedai.api.openai.responses.input.media import Media as ResponseMedia
 from openedai.api.openai.responses.output.events import Event
 from openedai.api.openai.responses.prepare import engine_chat
 from openedai.api.openai.responses.prepare import engine_request as response_request

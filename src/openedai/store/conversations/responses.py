@@ -28,7 +28,8 @@ OPEN = ("queued", "in_progress")
 class StoredResponse:
     """`response` is the object without its output, in JSON; `output` and `input` are arrays of
     items with ids. `previous` is the response that it goes on from. `background` is whether it is a
-    job, `streamed` whether its events are kept. Times are seconds since 1970.
+    job, `streamed` whether its events are kept. `hidden` are the names, with commas, of what its
+    items have and do not show. Times are seconds since 1970.
     """
 
     id: str
@@ -43,9 +44,10 @@ class StoredResponse:
     response: str
     output: str
     input: str
+    hidden: str = ""
 
     def json(self) -> bytes:
-        """The whole object."""
+        """The whole object, with what is hidden."""
         return f'{self.response[:-1]},"output":{self.output}}}'.encode()
 
 

@@ -1,4 +1,4 @@
-"""Grammars of custom tools, enforced for a real model whatever it would rather write."""
+"""Custom tools, whose grammars are enforced for a real model, and tools that are counted."""
 
 from __future__ import annotations
 
@@ -59,3 +59,21 @@ def test_a_regular_expression(real_client: OpenAI) -> None:
     (item,) = response.output
     assert item.type == "custom_tool_call"
     assert re.fullmatch(r"(19|20)[0-9]{2}\n", item.input)
+
+
+def test_tools_of_mcp_servers_are_counted_where_they_are_listed(real_client: OpenAI) -> None:
+    schema = {"type": "object", "properties": {"path": {"type": "string"}}}
+    listed: Any = {
+        "type": "mcp_list_tools",
+        "server_label": "files",
+        "tools": [{"name": "read", "description": "Reads a file.", "input_schema": schema}],
+    }
+    server: Any = {"type": "mcp", "server_label": "files", "server_url": "http://127.0.0.1:9/mcp"}
+    asked: Any = {"role": "user", "content": "What is in a.txt?"}
+    counts = [
+        real_client.responses.input_tokens.count(
+            model="smollm2-135m-instruct", input=items, tools=[server]
+        ).input_tokens
+        for items in ([asked], [listed, asked])
+    ]
+    assert counts[1] > counts[0] + 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from openedai.api.openai.responses.input.conversation import Located
+from openedai.api.openai.responses.input.media import Located
 from openedai.api.openai.responses.input.served_items import (
     McpApprovalRequest,
     McpApprovalResponse,

@@ -12,11 +12,11 @@ from msgspec.structs import replace
 
 from openedai.api.openai.responses.input.conversation import (
     COMPACTION_PREFIX,
-    Located,
-    Media,
     engine_messages,
+    known_parts,
 )
 from openedai.api.openai.responses.input.items import AnyItem, Compaction, Message
+from openedai.api.openai.responses.input.media import Located, Media
 from openedai.api.openai.responses.output.objects import CompactionItem, ResponseUsage
 from openedai.api.openai.responses.prepare import Prepared
 from openedai.api.openai.responses.types import ResponseRequest
@@ -98,8 +98,10 @@ class Compactor:
                 return prepared
         located, media, instructions = prepared.located, prepared.media, call.body.instructions
         item, _ = await self.compact(call, located, media, instructions)
-        chat = shortened(prepared.chat, located, media, instructions, item)
+        located = with_compaction(located, item)
+        chat = replace(prepared.chat, messages=engine_messages(located, media, instructions))
         prepared.builder.begin_with(item)
+        prepared.builder.know(known_parts(located))
         request = replace(prepared.request, prompt=chat)
         return dataclasses.replace(prepared, request=request, chat=chat)
 
@@ -172,15 +174,8 @@ def _is_users(item: AnyItem) -> bool:
     return isinstance(item, Message) and item.role == "user"
 
 
-def shortened(
-    chat: Chat,
-    items: Sequence[Located],
-    media: Media,
-    instructions: str | None,
-    compaction: CompactionItem,
-) -> Chat:
-    """The conversation with the compaction in the place of all before the user's last message."""
+def with_compaction(items: Sequence[Located], compaction: CompactionItem) -> list[Located]:
+    """The items with the compaction in the place of all before the user's last message."""
     start = last_turn(items)
     item = Compaction(type="compaction", encrypted_content=compaction.encrypted_content)
-    located = [*items[:start], ("context_management", item), *items[start:]]
-    return replace(chat, messages=engine_messages(located, media, instructions))
+    return [*items[:start], ("context_management", item), *items[start:]]

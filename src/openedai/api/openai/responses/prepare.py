@@ -11,20 +11,22 @@ from typing import Any, TypeVar
 from msgspec import UNSET
 
 from openedai.api.openai.responses.approvals import approved_calls
+from openedai.api.openai.responses.choices import choose
 from openedai.api.openai.responses.history import History
-from openedai.api.openai.responses.input.conversation import (
+from openedai.api.openai.responses.input.conversation import engine_messages, known_parts
+from openedai.api.openai.responses.input.formats import ConfigurationUpdate
+from openedai.api.openai.responses.input.items import AnyItem, ItemReference
+from openedai.api.openai.responses.input.media import (
     Located,
     Media,
-    engine_messages,
     file_refs,
     image_refs,
     sound_refs,
 )
-from openedai.api.openai.responses.input.formats import ConfigurationUpdate
-from openedai.api.openai.responses.input.items import AnyItem, ItemReference
 from openedai.api.openai.responses.output.builder import ResponseBuilder
 from openedai.api.openai.responses.output.objects import ConversationRef, Response
-from openedai.api.openai.responses.tools import CallableTools, callable_tools, choose, refused_tool
+from openedai.api.openai.responses.served.mcp import callable_tool, known_list
+from openedai.api.openai.responses.tools import CallableTools, callable_tools, refused_tool
 from openedai.api.openai.responses.types import InputBody, ResponseRequest, tools_in
 from openedai.api.parameters.ids import new_id
 from openedai.contract.chat import Chat
@@ -94,6 +96,7 @@ class Preparation:
         chat = engine_chat(call.body, items, tools, media)
         request = engine_request(call.body, chat)
         builder = ResponseBuilder(begun(call), tools, call.body.options())
+        builder.know(known_parts(items))
         return Prepared(request, chat, items, media, tools, builder)
 
     async def chat(self, call: Call[InputBody]) -> Chat:
@@ -125,7 +128,9 @@ class Preparation:
         return located
 
     def _tools(self, call: Call[InputBody], items: Sequence[Located]) -> CallableTools:
-        """The tools. Those left out are told in a header of the answer."""
+        """The tools, with those of MCP servers that earlier items list. Those left out are told in
+        a header of the answer.
+        """
         entry = engine_entry(call.spec.engine)
         tools = callable_tools(
             call.body.tools or (),
@@ -144,7 +149,12 @@ class Preparation:
             )
             before = call.headers.get(WARNING_HEADER)
             call.headers[WARNING_HEADER] = warning if before is None else f"{before}; {warning}"
-        return tools
+        listed = [
+            callable_tool(server, path, one)
+            for path, server in tools.servers
+            for one in known_list(items, server) or ()
+        ]
+        return tools.with_tools(listed) if listed else tools
 
     async def _media(self, call: Call[InputBody], items: Sequence[Located]) -> Media:
         files = await self._files.load(call.exchange.owner, list(file_refs(items)))

@@ -211,7 +211,7 @@ class Responses:
     async def _turns(
         self, call: Call[ResponseRequest], prepared: Prepared, generate: Generate
     ) -> AsyncGenerator[Stepped, None]:
-        async with self._toolkit.open(prepared.located) as runners:
+        async with self._toolkit.open(prepared) as runners:
             turns = Turns(call, prepared, generate, runners)
             async with aclosing(turns.run()) as steps:
                 async for step in steps:

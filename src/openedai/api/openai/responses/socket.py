@@ -162,7 +162,7 @@ class ResponseSocket:
         if response.status == "failed":
             self._history.forget(response.previous_response_id)
             return
-        output = self._reader.validate_json(_encode(response.output))
+        output = self._reader.validate_json(_encode(prepared.builder.kept_items))
         self._history.remember(response.id, [*prepared.items, *output])
 
     async def _send(self, event: bytes, stream_id: str | None) -> None:

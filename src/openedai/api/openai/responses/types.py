@@ -39,6 +39,9 @@ Includable = Literal[
     "web_search_call.results",
 ]
 
+# Of these, what tools that the server runs have found.
+OF_SERVED: tuple[Includable, ...] = ("file_search_call.results", "web_search_call.action.sources")
+
 
 class TextOptions(Body):
     format: TextFormat | None = None
@@ -255,6 +258,10 @@ class ResponseRequest(InputBody):
             sources="web_search_call.action.sources" in (self.include or ()),
             found="file_search_call.results" in (self.include or ()),
         )
+
+    def left_out(self) -> list[str]:
+        """What the items of tools that the server runs have and do not show."""
+        return [name for name in OF_SERVED if name not in (self.include or ())]
 
     def shown_tools(self) -> list[dict[str, Any]]:
         return [_shown(tool) for tool in self.tools or ()]

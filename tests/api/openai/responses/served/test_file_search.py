@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +15,7 @@ from tests.api.openai.responses.answers import check_events, raw_events, refusal
 from tests.api.openai.responses.served.mcp_servers import call
 from tests.api.openai.responses.served.test_web_search import types
 from tests.api.openai.responses.test_background import ended
+from tests.api.openai.responses.test_socket import connection, create
 from tests.support import ECHO_MODELS, Running, ServerThread, echo_settings
 
 both_ways = pytest.mark.parametrize("stream", [False, True])
@@ -182,6 +185,80 @@ def test_another_request_and_the_background(client: OpenAI, store: str) -> None:
     assert types(ended(client, made.id)) == ["file_search_call", "message"]
     again = client.responses.create(model="echo", input="so?", previous_response_id=made.id)
     assert again.output_text == "so?"
+
+
+def test_the_next_responses_show_it_again(client: OpenAI, server: Running, store: str) -> None:
+    """Also of a response that did not show it, in the background, in a conversation, on a socket,
+    and of items that a client sends."""
+    tools: Any = [tool(store, max_num_results=1)]
+    conversation = client.conversations.create().id
+    whole = client.responses.create(model="echo", input=TEXT, tools=tools)
+    job = client.responses.create(model="echo", input=TEXT, tools=tools, background=True)
+    ended(client, job.id)
+    client.responses.create(model="echo", input=TEXT, tools=tools, conversation=conversation)
+    sent: Any = client.responses.create(
+        model="echo", input=TEXT, tools=tools, store=False, include=["file_search_call.results"]
+    )
+    for options in (
+        {"input": "so?", "previous_response_id": whole.id},
+        {"input": "so?", "previous_response_id": job.id},
+        {"input": "so?", "conversation": conversation},
+        {"input": [*(item.to_dict() for item in sent.output), {"role": "user", "content": "so?"}]},
+    ):
+        assert told(client, **options) == [f"【0†fox.txt】\n{FOX}"]
+    with connection(server) as socket:
+        body: Any = {"tools": tools, "store": False}
+        first = check_events(create(socket, model="echo", input=TEXT, **body))
+        options = {"input": "so?", "previous_response_id": first["id"], **body}
+        second = check_events(create(socket, model="reveal", **options))
+        assert FOX in second["output"][0]["content"][0]["text"]
+    # What is shown again can be cited, and the numbers go on.
+    more = call("file_search", query="earth moon")
+    again: Any = client.responses.create(
+        model="echo", input=more, tools=tools, previous_response_id=whole.id
+    )
+    assert again.output_text == MOON
+    assert again.output[-1].content[0].annotations[0].filename == "moon.txt"
+    cited: Any = client.responses.create(
+        model="echo", input=f"Well. {FOX}", previous_response_id=whole.id
+    )
+    assert [one.index for one in cited.output[0].content[0].annotations] == [len(f"Well. {FOX}")]
+
+
+def test_what_is_kept_is_shown_on_request_only(client: OpenAI, store: str) -> None:
+    tools: Any = [tool(store, max_num_results=1)]
+    include: Any = ["file_search_call.results"]
+    for shown in (False, True):
+        made = client.responses.create(
+            model="echo", input=TEXT, tools=tools, include=include if shown else []
+        )
+        assert client.responses.retrieve(made.id).to_dict() == made.to_dict()
+        with_results: Any = client.responses.retrieve(made.id, include=include).output[0]
+        assert [one.text for one in with_results.results] == [FOX]
+
+
+def test_what_has_room_is_shown_again(client: OpenAI) -> None:
+    """The newest search first, and its best parts."""
+    results = [{"filename": f"{n}.txt", "text": "word " * 700} for n in range(3)]
+    calls = [
+        {"type": "file_search_call", "id": f"fs_{n}", "queries": ["q"], "results": results[:count]}
+        for n, count in enumerate((1, 3, 0))
+    ]
+    failed = {"type": "file_search_call", "queries": [], "status": "failed"}
+    asked = {"role": "user", "content": "so?"}
+    first, second, third, fourth = told(client, input=[*calls, failed, asked])
+    assert first == third == "What was found is not shown again."
+    assert re.findall("【.*?】", second) == ["【0†0.txt】", "【1†1.txt】"]
+    assert fourth == "Error: The search failed."
+
+
+def told(client: OpenAI, **body: Any) -> list[str]:
+    """What tools returned to the model, of which it says all: its tokens have the marks too."""
+    include: Any = ["message.output_text.logprobs"]
+    heard: Any = client.responses.create(model="reveal", include=include, **body)
+    tokens = [one.token for one in heard.output[0].content[0].logprobs]
+    messages = json.loads("".join(tokens))["prompt"]["messages"]
+    return [one["content"] for one in messages if one["role"] == "tool"]
 
 
 def test_what_is_refused(client: OpenAI, store: str) -> None:

@@ -135,6 +135,21 @@ def test_the_sources_are_shown_on_request(client: OpenAI, engine: SearchEngine) 
     assert [one["url"] for one in action["sources"]] == [url for url, _, _ in PAGES[:2]]
 
 
+def test_the_next_response_shows_the_addresses_again(client: OpenAI, engine: SearchEngine) -> None:
+    made = client.responses.create(model="echo", input=searching(), tools=[SEARCH])
+    assert client.responses.retrieve(made.id).to_dict() == made.to_dict()
+    shown: Any = client.responses.retrieve(made.id, include=["web_search_call.action.sources"])
+    urls = [one.url for one in shown.output[0].action.sources]
+    assert urls
+    heard = client.responses.create(model="reveal", input="so?", previous_response_id=made.id)
+    (told,) = [
+        one["content"]
+        for one in json.loads(heard.output_text)["prompt"]["messages"]
+        if one["role"] == "tool"
+    ]
+    assert told == "\n".join(["These pages were found:", *(f"- {url}" for url in urls)])
+
+
 def test_domains_and_numbers(client: OpenAI, engine: SearchEngine) -> None:
     tool = {**SEARCH, "filters": {"allowed_domains": ["B.example"]}}
     response = respond(client, False, input=searching(), tools=[tool])

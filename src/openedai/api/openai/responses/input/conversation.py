@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -30,6 +29,7 @@ from openedai.api.openai.responses.input.items import (
     Reasoning,
     ToolSearchOutput,
 )
+from openedai.api.openai.responses.input.media import Located, Media, file_param
 from openedai.api.openai.responses.input.parts import (
     InputFile,
     InputImage,
@@ -38,103 +38,31 @@ from openedai.api.openai.responses.input.parts import (
     OutputText,
     Refusal,
 )
-from openedai.api.openai.responses.input.served_calls import denied_call, made_call
+from openedai.api.openai.responses.input.served_calls import (
+    denied_call,
+    earlier_parts,
+    file_search,
+    made_call,
+    web_search,
+)
 from openedai.api.openai.responses.input.served_items import (
+    FileSearchCall,
     ImageGenerationCall,
     McpApprovalRequest,
     McpApprovalResponse,
     McpCall,
+    WebSearchCall,
 )
 from openedai.api.openai.responses.tools import function_name
 from openedai.api.parameters.chats.packed import unpack
 from openedai.contract.chat import Image, ToolCall
 from openedai.contract.chat import Message as EngineMessage
-from openedai.errors import InvalidRequest, invalid_value, missing_parameter
+from openedai.errors import InvalidRequest, invalid_value
 from openedai.http.body import Body
-from openedai.media.images import ImageRef
-from openedai.serving.audio.hearing import SoundRef, Transcripts
-from openedai.serving.files.kept import FileId
-from openedai.serving.files.loading import FileRef
-from openedai.serving.images.loading import LoadedImages
+from openedai.serving.tools.citations import Part
 
 REASONING_PREFIX = "openedai-reasoning-"
 COMPACTION_PREFIX = "openedai-compaction-"
-
-Located = tuple[str, AnyItem]
-"""Where an item stands in the body, and the item."""
-
-
-@dataclass(frozen=True)
-class Media:
-    """What was loaded for the images, sounds and files of a conversation.
-
-    A file is among the images, or among `file_texts`, by `param` of its reference.
-    """
-
-    images: LoadedImages = field(default_factory=dict)
-    transcripts: Transcripts = field(default_factory=dict)
-    file_texts: Mapping[str, str] = field(default_factory=dict)
-
-
-def image_refs(items: Iterable[Located]) -> Iterator[ImageRef]:
-    """The images of all items that are named by URLs, in order."""
-    for path, part in _parts(items):
-        if isinstance(part, InputImage | Screenshot) and part.image_url is not None:
-            yield ImageRef(part.image_url, f"{path}.image_url", f"{path}.type")
-
-
-def file_refs(items: Iterable[Located]) -> Iterator[FileRef]:
-    """The files of all items, in order: images too, if they are kept ones.
-
-    Raises InvalidRequest for a part that names none, or two.
-    """
-    for path, part in _parts(items):
-        if isinstance(part, InputImage | Screenshot):
-            only_one(path, file_id=part.file_id, image_url=part.image_url)
-            if part.file_id is not None:
-                at = f"{path}.file_id"
-                yield FileRef(FileId(part.file_id), None, at, f"{path}.type", image_only=True)
-        elif isinstance(part, InputFile):
-            only_one(path, file_id=part.file_id, file_data=part.file_data)
-            source = FileId(part.file_id) if part.file_id is not None else part.file_data or ""
-            yield FileRef(source, part.filename, _file_param(path, part), f"{path}.type")
-
-
-def only_one(path: str, **sources: str | None) -> None:
-    """Raise InvalidRequest unless exactly one of the fields of the part at `path` is set."""
-    given = [name for name, value in sources.items() if value is not None]
-    if not given:
-        raise missing_parameter(f"{path}.{next(iter(sources))}")
-    if len(given) > 1:
-        raise invalid_value(f"{path}.{given[1]}", f"'{given[0]}' is set too")
-
-
-def _file_param(path: str, part: InputFile | InputImage | Screenshot) -> str:
-    """The parameter that has the file or the image of a part."""
-    if part.file_id is not None:
-        return f"{path}.file_id"
-    return f"{path}.file_data" if isinstance(part, InputFile) else f"{path}.image_url"
-
-
-def sound_refs(items: Iterable[Located]) -> Iterator[SoundRef]:
-    """The sounds of all items, in order."""
-    for path, part in _parts(items):
-        if isinstance(part, InputSound):
-            sound, at = part.input_audio, f"{path}.input_audio.data"
-            yield SoundRef(sound.data, sound.format, at, f"{path}.type")
-
-
-def _parts(items: Iterable[Located]) -> Iterator[tuple[str, Body]]:
-    for path, item in items:
-        match item:
-            case Message(content=list() as parts):
-                yield from ((f"{path}.content[{n}]", part) for n, part in enumerate(parts))
-            case FunctionCallOutput(output=list() as parts):
-                yield from ((f"{path}.output[{n}]", part) for n, part in enumerate(parts))
-            case CustomToolCallOutput(output=list() as parts):
-                yield from ((f"{path}.output[{n}]", part) for n, part in enumerate(parts))
-            case ComputerCallOutput(output=screenshot):
-                yield f"{path}.output", screenshot
 
 
 def engine_messages(
@@ -155,12 +83,21 @@ def engine_messages(
         from_users = (n for n, (_, one) in enumerate(located) if _is_users(one))
         since = max(from_users, default=0)
     builder = _Builder(media)
+    parts = earlier_parts([item for _, item in located])
     if instructions:
         builder.add_message("system", instructions, ())
     for number, (path, item) in enumerate(located):
-        if not isinstance(item, Reasoning) or number >= since:
+        if isinstance(item, FileSearchCall):
+            builder.add_search(item, parts.get(number, ()))
+        elif not isinstance(item, Reasoning) or number >= since:
             builder.add(path, item)
     return builder.messages()
+
+
+def known_parts(items: Iterable[Located]) -> list[Part]:
+    """The parts of files that `engine_messages` shows again, by the numbers of their marks."""
+    found = earlier_parts([item for _, item in _since_compaction(list(items))])
+    return [part for parts in found.values() for part in parts]
 
 
 def _since_compaction(items: list[Located]) -> list[Located]:
@@ -192,6 +129,7 @@ class _Builder:
         self._calls: list[ToolCall] = []
         self._known_calls: set[str] = set()
         self._requests: dict[str, McpApprovalRequest] = {}
+        self._parts = 0  # of files
 
     def messages(self) -> tuple[EngineMessage, ...]:
         self._end_turn()
@@ -225,6 +163,11 @@ class _Builder:
             text = f"{self._messages.pop().content}\n\n{text}"
         self._messages.append(EngineMessage(role=role, content=text, images=tuple(images)))
 
+    def add_search(self, item: FileSearchCall, parts: Sequence[Part]) -> None:
+        """Add a search in files, with the parts that are shown again."""
+        self._add_answered(*file_search(item, parts, self._parts))
+        self._parts += len(parts)
+
     def _add_call_item(self, path: str, item: AnyItem) -> None:
         match item:
             case LocalShellCallOutput(output=output):
@@ -235,6 +178,8 @@ class _Builder:
                 self._add_output(path, item.call_id, f"{status}\n{output or ''}".strip(), ())
             case McpCall() | ImageGenerationCall():
                 self._add_answered(*made_call(item))
+            case WebSearchCall():
+                self._add_answered(*web_search(item))
             case McpApprovalResponse(approve=False):
                 if (request := self._requests.get(item.approval_request_id)) is not None:
                     self._add_answered(*denied_call(request, item.reason))
@@ -311,7 +256,7 @@ class _Builder:
                     texts.append(text)
                 case InputSound():
                     texts.append(self._media.transcripts[f"{where}.input_audio.data"])
-                case InputFile() if (param := _file_param(where, part)) in self._media.file_texts:
+                case InputFile() if (param := file_param(where, part)) in self._media.file_texts:
                     texts.append(self._media.file_texts[param])
                 case _:
                     images += self._images([(where, part)], at=sum(map(len, texts)))
@@ -321,7 +266,7 @@ class _Builder:
         images = []
         for path, part in parts:
             if isinstance(part, InputImage | Screenshot | InputFile):
-                loaded = self._media.images[_file_param(path, part)]
+                loaded = self._media.images[file_param(path, part)]
                 detail = part.detail or "auto"
                 images.append(
                     Image(raw=loaded.raw, media_type=loaded.media_type, at=at, detail=detail)

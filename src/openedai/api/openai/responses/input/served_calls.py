@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from openedai.api.openai.responses.input.served_items import (
+    FileSearchCall,
     ImageGenerationCall,
     McpApprovalRequest,
     McpCall,
+    WebSearchCall,
 )
 from openedai.api.openai.responses.tools import mcp_name
 from openedai.api.parameters.ids import new_id
 from openedai.contract.chat import ToolCall
+from openedai.search.words import count_tokens
+from openedai.serving.tools.citations import Part, told
+from openedai.serving.tools.file_search import FILE_SEARCH
 
+_ROOM = 2000  # estimated tokens of the parts of files that are shown again
+_MOST_URLS = 10
+_LONGEST_URL = 500  # characters
+_NOT_SHOWN = "What was found is not shown again."
 IMAGE_MADE = "The image was made, and the user sees it."
 
 
@@ -27,6 +37,48 @@ def made_call(item: McpCall | ImageGenerationCall) -> tuple[ToolCall, str]:
     id = item.approval_request_id or item.id or new_id("call_")
     call = ToolCall(id=id, name=mcp_name(item.server_label, item.name), arguments=item.arguments)
     return call, f"Error: {_json(item.error)}" if item.output is None else item.output
+
+
+def earlier_parts(items: Sequence[Any]) -> dict[int, list[Part]]:
+    """The parts of files that the model reads again, by the positions of the searches among items.
+
+    The newest searches and their best parts come first, until there is no room for one.
+    """
+    found: dict[int, list[Part]] = {}
+    room = _ROOM
+    for index in reversed(range(len(items))):
+        if isinstance(call := items[index], FileSearchCall):
+            found[index] = []
+            for one in call.results or ():
+                part = Part(one.file_id or "", one.filename or "", one.text or "")
+                room -= count_tokens(part.text) + 1
+                if room < 0:
+                    return dict(sorted(found.items()))
+                found[index].append(part)
+    return dict(sorted(found.items()))
+
+
+def file_search(item: FileSearchCall, parts: Sequence[Part], first: int) -> tuple[ToolCall, str]:
+    """A search of an earlier response, and what the model reads of it again: parts that are
+    numbered from `first` on.
+    """
+    query = item.queries[0] if item.queries else ""
+    call = ToolCall(item.id or new_id("call_"), FILE_SEARCH.name, _json({"query": query}))
+    if item.status == "failed":
+        return call, "Error: The search failed."
+    return call, told(parts, first) if parts else _NOT_SHOWN
+
+
+def web_search(item: WebSearchCall) -> tuple[ToolCall, str]:
+    """A search of an earlier response, and what the model reads of it again."""
+    query = str(item.action.get("query") or "")
+    call = ToolCall(item.id or new_id("call_"), "web_search", _json({"query": query}))
+    if item.status == "failed":
+        return call, "Error: The search failed."
+    sources = item.action.get("sources")
+    urls = [one.get("url") for one in sources or () if isinstance(one, dict)]
+    told = [f"- {url[:_LONGEST_URL]}" for url in urls if isinstance(url, str)][:_MOST_URLS]
+    return call, "\n".join(["These pages were found:", *told]) if told else _NOT_SHOWN
 
 
 def denied_call(request: McpApprovalRequest, reason: str | None) -> tuple[ToolCall, str]:

@@ -10,7 +10,7 @@ from openedai.http.body import Body
 
 
 class WebSearchCall(Body):
-    """The model is not told of it again: its answer says what was found."""
+    """The model is told of it again, with the addresses that were found if it has them."""
 
     type: Literal["web_search_call"]
     id: str | None = None
@@ -82,11 +82,19 @@ class ImageGenerationCall(Body):
     svg_usage: Any = None
 
 
+class FileSearchResult(Body):
+    attributes: dict[str, Any] | None = None
+    file_id: str | None = None
+    filename: str | None = None
+    score: float | None = None
+    text: str | None = None
+
+
 class FileSearchCall(Body):
-    """The model is not told of it again: its answer says what was found."""
+    """The model is told of it again, with the results if it has them, as far as there is room."""
 
     type: Literal["file_search_call"]
     id: str | None = None
     queries: list[str]
-    results: list[Any] | None = None
+    results: list[FileSearchResult] | None = Field(None, max_length=64)
     status: Literal["in_progress", "searching", "completed", "failed", "incomplete"] | None = None

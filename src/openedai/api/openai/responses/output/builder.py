@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from itertools import count
 
 from msgspec.structs import replace
@@ -51,6 +52,7 @@ from openedai.contract.generate import (
     Usage,
 )
 from openedai.errors import APIError
+from openedai.serving.tools.citations import Part
 
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
@@ -69,6 +71,7 @@ class ResponseBuilder:
         self._options = options
         self._number = count().__next__
         self._output: list[OutputItem | None] = []
+        self._kept: dict[int, OutputItem] = {}
         self._open: OpenItem | OpenServed | None = None
         self._running: dict[str, tuple[int, OpenServed]] = {}
         self._found = Found(is_prose=response.text["format"]["type"] == "text")
@@ -79,6 +82,26 @@ class ResponseBuilder:
     def items(self) -> tuple[OutputItem, ...]:
         """The items that are complete."""
         return tuple(item for item in self._output if item is not None)
+
+    @property
+    def kept_items(self) -> tuple[OutputItem, ...]:
+        """The same for the next responses, with what they do not show."""
+        return tuple(
+            self._kept.get(index, item)
+            for index, item in enumerate(self._output)
+            if item is not None
+        )
+
+    @property
+    def known_parts(self) -> int:
+        """How many parts of files answers can cite so far."""
+        return len(self._found.parts)
+
+    def know(self, parts: Sequence[Part]) -> None:
+        """Let the answer cite parts that earlier responses have found. To be called before
+        `start`.
+        """
+        self._found.parts = list(parts)
 
     def start(self) -> list[e.Event]:
         self.response = replace(self.response, status="in_progress")
@@ -210,6 +233,8 @@ class ResponseBuilder:
     def _end_tool(self, key: str, result: ToolResult) -> list[e.Event]:
         index, item = self._running.pop(key)
         self._output[index], events = item.end(result)
+        if (kept := item.kept(result)) is not None:
+            self._kept[index] = kept
         if isinstance(result, SearchResult):
             self._found.pages |= {page.url: page.title for page in result.pages}
         if isinstance(result, FilesResult):

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from openedai.api.openai.responses.output import events as e
-from openedai.api.openai.responses.output.objects import FileResult, FileSearchCallItem
+from openedai.api.openai.responses.output.objects import (
+    FileResult,
+    FileSearchCallItem,
+    OutputItem,
+)
 from openedai.api.openai.responses.output.open_served import Ended, OpenServed, ToolResult
 from openedai.api.openai.responses.output.place import Place
 from openedai.api.parameters.ids import new_id
@@ -45,6 +49,11 @@ class OpenFileSearch(OpenServed):
         shown = result.found if place.options.found else None
         item = FileSearchCallItem(self._id, "completed", result.queries, shown)
         return item, [e.FilesFound(*place.of(self._id)), place.done(item)]
+
+    def kept(self, result: ToolResult) -> OutputItem | None:
+        if not isinstance(result, FilesResult):
+            return None
+        return FileSearchCallItem(self._id, "completed", result.queries, result.found)
 
     def abandon(self) -> Ended:
         return self._unfinished("incomplete")

@@ -79,6 +79,10 @@ class OpenServed:
     def end(self, result: ToolResult) -> Ended:
         raise NotImplementedError
 
+    def kept(self, result: ToolResult) -> OutputItem | None:
+        """The item for the next responses, if it has more than it shows."""
+        return None
+
     def abandon(self) -> Ended:
         """The end of an item whose tool does not run, because the response ends before."""
         raise NotImplementedError
@@ -102,14 +106,18 @@ class OpenSearch(OpenServed):
         if result.failed is not None:
             item = self._item("failed")
             return item, [place.done(item)]
-        item = self._item("completed", pages)
+        item = self._item("completed", pages if place.options.sources else None)
         return item, [e.SearchEnded(*place.of(self._id)), place.done(item)]
+
+    def kept(self, result: ToolResult) -> OutputItem | None:
+        if not isinstance(result, SearchResult) or result.failed is not None:
+            return None
+        return self._item("completed", result.pages)
 
     def abandon(self) -> Ended:
         item = self._item("incomplete")
         return item, [self._place.done(item)]
 
-    def _item(self, status: str, pages: tuple[Page, ...] = ()) -> WebSearchCallItem:
-        sources = tuple(SearchSource(page.url) for page in pages)
-        shown = sources if self._place.options.sources else UNSET
+    def _item(self, status: str, pages: tuple[Page, ...] | None = None) -> WebSearchCallItem:
+        shown = UNSET if pages is None else tuple(SearchSource(page.url) for page in pages)
         return WebSearchCallItem(self._id, status, SearchAction(self.query, shown))

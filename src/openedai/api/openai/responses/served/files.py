@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from openedai.api.openai.responses.input.conversation import Located
 from openedai.api.openai.responses.input.items import Message
+from openedai.api.openai.responses.input.media import Located
 from openedai.api.openai.responses.input.served import FileSearchTool
 from openedai.api.openai.responses.output.objects import FileResult
 from openedai.api.openai.responses.output.open_files import FilesResult, part_of
@@ -28,7 +28,7 @@ class FileSearchRunner:
     already.
     """
 
-    def __init__(self, search: StoreSearch, asked: str, known: int = 0) -> None:
+    def __init__(self, search: StoreSearch, asked: str, known: int) -> None:
         self._search = search
         self._asked = asked
         self._known = known

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from openedai.api.openai.responses.input.conversation import Located
+from openedai.api.openai.responses.input.media import Located
 from openedai.api.openai.responses.input.served import McpServerTool
 from openedai.api.openai.responses.input.served_items import (
     McpListTools,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from openedai.api.openai.responses.input.conversation import Located
+from openedai.api.openai.responses.prepare import Prepared
 from openedai.api.openai.responses.served.files import FileSearchRunner, asked
 from openedai.api.openai.responses.served.images import ImageRunner
 from openedai.api.openai.responses.served.mcp import McpRunner
@@ -65,11 +65,11 @@ class Toolkit:
         return frozenset(name for name, one in known.items() if one is not None)
 
     @asynccontextmanager
-    async def open(self, items: Sequence[Located]) -> AsyncIterator[Runners]:
-        """What runs the tools of one response to these items. Its connections are closed at the
-        end.
-        """
-        found: dict[str, Runner] = {"file_search": FileSearchRunner(self._stores, asked(items))}
+    async def open(self, prepared: Prepared) -> AsyncIterator[Runners]:
+        """What runs the tools of one response. Its connections are closed at the end."""
+        known = prepared.builder.known_parts
+        files = FileSearchRunner(self._stores, asked(prepared.located), known)
+        found: dict[str, Runner] = {"file_search": files}
         if self._search is not None:
             found["web_search"] = self._search
         if self._images is not None:

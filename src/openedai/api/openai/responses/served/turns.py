@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from openedai.api.openai.responses.approvals import approved_calls
+from openedai.api.openai.responses.choices import choose
 from openedai.api.openai.responses.input.tools import AllowedTools
 from openedai.api.openai.responses.output.open_mcp import OpenMcpCall, OpenMcpList
 from openedai.api.openai.responses.output.open_served import ToolResult
@@ -27,7 +28,7 @@ from openedai.api.openai.responses.output.steps import (
 from openedai.api.openai.responses.prepare import Prepared
 from openedai.api.openai.responses.served.mcp import callable_tool, known_list
 from openedai.api.openai.responses.served.toolkit import Runners
-from openedai.api.openai.responses.tools import CallableTool, CallableTools, choose
+from openedai.api.openai.responses.tools import CallableTool, CallableTools
 from openedai.api.openai.responses.types import ResponseRequest
 from openedai.api.parameters.tools import Toolset
 from openedai.contract.chat import Chat, Message, ToolCall
@@ -122,14 +123,13 @@ class Turns:
             return
         found: list[CallableTool] = []
         for path, server in self._tools.servers:
-            listed = known_list(self._located, server)
-            if listed is None:
-                label = server.server_label
-                yield Begun(partial(OpenMcpList, key=label))
-                result = await mcp.list_tools(server)
-                yield Ended(label, result)
-                listed = result.tools
-            found += [callable_tool(server, path, one) for one in listed]
+            if known_list(self._located, server) is not None:
+                continue  # the model knows them already
+            label = server.server_label
+            yield Begun(partial(OpenMcpList, key=label))
+            result = await mcp.list_tools(server)
+            yield Ended(label, result)
+            found += [callable_tool(server, path, one) for one in result.tools]
         self._tools = self._tools.with_tools(found)
         yield ToolsFound(self._tools)
         body = self._call.body

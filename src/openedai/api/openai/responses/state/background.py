@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from openedai.api.openai.dialect import OPENAI
 from openedai.api.openai.responses.output.events import Completed, Event, Failed, Incomplete
+from openedai.api.openai.responses.output.objects import OutputItem
 from openedai.api.openai.responses.prepare import Prepared
 from openedai.api.openai.responses.routes import Responses
 from openedai.api.openai.responses.state.jobs import identity_of
@@ -59,7 +60,7 @@ class ResponseJobs:
                 async for event in events:
                     if isinstance(event, Failed):
                         exchange.status = 500
-                    yield _step(event)
+                    yield _step(event, prepared.builder.kept_items)
 
 
 def _as_stored(prepared: Prepared, stored: StoredResponse) -> None:
@@ -69,10 +70,10 @@ def _as_stored(prepared: Prepared, stored: StoredResponse) -> None:
     )
 
 
-def _step(event: Event) -> Step:
+def _step(event: Event, kept: Sequence[OutputItem]) -> Step:
     json = msgspec.json.encode(event)
     if not isinstance(event, Completed | Incomplete | Failed):
         return Step(event.sequence_number, json)
-    text, output = split_response(event.response)
+    text, output = split_response(event.response, kept)
     status = cast("Status", event.response.status)
     return Step(event.sequence_number, json, status, text, output)

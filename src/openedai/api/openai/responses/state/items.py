@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from openedai.store.conversations.conversations import Item
+from openedai.store.conversations.responses import StoredResponse
 from openedai.store.ids import is_id, ordered_id
 
 Fields = dict[str, Any]
@@ -67,6 +68,7 @@ _PART_DEFAULTS: dict[str, Fields] = {
     "input_image": {"detail": "auto"},
     "output_text": {"annotations": [], "logprobs": []},
 }
+_ABSENT = object()
 # What is left out of items unless `include` names it: the type, the path to the field, and what
 # is shown instead.
 _OPTIONAL: tuple[tuple[str, str, tuple[str, ...], Any], ...] = (
@@ -81,7 +83,7 @@ _OPTIONAL: tuple[tuple[str, str, tuple[str, ...], Any], ...] = (
     ("message.input_image.image_url", "message", ("content", "input_image", "image_url"), None),
     ("message.output_text.logprobs", "message", ("content", "output_text", "logprobs"), []),
     ("reasoning.encrypted_content", "reasoning", ("encrypted_content",), None),
-    ("web_search_call.action.sources", "web_search_call", ("action", "sources"), None),
+    ("web_search_call.action.sources", "web_search_call", ("action", "sources"), _ABSENT),
 )
 
 
@@ -118,8 +120,22 @@ def _content(role: str, content: Any) -> list[Fields]:
 def shown(item: str, include: Collection[str] = ()) -> Any:
     """A kept item for a client, without what `include` does not name."""
     fields: Fields = msgspec.json.decode(item)
+    return _without(fields, [name for name, *_ in _OPTIONAL if name not in include])
+
+
+def shown_response(response: StoredResponse, include: Collection[str] = ()) -> msgspec.Raw:
+    """A kept response for a client, without what it hides and `include` does not name."""
+    hidden = [name for name in response.hidden.split(",") if name and name not in include]
+    if not hidden:
+        return msgspec.Raw(response.json())
+    fields: Fields = msgspec.json.decode(response.json())
+    fields["output"] = [_without(item, hidden) for item in fields["output"]]
+    return msgspec.Raw(msgspec.json.encode(fields))
+
+
+def _without(fields: Fields, names: Collection[str]) -> Fields:
     for name, type, path, instead in _OPTIONAL:
-        if fields["type"] == type and name not in include:
+        if fields["type"] == type and name in names:
             _leave_out(fields, path, instead)
     return fields
 
@@ -133,4 +149,7 @@ def _leave_out(fields: Fields, path: tuple[str, ...], instead: Any) -> None:
         return
     holder = fields if len(path) == 1 else fields.get(path[0])
     if isinstance(holder, dict) and path[-1] in holder:
-        holder[path[-1]] = instead
+        if instead is _ABSENT:
+            del holder[path[-1]]
+        else:
+            holder[path[-1]] = instead

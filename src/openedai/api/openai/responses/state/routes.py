@@ -6,13 +6,12 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Literal
 
-import msgspec
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from openedai.api.calls import Calls
-from openedai.api.openai.responses.state.items import shown
+from openedai.api.openai.responses.state.items import shown, shown_response
 from openedai.api.openai.responses.types import Includable
 from openedai.api.parameters.pages import Query, page
 from openedai.errors import InvalidRequest, invalid_value
@@ -28,7 +27,7 @@ _WAITING = b": waiting\n\n"
 
 
 class RetrieveQuery(Body):
-    """`include` has no effect: a response shows what it was asked for."""
+    """`include` adds what tools have found; otherwise a response shows what it was asked for."""
 
     include: list[Includable] | None = None
     include_obfuscation: bool | None = None
@@ -55,7 +54,7 @@ class StoredResponseRoutes:
         owner, id = _named(request)
         found = await self._keeping.responses.find(owner, id)
         if not query.stream:
-            return json_response(msgspec.Raw(found.json()), headers=headers)
+            return json_response(shown_response(found, query.include or ()), headers=headers)
         if not found.streamed:
             raise InvalidRequest(
                 "This response cannot be streamed: it was not made with 'background' and 'stream'.",
@@ -72,7 +71,7 @@ class StoredResponseRoutes:
 
     async def cancel(self, request: Request) -> Response:
         found = await self._keeping.cancel(*_named(request))
-        return json_response(msgspec.Raw(found.json()))
+        return json_response(shown_response(found))
 
     async def list_input(self, request: Request) -> Response:
         query, headers = self._calls.query(request, InputItemsQuery)

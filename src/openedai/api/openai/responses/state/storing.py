@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import msgspec
 from msgspec.structs import replace
 
-from openedai.api.openai.responses.output.objects import Response
+from openedai.api.openai.responses.output.objects import OutputItem, Response
 from openedai.api.openai.responses.prepare import Prepared
 from openedai.api.openai.responses.render import Keep
 from openedai.api.openai.responses.state.items import stored_items
@@ -50,7 +50,7 @@ def stored_response(
     sent: list[dict[str, Any]] = [
         item.model_dump(exclude_unset=True, by_alias=True) for item in own
     ]
-    text, output = split_response(response)
+    text, output = split_response(response, prepared.builder.kept_items)
     kept = stored_items(_with_own_ids(sent))
     return StoredResponse(
         id=response.id,
@@ -65,6 +65,7 @@ def stored_response(
         response=text,
         output=output,
         input=f"[{','.join(item.json for item in kept)}]",
+        hidden=",".join(body.left_out()) if prepared.tools.any_served else "",
     )
 
 
@@ -78,9 +79,9 @@ def _with_own_ids(items: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             seen.add(id)
 
 
-def split_response(response: Response) -> tuple[str, str]:
-    """The response without its output, and its output, in JSON."""
+def split_response(response: Response, kept: Sequence[OutputItem]) -> tuple[str, str]:
+    """The response without its output, and its output as it is kept, in JSON."""
     rest = msgspec.json.encode(replace(response, output=()))
     # No field before it has members of its own.
     text = rest.replace(_NO_OUTPUT, b"", 1).decode()
-    return text, msgspec.json.encode(response.output).decode()
+    return text, msgspec.json.encode(kept).decode()
