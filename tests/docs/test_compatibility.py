@@ -839,7 +839,7 @@ VALUES_BY_TYPE: dict[tuple[type[Body], str], Any] = {
     (FileAddRequest, "chunking_strategy"): {"type": "auto"},
     (BatchAddRequest, "chunking_strategy"): {"type": "auto"},
     (BatchAddRequest, "files"): [{"file_id": "file-1"}],
-    (RetrieveQuery, "include"): ["message.output_text.logprobs"],
+    (RetrieveQuery, "include"): ["file_search_call.results"],
     (RetrieveQuery, "include_obfuscation"): True,
     (ResponseRequest, "tools"): [{"type": "function", "name": "f"}],
     (ChatListQuery, "order"): "desc",
@@ -961,7 +961,7 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
         case ChatListQuery() | ChatMessagesQuery() | ChatUpdateRequest():
             return value
         case RetrieveQuery():
-            return value.stream, value.starting_after
+            return value.stream, value.starting_after, value.include
         case StoreCreateRequest() | StoreUpdateRequest() | StoreListQuery():
             return value
         case FileAddRequest() | FileUpdateRequest() | BatchAddRequest():

@@ -18,6 +18,15 @@ _SEARCH: dict[str, Any] = {
     },
 }
 _STORES: dict[str, Any] = {"file_search": {"vector_store_ids": [VECTOR_STORE]}}
+_NEW_STORE: dict[str, Any] = {
+    "file_ids": ["file-1"],
+    "chunking_strategy": {
+        "type": "static",
+        "static": {"max_chunk_size_tokens": 200, "chunk_overlap_tokens": 50},
+    },
+    "metadata": {"a": "b"},
+}
+_NEW_STORES: dict[str, Any] = {"file_search": {"vector_stores": [_NEW_STORE]}}
 _FORMAT: dict[str, Any] = {
     "type": "json_schema",
     "json_schema": {"name": "a", "schema": SCHEMA},
@@ -56,10 +65,14 @@ _RUN: dict[str, Any] = {
 }
 
 ASSISTANT_BODIES: dict[str, list[dict[str, Any]]] = {
-    "AssistantCreateRequest": [_ASSISTANT, {"tools": [{"type": "code_interpreter"}]}],
+    "AssistantCreateRequest": [
+        _ASSISTANT,
+        {"tools": [{"type": "code_interpreter"}], "tool_resources": _NEW_STORES},
+    ],
     "AssistantUpdateRequest": [_ASSISTANT, {"metadata": None}],
     "ThreadCreateRequest": [
-        {"messages": [{"role": "user", "content": "fox"}, _MESSAGE], "tool_resources": _STORES}
+        {"messages": [{"role": "user", "content": "fox"}, _MESSAGE], "tool_resources": _STORES},
+        {"tool_resources": _NEW_STORES},
     ],
     "ThreadUpdateRequest": [{"metadata": {"a": "c"}, "tool_resources": None}],
     "MessageRequest": [_MESSAGE, {"role": "assistant", "content": "owl", "attachments": []}],

@@ -474,10 +474,6 @@ def test_the_header_of_the_second_version(server: Running, headers: dict[str, st
             "tool_resources.code_interpreter",
         ),
         ({"tool_resources": {"file_search": {"vector_store_ids": ["vs_1"]}}}, "vector_store_id"),
-        (
-            {"tool_resources": {"file_search": {"vector_stores": [{}]}}},
-            "tool_resources.file_search.vector_stores",
-        ),
     ],
 )
 def test_assistants_that_are_refused(client: OpenAI, options: Any, param: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from openai import NotFoundError, OpenAI
+from openai import BadRequestError, NotFoundError, OpenAI
 from openai.types.beta.threads import Message
 from openai.types.beta.threads.runs import FileSearchToolCall
 
@@ -204,6 +204,86 @@ def test_attachments_are_searched(client: OpenAI) -> None:
     made = client.beta.threads.create(messages=[message(files[0])])
     assert made.tool_resources is not None
     assert made.tool_resources.file_search is not None
+
+
+def test_stores_are_made_with_what_uses_them(client: OpenAI) -> None:
+    file = client.files.create(file=("cats.txt", b"Cats sleep."), purpose="assistants").id
+    sizes = {"max_chunk_size_tokens": 200, "chunk_overlap_tokens": 50}
+    new: Any = {
+        "file_ids": [file],
+        "chunking_strategy": {"type": "static", "static": sizes},
+        "metadata": {"of": "cats"},
+    }
+    given: Any = {"file_search": {"vector_stores": [new]}}
+    asst = client.beta.assistants.create(model="echo", tools=[SEARCH], tool_resources=given)
+    made = client.beta.threads.create(tool_resources=given)
+    run = client.beta.threads.create_and_run_poll(
+        assistant_id=asst.id,
+        thread={"messages": [{"role": "user", "content": "sleep"}], "tool_resources": given},
+        tool_choice=SEARCH,
+        poll_interval_ms=20,
+    )
+    assert found(client, run) == ["cats.txt", "cats.txt"]  # in the stores of both
+    threads = [made, client.beta.threads.retrieve(run.thread_id)]
+    for one, days in ((asst, None), (threads[0], 7), (threads[1], 7)):
+        (store,) = searched(one)
+        shown = client.vector_stores.retrieve(store)
+        assert shown.metadata == {"of": "cats"}
+        assert (shown.expires_after and shown.expires_after.days) == days
+        (entry,) = client.vector_stores.files.list(store)
+        assert entry.id == file
+        assert entry.chunking_strategy is not None
+        assert entry.chunking_strategy.to_dict()["static"] == sizes
+    # The files of messages are added to the same store.
+    attachment: Any = {"file_id": file, "tools": [SEARCH]}
+    message: Any = {"role": "user", "content": "sleep", "attachments": [attachment]}
+    (store,) = searched(client.beta.threads.create(messages=[message], tool_resources=given))
+    assert [one.id for one in client.vector_stores.files.list(store)] == [file]
+
+
+def test_no_store_is_left_behind(client: OpenAI) -> None:
+    before = {store.id for store in client.vector_stores.list()}
+    file = client.files.create(file=("cats.txt", b"Cats sleep."), purpose="assistants").id
+    made: Any = {"file_search": {"vector_stores": [{"file_ids": [file]}]}}
+    missing = {"file_id": "file-0", "tools": [SEARCH]}
+    message: Any = {"role": "user", "content": "a", "attachments": [missing]}
+    bodies: tuple[Any, ...] = (
+        {"tool_resources": made, "messages": [message]},
+        {"tool_resources": {"file_search": {"vector_stores": [{"file_ids": ["file-0"]}]}}},
+    )
+    for body in bodies:
+        with pytest.raises(NotFoundError):
+            client.beta.threads.create(**body)
+    asst = assistant(client)
+    for options in ({"model": "nope"}, {"assistant_id": "asst_0"}):
+        body = {"assistant_id": asst, "thread": {"tool_resources": made}, **options}
+        with pytest.raises(NotFoundError):
+            client.beta.threads.create_and_run(**body)
+    both: Any = {"file_search": {"vector_stores": [{}], "vector_store_ids": ["vs_0"]}}
+    sizes = {"max_chunk_size_tokens": 200, "chunk_overlap_tokens": 150}
+    overlap: Any = {"chunking_strategy": {"type": "static", "static": sizes}}
+    bad: tuple[tuple[Any, str], ...] = (
+        (both, "file_search.vector_stores"),
+        ({"file_search": {"vector_stores": [{}, {}]}}, "file_search.vector_stores"),
+        (
+            {"file_search": {"vector_stores": [overlap]}},
+            "file_search.vector_stores[0].chunking_strategy.static.chunk_overlap_tokens",
+        ),
+    )
+    for resources, param in bad:
+        with pytest.raises(BadRequestError) as caught:
+            client.beta.threads.create(tool_resources=resources)
+        assert caught.value.param == f"tool_resources.{param}"
+        with pytest.raises(BadRequestError) as caught:
+            client.beta.assistants.create(model="echo", tool_resources=resources)
+        assert caught.value.param == f"tool_resources.{param}"
+    assert {store.id for store in client.vector_stores.list()} == before
+
+
+def searched(owner: Any) -> list[str]:
+    """The ids of the vector stores of an assistant or a thread."""
+    stores: list[str] = owner.tool_resources.file_search.vector_store_ids
+    return stores
 
 
 def found(client: OpenAI, run: Any) -> list[str]:

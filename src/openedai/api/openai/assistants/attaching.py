@@ -1,27 +1,43 @@
-"""Files that are attached to messages: they go into the vector store of the thread."""
+"""Vector stores that are made with assistants and threads, and for files that are attached to
+messages.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import msgspec
 
+from openedai.api.openai.assistants.types import NewStore
+from openedai.errors import NotFound
 from openedai.serving.vector_stores.service import NewFile, VectorStoreService
 from openedai.store.assistants.messages import Message
 from openedai.store.assistants.threads import ThreadFields
 from openedai.store.vector_stores.files import Chunking
 from openedai.store.vector_stores.stores import StoreFields
 
-_DAYS = 7  # after which a store that was made for attachments expires, unless it is used
+_DAYS = 7  # after which the store of a thread expires, unless it is used
 
 
-class Attaching:
-    def __init__(self, stores: VectorStoreService) -> None:
+class StoreMaking:
+    """Of one request."""
+
+    def __init__(self, stores: VectorStoreService, owner: str) -> None:
         self._stores = stores
+        self._owner = owner
+        self._made: list[str] = []
 
-    async def attach(
-        self, owner: str, fields: ThreadFields, messages: Sequence[Message]
-    ) -> ThreadFields:
+    async def make(self, new: NewStore | None, days: int | None = None) -> list[str]:
+        """The id of the store that a request describes, if it does. Raises NotFound for a file
+        that is not the owner's.
+        """
+        if new is None:
+            return []
+        fields = StoreFields(metadata=new.metadata or {}, days=days, model="")
+        return [await self._make(fields, new.files())]
+
+    async def attach(self, fields: ThreadFields, messages: Sequence[Message]) -> ThreadFields:
         """The fields of a thread that is to have these messages, with a store of their files.
 
         Raises NotFound for a file that is not the owner's.
@@ -31,7 +47,45 @@ class Attaching:
         if not files:
             return fields
         if fields.stores:
-            await self._stores.add_batch(owner, fields.stores[0], files)
+            await self._stores.add_batch(self._owner, fields.stores[0], files)
             return fields
-        made = await self._stores.create(owner, StoreFields(days=_DAYS, model=""), files, None)
-        return msgspec.structs.replace(fields, stores=[made.id])
+        made = await self._make(StoreFields(days=_DAYS, model=""), files)
+        return msgspec.structs.replace(fields, stores=[made])
+
+    async def fields(
+        self, fields: ThreadFields, new: NewStore | None, messages: Sequence[Message]
+    ) -> ThreadFields:
+        """The fields of a new thread, with the store that a request describes and that of the files
+        of its messages, which is the same if there are both.
+        """
+        if new is not None:
+            fields = msgspec.structs.replace(fields, stores=await self.make(new, _DAYS))
+        return await self.attach(fields, messages)
+
+    def keep(self) -> None:
+        """Keep what was made, whatever becomes of the request: something refers to it."""
+        self._made.clear()
+
+    async def undo(self) -> None:
+        """Delete what was made."""
+        for id in self._made:
+            try:
+                await self._stores.delete(self._owner, id)
+            except NotFound:
+                continue
+
+    async def _make(self, fields: StoreFields, files: Sequence[NewFile]) -> str:
+        made = await self._stores.create(self._owner, fields, files, None)
+        self._made.append(made.id)
+        return made.id
+
+
+@asynccontextmanager
+async def making(stores: VectorStoreService, owner: str) -> AsyncIterator[StoreMaking]:
+    """What makes stores for a request. If that fails, they are deleted."""
+    made = StoreMaking(stores, owner)
+    try:
+        yield made
+    except BaseException:
+        await made.undo()
+        raise

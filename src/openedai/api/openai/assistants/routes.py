@@ -52,8 +52,10 @@ class AssistantRoutes:
         await self._starting.check_stores(owner, body.stores())
         refuses = self._starting.refuses_tools
         tools = kept_tools(body.tools or (), refuses=refuses, headers=headers)
-        fields = AssistantFields(model=body.model, tools=tools, stores=body.stores(), **body.kept())
-        made = await self._keeping.assistants.create(owner, fields)
+        async with self._starting.making(owner) as making:
+            stores = await making.make(body.new_store) or body.stores()
+            fields = AssistantFields(model=body.model, tools=tools, stores=stores, **body.kept())
+            made = await self._keeping.assistants.create(owner, fields)
         return json_response(assistant_object(made), headers=headers)
 
     async def list_assistants(self, request: Request) -> Response:
@@ -98,8 +100,9 @@ class ThreadRoutes:
         owner, fields = owner_of(request), body.fields()
         await self._starting.check_stores(owner, fields.stores)
         messages = body.new_messages("")
-        fields = await self._starting.attaching.attach(owner, fields, messages)
-        made = await self._keeping.create_thread(owner, fields, messages)
+        async with self._starting.making(owner) as making:
+            fields = await making.fields(fields, body.new_store, messages)
+            made = await self._keeping.create_thread(owner, fields, messages)
         return json_response(thread_object(made), headers=headers)
 
     async def retrieve(self, request: Request) -> Response:
@@ -124,8 +127,10 @@ class ThreadRoutes:
         body, headers = await self._calls.body(request, MessageRequest)
         owner, thread = named(request)
         made = body.message(thread)
-        await self._starting.attach(await self._keeping.threads.find(owner, thread), [made])
-        await self._keeping.add_message(owner, made)
+        found = await self._keeping.threads.find(owner, thread)
+        async with self._starting.making(owner) as making:
+            await self._starting.attach(making, found, [made])
+            await self._keeping.add_message(owner, made)
         return json_response(message_object(made), headers=headers)
 
     async def list_messages(self, request: Request) -> Response:

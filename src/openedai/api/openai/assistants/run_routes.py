@@ -57,10 +57,11 @@ class RunRoutes:
         body, headers = await self._calls.body(request, RunCreateRequest)
         thread = await self._keeping.threads.find(*named(request))
         messages = [message.message(thread.id) for message in body.additional_messages or ()]
-        thread = await self._starting.attach(thread, messages)
-        run = await self._starting.run(exchange_of(request.scope), thread, body, headers)
-        events = [run_event(run, "created"), run_event(run)]
-        await self._keeping.begin(run, messages, events)
+        async with self._starting.making(thread.owner) as making:
+            thread = await self._starting.attach(making, thread, messages)
+            run = await self._starting.run(exchange_of(request.scope), thread, body, headers)
+            events = [run_event(run, "created"), run_event(run)]
+            await self._keeping.begin(run, messages, events)
         return await self._begun(request, run, headers)
 
     @takes(ThreadRunRequest)
@@ -69,13 +70,14 @@ class RunRoutes:
         given = body.thread or ThreadCreateRequest()
         owner = owner_of(request)
         messages = given.new_messages("")
-        fields = await self._starting.attaching.attach(owner, given.fields(), messages)
-        thread = new_thread(owner, fields)
-        run = await self._starting.run(
-            exchange_of(request.scope), thread, body, headers, body.stores()
-        )
-        events = [thread_event(thread), run_event(run, "created"), run_event(run)]
-        await self._keeping.begin(run, messages, events, thread)
+        async with self._starting.making(owner) as making:
+            fields = await making.fields(given.fields(), given.new_store, messages)
+            thread = new_thread(owner, fields)
+            run = await self._starting.run(
+                exchange_of(request.scope), thread, body, headers, body.stores()
+            )
+            events = [thread_event(thread), run_event(run, "created"), run_event(run)]
+            await self._keeping.begin(run, messages, events, thread)
         return await self._begun(request, run, headers)
 
     async def list_runs(self, request: Request) -> Response:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from openedai.api.openai.assistants.attaching import Attaching
+from openedai.api.openai.assistants.attaching import StoreMaking, making
 from openedai.api.openai.assistants.run_types import RunOptions
 from openedai.api.openai.assistants.tools import check_choice, kept_tools
 from openedai.catalog.catalog import Catalog
@@ -40,7 +41,6 @@ class RunStarting:
         self._catalog = catalog
         self._tuned = tuned
         self._keeping = keeping
-        self.attaching = Attaching(stores)
         self._stores = stores
 
     async def check_model(self, identity: Identity, name: str) -> None:
@@ -53,15 +53,23 @@ class RunStarting:
         for id in stores or ():
             await self._stores.stores.find(owner, id)
 
-    async def attach(self, thread: Thread, messages: Sequence[Message]) -> Thread:
+    def making(self, owner: str) -> AbstractAsyncContextManager[StoreMaking]:
+        """What makes vector stores for a request. If that fails, they are deleted."""
+        return making(self._stores, owner)
+
+    async def attach(
+        self, stores: StoreMaking, thread: Thread, messages: Sequence[Message]
+    ) -> Thread:
         """A thread that is to have these messages, with a vector store of their files.
 
         Raises NotFound for a file that is not the owner's.
         """
-        fields = await self.attaching.attach(thread.owner, thread.fields, messages)
+        fields = await stores.attach(thread.fields, messages)
         if fields.stores == thread.fields.stores:
             return thread
-        return await self._keeping.threads.update(thread.owner, thread.id, stores=fields.stores)
+        changed = await self._keeping.threads.update(thread.owner, thread.id, stores=fields.stores)
+        stores.keep()
+        return changed
 
     async def run(
         self,

@@ -20,8 +20,16 @@ from openedai.api.parameters.chats.labels import Metadata
 from openedai.api.parameters.other_servers import Effort
 from openedai.api.parameters.pages import Query
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
+from openedai.api.parameters.vector_stores.chunking import (
+    MAX_NEW_FILES,
+    ChunkingStrategy,
+    FileId,
+    check_chunking,
+    chunking_of,
+)
 from openedai.errors import invalid_value
-from openedai.http.body import Body, Refused, UnsupportedValues
+from openedai.http.body import Body, UnsupportedValues
+from openedai.serving.vector_stores.service import NewFile
 from openedai.store.assistants.messages import PREFIX, Message, MessageFields
 from openedai.store.assistants.threads import ThreadFields
 from openedai.store.ids import ordered_id
@@ -61,27 +69,66 @@ class AssistantOptions(Body):
         return kept
 
 
+class NewStore(Body):
+    """A vector store that is made with what uses it."""
+
+    file_ids: list[FileId] | None = Field(None, max_length=MAX_NEW_FILES)
+    chunking_strategy: ChunkingStrategy | None = None
+    metadata: Metadata | None = None
+
+    def files(self) -> list[NewFile]:
+        chunking = chunking_of(self.chunking_strategy)
+        return [NewFile(id, {}, chunking) for id in dict.fromkeys(self.file_ids or ())]
+
+
 class NewSearchedStores(Body):
-    """`vector_stores`, which makes a store, is refused: `/v1/vector_stores` makes them."""
+    """One store: either one that there is, or a new one."""
 
     vector_store_ids: list[StoreId] | None = Field(None, max_length=1)
-    vector_stores: Refused = None
+    vector_stores: list[NewStore] | None = Field(None, max_length=1)
+
+    def check_at(self, path: str) -> None:
+        for number, one in enumerate(self.vector_stores or ()):
+            if self.vector_store_ids:
+                raise invalid_value(f"{path}.vector_stores", "'vector_store_ids' is set too")
+            check_chunking(
+                one.chunking_strategy, f"{path}.vector_stores[{number}].chunking_strategy"
+            )
 
 
 class NewToolResources(Body):
     code_interpreter: NoCode = None
     file_search: NewSearchedStores | None = None
 
+    def check_at(self, path: str) -> None:
+        if self.file_search is not None:
+            self.file_search.check_at(f"{path}.file_search")
+
     def stores(self) -> list[str] | None:
+        """The ids of the stores that there are."""
         return None if self.file_search is None else self.file_search.vector_store_ids or []
+
+    @property
+    def new_store(self) -> NewStore | None:
+        made = None if self.file_search is None else self.file_search.vector_stores
+        return made[0] if made else None
 
 
 class AssistantCreateRequest(AssistantOptions):
     model: str
     tool_resources: NewToolResources | None = None
 
+    def check(self) -> None:
+        super().check()
+        if self.tool_resources is not None:
+            self.tool_resources.check_at("tool_resources")
+
     def stores(self) -> list[str] | None:
         return None if self.tool_resources is None else self.tool_resources.stores()
+
+    @property
+    def new_store(self) -> NewStore | None:
+        return None if self.tool_resources is None else self.tool_resources.new_store
 
 
 class AssistantUpdateRequest(AssistantOptions):
@@ -222,6 +269,8 @@ class ThreadCreateRequest(Body):
         self.check_at("")
 
     def check_at(self, path: str) -> None:
+        if self.tool_resources is not None:
+            self.tool_resources.check_at(f"{path}tool_resources")
         for number, message in enumerate(self.messages or ()):
             message.check_at(f"{path}messages[{number}]")
 
@@ -231,6 +280,10 @@ class ThreadCreateRequest(Body):
 
     def new_messages(self, thread: str) -> list[Message]:
         return [message.message(thread) for message in self.messages or ()]
+
+    @property
+    def new_store(self) -> NewStore | None:
+        return None if self.tool_resources is None else self.tool_resources.new_store
 
 
 class ThreadUpdateRequest(Body):

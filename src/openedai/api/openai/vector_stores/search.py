@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import Field
 
-from openedai.api.parameters.store_queries import (
+from openedai.api.parameters.unions import BY_JSON_TYPE, branch
+from openedai.api.parameters.vector_stores.queries import (
     AnyFilter,
     RankingOptions,
     check_filter,
     to_filter,
 )
-from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.http.body import Body
 from openedai.serving.vector_stores.searching import Result, StoreQuery
 

@@ -9,18 +9,22 @@ from pydantic_core import PydanticCustomError
 
 from openedai.api.parameters.chats.labels import Metadata
 from openedai.api.parameters.pages import Query
-from openedai.api.parameters.unions import branch, by_type
+from openedai.api.parameters.vector_stores.chunking import (
+    MAX_NEW_FILES,
+    ChunkingStrategy,
+    FileId,
+    check_chunking,
+    chunking_of,
+)
 from openedai.errors import invalid_value, missing_parameter
 from openedai.http.body import Body
 from openedai.serving.vector_stores.service import NewFile
-from openedai.store.vector_stores.files import Attributes, Chunking
+from openedai.store.vector_stores.files import Attributes
 from openedai.store.vector_stores.pages import Cursor
 
-MAX_NEW_FILES = 500  # of a new store
 MAX_BATCH = 2000
 _LONGEST_VALUE = 512
 _ID = r"^[A-Za-z0-9_-]+$"
-FileId = Annotated[str, Field(max_length=64, pattern=_ID)]
 
 
 def _attribute(value: Any) -> Any:
@@ -41,56 +45,6 @@ class StoreExpiry(Body):
     days: int = Field(ge=1, le=365)
 
 
-class StaticSizes(Body):
-    max_chunk_size_tokens: int = Field(ge=100, le=4096)
-    chunk_overlap_tokens: int = Field(ge=0)
-
-
-class AutoChunking(Body):
-    type: Literal["auto"]
-
-    def chunking(self) -> Chunking:
-        return Chunking()
-
-
-class StaticChunking(Body):
-    type: Literal["static"]
-    static: StaticSizes
-
-    def chunking(self) -> Chunking:
-        return Chunking(self.static.max_chunk_size_tokens, self.static.chunk_overlap_tokens)
-
-
-class OtherChunking(Body):
-    """Any other type, which is refused by its name."""
-
-    type: Literal["auto", "static"]
-
-
-ChunkingStrategy = Annotated[
-    Annotated[AutoChunking, branch("auto")]
-    | Annotated[StaticChunking, branch("static")]
-    | Annotated[OtherChunking, branch("other")],
-    by_type("auto", "static"),
-]
-
-
-def _check_chunking(strategy: ChunkingStrategy | None, param: str) -> None:
-    if isinstance(strategy, StaticChunking):
-        sizes = strategy.static
-        if 2 * sizes.chunk_overlap_tokens > sizes.max_chunk_size_tokens:
-            raise invalid_value(
-                f"{param}.static.chunk_overlap_tokens",
-                "it cannot be more than half of `max_chunk_size_tokens`",
-            )
-
-
-def _chunking(strategy: ChunkingStrategy | None) -> Chunking:
-    if isinstance(strategy, AutoChunking | StaticChunking):
-        return strategy.chunking()
-    return Chunking()
-
-
 def stored(attributes: AttributeValues | None) -> Attributes:
     return dict(attributes or {})
 
@@ -107,10 +61,10 @@ class StoreCreateRequest(Body):
     embedding_model: str | None = None
 
     def check(self) -> None:
-        _check_chunking(self.chunking_strategy, "chunking_strategy")
+        check_chunking(self.chunking_strategy, "chunking_strategy")
 
     def files(self) -> list[NewFile]:
-        chunking = _chunking(self.chunking_strategy)
+        chunking = chunking_of(self.chunking_strategy)
         return [NewFile(id, {}, chunking) for id in dict.fromkeys(self.file_ids or ())]
 
 
@@ -133,10 +87,10 @@ class FileAddRequest(Body):
     chunking_strategy: ChunkingStrategy | None = None
 
     def check(self) -> None:
-        _check_chunking(self.chunking_strategy, "chunking_strategy")
+        check_chunking(self.chunking_strategy, "chunking_strategy")
 
     def file(self) -> NewFile:
-        return NewFile(self.file_id, stored(self.attributes), _chunking(self.chunking_strategy))
+        return NewFile(self.file_id, stored(self.attributes), chunking_of(self.chunking_strategy))
 
 
 class FileUpdateRequest(Body):
@@ -158,13 +112,13 @@ class BatchAddRequest(Body):
             raise missing_parameter("file_ids")
         if self.file_ids is not None and self.files is not None:
             raise invalid_value("files", "it cannot be set together with 'file_ids'")
-        _check_chunking(self.chunking_strategy, "chunking_strategy")
+        check_chunking(self.chunking_strategy, "chunking_strategy")
         for number, file in enumerate(self.files or ()):
-            _check_chunking(file.chunking_strategy, f"files[{number}].chunking_strategy")
+            check_chunking(file.chunking_strategy, f"files[{number}].chunking_strategy")
 
     def new_files(self) -> list[NewFile]:
         """Each file once: of several entries for a file the last one."""
-        chunking, attributes = _chunking(self.chunking_strategy), stored(self.attributes)
+        chunking, attributes = chunking_of(self.chunking_strategy), stored(self.attributes)
         new = [NewFile(id, attributes, chunking) for id in self.file_ids or ()]
         new += [file.file() for file in self.files or ()]
         return list({one.file: one for one in new}.values())

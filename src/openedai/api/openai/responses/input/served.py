@@ -11,8 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from openedai.api.openai.responses.input.callers import Callers
 from openedai.api.parameters.image_sizes import image_size
-from openedai.api.parameters.store_queries import AnyFilter, RankingOptions, check_filter
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
+from openedai.api.parameters.vector_stores.queries import AnyFilter, RankingOptions, check_filter
 from openedai.errors import invalid_value
 from openedai.http.body import AllowedOnly, Body, Refused, UnsupportedValues
 

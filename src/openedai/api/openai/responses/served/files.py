@@ -12,7 +12,7 @@ from openedai.api.openai.responses.output.objects import FileResult
 from openedai.api.openai.responses.output.open_files import FilesResult, part_of
 from openedai.api.openai.responses.tools import CallableTool, CallableTools
 from openedai.api.openai.responses.types import ResponseRequest
-from openedai.api.parameters.store_queries import RankingOptions, to_filter
+from openedai.api.parameters.vector_stores.queries import RankingOptions, to_filter
 from openedai.errors import NotFound
 from openedai.serving.call import Call
 from openedai.serving.tools.citations import told

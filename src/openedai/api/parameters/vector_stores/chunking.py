@@ -1,0 +1,67 @@
+"""How the files of vector stores are divided, where stores are made and where files are added."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from openedai.api.parameters.unions import branch, by_type
+from openedai.errors import invalid_value
+from openedai.http.body import Body
+from openedai.store.vector_stores.files import Chunking
+
+MAX_NEW_FILES = 500  # of a new store
+FileId = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+class StaticSizes(Body):
+    max_chunk_size_tokens: int = Field(ge=100, le=4096)
+    chunk_overlap_tokens: int = Field(ge=0)
+
+
+class AutoChunking(Body):
+    type: Literal["auto"]
+
+    def chunking(self) -> Chunking:
+        return Chunking()
+
+
+class StaticChunking(Body):
+    type: Literal["static"]
+    static: StaticSizes
+
+    def chunking(self) -> Chunking:
+        return Chunking(self.static.max_chunk_size_tokens, self.static.chunk_overlap_tokens)
+
+
+class OtherChunking(Body):
+    """Any other type, which is refused by its name."""
+
+    type: Literal["auto", "static"]
+
+
+ChunkingStrategy = Annotated[
+    Annotated[AutoChunking, branch("auto")]
+    | Annotated[StaticChunking, branch("static")]
+    | Annotated[OtherChunking, branch("other")],
+    by_type("auto", "static"),
+]
+
+
+def check_chunking(strategy: ChunkingStrategy | None, param: str) -> None:
+    """Raise InvalidRequest for sizes that do not go together."""
+    if isinstance(strategy, StaticChunking):
+        sizes = strategy.static
+        if 2 * sizes.chunk_overlap_tokens > sizes.max_chunk_size_tokens:
+            raise invalid_value(
+                f"{param}.static.chunk_overlap_tokens",
+                "it cannot be more than half of `max_chunk_size_tokens`",
+            )
+
+
+def chunking_of(strategy: ChunkingStrategy | None) -> Chunking:
+    """The sizes of chunks; `auto` if nothing is given."""
+    if isinstance(strategy, AutoChunking | StaticChunking):
+        return strategy.chunking()
+    return Chunking()
