@@ -34,11 +34,11 @@ def pins_of(client: str, file: str = "") -> Path:
 
 
 def versions(pins: Path) -> dict[str, str]:
-    """What is pinned, by the names of the packages."""
+    """What is pinned, by the names of the packages, or by those that a file gives them."""
     text = pins.read_text("utf-8")
     if pins.suffix == ".json":
         found: dict[str, str] = json.loads(text)["dependencies"]
-        return found
+        return {name: version.rpartition("@")[2] for name, version in found.items()}
     return dict(re.findall(r"^([\w.-]+)(?:\[.*\])?==(\S+)$", text, re.MULTILINE))
 
 

@@ -42,6 +42,7 @@ def test_a_failed_install_is_told_and_tried_again(tmp_path: Path) -> None:
     [
         ("requirements.txt", "a-b[c]==1.2\nnumpy\n", {"a-b": "1.2"}),
         ("package.json", '{"dependencies": {"@a/b": "1.2.3"}}', {"@a/b": "1.2.3"}),
+        ("package.json", '{"dependencies": {"b-1": "npm:@a/b@1.2.3"}}', {"b-1": "1.2.3"}),
     ],
 )
 def test_pins_are_read(file: str, text: str, expected: dict[str, str], tmp_path: Path) -> None:
