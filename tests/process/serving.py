@@ -54,11 +54,14 @@ class Process:
 def started(
     folder: Path, config: str, *flags: str, **settings: object
 ) -> Iterator[subprocess.Popen[str]]:
-    """A server with that `openedai.toml`, on a free port, which may not be ready yet."""
+    """A server with that `openedai.toml`, on a free port, which may not be ready yet.
+
+    It keeps no usage unless told to: tests count the files that are open.
+    """
     (folder / "openedai.toml").write_text(config)
     temporary = folder / "temporary"
     temporary.mkdir(exist_ok=True)
-    settings = {"data": folder / "data", **settings}
+    settings = {"data": folder / "data", "usage": False, **settings}
     variables = {f"OPENEDAI_{name.upper()}": str(value) for name, value in settings.items()}
     process = subprocess.Popen(
         [sys.executable, "-m", "openedai", "serve", "--port", "0", "--no-pull", *flags],

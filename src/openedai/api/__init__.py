@@ -25,6 +25,7 @@ from openedai.api.route import (
 )
 from openedai.api.sockets import SOCKETS
 from openedai.api.textgen.current import CurrentModel
+from openedai.api.usage_routes import usage_routes
 from openedai.serving.services import Services
 
 
@@ -42,6 +43,7 @@ def routes(s: Services) -> tuple[Route, ...]:
         *shared_with_azure(assistant_routes(s, calls)),
         *shared_with_azure(_fine_tuning(s, calls)),
         *_models(s),
+        *usage_routes(s, calls),
         *_older_fine_tuning(s, calls),
         *_older(s, calls, ranking),
     )

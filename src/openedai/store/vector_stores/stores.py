@@ -6,7 +6,7 @@ Whatever changes what a search finds raises the `revision` of the store, in the 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -169,6 +169,24 @@ class VectorStores:
     async def batch_counts(self, ids: Iterable[str]) -> dict[str, Counts]:
         """The files of each batch."""
         return await self._counts("batch", list(ids))
+
+    async def sizes(self, owners: Sequence[str] | None = None) -> list[tuple[str, float, int]]:
+        """The owner of each store, when it was made, and the bytes of its files; of all owners if
+        none are named. Nothing is opened where nothing is stored.
+        """
+        if not self._store.exists:
+            return []
+        condition, args = "", list(owners or ())
+        if args:
+            names = ", ".join(f"${number}" for number in range(1, len(args) + 1))
+            condition = f"where owner in ({names}) "
+        rows = await (await self._store.database()).read(
+            "select owner, created_at, cast(sum(bytes) as bigint) from vector_stores "
+            f"join vector_store_files on store = vector_stores.id {condition}"
+            "group by vector_stores.id, owner, created_at",
+            *args,
+        )
+        return [(owner, created_at, size) for owner, created_at, size in rows]
 
     async def expired(self) -> list[str]:
         """The ids of expired stores that still have files."""

@@ -1,0 +1,184 @@
+"""`openedai usage`: what was used, as a table, CSV or JSON, with or without a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import re
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from io import StringIO
+from typing import Any, Literal
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from openedai.config import ConfigError, Settings
+from openedai.store.store import Store
+from openedai.store.usage.records import HOUR
+from openedai.store.usage.sums import DAY, UsageFilter, UsageSum, UsageSums
+
+By = Literal["model", "key", "project", "day", "endpoint"]
+
+_DIMENSIONS = {"model": "model", "key": "key", "project": "project", "endpoint": "route"}
+_UNITS = {"h": HOUR, "d": DAY, "w": 7 * DAY}
+# A spreadsheet computes what begins with one of these.
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+
+
+class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row, as JSON. `name` is what it is of, `cost` in US dollars, `first_token_seconds` the mean
+    time to the first token and None without any.
+    """
+
+    name: str
+    requests: int
+    failed: int
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    audio_seconds: float
+    characters: int
+    images: int
+    bytes_in: int
+    bytes_out: int
+    seconds: float
+    first_token_seconds: float | None
+    cost: float
+
+
+_TITLES = {
+    "requests": "REQUESTS",
+    "failed": "FAILED",
+    "input_tokens": "INPUT",
+    "cached_tokens": "CACHED",
+    "output_tokens": "OUTPUT",
+    "reasoning_tokens": "REASONING",
+    "audio_seconds": "AUDIO S",
+    "characters": "CHARACTERS",
+    "images": "IMAGES",
+    "first_token_seconds": "FIRST TOKEN S",
+    "cost": "COST $",
+}
+
+
+def start_of(since: str, now: float) -> int:
+    """The time of `24h`, `7d`, `4w` or a date, in whole hours since 1970. Raises ConfigError."""
+    if match := re.fullmatch(r"(\d{1,6})([hdw])", since):
+        return int(now - int(match[1]) * _UNITS[match[2]]) // HOUR * HOUR
+    try:
+        return int(datetime.fromisoformat(since).replace(tzinfo=UTC).timestamp()) // HOUR * HOUR
+    except ValueError:
+        raise ConfigError(f"--since: write 24h, 7d, 4w or 2026-01-31, not {since!r}") from None
+
+
+def rows(settings: Settings, since: str, by: By, keys: Sequence[str]) -> list[UsageRow]:
+    """What was used since then. Raises ConfigError and Unavailable."""
+    now = time.time()
+    start, end = start_of(since, now), int(now) // HOUR * HOUR + HOUR
+    width = DAY if by == "day" else None
+    group = [] if by == "day" else [_DIMENSIONS[by]]
+    filter = UsageFilter({"key": keys} if keys else {})
+    sums = asyncio.run(_read(settings, (start, end, width), group, filter))
+    return [_row(one, by) for one in sums]
+
+
+async def _read(
+    settings: Settings, times: tuple[int, int, int | None], group: list[str], filter: UsageFilter
+) -> list[UsageSum]:
+    database = settings.database.reveal() if settings.database else ""
+    store = Store(settings.data.expanduser(), database)
+    try:
+        return await UsageSums(store).read(*times, group, filter)
+    finally:
+        await store.close()
+
+
+def _row(one: UsageSum, by: By) -> UsageRow:
+    first = one.first_token_seconds / one.first_tokens if one.first_tokens else None
+    return UsageRow(
+        name=_day(one.start) if by == "day" else one.values[_DIMENSIONS[by]],
+        requests=one.requests,
+        failed=one.failed,
+        input_tokens=one.prompt_tokens,
+        cached_tokens=one.cached_tokens,
+        output_tokens=one.completion_tokens,
+        reasoning_tokens=one.reasoning_tokens,
+        audio_seconds=one.audio_seconds,
+        characters=one.characters,
+        images=one.images,
+        bytes_in=one.bytes_in,
+        bytes_out=one.bytes_out,
+        seconds=one.seconds,
+        first_token_seconds=first,
+        cost=one.cost,
+    )
+
+
+def _day(start: int) -> str:
+    return datetime.fromtimestamp(start, UTC).date().isoformat()
+
+
+def as_csv(found: Sequence[UsageRow], by: By) -> str:
+    """With a line of titles. Names that a spreadsheet would compute begin with an apostrophe."""
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    fields = UsageRow.__struct_fields__
+    writer.writerow([by, *fields[1:]])
+    for row in found:
+        numbers = ("" if value is None else value for value in msgspec.structs.astuple(row)[1:])
+        writer.writerow([_not_a_formula(row.name), *numbers])
+    return text.getvalue()
+
+
+def _not_a_formula(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULAS) else text
+
+
+def as_json(found: Sequence[UsageRow]) -> str:
+    return msgspec.json.format(msgspec.json.encode(found)).decode()
+
+
+def show(found: Sequence[UsageRow], by: By, console: Console) -> None:
+    """A table, without the columns in which nothing was counted."""
+    if not found:
+        console.print("No usage is recorded for this time.")
+        return
+    titles = {
+        name: title
+        for name, title in _TITLES.items()
+        if name == "requests" or any(getattr(row, name) for row in found)
+    }
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column(by.upper(), no_wrap=True)
+    for title in titles.values():
+        table.add_column(title, justify="right")
+    for row in found:
+        table.add_row(
+            escape(row.name or "(none)"), *(_cell(name, getattr(row, name)) for name in titles)
+        )
+    if len(found) > 1:
+        sums = (
+            "" if name == "first_token_seconds" else _cell(name, _sum(found, name))
+            for name in titles
+        )
+        table.add_row("all", *sums, style="bold")
+    console.print(table)
+
+
+def _sum(found: Sequence[UsageRow], name: str) -> Any:
+    return sum(getattr(row, name) for row in found)
+
+
+def _cell(name: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    if name == "cost":
+        return f"{value:,.4f}"
+    if name == "first_token_seconds":
+        return f"{value:,.3f}"
+    return f"{value:,.0f}"
