@@ -52,7 +52,7 @@ class UsageWriter:
         self._waiting.append(record)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._write_all())
-        elif len(self._waiting) == _GROUP and not self._failures:
+        elif len(self._waiting) >= _GROUP and not self._failures:
             self._now.set()
 
     async def flush(self) -> None:
@@ -86,7 +86,7 @@ class UsageWriter:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pause()):
                     await self._now.wait()
-            if not self._closing:
+            if not self._closing and len(self._waiting) < 2 * _GROUP:
                 self._now.clear()
             if not await self._write_group() and self._closing:
                 return
