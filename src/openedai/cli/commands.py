@@ -13,6 +13,7 @@ from openedai import __version__
 from openedai.cli.keys.commands import keys_app
 from openedai.cli.start import read_settings
 from openedai.cli.terminal import Config, ErrorMessages, fail, stderr, stdout
+from openedai.config import ConfigError
 
 app = typer.Typer(
     name="openedai",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openai import BadRequestError, OpenAI
+from openai import BadRequestError, OpenAI, PermissionDeniedError
 
 from openedai.api.openai.organization.usage_queries import BucketQuery
 from openedai.config import Secret
@@ -321,3 +321,17 @@ def test_pages_have_all_buckets_once(start: int, length: int, width: Any, limit:
     assert seen == [*range(seen[0], seen[-1] + 1, seconds)]
     assert seen[0] <= start < seen[0] + seconds
     assert seen[-1] < start + length <= seen[-1] + seconds
+
+
+def test_only_admin_keys_may_ask() -> None:
+    settings = echo_settings(api_key="admin-000000", api_keys=("other-000000",))
+    with ServerThread(settings) as running:
+        for key, refused in (("admin-000000", False), ("other-000000", True)):
+            with running.client(admin_api_key=key) as client:
+                for kind in ("completions", "costs"):
+                    ask = getattr(client.admin.organization.usage, kind)
+                    if refused:
+                        with pytest.raises(PermissionDeniedError):
+                            ask(start_time=START)
+                    else:
+                        ask(start_time=START)
