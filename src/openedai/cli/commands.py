@@ -13,7 +13,7 @@ from openedai import __version__
 from openedai.cli.keys.commands import keys_app
 from openedai.cli.start import read_settings
 from openedai.cli.terminal import Config, ErrorMessages, fail, stderr, stdout
-from openedai.config import ConfigError
+from openedai.cli.usage.command import EXAMPLES, show_usage
 
 app = typer.Typer(
     name="openedai",
@@ -30,6 +30,7 @@ app.add_typer(models_app, name="models")
 engines_app = typer.Typer(help="Other builds of llama.cpp: for GPUs, or this very processor.")
 app.add_typer(engines_app, name="engines", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
+app.command("usage", epilog=EXAMPLES)(show_usage)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; docs/models.md has its shape.")]
 

@@ -9,19 +9,18 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from io import StringIO
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from openedai.cli.usage.command import By
 from openedai.config import ConfigError, Settings
 from openedai.store.store import Store
 from openedai.store.usage.records import HOUR
 from openedai.store.usage.sums import DAY, UsageFilter, UsageSum, UsageSums
-
-By = Literal["model", "key", "project", "day", "endpoint"]
 
 _DIMENSIONS = {"model": "model", "key": "key", "project": "project", "endpoint": "route"}
 _UNITS = {"h": HOUR, "d": DAY, "w": 7 * DAY}

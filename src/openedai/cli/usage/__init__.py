@@ -1,0 +1,1 @@
+"""`openedai usage`."""
