@@ -83,11 +83,11 @@ class UsageWriter:
 
     async def _write_all(self) -> None:
         while len(self):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._pause()):
-                    await self._now.wait()
-            if not self._closing and len(self._waiting) < 2 * _GROUP:
-                self._now.clear()
+            if not self._closing and (self._failures or len(self._waiting) < _GROUP):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._pause()):
+                        await self._now.wait()
+            self._now.clear()
             if not await self._write_group() and self._closing:
                 return
         self._task = None
