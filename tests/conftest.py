@@ -17,9 +17,20 @@ from openedai.weights.library import Library
 from openedai.weights.progress import NoProgress
 from tests.databases import blobs_url, database_url, postgres, restartable_postgres, s3, store
 from tests.extras.trained import tiny_diffusion_folder
+from tests.sandboxes import code_client, code_server, confined
 from tests.support import Running, ServerThread, echo_settings
 
-__all__ = ("blobs_url", "database_url", "postgres", "restartable_postgres", "s3", "store")
+__all__ = (
+    "blobs_url",
+    "code_client",
+    "code_server",
+    "confined",
+    "database_url",
+    "postgres",
+    "restartable_postgres",
+    "s3",
+    "store",
+)
 
 # A busy machine is no reason to fail.
 hypothesis.settings.register_profile("project", deadline=None)

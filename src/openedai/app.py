@@ -117,6 +117,7 @@ def create_app(
         services.search_caches.close()
         lookup.close()
         await uses.close()
+        await services.containers.close()
         await services.store.close()
         images.close()
         if services.mcp_hosts is not None:
@@ -140,6 +141,7 @@ def create_app(
             services.assistants.sweep,
             services.vector_stores.sweep,
             services.search_caches.sweep,
+            services.containers.sweep,
             partial(delete_left, settings.data / _READING),
             jobs.sweep,
             services.usage_records.sweep,

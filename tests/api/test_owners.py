@@ -14,9 +14,11 @@ import pytest
 
 from openedai.app import create_app
 from openedai.security.callers import digest_name
+from openedai.store.containers import ContainerFields, Containers, new_container
 from openedai.store.fine_tuning import JOB, FineTuningRecords, JobRecord, TunedModel
 from openedai.store.ids import ordered_id
 from openedai.store.keys.secret import digest_of
+from openedai.store.quotas import FileLimits, Quotas
 from openedai.store.store import Store
 from tests.support import Answer, Running, ServerThread, echo_settings, fetch
 
@@ -104,6 +106,10 @@ def thread(key: Key) -> str:
     return key.made("/v1/threads", {"messages": [{"role": "user", "content": "a"}]})
 
 
+def container(key: Key) -> str:
+    return in_store(key, add_container)
+
+
 def tuning(key: Key) -> str:
     return in_store(key, add_job)
 
@@ -140,6 +146,17 @@ async def add_job(store: Store, owner: str) -> str:
     return job.id
 
 
+async def add_container(store: Store, owner: str) -> str:
+    """A container with a file: whether code can be confined does not matter."""
+    containers = Containers(store, Quotas(FileLimits()))
+    made = new_container(owner, "a", ContainerFields())
+    await containers.create(made)
+    async with store.contents.writing() as writing:
+        await writing.add(b"a")
+        await containers.put(made, "/mnt/data/a", "user", writing)
+    return made.id
+
+
 async def add_model(store: Store, owner: str) -> str:
     name = ordered_id("ft:echo:me::")
     model = TunedModel(name, "echo", "ftjob-1", "", time.time(), owner)
@@ -163,6 +180,7 @@ KINDS: dict[str, Callable[[Key], str]] = {
     "/v1/responses/": response,
     "/v1/conversations/": conversation,
     "/v1/vector_stores/": vector_store,
+    "/v1/containers/": container,
     "/v1/assistants/": assistant,
     "/v1/threads/": thread,
 }
@@ -178,6 +196,7 @@ BODIES: dict[str, Any] = {
     "/v1/threads/{id}/runs": {"assistant_id": ASSISTANT},
     "/v1/threads/{id}/runs/{run_id}": {"metadata": {"a": "b"}},
     "/v1/threads/{id}/runs/{run_id}/submit_tool_outputs": {"tool_outputs": []},
+    "/v1/containers/{id}/files": {"file_id": FILE},
     "/v1/vector_stores/{id}": {"name": "a"},
     "/v1/vector_stores/{id}/search": {"query": "a"},
     "/v1/vector_stores/{id}/files": {"file_id": FILE},
@@ -213,6 +232,9 @@ def parts_of(key: Key, path: str, id: str) -> dict[str, str]:
         if "{batch_id}" in path:
             body = {"file_ids": [found["{file_id}"]]}
             found["{batch_id}"] = key.made(f"{url}/file_batches", body)
+    if path.startswith("/v1/containers/"):
+        listed = json.loads(key.ask("GET", f"/v1/containers/{id}/files").body)
+        found["{file_id}"] = file(key) if path.endswith("/files") else listed["data"][0]["id"]
     if path.startswith("/v1/threads/"):
         url = f"/v1/threads/{id}"
         found["{assistant_id}"] = assistant(key)

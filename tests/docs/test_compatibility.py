@@ -15,6 +15,8 @@ from openai.types import (
     batch_create_params,
     batch_list_params,
     completion_create_params,
+    container_create_params,
+    container_list_params,
     embedding_create_params,
     file_create_params,
     file_list_params,
@@ -64,6 +66,8 @@ from openai.types.chat.chat_completion_assistant_message_param import (
     ContentArrayOfContentPart as AssistantPart,
 )
 from openai.types.chat.completions import message_list_params
+from openai.types.containers import file_create_params as container_file_params
+from openai.types.containers import file_list_params as container_files_params
 from openai.types.conversations import (
     conversation_create_params,
     conversation_update_params,
@@ -117,6 +121,12 @@ from openedai.api.openai.chat.stored_types import (
 )
 from openedai.api.openai.chat.types import ChatCompletionRequest
 from openedai.api.openai.completions.types import CompletionRequest
+from openedai.api.openai.containers.types import (
+    ContainerCreateRequest,
+    ContainerFileRequest,
+    ContainerFilesQuery,
+    ContainersQuery,
+)
 from openedai.api.openai.decisions.types import DecisionRequest
 from openedai.api.openai.embeddings.types import EmbeddingRequest
 from openedai.api.openai.files.types import FileCreateRequest, FileListQuery
@@ -323,6 +333,26 @@ TABLES: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
         set(upload_complete_params.UploadCompleteParams.__annotations__),
         UploadCompleteRequest,
         {"part_ids": []},
+    ),
+    ("Containers", 0): (
+        set(container_create_params.ContainerCreateParams.__annotations__),
+        ContainerCreateRequest,
+        {"name": "a"},
+    ),
+    ("Containers", 1): (
+        set(container_list_params.ContainerListParams.__annotations__),
+        ContainersQuery,
+        {},
+    ),
+    ("Containers", 2): (
+        set(container_file_params.FileCreateParams.__annotations__),
+        ContainerFileRequest,
+        {},
+    ),
+    ("Containers", 3): (
+        set(container_files_params.FileListParams.__annotations__),
+        ContainerFilesQuery,
+        {},
     ),
     ("Vector stores", 0): (
         set(vector_store_create_params.VectorStoreCreateParams.__annotations__),
@@ -536,6 +566,7 @@ CALL: dict[str, Any] = {"id": "c", "type": "function", "function": {"name": "f",
 
 # Values that ask for something, for parameters of which any other value would do less.
 REFUSED_VALUES: dict[str, Any] = {
+    "skills": [{"type": "skill_reference", "skill_id": "skill_1"}],
     "access_programs": {"cyber": "standard"},
     "background": True,
     "prompt": {"id": "pmpt_1"},
@@ -833,6 +864,10 @@ VALUES_BY_TYPE: dict[tuple[type[Body], str], Any] = {
     (ConversationCreateRequest, "items"): [{"role": "user", "content": "hi"}],
     (ItemCreateRequest, "items"): [{"role": "user", "content": "hi"}],
     (RetrieveQuery, "starting_after"): 3,
+    (ContainerCreateRequest, "expires_after"): {"anchor": "last_active_at", "minutes": 5},
+    (ContainerCreateRequest, "memory_limit"): "1g",
+    (ContainerFileRequest, "file"): StreamedFile("b.txt", "", 2),
+    (ContainerCreateRequest, "network_policy"): {"type": "disabled"},
     (StoreCreateRequest, "chunking_strategy"): {"type": "auto"},
     (StoreCreateRequest, "expires_after"): {"anchor": "last_active_at", "days": 1},
     (StoreUpdateRequest, "expires_after"): {"anchor": "last_active_at", "days": 1},
@@ -963,6 +998,8 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
         case RetrieveQuery():
             return value.stream, value.starting_after, value.include
         case StoreCreateRequest() | StoreUpdateRequest() | StoreListQuery():
+            return value
+        case ContainerCreateRequest() | ContainerFileRequest() | ContainerFilesQuery():
             return value
         case FileAddRequest() | FileUpdateRequest() | BatchAddRequest():
             return value

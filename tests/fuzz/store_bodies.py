@@ -1,4 +1,4 @@
-"""Valid bodies of vector stores and of what is done with them."""
+"""Valid bodies of vector stores and containers, and of what is done with them."""
 
 from __future__ import annotations
 
@@ -34,6 +34,16 @@ STORE_BODIES: dict[str, list[dict[str, Any]]] = {
         },
         {"file_ids": ["file-1"], "chunking_strategy": _STATIC},
     ],
+    "ContainerCreateRequest": [
+        {
+            "name": "a",
+            "expires_after": {"anchor": "last_active_at", "minutes": 5},
+            "memory_limit": "1g",
+            "network_policy": {"type": "disabled"},
+        },
+        {"name": "b", "file_ids": ["file-1"]},
+    ],
+    "ContainerFileRequest": [{"file_id": "file-1"}],
     "StoreUpdateRequest": [{"name": "other", "metadata": {"a": "c"}, "expires_after": None}],
     "FileAddRequest": [
         {"file_id": "file-1", "attributes": _ATTRIBUTES, "chunking_strategy": {"type": "auto"}}

@@ -10,7 +10,7 @@ from openedai.api.assistant_routes import assistant_routes
 from openedai.api.calls import Calls
 from openedai.api.console_routes import console_routes
 from openedai.api.dialects import ByDialect
-from openedai.api.file_routes import file_routes, vector_store_routes
+from openedai.api.file_routes import container_routes, file_routes, vector_store_routes
 from openedai.api.legacy.ranking import Ranking
 from openedai.api.route import (
     ENGINE,
@@ -40,6 +40,7 @@ def routes(s: Services) -> tuple[Route, ...]:
         *_stored_chats(s, calls),
         *shared_with_azure(file_routes(s, calls)),
         *shared_with_azure(vector_store_routes(s, calls)),
+        *shared_with_azure(container_routes(s, calls)),
         *shared_with_azure(assistant_routes(s, calls)),
         *shared_with_azure(_fine_tuning(s, calls)),
         *_models(s),
@@ -132,6 +133,7 @@ def _responses_group(s: Services, calls: Calls) -> Group:
         "openai.responses.routes:Responses",
         *(calls, s.catalog, s.leases, s.file_loading, s.image_loading, s.hearing, s.generation),
         *(s.moderation, s.keeping, s.settings, s.mcp_hosts, s.image_making, s.store_search),
+        s.containers,
     )
 
 

@@ -1,4 +1,4 @@
-"""The URLs of files, and of what files are searched in."""
+"""The URLs of files, and of what files are searched in and run in."""
 
 from __future__ import annotations
 
@@ -51,4 +51,22 @@ def vector_store_routes(s: Services, calls: Calls) -> tuple[Route, ...]:
         Route("GET", batch, stores["retrieve_batch"], "Show a batch of files"),
         Route("POST", f"{batch}/cancel", stores["cancel_batch"], "Cancel a batch of files"),
         Route("GET", f"{batch}/files", stores["list_batch_files"], "List the files of a batch"),
+    )
+
+
+def container_routes(s: Services, calls: Calls) -> tuple[Route, ...]:
+    """Containers, and the files in them."""
+    containers = Group("openai.containers.routes:ContainerRoutes", calls, s.containers)
+    path, container = "/v1/containers", "/v1/containers/{id}"
+    files, file = f"{container}/files", f"{container}/files/{{file_id}}"
+    return (
+        Route("POST", path, containers["create"], "Make a container for code"),
+        Route("GET", path, containers["list_containers"], "List the containers"),
+        Route("GET", container, containers["retrieve"], "Show a container"),
+        Route("DELETE", container, containers["delete"], "Delete a container"),
+        Route("POST", files, containers["add_file"], "Put a file into it"),
+        Route("GET", files, containers["list_files"], "List its files"),
+        Route("GET", file, containers["retrieve_file"], "Show a file of it"),
+        Route("DELETE", file, containers["delete_file"], "Delete a file of it"),
+        Route("GET", f"{file}/content", containers["read_file"], "The bytes of a file of it"),
     )

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from openedai.config.groups.caller_limits import CallerLimits
+from openedai.config.groups.code import Code
 from openedai.config.groups.default_models import DefaultModels
 from openedai.config.groups.network import Network
 from openedai.config.groups.requests import Requests
@@ -57,7 +58,7 @@ _NO = frozenset({"0", "off", "f", "false", "n", "no"})
 
 
 @dataclass(frozen=True, init=False)
-class Settings(Network, Requests, DefaultModels, Scheduling, CallerLimits, Storage, Usage):
+class Settings(Network, Requests, DefaultModels, Scheduling, CallerLimits, Storage, Usage, Code):
     """All settings of a server."""
 
     def __init__(self, *, _env_file: str | None = ".env", **values: Any) -> None:

@@ -22,6 +22,7 @@ from openedai.serving.audio.speaking import Speaking
 from openedai.serving.audio.speech import Speech
 from openedai.serving.audio.transcription import Transcription
 from openedai.serving.batches.service import Batches
+from openedai.serving.containers.service import ContainerService
 from openedai.serving.deciding import Deciding
 from openedai.serving.downloads import Downloads
 from openedai.serving.embedding import Embedding
@@ -121,6 +122,7 @@ class Services:
     store_embedding: StoreEmbedding
     search_caches: SearchCaches
     store_search: StoreSearch
+    containers: ContainerService
 
     @classmethod
     def of(
@@ -223,6 +225,7 @@ class Services:
             store_search=StoreSearch(
                 catalog, store_files.stores, caches, store_embedding, reranking, generation
             ),
+            containers=ContainerService(settings, store, files),
         )
 
 

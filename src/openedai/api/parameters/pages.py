@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from pydantic import Field
 
 from openedai.http.body import Body
+from openedai.store.vector_stores.pages import Found
+
+T = TypeVar("T")
 
 
 class Query(Body):
@@ -34,3 +37,10 @@ def page(
     shown = items[:limit]
     first, last = (shown[0].id, shown[-1].id) if shown else (None, None)
     return Page([render(item) for item in shown], first, last, len(items) > limit)
+
+
+def page_of(found: Found[T], render: Callable[[T], Any]) -> Page:
+    """What was found, with its cursors; what is rendered of each has an `id`."""
+    shown = [render(item) for item in found.items]
+    first, last = (shown[0].id, shown[-1].id) if shown else (None, None)
+    return Page(shown, first, last, found.has_more)

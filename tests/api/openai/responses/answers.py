@@ -29,6 +29,10 @@ DONE = {
         "arguments",
     ),
     "response.custom_tool_call_input.delta": ("response.custom_tool_call_input.done", "input"),
+    "response.code_interpreter_call_code.delta": (
+        "response.code_interpreter_call_code.done",
+        "code",
+    ),
     "response.mcp_call_arguments.delta": ("response.mcp_call_arguments.done", "arguments"),
     "response.shell_call_command.delta": ("response.shell_call_command.done", "command"),
 }
@@ -38,6 +42,7 @@ PARTS = {
 }
 # The types of the items of tools that the server runs.
 SERVED = {
+    "code_interpreter_call",
     "file_search_call",
     "image_generation_call",
     "mcp_call",

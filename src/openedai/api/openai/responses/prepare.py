@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ from openedai.api.openai.responses.input.media import (
 )
 from openedai.api.openai.responses.output.builder import ResponseBuilder
 from openedai.api.openai.responses.output.objects import ConversationRef, Response
+from openedai.api.openai.responses.served.code import CodePlacing
 from openedai.api.openai.responses.served.mcp import callable_tool, known_list
 from openedai.api.openai.responses.tools import CallableTools, callable_tools, refused_tool
 from openedai.api.openai.responses.types import InputBody, ResponseRequest, tools_in
@@ -38,6 +39,8 @@ from openedai.serving.audio.hearing import Hearing
 from openedai.serving.call import Call
 from openedai.serving.files.loading import FileLoading
 from openedai.serving.images.loading import ImageLoading
+
+_CODE = "code_interpreter"
 
 InputT = TypeVar("InputT", bound=InputBody)
 
@@ -74,10 +77,12 @@ class Preparation:
         hearing: Hearing,
         history: History,
         *,
-        served_tools: Collection[str],
+        served_tools: frozenset[str],
+        code: CodePlacing,
         refuses_tools: bool,
     ) -> None:
         self._served_tools = served_tools
+        self._code = code
         self._files = files
         self._images = images
         self._hearing = hearing
@@ -90,7 +95,8 @@ class Preparation:
         """`history` is where earlier responses are, if not where all are. Raises InvalidRequest."""
         items = await self._items(call, history or self._history)
         call = dataclasses.replace(call, body=configured(call.body, items))
-        tools = self._tools(call, items)
+        tools = await self._tools(call, items)
+        tools = await self._code.place(call.exchange.owner, tools, items)
         approved_calls(items, tools)  # raises what is wrong with them
         media = await self._media(call, items)
         chat = engine_chat(call.body, items, tools, media)
@@ -103,7 +109,7 @@ class Preparation:
         """The conversation of a body, for its number of tokens. Raises InvalidRequest."""
         items, media = await self.input(call)
         body = configured(call.body, items)
-        return engine_chat(body, items, self._tools(call, items), media)
+        return engine_chat(body, items, await self._tools(call, items), media)
 
     async def input(self, call: Call[InputBody]) -> tuple[list[Located], Media]:
         """The items of a body with all that came before them, and their files."""
@@ -127,26 +133,31 @@ class Preparation:
             raise invalid_value("input", "neither it nor the conversation has items")
         return located
 
-    def _tools(self, call: Call[InputBody], items: Sequence[Located]) -> CallableTools:
+    async def _tools(self, call: Call[InputBody], items: Sequence[Located]) -> CallableTools:
         """The tools, with those of MCP servers that earlier items list. Those left out are told in
         a header of the answer.
         """
         entry = engine_entry(call.spec.engine)
+        given, found = call.body.tools or (), tools_in(items)
+        served, reason = self._served_tools, None
+        if any(tool.type == _CODE for tool in (*given, *(tool for _, tool in found))):
+            reason = await self._code.unavailable()
+            served = served if reason is None else served - {_CODE}
         tools = callable_tools(
-            call.body.tools or (),
-            tools_in(items),
-            strict=not entry.passes_unknown_parameters,
-            served=self._served_tools,
+            given, found, strict=not entry.passes_unknown_parameters, served=served
         )
         if tools.left_out and (self._refuses_tools or not (tools.tools or tools.servers)):
             index = next(
                 n for n, tool in enumerate(call.body.tools or ()) if tool.type == tools.left_out[0]
             )
-            raise refused_tool(tools.left_out[0], f"tools[{index}].type")
+            type = tools.left_out[0]
+            raise refused_tool(type, f"tools[{index}].type", reason if type == _CODE else None)
         if tools.left_out:
             warning = (
                 f"tools that this server does not run were left out: {', '.join(tools.left_out)}"
             )
+            if _CODE in tools.left_out:
+                warning = f"{warning} ({reason})"
             before = call.headers.get(WARNING_HEADER)
             call.headers[WARNING_HEADER] = warning if before is None else f"{before}; {warning}"
         listed = [

@@ -19,6 +19,7 @@ from openedai.api.openai.responses.output.events import Event
 from openedai.api.openai.responses.output.steps import Stepped
 from openedai.api.openai.responses.prepare import Preparation, Prepared
 from openedai.api.openai.responses.render import Keep, ResponseRenderer, keep_nothing
+from openedai.api.openai.responses.served.code import CodePlacing
 from openedai.api.openai.responses.served.files import check_stores
 from openedai.api.openai.responses.served.toolkit import Toolkit
 from openedai.api.openai.responses.served.turns import Generate, Turns
@@ -41,6 +42,7 @@ from openedai.http.exchange import Exchange
 from openedai.media.hosts import Hosts
 from openedai.serving.audio.hearing import Hearing
 from openedai.serving.call import Call
+from openedai.serving.containers.service import ContainerService
 from openedai.serving.files.loading import FileLoading
 from openedai.serving.generation import Generation
 from openedai.serving.images.loading import ImageLoading
@@ -74,6 +76,7 @@ class Responses:
         mcp_hosts: Hosts | None,
         image_making: ImageMaking,
         store_search: StoreSearch,
+        containers: ContainerService,
     ) -> None:
         self._calls = calls
         self._leases = leases
@@ -83,13 +86,16 @@ class Responses:
         self._history = StoredHistory(keeping)
         self._keeping = keeping
         self._store_search = store_search
-        self._toolkit = Toolkit(settings, mcp_hosts, catalog, image_making, store_search)
+        self._toolkit = Toolkit(
+            settings, mcp_hosts, catalog, image_making, store_search, containers
+        )
         self._preparation = Preparation(
             file_loading,
             image_loading,
             hearing,
             self._history,
             served_tools=self._toolkit.types,
+            code=CodePlacing(containers),
             refuses_tools=settings.unsupported_tools == "refuse",
         )
 

@@ -15,6 +15,7 @@ from typing import Any
 from msgspec.structs import replace as replace_fields
 
 from openedai.api.openai.responses.input.served import (
+    CodeInterpreterTool,
     FileSearchTool,
     ImageGenerationTool,
     McpServerTool,
@@ -36,6 +37,7 @@ from openedai.api.openai.responses.input.tools import (
 )
 from openedai.api.openai.responses.tool_schemas import (
     APPLY_PATCH,
+    CODE,
     COMPUTER_ACTION,
     COMPUTER_ACTIONS,
     IMAGE_PROMPT,
@@ -49,7 +51,9 @@ from openedai.contract.chat import InputGrammar, Tool
 from openedai.errors import InvalidRequest, Unsupported, invalid_value
 from openedai.serving.tools.file_search import FILE_SEARCH
 
-ServedTool = WebSearchTool | FileSearchTool | ImageGenerationTool | McpServerTool
+ServedTool = (
+    WebSearchTool | FileSearchTool | ImageGenerationTool | McpServerTool | CodeInterpreterTool
+)
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST_NAME = 128
 
@@ -61,7 +65,8 @@ class CallableTool:
     `name` and `namespace` are the client's, `path` is where it stands in the body, and `deferred`
     says that the client's search must find it before it may be called. `served` is the definition
     of a tool that the server runs; None for one that the client runs. It runs once the client has
-    approved the call, if it `needs_approval`.
+    approved the call, if it `needs_approval`. Code runs in the `container` with this id, which may
+    not be there yet.
     """
 
     type: str
@@ -72,6 +77,7 @@ class CallableTool:
     deferred: bool = False
     served: ServedTool | None = None
     needs_approval: bool = False
+    container: str = ""
 
     @property
     def runs_here(self) -> bool:
@@ -232,7 +238,7 @@ class _Reader:
         match tool:
             case McpServerTool():
                 return "mcp" not in self._served
-            case FileSearchTool() | ImageGenerationTool():
+            case FileSearchTool() | ImageGenerationTool() | CodeInterpreterTool():
                 return tool.type not in self._served
             case WebSearchTool():
                 return "web_search" not in self._served or tool.external_web_access is False
@@ -279,6 +285,13 @@ class _Reader:
                 tool.check_at(path)
                 function = replace_fields(FILE_SEARCH, strict=self._strict)
                 return [CallableTool(tool.type, tool.type, function, path, served=tool)]
+            case CodeInterpreterTool():
+                about = (
+                    "Runs Python code. Variables and files in /mnt/data stay until the next call. "
+                    "There is no network. Name a file that you make for the user in a link: "
+                    "[name](sandbox:/mnt/data/name)."
+                )
+                return [replace(self._own(tool.type, path, about, CODE), served=tool)]
             case ImageGenerationTool():
                 tool.check_at(path)
                 about = "Makes an image and shows it to the user."
@@ -327,11 +340,12 @@ class _Reader:
         return custom_tool(name, description, grammar, strict=self._strict)
 
 
-def refused_tool(type: str, param: str) -> Unsupported:
+def refused_tool(type: str, param: str, reason: str | None = None) -> Unsupported:
     """The error of a tool that the official API runs itself, and this server does not."""
+    why = f": {reason}" if reason else ""
     return Unsupported(
         f"Unsupported value: '{param}' does not support '{type}' on this server, which does not "
-        "run this tool. docs/tools.md says which ones it runs, and what for.",
+        f"run this tool{why}. docs/tools.md says which ones it runs, and what for.",
         code="unsupported_value",
         param=param,
     )

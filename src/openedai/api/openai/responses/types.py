@@ -257,6 +257,7 @@ class ResponseRequest(InputBody):
             sealed="reasoning.encrypted_content" in (self.include or ()),
             sources="web_search_call.action.sources" in (self.include or ()),
             found="file_search_call.results" in (self.include or ()),
+            outputs="code_interpreter_call.outputs" in (self.include or ()),
         )
 
     def left_out(self) -> list[str]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -28,17 +25,14 @@ from openedai.api.openai.vector_stores.types import (
     StoreUpdateRequest,
     stored,
 )
-from openedai.api.parameters.pages import Page
+from openedai.api.parameters.pages import page_of
 from openedai.api.route import takes
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
 from openedai.serving.vector_stores.caches import SearchCaches
 from openedai.serving.vector_stores.searching import StoreSearch
 from openedai.serving.vector_stores.service import VectorStoreService
-from openedai.store.vector_stores.pages import Found
 from openedai.store.vector_stores.stores import StoreFields, VectorStore
-
-T = TypeVar("T")
 
 
 class VectorStoreRoutes:
@@ -75,7 +69,7 @@ class VectorStoreRoutes:
         owner = exchange_of(request.scope).owner
         found = await self._service.stores.page(owner, query.cursor())
         counts = await self._service.stores.counts(store.id for store in found.items)
-        shown = _page(found, lambda store: VectorStoreObject.of(store, counts[store.id]))
+        shown = page_of(found, lambda store: VectorStoreObject.of(store, counts[store.id]))
         return json_response(shown, headers=headers)
 
     async def retrieve(self, request: Request) -> Response:
@@ -161,7 +155,7 @@ class VectorStoreRoutes:
         found = await self._service.files.page(
             request.path_params["id"], query.cursor(), status=query.filter, batch=batch
         )
-        return json_response(_page(found, VectorStoreFileObject.of), headers=headers)
+        return json_response(page_of(found, VectorStoreFileObject.of), headers=headers)
 
     async def _shown(self, store: VectorStore) -> VectorStoreObject:
         return VectorStoreObject.of(store, await self._service.counts(store))
@@ -173,9 +167,3 @@ class VectorStoreRoutes:
 def _named(request: Request) -> tuple[str, str]:
     """The owner and the id of the store in the URL."""
     return exchange_of(request.scope).owner, request.path_params["id"]
-
-
-def _page(found: Found[T], render: Callable[[T], Any]) -> Page:
-    shown = [render(item) for item in found.items]
-    first, last = (shown[0].id, shown[-1].id) if shown else (None, None)
-    return Page(shown, first, last, found.has_more)

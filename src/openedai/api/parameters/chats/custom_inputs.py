@@ -1,4 +1,4 @@
-"""The text in the arguments of a custom tool, `{"input": "…"}`, while they arrive."""
+"""The text in the arguments of a tool that takes one, `{"input": "…"}`, while they arrive."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 
 import msgspec
 
-_START = re.compile(r'\s*\{\s*"input"\s*:\s*"')
 # What can be decoded so far: whole characters and escapes, a surrogate with its partner.
 _WHOLE = re.compile(
     r'(?:[^"\\]|\\["\\/bfnrt]'
@@ -16,7 +15,11 @@ _WHOLE = re.compile(
 
 
 class InputReader:
-    def __init__(self) -> None:
+    """`name` is that of the argument."""
+
+    def __init__(self, name: str = "input") -> None:
+        self._name = name
+        self._start = re.compile(rf'\s*\{{\s*"{name}"\s*:\s*"')
         self._arguments = ""
         self._position: int | None = None
         self._texts: list[str] = []
@@ -25,7 +28,7 @@ class InputReader:
         """The text that the next part of the arguments adds."""
         self._arguments += delta
         if self._position is None:
-            start = _START.match(self._arguments)
+            start = self._start.match(self._arguments)
             if start is None:
                 return ""
             self._position = start.end()
@@ -47,7 +50,7 @@ class InputReader:
             value = msgspec.json.decode(self._arguments)
         except msgspec.DecodeError:
             value = None
-        text = value.get("input") if isinstance(value, dict) else self._arguments
+        text = value.get(self._name) if isinstance(value, dict) else self._arguments
         rest = text if isinstance(text, str) else ""
         self._texts.append(rest)
         return rest

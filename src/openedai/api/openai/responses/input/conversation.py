@@ -46,6 +46,7 @@ from openedai.api.openai.responses.input.served_calls import (
     web_search,
 )
 from openedai.api.openai.responses.input.served_items import (
+    CodeInterpreterCall,
     FileSearchCall,
     ImageGenerationCall,
     McpApprovalRequest,
@@ -176,7 +177,7 @@ class _Builder:
                 self._add_output(path, item.call_id, _json([_sent(one) for one in outputs]), ())
             case ApplyPatchCallOutput(status=status, output=output):
                 self._add_output(path, item.call_id, f"{status}\n{output or ''}".strip(), ())
-            case McpCall() | ImageGenerationCall():
+            case McpCall() | ImageGenerationCall() | CodeInterpreterCall():
                 self._add_answered(*made_call(item))
             case WebSearchCall():
                 self._add_answered(*web_search(item))

@@ -25,6 +25,7 @@ from openedai.api.openai.responses.input.calls import (
 from openedai.api.openai.responses.input.formats import ConfigurationUpdate
 from openedai.api.openai.responses.input.parts import Content, InputText
 from openedai.api.openai.responses.input.served_items import (
+    CodeInterpreterCall,
     FileSearchCall,
     ImageGenerationCall,
     McpApprovalRequest,
@@ -135,6 +136,7 @@ _Supported = Literal[
     "compaction",
     "compaction_trigger",
     "configuration_update",
+    "code_interpreter_call",
     "file_search_call",
     "image_generation_call",
     "item_reference",
@@ -145,7 +147,6 @@ _Supported = Literal[
     "web_search_call",
 ]
 _Unsupported = Literal[
-    "code_interpreter_call",
     "program",
     "program_output",
 ]
@@ -193,6 +194,7 @@ AnyItem = (
     | CompactionTrigger
     | ConfigurationUpdate
     | ItemReference
+    | CodeInterpreterCall
     | FileSearchCall
     | ImageGenerationCall
     | McpListTools
@@ -225,6 +227,7 @@ InputItem = Annotated[
     | Annotated[CompactionTrigger, branch("compaction_trigger")]
     | Annotated[ConfigurationUpdate, branch("configuration_update")]
     | Annotated[ItemReference, branch("item_reference")]
+    | Annotated[CodeInterpreterCall, branch("code_interpreter_call")]
     | Annotated[FileSearchCall, branch("file_search_call")]
     | Annotated[ImageGenerationCall, branch("image_generation_call")]
     | Annotated[McpListTools, branch("mcp_list_tools")]

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from openedai.api.openai.responses.input.callers import Callers
+from openedai.api.parameters.containers import FileIds, MemoryLimit, NetworkPolicy
 from openedai.api.parameters.image_sizes import image_size
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.api.parameters.vector_stores.queries import AnyFilter, RankingOptions, check_filter
@@ -181,6 +182,25 @@ class FileSearchTool(Body):
         check_filter(self.filters, f"{path}.filters")
         if self.ranking_options is not None:
             self.ranking_options.check_at(f"{path}.ranking_options")
+
+
+class AutoContainer(Body):
+    """A new container, or the one of the last call in the conversation."""
+
+    type: Literal["auto"]
+    file_ids: FileIds | None = None
+    memory_limit: MemoryLimit | None = None
+    network_policy: NetworkPolicy | None = None
+
+
+class CodeInterpreterTool(Body):
+    type: Literal["code_interpreter"]
+    container: Annotated[
+        Annotated[str, Field(max_length=64), branch("a string")]
+        | Annotated[AutoContainer, branch("an object")],
+        BY_JSON_TYPE,
+    ]
+    allowed_callers: Callers = None
 
 
 class SearchFilters(Body):

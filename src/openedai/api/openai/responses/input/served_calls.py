@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from openedai.api.openai.responses.input.served_items import (
+    CodeInterpreterCall,
     FileSearchCall,
     ImageGenerationCall,
     McpApprovalRequest,
@@ -21,6 +22,7 @@ from openedai.search.words import count_tokens
 from openedai.serving.tools.citations import Part, told
 from openedai.serving.tools.file_search import FILE_SEARCH
 
+_NOT_KEPT = "The code has run. What it wrote is not shown again."
 _ROOM = 2000  # estimated tokens of the parts of files that are shown again
 _MOST_URLS = 10
 _LONGEST_URL = 500  # characters
@@ -28,8 +30,13 @@ _NOT_SHOWN = "What was found is not shown again."
 IMAGE_MADE = "The image was made, and the user sees it."
 
 
-def made_call(item: McpCall | ImageGenerationCall) -> tuple[ToolCall, str]:
+def made_call(item: McpCall | ImageGenerationCall | CodeInterpreterCall) -> tuple[ToolCall, str]:
     """A call that was made, and what the model was told."""
+    if isinstance(item, CodeInterpreterCall):
+        arguments = _json({"code": item.code or ""})
+        logs = [one.logs for one in item.outputs or () if one.logs]
+        call = ToolCall(id=item.id, name="code_interpreter", arguments=arguments)
+        return call, "\n".join(logs) or _NOT_KEPT
     if isinstance(item, ImageGenerationCall):
         arguments = _json({"prompt": item.revised_prompt or ""})
         text = "Error: The image was not made." if item.status == "failed" else IMAGE_MADE

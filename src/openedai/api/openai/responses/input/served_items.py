@@ -82,6 +82,27 @@ class ImageGenerationCall(Body):
     svg_usage: Any = None
 
 
+class CodeOutput(Body):
+    """What code wrote, or the URL of an image that it made."""
+
+    type: Literal["logs", "image"]
+    logs: str | None = None
+    url: str | None = None
+
+
+class CodeInterpreterCall(Body):
+    """The model is told of the code, and of the outputs that are there."""
+
+    type: Literal["code_interpreter_call"]
+    id: str
+    container_id: str
+    code: str | None = None
+    outputs: list[CodeOutput] | None = Field(None, max_length=1024)
+    status: Literal["in_progress", "completed", "incomplete", "interpreting", "failed"] | None = (
+        None
+    )
+
+
 class FileSearchResult(Body):
     attributes: dict[str, Any] | None = None
     file_id: str | None = None

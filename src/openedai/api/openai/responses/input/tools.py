@@ -9,6 +9,7 @@ from pydantic import AliasChoices, ConfigDict, Discriminator, Field
 from openedai.api.openai.responses.input.callers import Callers
 from openedai.api.openai.responses.input.served import (
     WEB_SEARCH,
+    CodeInterpreterTool,
     FileSearchTool,
     ImageGenerationTool,
     McpServerTool,
@@ -151,6 +152,7 @@ _TYPES = (
     "apply_patch",
     "computer",
     "computer_use_preview",
+    "code_interpreter",
     "file_search",
     "image_generation",
     "mcp",
@@ -174,6 +176,7 @@ AnyTool = (
     | ApplyPatch
     | Computer
     | ComputerPreview
+    | CodeInterpreterTool
     | FileSearchTool
     | ImageGenerationTool
     | McpServerTool
@@ -191,6 +194,7 @@ ToolParam = Annotated[
     | Annotated[ApplyPatch, branch("apply_patch")]
     | Annotated[Computer, branch("computer")]
     | Annotated[ComputerPreview, branch("computer_use_preview")]
+    | Annotated[CodeInterpreterTool, branch("code_interpreter")]
     | Annotated[FileSearchTool, branch("file_search")]
     | Annotated[ImageGenerationTool, branch("image_generation")]
     | Annotated[McpServerTool, branch("mcp")]

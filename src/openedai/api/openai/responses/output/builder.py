@@ -19,6 +19,7 @@ from openedai.api.openai.responses.output.objects import (
     ResponseModeration,
     ResponseUsage,
 )
+from openedai.api.openai.responses.output.open_code import CodeResult
 from openedai.api.openai.responses.output.open_files import FilesResult, part_of
 from openedai.api.openai.responses.output.open_items import (
     OpenCall,
@@ -239,6 +240,8 @@ class ResponseBuilder:
             self._found.pages |= {page.url: page.title for page in result.pages}
         if isinstance(result, FilesResult):
             self._found.parts += map(part_of, result.found)
+        if isinstance(result, CodeResult):
+            self._found.add_made(result.files)
         return events
 
     def _begin(self, item: OpenItem | OpenServed) -> list[e.Event]:

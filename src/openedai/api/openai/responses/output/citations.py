@@ -1,28 +1,40 @@
-"""What tools have found for an answer, and where its text cites pages of the web."""
+"""What tools have found or made for an answer, and where its text cites pages and made files."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
-from openedai.api.openai.responses.output.objects import UrlCitation
+from openedai.api.openai.responses.output.objects import ContainerFileCitation, UrlCitation
 from openedai.serving.tools.citations import Citer, Part
+from openedai.store.containers import ContainerFile
 
 _LINK = re.compile(r"\[(?P<title>[^\[\]]{0,1000})\]\((?P<linked>https?://[^\s)]+)\)")
 _BARE = re.compile(r"https?://[^\s<>()\[\]\"']+")
 _AFTER = ".,;:!?*_"  # what may follow an address in a sentence
+# A file's path, as models write it in links, or its name.
+_MADE = r"(?:sandbox:)?(?<![\w./-])(?P<name>%s)(?![\w-]|\.\w)"
 
 
 @dataclass
 class Found:
     """What was found so far: the titles of `pages` by their URLs, and `parts` of files. Sentences
     of an answer of a given format are only cited where the model does so: `is_prose` is false.
+    Code has `made` files, by their paths; those that no text has named yet are `unnamed`.
     """
 
     pages: dict[str, str] = field(default_factory=dict)
     parts: list[Part] = field(default_factory=list)
     is_prose: bool = True
+    made: dict[str, ContainerFile] = field(default_factory=dict)
+    unnamed: set[str] = field(default_factory=set)
+
+    def add_made(self, files: Iterable[ContainerFile]) -> None:
+        for file in files:
+            self.made[file.path] = file
+            self.unnamed.add(file.path)
 
     def citer(self) -> Citer:
         """What takes marks out of a text, and tells what it cites."""
@@ -31,6 +43,28 @@ class Found:
     def page_citations(self, text: str) -> list[UrlCitation]:
         """The links of the text, and its bare addresses, that name one of the pages."""
         return _of_pages(text, self.pages) if self.pages else []
+
+    def made_citations(self, text: str) -> Iterator[ContainerFileCitation]:
+        """The files of containers that the text names, and at its end those that no text has."""
+        if not self.made:
+            return
+        paths = sorted(self.made, key=len, reverse=True)
+        names = [re.escape(path) + "|" + re.escape(PurePosixPath(path).name) for path in paths]
+        by_name = {PurePosixPath(path).name: path for path in paths} | {
+            path: path for path in paths
+        }
+        for match in re.finditer(_MADE % "|".join(names), text):
+            path = by_name[match["name"]]
+            self.unnamed.discard(path)
+            yield _made(self.made[path], match.start(), match.end())
+        for path in sorted(self.unnamed):
+            yield _made(self.made[path], len(text), len(text))
+        self.unnamed.clear()
+
+
+def _made(file: ContainerFile, start: int, end: int) -> ContainerFileCitation:
+    name = PurePosixPath(file.path).name
+    return ContainerFileCitation(file.container, file.id, name, start, end)
 
 
 def _of_pages(text: str, pages: Mapping[str, str]) -> list[UrlCitation]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from msgspec import UNSET, Struct, UnsetType
 
 from openedai.api.openai.responses.output.objects import (
-    FileCitation,
+    Citation,
     OutputItem,
     OutputTextPart,
     ReasoningTextPart,
     Response,
     SummaryTextPart,
-    UrlCitation,
 )
 from openedai.api.parameters.chats.logprobs import ChatTokenLogprob
 
@@ -98,7 +97,7 @@ class TextDeltaEvent(_OfPart, tag="response.output_text.delta"):
 
 class AnnotationAdded(_OfPart, tag="response.output_text.annotation.added"):
     annotation_index: int
-    annotation: UrlCitation | FileCitation
+    annotation: Citation
 
 
 class ReasoningDeltaEvent(_OfPart, tag="response.reasoning_text.delta"):
@@ -171,6 +170,27 @@ class FilesSearching(_OfItem, tag="response.file_search_call.searching"):
 
 
 class FilesFound(_OfItem, tag="response.file_search_call.completed"):
+    pass
+
+
+class CodeBegun(_OfItem, tag="response.code_interpreter_call.in_progress"):
+    pass
+
+
+class CodeDelta(_OfItem, tag="response.code_interpreter_call_code.delta"):
+    delta: str
+    obfuscation: str | UnsetType = UNSET
+
+
+class CodeWritten(_OfItem, tag="response.code_interpreter_call_code.done"):
+    code: str
+
+
+class CodeRunning(_OfItem, tag="response.code_interpreter_call.interpreting"):
+    pass
+
+
+class CodeRan(_OfItem, tag="response.code_interpreter_call.completed"):
     pass
 
 

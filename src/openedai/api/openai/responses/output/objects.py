@@ -33,9 +33,24 @@ class FileCitation(_Typed, frozen=True, tag="file_citation"):
     index: int
 
 
+class ContainerFileCitation(_Typed, frozen=True, tag="container_file_citation"):
+    """The characters of the text from `start_index` to before `end_index` name the file; none do if
+    it is only shown with the text.
+    """
+
+    container_id: str
+    file_id: str
+    filename: str
+    start_index: int
+    end_index: int
+
+
+Citation = UrlCitation | FileCitation | ContainerFileCitation
+
+
 class OutputTextPart(_Typed, frozen=True, tag="output_text"):
     text: str
-    annotations: tuple[UrlCitation | FileCitation, ...] = ()
+    annotations: tuple[Citation, ...] = ()
     logprobs: list[ChatTokenLogprob] = msgspec.field(default_factory=list)
 
 
@@ -186,6 +201,24 @@ class FileSearchCallItem(_Typed, frozen=True, tag="file_search_call"):
     results: tuple[FileResult, ...] | None = None
 
 
+class CodeLogs(_Typed, frozen=True, tag="logs"):
+    logs: str
+
+
+class CodeImage(_Typed, frozen=True, tag="image"):
+    """`url` is a data URL."""
+
+    url: str
+
+
+class CodeInterpreterCallItem(_Typed, frozen=True, tag="code_interpreter_call"):
+    id: str
+    status: str
+    container_id: str
+    code: str
+    outputs: tuple[CodeLogs | CodeImage, ...] | None = None
+
+
 class ImageError(msgspec.Struct, frozen=True):
     message: str
     type: str = "image_generation_error"
@@ -272,6 +305,7 @@ OutputItem = (
     | ToolSearchCallItem
     | WebSearchCallItem
     | FileSearchCallItem
+    | CodeInterpreterCallItem
     | ImageGenerationCallItem
     | McpListToolsItem
     | McpCallItem

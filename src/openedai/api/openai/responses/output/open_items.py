@@ -14,6 +14,7 @@ from openedai.api.openai.responses.output import events as e
 from openedai.api.openai.responses.output.calls import call_item
 from openedai.api.openai.responses.output.citations import Found
 from openedai.api.openai.responses.output.objects import (
+    Citation,
     CustomToolCallItem,
     FileCitation,
     FunctionCallItem,
@@ -24,8 +25,8 @@ from openedai.api.openai.responses.output.objects import (
     ReasoningTextPart,
     ShellCallItem,
     SummaryTextPart,
-    UrlCitation,
 )
+from openedai.api.openai.responses.output.open_code import OpenCode
 from openedai.api.openai.responses.output.open_files import OpenFileSearch
 from openedai.api.openai.responses.output.open_image import OpenImage
 from openedai.api.openai.responses.output.open_mcp import OpenApprovalRequest, OpenMcpCall
@@ -57,7 +58,7 @@ class OpenMessage:
         self._citer = self._found.citer()
         self._id = new_id("msg_")
         self._texts: list[str] = []
-        self._cited: list[FileCitation | UrlCitation] = []
+        self._cited: list[Citation] = []
         self._logprobs: list[ChatTokenLogprob] = []
         self._waiting: list[ChatTokenLogprob] = []  # of text that is not certain yet
 
@@ -74,8 +75,10 @@ class OpenMessage:
         if self._waiting:  # of marks at the end
             events += self._write("")
         text, place = "".join(self._texts), self._place
-        for one in self._found.page_citations(text):
-            events += self._cite(one)
+        for page in self._found.page_citations(text):
+            events += self._cite(page)
+        for file in self._found.made_citations(text):
+            events += self._cite(file)
         part = OutputTextPart(text, tuple(self._cited), self._logprobs)
         item = MessageItem(self._id, status, (part,))
         return item, [
@@ -106,7 +109,7 @@ class OpenMessage:
             )
         ]
 
-    def _cite(self, citation: FileCitation | UrlCitation) -> list[e.Event]:
+    def _cite(self, citation: Citation) -> list[e.Event]:
         self._cited.append(citation)
         index = len(self._cited) - 1
         return [e.AnnotationAdded(*self._place.of(self._id), 0, index, citation)]
@@ -271,6 +274,8 @@ def open_call(place: Place, call_id: str, name: str, tool: CallableTool | None) 
         return OpenMcpCall(place, call_id, tool)
     if isinstance(tool.served, ImageGenerationTool):
         return OpenImage(place, call_id, tool.served)
+    if tool.type == "code_interpreter":
+        return OpenCode(place, call_id, tool.container)
     if tool.type == "file_search":
         return OpenFileSearch(place, call_id)
     if tool.served is not None:

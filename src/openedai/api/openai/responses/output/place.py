@@ -16,7 +16,7 @@ from openedai.api.parameters.streams import obfuscation
 class Options:
     """`logprobs` come with the text, deltas are padded if `obfuscated`, reasoning is a `summary`,
     and is also `sealed` for the client to send back. The `sources` of searches are shown,
-    and the `found` parts of files.
+    the `found` parts of files, and the `outputs` of code.
     """
 
     logprobs: bool = False
@@ -25,6 +25,7 @@ class Options:
     sealed: bool = False
     sources: bool = False
     found: bool = False
+    outputs: bool = False
 
 
 @dataclass(frozen=True)

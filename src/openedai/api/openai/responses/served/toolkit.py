@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from openedai.api.openai.responses.prepare import Prepared
+from openedai.api.openai.responses.served.code import CodeRunner
 from openedai.api.openai.responses.served.files import FileSearchRunner, asked
 from openedai.api.openai.responses.served.images import ImageRunner
 from openedai.api.openai.responses.served.mcp import McpRunner
@@ -16,6 +17,7 @@ from openedai.catalog.catalog import Catalog
 from openedai.catalog.defaults import IMAGE
 from openedai.config import Settings
 from openedai.media.hosts import Hosts
+from openedai.serving.containers.service import ContainerService
 from openedai.serving.images.making import ImageMaking
 from openedai.serving.tools.web_search import WebSearch
 from openedai.serving.vector_stores.searching import StoreSearch
@@ -41,11 +43,13 @@ class Toolkit:
         catalog: Catalog,
         image_making: ImageMaking,
         store_search: StoreSearch,
+        containers: ContainerService,
     ) -> None:
         self._timeout = settings.tool_timeout
         self._search: WebSearchRunner | None = None
         self._hosts = mcp_hosts
         self._stores = store_search
+        self._code = CodeRunner(containers)
         has_images = catalog.default(IMAGE) is not None
         self._images = ImageRunner(catalog, image_making) if has_images else None
         if settings.web_search and not settings.offline:
@@ -55,8 +59,9 @@ class Toolkit:
 
     @property
     def types(self) -> frozenset[str]:
-        """The types of the tools that are run."""
+        """The types of the tools that are run: code, where it can be confined."""
         known = {
+            "code_interpreter": self._code,
             "file_search": self._stores,
             "image_generation": self._images,
             "mcp": self._hosts,
@@ -69,7 +74,7 @@ class Toolkit:
         """What runs the tools of one response. Its connections are closed at the end."""
         known = prepared.builder.known_parts
         files = FileSearchRunner(self._stores, asked(prepared.located), known)
-        found: dict[str, Runner] = {"file_search": files}
+        found: dict[str, Runner] = {"code_interpreter": self._code, "file_search": files}
         if self._search is not None:
             found["web_search"] = self._search
         if self._images is not None:

