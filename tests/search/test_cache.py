@@ -47,6 +47,12 @@ def search(cache: Cache, text: str, number: int, **options: object) -> list[Hit]
     return made.run(cache, cache.view())
 
 
+def folder_of(place: Path) -> Path:
+    """That of the one cache there."""
+    (folder,) = place.iterdir()
+    return folder
+
+
 @pytest.fixture
 def cache(tmp_path: Path) -> Cache:
     made = Cache(tmp_path / "vs_1", DIMENSIONS)
@@ -106,7 +112,7 @@ def test_attributes_change(cache: Cache) -> None:
 
 
 def test_opened_again(cache: Cache, tmp_path: Path) -> None:
-    with (tmp_path / "vs_1" / "vectors-0").open("ab") as file:
+    with (folder_of(tmp_path / "vs_1") / "vectors-0").open("ab") as file:
         file.write(b"left by a server that was killed")
     again = Cache(tmp_path / "vs_1", DIMENSIONS)
     assert again.revision == 1
@@ -122,19 +128,43 @@ def test_opened_again(cache: Cache, tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["database", "vectors", "dimensions"])
 def test_what_cannot_be_used_is_made_again(cache: Cache, tmp_path: Path, damage: str) -> None:
     cache.close()
-    folder = tmp_path / "vs_1"
+    folder = folder_of(tmp_path / "vs_1")
     if damage == "database":
         (folder / "cache.db").write_bytes(b"no database" * 100)
         (folder / "cache.db-wal").unlink(missing_ok=True)
     elif damage == "vectors":
         (folder / "vectors-0").unlink()
-    again = Cache(folder, 4 if damage == "dimensions" else DIMENSIONS)
+    again = Cache(tmp_path / "vs_1", 4 if damage == "dimensions" else DIMENSIONS)
     assert again.revision == 0
     assert again.view().count == 0
+    assert folder_of(tmp_path / "vs_1") != folder
+
+
+@pytest.mark.parametrize("deleted", ["cache.db", "vectors-0", "cache.db-shm", "*"])
+def test_nothing_is_mixed_with_what_was_deleted_in_part(
+    cache: Cache, tmp_path: Path, deleted: str
+) -> None:
+    """The one before goes on with its files, another one makes its own or has the same ones."""
+    for file in folder_of(tmp_path / "vs_1").glob(deleted):
+        file.unlink()
+    if deleted == "cache.db-shm":
+        cache.close()
+    again = Cache(tmp_path / "vs_1", DIMENSIONS)
+    known = again.view().count
+    assert known == (3 if deleted == "cache.db-shm" else 0)
+    add(again, "c", segment(("grey owls", (9,))))
+    assert again.finish(2)
+    assert again.view().count == known + 1
+    if deleted == "cache.db-shm":
+        return
+    assert not cache.is_there()
+    add(cache, "d", segment(("black crows", (8,))))
+    assert search(again, "owls crows", 9)[0].text == "grey owls"
+    assert again.view().count == 1
 
 
 def test_a_deleted_folder_is_noticed(cache: Cache, tmp_path: Path) -> None:
-    for file in (tmp_path / "vs_1").iterdir():
+    for file in folder_of(tmp_path / "vs_1").iterdir():
         file.unlink()
     assert not cache.is_there()
     assert search(cache, "plums", 4)[0].text == "blue plums fall"
@@ -155,7 +185,7 @@ def test_vectors_of_removed_files_do_not_stay_for_ever(tmp_path: Path) -> None:
     add(cache, "a", many)
     assert cache.finish(revision + 1)
     assert cache.size == 1500 * DIMENSIONS * 4
-    assert [file.name for file in (tmp_path / "vs_2").glob("vectors-*")] == ["vectors-1"]
+    assert [file.name for file in (tmp_path / "vs_2").glob("*/vectors-*")] == ["vectors-1"]
 
 
 def test_scans_in_blocks_are_the_same(cache: Cache) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from openedai.weights.progress import NoProgress
 from tests.torture.test_processes import ALL_REAL
 
 _HERE = Path(__file__).parent
+_DISK_BYTES = 8 << 20
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,3 +32,16 @@ def real_weights() -> None:
     catalog = Catalog(settings)
     for model in set(ALL_REAL) - {"echo"}:
         Library(settings).pull(catalog.resolve(model).spec, NoProgress())
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of some MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    options = f"size={_DISK_BYTES},mode=0700"
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, check=False).returncode != 0:
+        pytest.skip("only root can mount a small disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)

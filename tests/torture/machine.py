@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import wave
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -119,3 +120,16 @@ def tracebacks(server: Process) -> list[str]:
     """Those in its log."""
     log = server.log
     return ["".join(log[at : at + 40]) for at, line in enumerate(log) if "Traceback" in line]
+
+
+def fill(disk: Path) -> Path:
+    """A file that takes all that is left."""
+    file = disk / "full"
+    with file.open("wb", buffering=0) as output:
+        size = 1 << 16
+        while size:
+            try:
+                output.write(bytes(size))
+            except OSError:
+                size //= 2
+    return file

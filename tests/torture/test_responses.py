@@ -5,10 +5,7 @@ Nothing is lost, doubled or stuck.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,7 +20,7 @@ from tests.databases import Program
 from tests.process.serving import Process, serving
 from tests.process.settings_files import model_table, settings_file
 from tests.support import wait_until
-from tests.torture.machine import tracebacks
+from tests.torture.machine import fill, tracebacks
 
 CONFIG = settings_file(
     model_table("echo"),
@@ -31,7 +28,6 @@ CONFIG = settings_file(
     model_table("steady", delay=0.01, slots=64),
 )
 WORDS = " ".join(f"w{number}" for number in range(60))
-DISK_BYTES = 8 << 20
 LARGE = "x" * 100_000
 CLIENTS = 8
 RESTARTS = 3
@@ -120,32 +116,6 @@ def test_a_killed_server(tmp_path: Path, database_url: str) -> None:
     assert [event["sequence_number"] for event in seen[0]] == list(range(len(seen[0])))
     assert seen[0] == seen[1] == seen[2]
     no_tracebacks(first, second)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of some MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    options = f"size={DISK_BYTES},mode=0700"
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, check=False).returncode != 0:
-        pytest.skip("only root can mount a small disk")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """A file that takes all that is left."""
-    file = disk / "full"
-    with file.open("wb", buffering=0) as output:
-        size = 1 << 16
-        while size:
-            try:
-                output.write(bytes(size))
-            except OSError:
-                size //= 2
-    return file
 
 
 def test_a_full_disk(tmp_path: Path, small_disk: Path) -> None:

@@ -3,7 +3,8 @@
 A folder has an SQLite file, with the chunks and an index of their words, and a file of vectors,
 which grows at its end. The vectors of removed files stay in it until most are of such files: then
 all is read again. The transactions of SQLite say which vectors are there: what a killed server left
-behind them is cut off.
+behind them is cut off. A folder that was deleted, even in part, is not made again: another one of a
+new name takes its place, so that no server sees files of both.
 
 Nothing here awaits. One thread at a time changes a cache, and one process: the caller has the lock.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import sqlite3
 import threading
@@ -25,6 +27,7 @@ from openedai.search.view import CachedFile, View
 from openedai.search.words import indexed
 
 _FILE = "cache.db"
+_NAME_BYTES = 8  # of the random name of a folder
 _FLOAT_BYTES = 4
 _PAGE = 200
 _MOST_FREQUENCIES = 10_000
@@ -68,21 +71,16 @@ class AddedFile:
 
 
 class Cache:
-    """The cache in a folder, which is made if it is missing or not usable."""
+    """The cache in a folder of `place`, which is made if none is there that is usable."""
 
-    def __init__(self, folder: Path, dimensions: int) -> None:
-        self._folder = folder
+    def __init__(self, place: Path, dimensions: int) -> None:
         self._dimensions = dimensions
         self._lock = threading.Lock()
         self._view: View | None = None
         self._vectors: int | None = None
         self._frequencies: dict[tuple[str, int], int] = {}
-        try:
-            self._open()
-        except (sqlite3.DatabaseError, OSError):
-            self._close()
-            shutil.rmtree(folder, ignore_errors=True)
-            self._open()
+        self._folder = self._open_first(place)
+        _delete_others(place, self._folder)
 
     @property
     def revision(self) -> int:
@@ -222,10 +220,29 @@ class Cache:
         with self._lock:
             self._close()
 
-    def _open(self) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def _open_first(self, place: Path) -> Path:
+        """Open the first cache that is usable, or else a new one; its folder."""
+        for path in sorted(place.glob(f"*/{_FILE}")):
+            self._folder = path.parent
+            try:
+                self._open("rw")
+                return self._folder
+            except (sqlite3.DatabaseError, OSError):
+                self._close()
+                shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder = place / secrets.token_hex(_NAME_BYTES)
+        self._folder.mkdir(mode=0o700, parents=True)
+        self._open("rwc")
+        return self._folder
+
+    def _open(self, mode: str) -> None:
+        """With the mode `rw` the file is not made."""
         path = self._folder / _FILE
-        self._db = sqlite3.connect(path, 30, isolation_level=None, check_same_thread=False)
+        self._db = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}",
+            *(30, 0, None, False),
+            uri=True,
+        )
         self._db.executescript(_SCHEMA)
         self._inode = path.stat().st_ino
         self._read_state()
@@ -306,6 +323,13 @@ class Cache:
         self._vector_file().unlink(missing_ok=True)
         state.revision, state.rows, state.chunks = 0, 0, 0
         state.generation += 1
+
+
+def _delete_others(place: Path, kept: Path) -> None:
+    """What was left of other caches. Whoever has one of them open goes on with it for now."""
+    for folder in place.iterdir():
+        if folder.is_dir() and folder != kept:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _append(file: int, data: bytes) -> None:

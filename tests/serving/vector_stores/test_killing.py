@@ -16,7 +16,7 @@ from openedai.store.vector_stores.files import Chunking
 from openedai.store.vector_stores.stores import Counts
 from tests.serving.batches.apps import app_of, running
 from tests.serving.batches.test_killing import end, process, ready
-from tests.serving.vector_stores.stores import OWNER, done, search, store, until, until_none, upload
+from tests.serving.vector_stores.stores import OWNER, done, search, store, until, until_some, upload
 
 pytestmark = pytest.mark.torture
 
@@ -79,17 +79,18 @@ def test_a_server_on_sigterm_leaves_its_files_to_another_at_once(
 
     async def scenario() -> None:
         made = await store(services, "slow")
-        files = [await upload(services, "word " * 30000) for _ in range(2)]
+        files = [await upload(services, "word " * 60000) for _ in range(2)]
         first = ready(process(tmp_path, database_url, lease=3600))
-        for file in files:
-            new = NewFile(file, {}, Chunking(100, 0))
-            await services.vector_stores.add_file(OWNER, made.id, new)
+        # Together, so that the server finds both at once: it looks once a second.
+        new = [NewFile(file, {}, Chunking(20, 0)) for file in files]
+        await services.vector_stores.add_batch(OWNER, made.id, new)
         database = await services.store.database()
-        waiting = "select 1 from jobs where state<>'running'"
-        await until_none(database, waiting)
+        running_jobs = "select count(*) as number from jobs where state='running'"
+        await until_some(database, f"select 1 from ({running_jobs}) as found where number=2")
         first.terminate()
         with first:
             assert first.wait(30) == 0
+        assert await database.read("select state from jobs") == [("queued",)] * 2
         async with running(tmp_path, database_url, lease=3600) as second:
             counts = await done(second, made.id)
         assert counts.files == {"completed": 2}

@@ -100,7 +100,7 @@ def test_the_cache_may_be_deleted_at_any_moment(tmp_path: Path) -> None:
     async def go(services: Services) -> None:
         id = (await store(services)).id
         files = [await add(services, id, "fox one")]
-        for name in ("", "*", "*/vectors-*", "*/cache.db", "*/lock"):
+        for name in ("", "*", "*/*", "*/*/vectors-*", "*/*/cache.db", "*/lock"):
             for added in (False, True):
                 assert await search(services, [id], "fox") == files
                 for path in (tmp_path / "search").glob(name) if name else [tmp_path / "search"]:
@@ -113,6 +113,30 @@ def test_the_cache_may_be_deleted_at_any_moment(tmp_path: Path) -> None:
                 assert await search(services, [id], "fox") == files
 
     within(tmp_path, "", go)
+
+
+def test_the_cache_may_be_deleted_while_it_is_searched(tmp_path: Path, database_url: str) -> None:
+    """By each of two servers, which share the folder."""
+
+    async def scenario() -> None:
+        async with running(tmp_path, database_url) as one, running(tmp_path, database_url) as two:
+            id = (await store(one)).id
+            files = sorted([await add(one, id, f"fox {number}") for number in range(3)])
+            ended = asyncio.Event()
+
+            async def searches(server: Services) -> None:
+                while not ended.is_set():
+                    assert await search(server, [id], "fox") == files
+
+            async def deleting() -> None:
+                for _ in range(5):
+                    await asyncio.to_thread(shutil.rmtree, tmp_path / "search", True)
+                    await asyncio.sleep(0.2)
+                ended.set()
+
+            await asyncio.gather(deleting(), *(searches(server) for server in (one, two, one)))
+
+    asyncio.run(scenario())
 
 
 def test_a_cache_in_use_is_closed_afterwards(tmp_path: Path) -> None:
@@ -130,6 +154,33 @@ def test_a_cache_in_use_is_closed_afterwards(tmp_path: Path) -> None:
         assert len(await search(services, [one.id, two.id], "fox")) == 2
 
     within(tmp_path, "", go)
+
+
+def test_a_store_that_is_full_refuses_files(tmp_path: Path, database_url: str) -> None:
+    async def go(services: Services) -> None:
+        stores = services.vector_stores
+        stores.most_files = 3
+        id = (await store(services)).id
+        files = [await add(services, id, f"fox {number}") for number in range(2)]
+        new = [NewFile(await upload(services, f"owl {n}"), {}, Chunking()) for n in range(2)]
+        full = "at most 3 files"
+        with pytest.raises(InvalidRequest, match=full) as caught:
+            await stores.add_batch(OWNER, id, new)
+        assert (caught.value.code, caught.value.param) == ("too_many_files", "file_id")
+        database = await services.store.database()
+        assert await database.read("select * from vector_store_batches") == []
+        await stores.add_file(OWNER, id, new[0])
+        with pytest.raises(InvalidRequest, match=full):
+            await stores.add_file(OWNER, id, new[1])
+        # The same file takes no more room.
+        await stores.add_file(OWNER, id, NewFile(files[0], {"a": 1}, Chunking()))
+        assert (await done(services, id)).files == {"completed": 3}
+        await stores.remove_file(OWNER, id, files[1])
+        await stores.add_file(OWNER, id, new[1])
+        assert (await done(services, id)).files == {"completed": 3}
+        await until_none(database, "select 1 from jobs where ended_at is null")
+
+    within(tmp_path, database_url, go)
 
 
 def test_an_expired_store_has_no_files(tmp_path: Path, database_url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
     from openedai.search.cache import AddedFile, Cache
     from openedai.search.view import View
 
+log = logging.getLogger("openedai.vector_stores")
+
 _POLL_SECONDS = 0.05
 _MOST_OPEN = 100
+_ATTEMPTS = 4  # to bring a cache up to date
 
 
 class SearchCaches:
@@ -66,19 +70,23 @@ class SearchCaches:
 
         lock = self._locks.setdefault(found.id, asyncio.Lock())
         async with lock:
-            try:
-                cache = await self._refreshed(found)
-            except (sqlite3.Error, OSError):
-                await self.forget(found.id)
+            for attempt in range(_ATTEMPTS):  # it may be deleted at any moment
+                await asyncio.sleep(attempt * _POLL_SECONDS)
                 try:
                     cache = await self._refreshed(found)
-                except (sqlite3.Error, OSError) as error:
-                    raise Unavailable(
-                        "The server cannot write the index of this vector store now.", retry_after=1
-                    ) from error
-            view = await asyncio.to_thread(cache.view)
-        self._close_some(found.id)
-        return cache, view
+                    if (view := await asyncio.to_thread(_view_of, cache)) is not None:
+                        self._close_some(found.id)
+                        return cache, view
+                    self._close(found.id)
+                except (sqlite3.OperationalError, OSError) as error:
+                    log.warning("the index of %s cannot be used: %r", found.id, error)
+                    self._close(found.id)
+                except sqlite3.Error as error:
+                    log.warning("the index of %s is broken: %r", found.id, error)
+                    await self.forget(found.id)
+        raise Unavailable(
+            "The server cannot write the index of this vector store now.", retry_after=1
+        )
 
     async def forget(self, id: str) -> None:
         """Delete the cache of a store."""
@@ -203,6 +211,12 @@ class SearchCaches:
         folder = self._folder / id
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return FileLock(folder / "lock", thread_local=False)
+
+
+def _view_of(cache: Cache) -> View | None:
+    """None if the cache was deleted while it was brought up to date."""
+    view = cache.view()
+    return view if cache.is_there() else None
 
 
 def _added(file: StoreFile) -> AddedFile:

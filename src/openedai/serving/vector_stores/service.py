@@ -64,6 +64,7 @@ class VectorStoreService:
     ) -> None:
         self.stores = files.stores
         self.files = files
+        self.most_files = MAX_FILES
         self._store = store
         self._uploaded = uploaded
         self._jobs = jobs
@@ -228,9 +229,9 @@ class VectorStoreService:
     async def _check_room(self, query: Query, id: str) -> None:
         counted = "select count(*) from vector_store_files where store=$1"
         ((count,),) = await query(counted, id)
-        if count > MAX_FILES:
+        if count > self.most_files:
             raise InvalidRequest(
-                f"A vector store has at most {MAX_FILES} files.",
+                f"A vector store has at most {self.most_files} files.",
                 code="too_many_files",
                 param="file_id",
             )

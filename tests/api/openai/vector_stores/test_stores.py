@@ -394,3 +394,20 @@ def test_a_reranker_scores_the_results(client: OpenAI) -> None:
     )
     assert [one for one in few if one.filename == "owl.txt"] == []
     assert f"{query}.txt" in [one.filename for one in few]
+
+
+def test_how_many_files_are_added_at_once(client: OpenAI) -> None:
+    store = client.vector_stores.create()
+    batches = client.vector_stores.file_batches
+    for most, add in (
+        (500, lambda ids: client.vector_stores.create(file_ids=ids)),
+        (2000, lambda ids: batches.create(store.id, file_ids=ids)),
+        (2000, lambda ids: batches.create(store.id, files=[{"file_id": id} for id in ids])),
+    ):
+        ids = [f"file-{number}" for number in range(most + 1)]
+        with pytest.raises(BadRequestError, match=f"maximum length {most},") as caught:
+            add(ids)
+        assert caught.value.param in ("file_ids", "files")
+        with pytest.raises(NotFoundError, match="file-0"):  # not too many
+            add(ids[:most])
+    assert client.vector_stores.retrieve(store.id).file_counts.total == 0
