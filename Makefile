@@ -1,5 +1,5 @@
 # The few commands a developer repeats. Each sets up what it needs.
-.PHONY: serve chat test test-extras test-clients test-sdk test-comply fuzz torture coverage lint format bench clean
+.PHONY: serve chat test test-extras test-clients test-sdk test-comply fuzz torture coverage screenshots lint format bench clean
 
 serve: .venv/.installed
 	.venv/bin/openedai serve
@@ -18,8 +18,10 @@ test-extras: .venv-extras/.installed
 	.venv-extras/bin/python -m pytest -m extras $(ARGS)
 	$(if $(ARGS),,$(MAKE) test-clients)
 
-# Other projects' clients, each in an environment of its own, below .venv-clients.
+# Other projects' clients, each in an environment of its own, below .venv-clients; and the console in
+# Chromium.
 test-clients: .venv-dev/.installed
+	scripts/browser
 	.venv-dev/bin/python -m pytest -m clients $(ARGS)
 
 # The official Python client's own tests against our server, from its source distribution:
@@ -47,6 +49,11 @@ coverage: .venv-dev/.installed
 	.venv-dev/bin/coverage run -m pytest -m "not extras and not clients and not torture" $(ARGS)
 	.venv-dev/bin/coverage combine --quiet
 	.venv-dev/bin/coverage report
+
+# The pictures of the console in docs/media, of a server with the default models.
+screenshots: .venv-dev/.installed
+	scripts/browser
+	.venv-dev/bin/python -m tests.browser.screenshots
 
 lint: .venv-dev/.installed
 	.venv-dev/bin/ruff check .

@@ -79,7 +79,7 @@ def test_only_keys_that_may_manage_the_server_see_what_runs(path: str) -> None:
         assert session["admin"] is False
         refused = fetch(f"{base}{path}", method, headers=other)
         assert refused.status == 403
-        assert json.loads(refused.body)["error"]["code"] == "admin_required"
+        assert json.loads(refused.body)["error"]["code"] == "insufficient_permissions"
         assert fetch(f"{base}{path}", method).status == 401
         admin = {"authorization": "Bearer the-admin-key"}
         assert json.loads(fetch(f"{base}/session", headers=admin).body)["admin"] is True

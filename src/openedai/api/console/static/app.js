@@ -88,6 +88,7 @@ function build() {
     toggle.setAttribute("aria-expanded", String(open));
   };
   toggle.addEventListener("click", () => expand(!header.classList.contains("open")));
+  menu.addEventListener("click", () => expand(false));
   header.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && header.classList.contains("open")) {
       expand(false);

@@ -23,7 +23,7 @@ export function sparkline(label, { describe = (value) => String(value) } = {}) {
     const points = values.map((value, index) => `${(index * step).toFixed(1)},${(28 - (value / most) * 25).toFixed(1)}`);
     line.setAttribute("points", points.join(" "));
     area.setAttribute("points", `0,30 ${points.join(" ")} 100,30`);
-    element.setAttribute("aria-label", `${label}: ${describe(values.at(-1) ?? 0)}, at most ${describe(most)}`);
+    element.setAttribute("aria-label", `${label}: ${describe(values.at(-1) ?? 0)}, at most ${describe(Math.max(0, ...values))}`);
   };
   return { element, update };
 }

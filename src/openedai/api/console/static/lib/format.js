@@ -54,5 +54,5 @@ export function clock(seconds) {
 }
 
 export function percent(share) {
-  return `${Math.round(share * 100)} %`;
+  return share > 0 && share < 0.01 ? "<1 %" : `${Math.round(share * 100)} %`;
 }

@@ -19,7 +19,7 @@ export function open(page) {
   const { box: following, element: followSwitch } = checkbox("Follow", true);
   const { box: own, element: ownSwitch } = checkbox("The console's requests");
   const count = h("p", { class: "faint", role: "status" });
-  const list = h("ol", { class: "log", tabindex: "0", role: "log", "aria-live": "off", "aria-label": "Lines of the log" });
+  const list = h("div", { class: "log", tabindex: "0", role: "log", "aria-live": "off", "aria-label": "Lines of the log" });
 
   const isShown = (line) => {
     const text = `${line.message} ${line.logger} ${Object.values(line.fields).join(" ")}`.toLowerCase();
@@ -72,7 +72,7 @@ export function open(page) {
 function lineOf(line) {
   const fields = Object.entries(line.fields).map(([name, value]) => `${name}=${value}`);
   return h(
-    "li",
+    "div",
     { class: line.level },
     h("time", { datetime: new Date(line.time * 1000).toISOString() }, clock(line.time)),
     " ",

@@ -113,7 +113,7 @@ class View {
     if (downloading) state = download.state;
     else if (running?.state === "loading" || running?.state === "closing") state = running.state;
     else if (running?.state === "ready") state = "loaded";
-    else if (state === "loaded") state = info.source ? "on_disk" : "no_weights";
+    else if (state === "loaded" && running) state = info.source ? "on_disk" : "no_weights";
     return { id: info.id, info, state, expected, downloaded, download: downloading ? download : null, running, known: this.known };
   }
 

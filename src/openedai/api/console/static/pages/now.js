@@ -72,7 +72,7 @@ function figure(label, text) {
   const chart = sparkline(label, { describe: text });
   const past = Array(KEPT).fill(0);
   return {
-    element: h("section", { class: "figure", "aria-label": label }, h("h2", {}, label), value, chart.element),
+    element: h("div", { class: "figure", role: "group", "aria-label": label }, h("h2", {}, label), value, chart.element),
     update(latest) {
       past.push(latest);
       past.shift();
@@ -87,7 +87,7 @@ function memoryCard() {
   const bar = h("meter", { min: "0", max: "1", "aria-label": "Memory of the loaded models" });
   const text = h("p", { class: "faint" }, "");
   return {
-    element: h("section", { class: "figure", "aria-label": "Memory" }, h("h2", {}, "Memory of models"), value, bar, text),
+    element: h("div", { class: "figure", role: "group", "aria-label": "Memory" }, h("h2", {}, "Memory of models"), value, bar, text),
     update(state) {
       setText(value, bytes(state.memory));
       bar.value = state.memory_budget ? state.memory / state.memory_budget : 0;

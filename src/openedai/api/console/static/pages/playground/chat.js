@@ -81,8 +81,9 @@ class Chat {
 
   async send(signal) {
     const text = this.input.value.trim();
-    if (!text && !this.images.length && this.messages.at(-1)?.role !== "tool") return;
-    if (text || this.images.length) {
+    const isNew = Boolean(text || this.images.length);
+    if (!isNew && (this.messages.at(-1)?.role ?? "assistant") === "assistant") return;
+    if (isNew) {
       const images = this.images.map((one) => ({ type: "image_url", image_url: { url: one.url } }));
       this.messages.push({ role: "user", content: images.length ? [{ type: "text", text }, ...images] : text });
       this.input.value = "";
@@ -214,9 +215,10 @@ function take(answer, choice) {
 function messageView(message) {
   const parts = Array.isArray(message.content) ? message.content : [{ type: "text", text: message.content }];
   const names = { user: "You", tool: "Tool" };
+  const labels = { user: "Your message", tool: "Result of a tool" };
   return h(
     "article",
-    { class: `message ${message.role}`, "aria-label": names[message.role] },
+    { class: `message ${message.role}`, "aria-label": labels[message.role] },
     h("h3", {}, names[message.role]),
     parts.map((part) => (part.type === "text" ? h("pre", { class: "text" }, part.text) : h("img", { src: part.image_url.url, alt: "Attached image" }))),
   );
@@ -228,7 +230,7 @@ function answerView(answer) {
   const reasoning = h("details", { class: "reasoning" }, h("summary", {}, "Reasoning"), thought);
   const calls = h("div");
   const tokens = h("div");
-  const element = h("article", { class: "message assistant", "aria-label": "Model", "aria-busy": "true" }, h("h3", {}, "Model"), reasoning, text, calls, tokens);
+  const element = h("article", { class: "message assistant", "aria-label": "Answer", "aria-busy": "true" }, h("h3", {}, "Model"), reasoning, text, calls, tokens);
   const update = () => {
     setText(text, answer.content);
     setText(thought, answer.reasoning);
