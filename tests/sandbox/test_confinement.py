@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -39,6 +40,40 @@ def test_folders_that_code_would_see(confined: Confined) -> None:
     )
 
 
+def test_the_working_folder_is_not_seen(
+    confined: Confined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have settings with keys."""
+    monkeypatch.chdir("/usr/lib")
+    assert "/usr/lib is in a folder that code sees" in reason(confined.python.program)
+
+
+def test_an_environment_of_its_own(confined: Confined) -> None:
+    """Its packages can be imported, and nothing beside it can be seen."""
+    with TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name)
+        made = [confined.python.program, "-m", "venv", "--without-pip", f"{folder}/environment"]
+        subprocess.run(made, check=True)
+        (packages,) = folder.glob("environment/lib/python3*/site-packages")
+        (packages / "own_package.py").write_text("answer = 42")
+        (folder / "secret").write_text("secret")
+        folder.chmod(0o755)
+
+        async def scenario() -> None:
+            program = f"{folder}/environment/bin/python"
+            found = await Confinement(program, [folder]).confined()
+            assert f"{folder}/environment" in found.python.folders
+            box = await found.start(Limits())
+            try:
+                ran = await box.run("import own_package\nown_package.answer", 30)
+                listed = await box.run(f"import os; os.listdir('{folder}')", 30)
+            finally:
+                await box.close()
+            assert (ran.value, listed.value) == ("42", "['environment']")
+
+        asyncio.run(scenario())
+
+
 def test_it_is_tried_once(confined: Confined) -> None:
     async def scenario() -> None:
         confinement = Confinement(confined.python.program, [])
@@ -48,35 +83,37 @@ def test_it_is_tried_once(confined: Confined) -> None:
     asyncio.run(scenario())
 
 
-def test_a_bubblewrap_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_bubblewrap_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it says is the reason."""
-    program = tmp_path / "bwrap"
-    program.write_text("#!/bin/sh\necho 'bwrap: no permissions' >&2\nexit 1\n")
-    for folder in (program, *program.parents[:4]):
-        if folder.stat().st_uid == Path(__file__).stat().st_uid and folder != Path("/tmp"):
-            folder.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert "cannot be confined: bwrap: no permissions" in reason("/usr/bin/python3")
+    with TemporaryDirectory(dir="/tmp") as folder:
+        program = Path(folder, "bwrap")
+        program.write_text("#!/bin/sh\necho 'bwrap: no permissions' >&2\nexit 1\n")
+        for path in (program, program.parent):
+            path.chmod(0o755)
+        monkeypatch.setenv("PATH", folder)
+        assert "cannot be confined: bwrap: no permissions" in reason("/usr/bin/python3")
 
 
-def test_the_probe_finds_what_is_not_confined() -> None:
+def test_the_probe_finds_what_is_not_confined(tmp_path: Path) -> None:
     """Run without any confinement."""
     given = {
         "hidden": [__file__],
         "environment": [],
         "limits": Limits().of_process(),
         "disk": 1 << 20,
-        "folders": [str(Path(__file__).parent)],
+        "folders": [str(tmp_path)],
     }
     given["limits"] = {**Limits().of_process(), "RLIMIT_DATA": 1 << 20, "RLIMIT_NPROC": 2}
     source = Path(openedai.sandbox.probe.__file__).read_text("utf-8")
     program = f"{source}\nprint(json.dumps(probe({json.dumps(given)!r})))"
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, cwd=tmp_path
+    )
     found = json.loads(result.stdout)
     for expected in (
         f"the path {__file__} is seen",
         "the variable PATH is seen",
-        f"the folder {Path(__file__).parent} can be written",
+        f"the folder {tmp_path} can be written",
         "other processes are seen",
         "system calls are not filtered",
         "there is no filter of system calls",

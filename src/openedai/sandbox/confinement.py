@@ -40,7 +40,8 @@ class NotConfined(Exception):
 
 class Confinement:
     """`python` is the interpreter that is to run code; empty for the server's own, or the system's
-    if that cannot be used. Code must not see the folders `hidden`.
+    if that cannot be used. Code must not see the folders `hidden`, nor the user's and the working
+    one: it is not run where one of the former is in what it sees, such as `/usr`.
     """
 
     def __init__(self, python: str, hidden: Sequence[Path]) -> None:
@@ -85,7 +86,7 @@ class Confinement:
 
     async def _probe(self, bwrap: str, python: Python) -> None:
         """Raises ValueError if anything is possible that must not be."""
-        for folder in self._hidden:
+        for folder in (*self._hidden, Path.cwd()):
             if any(folder.is_relative_to(one) for one in ("/usr", *python.folders)):
                 raise ValueError(f"{folder} is in a folder that code sees")
         secret = await asyncio.to_thread(lambda: list(_entries(self._hidden, python)))
@@ -107,10 +108,12 @@ class Confinement:
             raise ValueError(f"it is not confined: {said[:500]}")
 
 
-def _entries(folders: Iterable[Path], python: Python) -> Iterator[str]:
-    """Paths that code must not see: some of each folder."""
+def _entries(hidden: Iterable[Path], python: Python) -> Iterator[str]:
+    """Paths that code must not see: some of each folder, of the user's and of the working one."""
     seen = [Path("/usr"), *map(Path, python.folders)]
-    for folder in folders:
+    for folder in (*hidden, Path.cwd(), Path("~").expanduser()):
+        if folder == Path("/"):  # of a server without a home: all that code sees is in it
+            continue
         try:
             entries = sorted(folder.iterdir())[:_ENTRIES]
         except OSError:

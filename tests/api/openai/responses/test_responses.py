@@ -233,7 +233,7 @@ def test_an_error_in_a_whole_answer_is_a_500(client: OpenAI) -> None:
         ({"input": None}, ("missing_required_parameter", "input")),
         ({"input": []}, ("invalid_value", "input")),
         ({"input": [{"type": "nothing"}]}, ("invalid_value", "input[0].type")),
-        ({"input": [{"type": "code_interpreter_call"}]}, ("unsupported_value", "input[0].type")),
+        ({"input": [{"type": "program"}]}, ("unsupported_value", "input[0].type")),
         ({"prompt": {"id": "p"}}, ("unsupported_parameter", "prompt")),
         ({"text": {"verbosity": "least"}}, ("invalid_value", "text.verbosity")),
         ({"reasoning": {"effort": "low"}}, ("unsupported_parameter", "reasoning.effort")),
