@@ -316,6 +316,10 @@ BODIES: dict[str, list[dict[str, Any]]] = {
             "expires_after": {"anchor": "created_at", "seconds": 3600},
         },
     ],
+    "RateLimitUpdateRequest": [
+        {"max_requests_per_1_minute": 600, "max_tokens_per_1_minute": 9007199254740991},
+        {"max_images_per_1_minute": 5, "max_requests_per_1_day": 1},
+    ],
     "BatchCreateRequest": [
         {
             "input_file_id": "file-1",

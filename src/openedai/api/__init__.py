@@ -27,6 +27,7 @@ from openedai.api.sockets import SOCKETS
 from openedai.api.textgen.current import CurrentModel
 from openedai.api.usage_routes import usage_routes
 from openedai.serving.services import Services
+from openedai.store.keys.projects import Projects
 
 
 def routes(s: Services) -> tuple[Route, ...]:
@@ -53,6 +54,7 @@ def routes(s: Services) -> tuple[Route, ...]:
     official = (*official, *shared_with_azure(batches))
     return (
         *official,
+        *_rate_limits(s, calls),
         *engine_routes(official),
         *_engines(s, calls),
         *azure_routes(official),
@@ -366,6 +368,18 @@ def _textgen(s: Services, calls: Calls) -> tuple[Route, ...]:
         Route("POST", f"{base}/model/load", model["load_model"], "Load a model"),
         Route("POST", f"{base}/model/unload", model["unload_model"], "Unload it"),
         Route("POST", f"{base}/stop-generation", model["stop_generation"], "End early"),
+    )
+
+
+def _rate_limits(s: Services, calls: Calls) -> tuple[Route, ...]:
+    limits = Group(
+        "openai.organization.rate_limits:ProjectRateLimits",
+        *(calls, s.catalog, s.project_limits, Projects(s.store), s.settings),
+    )
+    path = "/v1/organization/projects/{project_id}/rate_limits"
+    return (
+        Route("GET", path, limits["list_limits"], "List a project's limits"),
+        Route("POST", f"{path}/{{rate_limit_id:path}}", limits["update"], "Change one"),
     )
 
 

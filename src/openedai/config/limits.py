@@ -41,6 +41,10 @@ class LimitRule(Limits, frozen=True):
         str, "The project's id; `*` is each project by itself, and the default without `key`."
     ] = ""
     key: Annotated[str, "The key's id or name in place of a project; `*` is each by itself."] = ""
+    storage_bytes: Annotated[
+        _Count | None,
+        "Bytes of the files that the project may keep, in place of `files_max_bytes_per_key`.",
+    ] = None
     model: Annotated[
         str, "The model's id, or a pattern such as `gpt-*`; each model has counts of its own."
     ] = "*"
@@ -65,6 +69,13 @@ class LimitSettings(Limits, frozen=True):
     ] = ()
 
 
+def storage_limits(value: LimitSettings) -> dict[str, int]:
+    """The bytes of files of the projects that have a rule for them; the last one applies."""
+    return {
+        rule.project: rule.storage_bytes for rule in value.rules if rule.storage_bytes is not None
+    }
+
+
 def check_limits(value: LimitSettings) -> None:
     """Raise ValueError for a rule that says nothing, or too much."""
     for number, rule in enumerate(value.rules):
@@ -72,5 +83,8 @@ def check_limits(value: LimitSettings) -> None:
             raise ValueError(f"rules.{number}: a rule has a project or a key, not both")
         if not rule.model:
             raise ValueError(f"rules.{number}: 'model' is empty; `*` means all models")
-        if all(getattr(rule, name) is None for name in Limits.__struct_fields__):
+        if rule.storage_bytes is not None and rule.project in ("", "*"):
+            raise ValueError(f"rules.{number}: 'storage_bytes' needs the id of a project")
+        names = (*Limits.__struct_fields__, "storage_bytes")
+        if all(getattr(rule, name) is None for name in names):
             raise ValueError(f"rules.{number}: it has no limit")

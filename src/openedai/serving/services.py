@@ -8,6 +8,7 @@ from importlib.util import find_spec
 
 from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
+from openedai.config.limits import storage_limits
 from openedai.http.public_address import PublicAddress
 from openedai.images.threads import ImageThreads
 from openedai.jobs.jobs import Jobs
@@ -150,7 +151,10 @@ class Services:
         threads = ImageThreads()
         image_store = ImageStore(settings.data / "images", settings.image_url_lifetime)
         limits = FileLimits(
-            settings.file_max_bytes, settings.files_max_bytes, settings.files_max_bytes_per_key
+            settings.file_max_bytes,
+            settings.files_max_bytes,
+            settings.files_max_bytes_per_key,
+            storage_limits(settings.limits),
         )
         store_files, jobs = VectorStoreFiles(store), Jobs(store)
         files = Files(store, limits, file_remover(store_files, jobs))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from openedai.errors import InvalidRequest
 from openedai.store.database import Database, Query
@@ -14,11 +14,12 @@ _NO_LIMIT = 2**63 - 1
 
 @dataclass(frozen=True)
 class FileLimits:
-    """In bytes; 0 for none, but for `file`, which every file has."""
+    """In bytes; 0 for none, but for `file`, which every file has. `owners` have their own."""
 
     file: int = 512 << 20
     all_files: int = 0
     owner: int = 0
+    owners: Mapping[str, int] = field(default_factory=dict)
 
 
 class Quotas:
@@ -60,4 +61,7 @@ class Quotas:
 
     def _sums(self, owner: str) -> Sequence[tuple[str, int]]:
         """Always in this order, so that no two transactions wait for each other."""
-        return ((_ALL, self.limits.all_files), (f"key:{owner}", self.limits.owner))
+        return ((_ALL, self.limits.all_files), (f"key:{owner}", self._own(owner)))
+
+    def _own(self, owner: str) -> int:
+        return self.limits.owners.get(owner, self.limits.owner)

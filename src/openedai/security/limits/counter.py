@@ -142,7 +142,8 @@ def admit(
 ) -> Charge | Refusal:
     """Count a request that begins now in all scopes, or in none if it exceeds a limit of one.
 
-    One that no client waits for leaves a part of each limit to those that clients wait for.
+    One that no client waits for leaves a part of the limits of a minute, and of those at once, to
+    those that clients wait for.
     """
     refusals: list[Refusal] = []
     room = cost.likely_tokens
@@ -154,7 +155,8 @@ def admit(
             used, least = counter.used(bound, now), cost.least(bound.measure)
             if not least:
                 continue
-            limit = _for_background(bound.limit, least) if background else bound.limit
+            leaves = background and bound.per == "minute"
+            limit = _for_background(bound.limit, least) if leaves else bound.limit
             if used + least > limit:
                 refusals.append(_refusal(bound, counter, least, limit, now))
             elif bound.measure == "tokens":

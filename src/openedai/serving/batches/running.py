@@ -167,6 +167,8 @@ class LinesRun:
 def _pause(answer: Answer, attempt: int) -> float | None:
     """The seconds after which a line is tried again; None if it is answered."""
     crashed = answer.status == 500 and b'"engine_crashed"' in answer.body
+    if answer.status == 429 and b'"insufficient_quota"' in answer.body:
+        return None  # for hours or days
     if crashed or (answer.status in (429, 503) and answer.retry_after is not None):
         return min(max(answer.retry_after or 0.0, 2.0 ** (attempt - 1)), _LONGEST_PAUSE)
     return None
