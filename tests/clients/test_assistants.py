@@ -62,3 +62,12 @@ def test_n8n(echo_server: Running, tmp_path: Path) -> None:
     assert seen["updated"] == ["changed", 0.5, []]
     assert seen["kept"] == "Good night."
     assert seen["listed"] is seen["deleted"] is True
+
+
+def test_flowise(echo_server: Running, tmp_path: Path) -> None:
+    seen = run("flowise", echo_server, tmp_path)
+    assert seen["first"] == "Hello there."
+    assert seen["second"] == ["Good day.", "Good day."]
+    assert seen["thread"] == 4
+    rain = "It rains in Paris."
+    assert seen["called"] == seen["calledInStream"] == [rain, ["get_weather", rain]]
