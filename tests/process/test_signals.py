@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,6 +62,24 @@ def test_a_second_signal_ends_running_requests(server: Process) -> None:
         assert server.process.wait(20) == 0
     assert not any(worker.is_running() for worker in workers)
     assert not [line for line in server.log if "Traceback" in line]
+
+
+def test_people_who_look_at_the_console_do_not_delay_the_end(server: Process) -> None:
+    assert any(f"{server.url}/console" in line for line in banner(server))
+    with (
+        urllib.request.urlopen(f"{server.url}/console/api/now", timeout=30) as states,
+        urllib.request.urlopen(f"{server.url}/console/api/logs", timeout=30) as lines,
+    ):
+        assert states.readline().startswith(b"data: ")
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0  # not after `grace_timeout`
+        assert lines.read().endswith(b"\n\n")
+
+
+def banner(server: Process) -> list[str]:
+    """What the server said when it was ready."""
+    wait_until(lambda: any("in a browser" in line for line in server.log))
+    return server.log
 
 
 def test_errors_have_no_folders_and_the_log_has(server: Process) -> None:

@@ -289,6 +289,7 @@ def _banner(catalog: Catalog, settings: Settings, listener: Listener) -> None:
         f"{bold('OpenedAI')} is ready at {bold(url)}{listener.where}",
         *(f"  {kind.name:16}  {model.id}" for kind, model in defaults.items() if model),
         f"  {'and':16}  {count} model{'' if count == 1 else 's'} in all: openedai models list",
+        *([] if listener.where else [f"  {'in a browser':16}  {listener.url}/console"]),
         "",
         "Try it:",
         f"  {curl} {url}/chat/completions{key} -H 'Content-Type: application/json' "

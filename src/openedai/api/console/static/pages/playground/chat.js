@@ -140,8 +140,7 @@ class Chat {
         if (!choice) continue;
         reason = choice.finish_reason ?? reason;
         if (take(answer, choice)) first ??= performance.now();
-        view.update();
-        this.follow();
+        this.drawSoon(view);
       }
     } catch (error) {
       if (error.name !== "AbortError") throw error;
@@ -189,6 +188,19 @@ class Chat {
   controls() {
     this.again.disabled = !this.messages.length;
     this.clear.disabled = !this.messages.length;
+  }
+
+  // Once for each picture of the screen, however fast the model writes. Who has scrolled up to read
+  // stays there.
+  drawSoon(view) {
+    if (this.isDrawing) return;
+    this.isDrawing = true;
+    requestAnimationFrame(() => {
+      const { scrollTop, scrollHeight, clientHeight } = this.said;
+      this.isDrawing = false;
+      view.update();
+      if (scrollHeight - scrollTop - clientHeight < 40) this.follow();
+    });
   }
 
   follow() {
