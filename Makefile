@@ -1,5 +1,5 @@
 # The few commands a developer repeats. Each sets up what it needs.
-.PHONY: serve chat test test-extras test-clients test-sdk test-comply fuzz torture coverage screenshots lint format bench clean
+.PHONY: serve chat test test-extras test-clients test-sdk test-comply fuzz torture coverage screenshots lint format bench dist site clean
 
 serve: .venv/.installed
 	.venv/bin/openedai serve
@@ -68,11 +68,24 @@ format: .venv-dev/.installed
 bench: .venv-dev/.installed
 	.venv-dev/bin/python -m bench $(ARGS)
 
+# The wheel and the source distribution in dist/, each tried in an empty environment.
+dist: .venv-dev/.installed
+	scripts/dist
+
+# The documentation as a website with search, in build/site.
+site: .venv-site/.installed
+	.venv-site/bin/python scripts/site
+
 clean:
-	rm -rf .venv .venv-dev .venv-extras .venv-clients .venv-peers .mypy_cache .ruff_cache .pytest_cache .coverage*
+	rm -rf build dist .venv .venv-site .venv-dev .venv-extras .venv-clients .venv-peers .mypy_cache .ruff_cache .pytest_cache .coverage*
 
 .venv/.installed: pyproject.toml scripts/setup
 	scripts/setup .venv
+
+.venv-site/.installed: Makefile
+	python3 -m venv .venv-site
+	.venv-site/bin/python -m pip install --quiet zensical==0.0.73
+	touch $@
 
 .venv-dev/.installed: pyproject.toml scripts/setup
 	scripts/setup .venv-dev --group dev

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from openedai.cli.commands import app
-from openedai.cli.launchable import PROGRAMS, Server, text_of
+from openedai.cli.launching.programs import PROGRAMS, Server, text_of
 from tests.cli.program import openedai
 from tests.support import Running, ServerThread, echo_settings
 

@@ -14,8 +14,8 @@ from openai import OpenAI
 from websockets.sync.client import connect
 
 from openedai.app import create_app
-from openedai.cli.certificate import Certificate
-from openedai.cli.listener import Listener
+from openedai.cli.listening.certificate import Certificate
+from openedai.cli.listening.listener import Listener
 from openedai.config import ConfigError, Settings
 from openedai.http.exchange import Exchange
 from openedai.http.public_address import PublicAddress

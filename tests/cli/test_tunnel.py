@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from openedai.cli import tunnel
-from openedai.cli.tunnel import Tunnel, TunnelFailed
+from openedai.cli.listening import tunnel
+from openedai.cli.listening.tunnel import Tunnel, TunnelFailed
 from tests.cli.program import openedai
 from tests.support import fetch, wait_until
 

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from openedai import __version__
 from openedai.cli.keys.commands import keys_app
+from openedai.cli.service.commands import service_app
 from openedai.cli.start import read_settings
 from openedai.cli.terminal import Config, ErrorMessages, fail, stderr, stdout
 from openedai.cli.usage.command import EXAMPLES, show_usage
@@ -31,6 +32,7 @@ engines_app = typer.Typer(help="Other builds of llama.cpp: for GPUs, or this ver
 app.add_typer(engines_app, name="engines", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 app.command("usage", epilog=EXAMPLES)(show_usage)
+app.add_typer(service_app, name="service")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; docs/models.md has its shape.")]
 
@@ -163,8 +165,8 @@ def launch(
     config: Config = None,
 ) -> None:
     """Start a client that is installed, such as codex or aider, with this server."""
-    from openedai.cli import launch as launching
-    from openedai.cli.launchable import PROGRAMS
+    from openedai.cli.launching import launch as launching
+    from openedai.cli.launching.programs import PROGRAMS
 
     if name is None and not as_lines:
         launching.list_programs(stdout())

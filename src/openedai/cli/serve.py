@@ -18,11 +18,11 @@ from openedai.api.openai.dialect import OPENAI
 from openedai.api.sockets import SOCKETS
 from openedai.catalog.defaults import CHAT, EMBEDDING, KINDS
 from openedai.cli import logs
-from openedai.cli.listener import Listener
+from openedai.cli.listening.listener import Listener
+from openedai.cli.listening.outside import Outside
+from openedai.cli.listening.tunnel import TunnelFailed
 from openedai.cli.messages import bold, red, say
-from openedai.cli.outside import Outside
 from openedai.cli.start import EXIT_USAGE
-from openedai.cli.tunnel import TunnelFailed
 from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.errors import APIError
 from openedai.http.protocol import LimitedProtocol, ProtocolLimits, limited_protocol

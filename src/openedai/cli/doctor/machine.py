@@ -113,6 +113,8 @@ def llama_cpp(settings: Settings) -> Iterator[Finding]:
 def _native(about: str, what: str, trouble: str) -> Finding:
     if not trouble:
         return Finding(about, "good", f"{what}: opens")
+    if "libgomp" in trouble:
+        return Finding(about, "bad", f"{what}: {trouble}", "Install libgomp: apt install libgomp1.")
     return Finding(
         about,
         "bad",

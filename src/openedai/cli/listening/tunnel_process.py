@@ -1,6 +1,6 @@
-"""`python -m openedai.cli.tunnel_process PROGRAM ARGUMENT…`: run it until standard input ends.
+"""`python -m openedai.cli.listening.tunnel_process PROGRAM ARGUMENT…`: run it until stdin ends.
 
-The other end of standard input is the server's: it closes with it, however it dies.
+The other end of stdin is the server's: it closes with it, however it dies.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from openedai.config import Settings
 from openedai.http.public_address import PublicAddress
 
 if TYPE_CHECKING:
-    from openedai.cli.certificate import Certificate
-    from openedai.cli.tunnel import Tunnel
+    from openedai.cli.listening.certificate import Certificate
+    from openedai.cli.listening.tunnel import Tunnel
 
 
 class Outside:
@@ -26,11 +26,11 @@ class Outside:
         self._tunnel: Tunnel | None = None
         self._watching: asyncio.Task[None] | None = None
         if settings.cert_path is not None:
-            from openedai.cli.certificate import Certificate
+            from openedai.cli.listening.certificate import Certificate
 
             self._certificate = Certificate(settings.cert_path, settings.key_path)
         if settings.tunnel:
-            from openedai.cli.tunnel import Tunnel
+            from openedai.cli.listening.tunnel import Tunnel
 
             self._tunnel = Tunnel(
                 settings.tunnel, settings.tunnel_ssh, settings.public_url, self._opened

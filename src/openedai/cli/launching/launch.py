@@ -19,7 +19,7 @@ from rich.table import Table
 
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.defaults import CHAT
-from openedai.cli.launchable import PROGRAMS, VARIABLES, Program, Server, text_of
+from openedai.cli.launching.programs import PROGRAMS, VARIABLES, Program, Server, text_of
 from openedai.config import Settings
 
 AGENT_CONTEXT = 16_384  # tokens

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 OPEN_SECONDS = 60.0
 RESTART_SECONDS = 5.0
 _LONGEST_LINE = 1 << 16
+_KEEPER = "openedai.cli.listening.tunnel_process"
 _SHOWN_LINES = 8
 
 log = logging.getLogger("openedai.serve")
@@ -104,7 +105,13 @@ class Tunnel:
         values = {"address": address, "destination": self._destination}
         arguments = [argument.format_map(values) for argument in self._program.arguments]
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "openedai.cli.tunnel_process", self._path, *arguments),
+            *(
+                sys.executable,
+                "-m",
+                _KEEPER,
+                self._path,
+                *arguments,
+            ),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

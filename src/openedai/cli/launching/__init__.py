@@ -1,0 +1,1 @@
+"""`openedai launch`: clients, and how each is told of the server."""

@@ -1,0 +1,1 @@
+"""Where the server listens, and the ways in from other machines."""

@@ -1,0 +1,1 @@
+"""`openedai service`: the server as a service of systemd."""
