@@ -114,8 +114,9 @@ def test_limits(confined: Confined) -> None:
     ("code", "reason"),
     [
         (
-            "import mmap, os, time\nfor _ in range(3):\n  if not os.fork():\n"
-            "    a = bytearray(b'x' * (120 << 20)); time.sleep(60)\ntime.sleep(60)",
+            "import os, time\nfor _ in range(4):\n  if not os.fork():\n"
+            "    a = bytearray(90 << 20)\n    for n in range(0, len(a), 4096): a[n] = 1\n"
+            "    time.sleep(60)\ntime.sleep(60)",
             "more than 256 MiB of memory",
         ),
         (

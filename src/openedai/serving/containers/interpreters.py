@@ -57,6 +57,10 @@ class Interpreters:
         self._running = asyncio.Semaphore(count)
         self._of: dict[str, _Interpreter] = {}
 
+    @property
+    def processes(self) -> int:
+        return sum(one.alive for one in self._of.values())
+
     async def run(self, container: Container, code: str) -> CodeOutcome:
         """Run code in a container: one call after the other.
 

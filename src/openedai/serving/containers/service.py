@@ -158,6 +158,11 @@ class ContainerService:
         await self.containers.touch(container)
         return await self._interpreters.run(container, code)
 
+    @property
+    def processes(self) -> int:
+        """How many containers have a process on this server."""
+        return self._interpreters.processes
+
     async def sweep(self) -> None:
         """End the containers whose time is over."""
         await self.containers.sweep()
