@@ -18,6 +18,7 @@ import aiohttp
 import uvicorn
 from anthropic import Anthropic
 from openai import OpenAI
+from opentelemetry.sdk.trace.export import SpanExporter
 from starlette.applications import Starlette
 from yarl import URL
 
@@ -67,7 +68,7 @@ class Running:
 
 class ServerThread:
     """`lease` is how long another server waits for a job of this one, in seconds. `limits_clock` is
-    the clock of its limits.
+    the clock of its limits, `span_exporter` gets its traces.
     """
 
     def __init__(
@@ -78,8 +79,14 @@ class ServerThread:
         tls: ssl.SSLContext | None = None,
         listener: socket.socket | None = None,
         limits_clock: Callable[[], float] | None = None,
+        span_exporter: SpanExporter | None = None,
     ) -> None:
-        self.app = create_app(settings, job_lease=lease, limits_clock=limits_clock)
+        self.app = create_app(
+            settings,
+            job_lease=lease,
+            limits_clock=limits_clock,
+            span_exporter=span_exporter,
+        )
         self.listener = listener or socket.create_server(("127.0.0.1", 0))
         config = uvicorn_config(self.app, settings, tls)
         config.timeout_graceful_shutdown = 1

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -59,6 +59,7 @@ from openedai.serving.fine_tuning.handler import FineTuningHandler, TrainingPart
 from openedai.serving.metrics import Metrics
 from openedai.serving.responses.handler import ResponseHandler, Step
 from openedai.serving.services import Services
+from openedai.serving.tracing.spans import Tracing
 from openedai.serving.vector_stores.handler import VectorStoreHandler, delete_left
 from openedai.store.assistants.runs import Run
 from openedai.store.batches import LineError
@@ -69,6 +70,9 @@ from openedai.weights.builds.installed import Builds
 from openedai.weights.hidden_folders import without_folders
 from openedai.weights.library import Library
 from openedai.weights.progress import LoggedProgress, Progress
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.export import SpanExporter
 
 log = logging.getLogger("openedai.app")
 
@@ -84,13 +88,16 @@ def create_app(
     *,
     job_lease: float = LEASE_SECONDS,
     limits_clock: Callable[[], float] | None = None,
+    span_exporter: SpanExporter | None = None,
 ) -> Starlette:
     """The whole server as an ASGI app. The end of its lifespan closes the pool.
 
     `early` may have a worker that loads a model already. If this server dies, another one has its
     jobs after `job_lease` seconds. `limits_clock` is the clock of limits that one server counts, in
-    seconds since 1970; by default the machine's.
+    seconds since 1970; by default the machine's. `span_exporter` gets the traces, if they are on;
+    by default one that sends them. Raises ConfigError.
     """
+    tracing = _tracing(settings, span_exporter) if settings.traces else None
     catalog = Catalog(settings)
     metrics = Metrics()
     library = Library(settings)
@@ -123,12 +130,15 @@ def create_app(
         if services.mcp_hosts is not None:
             services.mcp_hosts.close()
         services.image_threads.close()
+        if tracing is not None:
+            await tracing.close()
         services.recent_logs.detach()
 
     services = Services.of(
         *(settings, catalog, pool, metrics, images, library),
         started=int(time.time()),
         limits_clock=limits_clock,
+        tracing=tracing,
     )
     store, jobs = services.store, services.jobs
     lookup, uses = KeyLookup(store), KeyUses(store)
@@ -171,6 +181,12 @@ def create_app(
     app.state.runner = runner
     app.state.routes = served
     return app
+
+
+def _tracing(settings: Settings, exporter: SpanExporter | None) -> Tracing:
+    from openedai.serving.tracing.provider import make_provider
+
+    return Tracing(make_provider(exporter), (settings.host, settings.port))
 
 
 def _handlers(services: Services, library: Library, perform: Perform) -> Sequence[Handler]:

@@ -63,6 +63,7 @@ class Envelope:
             dialect=self.dialect_of(scope),
             send=send,
             task=asyncio.current_task(),
+            request_headers=scope["headers"],
         )
         scope["exchange"] = exchange
         self.on_begin(exchange)
@@ -83,6 +84,7 @@ class Envelope:
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A WebSocket is an exchange, and each request on it is one of its own."""
         exchange = Exchange(_new_id(), "GET", scope["path"], self.dialect_of(scope))
+        exchange.request_headers = scope["headers"]
         scope["exchange"] = exchange
         scope["exchanges"] = Exchanges(exchange, self.on_begin, self._finish)
         self.on_begin(exchange)
@@ -132,6 +134,7 @@ class Exchanges:
             id=_new_id(),
             status=0,
             uses={},
+            tools=[],
             charges={},
             started=time.perf_counter(),
             cleanup=ExitStack(),

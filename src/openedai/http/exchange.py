@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ from starlette.types import Send
 from openedai.errors import APIError
 from openedai.http.dialect import Dialect
 from openedai.http.rate_limits import RateLimit
-from openedai.http.uses import Use
+from openedai.http.uses import ToolUse, Use
 from openedai.identity import NOBODY, Identity
 
 
@@ -42,11 +42,11 @@ class Exchange:
     `started`, a time of `time.perf_counter`; None until it happens. `cleanup` is closed at the end
     of the exchange. `send` is the connection's own: all but the beginning and the end of a stream
     is sent with it, past the layers, which do nothing for these parts. `bytes_in` and `bytes_out`
-    are those of bodies. `uses` are of all models that the request used, also of its parts: copies
-    of an exchange share them, and `charges`, what was counted of each model for the limits of the
-    caller. `rate_limits` are those that the answer tells, by "requests" and "tokens". `deltas`
-    counts those of its generations so far. `task` serves it; None where it cannot be cancelled on
-    its own.
+    are those of bodies. `uses` are of all models that the request used, also of its parts, `tools`
+    those that the server ran for it: copies of an exchange share them, and `charges`, what was
+    counted of each model for the limits of the caller. `rate_limits` are those that the answer
+    tells, by "requests" and "tokens". `deltas` counts those of its generations so far. `task`
+    serves it; None where it cannot be cancelled on its own.
     """
 
     id: str
@@ -68,10 +68,13 @@ class Exchange:
     started: float = field(default_factory=time.perf_counter)
     bytes_in: int = 0
     bytes_out: int = 0
+    request_headers: Sequence[tuple[bytes, bytes]] = ()
     uses: dict[tuple[str, str], Use] = field(default_factory=dict)
+    tools: list[ToolUse] = field(default_factory=list)
     charges: dict[str, Any] = field(default_factory=dict)
     rate_limits: Mapping[str, RateLimit] = field(default_factory=dict)
     asked_at: float | None = None
+    loading: tuple[float, float] | None = None
     leased_at: float | None = None
     first_event_at: float | None = None
     last_event_at: float | None = None
@@ -101,6 +104,7 @@ class Exchange:
         if use is None:
             use = self.uses[model, kind] = Use(model, spec, kind)
             use.asked_at, use.leased_at = self.asked_at, self.leased_at
+            use.loading = self.loading
         return use
 
 

@@ -7,15 +7,23 @@ from dataclasses import dataclass
 from openedai.contract.generate import Usage
 
 
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """A tool that the server ran. Times are in seconds after the start of the exchange."""
+
+    name: str
+    began_at: float
+    ended_at: float
+
+
 @dataclass(slots=True)
 class Use:
     """What a request used of one model, for work of one `kind`.
 
     `spec` is the id of the spec that was loaded for the model. `size` is that of made images,
-    `finish_reasons` and `tool_calls` (names) are of generations. Times are in seconds after the
-    start of the exchange, None until it happens: `asked_at` when the model was asked for,
-    `leased_at` when it was ready and free, `loading_from` when its load began, if it had to wait
-    for one.
+    `finish_reasons` are of generations. Times are in seconds after the start of the exchange, None
+    until it happens: `asked_at` when the model was asked for, `leased_at` when it was ready and
+    free, `loading` from when to when it was loaded, if the request waited for that.
     """
 
     model: str
@@ -30,9 +38,8 @@ class Use:
     images: int = 0
     size: str = ""
     finish_reasons: tuple[str, ...] = ()
-    tool_calls: tuple[str, ...] = ()
     asked_at: float | None = None
-    loading_from: float | None = None
+    loading: tuple[float, float] | None = None
     leased_at: float | None = None
     first_event_at: float | None = None
     last_event_at: float | None = None

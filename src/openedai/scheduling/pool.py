@@ -181,6 +181,14 @@ class ModelPool:
         resident = self._model(spec).admission.resident
         return resident.slots if resident else 0
 
+    def load_ages(self, spec: ModelSpec) -> tuple[float, float] | None:
+        """How many seconds ago the load of a loaded model began and ended."""
+        resident = self._model(spec).admission.resident
+        if resident is None:
+            return None
+        now = self._clock()
+        return now - resident.load_began_at, now - resident.loaded_at
+
     def snapshot(self) -> PoolStatus:
         """The state that metrics and health report."""
         now = self._clock()
@@ -280,7 +288,8 @@ class ModelPool:
                             self._evict(resident)
                         while self._closing:
                             await asyncio.wait(self._closing.values())
-                        self._install(model, await self._load_engine(model.spec))
+                        began = self._clock()
+                        self._install(model, await self._load_engine(model.spec), began)
                         return
                 for_clients = model.wanted_by_clients
                 paused = self._evictions.pause_background(need, paused, for_clients=for_clients)
@@ -311,9 +320,10 @@ class ModelPool:
                 f"the {self._limits.memory_budget / 2**20:,.0f} MiB that models may take here."
             )
 
-    def _install(self, model: ManagedModel, engine: Engine) -> None:
+    def _install(self, model: ManagedModel, engine: Engine, began: float) -> None:
         now = self._clock()
-        resident = Resident(model.spec.id, engine, max(1, engine.slots), now, loaded_at=now)
+        slots = max(1, engine.slots)
+        resident = Resident(model.spec.id, engine, slots, now, load_began_at=began, loaded_at=now)
         model.measured_memory = resident.measure()
         try:
             self._refuse_oversize(model, resident.memory)

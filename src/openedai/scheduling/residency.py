@@ -23,6 +23,7 @@ class Resident:
     last_used: float
     memory: int = 0
     running: int = 0
+    load_began_at: float = -math.inf
     loaded_at: float = -math.inf
     used_by_client_at: float = -math.inf
 

@@ -75,7 +75,11 @@ class Leases:
         async with self._pool.lease(
             call.spec, capability, call.caller, slots, background
         ) as engine:
-            exchange.leased_at = exchange.seconds
+            exchange.leased_at = now = exchange.seconds
+            exchange.loading = None
+            ages = self._pool.load_ages(call.spec)
+            if ages is not None and now - ages[1] > exchange.asked_at:
+                exchange.loading = max(exchange.asked_at, now - ages[0]), now - ages[1]
             if call.model.adapter is not None:
                 await engine.add_adapter(call.model.adapter)
             yield engine

@@ -46,6 +46,7 @@ from openedai.serving.project_limits import ProjectLimits
 from openedai.serving.recent_logs import RecentLogs
 from openedai.serving.reranking import Reranking
 from openedai.serving.responses.keeping import ResponseKeeping
+from openedai.serving.tracing.spans import Tracing
 from openedai.serving.usage.ends import Ends, Recorder
 from openedai.serving.usage.owner_metrics import OwnerMetrics
 from openedai.serving.usage.prices import Prices
@@ -136,6 +137,7 @@ class Services:
         library: Library,
         started: int,
         limits_clock: Callable[[], float] | None,
+        tracing: Tracing | None,
     ) -> Services:
         """`started` is when the server started, in seconds since 1970."""
         database_url = settings.database.reveal() if settings.database else ""
@@ -168,6 +170,8 @@ class Services:
         usage_records = UsageRecords(store, settings.usage_lifetime, settings.usage_max_records)
         prices, activity = Prices(settings.prices), Activity()
         recorders: list[Recorder] = [activity]
+        if tracing is not None:
+            recorders.append(tracing)
         usage = UsageRecording(UsageWriter(usage_records), prices) if settings.usage else None
         if usage is not None:
             metrics.add_usage(usage.writer)

@@ -48,6 +48,11 @@ class Usage:
         "`cached_input` and `output` for a million tokens, `image`, `audio_minute`, and "
         "`characters` and `training` for a million.",
     ] = dataclasses.field(default_factory=dict)
+    traces: Annotated[
+        bool,
+        "Send OpenTelemetry traces of requests, without prompts and answers, as the standard "
+        "variables (`OTEL_EXPORTER_OTLP_ENDPOINT` …) say. It needs the extra `otel`.",
+    ] = False
     metrics_by: Annotated[
         Literal["", "project", "key"],
         "Also count requests, tokens and costs for Prometheus by project or key: at most 1,000 of "

@@ -41,6 +41,7 @@ from openedai.contract.generate import (
     Usage,
 )
 from openedai.errors import APIError, ContextLengthExceeded
+from openedai.http.uses import ToolUse
 from openedai.serving.call import Call
 from openedai.serving.outcome import Indexed, Outcome
 from openedai.serving.tools.failed import ToolFailed
@@ -154,6 +155,8 @@ class Turns:
     async def _run_tool(
         self, tool: CallableTool, tool_call: ToolCall
     ) -> AsyncGenerator[Step, None]:
+        exchange = self._call.exchange
+        began = exchange.seconds
         try:
             if self._tools.of_function(tool.function.name) is not tool:
                 raise ToolFailed("There is no such tool, or it is not allowed.")
@@ -168,6 +171,8 @@ class Turns:
         except (ToolFailed, APIError) as error:
             message = error.message if isinstance(error, APIError) else str(error)
             yield Ended(tool_call.id, ToolResult(f"Error: {message}", failed=message))
+        finally:
+            exchange.tools.append(ToolUse(tool.type, began, exchange.seconds))
 
     def _go_on(self, outcome: Outcome, results: Mapping[str, str]) -> bool:
         """Make the conversation that the next turn answers; False if no token is left for it."""

@@ -1,0 +1,1 @@
+"""OpenTelemetry traces. Its packages are imported only if traces are on."""
