@@ -25,6 +25,7 @@ from openedai.api.console.pages import console_pages
 from openedai.api.dialects import dialect_of
 from openedai.api.openai.dialect import OPENAI, response_headers
 from openedai.api.openapi import documentation
+from openedai.api.organization_routes import unknown_url
 from openedai.api.route import Route
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.models import adapter_specs
@@ -36,7 +37,7 @@ from openedai.engines.machine import usable_cores, usable_memory
 from openedai.engines.process.early import EarlyStart
 from openedai.engines.process.watchdog import SilenceLimits
 from openedai.engines.registry import capabilities_of
-from openedai.errors import APIError, MethodNotAllowed, ModelNotFound, NotFound, Unavailable
+from openedai.errors import APIError, MethodNotAllowed, ModelNotFound, Unavailable
 from openedai.extract.text import Limits
 from openedai.http.envelope import Envelope
 from openedai.http.exchange import exchange_of
@@ -391,7 +392,7 @@ async def _api_error(request: Request, error: Exception) -> Response:
 
 
 async def _unknown_url(request: Request, error: Exception) -> Response:
-    refusal = NotFound(f"Invalid URL ({request.method} {request.scope['path']})")
+    refusal = unknown_url(request.method, request.scope["path"])
     return error_response(refusal, exchange_of(request.scope))
 
 

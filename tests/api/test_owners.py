@@ -20,6 +20,7 @@ from openedai.store.ids import ordered_id
 from openedai.store.keys.secret import digest_of
 from openedai.store.quotas import FileLimits, Quotas
 from openedai.store.store import Store
+from tests.security.keys import add_key
 from tests.support import Answer, Running, ServerThread, echo_settings, fetch
 
 MINE, OTHER = "mine-0123456789", "other-0123456789"
@@ -355,6 +356,25 @@ def test_what_assistants_runs_and_responses_refer_to(mine: Key, other: Key) -> N
     answer = other.ask("POST", "/v1/threads/runs", body)
     assert b"event: thread.run.failed" in answer.body
     assert b"No such File" in answer.body
+
+
+def test_keys_of_a_project_share_what_it_stores(server: Running, other: Key) -> None:
+    folder = server.app.state.services.settings.data
+    first, second = (Key(server, add_key(folder, project="proj_a")[1]) for _ in range(2))
+    elsewhere = Key(server, add_key(folder, project="proj_b")[1])
+    for path, make in (
+        ("/v1/files", file),
+        ("/v1/batches", batch),
+        ("/v1/responses", response),
+        ("/v1/conversations", conversation),
+        ("/v1/vector_stores", vector_store),
+        ("/v1/assistants", assistant),
+        ("/v1/threads", thread),
+    ):
+        url = f"{path}/{make(first)}"
+        assert second.ask("GET", url).status == 200
+        for foreign in (elsewhere, other):
+            assert foreign.ask("GET", url).status == 404
 
 
 def test_what_responses_refer_to(mine: Key, other: Key) -> None:

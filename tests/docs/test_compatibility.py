@@ -181,6 +181,12 @@ from openedai.http.body import AllowedOnly, Body
 from openedai.http.upload import StreamedFile, Upload
 from openedai.http.validation import as_invalid_request
 from openedai.serving.images.inputs import ImageSources
+from tests.docs.organization_tables import (
+    ORGANIZATION_REFUSED,
+    ORGANIZATION_TABLES,
+    ORGANIZATION_TYPES,
+    ORGANIZATION_VALUES,
+)
 from tests.docs.pages import ROOT, code_words, section, tables
 from tests.support import Running, fetch
 
@@ -559,6 +565,7 @@ OTHER_SERVERS: dict[Table, tuple[set[str], type[Body], dict[str, Any]]] = {
     ),
 }
 TABLES |= OTHER_SERVERS
+TABLES |= ORGANIZATION_TABLES
 
 TOOL: dict[str, Any] = {"type": "function", "function": {"name": "f"}}
 FORMAT: dict[str, Any] = {"type": "json_schema"}
@@ -567,6 +574,7 @@ CALL: dict[str, Any] = {"id": "c", "type": "function", "function": {"name": "f",
 # Values that ask for something, for parameters of which any other value would do less.
 REFUSED_VALUES: dict[str, Any] = {
     "skills": [{"type": "skill_reference", "skill_id": "skill_1"}],
+    **ORGANIZATION_REFUSED,
     "access_programs": {"cyber": "standard"},
     "background": True,
     "prompt": {"id": "pmpt_1"},
@@ -829,6 +837,7 @@ VALUES: dict[str, Any] = {
 # Those of which two bodies have different types.
 _STORES: dict[str, Any] = {"file_search": {"vector_store_ids": ["vs_1"]}}
 VALUES_BY_TYPE: dict[tuple[type[Body], str], Any] = {
+    **ORGANIZATION_VALUES,
     **{
         (model, "tool_resources"): _STORES
         for model in (
@@ -958,6 +967,8 @@ def cases(*statuses: str) -> list[tuple[Table, str]]:
 def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
     """What the engine gets of a body."""
     value = model.model_validate(body)
+    if isinstance(value, ORGANIZATION_TYPES):
+        return value
     match value:
         case ChatMessage():
             return value.to_engine(0, Media())

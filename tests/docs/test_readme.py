@@ -35,7 +35,7 @@ NOT_RUN = {
     "docs/deployment.md": 3,
     "docs/fine-tuning.md": 1,
     "docs/images.md": 2,
-    "docs/keys.md": 1,
+    "docs/keys.md": 2,
     "docs/models.md": 3,
     "docs/remote-access.md": 4,
     "docs/tools.md": 3,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.fuzz.assistant_bodies import ASSISTANT_BODIES
+from tests.fuzz.organization_bodies import ORGANIZATION_BODIES
 from tests.fuzz.parts import IMAGE, PICTURE, SCHEMA, SOUND
 from tests.fuzz.response_bodies import RESPONSE_BODIES
 from tests.fuzz.store_bodies import STORE_BODIES
@@ -376,4 +377,5 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     **RESPONSE_BODIES,
     **STORE_BODIES,
     **ASSISTANT_BODIES,
+    **ORGANIZATION_BODIES,
 }

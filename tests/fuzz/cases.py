@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tests.fuzz.parts import ASSISTANT, CHAT, CONVERSATION, RESPONSE, THREAD, VECTOR_STORE
-from tests.fuzz.targets import Target
+from tests.fuzz.targets import KEY, Target
 from tests.fuzz.values import hostile, mutated
 
 _PARAMETER = re.compile(r"\{\w+(?::\w+)?\}")
@@ -198,7 +198,7 @@ class _Request:
         start = b"%s %s HTTP/%s" % (self._method.encode(), path.encode(), self._version)
         names = {line.partition(b":")[0] for line in self._extra}
         own = [b"host: localhost", b"connection: close", b"content-type: " + self._type()]
-        own.append(b"openai-beta: assistants=v2")
+        own += [b"openai-beta: assistants=v2", b"authorization: Bearer " + KEY.encode()]
         kept = [line for line in own if line.partition(b":")[0] not in names]
         return b"\r\n".join([start, *kept, *self._extra, *lines, b"", b""])
 

@@ -18,6 +18,7 @@ from tests.fuzz.answers import Fault, check_answers
 from tests.fuzz.cases import Case, Cases
 from tests.fuzz.parts import ASSISTANT, CHAT, CONVERSATION, RESPONSE, THREAD, VECTOR_STORE
 from tests.fuzz.response_bodies import ITEMS, KEPT
+from tests.fuzz.targets import KEY
 from tests.process.serving import Process
 
 log = logging.getLogger("fuzz")
@@ -134,7 +135,7 @@ class Run:
         head = (
             f"POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
             f"content-type: application/json\r\ncontent-length: {len(raw)}\r\n"
-            "openai-beta: assistants=v2\r\n\r\n"
+            f"openai-beta: assistants=v2\r\nauthorization: Bearer {KEY}\r\n\r\n"
         )
         answer = await exchange(self._port, Case([head.encode() + raw], "POST", path))
         found = _ID.search(answer)

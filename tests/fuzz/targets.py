@@ -14,6 +14,8 @@ from openedai.http.body import Body
 from tests.fuzz.bodies import BODIES
 from tests.process.settings_files import model_table, settings_file
 
+# Requests make keys: the server needs one from the beginning.
+KEY = "fuzz-0123456789"
 _CALL = '<tool_call>{"name": "get_weather", "arguments": {"city": "a"}}</tool_call>'
 ECHO_CONFIG = settings_file(
     model_table("echo", aliases=("parrot",), worker=False, context=600),
@@ -22,6 +24,7 @@ ECHO_CONFIG = settings_file(
     model_table("reveal", worker=True, reveal=True),
     model_table("vision", vision=True, image_tokens=7),
     model_table("calls", reply=f"<think>x</think>{_CALL}"),
+    api_key=KEY,
 )
 ECHO_MODELS = ("echo", "parrot", "owner/echo:latest", "hosted", "reveal", "vision", "calls")
 
@@ -43,7 +46,7 @@ def real_config(weights: Path) -> str:
     """The settings of a server with a text model."""
     options: dict[str, Any] = {"context": 160, "slots": 8, "batch": 64}
     real = model_table("real", engine="llama_cpp", source=weights, **options)
-    return settings_file(model_table("echo"), real, chat_model="real")
+    return settings_file(model_table("echo"), real, chat_model="real", api_key=KEY)
 
 
 _ENDLESS = frozenset({"/console/api/now", "/console/api/logs"})

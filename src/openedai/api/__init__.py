@@ -12,6 +12,7 @@ from openedai.api.console_routes import console_routes
 from openedai.api.dialects import ByDialect
 from openedai.api.file_routes import container_routes, file_routes, vector_store_routes
 from openedai.api.legacy.ranking import Ranking
+from openedai.api.organization_routes import organization_routes
 from openedai.api.route import (
     ENGINE,
     Endpoint,
@@ -54,6 +55,7 @@ def routes(s: Services) -> tuple[Route, ...]:
     official = (*official, *shared_with_azure(batches))
     return (
         *official,
+        *organization_routes(s, calls),
         *_rate_limits(s, calls),
         *engine_routes(official),
         *_engines(s, calls),

@@ -63,24 +63,52 @@ class Administration:
             return await self._insert(query, key)
 
     async def create_account(
-        self, project: str, name: str, *, role: Role, key: bool, expires_at: float | None
+        self, project: str, name: str, *, with_key: bool, expires_at: float | None
     ) -> tuple[ServiceAccount, MadeKey | None]:
-        """A service account of a project, with a key or without one.
+        """A service account of a project, with a key, or without one and without a role.
 
         Raises NotFound, and InvalidRequest for an archived project.
         """
         async with self._writing() as query:
             _check_open(await self.projects.lock(query, project))
+            role: Role = "member" if with_key else "none"
             made = await self.accounts.insert(query, project, name, role)
-            return made, await self._account_key(query, made, name, expires_at) if key else None
+            if not with_key:
+                return made, None
+            return made, await self._account_key(query, made, name, expires_at, None)
 
     async def create_account_key(
-        self, account: ServiceAccount, name: str, expires_at: float | None
+        self,
+        account: ServiceAccount,
+        name: str,
+        expires_at: float | None,
+        endpoints: tuple[str, ...] | None,
     ) -> MadeKey:
         """One more key of a service account. Raises as `create_account`."""
         async with self._writing() as query:
             _check_open(await self.projects.lock(query, account.project))
-            return await self._account_key(query, account, name, expires_at)
+            return await self._account_key(query, account, name, expires_at, endpoints)
+
+    async def change_account(
+        self, account: ServiceAccount, *, name: str, role: Role
+    ) -> ServiceAccount:
+        async with self._writing() as query:
+            await self.accounts.update(query, account.id, name, role)
+        return await self.accounts.find(account.project, account.id)
+
+    async def change_key(
+        self, key: ApiKey, *, expires_at: float | None, endpoints: tuple[str, ...] | None
+    ) -> ApiKey:
+        """The key with another end and other groups of URLs. Raises InvalidRequest for one that
+        has expired, and for an admin key that is to be limited.
+        """
+        if key.expired():
+            raise InvalidRequest(f"The key '{key.id}' has expired.")
+        if key.admin and endpoints:
+            raise InvalidRequest("An admin key may do everything.", param="scopes")
+        async with self._writing() as query:
+            await self.keys.change(query, key.id, expires_at, endpoints)
+        return await self.keys.find(key.id)
 
     async def remove_account(self, project: str, id: str) -> None:
         """Remove a service account, and revoke its keys. Raises NotFound."""
@@ -88,11 +116,12 @@ class Administration:
             await self.accounts.remove(query, project, id)
             await self.keys.revoke(query, "service_account=$1", id)
 
-    async def revoke(self, id: str, project: str | None = None) -> ApiKey:
-        """Refuse a key from now on: any, or only one of a project. Raises NotFound."""
-        condition, args = ("", ()) if project is None else (" and project=$2", (project,))
+    async def revoke(self, id: str, condition: str = "1=1", *args: str) -> ApiKey:
+        """Refuse a key from now on. Raises NotFound, also for one that a condition in SQL, with
+        parameters from `$2` on, does not hold of.
+        """
         async with self._writing() as query:
-            if not await self.keys.revoke(query, f"id=$1{condition}", id, *args):
+            if not await self.keys.revoke(query, f"id=$1 and {condition}", id, *args):
                 raise no_such_key(id)
         return await self.keys.find(id)
 
@@ -137,10 +166,19 @@ class Administration:
             return await self.keys.forget(query), await self.keys.count(query)
 
     async def _account_key(
-        self, query: Query, account: ServiceAccount, name: str, expires_at: float | None
+        self,
+        query: Query,
+        account: ServiceAccount,
+        name: str,
+        expires_at: float | None,
+        endpoints: tuple[str, ...] | None,
     ) -> MadeKey:
         wanted = ApiKey(
-            project=account.project, service_account=account.id, name=name, expires_at=expires_at
+            project=account.project,
+            service_account=account.id,
+            name=name,
+            expires_at=expires_at,
+            endpoints=endpoints,
         )
         return await self._insert(query, wanted)
 

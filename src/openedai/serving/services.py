@@ -16,6 +16,7 @@ from openedai.media.addresses import HostPolicy
 from openedai.media.hosts import Hosts
 from openedai.media.images import Images
 from openedai.scheduling.pool import ModelPool
+from openedai.security.administration import Administration
 from openedai.serving.activity import Activity
 from openedai.serving.assistants.keeping import AssistantKeeping
 from openedai.serving.audio.hearing import Hearing
@@ -110,6 +111,7 @@ class Services:
     loading: Loading
     weight_facts: WeightFactsReader
     store: Store
+    administration: Administration
     files: Files
     uploads: Uploads
     jobs: Jobs
@@ -217,6 +219,7 @@ class Services:
             loading=loading,
             weight_facts=WeightFactsReader(library),
             store=store,
+            administration=Administration(store),
             files=files,
             uploads=Uploads(store, files),
             jobs=jobs,

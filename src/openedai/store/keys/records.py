@@ -124,6 +124,19 @@ class ApiKeys:
         )
         return [id for (id,) in rows]
 
+    async def change(
+        self,
+        query: Query,
+        id: str,
+        expires_at: float | None,
+        endpoints: tuple[str, ...] | None,
+    ) -> None:
+        """Set when a key expires, and what it may do."""
+        await query.run(
+            "update api_keys set expires_at=$1, endpoints=$2 where id=$3",
+            *(expires_at, _written(endpoints), id),
+        )
+
     async def note_uses(self, query: Query, uses: Mapping[str, float]) -> None:
         """When keys were used, in seconds since 1970, by their ids."""
         rows = [(uses[id], id) for id in sorted(uses)]  # the order in which others lock them

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -55,6 +56,18 @@ class ServiceAccounts:
         select = f"select {_COLUMNS} from service_accounts where project=$1"
         found = await read_page(await self._store.database(), select, "id", (project,), cursor)
         return Found([ServiceAccount(*row) for row in found.items], found.has_more)
+
+    async def all(self, project: str, ids: Collection[str]) -> dict[str, ServiceAccount]:
+        """Those with the ids, by their ids."""
+        if not ids:
+            return {}
+        database = await self._store.database()
+        places = ", ".join(f"${n}" for n in range(2, 2 + len(ids)))
+        rows = await database.read(
+            f"select {_COLUMNS} from service_accounts where project=$1 and id in ({places})",
+            *(project, *ids),
+        )
+        return {row[0]: ServiceAccount(*row) for row in rows}
 
     async def update(self, query: Query, id: str, name: str, role: Role) -> None:
         await query.run("update service_accounts set name=$1, role=$2 where id=$3", name, role, id)

@@ -1,0 +1,18 @@
+"""Valid bodies of the admin resources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ORGANIZATION_BODIES: dict[str, list[dict[str, Any]]] = {
+    "AdminKeyCreateRequest": [{"name": "boss", "expires_in_seconds": 3600}],
+    "ProjectCreateRequest": [{"name": "shop"}],
+    "ProjectUpdateRequest": [{"name": "other"}],
+    "ProjectKeyUpdateRequest": [{"scopes": ["chat"], "expires_in_seconds": 60}],
+    "ServiceAccountCreateRequest": [
+        {"name": "robot", "expires_in_seconds": 60},
+        {"name": "robot", "create_service_account_only": True},
+    ],
+    "ServiceAccountUpdateRequest": [{"name": "robot", "role": "owner"}],
+    "ServiceAccountKeyRequest": [{"name": "more", "scopes": ["chat"], "expires_in_seconds": 60}],
+}
