@@ -45,6 +45,7 @@ _PREFIXES = {
     "/v1/fine_tuning": "fine_tuning",
     "/v1/fine-tunes": "fine_tuning",
     "/v1/vector_stores": "vector_stores",
+    "/v1/containers": "containers",
     "/v1/assistants": "assistants",
     "/v1/threads": "assistants",
     "/v1/models": "models",
