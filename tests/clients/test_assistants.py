@@ -19,6 +19,7 @@ def test_langchain(echo_server: Running, tmp_path: Path) -> None:
     assert (seen["first"], seen["second"]) == ("Good morning.", "Good night.")
     assert seen["agent"] == "Good day."
     assert seen["tool"] == ["get_weather", {"city": "Paris"}, ["get_weather"]]
+    assert seen["later"] == [["get_weather"], ["get_weather"]]
 
 
 @pytest.mark.parametrize("version", ["openai-4", "openai-5", "openai-6", "openai-7"])

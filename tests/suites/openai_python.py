@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 from tests.clients.environments import INSTALL_TIMEOUT, environment, versions
 from tests.process.serving import serving
+from tests.sandboxes import bubblewrap
 from tests.suites.expected import known_failures, report
 
 SUITE = Path(__file__).parent / "openai-python"
@@ -30,10 +31,13 @@ RESOURCES = (
     "beta/threads/test_runs.py",
     "chat/completions/test_messages.py",
     "chat/test_completions.py",
+    "containers/files/test_content.py",
+    "containers/test_files.py",
     "conversations/test_items.py",
     "responses/test_input_items.py",
     "responses/test_input_tokens.py",
     "test_completions.py",
+    "test_containers.py",
     "test_conversations.py",
     "test_decisions.py",
     "test_embeddings.py",
@@ -82,6 +86,7 @@ def run(options: list[str]) -> dict[str, str | None]:
     files = [f"tests/api_resources/{name}" for name in RESOURCES]
     with (
         tempfile.TemporaryDirectory() as folder,
+        bubblewrap(),
         serving(Path(folder), CONFIG, "--log-level", "warning", data=folder) as server,
     ):
         results = Path(folder) / "results.xml"

@@ -1,8 +1,10 @@
 """LangChain's OpenAIAssistantRunnable, on the echo engine: it says what the user said.
 
-Its asynchronous methods read the official client's pages as if they were synchronous, and fail.
+After a run has completed, its asynchronous methods read a page of the official client as if it were
+synchronous, and fail. So asynchronously only calls of tools are read.
 """
 
+import asyncio
 import json
 import warnings
 from importlib.metadata import version
@@ -43,6 +45,17 @@ def call_tool():
     return [actions[0].tool, actions[0].tool_input, [one.tool for one in again]]
 
 
+async def call_tool_later():
+    """The tools that the agent calls, and those that it calls after their outputs."""
+    agent = await OpenAIAssistantRunnable.acreate_assistant(
+        name="helper", instructions="Be brief.", tools=[get_weather], model="calls", as_agent=True
+    )
+    actions = await agent.ainvoke({"content": "weather?"})
+    steps = [(one, get_weather.invoke({"city": "Paris"})) for one in actions]
+    again = await agent.ainvoke({"content": "weather?", "intermediate_steps": steps})
+    return [[one.tool for one in actions], [one.tool for one in again]]
+
+
 plain = made()
 first = plain.invoke({"content": "Good morning."})
 second = plain.invoke({"content": "Good night.", "thread_id": first[0].thread_id})
@@ -53,5 +66,6 @@ seen = {
     "second": text_of(second),
     "agent": agent.invoke({"content": "Good day."}).return_values["output"],
     "tool": call_tool(),
+    "later": asyncio.run(call_tool_later()),
 }
 print(json.dumps(seen))

@@ -133,6 +133,13 @@ def _file(_: Granted, collection: str) -> str:
     return _sent(collection, FILE)
 
 
+def _named_file(granted: Granted, collection: str) -> str:
+    """A file of a container, or else the one that stores have, too."""
+    if collection.startswith("/containers/"):
+        return _made(collection, {"file_id": granted.file()})
+    return granted.file()
+
+
 def _upload(_: Granted, collection: str) -> str:
     return _made(collection, UPLOAD)
 
@@ -149,6 +156,10 @@ def _store(granted: Granted, collection: str) -> str:
 
 def _batch(granted: Granted, collection: str) -> str:
     return _made(collection, {"file_ids": [granted.file()]})
+
+
+def _container(_: Granted, collection: str) -> str:
+    return _made(collection, {"name": "name"})
 
 
 def _assistant(_: Granted, collection: str) -> str:
@@ -183,13 +194,14 @@ MADE: dict[str, Callable[[Granted, str], str]] = {
     "conv_123": _conversation,
     "completion_id": _chat,
     "file-abc123": _file,
-    "file_id": lambda granted, _: granted.file(),
+    "file_id": _named_file,
     "upload_abc123": _upload,
     "part_id": _part,
     "vs_abc123": _store,
     "vector_store_id": _store,
     "vsfb_abc123": _batch,
     "batch_id": _batch,
+    "container_id": _container,
     "assistant_id": _assistant,
     "thread_id": _thread,
     "message_id": _message,
