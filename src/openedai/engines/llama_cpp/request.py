@@ -34,6 +34,7 @@ from openedai.errors import (
     Unsupported,
     invalid_value,
 )
+from openedai.prompts.contained import contained
 from openedai.prompts.marked_chat import MarkedChat
 from openedai.prompts.prompt_formats import PromptFormat
 from openedai.prompts.reading.answer import AnswerReader, ChatReader
@@ -220,6 +221,7 @@ class RequestBuilder:
 
     def _render(self, chat: Chat) -> tuple[Prompt, Rendered]:
         """The prompt of a conversation, with its images."""
+        chat = contained(chat, lambda: self.vocabulary.special_texts)
         if not any(message.images for message in chat.messages):
             rendered = self.template.render(chat)
             return Prompt(self.vocabulary.tokenize(rendered.prompt)), rendered

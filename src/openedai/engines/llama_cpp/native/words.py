@@ -71,6 +71,12 @@ class Vocabulary:
         """The tokens that end an answer; to find them takes some milliseconds."""
         return tuple(filter(self.ends, range(self.size)))
 
+    @cached_property
+    def special_texts(self) -> tuple[str, ...]:
+        """The texts of all special tokens; to find them takes some milliseconds."""
+        texts = map(self.special_text, filter(self.special, range(self.size)))
+        return tuple(dict.fromkeys(filter(None, texts)))
+
     def special_text(self, token: int | None) -> str:
         return "" if token is None else self.piece(token).decode("utf-8", "replace")
 
