@@ -133,6 +133,7 @@ class Exchanges:
             connection,
             id=_new_id(),
             status=0,
+            task=asyncio.current_task(),
             uses={},
             tools=[],
             charges={},

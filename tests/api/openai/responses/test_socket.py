@@ -122,6 +122,26 @@ def test_a_failure_in_an_answer(echo_server: Running) -> None:
         assert text(create(socket, input="again")) == "again"
 
 
+def test_an_answer_that_is_cancelled_on_the_server(echo_server: Running) -> None:
+    """The connection stays, and its next message is answered."""
+    activity = echo_server.app.state.services.activity
+    body = {"type": "response.create", "model": "slow", "input": "one two", "store": False}
+    with connection(echo_server) as socket:
+        for _ in range(2):
+            socket.send(json.dumps(body | {"stream_id": "a"}))
+            while receive(socket)["type"] != "response.output_text.delta":
+                pass
+            (id,) = [one.id for one in activity.running() if one.model == "slow"]
+            url = f"{echo_server.url}/console/api/requests/{id}/cancel"
+            assert fetch(url, "POST").status == 200
+            while (event := json.loads(socket.recv(timeout=20)))["type"] != "error":
+                pass
+            assert event["error"]["code"] == "request_cancelled"
+            assert (event["status"], event["stream_id"]) == (403, "a")
+        assert text(create(socket, input="again")) == "again"
+    wait_until(lambda: occupancy(echo_server, "slow")[0] == 0)
+
+
 def test_a_client_that_leaves_with_messages_waiting() -> None:
     with ServerThread(echo_settings()) as server:
         with connection(server) as socket:

@@ -148,14 +148,27 @@ class ResponseSocket:
             prepared = await self._answer(values, exchange, self._history, send)
             exchange.status = 200
             self._remember(prepared)
-        except (WebSocketDisconnect, asyncio.CancelledError):
+        except WebSocketDisconnect:
             raise
+        except asyncio.CancelledError:
+            if exchange.cancelled is None or not _goes_on():
+                raise
+            await self._refuse(exchange.cancelled, exchange, values, stream_id)
         except Exception as error:
             api_error = as_api_error(error).renamed(exchange.parameter_names)
-            exchange.status = api_error.status
-            previous = values.get("previous_response_id")
-            self._history.forget(previous if isinstance(previous, str) else None)
-            await self._send(_encode(_error(api_error)), stream_id)
+            await self._refuse(api_error, exchange, values, stream_id)
+
+    async def _refuse(
+        self,
+        error: APIError,
+        exchange: Exchange,
+        values: Mapping[str, Any],
+        stream_id: str | None,
+    ) -> None:
+        exchange.status = error.status
+        previous = values.get("previous_response_id")
+        self._history.forget(previous if isinstance(previous, str) else None)
+        await self._send(_encode(_error(error)), stream_id)
 
     def _remember(self, prepared: Prepared) -> None:
         response = prepared.builder.response
@@ -170,6 +183,14 @@ class ResponseSocket:
         if stream_id is not None:
             text = f'{text[:-1]},"stream_id":{_encode(stream_id).decode()}}}'
         await self._socket.send_text(text)
+
+
+def _goes_on() -> bool:
+    """After a cancellation of one answer: whether the connection goes on, as nothing else cancelled
+    its task.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.uncancel() == 0
 
 
 def _values(message: str | bytes) -> Mapping[str, Any]:

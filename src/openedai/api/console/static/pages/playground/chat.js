@@ -95,6 +95,7 @@ class Chat {
   }
 
   regenerate() {
+    if (this.run.isRunning()) return;
     while (this.messages.length && this.messages.at(-1).role === "assistant") this.messages.pop();
     if (!this.messages.length) return;
     this.draw();
@@ -102,6 +103,7 @@ class Chat {
   }
 
   reset() {
+    if (this.run.isRunning()) return;
     this.messages = [];
     setText(this.status, "");
     this.draw();
