@@ -30,6 +30,7 @@ from bench.sections import (
     embeddings,
     idle,
     leaving,
+    limits,
     long,
     overhead,
     responses,
@@ -57,6 +58,7 @@ class Section(StrEnum):
     EMBEDDINGS = "embeddings"
     AUDIO = "audio"
     OVERHEAD = "overhead"
+    LIMITS = "limits"
     BATCHES = "batches"
     RESPONSES = "responses"
     VECTOR_STORES = "vector-stores"
@@ -128,6 +130,8 @@ class Plan:
                 return await audio.measure(self.scale, self.versions)
             case Section.OVERHEAD:
                 return await overhead.measure(self.scale, self.litellm)
+            case Section.LIMITS:
+                return await limits.measure(self.scale)
             case Section.BATCHES:
                 return await batches.measure(self.model, self.scale)
             case Section.RESPONSES:

@@ -205,7 +205,8 @@ class Calls:
         """The rate limits, unless the caller has some, count the requests, running and waiting,
         that the model accepts. While there is room, nobody has to wait for the limit to be reset.
         """
-        if "requests" in call.exchange.rate_limits:
+        limits = call.exchange.rate_limits
+        if limits is not None and "requests" in limits.measures:
             return dict(call.headers)
         limit, remaining = self._leases.occupancy(call)
         return {

@@ -203,8 +203,8 @@ class _Connection:
         if self._watcher is None and all(name != b"content-length" for name, _ in headers):
             self._start_watching()  # a stream, for a request whose body nobody reads
         headers.extend(self._headers_of(exchange))
-        if exchange.rate_limits:
-            headers.extend(exchange.dialect.rate_limit_headers(exchange.rate_limits))
+        if (limits := exchange.rate_limits) is not None:
+            headers.extend(exchange.dialect.rate_limit_headers(limits.read()))
 
     def _start_watching(self) -> None:
         self._watcher = asyncio.create_task(self._watch())

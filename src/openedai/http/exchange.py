@@ -13,7 +13,7 @@ from starlette.types import Send
 
 from openedai.errors import APIError
 from openedai.http.dialect import Dialect
-from openedai.http.rate_limits import RateLimit
+from openedai.http.rate_limits import RateLimits
 from openedai.http.uses import ToolUse, Use
 from openedai.identity import NOBODY, Identity
 
@@ -45,7 +45,7 @@ class Exchange:
     are those of bodies. `uses` are of all models that the request used, also of its parts, `tools`
     those that the server ran for it: copies of an exchange share them, and `charges`, what was
     counted of each model for the limits of the caller. `rate_limits` are those that the answer
-    tells, by "requests" and "tokens". `deltas` counts those of its generations so far. `task`
+    tells. `deltas` counts those of its generations so far. `task`
     serves it; None where it cannot be cancelled on its own.
     """
 
@@ -72,7 +72,7 @@ class Exchange:
     uses: dict[tuple[str, str], Use] = field(default_factory=dict)
     tools: list[ToolUse] = field(default_factory=list)
     charges: dict[str, Any] = field(default_factory=dict)
-    rate_limits: Mapping[str, RateLimit] = field(default_factory=dict)
+    rate_limits: RateLimits | None = None
     asked_at: float | None = None
     loading: tuple[float, float] | None = None
     leased_at: float | None = None

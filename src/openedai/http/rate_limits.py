@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 
@@ -22,6 +22,14 @@ class RateLimit:
     def reset_ms(self) -> int:
         """The milliseconds until then."""
         return max(0, math.ceil(round((self.reset_at - time.perf_counter()) * 1000, 3)))
+
+
+@dataclass(frozen=True)
+class RateLimits:
+    """`measures` are what is limited, "requests" or "tokens"; `read` returns how it stands now."""
+
+    measures: frozenset[str]
+    read: Callable[[], Mapping[str, RateLimit]]
 
 
 def rate_limit_headers(limits: Mapping[str, RateLimit]) -> Iterator[tuple[bytes, bytes]]:

@@ -6,17 +6,17 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from openedai.config.limits import LimitSettings
-from openedai.http.exchange import Exchange
-from openedai.http.rate_limits import RateLimit
+from openedai.http.rate_limits import RateLimit, RateLimits
 from openedai.security.limits.counter import Charge
 from openedai.security.limits.counts import Counts
 from openedai.security.limits.memory import MemoryCounts
 from openedai.security.limits.refused import refused
 from openedai.security.limits.rules import Rules, Subject
-from openedai.security.limits.scopes import Cost, Measure, Scope, Standing
+from openedai.security.limits.scopes import Cost, Measure, Scope
 from openedai.security.limits.shared import SharedCounts
 from openedai.serving.call import Call
 from openedai.serving.costs import Asked, cost_of
@@ -72,9 +72,12 @@ class Limiting:
         self._scopes.clear()
 
     def show(self, call: Call[Any]) -> None:
-        """Have the answer tell the limits of the call."""
+        """Have the answer tell the limits of the call, as they stand when it begins."""
         if self.rules.any and (scopes := self._scopes_of(call)):
-            self._tell(call.exchange, self.counts.standing(scopes))
+            measures = {bound.measure for scope in scopes for bound in scope.bounds}
+            call.exchange.rate_limits = RateLimits(
+                frozenset(measures), partial(self._standing, scopes)
+            )
 
     async def begin(self, call: Call[Any], asked: Asked) -> LimitedUse | None:
         """Count a use of the call's model. None if nothing limits it.
@@ -90,7 +93,6 @@ class Limiting:
         use: LimitedUse | None = uses.get(call.model.id)
         if use is None:
             charge = await self._admitted(call, scopes, cost)
-            self._tell(call.exchange, charge.standing)
             use = uses.get(call.model.id)
             if use is None:
                 use = uses[call.model.id] = LimitedUse(charge, cost)
@@ -136,7 +138,6 @@ class Limiting:
             if isinstance(result, Charge):
                 return result
             if not background or result.reason != "rate":
-                self._tell(call.exchange, self.counts.standing(scopes))
                 raise refused(call.model.id, result)
             await asyncio.sleep(min(max(result.wait / 1000, _SHORTEST_WAIT), _LONGEST_WAIT))
 
@@ -162,11 +163,11 @@ class Limiting:
             scopes = self._scopes[subject] = self.rules.scopes(subject)
         return scopes
 
-    def _tell(self, exchange: Exchange, standing: Mapping[Measure, Standing]) -> None:
+    def _standing(self, scopes: tuple[Scope, ...]) -> Mapping[str, RateLimit]:
         now, here = self.counts.now(), time.perf_counter()
-        exchange.rate_limits = {
+        return {
             measure: RateLimit(one.limit, one.remaining, here + (one.reset_at - now) / 1000)
-            for measure, one in standing.items()
+            for measure, one in self.counts.standing(scopes).items()
         }
 
 

@@ -7,7 +7,7 @@ a counter is the same in memory and in a row of the database.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
@@ -128,7 +128,6 @@ class Charge:
     scopes: tuple[Scope, ...]
     at: int
     amounts: dict[Measure, int]
-    standing: dict[Measure, Standing] = field(default_factory=dict)
 
 
 def admit(
@@ -165,7 +164,6 @@ def admit(
         return max(refusals, key=lambda one: (one.reason == "size", one.wait))
     charge = Charge(scopes, now, _amounts(cost, room))
     apply(counters, charge, charge.amounts, now, server, hold=1)
-    charge.standing = standing(counters, scopes, now)
     return charge
 
 
