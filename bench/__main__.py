@@ -38,6 +38,7 @@ from bench.sections import (
     text,
     together,
     training,
+    usage,
     vector_stores,
 )
 from bench.sections.store_searches import CHROMA, OGX
@@ -63,6 +64,7 @@ class Section(StrEnum):
     RESPONSES = "responses"
     VECTOR_STORES = "vector-stores"
     IDLE = "idle"
+    USAGE = "usage"
     LEAVING = "leaving"
     TRAINING = "training"
     PEERS = "peers"
@@ -142,6 +144,8 @@ class Plan:
                 return await vector_stores.measure(self.scale, found, self.indexes, self.versions)
             case Section.IDLE:
                 return await idle.measure(self.scale)
+            case Section.USAGE:
+                return await usage.measure(self.scale)
             case Section.LEAVING:
                 return await leaving.measure(self.model, self.scale)
             case Section.TRAINING:
