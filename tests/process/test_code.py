@@ -13,6 +13,8 @@ from tests.process.serving import serving
 from tests.process.settings_files import model_table, settings_file
 from tests.support import wait_until
 
+pytestmark = pytest.mark.torture
+
 CONFIG = settings_file(model_table("echo"))
 CODE = """
 open('kept', 'w').write('kept')
