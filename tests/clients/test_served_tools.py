@@ -53,12 +53,13 @@ def test_agents_sdk(server: Running, files: RealServer, store: str, tmp_path: Pa
 
 
 def test_llama_index(server: Running, store: str, tmp_path: Path) -> None:
-    package, address = "llama-index-llms-openai", "OPENAI_API_BASE"
     seen = run(
-        *("llama-index", server, tmp_path),
+        "llama-index",
+        server,
+        tmp_path,
         program="files",
-        package=package,
-        address=address,
+        package="llama-index-llms-openai",
+        address="OPENAI_API_BASE",
         STORE=store,
     )
     assert seen["chat"] == seen["async"] == FOUND
