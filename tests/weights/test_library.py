@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 
 from openedai.config import ModelSpec, Settings
 from openedai.errors import Unavailable
-from openedai.weights.library import Library
+from openedai.weights.library import Library, _bytes_below
 from openedai.weights.manifest import read_manifest
 from openedai.weights.packages import Package
 from openedai.weights.progress import LoggedProgress, Stopped
@@ -367,3 +368,13 @@ def test_a_download_is_logged_with_a_bar(caplog: pytest.LogCaptureFixture) -> No
         "Downloading it ██░░░░░░░░ 20 %",
         "Preparing it",
     ]
+
+
+def test_files_that_vanish_while_they_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a part of a download that is renamed when it is complete."""
+    (tmp_path / "here").write_bytes(b"four")
+    walked: list[tuple[str, list[str], list[str]]] = [(str(tmp_path), [], ["gone", "here"])]
+    monkeypatch.setattr(os, "walk", lambda path: walked)
+    assert _bytes_below(tmp_path) == 4

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from openedai.config import ModelSpec, Settings, WeightFormat
@@ -276,8 +277,13 @@ def _prepare(spec: ModelSpec, staging: Path) -> None:
 
 
 def _bytes_below(path: Path) -> int:
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return sum(file.stat().st_size for file in files)
+    """Bytes of a file, or of those in a folder, without those that vanish meanwhile."""
+    walked = [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
+    found = 0
+    for file in [path] if path.is_file() else walked:
+        with suppress(FileNotFoundError):
+            found += file.stat().st_size
+    return found
 
 
 def _projector_bytes(spec: ModelSpec, weights: Path) -> int:
