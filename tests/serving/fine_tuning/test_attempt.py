@@ -17,7 +17,7 @@ from openedai.api.openai.dialect import OPENAI
 from openedai.app import create_app
 from openedai.config import ModelSpec
 from openedai.config.sources import Secret
-from openedai.errors import EngineFailed, InvalidRequest
+from openedai.errors import EngineFailed, InvalidRequest, ModelNotFound
 from openedai.identity import Identity
 from openedai.jobs.handler import RunningJob
 from openedai.jobs.runner import Runner
@@ -35,6 +35,7 @@ from tests.support import echo_settings
 from tests.training import tiny_chat
 
 STEPS = 4
+ME = Identity(project="me")
 LINE = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
 VECTORS = ModelSpec(id="vectors", engine="onnx_embeddings", source="hf:owner/vectors")
 LINES = "\n".join([json.dumps(LINE)] * 10)
@@ -254,8 +255,11 @@ def test_pause_and_resume(tmp_path: Path, database_url: str) -> None:
         await bench.tuning.pause("me", job.id)
         assert (await bench.ended(job, "paused")).status == "paused"
         with pytest.raises(InvalidRequest, match="cannot be resumed"):
-            await bench.tuning.resume("me", (await bench.ended(await bench.create())).id)
-        assert (await bench.tuning.resume("me", job.id)).status == "queued"
+            await bench.tuning.resume(ME, (await bench.ended(await bench.create())).id)
+        limited = Identity(project="me", models=("another",))
+        with pytest.raises(ModelNotFound, match="`tiny`"):
+            await bench.tuning.resume(limited, job.id)
+        assert (await bench.tuning.resume(ME, job.id)).status == "queued"
         assert (await bench.ended(job)).status == "succeeded"
         assert await bench.steps(job) == [1, 2, 3, 4]
 

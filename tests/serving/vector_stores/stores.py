@@ -19,13 +19,14 @@ from openedai.store.vector_stores.files import Attributes, Chunking
 from openedai.store.vector_stores.stores import Counts, StoreFields, VectorStore
 
 OWNER = "key"
+IDENTITY = Identity(project=OWNER)
 
 
 async def store(
     services: Services, model: str | None = None, days: int | None = None
 ) -> VectorStore:
     fields = StoreFields(model="", days=days)
-    return await services.vector_stores.create(OWNER, fields, [], model)
+    return await services.vector_stores.create(IDENTITY, fields, [], model)
 
 
 async def upload(services: Services, text: str, name: str = "a.txt") -> str:
@@ -40,7 +41,7 @@ async def upload(services: Services, text: str, name: str = "a.txt") -> str:
 async def add(services: Services, id: str, text: str, attributes: Attributes | None = None) -> str:
     """The id of a file that is searched from now on."""
     file = await upload(services, text)
-    await services.vector_stores.add_file(OWNER, id, NewFile(file, attributes or {}, Chunking()))
+    await services.vector_stores.add_file(IDENTITY, id, NewFile(file, attributes or {}, Chunking()))
     await done(services, id)
     return file
 
@@ -67,9 +68,7 @@ async def search(
     weights: Weights = BOTH,
 ) -> list[str]:
     """The ids of the files that are found, each as often as it is."""
-    exchange = Exchange(
-        "req_1", "POST", "/v1/vector_stores", OPENAI, identity=Identity(project=OWNER)
-    )
+    exchange = Exchange("req_1", "POST", "/v1/vector_stores", OPENAI, identity=IDENTITY)
     query = StoreQuery([text], limit=50, filter=filter, weights=weights, rerank=False)
     _, results = await services.store_search.run(exchange, ids, query)
     return sorted(result.hit.file.file for result in results)

@@ -16,7 +16,15 @@ from openedai.store.vector_stores.files import Chunking
 from openedai.store.vector_stores.stores import Counts
 from tests.serving.batches.apps import app_of, running
 from tests.serving.batches.test_killing import end, process, ready
-from tests.serving.vector_stores.stores import OWNER, done, search, store, until, until_some, upload
+from tests.serving.vector_stores.stores import (
+    IDENTITY,
+    done,
+    search,
+    store,
+    until,
+    until_some,
+    upload,
+)
 
 pytestmark = pytest.mark.torture
 
@@ -33,7 +41,7 @@ def test_each_file_is_searched_once_whoever_is_killed(tmp_path: Path, database_u
         servers = [ready(process(tmp_path, database_url)) for _ in range(2)]
         try:
             new = [NewFile(file, {}, Chunking(100, 0)) for file in files]
-            await services.vector_stores.add_batch(OWNER, made.id, new)
+            await services.vector_stores.add_batch(IDENTITY, made.id, new)
             await until(services, made.id, partial(at_least, FILES // 4))
             await asyncio.sleep(choose.uniform(0, 0.05))
             for server in servers:
@@ -83,7 +91,7 @@ def test_a_server_on_sigterm_leaves_its_files_to_another_at_once(
         first = ready(process(tmp_path, database_url, lease=3600))
         # Together, so that the server finds both at once: it looks once a second.
         new = [NewFile(file, {}, Chunking(20, 0)) for file in files]
-        await services.vector_stores.add_batch(OWNER, made.id, new)
+        await services.vector_stores.add_batch(IDENTITY, made.id, new)
         database = await services.store.database()
         running_jobs = "select count(*) as number from jobs where state='running'"
         await until_some(database, f"select 1 from ({running_jobs}) as found where number=2")

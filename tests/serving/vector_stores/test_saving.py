@@ -17,6 +17,7 @@ from openedai.serving.vector_stores.service import NewFile
 from openedai.store.vector_stores.files import Chunking, FileError
 from tests.serving.batches.apps import app_of, running
 from tests.serving.vector_stores.stores import (
+    IDENTITY,
     OWNER,
     done,
     search,
@@ -37,7 +38,7 @@ async def large(services: Services, model: str = "slow") -> tuple[str, str]:
     words = "word " * (CHUNK * CHUNKS - 1)
     file = await upload(services, f"{words}fox")
     new = NewFile(file, {}, Chunking(CHUNK, 0))
-    await services.vector_stores.add_file(OWNER, made.id, new)
+    await services.vector_stores.add_file(IDENTITY, made.id, new)
     return made.id, file
 
 
@@ -143,7 +144,7 @@ def test_nothing_is_left_of_a_batch_that_is_cancelled(tmp_path: Path) -> None:
             made = await store(services, "slow")
             file = await upload(services, "word " * (CHUNK * CHUNKS))
             new = NewFile(file, {}, Chunking(CHUNK, 0))
-            batch = await services.vector_stores.add_batch(OWNER, made.id, [new])
+            batch = await services.vector_stores.add_batch(IDENTITY, made.id, [new])
             database = await services.store.database()
             await until_some(database, "select 1 from blobs where holder like 'vsfile_%'")
             await services.vector_stores.cancel_batch(OWNER, made.id, batch.id)

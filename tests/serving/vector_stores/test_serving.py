@@ -23,6 +23,7 @@ from openedai.store.vector_stores.files import Chunking, FileError
 from openedai.store.vector_stores.pages import Cursor
 from tests.serving.batches.apps import running, within
 from tests.serving.vector_stores.stores import (
+    IDENTITY,
     OWNER,
     add,
     done,
@@ -72,7 +73,7 @@ def test_searches_while_files_are_added(tmp_path: Path, database_url: str) -> No
             id = (await store(one)).id
             files = [await upload(one, f"fox {n}") for n in range(20)]
             new = [NewFile(file, {}, Chunking()) for file in files]
-            await one.vector_stores.add_batch(OWNER, id, new)
+            await one.vector_stores.add_batch(IDENTITY, id, new)
             completed = 0
             while completed < len(files):
                 found = await one.vector_stores.stores.find(OWNER, id)
@@ -165,18 +166,18 @@ def test_a_store_that_is_full_refuses_files(tmp_path: Path, database_url: str) -
         new = [NewFile(await upload(services, f"owl {n}"), {}, Chunking()) for n in range(2)]
         full = "at most 3 files"
         with pytest.raises(InvalidRequest, match=full) as caught:
-            await stores.add_batch(OWNER, id, new)
+            await stores.add_batch(IDENTITY, id, new)
         assert (caught.value.code, caught.value.param) == ("too_many_files", "file_id")
         database = await services.store.database()
         assert await database.read("select * from vector_store_batches") == []
-        await stores.add_file(OWNER, id, new[0])
+        await stores.add_file(IDENTITY, id, new[0])
         with pytest.raises(InvalidRequest, match=full):
-            await stores.add_file(OWNER, id, new[1])
+            await stores.add_file(IDENTITY, id, new[1])
         # The same file takes no more room.
-        await stores.add_file(OWNER, id, NewFile(files[0], {"a": 1}, Chunking()))
+        await stores.add_file(IDENTITY, id, NewFile(files[0], {"a": 1}, Chunking()))
         assert (await done(services, id)).files == {"completed": 3}
         await stores.remove_file(OWNER, id, files[1])
-        await stores.add_file(OWNER, id, new[1])
+        await stores.add_file(IDENTITY, id, new[1])
         assert (await done(services, id)).files == {"completed": 3}
         await until_none(database, "select 1 from jobs where ended_at is null")
 
@@ -230,7 +231,7 @@ def test_nothing_is_left_of_files_that_are_taken_out_early(
         stores = services.vector_stores
         files = [await upload(services, f"fox {n}") for n in range(4)]
         new = [NewFile(file, {}, Chunking()) for file in files]
-        batch = await stores.add_batch(OWNER, made.id, new)
+        batch = await stores.add_batch(IDENTITY, made.id, new)
         await until(services, made.id, lambda counts: counts.of("in_progress") == 4)
         await stores.remove_file(OWNER, made.id, files[0])
         await services.files.delete(OWNER, files[1])
@@ -279,7 +280,7 @@ def test_a_file_fails_in_the_end(tmp_path: Path, database_url: str) -> None:
         made = await store(services, "endless")
         file = await upload(services, "fox")
         new = NewFile(file, {}, Chunking())
-        added = await services.vector_stores.add_file(OWNER, made.id, new)
+        added = await services.vector_stores.add_file(IDENTITY, made.id, new)
         files = services.vector_stores.files
         async with (await services.store.database()).write() as query:
             assert await services.jobs.ask(query, added.entry, "cancel") is not None

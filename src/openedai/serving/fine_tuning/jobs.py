@@ -9,7 +9,7 @@ from typing import Any
 
 from openedai.catalog.catalog import Catalog
 from openedai.engines.registry import engine_entry
-from openedai.errors import InvalidRequest, Unsupported
+from openedai.errors import InvalidRequest, ModelNotFound, Unsupported
 from openedai.identity import Identity
 from openedai.jobs.jobs import CANCELLED, PAUSED, Jobs, Wish
 from openedai.serving.fine_tuning.models import TunedModels
@@ -113,8 +113,13 @@ class FineTuning:
 
         return await self._change(owner, id, pause)
 
-    async def resume(self, owner: str, id: str) -> JobRecord:
-        """Raises NotFound, and InvalidRequest for a job that is not paused."""
+    async def resume(self, identity: Identity, id: str) -> JobRecord:
+        """Raises NotFound, also for a model that the key may not use, and InvalidRequest for a job
+        that is not paused.
+        """
+        model = (await self.records.find(identity.project, id)).model
+        if not self._catalog.permits(identity, model):
+            raise ModelNotFound(model)
 
         async def resume(query: Query, job: JobRecord) -> None:
             if not await self._jobs.resume(query, id):
@@ -123,7 +128,7 @@ class FineTuning:
                 job.status = "queued"
                 await self.records.add_event(query, id, "The job is resumed")
 
-        return await self._change(owner, id, resume)
+        return await self._change(identity.project, id, resume)
 
     async def _ask(self, query: Query, job: JobRecord, wish: Wish) -> str:
         state = await self._jobs.ask(query, job.id, wish)

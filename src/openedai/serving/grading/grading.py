@@ -21,6 +21,7 @@ from openedai.contract.generate import GenerateRequest, JsonSchema, Sampling, Te
 from openedai.engines.registry import capabilities_of
 from openedai.errors import Unsupported, invalid_value
 from openedai.http.exchange import Exchange
+from openedai.identity import Identity
 from openedai.serving.call import Call
 from openedai.serving.embedding import Embedding, numbers, rows
 from openedai.serving.fine_tuning.models import TunedModels
@@ -78,17 +79,17 @@ class Grading:
         self._generation = generation
         self._embedding = embedding
 
-    async def check(self, owner: str, grader: Grader) -> None:
+    async def check(self, identity: Identity, grader: Grader) -> None:
         """Raises ModelNotFound and Unsupported for models that cannot grade."""
         for name in models_of(grader):
-            await self._model(owner, name)
+            await self._model(identity, name)
         parts = grader.graders.values() if isinstance(grader, Multi) else (grader,)
         if any(isinstance(one, TextSimilarity) and one.metric == COSINE for one in parts):
             self._embedding_model()
 
     async def run(self, grader: Grader, sample: str, item: Any, exchange: Exchange) -> Grade:
         """Grade the answer `sample` of a model to `item`. Raises what the models that grade do."""
-        await self.check(exchange.owner, grader)
+        await self.check(exchange.identity, grader)
         variables = {"item": item, "sample": await asyncio.to_thread(_sample, sample)}
         grade = Grade()
         try:
@@ -139,7 +140,7 @@ class Grading:
         exchange: Exchange,
         grade: Grade,
     ) -> float:
-        model = await self._model(exchange.owner, grader.model)
+        model = await self._model(exchange.identity, grader.model)
         call = Call(None, model, copy(exchange))
         events = self._generation.run(call, [_request(grader, variables)])
         (outcome,) = await fold(events, 1)
@@ -155,9 +156,9 @@ class Grading:
             raise Ungraded("model_grader_parse_error")
         return float(result in grader.passing)
 
-    async def _model(self, owner: str, name: str) -> Model:
-        await self._tuned.prepare(owner, name)
-        model = self._catalog.resolve(name)
+    async def _model(self, identity: Identity, name: str) -> Model:
+        await self._tuned.prepare(identity.project, name)
+        model = self._catalog.resolve_for(identity, name)
         if Generator not in capabilities_of(model.spec.engine, model.spec.options):
             raise Unsupported(
                 f"The model `{name}` cannot grade: it does not generate text.",

@@ -70,23 +70,17 @@ class VectorStoreService:
         self._jobs = jobs
         self._catalog = catalog
 
-    def check_model(self, identity: Identity, name: str | None) -> None:
-        """Raise ModelNotFound unless a key may use the model of this name, or the default one."""
-        model = self._model(name)
-        if not self._catalog.permits(identity, model):
-            raise ModelNotFound(name or model, param="embedding_model")
-
     async def create(
-        self, owner: str, fields: StoreFields, files: Sequence[NewFile], model: str | None
+        self, identity: Identity, fields: StoreFields, files: Sequence[NewFile], model: str | None
     ) -> VectorStore:
         """A new store whose files and queries `model` embeds, or else the default model.
 
-        Raises NotFound for a file or model that does not exist, and Unsupported for a model that
-        does not embed texts.
+        Raises NotFound for a file or model that does not exist, also for a model that the key may
+        not use, and Unsupported for a model that does not embed texts.
         """
-        fields = msgspec.structs.replace(fields, model=self._model(model))
-        made = new_store(owner, fields)
-        records = await self._records(owner, files)
+        fields = msgspec.structs.replace(fields, model=self._model(identity, model))
+        made = new_store(identity.project, fields)
+        records = await self._records(identity.project, files)
         async with (await self._store.database()).write() as query:
             await self.stores.insert(query, made)
             for entry, record, file in zip(new_entries(len(files)), records, files, strict=True):
@@ -111,15 +105,17 @@ class VectorStoreService:
         await self.stores.find(owner, id)
         await self._clear(id, delete=True)
 
-    async def add_file(self, owner: str, id: str, new: NewFile) -> StoreFile:
-        """Raises NotFound for the store and the file, and InvalidRequest if there is no room."""
-        (added,) = await self._add_all(owner, id, [new], None)
+    async def add_file(self, identity: Identity, id: str, new: NewFile) -> StoreFile:
+        """Raises NotFound for the store, the file and a model that the key may not use, and
+        InvalidRequest if there is no room.
+        """
+        (added,) = await self._add_all(identity, id, [new], None)
         return added
 
-    async def add_batch(self, owner: str, id: str, new: Sequence[NewFile]) -> FileBatch:
+    async def add_batch(self, identity: Identity, id: str, new: Sequence[NewFile]) -> FileBatch:
         """The same with several files, which can be asked for together."""
         batch = FileBatch(ordered_id(BATCH), id, time.time(), cancelled=False)
-        await self._add_all(owner, id, new, batch)
+        await self._add_all(identity, id, new, batch)
         return batch
 
     async def batch(self, owner: str, id: str, batch: str) -> tuple[FileBatch, Counts]:
@@ -168,7 +164,7 @@ class VectorStoreService:
         for id in await self.stores.expired():
             await self._clear(id, delete=False)
 
-    def _model(self, name: str | None) -> str:
+    def _model(self, identity: Identity, name: str | None) -> str:
         model = self._catalog.default(EMBEDDING) if name is None else self._resolved(name)
         if model is None:
             raise Unsupported(
@@ -178,6 +174,8 @@ class VectorStoreService:
             )
         if Embedder not in capabilities_of(model.spec.engine, model.spec.options):
             raise invalid_value("embedding_model", f"the model `{model.id}` embeds no texts")
+        if not self._catalog.permits(identity, model.id):
+            raise ModelNotFound(name or model.id, param="embedding_model")
         return model.id
 
     def _resolved(self, name: str) -> Model:
@@ -187,10 +185,13 @@ class VectorStoreService:
             raise ModelNotFound(name, param="embedding_model") from error
 
     async def _add_all(
-        self, owner: str, id: str, new: Sequence[NewFile], batch: FileBatch | None
+        self, identity: Identity, id: str, new: Sequence[NewFile], batch: FileBatch | None
     ) -> list[StoreFile]:
-        check_usable(await self.stores.find(owner, id))
-        records = await self._records(owner, new)
+        store = await self.stores.find(identity.project, id)
+        check_usable(store)
+        if not self._catalog.permits(identity, store.fields.model):
+            raise ModelNotFound(store.fields.model, param="vector_store_id")
+        records = await self._records(identity.project, new)
         added: list[StoreFile] = []
         keys: list[str] = []
         async with (await self._store.database()).write() as query:

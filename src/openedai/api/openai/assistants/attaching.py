@@ -11,6 +11,7 @@ import msgspec
 
 from openedai.api.openai.assistants.types import NewStore
 from openedai.errors import NotFound
+from openedai.identity import Identity
 from openedai.serving.vector_stores.service import NewFile, VectorStoreService
 from openedai.store.assistants.messages import Message
 from openedai.store.assistants.threads import ThreadFields
@@ -21,11 +22,13 @@ _DAYS = 7  # after which the store of a thread expires, unless it is used
 
 
 class StoreMaking:
-    """Of one request."""
+    """Of one request. What the key may not use embeds nothing: everything here raises
+    ModelNotFound for it.
+    """
 
-    def __init__(self, stores: VectorStoreService, owner: str) -> None:
+    def __init__(self, stores: VectorStoreService, identity: Identity) -> None:
         self._stores = stores
-        self._owner = owner
+        self._identity = identity
         self._made: list[str] = []
 
     async def make(self, new: NewStore | None, days: int | None = None) -> list[str]:
@@ -47,7 +50,7 @@ class StoreMaking:
         if not files:
             return fields
         if fields.stores:
-            await self._stores.add_batch(self._owner, fields.stores[0], files)
+            await self._stores.add_batch(self._identity, fields.stores[0], files)
             return fields
         made = await self._make(StoreFields(days=_DAYS, model=""), files)
         return msgspec.structs.replace(fields, stores=[made])
@@ -70,20 +73,20 @@ class StoreMaking:
         """Delete what was made."""
         for id in self._made:
             try:
-                await self._stores.delete(self._owner, id)
+                await self._stores.delete(self._identity.project, id)
             except NotFound:
                 continue
 
     async def _make(self, fields: StoreFields, files: Sequence[NewFile]) -> str:
-        made = await self._stores.create(self._owner, fields, files, None)
+        made = await self._stores.create(self._identity, fields, files, None)
         self._made.append(made.id)
         return made.id
 
 
 @asynccontextmanager
-async def making(stores: VectorStoreService, owner: str) -> AsyncIterator[StoreMaking]:
+async def making(stores: VectorStoreService, identity: Identity) -> AsyncIterator[StoreMaking]:
     """What makes stores for a request. If that fails, they are deleted."""
-    made = StoreMaking(stores, owner)
+    made = StoreMaking(stores, identity)
     try:
         yield made
     except BaseException:

@@ -47,12 +47,13 @@ class AssistantRoutes:
     @takes(AssistantCreateRequest)
     async def create(self, request: Request) -> Response:
         body, headers = await self._calls.body(request, AssistantCreateRequest)
-        owner = owner_of(request)
-        await self._starting.check_model(exchange_of(request.scope).identity, body.model)
+        identity = exchange_of(request.scope).identity
+        owner = identity.project
+        await self._starting.check_model(identity, body.model)
         await self._starting.check_stores(owner, body.stores())
         refuses = self._starting.refuses_tools
         tools = kept_tools(body.tools or (), refuses=refuses, headers=headers)
-        async with self._starting.making(owner) as making:
+        async with self._starting.making(identity) as making:
             stores = await making.make(body.new_store) or body.stores()
             fields = AssistantFields(model=body.model, tools=tools, stores=stores, **body.kept())
             made = await self._keeping.assistants.create(owner, fields)
@@ -100,7 +101,7 @@ class ThreadRoutes:
         owner, fields = owner_of(request), body.fields()
         await self._starting.check_stores(owner, fields.stores)
         messages = body.new_messages("")
-        async with self._starting.making(owner) as making:
+        async with self._starting.making(exchange_of(request.scope).identity) as making:
             fields = await making.fields(fields, body.new_store, messages)
             made = await self._keeping.create_thread(owner, fields, messages)
         return json_response(thread_object(made), headers=headers)
@@ -128,7 +129,7 @@ class ThreadRoutes:
         owner, thread = named(request)
         made = body.message(thread)
         found = await self._keeping.threads.find(owner, thread)
-        async with self._starting.making(owner) as making:
+        async with self._starting.making(exchange_of(request.scope).identity) as making:
             await self._starting.attach(making, found, [made])
             await self._keeping.add_message(owner, made)
         return json_response(message_object(made), headers=headers)

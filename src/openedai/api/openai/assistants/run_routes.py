@@ -17,7 +17,7 @@ from openedai.api.openai.assistants.events import (
     thread_event,
 )
 from openedai.api.openai.assistants.objects import run_object, step_object
-from openedai.api.openai.assistants.routes import named, owner_of, shown_page
+from openedai.api.openai.assistants.routes import named, shown_page
 from openedai.api.openai.assistants.run_types import (
     IncludeQuery,
     RunCreateRequest,
@@ -55,11 +55,12 @@ class RunRoutes:
     async def create(self, request: Request) -> Response:
         self._calls.query(request, IncludeQuery)
         body, headers = await self._calls.body(request, RunCreateRequest)
+        exchange = exchange_of(request.scope)
         thread = await self._keeping.threads.find(*named(request))
         messages = [message.message(thread.id) for message in body.additional_messages or ()]
-        async with self._starting.making(thread.owner) as making:
+        async with self._starting.making(exchange.identity) as making:
             thread = await self._starting.attach(making, thread, messages)
-            run = await self._starting.run(exchange_of(request.scope), thread, body, headers)
+            run = await self._starting.run(exchange, thread, body, headers)
             events = [run_event(run, "created"), run_event(run)]
             await self._keeping.begin(run, messages, events)
         return await self._begun(request, run, headers)
@@ -68,14 +69,12 @@ class RunRoutes:
     async def create_with_thread(self, request: Request) -> Response:
         body, headers = await self._calls.body(request, ThreadRunRequest)
         given = body.thread or ThreadCreateRequest()
-        owner = owner_of(request)
+        exchange = exchange_of(request.scope)
         messages = given.new_messages("")
-        async with self._starting.making(owner) as making:
+        async with self._starting.making(exchange.identity) as making:
             fields = await making.fields(given.fields(), given.new_store, messages)
-            thread = new_thread(owner, fields)
-            run = await self._starting.run(
-                exchange_of(request.scope), thread, body, headers, body.stores()
-            )
+            thread = new_thread(exchange.owner, fields)
+            run = await self._starting.run(exchange, thread, body, headers, body.stores())
             events = [thread_event(thread), run_event(run, "created"), run_event(run)]
             await self._keeping.begin(run, messages, events, thread)
         return await self._begun(request, run, headers)
@@ -102,6 +101,9 @@ class RunRoutes:
     @takes(ToolOutputsRequest)
     async def submit(self, request: Request) -> Response:
         body, headers = await self._calls.body(request, ToolOutputsRequest)
+        waiting = await self._keeping.find_run(*_named_run(request))
+        identity = exchange_of(request.scope).identity
+        await self._starting.check_model(identity, waiting.fields.model)
         run, last = await self._keeping.submit(
             *_named_run(request), body.outputs(), _outputs_events, streamed=bool(body.stream)
         )

@@ -53,9 +53,9 @@ class RunStarting:
         for id in stores or ():
             await self._stores.stores.find(owner, id)
 
-    def making(self, owner: str) -> AbstractAsyncContextManager[StoreMaking]:
+    def making(self, identity: Identity) -> AbstractAsyncContextManager[StoreMaking]:
         """What makes vector stores for a request. If that fails, they are deleted."""
-        return making(self._stores, owner)
+        return making(self._stores, identity)
 
     async def attach(
         self, stores: StoreMaking, thread: Thread, messages: Sequence[Message]

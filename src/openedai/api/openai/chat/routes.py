@@ -82,7 +82,7 @@ class ChatCompletions:
         if (options := call.body.moderation) is None:
             return None
         try:
-            return call.within(self._catalog.resolve(options.model))
+            return call.within(self._catalog.resolve_for(call.exchange.identity, options.model))
         except ModelNotFound:
             raise ModelNotFound(options.model, param="moderation.model") from None
 

@@ -57,7 +57,8 @@ class FineTuningJobs:
         return _shown(await self._tuning.pause(*_named(request)))
 
     async def resume(self, request: Request) -> Response:
-        return _shown(await self._tuning.resume(*_named(request)))
+        identity = exchange_of(request.scope).identity
+        return _shown(await self._tuning.resume(identity, request.path_params["id"]))
 
     async def events(self, request: Request) -> Response:
         """The newest first."""

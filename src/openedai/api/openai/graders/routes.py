@@ -48,6 +48,6 @@ class Graders:
         body, headers = await self._calls.body(request, GraderValidateRequest)
         exchange = exchange_of(request.scope)
         exchange.parameter_names = body.engine_names()
-        await self._grading.check(exchange.owner, body.to_grader())
+        await self._grading.check(exchange.identity, body.to_grader())
         shown = body.model_dump(mode="json", exclude_unset=True, by_alias=True)
         return json_response(shown, headers=headers)

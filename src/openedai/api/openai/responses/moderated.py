@@ -23,9 +23,10 @@ class ResponseModerator:
         if (options := call.body.moderation) is None:
             return None
         try:
-            moderating = call.within(self._catalog.resolve(options.model))
+            model = self._catalog.resolve_for(call.exchange.identity, options.model)
         except ModelNotFound:
             raise ModelNotFound(options.model, param="moderation.model") from None
+        moderating = call.within(model)
         conversation = "\n".join(message.content for message in chat.messages)
 
         async def moderate(answer: str) -> ResponseModeration:

@@ -59,9 +59,7 @@ class VectorStoreRoutes:
             model="",
         )
         identity = exchange_of(request.scope).identity
-        self._service.check_model(identity, body.embedding_model)
-        owner = identity.project
-        made = await self._service.create(owner, fields, body.files(), body.embedding_model)
+        made = await self._service.create(identity, fields, body.files(), body.embedding_model)
         return json_response(await self._shown(made), headers=headers)
 
     async def list_stores(self, request: Request) -> Response:
@@ -97,7 +95,8 @@ class VectorStoreRoutes:
     @takes(FileAddRequest)
     async def add_file(self, request: Request) -> Response:
         body, headers = await self._calls.body(request, FileAddRequest)
-        added = await self._service.add_file(*_named(request), body.file())
+        identity, id = exchange_of(request.scope).identity, request.path_params["id"]
+        added = await self._service.add_file(identity, id, body.file())
         return json_response(VectorStoreFileObject.of(added), headers=headers)
 
     async def list_files(self, request: Request) -> Response:
@@ -131,9 +130,9 @@ class VectorStoreRoutes:
     @takes(BatchAddRequest)
     async def add_batch(self, request: Request) -> Response:
         body, headers = await self._calls.body(request, BatchAddRequest)
-        owner, id = _named(request)
-        batch = await self._service.add_batch(owner, id, body.new_files())
-        return json_response(await self._batch(owner, id, batch.id), headers=headers)
+        identity, id = exchange_of(request.scope).identity, request.path_params["id"]
+        batch = await self._service.add_batch(identity, id, body.new_files())
+        return json_response(await self._batch(identity.project, id, batch.id), headers=headers)
 
     async def retrieve_batch(self, request: Request) -> Response:
         batch = await self._batch(*_named(request), request.path_params["batch_id"])

@@ -36,7 +36,7 @@ class ImageRunner:
         assert isinstance(served, ImageGenerationTool)
         if not isinstance(prompt, str) or not prompt.strip():
             raise ToolFailed("The argument 'prompt' is missing, or is not a text.")
-        making = call.within(self._model(served))
+        making = call.within(self._model(call, served))
         events = self._making.run(making, _request(served, prompt[:_MAX_PROMPT]))
         async with aclosing(events) as made:
             async for event in made:
@@ -46,13 +46,13 @@ class ImageRunner:
                     shown = event.revised_prompt or prompt
                     yield ImageResult(IMAGE_MADE, image=event.image, prompt=shown)
 
-    def _model(self, tool: ImageGenerationTool) -> Model:
+    def _model(self, call: Call[ResponseRequest], tool: ImageGenerationTool) -> Model:
         """The tool's model, or the default one, which the names of the official models mean."""
         default = self._catalog.default(IMAGE)
         if tool.model is None and default is not None:
             return default
         try:
-            return self._catalog.resolve(tool.model or "")
+            return self._catalog.resolve_for(call.exchange.identity, tool.model or "")
         except ModelNotFound as error:
             raise ToolFailed(error.message) from None
 
