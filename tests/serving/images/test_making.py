@@ -48,7 +48,7 @@ class Scripted(ImageMaker):
         self.closed = False
 
     @asynccontextmanager
-    async def lease(self, call: Any, capability: Any) -> AsyncIterator[Scripted]:
+    async def lease(self, call: Any, capability: Any, **_: Any) -> AsyncIterator[Scripted]:
         yield self
 
     async def make_images(self, request: ImageRequest) -> AsyncGenerator[ImageEvent, None]:
