@@ -15,7 +15,7 @@ from bench.scale import Scale
 from bench.sections.store_inputs import DIMENSIONS, queries, write_inputs
 from bench.sections.store_search import BOTH, MEANING, SPARING
 
-SECTION = "vector stores"
+SECTION = "vector-stores"
 CHROMA, OGX = "Chroma", "OGX"
 SPARINGLY = "openedai, sparing"
 SCRIPT = Path(__file__).with_name("store_search.py")

@@ -64,7 +64,9 @@ def test_every_url_is_described(echo_server: Running) -> None:
         if "post" in operations and "requestBody" not in operations["post"]
     }
     refused = {"/api/create", "/api/copy", "/api/push", "/api/blobs/{digest}"}
-    ended = {path for path in posted if path.endswith(("}/cancel", "}/pause", "}/resume", "}/archive"))}
+    ended = {
+        path for path in posted if path.endswith(("}/cancel", "}/pause", "}/resume", "}/archive"))
+    }
     assert "/v1/batches/{id}/cancel" in ended
     model = "/console/api/models/{model}"
     console = {f"{model}/{action}" for action in ("load", "unload", "download")}

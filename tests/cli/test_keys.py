@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 def keys(folder: Path, *arguments: str) -> Result:
     """The same in this process."""
     options = ["--config", str(folder / "openedai.toml")]
-    return CliRunner().invoke(app, ["keys", *arguments, *options])
+    return CliRunner().invoke(app, ["keys", *arguments, *options], env={"COLUMNS": "200"})
 
 
 def listed(folder: Path, *arguments: str) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ import pytest
 from openedai.sandbox.box import Box, BoxFailed, BoxFile, Ran
 from openedai.sandbox.command import Limits
 from openedai.sandbox.confinement import Confined
+from tests.children import until
 
 LIMITS = Limits(memory=256 << 20, disk=8 << 20, processes=24)
 # Writes to the connection what the server does not expect. Its descriptor is an argument.
@@ -225,6 +226,9 @@ async def read(box: Box, file: BoxFile) -> bytes:
     return b"".join([chunk async for chunk in box.read(file)])
 
 
+_RESTING = {psutil.STATUS_STOPPED, psutil.STATUS_SLEEPING}
+
+
 def test_between_calls_nothing_runs(confined: Confined) -> None:
     code = """
 import subprocess, threading, time
@@ -241,8 +245,7 @@ child = subprocess.Popen(['sh', '-c', 'while :; do :; done'])
         async with boxed(confined) as box:
             await ran(box, code)
             await box.freeze()
-            states = {one.status() for one in _family(box)}
-            assert states <= {psutil.STATUS_STOPPED, psutil.STATUS_SLEEPING}
+            await until(lambda: {one.status() for one in _family(box)} <= _RESTING)
             before = _computed(box)
             await asyncio.sleep(0.2)
             assert _computed(box) == before

@@ -15,7 +15,7 @@ def console_routes(s: Services) -> tuple[Route, ...]:
     )
     models = Group(
         "console.models:ConsoleModels",
-        *(s.catalog, s.inventory, s.library, s.loading, s.downloads),
+        *(s.catalog, s.library, s.loading, s.downloads),
     )
     logs = Group("console.logs:ConsoleLogs", s.recent_logs, s.loading)
     settings = Group("console.settings:ConsoleSettings", s.settings)

@@ -13,9 +13,8 @@ _PROJECT = f"{_BASE}/projects/{{project_id}}"
 
 def organization_routes(s: Services, calls: Calls) -> tuple[Route, ...]:
     """For admin keys."""
-    group = "openai.organization"
-    admin_keys = Group(f"{group}.admin_keys:AdminKeys", calls, s.administration)
-    projects = Group(f"{group}.projects:ProjectRoutes", calls, s.administration)
+    admin_keys = Group("openai.organization.admin_keys:AdminKeys", calls, s.administration)
+    projects = Group("openai.organization.projects:ProjectRoutes", calls, s.administration)
     path, one = f"{_BASE}/admin_api_keys", f"{_BASE}/admin_api_keys/{{key_id}}"
     return (
         Route("POST", path, admin_keys["create"], "Make an admin key"),
@@ -32,9 +31,10 @@ def organization_routes(s: Services, calls: Calls) -> tuple[Route, ...]:
 
 
 def _project_routes(s: Services, calls: Calls) -> tuple[Route, ...]:
-    group = "openai.organization"
-    keys = Group(f"{group}.projects:ProjectKeys", calls, s.administration)
-    accounts = Group(f"{group}.service_accounts:ServiceAccountRoutes", calls, s.administration)
+    keys = Group("openai.organization.projects:ProjectKeys", calls, s.administration)
+    accounts = Group(
+        "openai.organization.service_accounts:ServiceAccountRoutes", calls, s.administration
+    )
     key = f"{_PROJECT}/api_keys/{{key_id}}"
     listed = f"{_PROJECT}/service_accounts"
     account = f"{listed}/{{account_id}}"

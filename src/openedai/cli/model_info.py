@@ -25,7 +25,7 @@ class Health(msgspec.Struct):
 def inventory(settings: Settings) -> Inventory:
     """Asks the server at the configured address, if one runs. Raises ConfigError."""
     loaded = loaded_models(settings.host, settings.port)
-    return Inventory(Catalog(settings), Library(settings), lambda: loaded)
+    return Inventory(Catalog(settings), Library(settings), loaded)
 
 
 def asked_health(host: str, port: int) -> Health | None:

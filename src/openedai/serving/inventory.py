@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -57,13 +57,11 @@ class Inventory:
     Blocking.
     """
 
-    def __init__(
-        self, catalog: Catalog, library: Library, loaded: Callable[[], Collection[str]]
-    ) -> None:
+    def __init__(self, catalog: Catalog, library: Library, loaded: Collection[str]) -> None:
         """`loaded` are the ids of the models that a server has loaded."""
         self._catalog = catalog
         self._library = library
-        self._loaded_now = loaded
+        self._loaded = loaded
 
     def models(self) -> Iterator[ModelInfo]:
         """Every model, each followed by its adapters."""
@@ -117,7 +115,7 @@ class Inventory:
 
     def _adapter_facts(self, spec: ModelSpec, id: str) -> dict[str, Any]:
         facts = self._facts(self._adapter_weights(spec, id))
-        state = "loaded" if spec.id in self._loaded_now() else facts["state"]
+        state = "loaded" if spec.id in self._loaded else facts["state"]
         return facts | {"state": state, "base_model": spec.id}
 
     def _adapter_weights(self, spec: ModelSpec, id: str) -> ModelSpec:
@@ -125,7 +123,7 @@ class Inventory:
         return weights.get(id) or ModelSpec(id=id, engine=spec.engine)
 
     def _state(self, spec: ModelSpec, found: bool) -> State:
-        if spec.id in self._loaded_now():
+        if spec.id in self._loaded:
             return "loaded"
         if not spec.source:
             return "no_weights"

@@ -36,7 +36,6 @@ from openedai.serving.images.inputs import ImageInputs
 from openedai.serving.images.loading import ImageLoading
 from openedai.serving.images.making import ImageMaking
 from openedai.serving.images.store import ImageStore
-from openedai.serving.inventory import Inventory
 from openedai.serving.leases import Leases
 from openedai.serving.limiting import Limiting
 from openedai.serving.listing import Listing
@@ -86,7 +85,6 @@ class Services:
     usage_sums: UsageSums
     activity: Activity
     downloads: Downloads
-    inventory: Inventory
     library: Library
     recent_logs: RecentLogs
     leases: Leases
@@ -191,7 +189,6 @@ class Services:
             usage_sums=UsageSums(store),
             activity=activity,
             downloads=Downloads(library),
-            inventory=Inventory(catalog, library, loading.loaded),
             library=library,
             recent_logs=RecentLogs(),
             limiting=limiting,

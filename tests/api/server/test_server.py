@@ -20,10 +20,7 @@ def test_health(echo_server: Running) -> None:
 
 def test_the_schema_has_every_route(echo_server: Running) -> None:
     schema = json.loads(fetch(f"{echo_server.url}/openapi.json").body)
-    paths = {
-        route.path.replace(":path}", "}")
-        for route in routes(echo_server.app.state.services)
-    }
+    paths = {route.path.replace(":path}", "}") for route in routes(echo_server.app.state.services)}
     assert set(schema["paths"]) == paths
     chat, edits = (
         schema["paths"][path]["post"]["requestBody"]["content"]

@@ -53,13 +53,12 @@ class ConsoleModels:
     def __init__(
         self,
         catalog: Catalog,
-        inventory: Inventory,
         library: Library,
         loading: Loading,
         downloads: Downloads,
     ) -> None:
+        self._catalog = catalog
         self._specs = {spec.id: spec for spec in catalog.specs()}
-        self._inventory = inventory
         self._library = library
         self._loading = loading
         self._downloads = downloads
@@ -68,7 +67,8 @@ class ConsoleModels:
         """Every model of the catalogue, and what it takes."""
         require_admin(exchange_of(request.scope))
         pool = self._loading.status()
-        models = await asyncio.to_thread(self._known)
+        inventory = Inventory(self._catalog, self._library, self._loading.loaded())
+        models = await asyncio.to_thread(self._known, inventory)
         return json_response(KnownModels(pool.memory, pool.memory_budget, models))
 
     async def load(self, request: Request) -> Response:
@@ -108,14 +108,14 @@ class ConsoleModels:
             raise ModelNotFound(name)
         return spec
 
-    def _known(self) -> list[KnownModel]:
+    def _known(self, inventory: Inventory) -> list[KnownModel]:
         return [
             KnownModel(
                 info,
                 expected_memory=self._memory(self._specs.get(info.id)),
                 downloaded=self._downloaded(self._specs.get(info.id)),
             )
-            for info in self._inventory.models()
+            for info in inventory.models()
         ]
 
     def _memory(self, spec: ModelSpec | None) -> int | None:
