@@ -1,0 +1,155 @@
+"""create_app(settings): the only place where everything is wired together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+
+from openedai.api import routes, sockets
+from openedai.api.console.pages import console_pages
+from openedai.api.openapi import documentation
+from openedai.app.http_layers import ERROR_HANDLERS, check_root_path, in_process, middleware
+from openedai.app.job_handlers import READING, job_handlers
+from openedai.app.model_pool import make_pool
+from openedai.catalog.catalog import Catalog
+from openedai.config import Settings
+from openedai.engines.process.early import EarlyStart
+from openedai.jobs.runner import LEASE_SECONDS, Runner
+from openedai.media.addresses import HostPolicy
+from openedai.media.images import ImageLimits, Images
+from openedai.security.identities import Identities
+from openedai.security.uses import KeyUses
+from openedai.serving.metrics import Metrics
+from openedai.serving.services import Services
+from openedai.serving.tracing.spans import Tracing
+from openedai.serving.vector_stores.handler import delete_left
+from openedai.store.keys.lookup import KeyLookup
+from openedai.store.sweeping import Sweeping
+from openedai.weights.library import Library
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.export import SpanExporter
+
+
+def create_app(
+    settings: Settings,
+    early: EarlyStart | None = None,
+    *,
+    job_lease: float = LEASE_SECONDS,
+    limits_clock: Callable[[], float] | None = None,
+    span_exporter: SpanExporter | None = None,
+) -> Starlette:
+    """The whole server as an ASGI app. The end of its lifespan closes the pool.
+
+    `early` may have a worker that loads a model already. If this server dies, another one has its
+    jobs after `job_lease` seconds. `limits_clock` is the clock of limits that one server counts, in
+    seconds since 1970; by default the machine's. `span_exporter` gets the traces, if they are on;
+    by default one that sends them. Raises ConfigError.
+    """
+    tracing = _tracing(settings, span_exporter) if settings.traces else None
+    catalog = Catalog(settings)
+    metrics = Metrics()
+    library = Library(settings)
+    pool = make_pool(settings, metrics, library, early)
+    metrics.add_pool(pool)
+    images = _images(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        services.recent_logs.attach()
+        await services.image_store.sweep()
+        runner.start()
+        sweeping.start()
+        services.project_limits.start()
+        yield
+        await services.project_limits.close()
+        await runner.close()
+        await sweeping.close()
+        await services.downloads.close()
+        await pool.close()
+        if services.usage is not None:
+            await services.usage.close()
+        await services.limiting.counts.close()
+        services.search_caches.close()
+        lookup.close()
+        await uses.close()
+        await services.containers.close()
+        await services.store.close()
+        images.close()
+        if services.mcp_hosts is not None:
+            services.mcp_hosts.close()
+        services.image_threads.close()
+        if tracing is not None:
+            await tracing.close()
+        services.recent_logs.detach()
+
+    services = Services.of(
+        *(settings, catalog, pool, metrics, images, library),
+        started=int(time.time()),
+        limits_clock=limits_clock,
+        tracing=tracing,
+    )
+    store, jobs = services.store, services.jobs
+    lookup, uses = KeyLookup(store), KeyUses(store)
+    sweeping = Sweeping(
+        store,
+        [
+            services.files.sweep,
+            services.uploads.sweep,
+            services.keeping.responses.sweep,
+            services.assistants.sweep,
+            services.vector_stores.sweep,
+            services.search_caches.sweep,
+            services.containers.sweep,
+            partial(delete_left, settings.data / READING),
+            jobs.sweep,
+            services.usage_records.sweep,
+            services.limit_records.sweep,
+            store.sweep,
+        ],
+    )
+    served = routes(services)
+    if settings.root_path:
+        check_root_path(settings.root_path, served)
+    app = Starlette(
+        routes=[
+            *documentation(served),
+            *console_pages(),
+            *(route.served() for route in served),
+            *(WebSocketRoute(socket.path, socket) for socket in sockets(served)),
+        ],
+        lifespan=lifespan,
+        exception_handlers=ERROR_HANDLERS,
+        middleware=middleware(services, Identities(settings, lookup, uses)),
+    )
+    app.router.redirect_slashes = False
+    app.state.services = services
+    app.state.perform = in_process(app, services).perform
+    handlers = job_handlers(services, library, app.state.perform)
+    runner = Runner(store, jobs, handlers, lease=job_lease)
+    app.state.runner = runner
+    app.state.routes = served
+    return app
+
+
+def _tracing(settings: Settings, exporter: SpanExporter | None) -> Tracing:
+    from openedai.serving.tracing.provider import make_provider
+
+    return Tracing(make_provider(exporter), (settings.host, settings.port))
+
+
+def _images(settings: Settings) -> Images:
+    limits = ImageLimits(
+        max_count=settings.image_max_count,
+        max_bytes=settings.image_max_bytes,
+        max_pixels=settings.image_max_pixels,
+        timeout=settings.image_timeout,
+    )
+    fetches = settings.image_urls and not settings.offline
+    return Images(limits, HostPolicy.parse(settings.image_private_hosts) if fetches else None)
