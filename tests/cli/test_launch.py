@@ -1,4 +1,4 @@
-"""`openedai launch`, with doubles of the clients that write what they were told."""
+"""`openedai launch`, with doubles of the clients that write what they received."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Launched(Exception):
     """In place of the program that would have taken the place of this process."""
 
     def __init__(self, path: str, command: list[str], environment: dict[str, str]) -> None:
-        self.told: dict[str, Any] = {"arguments": command[1:], "environment": environment}
+        self.received: dict[str, Any] = {"arguments": command[1:], "environment": environment}
 
 
 def launch(
@@ -82,19 +82,20 @@ def test_each_client_is_told_of_the_server(
         path=programs,
     )
     assert isinstance(done.exception, Launched), done.output
-    told: dict[str, Any] = done.exception.told
-    assert told["arguments"][-2:] == ["word", "--option"]
+    received: dict[str, Any] = done.exception.received
+    assert received["arguments"][-2:] == ["word", "--option"]
     files = {file.name: file for file in (tmp_path / "data").rglob("*") if file.is_file()}
     assert set(files) == set(PROGRAMS[name].files)
     for file in files.values():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        assert str(file.parent) in " ".join([*told["arguments"], *told["environment"].values()])
+        texts = [*received["arguments"], *received["environment"].values()]
+        assert str(file.parent) in " ".join(texts)
     contents = [json.loads(file.read_text()) for file in files.values()]
-    said = json.dumps([told["arguments"], told["environment"], contents])
-    assert keyed_server.url in said.replace(f'"OPENAI_BASE_URL": "{keyed_server.url}/v1"', "")
-    assert KEY in said
-    assert "echo" in said
-    assert not re.search(r"\{(url|key|model|folder)\}", said)
+    text = json.dumps([received["arguments"], received["environment"], contents])
+    assert keyed_server.url in text.replace(f'"OPENAI_BASE_URL": "{keyed_server.url}/v1"', "")
+    assert KEY in text
+    assert "echo" in text
+    assert not re.search(r"\{(url|key|model|folder)\}", text)
     assert ("context" in done.stderr) == PROGRAMS[name].agent
 
 

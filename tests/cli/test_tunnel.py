@@ -29,7 +29,7 @@ port = 0
 id = "echo"
 engine = "echo"
 """
-SAID = {
+OUTPUT = {
     "cloudflared": """\
 2026-01-01T00:00:00Z INF Requesting new quick Tunnel on trycloudflare.com...
 2026-01-01T00:00:00Z INF +--------------------------------------------------------------+
@@ -89,7 +89,7 @@ def serving(folder: Path, *arguments: str, **environment: str) -> Iterator[subpr
         process.communicate()
 
 
-def said(process: subprocess.Popen[str], pattern: str) -> str:
+def output_match(process: subprocess.Popen[str], pattern: str) -> str:
     """The first group of the pattern in what the server has written by then."""
     assert process.stderr is not None
     for line in process.stderr:
@@ -109,10 +109,10 @@ def double_of(process: subprocess.Popen[str]) -> psutil.Process:
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 def test_the_tunnel_ends_with_the_server(tmp_path: Path, end: signal.Signals) -> None:
-    environment = double(tmp_path, "cloudflared", SAID["cloudflared"])
+    environment = double(tmp_path, "cloudflared", OUTPUT["cloudflared"])
     with serving(tmp_path, "--tunnel", "cloudflared", **environment) as process:
-        assert said(process, r"public address is (\S+)") == f"{URLS['cloudflared']}/v1"
-        url = said(process, r"ready at (\S+)/v1")
+        assert output_match(process, r"public address is (\S+)") == f"{URLS['cloudflared']}/v1"
+        url = output_match(process, r"ready at (\S+)/v1")
         key = {"authorization": "Bearer sk-tunnel"}
         host = {"host": "four-random-words-here.trycloudflare.com"}
         assert fetch(f"{url}/v1/models", headers=key | host).status == 200
@@ -129,7 +129,7 @@ def test_the_tunnel_ends_with_the_server(tmp_path: Path, end: signal.Signals) ->
 
 
 def test_no_tunnel_without_keys(tmp_path: Path) -> None:
-    environment = double(tmp_path, "ngrok", SAID["ngrok"])
+    environment = double(tmp_path, "ngrok", OUTPUT["ngrok"])
     (tmp_path / "openedai.toml").write_text(CONFIG)
     for more in ((), ("--no-auth",)):
         done = openedai("serve", "--tunnel", "ngrok", *more, folder=tmp_path, **environment)
@@ -155,11 +155,11 @@ async def opened_and_closed(one: Tunnel) -> None:
     await one.close()
 
 
-@pytest.mark.parametrize("name", SAID)
+@pytest.mark.parametrize("name", OUTPUT)
 def test_the_url_of_each_program(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", double(tmp_path, name, SAID[name])["PATH"])
+    monkeypatch.setenv("PATH", double(tmp_path, name, OUTPUT[name])["PATH"])
     urls: list[str] = []
     asyncio.run(opened_and_closed(Tunnel(name, "nokey@localhost.run", "", urls.append)))
     assert urls == [URLS[name]]
@@ -169,7 +169,7 @@ def test_the_url_of_each_program(
 def test_a_program_that_ends_is_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = "\n" * 3 + "x" * (1 << 17) + "\n" + SAID["ngrok"]
+    text = "\n" * 3 + "x" * (1 << 17) + "\n" + OUTPUT["ngrok"]
     monkeypatch.setenv("PATH", double(tmp_path, "ngrok", text, then="exit 1")["PATH"])
     monkeypatch.setattr(tunnel, "RESTART_SECONDS", 0)
 

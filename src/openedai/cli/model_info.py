@@ -28,7 +28,7 @@ def inventory(settings: Settings) -> Inventory:
     return Inventory(Catalog(settings), Library(settings), loaded)
 
 
-def asked_health(host: str, port: int) -> Health | None:
+def read_health(host: str, port: int) -> Health | None:
     """What the server at this address says of itself; None if none answers in HEALTH_TIMEOUT."""
     answers: list[Health] = []
 
@@ -54,5 +54,5 @@ def asked_health(host: str, port: int) -> Health | None:
 
 def loaded_models(host: str, port: int) -> frozenset[str]:
     """The ids of the models that the server at this address has loaded; none if there is none."""
-    health = asked_health(host, port)
+    health = read_health(host, port)
     return health.loaded_models if health is not None else frozenset()

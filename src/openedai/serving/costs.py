@@ -25,7 +25,7 @@ _BYTES_PER_TOKEN = 4
 _TOKENS_OF_MESSAGE = 4  # its role, and what is around it
 
 
-Asked = (
+EngineRequest = (
     Sequence[GenerateRequest]
     | EmbedRequest
     | RerankRequest
@@ -36,16 +36,16 @@ Asked = (
     | SpeakRequest
     | TranscribeRequest
 )
-"""What a model is asked for."""
+"""What a model is to do: a request of `openedai.contract` that limits count."""
 
 
-def cost_of(asked: Asked, answer_tokens: int) -> Cost:
+def cost_of(engine_request: EngineRequest, answer_tokens: int) -> Cost:
     """An answer without a limit is expected to have so many tokens."""
-    match asked:
+    match engine_request:
         case EmbedRequest(inputs=inputs) | ModerateRequest(inputs=inputs):
             return Cost(prompt_tokens=sum(map(_prompt_tokens, inputs)))
         case RerankRequest():
-            return Cost(prompt_tokens=_pair_tokens(asked))
+            return Cost(prompt_tokens=_pair_tokens(engine_request))
         case DecideRequest(input=text, questions=questions):
             own = sum(_text_tokens(question.text) for question in questions)
             return Cost(prompt_tokens=own + _text_tokens(text) * len(questions))
@@ -56,7 +56,7 @@ def cost_of(asked: Asked, answer_tokens: int) -> Cost:
         case SpeakRequest() | ModerateImagesRequest():  # few engines count tokens of these
             return Cost()
         case _:
-            return _of_generations(asked, answer_tokens)
+            return _of_generations(engine_request, answer_tokens)
 
 
 def _of_generations(requests: Sequence[GenerateRequest], answer_tokens: int) -> Cost:

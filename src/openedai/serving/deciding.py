@@ -73,7 +73,7 @@ class Deciding:
     ) -> tuple[list[Distribution], Usage]:
         """One distribution for each question. Raises as `Leases.lease` and the engine do."""
         slots = min(_SLOTS, len(request.questions))
-        async with self._leases.lease(call, Decider, slots=slots, asked=request) as engine:
+        async with self._leases.lease(call, Decider, slots=slots, engine_request=request) as engine:
             use = call.use(DECISIONS)
             result = await engine.decide(replace(request, variant=call.model.variant))
             use.add(result.usage)

@@ -23,7 +23,7 @@ class Embedding:
 
     async def run(self, call: Call[Any], request: EmbedRequest) -> EmbedResult:
         """One vector for each input. Raises as `Leases.lease` and the engine do."""
-        async with self._leases.lease(call, Embedder, asked=request) as engine:
+        async with self._leases.lease(call, Embedder, engine_request=request) as engine:
             use = call.use(EMBEDDINGS)
             result = await engine.embed(replace(request, variant=call.model.variant))
         use.add(Usage(prompt_tokens=result.prompt_tokens))

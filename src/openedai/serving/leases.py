@@ -13,7 +13,7 @@ from openedai.errors import ModelNotFound
 from openedai.scheduling.pool import ModelPool
 from openedai.scheduling.state import Occupancy
 from openedai.serving.call import Call
-from openedai.serving.costs import Asked
+from openedai.serving.costs import EngineRequest
 from openedai.serving.limiting import Limiting
 
 E = TypeVar("E", bound=Engine)
@@ -31,16 +31,18 @@ class Leases:
         call: Call[Any],
         capability: type[E],
         slots: int = 1,
-        asked: Asked | None = None,
+        engine_request: EngineRequest | None = None,
     ) -> AsyncIterator[E]:
         """Hold `slots` of the slots of the call's engine, or all if it has fewer.
 
-        What the caller may use is limited if `asked` is what the model is to do. Raises
+        What the caller may use is limited if `engine_request` is what the model is to do. Raises
         ModelNotFound for a model that the key may not use, RateLimited, and as `ModelPool.lease`
         does.
         """
         self.check(call)
-        limited = None if asked is None else await self._limiting.begin(call, asked)
+        limited = (
+            None if engine_request is None else await self._limiting.begin(call, engine_request)
+        )
         leased = left = False
         try:
             async with self._engine(call, capability, slots) as engine:

@@ -19,7 +19,7 @@ from openedai.security.limits.rules import Rules, Subject
 from openedai.security.limits.scopes import Cost, Measure, Scope
 from openedai.security.limits.shared import SharedCounts
 from openedai.serving.call import Call
-from openedai.serving.costs import Asked, cost_of
+from openedai.serving.costs import EngineRequest, cost_of
 from openedai.store.limits import LimitRecords
 
 _MOST_SUBJECTS = 10_000
@@ -79,7 +79,7 @@ class Limiting:
                 frozenset(measures), partial(self._standing, scopes)
             )
 
-    async def begin(self, call: Call[Any], asked: Asked) -> LimitedUse | None:
+    async def begin(self, call: Call[Any], engine_request: EngineRequest) -> LimitedUse | None:
         """Count a use of the call's model. None if nothing limits it.
 
         The first one of a request also counts the request. Others are not refused: an answer that
@@ -88,7 +88,7 @@ class Limiting:
         """
         if not self.rules.any or not (scopes := self._scopes_of(call)):
             return None
-        cost = cost_of(asked, self._answer_tokens)
+        cost = cost_of(engine_request, self._answer_tokens)
         uses = call.exchange.charges
         use: LimitedUse | None = uses.get(call.model.id)
         if use is None:

@@ -32,14 +32,14 @@ class Moderation:
         request = ModerateRequest(
             inputs=tuple(Text(text=text) for text in texts), variant=call.model.variant
         )
-        async with self._leases.lease(call, Moderator, asked=request) as engine:
+        async with self._leases.lease(call, Moderator, engine_request=request) as engine:
             result = await engine.moderate(request)
             return self._assessments(call, result)
 
     async def run_images(self, call: Call[Any], images: Sequence[bytes]) -> list[Assessment]:
         """The same for image files."""
         request = ModerateImagesRequest(images=tuple(images), variant=call.model.variant)
-        async with self._leases.lease(call, ImageModerator, asked=request) as engine:
+        async with self._leases.lease(call, ImageModerator, engine_request=request) as engine:
             result = await engine.moderate_images(request)
             return self._assessments(call, result)
 

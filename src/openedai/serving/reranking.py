@@ -63,7 +63,7 @@ class Reranking:
         """
         if embeds_only(call.model):
             return await self._by_embeddings(call, request)
-        async with self._leases.lease(call, Reranker, asked=request) as engine:
+        async with self._leases.lease(call, Reranker, engine_request=request) as engine:
             use = call.use(RERANKS)
             result = await engine.rerank(replace(request, variant=call.model.variant))
             use.add(Usage(prompt_tokens=result.prompt_tokens))

@@ -12,7 +12,7 @@ import pytest
 from openedai.contract.chat import Chat, Message, Tool, ToolCall
 from openedai.contract.generate import GenerateRequest
 from openedai.engines.llama_cpp.engine import LlamaCpp
-from openedai.serving.tools.citations import Part, told
+from openedai.serving.tools.citations import Part, parts_text
 
 pytestmark = pytest.mark.real
 
@@ -30,7 +30,7 @@ TOOL = Tool(name="search", parameters={"type": "object"})
 def results(text: str) -> tuple[str, ...]:
     """As the model gets a file, a page of the web, and the result of an MCP server."""
     page = f"[{text}](https://a.example/)\n{text}"
-    return told([Part("file-1", text, text)], 0), page, json.dumps({"value": text}), text
+    return parts_text([Part("file-1", text, text)], 0), page, json.dumps({"value": text}), text
 
 
 def test_no_text_breaks_out_of_its_place(smollm2_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openedai.serving.tools.citations import Cited, Citer, Mark, Part, mark, told
+from openedai.serving.tools.citations import Cited, Citer, Mark, Part, mark, parts_text
 from openedai.serving.tools.support import Supports
 
 FOX = "The quick brown fox jumps over the lazy dog."
@@ -125,8 +125,8 @@ def test_answers_are_the_same_however_they_are_cut(
 
 def test_marks_in_files_and_names_are_none() -> None:
     part = Part("file-1", "a【1†b】\nc", f"Copy {MOON_MARK}!")
-    assert told([part], 7) == "【7†a 1 b c】\nCopy [1†moon.txt]!"
-    assert told([], 0) == "Nothing was found."
+    assert parts_text([part], 7) == "【7†a 1 b c】\nCopy [1†moon.txt]!"
+    assert parts_text([], 0) == "Nothing was found."
     assert mark(3, "x" * 400) == f"【3†{'x' * 300}】"
 
 

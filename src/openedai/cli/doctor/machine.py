@@ -148,7 +148,7 @@ def onnx() -> Finding:
 
 def extras() -> Finding:
     """Which extras are installed: those whose packages all are."""
-    wanted: dict[str, list[str]] = {
+    packages_of: dict[str, list[str]] = {
         name: [] for name in metadata("openedai").get_all("Provides-Extra") or []
     }
     for requirement in requires("openedai") or []:
@@ -156,9 +156,9 @@ def extras() -> Finding:
         if not extra:
             package, _, extra = requirement.partition("; extra == '")
         if extra:
-            wanted.setdefault(extra.strip("\"'"), []).append(package)
-    there = [name for name, packages in wanted.items() if all(map(_installed, packages))]
-    missing = [name for name in wanted if name not in there]
+            packages_of.setdefault(extra.strip("\"'"), []).append(package)
+    there = [name for name, packages in packages_of.items() if all(map(_installed, packages))]
+    missing = [name for name in packages_of if name not in there]
     found = f"{', '.join(there) or 'none'} installed"
     if missing:
         found += f"; not {', '.join(missing)}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.defaults import CHAT, EMBEDDING
 from openedai.cli.doctor.finding import Finding
-from openedai.cli.model_info import asked_health
+from openedai.cli.model_info import read_health
 from openedai.config import CONFIG_FILE, Settings
 from openedai.errors import APIError
 from openedai.store.store import Store
@@ -49,7 +49,7 @@ def port(settings: Settings) -> Finding:
     if settings.unix_socket is not None:
         return Finding("address", "good", f"the Unix socket {settings.unix_socket}")
     where = f"{settings.host}:{settings.port}"
-    health = asked_health(settings.host, settings.port)
+    health = read_health(settings.host, settings.port)
     if health is not None:
         loaded = ", ".join(sorted(health.loaded_models)) or "no model"
         return Finding("address", "good", f"a server runs at {where}, with {loaded} loaded")

@@ -124,10 +124,10 @@ class Tunnel:
                 url = await self._url(self._process, lines)
         except TimeoutError:
             await self._end()
-            raise TunnelFailed(self._said("told no address", lines)) from None
+            raise TunnelFailed(self._failure("told no address", lines)) from None
         if url is None:
             await self._end()
-            raise TunnelFailed(self._said("ended", lines))
+            raise TunnelFailed(self._failure("ended", lines))
         self._on_url(url)
         return lines
 
@@ -146,7 +146,7 @@ class Tunnel:
             assert self._process is not None, "the tunnel is not open"
             while line := await _line(self._process):
                 lines.append(line)
-            log.error("tunnel: %s", self._said("ended", lines))
+            log.error("tunnel: %s", self._failure("ended", lines))
             await self._end()
             lines = await self._again(address)
 
@@ -166,7 +166,7 @@ class Tunnel:
         process.stdin.close()  # the program is ended, then its parent
         await process.wait()
 
-    def _said(self, what: str, lines: deque[str]) -> str:
+    def _failure(self, what: str, lines: deque[str]) -> str:
         text = "".join(f"\n  {line.rstrip()}" for line in lines)
         return f"{self.name} {what}{', having said:' + text if text else ', and said nothing'}"
 

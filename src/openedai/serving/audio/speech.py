@@ -25,7 +25,7 @@ class Speech:
         Raises as `Leases.lease` and the engine do.
         """
         exchange = call.exchange
-        async with self._leases.lease(call, Speaker, asked=request) as engine:
+        async with self._leases.lease(call, Speaker, engine_request=request) as engine:
             use = call.use(SPEECHES)
             use.characters += len(request.text)
             speech = engine.speak(replace(request, variant=call.model.variant))

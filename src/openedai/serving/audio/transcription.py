@@ -28,7 +28,7 @@ class Transcription:
         Raises as `Leases.lease` and the engine do.
         """
         exchange = call.exchange
-        async with self._leases.lease(call, Transcriber, asked=request) as engine:
+        async with self._leases.lease(call, Transcriber, engine_request=request) as engine:
             use = call.use(TRANSCRIPTIONS)
             stream = engine.transcribe(replace(request, variant=call.model.variant))
             async with aclosing(stream) as events:

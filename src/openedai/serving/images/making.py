@@ -65,7 +65,7 @@ class ImageMaking:
         made = 0
         request = replace(request, variant=call.model.variant)
         async with (
-            self._leases.lease(call, ImageMaker, asked=request) as engine,
+            self._leases.lease(call, ImageMaker, engine_request=request) as engine,
             aclosing(engine.make_images(request)) as events,
         ):
             use = call.use(IMAGES)

@@ -59,7 +59,7 @@ class Cited:
 Piece = str | Mark | Cited
 
 
-def told(parts: Sequence[Part], first: int) -> str:
+def parts_text(parts: Sequence[Part], first: int) -> str:
     """What the model reads of parts, which are numbered from `first` on.
 
     Their texts and names cannot have marks of their own.

@@ -23,14 +23,14 @@ _LONGEST_QUERY = 4096  # characters
 _LONGEST_QUESTION = 1000
 
 
-def searched_texts(arguments: dict[str, Any], asked: str) -> list[str]:
+def searched_texts(arguments: dict[str, Any], question: str) -> list[str]:
     """What is searched for a call of the model, whose arguments may have any shape, beside what the
     user asked: a small model mostly asks badly. Nothing, if both are empty.
     """
     given = arguments.get("queries", arguments.get("query"))
     texts = [text for text in _listed(given) if isinstance(text, str)][:_MOST_QUERIES]
     texts = [text.strip()[:_LONGEST_QUERY] for text in texts]
-    texts.append(asked.strip()[-_LONGEST_QUESTION:].strip())
+    texts.append(question.strip()[-_LONGEST_QUESTION:].strip())
     return list(dict.fromkeys(filter(None, texts)))
 
 

@@ -57,7 +57,7 @@ class Thread:
             for one in call[SEARCH]["results"]
         ]
 
-    def asked(self) -> str:
+    def last_question(self) -> str:
         """The text of the user's last message."""
         texts = [_text(one) for one in self.messages if one.fields.role == "user"]
         return texts[-1] if texts else ""

@@ -9,7 +9,7 @@ from typing import Any
 from openedai.bounded_json import read_json
 from openedai.errors import APIError
 from openedai.http.exchange import Exchange
-from openedai.serving.tools.citations import Mark, Part, told
+from openedai.serving.tools.citations import Mark, Part, parts_text
 from openedai.serving.tools.file_search import FILE_SEARCH, searched_texts
 from openedai.serving.vector_stores.searching import Result, StoreQuery, StoreSearch
 
@@ -52,7 +52,7 @@ async def search(
     stores: Sequence[str],
     tool: dict[str, Any],
     arguments: str,
-    asked: str,
+    question: str,
 ) -> Searched:
     """Search for what a call of the model asks for, and for what the user `asked`."""
     options = tool.get(SEARCH) or {}
@@ -60,7 +60,7 @@ async def search(
     least = float(ranking.get("score_threshold") or 0)
     shown = {"ranker": ranking.get("ranker") or "default_2024_08_21", "score_threshold": least}
     query = StoreQuery(
-        texts=searched_texts(_arguments(arguments), asked),
+        texts=searched_texts(_arguments(arguments), question),
         limit=options.get("max_num_results") or _LIMIT,
         least_score=least,
     )
@@ -89,7 +89,7 @@ def results_text(call: dict[str, Any], first: int) -> str:
     search = call[SEARCH]
     if "error" in search:
         return f"The search failed: {search['error']}"
-    return told([part_of(result) for result in search["results"]], first)
+    return parts_text([part_of(result) for result in search["results"]], first)
 
 
 def part_of(result: dict[str, Any]) -> Part:

@@ -199,7 +199,7 @@ class RunWork:
             run.fields.stores,
             tool,
             call["function"]["arguments"],
-            thread.asked(),
+            thread.last_question(),
         )
 
     async def _wait_for_files(self) -> None:

@@ -19,7 +19,7 @@ from openedai.api.openai.responses.tools import mcp_name
 from openedai.api.parameters.ids import new_id
 from openedai.contract.chat import ToolCall
 from openedai.search.words import count_tokens
-from openedai.serving.tools.citations import Part, told
+from openedai.serving.tools.citations import Part, parts_text
 from openedai.serving.tools.file_search import FILE_SEARCH
 
 _NOT_KEPT = "The code has run. What it wrote is not shown again."
@@ -73,7 +73,7 @@ def file_search(item: FileSearchCall, parts: Sequence[Part], first: int) -> tupl
     call = ToolCall(item.id or new_id("call_"), FILE_SEARCH.name, _json({"query": query}))
     if item.status == "failed":
         return call, "Error: The search failed."
-    return call, told(parts, first) if parts else _NOT_SHOWN
+    return call, parts_text(parts, first) if parts else _NOT_SHOWN
 
 
 def web_search(item: WebSearchCall) -> tuple[ToolCall, str]:

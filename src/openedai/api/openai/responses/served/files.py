@@ -15,7 +15,7 @@ from openedai.api.openai.responses.types import ResponseRequest
 from openedai.api.parameters.vector_stores.queries import RankingOptions, to_filter
 from openedai.errors import NotFound
 from openedai.serving.call import Call
-from openedai.serving.tools.citations import told
+from openedai.serving.tools.citations import parts_text
 from openedai.serving.tools.failed import ToolFailed
 from openedai.serving.tools.file_search import searched_texts
 from openedai.serving.vector_stores.searching import StoreQuery, StoreSearch
@@ -28,9 +28,9 @@ class FileSearchRunner:
     already.
     """
 
-    def __init__(self, search: StoreSearch, asked: str, known: int) -> None:
+    def __init__(self, search: StoreSearch, question: str, known: int) -> None:
         self._search = search
-        self._asked = asked
+        self._question = question
         self._known = known
 
     async def run(
@@ -38,7 +38,7 @@ class FileSearchRunner:
     ) -> AsyncGenerator[FilesResult, None]:
         served = tool.served
         assert isinstance(served, FileSearchTool)
-        texts = searched_texts(arguments, self._asked)
+        texts = searched_texts(arguments, self._question)
         if not texts:
             raise ToolFailed("The argument 'query' is missing, or is not a text.")
         options = served.ranking_options or RankingOptions()
@@ -61,7 +61,7 @@ class FileSearchRunner:
             )
             for one in results
         )
-        text = told([part_of(one) for one in found], self._known)
+        text = parts_text([part_of(one) for one in found], self._known)
         self._known += len(found)
         yield FilesResult(text, queries=tuple(queries), found=found)
 
@@ -79,7 +79,7 @@ async def check_stores(search: StoreSearch, owner: str, tools: CallableTools) ->
                 raise NotFound(error.message, code=error.code, param=param) from None
 
 
-def asked(items: Sequence[Located]) -> str:
+def last_question(items: Sequence[Located]) -> str:
     """What the user said last."""
     texts = [one.text for _, one in items if isinstance(one, Message) and one.role == "user"]
     return texts[-1] if texts else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from openedai.api.openai.responses.prepare import Prepared
 from openedai.api.openai.responses.served.code import CodeRunner
-from openedai.api.openai.responses.served.files import FileSearchRunner, asked
+from openedai.api.openai.responses.served.files import FileSearchRunner, last_question
 from openedai.api.openai.responses.served.images import ImageRunner
 from openedai.api.openai.responses.served.mcp import McpRunner
 from openedai.api.openai.responses.served.runner import Runner
@@ -73,7 +73,7 @@ class Toolkit:
     async def open(self, prepared: Prepared) -> AsyncIterator[Runners]:
         """What runs the tools of one response. Its connections are closed at the end."""
         known = prepared.builder.known_parts
-        files = FileSearchRunner(self._stores, asked(prepared.located), known)
+        files = FileSearchRunner(self._stores, last_question(prepared.located), known)
         found: dict[str, Runner] = {"code_interpreter": self._code, "file_search": files}
         if self._search is not None:
             found["web_search"] = self._search
