@@ -77,7 +77,11 @@ def anthropic_client(echo_server: Running) -> Iterator[Anthropic]:
 @pytest.fixture(scope="session")
 def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The built-in default models, fetched on their first use ever and then kept."""
-    settings = Settings(_env_file=None, data=tmp_path_factory.mktemp("data"))
+    settings = Settings(
+        _env_file=None,
+        data=tmp_path_factory.mktemp("data"),
+        chat_model="smollm2-135m-instruct",  # whichever others are on the developer's disk
+    )
     with ServerThread(settings) as running:
         yield running
 

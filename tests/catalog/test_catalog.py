@@ -34,6 +34,7 @@ def _without_a_settings_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 
 def catalog(*models: ModelSpec, **settings: Any) -> Catalog:
+    settings = {"cache_dir": Path("none"), **settings}
     return Catalog(Settings(_env_file=None, models=models, **settings))
 
 

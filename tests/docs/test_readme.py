@@ -36,7 +36,7 @@ NOT_RUN = {
     "docs/fine-tuning.md": 1,
     "docs/images.md": 2,
     "docs/keys.md": 2,
-    "docs/models.md": 3,
+    "docs/models.md": 4,
     "docs/remote-access.md": 4,
     "docs/tools.md": 3,
     "docs/usage.md": 1,

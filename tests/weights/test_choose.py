@@ -114,6 +114,13 @@ def test_without_a_known_quantisation() -> None:
         choose_gguf(["model.safetensors"], "")
 
 
+def test_weights_that_are_there_whole_and_in_shards() -> None:
+    shards = [f"m-Q8_0-0000{n}-of-00002.gguf" for n in (1, 2)]
+    assert choose_gguf([*shards, "m-Q8_0.gguf"], "Q8_0") == ("m-Q8_0.gguf",)
+    assert choose_gguf([shards[0], "m-Q8_0.gguf"], "Q8_0") == ("m-Q8_0.gguf",)
+    assert choose_gguf([*shards, "m-Q8_0.gguf"], shards[0]) == tuple(shards)
+
+
 @given(st.sets(st.sampled_from(PREFERRED_QUANTS), min_size=1))
 def test_the_preferred_quantisation_is_taken(quants: set[str]) -> None:
     names = [f"Some-Model-7B.{quant}.gguf" for quant in quants]

@@ -18,6 +18,12 @@ from openedai.catalog.defaults import (
 )
 from openedai.catalog.models import Model
 from openedai.catalog.names import NameTable, name_table
+from openedai.catalog.recommended import (
+    best_for_chat,
+    named_specs,
+    recommended_spec,
+    specs_on_disk,
+)
 from openedai.catalog.webui import webui_models
 from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.engines.registry import engine_entry
@@ -30,13 +36,15 @@ from openedai.weights.sources.base import Access
 class Catalog:
     """Every model that the settings offer, and those that were made of them and are in use.
 
-    Nothing is looked up outside of the settings.
+    Nothing is looked up outside of the settings, except which recommended models are on disk.
+    `chat_from_disk` is whether the default chat model is one of those, which nobody chose.
     """
 
     def __init__(self, settings: Settings) -> None:
         """Raises ConfigError."""
         builtin = BUILTIN_MODELS if settings.builtin_models else ()
-        builtin = (*builtin, *webui_models(settings))
+        on_disk = specs_on_disk(settings)
+        builtin = (*builtin, *named_specs(settings), *on_disk, *webui_models(settings))
         unlisted = unlisted_defaults(settings, name_table(builtin, settings.models))
         users = (*settings.models, *unlisted.values())
         check_thresholds(settings)
@@ -46,6 +54,10 @@ class Catalog:
         for spec in names.specs.values():
             check_spec(spec, access)
         self._defaults = {kind: default_id(kind, settings, unlisted, names) for kind in KINDS}
+        best = best_for_chat(settings, on_disk)
+        self.chat_from_disk = best is not None and _is_packaged(names, self._defaults[CHAT])
+        if self.chat_from_disk:
+            self._defaults[CHAT] = best
         owners = dict(names.owners)
         if settings.default_aliases:
             owners = {**default_aliases(self._defaults), **owners}
@@ -92,6 +104,18 @@ class Catalog:
             raise ModelNotFound(name)
         return model
 
+    def known(self, name: str) -> Model:
+        """The model with an id or an alias, or the recommended one with this id, which need not be
+        on disk. Raises ModelNotFound.
+        """
+        try:
+            return self.resolve(name)
+        except ModelNotFound:
+            spec = recommended_spec(name)
+            if spec is None:
+                raise
+            return Model(spec.id, spec)
+
     def permits(self, identity: Identity, name: str) -> bool:
         """Whether a key may use the model of this name: it is limited to names of models. Each
         stands for the model that has it, and for those that were fine-tuned from that one.
@@ -121,6 +145,11 @@ class Catalog:
             self._tuned.pop(name, None)
         else:
             self._tuned[name] = model
+
+
+def _is_packaged(names: NameTable, id: str | None) -> bool:
+    """Whether the model with this id is a built-in one, not the user's."""
+    return any(names.specs.get(spec.id) is spec for spec in BUILTIN_MODELS if spec.id == id)
 
 
 def _completed(

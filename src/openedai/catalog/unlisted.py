@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
+from openedai.catalog.recommended import recommended_spec
 from openedai.config import ConfigError, ModelSpec
 from openedai.contract.engine import Embedder, Engine, Generator, Reranker
 from openedai.engines.registry import engine_for_gguf, engine_for_unlisted
@@ -14,10 +15,13 @@ PATH_STARTS = ("/", "./", "../", "~")
 
 
 def unlisted_chat_model(name: str, listed: Iterable[str]) -> ModelSpec:
-    """The chat model at `hf:owner/repo[:quant]` or in a GGUF file. Raises ConfigError.
+    """The recommended model of this name, or the chat model at `hf:owner/repo[:quant]` or in a GGUF
+    file. Raises ConfigError.
 
     `listed` are the names in the catalogue, for the error message.
     """
+    if recommended := recommended_spec(name):
+        return recommended
     engine = engine_for_unlisted(Generator)
     if name.startswith("hf:"):
         return ModelSpec(id=name.removeprefix("hf:"), engine=engine, source=name)
@@ -25,16 +29,19 @@ def unlisted_chat_model(name: str, listed: Iterable[str]) -> ModelSpec:
         return ModelSpec(id=Path(name).stem, engine=engine, source=name)
     raise ConfigError(
         f"chat_model {name!r} is no model of the catalogue, no `hf:owner/repo[:quant]` and no "
-        f"path to a .gguf file. The catalogue has: {', '.join(sorted(listed)) or 'nothing'}."
+        f"path to a .gguf file. The catalogue has: {', '.join(sorted(listed)) or 'nothing'}. "
+        "openedai models suggest names others."
     )
 
 
 def unlisted_embedding_model(name: str, listed: Iterable[str]) -> ModelSpec:
-    """The embedding model in a folder or a GGUF file, or with a name on the hub. Raises
-    ConfigError.
+    """The recommended model of this name, or the embedding model in a folder or a GGUF file, or
+    with a name on the hub. Raises ConfigError.
 
     A name without an owner is one of sentence-transformers' own models.
     """
+    if recommended := recommended_spec(name):
+        return recommended
     return _in_folder(name, listed, Embedder, "embedding_model", "sentence-transformers")
 
 

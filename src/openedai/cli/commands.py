@@ -230,10 +230,37 @@ def models_pull(names: list[str], config: Config = None) -> None:
     with ErrorMessages():
         settings = read_settings(config)
         catalog = Catalog(settings)
-        specs = [catalog.resolve(name).spec for name in names]
+        specs = [catalog.known(name).spec for name in names]
         weights = [one for spec in specs for one in (spec, *adapter_specs(spec))]
         weights += [source for spec in specs if (source := training_spec(spec)) is not None]
         pull_all(settings, weights, stderr())
+
+
+@models_app.command(
+    "suggest", epilog="Examples: [bold]openedai models suggest[/] | [bold]… suggest --for code[/]"
+)
+def models_suggest(
+    use: Annotated[
+        str | None,
+        typer.Option("--for", help="chat, code, vision, small or embeddings; each by default."),
+    ] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Name the recommended models that fit this machine, and say why."""
+    from openedai.cli import suggest
+
+    uses = tuple(one for one in suggest.USES if use in (None, one))
+    if not uses:
+        fail(f"--for {use!r} is none of {', '.join(suggest.USES)}", 2)
+    with ErrorMessages():
+        settings = read_settings(config)
+        machine = suggest.this_machine(settings)
+        found = suggest.suggest(settings, machine, uses)
+    if as_json:
+        print(suggest.as_json(machine, found))
+    else:
+        suggest.print_suggestions(machine, found, stdout())
 
 
 @models_app.command("rm")

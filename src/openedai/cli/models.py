@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Sequence
 
 import msgspec
-import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -48,7 +47,7 @@ def pull_all(
         except APIError as error:
             console.print(f"[red]{spec.id}:[/] {error.message}", highlight=False)
             if spec in specs:
-                raise typer.Exit(1) from error
+                raise SystemExit(1) from error
 
 
 def list_models(settings: Settings, console: Console) -> None:
@@ -129,7 +128,7 @@ def _paragraph(key: str, value: str, width: int) -> str:
 
 
 def remove(settings: Settings, name: str, console: Console) -> None:
-    spec = Catalog(settings).resolve(name).spec
+    spec = Catalog(settings).known(name).spec
     freed = Library(settings).remove(spec)
     console.print(f"{spec.id}: {freed / 1e6:,.0f} MB freed", highlight=False)
 

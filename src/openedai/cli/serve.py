@@ -284,10 +284,17 @@ def _banner(catalog: Catalog, settings: Settings, listener: Listener) -> None:
     defaults = {kind: catalog.default(kind) for kind in KINDS}
     chat = defaults[CHAT]
     name = chat.id if chat else "none"
+    chosen = ""
+    if catalog.chat_from_disk:
+        chosen = ", the best recommended model on disk; chat_model chooses another"
     count = len(catalog.models())
     lines = [
         f"{bold('OpenedAI')} is ready at {bold(url)}{listener.where}",
-        *(f"  {kind.name:16}  {model.id}" for kind, model in defaults.items() if model),
+        *(
+            f"  {kind.name:16}  {model.id}{chosen if kind is CHAT else ''}"
+            for kind, model in defaults.items()
+            if model
+        ),
         f"  {'and':16}  {count} model{'' if count == 1 else 's'} in all: openedai models list",
         *([] if listener.where else [f"  {'in a browser':16}  {listener.url}/console"]),
         "",

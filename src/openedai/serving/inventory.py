@@ -71,11 +71,13 @@ class Inventory:
                 yield ModelInfo(**self._adapter_facts(spec, f"{spec.id}:{adapter.name}"))
 
     def details(self, name: str) -> ModelDetails:
-        """The model with an id or an alias, or the upstream with an id. Raises ModelNotFound."""
+        """The model with an id or an alias, or the upstream or the recommended model with an id.
+        Raises ModelNotFound.
+        """
         upstreams = {spec.id: spec for spec in self._catalog.specs() if spec.prefix is not None}
         if name in upstreams:
             return self._details(upstreams[name], self._facts(upstreams[name]))
-        model = self._catalog.resolve(name)
+        model = self._catalog.known(name)
         if model.variant is None or model.spec.prefix is not None:
             return self._details(model.spec, self._facts(model.spec))
         weights = self._adapter_weights(model.spec, model.id)

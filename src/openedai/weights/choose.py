@@ -137,12 +137,15 @@ def onnx_file(names: Iterable[str]) -> str | None:
 
 
 def _gguf_models(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """GGUF files of language models; shards are grouped, and left out if one is missing."""
-    groups: dict[str, list[str]] = {}
+    """GGUF files of language models; shards are grouped, and left out if one is missing.
+
+    A repository may have the same weights whole and in shards.
+    """
+    groups: dict[tuple[str, bool], list[str]] = {}
     for name in sorted(names):
         base = PurePosixPath(name).name.lower()
         if base.endswith(".gguf") and "mmproj" not in base and "imatrix" not in base:
-            groups.setdefault(SHARD.sub("", name), []).append(name)
+            groups.setdefault((SHARD.sub("", name), bool(SHARD.search(name))), []).append(name)
     return [tuple(group) for group in groups.values() if _is_complete(group)]
 
 

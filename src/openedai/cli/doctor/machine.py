@@ -60,11 +60,8 @@ def gpu(settings: Settings) -> Finding:
     name = _nvidia() or _other_gpu()
     if not name:
         return Finding("GPU", "good", "none found; models compute on the processor")
-    builds = Builds(settings)
-    for build_name, build in builds.table.items():
-        able = build.platform == builds.platform and build.computes_on != "processors"
-        if able and builds.find(build_name) is not None:
-            return Finding("GPU", "good", f"{name}; llama.cpp's build {build_name} uses it")
+    if build := gpu_build(settings):
+        return Finding("GPU", "good", f"{name}; llama.cpp's build {build} uses it")
     return Finding(
         "GPU",
         "note",
@@ -74,8 +71,24 @@ def gpu(settings: Settings) -> Finding:
     )
 
 
+def gpu_build(settings: Settings) -> str | None:
+    """The name of a build of llama.cpp for GPUs that was pulled; None if none was."""
+    builds = Builds(settings)
+    for name, build in builds.table.items():
+        able = build.platform == builds.platform and build.computes_on != "processors"
+        if able and builds.find(name) is not None:
+            return name
+    return None
+
+
+def nvidia_memory() -> int:
+    """Bytes of memory of the NVIDIA GPU with the most; 0 if there is none."""
+    amounts = [line.rpartition(",")[2].split() for line in _nvidia().split("; ")]
+    return max((int(one[0]) << 20 for one in amounts if one[:1] and one[0].isdigit()), default=0)
+
+
 def _nvidia() -> str:
-    """The names of NVIDIA's GPUs; empty if there are none."""
+    """The names of NVIDIA's GPUs, each with its memory in MiB; empty if there are none."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return ""

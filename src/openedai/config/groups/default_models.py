@@ -21,9 +21,11 @@ class DefaultModels:
         "Models added to the built-in ones, or replacing those of the same id.",
     ] = ()
     builtin_models: Annotated[bool, "Offer the built-in models."] = True
-    chat_model: Annotated[str, "The default model for chat and completions."] = (
-        "smollm2-135m-instruct"
-    )
+    chat_model: Annotated[
+        str,
+        "The default model for chat and completions. Unless it is set, a recommended model "
+        "on disk goes before the built-in one.",
+    ] = "smollm2-135m-instruct"
     embedding_model: Annotated[str, "The default model for embeddings."] = "all-mpnet-base-v2"
     rerank_model: Annotated[
         str,
