@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,8 +34,15 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def open_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("data")
-    settings = echo_settings(data=folder, cache_dir=folder, models=MODELS, offline=True)
+    settings = echo_settings(data=folder, cache_dir=folder, models=MODELS, offline=True, usage=True)
     with ServerThread(settings) as running:
+        yield running
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Running]:
+    """A server of one test, which begins without keys."""
+    with ServerThread(echo_settings(data=tmp_path, usage=True)) as running:
         yield running
 
 

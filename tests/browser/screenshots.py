@@ -1,7 +1,8 @@
 """The pictures of docs/console.md and of the README: `make screenshots`.
 
 They are of a server with the built-in models, which are downloaded if they are not there. Some
-requests run meanwhile, on the `echo` engine.
+requests run meanwhile, on the `echo` engine. With names, only those pictures are made:
+`python -m tests.browser.screenshots keys usage`.
 """
 
 from __future__ import annotations
@@ -22,15 +23,18 @@ from openai.types.chat import ChatCompletionMessageParam
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
-from openedai.config import ModelSpec, Settings
+from openedai.config import ModelSpec, Secret, Settings
+from tests.browser import example_data
 from tests.browser.chromium import Watched, chromium, launched
 from tests.support import Running, ServerThread
 
 MEDIA = Path(__file__).parents[2] / "docs" / "media"
 MOST_BYTES = 80_000
 SIZE = {"width": 1200, "height": 760}
+TALL = {"width": 1200, "height": 1000}
 PHONE = {"width": 390, "height": 760}
 SLOW = {"delay": 0.03, "repeat": 10000, "slots": 4}
+KEY = "the-key-of-the-pictures"
 CHAT = "smollm2-135m-instruct"
 TEXTS = (
     "The cat sleeps on the sofa.\nA kitten naps on the couch.\n"
@@ -51,6 +55,7 @@ class Picture:
     def take(self, browser: Browser, server: Running) -> None:
         options = {"viewport": self.size or SIZE, "color_scheme": self.colours}
         watched = Watched(browser, server.url, **options)
+        watched.context.add_init_script(f"sessionStorage.setItem('openedai.key', '{KEY}')")
         self.draw(watched.open(self.address))
         save(watched.page.screenshot(), MEDIA / f"console-{self.name}.webp")
         watched.close()
@@ -62,7 +67,7 @@ def said(text: str) -> list[ChatCompletionMessageParam]:
 
 def ask(server: Running, model: str) -> None:
     """A request that lasts until the server stops."""
-    with server.client(timeout=600) as client, suppress(openai.APIError):
+    with server.client(api_key=KEY, timeout=600) as client, suppress(openai.APIError):
         list(client.chat.completions.create(model=model, messages=said("a b c"), stream=True))
 
 
@@ -91,6 +96,11 @@ def embeddings(page: Page) -> None:
     page.get_by_text("vectors of").wait_for(timeout=120_000)
 
 
+def usage(page: Page) -> None:
+    page.get_by_label("Time").select_option("30 days")
+    wait(page)
+
+
 def wait(page: Page) -> None:
     page.wait_for_timeout(1000)
 
@@ -101,6 +111,8 @@ PICTURES = (
     Picture("models", "models", models),
     Picture("chat", "playground", chat, "dark"),
     Picture("embeddings", "playground/embeddings", embeddings),
+    Picture("keys", "keys", wait),
+    Picture("usage", "usage", usage, size=TALL),
     Picture("logs", "logs", wait, "dark"),
     Picture("settings", "settings", wait),
     Picture("phone", "now", now, "dark", PHONE),
@@ -125,16 +137,18 @@ def main() -> None:
     names = ["qwen3-4b"] * 4 + ["llama-3.2-3b"]
     models = tuple(ModelSpec(id=name, engine="echo", options=SLOW) for name in sorted({*names}))
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(_env_file=None, data=Path(folder), models=models)
+        example_data.write(Path(folder))
+        settings = Settings(_env_file=None, data=Path(folder), models=models, api_key=Secret(KEY))
         with ServerThread(settings) as server:
-            with server.client(timeout=300) as client:
+            with server.client(api_key=KEY, timeout=300) as client:
                 client.chat.completions.create(model=CHAT, messages=said("Hi."), max_tokens=4)
             asking = [threading.Thread(target=ask, args=(server, name)) for name in names]
             for thread in asking:
                 thread.start()
             with launched(path) as browser:
                 for picture in PICTURES:
-                    picture.take(browser, server)
+                    if not sys.argv[1:] or picture.name in sys.argv[1:]:
+                        picture.take(browser, server)
         for thread in asking:
             thread.join()
 

@@ -1,4 +1,4 @@
-"""Valid bodies of the admin resources."""
+"""Valid bodies of the admin resources, and of what the console makes of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ from typing import Any
 
 ORGANIZATION_BODIES: dict[str, list[dict[str, Any]]] = {
     "AdminKeyCreateRequest": [{"name": "boss", "expires_in_seconds": 3600}],
+    "KeyCreateRequest": [
+        {"name": "boss", "admin": True, "owner": "Ann"},
+        {
+            **{"name": "shop", "project": "shop", "models": ["echo"], "scopes": ["chat"]},
+            **{"expires_in_seconds": 60, "owner": "Bob"},
+        },
+    ],
     "ProjectCreateRequest": [{"name": "shop"}],
     "ProjectUpdateRequest": [{"name": "other"}],
     "ProjectKeyUpdateRequest": [{"scopes": ["chat"], "expires_in_seconds": 60}],

@@ -65,7 +65,7 @@ def routes(s: Services) -> tuple[Route, ...]:
         *extensions,
         *_textgen(s, calls),
         *_server(s),
-        *console_routes(s),
+        *console_routes(s, calls),
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from openedai.api.calls import Calls
 from openedai.api.route import Group, Route
 from openedai.serving.services import Services
 
 _BASE = "/console/api"
 
 
-def console_routes(s: Services) -> tuple[Route, ...]:
+def console_routes(s: Services, calls: Calls) -> tuple[Route, ...]:
     """All of them but for the session are for keys that may manage the server."""
     state = Group(
         "console.state:ConsoleState", s.activity, s.loading, s.downloads, s.listing.started
@@ -19,6 +20,7 @@ def console_routes(s: Services) -> tuple[Route, ...]:
     )
     logs = Group("console.logs:ConsoleLogs", s.recent_logs, s.loading)
     settings = Group("console.settings:ConsoleSettings", s.settings)
+    keys = Group("console.keys:ConsoleKeys", calls, s.administration, s.catalog, s.settings)
     model = f"{_BASE}/models/{{model:path}}"
     return (
         Route("GET", f"{_BASE}/session", state["session"], "Who uses the console"),
@@ -30,6 +32,8 @@ def console_routes(s: Services) -> tuple[Route, ...]:
         Route("POST", f"{model}/download", models["download"], "Download a model"),
         Route("POST", f"{model}/pause", models["pause"], "Pause a download"),
         Route("DELETE", model, models["delete"], "Delete what was downloaded"),
+        Route("GET", f"{_BASE}/keys", keys["list_keys"], "The keys, and what each may use"),
+        Route("POST", f"{_BASE}/keys", keys["create"], "Make a key with limits"),
         Route("GET", f"{_BASE}/logs", logs["follow"], "The last lines of the log"),
         Route("GET", f"{_BASE}/settings", settings["list_settings"], "The settings in force"),
     )

@@ -12,6 +12,8 @@ export const PAGES = [
   { name: "now", label: "Now", icon: "pulse", admin: true },
   { name: "models", label: "Models", icon: "cube", admin: true },
   { name: "playground", label: "Playground", icon: "chat" },
+  { name: "keys", label: "Keys", icon: "key", admin: true },
+  { name: "usage", label: "Usage", icon: "bars", admin: true },
   { name: "logs", label: "Logs", icon: "lines", admin: true },
   { name: "settings", label: "Settings", icon: "dials", admin: true },
 ];

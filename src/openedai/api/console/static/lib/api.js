@@ -71,6 +71,13 @@ export async function* listed(path, options = {}) {
   }
 }
 
+// All of them, for lists that are not long.
+export async function all(path, options = {}) {
+  const found = [];
+  for await (const one of listed(path, options)) found.push(one);
+  return found;
+}
+
 // The server-sent events of an answer, as values: `for await (const value of events(…))`.
 // An event that is an error is thrown, `[DONE]` is the end.
 export async function* events(path, options = {}) {

@@ -1,0 +1,71 @@
+"""What people manage in the console: keys, and what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import openai
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.chromium import Watched
+from tests.browser.conftest import HOSTILE
+from tests.support import Running
+
+pytestmark = pytest.mark.clients
+
+Watch = Callable[..., Watched]
+
+
+def test_keys_are_made_and_revoked(own_server: Running, watch: Watch) -> None:
+    watched = watch(own_server)
+    page = watched.open("keys")
+    expect(page.get_by_text("There are no keys in the database.")).to_be_visible()
+    page.get_by_label("Name", exact=True).fill("shop")
+    page.get_by_role("button", name="Make the key").click()
+    expect(page.get_by_role("alert")).to_contain_text("There is no admin key yet")
+    page.get_by_label("Name", exact=True).fill("boss")
+    page.get_by_label("An admin key").check()
+    expect(page.get_by_label("chat", exact=True)).to_be_disabled()
+    page.get_by_role("button", name="Make the key").click()
+    boss = page.get_by_label("The key boss").last.input_value()
+    assert page.evaluate("Object.values(sessionStorage)") == [boss]
+    expect(page.get_by_role("button", name="Revoke boss")).to_be_visible()
+    page.get_by_label("Name", exact=True).fill(HOSTILE)
+    page.get_by_label("Owner").fill(HOSTILE)
+    page.get_by_role("textbox", name="Models").fill("reveal, parrot")
+    page.get_by_label("Expires").select_option("After 30 days")
+    page.get_by_label("chat", exact=True).check()
+    page.get_by_role("button", name="Make the key").click()
+    secret = page.get_by_label(f"The key {HOSTILE}").last.input_value()
+    row = page.get_by_role("row", name=HOSTILE)
+    expect(row).to_contain_text("chat; models reveal, parrot")
+    with own_server.client(api_key=secret) as client:
+        client.chat.completions.create(model="echo", messages=[{"role": "user", "content": "a"}])
+    page.get_by_role("button", name=f"Revoke {HOSTILE}").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    expect(row).to_have_count(0)
+    with own_server.client(api_key=secret) as client, pytest.raises(openai.AuthenticationError):
+        client.chat.completions.create(model="echo", messages=[{"role": "user", "content": "a"}])
+    page.reload()
+    expect(page.get_by_role("rowheader", name="boss")).to_be_visible()
+    assert boss not in page.content()
+    page.get_by_role("button", name="Revoke boss").click()
+    expect(page.get_by_role("dialog")).to_contain_text("the last admin key")
+
+
+def test_usage_is_shown_by_model_key_and_project(own_server: Running, watch: Watch) -> None:
+    with own_server.client() as client:
+        for model in ("echo", "reveal"):
+            client.completions.create(model=model, prompt="one two three")
+        client.embeddings.create(model="echo", input="four")
+    page = watch(own_server).open("usage")
+    expect(page.get_by_text("3 calls of models")).to_be_visible()
+    expect(page.get_by_role("img", name="Tokens by day, by model")).to_be_visible()
+    expect(page.get_by_role("row", name="reveal Text 1")).to_be_visible()
+    expect(page.get_by_role("row", name="echo Embeddings 1")).to_be_visible()
+    page.get_by_label("Time").select_option("90 days")
+    expect(page.get_by_text("3 calls of models")).to_be_visible()
+    for grouped in ("By key", "By project"):
+        page.get_by_label("Grouped by").select_option(grouped)
+        expect(page.get_by_role("row", name="Text 2")).to_be_visible()
