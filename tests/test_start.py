@@ -9,11 +9,12 @@ import pytest
 
 PROGRAM = """
 import asyncio, sys
+from pathlib import Path
 from openedai.cli import flags, serve
 from openedai.app import create_app
 from openedai.config import ModelSpec, Settings
 
-app = create_app(Settings(_env_file=None))
+app = create_app(Settings(_env_file=None, data=Path(sys.argv[1])))
 
 async def main():
     async with app.router.lifespan_context(app):
@@ -25,10 +26,10 @@ print(*sys.modules)
 
 
 @pytest.fixture(scope="module")
-def imported() -> set[str]:
-    run = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False
-    )
+def imported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """Of a server with nothing stored: where there is a database, its keys are looked up."""
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path_factory.mktemp("data"))]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     return set(run.stdout.split())
 
