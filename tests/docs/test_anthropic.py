@@ -13,7 +13,7 @@ from openedai.api.anthropic.blocks import SERVER_BLOCKS, OtherBlock
 from openedai.api.anthropic.dialect import ANTHROPIC
 from openedai.api.anthropic.tools import ToolParam as OurTool
 from openedai.api.anthropic.types import CountTokensRequest, MessagesRequest
-from openedai.api.parameters.sampling import LocalSamplingBody
+from openedai.api.parameters.generation.sampling import LocalSamplingBody
 from openedai.errors import APIError
 from openedai.http.body import AllowedOnly, Body
 from openedai.http.validation import as_invalid_request

@@ -170,7 +170,7 @@ from openedai.api.openai.vector_stores.types import (
     StoreListQuery,
     StoreUpdateRequest,
 )
-from openedai.api.parameters.other_servers import (
+from openedai.api.parameters.generation.other_servers import (
     OtherServersBody,
     OtherServersChatBody,
     OtherServersCompletionBody,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from openedai.api.extensions.rerank.types import RerankBody, ScoreBody
-from openedai.api.parameters.other_servers import HarmlessParameters
+from openedai.api.parameters.generation.other_servers import HarmlessParameters
 from tests.docs.pages import code_words, section, tables
 
 PAGE = "docs/rerank.md"

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from openedai.api.openai.chat.types import ChatCompletionRequest
-from openedai.api.parameters.other_servers import OtherServersBody, OtherServersChatBody
+from openedai.api.parameters.generation.other_servers import OtherServersBody, OtherServersChatBody
 from openedai.contract.generate import LocalSampling
 from openedai.engines.upstream.options import Server
 from openedai.engines.upstream.servers import server_profile

@@ -13,8 +13,8 @@ import pytest
 
 from openedai.errors import APIError, Unavailable
 from openedai.store.database import Database
-from openedai.store.migrations import migrate, schema
-from openedai.store.sqlite import Sqlite
+from openedai.store.databases.migrations import migrate, schema
+from openedai.store.databases.sqlite import Sqlite
 from openedai.store.store import Store
 from tests.databases import new_database
 

@@ -25,7 +25,7 @@ from openedai.media.addresses import HostPolicy
 from openedai.media.images import ImageLimits, Images
 from openedai.security.identities import Identities
 from openedai.security.uses import KeyUses
-from openedai.serving.metrics import Metrics
+from openedai.serving.monitoring.metrics import Metrics
 from openedai.serving.services import Services
 from openedai.serving.tracing.spans import Tracing
 from openedai.serving.vector_stores.handler import delete_left

@@ -20,11 +20,11 @@ from openedai.api.organization_routes import unknown_url
 from openedai.api.route import Route
 from openedai.config import ConfigError
 from openedai.errors import APIError, MethodNotAllowed
-from openedai.http.envelope import Envelope
 from openedai.http.exchange import exchange_of
-from openedai.http.in_process import InProcess
 from openedai.http.respond import error_response
-from openedai.http.root_path import RootPath
+from openedai.http.server.envelope import Envelope
+from openedai.http.server.in_process import InProcess
+from openedai.http.server.root_path import RootPath
 from openedai.security.cross_origin import CrossOrigin
 from openedai.security.guard import Guard
 from openedai.security.identities import Identities

@@ -13,7 +13,7 @@ from openedai.api.openai.dialect import OPENAI
 from openedai.engines.machine import usable_cores
 from openedai.errors import ModelNotFound
 from openedai.extract.text import Limits
-from openedai.http.in_process import Perform
+from openedai.http.server.in_process import Perform
 from openedai.jobs.handler import Handler
 from openedai.serving.assistants.handler import RunHandler, Work
 from openedai.serving.batches.handler import BatchHandler

@@ -17,7 +17,7 @@ from openedai.engines.registry import capabilities_of
 from openedai.errors import APIError, Unavailable
 from openedai.scheduling.pool import ModelPool
 from openedai.scheduling.state import PoolLimits
-from openedai.serving.metrics import Metrics
+from openedai.serving.monitoring.metrics import Metrics
 from openedai.weights.builds.installed import Builds
 from openedai.weights.hidden_folders import without_folders
 from openedai.weights.library import Library

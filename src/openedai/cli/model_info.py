@@ -9,7 +9,7 @@ import msgspec
 
 from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
-from openedai.serving.inventory import Inventory
+from openedai.serving.models.inventory import Inventory
 from openedai.weights.library import Library
 
 HEALTH_TIMEOUT = 1.0  # seconds

@@ -14,7 +14,7 @@ from openedai.cli.model_info import inventory
 from openedai.cli.progress import pull_progress
 from openedai.config import ModelSpec, Settings
 from openedai.errors import APIError
-from openedai.serving.inventory import State
+from openedai.serving.models.inventory import State
 from openedai.weights.library import WORTH_OFFERING, Library
 
 STATES: dict[State, str] = {

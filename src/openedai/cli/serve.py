@@ -25,7 +25,7 @@ from openedai.cli.messages import bold, red, say
 from openedai.cli.start import EXIT_USAGE
 from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.errors import APIError
-from openedai.http.protocol import LimitedProtocol, ProtocolLimits, limited_protocol
+from openedai.http.server.protocol import LimitedProtocol, ProtocolLimits, limited_protocol
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

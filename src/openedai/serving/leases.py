@@ -13,8 +13,8 @@ from openedai.errors import ModelNotFound
 from openedai.scheduling.pool import ModelPool
 from openedai.scheduling.state import Occupancy
 from openedai.serving.call import Call
-from openedai.serving.costs import EngineRequest
-from openedai.serving.limiting import Limiting
+from openedai.serving.limits.costs import EngineRequest
+from openedai.serving.limits.limiting import Limiting
 
 E = TypeVar("E", bound=Engine)
 

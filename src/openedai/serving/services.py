@@ -17,7 +17,6 @@ from openedai.media.hosts import Hosts
 from openedai.media.images import Images
 from openedai.scheduling.pool import ModelPool
 from openedai.security.administration import Administration
-from openedai.serving.activity import Activity
 from openedai.serving.assistants.keeping import AssistantKeeping
 from openedai.serving.audio.hearing import Hearing
 from openedai.serving.audio.speaking import Speaking
@@ -26,7 +25,6 @@ from openedai.serving.audio.transcription import Transcription
 from openedai.serving.batches.service import Batches
 from openedai.serving.containers.service import ContainerService
 from openedai.serving.deciding import Deciding
-from openedai.serving.downloads import Downloads
 from openedai.serving.embedding import Embedding
 from openedai.serving.files.loading import FileLoading
 from openedai.serving.fine_tuning.jobs import FineTuning
@@ -37,13 +35,15 @@ from openedai.serving.images.loading import ImageLoading
 from openedai.serving.images.making import ImageMaking
 from openedai.serving.images.store import ImageStore
 from openedai.serving.leases import Leases
-from openedai.serving.limiting import Limiting
-from openedai.serving.listing import Listing
-from openedai.serving.loading import Loading
-from openedai.serving.metrics import Metrics
+from openedai.serving.limits.limiting import Limiting
+from openedai.serving.limits.projects import ProjectLimits
+from openedai.serving.models.downloads import Downloads
+from openedai.serving.models.listing import Listing
+from openedai.serving.models.loading import Loading
 from openedai.serving.moderation import Moderation
-from openedai.serving.project_limits import ProjectLimits
-from openedai.serving.recent_logs import RecentLogs
+from openedai.serving.monitoring.activity import Activity
+from openedai.serving.monitoring.metrics import Metrics
+from openedai.serving.monitoring.recent_logs import RecentLogs
 from openedai.serving.reranking import Reranking
 from openedai.serving.responses.keeping import ResponseKeeping
 from openedai.serving.tracing.spans import Tracing

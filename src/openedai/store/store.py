@@ -69,7 +69,7 @@ class Store:
             await database.close()
 
     async def _open(self) -> Database:
-        from openedai.store.migrations import migrate, schema
+        from openedai.store.databases.migrations import migrate, schema
 
         database = await asyncio.to_thread(self._connect)
         try:
@@ -81,11 +81,11 @@ class Store:
 
     def _connect(self) -> Database:
         if not self._url:
-            from openedai.store.sqlite import Sqlite
+            from openedai.store.databases.sqlite import Sqlite
 
             return Sqlite(self._file)
         if find_spec("asyncpg") is None:
             raise APIError("PostgreSQL needs an extra: pip install 'openedai[postgres]'.")
-        from openedai.store.postgres import Postgres
+        from openedai.store.databases.postgres import Postgres
 
         return Postgres(self._url)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from openedai.serving.recent_logs import RecentLogs
+from openedai.serving.monitoring.recent_logs import RecentLogs
 from tests.support import Running, ServerThread, echo_settings, fetch
 
 SECRET = "a very private prompt"

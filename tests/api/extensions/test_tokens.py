@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from openedai.api.extensions.tokens.types import TokenizeRequest
-from openedai.api.parameters.prompt import MAX_CHARACTERS
+from openedai.api.parameters.generation.prompt import MAX_CHARACTERS
 from openedai.http.validation import as_invalid_request
 from tests.support import Running, fetch
 

@@ -13,7 +13,7 @@ from openai.types import CreateEmbeddingResponse
 from openai.types.embedding_create_params import EmbeddingCreateParams
 
 from openedai.api.openai.embeddings.types import EmbeddingRequest
-from openedai.api.parameters.other_servers import OtherServersEmbeddingBody
+from openedai.api.parameters.generation.other_servers import OtherServersEmbeddingBody
 from tests.support import Running, fetch
 
 

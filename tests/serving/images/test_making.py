@@ -28,7 +28,7 @@ from openedai.images.threads import ImageThreads
 from openedai.serving.call import Call
 from openedai.serving.images.making import ImageMaking, Made, Making, Preview
 from openedai.serving.leases import Leases
-from openedai.serving.metrics import Metrics
+from openedai.serving.monitoring.metrics import Metrics
 from tests.images.files import file_of, noise, pixels_of
 
 CALL = Call(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from openedai.store.sqlite import Sqlite
+from openedai.store.databases.sqlite import Sqlite
 from openedai.store.store import Store
 from openedai.store.usage.records import HOUR, UsageRecord, UsageRecords
 from openedai.store.usage.sums import DAY, MINUTE, UsageFilter, UsageSums, statement

@@ -15,7 +15,7 @@ from openedai.errors import invalid_value
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
 from openedai.serving.fine_tuning.models import TunedModels
-from openedai.serving.listing import Listing
+from openedai.serving.models.listing import Listing
 
 _DEFAULT_PAGE, _LARGEST_PAGE = 20, 1000
 

@@ -9,7 +9,12 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from openedai.api.anthropic.blocks import CacheControl
-from openedai.api.parameters.tools import Toolset, check_tools, require_tools, select_tools
+from openedai.api.parameters.generation.tools import (
+    Toolset,
+    check_tools,
+    require_tools,
+    select_tools,
+)
 from openedai.api.parameters.unions import branch, by_type
 from openedai.contract.chat import Tool
 from openedai.http.body import AllowedOnly, Body

@@ -10,8 +10,8 @@ from pydantic import Field
 from openedai.api.anthropic.blocks import CacheControl, Texts
 from openedai.api.anthropic.conversation import MessageParam, conversation, image_refs
 from openedai.api.anthropic.tools import MAX_TOOLS, ToolChoice, ToolParam, toolset
+from openedai.api.parameters.generation.sampling import LocalSamplingBody
 from openedai.api.parameters.numbers import MAX_INT
-from openedai.api.parameters.sampling import LocalSamplingBody
 from openedai.contract.chat import Chat
 from openedai.contract.generate import Constraint, GenerateRequest, JsonSchema, Sampling
 from openedai.errors import InvalidRequest, missing_parameter

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from openedai.api.console.admin import require_admin
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import EventStream, data_frame
-from openedai.serving.loading import Loading
-from openedai.serving.recent_logs import LogLine, RecentLogs
+from openedai.serving.models.loading import Loading
+from openedai.serving.monitoring.recent_logs import LogLine, RecentLogs
 
 _SECONDS = 0.5
 

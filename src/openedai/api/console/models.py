@@ -14,9 +14,9 @@ from openedai.config import ModelSpec
 from openedai.errors import ModelNotFound
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
-from openedai.serving.downloads import Download, Downloads
-from openedai.serving.inventory import Inventory, ModelInfo
-from openedai.serving.loading import Loading
+from openedai.serving.models.downloads import Download, Downloads
+from openedai.serving.models.inventory import Inventory, ModelInfo
+from openedai.serving.models.loading import Loading
 from openedai.weights.library import Library
 
 

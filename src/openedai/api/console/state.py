@@ -18,9 +18,9 @@ from openedai.errors import NotFound
 from openedai.http.exchange import Exchange, exchange_of
 from openedai.http.respond import EventStream, data_frame, json_response
 from openedai.scheduling.state import ModelStatus
-from openedai.serving.activity import Activity
-from openedai.serving.downloads import Downloads
-from openedai.serving.loading import Loading
+from openedai.serving.models.downloads import Downloads
+from openedai.serving.models.loading import Loading
+from openedai.serving.monitoring.activity import Activity
 
 _SECONDS = 1.0  # between two states
 

@@ -16,8 +16,8 @@ from openedai.api.legacy.prompted import NotEmpty, Pair, PromptedBody, complete,
 from openedai.api.legacy.ranking import MAX_TEXTS, Ranking
 from openedai.api.openai.completions.render import Completion
 from openedai.api.openai.completions.types import CompletionRequest
+from openedai.api.parameters.generation.sampling import Stop
 from openedai.api.parameters.numbers import MAX_INT
-from openedai.api.parameters.sampling import Stop
 from openedai.api.route import takes
 from openedai.catalog.models import Model
 from openedai.prompts.example_prompts import ANSWER_END, answer_prompt

@@ -10,8 +10,8 @@ from openedai.catalog.catalog import Catalog
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
 from openedai.serving.fine_tuning.models import TunedModels
-from openedai.serving.listing import Listing
-from openedai.serving.loading import Loading
+from openedai.serving.models.listing import Listing
+from openedai.serving.models.loading import Loading
 
 
 class EngineObject(msgspec.Struct):

@@ -16,8 +16,8 @@ from starlette.responses import Response
 from openedai.api.calls import Calls
 from openedai.api.openai.completions.logprobs import CompletionLogprobs, completion_logprobs
 from openedai.api.openai.completions.types import CompletionRequest
+from openedai.api.parameters.generation.sampling import Stop
 from openedai.api.parameters.numbers import MAX_INT
-from openedai.api.parameters.sampling import Stop
 from openedai.api.parameters.streams import DONE
 from openedai.api.route import takes
 from openedai.contract.generate import TextDelta, TokenLogprob

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from openedai.api.openai.completions.render import Completion, completion_renderer
 from openedai.api.openai.completions.types import CompletionRequest
-from openedai.api.parameters.sampling import LogitBias
+from openedai.api.parameters.generation.sampling import LogitBias
 from openedai.contract.generate import Constraint, Finish, GenerateRequest
 from openedai.errors import ContextLengthExceeded, InvalidRequest
 from openedai.http.body import Body, Refused, UnsupportedValues

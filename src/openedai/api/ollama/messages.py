@@ -9,7 +9,7 @@ import msgspec
 from pydantic import Field
 
 from openedai.api.ollama.body import OllamaBody
-from openedai.api.parameters.tools import check_tools
+from openedai.api.parameters.generation.tools import check_tools
 from openedai.contract.chat import Image, Message, Tool, ToolCall
 from openedai.errors import invalid_value
 from openedai.media.images import ImageRef

@@ -25,8 +25,8 @@ from openedai.http.exchange import exchange_of
 from openedai.http.respond import EventStream, json_line, json_response
 from openedai.scheduling.state import ModelStatus
 from openedai.serving.fine_tuning.models import TunedModels
-from openedai.serving.listing import Listing
-from openedai.serving.loading import Loading
+from openedai.serving.models.listing import Listing
+from openedai.serving.models.loading import Loading
 from openedai.weights.facts import GgufFacts, WeightFacts, WeightFactsReader
 
 

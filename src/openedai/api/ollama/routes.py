@@ -25,7 +25,7 @@ from openedai.serving.call import Call
 from openedai.serving.embedding import Embedding, numbers, rows
 from openedai.serving.generation import Generation
 from openedai.serving.images.loading import ImageLoading
-from openedai.serving.loading import Loading
+from openedai.serving.models.loading import Loading
 from openedai.serving.outcome import Indexed
 
 B = TypeVar("B", bound=ModelUse)

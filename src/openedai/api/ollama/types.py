@@ -19,8 +19,8 @@ from openedai.api.ollama.messages import (
     to_tools,
 )
 from openedai.api.ollama.values import seconds
+from openedai.api.parameters.generation.sampling import LocalSamplingBody, stop_texts
 from openedai.api.parameters.numbers import MAX_INT
-from openedai.api.parameters.sampling import LocalSamplingBody, stop_texts
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.contract.chat import Chat, Message
 from openedai.contract.embed import EmbedRequest

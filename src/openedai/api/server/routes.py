@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from openedai import __version__
 from openedai.http.respond import json_response
-from openedai.serving.loading import Loading
-from openedai.serving.metrics import CONTENT_TYPE, Metrics
+from openedai.serving.models.loading import Loading
+from openedai.serving.monitoring.metrics import CONTENT_TYPE, Metrics
 
 
 class ServerStatus:

@@ -20,8 +20,8 @@ from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
 from openedai.serving.call import Call
 from openedai.serving.leases import Leases
-from openedai.serving.listing import Listing
-from openedai.serving.loading import Loading
+from openedai.serving.models.listing import Listing
+from openedai.serving.models.loading import Loading
 from openedai.serving.stopping import ActiveGenerations
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from openedai.api.parameters.prompt import MAX_CHARACTERS, MAX_TOKENS, TokenId
+from openedai.api.parameters.generation.prompt import MAX_CHARACTERS, MAX_TOKENS, TokenId
 from openedai.errors import Unsupported
 from openedai.http.body import Body
 

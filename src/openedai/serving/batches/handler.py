@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import Any, ClassVar, Literal
 
 from openedai.errors import APIError, NotFound, Unavailable
-from openedai.http.in_process import Perform
+from openedai.http.server.in_process import Perform
 from openedai.jobs.handler import RunningJob
 from openedai.serving.batches.lines import read_lines
 from openedai.serving.batches.results import unanswered

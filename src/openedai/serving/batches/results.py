@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from openedai.http.in_process import Answer
+from openedai.http.server.in_process import Answer
 from openedai.store.batches import Result, Tokens
 from openedai.store.ids import ordered_id
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import aclosing, suppress
 
 from openedai.errors import APIError
-from openedai.http.in_process import Answer, Perform
+from openedai.http.server.in_process import Answer, Perform
 from openedai.identity import Identity
 from openedai.jobs.handler import RunningJob
 from openedai.jobs.leases import LeaseLost

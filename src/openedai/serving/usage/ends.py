@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from openedai.errors import APIError
-from openedai.http.envelope import CLIENT_LEFT
 from openedai.http.exchange import Exchange
-from openedai.serving.metrics import Metrics
+from openedai.http.server.envelope import CLIENT_LEFT
+from openedai.serving.monitoring.metrics import Metrics
 
 
 class Recorder(Protocol):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from openedai.http.envelope import CLIENT_LEFT
 from openedai.http.exchange import Exchange
+from openedai.http.server.envelope import CLIENT_LEFT
 from openedai.http.uses import Use
 from openedai.serving.usage.prices import FREE, Prices
 from openedai.serving.usage.writing import UsageWriter

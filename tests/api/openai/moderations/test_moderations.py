@@ -10,7 +10,7 @@ import pytest
 from openai import BadRequestError, InternalServerError, NotFoundError, OpenAI
 from openai.types import ModerationCreateResponse
 
-from openedai.api.parameters.prompt import MAX_CHARACTERS
+from openedai.api.parameters.generation.prompt import MAX_CHARACTERS
 from openedai.catalog.builtin import default_names
 from openedai.config import ConfigError, ModelSpec
 from openedai.contract.moderate import CATEGORIES

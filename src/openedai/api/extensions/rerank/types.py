@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Discriminator, Field
 
+from openedai.api.parameters.generation.other_servers import HarmlessParameters, unless_minus_one
 from openedai.api.parameters.numbers import MAX_INT
-from openedai.api.parameters.other_servers import HarmlessParameters, unless_minus_one
 from openedai.api.parameters.unions import branch
 from openedai.contract.rerank import RerankRequest
 from openedai.errors import InvalidRequest, invalid_value, missing_parameter

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from openedai.api.parameters.prompt import MAX_CHARACTERS, MAX_TOKENS, TokenId
+from openedai.api.parameters.generation.prompt import MAX_CHARACTERS, MAX_TOKENS, TokenId
 from openedai.contract.chat import Chat, Message
 from openedai.errors import InvalidRequest, invalid_value
 from openedai.http.body import Body

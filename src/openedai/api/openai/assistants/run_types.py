@@ -22,8 +22,8 @@ from openedai.api.openai.assistants.types import (
     ThreadCreateRequest,
 )
 from openedai.api.parameters.chats.labels import Metadata
+from openedai.api.parameters.generation.other_servers import Effort
 from openedai.api.parameters.numbers import MAX_INT
-from openedai.api.parameters.other_servers import Effort
 from openedai.errors import invalid_value, missing_parameter
 from openedai.http.body import Body
 

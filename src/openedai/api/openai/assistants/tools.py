@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from openedai.api.parameters.answer_formats import ResponseFormat, format_constraint
-from openedai.api.parameters.tools import NAME, check_tools
+from openedai.api.parameters.generation.answer_formats import ResponseFormat, format_constraint
+from openedai.api.parameters.generation.tools import NAME, check_tools
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
 from openedai.contract.chat import Tool
 from openedai.contract.generate import Constraint

@@ -17,7 +17,7 @@ from openedai.api.openai.assistants.tools import (
     kept_stores,
 )
 from openedai.api.parameters.chats.labels import Metadata
-from openedai.api.parameters.other_servers import Effort
+from openedai.api.parameters.generation.other_servers import Effort
 from openedai.api.parameters.pages import Query
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
 from openedai.api.parameters.vector_stores.chunking import (

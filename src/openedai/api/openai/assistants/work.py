@@ -20,8 +20,8 @@ from openedai.api.openai.assistants.search import (
 )
 from openedai.api.openai.assistants.tools import engine_tool
 from openedai.api.openai.dialect import OPENAI
-from openedai.api.parameters.answer_formats import ResponseFormat, format_constraint
-from openedai.api.parameters.tools import Toolset
+from openedai.api.parameters.generation.answer_formats import ResponseFormat, format_constraint
+from openedai.api.parameters.generation.tools import Toolset
 from openedai.catalog.catalog import Catalog
 from openedai.contract.chat import Chat, Tool
 from openedai.contract.generate import Finish, GenerateRequest, Sampling

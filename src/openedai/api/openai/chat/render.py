@@ -11,10 +11,10 @@ from msgspec import UNSET, UnsetType
 
 from openedai.api.parameters.chats.custom_inputs import InputReader, input_of
 from openedai.api.parameters.chats.logprobs import ChatLogprobs, chat_logprobs
-from openedai.api.parameters.prompt_logprobs import PromptLogprobs, prompt_logprobs
-from openedai.api.parameters.sampling import StreamOptions
+from openedai.api.parameters.generation.prompt_logprobs import PromptLogprobs, prompt_logprobs
+from openedai.api.parameters.generation.sampling import StreamOptions
+from openedai.api.parameters.generation.usage import UsageObject, usage_object
 from openedai.api.parameters.streams import DONE, obfuscation
-from openedai.api.parameters.usage import UsageObject, usage_object
 from openedai.contract.chat import ToolCall
 from openedai.contract.generate import (
     Finish,

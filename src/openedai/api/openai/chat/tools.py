@@ -8,7 +8,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field
 
 from openedai.api.parameters.chats.custom_tools import custom_tool
-from openedai.api.parameters.tools import NAME, Toolset, check_tools, require_tools, select_tools
+from openedai.api.parameters.generation.tools import (
+    NAME,
+    Toolset,
+    check_tools,
+    require_tools,
+    select_tools,
+)
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
 from openedai.contract.chat import InputGrammar, Tool
 from openedai.http.body import Body

@@ -20,12 +20,12 @@ from openedai.api.openai.chat.tools import (
     old_toolset,
     toolset,
 )
-from openedai.api.parameters.answer_formats import TextFormat
 from openedai.api.parameters.chats.labels import Metadata, Retention, Verbosity
 from openedai.api.parameters.chats.moderation import ModerationOptions
-from openedai.api.parameters.other_servers import Effort, Limit, OtherServersChatBody
-from openedai.api.parameters.sampling import SamplingBody, stop_texts
-from openedai.api.parameters.tools import Toolset
+from openedai.api.parameters.generation.answer_formats import TextFormat
+from openedai.api.parameters.generation.other_servers import Effort, Limit, OtherServersChatBody
+from openedai.api.parameters.generation.sampling import SamplingBody, stop_texts
+from openedai.api.parameters.generation.tools import Toolset
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.contract.chat import Chat
 from openedai.contract.generate import GenerateRequest

@@ -12,12 +12,12 @@ from msgspec import UNSET, UnsetType
 
 from openedai.api.openai.completions.logprobs import CompletionLogprobs, completion_logprobs
 from openedai.api.openai.completions.types import CompletionRequest
+from openedai.api.parameters.generation.prompt import prompts
+from openedai.api.parameters.generation.prompt_logprobs import PromptLogprobs, prompt_logprobs
+from openedai.api.parameters.generation.sampling import StreamOptions
+from openedai.api.parameters.generation.usage import UsageObject, usage_object
 from openedai.api.parameters.ids import fingerprint, new_id
-from openedai.api.parameters.prompt import prompts
-from openedai.api.parameters.prompt_logprobs import PromptLogprobs, prompt_logprobs
-from openedai.api.parameters.sampling import StreamOptions
 from openedai.api.parameters.streams import DONE, obfuscation
-from openedai.api.parameters.usage import UsageObject, usage_object
 from openedai.catalog.models import Model
 from openedai.contract.generate import Finish, Text, TextDelta
 from openedai.http.respond import data_frame

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from openedai.api.calls import Calls
 from openedai.api.openai.completions.render import completion_renderer
 from openedai.api.openai.completions.types import CompletionRequest
-from openedai.api.parameters.prompt import prompts
+from openedai.api.parameters.generation.prompt import prompts
 from openedai.api.route import takes
 from openedai.contract.engine import Tokenizer
 from openedai.contract.generate import Tokens

@@ -6,9 +6,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from openedai.api.parameters.other_servers import OtherServersCompletionBody, unless_minus_one
-from openedai.api.parameters.prompt import Prompt, prompts
-from openedai.api.parameters.sampling import SamplingBody, stop_texts
+from openedai.api.parameters.generation.other_servers import (
+    OtherServersCompletionBody,
+    unless_minus_one,
+)
+from openedai.api.parameters.generation.prompt import Prompt, prompts
+from openedai.api.parameters.generation.sampling import SamplingBody, stop_texts
 from openedai.contract.generate import GenerateRequest
 from openedai.errors import InvalidRequest, invalid_value
 

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from openedai.api.parameters.generation.other_servers import OtherServersEmbeddingBody
+from openedai.api.parameters.generation.prompt import Prompt, prompts
 from openedai.api.parameters.numbers import MAX_INT
-from openedai.api.parameters.other_servers import OtherServersEmbeddingBody
-from openedai.api.parameters.prompt import Prompt, prompts
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.generate import Text
 from openedai.errors import invalid_value

@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Discriminator, Field
 
+from openedai.api.parameters.generation.other_servers import Effort
 from openedai.api.parameters.numbers import MAX_INT
-from openedai.api.parameters.other_servers import Effort
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
 from openedai.contract.generate import Sampling
 from openedai.errors import invalid_value

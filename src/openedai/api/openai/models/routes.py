@@ -11,7 +11,7 @@ from openedai.errors import InvalidRequest, ModelNotFound
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
 from openedai.serving.fine_tuning.models import TunedModels
-from openedai.serving.listing import Listing
+from openedai.serving.models.listing import Listing
 
 
 class ModelObject(msgspec.Struct):

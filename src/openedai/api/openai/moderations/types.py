@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field
 
-from openedai.api.parameters.prompt import MAX_CHARACTERS
+from openedai.api.parameters.generation.prompt import MAX_CHARACTERS
 from openedai.api.parameters.unions import branch, by_type
 from openedai.http.body import Body
 from openedai.http.validation import TAG

@@ -19,7 +19,7 @@ from openedai.errors import NotFound, invalid_value
 from openedai.http.body import AllowedOnly, Body
 from openedai.http.respond import json_response
 from openedai.security.identities import configured
-from openedai.serving.project_limits import ProjectLimits
+from openedai.serving.limits.projects import ProjectLimits
 from openedai.store.keys.projects import Projects
 
 # The official objects always have numbers: this is the largest that all clients can read.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from openedai.api.openai.responses.input.served import WEB_SEARCH
 from openedai.api.openai.responses.input.tools import AllowedTools, ChosenTool, ToolChoice
 from openedai.api.openai.responses.tools import CallableTool, CallableTools, refused_tool
-from openedai.api.parameters.tools import Toolset
+from openedai.api.parameters.generation.tools import Toolset
 from openedai.contract.chat import Tool
 from openedai.errors import InvalidRequest
 

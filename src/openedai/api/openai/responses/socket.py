@@ -22,9 +22,9 @@ from openedai.api.openai.responses.types import ResponseRequest
 from openedai.bounded_json import read_json
 from openedai.errors import APIError, InvalidRequest, NotFound, invalid_value
 from openedai.http.body import AllowedOnly
-from openedai.http.envelope import CLIENT_LEFT, Exchanges
 from openedai.http.exchange import Exchange
 from openedai.http.respond import as_api_error
+from openedai.http.server.envelope import CLIENT_LEFT, Exchanges
 from openedai.http.validation import invalid_json
 from openedai.identity import Identity
 

@@ -46,7 +46,7 @@ from openedai.api.openai.responses.tool_schemas import (
     WEB_QUERY,
 )
 from openedai.api.parameters.chats.custom_tools import custom_tool
-from openedai.api.parameters.tools import check_tools
+from openedai.api.parameters.generation.tools import check_tools
 from openedai.contract.chat import InputGrammar, Tool
 from openedai.errors import InvalidRequest, Unsupported, invalid_value
 from openedai.serving.tools.file_search import FILE_SEARCH

@@ -22,7 +22,7 @@ from openedai.api.openai.responses.input.tools import MAX_TOOLS, AnyTool, ToolCh
 from openedai.api.openai.responses.output.place import Options
 from openedai.api.parameters.chats.labels import Metadata, Retention, ServiceTier, Verbosity
 from openedai.api.parameters.chats.moderation import ModerationOptions
-from openedai.api.parameters.other_servers import Effort
+from openedai.api.parameters.generation.other_servers import Effort
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.contract.generate import Constraint, JsonObject, JsonSchema
 from openedai.errors import invalid_value, missing_parameter

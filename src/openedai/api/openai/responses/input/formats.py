@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from openedai.api.parameters.other_servers import Effort
-from openedai.api.parameters.tools import NAME
+from openedai.api.parameters.generation.other_servers import Effort
+from openedai.api.parameters.generation.tools import NAME
 from openedai.api.parameters.unions import branch, by_type
 from openedai.http.body import Body
 

@@ -16,7 +16,7 @@ from openedai.api.openai.responses.input.served import (
     WebSearchTool,
     WebSearchType,
 )
-from openedai.api.parameters.tools import NAME
+from openedai.api.parameters.generation.tools import NAME
 from openedai.api.parameters.unions import branch, by_type
 from openedai.http.body import Body, UnsupportedValues
 from openedai.http.validation import TAG

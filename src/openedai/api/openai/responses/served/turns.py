@@ -30,7 +30,7 @@ from openedai.api.openai.responses.served.mcp import callable_tool, known_list
 from openedai.api.openai.responses.served.toolkit import Runners
 from openedai.api.openai.responses.tools import CallableTool, CallableTools
 from openedai.api.openai.responses.types import ResponseRequest
-from openedai.api.parameters.tools import Toolset
+from openedai.api.parameters.generation.tools import Toolset
 from openedai.contract.chat import Chat, Message, ToolCall
 from openedai.contract.generate import (
     Finish,

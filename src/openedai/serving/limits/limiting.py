@@ -19,7 +19,7 @@ from openedai.security.limits.rules import Rules, Subject
 from openedai.security.limits.scopes import Cost, Measure, Scope
 from openedai.security.limits.shared import SharedCounts
 from openedai.serving.call import Call
-from openedai.serving.costs import EngineRequest, cost_of
+from openedai.serving.limits.costs import EngineRequest, cost_of
 from openedai.store.limits import LimitRecords
 
 _MOST_SUBJECTS = 10_000

@@ -9,8 +9,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from openedai.errors import APIError, Unsupported
 from openedai.http.dialect import Dialect
-from openedai.http.envelope import CLIENT_LEFT, Envelope
 from openedai.http.exchange import Exchange
+from openedai.http.server.envelope import CLIENT_LEFT, Envelope
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
 PART: Message = {"type": "http.response.body", "body": b"x", "more_body": True}

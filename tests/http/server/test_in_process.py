@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from openedai.app import create_app
 from openedai.config import ModelSpec
 from openedai.contract.engine import Generator
-from openedai.http.in_process import Answer
+from openedai.http.server.in_process import Answer
 from openedai.identity import Identity
 from tests.children import until
 from tests.support import echo_settings

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 from msgspec.structs import replace
 from pydantic import BeforeValidator, Field
 
-from openedai.api.parameters.answer_formats import (
+from openedai.api.parameters.generation.answer_formats import (
     GrammarText,
     ResponseFormat,
     format_constraint,
     only_constraint,
 )
+from openedai.api.parameters.generation.other_servers import OtherServersBody
 from openedai.api.parameters.numbers import MAX_INT
-from openedai.api.parameters.other_servers import OtherServersBody
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.bounded_json import read_json
 from openedai.contract.generate import Constraint, Grammar, LocalSampling, Regex, Sampling

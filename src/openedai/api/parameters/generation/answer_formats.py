@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from openedai.api.parameters.tools import NAME
+from openedai.api.parameters.generation.tools import NAME
 from openedai.api.parameters.unions import branch, by_type
 from openedai.bounded_json import read_json
 from openedai.contract.generate import Constraint, Grammar, JsonObject, JsonSchema, Regex

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from openedai.http.envelope import CLIENT_LEFT
 from openedai.http.exchange import Background, Exchange, exchange_of
 from openedai.http.respond import as_api_error
+from openedai.http.server.envelope import CLIENT_LEFT
 from openedai.identity import Identity
 
 # How often a request starts again because it gave way. Then it is as any other until its end.

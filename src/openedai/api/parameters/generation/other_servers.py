@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticKnownError
 
-from openedai.api.parameters.answer_formats import (
+from openedai.api.parameters.generation.answer_formats import (
     Choices,
     GrammarText,
     OptionalGrammar,
@@ -21,8 +21,8 @@ from openedai.api.parameters.answer_formats import (
     StructuredOutputs,
     one_of,
 )
+from openedai.api.parameters.generation.prompt import TokenId
 from openedai.api.parameters.numbers import MAX_INT
-from openedai.api.parameters.prompt import TokenId
 from openedai.contract.generate import (
     Constraint,
     Ending,

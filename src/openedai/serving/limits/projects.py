@@ -10,7 +10,7 @@ import msgspec
 from openedai.config.limits import Limits
 from openedai.errors import APIError
 from openedai.security.limits.rules import Subject
-from openedai.serving.limiting import Limiting
+from openedai.serving.limits.limiting import Limiting
 from openedai.store.limits import LimitRecords
 
 log = logging.getLogger("openedai.limits")

@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 
 from openedai.config import ModelSpec, Settings
-from openedai.serving.downloads import Download, Downloads
+from openedai.serving.models.downloads import Download, Downloads
 from openedai.weights.download import Downloader
 from openedai.weights.library import Library
 from openedai.weights.sources.base import Access
