@@ -12,7 +12,8 @@ class Identity:
     `key_id` is the id of a key of the store, a name made of the digest of a key of the settings,
     or empty for the local user of a server without keys. `project` is whose everything is that the
     request stores. `admin` keys may manage the server. `models` are the names of the models, and
-    `endpoints` those of the groups of URLs, that the key may use; None for all.
+    `endpoints` those of the groups of URLs, that the key may use; None for all. `limits` are the
+    key's own, each with its name in the settings.
     """
 
     key_id: str = ""
@@ -21,6 +22,7 @@ class Identity:
     admin: bool = False
     models: tuple[str, ...] | None = None
     endpoints: tuple[str, ...] | None = None
+    limits: tuple[tuple[str, int], ...] = ()
 
 
 NOBODY = Identity()

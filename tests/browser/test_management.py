@@ -36,10 +36,12 @@ def test_keys_are_made_and_revoked(own_server: Running, watch: Watch) -> None:
     page.get_by_role("textbox", name="Models").fill("reveal, parrot")
     page.get_by_label("Expires").select_option("After 30 days")
     page.get_by_label("chat", exact=True).check()
+    page.get_by_text("Limits", exact=True).click()
+    page.get_by_label("tokens per day").fill("100000")
     page.get_by_role("button", name="Make the key").click()
     secret = page.get_by_label(f"The key {HOSTILE}").last.input_value()
     row = page.get_by_role("row", name=HOSTILE)
-    expect(row).to_contain_text("chat; models reveal, parrot")
+    expect(row).to_contain_text("chat; models reveal, parrot; 100000 tokens per day")
     with own_server.client(api_key=secret) as client:
         client.chat.completions.create(model="echo", messages=[{"role": "user", "content": "a"}])
     page.get_by_role("button", name=f"Revoke {HOSTILE}").click()
@@ -52,6 +54,23 @@ def test_keys_are_made_and_revoked(own_server: Running, watch: Watch) -> None:
     assert boss not in page.content()
     page.get_by_role("button", name="Revoke boss").click()
     expect(page.get_by_role("dialog")).to_contain_text("the last admin key")
+
+
+def test_a_new_key_is_copied(own_server: Running, watch: Watch) -> None:
+    watched = watch(own_server)
+    watched.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = watched.open("keys")
+    page.get_by_label("Name", exact=True).fill("boss")
+    page.get_by_label("An admin key").check()
+    page.get_by_role("button", name="Make the key").click()
+    field = page.get_by_label("The key boss").last
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_text("The key is copied.")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == field.input_value()
+    page.evaluate("void (navigator.clipboard.writeText = () => Promise.reject())")
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_text("the key is selected")).to_be_visible()
+    assert page.evaluate("getSelection().toString()") == field.input_value()
 
 
 def test_usage_is_shown_by_model_key_and_project(own_server: Running, watch: Watch) -> None:

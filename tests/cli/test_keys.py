@@ -97,6 +97,11 @@ def test_the_last_key_is_forgotten(folder: Path) -> None:
         (["create", "a", "--endpoints", ","], "A list of names is empty"),
         (["create", "a", "--endpoints", "chat", "--admin"], "leave out --endpoints"),
         (["create", " "], "A key's name is a line"),
+        (["create", "a", "--limit", "tokens_per_day"], "no limit such as tokens_per_day=100000"),
+        (["create", "a", "--limit", "cats=1"], "There is no limit 'cats'"),
+        (["create", "a", "--limit", "tokens_per_day=9999999999999999"], "is not from 0 to"),
+        (["edit", "key_1"], "give a --limit"),
+        (["edit", "key_1", "--limit", "tokens_per_day=1"], "No API key found with id 'key_1'"),
     ],
 )
 def test_what_is_not_valid(folder: Path, arguments: list[str], message: str) -> None:
@@ -116,6 +121,25 @@ def test_projects(folder: Path) -> None:
     assert (first["models"], second["owner"]) == (["parrot", "cat"], "Ann")
     table = keys(folder, "list").stdout
     assert "api, only parrot, only cat" in " ".join(table.split())
+
+
+def test_limits_are_made_changed_and_shown(folder: Path) -> None:
+    limits = ("--limit", "tokens_per_day=100_000", "--limit", "storage_bytes=5000")
+    made = json.loads(keys(folder, "create", "a", "--json", *limits).stdout)
+    assert made["limits"] == {"tokens_per_day": 100_000}
+    edited = keys(folder, "edit", made["id"], "--limit", "requests_at_once=2")
+    assert "may use from now on: tokens_per_day=100000, requests_at_once=2" in edited.stderr
+    shown = json.loads(keys(folder, "show", made["id"], "--json").stdout)
+    assert shown["limits"] == {"tokens_per_day": 100_000, "requests_at_once": 2}
+    assert shown["storage_bytes"] == 5000
+    lines = keys(folder, "show", made["id"]).stdout.splitlines()
+    assert "limits            tokens_per_day=100000, requests_at_once=2" in lines
+    assert "storage_bytes     5000" in lines
+    freed = keys(folder, "edit", made["id"], "--limit", "storage_bytes=0")
+    assert "may keep any number of bytes" in freed.stderr
+    keys(folder, "revoke", made["id"])
+    gone = keys(folder, "edit", made["id"], "--limit", "tokens_per_day=1")
+    assert "No API key found" in gone.stderr
 
 
 def test_a_public_server_may_have_keys_of_the_database(folder: Path) -> None:

@@ -36,6 +36,7 @@ NOT_RUN = {
     "docs/fine-tuning.md": 1,
     "docs/images.md": 2,
     "docs/keys.md": 2,
+    "docs/limits.md": 1,
     "docs/models.md": 4,
     "docs/remote-access.md": 4,
     "docs/tools.md": 3,

@@ -11,6 +11,7 @@ ORGANIZATION_BODIES: dict[str, list[dict[str, Any]]] = {
         {
             **{"name": "shop", "project": "shop", "models": ["echo"], "scopes": ["chat"]},
             **{"expires_in_seconds": 60, "owner": "Bob"},
+            **{"limits": {"tokens_per_day": 1000, "storage_bytes": 10}},
         },
     ],
     "ProjectCreateRequest": [{"name": "shop"}],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -35,11 +35,12 @@ class Administration:
         self.accounts = ServiceAccounts(store)
         self._store = store
 
-    async def create_key(self, wanted: ApiKey) -> MadeKey:
+    async def create_key(self, wanted: ApiKey, storage_bytes: int | None = None) -> MadeKey:
         """A key as wanted, in the project that has `wanted.project` as its id or name.
 
-        An empty one stands for a new project with the key's name. Raises NotFound for a project
-        that does not exist, and InvalidRequest where a name stands for several.
+        An empty one stands for a new project with the key's name. `storage_bytes` is what the
+        project may keep from now on, if given; 0 is no limit. Raises NotFound for a project that
+        does not exist, and InvalidRequest where a name stands for several.
         """
         async with self._writing() as query:
             found = await self.projects.named(query, wanted.project or wanted.name)
@@ -53,6 +54,8 @@ class Administration:
                 )
             else:
                 project = await self.projects.insert(query, wanted.name)
+            if storage_bytes is not None:
+                await self.projects.limit_storage(query, project.id, storage_bytes)
             return await self._insert(query, replace(wanted, project=project.id))
 
     async def create_admin_key(self, name: str, expires_at: float | None) -> MadeKey:
@@ -109,6 +112,19 @@ class Administration:
         async with self._writing() as query:
             await self.keys.change(query, key.id, expires_at, endpoints)
         return await self.keys.find(key.id)
+
+    async def limit_key(
+        self, id: str, limits: Mapping[str, int], storage_bytes: int | None
+    ) -> ApiKey:
+        """The key with these limits in the place of those that it has for the same; the bytes are
+        of its project. Raises NotFound, also for a key that is revoked.
+        """
+        async with self._writing() as query:
+            key = await self.keys.lock(query, id)
+            await self.keys.limit(query, id, {**key.limits, **limits})
+            if storage_bytes is not None:
+                await self.projects.limit_storage(query, key.project, storage_bytes)
+        return await self.keys.find(id)
 
     async def remove_account(self, project: str, id: str) -> None:
         """Remove a service account, and revoke its keys. Raises NotFound."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from openedai.errors import InvalidRequest
-from openedai.store.database import Database, Query
+from openedai.store.database import Database, Query, Row
+
+Read = Callable[..., Awaitable[Sequence[Row]]]
 
 _ALL = "all"
 _NO_LIMIT = 2**63 - 1
@@ -14,7 +16,9 @@ _NO_LIMIT = 2**63 - 1
 
 @dataclass(frozen=True)
 class FileLimits:
-    """In bytes; 0 for none, but for `file`, which every file has. `owners` have their own."""
+    """In bytes; 0 for none, but for `file`, which every file has. `owners` have their own, and what
+    is stored for a project comes before both.
+    """
 
     file: int = 512 << 20
     all_files: int = 0
@@ -31,7 +35,7 @@ class Quotas:
     async def room(self, database: Database, owner: str) -> int:
         """How many bytes the owner may add now. Raises InvalidRequest if none."""
         rooms = [_NO_LIMIT]
-        for name, limit in self._sums(owner):
+        for name, limit in await self._sums(database.read, owner):
             used = await database.read("select bytes from file_usage where owner=$1", name)
             rooms.append(limit - (used[0][0] if used else 0) if limit else _NO_LIMIT)
         if min(rooms) <= 0:
@@ -43,7 +47,7 @@ class Quotas:
 
         Raises InvalidRequest if there are too many.
         """
-        for name, limit in self._sums(owner):
+        for name, limit in await self._sums(query, owner):
             await query.run("insert into file_usage values($1, 0) on conflict do nothing", name)
             ((used,),) = await query(
                 "update file_usage set bytes=bytes+$1 where owner=$2 returning bytes", size, name
@@ -59,9 +63,11 @@ class Quotas:
             param="file",
         )
 
-    def _sums(self, owner: str) -> Sequence[tuple[str, int]]:
-        """Always in this order, so that no two transactions wait for each other."""
-        return ((_ALL, self.limits.all_files), (f"key:{owner}", self._own(owner)))
-
-    def _own(self, owner: str) -> int:
-        return self.limits.owners.get(owner, self.limits.owner)
+    async def _sums(self, read: Read, owner: str) -> Sequence[tuple[str, int]]:
+        """The limits by what they are of, always in this order, so that no two transactions wait
+        for each other.
+        """
+        own = self.limits.owners.get(owner, self.limits.owner)
+        for (stored,) in await read("select storage_bytes from projects where id=$1", owner):
+            own = own if stored is None else stored
+        return ((_ALL, self.limits.all_files), (f"key:{owner}", own))

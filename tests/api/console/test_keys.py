@@ -15,6 +15,7 @@ from tests.support import Running, ServerThread, echo_settings, fetch
 ADMIN = "the-admin-key"
 SHOP = {
     **{"name": "shop", "owner": "Ann", "models": ["parrot", "reveal"], "scopes": ["chat"]},
+    "limits": {"requests_at_once": 2, "storage_bytes": 1000},
     "expires_in_seconds": 3600,
 }
 
@@ -44,6 +45,8 @@ def test_a_key_has_its_limits_and_is_shown_once(server: Running) -> None:
     assert key == made["key"]
     assert (key["models"], key["endpoints"]) == (["parrot", "reveal"], ["chat"])
     assert (key["name"], key["owner"], key["admin"]) == ("shop", "Ann", False)
+    assert key["limits"] == {"requests_at_once": 2}
+    assert {"tokens_per_day", "storage_bytes"} <= set(listed["limits"])
     assert 3590 < key["expires_at"] - key["created_at"] < 3601
     assert made["value"] not in json.dumps(listed)
     assert {"api", "chat", "server"} <= set(listed["groups"])
@@ -76,6 +79,9 @@ def test_a_revoked_key_is_not_listed(server: Running) -> None:
         ({"expires_in_seconds": 0}, 400, "expires_in_seconds"),
         ({"models": ["none"]}, 404, "model"),
         ({"models": "echo"}, 400, "models"),
+        ({"limits": {"cats": 1}}, 400, "limits"),
+        ({"limits": {"tokens_per_day": -1}}, 400, "limits"),
+        ({"limits": {"tokens_per_day": "many"}}, 400, "limits.tokens_per_day"),
         ({"project": "none"}, 404, "project"),
         ({"colour": "red"}, 400, "colour"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -21,6 +22,7 @@ from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
 from openedai.identity import API
 from openedai.security.administration import Administration
+from openedai.security.limits.of_key import NAMES, split_limits
 from openedai.store.keys.records import ApiKey
 
 _Model = Annotated[str, Field(min_length=1, max_length=512)]
@@ -28,7 +30,8 @@ _Model = Annotated[str, Field(min_length=1, max_length=512)]
 
 class KeyCreateRequest(Scoped):
     """`project` is its id or name; without one a project with the key's name is made. `owner` says
-    whose the key is. No list, or an empty one, stands for all models.
+    whose the key is. No list, or an empty one, stands for all models. `limits` are how much it may
+    use, by names of the settings, with the `storage_bytes` of its project; 0 is no limit.
     """
 
     name: Name
@@ -36,6 +39,7 @@ class KeyCreateRequest(Scoped):
     owner: Annotated[str, Field(max_length=200)] = ""
     admin: bool = False
     models: Annotated[list[_Model], Field(max_length=100)] | None = None
+    limits: Annotated[dict[str, int], Field(max_length=len(NAMES))] | None = None
 
     def check(self) -> None:
         super().check()
@@ -43,11 +47,12 @@ class KeyCreateRequest(Scoped):
             raise invalid_value("name", "it is not a line of text")
         if self.admin and self.scopes:
             raise invalid_value("scopes", "an admin key may do everything")
+        split_limits(self.limits or {})
 
 
 class KnownKey(msgspec.Struct):
     """A key without its text, of which `hint` is what may be shown. `models` and `endpoints` are
-    what it may use, None for all. Times are seconds since 1970.
+    what it may use, None for all, and `limits` how much. Times are seconds since 1970.
     """
 
     id: str
@@ -58,6 +63,7 @@ class KnownKey(msgspec.Struct):
     admin: bool
     models: tuple[str, ...] | None
     endpoints: tuple[str, ...] | None
+    limits: Mapping[str, int]
     created_at: float
     expires_at: float | None
     last_used_at: float | None
@@ -65,10 +71,11 @@ class KnownKey(msgspec.Struct):
 
 
 class KnownKeys(msgspec.Struct):
-    """The keys that are not revoked, and the groups of URLs that a key can be limited to."""
+    """The keys that are not revoked, and the groups of URLs and the limits that a key can have."""
 
     keys: list[KnownKey]
     groups: tuple[str, ...]
+    limits: tuple[str, ...]
 
 
 class NewKey(msgspec.Struct):
@@ -95,7 +102,7 @@ class ConsoleKeys:
         require_admin(exchange_of(request.scope))
         keys = await self._administration.keys.all()
         known = [_known(key) for key in keys if key.revoked_at is None]
-        return json_response(KnownKeys(known, (API, *GROUPS)))
+        return json_response(KnownKeys(known, (API, *GROUPS), NAMES))
 
     @takes(KeyCreateRequest)
     async def create(self, request: Request) -> Response:
@@ -109,6 +116,7 @@ class ConsoleKeys:
                 "There is no admin key yet: make one first, or nobody could manage the server.",
                 param="admin",
             )
+        limits, storage_bytes = split_limits(body.limits or {})
         wanted = ApiKey(
             project=(body.project or "").strip(),
             name=body.name.strip(),
@@ -117,8 +125,9 @@ class ConsoleKeys:
             models=tuple(dict.fromkeys(body.models or ())) or None,
             endpoints=body.endpoints,
             expires_at=body.expires_at,
+            limits=limits,
         )
-        made = await self._administration.create_key(wanted)
+        made = await self._administration.create_key(wanted, storage_bytes)
         first = made.first and not self._settings.keys
         return json_response(NewKey(_known(made.key), made.secret, first), headers=headers)
 

@@ -11,13 +11,20 @@ from openedai.cli.terminal import Config, ErrorMessages, stdout
 
 keys_app = typer.Typer(help="Make and revoke keys for clients.", no_args_is_help=True)
 
+Limits = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        help="How much it may use, such as tokens_per_day=100000; repeat. docs/keys.md has all.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; docs/keys.md has its shape.")]
 
 
 @keys_app.command(
     "create",
     epilog="Examples: [bold]openedai keys create me --admin[/] | [bold]openedai keys create shop "
-    "--expires 30d --models gpt-4o --endpoints chat,models[/]",
+    "--expires 30d --models gpt-4o --endpoints chat,models --limit tokens_per_day=100000[/]",
 )
 def create(
     name: Annotated[str, typer.Argument(help="What the key is called.")],
@@ -38,6 +45,7 @@ def create(
     admin: Annotated[
         bool, typer.Option("--admin", help="It may manage the server and its keys.")
     ] = False,
+    limit: Limits = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -46,6 +54,7 @@ def create(
     from openedai.store.keys.records import ApiKey
 
     with ErrorMessages():
+        limits, storage = work.limits(limit or [])
         wanted = ApiKey(
             project=project or "",
             name=work.name(name),
@@ -54,8 +63,22 @@ def create(
             models=work.names(models),
             endpoints=work.names(endpoints),
             expires_at=work.expiry(expires),
+            limits=limits,
         )
-        work.create(read_settings(config), wanted, as_json=as_json)
+        work.create(read_settings(config), wanted, storage, as_json=as_json)
+
+
+@keys_app.command(
+    "edit",
+    epilog="Example: [bold]openedai keys edit key_… --limit requests_per_minute=60 "
+    "--limit tokens_per_day=0[/]",
+)
+def edit(id: str, limit: Limits = None, config: Config = None) -> None:
+    """Change how much a key may use; 0 is no limit. Every server knows it by the next request."""
+    from openedai.cli.keys import work
+
+    with ErrorMessages():
+        work.edit(read_settings(config), id, *work.limits(limit or []))
 
 
 @keys_app.command("list", epilog="Example: [bold]openedai keys list --json[/]")

@@ -1,11 +1,11 @@
-"""`openedai keys …`: make, list, show, revoke and forget the keys of the database."""
+"""`openedai keys …`: make, list, show, limit, revoke and forget the keys of the database."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -18,9 +18,10 @@ from openedai.api.endpoint_groups import GROUPS
 from openedai.catalog.catalog import Catalog
 from openedai.cli.messages import bold, say
 from openedai.config import Settings
-from openedai.errors import InvalidRequest, ModelNotFound
+from openedai.errors import InvalidRequest, ModelNotFound, NotFound
 from openedai.identity import API
 from openedai.security.administration import Administration, MadeKey
+from openedai.security.limits.of_key import STORAGE, split_limits
 from openedai.store.keys.records import ApiKey, no_such_key
 from openedai.store.store import Store
 
@@ -30,15 +31,15 @@ _LONGEST_NAME = 200
 _UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0, "y": 365 * 86400.0}
 
 
-def create(settings: Settings, wanted: ApiKey, *, as_json: bool) -> None:
+def create(settings: Settings, wanted: ApiKey, storage_bytes: int | None, *, as_json: bool) -> None:
     """Make a key. Its text alone goes to standard output, what is to be known to standard error.
 
-    Raises InvalidRequest and NotFound.
+    Its project may keep `storage_bytes` from now on, if given. Raises InvalidRequest and NotFound.
     """
     _check(settings, wanted)
 
     async def make(administration: Administration) -> tuple[MadeKey, bool]:
-        made = await administration.create_key(wanted)
+        made = await administration.create_key(wanted, storage_bytes)
         return made, await administration.has_admin()
 
     made, has_admin = _run(settings, make)
@@ -71,13 +72,24 @@ def list_keys_as_json(settings: Settings, *, every: bool) -> str:
 
 def show(settings: Settings, id: str, console: Console) -> None:
     """Print what is known of one key. Raises NotFound."""
-    for name, value in _shown(_find(settings, id)).items():
-        text = ", ".join(value) if isinstance(value, tuple) else str(value)
-        console.print(f"{name:16}  {'-' if value is None else text}", markup=False, soft_wrap=True)
+    for name, value in _all_of(settings, id).items():
+        console.print(f"{name:16}  {_text(value)}", markup=False, soft_wrap=True)
 
 
 def show_as_json(settings: Settings, id: str) -> str:
-    return _json(_shown(_find(settings, id)))
+    return _json(_all_of(settings, id))
+
+
+def edit(settings: Settings, id: str, limits: Mapping[str, int], storage_bytes: int | None) -> None:
+    """Change the limits of a key that are given. Raises InvalidRequest and NotFound."""
+    if not limits and storage_bytes is None:
+        raise InvalidRequest("Nothing is to be changed: give a --limit.")
+    if not _store(settings).exists:
+        raise no_such_key(id)
+    key = _run(settings, lambda found: found.limit_key(id, limits, storage_bytes))
+    say(f"{bold(key.name)} ({key.id}) may use from now on: {_text(key.limits)}.")
+    if storage_bytes is not None:
+        say(f"The project {key.project} may keep {storage_bytes or 'any number of'} bytes.")
 
 
 def revoke(settings: Settings, ids: Sequence[str]) -> None:
@@ -136,6 +148,20 @@ def names(text: str | None) -> tuple[str, ...] | None:
     return found
 
 
+def limits(texts: Sequence[str]) -> tuple[dict[str, int], int | None]:
+    """The limits in texts such as `tokens_per_day=100000`, and the bytes that the project may keep.
+
+    Raises InvalidRequest.
+    """
+    found = {}
+    for text in texts:
+        match = re.fullmatch(r"([a-z_]+)=([0-9][0-9_]{0,17})", text)
+        if match is None or match[2].endswith("_"):
+            raise InvalidRequest(f"--limit: '{text}' is no limit such as tokens_per_day=100000.")
+        found[match[1]] = int(match[2].replace("_", ""))
+    return split_limits(found)
+
+
 def _check(settings: Settings, wanted: ApiKey) -> None:
     if wanted.admin and wanted.endpoints:
         raise InvalidRequest("An admin key may do everything: leave out --endpoints.")
@@ -163,6 +189,18 @@ def _find(settings: Settings, id: str) -> ApiKey:
     if not _store(settings).exists:
         raise no_such_key(id)
     return _run(settings, lambda administration: administration.keys.find(id))
+
+
+def _all_of(settings: Settings, id: str) -> dict[str, Any]:
+    key = _find(settings, id)
+
+    async def find(administration: Administration) -> int | None:
+        try:
+            return (await administration.projects.find(key.project)).storage_bytes
+        except NotFound:
+            return None
+
+    return _shown(key) | {STORAGE: _run(settings, find)}
 
 
 def _run(settings: Settings, work: Callable[[Administration], Coroutine[Any, Any, T]]) -> T:
@@ -198,6 +236,14 @@ def _rights(key: ApiKey) -> str:
         return "everything (admin)"
     limits = [*(key.endpoints or (API,)), *(f"only {name}" for name in key.models or ())]
     return ", ".join(limits)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Mapping):
+        value = tuple(f"{name}={limit}" for name, limit in value.items()) or None
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return "-" if value is None else str(value)
 
 
 def _time(seconds: float | None) -> str | None:

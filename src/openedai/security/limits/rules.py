@@ -14,16 +14,18 @@ EACH = "*"
 
 @dataclass(frozen=True)
 class Subject:
-    """Whose request it is, and the model's id."""
+    """Whose request it is, the model's id, and the limits that are stored for the key."""
 
     key: str
     key_name: str
     project: str
     model: str
+    limits: tuple[tuple[str, int], ...] = ()
 
 
 class Rules:
-    """The defaults are the first rule of all; what is stored for a project comes after the rules.
+    """The defaults are the first rule of all; what is stored for a project or a key comes after the
+    rules. A key's own limits are of all models together.
 
     `stored` are the limits of projects by the project's id and the model's.
     """
@@ -36,7 +38,7 @@ class Rules:
 
     @property
     def any(self) -> bool:
-        """Whether there may be a limit for anybody."""
+        """Whether there may be a limit for anybody, beside those of keys themselves."""
         return bool(self._rules or self.stored)
 
     def scopes(self, subject: Subject) -> tuple[Scope, ...]:
@@ -48,6 +50,9 @@ class Rules:
         if stored is not None:
             own = _name(LimitRule(project=EACH), subject)
             values.setdefault(own, {}).update(_given(stored))
+        if subject.limits:
+            own = _name(LimitRule(key=EACH, together=True), subject)
+            values.setdefault(own, {}).update(subject.limits)
         return tuple(
             scope for scope in map(_scope, values.items()) if scope.bounds or scope.at_once
         )

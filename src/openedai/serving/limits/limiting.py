@@ -73,7 +73,7 @@ class Limiting:
 
     def show(self, call: Call[Any]) -> None:
         """Have the answer tell the limits of the call, as they stand when it begins."""
-        if self.rules.any and (scopes := self._scopes_of(call)):
+        if scopes := self._scopes_of(call):
             measures = {bound.measure for scope in scopes for bound in scope.bounds}
             call.exchange.rate_limits = RateLimits(
                 frozenset(measures), partial(self._standing, scopes)
@@ -86,7 +86,7 @@ class Limiting:
         was begun is gone on with. A request in the background waits for its limits. Raises
         RateLimited.
         """
-        if not self.rules.any or not (scopes := self._scopes_of(call)):
+        if not (scopes := self._scopes_of(call)):
             return None
         cost = cost_of(engine_request, self._answer_tokens)
         uses = call.exchange.charges
@@ -155,7 +155,11 @@ class Limiting:
 
     def _scopes_of(self, call: Call[Any]) -> tuple[Scope, ...]:
         identity = call.exchange.identity
-        subject = Subject(identity.key_id, identity.name, identity.project, call.model.id)
+        if not self.rules.any and not identity.limits:
+            return ()
+        subject = Subject(
+            *(identity.key_id, identity.name, identity.project, call.model.id, identity.limits)
+        )
         scopes = self._scopes.get(subject)
         if scopes is None:
             if len(self._scopes) >= _MOST_SUBJECTS:

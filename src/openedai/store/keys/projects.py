@@ -12,18 +12,21 @@ from openedai.store.store import Store
 from openedai.store.vector_stores.pages import Cursor, Found, read_page
 
 PREFIX = "proj_"
-_COLUMNS = "id, name, created_at, archived_at"
-_INSERT = f"insert into projects({_COLUMNS})"
+_COLUMNS = "id, name, created_at, archived_at, storage_bytes"
+_INSERT = "insert into projects(id, name, created_at)"
 
 
 @dataclass(frozen=True)
 class Project:
-    """An archived project has no keys that are accepted. Times are seconds since 1970."""
+    """An archived project has no keys that are accepted. `storage_bytes` is how many bytes of files
+    it may keep: 0 for no limit, None for that of the settings. Times are seconds since 1970.
+    """
 
     id: str
     name: str
     created_at: float
     archived_at: float | None = None
+    storage_bytes: int | None = None
 
 
 class Projects:
@@ -35,13 +38,13 @@ class Projects:
     async def insert(self, query: Query, name: str) -> Project:
         """A new project."""
         made = Project(ordered_id(PREFIX), name, time.time())
-        await query.run(f"{_INSERT} values($1, $2, $3, null)", made.id, name, made.created_at)
+        await query.run(f"{_INSERT} values($1, $2, $3)", made.id, name, made.created_at)
         return made
 
     async def ensure(self, query: Query, id: str, name: str) -> None:
         """Make the project with this id, if there is none; others may do so at the same time."""
         await query.run(
-            f"{_INSERT} values($1, $2, $3, null) on conflict(id) do nothing", id, name, time.time()
+            f"{_INSERT} values($1, $2, $3) on conflict(id) do nothing", id, name, time.time()
         )
 
     async def find(self, id: str) -> Project:
@@ -80,6 +83,10 @@ class Projects:
 
     async def rename(self, query: Query, id: str, name: str) -> None:
         await query.run("update projects set name=$1 where id=$2", name, id)
+
+    async def limit_storage(self, query: Query, id: str, size: int) -> None:
+        """Set how many bytes of files a project may keep; 0 is no limit."""
+        await query.run("update projects set storage_bytes=$1 where id=$2", size, id)
 
     async def archive(self, query: Query, id: str) -> None:
         await query.run("update projects set archived_at=$1 where id=$2", time.time(), id)

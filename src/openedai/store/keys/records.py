@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -19,7 +19,7 @@ from openedai.store.vector_stores.pages import Cursor, Found, read_page
 PREFIX = "key_"
 COLUMNS = (
     "id, hint, project, service_account, name, owner, admin, models, endpoints, created_at, "
-    "expires_at, revoked_at, last_used_at"
+    "expires_at, revoked_at, last_used_at, limits"
 )
 
 
@@ -28,7 +28,8 @@ class ApiKey:
     """`hint` is what may be shown of it. `owner` says whose it is, in the words of who made it.
 
     `models` are names of models, and `endpoints` those of groups of URLs, that it may use; None for
-    all. Times are seconds since 1970.
+    all. `limits` are how much it may use of all models together, by names of the settings; 0 is no
+    limit. Times are seconds since 1970.
     """
 
     id: str = ""
@@ -44,6 +45,7 @@ class ApiKey:
     expires_at: float | None = None
     revoked_at: float | None = None
     last_used_at: float | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, row: Row) -> ApiKey:
@@ -51,7 +53,8 @@ class ApiKey:
         names = COLUMNS.split(", ")
         values = dict(zip(names, row, strict=True))
         values |= {name: _read(values[name]) for name in ("models", "endpoints")}
-        return cls(**(values | {"admin": bool(values["admin"])}))
+        limits = _read_limits(values["limits"])
+        return cls(**(values | {"admin": bool(values["admin"]), "limits": limits}))
 
     @property
     def identity(self) -> Identity:
@@ -59,7 +62,10 @@ class ApiKey:
         admin's for the server, too.
         """
         endpoints = self.endpoints or (None if self.admin else (API,))
-        return Identity(self.id, self.name, self.project, self.admin, self.models, endpoints)
+        limits = tuple(self.limits.items())
+        return Identity(
+            self.id, self.name, self.project, self.admin, self.models, endpoints, limits
+        )
 
     def expired(self) -> bool:
         """Whether its time is over."""
@@ -80,6 +86,7 @@ class ApiKeys:
             *(key.id, key.hint, key.project, key.service_account, key.name, key.owner),
             *(int(key.admin), _written(key.models), _written(key.endpoints)),
             *(key.created_at, key.expires_at, key.revoked_at, key.last_used_at),
+            _written_limits(key.limits),
         )
         places = ", ".join(f"${n}" for n in range(1, len(values) + 2))
         await query.run(
@@ -98,6 +105,16 @@ class ApiKeys:
         database = await self._store.database()
         by_id = f"select {COLUMNS} from api_keys where id=$1"
         for row in await database.read(by_id, id) if is_id(id) else ():
+            return ApiKey.of(row)
+        raise no_such_key(id)
+
+    async def lock(self, query: Query, id: str) -> ApiKey:
+        """The key, which nobody else changes before the end of the transaction. Raises NotFound,
+        also for one that is revoked.
+        """
+        suffix = (await self._store.database()).for_update
+        by_id = f"select {COLUMNS} from api_keys where id=$1 and revoked_at is null{suffix}"
+        for row in await query(by_id, id):
             return ApiKey.of(row)
         raise no_such_key(id)
 
@@ -137,6 +154,10 @@ class ApiKeys:
             *(expires_at, _written(endpoints), id),
         )
 
+    async def limit(self, query: Query, id: str, limits: Mapping[str, int]) -> None:
+        """Set how much a key may use."""
+        await query.run("update api_keys set limits=$1 where id=$2", _written_limits(limits), id)
+
     async def note_uses(self, query: Query, uses: Mapping[str, float]) -> None:
         """When keys were used, in seconds since 1970, by their ids."""
         rows = [(uses[id], id) for id in sorted(uses)]  # the order in which others lock them
@@ -162,3 +183,11 @@ def _read(text: str | None) -> tuple[str, ...] | None:
 
 def _written(names: tuple[str, ...] | None) -> str | None:
     return None if names is None else msgspec.json.encode(names).decode()
+
+
+def _read_limits(text: str | None) -> Mapping[str, int]:
+    return {} if text is None else msgspec.json.decode(text, type=dict[str, int])
+
+
+def _written_limits(limits: Mapping[str, int]) -> str | None:
+    return msgspec.json.encode(limits).decode() if limits else None

@@ -53,9 +53,9 @@ export async function open(page) {
     note(`${row.name} is revoked.`);
     await reload();
   };
-  const { groups } = await reload();
+  const { groups, limits } = await reload();
   const made = h("div", { class: "page", role: "status" });
-  const form = creation(page, groups, projectOptions, async (answer) => {
+  const form = creation(page, { groups, limits, projectOptions }, async (answer) => {
     show(made, await shown(answer));
     await reload();
   });
@@ -86,7 +86,7 @@ function projectList() {
   };
 }
 
-function creation(page, groups, projectOptions, done) {
+function creation(page, { groups, limits, projectOptions }, done) {
   const name = h("input", { type: "text", required: true, maxlength: "200", autocomplete: "off" });
   const project = h("input", { type: "text", maxlength: "200", autocomplete: "off", list: projectOptions.id });
   const owner = h("input", { type: "text", maxlength: "200", autocomplete: "off" });
@@ -100,6 +100,14 @@ function creation(page, groups, projectOptions, done) {
     h("legend", {}, "Groups of URLs; none for all of the API"),
     scopes.map((one) => one.element),
   );
+  const amounts = limits.map((limit) => ({ limit, input: h("input", { type: "number", min: "1", step: "1" }) }));
+  const mostUses = h(
+    "details",
+    {},
+    h("summary", {}, "Limits"),
+    h("p", { class: "faint" }, "Of all models together; empty for none. The bytes are of the project's files."),
+    h("div", { class: "fields" }, amounts.map((one) => field(words(one.limit), one.input))),
+  );
   admin.addEventListener("change", () => {
     urls.disabled = admin.checked;
   });
@@ -107,6 +115,7 @@ function creation(page, groups, projectOptions, done) {
   const create = async () => {
     const chosen = scopes.filter((one) => one.box.checked && !admin.checked).map((one) => one.group);
     const names = models.value.split(",").map((one) => one.trim()).filter(Boolean);
+    const given = amounts.filter((one) => one.input.value).map((one) => [one.limit, Number(one.input.value)]);
     const answer = await post("console/api/keys", {
       name: name.value,
       owner: owner.value,
@@ -114,6 +123,7 @@ function creation(page, groups, projectOptions, done) {
       ...(project.value.trim() && { project: project.value }),
       ...(names.length && { models: names }),
       ...(chosen.length && { scopes: chosen }),
+      ...(given.length && { limits: Object.fromEntries(given) }),
       ...(end.value && { expires_in_seconds: Number(end.value) }),
     });
     form.reset();
@@ -145,6 +155,7 @@ function creation(page, groups, projectOptions, done) {
     projectOptions,
     adminSwitch,
     urls,
+    mostUses,
     h("div", { class: "row" }, submit),
   );
   return form;
@@ -179,7 +190,13 @@ function nameCell(row) {
 
 function rights(row) {
   const urls = row.endpoints ? row.endpoints.join(", ") : row.admin ? "everything" : "all of the API";
-  return row.models ? `${urls}; models ${row.models.join(", ")}` : urls;
+  const models = row.models && `models ${row.models.join(", ")}`;
+  const limits = Object.entries(row.limits).filter(([, most]) => most).map(([limit, most]) => `${most} ${words(limit)}`);
+  return [urls, models, ...limits].filter(Boolean).join("; ");
+}
+
+function words(limit) {
+  return limit.replaceAll("_", " ");
 }
 
 function expiry(row) {
