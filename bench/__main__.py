@@ -24,10 +24,8 @@ from bench.peers.installed import Environments
 from bench.processes import spinning
 from bench.scale import FULL, QUICK, Scale
 from bench.sections import (
-    audio,
     batches,
     decisions,
-    embeddings,
     idle,
     leaving,
     limits,
@@ -37,11 +35,13 @@ from bench.sections import (
     start,
     text,
     together,
-    training,
     usage,
-    vector_stores,
 )
-from bench.sections.store_searches import CHROMA, OGX
+from bench.sections.audio import section as audio
+from bench.sections.embeddings import section as embeddings
+from bench.sections.training import section as training
+from bench.sections.vector_stores import section as vector_stores
+from bench.sections.vector_stores.searches import CHROMA, OGX
 from bench.soak import section as soak
 from bench.soak.clients import Load
 from openedai.errors import APIError

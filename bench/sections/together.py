@@ -16,7 +16,7 @@ from bench.load.client import Target, post
 from bench.load.loads import CHAT, EMBEDDINGS, Chats, Embeddings, Load, rates
 from bench.processes import spinning
 from bench.scale import Scale
-from bench.sections.embeddings import embedding_model
+from bench.sections.embeddings.section import embedding_model
 from bench.sections.text import local_model
 from bench.servers import model_table, openedai
 from openedai.config import ModelSpec

@@ -21,7 +21,7 @@ from openedai.weights.library import Library
 from openedai.weights.onnx_graph.write import write_classifier
 from tests.gguf import tiny_decoder
 from tests.support import Running
-from tests.weights.tiny_classifier import write_reranker
+from tests.weights.onnx_graph.tiny_classifier import write_reranker
 
 Scenario = Callable[[Moderator], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]

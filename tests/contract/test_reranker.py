@@ -19,7 +19,7 @@ from openedai.errors import ContextLengthExceeded
 from openedai.weights.onnx_graph.write import write_classifier
 from tests.gguf import tiny_reranker
 from tests.support import Running
-from tests.weights.tiny_classifier import write_reranker
+from tests.weights.onnx_graph.tiny_classifier import write_reranker
 
 Scenario = Callable[[Reranker], Coroutine[Any, Any, None]]
 Run = Callable[[Scenario], None]

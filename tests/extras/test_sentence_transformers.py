@@ -21,7 +21,14 @@ from openedai.errors import EngineFailed, InvalidRequest, Unavailable
 from openedai.weights.library import Library
 from openedai.weights.onnx_graph.write import write_graph
 from openedai.weights.progress import NoProgress
-from tests.weights.tiny_encoder import HIDDEN, KINDS, LIMIT, VOCABULARY, write_model, write_modules
+from tests.weights.onnx_graph.tiny_encoder import (
+    HIDDEN,
+    KINDS,
+    LIMIT,
+    VOCABULARY,
+    write_model,
+    write_modules,
+)
 
 pytestmark = [
     pytest.mark.extras,

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.weights.tiny_classifier import write_reranker
-from tests.weights.tiny_encoder import END, PAD, START, VOCABULARY
+from tests.weights.onnx_graph.tiny_classifier import write_reranker
+from tests.weights.onnx_graph.tiny_encoder import END, PAD, START, VOCABULARY
 
 WORDS = [word for word in VOCABULARY if word.startswith("w")][:24]
 LENGTH = 5  # words of a document

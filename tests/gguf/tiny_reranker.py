@@ -1,4 +1,4 @@
-"""The tiny classifiers of `tests/weights/tiny_classifier.py` as GGUF files."""
+"""The tiny classifiers of `tests/weights/onnx_graph/tiny_classifier.py` as GGUF files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from gguf import GGUFWriter, TokenType
 from safetensors.numpy import load_file
 
-from tests.weights.tiny_classifier import write_classifier_files
-from tests.weights.tiny_encoder import END, PAD, START, UNKNOWN, VOCABULARY
+from tests.weights.onnx_graph.tiny_classifier import write_classifier_files
+from tests.weights.onnx_graph.tiny_encoder import END, PAD, START, UNKNOWN, VOCABULARY
 
 RANK = 4  # of llama.cpp's types of pooling
 _LAYER = {

@@ -16,8 +16,8 @@ import pytest
 from openedai.config import ModelSpec, Settings
 from openedai.weights.onnx_graph.write import write_graph
 from tests.support import Running, ServerThread, echo_settings, fetch, occupancy, wait_until
-from tests.weights.tiny_classifier import logits, write_reranker
-from tests.weights.tiny_encoder import END, START, VOCABULARY, write_model
+from tests.weights.onnx_graph.tiny_classifier import logits, write_reranker
+from tests.weights.onnx_graph.tiny_encoder import END, START, VOCABULARY, write_model
 
 DOCUMENTS = ["an owl flies", "the red fox", "a fox", "red"]
 BODY: dict[str, Any] = {"model": "echo", "query": "red fox", "documents": DOCUMENTS}

@@ -16,8 +16,8 @@ from bench.json_child import child
 from bench.load.client import LoadError, Target
 from bench.load.prompts import sentence
 from bench.scale import QUICK
-from bench.sections.embedding_peer import LIBRARIES
-from bench.sections.embeddings import FASTEMBED, INFINITY, SENTENCE_TRANSFORMERS, compare
+from bench.sections.embeddings.library_peer import LIBRARIES
+from bench.sections.embeddings.section import FASTEMBED, INFINITY, SENTENCE_TRANSFORMERS, compare
 from tests.support import ServerThread, echo_settings
 
 TINY = replace(QUICK, rounds=2, embedding_texts=4, embedding_batches=(1, 2))

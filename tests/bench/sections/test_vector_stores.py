@@ -12,9 +12,9 @@ import pytest
 from bench.figures import SUBJECT
 from bench.load.client import LoadError
 from bench.scale import QUICK
-from bench.sections.store_inputs import DIMENSIONS, queries, write_inputs
-from bench.sections.store_searches import searches
-from bench.sections.vector_stores import _added_in, _texts
+from bench.sections.vector_stores.inputs import DIMENSIONS, queries, write_inputs
+from bench.sections.vector_stores.searches import searches
+from bench.sections.vector_stores.section import _added_in, _texts
 from tests.support import ServerThread, echo_settings
 
 TINY = replace(QUICK, rounds=2, store_searches=3)

@@ -22,7 +22,7 @@ from openedai.errors import EngineFailed, InvalidRequest, Unavailable
 from openedai.weights.library import Library
 from openedai.weights.onnx_graph.write import write_graph
 from openedai.weights.progress import NoProgress
-from tests.weights.tiny_encoder import (
+from tests.weights.onnx_graph.tiny_encoder import (
     END,
     HIDDEN,
     KINDS,

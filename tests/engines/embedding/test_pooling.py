@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from openedai.engines.embedding.pooling import pooled, read_head
 from openedai.engines.embedding.prompts import Prompts
 from openedai.errors import EngineFailed, Unavailable
-from tests.weights.tiny_encoder import HIDDEN, write_modules
+from tests.weights.onnx_graph.tiny_encoder import HIDDEN, write_modules
 
 STATES = np.random.default_rng(3).normal(0, 1, (3, 5, 4)).astype(np.float32)
 LENGTHS = np.array([5, 1, 3])

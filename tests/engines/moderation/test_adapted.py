@@ -13,9 +13,9 @@ from safetensors.numpy import load_file, save_file
 from openedai.engines.moderation.adapted import adapted_graph
 from openedai.errors import EngineFailed
 from openedai.weights.onnx_graph.write import write_graph
-from tests.weights.test_onnx_graph import batch
-from tests.weights.tiny_encoder import HIDDEN, INNER, hidden_states, write_encoder
-from tests.weights.tiny_modernbert import gelu
+from tests.weights.onnx_graph.test_onnx_graph import batch
+from tests.weights.onnx_graph.tiny_encoder import HIDDEN, INNER, hidden_states, write_encoder
+from tests.weights.onnx_graph.tiny_modernbert import gelu
 
 LABELS, WIDTH, RANK = 3, 7, 2
 ADAPTED = {

@@ -16,8 +16,8 @@ from openedai.engines.moderation.onnx import OnnxClassifier
 from openedai.engines.moderation.windows import windows
 from openedai.errors import APIError, EngineFailed, Unavailable
 from openedai.weights.onnx_graph.write import write_classifier
-from tests.weights.tiny_classifier import KINDS, logits, write_reranker
-from tests.weights.tiny_encoder import END, LIMIT, START, VOCABULARY
+from tests.weights.onnx_graph.tiny_classifier import KINDS, logits, write_reranker
+from tests.weights.onnx_graph.tiny_encoder import END, LIMIT, START, VOCABULARY
 
 JIGSAW = ("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate")
 MULTI = {"problem_type": "multi_label_classification"}

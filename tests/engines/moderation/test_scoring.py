@@ -16,7 +16,7 @@ from openedai.engines.embedding.onnx import OnnxEmbeddings
 from openedai.engines.moderation.classifier import Classifier, written_classifier
 from openedai.errors import EngineFailed, Unavailable
 from openedai.weights.onnx_graph.write import write_graph
-from tests.weights.tiny_encoder import HIDDEN, write_model
+from tests.weights.onnx_graph.tiny_encoder import HIDDEN, write_model
 
 WIDTH = 6
 HATE = CATEGORIES.index("hate")

@@ -21,8 +21,8 @@ from openedai.engines.reranker.onnx import OnnxReranker
 from openedai.engines.reranker.pairs import PairTokenizer
 from openedai.errors import ContextLengthExceeded, EngineFailed, Unavailable
 from openedai.weights.onnx_graph.write import write_classifier
-from tests.weights.tiny_classifier import KINDS, logits, write_reranker
-from tests.weights.tiny_encoder import END, LIMIT, START, VOCABULARY
+from tests.weights.onnx_graph.tiny_classifier import KINDS, logits, write_reranker
+from tests.weights.onnx_graph.tiny_encoder import END, LIMIT, START, VOCABULARY
 
 QUERY = "w1 w2"
 DOCUMENTS = ("w3", "w1 w2 w4", "w5 w6 w7 w8", "never seen")

@@ -24,7 +24,7 @@ from openedai.errors import EngineFailed, InvalidRequest
 from openedai.weights.library import Library
 from tests.gguf.bert_file import convert
 from tests.gguf.tiny_reranker import write, write_decoder
-from tests.weights.tiny_encoder import END, POSITIONS, START, VOCABULARY, hidden_states
+from tests.weights.onnx_graph.tiny_encoder import END, POSITIONS, START, VOCABULARY, hidden_states
 
 MEAN, CLS, LAST = 1, 2, 3
 WORDS = "w1 w2 w3"

@@ -13,8 +13,8 @@ from openedai.contract.rerank import RerankRequest, RerankResult
 from openedai.engines.llama_cpp.pooled.reranker import LlamaCppReranker
 from openedai.errors import ContextLengthExceeded, EngineFailed
 from tests.gguf.tiny_reranker import write, write_decoder
-from tests.weights.tiny_classifier import logits
-from tests.weights.tiny_encoder import END, POSITIONS, START, VOCABULARY
+from tests.weights.onnx_graph.tiny_classifier import logits
+from tests.weights.onnx_graph.tiny_encoder import END, POSITIONS, START, VOCABULARY
 
 QUERY = "w1 w2"
 DOCUMENTS = ("w3", "w1 w2 w4", "w5 w6 w7 w8", "w9 " * 30)

@@ -31,10 +31,10 @@ from openedai.contract.transcribe import (
 )
 from openedai.engines.upstream.engine import Upstream
 from openedai.errors import BadGateway, InvalidRequest, Unsupported
-from tests.engines.upstream import media
 from tests.engines.upstream.faults import Fault, FaultyServer, ReceivedRequest
-from tests.engines.upstream.media import sends, streams
-from tests.engines.upstream.media_engine import ask, collected
+from tests.engines.upstream.media import hosted
+from tests.engines.upstream.media.hosted import sends, streams
+from tests.engines.upstream.media.media_engine import ask, collected
 
 AUDIO = b"ID3 and a lot of music" * 5000
 TOKENS = (
@@ -70,7 +70,7 @@ def events_of(fault: Fault, request: TranscribeRequest, **options: Any) -> list[
     return exchange(fault, request, **options)[0]
 
 
-def form(request: TranscribeRequest, answer: Any = media.WHOLE, **options: Any) -> dict[str, Any]:
+def form(request: TranscribeRequest, answer: Any = hosted.WHOLE, **options: Any) -> dict[str, Any]:
     """The fields that are sent, without those that every request has."""
     received = exchange(sends(answer), request, **options)[1]
     fields = {name: texts[0] if len(texts) == 1 else texts for name, texts in received.body.items()}
@@ -81,16 +81,16 @@ def form(request: TranscribeRequest, answer: Any = media.WHOLE, **options: Any) 
 @pytest.mark.parametrize(
     ("type", "body"),
     [
-        (Transcription, media.WHOLE),
-        (Transcription, media.WITH_LOGPROBS),
-        (Transcription, media.WITH_LANGUAGES),
-        (TranscriptionVerbose, media.VERBOSE),
-        (TranscriptionVerbose, media.VERBOSE_WITH_WORDS),
-        (TranslationVerbose, {**media.VERBOSE, "task": "translate"}),
-        (TranscriptionDiarized, media.DIARIZED),
-        *((TranscriptionTextDeltaEvent, delta) for delta in media.DELTAS),
-        *((TranscriptionTextSegmentEvent, segment) for segment in media.SPEAKERS),
-        (TranscriptionTextDoneEvent, media.DONE),
+        (Transcription, hosted.WHOLE),
+        (Transcription, hosted.WITH_LOGPROBS),
+        (Transcription, hosted.WITH_LANGUAGES),
+        (TranscriptionVerbose, hosted.VERBOSE),
+        (TranscriptionVerbose, hosted.VERBOSE_WITH_WORDS),
+        (TranslationVerbose, {**hosted.VERBOSE, "task": "translate"}),
+        (TranscriptionDiarized, hosted.DIARIZED),
+        *((TranscriptionTextDeltaEvent, delta) for delta in hosted.DELTAS),
+        *((TranscriptionTextSegmentEvent, segment) for segment in hosted.SPEAKERS),
+        (TranscriptionTextDoneEvent, hosted.DONE),
     ],
 )
 def test_the_double_answers_as_the_hosted_api(type: type[BaseModel], body: dict[str, Any]) -> None:
@@ -99,7 +99,7 @@ def test_the_double_answers_as_the_hosted_api(type: type[BaseModel], body: dict[
 
 def test_the_file_is_sent_as_it_is(audio: str) -> None:
     request = TranscribeRequest(path=audio, file_name='my "song" é.mp3')
-    events, received = exchange(sends(media.WHOLE), request, key="sk-1234567890")
+    events, received = exchange(sends(hosted.WHOLE), request, key="sk-1234567890")
     assert events == [TranscriptDelta(text="Good day."), TranscriptFinish(duration=9)]
     assert received.path == "/v1/audio/transcriptions"
     assert received.files == (("file", "my__song___.mp3", "audio/mpeg", AUDIO),)
@@ -110,7 +110,7 @@ def test_the_file_is_sent_as_it_is(audio: str) -> None:
 
 
 def test_a_file_without_a_name(audio: str) -> None:
-    received = exchange(sends(media.WHOLE), TranscribeRequest(path=audio))[1]
+    received = exchange(sends(hosted.WHOLE), TranscribeRequest(path=audio))[1]
     assert received.files == (("file", "audio", "application/octet-stream", AUDIO),)
 
 
@@ -126,7 +126,7 @@ def test_every_parameter_is_sent(audio: str) -> None:
         voice_activity=VoiceActivity(threshold=0.5, silence_duration_ms=200),
         extra={"hotwords": "x", "vad_filter": True, "beam": 5, "list": [1, 2], "none": None},
     )
-    assert form(request, media.WITH_LOGPROBS) == {
+    assert form(request, hosted.WITH_LOGPROBS) == {
         "response_format": "json",
         "language": "de",
         "prompt": "Guten Tag.",
@@ -167,9 +167,9 @@ def test_parameters_in_another_form(
 @pytest.mark.parametrize(
     ("fields", "answer", "sent"),
     [
-        ({"segments": True}, media.VERBOSE, "segment"),
-        ({"words": True, "stream": True}, media.VERBOSE_WITH_WORDS, ["word", "segment"]),
-        ({"segments": True, "task": "translate"}, media.VERBOSE, None),
+        ({"segments": True}, hosted.VERBOSE, "segment"),
+        ({"words": True, "stream": True}, hosted.VERBOSE_WITH_WORDS, ["word", "segment"]),
+        ({"segments": True, "task": "translate"}, hosted.VERBOSE, None),
     ],
 )
 def test_times_need_the_verbose_format(
@@ -186,7 +186,7 @@ def test_speakers_and_their_samples(audio: str, tmp_path: Path) -> None:
     sample.write_bytes(b"voice")
     known = (KnownSpeaker(name="agent", path=str(sample)),)
     request = TranscribeRequest(path=audio, speakers=True, known_speakers=known)
-    assert form(request, media.DIARIZED) == {
+    assert form(request, hosted.DIARIZED) == {
         "response_format": "diarized_json",
         "chunking_strategy": "auto",
         "known_speaker_names[]": "agent",
@@ -209,14 +209,14 @@ def test_a_translation(audio: str) -> None:
 
 
 def test_languages_and_tokens(audio: str) -> None:
-    found = events_of(sends(media.WITH_LANGUAGES), TranscribeRequest(path=audio))
+    found = events_of(sends(hosted.WITH_LANGUAGES), TranscribeRequest(path=audio))
     assert found[-1] == TranscriptFinish(duration=0, languages=("de", "en"))
-    found = events_of(sends(media.WITH_LOGPROBS), TranscribeRequest(path=audio, logprobs=True))
+    found = events_of(sends(hosted.WITH_LOGPROBS), TranscribeRequest(path=audio, logprobs=True))
     assert found == [
         TranscriptDelta(text="Good day.", logprobs=TOKENS),
         TranscriptFinish(duration=0, usage=TOKEN_USAGE),
     ]
-    found = events_of(sends(media.WITH_LOGPROBS), TranscribeRequest(path=audio))
+    found = events_of(sends(hosted.WITH_LOGPROBS), TranscribeRequest(path=audio))
     assert found[0] == TranscriptDelta(text="Good day.")
 
 
@@ -245,7 +245,7 @@ SEGMENTS = [
 
 
 def test_segments(audio: str) -> None:
-    found = events_of(sends(media.VERBOSE), TranscribeRequest(path=audio, segments=True))
+    found = events_of(sends(hosted.VERBOSE), TranscribeRequest(path=audio, segments=True))
     assert found == [
         TranscriptDelta(text="Good day."),
         SEGMENTS[0],
@@ -256,8 +256,8 @@ def test_segments(audio: str) -> None:
 
 
 def test_segments_without_the_spaces_between_them(audio: str) -> None:
-    bare = [{**one, "text": one["text"].strip()} for one in media.SEGMENTS]
-    answer = {**media.VERBOSE, "segments": bare, "text": " Good day.  How are you? "}
+    bare = [{**one, "text": one["text"].strip()} for one in hosted.SEGMENTS]
+    answer = {**hosted.VERBOSE, "segments": bare, "text": " Good day.  How are you? "}
     found = events_of(sends(answer), TranscribeRequest(path=audio, segments=True))
     assert [one.text for one in found if isinstance(one, TranscriptDelta)] == [
         "Good day.",
@@ -266,20 +266,20 @@ def test_segments_without_the_spaces_between_them(audio: str) -> None:
 
 
 def test_segments_that_are_not_the_text(audio: str) -> None:
-    other = {**media.VERBOSE, "text": "Good day!"}
+    other = {**hosted.VERBOSE, "text": "Good day!"}
     found = events_of(sends(other), TranscribeRequest(path=audio, segments=True))
     assert found[:-1] == [TranscriptDelta(text="Good day!"), *SEGMENTS]
 
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_words_are_in_their_segments(audio: str, nested: bool) -> None:
-    answer: dict[str, Any] = media.VERBOSE_WITH_WORDS
+    answer: dict[str, Any] = hosted.VERBOSE_WITH_WORDS
     if nested:
-        parts = (media.WORDS[:2], media.WORDS[2:])
+        parts = (hosted.WORDS[:2], hosted.WORDS[2:])
         segments = [
-            {**one, "words": words} for one, words in zip(media.SEGMENTS, parts, strict=True)
+            {**one, "words": words} for one, words in zip(hosted.SEGMENTS, parts, strict=True)
         ]
-        answer = {**media.VERBOSE, "segments": segments}
+        answer = {**hosted.VERBOSE, "segments": segments}
     found = events_of(sends(answer), TranscribeRequest(path=audio, words=True))
     first, second = (one for one in found if isinstance(one, TranscriptSegment))
     assert first.words == (
@@ -292,7 +292,7 @@ def test_words_are_in_their_segments(audio: str, nested: bool) -> None:
 
 
 def test_speakers(audio: str) -> None:
-    found = events_of(sends(media.DIARIZED), TranscribeRequest(path=audio, speakers=True))
+    found = events_of(sends(hosted.DIARIZED), TranscribeRequest(path=audio, speakers=True))
     segments = [one for one in found if isinstance(one, TranscriptSegment)]
     assert [(one.speaker, one.start, one.end, one.text) for one in segments] == [
         ("A", 0.0, 3.5, "Good day."),
@@ -304,9 +304,9 @@ def test_speakers(audio: str) -> None:
 def test_a_duration_may_be_a_text_or_missing(audio: str) -> None:
     request = TranscribeRequest(path=audio, segments=True)
     for duration, expected in (("8.25", 8.25), ("x", 9.0), (None, 9.0), (-1, 9.0)):
-        found = events_of(sends({**media.VERBOSE, "duration": duration}), request)
+        found = events_of(sends({**hosted.VERBOSE, "duration": duration}), request)
         assert found[-1] == TranscriptFinish(duration=expected, languages=("en",))
-    bare = {"text": "Good day. How are you?", "segments": media.SEGMENTS, "language": "zh-CN"}
+    bare = {"text": "Good day. How are you?", "segments": hosted.SEGMENTS, "language": "zh-CN"}
     assert events_of(sends(bare), request)[-1] == TranscriptFinish(duration=8.5, languages=("zh",))
 
 
@@ -326,25 +326,25 @@ STREAMED = [
 
 def test_a_stream(audio: str) -> None:
     request = TranscribeRequest(path=audio, stream=True, logprobs=True)
-    assert events_of(streams(*media.DELTAS, media.DONE), request) == STREAMED
+    assert events_of(streams(*hosted.DELTAS, hosted.DONE), request) == STREAMED
 
 
 def test_a_stream_with_the_text_at_its_end_only(audio: str) -> None:
     request = TranscribeRequest(path=audio, stream=True)
-    assert events_of(streams(media.DONE), request)[0] == TranscriptDelta(text="Good day.")
-    late = events_of(streams(media.DELTAS[0], media.DONE), request)
+    assert events_of(streams(hosted.DONE), request)[0] == TranscriptDelta(text="Good day.")
+    late = events_of(streams(hosted.DELTAS[0], hosted.DONE), request)
     assert late[:2] == [TranscriptDelta(text="Good"), TranscriptDelta(text=" day.")]
 
 
 @pytest.mark.parametrize("deltas", [False, True])
 def test_a_stream_with_speakers(audio: str, deltas: bool) -> None:
     events: list[dict[str, Any]] = []
-    for segment in media.SPEAKERS:
+    for segment in hosted.SPEAKERS:
         if deltas:
             events.append({"type": "transcript.text.delta", "delta": segment["text"]})
         events.append(segment)
     request = TranscribeRequest(path=audio, stream=True, speakers=True)
-    found = events_of(streams(*events, {**media.DONE, "text": "Good day.How are you?"}), request)
+    found = events_of(streams(*events, {**hosted.DONE, "text": "Good day.How are you?"}), request)
     assert [type(one).__name__ for one in found] == [
         *(["TranscriptDelta", "TranscriptSegment"] * 2),
         "TranscriptFinish",
@@ -356,7 +356,7 @@ def test_a_stream_with_speakers(audio: str, deltas: bool) -> None:
 def test_a_stream_with_the_times_of_segments(audio: str) -> None:
     """As this server sends it."""
     events: list[dict[str, Any]] = []
-    for segment in media.SPEAKERS:
+    for segment in hosted.SPEAKERS:
         events += [
             {"type": "transcript.text.delta", "delta": segment["text"]},
             {**segment, "speaker": ""},
@@ -398,7 +398,7 @@ def test_a_stream_of_texts_alone(audio: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "events", [media.DELTAS, [*media.DELTAS, {"type": "error", "error": {"message": "gone"}}]]
+    "events", [hosted.DELTAS, [*hosted.DELTAS, {"type": "error", "error": {"message": "gone"}}]]
 )
 def test_a_stream_that_ends_too_early(audio: str, events: list[dict[str, Any]]) -> None:
     async def scenario(engine: Upstream, server: FaultyServer) -> None:
@@ -413,11 +413,11 @@ def test_a_stream_that_ends_too_early(audio: str, events: list[dict[str, Any]]) 
 @pytest.mark.parametrize(
     ("fields", "answer", "param"),
     [
-        ({"segments": True}, media.WHOLE, "response_format"),
-        ({"speakers": True}, media.WHOLE, "response_format"),
-        ({"speakers": True}, media.VERBOSE, "response_format"),
-        ({"words": True}, media.VERBOSE, "timestamp_granularities"),
-        ({"logprobs": True}, media.WHOLE, "include"),
+        ({"segments": True}, hosted.WHOLE, "response_format"),
+        ({"speakers": True}, hosted.WHOLE, "response_format"),
+        ({"speakers": True}, hosted.VERBOSE, "response_format"),
+        ({"words": True}, hosted.VERBOSE, "timestamp_granularities"),
+        ({"logprobs": True}, hosted.WHOLE, "include"),
     ],
 )
 def test_what_the_upstream_ignores_is_refused(
@@ -435,5 +435,5 @@ def test_what_a_stream_ignores_is_refused(audio: str, fields: dict[str, Any], pa
     bare = {"type": "transcript.text.delta", "delta": "Good day."}
     request = TranscribeRequest(path=audio, stream=True, **fields)
     with pytest.raises(Unsupported) as caught:
-        events_of(streams(bare, media.DONE), request)
+        events_of(streams(bare, hosted.DONE), request)
     assert caught.value.param == param

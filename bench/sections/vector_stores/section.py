@@ -17,8 +17,8 @@ from bench.json_child import child
 from bench.load.client import LoadError
 from bench.load.prompts import sentence
 from bench.scale import Scale
-from bench.sections.embeddings import embedding_model
-from bench.sections.store_searches import CHROMA, OGX, SCRIPT, SECTION, searches
+from bench.sections.embeddings.section import embedding_model
+from bench.sections.vector_stores.searches import CHROMA, OGX, SCRIPT, SECTION, searches
 from bench.servers import ogx, openedai
 from openedai.config import ModelSpec
 

@@ -181,7 +181,7 @@ from openedai.http.body import AllowedOnly, Body
 from openedai.http.upload import StreamedFile, Upload
 from openedai.http.validation import as_invalid_request
 from openedai.serving.images.inputs import ImageSources
-from tests.docs.organization_tables import (
+from tests.docs.apis.organization_tables import (
     ORGANIZATION_REFUSED,
     ORGANIZATION_TABLES,
     ORGANIZATION_TYPES,

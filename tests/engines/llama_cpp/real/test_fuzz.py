@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines.llama_cpp.fuzz import Fuzz, attack, load
+from tests.engines.llama_cpp.real.fuzz import Fuzz, attack, load
 
 pytestmark = pytest.mark.real
 REQUESTS = 60

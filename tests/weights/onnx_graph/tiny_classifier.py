@@ -10,7 +10,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, processors
 
-from tests.weights.tiny_encoder import (
+from tests.weights.onnx_graph.tiny_encoder import (
     END,
     HIDDEN,
     START,
@@ -19,7 +19,7 @@ from tests.weights.tiny_encoder import (
     write_encoder,
     write_model,
 )
-from tests.weights.tiny_modernbert import gelu, normed
+from tests.weights.onnx_graph.tiny_modernbert import gelu, normed
 
 KINDS = ("bert", "roberta", "mpnet", "distilbert", "modernbert")
 PREFIXES = {"roberta": "roberta.", "modernbert": "model."}

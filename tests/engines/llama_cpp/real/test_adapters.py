@@ -17,7 +17,7 @@ from openedai.contract.adapter import Adapter
 from openedai.contract.generate import GenerateRequest, Sampling, Text
 from openedai.engines.llama_cpp.engine import LlamaCpp
 from openedai.errors import EngineFailed
-from tests.engines.llama_cpp import tiny_lora
+from tests.engines.llama_cpp.real import tiny_lora
 from tests.events import collect, finish_of, text_of
 from tests.support import Running, ServerThread, echo_settings, fetch
 

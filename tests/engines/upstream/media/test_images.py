@@ -20,16 +20,16 @@ from openedai.contract.images import (
 )
 from openedai.engines.upstream.engine import Upstream
 from openedai.errors import APIError, BadGateway, InvalidRequest, Unsupported
-from tests.engines.upstream import media
 from tests.engines.upstream.faults import Fault, FaultyServer, ReceivedRequest, faulty_server
-from tests.engines.upstream.media import image_events, sends, streams
-from tests.engines.upstream.media_engine import ask, collected
+from tests.engines.upstream.media import hosted
+from tests.engines.upstream.media.hosted import image_events, sends, streams
+from tests.engines.upstream.media.media_engine import ask, collected
 from tests.images.files import file_of, noise, pixels_of
 
 CIRCLE = ImageRequest(prompt="a circle")
 SOURCE = file_of(noise(16, 16, seed=2))
 USAGE = ImageUsage(input_text_tokens=10, input_image_tokens=40, output_tokens=100)
-MADE = MadeImage(index=0, data=media.IMAGE)
+MADE = MadeImage(index=0, data=hosted.IMAGE)
 
 
 def exchange(
@@ -51,7 +51,7 @@ def events_of(fault: Fault, request: ImageRequest = CIRCLE, **options: Any) -> l
 
 @pytest.mark.parametrize("previews", [0, 2])
 def test_the_double_answers_as_the_hosted_api(previews: int) -> None:
-    assert not ImagesResponse.model_validate(media.IMAGES).model_extra
+    assert not ImagesResponse.model_validate(hosted.IMAGES).model_extra
     kinds: dict[str, Any] = {
         "image_generation": ImageGenStreamEvent,
         "image_edit": ImageEditStreamEvent,
@@ -62,7 +62,7 @@ def test_the_double_answers_as_the_hosted_api(previews: int) -> None:
 
 
 def test_a_plain_request() -> None:
-    events, received = exchange(sends(media.IMAGES))
+    events, received = exchange(sends(hosted.IMAGES))
     assert received.path == "/v1/images/generations"
     assert received.body == {"model": "theirs", "prompt": "a circle", "n": 1}
     assert events == [MADE, ImagesFinish(usage=USAGE)]
@@ -83,7 +83,7 @@ FULL = ImageRequest(
 
 
 def test_every_parameter_is_sent() -> None:
-    two = {**media.IMAGES, "data": [{"b64_json": media.ENCODED}] * 2}
+    two = {**hosted.IMAGES, "data": [{"b64_json": hosted.ENCODED}] * 2}
     events, received = exchange(sends(two), FULL)
     assert received.body == {
         "model": "theirs",
@@ -141,16 +141,16 @@ def test_parameters_of_diffusion_models(server: str, names: dict[str, str]) -> N
     for name, value in LOCAL.items():
         request = ImageRequest(prompt="a circle", **{name: value})
         if name in names:
-            body = exchange(sends(media.IMAGES), request, server=server)[1].body
+            body = exchange(sends(hosted.IMAGES), request, server=server)[1].body
             assert body[names[name]] == value
         else:
             with pytest.raises(Unsupported) as caught:
-                events_of(sends(media.IMAGES), request, server=server)
+                events_of(sends(hosted.IMAGES), request, server=server)
             assert (caught.value.code, caught.value.param) == ("unsupported_parameter", name)
 
 
 def test_other_servers_are_asked_for_files_and_not_for_urls() -> None:
-    body = exchange(sends(media.IMAGES), server="openedai")[1].body
+    body = exchange(sends(hosted.IMAGES), server="openedai")[1].body
     assert body["response_format"] == "b64_json"
 
 
@@ -165,7 +165,7 @@ def test_an_edit_is_a_form() -> None:
         fidelity="high",
         size=(16, 16),
     )
-    events, received = exchange(sends(media.IMAGES), request)
+    events, received = exchange(sends(hosted.IMAGES), request)
     assert events == [MADE, ImagesFinish(usage=USAGE)]
     assert received.path == "/v1/images/edits"
     assert received.body == {
@@ -185,26 +185,26 @@ def test_an_edit_is_a_form() -> None:
 
 
 def test_an_edit_of_several_images() -> None:
-    request = ImageRequest(prompt="a circle", task="edit", images=(SOURCE, media.IMAGE))
-    received = exchange(sends(media.IMAGES), request)[1]
+    request = ImageRequest(prompt="a circle", task="edit", images=(SOURCE, hosted.IMAGE))
+    received = exchange(sends(hosted.IMAGES), request)[1]
     assert [(name, content) for name, *_, content in received.files] == [
         ("image[]", SOURCE),
-        ("image[]", media.IMAGE),
+        ("image[]", hosted.IMAGE),
     ]
 
 
 def test_a_variation_has_no_prompt() -> None:
     request = ImageRequest(prompt="", task="vary", images=(SOURCE,), extra={"user": "me"})
-    received = exchange(sends(media.IMAGES), request)[1]
+    received = exchange(sends(hosted.IMAGES), request)[1]
     assert received.path == "/v1/images/variations"
     assert received.body == {"model": ["theirs"], "n": ["1"], "user": ["me"]}
     assert received.files == (("image", "image-1.png", "image/png", SOURCE),)
 
 
 def test_a_prompt_that_was_revised_and_no_usage() -> None:
-    item = {"b64_json": media.ENCODED, "revised_prompt": "a round circle"}
+    item = {"b64_json": hosted.ENCODED, "revised_prompt": "a round circle"}
     assert events_of(sends({"created": 1, "data": [item]})) == [
-        MadeImage(index=0, data=media.IMAGE, revised_prompt="a round circle"),
+        MadeImage(index=0, data=hosted.IMAGE, revised_prompt="a round circle"),
         ImagesFinish(),
     ]
 
@@ -218,8 +218,8 @@ def test_previews(task: Any) -> None:
     assert received.body["stream"] == (["true"] if task == "edit" else True)
     assert received.body["partial_images"] == (["2"] if task == "edit" else 2)
     assert events == [
-        PartialImage(index=0, number=0, data=media.IMAGE),
-        PartialImage(index=0, number=1, data=media.IMAGE),
+        PartialImage(index=0, number=0, data=hosted.IMAGE),
+        PartialImage(index=0, number=1, data=hosted.IMAGE),
         MADE,
         ImagesFinish(usage=USAGE),
     ]
@@ -230,10 +230,10 @@ def test_previews_of_several_images() -> None:
     two = [*image_events("image_generation", 1), *image_events("image_generation", 1)]
     events = events_of(streams(*two), request)
     assert events == [
-        PartialImage(index=0, number=0, data=media.IMAGE),
+        PartialImage(index=0, number=0, data=hosted.IMAGE),
         MADE,
-        PartialImage(index=1, number=0, data=media.IMAGE),
-        MadeImage(index=1, data=media.IMAGE),
+        PartialImage(index=1, number=0, data=hosted.IMAGE),
+        MadeImage(index=1, data=hosted.IMAGE),
         ImagesFinish(
             usage=ImageUsage(input_text_tokens=20, input_image_tokens=80, output_tokens=200)
         ),
@@ -242,12 +242,12 @@ def test_previews_of_several_images() -> None:
 
 def test_a_server_that_does_not_stream() -> None:
     request = ImageRequest(prompt="a circle", partial_images=3)
-    assert events_of(sends(media.IMAGES), request) == [MADE, ImagesFinish(usage=USAGE)]
+    assert events_of(sends(hosted.IMAGES), request) == [MADE, ImagesFinish(usage=USAGE)]
 
 
 def test_a_large_image_in_a_stream() -> None:
     """Longer than any event of text may be."""
-    large = media.IMAGE + bytes(6 << 20)
+    large = hosted.IMAGE + bytes(6 << 20)
     (event,) = image_events("image_generation", 0)
     event["b64_json"] = base64.b64encode(large).decode()
     request = ImageRequest(prompt="a circle", partial_images=1)
@@ -257,7 +257,7 @@ def test_a_large_image_in_a_stream() -> None:
 @pytest.mark.parametrize("relative", [False, True])
 def test_the_url_of_an_image_at_the_upstream(relative: bool) -> None:
     async def scenario(engine: Upstream, server: FaultyServer) -> list[ImageEvent]:
-        server.gets["/files/a.png?x=1"] = (200, "image/png", media.IMAGE)
+        server.gets["/files/a.png?x=1"] = (200, "image/png", hosted.IMAGE)
         url = "/files/a.png?x=1" if relative else f"{server.url}/files/a.png?x=1"
         server.fault = sends({"data": [{"url": url}]})
         events = await collected(engine.make_images(CIRCLE))
@@ -271,7 +271,7 @@ def test_the_url_of_an_image_at_the_upstream(relative: bool) -> None:
 def test_the_url_of_an_image_elsewhere_is_fetched_without_the_key() -> None:
     async def scenario(engine: Upstream, server: FaultyServer) -> list[ImageEvent]:
         async with faulty_server(sends({})) as other:
-            other.gets["/a.png"] = (200, "image/png", media.IMAGE)
+            other.gets["/a.png"] = (200, "image/png", hosted.IMAGE)
             server.fault = sends({"data": [{"url": f"{other.url}/a.png"}]})
             events = await collected(engine.make_images(CIRCLE))
             (got,) = other.got
@@ -284,7 +284,7 @@ def test_the_url_of_an_image_elsewhere_is_fetched_without_the_key() -> None:
 
 
 def test_an_image_in_a_data_url() -> None:
-    url = f"data:image/png;base64,{media.ENCODED}"
+    url = f"data:image/png;base64,{hosted.ENCODED}"
     for item in ({"url": url}, {"b64_json": url}):
         assert events_of(sends({"data": [item]})) == [MADE, ImagesFinish()]
 
@@ -328,7 +328,7 @@ def test_an_error_with_status_200_that_is_about_the_request() -> None:
 
 def test_too_few_images_are_refused() -> None:
     with pytest.raises(Unsupported) as caught:
-        events_of(sends(media.IMAGES), ImageRequest(prompt="a circle", count=2))
+        events_of(sends(hosted.IMAGES), ImageRequest(prompt="a circle", count=2))
     assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "n")
 
 

@@ -16,36 +16,37 @@ from openedai.contract.speak import SpeakRequest
 from openedai.contract.transcribe import TranscribeRequest
 from openedai.engines.upstream.engine import Upstream
 from openedai.errors import APIError, BadGateway
-from tests.engines.upstream import faults, media
+from tests.engines.upstream import faults
 from tests.engines.upstream.faults import Fault, FaultyServer, Peer, ReceivedRequest, faulty_server
-from tests.engines.upstream.media import sends, sends_audio, streams
-from tests.engines.upstream.media_engine import ask
+from tests.engines.upstream.media import hosted
+from tests.engines.upstream.media.hosted import sends, sends_audio, streams
+from tests.engines.upstream.media.media_engine import ask
 from tests.engines.upstream.test_faults import FAULTS, TIMEOUTS, load, recorded
 
 Start = Callable[[Upstream, str], AsyncGenerator[Any, None]]
-SOURCE = media.IMAGE
+SOURCE = hosted.IMAGE
 CALLS: dict[str, tuple[Start, Fault]] = {
     "transcription": (
         lambda engine, audio: engine.transcribe(TranscribeRequest(path=audio)),
-        sends(media.WHOLE),
+        sends(hosted.WHOLE),
     ),
     "streamed transcription": (
         lambda engine, audio: engine.transcribe(TranscribeRequest(path=audio, stream=True)),
-        streams(*media.DELTAS, media.DONE),
+        streams(*hosted.DELTAS, hosted.DONE),
     ),
     "speech": (
         lambda engine, _: engine.speak(SpeakRequest(text="Good day.", voice="alloy")),
-        sends_audio(media.MP3),
+        sends_audio(hosted.MP3),
     ),
     "images": (
         lambda engine, _: engine.make_images(ImageRequest(prompt="a circle")),
-        sends(media.IMAGES),
+        sends(hosted.IMAGES),
     ),
     "streamed edit": (
         lambda engine, _: engine.make_images(
             ImageRequest(prompt="a circle", task="edit", images=(SOURCE,), partial_images=1)
         ),
-        streams(*media.image_events("image_edit", 1)),
+        streams(*hosted.image_events("image_edit", 1)),
     ),
 }
 # Those that come before the first event, whatever is requested.
@@ -116,13 +117,13 @@ def test_the_outcome_is_that_of_the_table(name: str, call: str, audio: str) -> N
 LATE: dict[str, tuple[Start, Fault]] = {
     "a transcript that breaks off": (
         CALLS["transcription"][0],
-        sends_audio(b'{"text": "Good', content_type=media.JSON, missing=9),
+        sends_audio(b'{"text": "Good', content_type=hosted.JSON, missing=9),
     ),
     "a stream that ends before its text": (CALLS["streamed transcription"][0], streams()),
     "nonsense as the first event": (CALLS["streamed transcription"][0], faults.sends_broken_json),
     "half an image": (
         CALLS["images"][0],
-        sends_audio(b'{"data": [{"b64_json": "iVBO', content_type=media.JSON, missing=9),
+        sends_audio(b'{"data": [{"b64_json": "iVBO', content_type=hosted.JSON, missing=9),
     ),
     "a line of an image without an end": (CALLS["streamed edit"][0], faults.sends_half_an_event),
     "audio that breaks off at once": (CALLS["speech"][0], sends_audio(b"\xff", missing=9)),
@@ -148,7 +149,7 @@ def test_a_broken_answer_of_which_nothing_was_passed_on(name: str, audio: str) -
 
 def test_silence_in_the_middle_of_speech(audio: str) -> None:
     async def falls_silent(peer: Peer, request: ReceivedRequest) -> None:
-        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\n\r\n" + media.MP3)
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\n\r\n" + hosted.MP3)
         await peer.disconnected()
 
     async def scenario(engine: Upstream, server: FaultyServer) -> str:
@@ -181,7 +182,7 @@ def test_a_caller_that_leaves_before_the_answer_closes_the_connection(
 
 def test_a_caller_that_leaves_in_the_middle_of_speech(audio: str) -> None:
     async def goes_on(peer: Peer, request: ReceivedRequest) -> None:
-        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\n\r\n" + media.MP3)
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\n\r\n" + hosted.MP3)
         await peer.disconnected()
 
     async def scenario(engine: Upstream, server: FaultyServer) -> None:
@@ -266,7 +267,7 @@ def test_an_answer_without_an_end_is_an_error(audio: str) -> None:
 
 def test_a_file_is_sent_again_on_a_new_connection(audio: str) -> None:
     """The first answer leaves the connection open; the second request finds it closed."""
-    whole = json.dumps(media.WHOLE).encode()
+    whole = json.dumps(hosted.WHOLE).encode()
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     sizes = []
 

@@ -14,7 +14,7 @@ from openedai.contract.moderate import CATEGORIES, Assessment, ModerateRequest
 from openedai.engines.embedding.onnx import OnnxEmbeddings
 from openedai.engines.moderation.classifier import Classifier, written_classifier
 from openedai.weights.onnx_graph.write import write_graph
-from tests.weights.tiny_encoder import write_model
+from tests.weights.onnx_graph.tiny_encoder import write_model
 
 pytestmark = [
     pytest.mark.extras,

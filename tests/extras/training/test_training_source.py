@@ -15,8 +15,8 @@ from openai import OpenAI
 from safetensors.numpy import load_file, save_file
 
 from openedai.config import ModelSpec
-from tests.extras.test_fine_tuning import create, ended
-from tests.extras.test_training import ARCHITECTURES
+from tests.extras.training.test_fine_tuning import create, ended
+from tests.extras.training.test_training import ARCHITECTURES
 from tests.support import ServerThread, echo_settings
 from tests.training import tiny_chat
 

@@ -12,9 +12,9 @@ import pytest
 
 from openedai.errors import EngineFailed, Unavailable
 from openedai.weights.onnx_graph.write import write_classifier, write_graph
-from tests.weights.test_onnx_graph import batch, change, run
-from tests.weights.tiny_classifier import KINDS, logits, write_classifier_files
-from tests.weights.tiny_encoder import hidden_states, write_encoder
+from tests.weights.onnx_graph.test_onnx_graph import batch, change, run
+from tests.weights.onnx_graph.tiny_classifier import KINDS, logits, write_classifier_files
+from tests.weights.onnx_graph.tiny_encoder import hidden_states, write_encoder
 
 
 def classify(graph: Path, ids: Any, mask: Any, types: Any) -> Any:

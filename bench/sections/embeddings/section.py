@@ -28,7 +28,7 @@ SENTENCE_TRANSFORMERS, INFINITY, FASTEMBED = "sentence-transformers", "infinity-
 # By the size of the batch, of the ratio to sentence-transformers.
 BOUNDS = {1: 1.2, 32: 2.0}
 LEAST_COSINE = 0.999
-_SCRIPT = Path(__file__).with_name("embedding_peer.py")
+_SCRIPT = Path(__file__).with_name("library_peer.py")
 QUIET = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "DO_NOT_TRACK": "1"}
 
 

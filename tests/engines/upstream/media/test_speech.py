@@ -12,14 +12,14 @@ from openedai.contract.speak import AudioChunk, SpeakEvent, SpeakFinish, SpeakRe
 from openedai.engines.speech.voices import OFFICIAL
 from openedai.engines.upstream.engine import Upstream
 from openedai.errors import APIError, BadGateway, InvalidRequest, Unsupported
-from tests.engines.upstream import media
 from tests.engines.upstream.faults import Fault, FaultyServer, Peer, ReceivedRequest
-from tests.engines.upstream.media import sends_audio
-from tests.engines.upstream.media_engine import ask, collected
+from tests.engines.upstream.media import hosted
+from tests.engines.upstream.media.hosted import sends_audio
+from tests.engines.upstream.media.media_engine import ask, collected
 
 HELLO = SpeakRequest(text="Good day.", voice="alloy")
 STARTS: dict[Any, bytes] = {
-    "mp3": media.MP3,
+    "mp3": hosted.MP3,
     "opus": b"OggS\0\2" + bytes(30),
     "aac": b"\xff\xf1\x50\x80" + bytes(30),
     "flac": b"fLaC\0\0\0\x22" + bytes(30),
@@ -54,7 +54,7 @@ def voices(answers: dict[str, tuple[int, str, bytes]]) -> tuple[Voice, ...]:
 
 
 def test_a_plain_request() -> None:
-    events, received = exchange(sends_audio(media.MP3))
+    events, received = exchange(sends_audio(hosted.MP3))
     assert received.path == "/v1/audio/speech"
     assert received.body == {
         "model": "theirs",
@@ -62,7 +62,7 @@ def test_a_plain_request() -> None:
         "voice": "alloy",
         "response_format": "mp3",
     }
-    assert audio_of(events) == media.MP3
+    assert audio_of(events) == hosted.MP3
     assert events[-1] == SpeakFinish(duration=0)
 
 
@@ -110,10 +110,10 @@ def test_audio_is_passed_on_as_it_arrives() -> None:
 
     async def waits_for_the_reader(peer: Peer, request: ReceivedRequest) -> None:
         await peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nConnection: close\r\n\r\n")
-        await peer.send(media.MP3[:1])  # too little to tell the format
-        await peer.send(media.MP3[1:100])
+        await peer.send(hosted.MP3[:1])  # too little to tell the format
+        await peer.send(hosted.MP3[1:100])
         await received.wait()
-        await peer.send(media.MP3[100:])
+        await peer.send(hosted.MP3[100:])
 
     async def scenario(engine: Upstream, server: FaultyServer) -> list[SpeakEvent]:
         found = []
@@ -122,7 +122,7 @@ def test_audio_is_passed_on_as_it_arrives() -> None:
             found.append(event)
         return found
 
-    assert audio_of(ask(waits_for_the_reader, scenario)) == media.MP3
+    assert audio_of(ask(waits_for_the_reader, scenario)) == hosted.MP3
 
 
 def test_a_short_file_is_whole() -> None:
@@ -146,18 +146,18 @@ def test_what_is_no_audio_is_a_bad_gateway(fault: Fault) -> None:
 def test_a_file_that_breaks_off() -> None:
     async def scenario(engine: Upstream, server: FaultyServer) -> None:
         speech = engine.speak(HELLO)
-        assert await anext(speech) == AudioChunk(data=media.MP3)
+        assert await anext(speech) == AudioChunk(data=hosted.MP3)
         with pytest.raises(BadGateway, match="broke its answer off"):
             await anext(speech)
 
-    ask(sends_audio(media.MP3, missing=10), scenario)
+    ask(sends_audio(hosted.MP3, missing=10), scenario)
 
 
 def test_an_unknown_voice() -> None:
     async def refuses(peer: Peer, request: ReceivedRequest) -> None:
         error = {"message": "no such voice", "type": "invalid_request_error", "param": "voice"}
         body = json.dumps({"error": {**error, "code": "invalid_value"}}).encode()
-        await peer.answer(400, body, content_type=media.JSON)
+        await peer.answer(400, body, content_type=hosted.JSON)
 
     with pytest.raises(InvalidRequest) as caught:
         exchange(refuses)
@@ -166,7 +166,7 @@ def test_an_unknown_voice() -> None:
 
 def test_a_server_without_speech() -> None:
     async def knows_nothing(peer: Peer, request: ReceivedRequest) -> None:
-        await peer.answer(404, b'{"detail": "Not Found"}', content_type=media.JSON)
+        await peer.answer(404, b'{"detail": "Not Found"}', content_type=hosted.JSON)
 
     with pytest.raises(Unsupported) as caught:
         exchange(knows_nothing)
@@ -174,7 +174,7 @@ def test_a_server_without_speech() -> None:
 
 
 MODEL = "?model=theirs"
-NO_LIST = (404, media.JSON, b"{}")
+NO_LIST = (404, hosted.JSON, b"{}")
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ NO_LIST = (404, media.JSON, b"{}")
 )
 @pytest.mark.parametrize("query", [MODEL, ""])
 def test_the_voices_of_the_upstream(body: Any, query: str) -> None:
-    answers = {MODEL: NO_LIST, query: (200, media.JSON, json.dumps(body).encode())}
+    answers = {MODEL: NO_LIST, query: (200, hosted.JSON, json.dumps(body).encode())}
     assert voices(answers) == (Voice(name="nova"), Voice(name="own"))
 
 
@@ -199,18 +199,19 @@ def test_voices_with_languages_and_aliases() -> None:
             {"id": "alloy", "languages": ["en"], "aliases": []},
         ]
     }
-    assert voices({MODEL: (200, media.JSON, json.dumps(body).encode())}) == (
+    assert voices({MODEL: (200, hosted.JSON, json.dumps(body).encode())}) == (
         Voice(name="echo", languages=("en",), aliases=("echo", "alloy")),
     )
 
 
-@pytest.mark.parametrize("answer", [NO_LIST, (405, "text/html", b"no"), (200, media.JSON, b"[]")])
+@pytest.mark.parametrize("answer", [NO_LIST, (405, "text/html", b"no"), (200, hosted.JSON, b"[]")])
 def test_the_official_voices_where_there_is_no_list(answer: Any) -> None:
     assert [one.name for one in voices({MODEL: answer, "": answer})] == list(OFFICIAL)
 
 
 @pytest.mark.parametrize(
-    "answer", [(500, media.JSON, b"{}"), (200, media.JSON, b"nonsense"), (401, media.JSON, b"{}")]
+    "answer",
+    [(500, hosted.JSON, b"{}"), (200, hosted.JSON, b"nonsense"), (401, hosted.JSON, b"{}")],
 )
 def test_voices_that_cannot_be_listed(answer: Any) -> None:
     with pytest.raises(APIError) as caught:

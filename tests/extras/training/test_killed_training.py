@@ -20,8 +20,8 @@ from openedai.serving.fine_tuning.jobs import NewJob
 from openedai.serving.services import Services
 from openedai.store.files import new_file
 from openedai.store.fine_tuning import JobRecord
-from tests.extras import training_server
-from tests.extras.test_fine_tuning import answer, lines
+from tests.extras.training import training_server
+from tests.extras.training.test_fine_tuning import answer, lines
 from tests.support import ServerThread, wait_until
 
 pytestmark = pytest.mark.extras
@@ -32,7 +32,7 @@ OWNER = ""  # of everything on a server without keys
 @contextmanager
 def server(folder: Path, url: str) -> Iterator[psutil.Process]:
     command = [sys.executable, "-m", training_server.__name__, str(folder), url]
-    root = Path(training_server.__file__).parents[2]
+    root = Path(training_server.__file__).parents[3]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"

@@ -12,8 +12,15 @@ import pytest
 from openedai.errors import EngineFailed, Unavailable
 from openedai.weights.onnx_graph.bert import relative_buckets
 from openedai.weights.onnx_graph.write import write_graph
-from tests.weights import tiny_encoder
-from tests.weights.tiny_encoder import HIDDEN, KINDS, PAD, POSITIONS, hidden_states, write_encoder
+from tests.weights.onnx_graph import tiny_encoder
+from tests.weights.onnx_graph.tiny_encoder import (
+    HIDDEN,
+    KINDS,
+    PAD,
+    POSITIONS,
+    hidden_states,
+    write_encoder,
+)
 
 
 def batch(rows: int, length: int, *, shortest: int = 1) -> tuple[Any, Any]:

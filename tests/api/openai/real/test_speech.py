@@ -9,7 +9,7 @@ import pytest
 from openai import OpenAI
 
 from openedai.engines.speech.voices import OFFICIAL
-from tests.api.openai.sentences import SENTENCES, word_errors
+from tests.api.openai.real.sentences import SENTENCES, word_errors
 
 pytestmark = pytest.mark.real
 

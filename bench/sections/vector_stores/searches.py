@@ -12,13 +12,13 @@ from typing import Any
 from bench.figures import SUBJECT, Budget, Figure, alternate
 from bench.json_child import child
 from bench.scale import Scale
-from bench.sections.store_inputs import DIMENSIONS, queries, write_inputs
-from bench.sections.store_search import BOTH, MEANING, SPARING
+from bench.sections.vector_stores.inputs import DIMENSIONS, queries, write_inputs
+from bench.sections.vector_stores.search_peer import BOTH, MEANING, SPARING
 
 SECTION = "vector-stores"
 CHROMA, OGX = "Chroma", "OGX"
 SPARINGLY = "openedai, sparing"
-SCRIPT = Path(__file__).with_name("store_search.py")
+SCRIPT = Path(__file__).with_name("search_peer.py")
 # Milliseconds of processor time of a search, by the chunks of the store.
 BOUNDS = {20_000: 20.0, 100_000: 60.0}
 _FIRST_SECONDS = 2.0

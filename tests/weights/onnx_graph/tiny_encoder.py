@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from tests.weights import tiny_modernbert
+from tests.weights.onnx_graph import tiny_modernbert
 
 Array = NDArray[Any]
 

@@ -1,6 +1,6 @@
 """Random requests to a model, the nastier the better, and what must hold whatever they are.
 
-For a long run: `python -m tests.engines.llama_cpp.fuzz WEIGHTS FOLDER COUNT SEED`.
+For a long run: `python -m tests.engines.llama_cpp.real.fuzz WEIGHTS FOLDER COUNT SEED`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from openedai.contract.generate import (
 )
 from openedai.engines.process.hosted import Hosted
 from openedai.errors import APIError
-from tests.engines.llama_cpp import tiny_lora
 from tests.engines.llama_cpp.native import tiny_projector
+from tests.engines.llama_cpp.real import tiny_lora
 from tests.events import collect, finish_of, logprobs_of, text_of
 from tests.media.images import BLUE, RED, picture
 

@@ -31,7 +31,7 @@ ENGINE = "the engine alone"
 Run = Callable[[int], Awaitable[float]]
 PCM_BYTES = 48_000  # a second
 _FOLDER = Path(__file__).parent
-_STORY = _FOLDER.parent / "quality.txt"
+_STORY = _FOLDER.parents[1] / "quality.txt"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from openedai.training.adapters import read_adapter
 from openedai.training.lines import Conversation
 from openedai.training.worker.rendering import Renderer
 from tests.docs.pages import ROOT
-from tests.extras.test_training import served_scores
+from tests.extras.training.test_training import served_scores
 from tests.support import Running, ServerThread, echo_settings
 
 pytestmark = [pytest.mark.extras, pytest.mark.real, pytest.mark.timeout(1800)]

@@ -1,0 +1,1 @@
+"""Speech and transcription, and what they are compared with."""

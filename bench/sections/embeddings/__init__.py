@@ -1,0 +1,1 @@
+"""Embeddings, and the libraries that they are compared with."""

@@ -1,0 +1,1 @@
+"""Fine-tuning, and the trainer that it is compared with."""

@@ -1,0 +1,1 @@
+"""Vector stores, and the libraries that search is compared with."""
