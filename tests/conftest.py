@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         real = item.get_closest_marker("real") is not None
         group = "real models" if real else item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def garbage_collected() -> Iterator[None]:
+    """A socket, pipe or file that is left open fails the last test of its own file, not a later
+    one. What the imports made is not looked through each time.
+    """
+    gc.freeze()
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session", autouse=True)

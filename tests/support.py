@@ -10,9 +10,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import uvicorn
@@ -26,6 +26,8 @@ from openedai.app import create_app
 from openedai.cli.serve import uvicorn_config
 from openedai.config import ModelSpec, Settings
 from openedai.jobs.runner import LEASE_SECONDS
+
+C = TypeVar("C", OpenAI, Anthropic)
 
 TWO_CALLS = (
     '<tool_call>{"name": "get_weather", "arguments": {"city": "Paris"}}</tool_call>'
@@ -47,12 +49,33 @@ ECHO_MODELS = (
 )
 
 
+class Clients:
+    """Clients to close at the end, so that none is left to the garbage collector, which may warn
+    about their sockets in any later test.
+    """
+
+    def __init__(self) -> None:
+        self._open: list[OpenAI | Anthropic] = []
+
+    def kept(self, client: C) -> C:
+        self._open = [*(one for one in self._open if not one.is_closed()), client]
+        return client
+
+    def close(self) -> None:
+        for client in self._open:
+            client.close()
+
+
 @dataclass(frozen=True)
 class Running:
-    """A server that runs in a thread of this process, on a port of its own."""
+    """A server that runs in a thread of this process, on a port of its own.
+
+    The clients that it makes are closed with it, at the latest.
+    """
 
     app: Starlette
     port: int
+    clients: Clients = field(default_factory=Clients)
 
     @property
     def url(self) -> str:
@@ -60,10 +83,11 @@ class Running:
 
     def client(self, **options: Any) -> OpenAI:
         options = {"api_key": "dummy", "max_retries": 0, **options}
-        return OpenAI(base_url=f"{self.url}/v1", **options)
+        return self.clients.kept(OpenAI(base_url=f"{self.url}/v1", **options))
 
     def anthropic_client(self, **options: Any) -> Anthropic:
-        return Anthropic(base_url=self.url, **{"api_key": "dummy", "max_retries": 0, **options})
+        options = {"api_key": "dummy", "max_retries": 0, **options}
+        return self.clients.kept(Anthropic(base_url=self.url, **options))
 
 
 class ServerThread:
@@ -81,6 +105,7 @@ class ServerThread:
         limits_clock: Callable[[], float] | None = None,
         span_exporter: SpanExporter | None = None,
     ) -> None:
+        self.clients = Clients()
         self.app = create_app(
             settings,
             job_lease=lease,
@@ -104,12 +129,13 @@ class ServerThread:
         self.server.startup = announce  # type: ignore[method-assign]
         self.thread.start()
         assert started.wait(30), "the server did not start"
-        return Running(self.app, self.listener.getsockname()[1])
+        return Running(self.app, self.listener.getsockname()[1], self.clients)
 
     def __exit__(self, *_: object) -> None:
         self.server.should_exit = True
         self.thread.join(30)
         self.listener.close()
+        self.clients.close()
         assert not self.thread.is_alive(), "the server did not stop"
 
 

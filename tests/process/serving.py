@@ -17,7 +17,7 @@ import aiohttp
 import psutil
 from openai import OpenAI
 
-from tests.support import fetch
+from tests.support import Clients, fetch
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,12 @@ class Process:
     url: str
     temporary: Path
     log: list[str] = field(default_factory=list)
+    clients: Clients = field(default_factory=Clients)
 
     def client(self) -> OpenAI:
-        return OpenAI(base_url=f"{self.url}/v1", api_key="dummy", max_retries=0, timeout=120)
+        """A client that is closed after the server's end, at the latest."""
+        options: dict[str, Any] = {"api_key": "dummy", "max_retries": 0, "timeout": 120}
+        return self.clients.kept(OpenAI(base_url=f"{self.url}/v1", **options))
 
     def workers(self) -> list[psutil.Process]:
         return list(psutil.Process(self.process.pid).children(recursive=True))
@@ -103,6 +106,7 @@ def serving(folder: Path, config: str, *flags: str, **settings: object) -> Itera
             if process.poll() is None:
                 process.kill()
             reading.result()
+            running.clients.close()
 
 
 def story_request(model: str, words: int = 100) -> dict[str, Any]:

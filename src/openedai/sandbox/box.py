@@ -109,6 +109,7 @@ class Box:
         except BaseException:
             ours.close()
             process.kill()
+            process.close_stderr()
             raise
         box = cls(process, reader, writer, limits)
         try:
@@ -116,10 +117,12 @@ class Box:
                 await box._frame()
                 box._first = await asyncio.to_thread(first_inside, process.pid)
         except BaseException as error:
-            said = await box._last_words() if isinstance(error, BoxFailed) else ""
-            await box.close()
+            try:
+                last_words = await box._last_words() if isinstance(error, BoxFailed) else ""
+            finally:
+                await box.close()
             if isinstance(error, BoxFailed | TimeoutError):
-                raise BoxFailed(said or "The Python process does not start.") from error
+                raise BoxFailed(last_words or "The Python process does not start.") from error
             raise
         return box
 
@@ -196,10 +199,12 @@ class Box:
     async def close(self) -> None:
         """End all of it, and return when it has ended."""
         self.kill()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_GRACE_SECONDS):
-                await self._process.wait()
-        self._process.close_stderr()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GRACE_SECONDS):
+                    await self._process.wait()
+        finally:
+            self._process.close_stderr()
 
     async def _interruptible(
         self, header: Header, seconds: float

@@ -158,17 +158,19 @@ class Child:
         self.connection.abort()
 
     async def _read_stderr(self) -> None:
-        while True:
-            try:
-                line = await self.process.stderr.readline()
-            except ValueError:  # a line longer than the reader's limit
-                continue
-            if not line:
-                self.process.close_stderr()
-                return
-            text = line.decode("utf-8", "replace").rstrip()
-            self.last_lines.append(text)
-            log.debug("worker %d: %s", self.process.pid, text)
+        try:
+            while True:
+                try:
+                    line = await self.process.stderr.readline()
+                except ValueError:  # a line longer than the reader's limit
+                    continue
+                if not line:
+                    return
+                text = line.decode("utf-8", "replace").rstrip()
+                self.last_lines.append(text)
+                log.debug("worker %d: %s", self.process.pid, text)
+        finally:
+            self.process.close_stderr()
 
 
 def _not_started(error: OSError) -> EngineFailed:

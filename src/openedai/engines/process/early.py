@@ -81,11 +81,16 @@ class EarlyStart:
         from openedai.engines.process.running import RunningProcess
 
         try:
-            return Child(await RunningProcess.of(process), await Connection.over(end))
+            running = await RunningProcess.of(process)
         except BaseException:
             end.close()
-            process.kill()
-            process.wait()
+            raise
+        try:
+            return Child(running, await Connection.over(end))
+        except BaseException:
+            end.close()
+            running.kill()
+            running.close_stderr()
             raise
 
     def remember(self, frame: bytes, paths: Sequence[str]) -> None:

@@ -9,8 +9,18 @@ from threading import Thread
 from typing import Self
 
 
+class _StderrProtocol(asyncio.StreamReaderProtocol):
+    def eof_received(self) -> bool:
+        """False, so that uvloop closes the pipe at its end, as asyncio's loop does."""
+        super().eof_received()
+        return False
+
+
 class RunningProcess:
-    """A process that has a pipe for its standard error, which `stderr` reads."""
+    """A process that has a pipe for its standard error, which `stderr` reads.
+
+    The pipe is closed at its end. That may be never, if a process that this one started has it too.
+    """
 
     def __init__(
         self,
@@ -31,7 +41,7 @@ class RunningProcess:
         try:
             reader = asyncio.StreamReader()
             pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
-                lambda: asyncio.StreamReaderProtocol(reader), process.stderr
+                lambda: _StderrProtocol(reader), process.stderr
             )
             try:
                 return cls(process, reader, pipe)
@@ -39,8 +49,8 @@ class RunningProcess:
                 pipe.close()
                 raise
         except BaseException:
-            process.kill()
-            process.wait()
+            with process:  # waits, and closes the pipe
+                process.kill()
             raise
 
     @property
@@ -59,7 +69,7 @@ class RunningProcess:
         self._process.kill()
 
     def close_stderr(self) -> None:
-        """uvloop does not close the pipe itself at its end."""
+        """Close the pipe, whether it has ended or not."""
         self._pipe.close()
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
