@@ -82,7 +82,7 @@ def test_the_reference_of_the_api(
     page.locator('main[data-ready="docs"]').wait_for()
     page.get_by_label("Find").fill("/v1/embeddings dimensions")
     page.get_by_text("Embed texts").first.click()
-    assert page.get_by_text("encoding_format").first.is_visible()
+    page.get_by_text("encoding_format").first.wait_for()
     page.get_by_text("Try it").first.click()
     page.get_by_label("Body").fill('{"model": "echo", "input": "hi", "dimensions": 2}')
     page.get_by_role("button", name="Send POST").click()
