@@ -78,7 +78,7 @@ def test_each_is_complete(id: str, model: Recommended) -> None:
     assert chosen is not None
     assert chosen.spec.source == model.source
     assert chosen.spec.license == model.license
-    assert not found.chat_from_disk
+    assert found.chat_choice == ("packaged" if embeds else "setting")
 
 
 def test_each_use_has_several() -> None:
@@ -96,7 +96,7 @@ def test_they_are_not_listed_unless_chosen_or_on_disk() -> None:
         catalog().known("qwen3-5b")
     preloading = catalog(preload=("qwen3-4b",))
     assert [spec.id for spec in preloading.preloaded(("qwen3-4b",))] == ["qwen3-4b"]
-    assert (default(preloading), preloading.chat_from_disk) == ("smollm2-135m-instruct", False)
+    assert (default(preloading), preloading.chat_choice) == ("smollm2-135m-instruct", "packaged")
     pull("bge-m3")
     assert ids(catalog()) == [*BUILTIN, "bge-m3"]
     assert ids(catalog(builtin_models=False)) == []
@@ -104,20 +104,20 @@ def test_they_are_not_listed_unless_chosen_or_on_disk() -> None:
 
 
 def test_the_default_is_the_best_on_disk_that_fits() -> None:
-    assert (default(catalog()), catalog().chat_from_disk) == ("smollm2-135m-instruct", False)
+    assert (default(catalog()), catalog().chat_choice) == ("smollm2-135m-instruct", "packaged")
     pull("qwen2.5-coder-7b", "bge-m3")  # neither is for chat
     assert default(catalog()) == "smollm2-135m-instruct"
     pull("qwen3-1.7b")
     pull("qwen3-4b")
     found = catalog()
-    assert (default(found), found.chat_from_disk) == ("qwen3-4b", True)
+    assert (default(found), found.chat_choice) == ("qwen3-4b", "disk")
     assert found.resolve("gpt-4o").id == "qwen3-4b"
     assert default(catalog(memory_budget="5GB")) == "qwen3-1.7b"
     small = catalog(memory_budget="1GB")
-    assert (default(small), small.chat_from_disk) == ("smollm2-135m-instruct", False)
+    assert (default(small), small.chat_choice) == ("smollm2-135m-instruct", "packaged")
     for name in ("smollm2-135m-instruct", "qwen3-1.7b"):
         pinned = catalog(chat_model=name)
-        assert (default(pinned), pinned.chat_from_disk) == (name, False)
+        assert (default(pinned), pinned.chat_choice) == (name, "setting")
 
 
 def test_incomplete_weights_are_no_default() -> None:
@@ -132,7 +132,7 @@ def test_the_users_models_come_first() -> None:
     mine = ModelSpec(id="mine", engine="echo", aliases=("qwen3-4b",))
     found = catalog(mine)
     assert found.resolve("qwen3-4b").id == "mine"
-    assert (default(found), found.chat_from_disk) == ("smollm2-135m-instruct", False)
+    assert (default(found), found.chat_choice) == ("smollm2-135m-instruct", "packaged")
     assert catalog(mine, chat_model="qwen3-4b").resolve("gpt-4o").id == "mine"
     replaced = ModelSpec(id="smollm2-135m-instruct", engine="echo")
     assert default(catalog(replaced)) == "smollm2-135m-instruct"

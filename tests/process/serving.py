@@ -55,9 +55,10 @@ class Process:
 
 @contextmanager
 def started(
-    folder: Path, config: str, *flags: str, **settings: object
+    folder: Path, config: str, *flags: str, pull: bool = False, **settings: object
 ) -> Iterator[subprocess.Popen[str]]:
-    """A server with that `openedai.toml`, on a free port, which may not be ready yet.
+    """A server with that `openedai.toml`, on a free port, which may not be ready yet. It downloads
+    its default models only if it is to `pull` them.
 
     It keeps no usage unless told to: tests count the files that are open.
     """
@@ -66,8 +67,9 @@ def started(
     temporary.mkdir(exist_ok=True)
     settings = {"data": folder / "data", "usage": False, **settings}
     variables = {f"OPENEDAI_{name.upper()}": str(value) for name, value in settings.items()}
+    flags = flags if pull else ("--no-pull", *flags)
     process = subprocess.Popen(
-        [sys.executable, "-m", "openedai", "serve", "--port", "0", "--no-pull", *flags],
+        [sys.executable, "-m", "openedai", "serve", "--port", "0", *flags],
         cwd=folder,
         env={**os.environ, "TMPDIR": str(temporary), **variables},
         stderr=subprocess.PIPE,
@@ -84,7 +86,7 @@ def started(
 
 
 @contextmanager
-def serving(folder: Path, config: str, *flags: str, **settings: object) -> Iterator[Process]:
+def serving(folder: Path, config: str, *flags: str, **settings: Any) -> Iterator[Process]:
     """A server that is ready; its log is complete some time after its end."""
     with (
         ThreadPoolExecutor(1) as thread,
@@ -92,13 +94,13 @@ def serving(folder: Path, config: str, *flags: str, **settings: object) -> Itera
     ):
         output = process.stderr
         assert output is not None
-        banner = ""
-        while "ready at" not in banner:
-            banner = output.readline()
-            assert banner, "the server ended before it was ready"
-        found = re.search(r"http://[^/]+", banner)
+        log: list[str] = []
+        while not log or "ready at" not in log[-1]:
+            log.append(output.readline())
+            assert log[-1], "the server ended before it was ready"
+        found = re.search(r"http://[^/]+", log[-1])
         assert found
-        running = Process(process, found[0], folder / "temporary")
+        running = Process(process, found[0], folder / "temporary", log)
         reading = thread.submit(lambda: running.log.extend(output))
         try:
             yield running

@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -23,7 +24,7 @@ CONFIG = settings_file(
 
 
 @contextmanager
-def loading(folder: Path, **values: object) -> Iterator[tuple[psutil.Process, psutil.Process]]:
+def loading(folder: Path, **values: Any) -> Iterator[tuple[psutil.Process, psutil.Process]]:
     """A server that loads a model at its start without end, and the worker that does."""
     with started(folder, CONFIG, "--preload", "never", cache_dir=folder, **values) as process:
         server = psutil.Process(process.pid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -32,12 +33,15 @@ from openedai.identity import Identity
 from openedai.weights.packages import builtin_packages
 from openedai.weights.sources.base import Access
 
+# By a setting; of the recommended models on disk; of the built-in ones; the first that can chat.
+Choice = Literal["setting", "disk", "packaged", "first"]
+
 
 class Catalog:
     """Every model that the settings offer, and those that were made of them and are in use.
 
     Nothing is looked up outside of the settings, except which recommended models are on disk.
-    `chat_from_disk` is whether the default chat model is one of those, which nobody chose.
+    `chat_choice` is why the default chat model is the default.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -55,9 +59,10 @@ class Catalog:
             check_spec(spec, access)
         self._defaults = {kind: default_id(kind, settings, unlisted, names) for kind in KINDS}
         best = best_for_chat(settings, on_disk)
-        self.chat_from_disk = best is not None and _is_packaged(names, self._defaults[CHAT])
-        if self.chat_from_disk:
-            self._defaults[CHAT] = best
+        self.chat_choice: Choice = "setting" if CHAT.setting in settings.given else "first"
+        if self.chat_choice == "first" and _is_packaged(names, self._defaults[CHAT]):
+            self.chat_choice = "packaged" if best is None else "disk"
+            self._defaults[CHAT] = best or self._defaults[CHAT]
         owners = dict(names.owners)
         if settings.default_aliases:
             owners = {**default_aliases(self._defaults), **owners}

@@ -1,4 +1,4 @@
-"""The progress of a pull, as a bar in the terminal."""
+"""The progress of a pull: a bar in the terminal, and lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+
+from openedai.weights.progress import LoggedProgress
 
 
 class PullProgress:
@@ -35,7 +37,10 @@ class PullProgress:
 
 
 @contextmanager
-def pull_progress(console: Console) -> Iterator[PullProgress]:
+def pull_progress(console: Console) -> Iterator[PullProgress | LoggedProgress]:
+    if not console.is_terminal:
+        yield LoggedProgress(lambda line: console.print(f"  {line}", markup=False, soft_wrap=True))
+        return
     columns = (
         TextColumn("  {task.description}"),
         BarColumn(),

@@ -16,12 +16,13 @@ import uvicorn
 
 from openedai.api.openai.dialect import OPENAI
 from openedai.api.sockets import SOCKETS
-from openedai.catalog.defaults import CHAT, EMBEDDING, KINDS
+from openedai.catalog.defaults import CHAT, EMBEDDING
 from openedai.cli import logs
+from openedai.cli.banner import banner
 from openedai.cli.listening.listener import Listener
 from openedai.cli.listening.outside import Outside
 from openedai.cli.listening.tunnel import TunnelFailed
-from openedai.cli.messages import bold, red, say
+from openedai.cli.messages import red, say
 from openedai.cli.start import EXIT_USAGE
 from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.errors import APIError
@@ -55,6 +56,7 @@ def serve(settings: Settings, *, pull: bool, early: EarlyStart | None = None) ->
         say(f"{red('Configuration:')} {error}")
         listener.close()
         raise SystemExit(EXIT_USAGE) from error
+    needs_key = bool(settings.keys) or _has_keys(settings)
     server = Server(
         uvicorn_config(app, settings, outside.tls),
         pool=app.state.services.pool,
@@ -62,7 +64,7 @@ def serve(settings: Settings, *, pull: bool, early: EarlyStart | None = None) ->
         preload=preload,
         warm_up=partial(_import_chat, app.state.routes),
         on_preloaded=early.end if early else _nothing,
-        on_ready=lambda: _banner(catalog, settings, listener),
+        on_ready=lambda: say(banner(catalog, listener, needs_key=needs_key)),
         open_outside=partial(outside.open, listener.address),
         close_outside=outside.close,
     )
@@ -275,31 +277,3 @@ def _pull_defaults(settings: Settings, catalog: Catalog, preload: list[ModelSpec
 
         console = Console(stderr=True, highlight=False)
         pull_all(settings, [*weights.values()], console, optional=[*adapters.values()])
-
-
-def _banner(catalog: Catalog, settings: Settings, listener: Listener) -> None:
-    url = f"{listener.url}/v1"
-    curl = f"curl{listener.curl_options}"
-    key = " -H 'Authorization: Bearer YOUR_KEY'" if settings.keys else ""
-    defaults = {kind: catalog.default(kind) for kind in KINDS}
-    chat = defaults[CHAT]
-    name = chat.id if chat else "none"
-    chosen = ""
-    if catalog.chat_from_disk:
-        chosen = ", the best recommended model on disk; chat_model chooses another"
-    count = len(catalog.models())
-    lines = [
-        f"{bold('OpenedAI')} is ready at {bold(url)}{listener.where}",
-        *(
-            f"  {kind.name:16}  {model.id}{chosen if kind is CHAT else ''}"
-            for kind, model in defaults.items()
-            if model
-        ),
-        f"  {'and':16}  {count} model{'' if count == 1 else 's'} in all: openedai models list",
-        *([] if listener.where else [f"  {'in a browser':16}  {listener.url}/console"]),
-        "",
-        "Try it:",
-        f"  {curl} {url}/chat/completions{key} -H 'Content-Type: application/json' "
-        f'-d \'{{"model": "{name}", "messages": [{{"role": "user", "content": "Hello!"}}]}}\'',
-    ]
-    say("\n".join(lines))

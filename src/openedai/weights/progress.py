@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from threading import Event
 from typing import Protocol
 
@@ -36,12 +37,13 @@ class Stopped(BaseException):
 
 
 class LoggedProgress:
-    """Logs the steps and each tenth of a step of known size, with a bar.
+    """Writes a line for each step, and for each tenth of a step of known size, with a bar.
 
     After `stop` is called it ends the pull at its next chunk.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, write: Callable[[str], None] = log.info) -> None:
+        self._write = write
         self._stopped = Event()
         self._description = ""
         self._total: int | None = None
@@ -55,7 +57,7 @@ class LoggedProgress:
         self._description, self._total = description, total
         self._done = self._logged = 0
         size = f" ({total / 1e6:,.0f} MB)" if total else ""
-        log.info("%s%s", description, size)
+        self._write(f"{description}{size}")
 
     def advance(self, n: int) -> None:
         if self._stopped.is_set():
@@ -64,7 +66,7 @@ class LoggedProgress:
         tenths = 10 * self._done // self._total if self._total else 0
         if tenths > self._logged:
             self._logged = tenths
-            log.info("%s %s %d %%", self._description, _bar(tenths), 10 * tenths)
+            self._write(f"{self._description} {_bar(tenths)} {10 * tenths} %")
 
 
 def _bar(tenths: int) -> str:
