@@ -120,6 +120,26 @@ def test_the_default_is_the_best_on_disk_that_fits() -> None:
         assert (default(pinned), pinned.chat_choice) == (name, "setting")
 
 
+def test_what_is_pulled_later_is_there_until_it_is_removed() -> None:
+    mine = ModelSpec(id="mine", engine="echo", aliases=("qwen3-1.7b",))
+    pull("qwen3-8b")
+    found = catalog(mine)
+    start = [*BUILTIN, "qwen3-8b", "mine"]
+    assert ids(found) == start
+    pull("qwen3-4b", "qwen3-1.7b")
+    assert found.resolve("qwen3-4b").spec.license == "Apache-2.0"
+    assert found.resolve("qwen3-1.7b").id == "mine"
+    assert default(found) == "qwen3-8b"
+    assert [model.id for model in found.models()] == ids(found) == [*start, "qwen3-4b"]
+    library = Library(settings(), Access())
+    for id in ("qwen3-8b", "qwen3-4b"):
+        library.remove(MODELS[id].spec(id))
+    assert ids(found) == start  # one of the start may be the default
+    with pytest.raises(ModelNotFound):
+        found.resolve("qwen3-4b")
+    assert ids(catalog(builtin_models=False)) == []
+
+
 def test_incomplete_weights_are_no_default() -> None:
     pull("qwen3-4b")
     (weights,) = Path("cache").rglob("*.gguf")

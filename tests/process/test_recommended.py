@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from openai import NotFoundError, OpenAI
 
 from tests.cli.program import openedai
 from tests.gguf import tiny_decoder
@@ -69,3 +70,26 @@ def test_a_recommended_model_is_all_it_takes(hub: HubServer, tmp_path: Path) -> 
     with serving(tmp_path, 'memory_budget = "64GB"') as server:
         assert "qwen3-4b, the best recommended model on disk" in banner(server)
         assert "-H 'Authorization: Bearer YOUR_KEY'" in banner(server)
+
+
+def test_what_another_process_pulls_is_served_at_once(hub: HubServer, tmp_path: Path) -> None:
+    cache = str(tmp_path / "cache")
+
+    def models(*arguments: str) -> None:
+        done = openedai("models", *arguments, folder=tmp_path, OPENEDAI_CACHE_DIR=cache)
+        assert done.returncode == 0, done.stderr
+
+    def chat(client: OpenAI) -> str:
+        answer = client.chat.completions.create(
+            model="qwen3-4b", messages=[{"role": "user", "content": "hi"}], max_tokens=4
+        )
+        return answer.model
+
+    with serving(tmp_path, 'memory_budget = "64GB"') as server, server.client() as client:
+        with pytest.raises(NotFoundError):
+            chat(client)
+        models("pull", "qwen3-4b")
+        assert chat(client) == "qwen3-4b"
+        assert "qwen3-4b" in [model.id for model in client.models.list()]
+        models("rm", "qwen3-4b")
+        assert "qwen3-4b" not in [model.id for model in client.models.list()]

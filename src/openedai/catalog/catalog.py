@@ -20,10 +20,10 @@ from openedai.catalog.defaults import (
 from openedai.catalog.models import Model
 from openedai.catalog.names import NameTable, name_table
 from openedai.catalog.recommended import (
+    OnDisk,
     best_for_chat,
     named_specs,
     recommended_spec,
-    specs_on_disk,
 )
 from openedai.catalog.webui import webui_models
 from openedai.config import ConfigError, ModelSpec, Settings
@@ -40,14 +40,16 @@ Choice = Literal["setting", "disk", "packaged", "first"]
 class Catalog:
     """Every model that the settings offer, and those that were made of them and are in use.
 
-    Nothing is looked up outside of the settings, except which recommended models are on disk.
+    Nothing is looked up outside of the settings, except which recommended models are on disk: those
+    that another process pulls are there from then on.
     `chat_choice` is why the default chat model is the default.
     """
 
     def __init__(self, settings: Settings) -> None:
         """Raises ConfigError."""
+        self._on_disk = OnDisk(settings)
+        on_disk = self._known_on_disk = self._on_disk.specs()
         builtin = BUILTIN_MODELS if settings.builtin_models else ()
-        on_disk = specs_on_disk(settings)
         builtin = (*builtin, *named_specs(settings), *on_disk, *webui_models(settings))
         unlisted = unlisted_defaults(settings, name_table(builtin, settings.models))
         users = (*settings.models, *unlisted.values())
@@ -67,7 +69,8 @@ class Catalog:
         if settings.default_aliases:
             owners = {**default_aliases(self._defaults), **owners}
         specs = {id: _completed(spec, settings, owners, access) for id, spec in names.specs.items()}
-        self._names = NameTable(specs, owners)
+        self._names = self._at_start = NameTable(specs, owners)
+        self._settings, self._access = settings, access
         self._tuned: dict[str, Model] = {}
         for name in settings.listed_aliases:
             if self._names.find(name) is None:
@@ -80,10 +83,12 @@ class Catalog:
 
     def specs(self) -> tuple[ModelSpec, ...]:
         """Every spec, with all its aliases, options and its licence filled in."""
+        self._look_at_disk()
         return tuple(self._names.specs.values())
 
     def models(self) -> tuple[Model, ...]:
         """Every model whose name is known without asking an upstream."""
+        self._look_at_disk()
         return tuple(self._names.models.values())
 
     def preloaded(self, names: tuple[str, ...]) -> list[ModelSpec]:
@@ -105,6 +110,8 @@ class Catalog:
     def resolve(self, name: str) -> Model:
         """The model with an id or an alias. Raises ModelNotFound."""
         model = self._tuned.get(name) or self._names.find(name)
+        if model is None and self._look_at_disk():
+            model = self._names.find(name)
         if model is None:
             raise ModelNotFound(name)
         return model
@@ -137,6 +144,24 @@ class Catalog:
         if not self.permits(identity, model.id):
             raise ModelNotFound(name)
         return model
+
+    def _look_at_disk(self) -> bool:
+        """Whether recommended models were added or removed since the last look.
+
+        Those that were there at the start stay: one of them may be the default.
+        """
+        now = self._on_disk.specs()
+        if now is self._known_on_disk:
+            return False
+        new = {
+            spec.id: _completed(spec, self._settings, {spec.id: spec.id}, self._access)
+            for spec in now
+            if self._at_start.find(spec.id) is None
+        }
+        names = self._at_start
+        self._names = NameTable({**names.specs, **new}, {**names.owners, **{id: id for id in new}})
+        self._known_on_disk = now
+        return True
 
     def _id(self, name: str) -> str:
         try:

@@ -5,6 +5,7 @@ They belong to the catalogue only if they are on disk or named by a setting.
 
 from __future__ import annotations
 
+import time
 import tomllib
 from collections.abc import Iterable
 from importlib import resources
@@ -24,6 +25,8 @@ Use = Literal["chat", "code", "vision", "small", "embeddings"]
 
 # What a loaded model takes beside its weights and its context.
 _BUFFERS = 512 << 20
+# Nanoseconds: file systems keep times less exactly.
+_SETTLED = 2_000_000_000
 
 
 class Recommended(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,17 +86,34 @@ def named_specs(settings: Settings) -> tuple[ModelSpec, ...]:
     return tuple(spec for spec in specs if spec is not None)
 
 
-def specs_on_disk(settings: Settings) -> tuple[ModelSpec, ...]:
+class OnDisk:
     """The recommended models on disk, the better ones first, without those whose names the user's
     models have. None without built-in models.
+
+    Other processes pull and remove models: the disk is looked at again when it has changed.
     """
-    if not settings.builtin_models:
-        return ()
-    users = name_table((), settings.models)
-    # None is requantised, so the kernels of this processor do not matter.
-    library = Library(settings, Access(), fast=frozenset())
-    specs = (model.spec(id) for id, model in recommended_models().items())
-    return tuple(spec for spec in specs if library.ready(spec) and users.find(spec.id) is None)
+
+    def __init__(self, settings: Settings) -> None:
+        users = name_table((), settings.models)
+        recommended = recommended_models() if settings.builtin_models else {}
+        specs = (model.spec(id) for id, model in recommended.items())
+        self._candidates = tuple(spec for spec in specs if users.find(spec.id) is None)
+        # None is requantised, so the kernels of this processor do not matter.
+        self._library = Library(settings, Access(), fast=frozenset())
+        self._seen: int | None = None
+        self._specs: tuple[ModelSpec, ...] = ()
+
+    def specs(self) -> tuple[ModelSpec, ...]:
+        """The same tuple while nothing changes. Some microseconds then."""
+        changed = self._library.changed_at() if self._candidates else None
+        if changed is None:
+            self._specs = ()
+        elif changed != self._seen:
+            # What has just changed may do so again at the same time.
+            self._seen = changed if time.time_ns() - changed > _SETTLED else None
+            found = tuple(spec for spec in self._candidates if self._library.ready(spec))
+            self._specs = self._specs if found == self._specs else found
+        return self._specs
 
 
 def best_for_chat(settings: Settings, on_disk: Iterable[ModelSpec]) -> str | None:

@@ -39,6 +39,13 @@ class Cache:
     def downloads(self, folder: Path) -> Path:
         return self.root / "downloads" / folder.name
 
+    def changed_at(self) -> int | None:
+        """When a folder was last added or removed, in nanoseconds since 1970; None without any."""
+        try:
+            return (self.root / "models").stat().st_mtime_ns
+        except OSError:
+            return None
+
     def manifests(self) -> Iterator[tuple[Path, Manifest]]:
         """Every final folder with its manifest."""
         for folder in sorted((self.root / "models").glob("[!.]*")):

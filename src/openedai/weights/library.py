@@ -73,6 +73,12 @@ class Library:
         in_place = source.in_place() if self._weight_format(spec) == "none" else None
         return in_place or _installed_at(self._folder(spec, source))
 
+    def changed_at(self) -> int | None:
+        """When models were last added to the cache, or removed, in nanoseconds since 1970 by the
+        file system. None if there is no cache.
+        """
+        return self._cache.changed_at()
+
     def pull(self, spec: ModelSpec, progress: Progress | None = None) -> Path | None:
         """The path that `find` returns, after a download if necessary. Raises Unavailable."""
         source = source_of(spec, self._access)

@@ -58,7 +58,6 @@ class ConsoleModels:
         downloads: Downloads,
     ) -> None:
         self._catalog = catalog
-        self._specs = {spec.id: spec for spec in catalog.specs()}
         self._library = library
         self._loading = loading
         self._downloads = downloads
@@ -103,17 +102,18 @@ class ConsoleModels:
     def _spec(self, request: Request) -> ModelSpec:
         require_admin(exchange_of(request.scope))
         name = request.path_params["model"]
-        spec = self._specs.get(name)
-        if spec is None:
+        specs = {spec.id: spec for spec in self._catalog.specs()}
+        if name not in specs:
             raise ModelNotFound(name)
-        return spec
+        return specs[name]
 
     def _known(self, inventory: Inventory) -> list[KnownModel]:
+        specs = {spec.id: spec for spec in self._catalog.specs()}
         return [
             KnownModel(
                 info,
-                expected_memory=self._memory(self._specs.get(info.id)),
-                downloaded=self._downloaded(self._specs.get(info.id)),
+                expected_memory=self._memory(specs.get(info.id)),
+                downloaded=self._downloaded(specs.get(info.id)),
             )
             for info in inventory.models()
         ]
