@@ -5,76 +5,30 @@ see each event once; on both databases.
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
-from starlette.applications import Starlette
 
-from openedai.app import create_app
-from openedai.config import ModelSpec
 from openedai.serving.assistants.keeping import AssistantKeeping, new_job
+from openedai.serving.services import Services
 from openedai.store.assistants.messages import Message, MessageFields
 from openedai.store.assistants.runs import WORKING, Run, RunFields
 from openedai.store.assistants.threads import ThreadFields
-from tests.support import echo_settings
+from tests.serving.servers import SHORT_LEASE, app_of, process, ready, running
 
-LEASE = 1.0
 WORDS = " ".join(f"w{number}" for number in range(60))
-MODELS = (ModelSpec(id="slow", engine="echo", options={"slots": 64, "delay": 0.05}),)
 TOOL = {
     "type": "function",
     "function": {"name": "f", "parameters": {"type": "object", "properties": {}}},
 }
-PROGRAM = """
-import sys
-from tests.serving.assistants.test_killing import serve
-serve(*sys.argv[1:])
-"""
-
-
-def app_of(folder: Path, url: str) -> Starlette:
-    database = {"database": url} if url else {}
-    settings = echo_settings(data=folder, models=MODELS, chat_model="slow", **database)
-    return create_app(settings, job_lease=LEASE)
-
-
-@asynccontextmanager
-async def running(folder: Path, url: str) -> AsyncIterator[Starlette]:
-    app = app_of(folder, url)
-    async with app.router.lifespan_context(app):
-        yield app
-
-
-def serve(folder: str, url: str) -> None:
-    """A server without HTTP that works on runs until it is killed."""
-
-    async def main() -> None:
-        async with running(Path(folder), url):
-            print("ready", flush=True)
-            await asyncio.Event().wait()
-
-    asyncio.run(main())
-
-
-def start(folder: Path, url: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", PROGRAM, str(folder), url]
-    root = Path(__file__).parents[3]
-    server = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    assert server.stdout.readline() == "ready\n"
-    return server
 
 
 async def begin(keeping: AssistantKeeping, number: int, *, stream: bool, call: bool = False) -> Run:
     """A queued run, as a request would make it."""
     content = [{"type": "text", "text": {"value": f"{number} {WORDS}", "annotations": []}}]
-    said = MessageFields(created_at=1, role="user", content=content)
+    question = MessageFields(created_at=1, role="user", content=content)
     thread = await keeping.create_thread(
-        "me", ThreadFields(), [Message(f"msg_{number}", "", None, said)]
+        "me", ThreadFields(), [Message(f"msg_{number}", "", None, question)]
     )
     run = Run(
         id=f"run_{number}",
@@ -87,7 +41,7 @@ async def begin(keeping: AssistantKeeping, number: int, *, stream: bool, call: b
         streamed=int(stream),
         fields=RunFields(
             assistant="asst_1",
-            model="slow",
+            model="wide",
             instructions="",
             caller="me",
             truncation={"type": "auto", "last_messages": None},
@@ -119,7 +73,7 @@ async def ended(keeping: AssistantKeeping, run: Run) -> Run:
         await asyncio.sleep(0.05)
 
 
-async def said(keeping: AssistantKeeping, run: Run) -> list[tuple[str, str]]:
+async def messages_of(keeping: AssistantKeeping, run: Run) -> list[tuple[str, str]]:
     """The status and the text of each message that a run has made."""
     return [
         (one.fields.status, "".join(part["text"]["value"] for part in one.fields.content))
@@ -138,10 +92,10 @@ async def until(keeping: AssistantKeeping, run: Run, status: str) -> Run:
 
 def test_a_server_is_killed(tmp_path: Path, database_url: str) -> None:
     async def scenario() -> None:
-        waiting = app_of(tmp_path, database_url)
-        keeping: AssistantKeeping = waiting.state.services.assistants
+        services: Services = app_of(tmp_path, database_url).state.services
+        keeping = services.assistants
         calling = await begin(keeping, 5, stream=False, call=True)
-        server = await asyncio.to_thread(start, tmp_path, database_url)
+        server = ready(process(tmp_path, database_url))
         with server:
             async with asyncio.timeout(60):
                 await answer_call(keeping, calling)
@@ -155,16 +109,16 @@ def test_a_server_is_killed(tmp_path: Path, database_url: str) -> None:
                     await until_events(keeping, run, 8)
             server.kill()
         assert (await keeping.cancel("me", unwanted.thread, unwanted.id)).status == "cancelling"
-        async with running(tmp_path, database_url), asyncio.timeout(60):
+        async with running(tmp_path, database_url, SHORT_LEASE), asyncio.timeout(60):
             seen = [await reader for reader in readers]
             ends = [await ended(keeping, run) for run in whole]
             await until(keeping, unwanted, "cancelled")
             await until(keeping, calling, "completed")
         for number, run in enumerate(ends):
             assert run.status == "completed"
-            assert await said(keeping, run) == [("completed", f"{number} {WORDS}")]
-        assert await said(keeping, unwanted) == []
-        assert await said(keeping, calling) == [("completed", WORDS)]
+            assert await messages_of(keeping, run) == [("completed", f"{number} {WORDS}")]
+        assert await messages_of(keeping, unwanted) == []
+        assert await messages_of(keeping, calling) == [("completed", WORDS)]
         steps = await keeping.steps.all(calling.thread)
         assert [(step.fields.type, step.fields.status) for step in steps] == [
             ("tool_calls", "completed"),
@@ -175,7 +129,7 @@ def test_a_server_is_killed(tmp_path: Path, database_url: str) -> None:
             check_broken_off(seen[reader])
         for run in streams:
             assert (await ended(keeping, run)).status == "failed"
-        await waiting.state.services.store.close()
+        await services.store.close()
 
     asyncio.run(scenario())
 

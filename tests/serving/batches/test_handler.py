@@ -12,7 +12,8 @@ import pytest
 from openedai.serving.batches.handler import BatchHandler
 from openedai.serving.services import Services
 from openedai.store.batches import Batch
-from tests.serving.batches.apps import app_of, ended, line, lines_of, start, until, within
+from tests.serving.batches.lines import ended, line, lines_of, start, until
+from tests.serving.servers import app_of, within
 
 
 async def change(services: Services, id: str, **values: object) -> None:

@@ -6,37 +6,17 @@ import asyncio
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 from openedai.serving.services import Services
 from openedai.store.batches import ENDED
-from tests.serving.batches import apps
-from tests.serving.batches.apps import app_of, ended, line, lines_of, start, until
+from tests.serving.batches.lines import ended, line, lines_of, start, until
+from tests.serving.servers import SHORT_LEASE, app_of, end, process, ready
 
-LEASE = 1.0
 SERVERS = 2
 FAULTS = 4
 LINES = [f"line {number}" for number in range(50)]
-
-
-def process(folder: Path, url: str, lease: float = LEASE) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", apps.__name__, str(folder), url, str(lease)]
-    root = Path(apps.__file__).parents[3]
-    return subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
-
-
-def ready(server: subprocess.Popen[str]) -> subprocess.Popen[str]:
-    assert server.stdout is not None
-    assert server.stdout.readline() == "ready\n"
-    return server
-
-
-def end(server: subprocess.Popen[str]) -> None:
-    with server:
-        server.send_signal(signal.SIGCONT)
-        server.kill()
 
 
 async def require_each_once(services: Services, id: str) -> None:
@@ -83,7 +63,7 @@ def test_each_line_is_answered_once_whoever_is_killed_or_stopped(
             else:
                 index = choose.randrange(SERVERS)
                 servers[index].send_signal(signal.SIGSTOP)
-                stopped[index] = time.monotonic() + 1.5 * LEASE
+                stopped[index] = time.monotonic() + 1.5 * SHORT_LEASE
                 faults["stopped"] += 1
 
     async def scenario() -> None:

@@ -5,69 +5,22 @@ each event once; on both databases.
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from starlette.applications import Starlette
 
-from openedai.app import create_app
-from openedai.config import ModelSpec
 from openedai.serving.responses.keeping import ResponseKeeping
+from openedai.serving.services import Services
 from openedai.store.conversations.responses import OPEN, StoredResponse
-from tests.support import echo_settings
+from tests.serving.servers import SHORT_LEASE, app_of, process, ready, running
 
-LEASE = 1.0
 WORDS = " ".join(f"w{number}" for number in range(60))
-MODELS = (ModelSpec(id="slow", engine="echo", options={"slots": 64, "delay": 0.03}),)
-PROGRAM = """
-import sys
-from tests.serving.responses.test_killing import serve
-serve(*sys.argv[1:])
-"""
 
 
-def app_of(folder: Path, url: str) -> Starlette:
-    database = {"database": url} if url else {}
-    settings = echo_settings(data=folder, models=MODELS, chat_model="slow", **database)
-    return create_app(settings, job_lease=LEASE)
-
-
-@asynccontextmanager
-async def running(folder: Path, url: str) -> AsyncIterator[Starlette]:
-    app = app_of(folder, url)
-    async with app.router.lifespan_context(app):
-        yield app
-
-
-def serve(folder: str, url: str) -> None:
-    """A server without HTTP that makes responses until it is killed."""
-
-    async def main() -> None:
-        async with running(Path(folder), url):
-            print("ready", flush=True)
-            await asyncio.Event().wait()
-
-    asyncio.run(main())
-
-
-def start(folder: Path, url: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", PROGRAM, str(folder), url]
-    root = Path(__file__).parents[3]
-    server = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    assert server.stdout.readline() == "ready\n"
-    return server
-
-
-async def begin(app: Starlette, number: int, *, stream: bool) -> str:
+async def begin(keeping: ResponseKeeping, number: int, *, stream: bool) -> str:
     """A queued response, as a request would make it, before a server that is to be killed."""
-    keeping: ResponseKeeping = app.state.services.keeping
-    body = {"model": "slow", "input": f"{number} {WORDS}", "background": True, "stream": stream}
+    body = {"model": "wide", "input": f"{number} {WORDS}", "background": True, "stream": stream}
     id = f"resp_{number}"
     await keeping.begin(
         StoredResponse(
@@ -114,17 +67,17 @@ async def until_events(keeping: ResponseKeeping, id: str, number: int) -> None:
 
 def test_a_server_is_killed_in_the_middle(tmp_path: Path, database_url: str) -> None:
     async def scenario() -> None:
-        waiting = app_of(tmp_path, database_url)
-        keeping: ResponseKeeping = waiting.state.services.keeping
-        whole = [await begin(waiting, number, stream=False) for number in range(3)]
-        streams = [await begin(waiting, number, stream=True) for number in range(3, 5)]
-        server = await asyncio.to_thread(start, tmp_path, database_url)
+        services: Services = app_of(tmp_path, database_url).state.services
+        keeping = services.keeping
+        whole = [await begin(keeping, number, stream=False) for number in range(3)]
+        streams = [await begin(keeping, number, stream=True) for number in range(3, 5)]
+        server = ready(process(tmp_path, database_url))
         with server:
             readers = [asyncio.create_task(read(keeping, id)) for id in streams * 3]
             for id in streams:
                 await until_events(keeping, id, 8)
             server.kill()
-        async with running(tmp_path, database_url):
+        async with running(tmp_path, database_url, SHORT_LEASE):
             async with asyncio.timeout(60):
                 seen = [await reader for reader in readers]
                 ends = [await ended(keeping, id) for id in whole]
@@ -139,6 +92,6 @@ def test_a_server_is_killed_in_the_middle(tmp_path: Path, database_url: str) -> 
         assert seen[0] == seen[2] == seen[4]
         for id in streams:
             assert (await keeping.responses.find("me", id)).status == "failed"
-        await waiting.state.services.store.close()
+        await services.store.close()
 
     asyncio.run(scenario())

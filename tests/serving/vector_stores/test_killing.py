@@ -14,8 +14,7 @@ from openedai.serving.services import Services
 from openedai.serving.vector_stores.service import NewFile
 from openedai.store.vector_stores.files import Chunking
 from openedai.store.vector_stores.stores import Counts
-from tests.serving.batches.apps import app_of, running
-from tests.serving.batches.test_killing import end, process, ready
+from tests.serving.servers import app_of, end, process, ready, running
 from tests.serving.vector_stores.stores import (
     IDENTITY,
     done,

@@ -15,7 +15,7 @@ from openedai.serving.services import Services
 from openedai.serving.vector_stores.saving import SAVED_TEXTS
 from openedai.serving.vector_stores.service import NewFile
 from openedai.store.vector_stores.files import Chunking, FileError
-from tests.serving.batches.apps import app_of, running
+from tests.serving.servers import app_of, running
 from tests.serving.vector_stores.stores import (
     IDENTITY,
     OWNER,

@@ -21,7 +21,7 @@ from openedai.serving.vector_stores.handler import delete_left
 from openedai.serving.vector_stores.service import NewFile
 from openedai.store.vector_stores.files import Chunking, FileError
 from openedai.store.vector_stores.pages import Cursor
-from tests.serving.batches.apps import running, within
+from tests.serving.servers import running, within
 from tests.serving.vector_stores.stores import (
     IDENTITY,
     OWNER,
