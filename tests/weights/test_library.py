@@ -19,7 +19,7 @@ from openedai.errors import Unavailable
 from openedai.weights.library import Library, _bytes_below
 from openedai.weights.manifest import read_manifest
 from openedai.weights.packages import Package
-from openedai.weights.progress import LoggedProgress, Stopped
+from openedai.weights.progress import LoggedProgress, NoProgress, Stopped
 from tests.weights.fakes.fake_package import FakePackage
 from tests.weights.fakes.recorder import Recorder
 from tests.weights.fakes.servers import Fault, FileServer
@@ -344,12 +344,15 @@ def test_an_engine_without_weights(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+class StoppedProgress(NoProgress):
+    def advance(self, n: int) -> None:
+        raise Stopped
+
+
 def test_a_stopped_pull_leaves_nothing_installed(server: FileServer, tmp_path: Path) -> None:
     library = members(server, tmp_path).library()
-    progress = LoggedProgress()
-    progress.stop()
     with pytest.raises(Stopped):
-        library.pull(CHAT, progress)
+        library.pull(CHAT, StoppedProgress())
     assert library.find(CHAT) is None
     assert library.pull(CHAT, LoggedProgress()) is not None
 

@@ -25,6 +25,7 @@ from openedai.media.addresses import HostPolicy
 from openedai.media.images import ImageLimits, Images
 from openedai.security.identities import Identities
 from openedai.security.uses import KeyUses
+from openedai.serving.models.downloads import Downloads
 from openedai.serving.monitoring.metrics import Metrics
 from openedai.serving.services import Services
 from openedai.serving.tracing.spans import Tracing
@@ -56,7 +57,8 @@ def create_app(
     catalog = Catalog(settings)
     metrics = Metrics()
     library = Library(settings)
-    pool = make_pool(settings, metrics, library, early)
+    downloads = Downloads(library)
+    pool = make_pool(settings, metrics, library, downloads, early)
     metrics.add_pool(pool)
     images = _images(settings)
 
@@ -90,7 +92,7 @@ def create_app(
         services.recent_logs.detach()
 
     services = Services.of(
-        *(settings, catalog, pool, metrics, images, library),
+        *(settings, catalog, pool, metrics, images, library, downloads),
         started=int(time.time()),
         limits_clock=limits_clock,
         tracing=tracing,

@@ -43,6 +43,7 @@ def job_handlers(services: Services, library: Library, perform: Perform) -> Sequ
         catalog=services.catalog,
         tuned=services.tuned,
         library=library,
+        downloads=services.downloads,
         folder=settings.data / "training",
         threads=max(1, usable_cores() - settings.training_spare_cores),
         dialect=OPENAI,

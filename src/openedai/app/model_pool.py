@@ -17,17 +17,22 @@ from openedai.engines.registry import capabilities_of
 from openedai.errors import APIError, Unavailable
 from openedai.scheduling.pool import ModelPool
 from openedai.scheduling.state import PoolLimits
+from openedai.serving.models.downloads import Downloads
 from openedai.serving.monitoring.metrics import Metrics
 from openedai.weights.builds.installed import Builds
 from openedai.weights.hidden_folders import without_folders
 from openedai.weights.library import Library
-from openedai.weights.progress import LoggedProgress, Progress
+from openedai.weights.progress import Progress
 
 log = logging.getLogger("openedai.app")
 
 
 def make_pool(
-    settings: Settings, metrics: Metrics, library: Library, early: EarlyStart | None
+    settings: Settings,
+    metrics: Metrics,
+    library: Library,
+    downloads: Downloads,
+    early: EarlyStart | None,
 ) -> ModelPool:
     """The pool of the models. `early` may have a worker that loads one already."""
     builds = Builds(settings)
@@ -43,12 +48,9 @@ def make_pool(
             raise
 
     async def load_here(spec: ModelSpec) -> Engine:
-        progress = LoggedProgress()
-        try:
+        with downloads.pulling(spec.id) as progress:
             path = await asyncio.to_thread(library.pull, spec, progress)
             adapters = await asyncio.to_thread(_adapters, library, spec, progress)
-        finally:
-            progress.stop()
         options = await asyncio.to_thread(builds.complete, spec.engine, spec.options)
         return await load_engine(spec.engine, spec.id, path, options, adapters, early, silence)
 

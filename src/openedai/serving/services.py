@@ -135,6 +135,7 @@ class Services:
         metrics: Metrics,
         images: Images,
         library: Library,
+        downloads: Downloads,
         started: int,
         limits_clock: Callable[[], float] | None,
         tracing: Tracing | None,
@@ -147,7 +148,7 @@ class Services:
             settings.limits, limit_records, limits_clock, shared=bool(database_url)
         )
         leases = Leases(pool, catalog, limiting)
-        loading = Loading(pool, library)
+        loading = Loading(pool, library, downloads)
         transcription, speech = Transcription(leases), Speech(leases)
         embedding = Embedding(leases)
         threads = ImageThreads()
@@ -188,7 +189,7 @@ class Services:
             usage_records=usage_records,
             usage_sums=UsageSums(store),
             activity=activity,
-            downloads=Downloads(library),
+            downloads=downloads,
             library=library,
             recent_logs=RecentLogs(),
             limiting=limiting,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from threading import Event
 from typing import Protocol
 
 log = logging.getLogger("openedai.weights")
@@ -37,21 +36,14 @@ class Stopped(BaseException):
 
 
 class LoggedProgress:
-    """Writes a line for each step, and for each tenth of a step of known size, with a bar.
-
-    After `stop` is called it ends the pull at its next chunk.
-    """
+    """Writes a line for each step, and for each tenth of a step of known size, with a bar."""
 
     def __init__(self, write: Callable[[str], None] = log.info) -> None:
         self._write = write
-        self._stopped = Event()
         self._description = ""
         self._total: int | None = None
         self._done = 0
         self._logged = 0
-
-    def stop(self) -> None:
-        self._stopped.set()
 
     def start(self, description: str, total: int | None) -> None:
         self._description, self._total = description, total
@@ -60,8 +52,6 @@ class LoggedProgress:
         self._write(f"{description}{size}")
 
     def advance(self, n: int) -> None:
-        if self._stopped.is_set():
-            raise Stopped
         self._done += n
         tenths = 10 * self._done // self._total if self._total else 0
         if tenths > self._logged:

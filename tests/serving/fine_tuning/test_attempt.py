@@ -137,6 +137,7 @@ class Bench:
             catalog=s.catalog,
             tuned=s.tuned,
             library=Library(settings),
+            downloads=s.downloads,
             folder=folder / "training",
             threads=1,
             dialect=OPENAI,

@@ -10,6 +10,7 @@ from threading import Event
 import pytest
 
 from openedai.config import ModelSpec, Settings
+from openedai.errors import Unavailable
 from openedai.serving.models.downloads import Download, Downloads
 from openedai.weights.download import Downloader
 from openedai.weights.library import Library
@@ -128,6 +129,68 @@ def test_the_end_of_the_server_stops_them(server: FileServer, held: Held) -> Non
         assert running.state == "paused"
 
     asyncio.run(go())
+
+
+def test_what_a_request_waits_for_is_a_download_too(server: FileServer, held: Held) -> None:
+    async def go() -> None:
+        downloads = Downloads(held.library)
+        (path,) = server.files
+        server.faults[path] = [Fault(cut=CUT)]
+        pulling = asyncio.create_task(pull(downloads, held.library))
+        await until(held.waits.is_set)
+        (download,) = downloads.all()
+        assert (download.model, download.state, download.done) == ("m", "running", CUT)
+        assert downloads.start(SPEC) is download
+        second = asyncio.create_task(pull(downloads, held.library))  # waits for the first
+        pausing = asyncio.create_task(downloads.pause("m"))
+        await until(download.stopped.is_set)
+        held.go.set()
+        assert await pausing is download
+        assert download.state == "paused"
+        with pytest.raises(Unavailable, match=r"The download of the model `m` was paused\."):
+            await pulling
+        await second
+        assert [one.state for one in downloads.all()] == ["done"]
+        await pull(downloads, held.library)  # there is nothing to download
+        assert len(downloads.all()) == 1
+        await downloads.close()
+
+    asyncio.run(go())
+
+
+def test_a_download_ends_with_the_request_that_began_it(server: FileServer, held: Held) -> None:
+    async def go() -> None:
+        downloads = Downloads(held.library)
+        (path,) = server.files
+        server.faults[path] = [Fault(cut=CUT)]
+        pulling = asyncio.create_task(pull(downloads, held.library))
+        await until(held.waits.is_set)
+        pulling.cancel()
+        await asyncio.wait({pulling})
+        (download,) = downloads.all()
+        assert download.state == "paused"
+        held.go.set()
+        await pull(downloads, held.library)
+        assert [one.state for one in downloads.all()] == ["done"]
+
+    asyncio.run(go())
+
+
+def test_one_that_is_given_up_at_once_has_ended(held: Held) -> None:
+    async def go() -> None:
+        downloads = Downloads(held.library)
+        download = downloads.start(SPEC)
+        assert await downloads.pause("m") is download
+        assert download.state == "paused"
+        await downloads.close()
+
+    asyncio.run(go())
+
+
+async def pull(downloads: Downloads, library: Library) -> None:
+    """As a load or a request does."""
+    with downloads.pulling(SPEC.id) as progress:
+        await asyncio.to_thread(library.pull, SPEC, progress)
 
 
 class Slow(Library):

@@ -29,7 +29,6 @@ from openedai.training.hyperparameters import Hyperparameters
 from openedai.training.lines import Method
 from openedai.training.messages import Task
 from openedai.training.trainer import Trainer
-from openedai.weights.progress import LoggedProgress
 
 # What of a model's options says how prompts are written, and how long they may be.
 _OPTIONS = frozenset({"chat_template", "prompt_format", "context"})
@@ -87,13 +86,10 @@ class Attempt:
         await parts.tuned.prepare(owner, name)
         model = parts.catalog.resolve(name)
         source, folder = training_spec(model.spec), None
-        progress = LoggedProgress()
-        try:
+        with parts.downloads.pulling(model.spec.id) as progress:
             weights = await asyncio.to_thread(parts.library.pull, model.spec, progress)
             if source is not None:
                 folder = await asyncio.to_thread(parts.library.pull, source, progress)
-        finally:
-            progress.stop()
         if weights is None:
             raise invalid_value("model", f"`{name}` has no weights")
         adapter = None if model.adapter is None else Path(model.adapter.path)

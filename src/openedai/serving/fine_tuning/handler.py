@@ -12,6 +12,7 @@ from openedai.http.dialect import Dialect
 from openedai.jobs.handler import RunningJob
 from openedai.scheduling.pool import ModelPool
 from openedai.serving.fine_tuning.models import TunedModels
+from openedai.serving.models.downloads import Downloads
 from openedai.serving.usage.ends import Ends
 from openedai.store.database import Query
 from openedai.store.files import Files
@@ -31,6 +32,7 @@ class TrainingParts:
     catalog: Catalog
     tuned: TunedModels
     library: Library
+    downloads: Downloads
     folder: Path
     threads: int
     dialect: Dialect

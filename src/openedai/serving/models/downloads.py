@@ -1,20 +1,24 @@
-"""Downloads of models' weights that people begin, pause and resume; they outlast no request."""
+"""The downloads of models' weights of this server: those that people begin, pause and resume in the
+console, and those that loads and requests begin, which end with them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event
 from typing import Literal
 
 from openedai.catalog.models import adapter_specs
 from openedai.config import ModelSpec
-from openedai.errors import APIError
+from openedai.errors import APIError, Unavailable
 from openedai.weights.library import Library
-from openedai.weights.progress import Stopped
+from openedai.weights.progress import LoggedProgress, NoProgress, Progress, Stopped
 
 log = logging.getLogger("openedai.serving")
 
@@ -27,6 +31,7 @@ class Download:
     """A download and how far it is: it is the `Progress` of its pulls.
 
     `done` and `total` are the bytes of the present step; `total` is None where it is unknown.
+    `also` gets the same steps, and `begun` the download before each.
     """
 
     model: str
@@ -36,14 +41,28 @@ class Download:
     total: int | None = None
     error: str | None = None
     stopped: Event = field(default_factory=Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    also: Progress = field(default_factory=NoProgress)
+    begun: Callable[[Download], None] | None = None
 
     def start(self, description: str, total: int | None) -> None:
         self._check()
+        self.state = "running"
+        if self.begun is not None:
+            self.begun(self)
         self.step, self.done, self.total = description, 0, total
+        self.also.start(description, total)
 
     def advance(self, n: int) -> None:
         self._check()
         self.done += n
+        self.also.advance(n)
+
+    def end(self, state: State, error: str | None = None) -> None:
+        """Nothing more is downloaded. In the event loop."""
+        self.state, self.error = state, error
+        self.stopped.set()
+        self.ended.set()
 
     def begin(self) -> None:
         """Its turn has come."""
@@ -56,7 +75,7 @@ class Download:
 
 
 class Downloads:
-    """At most two run at once; others wait for their turn."""
+    """At most two of those that people begin run at once; others wait for their turn."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
@@ -70,9 +89,11 @@ class Downloads:
 
     def start(self, spec: ModelSpec) -> Download:
         """Download what is missing of the model's weights and its adapters', or go on with it."""
-        if spec.id not in self._tasks:
+        known = self._downloads.get(spec.id)
+        if known is None or known.ended.is_set():
             download = self._downloads[spec.id] = Download(spec.id)
-            self._tasks[spec.id] = asyncio.create_task(self._run(spec, download))
+            task = self._tasks[spec.id] = asyncio.create_task(self._run(spec, download))
+            task.add_done_callback(partial(self._ended, download))
         return self._downloads[spec.id]
 
     async def pause(self, model: str) -> Download | None:
@@ -80,11 +101,34 @@ class Downloads:
 
         What was received is kept, and the next download goes on from there.
         """
-        download, task = self._downloads.get(model), self._tasks.get(model)
-        if download is not None and task is not None:
-            self._stop(download, task)
-            await asyncio.wait({task})
+        download = self._downloads.get(model)
+        if download is not None:
+            self._stop(download)
+            await download.ended.wait()
         return download
+
+    @contextmanager
+    def pulling(self, model: str) -> Iterator[Progress]:
+        """The progress of pulls that a load or a request waits for: a download from its first step
+        on, unless another one of the model runs, and lines of the log.
+
+        It ends with the block, also if that is cancelled. Raises Unavailable if it is paused.
+        """
+        download = Download(model, also=LoggedProgress(), begun=self._begun)
+        try:
+            yield download
+        except Stopped:
+            download.end("paused")
+            raise Unavailable(
+                f"The download of the model `{model}` was paused.", code="download_paused"
+            ) from None
+        except APIError as error:
+            download.end("failed", error.message)
+            raise
+        except BaseException:
+            download.end("paused")
+            raise
+        download.end("done")
 
     async def forget(self, model: str) -> None:
         """Stop the download of the model, and keep nothing of its state."""
@@ -93,33 +137,40 @@ class Downloads:
 
     async def close(self) -> None:
         """Stop all."""
-        tasks = dict(self._tasks)
-        for model, task in tasks.items():
-            self._stop(self._downloads[model], task)
-        if tasks:
-            await asyncio.wait(tasks.values())
+        for model in tuple(self._tasks):
+            self._stop(self._downloads[model])
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         self._threads.shutdown(wait=False)
 
-    def _stop(self, download: Download, task: asyncio.Task[None]) -> None:
+    def _begun(self, download: Download) -> None:
+        known = self._downloads.get(download.model)
+        if known is None or known.ended.is_set():
+            self._downloads[download.model] = download
+
+    def _stop(self, download: Download) -> None:
         download.stopped.set()
-        if download.state == "waiting":
+        task = self._tasks.get(download.model)
+        if download.state == "waiting" and task is not None:
             task.cancel()
 
     async def _run(self, spec: ModelSpec, download: Download) -> None:
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._threads, self._pull, spec, download)
-            download.state = "done"
+            download.end("done")
         except (Stopped, asyncio.CancelledError):
-            download.state = "paused"
+            download.end("paused")
         except APIError as error:
-            download.state, download.error = "failed", error.message
+            download.end("failed", error.message)
         except Exception:
             log.exception("the download of %s failed", spec.id)
-            download.state = "failed"
-            download.error = "The download failed. The server's log has the cause."
-        finally:
-            del self._tasks[spec.id]
+            download.end("failed", "The download failed. The server's log has the cause.")
+
+    def _ended(self, download: Download, task: asyncio.Task[None]) -> None:
+        if not download.ended.is_set():
+            download.end("paused")  # before it had begun
+        if self._tasks.get(download.model) is task:
+            del self._tasks[download.model]
 
     def _pull(self, spec: ModelSpec, download: Download) -> None:
         download.begin()

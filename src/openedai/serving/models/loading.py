@@ -9,14 +9,15 @@ from openedai.config import ModelSpec
 from openedai.errors import Unavailable
 from openedai.scheduling.pool import ModelPool
 from openedai.scheduling.state import PoolStatus
+from openedai.serving.models.downloads import Downloads
 from openedai.weights.library import Library
-from openedai.weights.progress import LoggedProgress
 
 
 class Loading:
-    def __init__(self, pool: ModelPool, library: Library) -> None:
+    def __init__(self, pool: ModelPool, library: Library, downloads: Downloads) -> None:
         self._pool = pool
         self._library = library
+        self._downloads = downloads
 
     def status(self) -> PoolStatus:
         """The models that were requested so far, and their states now."""
@@ -65,9 +66,6 @@ class Loading:
 
         After a cancellation, the next download resumes. Raises Unavailable.
         """
-        progress = LoggedProgress()
-        try:
+        with self._downloads.pulling(spec.id) as progress:
             for one in (spec, *adapter_specs(spec)):
                 await asyncio.to_thread(self._library.pull, one, progress)
-        finally:
-            progress.stop()
