@@ -221,6 +221,37 @@ def test_random_changes_against_the_truth(tmp_path: Path) -> None:
             assert [hit.file.file for hit in words] == [file]
 
 
+def test_the_best_of_many_are_those_of_the_cosines(tmp_path: Path) -> None:
+    """With one to four vectors for each chunk, and files that are gone."""
+    r = random.Random(5)
+    cache = Cache(tmp_path / "vs_4", DIMENSIONS)
+    truth: dict[str, tuple[int, NDArray[np.float32]]] = {}
+    for file in range(40):
+        numbers = [tuple(r.sample(range(10**6), r.randint(1, 4))) for _ in range(30)]
+        chunks = [(f"chunk {file}-{index}", one) for index, one in enumerate(numbers)]
+        made = segment(*chunks)
+        add(cache, f"file-{file}", made, even=file % 2 == 0)
+        truth |= {
+            text: (file, unit(np.frombuffer(halved(rows(*one)), "<f2").reshape(len(one), -1)))
+            for text, one in chunks
+        }
+    cache.remove([f"file-{file}" for file in range(0, 40, 3)])
+    assert cache.finish(1)
+    for kept, filter in ((2, Compare("even", "eq", True)), (1, None)):
+        query = rows(r.randrange(10**6))
+        cosines = {
+            text: float((vectors @ query[0]).max())
+            for text, (file, vectors) in truth.items()
+            if file % 3 and file % kept == 0
+        }
+        wanted = Search([""], query, 50, weights=MEANING, filter=filter)
+        found = wanted.run(cache, cache.view())
+        assert [hit.text for hit in found] == sorted(cosines, key=lambda text: -cosines[text])[:50]
+        for hit in found:
+            assert hit.score == pytest.approx(max(0, cosines[hit.text]), abs=1e-6)
+            assert hit.file.file == f"file-{truth[hit.text][0]}"
+
+
 def test_segments_as_bytes() -> None:
     made = segment(("one", (1,)), ("two", (2, 3)))
     again = decode(encode(made))

@@ -87,8 +87,8 @@ class Search:
         best = sorted(scores, key=lambda chunk: -scores[chunk])[: self.limit]
         texts = cache.texts(best)
         return [
-            Hit(view.file_of(chunk), texts[chunk], scores[chunk])
-            for chunk in best
+            Hit(file, texts[chunk], scores[chunk])
+            for chunk, file in zip(best, view.files_of(best), strict=True)
             if chunk in texts
         ]
 

@@ -106,39 +106,52 @@ class View:
         import numpy as np
 
         rows = np.flatnonzero(kept)
+        found = scores if len(rows) == len(scores) else scores[rows]
         if 4 * limit < len(rows):  # several rows may be of one chunk
-            part = np.argpartition(-scores[rows], 4 * limit)[: 4 * limit]
-            rows = rows[part]
-        found: dict[int, float] = {}
-        for row in rows[np.argsort(-scores[rows], kind="stable")].tolist():
-            found.setdefault(int(self._chunks[row]), float(scores[row]))
-            if len(found) == limit:
+            part = np.argpartition(found, -4 * limit)[-4 * limit :]
+            rows, found = rows[part], found[part]
+        order = np.argsort(-found, kind="stable")
+        chunks: dict[int, float] = {}
+        numbers = self._chunks[rows[order]].tolist()
+        for chunk, score in zip(numbers, found[order].tolist(), strict=True):
+            chunks.setdefault(chunk, score)
+            if len(chunks) == limit:
                 break
-        return found
+        return chunks
 
     def scores_of(
         self, scores: NDArray[np.float32] | None, kept: NDArray[np.bool_], chunks: Sequence[int]
     ) -> dict[int, float]:
         """The scores of given chunks, or 0, without those that are not kept."""
-        found: dict[int, float] = {}
-        for chunk in chunks:
-            first, last = self._span(chunk)
-            if first < last and kept[first]:
-                found[chunk] = 0.0 if scores is None else float(scores[first:last].max())
-        return found
-
-    def file_of(self, chunk: int) -> CachedFile:
-        """The file of a chunk that is there."""
-        return self.files[int(self._file_of[self._span(chunk)[0]])]
-
-    def _span(self, chunk: int) -> tuple[int, int]:
-        """The rows of a chunk; those of removed files are not there."""
         import numpy as np
 
-        first, last = np.searchsorted(self._live_chunks, (chunk, chunk + 1))
-        if first == last:
-            return 0, 0
-        return int(self._live[first]), int(self._live[last - 1]) + 1
+        starts, ends = self._spans(chunks)
+        there = starts < ends
+        there[there] = kept[self._live[starts[there]]]
+        found = np.asarray(chunks, np.int64)[there].tolist()
+        if scores is None or not found:
+            return dict.fromkeys(found, 0.0)
+        starts, lengths = starts[there], (ends - starts)[there]
+        firsts = np.cumsum(lengths) - lengths  # of each chunk among the rows of all of them
+        rows = self._live[np.arange(lengths.sum()) + np.repeat(starts - firsts, lengths)]
+        best = np.maximum.reduceat(scores[rows], firsts)
+        return dict(zip(found, best.tolist(), strict=True))
+
+    def files_of(self, chunks: Sequence[int]) -> list[CachedFile]:
+        """The file of each of these chunks, which are there."""
+        starts, _ = self._spans(chunks)
+        return [self.files[index] for index in self._file_of[self._live[starts]].tolist()]
+
+    def _spans(self, chunks: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where the rows of each chunk begin and end among those that are there. Chunks of removed
+        files have none.
+        """
+        import numpy as np
+
+        starts, ends = (
+            np.searchsorted(self._live_chunks, chunks, side) for side in ("left", "right")
+        )
+        return starts, ends
 
     def _drop(self, start: int, size: int) -> None:
         assert self._map is not None
