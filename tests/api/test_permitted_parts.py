@@ -16,7 +16,15 @@ import pytest
 from openedai.config import ModelSpec
 from tests.api.test_permissions import ask, error
 from tests.security.keys import add_key
-from tests.support import TWO_CALLS, Running, ServerThread, echo_settings, fetch, wait_until
+from tests.support import (
+    TWO_CALLS,
+    Answer,
+    Running,
+    ServerThread,
+    echo_settings,
+    fetch,
+    wait_until,
+)
 
 MODELS = (
     *(ModelSpec(id=id, engine="echo") for id in ("mine", "theirs", "other")),
@@ -135,13 +143,18 @@ def test_attachments(
     assistant = made(server, limited, "/v1/assistants", {"model": "mine"})
     run = {"assistant_id": assistant}
     thread = {**empty, "messages": [message]}
-    for path, body in (
-        ("/v1/threads", thread),
-        (f"/v1/threads/{id}/messages", message),
-        (f"/v1/threads/{id}/runs", {**run, "additional_messages": [message]}),
-        ("/v1/threads/runs", {**run, "thread": thread}),
+    for path, body, at in (
+        ("/v1/threads", thread, "messages"),
+        (f"/v1/threads/{id}/messages", message, "attachments"),
+        (
+            f"/v1/threads/{id}/runs",
+            {**run, "additional_messages": [message]},
+            "additional_messages",
+        ),
+        ("/v1/threads/runs", {**run, "thread": thread}, "thread.messages"),
     ):
-        assert error(ask(server, limited, path, body)) == REFUSED, path
+        refused = ask(server, limited, path, body)
+        assert (error(refused), param(refused)) == (REFUSED, at), path
     assert listed(server, full) == before
     assert json.loads(ask(server, limited, f"/v1/threads/{id}/messages").body)["data"] == []
     assert json.loads(ask(server, limited, f"/v1/threads/{id}/runs").body)["data"] == []
@@ -159,10 +172,12 @@ def test_stores_of_assistants_and_threads(
         ("/v1/assistants", {"model": "mine", **fields}),
         ("/v1/threads", {"tool_resources": resources}),
     ):
-        assert error(ask(server, limited, path, body)) == REFUSED, path
+        refused = ask(server, limited, path, body)
+        assert (error(refused), param(refused)) == (REFUSED, "tool_resources"), path
     assistant = made(server, limited, "/v1/assistants", {"model": "mine"})
     run = {"assistant_id": assistant, "thread": {"tool_resources": resources}}
-    assert error(ask(server, limited, "/v1/threads/runs", run)) == REFUSED
+    refused = ask(server, limited, "/v1/threads/runs", run)
+    assert (error(refused), param(refused)) == (REFUSED, "thread.tool_resources")
     assert listed(server, full) == before
 
 
@@ -197,7 +212,18 @@ def test_searches(server: Running, limited: str, stores: dict[str, str]) -> None
     assert ask(server, limited, mine, plain).status == 200
     assert error(ask(server, limited, other, plain)) == REFUSED
     assert error(ask(server, limited, mine, {**plain, "rewrite_query": True})) == REFUSED
-    assert error(ask(server, limited, mine, {"query": "cats"})) == REFUSED  # the reranker
+    for options in ({}, {"ranking_options": {"ranker": "auto"}}):  # without the reranker
+        assert ask(server, limited, mine, {"query": "cats", **options}).status == 200
+    named = {"ranking_options": {"ranker": "default-2024-11-15"}}
+    refused = ask(server, limited, mine, {"query": "cats", **named})
+    assert error(refused) == REFUSED
+    assert param(refused) == "ranking_options.ranker"
+
+
+def param(answer: Answer) -> str | None:
+    found = json.loads(answer.body)["error"]["param"]
+    assert found is None or isinstance(found, str)
+    return found
 
 
 def call(name: str, **arguments: Any) -> str:
@@ -224,7 +250,7 @@ def test_searches_of_responses(server: Running, limited: str, stores: dict[str, 
     text = call("file_search", queries=["cats"])
     found = {}
     for model in ("mine", "other"):
-        tool = {**SEARCH, "vector_store_ids": [stores[model]], **NO_RERANKER}
+        tool = {**SEARCH, "vector_store_ids": [stores[model]]}
         body = {"model": "mine", "input": text, "tools": [tool], "include": INCLUDED}
         response = json.loads(ask(server, limited, "/v1/responses", body).body)
         found[model] = response["output"][0]

@@ -69,7 +69,7 @@ async def search(
 ) -> list[str]:
     """The ids of the files that are found, each as often as it is."""
     exchange = Exchange("req_1", "POST", "/v1/vector_stores", OPENAI, identity=IDENTITY)
-    query = StoreQuery([text], limit=50, filter=filter, weights=weights, rerank=False)
+    query = StoreQuery([text], limit=50, filter=filter, weights=weights, rerank="never")
     _, results = await services.store_search.run(exchange, ids, query)
     return sorted(result.hit.file.file for result in results)
 

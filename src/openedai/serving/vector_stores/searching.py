@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.defaults import CHAT, RERANK
 from openedai.contract.chat import Chat, Message
 from openedai.contract.generate import GenerateRequest, Sampling
 from openedai.contract.rerank import RerankRequest
-from openedai.errors import Unsupported
+from openedai.errors import ModelNotFound, Unsupported
 from openedai.http.exchange import Exchange
 from openedai.search.filters import Filter
 from openedai.search.rank import BOTH, Hit, Search, Weights
@@ -35,11 +35,15 @@ _REWRITE = (
 )
 
 
+Rerank = Literal["auto", "always", "never"]
+
+
 @dataclass(frozen=True)
 class StoreQuery:
     """What is searched. With several `texts` a chunk is as good as it is for the one that fits it
     best. With `rewrite` each is also searched as the default chat model rewrites it. Results with a
-    score below `least_score` are left out.
+    score below `least_score` are left out. `rerank` is whether the default reranker is used, if
+    there is one: "auto" where the key may use it.
     """
 
     texts: Sequence[str]
@@ -47,7 +51,7 @@ class StoreQuery:
     filter: Filter | None = None
     weights: Weights = BOTH
     least_score: float = 0.0
-    rerank: bool = True
+    rerank: Rerank = "auto"
     rewrite: bool = False
 
 
@@ -97,7 +101,7 @@ class StoreSearch:
         if query.rewrite:
             rewritten = [await self._rewritten(exchange, text) for text in texts]
             texts = list(dict.fromkeys(text for text in [*rewritten, *texts] if text))
-        reranks = query.rerank and self._catalog.default(RERANK) is not None
+        reranks = self._reranks(exchange, query.rerank)
         limit = max(query.limit, _RERANKED) if reranks else query.limit
         wide = replace(query, texts=texts, limit=limit)
         results = [one for store in stores for one in await self._search(exchange, store, wide)]
@@ -128,6 +132,16 @@ class StoreSearch:
             )
             hits = await asyncio.to_thread(search.run, cache, view)
         return [Result(store.id, hit, hit.score) for hit in hits]
+
+    def _reranks(self, exchange: Exchange, rerank: Rerank) -> bool:
+        """Raises ModelNotFound for a reranker that was asked for, and is not for the key."""
+        model = self._catalog.default(RERANK)
+        if model is None or rerank == "never":
+            return False
+        permitted = self._catalog.permits(exchange.identity, model.id)
+        if rerank == "always" and not permitted:
+            raise ModelNotFound(model.id, param="ranking_options.ranker")
+        return permitted
 
     async def _reranked(
         self, exchange: Exchange, texts: Sequence[str], results: Sequence[Result]

@@ -4,13 +4,13 @@ messages.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 import msgspec
 
 from openedai.api.openai.assistants.types import NewStore
-from openedai.errors import NotFound
+from openedai.errors import ModelNotFound, NotFound
 from openedai.identity import Identity
 from openedai.serving.vector_stores.service import NewFile, VectorStoreService
 from openedai.store.assistants.messages import Message
@@ -18,6 +18,7 @@ from openedai.store.assistants.threads import ThreadFields
 from openedai.store.vector_stores.files import Chunking
 from openedai.store.vector_stores.stores import StoreFields
 
+_RESOURCES = "tool_resources"
 _DAYS = 7  # after which the store of a thread expires, unless it is used
 
 
@@ -31,17 +32,23 @@ class StoreMaking:
         self._identity = identity
         self._made: list[str] = []
 
-    async def make(self, new: NewStore | None, days: int | None = None) -> list[str]:
-        """The id of the store that a request describes, if it does. Raises NotFound for a file
-        that is not the owner's.
+    async def make(
+        self, new: NewStore | None, days: int | None = None, param: str = _RESOURCES
+    ) -> list[str]:
+        """The id of the store that a request describes in `param`, if it does. Raises NotFound for
+        a file that is not the owner's.
         """
         if new is None:
             return []
         fields = StoreFields(metadata=new.metadata or {}, days=days, model="")
-        return [await self._make(fields, new.files())]
+        with _refused_at(param):
+            return [await self._make(fields, new.files())]
 
-    async def attach(self, fields: ThreadFields, messages: Sequence[Message]) -> ThreadFields:
-        """The fields of a thread that is to have these messages, with a store of their files.
+    async def attach(
+        self, fields: ThreadFields, messages: Sequence[Message], param: str
+    ) -> ThreadFields:
+        """The fields of a thread that is to have these messages, with a store of their files;
+        `param` of the request has them.
 
         Raises NotFound for a file that is not the owner's.
         """
@@ -49,21 +56,27 @@ class StoreMaking:
         files = [NewFile(id, {}, Chunking()) for id in dict.fromkeys(ids)]
         if not files:
             return fields
-        if fields.stores:
-            await self._stores.add_batch(self._identity, fields.stores[0], files)
-            return fields
-        made = await self._make(StoreFields(days=_DAYS, model=""), files)
+        with _refused_at(param):
+            if fields.stores:
+                await self._stores.add_batch(self._identity, fields.stores[0], files)
+                return fields
+            made = await self._make(StoreFields(days=_DAYS, model=""), files)
         return msgspec.structs.replace(fields, stores=[made])
 
     async def fields(
-        self, fields: ThreadFields, new: NewStore | None, messages: Sequence[Message]
+        self,
+        fields: ThreadFields,
+        new: NewStore | None,
+        messages: Sequence[Message],
+        within: str = "",
     ) -> ThreadFields:
         """The fields of a new thread, with the store that a request describes and that of the files
-        of its messages, which is the same if there are both.
+        of its messages, which is the same if there are both. They are parameters `within` one.
         """
         if new is not None:
-            fields = msgspec.structs.replace(fields, stores=await self.make(new, _DAYS))
-        return await self.attach(fields, messages)
+            stores = await self.make(new, _DAYS, f"{within}{_RESOURCES}")
+            fields = msgspec.structs.replace(fields, stores=stores)
+        return await self.attach(fields, messages, f"{within}messages")
 
     def keep(self) -> None:
         """Keep what was made, whatever becomes of the request: something refers to it."""
@@ -81,6 +94,16 @@ class StoreMaking:
         made = await self._stores.create(self._identity, fields, files, None)
         self._made.append(made.id)
         return made.id
+
+
+@contextmanager
+def _refused_at(param: str) -> Iterator[None]:
+    """A model that the key may not use is refused with the parameter that needs it."""
+    try:
+        yield
+    except ModelNotFound as error:
+        error.param = param
+        raise
 
 
 @asynccontextmanager

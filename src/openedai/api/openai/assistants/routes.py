@@ -130,7 +130,7 @@ class ThreadRoutes:
         made = body.message(thread)
         found = await self._keeping.threads.find(owner, thread)
         async with self._starting.making(exchange_of(request.scope).identity) as making:
-            await self._starting.attach(making, found, [made])
+            await self._starting.attach(making, found, [made], "attachments")
             await self._keeping.add_message(owner, made)
         return json_response(message_object(made), headers=headers)
 

@@ -59,7 +59,7 @@ class RunRoutes:
         thread = await self._keeping.threads.find(*named(request))
         messages = [message.message(thread.id) for message in body.additional_messages or ()]
         async with self._starting.making(exchange.identity) as making:
-            thread = await self._starting.attach(making, thread, messages)
+            thread = await self._starting.attach(making, thread, messages, "additional_messages")
             run = await self._starting.run(exchange, thread, body, headers)
             events = [run_event(run, "created"), run_event(run)]
             await self._keeping.begin(run, messages, events)
@@ -72,7 +72,7 @@ class RunRoutes:
         exchange = exchange_of(request.scope)
         messages = given.new_messages("")
         async with self._starting.making(exchange.identity) as making:
-            fields = await making.fields(given.fields(), given.new_store, messages)
+            fields = await making.fields(given.fields(), given.new_store, messages, "thread.")
             thread = new_thread(exchange.owner, fields)
             run = await self._starting.run(exchange, thread, body, headers, body.stores())
             events = [thread_event(thread), run_event(run, "created"), run_event(run)]

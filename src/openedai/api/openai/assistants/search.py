@@ -63,6 +63,7 @@ async def search(
         texts=searched_texts(_arguments(arguments), question),
         limit=options.get("max_num_results") or _LIMIT,
         least_score=least,
+        rerank="auto" if ranking.get("ranker") in (None, "auto") else "always",
     )
     if not stores or not query.texts:
         return Searched((), shown)

@@ -58,13 +58,14 @@ class RunStarting:
         return making(self._stores, identity)
 
     async def attach(
-        self, stores: StoreMaking, thread: Thread, messages: Sequence[Message]
+        self, stores: StoreMaking, thread: Thread, messages: Sequence[Message], param: str
     ) -> Thread:
-        """A thread that is to have these messages, with a vector store of their files.
+        """A thread that is to have these messages, with a vector store of their files; `param`
+        of the request has them.
 
         Raises NotFound for a file that is not the owner's.
         """
-        fields = await stores.attach(thread.fields, messages)
+        fields = await stores.attach(thread.fields, messages, param)
         if fields.stores == thread.fields.stores:
             return thread
         changed = await self._keeping.threads.update(thread.owner, thread.id, stores=fields.stores)

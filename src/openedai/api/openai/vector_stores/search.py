@@ -50,7 +50,7 @@ class StoreSearchRequest(Body):
             filter=to_filter(self.filters),
             weights=options.weights,
             least_score=options.score_threshold,
-            rerank=options.ranker != "none",
+            rerank=options.rerank,
             rewrite=bool(self.rewrite_query),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -12,6 +12,9 @@ from openedai.errors import invalid_value
 from openedai.http.body import Body
 from openedai.search.filters import Compare, Compound, Filter
 from openedai.search.rank import BOTH, Weights
+
+if TYPE_CHECKING:
+    from openedai.serving.vector_stores.searching import Rerank
 
 _MAX_FILTERS = 100
 _MAX_DEPTH = 10
@@ -69,6 +72,15 @@ class RankingOptions(Body):
         hybrid = self.hybrid_search
         if hybrid is not None and not hybrid.embedding_weight + hybrid.text_weight:
             raise invalid_value(f"{param}.hybrid_search", "one of its weights must be above 0")
+
+    @property
+    def rerank(self) -> Rerank:
+        match self.ranker:
+            case "none":
+                return "never"
+            case "auto":
+                return "auto"
+        return "always"
 
     @property
     def weights(self) -> Weights:

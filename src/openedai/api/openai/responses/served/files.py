@@ -48,7 +48,7 @@ class FileSearchRunner:
             filter=to_filter(served.filters),
             weights=options.weights,
             least_score=options.score_threshold,
-            rerank=options.ranker != "none",
+            rerank=options.rerank,
         )
         queries, results = await self._search.run(call.exchange, served.vector_store_ids, query)
         found = tuple(
