@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
-from starlette.routing import WebSocketRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 
 from openedai.api import routes, sockets
 from openedai.api.console.pages import console_pages
 from openedai.api.openapi import documentation
+from openedai.api.route import Route
 from openedai.app.http_layers import ERROR_HANDLERS, check_root_path, in_process, middleware
 from openedai.app.job_handlers import READING, job_handlers
+from openedai.app.lifespan import Lifespan
 from openedai.app.model_pool import make_pool
 from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
@@ -54,53 +55,53 @@ def create_app(
     by default one that sends them. Raises ConfigError.
     """
     tracing = _tracing(settings, span_exporter) if settings.traces else None
-    catalog = Catalog(settings)
-    metrics = Metrics()
+    catalog, metrics = Catalog(settings), Metrics()
     library = Library(settings)
     downloads = Downloads(library)
     pool = make_pool(settings, metrics, library, downloads, early)
     metrics.add_pool(pool)
     images = _images(settings)
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        services.recent_logs.attach()
-        await services.image_store.sweep()
-        runner.start()
-        sweeping.start()
-        services.project_limits.start()
-        yield
-        await services.project_limits.close()
-        await runner.close()
-        await sweeping.close()
-        await services.downloads.close()
-        await pool.close()
-        if services.usage is not None:
-            await services.usage.close()
-        await services.limiting.counts.close()
-        services.search_caches.close()
-        lookup.close()
-        await uses.close()
-        await services.containers.close()
-        await services.store.close()
-        images.close()
-        if services.mcp_hosts is not None:
-            services.mcp_hosts.close()
-        services.image_threads.close()
-        if tracing is not None:
-            await tracing.close()
-        services.recent_logs.detach()
-
-    services = Services.of(
+    services = Services(
         *(settings, catalog, pool, metrics, images, library, downloads),
         started=int(time.time()),
         limits_clock=limits_clock,
         tracing=tracing,
     )
-    store, jobs = services.store, services.jobs
-    lookup, uses = KeyLookup(store), KeyUses(store)
-    sweeping = Sweeping(
-        store,
+    served = routes(services)
+    if settings.root_path:
+        check_root_path(settings.root_path, served)
+    lookup, uses = KeyLookup(services.store), KeyUses(services.store)
+    app = Starlette(
+        routes=_all_routes(served),
+        lifespan=lambda app: app.state.lifespan.started(),
+        exception_handlers=ERROR_HANDLERS,
+        middleware=middleware(services, Identities(settings, lookup, uses)),
+    )
+    app.router.redirect_slashes = False
+    app.state.services = services
+    app.state.routes = served
+    app.state.perform = in_process(app, services).perform
+    handlers = job_handlers(services, library, app.state.perform)
+    runner = Runner(services.store, services.jobs, handlers, lease=job_lease)
+    app.state.runner = runner
+    sweeping = _sweeping(services)
+    app.state.lifespan = Lifespan(services, runner, sweeping, lookup, uses, images, tracing)
+    return app
+
+
+def _all_routes(served: Sequence[Route]) -> list[BaseRoute]:
+    """The routes of the API, its WebSockets and its reference, and the console."""
+    return [
+        *documentation(served),
+        *console_pages(),
+        *(route.served() for route in served),
+        *(WebSocketRoute(socket.path, socket) for socket in sockets(served)),
+    ]
+
+
+def _sweeping(services: Services) -> Sweeping:
+    return Sweeping(
+        services.store,
         [
             services.files.sweep,
             services.uploads.sweep,
@@ -109,35 +110,13 @@ def create_app(
             services.vector_stores.sweep,
             services.search_caches.sweep,
             services.containers.sweep,
-            partial(delete_left, settings.data / READING),
-            jobs.sweep,
+            partial(delete_left, services.settings.data / READING),
+            services.jobs.sweep,
             services.usage_records.sweep,
             services.limit_records.sweep,
-            store.sweep,
+            services.store.sweep,
         ],
     )
-    served = routes(services)
-    if settings.root_path:
-        check_root_path(settings.root_path, served)
-    app = Starlette(
-        routes=[
-            *documentation(served),
-            *console_pages(),
-            *(route.served() for route in served),
-            *(WebSocketRoute(socket.path, socket) for socket in sockets(served)),
-        ],
-        lifespan=lifespan,
-        exception_handlers=ERROR_HANDLERS,
-        middleware=middleware(services, Identities(settings, lookup, uses)),
-    )
-    app.router.redirect_slashes = False
-    app.state.services = services
-    app.state.perform = in_process(app, services).perform
-    handlers = job_handlers(services, library, app.state.perform)
-    runner = Runner(store, jobs, handlers, lease=job_lease)
-    app.state.runner = runner
-    app.state.routes = served
-    return app
 
 
 def _tracing(settings: Settings, exporter: SpanExporter | None) -> Tracing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 
 from openedai.catalog.catalog import Catalog
@@ -70,65 +70,14 @@ from openedai.weights.facts import WeightFactsReader
 from openedai.weights.library import Library
 
 
-@dataclass(frozen=True)
 class Services:
-    settings: Settings
-    catalog: Catalog
-    pool: ModelPool
-    metrics: Metrics
-    limiting: Limiting
-    limit_records: LimitRecords
-    project_limits: ProjectLimits
-    ends: Ends
-    usage: UsageRecording | None
-    usage_records: UsageRecords
-    usage_sums: UsageSums
-    activity: Activity
-    downloads: Downloads
-    library: Library
-    recent_logs: RecentLogs
-    leases: Leases
-    generation: Generation
-    embedding: Embedding
-    reranking: Reranking
-    deciding: Deciding
-    moderation: Moderation
-    transcription: Transcription
-    image_loading: ImageLoading
-    file_loading: FileLoading
-    hearing: Hearing
-    speaking: Speaking
-    image_inputs: ImageInputs
-    image_making: ImageMaking
-    image_store: ImageStore
-    image_threads: ImageThreads
-    mcp_hosts: Hosts | None
-    public: PublicAddress
-    speech: Speech
-    listing: Listing
-    loading: Loading
-    weight_facts: WeightFactsReader
-    store: Store
-    administration: Administration
-    files: Files
-    uploads: Uploads
-    jobs: Jobs
-    batches: Batches
-    tuning_records: FineTuningRecords
-    tuned: TunedModels
-    fine_tuning: FineTuning
-    stored_chats: StoredChats
-    keeping: ResponseKeeping
-    assistants: AssistantKeeping
-    vector_stores: VectorStoreService
-    store_embedding: StoreEmbedding
-    search_caches: SearchCaches
-    store_search: StoreSearch
-    containers: ContainerService
+    """Each is made at its first use, which is in `create_app` for all that the routes use.
 
-    @classmethod
-    def of(
-        cls,
+    `started` is when the server started, in seconds since 1970.
+    """
+
+    def __init__(
+        self,
         settings: Settings,
         catalog: Catalog,
         pool: ModelPool,
@@ -136,110 +85,262 @@ class Services:
         images: Images,
         library: Library,
         downloads: Downloads,
+        *,
         started: int,
-        limits_clock: Callable[[], float] | None,
-        tracing: Tracing | None,
-    ) -> Services:
-        """`started` is when the server started, in seconds since 1970."""
-        database_url = settings.database.reveal() if settings.database else ""
-        store = Store(settings.data, database_url, settings.blobs)
-        limit_records = LimitRecords(store)
-        limiting = Limiting.of(
-            settings.limits, limit_records, limits_clock, shared=bool(database_url)
+        limits_clock: Callable[[], float] | None = None,
+        tracing: Tracing | None = None,
+    ) -> None:
+        self.settings = settings
+        self.catalog = catalog
+        self.pool = pool
+        self.metrics = metrics
+        self.library = library
+        self.downloads = downloads
+        self._images = images
+        self._started = started
+        self._limits_clock = limits_clock
+        self._tracing = tracing
+
+    @cached_property
+    def public(self) -> PublicAddress:
+        return PublicAddress(self.settings.public_url)
+
+    @cached_property
+    def store(self) -> Store:
+        url = self._database_url
+        return Store(self.settings.data, url, self.settings.blobs)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        return Jobs(self.store)
+
+    @cached_property
+    def administration(self) -> Administration:
+        return Administration(self.store)
+
+    @cached_property
+    def limit_records(self) -> LimitRecords:
+        return LimitRecords(self.store)
+
+    @cached_property
+    def limiting(self) -> Limiting:
+        return Limiting.of(
+            self.settings.limits,
+            self.limit_records,
+            self._limits_clock,
+            shared=bool(self._database_url),
         )
-        leases = Leases(pool, catalog, limiting)
-        loading = Loading(pool, library, downloads)
-        transcription, speech = Transcription(leases), Speech(leases)
-        embedding = Embedding(leases)
-        threads = ImageThreads()
-        image_store = ImageStore(settings.data / "images", settings.image_url_lifetime)
-        limits = FileLimits(
-            settings.file_max_bytes,
-            settings.files_max_bytes,
-            settings.files_max_bytes_per_key,
-            storage_limits(settings.limits),
-        )
-        store_files, jobs = VectorStoreFiles(store), Jobs(store)
-        files = Files(store, limits, file_remover(store_files, jobs))
-        records = FineTuningRecords(store)
-        tuned = TunedModels(catalog, store, records, settings.data / "adapters")
-        max_pixels = settings.image_max_pixels
-        generation = Generation(leases)
-        reranking = Reranking(leases, embedding)
-        store_embedding = StoreEmbedding(catalog, embedding)
-        caches = SearchCaches(store, store_files, settings.data / "search", settings.vector_memory)
-        usage_records = UsageRecords(store, settings.usage_lifetime, settings.usage_max_records)
-        prices, activity = Prices(settings.prices), Activity()
-        recorders: list[Recorder] = [activity]
-        if tracing is not None:
-            recorders.append(tracing)
-        usage = UsageRecording(UsageWriter(usage_records), prices) if settings.usage else None
-        if usage is not None:
-            metrics.add_usage(usage.writer)
-            recorders.append(usage)
+
+    @cached_property
+    def project_limits(self) -> ProjectLimits:
+        return ProjectLimits(self.limit_records, self.limiting)
+
+    @cached_property
+    def leases(self) -> Leases:
+        return Leases(self.pool, self.catalog, self.limiting)
+
+    @cached_property
+    def usage_records(self) -> UsageRecords:
+        settings = self.settings
+        return UsageRecords(self.store, settings.usage_lifetime, settings.usage_max_records)
+
+    @cached_property
+    def usage_sums(self) -> UsageSums:
+        return UsageSums(self.store)
+
+    @cached_property
+    def usage(self) -> UsageRecording | None:
+        """None if the settings keep no usage."""
+        if not self.settings.usage:
+            return None
+        usage = UsageRecording(UsageWriter(self.usage_records), self._prices)
+        self.metrics.add_usage(usage.writer)
+        return usage
+
+    @cached_property
+    def activity(self) -> Activity:
+        return Activity()
+
+    @cached_property
+    def ends(self) -> Ends:
+        settings = self.settings
+        recorders: list[Recorder] = [self.activity]
+        if self._tracing is not None:
+            recorders.append(self._tracing)
+        if self.usage is not None:
+            recorders.append(self.usage)
         if settings.metrics_by:
-            recorders.append(OwnerMetrics(metrics.registry, settings.metrics_by, prices))
-        return cls(
-            settings=settings,
-            catalog=catalog,
-            pool=pool,
-            metrics=metrics,
-            ends=Ends(metrics, recorders),
-            usage=usage,
-            usage_records=usage_records,
-            usage_sums=UsageSums(store),
-            activity=activity,
-            downloads=downloads,
-            library=library,
-            recent_logs=RecentLogs(),
-            limiting=limiting,
-            limit_records=limit_records,
-            project_limits=ProjectLimits(limit_records, limiting),
-            leases=leases,
-            generation=generation,
-            embedding=embedding,
-            reranking=reranking,
-            deciding=Deciding(leases),
-            moderation=Moderation(leases, settings.moderation_thresholds),
-            transcription=transcription,
-            image_loading=ImageLoading(images),
-            file_loading=FileLoading(files, settings.max_body_bytes),
-            hearing=Hearing(catalog, transcription),
-            speaking=Speaking(catalog, speech),
-            image_inputs=ImageInputs(images, image_store, files, threads, max_pixels),
-            image_making=ImageMaking(leases, threads),
-            image_store=image_store,
-            image_threads=threads,
-            mcp_hosts=_mcp_hosts(settings),
-            public=PublicAddress(settings.public_url),
-            speech=speech,
-            listing=Listing(catalog, pool, settings.listed_aliases, tuned, started),
-            loading=loading,
-            weight_facts=WeightFactsReader(library),
-            store=store,
-            administration=Administration(store),
-            files=files,
-            uploads=Uploads(store, files),
-            jobs=jobs,
-            batches=Batches(store, files, jobs),
-            tuning_records=records,
-            tuned=tuned,
-            fine_tuning=FineTuning(store, records, files, jobs, catalog, tuned),
-            stored_chats=StoredChats(store),
-            keeping=ResponseKeeping(store, jobs, settings.response_lifetime),
-            assistants=AssistantKeeping(store, jobs),
-            vector_stores=VectorStoreService(store, store_files, files, jobs, catalog),
-            store_embedding=store_embedding,
-            search_caches=caches,
-            store_search=StoreSearch(
-                catalog, store_files.stores, caches, store_embedding, reranking, generation
-            ),
-            containers=ContainerService(settings, store, files),
+            registry = self.metrics.registry
+            recorders.append(OwnerMetrics(registry, settings.metrics_by, self._prices))
+        return Ends(self.metrics, recorders)
+
+    @cached_property
+    def recent_logs(self) -> RecentLogs:
+        return RecentLogs()
+
+    @cached_property
+    def listing(self) -> Listing:
+        aliases = self.settings.listed_aliases
+        return Listing(self.catalog, self.pool, aliases, self.tuned, self._started)
+
+    @cached_property
+    def loading(self) -> Loading:
+        return Loading(self.pool, self.library, self.downloads)
+
+    @cached_property
+    def weight_facts(self) -> WeightFactsReader:
+        return WeightFactsReader(self.library)
+
+    @cached_property
+    def generation(self) -> Generation:
+        return Generation(self.leases)
+
+    @cached_property
+    def embedding(self) -> Embedding:
+        return Embedding(self.leases)
+
+    @cached_property
+    def reranking(self) -> Reranking:
+        return Reranking(self.leases, self.embedding)
+
+    @cached_property
+    def deciding(self) -> Deciding:
+        return Deciding(self.leases)
+
+    @cached_property
+    def moderation(self) -> Moderation:
+        return Moderation(self.leases, self.settings.moderation_thresholds)
+
+    @cached_property
+    def transcription(self) -> Transcription:
+        return Transcription(self.leases)
+
+    @cached_property
+    def hearing(self) -> Hearing:
+        return Hearing(self.catalog, self.transcription)
+
+    @cached_property
+    def speech(self) -> Speech:
+        return Speech(self.leases)
+
+    @cached_property
+    def speaking(self) -> Speaking:
+        return Speaking(self.catalog, self.speech)
+
+    @cached_property
+    def image_threads(self) -> ImageThreads:
+        return ImageThreads()
+
+    @cached_property
+    def image_store(self) -> ImageStore:
+        return ImageStore(self.settings.data / "images", self.settings.image_url_lifetime)
+
+    @cached_property
+    def image_loading(self) -> ImageLoading:
+        return ImageLoading(self._images)
+
+    @cached_property
+    def image_inputs(self) -> ImageInputs:
+        sources = (self._images, self.image_store, self.files)
+        return ImageInputs(*sources, self.image_threads, self.settings.image_max_pixels)
+
+    @cached_property
+    def image_making(self) -> ImageMaking:
+        return ImageMaking(self.leases, self.image_threads)
+
+    @cached_property
+    def files(self) -> Files:
+        limits = FileLimits(
+            self.settings.file_max_bytes,
+            self.settings.files_max_bytes,
+            self.settings.files_max_bytes_per_key,
+            storage_limits(self.settings.limits),
+        )
+        return Files(self.store, limits, file_remover(self._store_files, self.jobs))
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        return Uploads(self.store, self.files)
+
+    @cached_property
+    def file_loading(self) -> FileLoading:
+        return FileLoading(self.files, self.settings.max_body_bytes)
+
+    @cached_property
+    def batches(self) -> Batches:
+        return Batches(self.store, self.files, self.jobs)
+
+    @cached_property
+    def tuning_records(self) -> FineTuningRecords:
+        return FineTuningRecords(self.store)
+
+    @cached_property
+    def tuned(self) -> TunedModels:
+        folder = self.settings.data / "adapters"
+        return TunedModels(self.catalog, self.store, self.tuning_records, folder)
+
+    @cached_property
+    def fine_tuning(self) -> FineTuning:
+        records = self.tuning_records
+        return FineTuning(self.store, records, self.files, self.jobs, self.catalog, self.tuned)
+
+    @cached_property
+    def stored_chats(self) -> StoredChats:
+        return StoredChats(self.store)
+
+    @cached_property
+    def keeping(self) -> ResponseKeeping:
+        return ResponseKeeping(self.store, self.jobs, self.settings.response_lifetime)
+
+    @cached_property
+    def assistants(self) -> AssistantKeeping:
+        return AssistantKeeping(self.store, self.jobs)
+
+    @cached_property
+    def vector_stores(self) -> VectorStoreService:
+        files = self._store_files
+        return VectorStoreService(self.store, files, self.files, self.jobs, self.catalog)
+
+    @cached_property
+    def store_embedding(self) -> StoreEmbedding:
+        return StoreEmbedding(self.catalog, self.embedding)
+
+    @cached_property
+    def search_caches(self) -> SearchCaches:
+        folder, memory = self.settings.data / "search", self.settings.vector_memory
+        return SearchCaches(self.store, self._store_files, folder, memory)
+
+    @cached_property
+    def store_search(self) -> StoreSearch:
+        return StoreSearch(
+            self.catalog,
+            self._store_files.stores,
+            self.search_caches,
+            self.store_embedding,
+            self.reranking,
+            self.generation,
         )
 
+    @cached_property
+    def containers(self) -> ContainerService:
+        return ContainerService(self.settings, self.store, self.files)
 
-def _mcp_hosts(settings: Settings) -> Hosts | None:
-    """The hosts of MCP servers; None if the settings allow none, or their library is not there."""
-    if settings.offline or not settings.mcp_servers or find_spec("mcp") is None:
-        return None
-    return Hosts(HostPolicy.parse(settings.mcp_private_hosts), "mcp-hosts")
+    @cached_property
+    def mcp_hosts(self) -> Hosts | None:
+        """The hosts of MCP servers; None if they are not allowed, or without their library."""
+        settings = self.settings
+        if settings.offline or not settings.mcp_servers or find_spec("mcp") is None:
+            return None
+        return Hosts(HostPolicy.parse(settings.mcp_private_hosts), "mcp-hosts")
+
+    @cached_property
+    def _prices(self) -> Prices:
+        return Prices(self.settings.prices)
+
+    @cached_property
+    def _store_files(self) -> VectorStoreFiles:
+        return VectorStoreFiles(self.store)
+
+    @property
+    def _database_url(self) -> str:
+        return self.settings.database.reveal() if self.settings.database else ""
