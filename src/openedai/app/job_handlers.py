@@ -17,7 +17,8 @@ from openedai.http.server.in_process import Perform
 from openedai.jobs.handler import Handler
 from openedai.serving.assistants.handler import RunHandler, Work
 from openedai.serving.batches.handler import BatchHandler
-from openedai.serving.fine_tuning.handler import FineTuningHandler, TrainingParts
+from openedai.serving.fine_tuning.handler import FineTuningHandler
+from openedai.serving.fine_tuning.parts import TrainingParts
 from openedai.serving.responses.handler import ResponseHandler, Step
 from openedai.serving.services import Services
 from openedai.serving.vector_stores.handler import VectorStoreHandler

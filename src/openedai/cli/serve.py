@@ -22,8 +22,7 @@ from openedai.cli.banner import banner
 from openedai.cli.listening.listener import Listener
 from openedai.cli.listening.outside import Outside
 from openedai.cli.listening.tunnel import TunnelFailed
-from openedai.cli.messages import red, say
-from openedai.cli.start import EXIT_USAGE
+from openedai.cli.messages import EXIT_USAGE, red, say
 from openedai.config import ConfigError, ModelSpec, Settings
 from openedai.errors import APIError
 from openedai.http.server.protocol import LimitedProtocol, ProtocolLimits, limited_protocol

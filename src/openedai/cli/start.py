@@ -6,13 +6,12 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openedai.cli.messages import say
+from openedai.cli.messages import EXIT_USAGE, say
 from openedai.config import ConfigError, Settings, load_settings
 
 if TYPE_CHECKING:
     from openedai.engines.process.early import EarlyStart
 
-EXIT_USAGE = 2
 # A worker that loads something else is ended, so this need not be complete.
 _DECIDE_THE_LOAD = (
     "preload",

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from openedai.cli.start import EXIT_USAGE
+from openedai.cli.messages import EXIT_USAGE
 from openedai.config import ConfigError
 
 UNWRAPPED = 10_000  # columns

@@ -22,8 +22,9 @@ from openedai.identity import Identity
 from openedai.jobs.handler import RunningJob
 from openedai.jobs.runner import Runner
 from openedai.serving.fine_tuning.attempt import Attempt
-from openedai.serving.fine_tuning.handler import FineTuningHandler, TrainingParts
+from openedai.serving.fine_tuning.handler import FineTuningHandler
 from openedai.serving.fine_tuning.jobs import FineTuning, NewJob
+from openedai.serving.fine_tuning.parts import TrainingParts
 from openedai.serving.services import Services
 from openedai.store.files import new_file
 from openedai.store.fine_tuning import JobRecord

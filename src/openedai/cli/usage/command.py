@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from openedai.cli.start import read_settings
 from openedai.cli.terminal import Config, ErrorMessages, stdout
+from openedai.cli.usage.dimensions import By
 from openedai.config import ConfigError
 
-By = Literal["model", "key", "project", "day", "endpoint"]
 EXAMPLES = (
     "Examples: [bold]openedai usage[/] | [bold]openedai usage --since 4w --by day[/] | "
     "[bold]openedai usage --by key --csv > usage.csv[/]"

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from openedai.cli.usage.command import By
+from openedai.cli.usage.dimensions import By
 from openedai.config import ConfigError, Settings
 from openedai.store.store import Store
 from openedai.store.usage.records import HOUR

@@ -21,7 +21,7 @@ from openedai.http.exchange import Exchange
 from openedai.identity import Identity
 from openedai.jobs.handler import RunningJob
 from openedai.serving.fine_tuning.following import Following, Training, changing, end_cancelled
-from openedai.serving.fine_tuning.handler import TrainingParts
+from openedai.serving.fine_tuning.parts import TrainingParts
 from openedai.serving.usage.kinds import FINE_TUNING
 from openedai.store.fine_tuning import JobRecord
 from openedai.training.files import MIN_EXAMPLES, check_lines, refuse_problems

@@ -13,7 +13,7 @@ import msgspec
 
 from openedai.errors import APIError, EngineFailed
 from openedai.jobs.handler import RunningJob
-from openedai.serving.fine_tuning.handler import TrainingParts
+from openedai.serving.fine_tuning.parts import TrainingParts
 from openedai.serving.fine_tuning.results import ResultFiles
 from openedai.store.contents import Writing
 from openedai.store.database import Query

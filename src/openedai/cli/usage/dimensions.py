@@ -1,0 +1,7 @@
+"""What the rows of `openedai usage` may be of."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+By = Literal["model", "key", "project", "day", "endpoint"]
