@@ -15,7 +15,7 @@ from openedai.errors import ModelNotFound
 from openedai.extract.text import Limits
 from openedai.http.server.in_process import Perform
 from openedai.jobs.handler import Handler
-from openedai.serving.assistants.handler import RunHandler, Work
+from openedai.serving.assistants.handler import Left, RunHandler, Work
 from openedai.serving.batches.handler import BatchHandler
 from openedai.serving.fine_tuning.handler import FineTuningHandler
 from openedai.serving.fine_tuning.parts import TrainingParts
@@ -83,8 +83,8 @@ def _response_handler(services: Services) -> ResponseHandler:
 def _run_handler(services: Services) -> RunHandler:
     make = run_works(services)
 
-    async def begin(run: Run) -> Work:
-        work: Work = (await asyncio.to_thread(make)).begin(run)
+    async def begin(run: Run, left: Left) -> Work:
+        work: Work = (await asyncio.to_thread(make)).begin(run, left)
         return work
 
     return RunHandler(services.assistants, begin)

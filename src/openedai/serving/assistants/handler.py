@@ -24,12 +24,23 @@ _DIED = "The server that worked on this run stopped, and its answer cannot be go
 
 @dataclass(frozen=True)
 class Progress:
-    """Events, and what is kept with them: new messages and steps, and the run's next state."""
+    """Events, and what is kept with them: messages and steps that begin, change or end, and the
+    run's next state.
+    """
 
     events: Sequence[bytes]
     messages: Sequence[Message] = ()
     steps: Sequence[Step] = ()
     run: Run | None = None
+
+
+@dataclass(frozen=True)
+class Left:
+    """What an earlier attempt has begun and not ended: a message with its step, and tool calls."""
+
+    message: Message | None = None
+    message_step: Step | None = None
+    calls_step: Step | None = None
 
 
 class Work(Protocol):
@@ -44,12 +55,15 @@ class Work(Protocol):
         """The early end of the run, with what there is of its answer. The error has a code."""
 
 
+Begin = Callable[[Run, Left], Awaitable[Work]]
+
+
 class RunHandler:
-    """`begin` makes what works on a run."""
+    """`begin` makes what works on a run, and goes on with what is left of it."""
 
     kind: ClassVar[str] = KIND
 
-    def __init__(self, keeping: AssistantKeeping, begin: Callable[[Run], Awaitable[Work]]) -> None:
+    def __init__(self, keeping: AssistantKeeping, begin: Begin) -> None:
         self.slots = _SLOTS
         self._keeping = keeping
         self._begin = begin
@@ -65,10 +79,11 @@ class RunHandler:
             if run.status not in WORKING:
                 await job.end(query, run.status)
                 return
-        work = await self._begin(run)
+            left = await self._left(query, run)
+        work = await self._begin(run, left)
         writer = EventWriter(job, self._keeping.events, run.id, last)
         try:
-            attempt = _Attempt(job, self._keeping, run, work, writer)
+            attempt = _Attempt(job, self._keeping, run, work, writer, left)
             if run.status == "cancelling":
                 await attempt.write(work.stop("cancelled"))
             elif run.streamed and run.status == "in_progress" and last > run.fields.begun:
@@ -78,6 +93,12 @@ class RunHandler:
                 await attempt.make()
         finally:
             await writer.close()
+
+    async def _left(self, query: Query, run: Run) -> Left:
+        messages = await self._keeping.messages.open(query, run.thread, run.id)
+        steps = {step.fields.type: step for step in await self._keeping.steps.open(query, run.id)}
+        message = messages[0] if messages else None
+        return Left(message, steps.get("message_creation"), steps.get("tool_calls"))
 
     async def fail(self, query: Query, id: str, input: Any, reason: str) -> None:
         await self._keeping.fail(query, input["run"], reason)
@@ -91,12 +112,15 @@ class _Attempt:
         run: Run,
         work: Work,
         writer: EventWriter,
+        left: Left,
     ) -> None:
         self._job = job
         self._keeping = keeping
         self._run = run
         self._work = work
         self._writer = writer
+        self._writing: asyncio.Task[None] | None = None
+        self._kept = {left.message.id} if left.message is not None else set[str]()
 
     async def make(self) -> None:
         """Work until the end, or until the run is to be cancelled."""
@@ -108,6 +132,8 @@ class _Attempt:
             working.cancel()
             asked.cancel()
             await asyncio.wait({working, asked})
+            if self._writing is not None:
+                await asyncio.gather(self._writing, return_exceptions=True)
         if not working.cancelled():
             working.result()
         if not self._job.ended:
@@ -119,8 +145,9 @@ class _Attempt:
                 if one.run is None:
                     for event in one.events if self._run.streamed else ():
                         self._writer.add(event)
-                else:
-                    await self.write(one)
+                else:  # it is not interrupted: what is begun is known, and no event is lost
+                    self._writing = asyncio.create_task(self.write(one))
+                    await asyncio.shield(self._writing)
 
     async def write(self, progress: Progress) -> None:
         """All of it in one transaction, with the end of the job if it is one."""
@@ -138,9 +165,12 @@ class _Attempt:
                 run = run.changed(begun=self._writer.last)
             if cancelling and run.status == "in_progress":
                 run = run.changed("cancelling")
-            await self._keeping.messages.append(query, run.thread, progress.messages)
+            for message in progress.messages:
+                is_new = message.id not in self._kept
+                await self._keeping.messages.put(query, message, is_new=is_new)
             for step in progress.steps:
                 await self._keeping.steps.put(query, step)
             await self._keeping.runs.update(query, run)
             if run.status not in WORKING:
                 await self._job.end(query, run.status)
+        self._kept |= {message.id for message in progress.messages}

@@ -207,12 +207,19 @@ class AssistantKeeping:
         return await self._end(query, run, "expired") if _is_overdue(run) else run
 
     async def _end(self, query: Query, run: Run, status: RunStatus, **fields: Any) -> Run:
-        """The end of a run that nobody works on, and of its open steps."""
+        """The end of a run that nobody works on, and of its open messages and steps."""
         run = run.changed(status, calls=[], **fields)
         await self.runs.update(query, run)
-        now = int(time.time())
+        now, reason = int(time.time()), f"run_{status}"
+        for message in await self.messages.open(query, run.thread, run.id):
+            ended = message.changed(
+                status="incomplete", incomplete_at=now, incomplete_reason=reason
+            )
+            await self.messages.put(query, ended, is_new=False)
+        ends = {"status": status, f"{status}_at": now}
+        error = {"error_code": run.fields.error_code, "error": run.fields.error}
         for step in await self.steps.open(query, run.id):
-            await self.steps.put(query, step.changed(status=status, **{f"{status}_at": now}))
+            await self.steps.put(query, step.changed(**ends, **error))
         return run
 
 

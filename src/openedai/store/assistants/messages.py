@@ -45,6 +45,9 @@ class Message:
     fields: MessageFields
     position: int = -1
 
+    def changed(self, **fields: Any) -> Message:
+        return replace(self, fields=msgspec.structs.replace(self.fields, **fields))
+
 
 class Messages:
     """Of threads that the caller may see. Methods that take a query are part of its transaction."""
@@ -65,6 +68,29 @@ class Messages:
                 for position, one in enumerate(messages, first)
             ],
         )
+
+    async def put(self, query: Query, message: Message, *, is_new: bool) -> None:
+        """Add a message to its thread, or change one, whose metadata stays as it is by now. One
+        that is not new and not there was deleted: then nothing happens.
+
+        Raises NotFound.
+        """
+        suffix = (await self._store.database()).for_update
+        by_id = f"select record from thread_messages where id=$1{suffix}"
+        for (record,) in await query(by_id, message.id):
+            kept = msgspec.json.decode(record, type=MessageFields)
+            fields = msgspec.structs.replace(message.fields, metadata=kept.metadata)
+            change = "update thread_messages set record=$1 where id=$2"
+            await query.run(change, _text(fields), message.id)
+            return
+        if is_new:
+            await self.append(query, message.thread, [message])
+
+    async def open(self, query: Query, thread: str, run: str) -> list[Message]:
+        """The messages of a run that have not ended."""
+        by_run = f"select {_COLUMNS} from thread_messages where thread=$1 and run=$2"
+        messages = [_message(row) for row in await query(by_run, thread, run)]
+        return [message for message in messages if message.fields.status == "in_progress"]
 
     async def find(self, thread: str, id: str) -> Message:
         """Raises NotFound."""

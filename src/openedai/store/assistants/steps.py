@@ -62,8 +62,8 @@ class Steps:
 
     async def put(self, query: Query, step: Step) -> None:
         """Add a step to its thread, or change one that is there. Raises NotFound."""
-        if step.position >= 0:
-            await query.run("update run_steps set record=$1 where id=$2", _text(step), step.id)
+        change = "update run_steps set record=$1 where id=$2 returning id"
+        if await query(change, _text(step), step.id):
             return
         position = await self._threads.take_positions(query, step.thread, 1)
         await query.run(

@@ -30,7 +30,10 @@ class Thread:
 
     @classmethod
     def of(cls, run: Run, messages: Sequence[ThreadMessage], steps: Sequence[Step]) -> Thread:
-        """Without what the run leaves out: older messages, and calls without outputs."""
+        """Without what the run leaves out: older messages, calls without outputs, and answers that
+        have no text yet or were ended before.
+        """
+        messages = [one for one in messages if one.fields.content or one.fields.role == "user"]
         answered = [step for step in steps if _is_answered(step)]
         count = run.fields.truncation.get("last_messages")
         if count is not None and count < len(messages):

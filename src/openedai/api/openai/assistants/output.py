@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import msgspec
-
 from openedai.api.openai.assistants.events import (
     message_event,
     run_event,
@@ -18,7 +16,7 @@ from openedai.api.openai.assistants.events import (
 )
 from openedai.api.openai.assistants.search import SEARCH, Searched, citation
 from openedai.contract.generate import Finish, GenerateEvent, TextDelta, ToolCallDelta
-from openedai.serving.assistants.handler import Progress
+from openedai.serving.assistants.handler import Left, Progress
 from openedai.serving.assistants.keeping import WAITING_SECONDS
 from openedai.serving.tools.citations import Cited, Citer, Mark, Part, Piece
 from openedai.store.assistants.messages import PREFIX as MESSAGE
@@ -29,30 +27,34 @@ from openedai.store.assistants.steps import Step, StepFields
 from openedai.store.ids import ordered_id
 
 _CUT = "The limit of tokens was reached within a tool call."
+_LEFT = "The server that began this step stopped, and another one answered the run without it."
 _STEP_CODES = {"rate_limit_exceeded"}  # others are `server_error`
 
 
 class RunOutput:
-    """`run` is the run by now. A message and a step are kept when they end."""
+    """`run` is the run by now. A message and a step are kept when they begin and when they end;
+    those that are `left` of an earlier attempt are used as if they were new.
+    """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, left: Left) -> None:
         self.run = run
         self.begun = False
-        self._step: Step | None = None  # of the open message
-        self._message: Message | None = None
+        self._step = left.message_step  # of the open message
+        self._message = left.message
         self._texts: list[str] = []
         self._annotations: list[dict[str, Any]] = []
         self._parts: Sequence[Part] = ()
         self._is_prose = True
         self._citer = Citer((), keeps_marks=True)
-        self._calls_step: Step | None = None
+        self._calls_step = left.calls_step
         self._calls: list[dict[str, Any]] = []
 
     def cite(self, parts: Sequence[Part], *, is_prose: bool) -> None:
-        """From the next message on, texts may cite these parts of files. Sentences of an answer of
-        a given format, which `is_prose` is false for, are only cited where the model does so.
+        """From here on texts may cite these parts of files. Sentences of an answer of a given
+        format, which `is_prose` is false for, are only cited where the model does so.
         """
         self._parts, self._is_prose = parts, is_prose
+        self._citer = self._new_citer()
 
     def start(self) -> Progress:
         """The run is worked on."""
@@ -64,14 +66,15 @@ class RunOutput:
         match event:
             case TextDelta(text=text):
                 self.begun = True
-                opened = self._open_message()
-                if events := [*opened, *self._add(self._citer.feed(text))]:
+                yield from self._open_message()
+                if events := self._add(self._citer.feed(text)):
                     yield Progress(events)
             case ToolCallDelta():
                 self.begun = True
                 if self._message is not None:
-                    yield self._end_message("completed")
-                yield Progress([*self._open_calls(), *self._add_call(event)])
+                    yield self._end_message_before_calls()
+                yield from self._open_calls()
+                yield Progress(self._add_call(event))
             case _:
                 pass
 
@@ -87,24 +90,32 @@ class RunOutput:
         """The open calls that the server answers."""
         return [call for call in self._calls if call["function"]["name"] == SEARCH]
 
+    def search(self) -> Progress:
+        """The step of all open calls, while some of them are answered."""
+        assert self._calls_step is not None
+        calls = [_begun(call) for call in self._calls]
+        details = {"type": "tool_calls", "tool_calls": calls}
+        return Progress([], steps=[self._calls_step.changed(details=details)], run=self.run)
+
     def end_text(self, finish: Finish) -> list[Progress]:
         """The end of the message, after a generation without tool calls, and of the run."""
         progress: list[Progress] = []
         if self._message is None and not self._calls:
-            progress.append(Progress(self._open_message()))
+            progress += self._open_message()
         reason = {"length": "max_tokens", "content_filter": "content_filter"}.get(finish.reason)
         if self._message is not None:
             status = "completed" if reason is None else "incomplete"
             progress.append(self._end_message(status, reason, finish))
-        if self._calls_step is not None:  # a call that was cut off
-            progress.append(self._end_calls("failed", finish, "server_error", _CUT))
+        if self._calls_step is not None:
+            why = _CUT if self._calls else _LEFT
+            progress.append(self._end_calls("failed", finish, "server_error", why))
         progress.append(self._end_run(reason))
         return progress
 
     def end_calls(self, finish: Finish, found: dict[str, Searched]) -> list[Progress]:
         """The end of a generation with tool calls; `found` has what searches found, by call."""
         assert self._calls_step is not None
-        progress = [] if self._message is None else [self._end_message("completed")]
+        progress = [] if self._message is None else [self._end_message_before_calls()]
         waiting = [call for call in self._calls if call["id"] not in found]
         details = {
             "type": "tool_calls",
@@ -123,9 +134,12 @@ class RunOutput:
         self.run = run.changed("requires_action", calls=calls)
         return [*progress, Progress([run_event(self.run)], steps=[step], run=self.run)]
 
-    def exceed_prompt(self) -> Progress:
+    def exceed_prompt(self) -> list[Progress]:
         """The end of a run whose conversation has too many tokens."""
-        return self._end_run("max_prompt_tokens")
+        progress = [] if self._message is None else [self._end_message_before_calls()]
+        if self._calls_step is not None:
+            progress.append(self._end_calls("failed", None, "server_error", _LEFT))
+        return [*progress, self._end_run("max_prompt_tokens")]
 
     def stop(self, status: RunStatus, error: tuple[str, str] | None = None) -> Progress:
         """The early end of the run, with what there is of its answer."""
@@ -148,7 +162,7 @@ class RunOutput:
             self.run,
         )
 
-    def _open_message(self) -> list[bytes]:
+    def _open_message(self) -> list[Progress]:
         if self._message is not None:
             return []
         now, run = int(time.time()), self.run
@@ -170,13 +184,17 @@ class RunOutput:
         }
         self._step = self._new_step("message_creation", details)
         self._texts, self._annotations = [], []
-        self._citer = Citer(self._parts, keeps_marks=True, places=self._is_prose)
-        return [
+        self._citer = self._new_citer()
+        events = [
             step_event(self._step, "created"),
             step_event(self._step),
             message_event(self._message, "created"),
             message_event(self._message),
         ]
+        return [Progress(events, [self._message], [self._step], self.run)]
+
+    def _new_citer(self) -> Citer:
+        return Citer(self._parts, keeps_marks=True, places=self._is_prose)
 
     def _add(self, pieces: Sequence[Piece]) -> list[bytes]:
         return [
@@ -212,16 +230,12 @@ class RunOutput:
         events = self._add(self._citer.end())
         now, done = int(time.time()), status == "completed"
         text = {"value": "".join(self._texts), "annotations": self._annotations}
-        message = replace(
-            self._message,
-            fields=msgspec.structs.replace(
-                self._message.fields,
-                content=[{"type": "text", "text": text}] if self._texts else [],
-                status=status,
-                completed_at=now if done else None,
-                incomplete_at=None if done else now,
-                incomplete_reason=reason,
-            ),
+        message = self._message.changed(
+            content=[{"type": "text", "text": text}] if self._texts else [],
+            status=status,
+            completed_at=now if done else None,
+            incomplete_at=None if done else now,
+            incomplete_reason=reason,
         )
         step = self._step.changed(
             status=step_status,
@@ -231,15 +245,24 @@ class RunOutput:
             **_usage(finish),
         )
         self._message = self._step = None
+        self._texts, self._annotations = [], []
         events += [message_event(message), step_event(step)]
         return Progress(events, [message], [step], self.run)
 
-    def _open_calls(self) -> list[bytes]:
+    def _end_message_before_calls(self) -> Progress:
+        if self._texts:
+            return self._end_message("completed")
+        # An earlier attempt began it, and there is no text this time.
+        error = ("server_error", _LEFT)
+        return self._end_message("incomplete", "run_failed", None, "failed", *error)
+
+    def _open_calls(self) -> list[Progress]:
         if self._calls_step is not None:
             return []
         step = self._new_step("tool_calls", {"type": "tool_calls", "tool_calls": []})
         self._calls_step = step
-        return [step_event(step, "created"), step_event(step)]
+        events = [step_event(step, "created"), step_event(step)]
+        return [Progress(events, steps=[step], run=self.run)]
 
     def _add_call(self, delta: ToolCallDelta) -> list[bytes]:
         assert self._calls_step is not None

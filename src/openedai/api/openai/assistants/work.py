@@ -29,7 +29,7 @@ from openedai.errors import APIError, ContextLengthExceeded, InvalidRequest
 from openedai.http.exchange import Exchange
 from openedai.http.respond import as_api_error
 from openedai.identity import Identity
-from openedai.serving.assistants.handler import Progress
+from openedai.serving.assistants.handler import Left, Progress
 from openedai.serving.assistants.keeping import AssistantKeeping
 from openedai.serving.call import Call
 from openedai.serving.files.loading import FileLoading
@@ -80,14 +80,14 @@ class RunParts:
         self.ends = ends
         self.formats: TypeAdapter[Any] = TypeAdapter(ResponseFormat)
 
-    def begin(self, run: Run) -> RunWork:
-        return RunWork(self, run)
+    def begin(self, run: Run, left: Left) -> RunWork:
+        return RunWork(self, run, left)
 
 
 class RunWork:
-    def __init__(self, parts: RunParts, run: Run) -> None:
+    def __init__(self, parts: RunParts, run: Run, left: Left) -> None:
         self._parts = parts
-        self._output = RunOutput(run)
+        self._output = RunOutput(run, left)
         self._exchange = Exchange(
             *(run.id, "POST", "/v1/threads/runs", OPENAI),
             caller=run.fields.caller,
@@ -121,7 +121,8 @@ class RunWork:
             thread = await self._thread()
             request = await self._request(call, thread, searching=searches < _MOST_SEARCHES)
             if request is None:
-                yield output.exceed_prompt()
+                for one in output.exceed_prompt():
+                    yield one
                 return
             output.cite(thread.parts(), is_prose=self._constraint() is None)
             finish: Finish | None = None
@@ -139,7 +140,10 @@ class RunWork:
                 for one in output.end_text(ended):
                     yield one
                 return
-            found = {one["id"]: await self._search(one, thread) for one in output.searches()}
+            searched = output.searches()
+            if searched:
+                yield output.search()
+            found = {one["id"]: await self._search(one, thread) for one in searched}
             searches += 1
             for one in output.end_calls(ended, found):
                 yield one
