@@ -24,6 +24,7 @@ class KeyUses:
         self._seconds = seconds
         self._uses: dict[str, float] = {}
         self._writing: asyncio.Task[None] | None = None
+        self._failing = False
 
     def note(self, id: str) -> None:
         """This key was used now."""
@@ -51,4 +52,9 @@ class KeyUses:
             async with (await self._store.database()).write() as query:
                 await self._keys.note_uses(query, uses)
         except APIError as error:
-            log.warning("when keys were used could not be written: %s", error)
+            if not self._failing:
+                log.warning("when keys were used cannot be written now: %s", error)
+            self._failing = True
+            self._uses = uses | self._uses  # the next use of a key has them written
+        else:
+            self._failing = False

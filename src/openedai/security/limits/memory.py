@@ -45,6 +45,7 @@ class MemoryCounts:
         self._saved: dict[str, Periods] = {}
         self._unsaved: set[str] = set()
         self._saving: asyncio.Task[None] | None = None
+        self._failing = False
 
     def now(self) -> int:
         return int(self._clock() * 1000)
@@ -115,20 +116,28 @@ class MemoryCounts:
 
     async def _try_to_save(self) -> None:
         names, self._unsaved = sorted(self._unsaved), set()
-        try:
-            await self._merge(names)
-        except APIError as error:
-            log.warning("what was used of limits could not be saved: %s", error.message)
+        if not await self._merged(names):
             self._unsaved.update(names)
 
     async def _load(self, names: Sequence[str]) -> None:
         """What other servers, and this one before its start, have counted. Without a database that
         can be used it is added later.
         """
+        await self._merged(sorted(names))
+
+    async def _merged(self, names: Sequence[str]) -> bool:
+        """Whether it could be merged. That it could not is logged once, until it can."""
         try:
-            await self._merge(sorted(names))
+            await self._merge(names)
         except APIError as error:
-            log.warning("what was used of limits could not be loaded: %s", error.message)
+            if not self._failing:
+                log.warning("what was used of limits cannot be saved now: %s", error.message)
+            self._failing = True
+            return False
+        if self._failing:
+            log.info("what was used of limits is saved again")
+        self._failing = False
+        return True
 
     async def _merge(self, names: Sequence[str]) -> None:
         """Add to the database what it does not have, and adopt the sums."""
