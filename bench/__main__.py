@@ -181,6 +181,13 @@ def main(
         Path | None,
         typer.Option(help="Folder where the indexes of vector stores are kept between runs."),
     ] = None,
+    chunks: Annotated[
+        list[int] | None,
+        typer.Option(min=0, help="Chunks of a vector store that is searched; 0 for no searches."),
+    ] = None,
+    files: Annotated[
+        int | None, typer.Option(min=0, help="Files that are added to a vector store.")
+    ] = None,
     trl: Annotated[Path | None, typer.Option(help="A Python that has trl, peft and gguf.")] = None,
     environments: Annotated[
         Path, typer.Option(help="Folder of the peers' virtual environments.")
@@ -198,7 +205,7 @@ def main(
 ) -> None:
     """Measure this server beside its peers, one after the other and back, in one run."""
     console = Console()
-    scale = QUICK if quick else FULL
+    scale = (QUICK if quick else FULL).with_stores(chunks or None, files)
     embedders = {
         embeddings.SENTENCE_TRANSFORMERS: sentence_transformers,
         embeddings.INFINITY: infinity,

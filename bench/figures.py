@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -90,14 +92,17 @@ class Figure:
 
 
 async def alternate(
-    runs: Mapping[str, Callable[[int], Awaitable[T]]], rounds: int
+    runs: Mapping[str, Callable[[int], Awaitable[T]]], rounds: int, seconds: float = math.inf
 ) -> dict[str, list[T]]:
     """Run every system once a round, in turn and then the other way round (A B, B A, …).
 
-    Each run gets the number of its round.
+    Each run gets the number of its round. After so many seconds no further round begins.
     """
+    started = time.monotonic()
     results: dict[str, list[T]] = {name: [] for name in runs}
     for number in range(rounds):
+        if number and time.monotonic() - started > seconds:
+            break
         names = list(runs) if number % 2 == 0 else list(runs)[::-1]
         for name in names:
             results[name].append(await runs[name](number))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 
@@ -47,9 +48,19 @@ class Scale:
     text_turn_tokens: int = 8
     store_chunks: tuple[int, ...] = (20_000, 100_000)
     store_searches: int = 100
-    store_files: int = 128
+    store_files: int = 64
     training_rounds: int = 2
     training_examples: int = 24
+
+    def with_stores(self, chunks: Sequence[int] | None, files: int | None) -> Scale:
+        """The same with stores of so many chunks, and with so many files added; None changes
+        nothing, and 0 leaves it out.
+        """
+        return replace(
+            self,
+            store_chunks=self.store_chunks if chunks is None else tuple(filter(None, chunks)),
+            store_files=self.store_files if files is None else files,
+        )
 
     def with_rounds(self, rounds: int) -> Scale:
         """The same with this many rounds of each comparison."""

@@ -56,3 +56,12 @@ def test_systems_run_in_turn_and_back() -> None:
 
     assert asyncio.run(go()) == {"a": ["a0", "a1", "a2"], "b": ["b0", "b1", "b2"]}
     assert order == ["a0", "b0", "b1", "a1", "a2", "b2"]
+
+
+def test_no_round_begins_after_the_time_is_up() -> None:
+    async def run(number: int) -> int:
+        return number
+
+    runs = {"a": run, "b": run}
+    assert asyncio.run(alternate(runs, 5, seconds=-1)) == {"a": [0], "b": [0]}
+    assert asyncio.run(alternate(runs, 2, seconds=60)) == {"a": [0, 1], "b": [0, 1]}

@@ -5,9 +5,10 @@ Its arguments are the library's name and the folder of its index. Reads JSON lin
 
 - `{"inputs": FOLDER}` makes the index from the texts and vectors there, unless it is there, and
   answers with the versions.
-- `{"queries": [{"text", "vector"}], "way": WAY}` searches, and answers with the seconds of the
-  first search, opening included, the milliseconds of the processor of each of the others, and the
-  most bytes that the process had in memory.
+- `{"queries": [{"text", "vector"}], "way": WAY, "seconds"}` searches until so many seconds have
+  passed, and answers with the seconds of the first search, opening included, the milliseconds of
+  the processor of each of the others, of which there is one at least, and the most bytes that the
+  process had in memory.
 - `{"added": [TEXT], "url", "model"}`, for Chroma only, has a server embed the texts, adds them to a
   new collection, and answers with the seconds.
 """
@@ -202,13 +203,17 @@ def _searches(system: Any, folder: Path, question: dict[str, Any]) -> dict[str, 
     search = system.open(folder, question["way"], len(queries[0][1]))
     search(*queries[0])
     first = time.perf_counter() - started
-    began = time.process_time()
+    end = time.perf_counter() + question["seconds"]
+    began, done = time.process_time(), 0
     for query in queries[1:]:
         search(*query)
+        done += 1
+        if time.perf_counter() > end:
+            break
     spent = time.process_time() - began
     return {
         "first": first,
-        "milliseconds": 1000 * spent / max(1, len(queries) - 1),
+        "milliseconds": 1000 * spent / max(1, done),
         "memory": _most_memory(),
     }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.figures import SUBJECT, Budget, Figure, alternate
-from bench.json_child import child
+from bench.json_child import ANSWER_TIMEOUT, child
 from bench.scale import Scale
 from bench.sections.vector_stores.inputs import DIMENSIONS, queries, write_inputs
 from bench.sections.vector_stores.search_peer import BOTH, MEANING, SPARING
@@ -23,10 +23,11 @@ SCRIPT = Path(__file__).with_name("search_peer.py")
 BOUNDS = {20_000: 20.0, 100_000: 60.0}
 _FIRST_SECONDS = 2.0
 _MOST_MEGABYTES = 200.0  # in memory while a store of any size is searched sparingly
-# A search of OGX takes seconds, and the peers' indexes of more chunks half an hour to make.
-_PEER_SEARCHES = 20
-_PEER_CHUNKS = 20_000
+# A search of OGX takes seconds, and the peers' indexes of many chunks half an hour to make.
+_SEARCHING_SECONDS = 15.0
 _MAKING_SECONDS = 3600.0
+# No round begins later than that after the first one.
+_ROUNDS_SECONDS = 180.0
 # What the processor does is then that of one core.
 _ONE_THREAD = {
     **dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "RAYON_NUM_THREADS"), "1"),
@@ -48,10 +49,10 @@ async def searches(
     anything is measured if they are not there.
     """
     await asyncio.to_thread(write_inputs, folder / "inputs", count)
-    peers = pythons if pythons and count <= _PEER_CHUNKS else {}
-    systems: dict[str, Path] = {SUBJECT: Path(sys.executable), **peers}
+    systems: dict[str, Path] = {SUBJECT: Path(sys.executable), **(pythons or {})}
     for system, python in systems.items():
-        found = await _ask(system, python, folder, {"inputs": f"{folder}/inputs"})
+        question = {"inputs": f"{folder}/inputs"}
+        found = await _ask(system, python, folder, question, _MAKING_SECONDS)
         if versions is not None:
             versions.update(found)
 
@@ -62,8 +63,8 @@ async def searches(
     both[SPARINGLY] = run(SUBJECT, SPARING)
     meaning = {system: run(system, MEANING) for system in systems}
     return [
-        *_both(count, await alternate(both, scale.rounds)),
-        *_meaning(count, await alternate(meaning, scale.rounds)),
+        *_both(count, await alternate(both, scale.rounds, _ROUNDS_SECONDS)),
+        *_meaning(count, await alternate(meaning, scale.rounds, _ROUNDS_SECONDS)),
     ]
 
 
@@ -117,12 +118,12 @@ async def _round(
     system: str, python: Path, folder: Path, way: str, scale: Scale, number: int
 ) -> Answer:
     searched = queries(scale.store_searches, number)
-    asked = {"queries": searched if system == SUBJECT else searched[:_PEER_SEARCHES], "way": way}
-    return await _ask(system, python, folder, asked)
+    asked = {"queries": searched, "way": way, "seconds": _SEARCHING_SECONDS}
+    return await _ask(system, python, folder, asked, ANSWER_TIMEOUT)
 
 
-async def _ask(system: str, python: Path, folder: Path, question: object) -> Answer:
+async def _ask(system: str, python: Path, folder: Path, question: object, timeout: float) -> Answer:
     """In a process of its own, so that nothing of the index is open yet."""
     command: list[str | Path] = [python, SCRIPT, system, folder / system]
     async with child(system, command, _ONE_THREAD) as process:
-        return await process.ask(question, _MAKING_SECONDS)
+        return await process.ask(question, timeout)

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,16 @@ from openedai.config import ModelSpec
 
 EMBEDDINGS = "/v1/embeddings"
 _LEAST_SHARE = 0.9
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.1
 _BATCH = 64
-_FILE_SENTENCES = 12  # of a file that is added: one chunk
+_FILE_SENTENCES = 3  # of a file that is added: one chunk
+_WARM = 8  # files, before anything is measured
 _BATCH_SECONDS = 300.0
+# No round begins later than that after the first one.
+_ROUNDS_SECONDS = 300.0
 
-Run = Callable[[int], Awaitable[float]]
+# The seconds until these texts are added.
+Adding = Callable[[list[str]], Awaitable[float]]
 
 
 async def measure(
@@ -51,7 +56,7 @@ async def measure(
             for count in scale.store_chunks
             for figure in await searches(count, scale, folder / str(count), pythons, versions)
         ]
-    return [*found, await _ingestion(scale, pythons)]
+    return [*found, await _ingestion(scale, pythons)] if scale.store_files else found
 
 
 async def _ingestion(scale: Scale, pythons: Mapping[str, Path]) -> Figure:
@@ -65,70 +70,63 @@ async def _ingestion(scale: Scale, pythons: Mapping[str, Path]) -> Figure:
         started = openedai(f'data = "{folder}/data"\n', options=options)
         url, _ = await stack.enter_async_context(started)
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        count = scale.store_files
 
-        async def added(number: int) -> float:
-            return count / await _added_in(session, url, _texts(count, f"file {number}"))
-
-        async def embedded(number: int) -> float:
-            texts = _texts(count, f"text {number}")
+        async def embedded(texts: list[str]) -> float:
             began = time.perf_counter()
-            for start in range(0, count, _BATCH):
+            for start in range(0, len(texts), _BATCH):
                 body = {"model": spec.id, "input": texts[start : start + _BATCH]}
                 await _answer(session.post(f"{url}/embeddings", json=body))
-            return count / (time.perf_counter() - began)
+            return time.perf_counter() - began
 
-        await embedded(-1)
-        runs: dict[str, Run] = {SUBJECT: added, EMBEDDINGS: embedded}
+        systems: dict[str, Adding] = {
+            SUBJECT: partial(_added_in, session, url),
+            EMBEDDINGS: embedded,
+        }
         if CHROMA in pythons:
-            runs[CHROMA] = await _chroma(stack, pythons[CHROMA], Path(folder), url, spec, count)
+            systems[CHROMA] = await _chroma(stack, pythons[CHROMA], Path(folder), url, spec)
         if OGX in pythons:
-            runs[OGX] = await _ogx(stack, pythons[OGX], session, url, spec, count)
+            systems[OGX] = await _ogx(stack, pythons[OGX], session, url, spec)
+        count = scale.store_files
+        for name, add in systems.items():
+            await add(_texts(_WARM, f"{name} warm"))
+        runs = {name: partial(_rate, name, add, count) for name, add in systems.items()}
         return Figure(
             SECTION,
             f"{count} files added",
             "files/s",
             True,
-            await alternate(runs, scale.rounds),
+            await alternate(runs, scale.rounds, _ROUNDS_SECONDS),
             Budget(_LEAST_SHARE, "at least", of="ratio", peer=EMBEDDINGS),
             note=f"a file is one chunk; the endpoint gets {_BATCH} texts at once, also from peers",
         )
 
 
+async def _rate(name: str, add: Adding, count: int, number: int) -> float:
+    """Texts a second. No system, and no round, gets texts that were embedded before."""
+    return count / await add(_texts(count, f"{name} {number}"))
+
+
 async def _chroma(
-    stack: AsyncExitStack, python: Path, folder: Path, url: str, spec: ModelSpec, count: int
-) -> Run:
+    stack: AsyncExitStack, python: Path, folder: Path, url: str, spec: ModelSpec
+) -> Adding:
     command: list[str | Path] = [python, SCRIPT, CHROMA, folder / "chroma"]
     peer = await stack.enter_async_context(child(CHROMA, command, {}))
 
-    async def run(number: int) -> float:
-        texts = _texts(count, f"chroma {number}")
-        answer = await peer.ask({"added": texts, "url": url, "model": spec.id})
-        return count / float(answer["seconds"])
+    async def add(texts: list[str]) -> float:
+        return float((await peer.ask({"added": texts, "url": url, "model": spec.id}))["seconds"])
 
-    await run(-1)
-    return run
+    return add
 
 
 async def _ogx(
-    stack: AsyncExitStack,
-    python: Path,
-    session: aiohttp.ClientSession,
-    url: str,
-    spec: ModelSpec,
-    count: int,
-) -> Run:
+    stack: AsyncExitStack, python: Path, session: aiohttp.ClientSession, url: str, spec: ModelSpec
+) -> Adding:
     body = {"model": spec.id, "input": "the dimensions"}
     answer = await _answer(session.post(f"{url}/embeddings", json=body))
     dimensions = len(answer["data"][0]["embedding"])
     peer, _ = await stack.enter_async_context(ogx(python, url, None, (spec.id, dimensions)))
     store = {"embedding_model": f"echo/{spec.id}", "embedding_dimension": dimensions}
-
-    async def run(number: int) -> float:
-        return count / await _added_in(session, peer, _texts(count, f"ogx {number}"), store)
-
-    await run(-1)
-    return run
+    return partial(_added_in, session, peer, store=store)
 
 
 def _texts(count: int, name: str) -> list[str]:

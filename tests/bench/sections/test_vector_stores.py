@@ -13,8 +13,9 @@ from bench.figures import SUBJECT
 from bench.load.client import LoadError
 from bench.scale import QUICK
 from bench.sections.vector_stores.inputs import DIMENSIONS, queries, write_inputs
+from bench.sections.vector_stores.search_peer import BOTH, Searching, _searches
 from bench.sections.vector_stores.searches import searches
-from bench.sections.vector_stores.section import _added_in, _texts
+from bench.sections.vector_stores.section import _added_in, _texts, measure
 from tests.support import ServerThread, echo_settings
 
 TINY = replace(QUICK, rounds=2, store_searches=3)
@@ -41,6 +42,31 @@ def test_the_inputs_are_the_same_each_time(tmp_path: Path) -> None:
     assert first == queries(2, 0) != other
     assert len(first[0]["vector"]) == DIMENSIONS
     assert first[0]["text"].endswith("?")
+
+
+def test_searches_stop_when_the_time_is_up(tmp_path: Path) -> None:
+    """After one that is measured, at least."""
+    asked: list[str] = []
+
+    class Library:
+        def open(self, folder: Path, way: str, dimensions: int) -> Searching:
+            return lambda text, vector: asked.append(text)
+
+    searched = queries(3, 0)
+    for seconds, count in ((0, 2), (60, 3)):
+        asked.clear()
+        question = {"queries": searched, "way": BOTH, "seconds": seconds}
+        found = _searches(Library(), tmp_path, question)
+        assert asked == [query["text"] for query in searched[:count]]
+        assert found.keys() == {"first", "milliseconds", "memory"}
+
+
+def test_parts_of_the_section() -> None:
+    stores = QUICK.with_stores([300, 5000], 4)
+    assert (stores.store_chunks, stores.store_files) == ((300, 5000), 4)
+    assert QUICK.with_stores(None, None) == QUICK
+    nothing = QUICK.with_stores([0], 0)
+    assert asyncio.run(measure(nothing)) == []
 
 
 def test_files_are_added(tmp_path: Path) -> None:
