@@ -127,6 +127,7 @@ class Bench:
             embedding_model="echo",
             data=folder,
             database=Secret(database_url) if database_url else None,
+            usage=True,
         )
         s: Services = create_app(settings).state.services
         self.services = s
@@ -199,6 +200,16 @@ class Bench:
         events = await self.services.tuning_records.events(job.id, 1000, newest_first=False)
         return [event.step for event in events if event.type == "metrics"]
 
+    async def recorded(self) -> list[tuple[Any, ...]]:
+        """The usage of attempts: its kind, model, origin, project, request and tokens."""
+        usage = self.services.usage
+        assert usage is not None
+        await usage.close()
+        columns = "kind, model, origin, project, request, prompt_tokens"
+        database = await self.services.store.database()
+        rows = await database.read(f"select {columns} from usage_records order by id")
+        return [tuple(row) for row in rows]
+
     async def content(self, id: str) -> bytes:
         files = self.services.files
         return b"".join([chunk async for chunk in files.read(await files.find("me", id))])
@@ -234,6 +245,11 @@ def test_a_job_goes_on_where_it_died(tmp_path: Path, database_url: str) -> None:
         table = [*csv.DictReader(io.StringIO((await bench.content(files[0].id)).decode()))]
         assert [row["train_loss"] for row in table] == ["1", "0.5", "0.333333", "0.25"]
         assert await bench.blobs() == 0
+        common = ("fine_tuning", "tiny", "fine_tuning", "me", job.id)
+        assert await bench.recorded() == [
+            (*common, 30),
+            (*common, 10),
+        ]  # what is trained twice counts once
         await bench.services.tuned.prepare("me", name)
         model = bench.services.catalog.resolve(name)
         assert (model.id, model.spec.id, model.variant) == (name, "tiny", name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -138,6 +139,31 @@ def test_a_job_is_a_trace_of_its_own(tmp_path: Path) -> None:
         wait_until(lambda: client.responses.retrieve(made.id).status == "completed")
     found = [one for one in roots(server.spans) if (one.attributes or {}).get("openedai.origin")]
     assert [(one.attributes or {})["openedai.request.id"] for one in found] == [made.id]
+
+
+def test_tools_that_the_server_runs(tmp_path: Path) -> None:
+    called = json.dumps({"name": "file_search", "arguments": {"query": "cats"}})
+    server = Traced(tmp_path)
+    with server as running, running.client() as client:
+        store = client.vector_stores.create()
+        answer = client.responses.create(
+            model="echo",
+            input=f"<tool_call>{called}</tool_call>",
+            tools=[{"type": "file_search", "vector_store_ids": [store.id]}],
+        )
+    assert answer.output[0].type == "file_search_call"
+    (root,) = [one for one in roots(server.spans) if one.name == "POST /v1/responses"]
+    found = below(server.spans, root)
+    assert set(found) == {"chat echo", "execute_tool file_search"}
+    tool = found["execute_tool file_search"]
+    attributes = dict(tool.attributes or {})
+    assert attributes["gen_ai.operation.name"] == "execute_tool"
+    assert attributes["gen_ai.tool.name"] == "file_search"
+    assert root.start_time is not None
+    assert root.end_time is not None
+    assert tool.start_time is not None
+    assert tool.end_time is not None
+    assert root.start_time < tool.start_time <= tool.end_time <= root.end_time
 
 
 class Receiver(BaseHTTPRequestHandler):
