@@ -104,9 +104,9 @@ async def _chain(target: Target, turns: int) -> tuple[list[str], list[Items]]:
     async with await Connection.open(target) as connection:
         for turn in range(turns):
             content = [{"type": "input_text", "text": sentence(f"turn {turn}")}]
-            asked = {"type": "message", "role": "user", "content": content}
-            inputs.append([*before, asked])
-            body = target.response([asked], _TOKENS, previous=ids[-1] if ids else None)
+            question = {"type": "message", "role": "user", "content": content}
+            inputs.append([*before, question])
+            body = target.response([question], _TOKENS, previous=ids[-1] if ids else None)
             response = json.loads(await connection.fetch(PATH, body))
             ids.append(response["id"])
             before = [*inputs[-1], *response["output"]]

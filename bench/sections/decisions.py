@@ -53,17 +53,17 @@ async def _round(target: Target, scale: Scale, number: int) -> tuple[Reply, floa
         for part in ("chat", "many", "one")
     ]
     reply = await post(target, CHAT, target.chat(texts[0], 1))
-    asked = statements(scale.decision_questions)
+    questions = statements(scale.decision_questions)
     return (
         reply,
-        await _seconds(target, texts[1], asked),
-        await _seconds(target, texts[2], asked[:1]),
+        await _seconds(target, texts[1], questions),
+        await _seconds(target, texts[2], questions[:1]),
     )
 
 
-async def _seconds(target: Target, text: str, asked: list[str]) -> float:
+async def _seconds(target: Target, text: str, questions: list[str]) -> float:
     started = time.perf_counter()
-    await post(target, PATH, target.decisions(text, asked))
+    await post(target, PATH, target.decisions(text, questions))
     return time.perf_counter() - started
 
 

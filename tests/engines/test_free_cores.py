@@ -43,10 +43,10 @@ class Machine:
         counts = []
         for _ in range(round(seconds / PERIOD)):
             ours = self.choice.count
-            wanted = self.load(self.time)
-            others = wanted
-            if wanted + ours > self.cores:
-                others = min(wanted, self.cores * wanted / (wanted + ours))
+            demand = self.load(self.time)
+            others = demand
+            if demand + ours > self.cores:
+                others = min(demand, self.cores * demand / (demand + ours))
             self.time += PERIOD
             self.own += min(ours, self.cores - others) * PERIOD
             self.busy += (others + min(ours, self.cores - others)) * PERIOD

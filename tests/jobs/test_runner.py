@@ -52,7 +52,7 @@ class Bench:
 
     async def ask(self, id: str, wish: Any) -> str | None:
         async with (await self.store.database()).write() as query:
-            state = await self.jobs.ask(query, id, wish)
+            state = await self.jobs.request(query, id, wish)
         self.jobs.wake()
         return state
 

@@ -33,13 +33,13 @@ class Counting:
     async def run(self, job: RunningJob) -> None:
         for n in range(job.progress or 0, job.input["to"]):
             await asyncio.sleep(RANDOM.uniform(0, 2 * job.input["pause"]))
-            if job.wanted == "cancel":
+            if job.requested == "cancel":
                 async with job.step() as query:
                     await query("insert into ended values($1, 'cancelled', null)", job.id)
                     await job.end(query, "cancelled")
                 return
             async with job.step() as query:
-                if job.wanted == "pause":
+                if job.requested == "pause":
                     await job.pause(query)
                     return
                 await query("insert into counted values($1, $2, $3)", job.id, n, job.fence)

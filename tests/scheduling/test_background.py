@@ -19,15 +19,15 @@ STAYS = Background()
 
 
 class Line:
-    """A request in the background that can give way; `asked` says whether it should."""
+    """A request in the background that can give way; `must_yield` says whether it should."""
 
     def __init__(self, queue: Admission, caller: str = "batch") -> None:
-        self.asked = False
+        self.must_yield = False
         self.ticket = queue.submit(caller, background=Background(self._give_way))
 
     def _give_way(self) -> None:
-        assert not self.asked, "asked twice"
-        self.asked = True
+        assert not self.must_yield, "requested twice"
+        self.must_yield = True
 
 
 def opened(slots: int, max_queue: int = 100) -> Admission:
@@ -70,7 +70,7 @@ def test_free_slots_are_used_fully() -> None:
         assert holding([line.ticket for line in lines]) == [True, True, True, False, False]
         queue.release(lines[0].ticket)
         assert queue.running == 3
-        assert not any(line.asked for line in lines)
+        assert not any(line.must_yield for line in lines)
 
     run_virtually(go)
 
@@ -80,9 +80,9 @@ def test_the_newest_gives_way_to_a_client_and_no_more_than_needed() -> None:
         queue = opened(slots=3)
         lines = [Line(queue) for _ in range(4)]
         client = queue.submit("client")
-        assert [line.asked for line in lines] == [False, False, True, False]
+        assert [line.must_yield for line in lines] == [False, False, True, False]
         other = queue.submit("client", 2)
-        assert [line.asked for line in lines] == [True, True, True, False]
+        assert [line.must_yield for line in lines] == [True, True, True, False]
         for line in lines[:3]:
             queue.release(line.ticket)
         assert holding([client, other, lines[3].ticket]) == [True, True, False]
@@ -98,7 +98,7 @@ def test_what_cannot_give_way_is_not_asked() -> None:
         line = Line(queue)
         stays = queue.submit("batch", background=STAYS)
         queue.submit("client")
-        assert line.asked
+        assert line.must_yield
         client = queue.submit("client")
         queue.release(line.ticket)
         assert client.resident is None
@@ -141,13 +141,13 @@ def test_no_client_waits_while_the_background_holds_a_slot_unasked(
             elif step == "release" and clients:
                 queue.release(clients.pop(0))
             elif step == "leave":
-                for line in [line for line in lines if line.asked]:
+                for line in [line for line in lines if line.must_yield]:
                     queue.release(line.ticket)
                     lines.remove(line)
             waiting = [ticket for ticket in clients if ticket.resident is None]
             held = [line for line in lines if line.ticket.resident is not None]
-            asked = [line for line in held if line.asked]
-            assert len(asked) >= min(len(waiting), len(held))
+            yielding = [line for line in held if line.must_yield]
+            assert len(yielding) >= min(len(waiting), len(held))
             assert queue.running == min(slots, len(clients) + len(lines))
             assert not waiting or held == [] or queue.running == slots
 

@@ -116,8 +116,8 @@ def _source(home: Path, version: str) -> Path:
     if not source.exists():
         with tempfile.TemporaryDirectory(dir=home) as folder:
             pip = [str(home / "bin/python"), "-m", "pip", "download", "--quiet", "--no-deps"]
-            wanted = ["--no-binary=openai", "--dest", folder, f"openai=={version}"]
-            subprocess.run([*pip, *wanted], timeout=INSTALL_TIMEOUT, check=True)
+            options = ["--no-binary=openai", "--dest", folder, f"openai=={version}"]
+            subprocess.run([*pip, *options], timeout=INSTALL_TIMEOUT, check=True)
             (archive,) = Path(folder).glob("*.tar.gz")
             with tarfile.open(archive) as packed:
                 packed.extractall(folder, filter="data")

@@ -118,8 +118,8 @@ async def _round(
     system: str, python: Path, folder: Path, way: str, scale: Scale, number: int
 ) -> Answer:
     searched = queries(scale.store_searches, number)
-    asked = {"queries": searched, "way": way, "seconds": _SEARCHING_SECONDS}
-    return await _ask(system, python, folder, asked, ANSWER_TIMEOUT)
+    question = {"queries": searched, "way": way, "seconds": _SEARCHING_SECONDS}
+    return await _ask(system, python, folder, question, ANSWER_TIMEOUT)
 
 
 async def _ask(system: str, python: Path, folder: Path, question: object, timeout: float) -> Answer:

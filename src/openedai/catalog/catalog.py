@@ -134,9 +134,9 @@ class Catalog:
         """
         if identity.models is None or name in identity.models:
             return True
-        wanted = self._id(name)
+        model_id = self._id(name)
         ids = [self._id(named) for named in identity.models]
-        return wanted in ids or wanted.startswith(tuple(f"ft:{id}:" for id in ids))
+        return model_id in ids or model_id.startswith(tuple(f"ft:{id}:" for id in ids))
 
     def resolve_for(self, identity: Identity, name: str) -> Model:
         """The model of this name. Raises ModelNotFound, also where the key may not use it."""

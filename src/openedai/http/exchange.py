@@ -73,7 +73,7 @@ class Exchange:
     tools: list[ToolUse] = field(default_factory=list)
     charges: dict[str, Any] = field(default_factory=dict)
     rate_limits: RateLimits | None = None
-    asked_at: float | None = None
+    queued_at: float | None = None
     loading: tuple[float, float] | None = None
     leased_at: float | None = None
     first_event_at: float | None = None
@@ -103,7 +103,7 @@ class Exchange:
         use = self.uses.get((model, kind))
         if use is None:
             use = self.uses[model, kind] = Use(model, spec, kind)
-            use.asked_at, use.leased_at = self.asked_at, self.leased_at
+            use.queued_at, use.leased_at = self.queued_at, self.leased_at
             use.loading = self.loading
         return use
 

@@ -22,7 +22,7 @@ class Use:
 
     `spec` is the id of the spec that was loaded for the model. `size` is that of made images,
     `finish_reasons` are of generations. Times are in seconds after the start of the exchange, None
-    until it happens: `asked_at` when the model was asked for, `leased_at` when it was ready and
+    until it happens: `queued_at` when the model was asked for, `leased_at` when it was ready and
     free, `loading` from when to when it was loaded, if the request waited for that.
     """
 
@@ -38,7 +38,7 @@ class Use:
     images: int = 0
     size: str = ""
     finish_reasons: tuple[str, ...] = ()
-    asked_at: float | None = None
+    queued_at: float | None = None
     loading: tuple[float, float] | None = None
     leased_at: float | None = None
     first_event_at: float | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Protocol
 
@@ -14,8 +14,8 @@ from openedai.store.database import Query
 class RunningJob:
     """One attempt at a job, for its handler.
 
-    `input` is what it was added with, `progress` what was saved last, None at first. `wanted` is
-    "pause" or "cancel" as soon as someone asked for it; `asked` is set then.
+    `input` is what it was added with, `progress` what was saved last, None at first. `requested` is
+    "pause" or "cancel" as soon as someone requests it; `interrupted` is set then.
     """
 
     def __init__(self, claim: Claim, leases: Leases) -> None:
@@ -26,21 +26,21 @@ class RunningJob:
         self.attempt = claim.attempt
         self.attempts = claim.attempts
         self.fence = claim.fence
-        self.wanted: str | None = None
-        self.asked = asyncio.Event()
+        self.requested: str | None = None
+        self.interrupted = asyncio.Event()
         self.lost = False
         self.ended = False
         self._ending = False
         self._leases = leases
-        self.hear(claim.wanted)
+        self.set_requested(claim.requested)
 
-    def hear(self, wanted: str | None) -> None:
-        """What is wanted of the job by now."""
-        self.wanted = wanted
-        if wanted is None:
-            self.asked.clear()
+    def set_requested(self, requested: str | None) -> None:
+        """What is requested of the job by now."""
+        self.requested = requested
+        if requested is None:
+            self.interrupted.clear()
         else:
-            self.asked.set()
+            self.interrupted.set()
 
     @asynccontextmanager
     async def step(self) -> AsyncIterator[Query]:
@@ -58,6 +58,21 @@ class RunningJob:
             raise
         self.ended = self._ending
 
+    async def until_interrupted(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work until it ends, or until a pause or a cancellation is requested. Raises as
+        the work does.
+        """
+        task = asyncio.create_task(work)
+        interrupted = asyncio.create_task(self.interrupted.wait())
+        try:
+            await asyncio.wait({task, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            task.cancel()
+            interrupted.cancel()
+            await asyncio.wait({task, interrupted})
+        if not task.cancelled():
+            task.result()
+
     async def save(self, query: Query, progress: Any) -> None:
         """What the next attempt begins with, after a pause or the death of this server.
 
@@ -72,7 +87,7 @@ class RunningJob:
         self._ending = True
 
     async def pause(self, query: Query) -> None:
-        """The end of this attempt, in its last step, because a pause is wanted."""
+        """The end of this attempt, in its last step, because a pause is requested."""
         await self._leases.pause(query, self.id)
         self._ending = True
 

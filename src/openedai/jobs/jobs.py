@@ -14,7 +14,7 @@ ATTEMPTS = 5
 # How long the row of an ended job is kept.
 _KEPT_SECONDS = 30 * 86400.0
 
-Wish = Literal["pause", "cancel"]
+Action = Literal["pause", "cancel"]
 # Before the end: queued, running or paused. A handler chooses the names of its own ends.
 QUEUED, RUNNING, PAUSED = "queued", "running", "paused"
 CANCELLED, FAILED = "cancelled", "failed"
@@ -50,25 +50,25 @@ class Jobs:
         rows = await query(f"select state from jobs where id=$1{suffix}", id)
         return str(rows[0][0]) if rows else None
 
-    async def ask(self, query: Query, id: str, wish: Wish) -> str | None:
-        """Ask for a job to pause or to be cancelled, before what belongs to it is locked.
+    async def request(self, query: Query, id: str, action: Action) -> str | None:
+        """Request that a job pauses or is cancelled, before what belongs to it is locked.
 
         Returns its state: one that nobody runs is in the new state at once, and the caller
         changes what belongs to it. In a running one the handler does, as soon as it can. None
         for a job that has ended.
         """
         database = await self._store.database()
-        idle = (QUEUED,) if wish == "pause" else (QUEUED, PAUSED)
+        idle = (QUEUED,) if action == "pause" else (QUEUED, PAUSED)
         state = await self.lock(query, id)
         if state in idle:
-            state = PAUSED if wish == "pause" else CANCELLED
-            ended = "null" if wish == "pause" else database.now
+            state = PAUSED if action == "pause" else CANCELLED
+            ended = "null" if action == "pause" else database.now
             await query.run(f"update jobs set state=$1, ended_at={ended} where id=$2", state, id)
             return state
         if state == RUNNING:  # a cancellation is not taken back
             await query.run(
                 "update jobs set wanted=$1 where id=$2 and coalesce(wanted, '') <> 'cancel'",
-                *(wish, id),
+                *(action, id),
             )
         return state if state in (RUNNING, PAUSED) else None
 

@@ -32,7 +32,7 @@ class Claim:
     kind: str
     input: Any
     progress: Any
-    wanted: str | None
+    requested: str | None
     fence: int
     attempt: int
     attempts: int
@@ -68,12 +68,12 @@ class Leases:
                 "returning id, kind, input, progress, wanted, fence, attempt, attempts",
                 *args,
             )
-        for id, kind, input, progress, wanted, *numbers in rows:
-            return Claim(id, kind, _read(input), _read(progress), wanted, *numbers)
+        for id, kind, input, progress, requested, *numbers in rows:
+            return Claim(id, kind, _read(input), _read(progress), requested, *numbers)
         return None
 
     async def renew(self, held: Held) -> dict[str, str | None]:
-        """Prolong leases. Returns those that are still held, with what is wanted of each job."""
+        """Prolong leases. Returns those that are still held, with what is requested of each job."""
         database = await self._store.database()
         kept: dict[str, str | None] = {}
         async with database.write() as query:
@@ -109,9 +109,9 @@ class Leases:
         )
 
     async def pause(self, query: Query, id: str) -> None:
-        """Let go of a job because a pause is wanted, in a step: this was no attempt.
+        """Let go of a job because a pause is requested, in a step: this was no attempt.
 
-        It is queued at once if something else is wanted by now.
+        It is queued at once if something else is requested by now.
         """
         now = (await self._store.database()).now
         await query.run(

@@ -177,9 +177,9 @@ class Runner:
                     self._lose(held)
                 continue
             renewed = started
-            for id, wanted in kept.items():
+            for id, requested in kept.items():
                 if id in self._running:
-                    self._running[id].hear(wanted)
+                    self._running[id].set_requested(requested)
             self._lose(held.keys() - kept.keys())
 
     def _lose(self, ids: Sequence[str] | set[str] | dict[str, int]) -> None:

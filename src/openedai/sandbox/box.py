@@ -302,9 +302,9 @@ class Box:
         """The last line that bubblewrap wrote, which has ended, or is about to."""
         with suppress(TimeoutError, ValueError):
             async with asyncio.timeout(_GRACE_SECONDS):
-                said = (await self._process.stderr.read(4096)).decode("utf-8", "replace")
+                written = (await self._process.stderr.read(4096)).decode("utf-8", "replace")
                 await self._process.wait()
-                return said.strip().rpartition("\n")[2][:300]
+                return written.strip().rpartition("\n")[2][:300]
         return ""
 
 

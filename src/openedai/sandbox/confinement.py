@@ -104,8 +104,8 @@ class Confinement:
         finally:
             await box.close()
         if result.error or result.value != "[]":
-            said = (result.error or result.value or "").strip().rpartition("\n")[2]
-            raise ValueError(f"it is not confined: {said[:500]}")
+            last_line = (result.error or result.value or "").strip().rpartition("\n")[2]
+            raise ValueError(f"it is not confined: {last_line[:500]}")
 
 
 def _entries(hidden: Iterable[Path], python: Python) -> Iterator[str]:

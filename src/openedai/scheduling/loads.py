@@ -175,7 +175,7 @@ class Loads:
                     if not model.has_demand:
                         return
                     need = self._required_memory(model)
-                    plan = self._evictions.plan(need, for_clients=model.wanted_by_clients)
+                    plan = self._evictions.plan(need, for_clients=model.has_clients_waiting)
                     if plan.fits:
                         for resident in plan.evicted:
                             self.evict(resident)
@@ -184,7 +184,7 @@ class Loads:
                         began = self._clock()
                         self._install(model, await self._load_engine(model.spec), began)
                         return
-                for_clients = model.wanted_by_clients
+                for_clients = model.has_clients_waiting
                 paused = self._evictions.pause_background(need, paused, for_clients=for_clients)
                 await self._wait_for_memory(model)
         finally:
@@ -193,12 +193,12 @@ class Loads:
 
     async def _wait_for_memory(self, model: ManagedModel) -> None:
         """Until it may fit; only the background does not look at every change."""
-        if model.wanted_by_clients:
+        if model.has_clients_waiting:
             await self.wait_for_change()
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(_BACKGROUND_SECONDS):
-                while model.has_demand and not model.wanted_by_clients:
+                while model.has_demand and not model.has_clients_waiting:
                     await self.wait_for_change()
 
     def _required_memory(self, model: ManagedModel) -> int:

@@ -87,7 +87,7 @@ class ManagedModel:
         return self.admission.waiting > 0 or self.pending_preloads > 0
 
     @property
-    def wanted_by_clients(self) -> bool:
+    def has_clients_waiting(self) -> bool:
         """Whether something else than requests in the background waits for it."""
         return self.admission.clients_waiting > 0 or self.pending_preloads > 0
 

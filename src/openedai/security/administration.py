@@ -35,28 +35,28 @@ class Administration:
         self.accounts = ServiceAccounts(store)
         self._store = store
 
-    async def create_key(self, wanted: ApiKey, storage_bytes: int | None = None) -> MadeKey:
-        """A key as wanted, in the project that has `wanted.project` as its id or name.
+    async def create_key(self, new_key: ApiKey, storage_bytes: int | None = None) -> MadeKey:
+        """A key like `new_key`, in the project that has `new_key.project` as its id or name.
 
         An empty one stands for a new project with the key's name. `storage_bytes` is what the
         project may keep from now on, if given; 0 is no limit. Raises NotFound for a project that
         does not exist, and InvalidRequest where a name stands for several.
         """
         async with self._writing() as query:
-            found = await self.projects.named(query, wanted.project or wanted.name)
-            if wanted.project:
-                project = _one(wanted.project, found)
+            found = await self.projects.named(query, new_key.project or new_key.name)
+            if new_key.project:
+                project = _one(new_key.project, found)
             elif found:
                 raise InvalidRequest(
-                    f"There is a project '{wanted.name}' already. Name it as the key's project, or "
-                    "give the key another name.",
+                    f"There is a project '{new_key.name}' already. Name it as the key's project, "
+                    "or give the key another name.",
                     param="project",
                 )
             else:
-                project = await self.projects.insert(query, wanted.name)
+                project = await self.projects.insert(query, new_key.name)
             if storage_bytes is not None:
                 await self.projects.limit_storage(query, project.id, storage_bytes)
-            return await self._insert(query, replace(wanted, project=project.id))
+            return await self._insert(query, replace(new_key, project=project.id))
 
     async def create_admin_key(self, name: str, expires_at: float | None) -> MadeKey:
         """An admin key of the default project, which is made with the first."""
@@ -189,18 +189,18 @@ class Administration:
         expires_at: float | None,
         endpoints: tuple[str, ...] | None,
     ) -> MadeKey:
-        wanted = ApiKey(
+        new_key = ApiKey(
             project=account.project,
             service_account=account.id,
             name=name,
             expires_at=expires_at,
             endpoints=endpoints,
         )
-        return await self._insert(query, wanted)
+        return await self._insert(query, new_key)
 
-    async def _insert(self, query: Query, wanted: ApiKey) -> MadeKey:
+    async def _insert(self, query: Query, new_key: ApiKey) -> MadeKey:
         first = not await self.keys.count(query)
-        key, secret = await self.keys.insert(query, wanted)
+        key, secret = await self.keys.insert(query, new_key)
         return MadeKey(key, secret, first)
 
     @asynccontextmanager

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Embedder
 from openedai.contract.generate import Usage
+from openedai.engines.registry import engine_entry
 from openedai.serving.call import Call
 from openedai.serving.leases import Leases
 from openedai.serving.usage.kinds import EMBEDDINGS
@@ -28,6 +29,13 @@ class Embedding:
             result = await engine.embed(replace(request, variant=call.model.variant))
         use.add(Usage(prompt_tokens=result.prompt_tokens))
         return result
+
+
+def input_type_of(call: Call[Any], purpose: str) -> str | None:
+    """What the model is told that the texts are for; nothing if it is another server's: the
+    official API has no such parameter.
+    """
+    return None if engine_entry(call.spec.engine).speaks_official_api else purpose
 
 
 def rows(result: EmbedResult) -> list[bytes]:

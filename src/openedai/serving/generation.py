@@ -61,8 +61,8 @@ class Generation:
                                 exchange.deltas += 1
                             yield pair
                 if handle.stopped:
-                    for index, said in list(unfinished.items()):
-                        usage = await stopped_usage(engine, requests[index], Outcome.of(said))
+                    for index, seen in list(unfinished.items()):
+                        usage = await stopped_usage(engine, requests[index], Outcome.of(seen))
                         del unfinished[index]
                         finish = Finish(reason="stop", usage=usage)
                         _finish(use, finish)
@@ -79,8 +79,8 @@ def _counted(use: Use, unfinished: Mapping[int, Sequence[GenerateEvent]]) -> Ite
     try:
         yield
     finally:
-        for said in unfinished.values():
-            deltas = [one for one in said if not isinstance(one, Started)]
+        for seen in unfinished.values():
+            deltas = [one for one in seen if not isinstance(one, Started)]
             reasoning = sum(isinstance(one, ReasoningDelta) for one in deltas)
             use.add(Usage(completion_tokens=len(deltas), reasoning_tokens=reasoning))
 

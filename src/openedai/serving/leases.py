@@ -73,15 +73,15 @@ class Leases:
     async def _engine(self, call: Call[Any], capability: type[E], slots: int) -> AsyncIterator[E]:
         exchange = call.exchange
         background = exchange.background
-        exchange.asked_at = exchange.seconds
+        exchange.queued_at = exchange.seconds
         async with self._pool.lease(
             call.spec, capability, call.caller, slots, background
         ) as engine:
             exchange.leased_at = now = exchange.seconds
             exchange.loading = None
             ages = self._pool.load_ages(call.spec)
-            if ages is not None and now - ages[1] > exchange.asked_at:
-                exchange.loading = max(exchange.asked_at, now - ages[0]), now - ages[1]
+            if ages is not None and now - ages[1] > exchange.queued_at:
+                exchange.loading = max(exchange.queued_at, now - ages[0]), now - ages[1]
             if call.model.adapter is not None:
                 await engine.add_adapter(call.model.adapter)
             yield engine

@@ -18,10 +18,10 @@ from openedai.contract.embed import EmbedRequest, EmbedResult
 from openedai.contract.engine import Embedder, Reranker
 from openedai.contract.generate import Text, Usage
 from openedai.contract.rerank import RerankRequest
-from openedai.engines.registry import capabilities_of, engine_entry
+from openedai.engines.registry import capabilities_of
 from openedai.errors import PARAM, Unsupported
 from openedai.serving.call import Call
-from openedai.serving.embedding import Embedding
+from openedai.serving.embedding import Embedding, input_type_of
 from openedai.serving.leases import Leases
 from openedai.serving.usage.kinds import RERANKS
 
@@ -82,17 +82,14 @@ class Reranking:
         return Relevance("embeddings", scores, tokens)
 
     async def _vectors(
-        self, call: Call[Any], texts: Sequence[str], input_type: str
+        self, call: Call[Any], texts: Sequence[str], purpose: str
     ) -> tuple[NDArray[np.float64], int]:
-        """Vectors of length 1, one for each text, and their tokens.
-
-        A model of another server is not told the type: the official API has none.
-        """
-        told = None if engine_entry(call.spec.engine).speaks_official_api else input_type
+        """Vectors of length 1, one for each text, and their tokens."""
+        input_type = input_type_of(call, purpose)
         results = [
             await self._embedding.run(
                 call,
-                EmbedRequest(inputs=tuple(Text(text=text) for text in part), input_type=told),
+                EmbedRequest(inputs=tuple(Text(text=text) for text in part), input_type=input_type),
             )
             for part in _parts(texts)
         ]

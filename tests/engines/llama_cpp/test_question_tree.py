@@ -13,7 +13,7 @@ from openedai.contract.decide import DecideRequest, Question
 from openedai.engines.llama_cpp import decisions
 from openedai.engines.llama_cpp.engine import LlamaCpp
 from openedai.engines.llama_cpp.native.branches import MAX_SEQUENCES
-from openedai.engines.llama_cpp.question_tree import Asked
+from openedai.engines.llama_cpp.question_tree import EncodedQuestion
 from openedai.prompts.decisions import Option, decision_input, one_of, yes_or_no
 
 pytestmark = pytest.mark.real
@@ -43,22 +43,22 @@ class Model:
         self.run = runner.run
         self.engine = engine
 
-    def asked(self, questions: list[Question]) -> list[Asked]:
+    def encoded(self, questions: list[Question]) -> list[EncodedQuestion]:
         request = DecideRequest(input=decision_input(TEXT), questions=tuple(questions))
         prompts = decisions.DecisionPrompts(self.engine.builder, request)
-        return [prompts.asked(question) for question in questions]
+        return [prompts.encode(question) for question in questions]
 
     def as_tree(self, questions: list[Question]) -> tuple[list[tuple[float, ...]], int]:
         """The log probabilities, and how many tokens were computed after the shared prompt."""
-        asked = self.asked(questions)
-        assert decisions.worth_a_tree(asked)
-        job, tree = self.engine.builder.tree_job(asked, None)
-        result = self.run(decisions.run_tree(self.engine.loop, job, tree, asked))
+        encoded = self.encoded(questions)
+        assert decisions.worth_a_tree(encoded)
+        job, tree = self.engine.builder.tree_job(encoded, None)
+        result = self.run(decisions.run_tree(self.engine.loop, job, tree, encoded))
         assert result is not None
         return [*result.logprobs], tree.tokens
 
     def one_by_one(self, questions: list[Question]) -> list[tuple[float, ...]]:
-        jobs = [self.engine.builder.label_job(one, None) for one in self.asked(questions)]
+        jobs = [self.engine.builder.label_job(one, None) for one in self.encoded(questions)]
         return [*self.run(decisions.run_jobs(self.engine.loop, jobs, 2)).logprobs]
 
 
@@ -90,7 +90,7 @@ def test_a_tree_says_what_single_questions_do(model: Model, questions: list[Ques
 
 def test_what_some_questions_begin_with_is_computed_once(model: Model) -> None:
     assert len(STATEMENTS) > MAX_SEQUENCES
-    whole = sum(len(asked.prompt) for asked in model.asked(STATEMENTS))
+    whole = sum(len(encoded.prompt) for encoded in model.encoded(STATEMENTS))
     _, tokens = model.as_tree(STATEMENTS)
     assert tokens < whole / 8
     _, tokens = model.as_tree(SAME)

@@ -39,7 +39,7 @@ def reranked(folder: Path, *requests: RerankRequest, **options: Any) -> list[Rer
     return asyncio.run(go())
 
 
-def asked(*documents: str, query: str = QUERY, **options: Any) -> RerankRequest:
+def rerank_request(*documents: str, query: str = QUERY, **options: Any) -> RerankRequest:
     return RerankRequest(queries=(query,), documents=documents, **options)
 
 
@@ -78,7 +78,7 @@ def assert_same(*results: RerankResult) -> None:
 def test_scores_equal_the_formulas(tmp_path: Path, kind: str) -> None:
     folder = write_reranker(tmp_path, kind)
     write_classifier(folder)
-    (found,) = reranked(folder, asked(*DOCUMENTS))
+    (found,) = reranked(folder, rerank_request(*DOCUMENTS))
     scores = [expected(folder, QUERY, document)[0] for document in DOCUMENTS]
     assert found.scores == pytest.approx(scores, abs=1e-4)
     assert found.prompt_tokens == sum(len(pair(QUERY, one)[0]) for one in DOCUMENTS)
@@ -87,7 +87,7 @@ def test_scores_equal_the_formulas(tmp_path: Path, kind: str) -> None:
 def test_two_labels(tmp_path: Path) -> None:
     folder = write_reranker(tmp_path, labels=2)
     write_classifier(folder)
-    (found,) = reranked(folder, asked(*DOCUMENTS))
+    (found,) = reranked(folder, rerank_request(*DOCUMENTS))
     both = [expected(folder, QUERY, document) for document in DOCUMENTS]
     assert found.scores == pytest.approx([yes - no for no, yes in both], abs=1e-4)
 
@@ -101,14 +101,14 @@ def test_three_labels_are_not_a_rerankers(tmp_path: Path) -> None:
 
 def test_many_requests_do_not_mix(bert: Path) -> None:
     documents = [" ".join(f"w{(n + k) % 50}" for k in range(n % 7 + 1)) for n in range(60)]
-    (whole,) = reranked(bert, asked(*documents))
-    apart = reranked(bert, *(asked(one) for one in documents), batch_tokens=32)
+    (whole,) = reranked(bert, rerank_request(*documents))
+    apart = reranked(bert, *(rerank_request(one) for one in documents), batch_tokens=32)
     assert whole.scores == pytest.approx([one.scores[0] for one in apart], abs=1e-4)
 
 
 def test_odd_texts(bert: Path) -> None:
     odd = ("\ud800", "a\udfff\ud800b", "", "\x00", "w1 " * 100_000)
-    (found,) = reranked(bert, asked(*odd))
+    (found,) = reranked(bert, rerank_request(*odd))
     assert np.isfinite(found.scores).all()
     assert found.prompt_tokens <= len(odd) * LIMIT
 
@@ -116,7 +116,9 @@ def test_odd_texts(bert: Path) -> None:
 @pytest.mark.parametrize("query", ["w1", "w1 w2 w3 w4 w5 w6 w7 w8"])
 @pytest.mark.parametrize("document", ["w9", "w9 " * 5, "w9 w8 " * 40])
 def test_pairs_are_those_of_the_tokenizer(bert: Path, query: str, document: str) -> None:
-    (row,) = PairTokenizer(bert, read_json(bert / "config.json")).rows(asked(document, query=query))
+    (row,) = PairTokenizer(bert, read_json(bert / "config.json")).rows(
+        rerank_request(document, query=query)
+    )
     reference = Tokenizer.from_file(str(bert / "tokenizer.json"))
     reference.no_padding()
     reference.enable_truncation(LIMIT, strategy="longest_first")
@@ -127,24 +129,26 @@ def test_pairs_are_those_of_the_tokenizer(bert: Path, query: str, document: str)
 
 def test_limits(bert: Path) -> None:
     long = " ".join(f"w{n}" for n in range(30))
-    cut = asked(long, document_tokens=3)
-    by_pair = asked(long, pair_tokens=3 + 3 + 2)
-    at_most = asked(long, pair_tokens=100)
-    small, again, whole, room = reranked(bert, cut, by_pair, at_most, asked("w0 w1 w2"))
+    cut = rerank_request(long, document_tokens=3)
+    by_pair = rerank_request(long, pair_tokens=3 + 3 + 2)
+    at_most = rerank_request(long, pair_tokens=100)
+    small, again, whole, room = reranked(bert, cut, by_pair, at_most, rerank_request("w0 w1 w2"))
     assert_same(small, again, room)
     assert whole.prompt_tokens == LIMIT
     with pytest.raises(ContextLengthExceeded, match=f"Document 1 .* {LIMIT} tokens"):
-        reranked(bert, asked("w1", long, truncate=False))
-    assert_same(small, *reranked(bert, asked(long, document_tokens=3, truncate=False)))
-    assert_same(small, *reranked(bert, asked(long, pair_tokens=8, truncate=False)))
-    (empty,) = reranked(bert, asked(long, pair_tokens=1))
+        reranked(bert, rerank_request("w1", long, truncate=False))
+    assert_same(small, *reranked(bert, rerank_request(long, document_tokens=3, truncate=False)))
+    assert_same(small, *reranked(bert, rerank_request(long, pair_tokens=8, truncate=False)))
+    (empty,) = reranked(bert, rerank_request(long, pair_tokens=1))
     assert empty.prompt_tokens == 3
 
 
 def test_truncation_from_the_left(bert: Path) -> None:
     file = bert / "tokenizer_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"truncation_side": "left"}))
-    first, second = reranked(bert, asked("w1 w2 w3", document_tokens=2), asked("w2 w3"))
+    first, second = reranked(
+        bert, rerank_request("w1 w2 w3", document_tokens=2), rerank_request("w2 w3")
+    )
     assert_same(first, second)
 
 
@@ -202,11 +206,11 @@ def write_constant(folder: Path, value: float, axes: list[str | int]) -> None:
 def test_a_graph_of_another_maker(bert: Path, axes: list[str | int]) -> None:
     (bert / "model.safetensors").unlink()
     write_constant(bert, 0.25, axes)
-    (found,) = reranked(bert, asked(*DOCUMENTS))
+    (found,) = reranked(bert, rerank_request(*DOCUMENTS))
     assert found.scores == pytest.approx([0.25 * sum(pair(QUERY, one)[0]) for one in DOCUMENTS])
 
 
 def test_scores_that_are_not_finite(bert: Path) -> None:
     write_constant(bert, float("nan"), ["batch", 1])
     with pytest.raises(EngineFailed, match="not finite"):
-        reranked(bert, asked(*DOCUMENTS))
+        reranked(bert, rerank_request(*DOCUMENTS))

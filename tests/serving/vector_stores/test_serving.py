@@ -283,7 +283,7 @@ def test_a_file_fails_in_the_end(tmp_path: Path, database_url: str) -> None:
         added = await services.vector_stores.add_file(IDENTITY, made.id, new)
         files = services.vector_stores.files
         async with (await services.store.database()).write() as query:
-            assert await services.jobs.ask(query, added.entry, "cancel") is not None
+            assert await services.jobs.request(query, added.entry, "cancel") is not None
         async with (await services.store.database()).write() as query:
             error = FileError("server_error", "It broke.")
             await files.fail(query, made.id, file, "vsfile_of_before", error)

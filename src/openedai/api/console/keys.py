@@ -117,7 +117,7 @@ class ConsoleKeys:
                 param="admin",
             )
         limits, storage_bytes = split_limits(body.limits or {})
-        wanted = ApiKey(
+        new_key = ApiKey(
             project=(body.project or "").strip(),
             name=body.name.strip(),
             owner=body.owner.strip(),
@@ -127,7 +127,7 @@ class ConsoleKeys:
             expires_at=body.expires_at,
             limits=limits,
         )
-        made = await self._administration.create_key(wanted, storage_bytes)
+        made = await self._administration.create_key(new_key, storage_bytes)
         first = made.first and not self._settings.keys
         return json_response(NewKey(_known(made.key), made.secret, first), headers=headers)
 

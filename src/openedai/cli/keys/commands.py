@@ -55,7 +55,7 @@ def create(
 
     with ErrorMessages():
         limits, storage = work.limits(limit or [])
-        wanted = ApiKey(
+        new_key = ApiKey(
             project=project or "",
             name=work.name(name),
             owner=owner,
@@ -65,7 +65,7 @@ def create(
             expires_at=work.expiry(expires),
             limits=limits,
         )
-        work.create(read_settings(config), wanted, storage, as_json=as_json)
+        work.create(read_settings(config), new_key, storage, as_json=as_json)
 
 
 @keys_app.command(

@@ -31,15 +31,17 @@ _LONGEST_NAME = 200
 _UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0, "y": 365 * 86400.0}
 
 
-def create(settings: Settings, wanted: ApiKey, storage_bytes: int | None, *, as_json: bool) -> None:
+def create(
+    settings: Settings, new_key: ApiKey, storage_bytes: int | None, *, as_json: bool
+) -> None:
     """Make a key. Its text alone goes to standard output, what is to be known to standard error.
 
     Its project may keep `storage_bytes` from now on, if given. Raises InvalidRequest and NotFound.
     """
-    _check(settings, wanted)
+    _check(settings, new_key)
 
     async def make(administration: Administration) -> tuple[MadeKey, bool]:
-        made = await administration.create_key(wanted, storage_bytes)
+        made = await administration.create_key(new_key, storage_bytes)
         return made, await administration.has_admin()
 
     made, has_admin = _run(settings, make)
@@ -162,16 +164,16 @@ def limits(texts: Sequence[str]) -> tuple[dict[str, int], int | None]:
     return split_limits(found)
 
 
-def _check(settings: Settings, wanted: ApiKey) -> None:
-    if wanted.admin and wanted.endpoints:
+def _check(settings: Settings, new_key: ApiKey) -> None:
+    if new_key.admin and new_key.endpoints:
         raise InvalidRequest("An admin key may do everything: leave out --endpoints.")
     known = (API, *GROUPS)
-    if unknown := [name for name in wanted.endpoints or () if name not in known]:
+    if unknown := [name for name in new_key.endpoints or () if name not in known]:
         raise InvalidRequest(
             f"--endpoints: there is no group '{unknown[0]}'. There are {', '.join(known)}."
         )
     catalog = Catalog(settings)
-    for name in wanted.models or ():
+    for name in new_key.models or ():
         try:
             catalog.resolve(name)
         except ModelNotFound:

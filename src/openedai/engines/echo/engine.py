@@ -222,7 +222,7 @@ class Echo(
         if self._guard is not None:
             return await GuardedTexts(self._guard, self.decide, request.variant).assess(request)
         words = [text.text.lower().split() for text in request.inputs]
-        named = [tuple(name for name in CATEGORIES if name in said) for said in words]
+        named = [tuple(name for name in CATEGORIES if name in one) for one in words]
         return ModerateResult(
             assessments=tuple(
                 Assessment(scores={c: 0.9 if c in one else 0.1 for c in CATEGORIES}, flagged=one)

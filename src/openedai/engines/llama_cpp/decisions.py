@@ -11,7 +11,7 @@ from openedai.contract.decide import DecideRequest, DecideResult, Question
 from openedai.contract.generate import Usage
 from openedai.engines.llama_cpp.labels import LabelTree
 from openedai.engines.llama_cpp.loop import Loop
-from openedai.engines.llama_cpp.question_tree import Asked, QuestionTree, common
+from openedai.engines.llama_cpp.question_tree import EncodedQuestion, QuestionTree, common
 from openedai.engines.llama_cpp.request import RequestBuilder
 from openedai.engines.llama_cpp.sequence import End, Job
 from openedai.engines.llama_cpp.template import ChatTemplate
@@ -39,7 +39,7 @@ class DecisionPrompts:
         """The prompt of a question."""
         return self._before + question.text + self._after
 
-    def asked(self, question: Question) -> Asked:
+    def encode(self, question: Question) -> EncodedQuestion:
         """Raises InvalidRequest for labels that are the same to the model."""
         text = self.text(question)
         prompt = self._tokens(text)
@@ -51,7 +51,7 @@ class DecisionPrompts:
             prompt, labels = prompt[:end], [whole[end:] for whole in wholes]
         if len(set(map(tuple, labels))) < len(labels) or not all(labels):
             raise invalid_value("questions", "two of the answers are the same text to the model")
-        return Asked(prompt, LabelTree(labels))
+        return EncodedQuestion(prompt, LabelTree(labels))
 
     def _tokens(self, text: str) -> list[int]:
         """The tokens of a prompt. Those of what all share are found once."""
@@ -104,13 +104,13 @@ def check_template(model: str, builder: RequestBuilder, guard: Guard) -> None:
         )
 
 
-def worth_a_tree(questions: Sequence[Asked]) -> bool:
+def worth_a_tree(questions: Sequence[EncodedQuestion]) -> bool:
     """Whether the questions are better computed as a tree than one by one."""
     return sum(len(question.labels.paths()) for question in questions) >= _FEWEST_ENDS
 
 
 async def run_tree(
-    loop: Loop, job: Job, tree: QuestionTree, questions: Sequence[Asked]
+    loop: Loop, job: Job, tree: QuestionTree, questions: Sequence[EncodedQuestion]
 ) -> DecideResult | None:
     """Run the job of the questions; None if the model cannot compute a tree. Cancelling the call
     cancels it.

@@ -174,12 +174,12 @@ class LlamaCpp(Generator, Tokenizer, Decider, Moderator):
         from openedai.engines.llama_cpp import decisions
 
         prompts = await self._run(decisions.DecisionPrompts, self.builder, request)
-        asked = [await self._run(prompts.asked, question) for question in request.questions]
-        if decisions.worth_a_tree(asked):
-            job, tree = await self._run(self.builder.tree_job, asked, request.variant)
-            if found := await decisions.run_tree(self.loop, job, tree, asked):
+        questions = [await self._run(prompts.encode, question) for question in request.questions]
+        if decisions.worth_a_tree(questions):
+            job, tree = await self._run(self.builder.tree_job, questions, request.variant)
+            if found := await decisions.run_tree(self.loop, job, tree, questions):
                 return found
-        jobs = [await self._run(self.builder.label_job, one, request.variant) for one in asked]
+        jobs = [await self._run(self.builder.label_job, one, request.variant) for one in questions]
         return await decisions.run_jobs(self.loop, jobs, 2 * self.slots)
 
     async def moderate(self, request: ModerateRequest) -> ModerateResult:

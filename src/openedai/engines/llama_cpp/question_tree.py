@@ -23,7 +23,7 @@ from openedai.errors import EngineFailed
 
 
 @dataclass(frozen=True)
-class Asked:
+class EncodedQuestion:
     """A question as tokens: its prompt, and the labels after it."""
 
     prompt: list[int]
@@ -46,7 +46,7 @@ class QuestionTree:
     of it, only the thread of the loop may use it.
     """
 
-    def __init__(self, model: Model, questions: Sequence[Asked]) -> None:
+    def __init__(self, model: Model, questions: Sequence[EncodedQuestion]) -> None:
         """There is at least one question, and no prompt is empty."""
         self._model = model
         prompts = sorted(question.prompt for question in questions)

@@ -24,7 +24,7 @@ from openedai.engines.llama_cpp.native.model import Model
 from openedai.engines.llama_cpp.native.restriction import Restriction
 from openedai.engines.llama_cpp.native.sampler import Sampler, resolve_sampling
 from openedai.engines.llama_cpp.options import LlamaOptions
-from openedai.engines.llama_cpp.question_tree import Asked, QuestionTree
+from openedai.engines.llama_cpp.question_tree import EncodedQuestion, QuestionTree
 from openedai.engines.llama_cpp.sequence import Job
 from openedai.engines.llama_cpp.template import ChatTemplate, Rendered
 from openedai.errors import (
@@ -173,13 +173,15 @@ class RequestBuilder:
         """The number of tokens of the conversation as a prompt. Raises as `build` does."""
         return self._render(chat)[0].tokens
 
-    def label_job(self, asked: Asked, variant: str | None) -> Job:
+    def label_job(self, question: EncodedQuestion, variant: str | None) -> Job:
         """Score a question's labels. Raises ContextLengthExceeded."""
-        job = self._scoring_job(len(asked.prompt) + asked.labels.depth, variant)
-        job.prompt, job.labels = asked.prompt, asked.labels
+        job = self._scoring_job(len(question.prompt) + question.labels.depth, variant)
+        job.prompt, job.labels = question.prompt, question.labels
         return job
 
-    def tree_job(self, questions: Sequence[Asked], variant: str | None) -> tuple[Job, QuestionTree]:
+    def tree_job(
+        self, questions: Sequence[EncodedQuestion], variant: str | None
+    ) -> tuple[Job, QuestionTree]:
         """Score the labels of several questions. Raises ContextLengthExceeded."""
         longest = max(len(one.prompt) + one.labels.depth for one in questions)
         job = self._scoring_job(longest, variant)

@@ -89,14 +89,14 @@ class RunningCall:
 class Worker:
     """Answers calls to one engine; `calls` are those that run, by their ids.
 
-    `asked_to_close` is set when the parent sends Close.
+    `close_requested` is set when the parent sends Close.
     """
 
     def __init__(self, engine: Engine, connection: Connection) -> None:
         self.engine = engine
         self.connection = connection
         self.calls: dict[int, RunningCall] = {}
-        self.asked_to_close = asyncio.Event()
+        self.close_requested = asyncio.Event()
         self._decode = msgspec.msgpack.Decoder[Command](Command).decode
 
     def receive(self, body: bytes) -> None:
@@ -110,7 +110,7 @@ class Worker:
             case Ping():
                 self.connection.send(pack(Pong(progress=self.engine.progress())))
             case Close():
-                self.asked_to_close.set()
+                self.close_requested.set()
             case command if call := self.calls.get(command.id):
                 match command:
                     case Cancel():
@@ -227,10 +227,10 @@ async def serve(engine: Engine, connection: Connection) -> None:
     """Answer calls until the engine dies or the parent asks for the end, and then close it."""
     worker = Worker(engine, connection)
     connection.receive_with(worker.receive)
-    closing = asyncio.create_task(worker.asked_to_close.wait())
+    closing = asyncio.create_task(worker.close_requested.wait())
     dying = asyncio.create_task(engine.died())
     await asyncio.wait({closing, dying}, return_when=asyncio.FIRST_COMPLETED)
-    if worker.asked_to_close.is_set():
+    if worker.close_requested.is_set():
         await worker.close()
 
 

@@ -24,22 +24,22 @@ _FEW: dict[str, list[Any]] = {"null": [None], "boolean": [False, True]}
 
 def rewrite_contains(schema: dict[str, Any], path: str) -> None:
     """The items that an array must contain come first. Raises UnsupportedSchema."""
-    wanted = schema.pop("contains", None)
+    contained = schema.pop("contains", None)
     low, high = int(schema.pop("minContains", 1)), schema.pop("maxContains", None)
-    if wanted is None or (low == 0 and high is None):
+    if contained is None or (low == 0 and high is None):
         return
-    if wanted is True or wanted == {}:
+    if contained is True or contained == {}:
         schema["minItems"] = max(low, schema.get("minItems", 0))
         if high is not None:
             schema["maxItems"] = min(high, schema.get("maxItems", high))
         return
     items = schema.get("items", True)
-    others = True if high is None else negated(wanted)
+    others = True if high is None else negated(contained)
     most = _MOST_FIRST if high is None else min(_MOST_FIRST, high)
     taken = schema.keys() & {"prefixItems", "unevaluatedItems"} or isinstance(items, list)
-    if taken or wanted is False or others is None or low > most:
+    if taken or contained is False or others is None or low > most:
         raise UnsupportedSchema("this `contains` is not supported", below(path, "contains"))
-    schema["prefixItems"] = [both(items, wanted)] * low
+    schema["prefixItems"] = [both(items, contained)] * low
     schema["minItems"] = max(low, schema.get("minItems", 0))
     schema["items"] = both(items, others)
 

@@ -88,11 +88,11 @@ class LimitedProtocol(HttpToolsProtocol):
             self.send_400_response("it cannot be parsed.")
 
     def _opens_socket(self) -> bool:
-        wanted = (value for name, value in self.headers if name == b"upgrade")
+        upgrades = (value for name, value in self.headers if name == b"upgrade")
         return (
             self.parser.get_method() == b"GET"
             and self.url.partition(b"?")[0] in self.limits.sockets
-            and any(value.strip().lower() == b"websocket" for value in wanted)
+            and any(value.strip().lower() == b"websocket" for value in upgrades)
         )
 
     def _become_socket(self, rest: bytes) -> None:

@@ -124,18 +124,11 @@ class _Attempt:
 
     async def make(self) -> None:
         """Work until the end, or until the run is to be cancelled."""
-        working = asyncio.create_task(self._make())
-        asked = asyncio.create_task(self._job.asked.wait())
         try:
-            await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
+            await self._job.until_interrupted(self._make())
         finally:
-            working.cancel()
-            asked.cancel()
-            await asyncio.wait({working, asked})
             if self._writing is not None:
                 await asyncio.gather(self._writing, return_exceptions=True)
-        if not working.cancelled():
-            working.result()
         if not self._job.ended:
             await self.write(self._work.stop("cancelled"))
 

@@ -124,7 +124,7 @@ class AssistantKeeping:
             if found.status not in OPEN:
                 raise InvalidRequest(f"Cannot cancel run with status '{found.status}'.")
             async with (await self._store.database()).write() as query:
-                state = await self._jobs.ask(query, found.job, "cancel")
+                state = await self._jobs.request(query, found.job, "cancel")
                 run = await self.runs.lock(query, id)
                 if run.job != found.job or run.status not in OPEN:
                     continue  # it has changed meanwhile

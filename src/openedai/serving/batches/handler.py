@@ -239,7 +239,7 @@ async def _cancelled_or_expired(job: RunningJob, batch: Batch) -> Outcome:
     """Which of both it is, as soon as it is."""
     try:
         async with asyncio.timeout(max(0.0, batch.expires_at - time.time())):
-            await job.asked.wait()
+            await job.interrupted.wait()
     except TimeoutError:
         return "expired"
     return "cancelled"

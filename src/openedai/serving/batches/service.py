@@ -51,7 +51,7 @@ class Batches:
         """Begin to cancel a batch. Raises NotFound, and InvalidRequest for one that has ended."""
         await self.records.find(owner, id)
         async with (await self._store.database()).write() as query:
-            state = await self._jobs.ask(query, id, "cancel")
+            state = await self._jobs.request(query, id, "cancel")
             batch = await self.records.lock(query, id)
             if batch.status in ("cancelling", "cancelled"):
                 return batch

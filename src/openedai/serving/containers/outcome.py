@@ -26,8 +26,8 @@ class CodeOutcome:
         return "\n".join(filter(None, self._logs()))
 
     @property
-    def told(self) -> str:
-        """What the model is told."""
+    def tool_output(self) -> str:
+        """What the model reads."""
         shown = len(self.ran.images)
         parts = [
             *self._logs(),

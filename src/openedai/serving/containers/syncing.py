@@ -81,8 +81,8 @@ class Syncing:
             except (BoxFailed, APIError) as error:
                 if not box.alive:
                     raise
-                said = error.message if isinstance(error, APIError) else str(error)
-                notes.append(f"The file {file.path} was not kept: {said}")
+                reason = error.message if isinstance(error, APIError) else str(error)
+                notes.append(f"The file {file.path} was not kept: {reason}")
                 continue
             synced.files[file.path] = _Known(kept.id, kept.content, file.bytes, file.changed)
             made.append(kept)

@@ -69,9 +69,9 @@ class Attempt:
         """Raises the errors after which the job is tried again."""
         job = self._job
         try:
-            if job.wanted == "cancel":
+            if job.requested == "cancel":
                 await end_cancelled(job, self._records)
-            elif job.wanted == "pause":
+            elif job.requested == "pause":
                 await self._pause()
             else:
                 await self._run(await self._records.load(job.id))

@@ -99,8 +99,8 @@ class Following:
             await asyncio.gather(following, obeying, return_exceptions=True)
 
     async def _obey(self) -> None:
-        await self._job.asked.wait()
-        if self._job.wanted == "pause":
+        await self._job.interrupted.wait()
+        if self._job.requested == "pause":
             self._trainer.pause()
         else:
             self._cancelled = True
@@ -126,7 +126,7 @@ class Following:
                 await self._saved(report)
             case Finished():
                 await self._finished(report)
-            case Paused() if self._job.wanted == "pause":
+            case Paused() if self._job.requested == "pause":
                 async with self._changing() as (query, record):
                     record.status = "paused"
                     await self._records.add_event(query, record.id, "The job is paused")

@@ -11,7 +11,7 @@ from openedai.catalog.catalog import Catalog
 from openedai.engines.registry import engine_entry
 from openedai.errors import InvalidRequest, ModelNotFound, Unsupported
 from openedai.identity import Identity
-from openedai.jobs.jobs import CANCELLED, PAUSED, Jobs, Wish
+from openedai.jobs.jobs import CANCELLED, PAUSED, Action, Jobs
 from openedai.serving.fine_tuning.models import TunedModels
 from openedai.store.database import Query
 from openedai.store.files import Files
@@ -130,10 +130,10 @@ class FineTuning:
 
         return await self._change(identity.project, id, resume)
 
-    async def _ask(self, query: Query, job: JobRecord, wish: Wish) -> str:
-        state = await self._jobs.ask(query, job.id, wish)
+    async def _ask(self, query: Query, job: JobRecord, action: Action) -> str:
+        state = await self._jobs.request(query, job.id, action)
         if state is None or not job.open:
-            raise _not_possible(job, "cancelled" if wish == "cancel" else "paused")
+            raise _not_possible(job, "cancelled" if action == "cancel" else "paused")
         return state
 
     async def _change(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -78,16 +77,7 @@ class ResponseHandler:
             await self._fail(query, response, "server_error", reason)
 
     async def _attempt(self, job: RunningJob, response: StoredResponse, last: int) -> None:
-        work = asyncio.create_task(self._work(job, response, last))
-        asked = asyncio.create_task(job.asked.wait())
-        try:
-            await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            work.cancel()
-            asked.cancel()
-            await asyncio.wait({work, asked})
-        if not work.cancelled():
-            work.result()
+        await job.until_interrupted(self._work(job, response, last))
         if not job.ended:  # the response was cancelled with the wish
             async with job.step() as query:
                 await job.end(query, "cancelled")

@@ -70,7 +70,7 @@ class ResponseKeeping:
                 param="response_id",
             )
         async with (await self._store.database()).write() as query:
-            await self._jobs.ask(query, id, "cancel")
+            await self._jobs.request(query, id, "cancel")
             found = await self.responses.lock(query, id)
             if found.status in OPEN:
                 found = replace(

@@ -133,12 +133,12 @@ class _Trace:
             "openedai.images": use.images,
         }
         attributes |= {name: value for name, value in optional.items() if value}
-        began, ended = self._at(use.asked_at or 0.0), self._at(use.last_event_at)
+        began, ended = self._at(use.queued_at or 0.0), self._at(use.last_event_at)
         span = self._tracing.span(
             f"{operation} {use.model}", parent, began, attributes, server=False
         )
         context = self._below(span)
-        if use.asked_at is not None and use.leased_at is not None:
+        if use.queued_at is not None and use.leased_at is not None:
             ready = self._at(use.leased_at)
             if use.loading is None:
                 self._part("queue", context, began, ready, {})

@@ -38,7 +38,7 @@ class UsageRecording:
     def _add(self, exchange: Exchange, route: str, use: Use, *, whole: bool) -> None:
         """Record one model's part; the bytes and the time of the `whole` are recorded once."""
         costs = self._prices.costs(use) if use.kind else FREE
-        seconds = exchange.seconds if whole else (use.last_event_at or 0) - (use.asked_at or 0)
+        seconds = exchange.seconds if whole else (use.last_event_at or 0) - (use.queued_at or 0)
         self.writer.add(
             UsageRecord(
                 id=ordered_id("usage_"),

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from openedai.catalog.catalog import Catalog
 from openedai.contract.embed import EmbedRequest
 from openedai.contract.generate import Text
-from openedai.engines.registry import engine_entry
 from openedai.errors import InvalidRequest, ModelNotFound
 from openedai.http.exchange import Exchange
 from openedai.search.segments import halved, unit
 from openedai.serving.call import Call
-from openedai.serving.embedding import Embedding
+from openedai.serving.embedding import Embedding, input_type_of
 from openedai.store.vector_stores.stores import VectorStore
 
 if TYPE_CHECKING:
@@ -77,10 +76,9 @@ class StoreEmbedding:
     async def _vectors(
         self, store: VectorStore, exchange: Exchange, texts: Sequence[str], purpose: Purpose
     ) -> NDArray[np.float32]:
-        """A model of another server is not told the purpose: the official API has none."""
         call = self._call(store, exchange)
-        told = None if engine_entry(call.spec.engine).speaks_official_api else purpose
-        request = EmbedRequest(inputs=tuple(Text(text=text) for text in texts), input_type=told)
+        inputs = tuple(Text(text=text) for text in texts)
+        request = EmbedRequest(inputs=inputs, input_type=input_type_of(call, purpose))
         result = await self._embedding.run(call, request)
         return await asyncio.to_thread(_rows, result.data, result.dimensions)
 

@@ -78,10 +78,10 @@ class ApiKeys:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def insert(self, query: Query, wanted: ApiKey) -> tuple[ApiKey, str]:
-        """Make a key as wanted, but for its id, hint and time. Returns it with its text."""
+    async def insert(self, query: Query, new_key: ApiKey) -> tuple[ApiKey, str]:
+        """Make a key like `new_key`, but for its id, hint and time. Returns it with its text."""
         secret = new_secret()
-        key = replace(wanted, id=ordered_id(PREFIX), hint=hint_of(secret), created_at=time.time())
+        key = replace(new_key, id=ordered_id(PREFIX), hint=hint_of(secret), created_at=time.time())
         values: Sequence[Value] = (
             *(key.id, key.hint, key.project, key.service_account, key.name, key.owner),
             *(int(key.admin), _written(key.models), _written(key.endpoints)),

@@ -147,8 +147,8 @@ class Network:
             targets += [ids[index] for index in positions]
             start += len(ids)
         chosen = hidden[torch.tensor(rows, device=self._device)]
-        wanted = torch.tensor(targets, device=self._device)
-        parts = list(zip(chosen.split(_LOGITS), wanted.split(_LOGITS), strict=True))
+        labels = torch.tensor(targets, device=self._device)
+        parts = list(zip(chosen.split(_LOGITS), labels.split(_LOGITS), strict=True))
         if len(parts) > 1 and torch.is_grad_enabled():
             scored = [checkpoint(self._score, *part, use_reentrant=False) for part in parts]
         else:
@@ -156,10 +156,10 @@ class Network:
         return torch.cat([one[0] for one in scored]), torch.cat([one[1] for one in scored])
 
     def _score(
-        self, hidden: torch.Tensor, wanted: torch.Tensor
+        self, hidden: torch.Tensor, labels: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         logits = F.linear(hidden, self._output.float())
-        return F.cross_entropy(logits, wanted, reduction="none"), logits.argmax(-1) == wanted
+        return F.cross_entropy(logits, labels, reduction="none"), logits.argmax(-1) == labels
 
     def _hidden(self, sequences: Sequence[Sequence[int]], reference: bool) -> torch.Tensor:
         """Of shape (tokens, width): the sequences end to end, of which each sees only itself."""

@@ -45,7 +45,7 @@ async def answered(engine: Embedder, *requests: EmbedRequest) -> list[EmbedResul
         await engine.close()
 
 
-def asked(*texts: str, **options: Any) -> EmbedRequest:
+def embed_request(*texts: str, **options: Any) -> EmbedRequest:
     return EmbedRequest(inputs=tuple(Text(text=text) for text in texts), **options)
 
 
@@ -70,9 +70,9 @@ def cosines(one: Any, other: Any) -> Any:
 @pytest.mark.parametrize("pooling", [MEAN, CLS, LAST])
 def test_vectors_equal_the_formulas(tmp_path: Path, pooling: int) -> None:
     texts = [" ".join(f"w{(n + k) % 50}" for k in range(n % 9 + 1)) for n in range(100)]
-    (found,) = embedded(write(tmp_path, head=False, pooling=pooling), asked(*texts))
-    wanted = np.stack([expected(tmp_path, ids_of(text), pooling) for text in texts])
-    assert cosines(rows(found), wanted).min() > 0.999
+    (found,) = embedded(write(tmp_path, head=False, pooling=pooling), embed_request(*texts))
+    reference = np.stack([expected(tmp_path, ids_of(text), pooling) for text in texts])
+    assert cosines(rows(found), reference).min() > 0.999
     np.testing.assert_allclose(np.linalg.norm(rows(found), axis=1), 1, atol=1e-5)
     assert found.prompt_tokens == sum(len(ids_of(text)) for text in texts)
 
@@ -80,7 +80,7 @@ def test_vectors_equal_the_formulas(tmp_path: Path, pooling: int) -> None:
 def test_the_pooling_of_the_file_or_of_the_option(tmp_path: Path) -> None:
     without = write(tmp_path, head=False, pooling=None)
     by_default, by_option = (
-        rows(embedded(without, asked(WORDS), **options)[0])[0]
+        rows(embedded(without, embed_request(WORDS), **options)[0])[0]
         for options in ({}, {"pooling": "cls"})
     )
     assert cosines(by_default, expected(tmp_path, ids_of(WORDS), MEAN)) > 0.999
@@ -90,7 +90,7 @@ def test_the_pooling_of_the_file_or_of_the_option(tmp_path: Path) -> None:
 def test_tokens_are_read_as_they_are(tmp_path: Path) -> None:
     path = write(tmp_path, head=False, pooling=MEAN)
     tokens = EmbedRequest(inputs=(Tokens(ids=tuple(ids_of(WORDS)[1:-1])),))
-    found, text = embedded(path, tokens, asked(WORDS))
+    found, text = embedded(path, tokens, embed_request(WORDS))
     np.testing.assert_allclose(rows(found), rows(text), atol=1e-5)
     with pytest.raises(InvalidRequest, match=f"Invalid token id {len(VOCABULARY)}"):
         embedded(path, EmbedRequest(inputs=(Tokens(ids=(len(VOCABULARY),)),)))
@@ -98,11 +98,14 @@ def test_tokens_are_read_as_they_are(tmp_path: Path) -> None:
 
 def test_long_inputs_are_truncated_before_the_last_special_token(tmp_path: Path) -> None:
     path, long = write(tmp_path, head=False, pooling=MEAN), " ".join(f"w{n}" for n in range(50))
-    whole, cut = embedded(path, asked(f"{long} {long}"))[0], embedded(path, asked(long), context=16)
+    whole, cut = (
+        embedded(path, embed_request(f"{long} {long}"))[0],
+        embedded(path, embed_request(long), context=16),
+    )
     assert whole.prompt_tokens == POSITIONS
     assert cut[0].prompt_tokens == 16
-    wanted = expected(tmp_path, [*ids_of(long)[:15], END], MEAN)
-    assert cosines(rows(cut[0])[0], wanted) > 0.999
+    reference = expected(tmp_path, [*ids_of(long)[:15], END], MEAN)
+    assert cosines(rows(cut[0])[0], reference) > 0.999
 
 
 def test_prompts_go_before_texts_by_their_type(tmp_path: Path) -> None:
@@ -110,21 +113,21 @@ def test_prompts_go_before_texts_by_their_type(tmp_path: Path) -> None:
     options = {"prompts": {"query": "w7 ", "document": "w8 "}, "default_prompt": "document"}
     query, plain, tokens = embedded(
         path,
-        asked(WORDS, input_type="search_query"),
-        asked(WORDS),
+        embed_request(WORDS, input_type="search_query"),
+        embed_request(WORDS),
         EmbedRequest(inputs=(Tokens(ids=tuple(ids_of(WORDS)[1:-1])),)),
         **options,
     )
     for found, prompt in ((query, "w7 "), (plain, "w8 "), (tokens, "")):
-        wanted = expected(tmp_path, ids_of(prompt + WORDS), MEAN)
-        assert cosines(rows(found)[0], wanted) > 0.999
+        reference = expected(tmp_path, ids_of(prompt + WORDS), MEAN)
+        assert cosines(rows(found)[0], reference) > 0.999
     with pytest.raises(InvalidRequest, match="input_type"):
-        embedded(path, asked(WORDS, input_type="poem"), **options)
+        embedded(path, embed_request(WORDS, input_type="poem"), **options)
 
 
 def test_fewer_dimensions(tmp_path: Path) -> None:
     path = write(tmp_path, head=False, pooling=MEAN)
-    whole, half = embedded(path, asked(WORDS), asked(WORDS, dimensions=4))
+    whole, half = embedded(path, embed_request(WORDS), embed_request(WORDS, dimensions=4))
     cut = rows(whole)[:, :4]
     np.testing.assert_allclose(rows(half), cut / np.linalg.norm(cut), atol=1e-5)
 
@@ -132,8 +135,8 @@ def test_fewer_dimensions(tmp_path: Path) -> None:
 def test_a_decoder_with_the_last_tokens_state(tmp_path: Path) -> None:
     path = write_decoder(tmp_path / "tiny.gguf", pooling=LAST)
     texts = [" ".join(f"w{(n + k) % 50}" for k in range(n % 9 + 1)) for n in range(40)]
-    (whole,) = embedded(path, asked(*texts))
-    apart = embedded(path, *(asked(text) for text in texts), batch=64)
+    (whole,) = embedded(path, embed_request(*texts))
+    apart = embedded(path, *(embed_request(text) for text in texts), batch=64)
     alone = np.concatenate([rows(one) for one in apart])
     assert cosines(rows(whole), alone).min() > 0.999
     assert whole.prompt_tokens == sum(len(ids_of(text)) for text in texts)
@@ -165,9 +168,9 @@ def test_a_real_model_has_the_vectors_that_onnx_runtime_computes(tmp_path: Path)
     )
 
     async def onnx() -> list[EmbedResult]:
-        return await answered(await OnnxEmbeddings.load("m", folder, {}), asked(*texts))
+        return await answered(await OnnxEmbeddings.load("m", folder, {}), embed_request(*texts))
 
-    (found,), (wanted,) = embedded(path, asked(*texts)), asyncio.run(onnx())
-    assert found.prompt_tokens == wanted.prompt_tokens
-    assert cosines(rows(found), rows(wanted)).min() > 0.999
+    (found,), (reference,) = embedded(path, embed_request(*texts)), asyncio.run(onnx())
+    assert found.prompt_tokens == reference.prompt_tokens
+    assert cosines(rows(found), rows(reference)).min() > 0.999
     assert math.isclose(float(np.linalg.norm(rows(found)[0])), 1, abs_tol=1e-5)

@@ -31,7 +31,7 @@ def reranked(path: Path, *requests: RerankRequest, **options: Any) -> list[Reran
     return asyncio.run(go())
 
 
-def asked(*documents: str, query: str = QUERY, **options: Any) -> RerankRequest:
+def rerank_request(*documents: str, query: str = QUERY, **options: Any) -> RerankRequest:
     return RerankRequest(queries=(query,), documents=documents, **options)
 
 
@@ -52,14 +52,14 @@ def assert_same(*results: RerankResult) -> None:
 
 
 def test_scores_equal_the_formulas(tmp_path: Path) -> None:
-    (found,) = reranked(write(tmp_path), asked(*DOCUMENTS))
+    (found,) = reranked(write(tmp_path), rerank_request(*DOCUMENTS))
     scores = [expected(tmp_path, document)[0] for document in DOCUMENTS]
     assert found.scores == pytest.approx(scores, abs=2e-2)
     assert found.prompt_tokens == sum(len(tokens(one)) + 5 for one in DOCUMENTS)
 
 
 def test_two_labels(tmp_path: Path) -> None:
-    (found,) = reranked(write(tmp_path, labels=2), asked(*DOCUMENTS))
+    (found,) = reranked(write(tmp_path, labels=2), rerank_request(*DOCUMENTS))
     both = [expected(tmp_path, document) for document in DOCUMENTS]
     assert found.scores == pytest.approx([yes - no for no, yes in both], abs=4e-2)
 
@@ -67,29 +67,33 @@ def test_two_labels(tmp_path: Path) -> None:
 def test_batches_do_not_mix(tmp_path: Path) -> None:
     documents = [" ".join(f"w{(n + k) % 50}" for k in range(n % 7 + 1)) for n in range(150)]
     path = write(tmp_path)
-    (whole,) = reranked(path, asked(*documents))
-    apart = reranked(path, *(asked(one) for one in documents), batch=16)
+    (whole,) = reranked(path, rerank_request(*documents))
+    apart = reranked(path, *(rerank_request(one) for one in documents), batch=16)
     assert whole.scores == pytest.approx([one.scores[0] for one in apart], abs=1e-3)
 
 
 def test_limits(tmp_path: Path) -> None:
     path, long = write(tmp_path), " ".join(f"w{n}" for n in range(50)) * 2
-    cut = asked(long, document_tokens=3)
+    cut = rerank_request(long, document_tokens=3)
     small, again, whole, room = reranked(
-        path, cut, asked(long, pair_tokens=8), asked(long), asked("w0 w1 w2")
+        path,
+        cut,
+        rerank_request(long, pair_tokens=8),
+        rerank_request(long),
+        rerank_request("w0 w1 w2"),
     )
     assert_same(small, again, room)
     assert whole.prompt_tokens == POSITIONS
     with pytest.raises(ContextLengthExceeded, match=f"Document 1 .* {POSITIONS} tokens"):
-        reranked(path, asked("w1", long, truncate=False))
-    (shorter,) = reranked(path, asked(long), context=20)
+        reranked(path, rerank_request("w1", long, truncate=False))
+    (shorter,) = reranked(path, rerank_request(long), context=20)
     assert shorter.prompt_tokens == 20
 
 
 def test_the_template_in_the_weights(tmp_path: Path) -> None:
     path = write(tmp_path, template="w40 {query} w41 {document} w42")
     long = "w5 " * 90
-    found, cut = reranked(path, asked(*DOCUMENTS[:3]), asked(long))
+    found, cut = reranked(path, rerank_request(*DOCUMENTS[:3]), rerank_request(long))
     ids = [[*tokens(f"w40 {QUERY} w41 {document} w42")] for document in DOCUMENTS[:3]]
     scores = [logits(tmp_path, np.array([row]), np.ones((1, len(row))))[0][0] for row in ids]
     assert found.scores == pytest.approx(scores, abs=2e-2)
@@ -99,11 +103,13 @@ def test_the_template_in_the_weights(tmp_path: Path) -> None:
 def test_a_decoder_that_answers_yes_or_no(tmp_path: Path) -> None:
     path = write_decoder(tmp_path / "tiny.gguf")
     documents = [*DOCUMENTS, *(" ".join(f"w{n}" for n in range(k)) for k in range(3, 40, 3))]
-    (whole,) = reranked(path, asked(*documents))
-    apart = reranked(path, *(asked(one) for one in documents), batch=64)
+    (whole,) = reranked(path, rerank_request(*documents))
+    apart = reranked(path, *(rerank_request(one) for one in documents), batch=64)
     assert whole.scores == pytest.approx([one.scores[0] for one in apart], abs=1e-3)
     assert len({round(score, 2) for score in whole.scores}) > 5
-    (swapped,) = reranked(write_decoder(tmp_path / "swapped.gguf", swapped=True), asked(*documents))
+    (swapped,) = reranked(
+        write_decoder(tmp_path / "swapped.gguf", swapped=True), rerank_request(*documents)
+    )
     assert swapped.scores == pytest.approx([-score for score in whole.scores], abs=1e-2)
 
 

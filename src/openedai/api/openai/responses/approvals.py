@@ -35,18 +35,18 @@ def approved_calls(
     for path, item in items:
         if not isinstance(item, McpApprovalResponse) or item.approval_request_id in made:
             continue
-        asked = requests.get(item.approval_request_id)
-        if asked is None:
+        request = requests.get(item.approval_request_id)
+        if request is None:
             raise invalid_value(f"{path}.approval_request_id", "there is no such request")
         if not item.approve:
             continue
-        located = tools.server(asked.server_label)
+        located = tools.server(request.server_label)
         if located is None:
             raise invalid_value(f"{path}.approval_request_id", "its server is not in 'tools'")
         at, server = located
-        name = mcp_name(asked.server_label, asked.name)
+        name = mcp_name(request.server_label, request.name)
         tool = tools.of_function(name)
         if tool is None or tool.served is not server:
-            tool = mcp_function(server, at, asked.name, "", {}, needs_approval=True)
-        found[asked.id] = (tool, ToolCall(id=asked.id, name=name, arguments=asked.arguments))
+            tool = mcp_function(server, at, request.name, "", {}, needs_approval=True)
+        found[request.id] = (tool, ToolCall(id=request.id, name=name, arguments=request.arguments))
     return list(found.values())

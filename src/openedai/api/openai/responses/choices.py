@@ -44,9 +44,9 @@ def _require_some(tools: CallableTools) -> None:
         )
 
 
-def _chosen(tools: CallableTools, wanted: Sequence[ChosenTool], param: str) -> tuple[Tool, ...]:
+def _chosen(tools: CallableTools, choices: Sequence[ChosenTool], param: str) -> tuple[Tool, ...]:
     chosen: list[Tool] = []
-    for one in wanted:
+    for one in choices:
         matching = [tool.function for tool in tools.tools if _is_meant(tool, one)]
         if not matching and one.type in tools.left_out:
             raise refused_tool(one.type, param)

@@ -119,9 +119,9 @@ class Matcher:
         """Whether these tokens may come next, one after the other. Raises MatcherFailed."""
         if self.ended:
             return not tokens
-        wanted = [*tokens]
-        count: int = self._call(lambda: self._inner.validate_tokens(wanted))
-        return count == len(wanted)
+        ids = [*tokens]
+        count: int = self._call(lambda: self._inner.validate_tokens(ids))
+        return count == len(ids)
 
     def consume(self, tokens: Sequence[int]) -> None:
         """Go on by tokens. Raises MatcherFailed if they may not come next."""

@@ -279,9 +279,9 @@ def _assistant_text(message: Message) -> str:
     """What the model said. A refusal counts only where there is nothing else."""
     if isinstance(message.content, str):
         return message.content
-    said = [part.text for part in message.content if isinstance(part, OutputText | InputText)]
+    texts = [part.text for part in message.content if isinstance(part, OutputText | InputText)]
     refused = [part.refusal for part in message.content if isinstance(part, Refusal)]
-    return "".join(said or refused)
+    return "".join(texts or refused)
 
 
 def reasoning_text(item: Reasoning) -> str:

@@ -84,8 +84,8 @@ def web_search(item: WebSearchCall) -> tuple[ToolCall, str]:
         return call, "Error: The search failed."
     sources = item.action.get("sources")
     urls = [one.get("url") for one in sources or () if isinstance(one, dict)]
-    told = [f"- {url[:_LONGEST_URL]}" for url in urls if isinstance(url, str)][:_MOST_URLS]
-    return call, "\n".join(["These pages were found:", *told]) if told else _NOT_SHOWN
+    lines = [f"- {url[:_LONGEST_URL]}" for url in urls if isinstance(url, str)][:_MOST_URLS]
+    return call, "\n".join(["These pages were found:", *lines]) if lines else _NOT_SHOWN
 
 
 def denied_call(request: McpApprovalRequest, reason: str | None) -> tuple[ToolCall, str]:

@@ -78,7 +78,7 @@ class CodeRunner:
         container = await self._container(call.exchange.owner, tool.container, served)
         outcome = await self._containers.run(container, code)
         yield CodeResult(
-            outcome.told, outcome.failed, outcome.logs, outcome.ran.images, outcome.files
+            outcome.tool_output, outcome.failed, outcome.logs, outcome.ran.images, outcome.files
         )
 
     async def _container(self, owner: str, id: str, tool: CodeInterpreterTool) -> Container:

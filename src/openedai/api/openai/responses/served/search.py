@@ -30,5 +30,5 @@ class WebSearchRunner:
         count = _COUNTS[served.search_context_size or "medium"]
         query = WebQuery(text, count, served.domains, served.country)
         pages = await self._search.search(query)
-        told = "\n\n".join(f"[{page.title}]({page.url})\n{page.text}" for page in pages)
-        yield SearchResult(told or "Nothing was found.", pages=pages)
+        found = "\n\n".join(f"[{page.title}]({page.url})\n{page.text}" for page in pages)
+        yield SearchResult(found or "Nothing was found.", pages=pages)

@@ -190,11 +190,11 @@ class Turns:
 
     def _add(self, answer: Message, results: Mapping[str, str]) -> None:
         """Add what the model wrote to the conversation, and what its calls returned."""
-        told = [
+        outputs = [
             Message(role="tool", content=results[call.id], tool_call_id=call.id)
             for call in answer.tool_calls
         ]
-        self._chat = replace(self._chat, messages=(*self._chat.messages, answer, *told))
+        self._chat = replace(self._chat, messages=(*self._chat.messages, answer, *outputs))
 
     def _offer(self, chosen: Toolset) -> None:
         """Let the model call these tools."""
