@@ -7,7 +7,7 @@ engines. Its methods raise `openedai.errors.APIError`s only.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -61,6 +61,12 @@ class Engine:
         Requests that run are not disturbed. Raises an APIError for an adapter that cannot be used.
         Engines that do not support adapters ignore it.
         """
+
+    def within_trace(self, headers: Callable[[], Mapping[str, str]]) -> Self:
+        """The engine for one request, which tells other servers these headers of its trace. It is
+        not closed on its own. Engines that ask no other servers are the same for all requests.
+        """
+        return self
 
     async def close(self) -> None:
         """Cancel all work and release all resources. May be called several times."""

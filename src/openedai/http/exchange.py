@@ -46,7 +46,8 @@ class Exchange:
     those that the server ran for it: copies of an exchange share them, and `charges`, what was
     counted of each model for the limits of the caller. `rate_limits` are those that the answer
     tells. `deltas` counts those of its generations so far. `task`
-    serves it; None where it cannot be cancelled on its own.
+    serves it; None where it cannot be cancelled on its own. `span` has the ids of its trace and of
+    its span, once another server was told them.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Exchange:
     uses: dict[tuple[str, str], Use] = field(default_factory=dict)
     tools: list[ToolUse] = field(default_factory=list)
     charges: dict[str, Any] = field(default_factory=dict)
+    span: list[int] = field(default_factory=list)
     rate_limits: RateLimits | None = None
     queued_at: float | None = None
     loading: tuple[float, float] | None = None

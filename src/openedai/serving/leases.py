@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from openedai.catalog.catalog import Catalog
 from openedai.contract.engine import Engine
 from openedai.errors import ModelNotFound
+from openedai.http.exchange import Exchange
 from openedai.scheduling.pool import ModelPool
 from openedai.scheduling.state import Occupancy
 from openedai.serving.call import Call
@@ -18,12 +20,18 @@ from openedai.serving.limits.limiting import Limiting
 
 E = TypeVar("E", bound=Engine)
 
+TraceHeaders = Callable[[Exchange], Mapping[str, str]]
+
 
 class Leases:
-    def __init__(self, pool: ModelPool, catalog: Catalog, limiting: Limiting) -> None:
+    def __init__(
+        self, pool: ModelPool, catalog: Catalog, limiting: Limiting, trace: TraceHeaders
+    ) -> None:
+        """`trace` are the headers that tell other servers the trace of a request."""
         self._pool = pool
         self._catalog = catalog
         self._limiting = limiting
+        self._trace = trace
 
     @asynccontextmanager
     async def lease(
@@ -84,4 +92,4 @@ class Leases:
                 exchange.loading = max(exchange.queued_at, now - ages[0]), now - ages[1]
             if call.model.adapter is not None:
                 await engine.add_adapter(call.model.adapter)
-            yield engine
+            yield engine.within_trace(partial(self._trace, exchange))

@@ -46,6 +46,7 @@ from openedai.serving.monitoring.metrics import Metrics
 from openedai.serving.monitoring.recent_logs import RecentLogs
 from openedai.serving.reranking import Reranking
 from openedai.serving.responses.keeping import ResponseKeeping
+from openedai.serving.tracing.context import told
 from openedai.serving.tracing.spans import Tracing
 from openedai.serving.usage.ends import Ends, Recorder
 from openedai.serving.usage.owner_metrics import OwnerMetrics
@@ -137,7 +138,8 @@ class Services:
 
     @cached_property
     def leases(self) -> Leases:
-        return Leases(self.pool, self.catalog, self.limiting)
+        trace = told if self._tracing is None else self._tracing.headers
+        return Leases(self.pool, self.catalog, self.limiting, trace)
 
     @cached_property
     def usage_records(self) -> UsageRecords:

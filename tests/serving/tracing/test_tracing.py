@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from openedai.config import ModelSpec
 from tests.process.serving import serving
 from tests.process.settings_files import model_table, settings_file
-from tests.support import ECHO_MODELS, ServerThread, echo_settings, fetch, wait_until
+from tests.support import ECHO_MODELS, Running, ServerThread, echo_settings, fetch, wait_until
 
 HELLO: Any = [{"role": "user", "content": "one two three"}]
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -30,9 +30,9 @@ LATE = ModelSpec(id="late", engine="echo", options={"load_delay": 0.2})
 class Traced(ServerThread):
     """Its spans are in `spans` when it has stopped."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *models: ModelSpec) -> None:
         self.exporter = InMemorySpanExporter()
-        settings = echo_settings(data=folder, traces=True, models=(*ECHO_MODELS, LATE))
+        settings = echo_settings(data=folder, traces=True, models=(*ECHO_MODELS, LATE, *models))
         super().__init__(settings, span_exporter=self.exporter)
 
     @property
@@ -164,6 +164,52 @@ def test_tools_that_the_server_runs(tmp_path: Path) -> None:
     assert tool.start_time is not None
     assert tool.end_time is not None
     assert root.start_time < tool.start_time <= tool.end_time <= root.end_time
+
+
+def far(server: Running) -> ModelSpec:
+    """The echo model of another server."""
+    options = {"url": server.url, "server": "openedai", "model": "echo"}
+    return ModelSpec(id="far", engine="upstream", options=options)
+
+
+def client_trace(sampled: bool = True) -> dict[str, str]:
+    return {"traceparent": f"00-{TRACE}-{PARENT}-0{int(sampled)}", "tracestate": "a=b,c=d"}
+
+
+def test_upstreams_are_told_the_trace(tmp_path: Path) -> None:
+    upstream = Traced(tmp_path / "far")
+    with upstream as there:
+        server = Traced(tmp_path / "near", far(there))
+        with server as running, running.client() as client:
+            client.chat.completions.create(model="far", messages=HELLO)
+            client.embeddings.create(model="far", input="a", extra_headers=client_trace())
+            unsampled = client_trace(sampled=False)
+            client.embeddings.create(model="far", input="a", extra_headers=unsampled)
+    chat, embedding = roots(server.spans)
+    far_chat, far_embedding = roots(upstream.spans)  # what is not sampled here, is not there
+    for here, beyond in ((chat, far_chat), (embedding, far_embedding)):
+        assert beyond.context.trace_id == here.context.trace_id
+        assert beyond.parent is not None
+        assert beyond.parent.span_id == here.context.span_id
+    assert chat.parent is None
+    assert f"{embedding.context.trace_id:032x}" == TRACE
+    assert dict(far_embedding.context.trace_state) == {"a": "b", "c": "d"}
+
+
+def test_a_server_without_traces_passes_the_clients_on(tmp_path: Path) -> None:
+    upstream = Traced(tmp_path)
+    with (
+        upstream as there,
+        ServerThread(echo_settings(models=(*ECHO_MODELS, far(there)))) as running,
+        running.client() as client,
+    ):
+        for headers in ({}, client_trace(), {"traceparent": f"00-{TRACE}-{'0' * 16}-01"}):
+            client.embeddings.create(model="far", input="a", extra_headers=headers)
+    untold, told, malformed = roots(upstream.spans)
+    assert (untold.parent, malformed.parent) == (None, None)
+    assert told.parent is not None
+    assert f"{told.context.trace_id:032x} {told.parent.span_id:016x}" == f"{TRACE} {PARENT}"
+    assert dict(told.context.trace_state) == {"a": "b", "c": "d"}
 
 
 class Receiver(BaseHTTPRequestHandler):

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Container, Mapping
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -54,11 +54,15 @@ class Timeout:
 
 @dataclass(frozen=True)
 class Connections:
-    """Sends requests to replicas. It raises only APIError, ReplicaFailed and Disconnected."""
+    """Sends requests to replicas. It raises only APIError, ReplicaFailed and Disconnected.
+
+    `trace` are headers of requests that a client waits for, not of others.
+    """
 
     session: aiohttp.ClientSession
     failures: Failures
     connect_timeout: float
+    trace: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     @asynccontextmanager
     async def send(
@@ -74,6 +78,7 @@ class Connections:
         """
         with ExitStack() as cleanup:
             options = {"params": request.query, **_content(request, cleanup)}
+            options["headers"] = {**options.get("headers", {}), **self.trace}
             method, url = "POST" if "data" in options else "GET", replica.url / request.path
             exchange = self.exchange(
                 method, url, timeout, request.param, accepted=accepted, **options

@@ -96,7 +96,7 @@ class Streams(Connections):
                 async with self.exchange("GET", address, timeout, "") as response:
                     return await self.body(response, timeout, limit)
             async with make_session(self.connect_timeout, NO_COMPRESSION) as session:
-                stranger = replace(self, session=session)
+                stranger = replace(self, session=session, trace={})
                 async with stranger.exchange("GET", address, timeout, "") as response:
                     return await self.body(response, timeout, limit)
         except (ReplicaFailed, Disconnected, APIError, ValueError) as error:

@@ -17,6 +17,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from copy import copy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -147,6 +149,14 @@ class Upstream(
         )
         secrets = tuple(text for text in secrets if len(text) >= _SHORTEST_SECRET)
         return cls(model, known, session, Replicas(urls), Failures(model, secrets))
+
+    def within_trace(self, headers: Callable[[], Mapping[str, str]]) -> Self:
+        trace = headers()
+        if not trace:
+            return self
+        within = copy(self)
+        within._streams = replace(self._streams, trace=trace)
+        return within
 
     async def close(self) -> None:
         await self._health_checks.stop()

@@ -30,9 +30,13 @@ def make_provider(exporter: SpanExporter | None = None) -> TracerProvider:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+    from openedai.serving.tracing.ids import SpanIds
+
     # A name in OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES wins.
     defaults = Resource({"service.name": "openedai", "service.version": __version__})
-    provider = TracerProvider(resource=defaults.merge(_from_environment()), shutdown_on_exit=False)
+    provider = TracerProvider(
+        resource=defaults.merge(_from_environment()), shutdown_on_exit=False, id_generator=SpanIds()
+    )
     provider.add_span_processor(BatchSpanProcessor(exporter or OTLPSpanExporter()))
     return provider
 

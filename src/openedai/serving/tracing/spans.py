@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from openedai.http.exchange import Exchange
 from openedai.http.uses import Use
+from openedai.serving.tracing.context import told
 from openedai.serving.tracing.provider import close
 from openedai.serving.usage.kinds import COMPLETIONS, EMBEDDINGS
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span
+
+    from openedai.serving.tracing.ids import SpanIds
 
 _PROVIDER = "openedai"
 _TEXT_ROUTES = ("/completions", "/text_completion", "/generate", "/edits")
@@ -32,6 +35,7 @@ class Tracing:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         self._provider = provider
+        self.ids = cast("SpanIds", provider.id_generator)
         self._tracer = provider.get_tracer("openedai")
         self._propagator = TraceContextTextMapPropagator()
         self._server: dict[str, Any] = {"server.address": server[0], "server.port": server[1]}
@@ -41,21 +45,38 @@ class Tracing:
         trace = _Trace(self, exchange, time.time_ns())
         trace.request(route)
 
+    def headers(self, exchange: Exchange) -> dict[str, str]:
+        """The trace of a request for another server, whose spans are below the request's own."""
+        from opentelemetry.sdk.trace.sampling import Decision
+        from opentelemetry.trace import NoOpTracer, SpanKind, get_current_span
+
+        if isinstance(self._tracer, NoOpTracer):  # OTEL_SDK_DISABLED
+            return told(exchange)
+        parent = self.parent(exchange)
+        client = get_current_span(parent).get_span_context()
+        if not exchange.span:
+            trace = client.trace_id if client.is_valid else self.ids.generate_trace_id()
+            exchange.span[:] = trace, self.ids.generate_span_id()
+        trace, span = exchange.span
+        sampled = self._provider.sampler.should_sample(
+            parent, trace, exchange.method, SpanKind.SERVER
+        )
+        flags = "01" if sampled.decision is Decision.RECORD_AND_SAMPLE else "00"
+        headers = {"traceparent": f"00-{trace:032x}-{span:016x}-{flags}"}
+        if sampled.trace_state:
+            headers["tracestate"] = sampled.trace_state.to_header()
+        return headers
+
     async def close(self) -> None:
         """Send what is left."""
         await close(self._provider)
 
     def parent(self, exchange: Exchange) -> Context:
         """The client's trace, if it has told one."""
-        carrier = {
-            name.decode("latin-1").lower(): value.decode("latin-1")
-            for name, value in exchange.request_headers
-            if name.lower() in (b"traceparent", b"tracestate")
-        }
         # An empty context: what runs in this task is not a part of other traces.
         from opentelemetry.context import Context
 
-        return self._propagator.extract(carrier, Context())
+        return self._propagator.extract(told(exchange), Context())
 
     def span(
         self, name: str, parent: Context, began: int, attributes: Mapping[str, Any], *, server: bool
@@ -95,6 +116,7 @@ class _Trace:
             "error.type": str(exchange.status) if exchange.status >= 500 else "",
         }
         attributes |= {name: value for name, value in optional.items() if value}
+        self._tracing.ids.next_has(exchange.span)
         span = self._tracing.span(
             *(f"{exchange.method} {route}", self._tracing.parent(exchange), self._start),
             attributes,
