@@ -51,6 +51,24 @@ class Host:
         return f"http://127.0.0.1:{self.port}"
 
 
+async def _behave(
+    found: Behaviour, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int
+) -> None:
+    if isinstance(found, bytes):
+        writer.write(found.replace(b"{port}", str(port).encode()))
+        await writer.drain()
+        return
+    writer.write(found.head)
+    if isinstance(found, Silent):
+        found.requested.set()
+        await reader.read()
+        found.disconnected.set()
+        return
+    while True:
+        writer.write(found.chunk)
+        await writer.drain()
+
+
 @asynccontextmanager
 async def host(
     behaviours: Mapping[str, Behaviour],
@@ -68,29 +86,12 @@ async def host(
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             requests.append(head)
             found = behaviours.get(head.split(" ")[1], answer(b"", status="404 Not Found"))
-            await _behave(found, reader, writer)
+            await _behave(found, reader, writer, port)
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
         open_writers.remove(writer)
         closed.set()
-
-    async def _behave(
-        found: Behaviour, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        if isinstance(found, bytes):
-            writer.write(found.replace(b"{port}", str(port).encode()))
-            await writer.drain()
-            return
-        writer.write(found.head)
-        if isinstance(found, Silent):
-            found.requested.set()
-            await reader.read()
-            found.disconnected.set()
-            return
-        while True:
-            writer.write(found.chunk)
-            await writer.drain()
 
     server = await asyncio.start_server(serve, address, 0, ssl=tls)
     port = server.sockets[0].getsockname()[1]

@@ -21,7 +21,7 @@ def train(question: dict[str, Any], folder: str) -> dict[str, Any]:
     from datasets import Dataset
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTTrainer
 
     torch.set_num_threads(question["threads"])
     times: list[float] = []
@@ -48,22 +48,7 @@ def train(question: dict[str, Any], folder: str) -> dict[str, Any]:
         peft_config=LoraConfig(
             r=question["rank"], lora_alpha=question["alpha"], target_modules="all-linear"
         ),
-        args=SFTConfig(
-            output_dir=folder,
-            num_train_epochs=question["epochs"],
-            per_device_train_batch_size=question["batch"],
-            learning_rate=question["rate"],
-            max_grad_norm=1.0,
-            warmup_steps=1,
-            completion_only_loss=True,
-            gradient_checkpointing=question["recompute"],
-            bf16=False,
-            use_cpu=True,
-            save_strategy="epoch",
-            logging_steps=1,
-            report_to="none",
-            disable_tqdm=True,
-        ),
+        args=_config(question, folder),
         callbacks=[Steps()],
     )
     trainer.train()
@@ -74,6 +59,28 @@ def train(question: dict[str, Any], folder: str) -> dict[str, Any]:
         "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "versions": {name: version(name) for name in ("trl", "peft", "transformers", "torch")},
     }
+
+
+def _config(question: dict[str, Any], folder: str) -> Any:
+    """As this project trains."""
+    from trl import SFTConfig
+
+    return SFTConfig(
+        output_dir=folder,
+        num_train_epochs=question["epochs"],
+        per_device_train_batch_size=question["batch"],
+        learning_rate=question["rate"],
+        max_grad_norm=1.0,
+        warmup_steps=1,
+        completion_only_loss=True,
+        gradient_checkpointing=question["recompute"],
+        bf16=False,
+        use_cpu=True,
+        save_strategy="epoch",
+        logging_steps=1,
+        report_to="none",
+        disable_tqdm=True,
+    )
 
 
 def main() -> None:

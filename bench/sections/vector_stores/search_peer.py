@@ -73,10 +73,10 @@ class Ours:
         weights = self._rank.Weights(1, 0) if way == MEANING else self._rank.BOTH
 
         def search(text: str, vector: Vector) -> object:
-            search = self._rank.Search(
+            query = self._rank.Search(
                 *([text], vector.reshape(1, -1), _RESULTS), weights=weights, sparing=way == SPARING
             )
-            return search.run(cache, cache.view())
+            return query.run(cache, cache.view())
 
         return search
 

@@ -79,6 +79,11 @@ def sockets(routes: Iterable[Route]) -> tuple[SocketRoute, ...]:
     )
 
 
+def _deployed(path: str, endpoint: Endpoint, summary: str, **flags: bool) -> Route:
+    """A URL that Azure has below its deployments."""
+    return Route("POST", path, endpoint, summary, on_azure=True, in_deployments=True, **flags)
+
+
 def _openai(s: Services, calls: Calls) -> tuple[Route, ...]:
     chat = Group(
         "openai.chat.routes:ChatCompletions",
@@ -98,16 +103,12 @@ def _openai(s: Services, calls: Calls) -> tuple[Route, ...]:
         *(calls, s.catalog, s.image_inputs, s.image_making, s.image_store, s.public),
     )
     audio = Group("openai.transcriptions.routes:Transcriptions", calls, s.transcription)
-
-    def post(path: str, endpoint: Endpoint, summary: str, **flags: bool) -> Route:
-        return Route("POST", path, endpoint, summary, on_azure=True, in_deployments=True, **flags)
-
     both = {"in_engines": True, "in_batches": True}
     return (
-        post("/v1/chat/completions", chat["create"], "Chat", **both),
-        post("/v1/completions", completions["create"], "Complete a text", **both),
+        _deployed("/v1/chat/completions", chat["create"], "Chat", **both),
+        _deployed("/v1/completions", completions["create"], "Complete a text", **both),
         Route("POST", "/v1/text_completion", completions["create"], "The same"),
-        post("/v1/embeddings", embeddings["create"], "Embed texts", **both),
+        _deployed("/v1/embeddings", embeddings["create"], "Embed texts", **both),
         Route(
             "POST",
             "/v1/decisions",
@@ -122,13 +123,15 @@ def _openai(s: Services, calls: Calls) -> tuple[Route, ...]:
             "Score texts by category",
             in_batches=True,
         ),
-        post("/v1/audio/speech", speech["create"], "Speak a text", in_batches=True),
+        _deployed("/v1/audio/speech", speech["create"], "Speak a text", in_batches=True),
         Route("GET", "/v1/audio/voices", speech["list_voices"], "List the voices of a model"),
-        post("/v1/images/generations", images["generate"], "Make images", in_batches=True),
-        post("/v1/images/edits", images["edit"], "Edit images", in_batches=True),
-        post("/v1/images/variations", images["vary"], "Vary an image"),
-        post("/v1/audio/transcriptions", audio["transcribe"], "Transcribe an audio file"),
-        post("/v1/audio/translations", audio["translate"], "Translate an audio file into English"),
+        _deployed("/v1/images/generations", images["generate"], "Make images", in_batches=True),
+        _deployed("/v1/images/edits", images["edit"], "Edit images", in_batches=True),
+        _deployed("/v1/images/variations", images["vary"], "Vary an image"),
+        _deployed("/v1/audio/transcriptions", audio["transcribe"], "Transcribe an audio file"),
+        _deployed(
+            "/v1/audio/translations", audio["translate"], "Translate an audio file into English"
+        ),
     )
 
 

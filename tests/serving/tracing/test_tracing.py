@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,21 @@ def roots(spans: Sequence[ReadableSpan]) -> list[ReadableSpan]:
     return [one for one in spans if one.parent is None or one.parent.span_id not in ids]
 
 
+def check_times(root: ReadableSpan, chat: ReadableSpan, parts: Mapping[str, ReadableSpan]) -> None:
+    """Fails unless each part of the chat is within its request, and the load took its time."""
+    assert set(parts) == {"queue", "load", "generation"}
+    load = parts["load"]
+    assert load.start_time is not None
+    assert load.end_time is not None
+    assert load.end_time - load.start_time >= 190_000_000
+    for one in (chat, *parts.values()):
+        assert root.start_time is not None
+        assert root.end_time is not None
+        assert one.start_time is not None
+        assert one.end_time is not None
+        assert root.start_time <= one.start_time <= one.end_time <= root.end_time
+
+
 def test_a_chat_and_its_parts(tmp_path: Path) -> None:
     server = Traced(tmp_path)
     with server as running, running.client() as client:
@@ -89,18 +104,7 @@ def test_a_chat_and_its_parts(tmp_path: Path) -> None:
         "gen_ai.usage.output_tokens": 3,
         "gen_ai.response.finish_reasons": ("stop",),
     }
-    parts = below(server.spans, chat)
-    assert set(parts) == {"queue", "load", "generation"}
-    load = parts["load"]
-    assert load.start_time is not None
-    assert load.end_time is not None
-    assert load.end_time - load.start_time >= 190_000_000
-    for one in (chat, *parts.values()):
-        assert root.start_time is not None
-        assert root.end_time is not None
-        assert one.start_time is not None
-        assert one.end_time is not None
-        assert root.start_time <= one.start_time <= one.end_time <= root.end_time
+    check_times(root, chat, below(server.spans, chat))
     texts = [str(one.to_json()) for one in server.spans]
     assert not any("two" in text for text in texts)
 

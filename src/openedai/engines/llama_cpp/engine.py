@@ -298,14 +298,11 @@ async def _read(
                 raise error
     for delta in reader.end():
         yield delta
-    yield Finish(
-        reason=reader.finish_reason(truncated=end.reason == "length"),
-        usage=Usage(
-            prompt_tokens=job.tokens(),
-            completion_tokens=end.completion_tokens,
-            cached_tokens=job.tokens(job.cached),
-            reasoning_tokens=reasoning,
-        ),
-        stop=reader.stop,
-        prompt_logprobs=tuple(ranked),
+    usage = Usage(
+        prompt_tokens=job.tokens(),
+        completion_tokens=end.completion_tokens,
+        cached_tokens=job.tokens(job.cached),
+        reasoning_tokens=reasoning,
     )
+    reason = reader.finish_reason(truncated=end.reason == "length")
+    yield Finish(reason=reason, usage=usage, stop=reader.stop, prompt_logprobs=tuple(ranked))

@@ -290,47 +290,49 @@ def test_two_tools_of_one_name(client: OpenAI) -> None:
     )
 
 
+CALLS_AND_OUTPUTS: list[Any] = [
+    {"role": "user", "content": "x"},
+    {
+        "type": "reasoning",
+        "id": "rs_1",
+        "summary": [],
+        "content": [{"type": "reasoning_text", "text": "Hm."}],
+    },
+    {"type": "function_call", "call_id": "a", "name": "get_time", "arguments": "{}"},
+    {"type": "custom_tool_call", "call_id": "b", "name": "code", "input": "1"},
+    {"type": "function_call_output", "call_id": "a", "output": "noon"},
+    {
+        "type": "custom_tool_call_output",
+        "call_id": "b",
+        "output": [{"type": "input_text", "text": "one"}],
+    },
+    {"type": "shell_call", "call_id": "c", "action": {"commands": ["ls"]}},
+    {
+        "type": "shell_call_output",
+        "call_id": "c",
+        "output": [{"stdout": "a", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}],
+    },
+    {
+        "type": "local_shell_call",
+        "id": "l",
+        "call_id": "d",
+        "action": {"type": "exec", "command": ["ls"], "env": {}},
+        "status": "completed",
+    },
+    {"type": "local_shell_call_output", "id": "d", "output": "b"},
+    {
+        "type": "apply_patch_call",
+        "call_id": "e",
+        "operation": {"type": "delete_file", "path": "a"},
+        "status": "completed",
+    },
+    {"type": "apply_patch_call_output", "call_id": "e", "status": "failed", "output": "no"},
+]
+
+
 @both_ways
 def test_calls_and_outputs_come_back_as_messages(client: OpenAI, stream: bool) -> None:
-    items = [
-        {"role": "user", "content": "x"},
-        {
-            "type": "reasoning",
-            "id": "rs_1",
-            "summary": [],
-            "content": [{"type": "reasoning_text", "text": "Hm."}],
-        },
-        {"type": "function_call", "call_id": "a", "name": "get_time", "arguments": "{}"},
-        {"type": "custom_tool_call", "call_id": "b", "name": "code", "input": "1"},
-        {"type": "function_call_output", "call_id": "a", "output": "noon"},
-        {
-            "type": "custom_tool_call_output",
-            "call_id": "b",
-            "output": [{"type": "input_text", "text": "one"}],
-        },
-        {"type": "shell_call", "call_id": "c", "action": {"commands": ["ls"]}},
-        {
-            "type": "shell_call_output",
-            "call_id": "c",
-            "output": [{"stdout": "a", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}],
-        },
-        {
-            "type": "local_shell_call",
-            "id": "l",
-            "call_id": "d",
-            "action": {"type": "exec", "command": ["ls"], "env": {}},
-            "status": "completed",
-        },
-        {"type": "local_shell_call_output", "id": "d", "output": "b"},
-        {
-            "type": "apply_patch_call",
-            "call_id": "e",
-            "operation": {"type": "delete_file", "path": "a"},
-            "status": "completed",
-        },
-        {"type": "apply_patch_call_output", "call_id": "e", "status": "failed", "output": "no"},
-    ]
-    response = respond(client, stream, model="reveal", input=items)
+    response = respond(client, stream, model="reveal", input=CALLS_AND_OUTPUTS)
     messages = json.loads(response.output_text)["prompt"]["messages"]
     assert [message["role"] for message in messages] == [
         *("user", "assistant", "tool", "tool", "assistant", "tool"),

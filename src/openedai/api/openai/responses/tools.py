@@ -56,6 +56,15 @@ ServedTool = (
 )
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST_NAME = 128
+_CODE_ABOUT = (
+    "Runs Python code. Variables and files in /mnt/data stay until the next call. "
+    "There is no network. Name a file that you make for the user in a link: "
+    "[name](sandbox:/mnt/data/name)."
+)
+_WEB_ABOUT = (
+    "Searches the web. Returns pages with their addresses. Cite a page that you use as "
+    "[title](address)."
+)
 
 
 @dataclass(frozen=True)
@@ -261,49 +270,58 @@ class _Reader:
                 description = tool.description or "Searches for further tools."
                 function = Tool(name=tool.type, description=description, parameters=tool.parameters)
                 return [CallableTool(tool.type, tool.type, function, path)]
+            case LocalShell() | Shell() | ApplyPatch() | Computer() | ComputerPreview():
+                return [self._of_client(tool, path)]
+            case FileSearchTool() | CodeInterpreterTool() | ImageGenerationTool() | WebSearchTool():
+                return [self._served_here(tool, path)]
+            case _:
+                return []
+
+    def _of_client(
+        self, tool: LocalShell | Shell | ApplyPatch | Computer | ComputerPreview, path: str
+    ) -> CallableTool:
+        """The function of a tool that the client runs."""
+        match tool:
             case LocalShell():
-                return [
-                    self._own(tool.type, path, "Runs a command on the user's machine.", LOCAL_SHELL)
-                ]
+                about, parameters = "Runs a command on the user's machine.", LOCAL_SHELL
             case Shell():
                 about = "Runs commands in the shell of the user's machine, one after another."
-                return [self._own(tool.type, path, about, SHELL)]
+                parameters = SHELL
             case ApplyPatch():
                 about = "Creates, changes or deletes a file on the user's machine."
-                return [self._own(tool.type, path, about, APPLY_PATCH)]
+                parameters = APPLY_PATCH
             case Computer():
                 about = "Controls the user's computer. A screenshot follows the last action."
-                return [self._own(tool.type, path, about, COMPUTER_ACTIONS)]
+                parameters = COMPUTER_ACTIONS
             case ComputerPreview():
                 size = f"{tool.display_width} × {tool.display_height}"
                 about = (
                     f"Controls a computer ({tool.environment}) whose screen has {size} pixels. "
                     "A screenshot follows each action."
                 )
-                return [self._own(tool.type, path, about, COMPUTER_ACTION)]
+                parameters = COMPUTER_ACTION
+        return self._own(tool.type, path, about, parameters)
+
+    def _served_here(
+        self,
+        tool: FileSearchTool | CodeInterpreterTool | ImageGenerationTool | WebSearchTool,
+        path: str,
+    ) -> CallableTool:
+        """The function of a tool that this server runs. Raises InvalidRequest."""
+        match tool:
             case FileSearchTool():
                 tool.check_at(path)
                 function = replace_fields(FILE_SEARCH, strict=self._strict)
-                return [CallableTool(tool.type, tool.type, function, path, served=tool)]
+                return CallableTool(tool.type, tool.type, function, path, served=tool)
             case CodeInterpreterTool():
-                about = (
-                    "Runs Python code. Variables and files in /mnt/data stay until the next call. "
-                    "There is no network. Name a file that you make for the user in a link: "
-                    "[name](sandbox:/mnt/data/name)."
-                )
-                return [replace(self._own(tool.type, path, about, CODE), served=tool)]
+                own = self._own(tool.type, path, _CODE_ABOUT, CODE)
             case ImageGenerationTool():
                 tool.check_at(path)
                 about = "Makes an image and shows it to the user."
-                return [replace(self._own(tool.type, path, about, IMAGE_PROMPT), served=tool)]
+                own = self._own(tool.type, path, about, IMAGE_PROMPT)
             case WebSearchTool():
-                about = (
-                    "Searches the web. Returns pages with their addresses. Cite a page that you "
-                    "use as [title](address)."
-                )
-                return [replace(self._own("web_search", path, about, WEB_QUERY), served=tool)]
-            case _:
-                return []
+                own = self._own("web_search", path, _WEB_ABOUT, WEB_QUERY)
+        return replace(own, served=tool)
 
     def _own(
         self, type: str, path: str, description: str, parameters: dict[str, Any]
