@@ -15,7 +15,9 @@ _KINDS = {
     "audio_speeches": "Characters that were spoken",
     "audio_transcriptions": "Seconds that were transcribed",
     "vector_stores": "Bytes in vector stores",
-    "code_interpreter_sessions": "None: no code is run",
+    "file_search_calls": "Calls of file_search",
+    "web_search_calls": "Calls of web_search",
+    "code_interpreter_sessions": "None: they are not counted",
 }
 
 

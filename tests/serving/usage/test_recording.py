@@ -178,6 +178,22 @@ def test_the_parts_of_a_request(running: Running) -> None:
     assert sum(one.bytes_in > 0 for one in records.values()) == 1
 
 
+def test_calls_of_tools(running: Running) -> None:
+    """Each is a record beside those of the models."""
+    calls = "".join(
+        f'<tool_call>{{"name": "file_search", "arguments": {{"query": "{query}"}}}}</tool_call>'
+        for query in ("cats", "dogs")
+    )
+    with running.client() as client:
+        store = client.vector_stores.create()
+        tools: Any = [{"type": "file_search", "vector_store_ids": [store.id]}]
+        answer = client.responses.create(model="parrot", input=calls, tools=tools)
+    assert [item.type for item in answer.output[:2]] == ["file_search_call"] * 2
+    found = [one for one in recorded_when(running, 3) if one.kind == "file_search_calls"]
+    assert {(one.model, one.status, one.prompt_tokens) for one in found} == {("echo", 200, 0)}
+    assert sorted(one.first_token_seconds is None for one in found) == [False, True]
+
+
 def test_whose_it_is(tmp_path: Path) -> None:
     keys = (Secret("key-one-000000"), Secret("key-two-000000"))
     settings = echo_settings(data=tmp_path, usage=True, api_keys=keys)

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from openedai.cli.usage.dimensions import By
 from openedai.config import ConfigError, Settings
+from openedai.serving.usage.kinds import TOOL_KINDS
 from openedai.store.store import Store
 from openedai.store.usage.records import HOUR
 from openedai.store.usage.sums import DAY, UsageFilter, UsageSum, UsageSums
@@ -81,7 +82,8 @@ def rows(settings: Settings, since: str, by: By, keys: Sequence[str]) -> list[Us
     start, end = start_of(since, now), int(now) // HOUR * HOUR + HOUR
     width = DAY if by == "day" else None
     group = [] if by == "day" else [_DIMENSIONS[by]]
-    filter = UsageFilter({"key": keys} if keys else {})
+    tool_calls = tuple(TOOL_KINDS.values())
+    filter = UsageFilter({"key": keys} if keys else {}, without=tool_calls)
     sums = asyncio.run(_read(settings, (start, end, width), group, filter))
     return [_row(one, by) for one in sums]
 

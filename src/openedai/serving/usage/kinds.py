@@ -13,3 +13,5 @@ IMAGES = "images"
 FINE_TUNING = "fine_tuning"
 FILE_SEARCHES = "file_search_calls"
 WEB_SEARCHES = "web_search_calls"
+# The kinds of tool calls that count by the names of the tools. They use no model.
+TOOL_KINDS = {"file_search": FILE_SEARCHES, "web_search": WEB_SEARCHES}

@@ -1,4 +1,4 @@
-"""Records what finished requests used of models."""
+"""Records what finished requests used of models, and their tool calls."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import time
 
 from openedai.http.exchange import Exchange
 from openedai.http.server.envelope import CLIENT_LEFT
-from openedai.http.uses import Use
+from openedai.http.uses import ToolUse, Use
+from openedai.serving.usage.kinds import TOOL_KINDS
 from openedai.serving.usage.prices import FREE, Prices
 from openedai.serving.usage.writing import UsageWriter
 from openedai.store.ids import ordered_id
@@ -30,6 +31,11 @@ class UsageRecording:
         main = max(uses, key=lambda use: use.model == exchange.model)
         for use in uses:
             self._add(exchange, route, use, whole=use is main)
+        counted: set[str] = set()
+        for tool in exchange.tools:
+            if kind := TOOL_KINDS.get(tool.name):
+                self._add_tool(exchange, route, kind, tool, first=kind not in counted)
+                counted.add(kind)
 
     async def close(self) -> None:
         """Write what is not written yet."""
@@ -67,6 +73,29 @@ class UsageRecording:
                 cached_cost=costs.cached,
                 output_cost=costs.output,
                 unit_cost=costs.units,
+            )
+        )
+
+    def _add_tool(
+        self, exchange: Exchange, route: str, kind: str, tool: ToolUse, *, first: bool
+    ) -> None:
+        """Record one tool call. Only the `first` of a kind has the time at which it began: so the
+        number of these is that of the requests with such calls.
+        """
+        self.writer.add(
+            UsageRecord(
+                id=ordered_id("usage_"),
+                at=int(time.time()),
+                request=exchange.id,
+                kind=kind,
+                model=exchange.model or "",
+                key=exchange.identity.key_id,
+                project=exchange.identity.project,
+                route=route,
+                origin=exchange.origin,
+                status=exchange.status,
+                seconds=tool.ended_at - tool.began_at,
+                first_token_seconds=tool.began_at if first else None,
             )
         )
 

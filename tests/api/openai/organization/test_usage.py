@@ -74,6 +74,9 @@ RECORDS = [
     record(7, kind="audio_transcriptions", model="ear", audio_seconds=90.4, unit_cost=0.02),
     record(8, kind="fine_tuning", model="small", prompt_tokens=4000, unit_cost=0.04),
     record(9, kind="", model="big", status=503),
+    record(11, kind="file_search_calls", model="big", first_token_seconds=0.5),
+    record(12, kind="web_search_calls", model="big", project="proj_a", first_token_seconds=0.5),
+    record(13, kind="web_search_calls", model="big", project="proj_a"),
 ]  # fmt: skip
 
 
@@ -165,6 +168,46 @@ def test_the_other_kinds(client: OpenAI) -> None:
         ((found,),) = results(page)
         assert found["object"] == f"organization.usage.{kind}.result"
         assert found | values == found, kind
+
+
+def test_calls_of_tools(client: OpenAI) -> None:
+    usage: Any = client.admin.organization.usage
+    times = {"start_time": START, "end_time": START + DAY}
+    for width in ("1d", "1m"):
+        page = usage.file_search_calls(
+            **times, bucket_width=width, limit=1, group_by=["vector_store_id"]
+        )
+        assert results(page) == [
+            [
+                {
+                    "object": "organization.usage.file_searches.result",
+                    "num_requests": 1,
+                    "vector_store_id": None,
+                }
+            ]
+        ]
+    page = usage.web_search_calls(**times, group_by=["project_id", "model", "context_level"])
+    assert results(page) == [
+        [
+            {
+                "object": "organization.usage.web_searches.result",
+                "num_requests": 2,
+                "num_model_requests": 1,
+                "project_id": "proj_a",
+                "model": "big",
+                "context_level": None,
+            }
+        ]
+    ]
+    for kind, arguments in (
+        ("file_search_calls", {"vector_store_ids": ["vs_1"]}),
+        ("file_search_calls", {"extra_query": {"models": "big"}}),
+        ("web_search_calls", {"context_levels": ["low"]}),
+        ("web_search_calls", {"user_ids": ["me"]}),
+    ):
+        with pytest.raises(BadRequestError) as error:
+            getattr(usage, kind)(**times, **arguments)
+        assert str(error.value.param) in (*arguments, "models")
 
 
 def test_images_by_size_and_source(client: OpenAI) -> None:

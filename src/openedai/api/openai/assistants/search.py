@@ -9,6 +9,7 @@ from typing import Any
 from openedai.bounded_json import read_json
 from openedai.errors import APIError
 from openedai.http.exchange import Exchange
+from openedai.http.uses import ToolUse
 from openedai.serving.tools.citations import Mark, Part, parts_text
 from openedai.serving.tools.file_search import FILE_SEARCH, searched_texts
 from openedai.serving.vector_stores.searching import Result, StoreQuery, StoreSearch
@@ -67,12 +68,15 @@ async def search(
     )
     if not stores or not query.texts:
         return Searched((), shown)
+    began = exchange.seconds
     try:
         _, results = await searching.run(exchange, stores, query)
     except APIError as error:
         if error.status >= 500:
             raise
         return Searched((), shown, error.message)
+    finally:
+        exchange.tools.append(ToolUse(SEARCH, began, exchange.seconds))
     return Searched(results, shown)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -77,26 +78,59 @@ class BucketQuery(Body):
         return Buckets(start, shown, width, f"{_CURSOR}{shown}" if shown < end else None)
 
 
-def _refuse_users(values: list[str] | None) -> None:
+_USERS = "keys belong to projects here, not to users"
+
+
+def _refuse(param: str, values: Sequence[str] | None, reason: str) -> None:
     if values:
         raise Unsupported(
-            "Unsupported parameter: 'user_ids': keys belong to projects here, not to users.",
+            f"Unsupported parameter: '{param}': {reason}.",
             code="unsupported_parameter",
-            param="user_ids",
+            param=param,
         )
 
 
-class UsageQuery(BucketQuery):
-    """Of usage of models."""
+class KeyUsageQuery(BucketQuery):
+    """Of what keys use."""
 
     api_key_ids: Names | None = None
     user_ids: Names | None = None
-    models: Names | None = None
-    group_by: list[Literal["project_id", "user_id", "api_key_id", "model"]] | None = None
+    group_by: list[str] | None = None
 
     def check(self) -> None:
         super().check()
-        _refuse_users(self.user_ids)
+        _refuse("user_ids", self.user_ids, _USERS)
+
+
+class UsageQuery(KeyUsageQuery):
+    """Of usage of models."""
+
+    models: Names | None = None
+    group_by: list[Literal["project_id", "user_id", "api_key_id", "model"]] | None = None  # type: ignore[assignment]
+
+
+_FileGroup = Literal["project_id", "user_id", "api_key_id", "vector_store_id"]
+
+
+class FileSearchQuery(KeyUsageQuery):
+    vector_store_ids: Names | None = None
+    group_by: list[_FileGroup] | None = None  # type: ignore[assignment]
+
+    def check(self) -> None:
+        super().check()
+        _refuse("vector_store_ids", self.vector_store_ids, "a call may search several stores")
+
+
+_WebGroup = Literal["project_id", "user_id", "api_key_id", "model", "context_level", "api_source"]
+
+
+class WebSearchQuery(UsageQuery):
+    context_levels: list[Literal["low", "medium", "high"]] | None = None
+    group_by: list[_WebGroup] | None = None  # type: ignore[assignment]
+
+    def check(self) -> None:
+        super().check()
+        _refuse("context_levels", self.context_levels, "they are not kept")
 
 
 _Group = Literal[
@@ -141,4 +175,4 @@ class CostQuery(BucketQuery):
 
     def check(self) -> None:
         super().check()
-        _refuse_users(self.user_ids)
+        _refuse("user_ids", self.user_ids, _USERS)

@@ -42,7 +42,7 @@ def grouped_value(name: str, values: Mapping[str, str]) -> Any:
             return "default"
         case "api_source":
             return "unlabeled"
-        case "user_id":
+        case "user_id" | "vector_store_id" | "context_level":
             return None
     return values[COLUMNS[name][0]] or None
 
@@ -117,6 +117,16 @@ def characters(sums: Sequence[UsageSum]) -> Result:
 
 def seconds(sums: Sequence[UsageSum]) -> Result:
     return requests(sums) | {"seconds": round(sum(one.audio_seconds for one in sums))}
+
+
+def calls(sums: Sequence[UsageSum]) -> Result:
+    """Of tools."""
+    return {"num_requests": sum(one.requests for one in sums)}
+
+
+def calls_of_requests(sums: Sequence[UsageSum]) -> Result:
+    """The same, with the number of requests that made them."""
+    return calls(sums) | {"num_model_requests": sum(one.first_tokens for one in sums)}
 
 
 def amount(sums: Sequence[UsageSum]) -> Result:

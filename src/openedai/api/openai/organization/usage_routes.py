@@ -16,9 +16,12 @@ from openedai.api.openai.organization.usage_queries import (
     BucketQuery,
     Buckets,
     CostQuery,
+    FileSearchQuery,
     ImageUsageQuery,
+    KeyUsageQuery,
     ProjectUsageQuery,
     UsageQuery,
+    WebSearchQuery,
 )
 from openedai.http.respond import json_response
 from openedai.serving.usage import kinds
@@ -66,6 +69,14 @@ class UsageRoutes:
     async def images(self, request: Request) -> Response:
         return await self._usage(request, ImageUsageQuery, kinds.IMAGES, results.images)
 
+    async def file_search_calls(self, request: Request) -> Response:
+        query, kind = FileSearchQuery, kinds.FILE_SEARCHES
+        return await self._usage(request, query, kind, results.calls, "file_searches")
+
+    async def web_search_calls(self, request: Request) -> Response:
+        query, kind = WebSearchQuery, kinds.WEB_SEARCHES
+        return await self._usage(request, query, kind, results.calls_of_requests, "web_searches")
+
     async def vector_stores(self, request: Request) -> Response:
         """The bytes of the stores that are there now, in each bucket since they were made."""
         query, headers = self._calls.query(request, ProjectUsageQuery)
@@ -88,7 +99,7 @@ class UsageRoutes:
         return json_response(results.page_of(buckets, found), headers=headers)
 
     async def code_interpreter_sessions(self, request: Request) -> Response:
-        """Buckets without results: none is run here."""
+        """Buckets without results: sessions are not counted."""
         query, headers = self._calls.query(request, ProjectUsageQuery)
         return json_response(results.page_of(query.buckets(), {}), headers=headers)
 
@@ -105,8 +116,14 @@ class UsageRoutes:
         return json_response(page, headers=headers)
 
     async def _usage(
-        self, request: Request, query_type: type[UsageQuery], kind: str, numbers: Numbers
+        self,
+        request: Request,
+        query_type: type[KeyUsageQuery],
+        kind: str,
+        numbers: Numbers,
+        name: str = "",
     ) -> Response:
+        """`name` is that of results, if it is not that of the kind."""
         query, headers = self._calls.query(request, query_type)
         names, buckets = list(query.group_by or ()), query.buckets()
         sources = query.sources if isinstance(query, ImageUsageQuery) else None
@@ -114,7 +131,7 @@ class UsageRoutes:
         sums = await self._read(buckets, columns, _filter(query, kind))
         if sources:
             sums = [one for one in sums if results.source_of(one.values["route"]) in sources]
-        page = results.usage_page(f"usage.{kind}", buckets, names, sums, numbers)
+        page = results.usage_page(f"usage.{name or kind}", buckets, names, sums, numbers)
         return json_response(page, headers=headers)
 
     async def _read(
@@ -133,7 +150,7 @@ def _columns(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(columns))
 
 
-def _filter(query: UsageQuery | CostQuery, kind: str | None = None) -> UsageFilter:
+def _filter(query: KeyUsageQuery | CostQuery, kind: str | None = None) -> UsageFilter:
     only: dict[str, Any] = {
         "kind": None if kind is None else [kind],
         "project": query.project_ids,
