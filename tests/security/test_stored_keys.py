@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 from openedai.store.keys.lookup import KeyLookup
@@ -48,6 +50,19 @@ def test_a_key_expires(tmp_path: Path) -> None:
         answer = ask(server, past)
         assert (answer.status, b"has expired" in answer.body) == (401, True)
         assert past.encode() not in answer.body
+
+
+def test_a_database_of_an_older_server(tmp_path: Path) -> None:
+    """Its keys are known by the first request, which brings the tables up to date."""
+    _, secret = add_key(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "openedai.db")) as database:
+        database.execute("alter table api_keys drop column limits")
+        database.execute("alter table projects drop column storage_bytes")
+        database.execute("delete from migrations where name='078-key-limits.sql'")
+        database.commit()
+    with ServerThread(echo_settings(data=tmp_path)) as server:
+        assert ask(server, None).status == 401
+        assert ask(server, secret).status == 200
 
 
 def test_a_database_that_is_replaced(tmp_path: Path) -> None:

@@ -11,20 +11,24 @@ from typing import Any
 import pytest
 from openai import BadRequestError, RateLimitError
 
+from openedai.config import Secret
 from openedai.config.limits import LimitRule, LimitSettings
 from openedai.security.administration import Administration
 from openedai.store.keys.records import ApiKey
 from openedai.store.store import Store
 from tests.api.limits.clock import Clock, chat
 from tests.api.openai.batches.making import ended, line, start
+from tests.databases import new_database
 from tests.support import Running, ServerThread, echo_settings
 
 
-def administer(folder: Path, work: Callable[[Administration], Awaitable[Any]]) -> Any:
+def administer(
+    folder: Path, work: Callable[[Administration], Awaitable[Any]], database_url: str = ""
+) -> Any:
     """What the command line does, beside a server that runs."""
 
     async def run() -> Any:
-        store = Store(folder)
+        store = Store(folder, database_url)
         try:
             return await work(Administration(store))
         finally:
@@ -108,6 +112,33 @@ def test_lines_of_batches_have_the_limits_of_the_key(tmp_path: Path) -> None:
         batch = ended(client, start(client, [line("1"), line("2")]))
         assert batch.request_counts is not None
         assert (batch.request_counts.completed, batch.request_counts.failed) == (1, 1)
+
+
+def test_several_servers_keep_one_limit(tmp_path: Path, postgres: str) -> None:
+    database_url = new_database(postgres)
+    wanted = ApiKey(project="", name="shop", limits={"requests_per_day": 3})
+    made = administer(tmp_path, lambda found: found.create_key(wanted), database_url)
+    settings = [
+        echo_settings(data=tmp_path / name, database=Secret(database_url)) for name in ("a", "b")
+    ]
+    with (
+        ServerThread(settings[0]) as one,
+        ServerThread(settings[1]) as other,
+        one.client(api_key=made.secret, max_retries=0) as here,
+        other.client(api_key=made.secret, max_retries=0) as there,
+    ):
+        for client in (here, there, here):
+            chat(client)
+        for client in (here, there):
+            with pytest.raises(RateLimitError):
+                chat(client)
+        id = made.key.id
+        administer(
+            tmp_path, lambda found: found.limit_key(id, {"requests_per_day": 4}, None), database_url
+        )
+        chat(there)
+        with pytest.raises(RateLimitError):
+            chat(here)
 
 
 def test_storage_is_of_the_keys_project(tmp_path: Path) -> None:
