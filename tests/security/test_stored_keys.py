@@ -9,6 +9,11 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from openedai.errors import Unavailable
+from openedai.security.uses import KeyUses
+from openedai.store.database import Database
 from openedai.store.keys.lookup import KeyLookup
 from openedai.store.keys.records import ApiKeys
 from openedai.store.keys.secret import PREFIX, digest_of, new_secret
@@ -123,6 +128,35 @@ def test_when_a_key_was_used(tmp_path: Path, database_url: str) -> None:
     found = asyncio.run(used())
     assert found is not None
     assert before <= found <= time.time()
+
+
+def test_uses_that_cannot_be_written_are_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Store):
+        broken = True
+
+        async def database(self) -> Database:
+            if self.broken:
+                raise Unavailable("The disk is full.")
+            return await super().database()
+
+    key, _ = add_key(tmp_path)
+    store = Broken(tmp_path)
+
+    async def main() -> float | None:
+        uses = KeyUses(store)
+        uses.note(key.id)
+        await uses.close()
+        await uses.close()
+        store.broken = False
+        await uses.close()
+        found = await ApiKeys(store).find(key.id)
+        await store.close()
+        return found.last_used_at
+
+    assert asyncio.run(main()) is not None
+    assert caplog.messages == ["when keys were used cannot be written now: The disk is full."]
 
 
 def test_a_public_server_without_keys_serves_nobody(tmp_path: Path) -> None:

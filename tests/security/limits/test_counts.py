@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from openedai.config.limits import LimitSettings
 from openedai.errors import Unavailable
@@ -190,6 +192,33 @@ def test_memory_saves_what_lasts(store: Store) -> None:
         await second.close()
 
     run(main, store)
+
+
+def test_memory_that_cannot_be_saved_is_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "openedai.limits")
+    store = Store(tmp_path)
+
+    async def main(_: Any) -> None:
+        records = Breakable(store)
+        counts = MemoryCounts(records, lambda: NOON)
+        scopes = scopes_of(requests_per_day=5)
+        records.broken = True
+        for _ in range(3):
+            await served(counts, scopes)
+            await counts.close()
+        records.broken = False
+        await counts.close()
+        again = MemoryCounts(records, lambda: NOON)
+        await served(again, scopes)
+        assert again.standing(scopes)["requests"].remaining == 1
+        await again.close()
+
+    run(main, store)
+    first, second = caplog.messages
+    assert first.startswith("what was used of limits cannot be saved now: The server cannot use")
+    assert second == "what was used of limits is saved again"
 
 
 def test_servers_of_one_machine_add_up_what_lasts(tmp_path: Path) -> None:
