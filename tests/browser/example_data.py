@@ -17,7 +17,12 @@ KEYS = (
     ApiKey(project="", name="ops", owner="Ann", admin=True),
     ApiKey(project="", name="web-shop", owner="Bob", models=("qwen3-4b",), endpoints=("chat",)),
     ApiKey(project="", name="search", owner="Eve", endpoints=("embeddings", "vector_stores")),
-    ApiKey(project="", name="trial", expires_at=time.time() + 30 * DAY),
+    ApiKey(
+        project="",
+        name="trial",
+        expires_at=time.time() + 30 * DAY,
+        limits={"requests_at_once": 2, "tokens_per_day": 50_000},
+    ),
 )
 
 
