@@ -47,7 +47,7 @@ class Exchange:
     counted of each model for the limits of the caller. `rate_limits` are those that the answer
     tells. `deltas` counts those of its generations so far. `task`
     serves it; None where it cannot be cancelled on its own. `span` has the ids of its trace and of
-    its span, once another server was told them.
+    its span, once they were sent to another server.
     """
 
     id: str

@@ -180,7 +180,7 @@ def client_trace(sampled: bool = True) -> dict[str, str]:
     return {"traceparent": f"00-{TRACE}-{PARENT}-0{int(sampled)}", "tracestate": "a=b,c=d"}
 
 
-def test_upstreams_are_told_the_trace(tmp_path: Path) -> None:
+def test_upstreams_get_the_trace(tmp_path: Path) -> None:
     upstream = Traced(tmp_path / "far")
     with upstream as there:
         server = Traced(tmp_path / "near", far(there))
@@ -209,11 +209,11 @@ def test_a_server_without_traces_passes_the_clients_on(tmp_path: Path) -> None:
     ):
         for headers in ({}, client_trace(), {"traceparent": f"00-{TRACE}-{'0' * 16}-01"}):
             client.embeddings.create(model="far", input="a", extra_headers=headers)
-    untold, told, malformed = roots(upstream.spans)
-    assert (untold.parent, malformed.parent) == (None, None)
-    assert told.parent is not None
-    assert f"{told.context.trace_id:032x} {told.parent.span_id:016x}" == f"{TRACE} {PARENT}"
-    assert dict(told.context.trace_state) == {"a": "b", "c": "d"}
+    without, passed, malformed = roots(upstream.spans)
+    assert (without.parent, malformed.parent) == (None, None)
+    assert passed.parent is not None
+    assert f"{passed.context.trace_id:032x} {passed.parent.span_id:016x}" == f"{TRACE} {PARENT}"
+    assert dict(passed.context.trace_state) == {"a": "b", "c": "d"}
 
 
 class Receiver(BaseHTTPRequestHandler):

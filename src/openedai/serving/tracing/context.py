@@ -1,4 +1,4 @@
-"""The trace that a client tells in its headers, as W3C's Trace Context describes them."""
+"""The trace that a client sends in its headers, as W3C's Trace Context describes them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _FORM = re.compile(
 _LONGEST_STATE = 4096
 
 
-def told(exchange: Exchange) -> dict[str, str]:
-    """The headers of the client's trace; empty if it told none, or none that is valid."""
+def client_trace(exchange: Exchange) -> dict[str, str]:
+    """The headers of the client's trace; empty if it sent none, or none that is valid."""
     found: dict[str, list[str]] = {_PARENT: [], _STATE: []}
     for name, value in exchange.request_headers:
         texts = found.get(name.decode("latin-1").lower())

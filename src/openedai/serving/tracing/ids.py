@@ -6,18 +6,18 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 
 class SpanIds(RandomIdGenerator):
-    """Random ones, but for a span whose ids another server was told before the span is made."""
+    """Random ones, but for a span whose ids were sent to another server before it is made."""
 
     def __init__(self) -> None:
-        self._told: list[int] = []
+        self._next: list[int] = []
 
     def next_has(self, ids: list[int]) -> None:
         """The next span has these ids of its trace and of its own, if there are any."""
-        self._told = list(ids)
+        self._next = list(ids)
 
     def generate_trace_id(self) -> int:
-        return self._told[0] if self._told else super().generate_trace_id()
+        return self._next[0] if self._next else super().generate_trace_id()
 
     def generate_span_id(self) -> int:
-        told, self._told = self._told, []
-        return told[1] if told else super().generate_span_id()
+        ids, self._next = self._next, []
+        return ids[1] if ids else super().generate_span_id()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from openedai.http.exchange import Exchange
 from openedai.http.uses import Use
-from openedai.serving.tracing.context import told
+from openedai.serving.tracing.context import client_trace
 from openedai.serving.tracing.provider import close
 from openedai.serving.usage.kinds import COMPLETIONS, EMBEDDINGS
 
@@ -51,7 +51,7 @@ class Tracing:
         from opentelemetry.trace import NoOpTracer, SpanKind, get_current_span
 
         if isinstance(self._tracer, NoOpTracer):  # OTEL_SDK_DISABLED
-            return told(exchange)
+            return client_trace(exchange)
         parent = self.parent(exchange)
         client = get_current_span(parent).get_span_context()
         if not exchange.span:
@@ -72,11 +72,11 @@ class Tracing:
         await close(self._provider)
 
     def parent(self, exchange: Exchange) -> Context:
-        """The client's trace, if it has told one."""
+        """The client's trace, if it has sent one."""
         # An empty context: what runs in this task is not a part of other traces.
         from opentelemetry.context import Context
 
-        return self._propagator.extract(told(exchange), Context())
+        return self._propagator.extract(client_trace(exchange), Context())
 
     def span(
         self, name: str, parent: Context, began: int, attributes: Mapping[str, Any], *, server: bool
