@@ -6,17 +6,14 @@ What takes too long or too much memory ends it, by the kernel's own limits.
 from __future__ import annotations
 
 import math
-import os
 import resource
-import socket
-import sys
 import traceback
 from pathlib import Path
 
 import msgspec
 
 from openedai.engines.process.frames import read_frame, write_frame
-from openedai.engines.process.parent import die_first, exit_with_parent
+from openedai.engines.process.parent import leave, socket_to_parent
 from openedai.extract.formats.reader import read
 from openedai.extract.messages import Answer, Done, Failed, Task
 from openedai.extract.result import NotReadable
@@ -24,16 +21,13 @@ from openedai.extract.writer import TextWriter
 
 
 def main() -> None:
-    end = socket.socket(fileno=int(sys.argv[1]))
-    exit_with_parent(end)
-    die_first()
+    end = socket_to_parent()
     with end.makefile("rb") as tasks, end.makefile("wb") as answers:
         if (frame := read_frame(tasks)) is not None:
             task = msgspec.msgpack.decode(frame, type=Task)
             _limit(task)
             write_frame(answers, msgspec.msgpack.encode(_answer(task)))
-    sys.stderr.flush()
-    os._exit(0)
+    leave()
 
 
 def _limit(task: Task) -> None:

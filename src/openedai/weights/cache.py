@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from openedai.weights.disk import sync
 from openedai.weights.manifest import Manifest, read_manifest
 from openedai.weights.progress import Progress
 
@@ -38,6 +40,24 @@ class Cache:
 
     def downloads(self, folder: Path) -> Path:
         return self.root / "downloads" / folder.name
+
+    @contextmanager
+    def installing(self, folder: Path) -> Iterator[tuple[Path, Path]]:
+        """An empty folder that becomes the final one, unless this fails, and that of its
+        downloads, which stay if this fails.
+        """
+        staging, downloads = self.staging(folder), self.downloads(folder)
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        try:
+            yield staging, downloads
+            sync(staging)
+            shutil.rmtree(folder, ignore_errors=True)
+            staging.rename(folder)
+            sync(folder.parent, deep=False)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        shutil.rmtree(downloads, ignore_errors=True)
 
     def changed_at(self) -> int | None:
         """When a folder was last added or removed, in nanoseconds since 1970; None without any."""

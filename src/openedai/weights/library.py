@@ -19,7 +19,7 @@ from openedai.gguf.header import TensorType
 from openedai.gguf.kernels import fast_types
 from openedai.weights import requantise
 from openedai.weights.cache import Cache
-from openedai.weights.disk import link_or_copy, sync
+from openedai.weights.disk import link_or_copy
 from openedai.weights.manifest import (
     Manifest,
     hashes_match,
@@ -163,11 +163,8 @@ class Library:
 
     def _install(self, spec: ModelSpec, source: Source, folder: Path, progress: Progress) -> Path:
         """Write the model's folder. Returns what the engine loads."""
-        staging, downloads = self._cache.staging(folder), self._cache.downloads(folder)
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True)
-        downloads.mkdir(parents=True, exist_ok=True)
-        try:
+        with self._cache.installing(folder) as (staging, downloads):
+            downloads.mkdir(parents=True, exist_ok=True)
             staged = self._stage(spec, source, staging, downloads, progress)
             progress.start(f"Preparing {spec.id}", None)
             _prepare(spec, staging)
@@ -181,13 +178,6 @@ class Library:
                 weight_format=self._weight_format(spec),
             )
             write_manifest(staging, manifest)
-            sync(staging)
-            shutil.rmtree(folder, ignore_errors=True)
-            staging.rename(folder)
-            sync(folder.parent, deep=False)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-        shutil.rmtree(downloads, ignore_errors=True)
         self._delete_superseded(folder, manifest)
         return folder / manifest.main
 

@@ -7,7 +7,8 @@ import base64
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,7 +19,15 @@ from openedai.errors import APIError, EngineFailed, Unavailable
 from tests.children import until
 from tests.docs.pages import section, tables
 from tests.engines.a1111.running import FAST, loaded
-from tests.engines.image_servers.failing import limits, nothing, outcome, raw, silent
+from tests.engines.image_servers.failing import (
+    limits,
+    nothing,
+    outcome,
+    outcomes,
+    raw,
+    silent,
+    stopped,
+)
 from tests.engines.image_servers.running import CAT, changed, made
 from tests.engines.image_servers.webui import WebUI, webui
 from tests.engines.image_servers.webui_bodies import OutOfMemoryError
@@ -35,19 +44,8 @@ async def fake(**fields: Any) -> AsyncIterator[str]:
 @asynccontextmanager
 async def held(task: Callable[[WebUI], Awaitable[None]]) -> AsyncIterator[str]:
     """A web UI that stops in the middle of an image; then `task` runs."""
-    async with webui() as server:
-        server.jobs.steps.hold = 5
-
-        async def run() -> None:
-            await server.jobs.steps.held.wait()
-            await task(server)
-
-        running = asyncio.create_task(run())
-        try:
-            yield server.url
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+    async with webui() as server, stopped(server.jobs.steps, partial(task, server)):
+        yield server.url
 
 
 async def no_answers(server: WebUI) -> None:
@@ -124,21 +122,11 @@ def test_the_table_has_every_fault() -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_outcome_is_that_of_the_table(name: str) -> None:
-    async def scenario() -> list[str]:
-        found = []
-        for with_another in (False, True):
-            async with AsyncExitStack() as stack:
-                urls = [await stack.enter_async_context(FAULTS[name]())]
-                if with_another:
-                    urls.append(await stack.enter_async_context(fake()))
-                options = {**limits(name), "checkpoint": "v1-5-pruned-emaonly"}
-                if "checkpoint" not in name:
-                    options.pop("checkpoint")
-                engine = await stack.enter_async_context(loaded(*urls, **options))
-                found.append(await outcome(engine))
-        return found
-
-    assert asyncio.run(scenario()) == recorded()[name]
+    options: dict[str, Any] = {**limits(name)}
+    if "checkpoint" in name:
+        options["checkpoint"] = "v1-5-pruned-emaonly"
+    found = asyncio.run(outcomes(FAULTS[name], fake, loaded, **options))
+    assert found == recorded()[name]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,15 @@ from tests.children import until
 from tests.docs.pages import section, tables
 from tests.engines.comfyui.running import FAST, loaded
 from tests.engines.image_servers.comfy import Comfy, comfyui
-from tests.engines.image_servers.failing import limits, nothing, outcome, raw, silent
+from tests.engines.image_servers.failing import (
+    limits,
+    nothing,
+    outcome,
+    outcomes,
+    raw,
+    silent,
+    stopped,
+)
 from tests.engines.image_servers.running import CAT, changed, made
 from tests.engines.image_servers.webui_bodies import OutOfMemoryError
 from tests.engines.upstream import faults
@@ -31,19 +40,8 @@ async def fake(**fields: Any) -> AsyncIterator[str]:
 @asynccontextmanager
 async def held(task: Callable[[Comfy], Awaitable[None]]) -> AsyncIterator[str]:
     """A ComfyUI that stops in the middle of an image; then `task` runs."""
-    async with comfyui() as server:
-        server.steps.hold = 5
-
-        async def run() -> None:
-            await server.steps.held.wait()
-            await task(server)
-
-        running = asyncio.create_task(run())
-        try:
-            yield server.url
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+    async with comfyui() as server, stopped(server.steps, partial(task, server)):
+        yield server.url
 
 
 async def no_answers(server: Comfy) -> None:
@@ -105,18 +103,8 @@ def test_the_table_has_every_fault() -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_outcome_is_that_of_the_table(name: str) -> None:
-    async def scenario() -> list[str]:
-        found = []
-        for with_another in (False, True):
-            async with AsyncExitStack() as stack:
-                urls = [await stack.enter_async_context(FAULTS[name]())]
-                if with_another:
-                    urls.append(await stack.enter_async_context(fake()))
-                engine = await stack.enter_async_context(loaded(*urls, **limits(name)))
-                found.append(await outcome(engine))
-        return found
-
-    assert asyncio.run(scenario()) == recorded()[name]
+    found = asyncio.run(outcomes(FAULTS[name], fake, loaded, **limits(name)))
+    assert found == recorded()[name]
 
 
 @pytest.mark.parametrize("targeted", [True, False])

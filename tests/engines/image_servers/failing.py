@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    suppress,
+)
+from typing import Any
 
 from openedai.engines.image_server.server import ImageServer
 from openedai.errors import APIError
 from tests.engines.image_servers.running import made
+from tests.engines.image_servers.webui_state import Steps
 from tests.engines.upstream import faults
 from tests.engines.upstream.faults import faulty_server
 
@@ -53,6 +60,39 @@ async def silent() -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     finally:
         listener.close()
+
+
+@asynccontextmanager
+async def stopped(steps: Steps, fault: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """A server stops in the middle of an image; then the fault happens."""
+    steps.hold = 5
+
+    async def run() -> None:
+        await steps.held.wait()
+        await fault()
+
+    running = asyncio.create_task(run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def outcomes(
+    faulty: Callable[[], AbstractAsyncContextManager[str]],
+    working: Callable[[], AbstractAsyncContextManager[str]],
+    loaded: Callable[..., AbstractAsyncContextManager[ImageServer]],
+    **options: Any,
+) -> list[str]:
+    """What a client gets from an engine of a faulty server, alone and with one that works."""
+    found = []
+    for servers in ([faulty], [faulty, working]):
+        async with AsyncExitStack() as stack:
+            urls = [await stack.enter_async_context(server()) for server in servers]
+            engine = await stack.enter_async_context(loaded(*urls, **options))
+            found.append(await outcome(engine))
+    return found
 
 
 async def outcome(engine: ImageServer) -> str:

@@ -1,4 +1,4 @@
-"""In a child process: end when the parent is gone, and before it if memory runs out."""
+"""In a child process: its socket to the parent, and its end."""
 
 from __future__ import annotations
 
@@ -7,12 +7,43 @@ import select
 import signal
 import socket
 import sys
+import traceback
+from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
+from typing import Any, NoReturn
 
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux' <sys/prctl.h>
 _OOM_SCORE = "500"  # of 1000
+
+
+def socket_to_parent() -> socket.socket:
+    """The socket whose descriptor is the first argument. From now on the process ends when the
+    parent is gone, and before it if memory runs out.
+    """
+    end = socket.socket(fileno=int(sys.argv[1]))
+    exit_with_parent(end)
+    die_first()
+    return end
+
+
+def run_and_exit(work: Coroutine[Any, Any, None]) -> NoReturn:
+    """Do the work of the process, and end it. Threads of it may be in native code, which cannot be
+    stopped: they are not waited for.
+    """
+    import asyncio  # not every child has an event loop
+
+    try:
+        asyncio.Runner().run(work)
+    except Exception:
+        traceback.print_exc()
+    leave()
+
+
+def leave() -> NoReturn:
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def exit_with_parent(connection: socket.socket) -> None:

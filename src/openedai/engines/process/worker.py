@@ -10,7 +10,6 @@ import asyncio
 import os
 import socket
 import sys
-import traceback
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -67,7 +66,7 @@ from openedai.engines.process.messages import (
     Voices,
     VoicesCall,
 )
-from openedai.engines.process.parent import die_first, exit_with_parent
+from openedai.engines.process.parent import run_and_exit, socket_to_parent
 from openedai.engines.registry import engine_class
 
 # Seconds. An engine's own threads hardly wait for the event loop's thread.
@@ -241,17 +240,9 @@ def send_no_reports() -> None:
 
 def main() -> None:
     send_no_reports()
-    end = socket.socket(fileno=int(sys.argv[1]))
-    exit_with_parent(end)
-    die_first()
+    end = socket_to_parent()
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    # Threads of the engine may be in native code, which cannot be stopped: do not wait for them.
-    try:
-        asyncio.Runner().run(_main(end))
-    except Exception:
-        traceback.print_exc()
-    sys.stderr.flush()
-    os._exit(0)
+    run_and_exit(_main(end))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 import traceback
 from collections.abc import Callable
 from threading import Event
@@ -20,7 +19,7 @@ import msgspec
 from openedai.engines.machine import usable_cores
 from openedai.engines.process.connection import Connection, pack
 from openedai.engines.process.messages import Failure
-from openedai.engines.process.parent import die_first, exit_with_parent
+from openedai.engines.process.parent import run_and_exit, socket_to_parent
 from openedai.errors import APIError
 from openedai.training.messages import Failed, Pause, Report, Task
 
@@ -68,16 +67,9 @@ def _train(task: Task, report: Callable[[Report], None], stop: Event) -> None:
 def main() -> None:
     # Read by the library of threads when torch is imported. The server's own are for engines.
     os.environ |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
-    end = socket.socket(fileno=int(sys.argv[1]))
-    exit_with_parent(end)
-    die_first()
+    end = socket_to_parent()
     os.nice(_NICE)
-    try:
-        asyncio.Runner().run(_main(end))
-    except Exception:
-        traceback.print_exc()
-    sys.stderr.flush()
-    os._exit(0)
+    run_and_exit(_main(end))
 
 
 if __name__ == "__main__":

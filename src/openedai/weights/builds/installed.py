@@ -17,7 +17,7 @@ from openedai.errors import Unavailable
 from openedai.weights.builds.table import Build, builtin_builds, this_platform
 from openedai.weights.builds.tarball import unpack
 from openedai.weights.cache import Cache
-from openedai.weights.disk import files_below, free_space, require_space, sync
+from openedai.weights.disk import files_below, free_space, require_space
 from openedai.weights.download import Downloader
 from openedai.weights.manifest import (
     Manifest,
@@ -128,10 +128,7 @@ class Builds:
             return freed
 
     def _install(self, name: str, build: Build, folder: Path, progress: Progress) -> Path:
-        staging, downloads = self._cache.staging(folder), self._cache.downloads(folder)
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True)
-        try:
+        with self._cache.installing(folder) as (staging, downloads):
             tarball = self._download(name, build, downloads, progress)
             progress.start(f"Unpacking {name}", build.unpacked)
             unpack(tarball, staging, build.unpacked, progress)
@@ -147,13 +144,6 @@ class Builds:
                 files=inventory(staging, ()),
             )
             write_manifest(staging, manifest)
-            sync(staging)
-            shutil.rmtree(folder, ignore_errors=True)
-            staging.rename(folder)
-            sync(folder.parent, deep=False)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-        shutil.rmtree(downloads, ignore_errors=True)
         return folder
 
     def _download(self, name: str, build: Build, downloads: Path, progress: Progress) -> Path:

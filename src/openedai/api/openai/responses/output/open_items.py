@@ -29,7 +29,11 @@ from openedai.api.openai.responses.output.objects import (
 from openedai.api.openai.responses.output.open_code import OpenCode
 from openedai.api.openai.responses.output.open_files import OpenFileSearch
 from openedai.api.openai.responses.output.open_image import OpenImage
-from openedai.api.openai.responses.output.open_mcp import OpenApprovalRequest, OpenMcpCall
+from openedai.api.openai.responses.output.open_mcp import (
+    OpenApprovalRequest,
+    OpenMcpCall,
+    OpenWholeCall,
+)
 from openedai.api.openai.responses.output.open_served import OpenSearch, OpenServed
 from openedai.api.openai.responses.output.place import Place
 from openedai.api.openai.responses.tools import CallableTool
@@ -221,21 +225,12 @@ class OpenCustomCall:
         )
 
 
-class OpenTypedCall:
-    """A call of a tool whose items have fields of their own: it is shown when it is complete."""
+class OpenTypedCall(OpenWholeCall):
+    """A call of a tool whose items have fields of their own."""
 
     def __init__(self, place: Place, call_id: str, tool: CallableTool) -> None:
-        self._place = place
+        super().__init__(place, tool)
         self._call_id = call_id
-        self._tool = tool
-        self._deltas: list[str] = []
-
-    def open(self) -> list[e.Event]:
-        return []
-
-    def feed(self, delta: str) -> list[e.Event]:
-        self._deltas.append(delta)
-        return []
 
     def close(self, status: str) -> Closed:
         """A call that a limit truncated is left out: no field of it can be relied on."""

@@ -123,8 +123,8 @@ class OpenMcpCall(OpenServed):
         )
 
 
-class OpenApprovalRequest:
-    """A call that the client must approve: it is shown when it is complete."""
+class OpenWholeCall:
+    """A call that is shown when it is complete."""
 
     def __init__(self, place: Place, tool: CallableTool) -> None:
         self._place = place
@@ -137,6 +137,10 @@ class OpenApprovalRequest:
     def feed(self, delta: str) -> list[e.Event]:
         self._deltas.append(delta)
         return []
+
+
+class OpenApprovalRequest(OpenWholeCall):
+    """A call that the client must approve."""
 
     def close(self, status: str) -> tuple[OutputItem | None, list[e.Event]]:
         """A call that a limit truncated is left out: it cannot be approved."""
