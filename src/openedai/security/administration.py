@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from openedai.errors import InvalidRequest, NotFound
 from openedai.store.database import Query
+from openedai.store.ids import is_id
 from openedai.store.keys.projects import Project, Projects
 from openedai.store.keys.records import ApiKey, ApiKeys, no_such_key
 from openedai.store.keys.service_accounts import Role, ServiceAccount, ServiceAccounts
@@ -136,6 +137,8 @@ class Administration:
         """Refuse a key from now on. Raises NotFound, also for one that a condition in SQL, with
         parameters from `$2` on, does not hold of.
         """
+        if not is_id(id):
+            raise no_such_key(id)
         async with self._writing() as query:
             if not await self.keys.revoke(query, f"id=$1 and {condition}", id, *args):
                 raise no_such_key(id)

@@ -13,7 +13,7 @@ from openedai.http.body import Body
 from openedai.identity import API
 
 _LONGEST_SECONDS = 100 * 365 * 86400
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 Seconds = Annotated[int, Field(ge=1, le=_LONGEST_SECONDS)]
 Scopes = Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=64)]
 

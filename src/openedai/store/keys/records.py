@@ -114,7 +114,7 @@ class ApiKeys:
         """
         suffix = (await self._store.database()).for_update
         by_id = f"select {COLUMNS} from api_keys where id=$1 and revoked_at is null{suffix}"
-        for row in await query(by_id, id):
+        for row in await query(by_id, id) if is_id(id) else ():
             return ApiKey.of(row)
         raise no_such_key(id)
 

@@ -241,3 +241,24 @@ def test_expired_keys_are_not_changed(server: Running, organization: Organizatio
     boss, _ = add_key(folder, project=project, admin=True)
     with pytest.raises(openai.BadRequestError, match="may do everything"):
         organization.projects.api_keys.update(boss.id, project_id=project, scopes=["chat"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/v1/organization/projects", {"name": "a\0b"}, 400),
+        ("POST", "/v1/organization/admin_api_keys", {"name": "a\0b"}, 400),
+        ("DELETE", "/v1/organization/admin_api_keys/%00", None, 404),
+        ("GET", "/v1/containers?name=%00", None, 400),
+    ],
+)
+def test_a_nul_is_refused_on_every_database(
+    tmp_path: Path, database_url: str, method: str, path: str, body: object, status: int
+) -> None:
+    """PostgreSQL cannot keep one in a text."""
+    settings = echo_settings(data=tmp_path, database=database_url, api_key=ADMIN)
+    headers = {"authorization": f"Bearer {ADMIN}"}
+    options = {} if body is None else {"json": body}
+    with ServerThread(settings) as server:
+        answer = fetch(f"{server.url}{path}", method, headers=headers, **options)
+    assert answer.status == status, answer.body

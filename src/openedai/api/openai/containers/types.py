@@ -22,7 +22,7 @@ class ContainerExpiry(Body):
 
 
 class ContainerCreateRequest(Body):
-    name: str = Field(min_length=1, max_length=256)
+    name: str = Field(min_length=1, max_length=256, pattern=r"^[^\x00]*$")
     expires_after: ContainerExpiry | None = None
     file_ids: FileIds | None = None
     memory_limit: MemoryLimit | None = None
@@ -49,4 +49,4 @@ class ContainerFilesQuery(Query):
 
 
 class ContainersQuery(ContainerFilesQuery):
-    name: str | None = Field(None, max_length=256)
+    name: str | None = Field(None, max_length=256, pattern=r"^[^\x00]*$")
