@@ -5,10 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import axe_playwright_python
 from playwright.sync_api import Browser, Page, sync_playwright
 
+_AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
+_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Chromium's hint about forms, and what it logs for answers with an error that are expected.
 _HARMLESS = ("Password field is not contained", "Failed to load resource")
@@ -59,6 +63,16 @@ class Watched:
     def width(self) -> int:
         """How wide the contents of the page are, in pixels."""
         return int(self.page.evaluate("document.documentElement.scrollWidth"))
+
+    def violations(self) -> list[str]:
+        """What axe-core finds wrong with the page: the rule, and the elements."""
+        self.page.evaluate(_AXE.read_text("utf-8"))
+        found = self.page.evaluate("rules => axe.run({runOnly: rules})", _RULES)
+        return [
+            f"{one['id']}: {node['target']} {node['failureSummary']}"
+            for one in found["violations"]
+            for node in one["nodes"]
+        ]
 
     def close(self) -> None:
         self.context.close()

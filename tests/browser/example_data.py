@@ -1,14 +1,22 @@
-"""What the pictures show: keys, and what was used with them in the last days."""
+"""What the pictures show: keys, what was used with them, files, and what was made of these."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 import random
 import time
 from pathlib import Path
 
+from openai import OpenAI
+
 from openedai.security.administration import Administration
+from openedai.security.callers import digest_name
+from openedai.store.fine_tuning import JOB, FineTuningRecords, JobRecord
+from openedai.store.ids import ordered_id
 from openedai.store.keys.records import ApiKey
+from openedai.store.keys.secret import digest_of
 from openedai.store.store import Store
 from openedai.store.usage.records import UsageRecord, UsageRecords
 
@@ -26,17 +34,70 @@ KEYS = (
 )
 
 
-def write(data: Path) -> None:
-    """Into the database of a server that does not run yet."""
-    asyncio.run(_write(data))
+STEPS = 60
+PLANTS = {
+    "leaves.txt": b"Photosynthesis turns light, water and carbon dioxide into sugar and oxygen.",
+    "roots.txt": b"Roots take up water and minerals, and hold the plant in the ground.",
+    "flowers.txt": b"Flowers attract insects, which carry the pollen to other flowers.",
+}
 
 
-async def _write(data: Path) -> None:
+def write(data: Path, key: str) -> None:
+    """Into the database of a server that does not run yet. A job of fine-tuning is of that key."""
+    asyncio.run(_write(data, digest_name(digest_of(key))))
+
+
+def upload(client: OpenAI) -> None:
+    """A vector store and a batch, for a server that runs."""
+    store = client.vector_stores.create(name="plants")
+    for name, text in PLANTS.items():
+        client.vector_stores.files.upload_and_poll(vector_store_id=store.id, file=(name, text))
+    body = {"model": "text-embedding-3-small", "input": "A leaf."}
+    line = {"method": "POST", "url": "/v1/embeddings", "body": body}
+    lines = (json.dumps({"custom_id": f"leaf-{number}", **line}) for number in range(12))
+    text = "\n".join(lines).encode()
+    file = client.files.create(file=("leaves.jsonl", text), purpose="batch")
+    client.batches.create(input_file_id=file.id, endpoint="/v1/embeddings", completion_window="24h")
+
+
+async def _write(data: Path, owner: str) -> None:
     store = Store(data, "")
     administration = Administration(store)
     made = [(await administration.create_key(key)).key for key in KEYS]
     await UsageRecords(store, 1e9, 10**6).write(_usage(made))
+    await _train(store, owner)
     await store.close()
+
+
+async def _train(store: Store, owner: str) -> None:
+    """A job that has trained, whose losses fall."""
+    numbers = random.Random(7)
+    records, now = FineTuningRecords(store), time.time()
+    job = JobRecord(
+        id=ordered_id(JOB),
+        created_at=now - 400,
+        status="succeeded",
+        model="smollm2-135m-instruct",
+        training_file="file-0mwxz85eyu154dgs7n034t92",
+        validation_file="file-0mwxz85f2k7q1x8ch40b6yen",
+        values={"n_epochs": 3, "batch_size": 4, "learning_rate_multiplier": 1.0},
+        suffix="pirate",
+        owner=owner,
+        finished_at=now - 60,
+        trained_tokens=18_420,
+        fine_tuned_model="ft:smollm2-135m-instruct:openedai:pirate:bzytwazx",
+    )
+    async with (await store.database()).write() as query:
+        await records.insert(query, job)
+        for step in range(1, STEPS + 1):
+            loss = 0.3 + 4.5 * math.exp(-step / 12) + numbers.uniform(-0.15, 0.15)
+            metrics = {"train_loss": loss, "train_mean_token_accuracy": 1 - loss / 6}
+            if step % 5 == 0:
+                metrics["valid_loss"] = loss + 0.2
+            message = f"Step {step}/{STEPS}: training loss={loss:.3f}"
+            await records.add_event(
+                query, job.id, message, step=step, data={"step": step, **metrics}
+            )
 
 
 def _usage(keys: list[ApiKey]) -> list[UsageRecord]:

@@ -96,6 +96,28 @@ def embeddings(page: Page) -> None:
     page.get_by_text("vectors of").wait_for(timeout=120_000)
 
 
+def vector_store(page: Page) -> None:
+    page.get_by_role("link", name="plants").click()
+    page.get_by_text("3 searchable").wait_for(timeout=120_000)
+    page.get_by_label("Query", exact=True).fill("How do plants make sugar?")
+    page.get_by_text("Ranking and filters").click()
+    page.get_by_label("Reranker").select_option("None")  # or the `echo` engine ranks
+    page.get_by_role("button", name="Search").click()
+    page.get_by_text("results in").wait_for(timeout=120_000)
+
+
+def batch(page: Page) -> None:
+    page.get_by_role("link", name="batch_").click()
+    page.get_by_text("12 of 12 done").wait_for(timeout=120_000)
+    page.get_by_role("button", name="View results").click()
+    wait(page)
+
+
+def job(page: Page) -> None:
+    page.get_by_role("link", name="ftjob-").click()
+    page.get_by_role("img", name="Loss by step").wait_for()
+
+
 def usage(page: Page) -> None:
     page.get_by_label("Time").select_option("30 days")
     wait(page)
@@ -111,6 +133,10 @@ PICTURES = (
     Picture("models", "models", models),
     Picture("chat", "playground", chat, "dark"),
     Picture("embeddings", "playground/embeddings", embeddings),
+    Picture("files", "files", wait),
+    Picture("vector-store", "vector_stores", vector_store, size=TALL),
+    Picture("batch", "batches", batch, "dark"),
+    Picture("fine-tuning", "fine_tuning", job, size=TALL),
     Picture("keys", "keys", wait),
     Picture("usage", "usage", usage, size=TALL),
     Picture("logs", "logs", wait, "dark"),
@@ -137,11 +163,12 @@ def main() -> None:
     names = ["qwen3-4b"] * 4 + ["llama-3.2-3b"]
     models = tuple(ModelSpec(id=name, engine="echo", options=SLOW) for name in sorted({*names}))
     with tempfile.TemporaryDirectory() as folder:
-        example_data.write(Path(folder))
+        example_data.write(Path(folder), KEY)
         settings = Settings(_env_file=None, data=Path(folder), models=models, api_key=Secret(KEY))
         with ServerThread(settings) as server:
             with server.client(api_key=KEY, timeout=300) as client:
                 client.chat.completions.create(model=CHAT, messages=said("Hi."), max_tokens=4)
+                example_data.upload(client)
             asking = [threading.Thread(target=ask, args=(server, name)) for name in names]
             for thread in asking:
                 thread.start()

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import axe_playwright_python
 import pytest
 from playwright.sync_api import Error
 
@@ -18,25 +17,12 @@ from tests.support import Running
 pytestmark = pytest.mark.clients
 
 FILES = Path(pages.__file__).parent / "static"
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 PLAYGROUND = tuple(f"playground/{file.stem}" for file in FILES.glob("pages/playground/*.js"))
 NAMES = (
     *re.findall(r'name: "(\w+)"', (FILES / "pages.js").read_text("utf-8")),
     *(name for name in PLAYGROUND if not name.endswith(("parameters", "tokens"))),
 )
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-
-
-def violations(watched: Watched) -> list[str]:
-    """What axe-core finds wrong: the rule, and the elements."""
-    watched.page.evaluate(AXE)
-    found = watched.page.evaluate("rules => axe.run({runOnly: rules})", RULES)
-    return [
-        f"{one['id']}: {node['target']} {node['failureSummary']}"
-        for one in found["violations"]
-        for node in one["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
@@ -52,7 +38,7 @@ def test_a_page(
     assert page.locator("h1").count() == 1
     page.wait_for_timeout(300)  # some of what it shows comes by streams
     assert page.locator('[role="alert"]:visible').count() == 0
-    assert violations(watched) == []
+    assert watched.violations() == []
     assert watched.width() <= DESKTOP["width"]
 
 
@@ -87,7 +73,7 @@ def test_the_reference_of_the_api(
     page.get_by_label("Body").fill('{"model": "echo", "input": "hi", "dimensions": 2}')
     page.get_by_role("button", name="Send POST").click()
     page.get_by_text('"object": "list"').wait_for()
-    assert violations(watched) == []
+    assert watched.violations() == []
 
 
 def test_markup_cannot_be_made_from_text(

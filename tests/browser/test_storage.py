@@ -1,0 +1,244 @@
+"""Files, vector stores and batches in the console."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import openai
+import pytest
+from openai import OpenAI
+from playwright.sync_api import Page, expect
+
+from tests.browser.chromium import Watched
+from tests.browser.conftest import HOSTILE
+from tests.support import Running
+
+pytestmark = pytest.mark.clients
+
+Watch = Callable[..., Watched]
+LINE = {"custom_id": "a", "method": "POST", "url": "/v1/embeddings"}
+
+
+def content(text: str, name: str = "a.txt") -> dict[str, object]:
+    return {"name": name, "mimeType": "text/plain", "buffer": text.encode()}
+
+
+def agree(page: Page, action: str) -> None:
+    page.get_by_role("dialog").get_by_role("button", name=action, exact=True).click()
+
+
+def test_files_are_uploaded_seen_and_deleted(own_server: Running, watch: Watch) -> None:
+    watched = watch(own_server)
+    page = watched.open("files")
+    expect(page.get_by_text("There are no files.")).to_be_visible()
+    both = [content(f"{HOSTILE}\nthe end", f"{HOSTILE}.txt"), content("two", "two.txt")]
+    page.get_by_role("button", name="Files", exact=True).set_input_files(both)  # type: ignore[arg-type]
+    page.get_by_label("Expires").select_option("After 7 days")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_text("2 files are uploaded.")).to_be_visible()
+    with own_server.client() as client:
+        stored = {file.filename: file for file in client.files.list()}
+        assert set(stored) == {f"{HOSTILE}.txt", "two.txt"}
+        two = stored["two.txt"]
+        assert (two.purpose, two.expires_at) == ("user_data", two.created_at + 7 * 86400)
+        page.get_by_role("button", name=f"View {HOSTILE}.txt").click()
+        expect(page.get_by_role("region", name="The file")).to_contain_text(f"{HOSTILE}\nthe end")
+        assert watched.violations() == []
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="Download two.txt").click()
+        assert Path(saved.value.path()).read_text() == "two"
+        page.get_by_role("button", name="Delete two.txt").click()
+        agree(page, "Keep")
+        page.get_by_role("button", name="Delete two.txt").click()
+        agree(page, "Delete")
+        expect(page.get_by_role("button", name="Delete two.txt")).to_have_count(0)
+        with pytest.raises(openai.NotFoundError):
+            client.files.retrieve(two.id)
+
+
+def test_files_that_are_dropped_and_refused(own_server: Running, watch: Watch) -> None:
+    with own_server.client() as client:
+        client.files.create(file=("a.bin", b"\xff\xfe\x00"), purpose="user_data")
+    page = watch(own_server).open("files")
+    page.get_by_role("button", name="View a.bin").click()
+    expect(page.get_by_role("alert")).to_contain_text("not a text in UTF-8")
+    drop = """element => {
+        const data = new DataTransfer();
+        data.items.add(new File(["not JSON"], "dropped.jsonl"));
+        element.dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true}));
+    }"""
+    page.locator("form").evaluate(drop)
+    expect(page.get_by_text("dropped.jsonl is uploaded.")).to_be_visible()
+    page.get_by_label("Purpose").select_option("Batches")
+    expect(page.get_by_text("There are no files.")).to_be_visible()
+
+
+def test_more_files_than_one_page(own_server: Running, watch: Watch) -> None:
+    with own_server.client() as client:
+        for number in range(51):
+            client.files.create(file=(f"{number}.txt", b"a"), purpose="user_data")
+    page = watch(own_server).open("files")
+    expect(page.get_by_role("row")).to_have_count(51)  # with the head
+    page.get_by_role("button", name="Show more").click()
+    expect(page.get_by_role("row")).to_have_count(52)
+    expect(page.get_by_role("button", name="Show more")).to_be_hidden()
+
+
+def test_a_vector_store_is_made_filled_and_searched(own_server: Running, watch: Watch) -> None:
+    watched = watch(own_server)
+    page = watched.open("vector_stores")
+    expect(page.get_by_text("There are no vector stores.")).to_be_visible()
+    page.get_by_label("Name").fill(HOSTILE)
+    page.get_by_label("Embedding model").fill("nothing")
+    page.get_by_role("button", name="Make the vector store").click()
+    expect(page.get_by_role("alert")).to_contain_text("nothing")
+    page.get_by_label("Embedding model").fill("")
+    page.get_by_label("Days without use").fill("3")
+    page.get_by_role("button", name="Make the vector store").click()
+    expect(page.get_by_role("heading", name=HOSTILE)).to_be_visible()
+    files = [
+        content(f"The kettle sings. {HOSTILE}", "kettle.txt"),
+        content("The cat sleeps.", "cat.txt"),
+    ]
+    page.get_by_label("New files").set_input_files(files)  # type: ignore[arg-type]
+    page.get_by_label("Attributes", exact=True).fill('{"year": 2024}')
+    page.get_by_label("Chunks").select_option("Of another size")
+    page.get_by_label("Tokens of a chunk").fill("200")
+    page.get_by_label("Tokens that it shares").fill("50")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_text("2 searchable, 0 in progress, 0 failed")).to_be_visible()
+    expect(page.get_by_role("row", name="cat.txt completed")).to_contain_text('{"year":2024}')
+    page.get_by_label("Query", exact=True).fill("a kettle")
+    page.get_by_label("Query", exact=True).press("Enter")
+    hits = page.get_by_role("list", name="Results").get_by_role("listitem")
+    expect(hits.first).to_contain_text(f"The kettle sings. {HOSTILE}")
+    expect(hits.first.locator("mark")).to_have_text(["kettle"])
+    page.get_by_role("button", name="Text cat.txt").click()
+    page.get_by_role("region", name="The file").get_by_text("The cat sleeps.").wait_for()
+    assert watched.violations() == []
+    page.get_by_text("Ranking and filters").click()
+    page.get_by_label("Filters").fill('{"type": "gt", "key": "year", "value": 2024}')
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_text("0 results")).to_be_visible()
+    page.get_by_label("Filters").fill("{")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_role("alert")).to_contain_text("Filters: this is not JSON")
+    page.get_by_label("Filters").fill('{"type": "near", "key": "year", "value": 1}')
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_role("alert")).to_contain_text("near")
+    page.get_by_label("Filters").fill("")
+    page.get_by_label("Weight of the meaning").fill("0")
+    page.get_by_label("Results at most").fill("1")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_text("1 result in")).to_be_visible()
+
+
+def test_the_files_of_a_vector_store(own_server: Running, watch: Watch) -> None:
+    with own_server.client() as client:
+        store = client.vector_stores.create(name="plants", metadata={"team": "a"})
+        broken = client.files.create(file=("broken.pdf", b"%PDF-1.4 no"), purpose="assistants")
+        added = client.vector_stores.files.create_and_poll(broken.id, vector_store_id=store.id)
+        assert added.last_error is not None
+        text = client.files.create(file=("leaf.txt", b"A leaf."), purpose="assistants")
+        page = watch(own_server).open(f"vector_stores/{store.id}")
+        expect(page.get_by_text(added.last_error.message)).to_be_visible()
+        page.get_by_label("A stored file").fill(text.id)
+        page.get_by_role("button", name="Add", exact=True).click()
+        expect(page.get_by_role("row", name="leaf.txt completed")).to_be_visible()
+        page.get_by_role("button", name="Text leaf.txt").click()
+        expect(page.get_by_role("region", name="The file")).to_contain_text("A leaf.")
+        page.get_by_role("button", name="Attributes leaf.txt").click()
+        page.get_by_label("Attributes of the file").fill('{"green": true}')
+        page.get_by_role("button", name="Save the attributes").click()
+        expect(page.get_by_role("row", name="leaf.txt completed")).to_contain_text("green")
+        page.get_by_label("Status").select_option("Failed")
+        expect(page.get_by_role("row", name="leaf.txt")).to_have_count(0)
+        page.get_by_role("button", name="Remove broken.pdf").click()
+        agree(page, "Remove")
+        expect(page.get_by_text("There are no files.")).to_be_visible()
+        page.get_by_label("Name").fill("trees")
+        page.get_by_label("Days without use").fill("9")
+        page.get_by_label("Metadata").fill('{"team": "b"}')
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.get_by_text('{"team":"b"}')).to_be_visible()
+        changed = client.vector_stores.retrieve(store.id)
+        assert (changed.name, changed.metadata) == ("trees", {"team": "b"})
+        assert changed.expires_after is not None
+        page.get_by_role("button", name="Delete the vector store").click()
+        agree(page, "Delete")
+        expect(page.get_by_text("There are no vector stores.")).to_be_visible()
+        assert client.files.retrieve(broken.id).id == broken.id
+
+
+def lines(count: int, **change: object) -> str:
+    body = {"model": "echo", "input": "hi"}
+    each = ({**LINE, "custom_id": str(number), "body": body, **change} for number in range(count))
+    return "".join(f"{json.dumps(line)}\n" for line in each)
+
+
+def test_a_batch_is_made_and_followed(own_server: Running, watch: Watch) -> None:
+    watched = watch(own_server)
+    page = watched.open("batches")
+    expect(page.get_by_text("There are no batches.")).to_be_visible()
+    page.get_by_label("Requests: upload").set_input_files(content(lines(3), "a.jsonl"))  # type: ignore[arg-type]
+    expect(page.get_by_label("URL")).to_have_value("/v1/embeddings")
+    page.get_by_label("Metadata").fill(json.dumps({"for": HOSTILE}))
+    page.get_by_role("button", name="Make the batch").click()
+    expect(page.get_by_text("3 of 3 done")).to_be_visible()
+    expect(page.get_by_text(json.dumps({"for": HOSTILE}, separators=(",", ":")))).to_be_visible()
+    page.get_by_role("button", name="View results").click()
+    expect(page.get_by_role("region", name="Results: the beginning")).to_contain_text('"custom_id"')
+    assert watched.violations() == []
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Download results").click()
+    assert len(Path(saved.value.path()).read_text().splitlines()) == 3
+    page.get_by_role("link", name="All batches").click()
+    expect(page.get_by_role("row", name="/v1/embeddings")).to_contain_text("completed")
+
+
+def test_a_batch_that_fails_and_one_that_is_cancelled(own_server: Running, watch: Watch) -> None:
+    with own_server.client() as client:
+        bad = batch(client, lines(1, url="/v1/chat/completions"), "/v1/embeddings")
+        slow = batch(
+            client,
+            lines(
+                2,
+                url="/v1/completions",
+                body={"model": "slow", "prompt": "a b c", "max_tokens": 5000},
+            ),
+            "/v1/completions",
+        )
+    watched = watch(own_server)
+    page = watched.open(f"batches/{bad}")
+    expect(page.get_by_role("row", name="1 url_mismatch")).to_be_visible()
+    expect(page.get_by_role("button", name="Cancel the batch")).to_be_hidden()
+    page = watched.open(f"batches/{slow}")
+    page.get_by_role("button", name="Cancel the batch").click()
+    agree(page, "Cancel the batch")
+    expect(page.get_by_text("cancelled", exact=True)).to_be_visible()
+    page = watched.open("batches/batch_nothing")
+    expect(page.get_by_role("alert")).to_contain_text("batch_nothing")
+
+
+def batch(client: OpenAI, text: str, endpoint: str) -> str:
+    file = client.files.create(file=("a.jsonl", text.encode()), purpose="batch")
+    made = client.batches.create(
+        input_file_id=file.id,
+        endpoint=endpoint,  # type: ignore[arg-type]
+        completion_window="24h",
+    )
+    return made.id
+
+
+def test_a_page_that_is_left_asks_no_more(own_server: Running, watch: Watch) -> None:
+    watched = watch(own_server)
+    page = watched.open("batches")
+    with page.expect_request("**/v1/batches?**"):
+        pass  # it asks again by itself
+    page = watched.open("files")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(2500)
+    assert [url for url in asked if "batches" in url] == []
