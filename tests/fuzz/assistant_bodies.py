@@ -18,6 +18,7 @@ _SEARCH: dict[str, Any] = {
     },
 }
 _STORES: dict[str, Any] = {"file_search": {"vector_store_ids": [VECTOR_STORE]}}
+_CODE_FILES: dict[str, Any] = {"code_interpreter": {"file_ids": ["file-1"]}}
 _NEW_STORE: dict[str, Any] = {
     "file_ids": ["file-1"],
     "chunking_strategy": {
@@ -38,7 +39,9 @@ _MESSAGE: dict[str, Any] = {
         {"type": "image_url", "image_url": {"url": IMAGE, "detail": "low"}},
         {"type": "image_file", "image_file": {"file_id": "file-1"}},
     ],
-    "attachments": [{"file_id": "file-1", "tools": [{"type": "file_search"}]}],
+    "attachments": [
+        {"file_id": "file-1", "tools": [{"type": "file_search"}, {"type": "code_interpreter"}]}
+    ],
     "metadata": {"a": "b"},
 }
 _ASSISTANT: dict[str, Any] = {
@@ -67,14 +70,17 @@ _RUN: dict[str, Any] = {
 ASSISTANT_BODIES: dict[str, list[dict[str, Any]]] = {
     "AssistantCreateRequest": [
         _ASSISTANT,
-        {"tools": [{"type": "code_interpreter"}], "tool_resources": _NEW_STORES},
+        {"tools": [{"type": "code_interpreter"}], "tool_resources": _NEW_STORES | _CODE_FILES},
     ],
     "AssistantUpdateRequest": [_ASSISTANT, {"metadata": None}],
     "ThreadCreateRequest": [
         {"messages": [{"role": "user", "content": "fox"}, _MESSAGE], "tool_resources": _STORES},
         {"tool_resources": _NEW_STORES},
     ],
-    "ThreadUpdateRequest": [{"metadata": {"a": "c"}, "tool_resources": None}],
+    "ThreadUpdateRequest": [
+        {"metadata": {"a": "c"}, "tool_resources": None},
+        {"tool_resources": _CODE_FILES},
+    ],
     "MessageRequest": [_MESSAGE, {"role": "assistant", "content": "owl", "attachments": []}],
     "MetadataRequest": [{"metadata": {"a": "c"}}],
     "RunCreateRequest": [

@@ -49,7 +49,8 @@ def _in_beta(routes: Iterable[Route]) -> Iterator[Route]:
 
 
 def _group(s: Services, calls: Calls, class_path: str) -> Group:
-    return Group(class_path, calls, s.assistants, s.catalog, s.tuned, s.vector_stores, s.settings)
+    parts = (s.assistants, s.catalog, s.tuned, s.vector_stores, s.containers, s.settings)
+    return Group(class_path, calls, *parts)
 
 
 def _assistants(s: Services, calls: Calls) -> tuple[Route, ...]:
@@ -106,5 +107,5 @@ def run_works(s: Services) -> Callable[[], Any]:
     return Group(
         "openai.assistants.work:RunParts",
         *(s.catalog, s.tuned, s.assistants, s.file_loading, s.image_loading),
-        *(s.generation, s.leases, s.store_search, s.vector_stores, s.ends),
+        *(s.generation, s.leases, s.store_search, s.vector_stores, s.ends, s.containers),
     ).make

@@ -13,7 +13,8 @@ class Code:
     """Code of models, which runs where it can be confined: see [containers.md](containers.md)."""
 
     code_interpreter: Annotated[
-        bool, "Run code: the tool `code_interpreter` of `/v1/responses`, and `/v1/containers`."
+        bool,
+        "Run code: the tool `code_interpreter` of responses and assistants, and `/v1/containers`.",
     ] = True
     code_python: Annotated[
         str,

@@ -44,7 +44,7 @@ class Requests:
     ] = "refuse"
     unsupported_tools: Annotated[
         Literal["refuse", "warn"],
-        "Refuse tools of `/v1/responses` that the official API runs itself, such as "
+        "Refuse tools of responses and assistants that the official API runs itself, such as "
         "`code_interpreter`, and this server does not, or leave them out beside others, with a "
         "warning header.",
     ] = "warn"

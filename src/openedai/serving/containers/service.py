@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
+from pathlib import PurePosixPath
 
 from openedai.config import Settings
 from openedai.errors import NotFound, PayloadTooLarge, invalid_value
@@ -21,7 +22,7 @@ from openedai.store.containers import (
     new_container,
 )
 from openedai.store.contents import Writing
-from openedai.store.files import FileRecord, Files
+from openedai.store.files import FileRecord, Files, new_file
 from openedai.store.store import Store
 
 
@@ -97,6 +98,37 @@ class ContainerService:
             raise
         return made
 
+    async def ready(
+        self,
+        owner: str,
+        name: str,
+        fields: ContainerFields,
+        files: Sequence[FileRecord],
+        id: str,
+    ) -> Container:
+        """The container with this id, which is made now if it is not there, with copies of these
+        files. Raises InvalidRequest if there is no room.
+        """
+        try:
+            found = await self.running(owner, id)
+        except NotFound:
+            return await self.create(owner, name, fields, files, id)
+        there = {file.path for file in await self.containers.files(found.id)}
+        for path, record in paths_of(files).items():
+            if path not in there:
+                await self.copy(found, record)
+        return found
+
+    async def keep(self, owner: str, path: str, source: AsyncIterable[bytes]) -> FileRecord:
+        """What code has made, as a file of the owner. Raises InvalidRequest if there is no room."""
+        async with self._files.writing(owner) as writing:
+            async for chunk in source:
+                await writing.add(chunk)
+            name = PurePosixPath(path).name
+            made = new_file("assistants_output", name, writing.content.size, owner)
+            await self._files.create(made, writing)
+        return made
+
     async def find(self, owner: str, id: str) -> Container:
         """A container, which is used by that; also an expired one. Raises NotFound."""
         found = await self.containers.find(owner, id)
@@ -121,9 +153,7 @@ class ContainerService:
         if record.bytes > room:
             raise self.too_large()
         taken = {file.path for file in await self.containers.files(container.id)}
-        path = path_of(record.filename)
-        if path in taken:
-            path = path_of(f"{record.id}-{record.filename}")
+        path = _free_path(record, taken)
         async with self._store.contents.writing() as writing:
             async with aclosing(self._files.read(record)) as chunks:
                 async for chunk in chunks:
@@ -170,6 +200,19 @@ class ContainerService:
 
     async def close(self) -> None:
         await self._interpreters.close()
+
+
+def paths_of(files: Iterable[FileRecord]) -> dict[str, FileRecord]:
+    """Where copies of these files are, in a container that has no others."""
+    paths: dict[str, FileRecord] = {}
+    for record in files:
+        paths[_free_path(record, paths)] = record
+    return paths
+
+
+def _free_path(record: FileRecord, taken: Collection[str]) -> str:
+    path = path_of(record.filename)
+    return path_of(f"{record.id}-{record.filename}") if path in taken else path
 
 
 def path_of(name: str) -> str:

@@ -21,7 +21,8 @@ _COLUMNS = "id, owner, created_at, record"
 class AssistantFields(msgspec.Struct, frozen=True, kw_only=True):
     """`tools`, `response_format` and the resources are as the API shows them.
 
-    `stores` are the ids of vector stores; None for an assistant without resources for searches.
+    `stores` are the ids of vector stores, `code_files` of files for code; None for an assistant
+    without such resources.
     """
 
     model: str
@@ -30,6 +31,7 @@ class AssistantFields(msgspec.Struct, frozen=True, kw_only=True):
     instructions: str | None = None
     tools: list[dict[str, Any]] = []
     stores: list[str] | None = None
+    code_files: list[str] | None = None
     metadata: dict[str, str] = {}
     temperature: float | None = None
     top_p: float | None = None

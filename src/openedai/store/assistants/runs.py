@@ -36,10 +36,10 @@ OPEN = (*WORKING, "requires_action")
 class RunFields(msgspec.Struct, frozen=True, kw_only=True):
     """`tools`, `tool_choice`, `response_format` and `truncation` are as the API shows them.
 
-    `stores` are the vector stores that are searched. `calls` are the tool calls whose outputs the
-    run waits for. `begun` is the number of the last event before the job began its answer. `caller`
-    made the run, and `identity` is that of their key, with the rights that it had then. Times are
-    seconds since 1970.
+    `stores` are the vector stores that are searched, `code_files` the files for code. `calls` are
+    the tool calls whose outputs the run waits for. `begun` is the number of the last event before
+    the job began its answer. `caller` made the run, and `identity` is that of their key, with the
+    rights that it had then. Times are seconds since 1970.
     """
 
     assistant: str
@@ -49,6 +49,7 @@ class RunFields(msgspec.Struct, frozen=True, kw_only=True):
     identity: Identity | None = None  # of those that older servers made
     tools: list[dict[str, Any]] = []
     stores: list[str] = []
+    code_files: list[str] = []
     tool_choice: Any = "auto"
     parallel_tool_calls: bool = True
     response_format: Any = "auto"

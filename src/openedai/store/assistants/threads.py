@@ -18,10 +18,14 @@ _COLUMNS = "id, owner, created_at, record"
 
 
 class ThreadFields(msgspec.Struct, frozen=True, kw_only=True):
-    """`stores` are the ids of vector stores; None for a thread without resources for searches."""
+    """`stores` are the ids of vector stores, `code_files` of files for code; None for a thread
+    without such resources. `container` is the id of the one in which code has run last.
+    """
 
     metadata: dict[str, str] = {}
     stores: list[str] | None = None
+    code_files: list[str] | None = None
+    container: str = ""
 
 
 @dataclass(frozen=True)

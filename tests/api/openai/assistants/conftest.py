@@ -47,7 +47,9 @@ def check(response: httpx.Response) -> None:
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    settings = echo_settings(data=tmp_path_factory.mktemp("data"), models=MODELS)
+    """It runs no code."""
+    folder = tmp_path_factory.mktemp("data")
+    settings = echo_settings(data=folder, models=MODELS, code_interpreter=False)
     with ServerThread(settings) as running:
         yield running
 

@@ -9,9 +9,13 @@ from contextlib import asynccontextmanager, contextmanager
 
 import msgspec
 
+from openedai.api.openai.assistants.served.code import CODE
+from openedai.api.openai.assistants.served.search import SEARCH
+from openedai.api.openai.assistants.tools import MAX_CODE_FILES, refused_tool
 from openedai.api.openai.assistants.types import NewStore
-from openedai.errors import ModelNotFound, NotFound
+from openedai.errors import ModelNotFound, NotFound, invalid_value
 from openedai.identity import Identity
+from openedai.serving.containers.service import ContainerService
 from openedai.serving.vector_stores.service import NewFile, VectorStoreService
 from openedai.store.assistants.messages import Message
 from openedai.store.assistants.threads import ThreadFields
@@ -27,8 +31,11 @@ class StoreMaking:
     ModelNotFound for it.
     """
 
-    def __init__(self, stores: VectorStoreService, identity: Identity) -> None:
+    def __init__(
+        self, stores: VectorStoreService, containers: ContainerService, identity: Identity
+    ) -> None:
         self._stores = stores
+        self._containers = containers
         self._identity = identity
         self._made: list[str] = []
 
@@ -47,13 +54,18 @@ class StoreMaking:
     async def attach(
         self, fields: ThreadFields, messages: Sequence[Message], param: str
     ) -> ThreadFields:
-        """The fields of a thread that is to have these messages, with a store of their files;
-        `param` of the request has them.
+        """The fields of a thread that is to have these messages, with a store of their files and
+        with those for code; `param` of the request has them.
 
         Raises NotFound for a file that is not the owner's.
         """
-        ids = [file["file_id"] for one in messages for file in one.fields.attachments]
-        files = [NewFile(id, {}, Chunking()) for id in dict.fromkeys(ids)]
+        if code := _attached(messages, CODE):
+            await check_code_files(self._containers, self._identity.project, code, param)
+            code = list(dict.fromkeys([*(fields.code_files or ()), *code]))
+            if len(code) > MAX_CODE_FILES:
+                raise invalid_value(param, f"a thread can have {MAX_CODE_FILES} files for '{CODE}'")
+            fields = msgspec.structs.replace(fields, code_files=code)
+        files = [NewFile(id, {}, Chunking()) for id in _attached(messages, SEARCH)]
         if not files:
             return fields
         with _refused_at(param):
@@ -96,6 +108,31 @@ class StoreMaking:
         return made.id
 
 
+def _attached(messages: Sequence[Message], tool: str) -> list[str]:
+    """The files of messages for a tool."""
+    ids = [
+        file["file_id"]
+        for one in messages
+        for file in one.fields.attachments
+        if any(given["type"] == tool for given in file["tools"])
+    ]
+    return list(dict.fromkeys(ids))
+
+
+async def check_code_files(
+    containers: ContainerService, owner: str, ids: Sequence[str], param: str
+) -> None:
+    """Raise NotFound for a file that is not the owner's, and InvalidRequest if this server runs no
+    code.
+    """
+    if not ids:
+        return
+    if (why := await containers.unavailable()) is not None:
+        raise refused_tool(CODE, param, why)
+    for id in ids:
+        await containers.kept_file(owner, id, param)
+
+
 @contextmanager
 def _refused_at(param: str) -> Iterator[None]:
     """A model that the key may not use is refused with the parameter that needs it."""
@@ -107,9 +144,11 @@ def _refused_at(param: str) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def making(stores: VectorStoreService, identity: Identity) -> AsyncIterator[StoreMaking]:
+async def making(
+    stores: VectorStoreService, containers: ContainerService, identity: Identity
+) -> AsyncIterator[StoreMaking]:
     """What makes stores for a request. If that fails, they are deleted."""
-    made = StoreMaking(stores, identity)
+    made = StoreMaking(stores, containers, identity)
     try:
         yield made
     except BaseException:

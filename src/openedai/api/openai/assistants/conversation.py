@@ -8,7 +8,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from openedai.api.openai.assistants.search import SEARCH, part_of, results_text
+from openedai.api.openai.assistants.served.code import CODE, arguments_of, tool_output
+from openedai.api.openai.assistants.served.search import SEARCH, part_of, results_text
 from openedai.contract.chat import Image, Message, ToolCall
 from openedai.media.images import ImageRef
 from openedai.serving.files.kept import FileId
@@ -22,10 +23,13 @@ from openedai.store.assistants.steps import Step
 
 @dataclass(frozen=True)
 class Thread:
-    """The messages that a run reads, and the tool calls of this and of earlier runs."""
+    """The messages that a run reads, those that it has made, and the tool calls of this and of
+    earlier runs.
+    """
 
     run: Run
     messages: Sequence[ThreadMessage]
+    made_messages: Sequence[ThreadMessage]
     steps: Sequence[Step]
 
     @classmethod
@@ -35,6 +39,7 @@ class Thread:
         """
         messages = [one for one in messages if one.fields.content or one.fields.role == "user"]
         answered = [step for step in steps if _is_answered(step)]
+        own = [one for one in messages if one.run == run.id]
         count = run.fields.truncation.get("last_messages")
         if count is not None and count < len(messages):
             messages = messages[len(messages) - count :]
@@ -43,7 +48,7 @@ class Thread:
                 for step in answered
                 if step.run == run.id or step.position > messages[0].position
             ]
-        return cls(run, messages, answered)
+        return cls(run, messages, own, answered)
 
     @property
     def has_calls(self) -> bool:
@@ -59,6 +64,37 @@ class Thread:
             if call["type"] == SEARCH
             for one in call[SEARCH]["results"]
         ]
+
+    def made(self) -> dict[str, str]:
+        """The files that code of this run has made, by their paths."""
+        return {one["path"]: one["file_id"] for code in self._codes() for one in code["files"]}
+
+    def new_images(self) -> list[str]:
+        """The images that code of this run has made, and that none of its messages shows."""
+        shown = {
+            part["image_file"]["file_id"]
+            for message in self.made_messages
+            for part in message.fields.content
+            if part["type"] == "image_file"
+        }
+        made = [
+            one["image"]["file_id"]
+            for code in self._codes()
+            for one in code["outputs"]
+            if one["type"] == "image"
+        ]
+        return [id for id in made if id not in shown]
+
+    def attached(self) -> set[str]:
+        """The files of messages of this run."""
+        return {
+            one["file_id"] for message in self.made_messages for one in message.fields.attachments
+        }
+
+    def _codes(self) -> Iterator[dict[str, Any]]:
+        for step in self.steps:
+            if step.run == self.run.id:
+                yield from (call[CODE] for call in _calls(step) if call["type"] == CODE)
 
     def last_question(self) -> str:
         """The text of the user's last message."""
@@ -105,7 +141,8 @@ class Thread:
     def _parts(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for message in self.messages:
             for index, part in enumerate(message.fields.content):
-                yield _path(message, index), part
+                if message.fields.role == "user":  # code makes the images of others
+                    yield _path(message, index), part
 
 
 def _path(message: ThreadMessage, index: int) -> str:
@@ -118,6 +155,7 @@ def _message(message: ThreadMessage, images: LoadedImages) -> Message:
         path, type = _path(message, index), part["type"]
         if type == "text":
             texts.append(part["text"]["value"])
+        if type == "text" or message.fields.role != "user":
             continue
         param = f"{path}.image_file.file_id" if type == "image_file" else f"{path}.image_url.url"
         image = images[param]
@@ -145,6 +183,8 @@ def _is_answered(step: Step) -> bool:
 def _call(call: dict[str, Any]) -> ToolCall:
     if call["type"] == SEARCH:
         return ToolCall(id=call["id"], name=SEARCH, arguments="{}")
+    if call["type"] == CODE:
+        return ToolCall(id=call["id"], name=CODE, arguments=arguments_of(call))
     function = call["function"]
     return ToolCall(id=call["id"], name=function["name"], arguments=function["arguments"])
 
@@ -152,4 +192,6 @@ def _call(call: dict[str, Any]) -> ToolCall:
 def _output(call: dict[str, Any], first: int) -> str:
     if call["type"] == SEARCH:
         return results_text(call, first)
+    if call["type"] == CODE:
+        return tool_output(call)
     return call["function"]["output"] or ""

@@ -62,9 +62,9 @@ def step_delta(step: Step, call: dict[str, Any]) -> bytes:
     return event("thread.run.step.delta", data)
 
 
-def text_delta(message: Message, text: dict[str, Any]) -> bytes:
-    """A part of a text, or annotations of it."""
-    delta = {"content": [{"index": 0, "type": "text", "text": text}]}
+def content_delta(message: Message, index: int, part: dict[str, Any]) -> bytes:
+    """A part of what has this index in the content."""
+    delta = {"content": [{"index": index, **part}]}
     data = {"id": message.id, "object": "thread.message.delta", "delta": delta}
     return event("thread.message.delta", data)
 

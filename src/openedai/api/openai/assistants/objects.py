@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from openedai.api.openai.assistants.served.code import CODE, shown_code
+from openedai.api.openai.assistants.served.search import SEARCH
 from openedai.api.openai.assistants.tools import shown_resources
 from openedai.store.assistants.assistants import Assistant
 from openedai.store.assistants.messages import Message
@@ -25,7 +27,7 @@ def assistant_object(assistant: Assistant) -> Shown:
         "model": fields.model,
         "instructions": fields.instructions,
         "tools": fields.tools,
-        "tool_resources": shown_resources(fields.stores),
+        "tool_resources": shown_resources(fields.stores, fields.code_files),
         "metadata": fields.metadata,
         "temperature": 1.0 if fields.temperature is None else fields.temperature,
         "top_p": 1.0 if fields.top_p is None else fields.top_p,
@@ -40,7 +42,7 @@ def thread_object(thread: Thread) -> Shown:
         "object": "thread",
         "created_at": int(thread.created_at),
         "metadata": thread.fields.metadata,
-        "tool_resources": shown_resources(thread.fields.stores),
+        "tool_resources": shown_resources(thread.fields.stores, thread.fields.code_files),
     }
 
 
@@ -85,7 +87,7 @@ def run_object(run: Run) -> Shown:
         "model": fields.model,
         "instructions": fields.instructions,
         "tools": fields.tools,
-        "tool_resources": shown_resources(fields.stores or None),
+        "tool_resources": shown_resources(fields.stores or None, fields.code_files or None),
         "metadata": fields.metadata,
         "temperature": 1.0 if fields.temperature is None else fields.temperature,
         "top_p": 1.0 if fields.top_p is None else fields.top_p,
@@ -106,7 +108,7 @@ def run_object(run: Run) -> Shown:
 def step_object(step: Step, *, with_contents: bool = False) -> Shown:
     """With `with_contents` it has the texts that a search found."""
     fields = step.fields
-    details = fields.details if with_contents else without_contents(fields.details)
+    details = _shown_details(fields.details, with_contents=with_contents)
     usage = None
     if fields.status != "in_progress":
         usage = _usage(fields.prompt_tokens or 0, fields.completion_tokens or 0)
@@ -130,15 +132,17 @@ def step_object(step: Step, *, with_contents: bool = False) -> Shown:
     }
 
 
-def without_contents(details: Shown) -> Shown:
-    """The details of a step without the texts that a search found."""
+def _shown_details(details: Shown, *, with_contents: bool) -> Shown:
     if details["type"] != "tool_calls":
         return details
-    return {**details, "tool_calls": [_without_content(call) for call in details["tool_calls"]]}
+    calls = [_shown_call(call, with_contents=with_contents) for call in details["tool_calls"]]
+    return {**details, "tool_calls": calls}
 
 
-def _without_content(call: Shown) -> Shown:
-    if call["type"] != "file_search" or "results" not in call["file_search"]:
+def _shown_call(call: Shown, *, with_contents: bool) -> Shown:
+    if call["type"] == CODE:
+        return shown_code(call)
+    if with_contents or call["type"] != SEARCH or "results" not in call[SEARCH]:
         return call
     search = call["file_search"]
     results = [

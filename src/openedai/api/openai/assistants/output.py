@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
 from openedai.api.openai.assistants.events import (
+    content_delta,
     message_event,
     run_event,
     step_delta,
     step_event,
-    text_delta,
 )
-from openedai.api.openai.assistants.search import SEARCH, Searched, citation
+from openedai.api.openai.assistants.served.calls import OpenCall, OpenCalls, Result
+from openedai.api.openai.assistants.served.code import CODE
+from openedai.api.openai.assistants.served.search import SEARCH, citation
 from openedai.contract.generate import Finish, GenerateEvent, TextDelta, ToolCallDelta
 from openedai.serving.assistants.handler import Left, Progress
 from openedai.serving.assistants.keeping import WAITING_SECONDS
 from openedai.serving.tools.citations import Cited, Citer, Mark, Part, Piece
+from openedai.serving.tools.code_interpreter import named_files
 from openedai.store.assistants.messages import PREFIX as MESSAGE
 from openedai.store.assistants.messages import Message, MessageFields
 from openedai.store.assistants.runs import Run, RunStatus
@@ -47,7 +50,10 @@ class RunOutput:
         self._is_prose = True
         self._citer = Citer((), keeps_marks=True)
         self._calls_step = left.calls_step
-        self._calls: list[dict[str, Any]] = []
+        self._calls = OpenCalls()
+        self._images: Sequence[str] = ()
+        self._made: Mapping[str, str] = {}
+        self._unattached: set[str] = set()
 
     def cite(self, parts: Sequence[Part], *, is_prose: bool) -> None:
         """From here on texts may cite these parts of files. Sentences of an answer of a given
@@ -55,6 +61,13 @@ class RunOutput:
         """
         self._parts, self._is_prose = parts, is_prose
         self._citer = self._new_citer()
+
+    def show(self, images: Sequence[str], made: Mapping[str, str], attached: Set[str]) -> None:
+        """The next message shows these images. From here on texts may name files that code has
+        made, by their paths; a message has those that are not `attached` to another one.
+        """
+        self._images, self._made = images, made
+        self._unattached = {*made.values()} - attached
 
     def start(self) -> Progress:
         """The run is worked on."""
@@ -74,7 +87,9 @@ class RunOutput:
                 if self._message is not None:
                     yield self._end_message_before_calls()
                 yield from self._open_calls()
-                yield Progress(self._add_call(event))
+                if added := self._calls.add(event):
+                    assert self._calls_step is not None
+                    yield Progress([step_delta(self._calls_step, added)])
             case _:
                 pass
 
@@ -86,53 +101,55 @@ class RunOutput:
             completion_tokens=fields.completion_tokens + usage.completion_tokens,
         )
 
-    def searches(self) -> list[dict[str, Any]]:
-        """The open calls that the server answers."""
-        return [call for call in self._calls if call["function"]["name"] == SEARCH]
-
-    def search(self) -> Progress:
-        """The step of all open calls, while some of them are answered."""
+    def serve(self) -> tuple[Progress, list[OpenCall]]:
+        """The step of the open calls, and those of them that the server answers now."""
         assert self._calls_step is not None
-        calls = [_begun(call) for call in self._calls]
-        details = {"type": "tool_calls", "tool_calls": calls}
-        return Progress([], steps=[self._calls_step.changed(details=details)], run=self.run)
+        events = [step_delta(self._calls_step, added) for added in self._calls.end()]
+        details = {"type": "tool_calls", "tool_calls": self._calls.shown()}
+        step = self._calls_step.changed(details=details)
+        return Progress(events, steps=[step], run=self.run), self._calls.served()
 
     def end_text(self, finish: Finish) -> list[Progress]:
         """The end of the message, after a generation without tool calls, and of the run."""
         progress: list[Progress] = []
-        if self._message is None and not self._calls:
+        if self._message is None and not self._calls.all:
             progress += self._open_message()
         reason = {"length": "max_tokens", "content_filter": "content_filter"}.get(finish.reason)
         if self._message is not None:
             status = "completed" if reason is None else "incomplete"
             progress.append(self._end_message(status, reason, finish))
         if self._calls_step is not None:
-            why = _CUT if self._calls else _LEFT
+            why = _CUT if self._calls.all else _LEFT
             progress.append(self._end_calls("failed", finish, "server_error", why))
         progress.append(self._end_run(reason))
         return progress
 
-    def end_calls(self, finish: Finish, found: dict[str, Searched]) -> list[Progress]:
-        """The end of a generation with tool calls; `found` has what searches found, by call."""
+    def end_calls(self, finish: Finish, found: dict[str, Result]) -> list[Progress]:
+        """The end of a generation with tool calls; `found` has the results of the server's tools,
+        by call.
+        """
         assert self._calls_step is not None
         progress = [] if self._message is None else [self._end_message_before_calls()]
-        waiting = [call for call in self._calls if call["id"] not in found]
+        waiting = [call for call in self._calls.all if call.id not in found]
         details = {
             "type": "tool_calls",
             "tool_calls": [
-                found[call["id"]].shown(call["id"]) if call["id"] in found else call
-                for call in self._calls
+                found[call.id].shown(call.id) if call.id in found else call.shown()
+                for call in self._calls.all
             ],
         }
         step = self._calls_step.changed(details=details, **_usage(finish))
-        self._calls_step, self._calls = None, []
+        events = [step_delta(step, added) for added in self._calls.ran(found)]
+        self._calls_step, self._calls = None, OpenCalls()
         if not waiting:
             done = step.changed(status="completed", completed_at=int(time.time()))
-            return [*progress, Progress([step_event(done)], steps=[done], run=self.run)]
-        calls = [_without_output(call) for call in waiting]
+            events.append(step_event(done))
+            return [*progress, Progress(events, steps=[done], run=self.run)]
+        calls = [call.waiting() for call in waiting]
         run = replace(self.run, expires_at=time.time() + WAITING_SECONDS)
         self.run = run.changed("requires_action", calls=calls)
-        return [*progress, Progress([run_event(self.run)], steps=[step], run=self.run)]
+        events.append(run_event(self.run))
+        return [*progress, Progress(events, steps=[step], run=self.run)]
 
     def exceed_prompt(self) -> list[Progress]:
         """The end of a run whose conversation has too many tokens."""
@@ -191,7 +208,12 @@ class RunOutput:
             message_event(self._message, "created"),
             message_event(self._message),
         ]
+        events += [content_delta(self._message, n, one) for n, one in enumerate(self._shown())]
         return [Progress(events, [self._message], [self._step], self.run)]
+
+    def _shown(self) -> list[dict[str, Any]]:
+        """The parts of the message before its text."""
+        return [{"type": "image_file", "image_file": {"file_id": id}} for id in self._images]
 
     def _new_citer(self) -> Citer:
         return Citer(self._parts, keeps_marks=True, places=self._is_prose)
@@ -214,7 +236,31 @@ class RunOutput:
         elif not self._texts:
             delta["annotations"] = []
         self._texts.append(delta["value"])
-        return text_delta(self._message, delta)
+        return self._text_delta(delta)
+
+    def _text_delta(self, text: dict[str, Any]) -> bytes:
+        """A part of the text, or annotations of it."""
+        assert self._message is not None
+        part = {"type": "text", "text": text}
+        return content_delta(self._message, len(self._images), part)
+
+    def _name_files(self) -> list[bytes]:
+        """The files that the text names, as annotations of it."""
+        text, before = "".join(self._texts), len(self._annotations)
+        for path, start, end in named_files(text, self._made):
+            self._annotations.append(
+                {
+                    "type": "file_path",
+                    "text": text[start:end],
+                    "start_index": start,
+                    "end_index": end,
+                    "file_path": {"file_id": self._made[path]},
+                }
+            )
+        added = list(enumerate(self._annotations))[before:]
+        if not added:
+            return []
+        return [self._text_delta({"annotations": [{"index": n, **one} for n, one in added]})]
 
     def _end_message(
         self,
@@ -227,11 +273,14 @@ class RunOutput:
     ) -> Progress:
         assert self._message is not None
         assert self._step is not None
-        events = self._add(self._citer.end())
+        events = [*self._add(self._citer.end()), *self._name_files()]
         now, done = int(time.time()), status == "completed"
         text = {"value": "".join(self._texts), "annotations": self._annotations}
         message = self._message.changed(
-            content=[{"type": "text", "text": text}] if self._texts else [],
+            content=[*self._shown(), *([{"type": "text", "text": text}] if self._texts else ())],
+            attachments=[
+                {"file_id": id, "tools": [{"type": CODE}]} for id in sorted(self._unattached)
+            ],
             status=status,
             completed_at=now if done else None,
             incomplete_at=None if done else now,
@@ -245,7 +294,8 @@ class RunOutput:
             **_usage(finish),
         )
         self._message = self._step = None
-        self._texts, self._annotations = [], []
+        self._texts, self._annotations, self._images = [], [], ()
+        self._unattached = set()
         events += [message_event(message), step_event(step)]
         return Progress(events, [message], [step], self.run)
 
@@ -264,27 +314,12 @@ class RunOutput:
         events = [step_event(step, "created"), step_event(step)]
         return [Progress(events, steps=[step], run=self.run)]
 
-    def _add_call(self, delta: ToolCallDelta) -> list[bytes]:
-        assert self._calls_step is not None
-        if delta.index == len(self._calls):
-            function = {"name": delta.name, "arguments": delta.arguments, "output": None}
-            call: dict[str, Any] = {"id": delta.id, "type": "function", "function": function}
-            self._calls.append(call)
-            return [step_delta(self._calls_step, {"index": delta.index, **_begun(call)})]
-        call = self._calls[delta.index]
-        call["function"]["arguments"] += delta.arguments
-        if call["function"]["name"] == SEARCH:
-            return []
-        part = {"arguments": delta.arguments}
-        shown = {"index": delta.index, "type": "function", "function": part}
-        return [step_delta(self._calls_step, shown)]
-
     def _end_calls(
         self, status: str, finish: Finish | None, code: str | None, error: str | None
     ) -> Progress:
         """The end of calls that nobody answers."""
         assert self._calls_step is not None
-        calls = [call for call in self._calls if call["function"]["name"] != SEARCH]
+        calls = [call.shown() for call in self._calls.all if call.name != SEARCH]
         step = self._calls_step.changed(
             details={"type": "tool_calls", "tool_calls": calls},
             status=status,
@@ -293,7 +328,7 @@ class RunOutput:
             **{f"{status}_at": int(time.time())},
             **_usage(finish),
         )
-        self._calls_step, self._calls = None, []
+        self._calls_step, self._calls = None, OpenCalls()
         return Progress([step_event(step)], steps=[step], run=self.run)
 
     def _end_run(self, reason: str | None) -> Progress:
@@ -313,19 +348,6 @@ class RunOutput:
             details=details,
         )
         return Step(ordered_id(STEP), self.run.thread, self.run.id, fields)
-
-
-def _begun(call: dict[str, Any]) -> dict[str, Any]:
-    """The first part of a call."""
-    if call["function"]["name"] == SEARCH:
-        return {"id": call["id"], "type": SEARCH, SEARCH: {}}
-    return {**call, "function": {**call["function"]}}
-
-
-def _without_output(call: dict[str, Any]) -> dict[str, Any]:
-    function = call["function"]
-    shown = {"name": function["name"], "arguments": function["arguments"]}
-    return {"id": call["id"], "type": "function", "function": shown}
 
 
 def _usage(finish: Finish | None) -> dict[str, int]:

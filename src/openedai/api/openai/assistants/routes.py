@@ -16,7 +16,6 @@ from openedai.api.openai.assistants.objects import (
     thread_object,
 )
 from openedai.api.openai.assistants.starting import RunStarting
-from openedai.api.openai.assistants.tools import kept_tools
 from openedai.api.openai.assistants.types import (
     AssistantCreateRequest,
     AssistantUpdateRequest,
@@ -51,11 +50,12 @@ class AssistantRoutes:
         owner = identity.project
         await self._starting.check_model(identity, body.model)
         await self._starting.check_stores(owner, body.stores())
-        refuses = self._starting.refuses_tools
-        tools = kept_tools(body.tools or (), refuses=refuses, headers=headers)
+        tools = await self._starting.tools(body.tools or (), headers)
+        kept = body.kept()
+        await self._starting.check_code_files(owner, kept["code_files"])
         async with self._starting.making(identity) as making:
             stores = await making.make(body.new_store) or body.stores()
-            fields = AssistantFields(model=body.model, tools=tools, stores=stores, **body.kept())
+            fields = AssistantFields(model=body.model, tools=tools, stores=stores, **kept)
             made = await self._keeping.assistants.create(owner, fields)
         return json_response(assistant_object(made), headers=headers)
 
@@ -77,9 +77,9 @@ class AssistantRoutes:
         if body.model is not None:
             await self._starting.check_model(exchange_of(request.scope).identity, body.model)
         await self._starting.check_stores(owner, kept.get("stores"))
+        await self._starting.check_code_files(owner, kept.get("code_files"))
         if body.tools is not None:
-            refuses = self._starting.refuses_tools
-            kept["tools"] = kept_tools(body.tools, refuses=refuses, headers=headers)
+            kept["tools"] = await self._starting.tools(body.tools, headers)
         changed = await self._keeping.assistants.update(owner, id, **kept)
         return json_response(assistant_object(changed), headers=headers)
 
@@ -100,6 +100,7 @@ class ThreadRoutes:
         body, headers = await self._calls.body(request, ThreadCreateRequest)
         owner, fields = owner_of(request), body.fields()
         await self._starting.check_stores(owner, fields.stores)
+        await self._starting.check_code_files(owner, fields.code_files)
         messages = body.new_messages("")
         async with self._starting.making(exchange_of(request.scope).identity) as making:
             fields = await making.fields(fields, body.new_store, messages)
@@ -114,13 +115,17 @@ class ThreadRoutes:
         body, headers = await self._calls.body(request, ThreadUpdateRequest)
         owner, id = named(request)
         await self._keeping.threads.find(owner, id)
-        await self._starting.check_stores(owner, body.kept().get("stores"))
-        changed = await self._keeping.threads.update(owner, id, **body.kept())
+        kept = body.kept()
+        await self._starting.check_stores(owner, kept.get("stores"))
+        await self._starting.check_code_files(owner, kept.get("code_files"))
+        changed = await self._keeping.threads.update(owner, id, **kept)
         return json_response(thread_object(changed), headers=headers)
 
     async def delete(self, request: Request) -> Response:
         owner, id = named(request)
+        thread = await self._keeping.threads.find(owner, id)
         await self._keeping.delete_thread(owner, id)
+        await self._starting.forget(thread)
         return json_response(deleted_object(id, "thread"))
 
     @takes(MessageRequest)

@@ -70,11 +70,14 @@ class RunRoutes:
         body, headers = await self._calls.body(request, ThreadRunRequest)
         given = body.thread or ThreadCreateRequest()
         exchange = exchange_of(request.scope)
-        messages = given.new_messages("")
+        messages, owner = given.new_messages(""), exchange.owner
+        await self._starting.check_code_files(owner, given.fields().code_files, "thread.")
+        await self._starting.check_code_files(owner, body.code_files())
         async with self._starting.making(exchange.identity) as making:
             fields = await making.fields(given.fields(), given.new_store, messages, "thread.")
             thread = new_thread(exchange.owner, fields)
-            run = await self._starting.run(exchange, thread, body, headers, body.stores())
+            resources = (body.stores(), body.code_files())
+            run = await self._starting.run(exchange, thread, body, headers, *resources)
             events = [thread_event(thread), run_event(run, "created"), run_event(run)]
             await self._keeping.begin(run, messages, events, thread)
         return await self._begun(request, run, headers)

@@ -12,6 +12,7 @@ from openedai.api.openai.assistants.tools import (
     ToolList,
     ToolResources,
     answer_constraint,
+    kept_code_files,
     kept_stores,
 )
 from openedai.api.openai.assistants.types import (
@@ -111,6 +112,9 @@ class ThreadRunRequest(RunOptions):
 
     def stores(self) -> list[str] | None:
         return kept_stores(self.tool_resources)
+
+    def code_files(self) -> list[str] | None:
+        return kept_code_files(self.tool_resources)
 
 
 class ToolOutput(Body):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
-from openedai.api.openai.assistants.attaching import StoreMaking, making
+from openedai.api.openai.assistants.attaching import StoreMaking, check_code_files, making
 from openedai.api.openai.assistants.run_types import RunOptions
-from openedai.api.openai.assistants.tools import check_choice, kept_tools
+from openedai.api.openai.assistants.served.code import CODE
+from openedai.api.openai.assistants.tools import AnyTool, CodeTool, check_choice, kept_tools
 from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
+from openedai.errors import NotFound
 from openedai.http.exchange import Exchange
 from openedai.identity import Identity
 from openedai.serving.assistants.keeping import WAITING_SECONDS, AssistantKeeping, new_job
+from openedai.serving.containers.service import ContainerService
 from openedai.serving.fine_tuning.models import TunedModels
 from openedai.serving.vector_stores.service import VectorStoreService
 from openedai.store.assistants.assistants import Assistant
@@ -25,9 +28,7 @@ from openedai.store.ids import ordered_id
 
 
 class RunStarting:
-    """With `refuses_tools`, tools that this server does not run are refused; otherwise they are
-    left out beside others.
-    """
+    """Checks what requests for assistants, threads and runs refer to."""
 
     def __init__(
         self,
@@ -35,9 +36,11 @@ class RunStarting:
         catalog: Catalog,
         tuned: TunedModels,
         stores: VectorStoreService,
+        containers: ContainerService,
         settings: Settings,
     ) -> None:
-        self.refuses_tools = settings.unsupported_tools == "refuse"
+        self._refuses_tools = settings.unsupported_tools == "refuse"
+        self._containers = containers
         self._catalog = catalog
         self._tuned = tuned
         self._keeping = keeping
@@ -53,9 +56,31 @@ class RunStarting:
         for id in stores or ():
             await self._stores.stores.find(owner, id)
 
+    async def tools(
+        self, tools: Sequence[AnyTool], headers: dict[str, str]
+    ) -> list[dict[str, Any]]:
+        """The tools as they are kept. Raises InvalidRequest."""
+        no_code = None
+        if any(isinstance(tool, CodeTool) for tool in tools):
+            no_code = await self._containers.unavailable()
+        return kept_tools(tools, no_code=no_code, refuses=self._refuses_tools, headers=headers)
+
+    async def check_code_files(
+        self, owner: str, ids: Sequence[str] | None, within: str = ""
+    ) -> None:
+        """Raises NotFound for a file that is not the owner's, and InvalidRequest if this server
+        runs no code.
+        """
+        await check_code_files(self._containers, owner, ids or (), f"{within}tool_resources.{CODE}")
+
+    async def forget(self, thread: Thread) -> None:
+        """Delete the container of a deleted thread."""
+        with suppress(NotFound):
+            await self._containers.delete(thread.owner, thread.fields.container)
+
     def making(self, identity: Identity) -> AbstractAsyncContextManager[StoreMaking]:
         """What makes vector stores for a request. If that fails, they are deleted."""
-        return making(self._stores, identity)
+        return making(self._stores, self._containers, identity)
 
     async def attach(
         self, stores: StoreMaking, thread: Thread, messages: Sequence[Message], param: str
@@ -66,9 +91,11 @@ class RunStarting:
         Raises NotFound for a file that is not the owner's.
         """
         fields = await stores.attach(thread.fields, messages, param)
-        if fields.stores == thread.fields.stores:
+        if fields == thread.fields:
             return thread
-        changed = await self._keeping.threads.update(thread.owner, thread.id, stores=fields.stores)
+        changed = await self._keeping.threads.update(
+            thread.owner, thread.id, stores=fields.stores, code_files=fields.code_files
+        )
         stores.keep()
         return changed
 
@@ -79,8 +106,9 @@ class RunStarting:
         body: RunOptions,
         headers: dict[str, str],
         stores: Sequence[str] | None = None,
+        code_files: Sequence[str] | None = None,
     ) -> Run:
-        """A queued run of the body's assistant; `stores` replace the assistant's.
+        """A queued run of the body's assistant; `stores` and `code_files` replace the assistant's.
 
         Raises NotFound and InvalidRequest.
         """
@@ -90,11 +118,13 @@ class RunStarting:
         await self.check_model(exchange.identity, model)
         tools = own.tools
         if body.tools is not None:
-            tools = kept_tools(body.tools, refuses=self.refuses_tools, headers=headers)
+            tools = await self.tools(body.tools, headers)
         check_choice(body.tool_choice, tools)
         own_stores = own.stores if stores is None else stores
         searched = [*(own_stores or ()), *(thread.fields.stores or ())]
         await self.check_stores(exchange.owner, searched)
+        own_files = own.code_files if code_files is None else code_files
+        read = [*(own_files or ()), *(thread.fields.code_files or ())]
         now = time.time()
         return Run(
             id=ordered_id(PREFIX),
@@ -113,6 +143,7 @@ class RunStarting:
                 identity=exchange.identity,
                 tools=tools,
                 stores=list(dict.fromkeys(searched)),
+                code_files=list(dict.fromkeys(read)),
                 **_options(body, assistant),
             ),
         )

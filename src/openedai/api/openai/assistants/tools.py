@@ -7,16 +7,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from openedai.api.openai.assistants.served.code import CODE
+from openedai.api.openai.assistants.served.search import SEARCH
 from openedai.api.parameters.generation.answer_formats import ResponseFormat, format_constraint
 from openedai.api.parameters.generation.tools import NAME, check_tools
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
 from openedai.contract.chat import Tool
 from openedai.contract.generate import Constraint
 from openedai.errors import InvalidRequest, Unsupported, invalid_value
-from openedai.http.body import AllowedOnly, Body, add_warning
+from openedai.http.body import Body, add_warning
 
 MAX_TOOLS = 128
-_CODE = "code_interpreter"
+MAX_CODE_FILES = 20
 _ID = r"^[A-Za-z0-9_-]+$"
 StoreId = Annotated[str, Field(max_length=64, pattern=_ID)]
 
@@ -48,8 +50,12 @@ class FileSearchTool(Body):
     file_search: SearchOptions | None = None
 
 
+class CodeTool(Body):
+    type: Literal["code_interpreter"]
+
+
 class OtherTool(Body):
-    """`code_interpreter`, which this server does not run, and types that are not known."""
+    """For the error of a type that is not known."""
 
     type: Literal["function", "file_search", "code_interpreter"]
 
@@ -57,8 +63,9 @@ class OtherTool(Body):
 AnyTool = Annotated[
     Annotated[FunctionTool, branch("function")]
     | Annotated[FileSearchTool, branch("file_search")]
+    | Annotated[CodeTool, branch("code_interpreter")]
     | Annotated[OtherTool, branch("other")],
-    by_type("function", "file_search"),
+    by_type("function", "file_search", "code_interpreter"),
 ]
 ToolList = Annotated[list[AnyTool], Field(max_length=MAX_TOOLS)]
 
@@ -89,19 +96,24 @@ def answer_constraint(format: FormatOption | None) -> Constraint | None:
 
 
 def kept_tools(
-    tools: Sequence[AnyTool], *, refuses: bool, headers: dict[str, str]
+    tools: Sequence[AnyTool], *, no_code: str | None, refuses: bool, headers: dict[str, str]
 ) -> list[dict[str, Any]]:
-    """The tools as they are kept and shown. What this server does not run is left out beside
-    others, with a warning, unless it `refuses` that. Raises InvalidRequest.
+    """The tools as they are kept and shown. If code cannot be run, which `no_code` says why, the
+    tool for it is left out beside others, with a warning, unless the server `refuses` that.
+
+    Raises InvalidRequest.
     """
-    usable = [tool for tool in tools if not isinstance(tool, OtherTool)]
-    left_out = [index for index, tool in enumerate(tools) if isinstance(tool, OtherTool)]
-    if left_out and (refuses or not usable):
-        raise refused_tool(_CODE, f"tools[{left_out[0]}].type")
-    if left_out:
-        add_warning(headers, f"tools that this server does not run were left out: {_CODE}")
-    if sum(isinstance(tool, FileSearchTool) for tool in usable) > 1:
-        raise invalid_value("tools", "there can be one tool of the type 'file_search'")
+    coding = [index for index, tool in enumerate(tools) if isinstance(tool, CodeTool)]
+    usable = [*tools]
+    if coding and no_code is not None:
+        usable = [tool for tool in tools if not isinstance(tool, CodeTool)]
+        if refuses or not usable:
+            raise refused_tool(CODE, f"tools[{coding[0]}].type", no_code)
+        what = f"tools that this server does not run were left out: {CODE} ({no_code})"
+        add_warning(headers, what)
+    for type, name in ((FileSearchTool, SEARCH), (CodeTool, CODE)):
+        if sum(isinstance(tool, type) for tool in tools) > 1:
+            raise invalid_value("tools", f"there can be one tool of the type '{name}'")
     check_functions(tools)
     return [tool.model_dump(exclude_unset=True, by_alias=True) for tool in usable]
 
@@ -110,7 +122,7 @@ def check_functions(tools: Sequence[AnyTool]) -> None:
     """Raise InvalidRequest for functions that cannot be called."""
     found = [(n, tool.function) for n, tool in enumerate(tools) if isinstance(tool, FunctionTool)]
     for number, function in found:
-        if function.name == "file_search":
+        if function.name in (SEARCH, CODE):
             param = f"tools[{number}].function.name"
             raise invalid_value(param, "a function cannot have the name of a tool")
     functions = [engine_tool(function.model_dump()) for _, function in found]
@@ -134,11 +146,9 @@ def check_choice(choice: ToolChoice | None, tools: Sequence[dict[str, Any]]) -> 
         raise _no_tool("'required' needs 'tools' that can be called.")
     if not isinstance(choice, ChosenTool):
         return
-    if choice.type == _CODE:
-        raise refused_tool(_CODE, "tool_choice.type")
-    if choice.type == "file_search":
-        if not any(tool["type"] == "file_search" for tool in tools):
-            raise _no_tool("there is no tool 'file_search'.")
+    if choice.type != "function":
+        if not any(tool["type"] == choice.type for tool in tools):
+            raise _no_tool(f"there is no tool '{choice.type}'.")
         return
     name = None if choice.function is None else choice.function.name
     if not any(tool["type"] == "function" and tool["function"]["name"] == name for tool in tools):
@@ -151,9 +161,9 @@ def _no_tool(reason: str) -> InvalidRequest:
     )
 
 
-def refused_tool(type: str, param: str) -> Unsupported:
+def refused_tool(type: str, param: str, why: str) -> Unsupported:
     return Unsupported(
-        f"Unsupported value: '{param}' does not support '{type}' on this server.",
+        f"Unsupported value: '{param}' does not support '{type}' on this server: {why}.",
         code="unsupported_value",
         param=param,
     )
@@ -163,12 +173,17 @@ class SearchedStores(Body):
     vector_store_ids: list[StoreId] | None = Field(None, max_length=1)
 
 
-# Nothing that a tool would work on which this server does not run.
-NoCode = Annotated[Any, AllowedOnly(({}, {"file_ids": []}, {"file_ids": None}))]
+class CodeFiles(Body):
+    file_ids: list[StoreId] | None = Field(None, max_length=MAX_CODE_FILES)
+
+
+def code_files(given: CodeFiles | None) -> list[str] | None:
+    """The ids of files for code; None for no such resources."""
+    return None if given is None else list(dict.fromkeys(given.file_ids or ()))
 
 
 class ToolResources(Body):
-    code_interpreter: NoCode = None
+    code_interpreter: CodeFiles | None = None
     file_search: SearchedStores | None = None
 
 
@@ -179,5 +194,17 @@ def kept_stores(resources: ToolResources | None) -> list[str] | None:
     return resources.file_search.vector_store_ids or []
 
 
-def shown_resources(stores: Sequence[str] | None) -> dict[str, Any]:
-    return {} if stores is None else {"file_search": {"vector_store_ids": list(stores)}}
+def kept_code_files(resources: ToolResources | None) -> list[str] | None:
+    """The ids of the files for code; None for no resources."""
+    return None if resources is None else code_files(resources.code_interpreter)
+
+
+def shown_resources(
+    stores: Sequence[str] | None, code_files: Sequence[str] | None
+) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    if code_files is not None:
+        shown["code_interpreter"] = {"file_ids": list(code_files)}
+    if stores is not None:
+        shown["file_search"] = {"vector_store_ids": list(stores)}
+    return shown

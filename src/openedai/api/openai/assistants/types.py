@@ -8,12 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from openedai.api.openai.assistants.tools import (
+    CodeFiles,
     FormatOption,
-    NoCode,
     StoreId,
     ToolList,
     ToolResources,
     answer_constraint,
+    code_files,
+    kept_code_files,
     kept_stores,
 )
 from openedai.api.parameters.chats.labels import Metadata
@@ -28,7 +30,7 @@ from openedai.api.parameters.vector_stores.chunking import (
     chunking_of,
 )
 from openedai.errors import invalid_value
-from openedai.http.body import Body, UnsupportedValues
+from openedai.http.body import Body
 from openedai.serving.vector_stores.service import NewFile
 from openedai.store.assistants.messages import PREFIX, Message, MessageFields
 from openedai.store.assistants.threads import ThreadFields
@@ -97,7 +99,7 @@ class NewSearchedStores(Body):
 
 
 class NewToolResources(Body):
-    code_interpreter: NoCode = None
+    code_interpreter: CodeFiles | None = None
     file_search: NewSearchedStores | None = None
 
     def check_at(self, path: str) -> None:
@@ -107,6 +109,9 @@ class NewToolResources(Body):
     def stores(self) -> list[str] | None:
         """The ids of the stores that there are."""
         return None if self.file_search is None else self.file_search.vector_store_ids or []
+
+    def code_files(self) -> list[str] | None:
+        return code_files(self.code_interpreter)
 
     @property
     def new_store(self) -> NewStore | None:
@@ -126,6 +131,10 @@ class AssistantCreateRequest(AssistantOptions):
     def stores(self) -> list[str] | None:
         return None if self.tool_resources is None else self.tool_resources.stores()
 
+    def kept(self) -> dict[str, Any]:
+        files = None if self.tool_resources is None else self.tool_resources.code_files()
+        return {**super().kept(), "code_files": files}
+
     @property
     def new_store(self) -> NewStore | None:
         return None if self.tool_resources is None else self.tool_resources.new_store
@@ -141,6 +150,7 @@ class AssistantUpdateRequest(AssistantOptions):
             kept["model"] = self.model
         if "tool_resources" in self.model_fields_set:
             kept["stores"] = kept_stores(self.tool_resources)
+            kept["code_files"] = kept_code_files(self.tool_resources)
         return kept
 
 
@@ -201,9 +211,7 @@ Content = Annotated[
 
 
 class AttachedTo(Body):
-    type: Annotated[
-        Literal["file_search", "code_interpreter"], UnsupportedValues("code_interpreter")
-    ]
+    type: Literal["file_search", "code_interpreter"]
 
 
 class Attachment(Body):
@@ -275,8 +283,10 @@ class ThreadCreateRequest(Body):
             message.check_at(f"{path}messages[{number}]")
 
     def fields(self) -> ThreadFields:
-        stores = None if self.tool_resources is None else self.tool_resources.stores()
-        return ThreadFields(metadata=self.metadata or {}, stores=stores)
+        metadata, given = self.metadata or {}, self.tool_resources
+        if given is None:
+            return ThreadFields(metadata=metadata)
+        return ThreadFields(metadata=metadata, stores=given.stores(), code_files=given.code_files())
 
     def new_messages(self, thread: str) -> list[Message]:
         return [message.message(thread) for message in self.messages or ()]
@@ -297,4 +307,5 @@ class ThreadUpdateRequest(Body):
             kept["metadata"] = self.metadata or {}
         if "tool_resources" in self.model_fields_set:
             kept["stores"] = kept_stores(self.tool_resources)
+            kept["code_files"] = kept_code_files(self.tool_resources)
         return kept

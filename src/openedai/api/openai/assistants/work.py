@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from copy import copy
 from typing import Any
@@ -13,11 +13,9 @@ from pydantic import TypeAdapter
 
 from openedai.api.openai.assistants.conversation import Thread
 from openedai.api.openai.assistants.output import RunOutput
-from openedai.api.openai.assistants.search import (
-    SEARCH,
-    Searched,
-    search,
-)
+from openedai.api.openai.assistants.served.calls import SERVED, OpenCall, Result
+from openedai.api.openai.assistants.served.code import CODE, CodeRunner
+from openedai.api.openai.assistants.served.search import SEARCH, search
 from openedai.api.openai.assistants.tools import engine_tool
 from openedai.api.openai.dialect import OPENAI
 from openedai.api.parameters.generation.answer_formats import ResponseFormat, format_constraint
@@ -32,6 +30,7 @@ from openedai.identity import Identity
 from openedai.serving.assistants.handler import Left, Progress
 from openedai.serving.assistants.keeping import AssistantKeeping
 from openedai.serving.call import Call
+from openedai.serving.containers.service import ContainerService
 from openedai.serving.files.loading import FileLoading
 from openedai.serving.fine_tuning.models import TunedModels
 from openedai.serving.generation import Generation
@@ -45,8 +44,8 @@ from openedai.serving.vector_stores.searching import StoreSearch
 from openedai.serving.vector_stores.service import VectorStoreService
 from openedai.store.assistants.runs import Run, RunStatus
 
-# Searches of one run, after which the model is to answer.
-_MOST_SEARCHES = 10
+# How often the server runs tools in one run, after which the model is to answer.
+_MOST_ROUNDS = 10
 # How long a search waits for files that are still read.
 _MOST_SECONDS = 60.0
 _POLL_SECONDS = 0.1
@@ -67,6 +66,7 @@ class RunParts:
         searching: StoreSearch,
         stores: VectorStoreService,
         ends: Ends,
+        containers: ContainerService,
     ) -> None:
         self.catalog = catalog
         self.tuned = tuned
@@ -78,6 +78,7 @@ class RunParts:
         self.searching = searching
         self.stores = stores
         self.ends = ends
+        self.code = CodeRunner(containers, keeping)
         self.formats: TypeAdapter[Any] = TypeAdapter(ResponseFormat)
 
     def begin(self, run: Run, left: Left) -> RunWork:
@@ -116,15 +117,16 @@ class RunWork:
         if output.run.status == "queued":
             yield output.start()
         call = await self._call()
-        searches = 0
+        rounds = 0
         while output.run.status == "in_progress":
             thread = await self._thread()
-            request = await self._request(call, thread, searching=searches < _MOST_SEARCHES)
+            request = await self._request(call, thread, serving=rounds < _MOST_ROUNDS)
             if request is None:
                 for one in output.exceed_prompt():
                     yield one
                 return
             output.cite(thread.parts(), is_prose=self._constraint() is None)
+            output.show(thread.new_images(), thread.made(), thread.attached())
             finish: Finish | None = None
             events = run_truncated(self._parts.generation, call, request)
             async with aclosing(events):
@@ -140,11 +142,11 @@ class RunWork:
                 for one in output.end_text(ended):
                     yield one
                 return
-            searched = output.searches()
-            if searched:
-                yield output.search()
-            found = {one["id"]: await self._search(one, thread) for one in searched}
-            searches += 1
+            progress, served = output.serve()
+            if served:
+                yield progress
+            found = {one.id: await self._serve(one, thread) for one in served}
+            rounds += 1
             for one in output.end_calls(ended, found):
                 yield one
 
@@ -161,13 +163,13 @@ class RunWork:
         return Thread.of(run, messages, await keeping.steps.all(run.thread))
 
     async def _request(
-        self, call: Call[Any], thread: Thread, *, searching: bool
+        self, call: Call[Any], thread: Thread, *, serving: bool
     ) -> GenerateRequest | None:
         """The next generation; None if the conversation has too many tokens for it."""
         fields, parts = self._output.run.fields, self._parts
         files = await parts.files.load(self._exchange.owner, list(thread.file_refs()))
         images = await parts.images.load(call, [*thread.image_refs(), *files.images])
-        tools = _toolset(self._output.run, free=thread.has_calls, searching=searching)
+        tools = await self._toolset(free=thread.has_calls, serving=serving)
         limit = fields.max_completion_tokens
         request = GenerateRequest(
             prompt=Chat(
@@ -193,8 +195,11 @@ class RunWork:
             return None
         return format_constraint(self._parts.formats.validate_python(format))
 
-    async def _search(self, call: dict[str, Any], thread: Thread) -> Searched:
+    async def _serve(self, call: OpenCall, thread: Thread) -> Result:
+        """Run a tool."""
         run = self._output.run
+        if call.name == CODE:
+            return await self._parts.code.run(run, call.code)
         await self._wait_for_files()
         tool = next(tool for tool in run.fields.tools if tool["type"] == SEARCH)
         return await search(
@@ -202,9 +207,20 @@ class RunWork:
             copy(self._exchange),
             run.fields.stores,
             tool,
-            call["function"]["arguments"],
+            call.arguments,
             thread.last_question(),
         )
+
+    async def _toolset(self, *, free: bool, serving: bool) -> Toolset:
+        """The tools that the model may call; those of the server if it is `serving` still."""
+        run, tools = self._output.run, list[Tool]()
+        for tool in run.fields.tools:
+            if tool["type"] == "function":
+                tools.append(engine_tool(tool["function"]))
+            elif serving:
+                is_search = tool["type"] == SEARCH
+                tools.append(FILE_SEARCH if is_search else await self._parts.code.tool(run))
+        return _toolset(run, tools, free=free)
 
     async def _wait_for_files(self) -> None:
         """Wait until the files in the run's stores are read, but not for ever."""
@@ -216,15 +232,10 @@ class RunWork:
             await asyncio.sleep(_POLL_SECONDS)
 
 
-def _toolset(run: Run, *, free: bool, searching: bool) -> Toolset:
-    """The tools that the model may call. A choice is for the first calls of the run: from then on
-    the model is `free`.
+def _toolset(run: Run, tools: Sequence[Tool], *, free: bool) -> Toolset:
+    """Which of the tools the model may call. A choice is for the first calls of the run: from then
+    on the model is `free`.
     """
-    tools = [
-        FILE_SEARCH if tool["type"] == SEARCH else engine_tool(tool["function"])
-        for tool in run.fields.tools
-        if searching or tool["type"] != SEARCH
-    ]
     choice, parallel = run.fields.tool_choice, run.fields.parallel_tool_calls
     if choice == "none" or not tools:
         return Toolset()
@@ -235,8 +246,8 @@ def _toolset(run: Run, *, free: bool, searching: bool) -> Toolset:
     return Toolset(_chosen(tools, choice), required=True, parallel=False)
 
 
-def _chosen(tools: list[Tool], choice: dict[str, Any]) -> tuple[Tool, ...]:
-    name = SEARCH if choice["type"] == SEARCH else choice["function"]["name"]
+def _chosen(tools: Sequence[Tool], choice: dict[str, Any]) -> tuple[Tool, ...]:
+    name = choice["type"] if choice["type"] in SERVED else choice["function"]["name"]
     return tuple(tool for tool in tools if tool.name == name)
 
 

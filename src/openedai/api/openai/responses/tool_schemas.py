@@ -30,12 +30,6 @@ SHELL = _object(
     {"timeout_ms": _NUMBER, "max_output_length": _NUMBER},
 )
 
-CODE = _object(
-    {
-        "code": _TEXT
-        | {"description": "The Python code. The value of a last line that is an expression shows."}
-    }
-)
 IMAGE_PROMPT = _object({"prompt": _TEXT | {"description": "What the image shows."}})
 WEB_QUERY = _object({"query": _TEXT | {"description": "What to search for."}})
 

@@ -37,7 +37,6 @@ from openedai.api.openai.responses.input.tools import (
 )
 from openedai.api.openai.responses.tool_schemas import (
     APPLY_PATCH,
-    CODE,
     COMPUTER_ACTION,
     COMPUTER_ACTIONS,
     IMAGE_PROMPT,
@@ -49,6 +48,7 @@ from openedai.api.parameters.chats.custom_tools import custom_tool
 from openedai.api.parameters.generation.tools import check_tools
 from openedai.contract.chat import InputGrammar, Tool
 from openedai.errors import InvalidRequest, Unsupported, invalid_value
+from openedai.serving.tools.code_interpreter import CODE_INTERPRETER
 from openedai.serving.tools.file_search import FILE_SEARCH
 
 ServedTool = (
@@ -56,11 +56,6 @@ ServedTool = (
 )
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST_NAME = 128
-_CODE_ABOUT = (
-    "Runs Python code. Variables and files in /mnt/data stay until the next call. "
-    "There is no network. Name a file that you make for the user in a link: "
-    "[name](sandbox:/mnt/data/name)."
-)
 _WEB_ABOUT = (
     "Searches the web. Returns pages with their addresses. Cite a page that you use as "
     "[title](address)."
@@ -314,7 +309,8 @@ class _Reader:
                 function = replace_fields(FILE_SEARCH, strict=self._strict)
                 return CallableTool(tool.type, tool.type, function, path, served=tool)
             case CodeInterpreterTool():
-                own = self._own(tool.type, path, _CODE_ABOUT, CODE)
+                function = replace_fields(CODE_INTERPRETER, strict=self._strict)
+                return CallableTool(tool.type, tool.type, function, path, served=tool)
             case ImageGenerationTool():
                 tool.check_at(path)
                 about = "Makes an image and shows it to the user."

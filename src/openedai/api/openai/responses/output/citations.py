@@ -9,13 +9,12 @@ from pathlib import PurePosixPath
 
 from openedai.api.openai.responses.output.objects import ContainerFileCitation, UrlCitation
 from openedai.serving.tools.citations import Citer, Part
+from openedai.serving.tools.code_interpreter import named_files
 from openedai.store.containers import ContainerFile
 
 _LINK = re.compile(r"\[(?P<title>[^\[\]]{0,1000})\]\((?P<linked>https?://[^\s)]+)\)")
 _BARE = re.compile(r"https?://[^\s<>()\[\]\"']+")
 _AFTER = ".,;:!?*_"  # what may follow an address in a sentence
-# A file's path, as models write it in links, or its name.
-_MADE = r"(?:sandbox:)?(?<![\w./-])(?P<name>%s)(?![\w-]|\.\w)"
 
 
 @dataclass
@@ -46,17 +45,9 @@ class Found:
 
     def made_citations(self, text: str) -> Iterator[ContainerFileCitation]:
         """The files of containers that the text names, and at its end those that no text has."""
-        if not self.made:
-            return
-        paths = sorted(self.made, key=len, reverse=True)
-        names = [re.escape(path) + "|" + re.escape(PurePosixPath(path).name) for path in paths]
-        by_name = {PurePosixPath(path).name: path for path in paths} | {
-            path: path for path in paths
-        }
-        for match in re.finditer(_MADE % "|".join(names), text):
-            path = by_name[match["name"]]
+        for path, start, end in named_files(text, self.made):
             self.unnamed.discard(path)
-            yield _made(self.made[path], match.start(), match.end())
+            yield _made(self.made[path], start, end)
         for path in sorted(self.unnamed):
             yield _made(self.made[path], len(text), len(text))
         self.unnamed.clear()

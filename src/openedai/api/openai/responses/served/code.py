@@ -14,7 +14,8 @@ from openedai.api.openai.responses.tools import CallableTool, CallableTools
 from openedai.api.openai.responses.types import ResponseRequest
 from openedai.errors import NotFound
 from openedai.serving.call import Call
-from openedai.serving.containers.service import ContainerService, path_of
+from openedai.serving.containers.service import ContainerService
+from openedai.serving.tools.code_interpreter import NO_CODE
 from openedai.serving.tools.failed import ToolFailed
 from openedai.store.containers import PREFIX, Container, ContainerFields
 from openedai.store.ids import ordered_id
@@ -74,7 +75,7 @@ class CodeRunner:
         code, served = arguments.get("code"), tool.served
         assert isinstance(served, CodeInterpreterTool)
         if not isinstance(code, str) or not code.strip():
-            raise ToolFailed("The argument 'code' is missing, or is not a text.")
+            raise ToolFailed(NO_CODE)
         container = await self._container(call.exchange.owner, tool.container, served)
         outcome = await self._containers.run(container, code)
         yield CodeResult(
@@ -87,13 +88,5 @@ class CodeRunner:
             return await self._containers.running(owner, id)
         ids = tool.container.file_ids or ()
         files = await self._containers.kept_files(owner, ids, "file_ids")
-        try:
-            found = await self._containers.running(owner, id)
-        except NotFound:
-            fields = ContainerFields(memory=tool.container.memory_limit or "1g")
-            return await self._containers.create(owner, _NAME, fields, files, id)
-        there = {file.path for file in await self._containers.containers.files(found.id)}
-        for record in files:
-            if path_of(record.filename) not in there:
-                await self._containers.copy(found, record)
-        return found
+        fields = ContainerFields(memory=tool.container.memory_limit or "1g")
+        return await self._containers.ready(owner, _NAME, fields, files, id)
