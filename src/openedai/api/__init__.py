@@ -219,7 +219,7 @@ def _fine_tuning(s: Services, calls: Calls) -> tuple[Route, ...]:
         Route("GET", f"{job}/events", jobs["events"], "List the events of a job"),
         Route("GET", f"{job}/checkpoints", jobs["checkpoints"], "List the checkpoints of a job"),
         Route("GET", permissions, jobs["permissions"], "Who may use a checkpoint"),
-        Route("POST", permissions, jobs["permit"], "Refused: there are no projects"),
+        Route("POST", permissions, jobs["permit"], "Refused: a checkpoint stays in its project"),
         Route("DELETE", f"{permissions}/{{id}}", jobs["forbid"], "The same"),
         Route("POST", f"{alpha}/run", graders["run"], "Grade an answer"),
         Route("POST", f"{alpha}/validate", graders["validate"], "Check a grader"),

@@ -6,6 +6,7 @@ before, and its id is sent instead; and some requests get what they need.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import time
@@ -19,17 +20,33 @@ from openai._models import FinalRequestOptions
 
 URL = os.environ["TEST_API_BASE_URL"]
 MODEL = "model"
+TUNED = "ft:gpt-4o-mini-2024-07-18:org:weather:B7R9VjQd"
+PROJECTS = itertools.count()
+JOBS = itertools.count()
 MESSAGE = {"type": "message", "role": "user", "content": "Hello."}
 QUESTION = {"role": "user", "content": "Hello."}
 WEATHER = {"type": "function", "function": {"name": "weather"}}
 PART = b'--x\r\nContent-Disposition: form-data; name=%b; filename="a"\r\n\r\nHello.\r\n--x--\r\n'
 FILE = b"--x\r\nContent-Disposition: form-data; name=purpose\r\n\r\nassistants\r\n" + PART % b"file"
+LINE = {
+    "custom_id": "1",
+    "method": "POST",
+    "url": "/v1/responses",
+    "body": {"model": "slow", "input": "Hello.", "max_output_tokens": 16},
+}
+LINES = (
+    b"--x\r\nContent-Disposition: form-data; name=purpose\r\n\r\nbatch\r\n"
+    b'--x\r\nContent-Disposition: form-data; name=file; filename="a.jsonl"\r\n\r\n'
+    + json.dumps(LINE).encode()
+    + b"\r\n--x--\r\n"
+)
 UPLOAD = {"bytes": 6, "filename": "a.txt", "mime_type": "text/plain", "purpose": "assistants"}
 TIMEOUT = 30  # seconds
 
 
 def _answer(path: str, body: bytes | None = None, media: str = "application/json") -> str:
-    headers = {"Content-Type": media, "Authorization": "Bearer My API Key"}
+    key = "My Admin API Key" if path.startswith("/organization/") else "My API Key"
+    headers = {"Content-Type": media, "Authorization": f"Bearer {key}"}
     headers["OpenAI-Beta"] = "assistants=v2"
     request = urllib.request.Request(f"{URL}{path}", body, headers)
     with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
@@ -77,6 +94,8 @@ class Granted:
             run = json.loads(_answer(changed.url.removesuffix("/submit_tool_outputs")))
             (call,) = run["required_action"]["submit_tool_outputs"]["tool_calls"]
             body = {**body, "tool_outputs": [{"output": "output", "tool_call_id": call["id"]}]}
+        if options.url.endswith("/resume"):
+            _post(f"{changed.url.removesuffix('/resume')}/pause", {})
         changed.json_data = self._with_ids(body)
         return changed
 
@@ -90,6 +109,9 @@ class Granted:
 
     def file(self) -> str:
         return self.id("file-abc123", "/files")
+
+    def lines(self) -> str:
+        return self.id("input_file_id", "/files")
 
     def store(self) -> str:
         return self.id("vector_store_id", "/vector_stores")
@@ -154,7 +176,15 @@ def _store(granted: Granted, collection: str) -> str:
     return store
 
 
+def _lines(_: Granted, collection: str) -> str:
+    return _sent(collection, LINES)
+
+
 def _batch(granted: Granted, collection: str) -> str:
+    """A batch of files of a store, or else one of requests, which takes some seconds."""
+    if collection == "/batches":
+        wanted = {"completion_window": "24h", "endpoint": "/v1/responses"}
+        return _made(collection, {**wanted, "input_file_id": granted.lines()})
     return _made(collection, {"file_ids": [granted.file()]})
 
 
@@ -185,6 +215,33 @@ def _step(_: Granted, collection: str) -> str:
     return str(json.loads(_answer(collection))["data"][0]["id"])
 
 
+def _job(_: Granted, collection: str) -> str:
+    """A queued job of fine-tuning, or else a model that one has made: both were there before."""
+    return TUNED if collection == "/fine_tuning/checkpoints" else f"ftjob-{next(JOBS)}"
+
+
+def _project(_: Granted, collection: str) -> str:
+    return _made(collection, {"name": f"project-{next(PROJECTS)}"})
+
+
+def _account(_: Granted, collection: str) -> str:
+    return _made(collection, {"name": "name"})
+
+
+def _key(granted: Granted, collection: str) -> str:
+    """A key of a service account of the project."""
+    accounts = collection.removesuffix("api_keys") + "service_accounts"
+    return str(json.loads(_post(accounts, {"name": "name"}))["api_key"]["id"])
+
+
+def _admin_key(_: Granted, collection: str) -> str:
+    return _made(collection, {"name": "name"})
+
+
+def _rate_limit(_: Granted, collection: str) -> str:
+    return str(json.loads(_answer(collection))["data"][0]["id"])
+
+
 NEEDED = {"model": MODEL, "input": "Hello."}
 ANSWERED = ("/responses", "/responses/compact", "/responses/input_tokens")
 MADE: dict[str, Callable[[Granted, str], str]] = {
@@ -207,12 +264,20 @@ MADE: dict[str, Callable[[Granted, str], str]] = {
     "message_id": _message,
     "run_id": _run,
     "step_id": _step,
+    "input_file_id": _lines,
+    "ft-AF1WoRqd3aJAHsqc9NY7iL8F": _job,
+    "project_id": _project,
+    "service_account_id": _account,
+    "api_key_id": _key,
+    "key_id": _admin_key,
+    "rate_limit_id": _rate_limit,
 }
 # The keys of bodies whose values stand for objects, whatever they are called; and those whose
 # values are ids as in URLs.
 NAMED: dict[str, Callable[[Granted], str]] = {
     "file_id": Granted.file,
     "file_ids": Granted.file,
+    "input_file_id": Granted.lines,
     "part_ids": Granted.part,
     "vector_store_ids": Granted.store,
     "assistant_id": Granted.assistant,

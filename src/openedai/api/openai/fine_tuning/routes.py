@@ -76,7 +76,7 @@ class FineTuningJobs:
         return json_response(list_object(objects, query.limit), headers=headers)
 
     async def permissions(self, request: Request) -> Response:
-        """None: its key may use a checkpoint, and no other one."""
+        """None: a checkpoint is for the project of the key that made it."""
         query, headers = self._calls.query(request, PermissionListQuery)
         await self._find_model(request)
         return json_response(list_object([], query.limit), headers=headers)
@@ -85,11 +85,11 @@ class FineTuningJobs:
     async def permit(self, request: Request) -> Response:
         await self._calls.body(request, PermissionCreateRequest)
         await self._find_model(request)
-        raise _no_projects("project_ids")
+        raise _not_shared("project_ids")
 
     async def forbid(self, request: Request) -> Response:
         await self._find_model(request)
-        raise _no_projects("permission_id")
+        raise _not_shared("permission_id")
 
     async def _find_model(self, request: Request) -> None:
         """Raises ModelNotFound unless the URL names a model that was made here."""
@@ -101,10 +101,10 @@ class FineTuningJobs:
         return await self._tuning.records.find(*_named(request))
 
 
-def _no_projects(param: str) -> Unsupported:
+def _not_shared(param: str) -> Unsupported:
     return Unsupported(
-        f"Unsupported parameter: '{param}' is not supported by this server. It has no projects: "
-        "a checkpoint is for the key that made it.",
+        f"Unsupported parameter: '{param}' is not supported by this server: a checkpoint is for "
+        "the project of the key that made it.",
         code="unsupported_parameter",
         param=param,
     )
