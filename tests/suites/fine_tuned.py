@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from openedai.jobs.jobs import Jobs
-from openedai.security.callers import digest_name, digest_of
+from openedai.security.callers import digest_name
 from openedai.store.fine_tuning import (
     KIND,
     CheckpointRecord,
@@ -13,6 +13,7 @@ from openedai.store.fine_tuning import (
     JobRecord,
     TunedModel,
 )
+from openedai.store.keys.secret import digest_of
 from openedai.store.store import Store
 
 # The model that the official client's tests name.

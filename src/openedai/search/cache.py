@@ -240,7 +240,9 @@ class Cache:
         path = self._folder / _FILE
         self._db = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}",
-            *(30, 0, None, False),
+            timeout=30,
+            isolation_level=None,
+            check_same_thread=False,
             uri=True,
         )
         self._db.executescript(_SCHEMA)

@@ -115,7 +115,10 @@ class Sqlite(Database):
         if connection is None:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             connection = sqlite3.connect(
-                self._path, _BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                self._path,
+                timeout=_BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
             )
             self._connections.append(connection)
             for pragma in ("journal_mode=wal", "synchronous=normal", "foreign_keys=on"):

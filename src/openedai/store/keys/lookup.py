@@ -87,7 +87,7 @@ def _connect(file: Path) -> sqlite3.Connection:
     import sqlite3
 
     connection = sqlite3.connect(
-        f"{file.resolve().as_uri()}?mode=ro", 0, isolation_level=None, uri=True
+        f"{file.resolve().as_uri()}?mode=ro", timeout=0, isolation_level=None, uri=True
     )
     connection.execute("pragma query_only=on")
     return connection
