@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import openai
 import pytest
 from openai import OpenAI
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.chromium import Watched
-from tests.browser.conftest import HOSTILE
+from tests.browser.conftest import ADMIN, HOSTILE, OTHER
 from tests.support import Running
 
 pytestmark = pytest.mark.clients
@@ -232,13 +233,55 @@ def batch(client: OpenAI, text: str, endpoint: str) -> str:
     return made.id
 
 
-def test_a_page_that_is_left_asks_no_more(own_server: Running, watch: Watch) -> None:
+@pytest.mark.parametrize("name", ["batches", "vector_stores", "fine_tuning"])
+def test_a_page_that_is_left_asks_no_more(own_server: Running, watch: Watch, name: str) -> None:
     watched = watch(own_server)
-    page = watched.open("batches")
-    with page.expect_request("**/v1/batches?**"):
-        pass  # it asks again by itself
+    watched.page.clock.install()
+    page = watched.open(name)
+    listed = re.compile(rf"/v1/\S*({name}|jobs)\?")
+    with page.expect_response(listed):
+        page.clock.fast_forward(5000)  # it asks again by itself
     page = watched.open("files")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.wait_for_timeout(2500)
-    assert [url for url in asked if "batches" in url] == []
+    page.clock.fast_forward(60_000)
+    page.get_by_label("Purpose").select_option("Batches")
+    expect(page.get_by_text("There are no files.")).to_be_visible()
+    assert [url for url in asked if listed.search(url)] == []
+    assert asked
+
+
+def test_files_that_are_sent_are_not_sent_again(own_server: Running, watch: Watch) -> None:
+    page = watch(own_server).open("files")
+    files = page.get_by_role("button", name="Files", exact=True)
+    files.set_input_files([content(name, f"{name}.txt") for name in ("one", "two")])  # type: ignore[arg-type]
+    taken: list[Route] = []
+
+    def second_fails(route: Route) -> None:
+        taken.append(route)
+        if len(taken) == 2:
+            route.fulfill(status=503, body='{"error": {"message": "The disk is full."}}')
+        else:
+            route.continue_()
+
+    page.route("**/v1/files", second_fails)
+    for _ in range(2):
+        page.get_by_role("button", name="Upload").click()
+        page.get_by_text(re.compile("The disk is full|2 files are uploaded")).wait_for()
+    expect(page.get_by_text("2 files are uploaded.")).to_be_visible()
+    with own_server.client() as client:
+        assert sorted(file.filename for file in client.files.list()) == ["one.txt", "two.txt"]
+
+
+def test_keys_that_may_not_manage_see_their_own(keyed_server: Running, watch: Watch) -> None:
+    for key, name in ((ADMIN, "of-admin.txt"), (OTHER, "of-other.txt")):
+        with keyed_server.client(api_key=key) as client:
+            client.files.create(file=(name, b"a"), purpose="user_data")
+    watched = watch(keyed_server)
+    watched.context.add_init_script(f"sessionStorage.setItem('openedai.key', '{OTHER}')")
+    page = watched.open("files")
+    expect(page.get_by_role("rowheader", name="of-other.txt")).to_be_visible()
+    expect(page.get_by_role("rowheader", name="of-admin.txt")).to_have_count(0)
+    for name in ("vector_stores", "batches", "fine_tuning"):
+        watched.open(name)
+        expect(page.get_by_role("alert")).to_have_count(0)

@@ -85,31 +85,36 @@ function uploading(page, done) {
   const bar = h("progress", { max: "1", "aria-label": "Upload" });
   bar.hidden = true;
   const status = h("p", { class: "faint", role: "status" });
+  const sent = new WeakSet(); // so that what failed can be tried again without the others
+  let busy = false;
   const uploadAll = async (list) => {
+    if (busy) return note("Other files are being uploaded: wait until they are.");
+    busy = true;
     bar.hidden = false;
     try {
       for (const [index, file] of list.entries()) {
+        if (sent.has(file)) continue;
         const progress = (share) => {
           bar.value = share;
           setText(status, `${file.name} (${index + 1} of ${list.length}): ${percent(share)} of ${bytes(file.size)}`);
         };
         progress(0);
         await upload(file, purpose.value, { days: Number(end.value), progress, signal: page.signal });
+        sent.add(file);
       }
+      files.value = "";
       setText(status, list.length === 1 ? `${list[0].name} is uploaded.` : `${list.length} files are uploaded.`);
     } catch (error) {
       setText(status, "");
       throw error;
     } finally {
+      busy = false;
       bar.hidden = true;
       await done().catch(page.fail);
     }
   };
   const fields = h("div", { class: "fields" }, field("Files", files), field("For", purpose), field("Expires", end));
-  const element = form(page, "Upload", async () => {
-    await uploadAll([...files.files]);
-    files.value = "";
-  }, h("p", { class: "faint" }, "Choose files, or drop them here."), fields, bar, status);
+  const element = form(page, "Upload", () => uploadAll([...files.files]), h("p", { class: "faint" }, "Choose files, or drop them here."), fields, bar, status);
   const over = (on) => element.classList.toggle("dropping", on);
   element.addEventListener("dragover", (event) => {
     event.preventDefault();

@@ -113,6 +113,7 @@ function addition(page, path, done) {
       ? { type: "auto" }
       : { type: "static", static: { max_chunk_size_tokens: Number(size.value), chunk_overlap_tokens: Number(overlap.value) } };
   const addOne = (id, given) => post(`${path}/files`, { file_id: id, chunking_strategy: strategy(), ...(given && { attributes: given }) });
+  const sent = new WeakSet(); // so that what failed can be tried again without the others
   const addAll = async () => {
     const given = attributes.read();
     const list = [...files.files];
@@ -122,7 +123,9 @@ function addition(page, path, done) {
       stored.value = "";
       for (const file of list) {
         const progress = (share) => setText(status, `${file.name}: ${percent(share)} of ${bytes(file.size)}`);
+        if (sent.has(file)) continue;
         const made = await upload(file, "assistants", { progress, signal: page.signal });
+        sent.add(file);
         await addOne(made.id, given);
       }
       files.value = "";
