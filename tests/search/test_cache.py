@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +56,17 @@ def folder_of(place: Path) -> Path:
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    made = Cache(tmp_path / "vs_1", DIMENSIONS)
+def opened(tmp_path: Path) -> Iterator[Callable[..., Cache]]:
+    """Opens caches in that folder, which are closed afterwards."""
+    with ExitStack() as stack:
+        yield lambda name, dimensions=DIMENSIONS: stack.enter_context(
+            closing(Cache(tmp_path / name, dimensions))
+        )
+
+
+@pytest.fixture
+def cache(opened: Callable[..., Cache]) -> Cache:
+    made = opened("vs_1")
     add(made, "a", segment(("red apples", (1, 2)), ("green pears", (3,))), year=1)
     add(made, "b", segment(("blue plums fall", (4,))), year=2)
     assert made.finish(1)
@@ -111,10 +122,10 @@ def test_attributes_change(cache: Cache) -> None:
     assert hit.file.attributes == {"year": 3}
 
 
-def test_opened_again(cache: Cache, tmp_path: Path) -> None:
+def test_opened_again(cache: Cache, tmp_path: Path, opened: Callable[..., Cache]) -> None:
     with (folder_of(tmp_path / "vs_1") / "vectors-0").open("ab") as file:
         file.write(b"left by a server that was killed")
-    again = Cache(tmp_path / "vs_1", DIMENSIONS)
+    again = opened("vs_1")
     assert again.revision == 1
     add(again, "c", segment(("more", (7,))))
     again.finish(2)
@@ -126,7 +137,9 @@ def test_opened_again(cache: Cache, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["database", "vectors", "dimensions"])
-def test_what_cannot_be_used_is_made_again(cache: Cache, tmp_path: Path, damage: str) -> None:
+def test_what_cannot_be_used_is_made_again(
+    cache: Cache, tmp_path: Path, opened: Callable[..., Cache], damage: str
+) -> None:
     cache.close()
     folder = folder_of(tmp_path / "vs_1")
     if damage == "database":
@@ -134,7 +147,7 @@ def test_what_cannot_be_used_is_made_again(cache: Cache, tmp_path: Path, damage:
         (folder / "cache.db-wal").unlink(missing_ok=True)
     elif damage == "vectors":
         (folder / "vectors-0").unlink()
-    again = Cache(tmp_path / "vs_1", 4 if damage == "dimensions" else DIMENSIONS)
+    again = opened("vs_1", 4 if damage == "dimensions" else DIMENSIONS)
     assert again.revision == 0
     assert again.view().count == 0
     assert folder_of(tmp_path / "vs_1") != folder
@@ -142,14 +155,14 @@ def test_what_cannot_be_used_is_made_again(cache: Cache, tmp_path: Path, damage:
 
 @pytest.mark.parametrize("deleted", ["cache.db", "vectors-0", "cache.db-shm", "*"])
 def test_nothing_is_mixed_with_what_was_deleted_in_part(
-    cache: Cache, tmp_path: Path, deleted: str
+    cache: Cache, tmp_path: Path, opened: Callable[..., Cache], deleted: str
 ) -> None:
     """The one before goes on with its files, another one makes its own or has the same ones."""
     for file in folder_of(tmp_path / "vs_1").glob(deleted):
         file.unlink()
     if deleted == "cache.db-shm":
         cache.close()
-    again = Cache(tmp_path / "vs_1", DIMENSIONS)
+    again = opened("vs_1")
     known = again.view().count
     assert known == (3 if deleted == "cache.db-shm" else 0)
     add(again, "c", segment(("grey owls", (9,))))
@@ -170,8 +183,10 @@ def test_a_deleted_folder_is_noticed(cache: Cache, tmp_path: Path) -> None:
     assert search(cache, "plums", 4)[0].text == "blue plums fall"
 
 
-def test_vectors_of_removed_files_do_not_stay_for_ever(tmp_path: Path) -> None:
-    cache = Cache(tmp_path / "vs_2", DIMENSIONS)
+def test_vectors_of_removed_files_do_not_stay_for_ever(
+    tmp_path: Path, opened: Callable[..., Cache]
+) -> None:
+    cache = opened("vs_2")
     many = segment(*((f"chunk {number}", (number,)) for number in range(1500)))
     revision = 0
     for _ in range(3):
@@ -197,9 +212,9 @@ def test_scans_in_blocks_are_the_same(cache: Cache) -> None:
     assert {hit.text for hit in wide.run(cache, view)[:2]} == {"red apples", "blue plums fall"}
 
 
-def test_random_changes_against_the_truth(tmp_path: Path) -> None:
+def test_random_changes_against_the_truth(opened: Callable[..., Cache]) -> None:
     r = random.Random(3)
-    cache = Cache(tmp_path / "vs_3", DIMENSIONS)
+    cache = opened("vs_3")
     truth: dict[str, int] = {}
     for revision in range(1, 60):
         name = f"file-{r.randrange(12)}"
@@ -212,7 +227,7 @@ def test_random_changes_against_the_truth(tmp_path: Path) -> None:
         cache.finish(revision)
         if r.random() < 0.2:
             cache.close()
-            cache = Cache(tmp_path / "vs_3", DIMENSIONS)
+            cache = opened("vs_3")
         assert cache.view().count == 2 * len(truth)
         for file, number in truth.items():
             best = search(cache, "", number, weights=MEANING, limit=1)[0]
@@ -221,10 +236,10 @@ def test_random_changes_against_the_truth(tmp_path: Path) -> None:
             assert [hit.file.file for hit in words] == [file]
 
 
-def test_the_best_of_many_are_those_of_the_cosines(tmp_path: Path) -> None:
+def test_the_best_of_many_are_those_of_the_cosines(opened: Callable[..., Cache]) -> None:
     """With one to four vectors for each chunk, and files that are gone."""
     r = random.Random(5)
-    cache = Cache(tmp_path / "vs_4", DIMENSIONS)
+    cache = opened("vs_4")
     truth: dict[str, tuple[int, NDArray[np.float32]]] = {}
     for file in range(40):
         numbers = [tuple(r.sample(range(10**6), r.randint(1, 4))) for _ in range(30)]

@@ -46,3 +46,6 @@ class Rankings:
         search = Search([question.text], vector, _FOUND, weights=weights)
         hits = search.run(self._cache, self._cache.view())
         return [self._passages[int(hit.file.file)] for hit in hits]
+
+    def close(self) -> None:
+        self._cache.close()
