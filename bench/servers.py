@@ -77,11 +77,11 @@ async def process(
         with pinned(cores):
             running = await asyncio.create_subprocess_exec(
                 *command,
-                cwd=folder,  # no .env, no openedai.toml
+                cwd=folder,  # no .env, no openedai.toml, and no database of the user's
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**clean, **(environment or {})},
+                env={**clean, "XDG_DATA_HOME": folder, **(environment or {})},
             )
         try:
             async with asyncio.timeout(timeout):
