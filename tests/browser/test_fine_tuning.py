@@ -170,3 +170,7 @@ def test_what_is_asked_for(own_server: Running, watch: Watch) -> None:
         "method": {"type": "dpo", "dpo": {"hyperparameters": {"n_epochs": 2, "beta": 0.5}}},
     }
     expect(page.get_by_role("alert")).to_contain_text("openedai[training]")
+    with page.expect_response("**/v1/fine_tuning/jobs"):
+        page.get_by_role("button", name="Train", exact=True).click()
+    with own_server.client() as client:
+        assert len(list(client.files.list())) == 1  # it is not uploaded again

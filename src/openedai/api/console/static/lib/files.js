@@ -81,14 +81,17 @@ export async function fileChoice(page, label, purpose, { hint = "", required = t
   };
   stored.addEventListener("input", offer);
   offer();
+  const uploaded = new WeakMap(); // ids by files, so that what is refused can be tried again
   return {
     elements: [field(label, stored, hint), field(`${label}: upload`, fresh)],
     stored,
     fresh,
     async id() {
       if (stored.value) return stored.value;
-      if (!fresh.files[0]) return null;
-      return (await upload(fresh.files[0], purpose, { signal: page.signal })).id;
+      const file = fresh.files[0];
+      if (!file) return null;
+      if (!uploaded.has(file)) uploaded.set(file, (await upload(file, purpose, { signal: page.signal })).id);
+      return uploaded.get(file);
     },
   };
 }

@@ -16,6 +16,7 @@ const OPEN = ["validating_files", "queued", "running", "paused"];
 // The metrics of the charts, with their names in words.
 const CHARTS = [
   ["Loss", { train_loss: "training", valid_loss: "validation" }],
+  ["Accuracy of preferences", { train_reward_accuracy: "training", valid_reward_accuracy: "validation" }],
   ["Accuracy of tokens", { train_mean_token_accuracy: "training", valid_mean_token_accuracy: "validation" }],
 ];
 
@@ -54,7 +55,7 @@ export async function openJob(page, id) {
     part("job", job, () => show(summary, about(job)));
     part("controls", job.status, () => show(controls, controlsOf(job, change)));
     part("results", job.result_files, () => show(results, job.result_files.map((file) => resultButton(page, file))));
-    part("curves", events.metrics.length, () => {
+    part("curves", events.metrics, () => {
       show(curves, charts(events.metrics));
       steps.update([...events.metrics].reverse());
     });
