@@ -16,6 +16,25 @@ from openai import OpenAI
 from openedai.sandbox.confinement import Confined, Confinement, NotConfined
 from tests.support import Running, ServerThread, echo_settings
 
+# Code that has two figures, without the library itself.
+PLOTS = """
+import os
+os.makedirs("matplotlib", exist_ok=True)
+open("matplotlib/__init__.py", "w").close()
+open("matplotlib/pyplot.py", "w").write('''
+class Figure:
+    def savefig(self, file, **options):
+        file.write(b"PNG")
+def get_fignums():
+    return [1, 2]
+def figure(number):
+    return Figure()
+def close(which):
+    pass
+''')
+import matplotlib.pyplot
+"""
+
 
 @pytest.fixture(scope="session")
 def confined() -> Iterator[Confined]:

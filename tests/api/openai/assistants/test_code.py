@@ -16,29 +16,13 @@ from openai.types.beta.threads.runs import CodeInterpreterToolCall, RunStep
 from tests.api.openai.assistants.conftest import check
 from tests.api.openai.assistants.made import assistant, thread
 from tests.api.openai.assistants.test_runs import BEGINNING, MESSAGE, Handler, once
+from tests.sandboxes import PLOTS
 from tests.support import Running, ServerThread, echo_settings, wait_until
 
 # The official client calls all of it deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 CODE: Any = {"type": "code_interpreter"}
-PLOTS = """
-import os
-os.makedirs("matplotlib", exist_ok=True)
-open("matplotlib/__init__.py", "w").close()
-open("matplotlib/pyplot.py", "w").write('''
-class Figure:
-    def savefig(self, file, **options):
-        file.write(b"PNG")
-def get_fignums():
-    return [1, 2]
-def figure(number):
-    return Figure()
-def close(which):
-    pass
-''')
-import matplotlib.pyplot
-"""
 
 
 @pytest.fixture

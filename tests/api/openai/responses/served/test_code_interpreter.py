@@ -13,29 +13,13 @@ from tests.api.openai.responses.answers import check_events, raw_events, refusal
 from tests.api.openai.responses.served.mcp_servers import call
 from tests.api.openai.responses.served.test_web_search import types
 from tests.api.openai.responses.test_background import ended
+from tests.sandboxes import PLOTS
 from tests.support import Running, ServerThread, echo_settings, fetch
 
 both_ways = pytest.mark.parametrize("stream", [False, True])
 
 TOOL: Any = {"type": "code_interpreter", "container": {"type": "auto"}}
 INCLUDE: Any = ["code_interpreter_call.outputs"]
-PLOTS = """
-import os
-os.makedirs("matplotlib", exist_ok=True)
-open("matplotlib/__init__.py", "w").close()
-open("matplotlib/pyplot.py", "w").write('''
-class Figure:
-    def savefig(self, file, **options):
-        file.write(b"PNG")
-def get_fignums():
-    return [1, 2]
-def figure(number):
-    return Figure()
-def close(which):
-    pass
-''')
-import matplotlib.pyplot
-"""
 
 
 def code(text: str) -> str:

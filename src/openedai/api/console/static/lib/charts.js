@@ -36,12 +36,14 @@ export function lineChart({ title, series, x = String, y = String }) {
   const [low, high] = range([0, ...points.map(([, value]) => value)]);
   const across = (value) => LEFT + ((value - left) / (right - left || 1)) * (WIDTH - LEFT - 8);
   const up = (value) => HEIGHT - BOTTOM - ((value - low) / (high - low || 1)) * (HEIGHT - BOTTOM - 10);
-  const lines = series.map((one, index) =>
+  const lines = series.map((one, index) => [
     svg("polyline", {
       class: `line series-${index % 4}`,
       points: one.points.map(([a, b]) => `${across(a).toFixed(1)},${up(b).toFixed(1)}`).join(" "),
     }),
-  );
+    // A line of one point would not be seen.
+    one.points.length === 1 ? [svg("circle", { class: `bar series-${index % 4}`, r: 4, cx: across(one.points[0][0]), cy: up(one.points[0][1]) })] : [],
+  ]);
   const ends = [
     mark(LEFT, HEIGHT - 6, x(left), "start"),
     mark(WIDTH - 8, HEIGHT - 6, x(right), "end"),

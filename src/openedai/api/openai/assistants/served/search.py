@@ -55,7 +55,7 @@ async def search(
     arguments: str,
     question: str,
 ) -> Searched:
-    """Search for what a call of the model asks for, and for what the user `asked`."""
+    """Search for what a call of the model asks for, and for the user's question."""
     options = tool.get(SEARCH) or {}
     ranking = options.get("ranking_options") or {}
     least = float(ranking.get("score_threshold") or 0)
