@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -119,6 +119,11 @@ class Mix:
         }
         (make,) = random.choices(list(makers), list(makers.values()))
         return make(random)
+
+    def one_of_each_chat(self) -> Iterator[Request]:
+        """A short chat of each kind, answered whole."""
+        for kind, more in CHATS.items():
+            yield request(kind, CHAT, self.chat(Random(kind), 4, **more))
 
     def chat(self, random: Random, words: int, **more: Any) -> dict[str, Any]:
         """The body of a chat request with a prompt of so many words."""

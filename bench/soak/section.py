@@ -73,7 +73,8 @@ async def soak(
     """Put the server under load; look at it, then and when it has ended."""
     async with server as (url, pid):
         target = Target(SUBJECT, url, mix.model)
-        await post(target, CHAT, target.chat("Hello!", 2))
+        for sent in mix.one_of_each_chat():  # all its processes are started
+            await post(target, CHAT, sent.body)
         files = observe.open_files(pid)
         async with observe.sampled_memory(pid) as memory:
             outcomes = await run_clients(url, mix, load)

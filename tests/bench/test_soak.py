@@ -8,6 +8,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -203,10 +204,12 @@ def test_a_missed_budget() -> None:
     assert not missed([other])
 
 
-def test_processes_and_files() -> None:
+def test_processes_and_files(tmp_path: Path) -> None:
     before = observe.open_files(os.getpid())
     reading, writing = os.pipe()
     assert observe.open_files(os.getpid()) == before + 2
+    with (tmp_path / "some.txt").open("w"), (tmp_path / "some.db-wal").open("w"):
+        assert observe.open_files(os.getpid()) == before + 3  # of a database, none
     os.close(reading)
     os.close(writing)
     here = observe.process_tree(os.getpid())[0]
