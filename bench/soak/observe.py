@@ -80,9 +80,9 @@ def process_tree(pid: int) -> list[psutil.Process]:
 
 
 def open_files(pid: int) -> int:
-    """Of the server and its children; of the database none, which each thread opens when it must.
+    """How many files, pipes and sockets the server and its children have open.
 
-    Pipes and sockets are files too.
+    The database's files are left out: each thread opens its own connection on first use.
     """
     return sum(
         process.num_fds() - sum(".db" in Path(file.path).suffix for file in process.open_files())
