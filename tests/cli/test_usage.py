@@ -22,6 +22,7 @@ from tests.support import wait_until
 DAY = 86400
 FORMULA = "=HYPERLINK(1)"
 NOW = int(time.time())
+TOOLS = ("file_searches", "web_searches", "code_sessions", "vector_store_bytes")
 
 
 def record(number: int, **values: Any) -> UsageRecord:
@@ -42,6 +43,10 @@ RECORDS = [
     record(2, prompt_tokens=1, status=500, key="key_2", first_token_seconds=0.5),
     record(3, model=FORMULA, images=3, kind="images", route="/v1/images/generations"),
     record(4, model="[red]old[/]", at=NOW - 10 * DAY, prompt_tokens=7),
+    record(5, at=NOW - 10 * DAY, kind="file_search_calls", first_token_seconds=9.0),
+    record(6, at=NOW - 10 * DAY, kind="web_search_calls"),
+    record(7, at=NOW - 10 * DAY, kind="code_interpreter_sessions"),
+    record(8, at=NOW - 10 * DAY, kind="code_interpreter_sessions", model=""),
 ]
 
 
@@ -91,6 +96,19 @@ def test_json(folder: Path) -> None:
     assert [(one["name"], one["requests"]) for one in ends] == [("/v1/chat/completions", 1)]
 
 
+def test_tools_are_beside_the_requests(folder: Path) -> None:
+    heading, *lines = usage(folder, "--since", "4w").splitlines()
+    assert "FILE SEARCHES  WEB SEARCHES  CODE SESSIONS" in heading
+    assert [line.split()[0] for line in lines] == ["(none)", FORMULA, "[red]old[/]", "big", "all"]
+    assert lines[0].split()[1] == "0"
+    assert lines[-1].split()[-3:] == ["1", "1", "2"]
+    rows = csv.DictReader(StringIO(usage(folder, "--since", "4w", "--csv", "--by", "day")))
+    first, second = rows
+    assert [first[name] for name in TOOLS] == ["1", "1", "2", ""]
+    assert [second[name] for name in TOOLS] == ["0", "0", "0", ""]
+    assert (first["requests"], first["first_token_seconds"]) == ("1", "")
+
+
 def test_csv_without_formulas(folder: Path) -> None:
     titles, *rows = csv.reader(StringIO(usage(folder, "--csv")))
     assert titles[:3] == ["model", "requests", "failed"]
@@ -126,5 +144,11 @@ def test_beside_a_running_server(tmp_path: Path) -> None:
         client.embeddings.create(model="echo", input="one two three")
         wait_until(lambda: data.joinpath("openedai.db").exists())
         wait_until(lambda: len(json.loads(usage(tmp_path, "--json"))) == 1)
-    (row,) = json.loads(usage(tmp_path, "--json"))
-    assert (row["name"], row["requests"], row["input_tokens"]) == ("echo", 1, 3)
+        file = client.files.create(file=("a.txt", b"some text"), purpose="assistants").id
+        store = client.vector_stores.create(file_ids=[file]).id
+        wait_until(lambda: client.vector_stores.retrieve(store).status == "completed")
+        size = client.vector_stores.retrieve(store).usage_bytes
+        (row,) = json.loads(usage(tmp_path, "--json", "--by", "project"))
+        assert row["vector_store_bytes"] == size > 0
+    (row,) = json.loads(usage(tmp_path, "--json", "--by", "endpoint"))[:1]
+    assert (row["requests"], row["vector_store_bytes"]) == (1, None)

@@ -17,7 +17,7 @@ _KINDS = {
     "vector_stores": "Bytes in vector stores",
     "file_search_calls": "Calls of file_search",
     "web_search_calls": "Calls of web_search",
-    "code_interpreter_sessions": "None: they are not counted",
+    "code_interpreter_sessions": "Containers that were made for code",
 }
 
 

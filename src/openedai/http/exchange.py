@@ -43,11 +43,11 @@ class Exchange:
     of the exchange. `send` is the connection's own: all but the beginning and the end of a stream
     is sent with it, past the layers, which do nothing for these parts. `bytes_in` and `bytes_out`
     are those of bodies. `uses` are of all models that the request used, also of its parts, `tools`
-    those that the server ran for it: copies of an exchange share them, and `charges`, what was
-    counted of each model for the limits of the caller. `rate_limits` are those that the answer
-    tells. `deltas` counts those of its generations so far. `task`
-    serves it; None where it cannot be cancelled on its own. `span` has the ids of its trace and of
-    its span, once they were sent to another server.
+    those that the server ran for it, `containers` the ids of those that it made: copies of an
+    exchange share them, and `charges`, what was counted of each model for the limits of the caller.
+    `rate_limits` are those that the answer tells. `deltas` counts those of its generations so far.
+    `task` serves it; None where it cannot be cancelled on its own. `span` has the ids of its trace
+    and of its span, once they were sent to another server.
     """
 
     id: str
@@ -72,6 +72,7 @@ class Exchange:
     request_headers: Sequence[tuple[bytes, bytes]] = ()
     uses: dict[tuple[str, str], Use] = field(default_factory=dict)
     tools: list[ToolUse] = field(default_factory=list)
+    containers: list[str] = field(default_factory=list)
     charges: dict[str, Any] = field(default_factory=dict)
     span: list[int] = field(default_factory=list)
     rate_limits: RateLimits | None = None

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from openedai.api.openai.dialect import OPENAI
 from openedai.errors import APIError, InvalidRequest, NotFound
+from openedai.http.exchange import Exchange
+from openedai.identity import Identity
 from openedai.sandbox.confinement import Confined
 from openedai.serving.containers.service import ContainerService
 from openedai.store.containers import Container, ContainerFields
@@ -42,6 +45,12 @@ def made(store: Store, folder: Path, *, owner_bytes: int = 0) -> ContainerServic
     return ContainerService(settings, store, Files(store, FileLimits(owner=owner_bytes)))
 
 
+def exchange(owner: str) -> Exchange:
+    """A request of this owner."""
+    identity = Identity(project=owner)
+    return Exchange("req_1", "POST", "/v1/containers", OPENAI, identity=identity)
+
+
 async def put(service: ContainerService, container: Container, name: str, data: bytes) -> str:
     """The id of the file."""
     async with service.writing() as writing:
@@ -55,7 +64,7 @@ async def paths(service: ContainerService, container: Container) -> dict[str, in
 
 def test_files_are_rows(store: Store, tmp_path: Path) -> None:
     async def check(service: ContainerService) -> None:
-        container = await service.create("me", "a", ContainerFields())
+        container = await service.create(exchange("me"), "a", ContainerFields())
         first = await put(service, container, "a", b"one")
         assert await put(service, container, "../a", b"longer") == first
         second = await put(service, container, "..", b"")
@@ -79,9 +88,11 @@ def test_files_are_rows(store: Store, tmp_path: Path) -> None:
 
 def test_owners_and_pages(store: Store, tmp_path: Path) -> None:
     async def check(service: ContainerService) -> None:
-        made = [await service.create("me", name, ContainerFields()) for name in ("a", "b", "a")]
+        request = exchange("me")
+        made = [await service.create(request, name, ContainerFields()) for name in ("a", "b", "a")]
+        assert request.containers == [one.id for one in made]
         mine = sorted(made, key=lambda one: one.id)  # some are of the same millisecond
-        await service.create("you", "a", ContainerFields())
+        await service.create(exchange("you"), "a", ContainerFields())
         found = await service.containers.page("me", Cursor(limit=2))
         assert ([one.id for one in found.items], found.has_more) == (
             [mine[2].id, mine[1].id],
@@ -100,14 +111,14 @@ def test_files_count_for_the_owner(store: Store, tmp_path: Path) -> None:
     """Also those that are replaced, deleted, and gone with their container."""
 
     async def check(service: ContainerService) -> None:
-        container = await service.create("me", "a", ContainerFields())
+        container = await service.create(exchange("me"), "a", ContainerFields())
         await put(service, container, "a", bytes(60))
         await put(service, container, "a", bytes(90))
         with pytest.raises(InvalidRequest) as error:
             await put(service, container, "b", bytes(20))
         assert error.value.code == "storage_quota_exceeded"
         await service.delete("me", container.id)
-        other = await service.create("me", "b", ContainerFields())
+        other = await service.create(exchange("me"), "b", ContainerFields())
         await put(service, other, "c", bytes(100))
 
     checked(store, tmp_path, check, owner_bytes=100)
@@ -123,7 +134,7 @@ async def expire(store: Store, container: Container) -> None:
 @pytest.mark.usefixtures("confined")
 def test_what_expires_is_ended(store: Store, tmp_path: Path) -> None:
     async def check(service: ContainerService) -> None:
-        container = await service.create("me", "a", ContainerFields(minutes=1))
+        container = await service.create(exchange("me"), "a", ContainerFields(minutes=1))
         assert (await service.run(container, "open('a', 'w').write('x')")).ran.value == "1"
         await service.sweep()
         assert not (await service.find("me", container.id)).expired
@@ -140,7 +151,7 @@ def test_what_expires_is_ended(store: Store, tmp_path: Path) -> None:
 
 def test_activity_moves_the_expiry(store: Store, tmp_path: Path) -> None:
     async def check(service: ContainerService) -> None:
-        container = await service.create("me", "a", ContainerFields(minutes=1))
+        container = await service.create(exchange("me"), "a", ContainerFields(minutes=1))
         older = replace(container, last_active_at=container.last_active_at - 30)
         touched = await service.containers.touch(older)
         assert touched.expires_at > older.expires_at
@@ -157,7 +168,7 @@ def test_two_servers_share_the_files(confined: Confined, database_url: str, tmp_
         stores = [Store(tmp_path, database_url) for _ in range(2)]
         first, second = (made(store, tmp_path) for store in stores)
         try:
-            container = await first.create("me", "a", ContainerFields())
+            container = await first.create(exchange("me"), "a", ContainerFields())
             await first.run(container, "x = 1\nopen('a', 'w').write('first')")
             seen = await second.run(container, "open('a').read(), 'x' in globals()")
             assert seen.ran.value == "('first', False)"
@@ -178,7 +189,7 @@ def test_a_store_that_fails(tmp_path: Path) -> None:
     store = Store(tmp_path)
 
     async def check(service: ContainerService) -> None:
-        container = await service.create("me", "a", ContainerFields())
+        container = await service.create(exchange("me"), "a", ContainerFields())
         await service.run(container, "x = 1")
         writing = store.contents.blobs.put
 

@@ -194,6 +194,38 @@ def test_calls_of_tools(running: Running) -> None:
     assert sorted(one.first_token_seconds is None for one in found) == [False, True]
 
 
+@pytest.mark.usefixtures("confined")
+def test_sessions_of_code(running: Running) -> None:
+    """Each container that is made is one, with the request or job that made it."""
+    call = json.dumps({"name": "code_interpreter", "arguments": {"code": "1"}})
+    text = f"<tool_call>{call}</tool_call>"
+    auto: Any = [{"type": "code_interpreter", "container": {"type": "auto"}}]
+    with running.client() as client:
+        made = client.containers.create(name="a").id
+        again: Any = [{"type": "code_interpreter", "container": made}]
+        client.responses.create(model="echo", input=text, tools=again)
+        client.responses.create(model="echo", input=text, tools=auto)
+        assistant = client.beta.assistants.create(
+            model="echo", tools=[{"type": "code_interpreter"}]
+        )
+        thread = client.beta.threads.create()
+        for _ in range(2):
+            client.beta.threads.messages.create(thread.id, role="user", content=text)
+            run = client.beta.threads.runs.create_and_poll(
+                thread_id=thread.id, assistant_id=assistant.id, poll_interval_ms=20
+            )
+            assert run.status == "completed"
+        assert len(client.containers.list().data) == 3
+    wait_until(lambda: len(recorded(running)) >= 7, 30)
+    found = [one for one in recorded(running) if one.kind == "code_interpreter_sessions"]
+    assert [(one.route, one.model, one.origin, one.status) for one in found] == [
+        ("/v1/containers", "", "", 200),
+        ("/v1/responses", "echo", "", 200),
+        (found[2].route, "echo", "run", 200),
+    ]
+    assert found[2].request.startswith("run_")
+
+
 def test_whose_it_is(tmp_path: Path) -> None:
     keys = (Secret("key-one-000000"), Secret("key-two-000000"))
     settings = echo_settings(data=tmp_path, usage=True, api_keys=keys)

@@ -18,10 +18,16 @@ from rich.table import Table
 
 from openedai.cli.usage.dimensions import By
 from openedai.config import ConfigError, Settings
-from openedai.serving.usage.kinds import TOOL_KINDS
+from openedai.serving.usage.kinds import (
+    CODE_SESSIONS,
+    FILE_SEARCHES,
+    OTHER_KINDS,
+    WEB_SEARCHES,
+)
 from openedai.store.store import Store
 from openedai.store.usage.records import HOUR
 from openedai.store.usage.sums import DAY, UsageFilter, UsageSum, UsageSums
+from openedai.store.vector_stores.stores import VectorStores
 
 _DIMENSIONS = {"model": "model", "key": "key", "project": "project", "endpoint": "route"}
 _UNITS = {"h": HOUR, "d": DAY, "w": 7 * DAY}
@@ -30,8 +36,10 @@ _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row, as JSON. `name` is what it is of, `cost` in US dollars, `first_token_seconds` the mean
-    time to the first token and None without any.
+    """A row, as JSON. `name` is what it is of, `requests` are those to models, `cost` is in US
+    dollars, `first_token_seconds` the mean time to the first token and None without any.
+    `code_sessions` are containers that were made. `vector_store_bytes` are those that a project
+    keeps now; None of other rows.
     """
 
     name: str
@@ -49,6 +57,10 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     first_token_seconds: float | None
     cost: float
+    file_searches: int
+    web_searches: int
+    code_sessions: int
+    vector_store_bytes: int | None
 
 
 _TITLES = {
@@ -63,6 +75,10 @@ _TITLES = {
     "images": "IMAGES",
     "first_token_seconds": "FIRST TOKEN S",
     "cost": "COST $",
+    "file_searches": "FILE SEARCHES",
+    "web_searches": "WEB SEARCHES",
+    "code_sessions": "CODE SESSIONS",
+    "vector_store_bytes": "STORE BYTES",
 }
 
 
@@ -81,42 +97,70 @@ def rows(settings: Settings, since: str, by: By, keys: Sequence[str]) -> list[Us
     now = time.time()
     start, end = start_of(since, now), int(now) // HOUR * HOUR + HOUR
     width = DAY if by == "day" else None
-    group = [] if by == "day" else [_DIMENSIONS[by]]
-    tool_calls = tuple(TOOL_KINDS.values())
-    filter = UsageFilter({"key": keys} if keys else {}, without=tool_calls)
-    sums = asyncio.run(_read(settings, (start, end, width), group, filter))
-    return [_row(one, by) for one in sums]
+    group = ["kind"] if by == "day" else [_DIMENSIONS[by], "kind"]
+    filter = UsageFilter({"key": keys} if keys else {})
+    with_stores = by == "project" and not keys
+    sums, stores = asyncio.run(_read(settings, (start, end, width), group, filter, with_stores))
+    found: dict[str, list[UsageSum]] = {}
+    for one in sums:
+        name = _day(one.start) if by == "day" else one.values[_DIMENSIONS[by]]
+        found.setdefault(name, []).append(one)
+    for owner in stores:
+        found.setdefault(owner, [])
+    names = sorted(found) if stores else found
+    return [_row(name, found[name], stores.get(name, 0) if with_stores else None) for name in names]
 
 
 async def _read(
-    settings: Settings, times: tuple[int, int, int | None], group: list[str], filter: UsageFilter
-) -> list[UsageSum]:
+    settings: Settings,
+    times: tuple[int, int, int | None],
+    group: list[str],
+    filter: UsageFilter,
+    with_stores: bool,
+) -> tuple[list[UsageSum], dict[str, int]]:
+    """The sums, and the bytes of the vector stores of each project."""
     database = settings.database.reveal() if settings.database else ""
     store = Store(settings.data.expanduser(), database)
+    stores: dict[str, int] = {}
     try:
-        return await UsageSums(store).read(*times, group, filter)
+        for owner, _, size in await VectorStores(store).sizes() if with_stores else ():
+            stores[owner] = stores.get(owner, 0) + size
+        return await UsageSums(store).read(*times, group, filter), stores
     finally:
         await store.close()
 
 
-def _row(one: UsageSum, by: By) -> UsageRow:
-    first = one.first_token_seconds / one.first_tokens if one.first_tokens else None
+def _row(name: str, sums: Sequence[UsageSum], store_bytes: int | None) -> UsageRow:
+    """A row of sums by kind."""
+    models = [one for one in sums if one.values["kind"] not in OTHER_KINDS]
+
+    def total(number: str) -> Any:
+        return sum(getattr(one, number) for one in models)
+
+    def count(kind: str) -> int:
+        return sum(one.requests for one in sums if one.values["kind"] == kind)
+
+    first_tokens = total("first_tokens")
     return UsageRow(
-        name=_day(one.start) if by == "day" else one.values[_DIMENSIONS[by]],
-        requests=one.requests,
-        failed=one.failed,
-        input_tokens=one.prompt_tokens,
-        cached_tokens=one.cached_tokens,
-        output_tokens=one.completion_tokens,
-        reasoning_tokens=one.reasoning_tokens,
-        audio_seconds=one.audio_seconds,
-        characters=one.characters,
-        images=one.images,
-        bytes_in=one.bytes_in,
-        bytes_out=one.bytes_out,
-        seconds=one.seconds,
-        first_token_seconds=first,
-        cost=one.cost,
+        name=name,
+        requests=total("requests"),
+        failed=total("failed"),
+        input_tokens=total("prompt_tokens"),
+        cached_tokens=total("cached_tokens"),
+        output_tokens=total("completion_tokens"),
+        reasoning_tokens=total("reasoning_tokens"),
+        audio_seconds=total("audio_seconds"),
+        characters=total("characters"),
+        images=total("images"),
+        bytes_in=total("bytes_in"),
+        bytes_out=total("bytes_out"),
+        seconds=total("seconds"),
+        first_token_seconds=total("first_token_seconds") / first_tokens if first_tokens else None,
+        cost=total("cost"),
+        file_searches=count(FILE_SEARCHES),
+        web_searches=count(WEB_SEARCHES),
+        code_sessions=count(CODE_SESSIONS),
+        vector_store_bytes=store_bytes,
     )
 
 

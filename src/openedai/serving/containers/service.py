@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from openedai.config import Settings
 from openedai.errors import NotFound, PayloadTooLarge, invalid_value
+from openedai.http.exchange import Exchange
 from openedai.http.upload import file_name
 from openedai.sandbox.command import DATA
 from openedai.sandbox.confinement import Confinement, NotConfined
@@ -81,13 +82,16 @@ class ContainerService:
 
     async def create(
         self,
-        owner: str,
+        exchange: Exchange,
         name: str,
         fields: ContainerFields,
         files: Sequence[FileRecord] = (),
         id: str = "",
     ) -> Container:
-        """A container with copies of these files. Raises InvalidRequest if there is no room."""
+        """A container with copies of these files, which the exchange notes. Raises InvalidRequest
+        if there is no room.
+        """
+        owner = exchange.owner
         made = new_container(owner, name, fields, id)
         await self.containers.create(made)
         try:
@@ -96,11 +100,12 @@ class ContainerService:
         except BaseException:
             await self.containers.delete(owner, made.id)
             raise
+        exchange.containers.append(made.id)
         return made
 
     async def ready(
         self,
-        owner: str,
+        exchange: Exchange,
         name: str,
         fields: ContainerFields,
         files: Sequence[FileRecord],
@@ -110,9 +115,9 @@ class ContainerService:
         files. Raises InvalidRequest if there is no room.
         """
         try:
-            found = await self.running(owner, id)
+            found = await self.running(exchange.owner, id)
         except NotFound:
-            return await self.create(owner, name, fields, files, id)
+            return await self.create(exchange, name, fields, files, id)
         there = {file.path for file in await self.containers.files(found.id)}
         for path, record in paths_of(files).items():
             if path not in there:

@@ -1,4 +1,4 @@
-"""Records what finished requests used of models, and their tool calls."""
+"""Records what finished requests used of models, their tool calls, and sessions of code."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import time
 
 from openedai.http.exchange import Exchange
 from openedai.http.server.envelope import CLIENT_LEFT
-from openedai.http.uses import ToolUse, Use
-from openedai.serving.usage.kinds import TOOL_KINDS
+from openedai.http.uses import Use
+from openedai.serving.usage.kinds import CODE_SESSIONS, TOOL_KINDS
 from openedai.serving.usage.prices import FREE, Prices
 from openedai.serving.usage.writing import UsageWriter
 from openedai.store.ids import ordered_id
@@ -15,13 +15,18 @@ from openedai.store.usage.records import UsageRecord
 
 
 class UsageRecording:
-    """A `Recorder` of what used a model, or named one but failed before."""
+    """A `Recorder` of what used a model, or named one but failed before, or made a container."""
 
     def __init__(self, writer: UsageWriter, prices: Prices) -> None:
         self.writer = writer
         self._prices = prices
 
     def record(self, exchange: Exchange, route: str) -> None:
+        self._record_models(exchange, route)
+        for _ in exchange.containers:
+            self._add_other(exchange, route, CODE_SESSIONS)
+
+    def _record_models(self, exchange: Exchange, route: str) -> None:
         uses = exchange.uses.values()
         if not uses:
             if exchange.model is None or exchange.status < 400 or _gave_way(exchange):
@@ -34,7 +39,9 @@ class UsageRecording:
         counted: set[str] = set()
         for tool in exchange.tools:
             if kind := TOOL_KINDS.get(tool.name):
-                self._add_tool(exchange, route, kind, tool, first=kind not in counted)
+                first = None if kind in counted else tool.began_at
+                seconds = tool.ended_at - tool.began_at
+                self._add_other(exchange, route, kind, seconds=seconds, first=first)
                 counted.add(kind)
 
     async def close(self) -> None:
@@ -76,11 +83,18 @@ class UsageRecording:
             )
         )
 
-    def _add_tool(
-        self, exchange: Exchange, route: str, kind: str, tool: ToolUse, *, first: bool
+    def _add_other(
+        self,
+        exchange: Exchange,
+        route: str,
+        kind: str,
+        *,
+        seconds: float = 0.0,
+        first: float | None = None,
     ) -> None:
-        """Record one tool call. Only the `first` of a kind has the time at which it began: so the
-        number of these is that of the requests with such calls.
+        """Record what uses no model: a tool call or a session. Of tool calls only the `first` of a
+        kind has the time at which it began: so the number of these is that of the requests with
+        such calls.
         """
         self.writer.add(
             UsageRecord(
@@ -94,8 +108,8 @@ class UsageRecording:
                 route=route,
                 origin=exchange.origin,
                 status=exchange.status,
-                seconds=tool.ended_at - tool.began_at,
-                first_token_seconds=tool.began_at if first else None,
+                seconds=seconds,
+                first_token_seconds=first,
             )
         )
 

@@ -20,12 +20,11 @@ MINUTE, DAY = 60, 24 * HOUR
 @dataclass(frozen=True)
 class UsageFilter:
     """What is summed: all values of a dimension that is not in `only`. `batch` is whether it was
-    made by a batch; None for both. The kinds in `without` are left out.
+    made by a batch; None for both.
     """
 
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)
     batch: bool | None = None
-    without: Sequence[str] = ()
 
 
 class UsageSum(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,9 +113,6 @@ def statement(
     conditions = [f"{time} >= $1", f"{time} < $2"]
     for name, values in filter.only.items():
         conditions.append(f"{name} in ({', '.join(_add(args, value) for value in values)})")
-    if filter.without:
-        left_out = ", ".join(_add(args, kind) for kind in filter.without)
-        conditions.append(f"kind not in ({left_out})")
     if filter.batch is not None:
         conditions.append(f"origin {'=' if filter.batch else '<>'} 'batch'")
     bucket = "$1" if width is None else f"{time} / {_add(args, width)} * {_add(args, width)}"

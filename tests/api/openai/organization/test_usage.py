@@ -77,6 +77,9 @@ RECORDS = [
     record(11, kind="file_search_calls", model="big", first_token_seconds=0.5),
     record(12, kind="web_search_calls", model="big", project="proj_a", first_token_seconds=0.5),
     record(13, kind="web_search_calls", model="big", project="proj_a"),
+    record(14, kind="code_interpreter_sessions", model="big", project="proj_a"),
+    record(15, kind="code_interpreter_sessions", model="", route="/v1/containers"),
+    record(16, kind="code_interpreter_sessions", model="big", project="proj_a"),
 ]  # fmt: skip
 
 
@@ -208,6 +211,23 @@ def test_calls_of_tools(client: OpenAI) -> None:
         with pytest.raises(BadRequestError) as error:
             getattr(usage, kind)(**times, **arguments)
         assert str(error.value.param) in (*arguments, "models")
+
+
+def test_sessions_of_code(client: OpenAI) -> None:
+    sessions = client.admin.organization.usage.code_interpreter_sessions
+    times: Any = {"start_time": START, "end_time": START + DAY}
+    named = {"object": "organization.usage.code_interpreter_sessions.result"}
+    assert results(sessions(**times)) == [[{**named, "num_sessions": 3}]]
+    assert results(sessions(**times, group_by=["project_id"])) == [
+        [
+            {**named, "project_id": None, "num_sessions": 1},
+            {**named, "project_id": "proj_a", "num_sessions": 2},
+        ]
+    ]
+    minutes = sessions(**times, bucket_width="1m", limit=1, project_ids=["proj_a"])
+    assert results(minutes) == [[{**named, "num_sessions": 2}]]
+    with pytest.raises(BadRequestError):
+        sessions(**times, extra_query={"models": "big"})
 
 
 def test_images_by_size_and_source(client: OpenAI) -> None:

@@ -199,7 +199,7 @@ class RunWork:
         """Run a tool."""
         run = self._output.run
         if call.name == CODE:
-            return await self._parts.code.run(run, call.code)
+            return await self._parts.code.run(self._exchange, run, call.code)
         await self._wait_for_files()
         tool = next(tool for tool in run.fields.tools if tool["type"] == SEARCH)
         return await search(

@@ -36,15 +36,15 @@ class ContainerRoutes:
     @takes(ContainerCreateRequest)
     async def create(self, request: Request) -> Response:
         body, headers = await self._calls.body(request, ContainerCreateRequest)
-        owner = exchange_of(request.scope).owner
+        exchange = exchange_of(request.scope)
         if (reason := await self._service.unavailable()) is not None:
             raise Unsupported(f"This server has no containers: {reason}.", code="unsupported_value")
         self._service.check_memory(body.memory_limit, "memory_limit")
-        files = await self._service.kept_files(owner, body.file_ids or (), "file_ids")
+        files = await self._service.kept_files(exchange.owner, body.file_ids or (), "file_ids")
         fields = ContainerFields(memory=body.memory_limit or "1g")
         if body.expires_after is not None:
             fields = ContainerFields(memory=fields.memory, minutes=body.expires_after.minutes)
-        made = await self._service.create(owner, body.name, fields, files)
+        made = await self._service.create(exchange, body.name, fields, files)
         return json_response(ContainerObject.of(made), headers=headers)
 
     async def list_containers(self, request: Request) -> Response:

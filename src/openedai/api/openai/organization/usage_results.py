@@ -124,6 +124,10 @@ def calls(sums: Sequence[UsageSum]) -> Result:
     return {"num_requests": sum(one.requests for one in sums)}
 
 
+def sessions(sums: Sequence[UsageSum]) -> Result:
+    return {"num_sessions": sum(one.requests for one in sums)}
+
+
 def calls_of_requests(sums: Sequence[UsageSum]) -> Result:
     """The same, with the number of requests that made them."""
     return calls(sums) | {"num_model_requests": sum(one.first_tokens for one in sums)}

@@ -99,9 +99,9 @@ class UsageRoutes:
         return json_response(results.page_of(buckets, found), headers=headers)
 
     async def code_interpreter_sessions(self, request: Request) -> Response:
-        """Buckets without results: sessions are not counted."""
-        query, headers = self._calls.query(request, ProjectUsageQuery)
-        return json_response(results.page_of(query.buckets(), {}), headers=headers)
+        """A session is a container that was made."""
+        kind = kinds.CODE_SESSIONS
+        return await self._usage(request, ProjectUsageQuery, kind, results.sessions)
 
     async def costs(self, request: Request) -> Response:
         query, headers = self._calls.query(request, CostQuery)
@@ -118,7 +118,7 @@ class UsageRoutes:
     async def _usage(
         self,
         request: Request,
-        query_type: type[KeyUsageQuery],
+        query_type: type[KeyUsageQuery | ProjectUsageQuery],
         kind: str,
         numbers: Numbers,
         name: str = "",
@@ -150,11 +150,11 @@ def _columns(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(columns))
 
 
-def _filter(query: KeyUsageQuery | CostQuery, kind: str | None = None) -> UsageFilter:
+def _filter(query: BucketQuery, kind: str | None = None) -> UsageFilter:
     only: dict[str, Any] = {
         "kind": None if kind is None else [kind],
         "project": query.project_ids,
-        "key": query.api_key_ids,
+        "key": query.api_key_ids if isinstance(query, KeyUsageQuery | CostQuery) else None,
         "model": query.models if isinstance(query, UsageQuery) else None,
         "size": query.sizes if isinstance(query, ImageUsageQuery) else None,
     }

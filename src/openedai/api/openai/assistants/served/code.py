@@ -11,6 +11,8 @@ import msgspec
 
 from openedai.contract.chat import Tool
 from openedai.errors import APIError, NotFound
+from openedai.http.exchange import Exchange
+from openedai.http.uses import ToolUse
 from openedai.serving.assistants.keeping import AssistantKeeping
 from openedai.serving.containers.outcome import CodeOutcome
 from openedai.serving.containers.service import ContainerService, paths_of
@@ -83,23 +85,26 @@ class CodeRunner:
         about = f"{CODE_INTERPRETER.description} The user's files: {paths}"
         return msgspec.structs.replace(CODE_INTERPRETER, description=about)
 
-    async def run(self, run: Run, code: str) -> CodeRan:
+    async def run(self, exchange: Exchange, run: Run, code: str) -> CodeRan:
         """Run code in the container of the run's thread. Raises APIError if the server fails."""
+        began = exchange.seconds
         try:
             if not code.strip():
                 raise ToolFailed(NO_CODE)
             if (why := await self._containers.unavailable()) is not None:
                 raise ToolFailed(f"Code cannot be run: {why}.")
-            outcome = await self._containers.run(await self._container(run), code)
+            outcome = await self._containers.run(await self._container(exchange, run), code)
         except ToolFailed as error:
             return CodeRan(code, f"Error: {error}", str(error))
         except APIError as error:
             if error.status >= 500:
                 raise
             return CodeRan(code, f"Error: {error.message}", error.message)
+        finally:
+            exchange.tools.append(ToolUse(CODE, began, exchange.seconds))
         return await self._kept(run.owner, code, outcome)
 
-    async def _container(self, run: Run) -> Container:
+    async def _container(self, exchange: Exchange, run: Run) -> Container:
         """That of the thread, or a new one if there is none any more; with the run's files."""
         thread = await self._keeping.threads.find(run.owner, run.thread)
         id = thread.fields.container
@@ -108,7 +113,7 @@ class CodeRunner:
         except NotFound:
             id = ordered_id(PREFIX)
         fields, files = ContainerFields(minutes=_MINUTES), await self._files(run)
-        found = await self._containers.ready(run.owner, _NAME, fields, files, id)
+        found = await self._containers.ready(exchange, _NAME, fields, files, id)
         if id != thread.fields.container:
             await self._keeping.threads.update(run.owner, run.thread, container=id)
         return found

@@ -13,6 +13,7 @@ from openedai.api.openai.responses.output.open_code import CodeResult
 from openedai.api.openai.responses.tools import CallableTool, CallableTools
 from openedai.api.openai.responses.types import ResponseRequest
 from openedai.errors import NotFound
+from openedai.http.exchange import Exchange
 from openedai.serving.call import Call
 from openedai.serving.containers.service import ContainerService
 from openedai.serving.tools.code_interpreter import NO_CODE
@@ -76,17 +77,17 @@ class CodeRunner:
         assert isinstance(served, CodeInterpreterTool)
         if not isinstance(code, str) or not code.strip():
             raise ToolFailed(NO_CODE)
-        container = await self._container(call.exchange.owner, tool.container, served)
+        container = await self._container(call.exchange, tool.container, served)
         outcome = await self._containers.run(container, code)
         yield CodeResult(
             outcome.tool_output, outcome.failed, outcome.logs, outcome.ran.images, outcome.files
         )
 
-    async def _container(self, owner: str, id: str, tool: CodeInterpreterTool) -> Container:
+    async def _container(self, exchange: Exchange, id: str, tool: CodeInterpreterTool) -> Container:
         """The container, which is made now if it is not there; with the files of the tool."""
         if not isinstance(tool.container, AutoContainer):
-            return await self._containers.running(owner, id)
+            return await self._containers.running(exchange.owner, id)
         ids = tool.container.file_ids or ()
-        files = await self._containers.kept_files(owner, ids, "file_ids")
+        files = await self._containers.kept_files(exchange.owner, ids, "file_ids")
         fields = ContainerFields(memory=tool.container.memory_limit or "1g")
-        return await self._containers.ready(owner, _NAME, fields, files, id)
+        return await self._containers.ready(exchange, _NAME, fields, files, id)
