@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -25,6 +26,14 @@ def forge(data):
             socket.socket(fileno=os.dup(int(name))).sendall(data)
         except OSError:
             pass
+"""
+# Changes what answers the server: `G` are the variables of the program inside.
+CHANGED = """
+import sys
+frame = sys._getframe()
+while 'listed' not in frame.f_globals:
+    frame = frame.f_back
+G = frame.f_globals
 """
 
 
@@ -128,6 +137,8 @@ def test_limits(confined: Confined) -> None:
         (f"{FORGED}\nforge(b'\\xff' * 64)", "has ended"),
         (f"{FORGED}\nforge(struct.pack('>II', 2, 0) + b'[]')", "has ended"),
         (f"{FORGED}\nforge(struct.pack('>II', 2, 0) + b'{{}}')", "has ended"),
+        (f"{CHANGED}\nG['figures'] = lambda: [b''] * 9", "has ended"),
+        (f"{CHANGED}\nG['figures'] = lambda: [bytes(5 << 20)]", "has ended"),
     ],
 )
 def test_what_ends_it(confined: Confined, code: str, reason: str) -> None:
@@ -136,6 +147,78 @@ def test_what_ends_it(confined: Confined, code: str, reason: str) -> None:
             with pytest.raises(BoxFailed, match=reason):
                 await box.run(code, 30)
             assert not box.alive
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("G['listed'] = lambda: [('/mnt/data/a', 1, 1)] * 1001", "has ended"),
+        (
+            "import os, time\nfor _ in range(4):\n  if not os.fork():\n    time.sleep(0.2)\n"
+            "    a = b'x' * (90 << 20)\n    time.sleep(60)\nG['listed'] = lambda: time.sleep(60)",
+            "more than 256 MiB of memory",
+        ),
+    ],
+)
+def test_what_ends_it_after_a_call(confined: Confined, code: str, reason: str) -> None:
+    async def scenario() -> None:
+        async with boxed(confined) as box:
+            await ran(box, CHANGED + code)
+            with pytest.raises(BoxFailed, match=reason):
+                await box.files()
+            assert not box.alive
+
+    asyncio.run(scenario())
+
+
+def test_questions_about_files_have_a_time_together(confined: Confined) -> None:
+    code = "import time\nlisted = G['listed']\nG['listed'] = lambda: time.sleep(0.5) or listed()"
+
+    async def scenario() -> None:
+        async with boxed(confined, replace(LIMITS, files_seconds=1.2)) as box:
+
+            async def ask(times: int) -> None:
+                for _ in range(times):
+                    assert await box.files() == []
+
+            await ran(box, CHANGED + code)
+            for _ in range(2):
+                await ask(1)
+                await box.freeze()
+                await box.thaw()
+            with pytest.raises(BoxFailed, match="does not answer"):
+                await ask(3)
+
+    asyncio.run(scenario())
+
+
+def test_texts_without_characters(confined: Confined) -> None:
+    async def scenario() -> None:
+        async with boxed(confined) as box:
+            failed = await box.run("raise Exception('\\ud800.')", 30)
+            assert (failed.error or "").endswith("Exception: ?.\n")
+            shown = await box.run("class A:\n  __repr__ = lambda _: '\\udfff.'\nA()", 30)
+            assert shown.value == "?."
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os; os.mkdir('closed'); open('closed/b', 'w').close(); os.chmod('closed', 0)",
+        "import os\nopen('b', 'w').close()\nfor _ in range(30):\n"
+        "  os.mkdir('d' * 200); os.chdir('d' * 200)\nopen('c', 'w').close()",
+    ],
+)
+def test_folders_that_cannot_be_read(confined: Confined, code: str) -> None:
+    async def scenario() -> None:
+        async with boxed(confined) as box:
+            await box.write("/mnt/data/a", b"", first=True)
+            await ran(box, code)
+            assert [file.path[-2:] for file in await box.files()] == ["/a", "/b"]
 
     asyncio.run(scenario())
 

@@ -7,6 +7,7 @@ the code has made. It gets their bytes over the connection.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -14,6 +15,7 @@ import signal
 import socket
 import struct
 import subprocess
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,13 +25,14 @@ from typing import Any, Self, TypeVar
 from openedai.engines.process.running import RunningProcess
 from openedai.sandbox.command import Limits, Python, command
 from openedai.sandbox.family import continue_all, excess, first_inside, send_signal, stop_all
+from openedai.sandbox.inside import FIGURE_BYTES, FIGURES, FILES, KEPT, VALUE
 from openedai.sandbox.seccomp import seccomp_filter
 
 CHUNK = 1 << 20  # bytes of a file in one frame
 _MOST_HEADER = 4 << 20
 _MOST_BODY = 40 << 20
 _START_SECONDS = 20.0
-_FILE_SECONDS = 30.0
+_FILE_SECONDS = 30.0  # for one question about files
 _GRACE_SECONDS = 2.0  # for code that was interrupted
 _LOOK_SECONDS = 0.2  # between two looks at the memory of all processes
 _USERS = range(61184, 65520)  # ids that belong to nobody: systemd gives them out for a while
@@ -84,6 +87,8 @@ class Box:
         self._reader = reader
         self._writer = writer
         self._limits = limits
+        self._watching: asyncio.Task[None] | None = None
+        self._files_seconds = limits.files_seconds
         self._reason = "The Python process has ended."
 
     @classmethod
@@ -124,6 +129,7 @@ class Box:
             if isinstance(error, BoxFailed | TimeoutError):
                 raise BoxFailed(last_words or "The Python process does not start.") from error
             raise
+        box._begin()
         return box
 
     @property
@@ -139,21 +145,14 @@ class Box:
         """Run code. After `seconds`, or if this is cancelled, it is interrupted; what goes on is
         ended with the whole process. Raises BoxFailed.
         """
-        watching = asyncio.create_task(self._watch())
-        try:
-            given = {"op": "run", "code": code}
-            (header, body), late = await self._interruptible(given, seconds)
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+        given = {"op": "run", "code": code}
+        (header, body), late = await self._interruptible(given, seconds)
         return self._checked(lambda: _ran(header, body, late))
 
     async def files(self) -> list[BoxFile]:
         """The files below `/mnt/data`: at most 1000. Raises BoxFailed."""
         header, _ = await self._asked({"op": "list"})
-        return self._checked(
-            lambda: [BoxFile(str(path), int(size), int(at)) for path, size, at in header["files"]]
-        )
+        return self._checked(lambda: _files(header))
 
     async def read(self, file: BoxFile) -> AsyncGenerator[bytes, None]:
         """The bytes of a file, not more than it had. Raises BoxFailed."""
@@ -181,10 +180,12 @@ class Box:
         """Stop all that runs inside."""
         if self.alive:
             await asyncio.to_thread(stop_all, self._process.pid)
+        await self._end_watching()
 
     async def thaw(self) -> None:
         if self.alive:
             await asyncio.to_thread(continue_all, self._process.pid)
+            self._begin()
 
     def kill(self, reason: str = "") -> None:
         """End all of it at once."""
@@ -200,6 +201,7 @@ class Box:
         """End all of it, and return when it has ended."""
         self.kill()
         try:
+            await self._end_watching()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_GRACE_SECONDS):
                     await self._process.wait()
@@ -237,9 +239,21 @@ class Box:
         if not answer.cancelled():
             answer.exception()
 
+    def _begin(self) -> None:
+        """Something computes inside from now on."""
+        self._files_seconds = self._limits.files_seconds
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
+
+    async def _end_watching(self) -> None:
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
     async def _watch(self) -> None:
         """End the process when all of its processes together take too much."""
-        while True:
+        while self.alive:
             await asyncio.sleep(_LOOK_SECONDS)
             if reason := await asyncio.to_thread(excess, self._process.pid, self._limits):
                 self.kill(reason)
@@ -249,14 +263,15 @@ class Box:
         self, header: Header, body: bytes = b"", *, may_fail: bool = False
     ) -> tuple[Header, bytes]:
         """A question about files, which does not take long."""
-        done = False
+        done, began = False, time.monotonic()
         try:
-            async with asyncio.timeout(_FILE_SECONDS):
+            async with asyncio.timeout(min(_FILE_SECONDS, self._files_seconds)):
                 answer = await self._ask(header, body)
             done = True
         except TimeoutError:
             raise BoxFailed("The Python process does not answer.") from None
         finally:
+            self._files_seconds -= time.monotonic() - began
             if not done:  # an answer that comes later would be taken for the next one
                 self.kill()
         if "failed" in answer[0] and not may_fail:
@@ -336,17 +351,29 @@ def _spawn(line: list[str], end: int, filter: bytes) -> subprocess.Popen[bytes]:
         os.close(read)
 
 
+def _files(header: Header) -> list[BoxFile]:
+    listed = header["files"]
+    if len(listed) > FILES:
+        raise ValueError
+    return [BoxFile(str(path), int(size), int(at)) for path, size, at in listed]
+
+
 def _ran(header: Header, body: bytes, late: bool) -> Ran:
-    images, at = [], 0
-    for size in header["images"]:
-        images.append(body[at : at + int(size)])
-        at += int(size)
+    sizes = [int(size) for size in header["images"]]
+    if len(sizes) > FIGURES or not all(0 <= size <= FIGURE_BYTES for size in sizes):
+        raise ValueError
+    ends = list(itertools.accumulate(sizes))
     value, error = header["value"], header["error"]
     return Ran(
-        text=str(header["text"]),
+        text=_text(header["text"], KEPT),
         cut=int(header["cut"]),
-        value=None if value is None else str(value),
-        error=None if error is None else str(error),
-        images=tuple(images),
+        value=None if value is None else _text(value, VALUE),
+        error=None if error is None else _text(error, VALUE),
+        images=tuple(body[end - size : end] for size, end in zip(sizes, ends, strict=True)),
         late=late,
     )
+
+
+def _text(value: object, most: int) -> str:
+    """A text of code, which may have surrogates alone: these are no characters."""
+    return str(value)[:most].encode("utf-8", "replace").decode()

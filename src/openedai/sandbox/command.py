@@ -37,11 +37,14 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Limits:
-    """`memory` and `disk` are bytes, `processes` counts threads too."""
+    """`memory` and `disk` are bytes, `processes` counts threads too. `files_seconds` is how long it
+    may take to list, read and write files for the server, before and after a call together.
+    """
 
     memory: int = 1 << 30
     disk: int = 256 << 20
     processes: int = 64
+    files_seconds: float = 60.0
 
     def of_process(self) -> dict[str, int]:
         """The limits of the kernel for each process, by their names in `resource`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import errno
 import fcntl
 import io
 import json
@@ -28,11 +29,11 @@ from pathlib import Path
 from typing import Any
 
 DATA = "/mnt/data"
-_KEPT = 100_000  # bytes of what code writes
-_VALUE = 20_000  # characters of the value of the last expression
-_FIGURES = 8
-_FIGURE_BYTES = 4 << 20
-_FILES = 1000
+KEPT = 100_000  # bytes of what code writes
+VALUE = 20_000  # characters of the value of the last expression
+FIGURES = 8
+FIGURE_BYTES = 4 << 20
+FILES = 1000
 _PIPE = 1 << 20
 
 Header = dict[str, Any]
@@ -104,7 +105,7 @@ class Output:
                 data = os.read(self._read, _PIPE)
             except BlockingIOError:
                 return
-            kept = data[: max(0, _KEPT - len(self._kept))]
+            kept = data[: max(0, KEPT - len(self._kept))]
             self._kept += kept
             self._cut += len(data) - len(kept)
             if not data:
@@ -154,14 +155,14 @@ class Interpreter:
         if value is None:
             return None
         variables["_"] = value
-        return repr(value)[:_VALUE]
+        return repr(value)[:VALUE]
 
     def _shown(self, error: BaseException) -> str:
         try:
             shown = traceback.TracebackException.from_exception(error)
             frames = [one for one in shown.stack if one.filename != "<string>"]  # not our own
             shown.stack = traceback.StackSummary.from_list(frames)
-            return "".join(shown.format())[-_VALUE:]
+            return "".join(shown.format())[-VALUE:]
         except BaseException:
             return type(error).__name__
 
@@ -177,10 +178,10 @@ def figures() -> list[bytes]:
     if plots is None:
         return found
     try:
-        for number in plots.get_fignums()[:_FIGURES]:
+        for number in plots.get_fignums()[:FIGURES]:
             data = io.BytesIO()
             plots.figure(number).savefig(data, format="png", bbox_inches="tight")
-            if data.tell() <= _FIGURE_BYTES:
+            if data.tell() <= FIGURE_BYTES:
                 found.append(data.getvalue())
         plots.close("all")
     except Exception:
@@ -194,15 +195,29 @@ def listed() -> list[tuple[str, int, int]]:
     """
     found: list[tuple[str, int, int]] = []
     folders = [DATA]
-    while folders and len(found) < _FILES:
-        with os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                elif entry.is_file(follow_symlinks=False):
-                    state = entry.stat(follow_symlinks=False)
-                    found.append((entry.path, state.st_size, state.st_mtime_ns))
-    return sorted(found)[:_FILES]
+    while folders and len(found) < FILES:
+        for entry in entries(folders.pop()):
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+            elif entry.is_file(follow_symlinks=False):
+                state = entry.stat(follow_symlinks=False)
+                found.append((entry.path, state.st_size, state.st_mtime_ns))
+    return sorted(found)[:FILES]
+
+
+def entries(folder: str) -> list[os.DirEntry[str]]:
+    """What is in a folder of the container. One that the code has closed is opened; one whose path
+    is longer than paths may be is left out.
+    """
+    try:
+        return list(os.scandir(folder))
+    except PermissionError:
+        Path(folder).chmod(0o700)
+        return list(os.scandir(folder))
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return []
 
 
 def write(path: str, data: bytes, first: bool) -> int:
