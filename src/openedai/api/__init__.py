@@ -140,7 +140,7 @@ def _responses_group(s: Services, calls: Calls) -> Group:
         "openai.responses.routes:Responses",
         *(calls, s.catalog, s.leases, s.file_loading, s.image_loading, s.hearing, s.generation),
         *(s.moderation, s.keeping, s.settings, s.mcp_hosts, s.image_making, s.store_search),
-        s.containers,
+        *(s.containers, s.trace_headers),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -11,16 +11,14 @@ from typing import Any, TypeVar
 from openedai.catalog.catalog import Catalog
 from openedai.contract.engine import Engine
 from openedai.errors import ModelNotFound
-from openedai.http.exchange import Exchange
 from openedai.scheduling.pool import ModelPool
 from openedai.scheduling.state import Occupancy
 from openedai.serving.call import Call
 from openedai.serving.limits.costs import EngineRequest
 from openedai.serving.limits.limiting import Limiting
+from openedai.serving.tracing.context import TraceHeaders
 
 E = TypeVar("E", bound=Engine)
-
-TraceHeaders = Callable[[Exchange], Mapping[str, str]]
 
 
 class Leases:

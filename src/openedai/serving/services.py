@@ -46,7 +46,7 @@ from openedai.serving.monitoring.metrics import Metrics
 from openedai.serving.monitoring.recent_logs import RecentLogs
 from openedai.serving.reranking import Reranking
 from openedai.serving.responses.keeping import ResponseKeeping
-from openedai.serving.tracing.context import client_trace
+from openedai.serving.tracing.context import TraceHeaders, client_trace
 from openedai.serving.tracing.spans import Tracing
 from openedai.serving.usage.ends import Ends, Recorder
 from openedai.serving.usage.owner_metrics import OwnerMetrics
@@ -138,8 +138,11 @@ class Services:
 
     @cached_property
     def leases(self) -> Leases:
-        trace = client_trace if self._tracing is None else self._tracing.headers
-        return Leases(self.pool, self.catalog, self.limiting, trace)
+        return Leases(self.pool, self.catalog, self.limiting, self.trace_headers)
+
+    @cached_property
+    def trace_headers(self) -> TraceHeaders:
+        return client_trace if self._tracing is None else self._tracing.headers
 
     @cached_property
     def usage_records(self) -> UsageRecords:

@@ -47,6 +47,19 @@ def test_an_image_depends_on_the_prompt_and_the_seed() -> None:
     asyncio.run(scenario())
 
 
+def test_each_of_its_requests_has_the_trace() -> None:
+    async def scenario() -> None:
+        async with webui() as server, loaded(server.url) as engine:
+            traced = engine.within_trace(lambda: {"traceparent": "00-1-2-01"})
+            await made(traced, changed(CAT, partial_images=1))
+            assert set(server.traces) == {"00-1-2-01"}
+            server.traces.clear()
+            await made(engine)
+            assert set(server.traces) == {None}
+
+    asyncio.run(scenario())
+
+
 def test_several_images_have_seeds_of_their_own() -> None:
     async def scenario() -> None:
         async with webui() as server, loaded(server.url) as engine:

@@ -47,6 +47,20 @@ def test_images_depend_on_the_prompt_and_the_seed() -> None:
     asyncio.run(scenario())
 
 
+def test_each_of_its_requests_has_the_trace() -> None:
+    async def scenario() -> None:
+        async with comfyui() as server, loaded(server.url) as engine:
+            traced = engine.within_trace(lambda: {"traceparent": "00-1-2-01"})
+            await made(traced, changed(CAT, partial_images=1))
+            assert "/ws" in [path for path, _ in server.received]
+            assert set(server.traces) == {"00-1-2-01"}
+            server.traces.clear()
+            await made(engine)
+            assert set(server.traces) == {None}
+
+    asyncio.run(scenario())
+
+
 def test_parameters_go_into_their_slots() -> None:
     async def scenario() -> None:
         async with comfyui() as server, loaded(server.url) as engine:

@@ -47,7 +47,7 @@ class Comfy:
     it obeys the ids that clients give in `/prompt` and `/interrupt`, as newer versions do.
     `silent`: it takes requests and does not answer. `forgets`: it has no history, as after a
     restart. `sockets`: whether websockets get through.
-    `received` has the bodies by path.
+    `received` has the bodies by path, `traces` the trace of each request.
     """
 
     targeted: bool = True
@@ -58,6 +58,7 @@ class Comfy:
     failure: Exception | None = None
     steps: Steps = field(default_factory=Steps)
     received: list[tuple[str, Any]] = field(default_factory=list)
+    traces: list[str | None] = field(default_factory=list)
     uploads: dict[str, bytes] = field(default_factory=dict)
     history: dict[str, Any] = field(default_factory=dict)
     pending: list[Prompt] = field(default_factory=list)
@@ -131,6 +132,7 @@ class Comfy:
         body = None
         if request.content_type == "application/json" and request.can_read_body:
             body = await request.json()
+        self.traces.append(request.headers.get("traceparent"))
         self.received.append((request.path, body))
         answer: web.StreamResponse = await handler(request)
         if self.silent:

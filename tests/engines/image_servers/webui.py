@@ -40,7 +40,7 @@ class WebUI:
     `tasks_known`: whether `/internal/progress` exists, as it does not with `--nowebui`.
     `failure` is raised by every job after its first step. `api`: whether it was started with
     `--api`. `silent`: it takes requests and does not answer. `hides_its_work`: it says that it does
-    nothing. `received` has the bodies by path.
+    nothing. `received` has the bodies by path, `traces` the trace of each request.
     """
 
     flavour: Flavour = "a1111"
@@ -56,6 +56,7 @@ class WebUI:
     hides_its_work: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     received: list[tuple[str, Any]] = field(default_factory=list)
+    traces: list[str | None] = field(default_factory=list)
     jobs: Jobs = field(default_factory=Jobs)
     url: str = ""
     _runner: web.AppRunner | None = None
@@ -125,6 +126,7 @@ class WebUI:
         if not self.api and request.path.startswith("/sdapi/"):
             raise web.HTTPNotFound
         body = await request.read()
+        self.traces.append(request.headers.get("traceparent"))
         self.received.append((request.path, json.loads(body) if body else None))
         answer = await handler(request)
         if self.silent:

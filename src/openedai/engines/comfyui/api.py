@@ -151,7 +151,9 @@ class Comfy:
         """The messages for the client with this id. Raises what aiohttp raises."""
         url = self.replica.url / "ws"
         async with self.connections.session.ws_connect(
-            url.with_query(clientId=client), max_msg_size=_MESSAGE_BYTES
+            url.with_query(clientId=client),
+            headers=self.connections.trace,
+            max_msg_size=_MESSAGE_BYTES,
         ) as socket:
             yield socket
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from copy import copy
+from dataclasses import replace
+from typing import Self
 
 import msgspec
 
@@ -72,6 +75,14 @@ class ImageServer(ImageMaker):
         wait in the queue of one that has a fair queue.
         """
         raise NotImplementedError
+
+    def within_trace(self, headers: Callable[[], Mapping[str, str]]) -> Self:
+        trace = headers()
+        if not trace:
+            return self
+        within = copy(self)
+        within.connections = replace(self.connections, trace=trace)
+        return within
 
     async def close(self) -> None:
         await self._health_checks.stop()

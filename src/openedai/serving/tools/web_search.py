@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -73,13 +73,15 @@ class WebSearch:
         self._key = key
         self._timeout = timeout
 
-    async def search(self, query: WebQuery) -> tuple[Page, ...]:
-        """At most `count` pages, the best first. Raises ToolFailed."""
+    async def search(self, query: WebQuery, trace: Mapping[str, str]) -> tuple[Page, ...]:
+        """At most `count` pages, the best first. `trace` are the headers of a request's trace.
+        Raises ToolFailed.
+        """
         if not query.text.strip():
             raise ToolFailed("The query is empty.")
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await self._answer(query)
+                answer = await self._answer(query, trace)
         except TimeoutError:
             raise ToolFailed(
                 f"The search engine did not answer within {self._timeout:g} seconds."
@@ -109,11 +111,11 @@ class WebSearch:
             parameters["country"] = query.country.upper()
         return f"{self._url}/web/search", parameters, {"X-Subscription-Token": self._key}
 
-    async def _answer(self, query: WebQuery) -> bytes:
+    async def _answer(self, query: WebQuery, trace: Mapping[str, str]) -> bytes:
         import aiohttp
 
         url, parameters, headers = self._request(query)
-        headers |= {"Accept": "application/json", "User-Agent": f"OpenedAI/{__version__}"}
+        headers |= {"Accept": "application/json", "User-Agent": f"OpenedAI/{__version__}", **trace}
         try:
             async with (
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session,

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 
 from openedai.http.exchange import Exchange
+
+# The headers that tell other servers the trace of a request.
+TraceHeaders = Callable[[Exchange], Mapping[str, str]]
 
 _PARENT, _STATE = "traceparent", "tracestate"
 # Version, trace, span and flags; later versions may add to it.

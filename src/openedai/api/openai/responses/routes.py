@@ -52,6 +52,7 @@ from openedai.serving.moderation import Moderation
 from openedai.serving.outcome import Indexed, fold
 from openedai.serving.responses.keeping import ResponseKeeping
 from openedai.serving.streams.truncation import run_truncated
+from openedai.serving.tracing.context import TraceHeaders
 from openedai.serving.vector_stores.searching import StoreSearch
 
 
@@ -77,6 +78,7 @@ class Responses:
         image_making: ImageMaking,
         store_search: StoreSearch,
         containers: ContainerService,
+        trace: TraceHeaders,
     ) -> None:
         self._calls = calls
         self._leases = leases
@@ -87,7 +89,7 @@ class Responses:
         self._keeping = keeping
         self._store_search = store_search
         self._toolkit = Toolkit(
-            settings, mcp_hosts, catalog, image_making, store_search, containers
+            settings, mcp_hosts, catalog, image_making, store_search, containers, trace
         )
         self._preparation = Preparation(
             file_loading,
@@ -217,7 +219,7 @@ class Responses:
     async def _turns(
         self, call: Call[ResponseRequest], prepared: Prepared, generate: Generate
     ) -> AsyncGenerator[Stepped, None]:
-        async with self._toolkit.open(prepared) as runners:
+        async with self._toolkit.open(prepared, call.exchange) as runners:
             turns = Turns(call, prepared, generate, runners)
             async with aclosing(turns.run()) as steps:
                 async for step in steps:

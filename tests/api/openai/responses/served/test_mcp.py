@@ -247,6 +247,21 @@ def test_secrets_are_sent_and_never_told(
         assert refusal(client, tools=[mcp(files, headers=bad)])[1] == "tools[0].headers"
 
 
+def test_servers_are_told_the_trace(client: OpenAI, files: RealServer) -> None:
+    """Unless the client has another one for the server."""
+    trace, other = f"00-{'a' * 32}-{'b' * 16}-01", f"00-{'a' * 32}-{'c' * 16}-01"
+    for own, told in (({}, trace), ({"Traceparent": other}, other)):
+        files.headers.clear()
+        respond(
+            client,
+            False,
+            input=call("files__add", a=1, b=2),
+            tools=[mcp(files, headers=own)],
+            extra_headers={"traceparent": trace},
+        )
+        assert {sent["traceparent"] for sent in files.headers} == {told}
+
+
 @both_ways
 def test_a_refused_session(client: OpenAI, files: RealServer, stream: bool) -> None:
     tool = mcp(files, authorization="wrong")

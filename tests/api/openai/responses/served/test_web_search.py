@@ -232,6 +232,12 @@ def test_braves_protocol_and_a_slow_answer(
         assert response.output_text == told
 
 
+def test_the_engine_is_told_the_trace(client: OpenAI, engine: SearchEngine) -> None:
+    trace = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": "c=d"}
+    respond(client, False, input=searching(), tools=[SEARCH], extra_headers=trace)
+    assert engine.headers[-1] | trace == engine.headers[-1]
+
+
 def test_it_is_not_there_without_access(client: OpenAI, engine: SearchEngine) -> None:
     offline = {**SEARCH, "external_web_access": False}
     assert refusal(client, tools=[offline]) == ("unsupported_value", "tools[0].type")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from openedai.api.openai.responses.input.media import Located
@@ -30,11 +30,14 @@ from openedai.serving.tools.mcp import McpConnection, McpFailed, McpServer
 
 
 class McpRunner:
-    """Of one response: its connections are kept until `close`. `timeout` is in seconds."""
+    """Of one response: its connections are kept until `close`. `timeout` is in seconds, `trace` are
+    the headers of its trace, unless the client gives a server its own.
+    """
 
-    def __init__(self, hosts: Hosts, timeout: float) -> None:
+    def __init__(self, hosts: Hosts, timeout: float, trace: Mapping[str, str]) -> None:
         self._hosts = hosts
         self._timeout = timeout
+        self._trace = trace
         self._connections: dict[str, McpConnection] = {}
 
     async def close(self) -> None:
@@ -75,7 +78,10 @@ class McpRunner:
     def _connection(self, server: McpServerTool) -> McpConnection:
         label = server.server_label
         if label not in self._connections:
-            found = McpServer(server.server_url, server.sent_headers())
+            headers = server.sent_headers()
+            given = {name.lower() for name in headers}
+            trace = {} if given & self._trace.keys() else self._trace
+            found = McpServer(server.server_url, {**trace, **headers})
             self._connections[label] = McpConnection(found, self._hosts, self._timeout)
         return self._connections[label]
 

@@ -12,13 +12,15 @@ from openedai.api.openai.responses.types import ResponseRequest
 from openedai.serving.call import Call
 from openedai.serving.tools.failed import ToolFailed
 from openedai.serving.tools.web_search import WebQuery, WebSearch
+from openedai.serving.tracing.context import TraceHeaders
 
 _COUNTS = {"low": 3, "medium": 5, "high": 10}
 
 
 class WebSearchRunner:
-    def __init__(self, search: WebSearch) -> None:
+    def __init__(self, search: WebSearch, trace: TraceHeaders) -> None:
         self._search = search
+        self._trace = trace
 
     async def run(
         self, call: Call[ResponseRequest], tool: CallableTool, arguments: dict[str, Any]
@@ -29,6 +31,6 @@ class WebSearchRunner:
             raise ToolFailed("The argument 'query' is missing, or is not a text.")
         count = _COUNTS[served.search_context_size or "medium"]
         query = WebQuery(text, count, served.domains, served.country)
-        pages = await self._search.search(query)
+        pages = await self._search.search(query, self._trace(call.exchange))
         found = "\n\n".join(f"[{page.title}]({page.url})\n{page.text}" for page in pages)
         yield SearchResult(found or "Nothing was found.", pages=pages)

@@ -16,10 +16,12 @@ from openedai.api.openai.responses.served.search import WebSearchRunner
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.defaults import IMAGE
 from openedai.config import Settings
+from openedai.http.exchange import Exchange
 from openedai.media.hosts import Hosts
 from openedai.serving.containers.service import ContainerService
 from openedai.serving.images.making import ImageMaking
 from openedai.serving.tools.web_search import WebSearch
+from openedai.serving.tracing.context import TraceHeaders
 from openedai.serving.vector_stores.searching import StoreSearch
 
 
@@ -44,8 +46,10 @@ class Toolkit:
         image_making: ImageMaking,
         store_search: StoreSearch,
         containers: ContainerService,
+        trace: TraceHeaders,
     ) -> None:
         self._timeout = settings.tool_timeout
+        self._trace = trace
         self._search: WebSearchRunner | None = None
         self._hosts = mcp_hosts
         self._stores = store_search
@@ -55,7 +59,7 @@ class Toolkit:
         if settings.web_search and not settings.offline:
             key = settings.web_search_key.reveal() if settings.web_search_key else ""
             search = WebSearch(settings.web_search, settings.web_search_url, key, self._timeout)
-            self._search = WebSearchRunner(search)
+            self._search = WebSearchRunner(search, trace)
 
     @property
     def types(self) -> frozenset[str]:
@@ -70,7 +74,7 @@ class Toolkit:
         return frozenset(name for name, one in known.items() if one is not None)
 
     @asynccontextmanager
-    async def open(self, prepared: Prepared) -> AsyncIterator[Runners]:
+    async def open(self, prepared: Prepared, exchange: Exchange) -> AsyncIterator[Runners]:
         """What runs the tools of one response. Its connections are closed at the end."""
         known = prepared.builder.known_parts
         files = FileSearchRunner(self._stores, last_question(prepared.located), known)
@@ -82,7 +86,7 @@ class Toolkit:
         if self._hosts is None:
             yield Runners(found, None)
             return
-        mcp = McpRunner(self._hosts, self._timeout)
+        mcp = McpRunner(self._hosts, self._timeout, self._trace(exchange))
         found["mcp"] = mcp
         try:
             yield Runners(found, mcp)
