@@ -8,7 +8,6 @@ from openedai.contract.chat import InputGrammar, Tool
 from openedai.contract.generate import Constraint, Grammar, JsonObject, JsonSchema, Regex
 from openedai.errors import PARAM, InvalidRequest
 from openedai.grammars.gbnf import Rules
-from openedai.grammars.gbnf_check import check_gbnf
 from openedai.grammars.gbnf_parser import Body
 from openedai.grammars.json_schema.schema import ANY_OBJECT, UnsupportedSchema, lark_json
 from openedai.grammars.lark.rules import LarkRules
@@ -38,14 +37,6 @@ def regex_grammar(pattern: str) -> str:
         raise InvalidRequest(
             f"Invalid 'regex': {error}", code="invalid_value", param="regex"
         ) from error
-
-
-def check_grammar(grammar: Grammar) -> None:
-    """Raises InvalidRequest for a grammar that is not enforced everywhere."""
-    try:
-        check_gbnf(grammar.gbnf)
-    except ValueError as error:
-        raise _invalid_grammar(error) from error
 
 
 def answer_grammar(

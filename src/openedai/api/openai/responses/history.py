@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from openedai.api.openai.responses.input.items import AnyItem
-from openedai.errors import Unsupported
 from openedai.http.exchange import Exchange
 
 
@@ -24,24 +23,3 @@ class History(Protocol):
 
     async def items(self, exchange: Exchange, ids: Sequence[str]) -> Mapping[str, AnyItem]:
         """The items that references in the input name."""
-
-
-class NoHistory:
-    """Nothing is kept."""
-
-    async def of_response(self, exchange: Exchange, id: str) -> Sequence[AnyItem]:
-        raise _unsupported("previous_response_id")
-
-    async def of_conversation(self, exchange: Exchange, id: str) -> Sequence[AnyItem]:
-        raise _unsupported("conversation")
-
-    async def items(self, exchange: Exchange, ids: Sequence[str]) -> Mapping[str, AnyItem]:
-        raise _unsupported("input")
-
-
-def _unsupported(param: str) -> Unsupported:
-    return Unsupported(
-        f"Unsupported parameter: '{param}' refers to what is not kept by this server.",
-        code="unsupported_parameter",
-        param=param,
-    )
