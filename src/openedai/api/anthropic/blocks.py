@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
+from openedai.api.parameters.unions import BY_JSON_TYPE, BY_TYPE, branch
 from openedai.http.body import AllowedOnly, Body, Refused, UnsupportedValues
 
 SEPARATOR = "\n"
@@ -69,12 +69,7 @@ class Transformations(Body):
 
 class ImageBlock(Block):
     type: Literal["image"]
-    source: Annotated[
-        Annotated[Base64Image, branch("base64")]
-        | Annotated[UrlImage, branch("url")]
-        | Annotated[OtherImage, branch("other")],
-        by_type("base64", "url"),
-    ]
+    source: Annotated[Base64Image | UrlImage | OtherImage, BY_TYPE]
     transformations: Transformations | None = None
 
 
@@ -91,12 +86,7 @@ class OtherContent(Body):
 Texts = Annotated[
     Annotated[str, branch("a string")]
     | Annotated[
-        list[
-            Annotated[
-                Annotated[TextBlock, branch("text")] | Annotated[OtherContent, branch("other")],
-                by_type("text"),
-            ]
-        ],
+        list[Annotated[TextBlock | OtherContent, BY_TYPE]],
         branch("an array"),
     ],
     BY_JSON_TYPE,
@@ -119,12 +109,7 @@ class DocumentBlock(Block):
     """A text document; those of other types are not supported."""
 
     type: Literal["document"]
-    source: Annotated[
-        Annotated[PlainText, branch("text")]
-        | Annotated[ContentSource, branch("content")]
-        | Annotated[OtherDocument, branch("other")],
-        by_type("text", "content"),
-    ]
+    source: Annotated[PlainText | ContentSource | OtherDocument, BY_TYPE]
     title: str | None = None
     context: str | None = None
     citations: Citations | None = None
@@ -196,12 +181,7 @@ ResultContent = Annotated[
     | Annotated[
         list[
             Annotated[
-                Annotated[TextBlock, branch("text")]
-                | Annotated[ImageBlock, branch("image")]
-                | Annotated[DocumentBlock, branch("document")]
-                | Annotated[SearchResultBlock, branch("search_result")]
-                | Annotated[OtherResult, branch("other")],
-                by_type("text", "image", "document", "search_result"),
+                TextBlock | ImageBlock | DocumentBlock | SearchResultBlock | OtherResult, BY_TYPE
             ]
         ],
         branch("an array"),
@@ -269,27 +249,7 @@ AnyBlock = (
     | OtherBlock
 )
 
-MessageBlock = Annotated[
-    Annotated[TextBlock, branch("text")]
-    | Annotated[ImageBlock, branch("image")]
-    | Annotated[DocumentBlock, branch("document")]
-    | Annotated[SearchResultBlock, branch("search_result")]
-    | Annotated[ThinkingBlock, branch("thinking")]
-    | Annotated[RedactedThinkingBlock, branch("redacted_thinking")]
-    | Annotated[ToolUseBlock, branch("tool_use")]
-    | Annotated[ToolResultBlock, branch("tool_result")]
-    | Annotated[OtherBlock, branch("other")],
-    by_type(
-        "text",
-        "image",
-        "document",
-        "search_result",
-        "thinking",
-        "redacted_thinking",
-        "tool_use",
-        "tool_result",
-    ),
-]
+MessageBlock = Annotated[AnyBlock, BY_TYPE]
 
 Content = Annotated[
     Annotated[str, branch("a string")] | Annotated[list[MessageBlock], branch("an array")],

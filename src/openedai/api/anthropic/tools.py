@@ -15,7 +15,7 @@ from openedai.api.parameters.generation.tools import (
     require_tools,
     select_tools,
 )
-from openedai.api.parameters.unions import branch, by_type
+from openedai.api.parameters.unions import BY_TYPE
 from openedai.contract.chat import Tool
 from openedai.http.body import AllowedOnly, Body
 
@@ -85,12 +85,7 @@ class OtherChoice(Body):
 
 
 ToolChoice = Annotated[
-    Annotated[ToolChoiceAuto, branch("auto")]
-    | Annotated[ToolChoiceAny, branch("any")]
-    | Annotated[ToolChoiceTool, branch("tool")]
-    | Annotated[ToolChoiceNone, branch("none")]
-    | Annotated[OtherChoice, branch("other")],
-    by_type("auto", "any", "tool", "none"),
+    ToolChoiceAuto | ToolChoiceAny | ToolChoiceTool | ToolChoiceNone | OtherChoice, BY_TYPE
 ]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
+from openedai.api.parameters.unions import BY_JSON_TYPE, BY_TYPE, branch
 from openedai.contract.decide import DecideRequest, Question
 from openedai.errors import invalid_value
 from openedai.http.body import AllowedOnly, Body
@@ -80,11 +80,7 @@ class OtherQuestion(Body):
 
 
 SystemOneQuestion = Annotated[
-    Annotated[NoulQuestion, branch("noul")]
-    | Annotated[ChoiceQuestion, branch("choice")]
-    | Annotated[ScoreQuestion, branch("score")]
-    | Annotated[OtherQuestion, branch("other")],
-    by_type("noul", "choice", "score"),
+    NoulQuestion | ChoiceQuestion | ScoreQuestion | OtherQuestion, BY_TYPE
 ]
 
 

@@ -11,7 +11,7 @@ from openedai.api.openai.assistants.served.code import CODE
 from openedai.api.openai.assistants.served.search import SEARCH
 from openedai.api.parameters.generation.answer_formats import ResponseFormat, format_constraint
 from openedai.api.parameters.generation.tools import NAME, check_tools
-from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
+from openedai.api.parameters.unions import BY_JSON_TYPE, BY_TYPE, branch
 from openedai.contract.chat import Tool
 from openedai.contract.generate import Constraint
 from openedai.errors import InvalidRequest, Unsupported, invalid_value
@@ -60,13 +60,7 @@ class OtherTool(Body):
     type: Literal["function", "file_search", "code_interpreter"]
 
 
-AnyTool = Annotated[
-    Annotated[FunctionTool, branch("function")]
-    | Annotated[FileSearchTool, branch("file_search")]
-    | Annotated[CodeTool, branch("code_interpreter")]
-    | Annotated[OtherTool, branch("other")],
-    by_type("function", "file_search", "code_interpreter"),
-]
+AnyTool = Annotated[FunctionTool | FileSearchTool | CodeTool | OtherTool, BY_TYPE]
 ToolList = Annotated[list[AnyTool], Field(max_length=MAX_TOOLS)]
 
 

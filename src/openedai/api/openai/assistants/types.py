@@ -21,7 +21,7 @@ from openedai.api.openai.assistants.tools import (
 from openedai.api.parameters.chats.labels import Metadata
 from openedai.api.parameters.generation.other_servers import Effort
 from openedai.api.parameters.pages import Query
-from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
+from openedai.api.parameters.unions import BY_JSON_TYPE, BY_TYPE, branch
 from openedai.api.parameters.vector_stores.chunking import (
     MAX_NEW_FILES,
     ChunkingStrategy,
@@ -196,13 +196,7 @@ class OtherPart(Body):
     type: Literal["text", "image_file", "image_url"]
 
 
-Part = Annotated[
-    Annotated[TextPart, branch("text")]
-    | Annotated[ImageFilePart, branch("image_file")]
-    | Annotated[ImageURLPart, branch("image_url")]
-    | Annotated[OtherPart, branch("other")],
-    by_type("text", "image_file", "image_url"),
-]
+Part = Annotated[TextPart | ImageFilePart | ImageURLPart | OtherPart, BY_TYPE]
 Content = Annotated[
     Annotated[Annotated[str, Field(max_length=_LONGEST)], branch("a string")]
     | Annotated[list[Part], Field(min_length=1, max_length=64), branch("an array")],

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from openedai.api.openai.chat.audio import EarlierAudio, transcript_of
 from openedai.api.parameters.chats.sounds import InputAudio
-from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
+from openedai.api.parameters.unions import BY_JSON_TYPE, BY_TYPE, branch
 from openedai.contract.chat import Image, Message, ToolCall
 from openedai.errors import InvalidRequest, invalid_value, missing_parameter
 from openedai.http.body import AllowedOnly, Body
@@ -102,15 +102,7 @@ class OtherPart(Body):
     type: Literal["text", "refusal", "image_url", "input_audio", "file"]
 
 
-Part = Annotated[
-    Annotated[TextPart, branch("text")]
-    | Annotated[RefusalPart, branch("refusal")]
-    | Annotated[ImagePart, branch("image_url")]
-    | Annotated[AudioPart, branch("input_audio")]
-    | Annotated[FilePart, branch("file")]
-    | Annotated[OtherPart, branch("other")],
-    by_type("text", "refusal", "image_url", "input_audio", "file"),
-]
+Part = Annotated[TextPart | RefusalPart | ImagePart | AudioPart | FilePart | OtherPart, BY_TYPE]
 
 Content = Annotated[
     Annotated[str, branch("a string")]
@@ -166,16 +158,7 @@ class ChatMessage(Body):
     content: Content | None = None
     name: str | None = None
     tool_call_id: str | None = None
-    tool_calls: (
-        list[
-            Annotated[
-                Annotated[CustomCallParam, branch("custom")]
-                | Annotated[ToolCallParam, branch("other")],
-                by_type("custom"),
-            ]
-        ]
-        | None
-    ) = None
+    tool_calls: list[Annotated[CustomCallParam | ToolCallParam, BY_TYPE]] | None = None
     function_call: Function | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None

@@ -15,7 +15,7 @@ from openedai.api.parameters.generation.tools import (
     require_tools,
     select_tools,
 )
-from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
+from openedai.api.parameters.unions import BY_JSON_TYPE, BY_TYPE, branch
 from openedai.contract.chat import InputGrammar, Tool
 from openedai.http.body import Body
 from openedai.http.validation import TAG
@@ -68,13 +68,7 @@ class TextFormat(Body):
 class CustomDefinition(Body):
     name: str = Field(pattern=NAME)
     description: str | None = None
-    format: (
-        Annotated[
-            Annotated[GrammarFormat, branch("grammar")] | Annotated[TextFormat, branch("other")],
-            by_type("grammar"),
-        ]
-        | None
-    ) = None
+    format: Annotated[GrammarFormat | TextFormat, BY_TYPE] | None = None
 
 
 class CustomTool(Body):
@@ -94,10 +88,7 @@ class CustomTool(Body):
         return custom_tool(self.name, self.custom.description or "", grammar, strict=True)
 
 
-AnyTool = Annotated[
-    Annotated[CustomTool, branch("custom")] | Annotated[FunctionTool, branch("other")],
-    by_type("custom"),
-]
+AnyTool = Annotated[CustomTool | FunctionTool, BY_TYPE]
 
 
 class FunctionName(Body):
@@ -126,12 +117,7 @@ class CustomToolName(Body):
 
 class Allowed(Body):
     mode: Literal["auto", "required"]
-    tools: list[
-        Annotated[
-            Annotated[CustomToolName, branch("custom")] | Annotated[ToolName, branch("other")],
-            by_type("custom"),
-        ]
-    ] = Field(min_length=1)
+    tools: list[Annotated[CustomToolName | ToolName, BY_TYPE]] = Field(min_length=1)
 
 
 class AllowedTools(Body):

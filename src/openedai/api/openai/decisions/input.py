@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field
+from pydantic import Field
 
-from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
+from openedai.api.parameters.unions import BY_JSON_TYPE, BY_TYPE, ByType, branch
 from openedai.errors import invalid_value
 from openedai.http.body import Body, UnsupportedValues
-from openedai.http.validation import TAG
 from openedai.prompts.decisions import as_text
 
 # The official limits of JSON in a part.
@@ -57,14 +56,7 @@ class OtherPart(Body):
     ]
 
 
-Part = Annotated[
-    Annotated[TextPart, branch("input_text")]
-    | Annotated[TextPart, branch("output_text")]
-    | Annotated[RefusalPart, branch("refusal")]
-    | Annotated[JSONPart, branch("input_json")]
-    | Annotated[OtherPart, branch("other")],
-    by_type("input_text", "output_text", "refusal", "input_json"),
-]
+Part = Annotated[TextPart | RefusalPart | JSONPart | OtherPart, BY_TYPE]
 Content = Annotated[
     Annotated[str, branch("a string")]
     | Annotated[list[Part], Field(min_length=1), branch("an array")],
@@ -113,19 +105,9 @@ class OtherItem(Body):
     type: ItemType
 
 
-def _item_type(value: Any) -> str:
-    name = value.get("type", "message") if isinstance(value, dict) else getattr(value, "type", None)
-    return f"{TAG}{name}" if name in get_args(ItemType) else f"{TAG}other"
-
-
 Item = Annotated[
-    Annotated[Message, branch("message")]
-    | Annotated[FunctionCall, branch("function_call")]
-    | Annotated[CallOutput, branch("function_call_output")]
-    | Annotated[CustomToolCall, branch("custom_tool_call")]
-    | Annotated[CallOutput, branch("custom_tool_call_output")]
-    | Annotated[OtherItem, branch("other")],
-    Discriminator(_item_type),
+    Message | FunctionCall | CallOutput | CustomToolCall | OtherItem,
+    ByType(lambda value: "message"),
 ]
 Input = Annotated[
     Annotated[str, branch("a string")]

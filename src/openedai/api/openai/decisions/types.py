@@ -14,7 +14,7 @@ from openedai.api.openai.decisions.input import (
     content_text,
     input_text,
 )
-from openedai.api.parameters.unions import branch, by_type
+from openedai.api.parameters.unions import BY_TYPE, branch
 from openedai.contract.decide import DecideRequest, Question
 from openedai.errors import invalid_value
 from openedai.http.body import Body
@@ -82,11 +82,7 @@ class OtherQuestion(Body):
 
 
 DecisionQuestion = Annotated[
-    Annotated[PredicateQuestion, branch("predicate")]
-    | Annotated[ChoiceQuestion, branch("choice")]
-    | Annotated[ScoreQuestion, branch("score")]
-    | Annotated[OtherQuestion, branch("other")],
-    by_type("predicate", "choice", "score"),
+    PredicateQuestion | ChoiceQuestion | ScoreQuestion | OtherQuestion, BY_TYPE
 ]
 
 

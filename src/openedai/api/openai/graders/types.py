@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Discriminator, Field
 
 from openedai.api.parameters.generation.other_servers import Effort
 from openedai.api.parameters.numbers import MAX_INT
-from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
+from openedai.api.parameters.unions import BY_JSON_TYPE, BY_TYPE, branch
 from openedai.contract.generate import Sampling
 from openedai.errors import invalid_value
 from openedai.http.body import Body, UnsupportedValues
@@ -72,12 +72,7 @@ class OtherPart(Body):
     detail: Any = None
 
 
-PartObject = Annotated[
-    Annotated[TextPart, branch("input_text")]
-    | Annotated[TextPart, branch("output_text")]
-    | Annotated[OtherPart, branch("other")],
-    by_type("input_text", "output_text"),
-]
+PartObject = Annotated[TextPart | OtherPart, BY_TYPE]
 Part = Annotated[
     Annotated[TemplateText, branch("a string")] | Annotated[PartObject, branch("an object")],
     BY_JSON_TYPE,
@@ -194,14 +189,8 @@ class OtherGrader(Body):
         raise AssertionError("not a valid grader")
 
 
-SingleGrader = Annotated[
-    Annotated[StringCheckGrader, branch("string_check")]
-    | Annotated[TextSimilarityGrader, branch("text_similarity")]
-    | Annotated[ScoreModelGrader, branch("score_model")]
-    | Annotated[LabelModelGrader, branch("label_model")]
-    | Annotated[OtherGrader, branch("other")],
-    by_type("string_check", "text_similarity", "score_model", "label_model"),
-]
+_Single = StringCheckGrader | TextSimilarityGrader | ScoreModelGrader | LabelModelGrader
+SingleGrader = Annotated[_Single | OtherGrader, BY_TYPE]
 
 
 def _one_or_many(value: Any) -> str:
@@ -239,15 +228,7 @@ class MultiGrader(Body):
         return Multi(self.name, parts, formula)
 
 
-AnyGrader = Annotated[
-    Annotated[StringCheckGrader, branch("string_check")]
-    | Annotated[TextSimilarityGrader, branch("text_similarity")]
-    | Annotated[ScoreModelGrader, branch("score_model")]
-    | Annotated[LabelModelGrader, branch("label_model")]
-    | Annotated[MultiGrader, branch("multi")]
-    | Annotated[OtherGrader, branch("other")],
-    by_type("string_check", "text_similarity", "score_model", "label_model", "multi"),
-]
+AnyGrader = Annotated[_Single | MultiGrader | OtherGrader, BY_TYPE]
 
 
 class GraderBody(Body):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field
 
 from openedai.api.parameters.generation.prompt import MAX_CHARACTERS
-from openedai.api.parameters.unions import branch, by_type
+from openedai.api.parameters.unions import BY_TYPE, branch
 from openedai.http.body import Body
 from openedai.http.validation import TAG
 from openedai.media.images import ImageRef
@@ -37,12 +37,7 @@ class OtherPart(Body):
     type: Literal["text", "image_url"]
 
 
-Part = Annotated[
-    Annotated[TextPart, branch("text")]
-    | Annotated[ImagePart, branch("image_url")]
-    | Annotated[OtherPart, branch("other")],
-    by_type("text", "image_url"),
-]
+Part = Annotated[TextPart | ImagePart | OtherPart, BY_TYPE]
 
 
 def _input_type(value: object) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from openedai.api.parameters.generation.tools import NAME
-from openedai.api.parameters.unions import branch, by_type
+from openedai.api.parameters.unions import BY_TYPE
 from openedai.bounded_json import read_json
 from openedai.contract.generate import Constraint, Grammar, JsonObject, JsonSchema, Regex
 from openedai.errors import InvalidRequest, missing_parameter
@@ -69,12 +69,7 @@ class JsonSchemaFormat(Body):
     schema_: dict[str, Any] | None = Field(None, alias="schema")
 
 
-ResponseFormat = Annotated[
-    Annotated[TextFormat, branch("other")]
-    | Annotated[JsonObjectFormat, branch("json_object")]
-    | Annotated[JsonSchemaFormat, branch("json_schema")],
-    by_type("json_object", "json_schema"),
-]
+ResponseFormat = Annotated[JsonObjectFormat | JsonSchemaFormat | TextFormat, BY_TYPE]
 
 
 class StructuredOutputs(Body):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from openedai.api.parameters.unions import branch, by_type
+from openedai.api.parameters.unions import BY_TYPE
 from openedai.errors import invalid_value
 from openedai.http.body import Body
 from openedai.store.vector_stores.files import Chunking
@@ -41,12 +41,7 @@ class OtherChunking(Body):
     type: Literal["auto", "static"]
 
 
-ChunkingStrategy = Annotated[
-    Annotated[AutoChunking, branch("auto")]
-    | Annotated[StaticChunking, branch("static")]
-    | Annotated[OtherChunking, branch("other")],
-    by_type("auto", "static"),
-]
+ChunkingStrategy = Annotated[AutoChunking | StaticChunking | OtherChunking, BY_TYPE]
 
 
 def check_chunking(strategy: ChunkingStrategy | None, param: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from openedai.api.parameters.unions import branch, by_type
+from openedai.api.parameters.unions import BY_TYPE
 from openedai.errors import invalid_value
 from openedai.http.body import Body
 from openedai.search.filters import Compare, Compound, Filter
@@ -46,12 +46,7 @@ class Combination(Body):
     filters: list[AnyFilter] = Field(min_length=1, max_length=_MAX_FILTERS)
 
 
-AnyFilter = Annotated[
-    Annotated[Combination, branch("and")]
-    | Annotated[Combination, branch("or")]
-    | Annotated[Comparison, branch("other")],
-    by_type("and", "or"),
-]
+AnyFilter = Annotated[Combination | Comparison, BY_TYPE]
 
 
 class HybridWeights(Body):

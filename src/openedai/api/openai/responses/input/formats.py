@@ -8,7 +8,7 @@ from pydantic import Field
 
 from openedai.api.parameters.generation.other_servers import Effort
 from openedai.api.parameters.generation.tools import NAME
-from openedai.api.parameters.unions import branch, by_type
+from openedai.api.parameters.unions import BY_TYPE
 from openedai.http.body import Body
 
 
@@ -28,10 +28,7 @@ class JsonSchemaFormat(Body):
     strict: bool | None = None
 
 
-TextFormat = Annotated[
-    Annotated[JsonSchemaFormat, branch("json_schema")] | Annotated[PlainFormat, branch("other")],
-    by_type("json_schema"),
-]
+TextFormat = Annotated[JsonSchemaFormat | PlainFormat, BY_TYPE]
 
 
 class UpdatedReasoning(Body):

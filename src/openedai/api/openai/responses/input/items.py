@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Discriminator, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from openedai.api.openai.responses.input.calls import (
     ApplyPatchCall,
@@ -35,9 +35,8 @@ from openedai.api.openai.responses.input.served_items import (
     WebSearchCall,
 )
 from openedai.api.openai.responses.input.tools import MAX_TOOLS, ToolParam
-from openedai.api.parameters.unions import branch
+from openedai.api.parameters.unions import ByType
 from openedai.http.body import Body, UnsupportedValues
-from openedai.http.validation import TAG
 
 
 class Message(Body):
@@ -158,18 +157,10 @@ class OtherItem(Body):
     type: Annotated[Literal[_Supported, _Unsupported], UnsupportedValues(*get_args(_Unsupported))]
 
 
-_TYPES = frozenset(get_args(_Supported))
-
-
-def _item_type(value: Any) -> str:
+def _missing_type(value: Any) -> str:
     """Messages and references may lack their type."""
-    if not isinstance(value, dict):
-        given = getattr(value, "type", None)
-        return f"{TAG}{given or 'item_reference'}"
-    given = value.get("type")
-    if given is None:
-        return f"{TAG}item_reference" if "id" in value and "role" not in value else f"{TAG}message"
-    return f"{TAG}{given}" if isinstance(given, str) and given in _TYPES else f"{TAG}other"
+    is_message = isinstance(value, dict) and ("role" in value or "id" not in value)
+    return "message" if is_message else "item_reference"
 
 
 AnyItem = (
@@ -205,39 +196,7 @@ AnyItem = (
     | OtherItem
 )
 
-InputItem = Annotated[
-    Annotated[Message, branch("message")]
-    | Annotated[Reasoning, branch("reasoning")]
-    | Annotated[FunctionCall, branch("function_call")]
-    | Annotated[FunctionCallOutput, branch("function_call_output")]
-    | Annotated[CustomToolCall, branch("custom_tool_call")]
-    | Annotated[CustomToolCallOutput, branch("custom_tool_call_output")]
-    | Annotated[LocalShellCall, branch("local_shell_call")]
-    | Annotated[LocalShellCallOutput, branch("local_shell_call_output")]
-    | Annotated[ShellCall, branch("shell_call")]
-    | Annotated[ShellCallOutput, branch("shell_call_output")]
-    | Annotated[ApplyPatchCall, branch("apply_patch_call")]
-    | Annotated[ApplyPatchCallOutput, branch("apply_patch_call_output")]
-    | Annotated[ComputerCall, branch("computer_call")]
-    | Annotated[ComputerCallOutput, branch("computer_call_output")]
-    | Annotated[ToolSearchCall, branch("tool_search_call")]
-    | Annotated[ToolSearchOutput, branch("tool_search_output")]
-    | Annotated[AdditionalTools, branch("additional_tools")]
-    | Annotated[Compaction, branch("compaction")]
-    | Annotated[CompactionTrigger, branch("compaction_trigger")]
-    | Annotated[ConfigurationUpdate, branch("configuration_update")]
-    | Annotated[ItemReference, branch("item_reference")]
-    | Annotated[CodeInterpreterCall, branch("code_interpreter_call")]
-    | Annotated[FileSearchCall, branch("file_search_call")]
-    | Annotated[ImageGenerationCall, branch("image_generation_call")]
-    | Annotated[McpListTools, branch("mcp_list_tools")]
-    | Annotated[McpCall, branch("mcp_call")]
-    | Annotated[McpApprovalRequest, branch("mcp_approval_request")]
-    | Annotated[McpApprovalResponse, branch("mcp_approval_response")]
-    | Annotated[WebSearchCall, branch("web_search_call")]
-    | Annotated[OtherItem, branch("other")],
-    Discriminator(_item_type),
-]
+InputItem = Annotated[AnyItem, ByType(_missing_type)]
 
 
 def item_reader() -> TypeAdapter[list[AnyItem]]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from openedai.api.parameters.chats.sounds import InputAudio
-from openedai.api.parameters.unions import BY_JSON_TYPE, branch, by_type
+from openedai.api.parameters.unions import BY_JSON_TYPE, BY_TYPE, branch
 from openedai.http.body import Body, Refused
 
 Detail = Literal["auto", "low", "high", "original"]
@@ -68,14 +68,7 @@ class OtherPart(Body):
 
 
 Part = Annotated[
-    Annotated[InputText, branch("input_text")]
-    | Annotated[InputImage, branch("input_image")]
-    | Annotated[InputFile, branch("input_file")]
-    | Annotated[InputSound, branch("input_audio")]
-    | Annotated[OutputText, branch("output_text")]
-    | Annotated[Refusal, branch("refusal")]
-    | Annotated[OtherPart, branch("other")],
-    by_type("input_text", "input_image", "input_file", "input_audio", "output_text", "refusal"),
+    InputText | InputImage | InputFile | InputSound | OutputText | Refusal | OtherPart, BY_TYPE
 ]
 
 Content = Annotated[
@@ -89,13 +82,7 @@ class OtherOutputPart(Body):
     type: Literal["input_text", "input_image", "input_file"]
 
 
-OutputPart = Annotated[
-    Annotated[InputText, branch("input_text")]
-    | Annotated[InputImage, branch("input_image")]
-    | Annotated[InputFile, branch("input_file")]
-    | Annotated[OtherOutputPart, branch("other")],
-    by_type("input_text", "input_image", "input_file"),
-]
+OutputPart = Annotated[InputText | InputImage | InputFile | OtherOutputPart, BY_TYPE]
 
 ToolOutput = Annotated[
     Annotated[str, branch("a string")]

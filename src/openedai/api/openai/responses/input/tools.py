@@ -8,7 +8,6 @@ from pydantic import AliasChoices, ConfigDict, Discriminator, Field
 
 from openedai.api.openai.responses.input.callers import Callers
 from openedai.api.openai.responses.input.served import (
-    WEB_SEARCH,
     CodeInterpreterTool,
     FileSearchTool,
     ImageGenerationTool,
@@ -17,7 +16,7 @@ from openedai.api.openai.responses.input.served import (
     WebSearchType,
 )
 from openedai.api.parameters.generation.tools import NAME
-from openedai.api.parameters.unions import branch, by_type
+from openedai.api.parameters.unions import BY_TYPE, branch
 from openedai.http.body import Body, UnsupportedValues
 from openedai.http.validation import TAG
 
@@ -57,13 +56,7 @@ class CustomTool(Body):
     type: Literal["custom"]
     name: str = Field(pattern=LONG_NAME)
     description: str | None = None
-    format: (
-        Annotated[
-            Annotated[GrammarInput, branch("grammar")] | Annotated[TextInput, branch("other")],
-            by_type("grammar"),
-        ]
-        | None
-    ) = None
+    format: Annotated[GrammarInput | TextInput, BY_TYPE] | None = None
     allowed_callers: Callers = None
     async_: bool | None = Field(None, alias="async")
     defer_loading: Deferred = None
@@ -73,12 +66,7 @@ class Namespace(Body):
     type: Literal["namespace"]
     name: str = Field(pattern=LONG_NAME)
     description: str | None = None
-    tools: list[
-        Annotated[
-            Annotated[CustomTool, branch("custom")] | Annotated[FunctionTool, branch("other")],
-            by_type("custom"),
-        ]
-    ] = Field(max_length=MAX_TOOLS)
+    tools: list[Annotated[CustomTool | FunctionTool, BY_TYPE]] = Field(max_length=MAX_TOOLS)
 
 
 class ToolSearch(Body):
@@ -142,30 +130,6 @@ class HostedTool(Body):
     type: HostedType | WebSearchType
 
 
-_TYPES = (
-    "function",
-    "custom",
-    "namespace",
-    "tool_search",
-    "local_shell",
-    "shell",
-    "apply_patch",
-    "computer",
-    "computer_use_preview",
-    "code_interpreter",
-    "file_search",
-    "image_generation",
-    "mcp",
-)
-
-
-def _tool_type(value: Any) -> str:
-    given = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-    if isinstance(given, str) and given in WEB_SEARCH:
-        return f"{TAG}web_search"
-    return f"{TAG}{given}" if given in _TYPES else f"{TAG}other"
-
-
 AnyTool = (
     FunctionTool
     | CustomTool
@@ -184,24 +148,7 @@ AnyTool = (
     | HostedTool
 )
 
-ToolParam = Annotated[
-    Annotated[FunctionTool, branch("function")]
-    | Annotated[CustomTool, branch("custom")]
-    | Annotated[Namespace, branch("namespace")]
-    | Annotated[ToolSearch, branch("tool_search")]
-    | Annotated[LocalShell, branch("local_shell")]
-    | Annotated[Shell, branch("shell")]
-    | Annotated[ApplyPatch, branch("apply_patch")]
-    | Annotated[Computer, branch("computer")]
-    | Annotated[ComputerPreview, branch("computer_use_preview")]
-    | Annotated[CodeInterpreterTool, branch("code_interpreter")]
-    | Annotated[FileSearchTool, branch("file_search")]
-    | Annotated[ImageGenerationTool, branch("image_generation")]
-    | Annotated[McpServerTool, branch("mcp")]
-    | Annotated[WebSearchTool, branch("web_search")]
-    | Annotated[HostedTool, branch("other")],
-    Discriminator(_tool_type),
-]
+ToolParam = Annotated[AnyTool, BY_TYPE]
 
 
 class ChosenTool(Body):
