@@ -29,6 +29,7 @@ The names, codes and messages follow the official API where it has them.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from typing import ClassVar, Self
 
@@ -36,6 +37,8 @@ from typing import ClassVar, Self
 # the official API's name, clients of another API by their own. A noncharacter of Unicode.
 PARAM = "\ufdd0"
 
+# The numbers of the OSErrors that mean that the disk is full.
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 # The most characters of a message, and of a parameter's name: a client may have sent it.
 MAX_MESSAGE = 4096

@@ -150,7 +150,7 @@ def test_threads_that_pull_at_once_download_once(server: FileServer, tmp_path: P
 def test_complete_downloads_are_not_fetched_again(server: FileServer, tmp_path: Path) -> None:
     fake = joined(server, tmp_path)
     server.faults[f"/{file_name('p1')}"] = [Fault(cut=30_000), Fault(status=503), Fault(status=503)]
-    with pytest.raises(Unavailable, match="`m` cannot be had"):
+    with pytest.raises(Unavailable, match="`m` is not available"):
         fake.library().pull(CHAT)
     assert fake.library().find(CHAT) is None
     progress = Recorder()
@@ -228,7 +228,7 @@ def test_parts_of_a_file_in_the_wrong_order(server: FileServer, tmp_path: Path) 
 
 def test_offline_without_the_weights(server: FileServer, tmp_path: Path) -> None:
     fake = members(server, tmp_path)
-    with pytest.raises(Unavailable, match=r"`m` cannot be had.*not installed.*`offline`"):
+    with pytest.raises(Unavailable, match=r"`m` is not available.*not installed.*`offline`"):
         fake.library(offline=True).pull(CHAT)
     assert server.requests == []
     path = fake.library().pull(CHAT)
@@ -279,7 +279,7 @@ def test_a_pull_can_be_stopped(server: FileServer, tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written(server: FileServer, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     fake = members(server, tmp_path / "file")
-    with pytest.raises(Unavailable, match="`m` cannot be had"):
+    with pytest.raises(Unavailable, match="`m` is not available"):
         fake.library().pull(CHAT)
 
 

@@ -188,7 +188,7 @@ def test_an_interrupted_conversion_leaves_nothing(
 
 def test_too_little_space_for_the_conversion(fake: FakePackage) -> None:
     fake.library().pull(spec("none"))
-    with pytest.raises(Unavailable, match=r"`m` cannot be had\. Not enough space"):
+    with pytest.raises(Unavailable, match=r"`m` is not available\. Not enough space"):
         fake.library(free=lambda _: 1000).pull(spec("q8_0"))
     assert fake.gguf_files() == ["m.gguf"]
 

@@ -7,7 +7,6 @@ them. All values are strings or `Upload`s.
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import re
 import tempfile
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from starlette.requests import ClientDisconnect, Request
 
-from openedai.errors import APIError, InvalidRequest, PayloadTooLarge, Unavailable
+from openedai.errors import DISK_FULL, APIError, InvalidRequest, PayloadTooLarge, Unavailable
 from openedai.http.body_memory import BodyShare
 from openedai.http.upload import FormFile, StreamedFile, Upload, file_name
 
@@ -33,7 +32,6 @@ MAX_PREAMBLE = 64 << 10
 MAX_NAME = 256
 _BUFFER = 1 << 20
 _IN_MEMORY = MAX_FIELD_BYTES + _BUFFER
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NAME = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<key>[^\[\]]*)\])?")
 
 
@@ -258,7 +256,7 @@ def _translate_errors(parser_error: type[Exception]) -> Iterator[None]:
     except parser_error as error:
         raise _malformed("it does not follow the format") from error
     except OSError as error:
-        if error.errno in _NO_SPACE:
+        if error.errno in DISK_FULL:
             raise Unavailable("The server has no space for the files of the request.") from error
         raise
 

@@ -14,13 +14,13 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from openedai.errors import APIError, Unavailable
+from openedai.errors import DISK_FULL, APIError, Unavailable
 from openedai.http.exchange import Exchange
 
 log = logging.getLogger("openedai.http")
 
 _SHORTAGES = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "its disk is full"),
+    **dict.fromkeys(DISK_FULL, "its disk is full"),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "it has too many open files and connections"),
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
 import secrets
@@ -14,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openedai.errors import APIError, Unavailable
+from openedai.errors import DISK_FULL, APIError, Unavailable
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -23,7 +22,6 @@ log = logging.getLogger("openedai.store")
 
 _KEY_BYTES = 20
 _READ_BYTES = 1 << 20
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_SPACE_TEXT = ("No space left", "Disk quota exceeded")
 # How long a cancelled write is waited for, so that what it wrote can be deleted.
 _CANCEL_SECONDS = 5
@@ -146,7 +144,7 @@ def _translate_errors() -> Iterator[None]:
         log.error("a blob is missing: %s", _first_line(error))
         raise APIError("The content of this file is missing.") from error
     except (BaseError, OSError) as error:
-        full = isinstance(error, OSError) and error.errno in _NO_SPACE
+        full = isinstance(error, OSError) and error.errno in DISK_FULL
         if full or any(text in str(error) for text in _NO_SPACE_TEXT):
             raise Unavailable("The server has no space left for files.") from error
         log.error("the store of files failed: %s", _first_line(error))

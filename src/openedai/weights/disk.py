@@ -6,9 +6,10 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from openedai.errors import Unavailable
+from openedai.errors import DISK_FULL, Unavailable
 
 CHUNK_BYTES = 1 << 20
 
@@ -30,6 +31,21 @@ def require_space(folder: Path, needed: int, free: FreeSpace) -> None:
             f"Not enough space on disk: {readable(needed)} are needed in {folder}, "
             f"{readable(available)} are free."
         )
+
+
+@contextmanager
+def naming(subject: str, folder: Path) -> Iterator[None]:
+    """Begin every Unavailable with what is not available, and turn OSErrors into Unavailable.
+
+    `subject` is such as "The model `m`"; `folder` is where a full disk would be.
+    """
+    try:
+        yield
+    except Unavailable as error:
+        raise Unavailable(f"{subject} is not available. {error.message}") from error
+    except OSError as error:
+        reason = f"The disk is full: {folder}." if error.errno in DISK_FULL else str(error)
+        raise Unavailable(f"{subject} is not available. {reason}") from error
 
 
 def readable(size: int) -> str:

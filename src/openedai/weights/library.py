@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from openedai.config import ModelSpec, Settings, WeightFormat
 from openedai.contract.engine import Embedder
 from openedai.engines.machine import processor_features
 from openedai.engines.registry import engine_entry
-from openedai.errors import Unavailable
 from openedai.gguf.header import TensorType
 from openedai.gguf.kernels import fast_types
 from openedai.weights import requantise
 from openedai.weights.cache import Cache
-from openedai.weights.disk import link_or_copy
+from openedai.weights.disk import link_or_copy, naming
 from openedai.weights.manifest import (
     Manifest,
     hashes_match,
@@ -34,7 +31,6 @@ from openedai.weights.sources import source_of
 from openedai.weights.sources.base import Access, Source, Staged, named_projector, projector_path
 
 WORTH_OFFERING = 0.2  # of the weights
-NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 log = logging.getLogger("openedai.weights")
 
@@ -87,7 +83,10 @@ class Library:
             return found
         folder = self._folder(spec, source)
         progress = progress or NoProgress()
-        with self._translate_errors(spec), self._cache.locked(folder, spec.id, progress):
+        with (
+            naming(f"The model `{spec.id}`", self._cache.root),
+            self._cache.locked(folder, spec.id, progress),
+        ):
             found = _installed_at(folder)
             if found is None:
                 found = self._install(spec, source, folder, progress)
@@ -107,7 +106,10 @@ class Library:
         paths = (folder, staging, self._cache.downloads(folder))
         if not any(path.exists() for path in paths):
             return 0
-        with self._translate_errors(spec), self._cache.locked(folder, spec.id, NoProgress()):
+        with (
+            naming(f"The model `{spec.id}`", self._cache.root),
+            self._cache.locked(folder, spec.id, NoProgress()),
+        ):
             freed = sum(_freed_bytes(path) for path in paths)
             if folder.exists():
                 # Gone in one step: half a model must not be found.
@@ -239,20 +241,6 @@ class Library:
     def _weight_format(self, spec: ModelSpec) -> WeightFormat:
         """Requantising gains nothing on a processor without fast kernels."""
         return spec.requantise if self._fast else "none"
-
-    @contextmanager
-    def _translate_errors(self, spec: ModelSpec) -> Iterator[None]:
-        """Name the model in every Unavailable, and turn OSErrors into Unavailable."""
-        try:
-            yield
-        except Unavailable as error:
-            raise Unavailable(f"The model `{spec.id}` cannot be had. {error.message}") from error
-        except OSError as error:
-            if error.errno in NO_SPACE:
-                raise Unavailable(
-                    f"The model `{spec.id}` cannot be had. The disk is full: {self._cache.root}."
-                ) from error
-            raise Unavailable(f"The model `{spec.id}` cannot be had. {error}") from error
 
 
 def _installed_at(folder: Path) -> Path | None:

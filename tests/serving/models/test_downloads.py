@@ -105,7 +105,7 @@ def test_a_failure_has_a_reason_and_can_be_tried_again(server: FileServer, held:
         failed = downloads.start(SPEC)
         await until(lambda: failed.state == "failed")
         assert failed.error is not None
-        assert "The model `m` cannot be had." in failed.error
+        assert "The model `m` is not available." in failed.error
         again = downloads.start(SPEC)
         await until(lambda: again.state == "done")
         await downloads.forget("m")

@@ -101,7 +101,7 @@ def test_an_interrupted_download_is_resumed(
 
 
 def test_a_build_that_does_not_work_is_not_kept(builds: Open) -> None:
-    with pytest.raises(Unavailable, match=r"The build `cpu` cannot be had\..* it finds no GPU"):
+    with pytest.raises(Unavailable, match=r"The build `cpu` is not available\..* it finds no GPU"):
         builds({"cpu": pinned(PACKED, gpu=True)}, Trial("it finds no GPU")).pull("cpu")
     assert builds().best() is None
 

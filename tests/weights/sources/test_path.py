@@ -64,7 +64,7 @@ def test_a_folder_with_a_gguf_file(library: Library, tmp_path: Path) -> None:
 def test_a_missing_path(library: Library, tmp_path: Path, engine: str) -> None:
     missing = spec(tmp_path / "missing", engine)
     assert library.find(missing) is None
-    with pytest.raises(Unavailable, match=r"`m` cannot be had\. There is no file or folder"):
+    with pytest.raises(Unavailable, match=r"`m` is not available\. There is no file or folder"):
         library.pull(missing)
     assert not list((tmp_path / "cache/models").iterdir())
 

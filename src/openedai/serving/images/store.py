@@ -7,7 +7,6 @@ nothing, and several servers can share the folder.
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import re
 import secrets
@@ -17,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from openedai.errors import APIError, NotFound, Unavailable
+from openedai.errors import DISK_FULL, APIError, NotFound, Unavailable
 from openedai.images.decode import ImageFile
 
 MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
@@ -25,7 +24,6 @@ _TOKEN_BYTES = 24
 _NAME = re.compile(r"[A-Za-z0-9_-]{32}-(?P<expires>[0-9]{1,12})\.(?P<format>png|jpeg|webp)")
 _PART = ".part"
 _PART_SECONDS = 3600  # after which a file that was not written to its end is deleted
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class ImageStore:
@@ -117,6 +115,6 @@ def _translate_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_SPACE:
+        if error.errno in DISK_FULL:
             raise Unavailable("The server has no space for the images of the answer.") from error
         raise APIError("The server could not store the images of the answer.") from error

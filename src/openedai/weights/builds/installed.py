@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from openedai.errors import Unavailable
 from openedai.weights.builds.table import Build, builtin_builds, this_platform
 from openedai.weights.builds.tarball import unpack
 from openedai.weights.cache import Cache
-from openedai.weights.disk import files_below, free_space, require_space
+from openedai.weights.disk import files_below, free_space, naming, require_space
 from openedai.weights.download import Downloader
 from openedai.weights.manifest import (
     Manifest,
@@ -108,7 +107,10 @@ class Builds:
         progress = progress or NoProgress()
         if build.platform != self.platform:
             raise Unavailable(f"The build `{name}` is for {build.platform}, not {self.platform}.")
-        with self._errors(name), self._cache.locked(folder, name, progress):
+        with (
+            naming(f"The build `{name}`", self._cache.root),
+            self._cache.locked(folder, name, progress),
+        ):
             found = self.find(name)
             return found or self._install(name, build, folder, progress)
 
@@ -117,7 +119,10 @@ class Builds:
         self._build(name)
         folder = self._folder(name)
         staging, downloads = self._cache.staging(folder), self._cache.downloads(folder)
-        with self._errors(name), self._cache.locked(folder, name, NoProgress()):
+        with (
+            naming(f"The build `{name}`", self._cache.root),
+            self._cache.locked(folder, name, NoProgress()),
+        ):
             paths = (folder, staging, downloads)
             freed = sum(file.stat().st_size for path in paths for _, file in files_below(path))
             if folder.exists():
@@ -167,16 +172,6 @@ class Builds:
 
     def _folder(self, name: str) -> Path:
         return self._cache.root / "engines" / name
-
-    @contextmanager
-    def _errors(self, name: str) -> Iterator[None]:
-        """Name the build in every Unavailable, and turn OSErrors into Unavailable."""
-        try:
-            yield
-        except Unavailable as error:
-            raise Unavailable(f"The build `{name}` cannot be had. {error.message}") from error
-        except OSError as error:
-            raise Unavailable(f"The build `{name}` cannot be had. {error}") from error
 
 
 def _npm_registry() -> str:
