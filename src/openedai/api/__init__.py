@@ -80,7 +80,7 @@ def sockets(routes: Iterable[Route]) -> tuple[SocketRoute, ...]:
 
 
 def _deployed(path: str, endpoint: Endpoint, summary: str, **flags: bool) -> Route:
-    """A URL that Azure has below its deployments."""
+    """A URL that Azure serves below its deployments."""
     return Route("POST", path, endpoint, summary, on_azure=True, in_deployments=True, **flags)
 
 
@@ -161,7 +161,7 @@ def _responses(s: Services, calls: Calls) -> tuple[Route, ...]:
 
 
 def response_jobs(s: Services) -> Callable[[], Any]:
-    """Makes what makes responses in the background. Blocking."""
+    """Make what produces responses in the background. Blocking."""
     responses = _responses_group(s, Calls(s.settings, s.catalog, s.leases, s.tuned))
 
     def make() -> Any:
@@ -239,7 +239,7 @@ def _older_fine_tuning(s: Services, calls: Calls) -> tuple[Route, ...]:
 
 
 def _batches(s: Services, calls: Calls, routes: Iterable[Route]) -> tuple[Route, ...]:
-    """`routes` are all that lines of batches may be for, and others."""
+    """The routes of batches. `routes` are all routes; a line of a batch may be for some of them."""
     endpoints = tuple(route.path for route in routes if route.in_batches)
     batches = Group("openai.batches.routes:BatchRoutes", calls, s.batches, endpoints)
     path = "/v1/batches/{id}"

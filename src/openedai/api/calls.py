@@ -1,4 +1,4 @@
-"""HTTP requests to calls, and the results of calls to HTTP responses."""
+"""Turns HTTP requests into calls, and the results of calls into HTTP responses."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Calls:
         return await self._call(exchange, body, headers, resolve)
 
     async def message(self, values: Any, body_type: type[B], exchange: Exchange) -> Call[B]:
-        """The values of a message as a call, in the same way."""
+        """The values of a WebSocket message as a call, in the same way."""
         from openedai.http.body import body_of
 
         body, headers = body_of(
@@ -117,7 +117,7 @@ class Calls:
     async def body(
         self, request: Request, body_type: type[B], receiver: FileReceiver | None = None
     ) -> tuple[B, dict[str, str]]:
-        """The body of a request that is no call to a model, and headers for the answer.
+        """The body of a request that is not a call to a model, and headers for the answer.
 
         The file of `receiver` goes there while the body is read. Raises InvalidRequest.
         """
@@ -157,7 +157,7 @@ class Calls:
     async def stream(
         self, call: Call[Any], chunks: AsyncGenerator[bytes, None], media_type: str | None = None
     ) -> Response:
-        """A stream of events, or the file of this type that the chunks are.
+        """A stream of events, or a file of this type made of the chunks.
 
         Raises what fails before the first chunk.
         """
@@ -187,8 +187,9 @@ class Calls:
     def _passed_on(
         self, body_type: type[Body], fields: Mapping[str, Any], default: Kind | None
     ) -> frozenset[str] | None:
-        """The known parameters that the body's model gets unchanged, beside those that are unknown
-        here; None if it gets neither."""
+        """The known parameters that the body's model gets unchanged, besides the unknown ones; None
+        if it gets neither.
+        """
         name = fields.get("model")
         try:
             model = self._catalog.resolve(name) if isinstance(name, str) else None
@@ -202,8 +203,8 @@ class Calls:
         return body_type.passthrough_fields if entry.speaks_official_api else frozenset()
 
     def _headers(self, call: Call[Any]) -> dict[str, str]:
-        """The rate limits, unless the caller has some, count the requests, running and waiting,
-        that the model accepts. While there is room, nobody has to wait for the limit to be reset.
+        """Unless the caller has limits, the rate limits count the requests, running and waiting,
+        that the model accepts. While there is room, nobody has to wait for a reset.
         """
         limits = call.exchange.rate_limits
         if limits is not None and "requests" in limits.measures:

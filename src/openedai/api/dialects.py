@@ -29,7 +29,7 @@ class _Claim(NamedTuple):
 
 _CLAIMS = (
     _Claim(ANTHROPIC, re.compile(r"/v1/messages(/|\Z)")),
-    # Both APIs have these URLs; all clients of Anthropic's API send the header.
+    # Both APIs have these URLs; every client of Anthropic's API sends the header.
     _Claim(ANTHROPIC, re.compile(r"/v1/models(/|\Z)"), header=b"anthropic-version"),
     _Claim(OLLAMA, re.compile(r"/api/")),
 )

@@ -6,13 +6,13 @@ import re
 
 from openedai.security.permissions import ANYONE, ORGANIZATION, SERVER
 
-# What begins with the longest of these prefixes is of this group.
+# A path belongs to the group of the longest of these prefixes that it begins with.
 _PREFIXES = {
     "/": ANYONE,
     "/health": ANYONE,
     "/docs": ANYONE,
     "/openapi.json": ANYONE,
-    "/console": ANYONE,  # it asks for an admin itself
+    "/console": ANYONE,  # it checks for an admin itself
     "/metrics": SERVER,
     "/v1/organization": ORGANIZATION,
     "/v1/chat": "chat",
@@ -71,9 +71,10 @@ _IN_URL = re.compile(r"/v1/engines/\{model:path\}(?=/)|/openai/deployments/\{mod
 
 
 def endpoint_group(path: str) -> str:
-    """The group of a route by its path: of an older client's and of Azure's, that of `/v1/…`.
+    """The group of a route, by its path; the paths of older clients and of Azure are in the group
+    of the `/v1/…` path.
 
-    A URL that is in none is its own group, by the first name after `/v1`.
+    A URL in none of them is its own group, named after the first segment after `/v1`.
     """
     path = _IN_URL.sub("/v1", path)
     path = re.sub(r"^/openai(/v1)?(?=/)", "/v1", path)

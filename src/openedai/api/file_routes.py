@@ -1,4 +1,6 @@
-"""The URLs of files, and of what files are searched in and run in."""
+"""The URLs of files, of the vector stores that search them, and of the containers where code uses
+them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from openedai.serving.services import Services
 
 
 def file_routes(s: Services, calls: Calls) -> tuple[Route, ...]:
-    """Files, and the larger ones that come in parts."""
+    """Files, and uploads of larger ones in parts."""
     files = Group("openai.files.routes:FileRoutes", calls, s.files)
     uploads = Group("openai.uploads.routes:UploadRoutes", calls, s.uploads)
     path, upload = "/v1/files/{id}", "/v1/uploads/{id}"

@@ -34,7 +34,7 @@ class Block(Body):
 
 
 class TextBlock(Block):
-    """An answer's block can be sent back as it came: `citations` have no effect."""
+    """A block of an answer can be sent back as it came; its `citations` have no effect."""
 
     type: Literal["text"]
     text: str
@@ -56,7 +56,7 @@ class UrlImage(Body):
 
 
 class OtherImage(Body):
-    """A source that is not supported; also for the error of an unknown one."""
+    """A source that is not supported; it also gives the error for an unknown one."""
 
     type: Annotated[Literal["base64", "url", "file"], UnsupportedValues("file")]
 
@@ -106,7 +106,7 @@ class OtherDocument(Body):
 
 
 class DocumentBlock(Block):
-    """A text document; those of other types are not supported."""
+    """A text document; other types are not supported."""
 
     type: Literal["document"]
     source: Annotated[PlainText | ContentSource | OtherDocument, BY_TYPE]
@@ -145,7 +145,7 @@ class ThinkingBlock(Body):
 
 
 class RedactedThinkingBlock(Body):
-    """Thinking that only the server that made it can read; it has no effect."""
+    """Thinking that only the server that produced it can read; it has no effect here."""
 
     type: Literal["redacted_thinking"]
     data: str
@@ -198,7 +198,7 @@ class ToolResultBlock(Block):
     toolset_name: Refused = None
 
 
-# Blocks of tools that run on the official server, and of what only it can read.
+# Blocks of tools that run on the official server, and blocks that only it can read.
 SERVER_BLOCKS = (
     "server_tool_use",
     "web_search_tool_result",
@@ -212,7 +212,7 @@ SERVER_BLOCKS = (
 
 
 class OtherBlock(Body):
-    """A block that is not supported; also for the error of an unknown one."""
+    """A block that is not supported; it also gives the error for an unknown one."""
 
     type: Annotated[
         Literal[
@@ -258,7 +258,7 @@ Content = Annotated[
 
 
 def plain(content: str | Sequence[TextBlock | OtherContent]) -> str:
-    """The text of a content that has only text."""
+    """The text of a content that consists of text only."""
     if isinstance(content, str):
         return content
     return SEPARATOR.join(block.text for block in content if isinstance(block, TextBlock))

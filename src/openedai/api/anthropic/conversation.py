@@ -1,7 +1,7 @@
 """The turns of a conversation: from the wire to the engine's messages.
 
-Turns of one role that follow one another are one turn. Results of tools are messages of their
-own, in the order of their blocks.
+Consecutive turns of one role are one turn. Tool results are separate messages, in the order of
+their blocks.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _ALLOWED: dict[str, tuple[type[Body], ...]] = {
     "system": (TextBlock,),
 }
 _FAILED = "Error:"
-# Claude Code's first block of the system, with a value that changes with each request.
+# The first block of Claude Code's system prompt; it has a value that changes with each request.
 _BILLING = "x-anthropic-billing-header:"
 
 
@@ -60,7 +60,7 @@ def image_refs(messages: Sequence[MessageParam]) -> list[ImageRef]:
 
 
 def _image_blocks(messages: Sequence[MessageParam]) -> Iterator[tuple[str, ImageBlock]]:
-    """Every image, with its path in the body before it."""
+    """Every image, each preceded by its path in the body."""
     for index, message in enumerate(messages):
         for path, block in _blocks(message, f"messages[{index}]"):
             if isinstance(block, ImageBlock):
@@ -99,7 +99,9 @@ def conversation(
 
 
 def _without_billing(system: Texts) -> Texts:
-    """The system without the block that is about billing: prompts would have no common prefix."""
+    """The system prompt without the block about billing, which would leave prompts without a common
+    prefix.
+    """
     if isinstance(system, str):
         return system
     return [
@@ -110,7 +112,7 @@ def _without_billing(system: Texts) -> Texts:
 
 
 def _blocks(message: MessageParam, path: str) -> Iterator[tuple[str, AnyBlock]]:
-    """The blocks of the message, each with its path in the body before it."""
+    """The blocks of the message, each preceded by its path in the body."""
     if not isinstance(message.content, str):
         for index, block in enumerate(message.content):
             yield f"{path}.content[{index}]", block

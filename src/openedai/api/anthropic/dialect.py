@@ -31,7 +31,7 @@ _TYPES = {
 
 
 def error_body(error: APIError, request_id: str) -> dict[str, Any]:
-    """There is no field for the parameter's name, so the message has it."""
+    """The format has no field for the parameter's name, so the message contains it."""
     message, param = _message(error), error.param
     if isinstance(error, ContextLengthExceeded):
         param = None
@@ -46,7 +46,9 @@ def error_body(error: APIError, request_id: str) -> dict[str, Any]:
 
 
 def _message(error: APIError) -> str:
-    """The message in the words of Anthropic's API. Its clients read the numbers of an overflow."""
+    """The message in the words of Anthropic's API. Its clients parse the numbers in an overflow
+    error.
+    """
     if isinstance(error, NoVision):
         return error.message.replace("image_url is", "Images are")
     if not isinstance(error, ContextLengthExceeded):
@@ -63,7 +65,7 @@ def _error_frame(error: APIError, request_id: str) -> bytes:
 
 
 def _rate_limit_headers(limits: Mapping[str, RateLimit]) -> Iterator[tuple[bytes, bytes]]:
-    """The time of the reset is in RFC 3339, to the millisecond."""
+    """The time of the reset is written as in RFC 3339, to the millisecond."""
     for measure, one in limits.items():
         name = b"anthropic-ratelimit-%b-" % measure.encode()
         reset = datetime.now(UTC) + timedelta(milliseconds=one.reset_ms)

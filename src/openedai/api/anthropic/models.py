@@ -1,4 +1,4 @@
-"""`GET /v1/models` and `GET /v1/models/{model}` as Anthropic's API has them: in pages."""
+"""`GET /v1/models` and `GET /v1/models/{model}` in the shape of Anthropic's API: in pages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ModelPage(msgspec.Struct):
 
 
 class AnthropicModels:
-    """OpenAI's API has the same URLs: `openedai.api` joins both."""
+    """OpenAI's API has the same URLs; `openedai.api` serves both."""
 
     def __init__(self, catalog: Catalog, listing: Listing, tuned: TunedModels) -> None:
         self._catalog = catalog

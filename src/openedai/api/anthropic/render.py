@@ -1,4 +1,4 @@
-"""Events of the engine to a message, or to the events of its stream."""
+"""Turns the engine's events into a message, or into the events of its stream."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ AnswerEvent = TextDelta | ReasoningDelta | ToolCallDelta
 
 
 def _usage(first: GenerateEvent) -> Usage:
-    """What is known of the usage at the first event."""
+    """What is known about the usage at the first event."""
     if isinstance(first, Started):
         return Usage(prompt_tokens=first.prompt_tokens, cached_tokens=first.cached_tokens)
     return first.usage if isinstance(first, Finish) else Usage()
@@ -190,13 +190,13 @@ class _Blocks:
 
 
 def _signature() -> str:
-    """Clients keep thinking only with a signature; nothing is signed here."""
+    """Clients keep thinking only if it has a signature; nothing is signed here."""
     return new_id("sig_")
 
 
 def _input(arguments: str) -> dict[str, Any]:
-    """The arguments as an object. Of those that a limit cut, the complete fields, as the official
-    client reads the deltas of a stream.
+    """The arguments as an object. If a limit cut them off, only the complete fields, which is how
+    the official client reads the deltas of a stream.
     """
     try:
         value = read_json(arguments or "{}", allow_partial="on")

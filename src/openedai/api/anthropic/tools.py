@@ -23,15 +23,15 @@ MAX_TOOLS = 512
 
 
 def _only_custom(tool_type: str | None) -> str | None:
-    """Tools of other types are described or run by the official server."""
+    """Tools of other types are defined or run by the official server."""
     if tool_type not in (None, "custom"):
         raise PydanticCustomError("unsupported_value", "not supported")
     return tool_type
 
 
 class ToolParam(Body):
-    """`cache_control` and `eager_input_streaming` have no effect: arguments are always streamed
-    as they come.
+    """`cache_control` and `eager_input_streaming` have no effect: arguments are always streamed as
+    they arrive.
     """
 
     type: Annotated[str | None, AfterValidator(_only_custom)] = None
@@ -79,7 +79,7 @@ class ToolChoiceNone(Body):
 
 
 class OtherChoice(Body):
-    """For the error of an unknown type."""
+    """Gives the error for an unknown type."""
 
     type: Literal["auto", "any", "tool", "none"]
 

@@ -19,10 +19,10 @@ from openedai.http.body import AllowedOnly, Body, Refused, UnsupportedValues
 from openedai.media.images import ImageRef
 from openedai.serving.images.loading import LoadedImages
 
-# The least budget of thinking tokens for each effort. Budgets are not enforced.
+# The smallest budget of thinking tokens for each effort. Budgets are not enforced.
 _EFFORTS = ((16_384, "high"), (4_096, "medium"), (0, "low"))
 
-# What clients send to keep all thinking, which is never removed here.
+# What clients send to keep all thinking; it is never removed here.
 _KEEP_THINKING = {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}
 
 
@@ -56,7 +56,7 @@ class JsonFormat(Body):
 
 
 class OutputConfig(Body):
-    """Models are not told of a `task_budget`, so it has no effect."""
+    """Models are not told about a `task_budget`, so it has no effect."""
 
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
     format: JsonFormat | None = None
@@ -124,7 +124,7 @@ class ConversationBody(Body):
         )
 
     def _effort(self) -> str | None:
-        """Adaptive thinking is what a model does by default."""
+        """Adaptive thinking is what models do by default."""
         thinking = self.thinking
         if thinking is not None and thinking.type == "disabled":
             return "none"
@@ -140,9 +140,7 @@ class CountTokensRequest(ConversationBody):
 
 
 class MessagesRequest(ConversationBody, LocalSamplingBody):
-    """`temperature`, `top_p` and `top_k` are missing in the newest clients, but all others have
-    them.
-    """
+    """The newest clients no longer send `temperature`, `top_p` and `top_k`; all others do."""
 
     max_tokens: int = Field(ge=1, le=MAX_INT)
     stop_sequences: list[Annotated[str, Field(min_length=1)]] | None = Field(None, max_length=64)

@@ -25,8 +25,8 @@ from openedai.serving.generation import Generation
 
 
 class AnswerRequest(PromptedBody):
-    """Without `documents` the question is about the context of the examples. `max_rerank` is
-    about files. An answer ends with its line, unless `stop` says otherwise.
+    """Without `documents` the question is about the context of the examples. `max_rerank` applies
+    to files only. An answer ends at the end of its line, unless `stop` says otherwise.
     """
 
     parameter_names: ClassVar[Mapping[str, str]] = {"prompt": "question"}

@@ -34,7 +34,7 @@ class SelectedExample(msgspec.Struct):
 
 
 class ClassificationRequest(PromptedBody):
-    """`max_examples` is about files. Labels are capitalised: one capital, then lower case."""
+    """`max_examples` is only for files. Labels are capitalised: one capital, then lower case."""
 
     parameter_names: ClassVar[Mapping[str, str]] = {"prompt": "query", "grammar": "labels"}
 
@@ -53,7 +53,7 @@ class ClassificationRequest(PromptedBody):
 
     @property
     def names(self) -> list[str]:
-        """The labels, each once: those of the examples unless they are given."""
+        """The labels, each once: the given ones, or else those of the examples."""
         labels = self.example_labels if self.labels is None else map(label_name, self.labels)
         return list(dict.fromkeys(labels))
 

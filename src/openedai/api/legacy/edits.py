@@ -25,7 +25,7 @@ MAX_EDITS = 20
 
 
 class EditRequest(Body):
-    """Ranges are the official API's. Without an `input` a new text is written."""
+    """Ranges are those of the official API. Without an `input` a new text is written."""
 
     parameter_names: ClassVar[Mapping[str, str]] = {"messages": "input"}
 

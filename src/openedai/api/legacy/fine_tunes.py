@@ -147,7 +147,7 @@ class FineTunes:
         }
 
     async def _shown(self, owner: str, ids: list[str | None] | list[str]) -> list[FileObject]:
-        """Those of the files that still exist."""
+        """The files among these that still exist."""
         found = []
         for id in ids:
             try:

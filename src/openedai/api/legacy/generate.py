@@ -64,7 +64,7 @@ class EngineGeneration(msgspec.Struct):
 
 
 class Generations(msgspec.Struct):
-    """A whole answer; in a stream, what is new, with an entry for each completion too."""
+    """A whole answer; in a stream only the new text, also with an entry for each completion."""
 
     data: list[EngineGeneration]
 

@@ -1,4 +1,4 @@
-"""The common part of answers and classifications: a search, then a completion of examples."""
+"""What answers and classifications have in common: a search, then a completion of examples."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Expandable = Annotated[Literal["completion", "file"], UnsupportedValues("file")]
 
 
 class PromptedBody(Body):
-    """Ranges and defaults are the official API's. `return_metadata` is about files."""
+    """Ranges and defaults are those of the official API. `return_metadata` is only for files."""
 
     model: str
     search_model: str | None = None
@@ -54,7 +54,7 @@ class PromptedBody(Body):
         )
 
     def rendered(self, completion: Completion) -> Completion | str:
-        """The completion in an answer: its id, unless the body requests the whole object."""
+        """What the answer shows: the id of the completion, or all of it if the body asks for it."""
         whole = self.logprobs is not None or "completion" in (self.expand or ())
         return completion if whole else completion.id
 
@@ -95,7 +95,8 @@ async def truncate_to_fit(
 ) -> tuple[Sequence[T], A]:
     """The items, best first, that fit the model's context, and what `complete` returns for them.
 
-    While they do not fit, the worse half is dropped. Raises InvalidRequest if even none fits.
+    As long as they do not fit, the worse half is dropped. Raises InvalidRequest if the prompt does
+    not even fit without any.
     """
     while True:
         try:

@@ -48,7 +48,7 @@ class Ranking:
         return default
 
     async def scores(self, call: Call[Any], query: str, texts: Sequence[str]) -> list[float]:
-        """100 times the cosine between the query and each of the texts, by the call's model.
+        """For each text, 100 times the cosine between it and the query, by the call's model.
 
         No text may be empty.
         """
@@ -65,7 +65,7 @@ class Ranking:
 
 
 def _percents(result: EmbedResult) -> list[float]:
-    """The first vector against all others."""
+    """100 times the cosine of the first vector with each of the others."""
     import numpy as np
 
     rows = np.frombuffer(result.data, "<f4").reshape(-1, result.dimensions).astype(np.float64)

@@ -17,7 +17,7 @@ from openedai.http.body import Body, Refused
 
 
 class SearchRequest(Body):
-    """`max_rerank` and `return_metadata` are about files, which are not supported."""
+    """`max_rerank` and `return_metadata` apply to files only, which are not supported."""
 
     model: str
     file: Refused = None

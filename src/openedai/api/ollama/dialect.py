@@ -10,7 +10,7 @@ from openedai.http.respond import json_line
 
 
 def error_body(error: APIError, request_id: str) -> dict[str, Any]:
-    """Only a message, so it has the parameter's name too."""
+    """Only a message, which therefore contains the parameter's name."""
     message = error.message
     if isinstance(error, NoVision):
         message = message.replace("image_url is", "Images are")

@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 from openedai.errors import Unsupported
 from openedai.http.respond import json_response
 
-# The version of Ollama whose API is spoken here: clients compare it with what they need.
+# The version of Ollama whose API this is: clients compare it with the one that they need.
 VERSION = "0.12.11"
 
 

@@ -1,4 +1,4 @@
-"""Messages and tools: from Ollama's to the engine's."""
+"""Turns Ollama's messages and tools into those of engines."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ class ToolCallParam(OllamaBody):
 
 
 class OllamaMessage(OllamaBody):
-    """`tool_name` and `tool_call_id` say of which tool and call a message of the role `tool` is the
-    result; without them it is the result of the next call. `name` is another name of `tool_name`.
+    """`tool_name` and `tool_call_id` name the tool and the call whose result a message of the role
+    `tool` is; without them it is the result of the next call. `name` is another name of
+    `tool_name`.
     """
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -65,8 +66,8 @@ class FunctionTool(OllamaBody):
 
 
 def image_refs(images: Sequence[str] | None, path: str) -> list[ImageRef]:
-    """The images of the field `path`, which are in base64, with line breaks or without. Their real
-    type is in their bytes.
+    """The images in the field `path`, in base64, with or without line breaks. Their bytes tell
+    their real type.
     """
     return [
         ImageRef(f"data:image/png;base64,{''.join(data.split())}", f"{path}[{number}]", path)
@@ -137,8 +138,8 @@ def _answered_call(message: OllamaMessage, open_calls: list[ToolCall]) -> str | 
 
 
 def to_tools(definitions: Sequence[FunctionTool]) -> tuple[Tool, ...]:
-    """The tools for engines; parameters without a type are an object's. Raises InvalidRequest for
-    two of a name, and for bad parameters.
+    """The tools for engines; parameters without a type are taken as an object's. Raises
+    InvalidRequest for two tools with one name, and for invalid parameters.
     """
     tools = tuple(
         Tool(

@@ -42,7 +42,7 @@ class Details(msgspec.Struct):
 
 
 class ListedModel(msgspec.Struct, omit_defaults=True):
-    """`size` in bytes: of the files, or of the memory where the model is loaded."""
+    """`size` is in bytes: of the files, or of the memory if the model is loaded."""
 
     name: str
     model: str
@@ -177,7 +177,7 @@ def _expiry(idle_timeout: float, idle_seconds: float) -> str:
 
 
 def _context(spec: ModelSpec, gguf: GgufFacts) -> int | UnsetType:
-    """The most tokens of a prompt and its answer, if the settings or the files give it."""
+    """The most tokens of a prompt and its answer, if the settings or the files say so."""
     traits = generator_traits(spec.engine, spec.options)
     context = traits.context if traits else None
     if context is None:

@@ -1,4 +1,4 @@
-"""Events of the engine to Ollama's objects: the lines of a stream, or one for all."""
+"""Turns the engine's events into Ollama's objects: the lines of a stream, or one object."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ Shape = Literal["chat", "generate"]
 
 @dataclass(frozen=True)
 class OllamaRenderer:
-    """`exchange` has the times of the answer."""
+    """The times of the answer are read from `exchange`."""
 
     model: str
     shape: Shape

@@ -139,7 +139,9 @@ class OllamaEmbeddings:
     async def _embed(
         self, call: Call[EmbedBody | EmbeddingsBody], request: EmbedRequest
     ) -> tuple[list[list[float]], int]:
-        """The vectors, and the tokens of all inputs; without inputs the model is only loaded."""
+        """The vectors, and the number of tokens in all inputs; without inputs the model is only
+        loaded.
+        """
         _check_unloading(call)
         if not request.inputs:
             await _load_or_unload(self._loading, call)

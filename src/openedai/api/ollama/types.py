@@ -68,7 +68,7 @@ Think = Annotated[Any, BeforeValidator(_think)]
 
 
 class Options(OllamaBody, LocalSamplingBody):
-    """Sampling, and how Ollama would load the model: those have no effect here."""
+    """Parameters of sampling, and of how Ollama loads a model; the latter have no effect here."""
 
     temperature: float | None = Field(None, ge=0, le=100)
     top_p: float | None = Field(None, ge=0, le=1)
@@ -98,7 +98,7 @@ class Options(OllamaBody, LocalSamplingBody):
 
     @property
     def limit(self) -> int | None:
-        """The most tokens of an answer; Ollama's numbers below 1 are no limit."""
+        """The most tokens of an answer; numbers below 1 mean no limit, as in Ollama."""
         return self.num_predict if self.num_predict and self.num_predict > 0 else None
 
     def sampling(self) -> Sampling:
@@ -146,7 +146,7 @@ class GenerationBody(ModelUse):
 
     @property
     def effort(self) -> str | None:
-        """`think` as an effort for chat templates."""
+        """`think` as a reasoning effort for chat templates."""
         return {None: None, True: "medium", False: "none"}.get(self.think, self.think)
 
     def _request(self, prompt: Chat | Text, suffix: str | None = None) -> GenerateRequest:

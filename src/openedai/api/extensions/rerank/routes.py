@@ -30,7 +30,7 @@ class InputTokens(msgspec.Struct):
 
 
 class Meta(msgspec.Struct, omit_defaults=True):
-    """Cohere's, with `method`."""
+    """Cohere's `meta`, with `method` added."""
 
     method: Method
     tokens: InputTokens
@@ -124,7 +124,7 @@ class Rerank:
 
 
 def _ranked(body: RerankBody, found: Relevance) -> list[RankedDocument]:
-    """The best documents first; of equal ones, those that come first in the request."""
+    """The best documents first; equally good ones in the order of the request."""
     order = sorted(range(len(found.scores)), key=lambda index: -found.scores[index])
     return [
         RankedDocument(

@@ -38,7 +38,7 @@ Texts = Annotated[
 
 
 class RelevanceBody(HarmlessParameters):
-    """What both have: the model, how much of a document is read, and the kind of scores."""
+    """The common fields: the model, how much of a document is read, and the kind of scores."""
 
     parameter_names: ClassVar = {
         "document_tokens": "max_tokens_per_doc",
@@ -99,7 +99,7 @@ class RerankBody(RelevanceBody):
 
 
 class ScoreBody(RelevanceBody):
-    """One text with another, one with many, or as many with as many."""
+    """One text with one other, one with many, or pairs of texts."""
 
     parameter_names: ClassVar = {**RelevanceBody.parameter_names, "documents": "text_2"}
 
@@ -142,7 +142,7 @@ def _listed(texts: str | list[str]) -> list[str]:
 
 
 def _fields(document: dict[str, Any], names: list[str], param: str) -> Iterator[str]:
-    """The fields of a document that are read: at least one, and texts that are not all empty."""
+    """The fields of a document that are read: at least one, all texts, and not all empty."""
     found = {name: document[name] for name in names if document.get(name) is not None}
     for name, value in found.items():
         if not isinstance(value, str):

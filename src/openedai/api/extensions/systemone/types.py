@@ -70,7 +70,7 @@ class ScoreQuestion(Body):
 
 
 class OtherQuestion(Body):
-    """For the error of an unknown type."""
+    """Gives the error for an unknown type."""
 
     type: Literal["noul", "choice", "score"]
     instructions: Content

@@ -57,7 +57,7 @@ class Tokenization:
 
 
 async def _texts(engine: Tokenizer, ids: tuple[int, ...]) -> list[str]:
-    """The text of each token; a part of a character is U+FFFD."""
+    """The text of each token, with U+FFFD for an incomplete character."""
     if len(ids) > MAX_TOKEN_TEXTS:
         raise invalid_value(
             "return_token_strs",

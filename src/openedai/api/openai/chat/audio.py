@@ -39,7 +39,7 @@ class AudioOutput(Body):
 
 
 class EarlierAudio(Body):
-    """An earlier spoken answer, by its id. The rest of it, without effect, may be sent back."""
+    """An earlier spoken answer, by its id. The rest of it may be sent back, without effect."""
 
     id: str
     data: str | None = None

@@ -1,4 +1,4 @@
-"""The messages of a conversation: from the wire to the engine's."""
+"""The messages of a conversation: from the wire format to those of engines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from openedai.serving.images.loading import LoadedImages
 class Media:
     """What was loaded for the images, sounds and files of a conversation.
 
-    A file is among the images, or among `file_texts`, by `param` of its reference.
+    A file is either among the images or among `file_texts`, under the `param` of its reference.
     """
 
     images: LoadedImages = field(default_factory=dict)
@@ -66,7 +66,7 @@ class AudioPart(Body):
 
 
 class FileSource(Body):
-    """A kept file, or the bytes of one in base64 or a data URL, and its name for the model."""
+    """A stored file, or the bytes of one in base64 or a data URL, and its name for the model."""
 
     file_id: str | None = None
     file_data: str | None = None
@@ -79,7 +79,9 @@ class FilePart(Body):
     prompt_cache_breakpoint: Any = None
 
     def ref(self, path: str) -> FileRef:
-        """The file of the part at `path`. Raises InvalidRequest unless it has one of both."""
+        """The file of the part at `path`. Raises InvalidRequest unless it gives exactly one of the
+        two.
+        """
         file = self.file
         if file.file_id is not None:
             if file.file_data is not None:
@@ -97,7 +99,7 @@ class FilePart(Body):
 
 
 class OtherPart(Body):
-    """For the error of a part of an unknown type."""
+    """Gives the error for an unknown type of part."""
 
     type: Literal["text", "refusal", "image_url", "input_audio", "file"]
 
@@ -148,10 +150,9 @@ class CustomCallParam(Body):
 
 
 class ChatMessage(Body):
-    """An answer's message can be sent back unchanged: the template may render its
-    `reasoning_content`; `reasoning` is its name for other servers, `reasoning_details` has no
-    effect. `annotations` have no effect, nor has `parsed`, which the official
-    client's `parse` adds.
+    """The message of an answer can be sent back unchanged: the template may render its
+    `reasoning_content`, which other servers call `reasoning`. `reasoning_details`, `annotations`
+    and `parsed`, which the official client's `parse` adds, have no effect.
     """
 
     role: Role
@@ -215,7 +216,7 @@ class ChatMessage(Body):
                 at += len(_part_text(part, path, media))
 
     def _texts(self, number: int, media: Media) -> Iterator[str]:
-        """The texts of the message. A refusal counts only where there is nothing else."""
+        """The texts of the message. A refusal counts only if there is nothing else."""
         if isinstance(self.content, str):
             yield self.content
         elif self.content is None and self.audio is not None:
@@ -236,7 +237,7 @@ class ChatMessage(Body):
 
 
 def _part_text(part: Part, path: str, media: Media) -> str:
-    """The text of a part; that of a sound is its transcript, and none that of an image."""
+    """The text of a part: of a sound its transcript, of an image nothing."""
     match part:
         case TextPart(text=text):
             return text
@@ -296,7 +297,7 @@ def _check_fields(message: ChatMessage, path: str) -> None:
 
 
 def _image_param(part: Part, path: str) -> str:
-    """The parameter that may have an image, of whatever part."""
+    """The parameter of a part that would have the image, whatever its type."""
     return part.param(path) if isinstance(part, FilePart) else _url_param(path)
 
 

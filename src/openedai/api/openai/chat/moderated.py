@@ -1,4 +1,6 @@
-"""Answers with the scores of the conversation and of the answer, for the parameter `moderation`."""
+"""Answers that include the scores of the conversation and of the answer, for the parameter
+`moderation`.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,7 @@ class ModeratedRenderer:
                 yield frame
 
     async def _heard(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[Indexed, None]:
-        """The events, whose texts are kept."""
+        """The events; their texts are kept."""
         async with aclosing(events):
             async for index, event in events:
                 if isinstance(event, TextDelta):
@@ -83,7 +85,7 @@ class ModeratedRenderer:
                 yield index, event
 
     async def _moderated(self) -> ModeratedChat:
-        """The answer was made, so what fails now is told in its place."""
+        """The answer exists already, so a failure here is reported in place of the scores."""
         answers = ["".join(deltas) for deltas in self._texts]
         try:
             found = await self._moderation.run(self._call, [self._conversation, *answers])

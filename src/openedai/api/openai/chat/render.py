@@ -1,4 +1,4 @@
-"""Events of the engine to `chat.completion` objects and chunks."""
+"""Turns the engine's events into `chat.completion` objects and chunks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from openedai.serving.outcome import Indexed, Outcome, fold, total_usage
 
 
 class FunctionChunk(msgspec.Struct, omit_defaults=True):
-    """A part of a call: of `functions`, or inside of one of `tools`."""
+    """A part of a function call: of the older `functions`, or inside a call of `tools`."""
 
     name: str | UnsetType = UNSET
     arguments: str | UnsetType = UNSET
@@ -155,8 +155,8 @@ class ChatCompletion(msgspec.Struct):
 
 @dataclass(frozen=True)
 class ChatCompletionRenderer:
-    """Renders one answer, whole or as chunks. With `old_functions` calls have the older shape, and
-    those of the tools with `custom_names` have one text.
+    """Renders one answer, whole or as chunks. With `old_functions` calls have the older shape.
+    Calls of the tools in `custom_names` have one text as their input.
     """
 
     id: str
@@ -173,7 +173,7 @@ class ChatCompletionRenderer:
         return self.completion(await fold(events, self.choices))
 
     def completion(self, outcomes: Sequence[Outcome]) -> ChatCompletion:
-        """The whole answer, of one outcome for each choice."""
+        """The whole answer; `outcomes` has one for each choice."""
         return ChatCompletion(
             id=self.id,
             created=self.created,
@@ -217,7 +217,7 @@ class ChatCompletionRenderer:
         yield DONE
 
     def _text_frames(self, index: int, usage: UnsetType | None) -> TextFrames:
-        """The frames of the choice's text, without log probabilities and obfuscation."""
+        """Makes the frames of the choice's text, without log probabilities and obfuscation."""
         chunk = self.chunk((ChunkChoice(index, Delta(content="")),), usage)
         return TextFrames(data_frame(chunk), "content")
 
@@ -285,7 +285,7 @@ class ChatCompletionRenderer:
 
 
 class _CallDeltas:
-    """The calls of one choice as they are written."""
+    """The calls of one choice, while they are being written."""
 
     def __init__(self, custom_names: frozenset[str]) -> None:
         self._custom_names = custom_names
@@ -304,14 +304,14 @@ class _CallDeltas:
         return Delta(tool_calls=[ToolCallChunk(event.index, call_id, call_type, function)])
 
     def end(self) -> Iterator[Delta]:
-        """What is left of inputs that were not written as expected."""
+        """The rest of the inputs that were not written as expected."""
         for index, reader in self._inputs.items():
             if rest := reader.end():
                 yield Delta(tool_calls=[ToolCallChunk(index, custom=CustomChunk(input=rest))])
 
 
 def _visible_text(event: GenerateEvent | AudioDelta) -> str:
-    """The text of an event, whose length an observer of the traffic could see."""
+    """The text of an event; an observer of the traffic could see its length."""
     match event:
         case TextDelta(text=text) | ReasoningDelta(text=text):
             return text

@@ -89,7 +89,7 @@ class ChatCompletions:
     async def _spoken(
         self, call: Call[ChatCompletionRequest], renderer: ChatCompletionRenderer
     ) -> Renderer[Any]:
-        """The renderer, in the voice that the body asks for, if any."""
+        """The renderer, which speaks in the voice that the body asks for, if any."""
         audio = call.body.audio
         if audio is None:
             return renderer

@@ -1,4 +1,4 @@
-"""`/v1/chat/completions` that were stored."""
+"""`/v1/chat/completions`: the stored ones."""
 
 from __future__ import annotations
 

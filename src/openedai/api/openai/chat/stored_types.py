@@ -31,7 +31,7 @@ class ChatUpdateRequest(Body):
 
 
 class StoredMessage(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """An input message with an id. `content_parts` is a content that was given in parts."""
+    """An input message with an id. `content_parts` is the content if it was given in parts."""
 
     id: str
     role: str

@@ -1,4 +1,4 @@
-"""Answers that are stored when they are whole, for `store`."""
+"""Answers that are stored once they are complete, for the parameter `store`."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class CacheOptions(Body):
 
 
 class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
-    """A limit of -1, which is none, is of other servers."""
+    """A limit of -1 means no limit, as on other servers."""
 
     passthrough_fields = SamplingBody.passthrough_fields | {
         *OtherServersChatBody.model_fields,
@@ -129,7 +129,7 @@ class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
             )
 
     def _check_other_servers(self) -> None:
-        """Parameters of other servers beside those of the official API."""
+        """Checks the parameters of other servers next to those of the official API."""
         theirs = self.their_effort()
         if theirs is not None and self.reasoning_effort is not None:
             raise invalid_value(theirs[0], "'reasoning_effort' is set too")
@@ -165,7 +165,7 @@ class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
         return [ref for message in refs for ref in message]
 
     def messages_json(self) -> str:
-        """The messages as they were given, in JSON."""
+        """The messages as they were sent, in JSON."""
         fields = self.model_dump(include={"messages"}, exclude_unset=True, by_alias=True)
         return msgspec.json.encode(fields["messages"]).decode()
 

@@ -37,7 +37,7 @@ def completion_logprobs(
 
 
 def _top(token: TokenLogprob, alternatives: int) -> dict[str, float] | None:
-    """The likeliest tokens, and the one that was drawn."""
+    """The likeliest tokens, and the one that was chosen."""
     if token.logprob is None:
         return None
     best: Iterable[Alternative] = token.top[:alternatives]

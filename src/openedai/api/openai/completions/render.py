@@ -1,4 +1,4 @@
-"""Events of the engine to `text_completion` objects."""
+"""Turns the engine's events into `text_completion` objects."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class CompletionRenderer:
     """Renders one answer, whole or as chunks.
 
     Each prompt got `candidates` answers, of which the best `choices` are returned. `starts` has the
-    offset of the answers to each prompt. `logprobs` is the number of alternatives; None is without
+    offset of the answers to each prompt. `logprobs` is the number of alternatives; None means no
     log probabilities.
     """
 

@@ -21,7 +21,7 @@ MAX_BEST_OF = 20
 
 
 class CompletionRequest(SamplingBody, OtherServersCompletionBody):
-    """`response_format` is of other servers, and so is a limit of -1, which is none."""
+    """`response_format` is a parameter of other servers; a limit of -1 means no limit, as there."""
 
     passthrough_fields = SamplingBody.passthrough_fields | {
         *OtherServersCompletionBody.model_fields,
@@ -78,7 +78,7 @@ class CompletionRequest(SamplingBody, OtherServersCompletionBody):
         return None if given == -1 else given
 
     def to_engine_requests(self) -> list[GenerateRequest]:
-        """One generation for each candidate of each prompt, those of a prompt together."""
+        """One generation for each candidate of each prompt; those of one prompt are adjacent."""
         limit = self.limit
         ranked = self.candidates > self.choices
         return [

@@ -1,4 +1,4 @@
-"""`/v1/containers`: rooms with files in which code of models runs."""
+"""`/v1/containers`: places with files, in which code written by models runs."""
 
 from __future__ import annotations
 

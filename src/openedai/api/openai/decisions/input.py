@@ -48,7 +48,7 @@ class JSONPart(Body):
 
 
 class OtherPart(Body):
-    """A part that is not supported; also for the error of an unknown one."""
+    """A part that is not supported; it also gives the error for an unknown one."""
 
     type: Annotated[
         Literal["input_text", "output_text", "refusal", "input_json", "input_image"],
@@ -100,7 +100,7 @@ class CallOutput(Body):
 
 
 class OtherItem(Body):
-    """For the error of an unknown item."""
+    """Gives the error for an unknown item."""
 
     type: ItemType
 
@@ -126,7 +126,7 @@ _PARTS = {
 
 
 def input_text(value: str | Sequence[Item]) -> str:
-    """What the model reads of a valid input. One message of a user is the same as its text."""
+    """What the model reads of a valid input. A single user message is the same as its text."""
     if isinstance(value, str):
         return value
     if len(value) == 1 and isinstance(value[0], Message) and value[0].role == "user":
@@ -155,8 +155,8 @@ def check_input(value: str | Sequence[Item]) -> None:
 
 
 def check_content(content: str | Sequence[Part], where: str, path: str) -> None:
-    """Raise InvalidRequest for a part that may not be there: in a message of a role, in the output
-    of a call, or in the instructions of a question.
+    """Raise InvalidRequest for a part that is not allowed where it is: in a message of a role, in
+    the output of a call, or in the instructions of a question.
     """
     for index, part in enumerate([] if isinstance(content, str) else content):
         if part.type not in _PARTS[where]:

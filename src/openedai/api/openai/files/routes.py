@@ -1,4 +1,4 @@
-"""`/v1/files`: files that are kept, with their bytes."""
+"""`/v1/files`: stored files, with their bytes."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from openedai.errors import missing_parameter
 from openedai.http.body import Body
 from openedai.http.upload import StreamedFile
 
-# With those of the files that the server makes.
+# Includes the purposes of files that the server makes.
 AnyPurpose = Literal[Purpose, "assistants_output", "batch_output", "fine-tune-results"]
 
 

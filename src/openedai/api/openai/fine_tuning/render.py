@@ -11,7 +11,7 @@ _VALUES = ("n_epochs", "batch_size", "learning_rate_multiplier")
 
 
 def job_object(job: JobRecord) -> dict[str, Any]:
-    """Hyperparameters are `auto` until it is known what that means."""
+    """Hyperparameters are `auto` until their values are known."""
     names = (*_VALUES, "beta") if job.method == "dpo" else _VALUES
     values = {name: job.values.get(name, job.given.get(name, "auto")) for name in names}
     return {
@@ -63,7 +63,7 @@ def checkpoint_object(checkpoint: CheckpointRecord) -> dict[str, Any]:
 
 
 def list_object(items: list[dict[str, Any]], limit: int) -> dict[str, Any]:
-    """The first `limit` items, of which one more was read."""
+    """The first `limit` of the items; one more was read, to know whether there are more."""
     shown = items[:limit]
     return {
         "object": "list",

@@ -1,4 +1,4 @@
-"""`/v1/fine_tuning/jobs`: models are trained on files."""
+"""`/v1/fine_tuning/jobs`: training models on files."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class FineTuningJobs:
         return json_response(list_object(objects, query.limit), headers=headers)
 
     async def permissions(self, request: Request) -> Response:
-        """None: a checkpoint is for the project of the key that made it."""
+        """Always empty: only the project of the key that made a checkpoint may use it."""
         query, headers = self._calls.query(request, PermissionListQuery)
         await self._find_model(request)
         return json_response(list_object([], query.limit), headers=headers)

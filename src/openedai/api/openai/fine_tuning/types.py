@@ -35,7 +35,7 @@ class HyperparametersBody(Body):
     learning_rate_multiplier: Multiplier | None = None
 
     def given(self) -> dict[str, Any]:
-        """Those that are not `auto`."""
+        """The hyperparameters that are not `auto`."""
         fields = self.model_dump(exclude_none=True)
         return {name: value for name, value in fields.items() if value != "auto"}
 
@@ -126,7 +126,7 @@ class JobListQuery(EventListQuery):
     ) = None
 
     def matches(self, job: JobRecord) -> bool:
-        """Whether a job has the metadata that are asked for."""
+        """Whether a job has the metadata that is asked for."""
         if self.metadata == "null":
             return job.metadata is None
         return (self.metadata or {}).items() <= (job.metadata or {}).items()

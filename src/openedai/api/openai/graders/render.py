@@ -8,7 +8,7 @@ from openedai.contract.generate import Usage
 from openedai.serving.grading.graders import Grader, type_of
 from openedai.serving.grading.grading import Grade
 
-# What a grade may fail of in the official API, and details of that.
+# The errors that a grade may have in the official API, and their details.
 _ERRORS = (
     "formula_parse_error",
     "invalid_variable_error",

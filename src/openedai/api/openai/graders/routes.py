@@ -1,4 +1,4 @@
-"""`/v1/fine_tuning/alpha/graders`: answers of models are graded."""
+"""`/v1/fine_tuning/alpha/graders`: grading the answers of models."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Graders:
     async def run(self, request: Request) -> Response:
         body, headers = await self._calls.body(request, GraderRunRequest)
         exchange = exchange_of(request.scope)
-        exchange.parameter_names = body.engine_names()  # from here on, errors are of models
+        exchange.parameter_names = body.engine_names()  # from here on, errors are those of models
         grader, began = body.to_grader(), time.perf_counter()
         grade = await self._grading.run(grader, body.model_sample, body.item, exchange)
         taken = time.perf_counter() - began

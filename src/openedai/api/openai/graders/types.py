@@ -60,7 +60,7 @@ class TextPart(Body):
 
 
 class OtherPart(Body):
-    """A part that is not supported; also for the error of an unknown one."""
+    """A part that is not supported; it also gives the error for an unknown one."""
 
     type: Annotated[
         Literal["input_text", "output_text", "input_image", "input_audio"],
@@ -173,7 +173,7 @@ class LabelModelGrader(Body):
 
 
 class OtherGrader(Body):
-    """A type that is not supported here; also for the error of an unknown one."""
+    """A grader that is not supported here; it also gives the error for an unknown one."""
 
     type: Annotated[
         Literal["string_check", "text_similarity", "score_model", "label_model", "multi", "python"],
@@ -199,7 +199,7 @@ def _one_or_many(value: Any) -> str:
 
 
 class MultiGrader(Body):
-    """`graders` is an object of them by name or, as in the official client's types, one."""
+    """`graders` are graders by their names or, as in the official client's types, a single one."""
 
     type: Literal["multi"]
     name: Name
@@ -232,7 +232,7 @@ AnyGrader = Annotated[_Single | MultiGrader | OtherGrader, BY_TYPE]
 
 
 class GraderBody(Body):
-    """What engines say of the request is about the grader."""
+    """Errors of engines about the request refer to the grader."""
 
     parameter_names: ClassVar[Mapping[str, str]] = {
         "model": "grader.model",

@@ -1,4 +1,4 @@
-"""The URLs of made images, and the files behind them."""
+"""The URLs of generated images, and the files behind them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images that were made to the `ImagesResponse`, or to the events of its stream."""
+"""Turns generated images into the `ImagesResponse`, or into the events of its stream."""
 
 from __future__ import annotations
 

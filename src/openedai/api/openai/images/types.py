@@ -25,7 +25,7 @@ _GPT_IMAGE = ("gpt-image-", "chatgpt-image-")
 
 
 class ImageBody(Body):
-    """What all three have. The parameters from `negative_prompt` on are our own."""
+    """What all three have in common. The parameters from `negative_prompt` onwards are our own."""
 
     passthrough_fields: ClassVar[frozenset[str]] = frozenset({"user"})
 
@@ -74,7 +74,7 @@ class ImageBody(Body):
 
 
 class PromptedBody(ImageBody):
-    """What generations and edits have."""
+    """What generations and edits have in common."""
 
     passthrough_fields = frozenset(
         {"user", "safety_identifier", "complexity", "frame_count", "frame_duration_ms", "svg"}
@@ -147,7 +147,9 @@ class ImageReference(Body):
     file_id: str | None = None
 
     def input(self, param: str) -> ImageInput:
-        """The image that `param` refers to. Raises InvalidRequest unless it has one of both."""
+        """The image that `param` refers to. Raises InvalidRequest unless it gives exactly one of
+        the two.
+        """
         if self.file_id is not None:
             if self.image_url is not None:
                 raise invalid_value(f"{param}.file_id", "it cannot be set with 'image_url'")

@@ -15,7 +15,7 @@ from openedai.serving.models.listing import Listing
 
 
 class ModelObject(msgspec.Struct):
-    """`created` is when this server started, or a fine-tuned model was made."""
+    """`created` is when this server started, or when a fine-tuned model was made."""
 
     id: str
     created: int
@@ -29,7 +29,7 @@ class ModelList(msgspec.Struct):
 
 
 class Models:
-    """Anthropic's API has the same URLs: `openedai.api` joins both."""
+    """Anthropic's API has the same URLs; `openedai.api` serves both."""
 
     def __init__(self, catalog: Catalog, listing: Listing, tuned: TunedModels) -> None:
         self._catalog = catalog

@@ -32,7 +32,7 @@ class ImagePart(Body):
 
 
 class OtherPart(Body):
-    """For the error of an unknown part."""
+    """Gives the error for an unknown part."""
 
     type: Literal["text", "image_url"]
 
@@ -74,7 +74,7 @@ class ModerationRequest(Body):
     model: str | None = None
 
     def texts(self) -> list[list[str]]:
-        """The texts of each result: those of parts have one together."""
+        """The texts of each result; parts share a single result."""
         if isinstance(self.input, str):
             return [[self.input]]
         texts = [[text] for text in self.input if isinstance(text, str)]

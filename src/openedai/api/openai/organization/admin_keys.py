@@ -40,7 +40,7 @@ class AdminKeys:
         return json_response(admin_key_object(key))
 
     async def delete(self, request: Request) -> Response:
-        """The key is revoked, also if it is the one of this request."""
+        """The key is revoked, even if this request was sent with it."""
         id: str = request.path_params["key_id"]
         await self._administration.revoke(id, "admin=1")
         return json_response(

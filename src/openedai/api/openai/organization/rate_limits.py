@@ -50,7 +50,7 @@ class RateLimitQuery(Body):
 
 
 class RateLimitUpdateRequest(Body):
-    """Limits that take the place of those there are; the others stay."""
+    """Limits that replace the existing ones; those that are not given stay."""
 
     max_requests_per_1_minute: _Limit | None = None
     max_tokens_per_1_minute: _Limit | None = None
@@ -60,7 +60,7 @@ class RateLimitUpdateRequest(Body):
     batch_1_day_max_input_tokens: Annotated[Any, AllowedOnly()] = None
 
     def limits(self) -> Limits:
-        """As the settings have them, where 0 is no limit."""
+        """The limits by the names of the settings, where 0 means no limit."""
         given = {ours: getattr(self, name) for name, ours in (_REQUIRED | _OPTIONAL).items()}
         return Limits(**{name: 0 if value == NO_LIMIT else value for name, value in given.items()})
 
@@ -120,7 +120,7 @@ def _rate_limit(model: str, limits: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _page(objects: Sequence[dict[str, Any]], query: RateLimitQuery) -> Page:
-    """A part of the list; an id that is not in it is as if there were none."""
+    """A page of the list; an id that is not in the list is ignored."""
     ids = [one["id"] for one in objects]
     if query.before in ids:
         end = ids.index(query.before)

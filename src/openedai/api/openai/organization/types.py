@@ -53,7 +53,7 @@ class ServiceAccountKeyRequest(Scoped):
 
 
 class AdminListQuery(Query):
-    """Lists are from the oldest on."""
+    """Lists begin with the oldest."""
 
     order: Literal["asc", "desc"] = "asc"
 
@@ -71,7 +71,7 @@ class ProjectListQuery(Body):
 
 
 class ProjectKeyListQuery(Body):
-    """Owners of keys are names, and all have access."""
+    """The owners of keys are names, and all of them have access."""
 
     limit: int = Field(20, ge=1, le=100)
     after: str | None = Field(None, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")
