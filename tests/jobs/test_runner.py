@@ -244,7 +244,7 @@ class Waiting(Counting):
 
 def test_a_lost_lease_cancels_the_task_and_refuses_its_steps(store: Store) -> None:
     handler = Waiting()
-    bench = Bench(store, handler, lease=0.3)
+    bench = Bench(store, handler, lease=1.0)
 
     async def scenario() -> None:
         await bench.add("a")
@@ -343,7 +343,7 @@ def test_a_handler_can_fail_while_the_database_is_away(store: Store) -> None:
                 raise Unavailable("The server cannot use its database now.")
             await super().run(job)
 
-    bench = Bench(store, Failing(), lease=0.2)
+    bench = Bench(store, Failing(), lease=1.0)
 
     async def scenario() -> None:
         await bench.add("a")

@@ -76,9 +76,10 @@ def test_what_takes_too_long_is_interrupted(confined: Confined) -> None:
         async with boxed(confined) as box:
             await ran(box, "kept = 1")
             for code in ("while True: pass", "import time; time.sleep(60)"):
-                late = await box.run(code, 0.2)
-                assert late.late
-                assert "KeyboardInterrupt" in (late.error or "")
+                for seconds in (0, 0.2):  # even before it begins
+                    late = await box.run(code, seconds)
+                    assert late.late
+                    assert "KeyboardInterrupt" in (late.error or "")
             assert await ran(box, "kept") == "1"
             stubborn = "while True:\n  try:\n    time.sleep(60)\n  except BaseException: pass"
             with pytest.raises(BoxFailed, match=r"longer than 0.2 seconds, and could not be"):
@@ -93,12 +94,14 @@ def test_what_takes_too_long_is_interrupted(confined: Confined) -> None:
 def test_who_does_not_wait_any_more(confined: Confined) -> None:
     async def scenario() -> None:
         async with boxed(confined) as box:
-            running = asyncio.create_task(box.run("import time; time.sleep(60)", 60))
-            await asyncio.sleep(0.3)
-            running.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await running
-            assert await ran(box, "2") == "2"
+            await ran(box, "kept = 2")
+            for pause in (0, 0.3):  # before it begins, and after
+                running = asyncio.create_task(box.run("import time; time.sleep(60)", 60))
+                await asyncio.sleep(pause)
+                running.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await running
+                assert await ran(box, "kept") == "2"
 
     asyncio.run(scenario())
 

@@ -119,12 +119,17 @@ class Interpreter:
         self._module = types.ModuleType("__main__")
         sys.modules["__main__"] = self._module
         self._count = 0
-        self._running = False
+        self._running = self._over = False
         self._process = os.getpid()
         signal.signal(signal.SIGINT, self._interrupted)
 
+    def expect(self) -> None:
+        """From another thread: code was received, which `interrupt` is about from now on."""
+        self._over = False
+
     def interrupt(self) -> None:
-        """From another thread: end what runs, if something does."""
+        """From another thread: end the code that was received last, even before it begins."""
+        self._over = True
         if self._running:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
@@ -136,6 +141,8 @@ class Interpreter:
         try:
             try:
                 self._running = True
+                if self._over:
+                    self._interrupted()
                 return self._value(code, name), None
             finally:
                 self._running = False
@@ -285,6 +292,7 @@ def main() -> None:
             if frame[0]["op"] == "interrupt":
                 interpreter.interrupt()
             else:
+                interpreter.expect()
                 waiting.put(frame)
         os._exit(0)
 

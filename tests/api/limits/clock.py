@@ -1,4 +1,4 @@
-"""A server with limits, whose time passes as the test says, and as it does beside."""
+"""A server with limits, whose time passes as the test says."""
 
 from __future__ import annotations
 
@@ -21,17 +21,21 @@ NOON = 1_795_780_800.0  # a noon of UTC
 
 
 class Clock:
-    """Noon, and what has passed since."""
+    """Noon, and what a test has skipped since; the real time too from `run` on."""
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
         self._skipped = 0.0
+        self._began: float | None = None
 
     def __call__(self) -> float:
-        return NOON + time.monotonic() - self._began + self._skipped
+        passed = 0.0 if self._began is None else time.monotonic() - self._began
+        return NOON + self._skipped + passed
 
     def skip(self, seconds: float) -> None:
         self._skipped += seconds
+
+    def run(self) -> None:
+        self._began = time.monotonic()
 
 
 @contextmanager

@@ -45,27 +45,32 @@ def refusal(error: APIStatusError) -> dict[str, Any]:
     return found
 
 
+def seconds(shown: str) -> float:
+    """Of a duration such as `1m0s`, which passes until the answer is written."""
+    minutes, _, rest = shown.rpartition("m")
+    return int(minutes or 0) * 60 + float(rest.removesuffix("s"))
+
+
 def test_requests_of_a_minute() -> None:
     clock = Clock()
     with limited(clock=clock, requests_per_minute=2) as server, client(server) as alice:
         first = alice.chat.completions.with_raw_response.create(model="echo", messages=MESSAGES)
         assert first.headers["x-ratelimit-limit-requests"] == "2"
         assert first.headers["x-ratelimit-remaining-requests"] == "1"
-        assert first.headers["x-ratelimit-reset-requests"].startswith(("1m0s", "59.", "58."))
+        assert 50 < seconds(first.headers["x-ratelimit-reset-requests"]) <= 60
         assert "x-ratelimit-limit-tokens" not in first.headers
         clock.skip(40)
         chat(alice)
         with pytest.raises(RateLimitError) as caught:
             chat(alice)
         error, headers = refusal(caught.value), caught.value.response.headers
-        wait = int(headers["retry-after-ms"])
-        assert 15_000 < wait <= 20_000
-        assert headers["retry-after"] == str(-(-wait // 1000))
+        assert headers["retry-after-ms"] == "20000"
+        assert headers["retry-after"] == "20"
         assert headers["x-ratelimit-remaining-requests"] == "0"
-        assert headers["x-ratelimit-reset-requests"].startswith("59.")
+        assert 50 < seconds(headers["x-ratelimit-reset-requests"]) <= 60
         assert error == {
             "message": "Rate limit reached for echo on requests per min (RPM): Limit 2, Used 2, "
-            f"Requested 1. Please try again in {f'{wait / 1000:.3f}'.rstrip('0')}s.",
+            "Requested 1. Please try again in 20s.",
             "type": "requests",
             "param": None,
             "code": "rate_limit_exceeded",
@@ -73,7 +78,7 @@ def test_requests_of_a_minute() -> None:
         with client(server, BOB) as bob:
             chat(bob)
         chat(alice, "owner/echo:latest")  # models have counts of their own
-        clock.skip(wait / 1000)
+        clock.skip(20)
         chat(alice)
 
 
@@ -86,8 +91,9 @@ def test_the_official_client_tries_again_by_itself() -> None:
         chat(alice)
         clock.skip(59.5)
         began = time.monotonic()
+        clock.run()
         chat(alice)
-        assert 0.2 < time.monotonic() - began < 5
+        assert 0.5 <= time.monotonic() - began < 5
 
 
 def test_it_does_not_try_what_cannot_succeed() -> None:
@@ -107,7 +113,7 @@ def test_it_does_not_try_what_cannot_succeed() -> None:
         error = refusal(caught.value)
         assert (error["type"], error["code"]) == ("insufficient_quota", "insufficient_quota")
         assert "requests per day (RPD): Limit 1, Used 1, Requested 1" in error["message"]
-        assert "It is renewed in 11h59m" in error["message"]
+        assert "It is renewed in 12h0m0s" in error["message"]
         assert int(caught.value.response.headers["retry-after"]) <= 12 * 3600
 
 

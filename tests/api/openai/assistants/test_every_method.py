@@ -166,7 +166,7 @@ def test_every_callback(server: Running, kind: Kind) -> None:
             await in_stream(stream(**asked, tool_choice=choice, event_handler=handling), to_the_end)
             assert seen_by(handling) == callbacks
         handling = handler(kind)
-        slow = stream(**asked, model="endless", event_handler=handling, timeout=0.5)
+        slow = stream(**asked, model="endless", event_handler=handling, timeout=1.5)
         with pytest.raises(httpx2.ReadTimeout):
             await in_stream(slow, to_the_end)
         assert seen_by(handling) == ["on_timeout", "on_exception", "on_end"]

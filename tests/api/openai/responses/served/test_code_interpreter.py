@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
+from contextlib import closing, suppress
+from http.client import HTTPConnection
 from typing import Any
 
 import openai
+import psutil
 import pytest
 from openai import OpenAI
 
@@ -14,7 +18,7 @@ from tests.api.openai.responses.served.mcp_servers import call
 from tests.api.openai.responses.served.test_web_search import types
 from tests.api.openai.responses.test_background import ended
 from tests.sandboxes import PLOTS
-from tests.support import Running, ServerThread, echo_settings, fetch
+from tests.support import Running, ServerThread, echo_settings, fetch, wait_until
 
 both_ways = pytest.mark.parametrize("stream", [False, True])
 
@@ -189,14 +193,25 @@ def test_in_the_background(code_client: OpenAI) -> None:
 def test_who_leaves_ends_the_code(code_client: OpenAI, code_server: Running) -> None:
     made = code_client.containers.create(name="left")
     tool: Any = {**TOOL, "container": made.id}
-    text = code("open('begun', 'w').close()\nimport time\ntime.sleep(1.5)\nopen('ended', 'w')")
-    with (
-        code_server.client(timeout=0.8) as leaving,
-        pytest.raises(openai.APITimeoutError),
-    ):
-        leaving.responses.create(model="echo", input=text, tools=[tool])
-    seen = run(code_client, "import os\nsorted(os.listdir())", tools=[tool])
-    assert logs(seen) == "['begun']"
+    body: dict[str, Any] = {"model": "echo", "tools": [tool]}
+    body["input"] = code("import subprocess\nsubprocess.run(['sleep', '1.7'])\nopen('ended', 'w')")
+    connection = HTTPConnection("127.0.0.1", code_server.port)
+    with closing(connection):
+        headers = {"content-type": "application/json"}
+        connection.request("POST", "/v1/responses", json.dumps(body), headers)
+        wait_until(lambda: runs("sleep", "1.7"))
+    seen = run(code_client, "import os\nos.listdir()", tools=[tool])
+    assert logs(seen) == "[]"
+    assert not runs("sleep", "1.7")
+
+
+def runs(*command: str) -> bool:
+    """Whether this process or one of those that it started has started this."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if process.cmdline() == [*command]:
+                return True
+    return False
 
 
 def test_two_calls_at_once_take_turns(code_client: OpenAI, code_server: Running) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from aiohttp import web
 from openai import OpenAI
 from openai.types.responses import Response
 
-from openedai.config import ConfigError
+from openedai.config import ConfigError, Settings
 from tests.api.openai.responses.answers import check_events, raw_events, refusal, respond
 from tests.api.openai.responses.served.search_engine import SearchEngine, search_engine
 from tests.support import Running, ServerThread, echo_settings
@@ -206,18 +207,19 @@ def test_a_search_engine_that_is_not_there(tmp_path_factory: pytest.TempPathFact
     assert response.output_text == "Error: The search engine cannot be reached."
 
 
-def test_braves_protocol_and_a_slow_answer(
-    engine: SearchEngine, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    settings = echo_settings(
-        data=tmp_path_factory.mktemp("data"),
+def brave(engine: SearchEngine, data: Path, **values: Any) -> Settings:
+    return echo_settings(
+        data=data,
         web_search="brave",
         web_search_url=engine.url,
         web_search_key="s3cret",
-        tool_timeout=0.2,
+        **values,
     )
+
+
+def test_braves_protocol(engine: SearchEngine, tmp_path: Path) -> None:
     tool = {**SEARCH, "user_location": {"type": "approximate", "country": "de", "city": "Bonn"}}
-    with ServerThread(settings) as server, server.client() as client:
+    with ServerThread(brave(engine, tmp_path)) as server, server.client() as client:
         response = respond(client, False, input=searching(), tools=[tool])
         assert response.output_text.startswith("[Ice](https://a.example/ice)\nIce is frozen")
         assert engine.queries[-1] == {
@@ -227,9 +229,14 @@ def test_braves_protocol_and_a_slow_answer(
             "country": "DE",
         }
         assert engine.headers[-1]["X-Subscription-Token"] == "s3cret"
-        response = respond(client, False, input=searching("hang"), tools=[tool])
-        told = "Error: The search engine did not answer within 0.2 seconds."
-        assert response.output_text == told
+
+
+def test_a_search_engine_that_does_not_answer(engine: SearchEngine, tmp_path: Path) -> None:
+    settings = brave(engine, tmp_path, tool_timeout=0.2)
+    with ServerThread(settings) as server, server.client() as client:
+        response = respond(client, False, input=searching("hang"), tools=[SEARCH])
+    told = "Error: The search engine did not answer within 0.2 seconds."
+    assert response.output_text == told
 
 
 def test_the_engine_is_told_the_trace(client: OpenAI, engine: SearchEngine) -> None:
