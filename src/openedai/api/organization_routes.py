@@ -1,4 +1,6 @@
-"""The URLs of `/v1/organization` that manage keys, and what is said of those that are not here."""
+"""The URLs of `/v1/organization` that manage keys, and the error for those that this server
+lacks.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ _PROJECT = f"{_BASE}/projects/{{project_id}}"
 
 
 def organization_routes(s: Services, calls: Calls) -> tuple[Route, ...]:
-    """For admin keys."""
+    """The URLs for admin keys."""
     admin_keys = Group("openai.organization.admin_keys:AdminKeys", calls, s.administration)
     projects = Group("openai.organization.projects:ProjectRoutes", calls, s.administration)
     path, one = f"{_BASE}/admin_api_keys", f"{_BASE}/admin_api_keys/{{key_id}}"

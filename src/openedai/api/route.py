@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Handler = Callable[[Request], Awaitable[Response]]
 F = TypeVar("F", bound=Callable[..., Any])
 
-# A model's id may have slashes, so several paths can match: the first one is used.
+# A model's id may contain slashes, so several paths can match; the first one is used.
 ENGINE = "/v1/engines/{model:path}"
 _AZURE_MODEL = "/openai/deployments/{model:path}"
 _AZURE = "/openai"
@@ -36,7 +36,7 @@ _BODY = "request_body"
 
 
 def takes(body: type[BaseModel]) -> Callable[[F], F]:
-    """Marks a handler with the type of its request's body, for the documentation."""
+    """Marks a handler with the type of its request body, for the documentation."""
 
     def mark(handler: F) -> F:
         setattr(handler, _BODY, body)
@@ -55,8 +55,8 @@ class Group:
     """A class of the API whose methods serve URLs.
 
     `class_path` is `module:Class`, below `openedai.api`; `parts` are its constructor's arguments.
-    It is imported when one of its URLs is first requested: the types of the bodies alone cost more
-    than the rest of the server's start.
+    It is imported when one of its URLs is first requested: the types of the bodies alone take
+    longer than the rest of the server's start.
     """
 
     def __init__(self, class_path: str, *parts: Any) -> None:
@@ -130,8 +130,8 @@ class SocketRoute:
 @dataclass(frozen=True)
 class Route:
     """`in_engines`: clients of 2020 to 2023 put the model into the URL. `on_azure`: Azure's API has
-    it; `in_deployments`: with the model in the URL. `in_batches`: the lines of a batch may be
-    requests to it.
+    this route; `in_deployments`: with the model in the URL. `in_batches`: the lines of a batch may
+    be requests to it.
     """
 
     method: str
@@ -154,7 +154,7 @@ class Route:
 
 
 def shared_with_azure(routes: Iterable[Route]) -> tuple[Route, ...]:
-    """The routes, of which Azure's API has all."""
+    """The routes, all marked as part of Azure's API."""
     return tuple(replace(route, on_azure=True) for route in routes)
 
 
@@ -166,8 +166,8 @@ def engine_routes(routes: Iterable[Route]) -> Iterator[Route]:
 
 
 def azure_routes(routes: Iterable[Route]) -> Iterator[Route]:
-    """`/v1/x` as Azure has it: `/openai/deployments/{model}/x`, or `/openai/x`; and in its newer
-    form, `/openai/v1/x`.
+    """`/v1/x` as Azure serves it: `/openai/deployments/{model}/x` or `/openai/x`, and in its newer
+    form `/openai/v1/x`.
     """
     for route in routes:
         if route.on_azure:

@@ -47,12 +47,12 @@ def create_app(
     limits_clock: Callable[[], float] | None = None,
     span_exporter: SpanExporter | None = None,
 ) -> Starlette:
-    """The whole server as an ASGI app. The end of its lifespan closes the pool.
+    """The whole server as an ASGI app. When its lifespan ends, the pool is closed.
 
-    `early` may have a worker that loads a model already. If this server dies, another one has its
-    jobs after `job_lease` seconds. `limits_clock` is the clock of limits that one server counts, in
-    seconds since 1970; by default the machine's. `span_exporter` gets the traces, if they are on;
-    by default one that sends them. Raises ConfigError.
+    `early` may have a worker that is already loading a model. If this server dies, another one
+    takes its jobs after `job_lease` seconds. `limits_clock` is the clock for limits that a single
+    server counts, in seconds since 1970; by default the machine's. `span_exporter` gets the traces,
+    if they are on; by default one that sends them. Raises ConfigError.
     """
     tracing = _tracing(settings, span_exporter) if settings.traces else None
     catalog, metrics = Catalog(settings), Metrics()

@@ -1,4 +1,4 @@
-"""What is around the routes: the layers of HTTP, and the answers to errors."""
+"""What surrounds the routes: the HTTP layers, and the answers to errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from openedai.serving.services import Services
 
 
 def in_process(app: Starlette, services: Services) -> InProcess:
-    """What serves requests without a connection by the app's routes."""
+    """Serves requests without a connection through the app's routes."""
     routes = ExceptionMiddleware(app.router, ERROR_HANDLERS)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,7 +58,7 @@ def _envelope(app: ASGIApp, services: Services) -> Envelope:
 
 
 def middleware(services: Services, identities: Identities) -> list[Middleware]:
-    """What every request passes, from outside to inside, before the routes."""
+    """The layers that every request passes before the routes, the outermost first."""
     settings, layers = services.settings, []
     if settings.root_path:
         layers.append(Middleware(RootPath, root_path=settings.root_path))
@@ -74,7 +74,7 @@ def middleware(services: Services, identities: Identities) -> list[Middleware]:
 
 
 def check_root_path(root_path: str, served: Sequence[Route]) -> None:
-    """Raises ConfigError where one of the server's own URLs begins like `root_path`."""
+    """Raises ConfigError if one of the server's own URLs begins with `root_path`."""
     first = root_path.split("/")[1]
     if any(route.path.split("/")[1] == first for route in served):
         raise ConfigError(f"root_path: the server has URLs that begin with /{first} themselves")
@@ -101,7 +101,7 @@ async def _wrong_method(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> set[str]:
-    """The methods that the request's URL has."""
+    """The methods that the request's URL supports."""
     return {
         method
         for route in request.app.routes
@@ -110,7 +110,7 @@ def _methods(request: Request) -> set[str]:
     }
 
 
-# The answers to errors that nothing inside of the routes answers.
+# The answers to errors that nothing inside the routes handles.
 ERROR_HANDLERS: dict[
     int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]
 ] = {

@@ -1,4 +1,4 @@
-"""What runs the jobs of each kind, with the parts that it needs."""
+"""The handlers of each kind of job, with the parts that they need."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from openedai.store.batches import LineError
 from openedai.store.conversations.responses import StoredResponse
 from openedai.weights.library import Library
 
-# The folder, in that of the data, of files while their text is read.
+# The folder, inside the data folder, for files while their text is read.
 READING = "reading"
-# Their models have no other names than those of the catalogue.
+# Endpoints whose models have no names besides those in the catalogue.
 _NAMED_ONLY = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
 
 
 def job_handlers(services: Services, library: Library, perform: Perform) -> Sequence[Handler]:
-    """What runs the jobs of each kind. `perform` serves the lines of batches."""
+    """The handlers of each kind of job. `perform` serves the lines of batches."""
     settings = services.settings
     parts = TrainingParts(
         store=services.store,

@@ -27,7 +27,7 @@ class Lifespan:
 
     @asynccontextmanager
     async def started(self) -> AsyncIterator[None]:
-        """What runs beside the requests, until the app ends. Then all models are unloaded."""
+        """Runs everything besides the requests until the app ends. Then all models are unloaded."""
         services = self.services
         services.recent_logs.attach()
         await services.image_store.sweep()

@@ -34,7 +34,7 @@ def make_pool(
     downloads: Downloads,
     early: EarlyStart | None,
 ) -> ModelPool:
-    """The pool of the models. `early` may have a worker that loads one already."""
+    """The pool of models. `early` may have a worker that is already loading one."""
     builds = Builds(settings)
     silence = SilenceLimits(settings.ping_timeout, settings.progress_timeout, settings.load_timeout)
 
@@ -71,7 +71,7 @@ def make_pool(
 
 
 def _adapters(library: Library, spec: ModelSpec, progress: Progress) -> tuple[Adapter, ...]:
-    """The adapters of a model, downloaded if that can be. Empty for an engine without weights."""
+    """The adapters of a model, downloaded if possible. Empty for an engine without weights."""
     found = []
     for adapter, weights in zip(spec.adapters, adapter_specs(spec), strict=False):
         path, missing = "", None

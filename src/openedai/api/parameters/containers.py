@@ -1,4 +1,4 @@
-"""What a container may have, in requests for one and in the tool that makes one."""
+"""The parameters of a container, in requests for one and in the tool that makes one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FileIds = Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length
 
 
 class NetworkPolicy(Body):
-    """There is no network."""
+    """Containers have no network."""
 
     type: Annotated[Literal["disabled", "allowlist"], UnsupportedValues("allowlist")]
     allowed_domains: Refused = None

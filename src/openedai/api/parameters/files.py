@@ -1,4 +1,4 @@
-"""What files and uploads share: purposes, expiry, and a file as the API shows it."""
+"""What files and uploads have in common: purposes, expiry, and a file as the API shows it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from openedai.store.files import FileRecord
 Purpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
 
 _DAY = 86400
-# After which files of these purposes expire if the body does not say.
+# The lifetimes of files with these purposes, if the body does not give one.
 _BY_PURPOSE = {"batch": 30 * _DAY}
 
 
@@ -28,7 +28,7 @@ def lifetime(purpose: str, given: ExpiresAfter | None) -> float | None:
 
 
 class FileObject(msgspec.Struct, kw_only=True):
-    """`status` is always the same: what a file is used for checks it."""
+    """`status` is always the same: files are only checked when they are used."""
 
     id: str
     object: str = "file"

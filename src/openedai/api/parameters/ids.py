@@ -1,4 +1,4 @@
-"""Ids and fingerprints as the official API has them."""
+"""Ids and fingerprints in the shape of the official API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sizes of images that are made."""
+"""The sizes of generated images."""
 
 from __future__ import annotations
 

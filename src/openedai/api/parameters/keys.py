@@ -1,4 +1,4 @@
-"""What is said of keys that are made or changed."""
+"""The parameters for making and changing keys."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Scopes = Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=
 
 
 class Expiring(Body):
-    """What makes a key, or sets when it expires."""
+    """The body of a request that makes a key, or sets when it expires."""
 
     expires_in_seconds: Seconds | None = None
 
     @property
     def expires_at(self) -> float | None:
-        """In seconds since 1970."""
+        """When the key expires, in seconds since 1970; None for never."""
         lasts = self.expires_in_seconds
         return None if lasts is None else time.time() + lasts
 
@@ -44,5 +44,5 @@ class Scoped(Expiring):
 
     @property
     def endpoints(self) -> tuple[str, ...] | None:
-        """As an identity has them."""
+        """The groups as an identity has them."""
         return tuple(dict.fromkeys(self.scopes or ())) or None

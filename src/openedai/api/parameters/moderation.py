@@ -1,4 +1,4 @@
-"""The result of a moderation as the official API has it."""
+"""The result of a moderation in the shape of the official API."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from openedai.contract.moderate import CATEGORIES, Assessment
 
 
 class ModerationObject(msgspec.Struct):
-    """`category_applied_input_types` is empty for a category that no model knows."""
+    """`category_applied_input_types` is empty for a category that the model does not know."""
 
     flagged: bool
     categories: dict[str, bool]
@@ -19,7 +19,7 @@ class ModerationObject(msgspec.Struct):
 
 
 class ModerationResult(ModerationObject, kw_only=True):
-    """One of an answer's: beside the answer, the model that it is from."""
+    """The result of one moderation, with the model that made it."""
 
     model: str
     type: str = "moderation_result"
@@ -34,7 +34,7 @@ class ModerationError(msgspec.Struct):
 def moderation_object(
     texts: Iterable[Assessment], images: Iterable[Assessment] = ()
 ) -> ModerationObject:
-    """One result for all of them: a category has the highest of their scores."""
+    """One result for all assessments: each category has the highest of their scores."""
     scores: dict[str, float] = {}
     flagged: set[str] = set()
     applied: dict[str, list[str]] = {name: [] for name in CATEGORIES}
@@ -54,6 +54,6 @@ def moderation_object(
 
 
 def moderation_result(texts: Iterable[Assessment], model: str) -> ModerationResult:
-    """The same, with the name of the model."""
+    """The same result, with the name of the model."""
     fields = msgspec.structs.asdict(moderation_object(texts))
     return ModerationResult(**fields, model=model)

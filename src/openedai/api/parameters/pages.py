@@ -1,4 +1,4 @@
-"""Lists in pages: the parameters in the URL, and the object that is answered."""
+"""Lists in pages: the parameters in the URL, and the object in the answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Query(Body):
-    """What every list takes; a list with other limits has its own `limit`."""
+    """The parameters of every list; a list with a different maximum has its own `limit`."""
 
     limit: int = Field(20, ge=1, le=100)
     after: str | None = Field(None, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")
@@ -33,14 +33,14 @@ class Page(msgspec.Struct):
 def page(
     items: Sequence[Any], limit: int, render: Callable[[Any], Any] = lambda item: item
 ) -> Page:
-    """The first `limit` items, of which one more was read; each has an `id`."""
+    """The first `limit` of the items, of which one more was read; each has an `id`."""
     shown = items[:limit]
     first, last = (shown[0].id, shown[-1].id) if shown else (None, None)
     return Page([render(item) for item in shown], first, last, len(items) > limit)
 
 
 def page_of(found: Found[T], render: Callable[[T], Any]) -> Page:
-    """What was found, with its cursors; what is rendered of each has an `id`."""
+    """What was found, with its cursors; each rendered item has an `id`."""
     shown = [render(item) for item in found.items]
     first, last = (shown[0].id, shown[-1].id) if shown else (None, None)
     return Page(shown, first, last, found.has_more)

@@ -7,7 +7,7 @@ from openedai.catalog.defaults import CHAT
 from openedai.catalog.models import Model
 from openedai.errors import ModelNotFound
 
-NONE = "None"  # that program's name for no model
+NONE = "None"  # what that program calls having no model
 
 
 class CurrentModel:

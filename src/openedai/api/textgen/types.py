@@ -12,7 +12,7 @@ from openedai.http.body import Body
 
 
 class EncodeRequest(Body):
-    """`model` is an addition: without it, the current model is used."""
+    """`model` is our addition: without it, the current model is used."""
 
     text: str = Field(max_length=MAX_CHARACTERS)
     model: str | None = None
@@ -24,7 +24,7 @@ class DecodeRequest(Body):
 
 
 class LoadRequest(Body):
-    """Loads a model. Its options come from this server's settings, so any `args` are refused."""
+    """Its options come from this server's settings, so any `args` are refused."""
 
     model_name: str
     args: dict[str, Any] | None = None

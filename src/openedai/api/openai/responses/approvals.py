@@ -23,11 +23,11 @@ from openedai.errors import invalid_value
 def approved_calls(
     items: Sequence[Located], tools: CallableTools
 ) -> list[tuple[CallableTool, ToolCall]]:
-    """The calls that the client has approved, and that were not made yet; their ids are those of
-    the requests. Of a call whose tool is not there the tool is none of `tools`.
+    """The calls that the client has approved and that were not made yet; their ids are those of the
+    approval requests. If the tool of a call no longer exists, it is not among `tools`.
 
-    Raises InvalidRequest for an approval of a call that nobody asked for, or whose server is not in
-    the request.
+    Raises InvalidRequest for the approval of a call that nobody asked to make, or of a server that
+    is not in the request.
     """
     requests = {item.id: item for _, item in items if isinstance(item, McpApprovalRequest)}
     made = {item.approval_request_id for _, item in items if isinstance(item, McpCall)}

@@ -15,7 +15,7 @@ from openedai.errors import InvalidRequest
 def choose(tools: CallableTools, choice: ToolChoice | None, parallel: bool | None) -> Toolset:
     """The functions that `tool_choice` and `parallel_tool_calls` let the model call.
 
-    Raises InvalidRequest for a choice of a tool that is not there.
+    Raises InvalidRequest for the choice of a tool that does not exist.
     """
     every = tuple(tool.function for tool in tools.tools)
     parallel_calls = parallel is not False
@@ -51,7 +51,7 @@ def _chosen(tools: CallableTools, choices: Sequence[ChosenTool], param: str) -> 
         if not matching and one.type in tools.left_out:
             raise refused_tool(one.type, param)
         if not matching and one.type == "mcp" and tools.server(one.server_label) is not None:
-            continue  # what the server has is not known yet, or not what was chosen
+            continue  # the server's tools are not known yet, or lack the chosen one
         if not matching:
             label = one.type if one.name is None else one.name
             raise InvalidRequest(

@@ -1,4 +1,4 @@
-"""Long conversations in short: a summary by the model, and the user's last messages."""
+"""Shortens long conversations to a summary by the model and the user's last messages."""
 
 from __future__ import annotations
 
@@ -80,9 +80,10 @@ class Compactor:
         self._leases = leases
 
     async def fit(self, call: Call[ResponseRequest], prepared: Prepared) -> Prepared:
-        """The same with a shorter conversation, if the body asks for that and it is too long.
+        """The same with a shorter conversation, if the body asks for that and the conversation is
+        too long.
 
-        With a trigger the output is the compaction, and nothing is to be generated.
+        With a trigger the output is the compaction, and nothing is generated.
         """
         if call.body.compacts:
             item, usage = await self.compact(
@@ -108,9 +109,10 @@ class Compactor:
     async def compact(
         self, call: Call[Any], items: Sequence[Located], media: Media, instructions: str | None
     ) -> tuple[CompactionItem, Usage]:
-        """An item that stands for all of `items`, and what it cost. Raises as a generation does.
+        """An item that replaces all of `items`, and the usage of making it. Raises as a generation
+        does.
 
-        It is about half as long as they are at most, unless they are short.
+        It is at most about half as long as they are, unless they are short.
         """
         messages = engine_messages(items, media, instructions)
         length = sum(len(message.content) for message in messages)
@@ -136,7 +138,7 @@ def _bounded(value: int, bounds: tuple[int, int]) -> int:
 
 
 def _last_messages(items: Sequence[Located], left: int) -> list[str]:
-    """The texts of the user's last messages, as many as have so many characters."""
+    """The texts of the user's last messages: as many as fit into that number of characters."""
     texts: list[str] = []
     for _, item in reversed(items):
         if isinstance(item, Message) and item.role == "user":
@@ -149,9 +151,9 @@ def _last_messages(items: Sequence[Located], left: int) -> list[str]:
 
 
 def compact_threshold(call: Call[ResponseRequest]) -> int | None:
-    """The tokens from which on a call's conversation is compacted; None for never.
+    """The number of tokens from which a call's conversation is compacted; None for never.
 
-    Raises InvalidRequest if the body does not say, and the model's context is not known.
+    Raises InvalidRequest if the body does not give it and the model's context is not known.
     """
     if not call.body.context_management:
         return None
@@ -165,7 +167,7 @@ def compact_threshold(call: Call[ResponseRequest]) -> int | None:
 
 
 def last_turn(items: Sequence[Located]) -> int:
-    """Where the user's last message is; 0 if there is none."""
+    """The index of the user's last message; 0 if there is none."""
     users = (n for n, (_, one) in enumerate(items) if _is_users(one))
     return max(users, default=0)
 
@@ -175,7 +177,7 @@ def _is_users(item: AnyItem) -> bool:
 
 
 def with_compaction(items: Sequence[Located], compaction: CompactionItem) -> list[Located]:
-    """The items with the compaction in the place of all before the user's last message."""
+    """The items, with the compaction in place of all that come before the user's last message."""
     start = last_turn(items)
     item = Compaction(type="compaction", encrypted_content=compaction.encrypted_content)
     return [*items[:start], ("context_management", item), *items[start:]]

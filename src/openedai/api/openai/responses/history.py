@@ -10,7 +10,7 @@ from openedai.http.exchange import Exchange
 
 
 class History(Protocol):
-    """The items that were kept, of the exchange's caller only.
+    """The stored items that belong to the exchange's caller.
 
     Its methods raise NotFound, naming the parameter.
     """

@@ -19,7 +19,7 @@ class ResponseModerator:
         self._moderation = moderation
 
     def of(self, call: Call[ResponseRequest], chat: Chat) -> Moderate | None:
-        """What scores the answer to a call, if the body asks for it. Raises ModelNotFound."""
+        """What scores the answer to a call, if the body asks for scores. Raises ModelNotFound."""
         if (options := call.body.moderation) is None:
             return None
         try:
@@ -30,7 +30,7 @@ class ResponseModerator:
         conversation = "\n".join(message.content for message in chat.messages)
 
         async def moderate(answer: str) -> ResponseModeration:
-            """The answer was made, so what fails now is told in its place."""
+            """The answer exists already, so a failure here is reported in place of the scores."""
             try:
                 found = await self._moderation.run(moderating, [conversation, answer])
             except APIError as error:

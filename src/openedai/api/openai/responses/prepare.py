@@ -1,4 +1,6 @@
-"""A request's body as a request to the engine, and the response that it begins."""
+"""Turns the body of a request into a request to the engine, and into the beginning of the
+response.
+"""
 
 from __future__ import annotations
 
@@ -47,9 +49,10 @@ InputT = TypeVar("InputT", bound=InputBody)
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is generated for a call. `located` are the input with all that came before it.
+    """What is generated for a call. `located` are all items, those before the input included, with
+    their paths.
 
-    With `finish` nothing is generated: the output is complete, and this is its end.
+    With `finish` nothing is generated: the output is complete, and this is its last event.
     """
 
     request: GenerateRequest
@@ -92,12 +95,14 @@ class Preparation:
     async def prepare(
         self, call: Call[ResponseRequest], history: History | None = None
     ) -> Prepared:
-        """`history` is where earlier responses are, if not where all are. Raises InvalidRequest."""
+        """`history` has the earlier responses, if they are not where all others are. Raises
+        InvalidRequest.
+        """
         items = await self._items(call, history or self._history)
         call = dataclasses.replace(call, body=configured(call.body, items))
         tools = await self._tools(call, items)
         tools = await self._code.place(call.exchange.owner, tools, items)
-        approved_calls(items, tools)  # raises what is wrong with them
+        approved_calls(items, tools)  # raises if they are not valid
         media = await self._media(call, items)
         chat = engine_chat(call.body, items, tools, media)
         request = engine_request(call.body, chat)
@@ -112,12 +117,12 @@ class Preparation:
         return engine_chat(body, items, await self._tools(call, items), media)
 
     async def input(self, call: Call[InputBody]) -> tuple[list[Located], Media]:
-        """The items of a body with all that came before them, and their files."""
+        """The items of a body with everything that came before them, and their files."""
         items = await self._items(call, self._history)
         return items, await self._media(call, items)
 
     async def _items(self, call: Call[InputBody], history: History) -> list[Located]:
-        """All items: those that came before, then those of the input."""
+        """All items: the earlier ones, then those of the input."""
         body, exchange, earlier = call.body, call.exchange, list[AnyItem]()
         if body.previous_response_id is not None:
             earlier += await history.of_response(exchange, body.previous_response_id)
@@ -134,8 +139,8 @@ class Preparation:
         return located
 
     async def _tools(self, call: Call[InputBody], items: Sequence[Located]) -> CallableTools:
-        """The tools, with those of MCP servers that earlier items list. Those left out are told in
-        a header of the answer.
+        """The tools, including those of MCP servers that earlier items list. A header of the answer
+        names those that were left out.
         """
         entry = engine_entry(call.spec.engine)
         given, found = call.body.tools or (), tools_in(items)
@@ -177,7 +182,7 @@ class Preparation:
 
 
 def configured(body: InputT, items: Sequence[Located]) -> InputT:
-    """The body with the last settings that items give, where it has none of its own."""
+    """The body, with the last settings that items give where it has none of its own."""
     updates = [item for _, item in items if isinstance(item, ConfigurationUpdate)]
     efforts = [one.reasoning.effort for one in updates if one.reasoning is not None]
     formats = [one.text.format for one in updates if one.text is not None]
@@ -223,7 +228,7 @@ def engine_request(body: ResponseRequest, chat: Chat) -> GenerateRequest:
 
 
 def begun(call: Call[ResponseRequest]) -> Response:
-    """The response to a call before anything of its answer is there."""
+    """The response to a call before it has any output."""
     body, conversation = call.body, call.body.conversation_id
     traits = generator_traits(call.spec.engine, call.spec.options)
     defaults = {} if traits is None else traits.sampling

@@ -32,10 +32,10 @@ async def keep_nothing(response: Response) -> None:
 
 
 class ResponseRenderer:
-    """`moderate` is called with the answer's text before its end, if it is to be scored. `keep` is
-    called with the response before its last event, or before it is given whole.
+    """`moderate` is called with the text of the complete answer, if it is to be scored. `keep` is
+    called with the response before its last event is sent, or before it is returned whole.
 
-    Errors have events of their own if `error_events`.
+    With `error_events` errors have events of their own.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ResponseRenderer:
         return self._rendered(events, frame)
 
     def events(self, events: AsyncGenerator[Stepped, None]) -> AsyncGenerator[Event, None]:
-        """The events of the response. What fails after the first is told as an event."""
+        """The events of the response. A failure after the first event is reported as an event."""
         return self._rendered(events, _as_it_is)
 
     async def _rendered(

@@ -134,7 +134,7 @@ class Responses:
     async def _compute_prompt(
         self, call: Call[ResponseCreate], prepared: Prepared, send: Send
     ) -> None:
-        """Generate one token, which nobody gets: the model has the prompt in its cache then."""
+        """Generate one token and discard it, so that the model has the prompt in its cache."""
         request = msgspec.structs.replace(prepared.request, max_tokens=1, constraint=None)
         (outcome,) = await fold(self._generation.run(call, [request]), 1)
         for event in [*prepared.builder.start(), *prepared.builder.end_empty(outcome.finish)]:
@@ -144,14 +144,16 @@ class Responses:
         self, call: Call[ResponseRequest], history: History | None = None
     ) -> Prepared:
         """What is generated for a request. Raises InvalidRequest, and NotFound for a vector store
-        that is not the caller's.
+        of another owner.
         """
         prepared = await self._preparation.prepare(call, history)
         await check_stores(self._store_search, call.exchange.owner, prepared.tools)
         return prepared
 
     async def prepared(self, call: Call[ResponseRequest]) -> Prepared:
-        """What a job generates for a call: a store may be gone meanwhile. Raises InvalidRequest."""
+        """What a job generates for a call; a store may have been deleted meanwhile. Raises
+        InvalidRequest.
+        """
         return await self._compactor.fit(call, await self._preparation.prepare(call))
 
     @takes(CompactRequest)
@@ -164,13 +166,13 @@ class Responses:
     def events(
         self, call: Call[ResponseRequest], prepared: Prepared
     ) -> AsyncGenerator[Event, None]:
-        """The events of the response to a call, which is not kept."""
+        """The events of the response to a call. The response is not stored."""
         return self._renderer(call, prepared).events(self._events(call, prepared))
 
     async def _begin(
         self, request: Request, call: Call[ResponseRequest], prepared: Prepared
     ) -> Response:
-        """The response as it is queued, or its stream."""
+        """The queued response, or its stream."""
         response = prepared.builder.response
         stored = stored_response(response, call, prepared, self._keeping)
         await self._keeping.begin(stored, job_input(call, once=prepared.tools.any_served))

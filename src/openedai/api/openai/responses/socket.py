@@ -1,7 +1,7 @@
 """`/v1/responses` as a WebSocket: several responses, one after the other.
 
-Each message is a body of `POST /v1/responses` with the type `response.create`; its events are sent
-back. A response can be continued on its connection even if nothing of it is stored.
+Each message is a body of `POST /v1/responses` with the type `response.create`; the events of its
+response are sent back. A response can be continued on its connection even if it is not stored.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ResponseCreate(ResponseRequest):
-    """A message. With `generate` false the prompt is computed, and nothing is answered."""
+    """A message. With `generate` false the prompt is only computed, and no answer is generated."""
 
     type: Literal["response.create"]
     generate: bool | None = None
@@ -47,7 +47,7 @@ class ResponseCreate(ResponseRequest):
 
 
 class ConnectionHistory:
-    """The last responses of a connection, before what is kept for longer."""
+    """The last responses of a connection, in front of the history that is stored."""
 
     def __init__(self, kept: History) -> None:
         self._kept = kept
@@ -99,9 +99,10 @@ class ResponseSocket:
         self._reader: TypeAdapter[list[AnyItem]] = item_reader()
 
     async def serve(self) -> None:
-        """Serve until the client leaves; then what is being answered is cancelled.
+        """Serve until the client leaves; then the answer in progress is cancelled.
 
-        While as many messages wait as may, nothing is read: then an answer shows that it has left.
+        While the queue of messages is full, nothing is read; then the client's leaving is noticed
+        when an answer is sent.
         """
         await self._socket.accept()
         tasks = [asyncio.create_task(work()) for work in (self._read_all, self._answer_all)]
@@ -186,8 +187,8 @@ class ResponseSocket:
 
 
 def _goes_on() -> bool:
-    """After a cancellation of one answer: whether the connection goes on, as nothing else cancelled
-    its task.
+    """After one answer was cancelled: whether the connection goes on, because nothing else
+    cancelled its task.
     """
     task = asyncio.current_task()
     return task is not None and task.uncancel() == 0
@@ -207,7 +208,9 @@ def _values(message: str | bytes) -> Mapping[str, Any]:
 
 
 def _not_steered(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The event for input to an answer that is being written: it can be sent after its end."""
+    """The event for input to an answer in progress: it has to be sent after the answer has
+    ended.
+    """
     given = {name: values.get(name) or "" for name in ("input", "previous_response_id")}
     error = {
         "type": "invalid_request_error",
@@ -218,7 +221,9 @@ def _not_steered(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _error(error: APIError) -> dict[str, Any]:
-    """The event of a message that is not answered. Unlike other errors, each has a code."""
+    """The event for a message that is not answered. Unlike other errors, these always have a
+    code.
+    """
     fields = {
         "type": error.type,
         "code": error.code or error.type,

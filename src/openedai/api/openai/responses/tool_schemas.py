@@ -1,4 +1,4 @@
-"""The arguments of tools whose shape the API gives, as JSON Schemas for the model."""
+"""The arguments of tools whose shape the API defines, as JSON Schemas for the model."""
 
 from __future__ import annotations
 

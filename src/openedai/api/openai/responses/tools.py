@@ -64,13 +64,13 @@ _WEB_ABOUT = (
 
 @dataclass(frozen=True)
 class CallableTool:
-    """A tool, and the function that the model is told of.
+    """A tool, and the function that stands for it in the model's prompt.
 
-    `name` and `namespace` are the client's, `path` is where it stands in the body, and `deferred`
-    says that the client's search must find it before it may be called. `served` is the definition
-    of a tool that the server runs; None for one that the client runs. It runs once the client has
-    approved the call, if it `needs_approval`. Code runs in the `container` with this id, which may
-    not be there yet.
+    `name` and `namespace` are the client's, `path` is its position in the body, and `deferred` says
+    that the client's search must find it before it may be called. `served` is the definition of a
+    tool that the server runs; None for one that the client runs. If it `needs_approval`, it runs
+    once the client has approved the call. Code runs in the `container` with this id, which may not
+    exist yet.
     """
 
     type: str
@@ -85,14 +85,14 @@ class CallableTool:
 
     @property
     def runs_here(self) -> bool:
-        """Whether the server runs a call at once."""
+        """Whether the server runs a call immediately."""
         return self.served is not None and not self.needs_approval
 
 
 @dataclass(frozen=True)
 class CallableTools:
     """The tools that the model may call; `left_out` are the types of those that nobody runs.
-    `servers` have further tools, which they must be asked for, by their paths.
+    `servers`, by their paths, have further tools, for which they have to be asked.
     """
 
     tools: tuple[CallableTool, ...] = ()
@@ -106,7 +106,7 @@ class CallableTools:
 
     @property
     def any_served(self) -> bool:
-        """Whether the server runs one of them."""
+        """Whether the server runs any of them."""
         return bool(self.servers) or any(tool.served is not None for tool in self.tools)
 
     def server(self, label: str | None) -> tuple[str, McpServerTool] | None:
@@ -114,7 +114,9 @@ class CallableTools:
         return next((one for one in self.servers if one[1].server_label == label), None)
 
     def with_tools(self, found: Iterable[CallableTool]) -> CallableTools:
-        """These, and what the servers have. Of two functions with one name the first is kept."""
+        """These tools and those of the servers. Of two functions with the same name the first is
+        kept.
+        """
         known = {tool.function.name: tool for tool in self.tools}
         for tool in found:
             known.setdefault(tool.function.name, tool)
@@ -151,7 +153,9 @@ def mcp_function(
     *,
     needs_approval: bool,
 ) -> CallableTool:
-    """A tool of a server as a function. If its schema is none for us, any arguments are allowed."""
+    """A tool of a server as a function. If its schema cannot be enforced, any arguments are
+    allowed.
+    """
     about = "\n\n".join(filter(None, (server.server_description, description)))
     function = Tool(name=mcp_name(server.server_label, name), description=about)
     checked = replace_fields(function, parameters=parameters)
@@ -179,8 +183,8 @@ def callable_tools(
 ) -> CallableTools:
     """The tools of the parameter `tools`, and those that items have, with their paths.
 
-    With `strict` the model's engine enforces the arguments of tools whose shape is ours. `served`
-    are the types of the tools that the server runs. Raises InvalidRequest.
+    With `strict` the model's engine enforces the arguments of tools whose shape the API defines.
+    `served` are the types of the tools that the server runs. Raises InvalidRequest.
     """
     known: dict[str, CallableTool] = {}
     left_out: dict[str, None] = {}
@@ -250,7 +254,7 @@ class _Reader:
                 return isinstance(tool, HostedTool)
 
     def read(self, tool: AnyTool, path: str) -> list[CallableTool]:
-        """What the model may call of one tool: nothing, or one function or several."""
+        """The functions that the model may call for one tool: none, one or several."""
         if self.leaves_out(tool):
             return []
         match tool:

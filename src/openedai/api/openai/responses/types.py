@@ -39,7 +39,7 @@ Includable = Literal[
     "web_search_call.results",
 ]
 
-# Of these, what tools that the server runs have found.
+# Those of them that are found by tools which the server runs.
 OF_SERVED: tuple[Includable, ...] = ("file_search_call.results", "web_search_call.action.sources")
 
 
@@ -97,7 +97,7 @@ class CacheOptions(Body):
 
 
 class BackgroundOptions(Body):
-    """What runs in the background begins as soon as there is room, whatever the window is."""
+    """A background response begins as soon as there is room, whatever the window."""
 
     completion_window: Literal["soonest", "2h", "8h"] | None = None
     continuation_id: str | None = None
@@ -115,7 +115,7 @@ Input = Annotated[
 
 
 class InputBody(Body):
-    """What a request for an answer and one for its number of tokens share."""
+    """What a request for an answer and one for its number of tokens have in common."""
 
     parameter_names: ClassVar[Mapping[str, str]] = {
         "messages": "input",
@@ -161,7 +161,7 @@ class InputBody(Body):
         return given.id if isinstance(given, ConversationId) else given
 
     def items(self) -> Sequence[AnyItem]:
-        """The items of the input but a trigger; a text is a message of the user."""
+        """The items of the input except a trigger; a text is a user message."""
         if isinstance(self.input, str):
             return [Message(role="user", content=self.input)]
         items = self.input or []
@@ -169,7 +169,7 @@ class InputBody(Body):
 
     @property
     def compacts(self) -> bool:
-        """Whether the conversation is to be compacted, and not answered."""
+        """Whether the conversation is to be compacted instead of answered."""
         given = self.input
         return isinstance(given, list) and bool(given) and isinstance(given[-1], CompactionTrigger)
 
@@ -232,7 +232,7 @@ class ResponseRequest(InputBody):
             raise invalid_value("stream_options", "it is only allowed when 'stream' is true")
 
     def _check_secrets(self) -> None:
-        """What gives access to a server is never stored, as the job of a response is."""
+        """Credentials of a server are never stored, but the job of a response would be."""
         for index, tool in enumerate(self.tools or ()):
             if isinstance(tool, McpServerTool) and tool.sent_headers():
                 name = "headers" if tool.headers else "authorization"
@@ -243,7 +243,7 @@ class ResponseRequest(InputBody):
 
     @property
     def logprobs(self) -> int | None:
-        """How many alternatives of each token are asked for; None if no log probabilities are."""
+        """How many alternatives of each token are requested; None if no log probabilities are."""
         if "message.output_text.logprobs" in (self.include or ()) or self.top_logprobs:
             return self.top_logprobs or 0
         return None
@@ -261,7 +261,7 @@ class ResponseRequest(InputBody):
         )
 
     def left_out(self) -> list[str]:
-        """What the items of tools that the server runs have and do not show."""
+        """The data that the items of the server's tools have but do not show."""
         return [name for name in OF_SERVED if name not in (self.include or ())]
 
     def shown_tools(self) -> list[dict[str, Any]]:
@@ -279,7 +279,7 @@ class ResponseRequest(InputBody):
 
 
 def _shown(tool: AnyTool) -> dict[str, Any]:
-    """A tool as it was sent; of functions all main fields."""
+    """A tool as it was sent; a function with all its main fields."""
     sent = tool.model_dump(exclude_unset=True, by_alias=True)
     if isinstance(tool, McpServerTool):
         return {**sent, "server_url": tool.shown_url()}
@@ -289,7 +289,7 @@ def _shown(tool: AnyTool) -> dict[str, Any]:
 
 
 def tools_in(items: Sequence[tuple[str, AnyItem]]) -> list[tuple[str, AnyTool]]:
-    """The tools that items bring, with their paths."""
+    """The tools that items add, with their paths."""
     return [
         (f"{path}.tools[{index}]", tool)
         for path, item in items
@@ -299,7 +299,7 @@ def tools_in(items: Sequence[tuple[str, AnyItem]]) -> list[tuple[str, AnyTool]]:
 
 
 class CompactRequest(InputBody):
-    """What a conversation is compacted from. It says no more about an answer."""
+    """The conversation to compact, without the parameters of an answer."""
 
     model: str
     image: ImageOptions | None = None

@@ -1,4 +1,4 @@
-"""The text in the arguments of a tool that takes one, `{"input": "…"}`, while they arrive."""
+"""The text in the arguments of a tool that takes one text, `{"input": "…"}`, while they arrive."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-# What can be decoded so far: whole characters and escapes, a surrogate with its partner.
+# What can be decoded so far: whole characters and escapes, surrogates only in pairs.
 _WHOLE = re.compile(
     r'(?:[^"\\]|\\["\\/bfnrt]'
     r"|\\u(?![dD][89a-bA-B])[0-9a-fA-F]{4}"
@@ -15,7 +15,7 @@ _WHOLE = re.compile(
 
 
 class InputReader:
-    """`name` is that of the argument."""
+    """`name` is the name of the argument."""
 
     def __init__(self, name: str = "input") -> None:
         self._name = name
@@ -37,13 +37,13 @@ class InputReader:
         self._position = whole.end()
         try:
             text: str = msgspec.json.decode(f'"{whole[0]}"', type=str) if whole[0] else ""
-        except msgspec.DecodeError:  # a control character, which is no JSON
+        except msgspec.DecodeError:  # a control character, which is not valid JSON
             text = whole[0]
         self._texts.append(text)
         return text
 
     def end(self) -> str:
-        """The rest of the text: of arguments that are not as expected, all of them."""
+        """The rest of the text; if the arguments are not as expected, all of them."""
         if self._position is not None or not self._arguments:
             return ""
         try:

@@ -8,7 +8,7 @@ from openedai.contract.chat import InputGrammar, Tool
 
 
 def custom_tool(name: str, description: str, grammar: InputGrammar | None, *, strict: bool) -> Tool:
-    """A function with the argument `input`. The model is told of its grammar.
+    """A function with the argument `input`. Its description tells the model about the grammar.
 
     With `strict` the model's engine enforces it; otherwise it gets a regular expression at most.
     """

@@ -1,4 +1,4 @@
-"""What requests say about themselves: nothing of it changes an answer."""
+"""What requests say about themselves; none of it changes an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts inside ids and opaque fields: what a client sends back tells all, and nothing is stored."""
+"""Texts inside ids and opaque fields: clients send them back, so that nothing has to be stored."""
 
 from __future__ import annotations
 

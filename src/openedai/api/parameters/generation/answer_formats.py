@@ -1,4 +1,4 @@
-"""The form of an answer: the official `response_format`, and what other servers have."""
+"""The format of an answer: the official `response_format`, and the parameters of other servers."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ OptionalGrammar = Annotated[GrammarText | None, BeforeValidator(_none_if_empty)]
 
 
 class TextFormat(Body):
-    """The other types have their own classes; also for the error of an unknown one."""
+    """The other types have their own classes. This one also gives the error for an unknown type."""
 
     type: Literal["text", "json_object", "json_schema"]
 
 
 class JsonObjectFormat(Body):
-    """`schema` is of other servers."""
+    """`schema` is a field of other servers."""
 
     type: Literal["json_object"]
     schema_: dict[str, Any] | None = Field(None, alias="schema")
@@ -62,7 +62,7 @@ class NamedSchema(Body):
 
 
 class JsonSchemaFormat(Body):
-    """`schema`, instead of `json_schema`, is of other servers."""
+    """`schema` in place of `json_schema` is a field of other servers."""
 
     type: Literal["json_schema"]
     json_schema: NamedSchema | None = None
@@ -73,7 +73,7 @@ ResponseFormat = Annotated[JsonObjectFormat | JsonSchemaFormat | TextFormat, BY_
 
 
 class StructuredOutputs(Body):
-    """The forms of vLLM's `structured_outputs`."""
+    """The formats of vLLM's `structured_outputs`."""
 
     json_: Schema | None = Field(None, alias="json")
     regex: GrammarText | None = None
@@ -87,7 +87,7 @@ class StructuredOutputs(Body):
     structural_tag: Annotated[str | None, AllowedOnly()] = None
 
     def constraints(self, name: str) -> Iterator[tuple[str, Constraint]]:
-        """What it asks for, with the names of the parameters; `name` is its own."""
+        """The constraints that it asks for, with the names of the parameters; `name` is its own."""
         if self.json_ is not None:
             yield f"{name}.json", JsonSchema(schema=self.json_)
         if self.regex is not None:

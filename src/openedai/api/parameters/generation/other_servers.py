@@ -1,8 +1,8 @@
 """Parameters under `/v1` of vLLM, SGLang, llama.cpp's server, LM Studio, Ollama and
 text-generation-webui, so that their clients need only another URL.
 
-What can be honoured is honoured. The rest is harmless, and has no effect, or is refused, but for
-values that request nothing.
+What can be honoured is honoured. Of the rest, harmless parameters have no effect, and others are
+refused, unless their values request nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SWITCH: Mapping[bool, Effort] = {True: "medium", False: "none"}
 
 
 def unless_minus_one(at_least: int) -> AfterValidator:
-    """A bound for a number that may also be -1, which is no limit for other servers."""
+    """A bound for a number that may also be -1, which means no limit on other servers."""
 
     def check(value: int | None) -> int | None:
         if value is not None and value != -1 and value < at_least:
@@ -80,7 +80,7 @@ Think = Annotated[Any, AfterValidator(_switch_or_effort)]
 
 
 class HarmlessParameters(Body):
-    """How other servers schedule, cache and identify requests: nothing that changes an answer."""
+    """How other servers schedule, cache and identify requests; nothing here changes an answer."""
 
     id_slot: int | None = None
     keep_alive: TextOrNumber = None
@@ -92,7 +92,7 @@ class HarmlessParameters(Body):
 
 
 class HarmlessSampling(HarmlessParameters):
-    """The same, of generations."""
+    """Harmless parameters of generations."""
 
     cache_prompt: bool | None = None
     draft_model: str | None = None
@@ -110,7 +110,7 @@ class HarmlessSampling(HarmlessParameters):
 
 
 class NeutralParameters(Body):
-    """What is not supported: only values that request nothing are accepted."""
+    """Parameters that are not supported: only values that request nothing are accepted."""
 
     auto_max_new_tokens: _OFF = None
     custom_token_bans: _EMPTY = None
@@ -151,7 +151,7 @@ class NeutralParameters(Body):
 
 
 class OtherServersBody(HarmlessSampling, NeutralParameters):
-    """Those of chat and completions."""
+    """The parameters of chat and completions."""
 
     allowed_token_ids: list[TokenId] | None = Field(None, max_length=1 << 16)
     bad_words: list[BadWord] | None = Field(None, max_length=1024)
@@ -193,7 +193,7 @@ class OtherServersBody(HarmlessSampling, NeutralParameters):
                 raise invalid_value(theirs, f"it is another name of '{ours}', which is set too")
 
     def their_samplers(self) -> LocalSampling:
-        """The samplers that have other names here."""
+        """The samplers that have different names here."""
         window = self.repetition_penalty_range
         return LocalSampling(
             repeat_penalty=self.repetition_penalty,
@@ -218,7 +218,7 @@ class OtherServersBody(HarmlessSampling, NeutralParameters):
         return None
 
     def their_constraints(self) -> Iterator[tuple[str, Constraint]]:
-        """The forms that the answer must have, with the names of the parameters."""
+        """The constraints on the answer, with the names of the parameters."""
         for name in ("guided_json", "json_schema"):
             if (schema := getattr(self, name)) is not None:
                 yield name, JsonSchema(schema=schema)
@@ -234,7 +234,9 @@ class OtherServersBody(HarmlessSampling, NeutralParameters):
 
 
 class OtherServersEmbeddingBody(HarmlessParameters):
-    """Those of embeddings. Vectors always have length 1, and inputs that do not fit are cut off."""
+    """The parameters of embeddings. Vectors always have length 1, and inputs that do not fit are
+    truncated.
+    """
 
     input_type: str | None = None
     normalize: _ON = None
@@ -242,7 +244,7 @@ class OtherServersEmbeddingBody(HarmlessParameters):
 
 
 class OtherServersCompletionBody(Body):
-    """Those of completions only."""
+    """The parameters of completions only."""
 
     add_bos_token: _ON = None
     add_special_tokens: _ON = None
@@ -258,7 +260,7 @@ class Reasoning(Body):
 
 
 class OtherServersChatBody(Body):
-    """Those of chat only."""
+    """The parameters of chat only."""
 
     add_generation_prompt: bool | None = None
     continue_: bool | None = None
@@ -287,7 +289,9 @@ class OtherServersChatBody(Body):
 
     @property
     def continues(self) -> str | None:
-        """The name of the parameter by which the answer goes on with the last message, if any."""
+        """The name of the parameter that makes the answer continue the last message, if one
+        does.
+        """
         names = ("continue_final_message", "continue_")
         return next((name for name in names if getattr(self, name)), None)
 

@@ -10,7 +10,7 @@ from openedai.api.parameters.unions import branch
 from openedai.contract.generate import Text, Tokens
 from openedai.http.validation import TAG
 
-# The most of a text that is only tokenised, and of tokens that are only turned into a text.
+# The longest text that is only tokenised, and the most tokens that are only turned into text.
 MAX_CHARACTERS = 1 << 19
 MAX_TOKENS = 1 << 20
 

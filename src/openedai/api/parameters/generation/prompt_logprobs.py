@@ -14,12 +14,13 @@ class PromptLogprob(msgspec.Struct):
     decoded_token: str
 
 
-# For each position of the prompt, what may stand there by its token id; nothing for the first one.
+# For each position of the prompt, the tokens that may stand there, by token id; None for the first
+# position.
 PromptLogprobs = list[dict[str, PromptLogprob] | None]
 
 
 def prompt_logprobs(finish: Finish) -> PromptLogprobs | UnsetType:
-    """Those of the prompt of a generation, if they were requested."""
+    """The log probabilities of a generation's prompt, if they were requested."""
     return [
         {str(one.id): PromptLogprob(one.logprob, one.rank, one.text) for one in ranked} or None
         for ranked in finish.prompt_logprobs

@@ -42,7 +42,7 @@ def stop_texts(stop: str | list[str] | None) -> tuple[str, ...]:
 
 
 def _breakers(value: Any) -> Any:
-    """text-generation-webui has them as a text: strings of JSON, with commas between."""
+    """text-generation-webui sends them as one text: JSON strings with commas between them."""
     if not isinstance(value, str):
         return value
     try:
@@ -52,7 +52,7 @@ def _breakers(value: Any) -> Any:
 
 
 class StreamOptions(Body):
-    """`continuous_usage_stats` is of other servers."""
+    """`continuous_usage_stats` is a parameter of other servers."""
 
     continuous_usage_stats: Annotated[bool | None, AllowedOnly((False,))] = None
     include_usage: bool | None = None
@@ -60,7 +60,7 @@ class StreamOptions(Body):
 
 
 class LocalSamplingBody(Body):
-    """Samplers that the official API does not have; names and meanings are llama.cpp's."""
+    """Samplers that the official API does not have; names and meanings are those of llama.cpp."""
 
     top_k: int | None = Field(None, ge=0, le=1 << 20)
     min_p: float | None = Field(None, ge=0, le=1)
@@ -88,7 +88,7 @@ class LocalSamplingBody(Body):
 
 
 class SamplingBody(OtherServersBody, LocalSamplingBody):
-    """Ranges are the official API's."""
+    """Ranges are those of the official API."""
 
     passthrough_fields = frozenset({"user", *OtherServersBody.model_fields} - {"prompt_logprobs"})
 
@@ -133,7 +133,7 @@ class SamplingBody(OtherServersBody, LocalSamplingBody):
         return self.do_sample is not False
 
     def constraints(self) -> list[tuple[str, Constraint]]:
-        """The forms that the answer must have, with the names of the parameters."""
+        """The constraints on the answer, with the names of the parameters."""
         found: list[tuple[str, Constraint]] = []
         if self.grammar is not None:
             found.append(("grammar", Grammar(gbnf=self.grammar)))
@@ -158,7 +158,7 @@ class SamplingBody(OtherServersBody, LocalSamplingBody):
         return names
 
     def sampling(self, choice: int) -> Sampling:
-        """The sampling of answer number `choice`; with a seed, each answer has one of its own."""
+        """The sampling of answer number `choice`; with a seed, each answer gets a different one."""
         theirs = self.their_samplers().given()
         if self.top_k == -1:  # all tokens, for vLLM and SGLang
             theirs["top_k"] = 0

@@ -23,7 +23,7 @@ class Toolset:
 
 
 def check_tools(tools: Sequence[Tool], paths: Sequence[str], *, schema_field: str) -> None:
-    """Raise InvalidRequest for two tools of one name, and for parameters that are no
+    """Raise InvalidRequest for two tools with the same name, and for parameters that are not the
     schema of an object.
 
     `paths` are the tools' positions in the body, `schema_field` is the field of their parameters.
@@ -54,7 +54,7 @@ def check_tools(tools: Sequence[Tool], paths: Sequence[str], *, schema_field: st
 
 
 def select_tools(tools: Sequence[Tool], names: Sequence[str], param: str) -> tuple[Tool, ...]:
-    """The tools with these names, which the parameter `param` gives.
+    """The tools with these names, which come from the parameter `param`.
 
     Raises InvalidRequest for a name that no tool has.
     """
@@ -70,7 +70,7 @@ def select_tools(tools: Sequence[Tool], names: Sequence[str], param: str) -> tup
 
 
 def require_tools(tools_field: str, **is_set: bool) -> None:
-    """For a request without tools: raise InvalidRequest for a parameter that needs them.
+    """In a request without tools, raise InvalidRequest for a parameter that needs them.
 
     `tools_field` is the parameter that gives the tools; `is_set` says of others whether they are
     set.

@@ -1,4 +1,4 @@
-"""How the files of vector stores are divided, where stores are made and where files are added."""
+"""How the files of vector stores are divided into chunks, for new stores and for added files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class StaticChunking(Body):
 
 
 class OtherChunking(Body):
-    """Any other type, which is refused by its name."""
+    """Gives the error for any other type."""
 
     type: Literal["auto", "static"]
 
@@ -45,7 +45,7 @@ ChunkingStrategy = Annotated[AutoChunking | StaticChunking | OtherChunking, BY_T
 
 
 def check_chunking(strategy: ChunkingStrategy | None, param: str) -> None:
-    """Raise InvalidRequest for sizes that do not go together."""
+    """Raise InvalidRequest for sizes that are not valid together."""
     if isinstance(strategy, StaticChunking):
         sizes = strategy.static
         if 2 * sizes.chunk_overlap_tokens > sizes.max_chunk_size_tokens:

@@ -1,4 +1,6 @@
-"""What searches in vector stores share, in their endpoint and in tools: filters and ranking."""
+"""What searches of vector stores have in common, in their endpoint and in tools: filters and
+ranking.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,7 @@ class HybridWeights(Body):
 
 
 class RankingOptions(Body):
-    """`hybrid_search` is that of the official tool for files."""
+    """`hybrid_search` is a parameter of the official `file_search` tool."""
 
     ranker: Literal["none", "auto", "default-2024-11-15", "default_2024_08_21"] = "auto"
     score_threshold: float = Field(0.0, ge=0, le=1)
@@ -96,7 +98,7 @@ def to_filter(filter: Comparison | Combination | None) -> Filter | None:
 
 
 def _check(filter: Comparison | Combination, param: str, depth: int) -> int:
-    """How many comparisons it has."""
+    """Check a filter. Returns how many comparisons it has."""
     if depth > _MAX_DEPTH:
         raise invalid_value(param, f"more than {_MAX_DEPTH} filters within each other")
     if isinstance(filter, Comparison):

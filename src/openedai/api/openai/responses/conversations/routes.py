@@ -1,4 +1,4 @@
-"""`/v1/conversations`: items in an order, that clients and responses append to."""
+"""`/v1/conversations`: ordered items, to which clients and responses append."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class ConversationRoutes:
         return json_response(shown(item.json, query.include or ()), headers=headers)
 
     async def delete_item(self, request: Request) -> Response:
-        """The answer is the conversation."""
+        """Delete an item; the answer is its conversation."""
         item_id = request.path_params["item_id"]
         changed = await self._conversations.delete_item(*_named(request), item_id)
         return json_response(ConversationObject.of(changed))

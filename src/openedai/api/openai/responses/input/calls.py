@@ -1,4 +1,4 @@
-"""Items of the input: calls of tools that the client runs, and what the tools returned."""
+"""Items of the input: calls of tools that the client runs, and the outputs of these tools."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ Status = Literal["in_progress", "completed", "incomplete"]
 
 
 class Item(Body):
-    """`caller` is a program of the model: only `direct` calls, without one, are made here."""
+    """`caller` would be a program of the model: here all calls are `direct`, that is, without
+    one.
+    """
 
     id: str | None = None
     status: Status | None = None
@@ -73,7 +75,7 @@ class LocalShellCall(Item):
 
 
 class LocalShellCallOutput(Item):
-    """Its official field is `id`, that of the call; clients also send `call_id`."""
+    """Its official field is `id`, the id of the call; clients also send it as `call_id`."""
 
     type: Literal["local_shell_call_output"]
     call_id: str | None = None

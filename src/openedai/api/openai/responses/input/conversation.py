@@ -75,8 +75,8 @@ def engine_messages(
 ) -> tuple[EngineMessage, ...]:
     """The messages for the model; the instructions come first.
 
-    Without `earlier_reasoning` the model gets the reasoning after the user's last message only.
-    Raises InvalidRequest for the output of a call that is not there.
+    Without `earlier_reasoning` the model gets only the reasoning after the user's last message.
+    Raises InvalidRequest for the output of a call that does not exist.
     """
     located = _since_compaction(list(items))
     since = 0
@@ -96,14 +96,16 @@ def engine_messages(
 
 
 def known_parts(items: Iterable[Located]) -> list[Part]:
-    """The parts of files that `engine_messages` shows again, by the numbers of their marks."""
+    """The parts of files that `engine_messages` shows again, indexed by the numbers of their
+    marks.
+    """
     found = earlier_parts([item for _, item in _since_compaction(list(items))])
     return [part for parts in found.values() for part in parts]
 
 
 def _since_compaction(items: list[Located]) -> list[Located]:
-    """The items from the last compaction on, which stands for what came before it but the messages
-    of the system.
+    """The items from the last compaction onwards. It replaces everything before it except the
+    system messages.
     """
     compactions = (n for n, (_, one) in enumerate(items) if isinstance(one, Compaction))
     last = max(compactions, default=0)
@@ -120,7 +122,7 @@ def _is_users(item: AnyItem) -> bool:
 
 
 class _Builder:
-    """Joins what the model wrote in one go, its reasoning, text and calls, into one message."""
+    """Joins what the model wrote in one turn, its reasoning, text and calls, into one message."""
 
     def __init__(self, media: Media) -> None:
         self._media = media
@@ -158,7 +160,7 @@ class _Builder:
                 self._add_call_item(path, item)
 
     def add_message(self, role: str, text: str, images: Sequence[Image]) -> None:
-        """Messages of the system at the start are one: some templates take no other."""
+        """System messages at the start become one: some templates accept only that."""
         self._end_turn()
         if role == "system" and len(self._messages) == 1 and self._messages[0].role == "system":
             text = f"{self._messages.pop().content}\n\n{text}"
@@ -196,7 +198,7 @@ class _Builder:
                     self._known_calls.add(call.id)
 
     def _add_answered(self, call: ToolCall, text: str) -> None:
-        """Add a call that was made, or not allowed, and what the model was told."""
+        """Add a call that was made or denied, and what the model was told about it."""
         self._calls.append(call)
         self._end_turn()
         self._messages.append(EngineMessage(role="tool", content=text, tool_call_id=call.id))
@@ -212,7 +214,7 @@ class _Builder:
         self._text = text
 
     def _add_output(self, path: str, call_id: str, text: str, images: Sequence[Image]) -> None:
-        """Images that a tool returns are shown in a message of the user."""
+        """Images that a tool returns are shown in a user message."""
         self._end_turn()
         if call_id not in self._known_calls:
             raise InvalidRequest(
@@ -232,7 +234,7 @@ class _Builder:
         self.add_message("system", text, ())
 
     def _end_turn(self) -> None:
-        """Add the message of the assistant that is complete now, if there is one."""
+        """Add the assistant's message, which is complete now, if there is one."""
         if self._text is not None or self._calls or self._reasoning:
             self._messages.append(
                 EngineMessage(
@@ -245,7 +247,7 @@ class _Builder:
         self._reasoning, self._text, self._calls = [], None, []
 
     def _content(self, path: str, content: str | Sequence[Body]) -> tuple[str, list[Image]]:
-        """The text, and the images at their places in it; a sound is its transcript."""
+        """The text, and the images at their positions in it; a sound becomes its transcript."""
         if isinstance(content, str):
             return content, []
         texts: list[str] = []
@@ -276,7 +278,7 @@ class _Builder:
 
 
 def _assistant_text(message: Message) -> str:
-    """What the model said. A refusal counts only where there is nothing else."""
+    """What the model said. A refusal counts only if there is nothing else."""
     if isinstance(message.content, str):
         return message.content
     texts = [part.text for part in message.content if isinstance(part, OutputText | InputText)]
@@ -285,7 +287,7 @@ def _assistant_text(message: Message) -> str:
 
 
 def reasoning_text(item: Reasoning) -> str:
-    """The reasoning that an item has; none for one whose content only another server can read."""
+    """The reasoning in an item; empty if only another server can read its content."""
     if item.encrypted_content is not None:
         return unpack(REASONING_PREFIX, item.encrypted_content) or ""
     parts = item.content or item.summary
@@ -293,7 +295,7 @@ def reasoning_text(item: Reasoning) -> str:
 
 
 def _call(item: AnyItem) -> ToolCall | None:
-    """The call of a function that an item is; None for items that are no calls."""
+    """The function call that an item represents; None for other items."""
     match item:
         case FunctionCall():
             name = function_name(item.name, item.namespace)

@@ -13,7 +13,7 @@ from openedai.http.body import Body
 
 
 class PlainFormat(Body):
-    """Also for the error of an unknown type."""
+    """Also gives the error for an unknown type."""
 
     type: Literal["text", "json_object", "json_schema"]
 
@@ -40,7 +40,9 @@ class UpdatedText(Body):
 
 
 class ConfigurationUpdate(Body):
-    """Settings for the answers from here on, until another update; the request's own come first."""
+    """Settings for all answers from here until the next update; those of the request take
+    precedence.
+    """
 
     type: Literal["configuration_update"]
     id: str | None = None

@@ -82,7 +82,7 @@ class ItemReference(Body):
 
 
 class ToolSearchOutput(Body):
-    """The tools that the client found: from here on the model may call them."""
+    """The tools that the client found; from here onwards the model may call them."""
 
     type: Literal["tool_search_output"]
     id: str | None = None
@@ -152,7 +152,7 @@ _Unsupported = Literal[
 
 
 class OtherItem(Body):
-    """An item that is not supported; also for the error of an unknown type."""
+    """An item that is not supported; it also gives the error for an unknown type."""
 
     type: Annotated[Literal[_Supported, _Unsupported], UnsupportedValues(*get_args(_Unsupported))]
 
@@ -200,5 +200,5 @@ InputItem = Annotated[AnyItem, ByType(_missing_type)]
 
 
 def item_reader() -> TypeAdapter[list[AnyItem]]:
-    """Reads items from their JSON."""
+    """What reads items from their JSON."""
     return TypeAdapter(list[InputItem])

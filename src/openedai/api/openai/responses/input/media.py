@@ -29,7 +29,7 @@ Located = tuple[str, AnyItem]
 class Media:
     """What was loaded for the images, sounds and files of a conversation.
 
-    A file is among the images, or among `file_texts`, by `param` of its reference.
+    A file is either among the images or among `file_texts`, under the `param` of its reference.
     """
 
     images: LoadedImages = field(default_factory=dict)
@@ -38,16 +38,16 @@ class Media:
 
 
 def image_refs(items: Iterable[Located]) -> Iterator[ImageRef]:
-    """The images of all items that are named by URLs, in order."""
+    """The images of all items that are given as URLs, in order."""
     for path, part in _parts(items):
         if isinstance(part, InputImage | Screenshot) and part.image_url is not None:
             yield ImageRef(part.image_url, f"{path}.image_url", f"{path}.type")
 
 
 def file_refs(items: Iterable[Located]) -> Iterator[FileRef]:
-    """The files of all items, in order: images too, if they are kept ones.
+    """The files of all items, in order, stored images included.
 
-    Raises InvalidRequest for a part that names none, or two.
+    Raises InvalidRequest for a part that names no file, or two.
     """
     for path, part in _parts(items):
         if isinstance(part, InputImage | Screenshot):
@@ -71,7 +71,7 @@ def only_one(path: str, **sources: str | None) -> None:
 
 
 def file_param(path: str, part: InputFile | InputImage | Screenshot) -> str:
-    """The parameter that has the file or the image of a part."""
+    """The parameter that gives the file or the image of a part."""
     if part.file_id is not None:
         return f"{path}.file_id"
     return f"{path}.file_data" if isinstance(part, InputFile) else f"{path}.image_url"

@@ -43,8 +43,8 @@ class InputSound(Body):
 
 
 class OutputText(Body):
-    """Of an earlier answer. Its `annotations` and `logprobs`, and what the official client's
-    `parse` adds, have no effect.
+    """The text of an earlier answer. Its `annotations` and `logprobs`, and what the official
+    client's `parse` adds, have no effect.
     """
 
     type: Literal["output_text"]

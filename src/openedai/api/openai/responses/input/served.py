@@ -26,7 +26,7 @@ WebSearchType = Literal[
 WEB_SEARCH = frozenset(get_args(WebSearchType))
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]{0,65536}")
-# What the connection itself decides.
+# Headers that the connection itself sets.
 _OWN_HEADERS = frozenset(
     {"connection", "content-length", "content-type", "host", "transfer-encoding", "upgrade"}
 )
@@ -48,7 +48,7 @@ def _token(value: str | None) -> str | None:
 
 
 class McpFilter(Body):
-    """Tools by their names, and by whether their server says that they change nothing."""
+    """Selects tools by their names, and by whether their server says that they change nothing."""
 
     read_only: bool | None = None
     tool_names: list[str] | None = Field(None, max_length=1024)
@@ -65,8 +65,8 @@ class ApprovalFilter(Body):
 
 
 class McpServerTool(Body):
-    """A server whose tools the model may call. What gives access to it is never written down:
-    `headers` and `authorization` are in no log, in no answer and in no store.
+    """A server whose tools the model may call. Its credentials are never written down: `headers`
+    and `authorization` appear in no log, in no answer and in no store.
     """
 
     type: Literal["mcp"]
@@ -118,7 +118,9 @@ class McpServerTool(Body):
                 return name in names
 
     def needs_approval(self, name: str, *, read_only: bool) -> bool:
-        """Whether the client must approve each call of the tool: of all, unless it says less."""
+        """Whether the client must approve each call of the tool. By default it must, for all
+        tools.
+        """
         given = self.require_approval
         if not isinstance(given, ApprovalFilter):
             return given != "never"
@@ -129,7 +131,7 @@ class McpServerTool(Body):
         return given.always is None or given.never is not None
 
     def shown_url(self) -> str:
-        """The URL without what may be secret in it, as the official API shows it."""
+        """The URL without the parts that may be secret, as the official API shows it."""
         parts = urlsplit(self.server_url)
         host = parts.netloc.rpartition("@")[2]
         if not parts.path.strip("/") and not parts.query:
@@ -138,7 +140,7 @@ class McpServerTool(Body):
 
 
 class ImageGenerationTool(Body):
-    """Images are made, not edited."""
+    """It makes images; it does not edit them."""
 
     type: Literal["image_generation"]
     action: Annotated[Literal["generate", "edit", "auto"] | None, UnsupportedValues("edit")] = None
@@ -178,7 +180,7 @@ class FileSearchTool(Body):
     ranking_options: RankingOptions | None = None
 
     def check_at(self, path: str) -> None:
-        """Raise InvalidRequest for what cannot be searched."""
+        """Raise InvalidRequest for stores and options that cannot be used."""
         check_filter(self.filters, f"{path}.filters")
         if self.ranking_options is not None:
             self.ranking_options.check_at(f"{path}.ranking_options")
@@ -208,7 +210,7 @@ class SearchFilters(Body):
 
 
 class UserLocation(Body):
-    """Only the country changes what is found, and only with some search engines."""
+    """Only the country affects the results, and only with some search engines."""
 
     type: Literal["approximate"] | None = None
     city: str | None = None
@@ -218,7 +220,7 @@ class UserLocation(Body):
 
 
 class WebSearchTool(Body):
-    """Without `external_web_access` nothing may be searched: then the tool is not there."""
+    """With `external_web_access` false nothing may be searched, so the tool is left out."""
 
     type: WebSearchType
     external_web_access: bool | None = None
@@ -231,7 +233,7 @@ class WebSearchTool(Body):
 
     @property
     def domains(self) -> tuple[str, ...]:
-        """The only domains whose pages may be found; empty for all."""
+        """The domains whose pages may be found; empty for all."""
         return tuple((self.filters and self.filters.allowed_domains) or ())
 
     @property

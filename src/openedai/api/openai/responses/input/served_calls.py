@@ -1,4 +1,4 @@
-"""Calls of tools that the server has run, for the model that goes on after them."""
+"""Calls of tools that the server has run, as the model reads them when it goes on."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ IMAGE_MADE = "The image was made, and the user sees it."
 
 
 def made_call(item: McpCall | ImageGenerationCall | CodeInterpreterCall) -> tuple[ToolCall, str]:
-    """A call that was made, and what the model was told."""
+    """A call that was made, and what the model was told about it."""
     if isinstance(item, CodeInterpreterCall):
         arguments = _json({"code": item.code or ""})
         logs = [one.logs for one in item.outputs or () if one.logs]
@@ -47,9 +47,10 @@ def made_call(item: McpCall | ImageGenerationCall | CodeInterpreterCall) -> tupl
 
 
 def earlier_parts(items: Sequence[Any]) -> dict[int, list[Part]]:
-    """The parts of files that the model reads again, by the positions of the searches among items.
+    """The parts of files that the model reads again, by the positions of their searches among the
+    items.
 
-    The newest searches and their best parts come first, until there is no room for one.
+    The newest searches and their best parts are taken first, until one does not fit.
     """
     found: dict[int, list[Part]] = {}
     room = _ROOM
@@ -67,7 +68,7 @@ def earlier_parts(items: Sequence[Any]) -> dict[int, list[Part]]:
 
 def file_search(item: FileSearchCall, parts: Sequence[Part], first: int) -> tuple[ToolCall, str]:
     """A search of an earlier response, and what the model reads of it again: parts that are
-    numbered from `first` on.
+    numbered from `first` onwards.
     """
     query = item.queries[0] if item.queries else ""
     call = ToolCall(item.id or new_id("call_"), FILE_SEARCH.name, _json({"query": query}))
@@ -89,7 +90,7 @@ def web_search(item: WebSearchCall) -> tuple[ToolCall, str]:
 
 
 def denied_call(request: McpApprovalRequest, reason: str | None) -> tuple[ToolCall, str]:
-    """A call that the user did not allow, and what the model is told."""
+    """A call that the user did not allow, and what the model is told about it."""
     name = mcp_name(request.server_label, request.name)
     text = f"The user did not allow this call. {reason or ''}".strip()
     return ToolCall(id=request.id, name=name, arguments=request.arguments), text

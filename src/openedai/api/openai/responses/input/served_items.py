@@ -10,7 +10,7 @@ from openedai.http.body import Body
 
 
 class WebSearchCall(Body):
-    """The model is told of it again, with the addresses that were found if it has them."""
+    """The model is told about it again, with the URLs that were found if it has them."""
 
     type: Literal["web_search_call"]
     id: str | None = None
@@ -26,7 +26,7 @@ class McpListedTool(Body):
 
 
 class McpListTools(Body):
-    """The tools of a server: they are not asked for again."""
+    """The tools of a server, which is not asked for them again."""
 
     type: Literal["mcp_list_tools"]
     id: str | None = None
@@ -56,7 +56,7 @@ class McpApprovalRequest(Body):
 
 
 class McpApprovalResponse(Body):
-    """What the client says to a request: with `approve` the call is made."""
+    """The client's answer to a request: with `approve` the call is made."""
 
     type: Literal["mcp_approval_response"]
     id: str | None = None
@@ -66,7 +66,7 @@ class McpApprovalResponse(Body):
 
 
 class ImageGenerationCall(Body):
-    """The model is told that it made the image. It does not see it."""
+    """The model is told that it made the image, but does not see it."""
 
     type: Literal["image_generation_call"]
     id: str
@@ -83,7 +83,7 @@ class ImageGenerationCall(Body):
 
 
 class CodeOutput(Body):
-    """What code wrote, or the URL of an image that it made."""
+    """The output of code, or the URL of an image that it made."""
 
     type: Literal["logs", "image"]
     logs: str | None = None
@@ -91,7 +91,7 @@ class CodeOutput(Body):
 
 
 class CodeInterpreterCall(Body):
-    """The model is told of the code, and of the outputs that are there."""
+    """The model is told about the code, and about its outputs as far as they are given."""
 
     type: Literal["code_interpreter_call"]
     id: str
@@ -112,7 +112,9 @@ class FileSearchResult(Body):
 
 
 class FileSearchCall(Body):
-    """The model is told of it again, with the results if it has them, as far as there is room."""
+    """The model is told about it again, with the results if it has them, as far as there is
+    room.
+    """
 
     type: Literal["file_search_call"]
     id: str | None = None

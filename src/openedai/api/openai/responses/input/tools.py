@@ -81,7 +81,7 @@ class LocalShell(Body):
 
 
 class Environment(Body):
-    """The machine of the client; containers are the server's."""
+    """The machine of the client; containers belong to the server."""
 
     type: Annotated[
         Literal["local", "container_auto", "container_reference"],
@@ -122,8 +122,8 @@ HostedType = Literal[
 
 
 class HostedTool(Body):
-    """A tool that the official API runs itself and this server does not; also for the error of an
-    unknown type.
+    """A tool that the official API runs itself and this server does not; it also gives the error
+    for an unknown type.
     """
 
     model_config = ConfigDict(extra="ignore")

@@ -1,4 +1,4 @@
-"""The events of a generation as the events of a response, and the response itself."""
+"""Turns the events of a generation into the events of a response, and into the response itself."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"
 
 
 class ResponseBuilder:
-    """Builds one response. `response` is what the last event said, or will say, of it.
+    """Builds one response. `response` is its state as of the last event.
 
     `start` comes first, then `add` for each event of the generation but the last `Finish`, which is
     for `end`; `fail` ends it at any time instead. The items of tools that the server runs stay open
@@ -86,7 +86,7 @@ class ResponseBuilder:
 
     @property
     def kept_items(self) -> tuple[OutputItem, ...]:
-        """The same for the next responses, with what they do not show."""
+        """The same items for the next responses, with what they do not show."""
         return tuple(
             self._kept.get(index, item)
             for index, item in enumerate(self._output)
@@ -99,9 +99,7 @@ class ResponseBuilder:
         return len(self._found.parts)
 
     def know(self, parts: Sequence[Part]) -> None:
-        """Let the answer cite parts that earlier responses have found. To be called before
-        `start`.
-        """
+        """Let the answer cite parts that earlier responses have found. Call this before `start`."""
         self._found.parts = list(parts)
 
     def start(self) -> list[e.Event]:
@@ -122,13 +120,13 @@ class ResponseBuilder:
         return events
 
     def begin_with(self, compaction: CompactionItem) -> None:
-        """Let the output begin with this item. To be called before `start`."""
+        """Let the output begin with this item. Call this before `start`."""
         self._compaction = compaction
 
     def add(self, event: GenerateEvent | Step) -> list[e.Event]:
-        """The events of the response that one of the generation, or of a tool, makes.
+        """The events of the response that one event of the generation, or of a tool, leads to.
 
-        Raises EngineFailed for a call that is none of the tool's.
+        Raises EngineFailed for a call that does not fit its tool.
         """
         match event:
             case TextDelta(text=text, logprobs=tokens):
@@ -159,7 +157,7 @@ class ResponseBuilder:
                 return []
 
     def close(self, finish: Finish) -> list[e.Event]:
-        """The events of the end of the last item; an answer of nothing is an empty message."""
+        """The events that end the last item; an answer without content becomes an empty message."""
         status = "incomplete" if finish.reason in _INCOMPLETE else "completed"
         events = self._close(status)
         for index, item in self._running.values():
@@ -172,7 +170,7 @@ class ResponseBuilder:
         return events
 
     def end(self, finish: Finish, moderation: ResponseModeration | None = None) -> list[e.Event]:
-        """The events of the end, after those of `close` if it was called."""
+        """The events that end the response, after those of `close` if it was called."""
         events = self.close(finish)
         reason = _INCOMPLETE.get(finish.reason)
         status = "completed" if reason is None else "incomplete"
@@ -194,7 +192,7 @@ class ResponseBuilder:
         return [*events, e.Incomplete(self._number(), self.response)]
 
     def end_empty(self, finish: Finish) -> list[e.Event]:
-        """The events of the end of a response that was never to have an output."""
+        """The events that end a response that was never meant to have an output."""
         usage = ResponseUsage.of(Usage(prompt_tokens=finish.usage.prompt_tokens))
         self.response = replace(
             self.response, status="completed", completed_at=int(time.time()), usage=usage
@@ -202,9 +200,9 @@ class ResponseBuilder:
         return [e.Completed(self._number(), self.response)]
 
     def fail(self, error: APIError, *, in_error_event: bool = True) -> list[e.Event]:
-        """The events of an end by an error: what is complete stays in the response.
+        """The events that end the response with an error; what is complete stays in it.
 
-        The error has an event of its own before that of the response, if `in_error_event`.
+        With `in_error_event` the error also has an event of its own, before that of the response.
         """
         self._open = None
         self.response = replace(
@@ -263,7 +261,7 @@ class ResponseBuilder:
         return events
 
     def _place(self) -> Place:
-        """The place of the next item. Nothing else is open then, or it is complete."""
+        """The place of the next item. If an item is still open, it comes before that."""
         waiting = 0 if self._open is None else 1
         return Place(len(self._output) + waiting, self._number, self._options)
 

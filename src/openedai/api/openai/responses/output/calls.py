@@ -84,9 +84,9 @@ _READERS: dict[str, Callable[[str, str], TypedCallItem]] = {
 
 
 def call_item(type: str, call_id: str, arguments: str) -> TypedCallItem:
-    """The item of a call of a tool of this type, whose arguments are JSON.
+    """The item for a call of a tool of this type, with arguments in JSON.
 
-    Raises EngineFailed for arguments that are not the tool's.
+    Raises EngineFailed for arguments that do not fit the tool.
     """
     try:
         return _READERS[type](call_id, arguments)

@@ -1,4 +1,6 @@
-"""What tools have found or made for an answer, and where its text cites pages and made files."""
+"""What tools have found or made for an answer, and where its text cites pages and files made by
+code.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,10 @@ _AFTER = ".,;:!?*_"  # what may follow an address in a sentence
 
 @dataclass
 class Found:
-    """What was found so far: the titles of `pages` by their URLs, and `parts` of files. Sentences
-    of an answer of a given format are only cited where the model does so: `is_prose` is false.
-    Code has `made` files, by their paths; those that no text has named yet are `unnamed`.
+    """What was found so far: the titles of `pages` by their URLs, and `parts` of files. In an
+    answer that has to follow a format, `is_prose` is false: only citations by the model itself
+    count. `made` are the files that code made, by their paths; `unnamed` those of them that no text
+    has named yet.
     """
 
     pages: dict[str, str] = field(default_factory=dict)
@@ -36,7 +39,7 @@ class Found:
             self.unnamed.add(file.path)
 
     def citer(self) -> Citer:
-        """What takes marks out of a text, and tells what it cites."""
+        """What takes the marks out of a text, and says what the text cites."""
         return Citer(self.parts, keeps_marks=False, places=self.is_prose)
 
     def page_citations(self, text: str) -> list[UrlCitation]:
@@ -44,7 +47,7 @@ class Found:
         return _of_pages(text, self.pages) if self.pages else []
 
     def made_citations(self, text: str) -> Iterator[ContainerFileCitation]:
-        """The files of containers that the text names, and at its end those that no text has."""
+        """The container files that the text names, and at its end those that no text has named."""
         for path, start, end in named_files(text, self.made):
             self.unnamed.discard(path)
             yield _made(self.made[path], start, end)

@@ -17,7 +17,7 @@ class _Typed(msgspec.Struct, frozen=True, tag_field="type"):
 
 
 class UrlCitation(_Typed, frozen=True, tag="url_citation"):
-    """The characters of the text from `start_index` to before `end_index` name the page."""
+    """The characters of the text from `start_index` up to `end_index`, exclusive, name the page."""
 
     start_index: int
     end_index: int
@@ -26,7 +26,7 @@ class UrlCitation(_Typed, frozen=True, tag="url_citation"):
 
 
 class FileCitation(_Typed, frozen=True, tag="file_citation"):
-    """What is before the character at `index` of the text is from the file."""
+    """The text before the character at `index` is from the file."""
 
     file_id: str
     filename: str
@@ -34,8 +34,8 @@ class FileCitation(_Typed, frozen=True, tag="file_citation"):
 
 
 class ContainerFileCitation(_Typed, frozen=True, tag="container_file_citation"):
-    """The characters of the text from `start_index` to before `end_index` name the file; none do if
-    it is only shown with the text.
+    """The characters of the text from `start_index` up to `end_index`, exclusive, name the file;
+    there are none if the file is only shown with the text.
     """
 
     container_id: str
@@ -96,7 +96,7 @@ class CustomToolCallItem(_Typed, frozen=True, tag="custom_tool_call"):
 
 
 class ExecAction(_Typed, frozen=True, tag="exec"):
-    """What the call does not give is left out: the AI SDK takes no null there."""
+    """Fields that the call does not give are left out: the AI SDK does not accept null there."""
 
     command: list[str]
     env: dict[str, str] = msgspec.field(default_factory=dict)
@@ -360,7 +360,7 @@ class ResponseModeration(msgspec.Struct, frozen=True):
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):
-    """What the request said is in it as it was understood; `created_at` is in seconds."""
+    """It repeats the request as it was understood; `created_at` is in seconds since 1970."""
 
     id: str
     object: str = "response"

@@ -1,4 +1,4 @@
-"""The item of `code_interpreter`: its events, and what it becomes."""
+"""The item of `code_interpreter`: its events, and the completed item."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from openedai.store.containers import ContainerFile
 
 @dataclass(frozen=True)
 class CodeResult(ToolResult):
-    """`logs` is what the code wrote, `images` are PNG, `files` those that it made or changed."""
+    """`logs` is what the code wrote, `images` are PNG files, `files` those that it made or
+    changed.
+    """
 
     logs: str = ""
     images: tuple[bytes, ...] = ()

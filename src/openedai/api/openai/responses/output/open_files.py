@@ -1,4 +1,4 @@
-"""The item of `file_search`: its events, and what it becomes."""
+"""The item of `file_search`: its events, and the completed item."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class FilesResult(ToolResult):
 
 
 def part_of(result: FileResult) -> Part:
-    """A part of a file that answers cite."""
+    """The part of a file as answers cite it."""
     return Part(result.file_id, result.filename, result.text)
 
 

@@ -1,4 +1,4 @@
-"""The item of `image_generation`: its events, and what it becomes."""
+"""The item of `image_generation`: its events, and the completed item."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from openedai.serving.images.making import Preview
 
 @dataclass(frozen=True)
 class ImageResult(ToolResult):
-    """`prompt` is the one that the image was made for."""
+    """`prompt` is the prompt that the image was made from."""
 
     image: ImageFile | None = None
     prompt: str = ""
@@ -66,7 +66,7 @@ class OpenImage(OpenServed):
         return item, [self._place.done(item)]
 
     def _fields(self, image: ImageFile) -> dict[str, Any]:
-        """What the image is, beside what it shows."""
+        """The properties of the image, besides its content."""
         return {
             "background": "transparent" if image.transparent else "opaque",
             "output_format": image.format,

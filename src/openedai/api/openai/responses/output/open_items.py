@@ -1,4 +1,4 @@
-"""Items of the output while the model writes them: their events, and what they become."""
+"""Items of the output while the model writes them: their events, and the completed items."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ class OpenItem(Protocol):
 
 
 class OpenMessage:
-    """A message whose text may cite what was `found`. The marks of the model are not shown."""
+    """A message whose text may cite what was `found`. The marks that the model writes are not
+    shown.
+    """
 
     def __init__(self, place: Place, found: Found | None = None) -> None:
         self._place = place
@@ -226,14 +228,14 @@ class OpenCustomCall:
 
 
 class OpenTypedCall(OpenWholeCall):
-    """A call of a tool whose items have fields of their own."""
+    """A call of a tool whose items have their own fields."""
 
     def __init__(self, place: Place, call_id: str, tool: CallableTool) -> None:
         super().__init__(place, tool)
         self._call_id = call_id
 
     def close(self, status: str) -> Closed:
-        """A call that a limit truncated is left out: no field of it can be relied on."""
+        """A call that a limit truncated is left out: none of its fields can be relied on."""
         if status != "completed":
             return None, []
         arguments, place = "".join(self._deltas), self._place
@@ -257,7 +259,7 @@ OpenCall = OpenFunctionCall | OpenCustomCall | OpenTypedCall | OpenApprovalReque
 
 
 def open_call(place: Place, call_id: str, name: str, tool: CallableTool | None) -> OpenCall:
-    """The call of the function with this name, and of the tool that it stands for."""
+    """The open item for a call of the function with this name, by the tool that it stands for."""
     if tool is None or tool.type == "function":
         shown = name if tool is None else tool.name
         return OpenFunctionCall(place, call_id, shown, None if tool is None else tool.namespace)

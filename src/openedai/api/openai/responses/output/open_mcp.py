@@ -1,4 +1,4 @@
-"""Items of tools of MCP servers: their events, and what they become."""
+"""Items for the tools of MCP servers: their events, and the completed items."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class OpenMcpList(OpenServed):
 
 
 class OpenMcpCall(OpenServed):
-    """A call of a server's tool. The client has approved it if there is an `approval`, the id of
-    the request; its `given` arguments are known at once then.
+    """A call of a server's tool. With `approval`, the id of the approval request, the client has
+    approved it; then its arguments are known from the start: `given`.
     """
 
     def __init__(

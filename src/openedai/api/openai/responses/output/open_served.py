@@ -1,4 +1,4 @@
-"""Items of tools that the server runs, while they run: their events, and what they become."""
+"""Items for tools that the server runs, while they run: their events, and the completed items."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Ended = tuple[OutputItem, list[e.Event]]
 
 @dataclass(frozen=True)
 class ToolResult:
-    """What a tool returned: `text` is for the model. It may have `failed`, with this message."""
+    """What a tool returned: `text` is for the model. `failed` is the message if the tool failed."""
 
     text: str
     failed: str | None = None
@@ -37,8 +37,7 @@ class SearchResult(ToolResult):
 
 
 class OpenServed:
-    """The item of a tool that the server runs, from its beginning to its end; `key` is its call's
-    id.
+    """The item of a tool that the server runs, from beginning to end; `key` is the id of its call.
 
     `written` comes when its arguments are complete, then `progress` and `end` while the tool runs.
     """
@@ -80,11 +79,11 @@ class OpenServed:
         raise NotImplementedError
 
     def kept(self, result: ToolResult) -> OutputItem | None:
-        """The item for the next responses, if it has more than it shows."""
+        """The item for the next responses, if it has more than what is shown."""
         return None
 
     def abandon(self) -> Ended:
-        """The end of an item whose tool does not run, because the response ends before."""
+        """End an item whose tool does not run because the response ends first."""
         raise NotImplementedError
 
 

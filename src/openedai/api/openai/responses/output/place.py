@@ -1,4 +1,4 @@
-"""Where an item of the output stands, and how it is shown."""
+"""The position of an item in the output, and how it is shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tools that the server runs do, for the builder: between the events of the model."""
+"""What the server's tools report to the builder, between the events of the model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class TurnEnded:
 
 @dataclass(frozen=True)
 class Begun:
-    """An item begins that the model has not written."""
+    """An item begins that was not written by the model."""
 
     make: Callable[[Place], OpenServed]
 
@@ -42,7 +42,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class ToolsFound:
-    """From here on the model may call these tools."""
+    """From here onwards the model may call these tools."""
 
     tools: CallableTools
 

@@ -25,7 +25,7 @@ _NAME = "auto"
 
 
 class CodePlacing:
-    """Finds the container of a request's tool. One that is new is made by the first call."""
+    """Finds the container of a request's tool. A new one is made by the first call."""
 
     def __init__(self, containers: ContainerService) -> None:
         self._containers = containers
@@ -37,7 +37,9 @@ class CodePlacing:
     async def place(
         self, owner: str, tools: CallableTools, items: Sequence[Located]
     ) -> CallableTools:
-        """The tools, with their containers. Raises InvalidRequest for what cannot be used."""
+        """The tools with their containers. Raises InvalidRequest for containers and files that
+        cannot be used.
+        """
         placed = [
             replace(tool, container=await self._container(owner, tool.path, tool.served, items))
             if isinstance(tool.served, CodeInterpreterTool)
@@ -84,7 +86,7 @@ class CodeRunner:
         )
 
     async def _container(self, exchange: Exchange, id: str, tool: CodeInterpreterTool) -> Container:
-        """The container, which is made now if it is not there; with the files of the tool."""
+        """The container, with the files of the tool; it is made now if it does not exist."""
         if not isinstance(tool.container, AutoContainer):
             return await self._containers.running(exchange.owner, id)
         ids = tool.container.file_ids or ()

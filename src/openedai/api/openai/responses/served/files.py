@@ -24,8 +24,8 @@ _COUNT = 5  # of parts, in a request that does not say
 
 
 class FileSearchRunner:
-    """Of one response. `asked` is what the user said last; `known` parts of files are numbered
-    already.
+    """Searches for one response. `question` is what the user said last; `known` is how many parts
+    of files are numbered already.
     """
 
     def __init__(self, search: StoreSearch, question: str, known: int) -> None:
@@ -67,8 +67,8 @@ class FileSearchRunner:
 
 
 async def check_stores(search: StoreSearch, owner: str, tools: CallableTools) -> None:
-    """Raise NotFound for a vector store that is not the owner's, InvalidRequest for an expired one,
-    before anything runs. What becomes of a store later is told by the item of a search.
+    """Before anything runs, raise NotFound for a vector store of another owner and InvalidRequest
+    for an expired one. If a store becomes unusable later, the item of a search says so.
     """
     for tool in tools.tools:
         if isinstance(tool.served, FileSearchTool):

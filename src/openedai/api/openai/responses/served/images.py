@@ -47,7 +47,7 @@ class ImageRunner:
                     yield ImageResult(IMAGE_MADE, image=event.image, prompt=shown)
 
     def _model(self, call: Call[ResponseRequest], tool: ImageGenerationTool) -> Model:
-        """The tool's model, or the default one, which the names of the official models mean."""
+        """The tool's model, or the default one, to which the names of the official models refer."""
         default = self._catalog.default(IMAGE)
         if tool.model is None and default is not None:
             return default

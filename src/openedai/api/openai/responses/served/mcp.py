@@ -1,4 +1,4 @@
-"""The tools of MCP servers: their lists, what the client approved, and their calls."""
+"""The tools of MCP servers: listing them, calls that the client approved, and other calls."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from openedai.serving.tools.mcp import McpConnection, McpFailed, McpServer
 
 
 class McpRunner:
-    """Of one response: its connections are kept until `close`. `timeout` is in seconds, `trace` are
-    the headers of its trace, unless the client gives a server its own.
+    """Runs the tools for one response; its connections are kept until `close`. `timeout` is in
+    seconds. `trace` are the headers of its trace, unless the client gives a server its own.
     """
 
     def __init__(self, hosts: Hosts, timeout: float, trace: Mapping[str, str]) -> None:
@@ -44,7 +44,7 @@ class McpRunner:
         await asyncio.gather(*(one.close() for one in self._connections.values()))
 
     async def list_tools(self, server: McpServerTool) -> McpListResult:
-        """The tools of a server that it allows, or why there are none."""
+        """The tools that the definition of a server allows, or why there are none."""
         try:
             tools = await self._connection(server).list_tools()
         except ToolFailed as error:
@@ -101,7 +101,7 @@ def known_list(items: Sequence[Located], server: McpServerTool) -> tuple[McpList
 
 
 def callable_tool(server: McpServerTool, path: str, tool: McpListedTool) -> CallableTool:
-    """A tool of a server, and the function that the model is told of."""
+    """A tool of a server, with the function that the model sees."""
     read_only = _read_only(tool.annotations)
     return mcp_function(
         server,

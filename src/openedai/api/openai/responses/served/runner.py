@@ -1,4 +1,4 @@
-"""What runs the calls of the tools of one type."""
+"""Runs the calls of tools of one type."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Runner(Protocol):
     def run(
         self, call: Call[ResponseRequest], tool: CallableTool, arguments: dict[str, Any]
     ) -> AsyncGenerator[Any, None]:
-        """News of a call of the tool, for its item, and at last the ToolResult.
+        """Yields news of a call of the tool, for its item, and finally the ToolResult.
 
-        Closing the iterator ends it. Raises ToolFailed and APIError.
+        Closing the iterator ends the call. Raises ToolFailed and APIError.
         """

@@ -1,4 +1,4 @@
-"""The tools that this server runs, as its settings say."""
+"""The tools that this server runs, according to its settings."""
 
 from __future__ import annotations
 
@@ -27,15 +27,17 @@ from openedai.serving.vector_stores.searching import StoreSearch
 
 @dataclass(frozen=True)
 class Runners:
-    """What runs the tools of one response, by their types; `mcp` also lists those of servers."""
+    """The runners for the tools of one response, by their types; `mcp` also lists the tools of
+    servers.
+    """
 
     by_type: dict[str, Runner]
     mcp: McpRunner | None
 
 
 class Toolkit:
-    """Of the tools of the official API those that the settings allow. `mcp_hosts` are the hosts of
-    MCP servers, None if none may be used.
+    """Those tools of the official API that the settings allow. `mcp_hosts` are the allowed hosts of
+    MCP servers; None if no servers may be used.
     """
 
     def __init__(
@@ -63,7 +65,9 @@ class Toolkit:
 
     @property
     def types(self) -> frozenset[str]:
-        """The types of the tools that are run: code, where it can be confined."""
+        """The types of the tools that are run; `code_interpreter` only where code can be
+        confined.
+        """
         known = {
             "code_interpreter": self._code,
             "file_search": self._stores,
@@ -75,7 +79,7 @@ class Toolkit:
 
     @asynccontextmanager
     async def open(self, prepared: Prepared, exchange: Exchange) -> AsyncIterator[Runners]:
-        """What runs the tools of one response. Its connections are closed at the end."""
+        """The runners for the tools of one response. Their connections are closed at the end."""
         known = prepared.builder.known_parts
         files = FileSearchRunner(self._stores, last_question(prepared.located), known)
         found: dict[str, Runner] = {"code_interpreter": self._code, "file_search": files}

@@ -1,4 +1,4 @@
-"""One response of several turns of the model: between them its calls of tools are run."""
+"""One response in several turns of the model, between which its tool calls are run."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from openedai.serving.call import Call
 from openedai.serving.outcome import Indexed, Outcome
 from openedai.serving.tools.failed import ToolFailed
 
-MAX_CALLS = 128  # in a response that names no number
+MAX_CALLS = 128  # in a response that gives no limit
 _MAX_TEXT = 200_000  # characters of what a tool returns
 
 Generate = Callable[[GenerateRequest], AsyncGenerator[Indexed, None]]
@@ -54,7 +54,7 @@ Generate = Callable[[GenerateRequest], AsyncGenerator[Indexed, None]]
 
 
 class Turns:
-    """The turns of one response, and what `runners` run before and between them."""
+    """The turns of one response, and the tools that `runners` run before and between them."""
 
     def __init__(
         self,
@@ -75,10 +75,10 @@ class Turns:
         self._usages: list[Usage] = []
 
     async def run(self) -> AsyncGenerator[Stepped, None]:
-        """The events of all turns, what the tools do between them, and one `Finish` of all.
+        """The events of all turns, those of the tools between them, and one `Finish` for all of it.
 
-        Closing the iterator ends the model, or the tool that runs. A tool that fails does not end
-        the response.
+        Closing the iterator stops the model or the running tool. A tool that fails does not end the
+        response.
         """
         async with aclosing(self._begin()) as steps:
             async for step in steps:
@@ -116,7 +116,7 @@ class Turns:
                 return
 
     async def _begin(self) -> AsyncGenerator[Step, None]:
-        """What comes before the first turn: the servers' tools, and the calls that the client has
+        """What comes before the first turn: the tools of servers, and the calls that the client has
         approved.
         """
         mcp = self._runners.mcp
@@ -175,7 +175,7 @@ class Turns:
             exchange.tools.append(ToolUse(tool.type, began, exchange.seconds))
 
     def _go_on(self, outcome: Outcome, results: Mapping[str, str]) -> bool:
-        """Make the conversation that the next turn answers; False if no token is left for it."""
+        """Prepare the conversation for the next turn; False if no token is left for it."""
         made = [call for call in outcome.tool_calls if call.id in results]
         answer = Message(
             role="assistant",
@@ -189,7 +189,7 @@ class Turns:
         return limit is None or limit > 0
 
     def _add(self, answer: Message, results: Mapping[str, str]) -> None:
-        """Add what the model wrote to the conversation, and what its calls returned."""
+        """Add to the conversation what the model wrote, and what its calls returned."""
         outputs = [
             Message(role="tool", content=results[call.id], tool_call_id=call.id)
             for call in answer.tool_calls
@@ -206,7 +206,7 @@ class Turns:
         )
 
     def _choice(self) -> Toolset:
-        """What the model may call from its second turn on: it must call nothing then."""
+        """What the model may call from its second turn onwards: then no call is required."""
         choice, parallel = self._call.body.tool_choice, self._call.body.parallel_tool_calls
         allowed = choice if isinstance(choice, AllowedTools) else None
         if allowed is not None:
@@ -222,7 +222,7 @@ class Turns:
         return tool is not None and tool.served is not None
 
     def _finish(self, reason: FinishReason) -> Finish:
-        """The end of the response, with the tokens of all its turns."""
+        """The end of the response, with the usage of all its turns."""
         return Finish(
             reason=reason,
             usage=Usage(
@@ -252,7 +252,7 @@ class _Turn:
         return [(tool, calls[index]) for index, tool in self._to_run.items()]
 
     def add(self, event: GenerateEvent) -> bool:
-        """Add an event; whether it is for the builder."""
+        """Add an event. Returns whether it is for the builder."""
         self.outcome.add(event)
         if isinstance(event, ToolCallDelta):
             if event.name:
@@ -271,13 +271,13 @@ class _Turn:
 
 
 def _note(step: Step, results: dict[str, str]) -> None:
-    """Note what a tool returned, by the id of its call, if it has ended."""
+    """If a tool has ended, note what it returned, by the id of its call."""
     if isinstance(step, Ended):
         results[step.key] = step.result.text
 
 
 def _arguments(tool_call: ToolCall) -> dict[str, Any]:
-    """Raises ToolFailed for arguments that are no object."""
+    """The arguments as an object. Raises ToolFailed if they are not one."""
     try:
         return msgspec.json.decode(tool_call.arguments or "{}", type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""Responses in the background: their beginning in a request, and their making in a job."""
+"""Responses in the background: a request begins them, and a job makes them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from openedai.store.conversations.responses import Status, StoredResponse
 
 
 class ResponseJobs:
-    """Makes responses of jobs, with the parts that make those of requests."""
+    """Makes the responses of jobs, with the same parts that make the responses of requests."""
 
     def __init__(
         self, catalog: Catalog, tuned: TunedModels, responses: Responses, ends: Ends
@@ -38,7 +38,7 @@ class ResponseJobs:
         self._ends = ends
 
     async def generate(self, stored: StoredResponse, job: Any) -> AsyncGenerator[Step, None]:
-        """The events of the response. Raises what fails before the first."""
+        """The events of the response. Raises what fails before the first event."""
         body = ResponseRequest.model_validate(job["body"])
         body.extra.update(job["extra"])
         await self._tuned.prepare(stored.owner, body.model)

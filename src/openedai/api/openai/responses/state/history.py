@@ -1,4 +1,4 @@
-"""What requests refer to, in the store."""
+"""What requests refer to, read from the store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from openedai.serving.responses.keeping import ResponseKeeping
 
 
 class StoredHistory:
-    """Of the owner of the exchange only."""
+    """Only what belongs to the owner of the exchange."""
 
     def __init__(self, keeping: ResponseKeeping) -> None:
         self._responses = keeping.responses
@@ -43,5 +43,5 @@ class StoredHistory:
         return found
 
     def _read(self, texts: Iterable[str]) -> list[AnyItem]:
-        """Items, of their JSON or of several with commas between them."""
+        """The items in the JSON of one item, or of several with commas between them."""
         return self._reader.validate_json(f"[{','.join(filter(None, texts))}]")

@@ -1,4 +1,4 @@
-"""Input items as they are kept and shown: each with an id, in the API's full shape."""
+"""Input items as they are stored and shown: each with an id, in the API's full shape."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _WITHOUT_STATUS = frozenset(
         "reasoning",
     }
 )
-# What an item of the type has, if the client left it out.
+# The fields that an item of the type gets if the client left them out.
 _DEFAULTS: dict[str, Fields] = {
     "additional_tools": {"role": "developer"},
     "computer_call": {"pending_safety_checks": []},
@@ -69,8 +69,8 @@ _PART_DEFAULTS: dict[str, Fields] = {
     "output_text": {"annotations": [], "logprobs": []},
 }
 _ABSENT = object()
-# What is left out of items unless `include` names it: the type, the path to the field, and what
-# is shown instead.
+# What is left out of items unless `include` names it: the type, the path of the field, and what is
+# shown instead.
 _OPTIONAL: tuple[tuple[str, str, tuple[str, ...], Any], ...] = (
     ("code_interpreter_call.outputs", "code_interpreter_call", ("outputs",), None),
     (
@@ -88,7 +88,9 @@ _OPTIONAL: tuple[tuple[str, str, tuple[str, ...], Any], ...] = (
 
 
 def stored_items(items: Iterable[Mapping[str, Any]]) -> list[Item]:
-    """Items as they are kept. One that a client sends with an id keeps it, if it may be one."""
+    """Items as they are stored. An item that a client sends with an id keeps it, if the id is
+    valid.
+    """
     return [_stored(item) for item in items]
 
 
@@ -109,7 +111,7 @@ def _stored(given: Mapping[str, Any]) -> Item:
 
 
 def _content(role: str, content: Any) -> list[Fields]:
-    """The parts of a message; a text is one part."""
+    """The parts of a message's content; a string is one part."""
     if isinstance(content, str):
         content = [
             {"type": "output_text" if role == "assistant" else "input_text", "text": content}
@@ -118,13 +120,13 @@ def _content(role: str, content: Any) -> list[Fields]:
 
 
 def shown(item: str, include: Collection[str] = ()) -> Any:
-    """A kept item for a client, without what `include` does not name."""
+    """A stored item as a client sees it: only with the optional fields that `include` names."""
     fields: Fields = msgspec.json.decode(item)
     return _without(fields, [name for name, *_ in _OPTIONAL if name not in include])
 
 
 def shown_response(response: StoredResponse, include: Collection[str] = ()) -> msgspec.Raw:
-    """A kept response for a client, without what it hides and `include` does not name."""
+    """A stored response as a client sees it: what it hides is shown only if `include` names it."""
     hidden = [name for name in response.hidden.split(",") if name and name not in include]
     if not hidden:
         return msgspec.Raw(response.json())

@@ -1,4 +1,4 @@
-"""What the job of a response in the background is given."""
+"""The input of the job that makes a response in the background."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from openedai.serving.call import Call
 def job_input(call: Call[ResponseRequest], *, once: bool) -> dict[str, Any]:
     """What a job needs to make the response to a call.
 
-    It is made `once` if the server runs tools for it: a call could have been made before.
+    It is made only `once` if the server runs tools for it: a second attempt could repeat a call.
     """
     body = call.body.model_dump(exclude_unset=True, by_alias=True)
     return {
@@ -28,9 +28,9 @@ def job_input(call: Call[ResponseRequest], *, once: bool) -> dict[str, Any]:
 
 
 def identity_of(job: dict[str, Any], owner: str) -> Identity:
-    """That of the key that the job was made with, with the rights that it had then.
+    """The identity of the key that the job was made with, with the rights that it had then.
 
-    Older servers kept only the owner.
+    Older servers stored only the owner.
     """
     kept = job.get("identity")
     return Identity(project=owner) if kept is None else msgspec.convert(kept, Identity)

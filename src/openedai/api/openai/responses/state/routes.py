@@ -1,4 +1,4 @@
-"""`/v1/responses/{id}`: responses that were kept."""
+"""`/v1/responses/{id}`: stored responses."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ from openedai.serving.responses.keeping import ResponseKeeping
 from openedai.store.conversations.responses import items_of
 
 _TYPE = b'{"type":"'
-# Sent while there is no event yet, so that the client sees that the stream has begun.
+# Sent while there is no event yet, so that the client sees that the stream has started.
 _WAITING = b": waiting\n\n"
 
 
 class RetrieveQuery(Body):
-    """`include` adds what tools have found; otherwise a response shows what it was asked for."""
+    """`include` adds what tools have found; without it a response shows what its own request asked
+    for.
+    """
 
     include: list[Includable] | None = None
     include_obfuscation: bool | None = None

@@ -1,4 +1,4 @@
-"""Responses that are stored when they have ended."""
+"""Stores responses when they have ended."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NO_OUTPUT = b'"output":[],'
 
 
 def storing(call: Call[ResponseRequest], prepared: Prepared, keeping: ResponseKeeping) -> Keep:
-    """What stores the response to a call. One that cannot be stored is sent all the same."""
+    """What stores the response to a call. A response that cannot be stored is sent all the same."""
 
     async def store(response: Response) -> None:
         try:
@@ -70,7 +70,7 @@ def stored_response(
 
 
 def _with_own_ids(items: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The items, of which those with the id of one before get another one."""
+    """The items, where an item gets a new id if an earlier one has the same."""
     seen = set[str]()
     for item in items:
         id = item.get("id")
@@ -80,8 +80,8 @@ def _with_own_ids(items: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def split_response(response: Response, kept: Sequence[OutputItem]) -> tuple[str, str]:
-    """The response without its output, and its output as it is kept, in JSON."""
+    """The response without its output, and its output as it is stored, in JSON."""
     rest = msgspec.json.encode(replace(response, output=()))
-    # No field before it has members of its own.
+    # No field before it contains an object.
     text = rest.replace(_NO_OUTPUT, b"", 1).decode()
     return text, msgspec.json.encode(kept).decode()
