@@ -358,6 +358,65 @@ def test_what_assistants_runs_and_responses_refer_to(mine: Key, other: Key) -> N
     assert b"No such File" in answer.body
 
 
+@pytest.mark.usefixtures("confined")
+def test_what_code_of_a_thread_has_made(mine: Key, other: Key) -> None:
+    """Its container, the files there, and the files that the owner gets."""
+    call = {"name": "code_interpreter", "arguments": {"code": "open('a.txt', 'w').write('a')"}}
+    message = {"role": "user", "content": f"<tool_call>{json.dumps(call)}</tool_call>"}
+    before = set(listed(mine, "/v1/containers"))
+    body = {
+        "assistant_id": assistant(mine),
+        "tools": [{"type": "code_interpreter"}],
+        "thread": {"messages": [message]},
+        "stream": True,
+    }
+    answer = mine.ask("POST", "/v1/threads/runs", body)
+    assert b"event: thread.run.completed" in answer.body, answer.body
+    (output,) = [
+        one["id"]
+        for one in json.loads(mine.ask("GET", "/v1/files").body)["data"]
+        if one["purpose"] == "assistants_output"
+    ]
+    (room,) = set(listed(mine, "/v1/containers")) - before
+    (inside,) = listed(mine, f"/v1/containers/{room}/files")
+    assert room not in listed(other, "/v1/containers")
+    assert output not in listed(other, "/v1/files")
+    for path in (
+        f"/v1/files/{output}",
+        f"/v1/files/{output}/content",
+        f"/v1/containers/{room}",
+        f"/v1/containers/{room}/files",
+        f"/v1/containers/{room}/files/{inside}",
+        f"/v1/containers/{room}/files/{inside}/content",
+    ):
+        assert other.ask("GET", path).status == 404
+        assert mine.ask("GET", path).status == 200
+    tool = {"type": "code_interpreter", "container": room}
+    asked = {"model": "echo", "input": "a", "tools": [tool]}
+    assert other.ask("POST", "/v1/responses", asked).status == 404
+    used = {"tool_resources": {"code_interpreter": {"file_ids": [output]}}}
+    attachment = {"file_id": output, "tools": [{"type": "code_interpreter"}]}
+    attached = {"messages": [{**message, "attachments": [attachment]}]}
+    copied = {"type": "code_interpreter", "container": {"type": "auto", "file_ids": [output]}}
+    for path, given in (
+        ("/v1/threads", used),
+        ("/v1/threads", attached),
+        ("/v1/assistants", {"model": "echo", **used}),
+        ("/v1/containers", {"name": "a", "file_ids": [output]}),
+        ("/v1/responses", {"model": "echo", "input": "a", "tools": [copied]}),
+    ):
+        assert other.ask("POST", path, given).status == 404
+        assert mine.ask("POST", path, given).status == 200
+    for path in (f"/v1/files/{output}", f"/v1/containers/{room}"):
+        assert other.ask("DELETE", path).status == 404
+        assert mine.ask("DELETE", path).status == 200
+
+
+def listed(key: Key, path: str) -> list[str]:
+    """The ids of a list."""
+    return [one["id"] for one in json.loads(key.ask("GET", path).body)["data"]]
+
+
 def test_keys_of_a_project_share_what_it_stores(server: Running, other: Key) -> None:
     folder = server.app.state.services.settings.data
     first, second = (Key(server, add_key(folder, project="proj_a")[1]) for _ in range(2))

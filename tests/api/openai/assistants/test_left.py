@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
 import pytest
 from openai import NotFoundError, OpenAI
 from openai.types.beta.threads import Message as ShownMessage
@@ -121,6 +122,22 @@ def test_what_is_left_of_a_run_that_cannot_be_gone_on_with(
         (step,) = kept.steps.values()
         assert step.fields.error_code == "server_error"
         assert step.fields.failed_at
+
+
+def test_the_code_that_ran_when_the_server_died_is_still_shown() -> None:
+    """A search of which nothing was found is not."""
+    first = RunOutput(RUN, Left())
+    kept = Kept()
+    for index, name in enumerate(("code_interpreter", "file_search")):
+        text = msgspec.json.encode({"code": "1 + 1"}).decode()
+        call = ToolCallDelta(index=index, id=f"call_{index}", name=name, arguments=text)
+        kept.add(first.add(call))
+    kept.add([first.serve()[0]])
+    kept.add([RunOutput(RUN, kept.left()).stop("failed", ("server_error", "It stopped."))])
+    (step,) = kept.steps.values()
+    (call_made,) = step.fields.details["tool_calls"]
+    assert call_made["code_interpreter"] == {"input": "1 + 1", "outputs": []}
+    assert step.fields.status == "failed"
 
 
 def first_message(client: OpenAI, id: str, run: str) -> ShownMessage:

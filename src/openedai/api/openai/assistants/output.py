@@ -317,11 +317,12 @@ class RunOutput:
     def _end_calls(
         self, status: str, finish: Finish | None, code: str | None, error: str | None
     ) -> Progress:
-        """The end of calls that nobody answers."""
+        """The end of calls that nobody answers: these, or those of an earlier attempt."""
         assert self._calls_step is not None
-        calls = [call.shown() for call in self._calls.all if call.name != SEARCH]
+        calls = self._calls.shown() or self._calls_step.fields.details["tool_calls"]
+        shown = [call for call in calls if call["type"] != SEARCH]
         step = self._calls_step.changed(
-            details={"type": "tool_calls", "tool_calls": calls},
+            details={"type": "tool_calls", "tool_calls": shown},
             status=status,
             error_code=code,
             error=error,
