@@ -113,7 +113,11 @@ def test_what_is_not_valid(folder: Path, arguments: list[str], message: str) -> 
 
 def test_projects(folder: Path) -> None:
     made = keys(folder, "create", "a", "--models", "parrot,cat", "--expires", "12h")
-    assert "no model is named 'cat'" in made.stderr
+    assert "no model is named 'cat' in this configuration.\n" in made.stderr
+    typo = keys(folder, "create", "c", "--models", "echo,Parot")
+    assert "is named 'Parot' in this configuration. Did you mean 'parrot'?\n" in typo.stderr
+    assert "'echo'" not in typo.stderr
+    keys(folder, "revoke", listed(folder)[1]["id"])
     assert "There is a project 'a' already" in keys(folder, "create", "a").stderr
     assert keys(folder, "create", "b", "--project", "a", "--owner", "Ann").exit_code == 0
     first, second = listed(folder)

@@ -116,6 +116,10 @@ class Catalog:
             raise ModelNotFound(name)
         return model
 
+    def nearest(self, name: str) -> str | None:
+        """The name that is most like one which no model has; None if none is like it."""
+        return self._names.nearest(name)
+
     def known(self, name: str) -> Model:
         """The model with an id or an alias, or the recommended one with this id, which need not be
         on disk. Raises ModelNotFound.

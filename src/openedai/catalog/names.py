@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 
 from openedai.catalog.models import Model, models_of
 from openedai.config import ModelSpec
+
+# From which part of the same letters on a name is like another one.
+_LIKE = 0.75
 
 
 class NameTable:
@@ -33,6 +37,12 @@ class NameTable:
             if id.startswith(prefix) and id != prefix:
                 return Model(id, spec, id.removeprefix(prefix))
         return None
+
+    def nearest(self, name: str) -> str | None:
+        """The id or the alias that is most like this name, as a typing error is; None without."""
+        known = {known.lower(): known for known in self.owners}
+        found = get_close_matches(name.lower(), known, n=1, cutoff=_LIKE)
+        return known[found[0]] if found else None
 
 
 def name_table(builtin: tuple[ModelSpec, ...], users: tuple[ModelSpec, ...]) -> NameTable:

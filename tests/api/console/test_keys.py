@@ -77,7 +77,7 @@ def test_a_revoked_key_is_not_listed(server: Running) -> None:
         ({"scopes": ["none"]}, 400, "scopes"),
         ({"admin": True}, 400, "scopes"),
         ({"expires_in_seconds": 0}, 400, "expires_in_seconds"),
-        ({"models": ["none"]}, 404, "model"),
+        ({"models": ["echo", "none"]}, 404, "models[1]"),
         ({"models": "echo"}, 400, "models"),
         ({"limits": {"cats": 1}}, 400, "limits"),
         ({"limits": {"tokens_per_day": -1}}, 400, "limits"),
@@ -93,6 +93,11 @@ def test_what_is_wrong_is_refused(
     answered, error = ask(server, {**SHOP, "name": "wrong", **change})
     assert (answered, error["error"]["param"]) == (status, param)
     assert ask(server)[1]["keys"] == before
+
+
+def test_a_typing_error_in_a_model_is_seen(server: Running) -> None:
+    _, error = ask(server, {**SHOP, "name": "wrong", "models": ["parot"]})
+    assert error["error"]["message"] == "No model is named `parot`. Did you mean `parrot`?"
 
 
 def test_the_first_key_is_an_admins(tmp_path: Path) -> None:

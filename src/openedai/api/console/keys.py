@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
@@ -17,7 +17,7 @@ from openedai.api.parameters.keys import Name, Scoped
 from openedai.api.route import takes
 from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
-from openedai.errors import InvalidRequest, invalid_value
+from openedai.errors import InvalidRequest, ModelNotFound, NotFound, invalid_value
 from openedai.http.exchange import exchange_of
 from openedai.http.respond import json_response
 from openedai.identity import API
@@ -109,8 +109,7 @@ class ConsoleKeys:
         """Make a key. There must be an admin's before any other, or nobody could use this."""
         require_admin(exchange_of(request.scope))
         body, headers = await self._calls.body(request, KeyCreateRequest)
-        for name in body.models or ():
-            self._catalog.resolve(name)
+        self._check_models(body.models or ())
         if not (body.admin or self._settings.api_key or await self._administration.has_admin()):
             raise InvalidRequest(
                 "There is no admin key yet: make one first, or nobody could manage the server.",
@@ -130,6 +129,20 @@ class ConsoleKeys:
         made = await self._administration.create_key(new_key, storage_bytes)
         first = made.first and not self._settings.keys
         return json_response(NewKey(_known(made.key), made.secret, first), headers=headers)
+
+    def _check_models(self, names: Sequence[str]) -> None:
+        """Raise NotFound for a name that no model of this server has."""
+        for index, name in enumerate(names):
+            try:
+                self._catalog.resolve(name)
+            except ModelNotFound:
+                like = self._catalog.nearest(name)
+                hint = f" Did you mean `{like}`?" if like else ""
+                raise NotFound(
+                    f"No model is named `{name}`.{hint}",
+                    code="model_not_found",
+                    param=f"models[{index}]",
+                ) from None
 
 
 def _known(key: ApiKey) -> KnownKey:

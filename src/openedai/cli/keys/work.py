@@ -177,7 +177,9 @@ def _check(settings: Settings, new_key: ApiKey) -> None:
         try:
             catalog.resolve(name)
         except ModelNotFound:
-            say(f"Note that no model is named '{name}' in this configuration.")
+            like = catalog.nearest(name)
+            hint = f" Did you mean '{like}'?" if like else ""
+            say(f"Note that no model is named '{name}' in this configuration.{hint}")
 
 
 def _found(settings: Settings, *, every: bool) -> list[ApiKey]:
