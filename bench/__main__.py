@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.request
-from collections.abc import Mapping
 from dataclasses import asdict
-from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -19,143 +17,16 @@ from bench import report
 from bench.figures import Figure
 from bench.load.client import LoadError, Target
 from bench.machine import QUIET, describe, load
-from bench.peers import section as peers
 from bench.peers.installed import Environments
+from bench.plan import APART, DEFAULT, PEERS, Plan, Section
 from bench.processes import spinning
-from bench.scale import FULL, QUICK, Scale
-from bench.sections import (
-    batches,
-    decisions,
-    idle,
-    leaving,
-    limits,
-    long,
-    overhead,
-    responses,
-    start,
-    text,
-    together,
-    usage,
-)
-from bench.sections.audio import section as audio
+from bench.scale import FULL, QUICK
 from bench.sections.embeddings import section as embeddings
-from bench.sections.training import section as training
-from bench.sections.vector_stores import section as vector_stores
-from bench.sections.vector_stores.searches import CHROMA, OGX
 from bench.soak import section as soak
 from bench.soak.clients import Load
 from openedai.errors import APIError
 
 OUT = Path(__file__).parent / "out"
-PEERS = Path(__file__).parents[1] / ".venv-peers"
-
-
-class Section(StrEnum):
-    TEXT = "text"
-    TOGETHER = "together"
-    START = "start"
-    LONG = "long"
-    DECISIONS = "decisions"
-    EMBEDDINGS = "embeddings"
-    AUDIO = "audio"
-    OVERHEAD = "overhead"
-    LIMITS = "limits"
-    BATCHES = "batches"
-    RESPONSES = "responses"
-    VECTOR_STORES = "vector-stores"
-    IDLE = "idle"
-    USAGE = "usage"
-    LEAVING = "leaving"
-    TRAINING = "training"
-    PEERS = "peers"
-    SOAK = "soak"
-
-
-# Run when asked for: the first two have tables of their own, the third needs torch.
-APART = frozenset({Section.PEERS, Section.SOAK})
-ASKED_FOR = APART | {Section.TRAINING}
-
-
-class Plan:
-    """What to run, against whom."""
-
-    def __init__(
-        self,
-        sections: list[Section],
-        scale: Scale,
-        *,
-        model: str | None = None,
-        others: list[Target] | None = None,
-        embedders: Mapping[str, Path] | None = None,
-        litellm: Path | None = None,
-        ogx: Path | None = None,
-        chroma: Path | None = None,
-        indexes: Path | None = None,
-        trl: Path | None = None,
-        environments: Path = PEERS,
-        install: bool = False,
-        load: Load | None = None,
-        busy: int = 0,
-    ) -> None:
-        self.sections = sections or [one for one in Section if one not in ASKED_FOR]
-        self.scale = scale
-        self.model = model
-        self.others = others or []
-        self.embedders = embedders or {}
-        self.litellm = litellm
-        self.ogx = ogx
-        self.chroma = chroma
-        self.indexes = indexes
-        self.trl = trl
-        self.environments = Environments(environments)
-        self.install = install
-        self.load = load or Load()
-        self.busy = busy
-        self.versions: dict[str, str] = {}
-
-    async def run(self, section: Section, console: Console) -> list[Figure]:
-        match section:
-            case Section.TEXT:
-                async with text.targets(self.model, self.others) as (targets, pid):
-                    return await text.measure(targets, pid, self.scale)
-            case Section.TOGETHER:
-                return await together.measure(self.model, self.scale)
-            case Section.START:
-                return await start.measure(self.model, self.scale)
-            case Section.LONG:
-                return await long.measure(self.model, self.scale)
-            case Section.DECISIONS:
-                return await decisions.measure(self.model, self.scale)
-            case Section.EMBEDDINGS:
-                return await embeddings.measure(self.scale, self.embedders, self.versions)
-            case Section.AUDIO:
-                return await audio.measure(self.scale, self.versions)
-            case Section.OVERHEAD:
-                return await overhead.measure(self.scale, self.litellm)
-            case Section.LIMITS:
-                return await limits.measure(self.scale)
-            case Section.BATCHES:
-                return await batches.measure(self.model, self.scale)
-            case Section.RESPONSES:
-                return await responses.measure(self.model, self.scale, self.ogx)
-            case Section.VECTOR_STORES:
-                pythons = {CHROMA: self.chroma, OGX: self.ogx}
-                found = {name: python for name, python in pythons.items() if python}
-                return await vector_stores.measure(self.scale, found, self.indexes, self.versions)
-            case Section.IDLE:
-                return await idle.measure(self.scale)
-            case Section.USAGE:
-                return await usage.measure(self.scale)
-            case Section.LEAVING:
-                return await leaving.measure(self.model, self.scale)
-            case Section.TRAINING:
-                kept = self.environments.folder
-                return await training.measure(self.model, self.scale, self.trl, kept, self.versions)
-            case Section.PEERS:
-                request = peers.Request(self.environments, self.install, self.model, self.scale)
-                return await peers.measure(request, self.versions, console)
-            case Section.SOAK:
-                return await soak.measure(self.model, self.load, console)
 
 
 def main(
@@ -212,7 +83,7 @@ def main(
         embeddings.FASTEMBED: fastembed,
     }
     plan = Plan(
-        sections or [],
+        sections or DEFAULT,
         scale if rounds is None else scale.with_rounds(rounds),
         model=model,
         others=[parse_target(text) for text in url or []],
@@ -222,7 +93,7 @@ def main(
         chroma=chroma,
         indexes=indexes,
         trl=trl,
-        environments=environments,
+        environments=Environments(environments),
         install=install,
         load=Load(clients, seconds=60 * minutes),
         busy=busy,

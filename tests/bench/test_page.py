@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench import page
-from bench.__main__ import Section
 from bench.figures import SUBJECT, Budget, Figure
 from bench.machine import describe
+from bench.plan import Section
 from bench.report import Run, read_json, write_json
 
 PAGE = """# Page

@@ -187,33 +187,27 @@ async def _theirs(job: Job, python: Path, versions: dict[str, str], *, recompute
 def _figures(found: dict[str, list[Run]]) -> list[Figure]:
     note = f"{_EPOCHS} epochs in batches of {_BATCH}, LoRA of rank 8 on all linear layers, float32"
     losses = {f"last loss of {name}": runs[-1].last_loss for name, runs in found.items()}
+
+    def figure(
+        case: str,
+        unit: str,
+        value: Callable[[Run], float],
+        *,
+        higher: bool,
+        facts: dict[str, float] | None = None,
+    ) -> Figure:
+        values = {name: [value(run) for run in runs] for name, runs in found.items()}
+        budget = Budget(1.0, "at least", "ratio", PEER)
+        return Figure(SECTION, case, unit, higher, values, budget, note, facts or {})
+
+    def speed(run: Run) -> float:
+        return run.examples_per_second
+
+    def processor(run: Run) -> float:
+        return run.processor_seconds
+
     return [
-        Figure(
-            SECTION,
-            "supervised",
-            "examples/s",
-            True,
-            {name: [run.examples_per_second for run in runs] for name, runs in found.items()},
-            Budget(1.0, "at least", "ratio", PEER),
-            note=note,
-            facts=losses,
-        ),
-        Figure(
-            SECTION,
-            "processor time of an example",
-            "s",
-            False,
-            {name: [run.processor_seconds for run in runs] for name, runs in found.items()},
-            Budget(1.0, "at least", "ratio", PEER),
-            note=note,
-        ),
-        Figure(
-            SECTION,
-            "peak memory",
-            "GB",
-            False,
-            {name: [run.gigabytes for run in runs] for name, runs in found.items()},
-            Budget(1.0, "at least", "ratio", PEER),
-            note=note,
-        ),
+        figure("supervised", "examples/s", speed, higher=True, facts=losses),
+        figure("processor time of an example", "s", processor, higher=False),
+        figure("peak memory", "GB", lambda run: run.gigabytes, higher=False),
     ]

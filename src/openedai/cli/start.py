@@ -27,41 +27,19 @@ _DECIDE_THE_LOAD = (
 def start(
     *,
     config: Path | None = None,
-    host: str | None = None,
-    port: int | None = None,
-    preload: list[str] | None = None,
-    chat_model: str | None = None,
-    embedding_model: str | None = None,
-    memory_budget: str | None = None,
-    no_auth: bool = False,
     no_pull: bool = False,
+    preload: list[str] | None = None,
+    no_auth: bool = False,
     offline: bool = False,
-    log_format: str | None = None,
-    log_level: str | None = None,
-    unix_socket: Path | None = None,
-    cert_path: Path | None = None,
-    key_path: Path | None = None,
-    root_path: str | None = None,
-    tunnel: str | None = None,
+    **flags: object,
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
+    """Serve until SIGTERM or Ctrl-C. All other `flags` are settings, and None if not given."""
     settings = read_settings(
         config,
-        host=host,
-        port=port,
         preload=tuple(preload) if preload else None,
-        chat_model=chat_model,
-        embedding_model=embedding_model,
-        memory_budget=memory_budget,
         no_auth=no_auth or None,
         offline=offline or None,
-        log_format=log_format,
-        log_level=log_level,
-        unix_socket=unix_socket,
-        cert_path=cert_path,
-        key_path=key_path,
-        root_path=root_path,
-        tunnel=tunnel,
+        **flags,
     )
     early = early_start(settings)
     try:
@@ -87,7 +65,7 @@ def early_start(settings: Settings) -> EarlyStart | None:
 
 
 def read_settings(config: Path | None, **flags: object) -> Settings:
-    """The settings; `flags` that are None were not given. Exits if they are not valid."""
+    """The settings; `flags` that are None were not given. Exits with EXIT_USAGE if not valid."""
     try:
         return load_settings(config, **flags)
     except ConfigError as error:
