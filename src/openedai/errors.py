@@ -128,7 +128,7 @@ class NoVision(Unsupported):
     def __init__(self, model: str, *, param: str = "messages") -> None:
         super().__init__(
             "Invalid content type. image_url is only supported by certain models, and "
-            f"`{model}` is none of them.",
+            f"`{model}` is not one of them.",
             code="unsupported_value",
             param=param,
         )

@@ -163,7 +163,10 @@ def test_the_users_models_come_first() -> None:
 
 
 def test_a_model_that_cannot_do_the_work() -> None:
-    with pytest.raises(ConfigError, match="chat_model 'bge-m3' runs on llama_cpp_embeddings"):
+    with pytest.raises(
+        ConfigError,
+        match="chat_model 'bge-m3' cannot be the chat model: it runs on llama_cpp_embeddings",
+    ):
         catalog(chat_model="bge-m3")
-    with pytest.raises(ConfigError, match="openedai models suggest names others"):
+    with pytest.raises(ConfigError, match="openedai models suggest recommends others"):
         catalog(chat_model="qwen3-5b")

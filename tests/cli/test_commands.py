@@ -120,9 +120,10 @@ def test_chat_conversation(folder: Path, echo_server: Running) -> None:
         "--system",
         "be kind",
         folder=folder,
-        text="first\n\nsecond\n/clear\nthird\n/exit\n",
+        text="first\n\nsecond\n/clear\nthird\n/help\n/exit\n",
     )
     assert answer.returncode == 0
+    assert "There is no command /help: /clear forgets" in answer.stdout
     first, second, third = (line for line in answer.stdout.splitlines() if '"prompt"' in line)
     assert first.count('"role":"user"') == 1
     assert second.count('"role":"user"') == 2
@@ -133,5 +134,5 @@ def test_chat_conversation(folder: Path, echo_server: Running) -> None:
 def test_chat_without_a_server(folder: Path) -> None:
     answer = openedai("chat", "--url", "http://127.0.0.1:9/v1", "x", folder=folder)
     assert answer.returncode == 1
-    assert "127.0.0.1:9" in answer.stderr
+    assert "127.0.0.1:9/v1 (Connection refused): start one with `openedai serve`" in answer.stderr
     assert "Traceback" not in answer.stderr

@@ -39,9 +39,11 @@ def test_a_machine_that_is_well(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     found = {one["about"]: one for one in json.loads(done.stdout)}
     assert {one["state"] for one in found.values()} <= {"good", "note"}
-    assert "opens" in found["llama.cpp"]["found"]
+    assert "works" in found["llama.cpp"]["found"]
     assert "CPU" in found["ONNX"]["found"]
-    assert found["settings"]["found"].startswith("openedai.toml and the environment (OPENEDAI_DATA")
+    assert found["settings"]["found"].startswith(
+        "openedai.toml; set in the environment: OPENEDAI_DATA"
+    )
     assert not (tmp_path / "data" / "openedai.db").exists()
 
 
@@ -73,7 +75,7 @@ def test_ports(tmp_path: Path) -> None:
     assert "--port" in taken.advice
     with ServerThread(echo_settings()) as running:
         ours = server.port(echo_settings(port=running.port))
-    assert (ours.state, ours.found.startswith("a server runs at")) == ("good", True)
+    assert (ours.state, ours.found.startswith("a server is running at")) == ("good", True)
     assert server.port(echo_settings(port=0)).state == "good"
     assert "api.sock" in server.port(echo_settings(unix_socket=tmp_path / "api.sock")).found
 
@@ -84,8 +86,8 @@ def test_ports(tmp_path: Path) -> None:
         ({}, "good", "this machine only"),
         ({"host": "0.0.0.0", "api_key": "sk-0123456789"}, "good", "with a key"),
         ({"host": "0.0.0.0", "no_auth": True}, "note", "without a key"),
-        ({"host": "0.0.0.0"}, "note", "have no key"),
-        ({"tunnel": "ngrok", "no_auth": True}, "note", "have no key"),
+        ({"host": "0.0.0.0"}, "note", "no key is set"),
+        ({"tunnel": "ngrok", "no_auth": True}, "note", "no key is set"),
     ],
 )
 def test_who_can_reach_it(values: dict[str, Any], state: str, found: str) -> None:
@@ -107,7 +109,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_databases(tmp_path: Path) -> None:
     settings = echo_settings(data=tmp_path)
-    assert "is made when" in server.database(settings).found
+    assert "is created when" in server.database(settings).found
     file = tmp_path / "openedai.db"
     file.write_text("this is not a database, but long enough to be read as one" * 20)
     assert server.database(settings).state == "bad"

@@ -143,19 +143,23 @@ def test_without_a_name_it_lists_the_clients(
 
 
 FAULTS = {
-    "no such client": (("nope",), "there is no client 'nope'"),
+    "no such client": (("nope",), "unknown client 'nope'"),
     "not installed": (("codex",), "codex is not installed: npm install -g @openai/codex"),
     "no such model": (("llm", "-m", "nope"), "has no model 'nope'; it has echo"),
     "no key": (("llm",), "needs a key: set OPENAI_API_KEY"),
-    "no server": (("llm", "--url", "http://127.0.0.1:1"), "openedai serve"),
-    "no address": (("llm", "--url", "file:///etc"), "is no http or https URL"),
+    "wrong key": (("llm",), "does not accept the key 'sk-wrong': set OPENAI_API_KEY"),
+    "no server": (
+        ("llm", "--url", "http://127.0.0.1:1"),
+        "(Connection refused): start one with `openedai serve`",
+    ),
+    "no address": (("llm", "--url", "file:///etc"), "is not an http or https URL"),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults(fault: str, keyed_server: Running, tmp_path: Path) -> None:
     arguments, message = FAULTS[fault]
-    key = "sk-wrong" if fault == "no key" else KEY
+    key = {"no key": "", "wrong key": "sk-wrong"}.get(fault, KEY)
     done = launch(*arguments, server=keyed_server.url, folder=tmp_path, key=key)
     assert done.exit_code in (1, 2)
     assert message in done.stderr

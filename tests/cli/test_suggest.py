@@ -79,7 +79,7 @@ def test_what_is_printed(tmp_path: Path) -> None:
     assert lines[2:5] == [
         "chat: qwen3-4b (2.5 GB to download, 5.5 GB of memory, context 8192, Apache-2.0)",
         "  Fits the memory, about 3 tokens a second on 2 cores; qwen3-8b is better, but needs "
-        "8.0 GB of memory, and models may take less here.",
+        "8.0 GB of memory, more than the 6.0 GB that models may take.",
         "  openedai serve --chat-model qwen3-4b",
     ]
     none = suggest(Settings(_env_file=None, cache_dir=tmp_path), machine(memory=1), ("small",))
@@ -100,7 +100,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert only["on_disk"] is False
     unknown = openedai("models", "suggest", "--for", "zoo", folder=tmp_path)
     assert unknown.returncode == 2
-    assert "'zoo' is none of chat, code, vision, small, embeddings" in unknown.stderr
+    assert "'zoo' is not one of chat, code, vision, small, embeddings" in unknown.stderr
 
 
 def test_the_memory_of_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

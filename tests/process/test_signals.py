@@ -79,7 +79,7 @@ def test_people_who_look_at_the_console_do_not_delay_the_end(server: Process) ->
 
 def banner(server: Process) -> list[str]:
     """What the server said when it was ready."""
-    wait_until(lambda: any("in a browser" in line for line in server.log))
+    wait_until(lambda: any("/console" in line for line in server.log))
     return server.log
 
 

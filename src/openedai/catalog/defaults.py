@@ -93,7 +93,7 @@ def default_id(
             raise ConfigError(f"{kind.setting} {name!r} {_reason(model.spec, kind)}.")
         return model.id
     if _is_configured(settings, kind):
-        raise ConfigError(f"{kind.setting} {name!r} is no model of the catalogue.")
+        raise ConfigError(f"{kind.setting} {name!r} is not a model of the catalogue.")
     shared = default_id(kind.shares, settings, unlisted, names) if kind.shares else None
     models = [names.models[shared]] if shared else []
     able = (one.id for one in (*models, *names.models.values()) if _may_be_default(one.spec, kind))
@@ -133,7 +133,7 @@ def _is_configured(settings: Settings, kind: Kind) -> bool:
 def _reason(spec: ModelSpec, kind: Kind) -> str:
     if kind.capability in engine_entry(spec.engine).capabilities:
         return f"has no {kind.name!r} among its `capabilities`"
-    return f"runs on {spec.engine}, which cannot do that"
+    return f"cannot be the {kind.name.replace('_', ' ')} model: it runs on {spec.engine}"
 
 
 def _may_be_default(spec: ModelSpec, kind: Kind) -> bool:

@@ -28,9 +28,9 @@ def unlisted_chat_model(name: str, listed: Iterable[str]) -> ModelSpec:
     if name.lower().endswith(".gguf"):
         return ModelSpec(id=Path(name).stem, engine=engine, source=name)
     raise ConfigError(
-        f"chat_model {name!r} is no model of the catalogue, no `hf:owner/repo[:quant]` and no "
-        f"path to a .gguf file. The catalogue has: {', '.join(sorted(listed)) or 'nothing'}. "
-        "openedai models suggest names others."
+        f"chat_model {name!r} is not a model of the catalogue, not of the form "
+        f"`hf:owner/repo[:quant]`, and not a path to a .gguf file. The catalogue has: "
+        f"{', '.join(sorted(listed)) or 'nothing'}. openedai models suggest recommends others."
     )
 
 
@@ -66,7 +66,7 @@ def _in_folder(
     source = source if source.startswith("hf:") else f"hf:{source}"
     if not name or not HUB_NAME.fullmatch(source):
         raise ConfigError(
-            f"{setting} {name!r} is no model of the catalogue, no path and no name on the "
+            f"{setting} {name!r} is not a model of the catalogue, a path or a name on the "
             f"hub. The catalogue has: {', '.join(sorted(listed)) or 'nothing'}."
         )
     return ModelSpec(id=name.removeprefix("hf:"), engine=engine, source=source)

@@ -10,7 +10,7 @@ from openedai.cli.messages import bold
 _WHY: dict[Choice, str] = {
     "setting": "as chat_model says",
     "disk": "the best recommended model on disk; chat_model chooses another",
-    "packaged": "the packaged model; openedai models suggest names better ones",
+    "packaged": "a very small model; openedai models suggest lists better ones",
     "first": "the first model for text; chat_model chooses another",
 }
 
@@ -33,7 +33,7 @@ def banner(catalog: Catalog, listener: Listener, *, needs_key: bool) -> str:
             if model
         ),
         f"  {'and':16}  {count} model{'' if count == 1 else 's'} in all: openedai models list",
-        *([] if listener.where else [f"  {'in a browser':16}  {listener.url}/console"]),
+        *([] if listener.where else [f"  {'console':16}  {listener.url}/console"]),
         "",
         "Try it:",
         f"  {curl} {url}/chat/completions{key} -H 'Content-Type: application/json' "

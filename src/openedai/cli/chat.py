@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,10 @@ import aiohttp
 import msgspec
 from rich.console import Console
 
+from openedai.cli.terminal import connection_problem
+
 HELP = "/clear forgets the conversation, /exit or Ctrl-D ends it."
+_COMMAND = re.compile(r"/\w*")
 
 
 @dataclass
@@ -52,7 +56,10 @@ class Conversation:
                         answer += delta
                         yield delta
         except aiohttp.ClientError as error:
-            raise ConnectionError(f"{self.url}: {error}") from error
+            raise ConnectionError(
+                f"no server answers at {self.url} ({connection_problem(error)}): start one with "
+                "`openedai serve`"
+            ) from error
         finally:
             if answer:
                 self.messages.append({"role": "assistant", "content": answer})
@@ -103,6 +110,8 @@ def converse(conversation: Conversation, console: Console) -> None:
             return
         if text == "/clear":
             conversation.clear()
+        elif _COMMAND.fullmatch(text):
+            console.print(f"[dim]There is no command {text}: {HELP}[/]", highlight=False)
         elif text:
             try:
                 answer(conversation, text, console)

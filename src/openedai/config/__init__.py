@@ -11,7 +11,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -92,7 +92,7 @@ class Settings(Network, Requests, DefaultModels, Scheduling, CallerLimits, Stora
         try:
             made = msgspec.convert(values, type(self), strict=False, dec_hook=converted)
         except msgspec.ValidationError as error:
-            raise readable(error) from None
+            raise readable(error, _choices()) from None
         vars(self).update(vars(made), _origins=origins)
         self._check()
 
@@ -161,6 +161,16 @@ def load_settings(file: Path | None = None, **flags: Any) -> Settings:
 
 def _names() -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(Settings))
+
+
+def _choices() -> dict[str, str]:
+    """The values of settings that have few, as text, by their names."""
+    hints = get_type_hints(Settings)
+    return {
+        name: ", ".join(map(str, filter(None, get_args(hint))))
+        for name, hint in hints.items()
+        if get_origin(hint) is Literal
+    }
 
 
 def _switches() -> tuple[str, ...]:

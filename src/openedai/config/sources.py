@@ -13,6 +13,7 @@ import msgspec
 PREFIX = "OPENEDAI_"
 _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>[^`]*)`")
+_NOT_A_CHOICE = re.compile(r"Invalid enum value '(?P<value>.*)'")
 _AT = re.compile(r"(?P<problem>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?", re.DOTALL)
 
 
@@ -101,12 +102,16 @@ def converted(kind: type, value: Any) -> Any:
     raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
 
 
-def readable(error: msgspec.ValidationError) -> ConfigError:
-    """`models.0.id: …` for the value at `$.models[0]`."""
+def readable(error: msgspec.ValidationError, choices: Mapping[str, str]) -> ConfigError:
+    """`models.0.id: …` for the value at `$.models[0]`. `choices` are the values of settings that
+    have few, by their names.
+    """
     match = _AT.fullmatch(str(error))
     problem, path = (match["problem"], match["path"] or "") if match else (str(error), "")
     parts = [part for part in re.split(r"[.\[\]]+", path) if part]
     for pattern, text in ((_MISSING, "it is missing"), (_UNKNOWN, "there is no such key")):
         if found := pattern.fullmatch(problem):
             parts, problem = [*parts, found["name"]], text
+    if (found := _NOT_A_CHOICE.fullmatch(problem)) and (values := choices.get(".".join(parts))):
+        problem = f"'{found['value']}' is not one of {values}"
     return ConfigError(f"{'.'.join(parts)}: {problem}" if parts else problem)

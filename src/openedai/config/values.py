@@ -77,13 +77,17 @@ def memory_bytes(text: str, *, total: int) -> int:
     """Read `80%` (of `total` bytes), `6GiB`, `512MB` or plain bytes. Raises ValueError."""
     units = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
     units |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
-    number = text.strip().rstrip("%KMGIBkmgib ")
-    unit = text.strip()[len(number) :].strip().upper()
-    if unit == "%" and 0 < float(number) <= 100:
-        return int(total * float(number) / 100)
-    if unit not in units or not 0 < float(number) < math.inf:
+    digits = text.strip().rstrip("%KMGIBkmgib ")
+    unit = text.strip()[len(digits) :].strip().upper()
+    try:
+        number = float(digits)
+    except ValueError:
+        number = math.nan
+    if unit == "%" and 0 < number <= 100:
+        return int(total * number / 100)
+    if unit not in units or not 0 < number < math.inf:
         raise ValueError(f"not an amount of memory: {text!r} (write 80%, 6GiB or bytes)")
-    return int(float(number) * units[unit])
+    return int(number * units[unit])
 
 
 # Each raises ValueError.

@@ -66,8 +66,8 @@ def gpu(settings: Settings) -> Finding:
         "GPU",
         "note",
         f"{name}, which is not used",
-        "openedai engines list shows builds of llama.cpp for GPUs, and openedai engines pull NAME "
-        "fetches one.",
+        "openedai engines list shows builds of llama.cpp for GPUs; openedai engines pull NAME "
+        "downloads one.",
     )
 
 
@@ -115,7 +115,7 @@ def llama_cpp(settings: Settings) -> Iterator[Finding]:
     from xllamacpp import xllamacpp
 
     library = Path(xllamacpp.__file__)
-    yield _native("llama.cpp", f"of xllamacpp {version('xllamacpp')}", why_unusable(library, False))
+    yield _native("llama.cpp", f"xllamacpp {version('xllamacpp')}", why_unusable(library, False))
     builds = Builds(settings)
     best = builds.best()
     if best is not None and (folder := builds.find(best)) is not None:
@@ -125,7 +125,7 @@ def llama_cpp(settings: Settings) -> Iterator[Finding]:
 
 def _native(about: str, what: str, trouble: str) -> Finding:
     if not trouble:
-        return Finding(about, "good", f"{what}: opens")
+        return Finding(about, "good", f"{what} works")
     if "libgomp" in trouble:
         return Finding(about, "bad", f"{what}: {trouble}", "Install libgomp: apt install libgomp1.")
     return Finding(
@@ -149,7 +149,7 @@ def onnx() -> Finding:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Finding("ONNX", "bad", "onnxruntime does not open in time")
+        return Finding("ONNX", "bad", "onnxruntime did not load in time")
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["it ended"])[-1]
         return Finding(
@@ -174,7 +174,7 @@ def extras() -> Finding:
     missing = [name for name in packages_of if name not in there]
     found = f"{', '.join(there) or 'none'} installed"
     if missing:
-        found += f"; not {', '.join(missing)}"
+        found += f"; not installed: {', '.join(missing)} (optional)"
     return Finding("extras", "good", found)
 
 
@@ -198,7 +198,9 @@ def folder(about: str, path: Path) -> Finding:
             pass
         free = free_space(path)
     except OSError as error:
-        return Finding(about, "bad", f"{path}: {error.strerror}", "Another one can be set.")
+        return Finding(
+            about, "bad", f"{path}: {error.strerror}", "Set another folder: cache_dir, or data."
+        )
     found = f"{path}, with {readable(free)} free"
     if free < NO_DISK:
         return Finding(about, "bad", found, "Make room: nothing can be downloaded or stored.")

@@ -24,8 +24,8 @@ def settings_source(file: Path | None) -> Finding:
     names = [name for name in os.environ if name.startswith("OPENEDAI_") and len(name) > 9]
     parts = [str(path)] if path.is_file() else ["no configuration file"]
     if names:
-        parts.append(f"the environment ({', '.join(sorted(names))})")
-    return Finding("settings", "good", " and ".join(parts))
+        parts.append(f"set in the environment: {', '.join(sorted(names))}")
+    return Finding("settings", "good", "; ".join(parts))
 
 
 def access(settings: Settings) -> Finding:
@@ -39,8 +39,8 @@ def access(settings: Settings) -> Finding:
     return Finding(
         "access",
         "note",
-        "other machines; the settings have no key",
-        "The server needs one: OPENEDAI_API_KEY, or openedai keys create.",
+        "other machines; no key is set in the settings",
+        "The server needs one: set OPENEDAI_API_KEY, or run openedai keys create.",
     )
 
 
@@ -51,8 +51,8 @@ def port(settings: Settings) -> Finding:
     where = f"{settings.host}:{settings.port}"
     health = read_health(settings.host, settings.port)
     if health is not None:
-        loaded = ", ".join(sorted(health.loaded_models)) or "no model"
-        return Finding("address", "good", f"a server runs at {where}, with {loaded} loaded")
+        loaded = ", ".join(sorted(health.loaded_models)) or "no models"
+        return Finding("address", "good", f"a server is running at {where}; loaded: {loaded}")
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -70,7 +70,7 @@ def models(settings: Settings) -> Iterator[Finding]:
     for kind in (CHAT, EMBEDDING):
         about, model = f"{kind.name} model", catalog.default(kind)
         if model is None:
-            yield Finding(about, "note", "none", "openedai models list shows what there is.")
+            yield Finding(about, "note", "none", "openedai models list shows the models.")
             continue
         spec = model.spec
         if not spec.source or library.ready(spec):
@@ -83,7 +83,9 @@ def models(settings: Settings) -> Iterator[Finding]:
         if settings.offline:
             yield Finding(about, "bad", found, "Run openedai models pull without `offline`.")
         else:
-            yield Finding(about, "note", found, f"openedai models pull {model.id} fetches it now.")
+            yield Finding(
+                about, "note", found, f"openedai models pull {model.id} downloads it now."
+            )
 
 
 def database(settings: Settings) -> Finding:
@@ -92,7 +94,7 @@ def database(settings: Settings) -> Finding:
     store = Store(settings.data.expanduser(), url, settings.blobs)
     where = "PostgreSQL" if url else str(store.file)
     if not store.exists:
-        return Finding("database", "good", f"{where}, which is made when something is stored")
+        return Finding("database", "good", f"{where}, which is created when something is stored")
     try:
         asyncio.run(_open(store))
     except APIError as error:

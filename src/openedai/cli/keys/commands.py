@@ -9,13 +9,13 @@ import typer
 from openedai.cli.start import read_settings
 from openedai.cli.terminal import Config, ErrorMessages, stdout
 
-keys_app = typer.Typer(help="Make and revoke keys for clients.", no_args_is_help=True)
+keys_app = typer.Typer(help="Create, limit and revoke API keys.", no_args_is_help=True)
 
 Limits = Annotated[
     list[str] | None,
     typer.Option(
         "--limit",
-        help="How much it may use, such as tokens_per_day=100000; repeat. docs/keys.md has all.",
+        help="A limit, such as tokens_per_day=100000; may be repeated. docs/limits.md lists them.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; docs/keys.md has its shape.")]
@@ -27,29 +27,32 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; docs/keys.md h
     "--expires 30d --models gpt-4o --endpoints chat,models --limit tokens_per_day=100000[/]",
 )
 def create(
-    name: Annotated[str, typer.Argument(help="What the key is called.")],
+    name: Annotated[str, typer.Argument(help="A name for the key.")],
     project: Annotated[
         str | None,
-        typer.Option(help="Id or name of a project; without it, a new one of the key's name."),
+        typer.Option(help="Project, by id or name; by default a new one named after the key."),
     ] = None,
-    owner: Annotated[str, typer.Option(help="Whose the key is, for you to read.")] = "",
+    owner: Annotated[str, typer.Option(help="Whose key it is, as a note to yourself.")] = "",
     expires: Annotated[
-        str | None, typer.Option(help="When it ends: 90m, 12h, 30d, 4w, 1y (never).")
+        str | None, typer.Option(help="How long it is valid, such as 12h, 30d or 1y (forever).")
     ] = None,
     models: Annotated[
-        str | None, typer.Option(help="Models that it may use, with commas (all).")
+        str | None, typer.Option(help="Models that it may use, separated by commas (all).")
     ] = None,
     endpoints: Annotated[
-        str | None, typer.Option(help="Groups of URLs, such as chat,embeddings (api).")
+        str | None,
+        typer.Option(
+            help="Endpoint groups that it may use, such as chat,embeddings (all but `server`)."
+        ),
     ] = None,
     admin: Annotated[
-        bool, typer.Option("--admin", help="It may manage the server and its keys.")
+        bool, typer.Option("--admin", help="Allow it to manage the server and its keys.")
     ] = False,
     limit: Limits = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key. It is printed once; only its digest is kept."""
+    """Create a key. It is printed once; only a hash of it is stored."""
     from openedai.cli.keys import work
     from openedai.store.keys.records import ApiKey
 
@@ -74,7 +77,7 @@ def create(
     "--limit tokens_per_day=0[/]",
 )
 def edit(id: str, limit: Limits = None, config: Config = None) -> None:
-    """Change how much a key may use; 0 is no limit. Every server knows it by the next request."""
+    """Change the limits of a key, from its next request on; 0 removes a limit."""
     from openedai.cli.keys import work
 
     with ErrorMessages():
@@ -83,9 +86,7 @@ def edit(id: str, limit: Limits = None, config: Config = None) -> None:
 
 @keys_app.command("list", epilog="Example: [bold]openedai keys list --json[/]")
 def list_keys(
-    every: Annotated[
-        bool, typer.Option("--all", help="Also those that are revoked or expired.")
-    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Include revoked and expired keys.")] = False,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -101,7 +102,7 @@ def list_keys(
 
 @keys_app.command("show")
 def show(id: str, config: Config = None, as_json: AsJson = False) -> None:
-    """Show one key: everything but the key itself, which is not kept."""
+    """Show everything that is known about a key, except the key itself."""
     from openedai.cli.keys import work
 
     with ErrorMessages():
@@ -113,7 +114,7 @@ def show(id: str, config: Config = None, as_json: AsJson = False) -> None:
 
 @keys_app.command("revoke")
 def revoke(ids: list[str], config: Config = None) -> None:
-    """Have every server refuse keys from now on."""
+    """Revoke keys, from their next request on."""
     from openedai.cli.keys import work
 
     with ErrorMessages():
@@ -122,7 +123,7 @@ def revoke(ids: list[str], config: Config = None) -> None:
 
 @keys_app.command("forget")
 def forget(config: Config = None) -> None:
-    """Delete keys that are revoked or expired. Without any key, this machine needs none again."""
+    """Delete revoked and expired keys. Once no key is left, requests need none again."""
     from openedai.cli.keys import work
 
     with ErrorMessages():

@@ -46,14 +46,18 @@ def create(
 
     made, has_admin = _run(settings, make)
     print(_json(_shown(made.key) | {"key": made.secret}) if as_json else made.secret)
-    say(f"{bold(made.key.name)} is {made.key.id}, of the project {made.key.project}.")
-    say("Only the digest of the key is kept: it is shown this once.")
+    say(f"This is the key {bold(made.key.name)}, {made.key.id}, of the project {made.key.project}.")
+    say("Copy it now: only a hash of it is stored, and it is not shown again.")
     if made.first and not settings.keys:
-        say("From now on requests need a key, also on this machine and on servers that run now.")
+        say(
+            "From now on every request needs a key, also on this machine and to servers that are "
+            f"already running. To undo that: openedai keys revoke {made.key.id}, then openedai "
+            "keys forget."
+        )
     if not has_admin and not settings.api_key:
         say(
-            "There is no admin key, so nobody can use /v1/organization, /metrics and the console: "
-            "make one with --admin."
+            "There is no admin key, so nobody can use /v1/organization, /metrics or the admin "
+            "pages of the console. To create one: openedai keys create NAME --admin."
         )
 
 
@@ -62,7 +66,11 @@ def list_keys(settings: Settings, console: Console, *, every: bool) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("ID", "NAME", "KEY", "PROJECT", "MAY USE", "LAST USED", "STATE"):
         table.add_column(title, overflow="fold")
-    for key in _found(settings, every=every):
+    keys = _found(settings, every=every)
+    if not keys:
+        say("There are no keys." if every else "There are no keys that are accepted.")
+        return
+    for key in keys:
         used = _time(key.last_used_at) or "never"
         table.add_row(key.id, key.name, key.hint, key.project, _rights(key), used, _state(key))
     console.print(table)
@@ -85,7 +93,7 @@ def show_as_json(settings: Settings, id: str) -> str:
 def edit(settings: Settings, id: str, limits: Mapping[str, int], storage_bytes: int | None) -> None:
     """Change the limits of a key that are given. Raises InvalidRequest and NotFound."""
     if not limits and storage_bytes is None:
-        raise InvalidRequest("Nothing is to be changed: give a --limit.")
+        raise InvalidRequest("Nothing to change: give at least one --limit.")
     if not _store(settings).exists:
         raise no_such_key(id)
     key = _run(settings, lambda found: found.limit_key(id, limits, storage_bytes))
@@ -104,7 +112,10 @@ def revoke(settings: Settings, ids: Sequence[str]) -> None:
             key = await administration.revoke(id)
             say(f"{bold(key.name)} ({key.id}) is revoked.")
         if not await administration.has_admin() and not settings.api_key:
-            say("There is no admin key any more: make one with openedai keys create NAME --admin.")
+            say(
+                "No admin key is left. To create one: openedai keys create NAME --admin. To need "
+                "no keys again: revoke all others too, then openedai keys forget."
+            )
 
     _run(settings, end)
 
@@ -129,7 +140,9 @@ def expiry(text: str | None) -> float | None:
         return None
     match = re.fullmatch(rf"([1-9]\d{{0,5}})([{''.join(_UNITS)}])", text)
     if match is None:
-        raise InvalidRequest(f"--expires: '{text}' is no time such as 90m, 12h, 30d, 4w or 1y.")
+        raise InvalidRequest(
+            f"--expires: '{text}' is not a duration such as 90m, 12h, 30d, 4w or 1y."
+        )
     return time.time() + int(match[1]) * _UNITS[match[2]]
 
 
@@ -159,7 +172,7 @@ def limits(texts: Sequence[str]) -> tuple[dict[str, int], int | None]:
     for text in texts:
         match = re.fullmatch(r"([a-z_]+)=([0-9][0-9_]{0,17})", text)
         if match is None or match[2].endswith("_"):
-            raise InvalidRequest(f"--limit: '{text}' is no limit such as tokens_per_day=100000.")
+            raise InvalidRequest(f"--limit: '{text}' is not of the form tokens_per_day=100000.")
         found[match[1]] = int(match[2].replace("_", ""))
     return split_limits(found)
 
@@ -170,7 +183,7 @@ def _check(settings: Settings, new_key: ApiKey) -> None:
     known = (API, *GROUPS)
     if unknown := [name for name in new_key.endpoints or () if name not in known]:
         raise InvalidRequest(
-            f"--endpoints: there is no group '{unknown[0]}'. There are {', '.join(known)}."
+            f"--endpoints: there is no group '{unknown[0]}'; the groups are {', '.join(known)}."
         )
     catalog = Catalog(settings)
     for name in new_key.models or ():
@@ -178,8 +191,8 @@ def _check(settings: Settings, new_key: ApiKey) -> None:
             catalog.resolve(name)
         except ModelNotFound:
             like = catalog.nearest(name)
-            hint = f" Did you mean '{like}'?" if like else ""
-            say(f"Note that no model is named '{name}' in this configuration.{hint}")
+            hint = f"did you mean '{like}'?" if like else "openedai models list shows the names."
+            say(f"Warning: no model is named '{name}' in this configuration; {hint}")
 
 
 def _found(settings: Settings, *, every: bool) -> list[ApiKey]:

@@ -20,9 +20,11 @@ from rich.table import Table
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.defaults import CHAT
 from openedai.cli.launching.programs import PROGRAMS, VARIABLES, Program, Server, text_of
+from openedai.cli.terminal import connection_problem
 from openedai.config import Settings
 
 AGENT_CONTEXT = 16_384  # tokens
+NO_KEY = "none"  # what clients are told where the server needs no key
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
 
 
@@ -44,7 +46,7 @@ async def find_server(url: str, key: str, model: str | None, default: str) -> Se
     """
     url = url.rstrip("/").removesuffix("/v1")
     if urlsplit(url).scheme not in ("http", "https"):
-        raise LaunchError(f"{url} is no http or https URL")
+        raise LaunchError(f"{url} is not an http or https URL")
     names = await _models(url, key)
     if model is not None:
         if model not in names and not await _has(url, key, model):
@@ -60,10 +62,20 @@ async def find_server(url: str, key: str, model: str | None, default: str) -> Se
 async def _models(url: str, key: str) -> list[str]:
     status, answer = await _get(f"{url}/v1/models", key)
     if status == 401:
-        raise LaunchError(f"the server at {url} needs a key: set OPENAI_API_KEY")
+        if key == NO_KEY:
+            raise LaunchError(f"the server at {url} needs a key: set OPENAI_API_KEY")
+        raise LaunchError(
+            f"the server at {url} does not accept the key {_hint(key)}: set OPENAI_API_KEY to one "
+            "of its keys"
+        )
     if status != 200 or not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
-        raise LaunchError(f"what answers at {url} is not such a server")
+        raise LaunchError(f"what answers at {url} is not an OpenAI-compatible server")
     return [str(one.get("id")) for one in answer["data"] if isinstance(one, dict)]
+
+
+def _hint(key: str) -> str:
+    """The beginning and the end of a key."""
+    return f"{key[:3]}…{key[-4:]}" if len(key) > 10 else repr(key)
 
 
 async def _has(url: str, key: str, model: str) -> bool:
@@ -85,7 +97,8 @@ async def _get(url: str, key: str) -> tuple[int, Any]:
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         where = url.partition("/v1/")[0]
         raise LaunchError(
-            f"no server answers at {where} ({error}): start one with `openedai serve`"
+            f"no server answers at {where} ({connection_problem(error)}): start one with "
+            "`openedai serve`"
         ) from error
 
 
@@ -99,7 +112,7 @@ def run(
 ) -> int:
     """Start the client, or print the lines for it. Returns its exit code. Raises LaunchError."""
     address = url or os.environ.get("OPENAI_BASE_URL") or local_url(settings)
-    key = os.environ.get("OPENAI_API_KEY") or next(iter(settings.keys), "none")
+    key = os.environ.get("OPENAI_API_KEY") or next(iter(settings.keys), NO_KEY)
     default = Catalog(settings).default(CHAT)
     server = asyncio.run(find_server(address, key, model, default.id if default else ""))
     folder = settings.data.expanduser() / "launch" / (name or "")
@@ -154,7 +167,9 @@ def list_programs(console: Console) -> None:
         found = shutil.which(program.command) is not None
         table.add_row(name, "yes" if found else "no", "" if found else program.install)
     console.print(table)
-    console.print("\nFor others: [bold]openedai launch --print[/] prints what they read.")
+    console.print(
+        "\nFor any other client, [bold]openedai launch --print[/] shows the variables to set."
+    )
 
 
 def _print_variables(program: Program) -> None:

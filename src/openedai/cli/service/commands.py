@@ -15,11 +15,12 @@ from openedai.cli.start import read_settings
 from openedai.cli.terminal import Config, fail
 
 service_app = typer.Typer(
-    help="Run the server as a service of systemd, which starts by itself.", no_args_is_help=True
+    help="Run the server as a systemd service that starts automatically.", no_args_is_help=True
 )
 
 System = Annotated[
-    bool, typer.Option("--system", help="For the whole machine, not for this user (needs root).")
+    bool,
+    typer.Option("--system", help="A service of the machine instead of your user (needs root)."),
 ]
 
 
@@ -32,15 +33,15 @@ def install(
     config: Config = None,
     system: System = False,
     user: Annotated[
-        str | None, typer.Option(help="Who runs a service of the machine ($SUDO_USER).")
+        str | None, typer.Option(help="The user that a --system service runs as ($SUDO_USER).")
     ] = None,
     as_text: Annotated[
-        bool, typer.Option("--print", help="Print the unit file, and install nothing.")
+        bool, typer.Option("--print", help="Print the unit file instead of installing it.")
     ] = False,
 ) -> None:
-    """Write the unit file, and start the service now and at each start.
+    """Write the unit file, start the service, and have it start automatically.
 
-    What the environment says of the server (OPENEDAI_…) becomes part of the unit file.
+    The variables OPENEDAI_… of the environment are copied into the unit file.
     """
     settings = read_settings(config)
     names = sorted(name for name in os.environ if name.startswith("OPENEDAI_"))
@@ -67,9 +68,9 @@ def install(
         service.path.unlink(missing_ok=True)
         raise
     journal = "journalctl -f -u openedai" if system else "journalctl --user -f -u openedai"
-    print(f"Installed {service.path}, and started. Its log: {journal}")
+    print(f"Installed and started {service.path}. To follow its log: {journal}")
     if not system:
-        print("It runs while you are logged in; always with: loginctl enable-linger")
+        print("It runs while you are logged in. To keep it running: loginctl enable-linger")
 
 
 @service_app.command()
@@ -77,7 +78,7 @@ def uninstall(system: System = False) -> None:
     """Stop the service and remove its unit file. Models and data are kept."""
     service = Service("root" if system else None, None, {}, 0)
     if not service.path.exists():
-        fail(f"there is no {service.path}")
+        fail(f"no service is installed: {service.path} does not exist")
     _require_systemctl()
     _systemctl(system, "disable", "--now", NAME)
     try:
@@ -96,7 +97,7 @@ def _file(config: Path | None) -> Path | None:
 
 def _require_systemctl() -> None:
     if shutil.which("systemctl") is None:
-        fail("systemd is not there (systemctl); --print prints the unit file")
+        fail("systemctl was not found, so there is no systemd; --print shows the unit file")
 
 
 def _systemctl(system: bool, *arguments: str) -> None:

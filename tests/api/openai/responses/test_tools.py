@@ -226,11 +226,13 @@ def test_hosted_tools_are_left_out_with_a_warning(client: OpenAI) -> None:
 
 
 def test_hosted_tools_that_are_asked_for_are_refused(client: OpenAI) -> None:
-    alone = {"tools": [{"type": "web_search"}]}
+    alone: Any = {"tools": [{"type": "web_search"}]}
     assert refusal(client, **alone) == ("unsupported_value", "tools[0].type")
     chosen = {"tools": [WEATHER, {"type": "web_search_preview"}]}
     choice = {"type": "web_search_preview"}
     assert refusal(client, **chosen, tool_choice=choice) == ("unsupported_value", "tool_choice")
+    with pytest.raises(BadRequestError, match="it needs a search engine, in the setting"):
+        client.responses.create(model="echo", input="x", **alone)
     container = {"type": "shell", "environment": {"type": "container_auto"}}
     assert refusal(client, tools=[container]) == (
         "unsupported_value",

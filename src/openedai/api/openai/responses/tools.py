@@ -61,6 +61,14 @@ _WEB_ABOUT = (
     "[title](address)."
 )
 
+# What a server that does not run a tool is missing, by the type of the tool.
+_NEEDS = {
+    "mcp": "it needs the extra `mcp` (pip install 'openedai[mcp]' and restart the server), and "
+    "neither `mcp_servers = false` nor `offline`",
+    "web_search": "it needs a search engine, in the setting `web_search`",
+    "image_generation": "it needs a model that makes images; docs/images.md says how to add one",
+}
+
 
 @dataclass(frozen=True)
 class CallableTool:
@@ -360,10 +368,10 @@ class _Reader:
 
 def refused_tool(type: str, param: str, reason: str | None = None) -> Unsupported:
     """The error of a tool that the official API runs itself, and this server does not."""
-    why = f": {reason}" if reason else ""
+    why = reason or _NEEDS.get(type, "it is not one of the tools that it runs")
     return Unsupported(
-        f"Unsupported value: '{param}' does not support '{type}' on this server, which does not "
-        f"run this tool{why}. docs/tools.md says which ones it runs, and what for.",
+        f"Unsupported value: '{param}' does not support '{type}' on this server: {why}. "
+        "docs/tools.md describes the tools that it runs.",
         code="unsupported_value",
         param=param,
     )
