@@ -1,4 +1,4 @@
-"""What runs the jobs of one kind, and what it is given: docs/architecture.md has an example."""
+"""The handlers that run jobs, and what they are given. docs/architecture.md has an example."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from openedai.store.database import Query
 class RunningJob:
     """One attempt at a job, for its handler.
 
-    `input` is what it was added with, `progress` what was saved last, None at first. `requested` is
-    "pause" or "cancel" as soon as someone requests it; `interrupted` is set then.
+    `input` is what it was added with, `progress` what was last saved; None at first. `requested` is
+    "pause" or "cancel" as soon as someone requests it; then `interrupted` is set.
     """
 
     def __init__(self, claim: Claim, leases: Leases) -> None:
@@ -35,7 +35,7 @@ class RunningJob:
         self.set_requested(claim.requested)
 
     def set_requested(self, requested: str | None) -> None:
-        """What is requested of the job by now."""
+        """Set what is requested of the job."""
         self.requested = requested
         if requested is None:
             self.interrupted.clear()
@@ -44,9 +44,9 @@ class RunningJob:
 
     @asynccontextmanager
     async def step(self) -> AsyncIterator[Query]:
-        """A transaction that is made only if this server still has the job. Raises LeaseLost.
+        """A transaction that is committed only if this server still has the job. Raises LeaseLost.
 
-        All that the job writes is in steps. Between the statements nothing else is awaited.
+        A job writes only in steps. Between their statements nothing else is awaited.
         """
         if self.lost or self.ended:
             raise LeaseLost(self.id)
@@ -74,26 +74,26 @@ class RunningJob:
             task.result()
 
     async def save(self, query: Query, progress: Any) -> None:
-        """What the next attempt begins with, after a pause or the death of this server.
+        """Save what the next attempt begins with, after a pause or the death of this server.
 
-        Attempts count anew: only those without progress are limited.
+        Attempts are then counted anew: only those without progress are limited.
         """
         await self._leases.save(query, self.id, progress)
         self.progress, self.attempt = progress, 1
 
     async def end(self, query: Query, state: str, reason: str | None = None) -> None:
-        """The end of the job, in the last step, with what it made."""
+        """End the job, in its last step, with what it made."""
         await self._leases.end(query, self.id, state, reason)
         self._ending = True
 
     async def pause(self, query: Query) -> None:
-        """The end of this attempt, in its last step, because a pause is requested."""
+        """End this attempt, in its last step, because a pause is requested."""
         await self._leases.pause(query, self.id)
         self._ending = True
 
 
 class Handler(Protocol):
-    """`kind` is that of its jobs, of which one server runs at most `slots` at once."""
+    """Runs the jobs of one `kind`; one server runs at most `slots` of them at once."""
 
     kind: ClassVar[str]
     slots: int
@@ -102,9 +102,9 @@ class Handler(Protocol):
         """Do the job and end it, with `job.end` or `job.pause` in the last step.
 
         An exception ends the attempt, and the job is tried again later. The task is cancelled when
-        the lease is lost and when the server stops: then whatever it started must be ended before
-        it returns.
+        the lease is lost and when the server stops; it must end whatever it started before it
+        returns.
         """
 
     async def fail(self, query: Query, id: str, input: Any, reason: str) -> None:
-        """All attempts are used up: change what the job belongs to, in this transaction."""
+        """All attempts are used up: record that in what the job belongs to, in this transaction."""

@@ -1,4 +1,4 @@
-"""Jobs as rows: adding them, and asking for them to pause, go on or be cancelled."""
+"""Jobs as rows: adds them, and asks for them to be paused, resumed or cancelled."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ ATTEMPTS = 5
 _KEPT_SECONDS = 30 * 86400.0
 
 Action = Literal["pause", "cancel"]
-# Before the end: queued, running or paused. A handler chooses the names of its own ends.
+# The states before the end. A handler chooses the names of its own final states.
 QUEUED, RUNNING, PAUSED = "queued", "running", "paused"
 CANCELLED, FAILED = "cancelled", "failed"
 
 
 class Jobs:
-    """What anyone may do with a job. Each method is part of the caller's transaction, with what
-    the job belongs to; call `wake` after the commit.
+    """What anyone may do with a job. Each method is part of the caller's transaction, which also
+    changes what the job belongs to; call `wake` after the commit.
     """
 
     def __init__(self, store: Store) -> None:
@@ -32,7 +32,7 @@ class Jobs:
     async def add(
         self, query: Query, kind: str, id: str, input: Any, *, attempts: int = ATTEMPTS
     ) -> None:
-        """A new job; `input` is JSON. It fails if `attempts` attempts break off."""
+        """Add a job; `input` is JSON. It fails after `attempts` attempts that broke off."""
         now = (await self._store.database()).now
         await query.run(
             "insert into jobs(id, kind, state, input, run_at, attempt, attempts, fence) "
@@ -41,9 +41,9 @@ class Jobs:
         )
 
     async def lock(self, query: Query, id: str) -> str | None:
-        """A job's state, which nobody else changes before the end of the transaction.
+        """Lock a job until the end of the transaction. Returns its state.
 
-        Steps of a job lock it before what belongs to it. So does everybody else, or two
+        The steps of a job lock it before what it belongs to. Everybody else must do so too, or two
         transactions could wait for each other.
         """
         suffix = (await self._store.database()).for_update
@@ -51,10 +51,10 @@ class Jobs:
         return str(rows[0][0]) if rows else None
 
     async def request(self, query: Query, id: str, action: Action) -> str | None:
-        """Request that a job pauses or is cancelled, before what belongs to it is locked.
+        """Request that a job is paused or cancelled. Call this before what it belongs to is locked.
 
-        Returns its state: one that nobody runs is in the new state at once, and the caller
-        changes what belongs to it. In a running one the handler does, as soon as it can. None
+        Returns its state. A job that nobody runs is in the new state at once, and the caller
+        changes what it belongs to; for a running one the handler does that as soon as it can. None
         for a job that has ended.
         """
         database = await self._store.database()
@@ -73,9 +73,9 @@ class Jobs:
         return state if state in (RUNNING, PAUSED) else None
 
     async def resume(self, query: Query, id: str) -> bool:
-        """Queue a paused job again, with all its attempts; also one that is about to pause.
+        """Queue a job that is paused, or about to pause, again with all its attempts.
 
-        Returns whether it was either.
+        Returns whether it was one of these.
         """
         now = (await self._store.database()).now
         paused = await query(
@@ -91,15 +91,15 @@ class Jobs:
         return bool(paused or pausing)
 
     async def remove(self, query: Query, id: str) -> None:
-        """Forget a job, with what it belonged to. Whoever runs it loses it."""
+        """Delete a job along with what it belonged to. Whoever runs it loses it."""
         await query.run("delete from jobs where id=$1", id)
 
     def wake(self) -> None:
-        """Have this server look at the jobs at once: they were changed."""
+        """Have this server look at the jobs at once, because they were changed."""
         self.changed.set()
 
     async def sweep(self) -> None:
-        """Forget jobs that ended long ago."""
+        """Delete jobs that ended long ago."""
         database = await self._store.database()
         async with database.write() as query:
             await query.run(f"delete from jobs where ended_at < {database.now} - $1", _KEPT_SECONDS)

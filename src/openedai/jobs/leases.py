@@ -21,12 +21,12 @@ Held = Mapping[str, int]
 
 
 class LeaseLost(Exception):
-    """Another server has the job, or it was removed: its task ends without a trace."""
+    """Another server has the job, or it was removed; the task ends without recording anything."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A job as it was taken; `attempt` counts from 1."""
+    """A job that was taken; `attempt` counts from 1."""
 
     id: str
     kind: str
@@ -47,7 +47,7 @@ class Leases:
         self._owner = owner
 
     async def claim(self, kinds: Sequence[str]) -> Claim | None:
-        """Take the job of these kinds that has waited longest, if there is one."""
+        """Take the job of these kinds that has waited the longest, if there is one."""
         database = await self._store.database()
         now = database.now
         names = ", ".join(f"${number}" for number in range(1, len(kinds) + 1))
@@ -73,7 +73,7 @@ class Leases:
         return None
 
     async def renew(self, held: Held) -> dict[str, str | None]:
-        """Prolong leases. Returns those that are still held, with what is requested of each job."""
+        """Renew leases. Returns those that are still held, with what is requested of each job."""
         database = await self._store.database()
         kept: dict[str, str | None] = {}
         async with database.write() as query:
@@ -87,7 +87,7 @@ class Leases:
 
     @asynccontextmanager
     async def step(self, id: str, fence: int) -> AsyncIterator[Query]:
-        """A transaction that is made only if the lease is held. Raises LeaseLost."""
+        """A transaction that is committed only if the lease is held. Raises LeaseLost."""
         database = await self._store.database()
         async with database.write() as query:
             held = f"select 1 from jobs where id=$1 and fence=$2 and state='{RUNNING}'"
@@ -96,11 +96,13 @@ class Leases:
             yield query
 
     async def save(self, query: Query, id: str, progress: Any) -> None:
-        """What the next attempt begins with, in a step. From here on attempts count anew."""
+        """Save, in a step, what the next attempt begins with. From then on attempts are counted
+        anew.
+        """
         await query.run("update jobs set progress=$1, attempt=1 where id=$2", _write(progress), id)
 
     async def end(self, query: Query, id: str, state: str, reason: str | None = None) -> None:
-        """The end of a running job, in a step."""
+        """End a running job, in a step."""
         now = (await self._store.database()).now
         await query.run(
             f"update jobs set state=$1, reason=$2, ended_at={now}, owner=null, lease_until=null, "
@@ -109,9 +111,10 @@ class Leases:
         )
 
     async def pause(self, query: Query, id: str) -> None:
-        """Let go of a job because a pause is requested, in a step: this was no attempt.
+        """Give up a job, in a step, because a pause is requested. This does not count as an
+        attempt.
 
-        It is queued at once if something else is requested by now.
+        It is queued at once if something else has been requested meanwhile.
         """
         now = (await self._store.database()).now
         await query.run(
@@ -142,7 +145,7 @@ class Leases:
             )
 
     async def used_up(self) -> list[tuple[str, str, Any]]:
-        """(id, kind, input) of jobs whose last attempt broke off: nobody takes them any more."""
+        """(id, kind, input) of jobs whose last attempt broke off; nobody takes them again."""
         database = await self._store.database()
         rows = await database.read(
             f"select id, kind, input from jobs where attempt >= attempts and ((state='{RUNNING}' "
@@ -152,7 +155,7 @@ class Leases:
 
     @asynccontextmanager
     async def burying(self, id: str, reason: str) -> AsyncIterator[Query | None]:
-        """A transaction in which such a job fails; None if another server was faster."""
+        """A transaction in which such a job fails; yields None if another server was faster."""
         database = await self._store.database()
         async with database.write() as query:
             failed = await query(

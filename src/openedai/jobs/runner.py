@@ -1,4 +1,6 @@
-"""Runs the jobs of one server: takes those that are due, renews leases, gives back at the end."""
+"""Runs the jobs of one server: takes jobs that are due, renews leases, and gives jobs back at the
+end.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from openedai.store.store import Store
 log = logging.getLogger("openedai.jobs")
 
 LEASE_SECONDS = 15.0
-_RENEWALS = 3  # in the time of a lease
+_RENEWALS = 3  # within the time of a lease
 _POLL_SECONDS = 1.0
 _MOST_RETRY_SECONDS = 60.0
 # How long the tasks may take to end when the server stops.
@@ -28,7 +30,7 @@ _STOP_SECONDS = 10.0
 
 
 class Runner:
-    """Nothing happens before the store is opened: by its first use, or at the start if it exists.
+    """Nothing happens before the store is opened: at its first use, or at the start if it exists.
 
     `lease` is in seconds.
     """
@@ -66,7 +68,7 @@ class Runner:
         ]
 
     async def close(self) -> None:
-        """End all tasks, and give their jobs back. It can be called twice."""
+        """End all tasks, and give their jobs back. May be called twice."""
         loops, self._loops = self._loops, []
         for loop in loops[:1]:
             loop.cancel()
@@ -105,7 +107,9 @@ class Runner:
         await self._store.opened.wait()
 
     async def _wait(self) -> None:
-        """Until jobs are changed in this server, or it is time to look for those of others."""
+        """Wait until this server changes jobs, or until it is time to look for those of other
+        servers.
+        """
         with suppress(TimeoutError):
             async with asyncio.timeout(self._poll * self._random.uniform(0.8, 1.2)):
                 await self._jobs.changed.wait()
@@ -149,7 +153,7 @@ class Runner:
                 await self._end_attempt(job, claim, error)
 
     async def _end_attempt(self, job: RunningJob, claim: Claim, error: Exception) -> None:
-        """Queue the job for another attempt, if it has one."""
+        """Queue the job for another attempt, if it has any left."""
         reason = error.message if isinstance(error, APIError) else "The server had an error."
         async with job.step() as query:
             if job.attempt < claim.attempts:
@@ -203,5 +207,5 @@ class Runner:
 
 
 def _log(what: str, error: Exception) -> None:
-    """Log what is tried again."""
+    """Log the error after which a job is tried again."""
     log.warning("%s: %s", what, error, exc_info=None if isinstance(error, APIError) else error)

@@ -1,12 +1,13 @@
 """The copy of a vector store that one machine searches. It may be deleted at any moment.
 
 A folder has an SQLite file, with the chunks and an index of their words, and a file of vectors,
-which grows at its end. The vectors of removed files stay in it until most are of such files: then
-all is read again. The transactions of SQLite say which vectors are there: what a killed server left
-behind them is cut off. A folder that was deleted, even in part, is not made again: another one of a
-new name takes its place, so that no server sees files of both.
+which grows at its end. The vectors of removed files stay in it until they are the majority; then
+everything is read again. The transactions of SQLite say which vectors are valid: what a killed
+server left after them is cut off. A folder that was deleted, even in part, is not made again: one
+with a new name replaces it, so that no server sees files of both.
 
-Nothing here awaits. One thread at a time changes a cache, and one process: the caller has the lock.
+Nothing here awaits. Only one thread and one process at a time change a cache: the caller holds the
+lock.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _NAME_BYTES = 8  # of the random name of a folder
 _FLOAT_BYTES = 4
 _PAGE = 200
 _MOST_FREQUENCIES = 10_000
-# With fewer dead vectors nothing is read again.
+# With fewer dead vectors than this nothing is read again.
 _LEAST_DEAD = 4096
 _SCHEMA = """
 pragma journal_mode=wal;
@@ -62,7 +63,7 @@ class _State:
 
 @dataclass(frozen=True)
 class AddedFile:
-    """A file as the store has it; `segment` is the id of its segment."""
+    """A file of the store; `segment` is the id of its segment."""
 
     file: str
     segment: str
@@ -71,7 +72,7 @@ class AddedFile:
 
 
 class Cache:
-    """The cache in a folder of `place`, which is made if none is there that is usable."""
+    """The cache in a folder inside `place`; a new one is made if there is no usable one."""
 
     def __init__(self, place: Path, dimensions: int) -> None:
         self._dimensions = dimensions
@@ -84,16 +85,16 @@ class Cache:
 
     @property
     def revision(self) -> int:
-        """That of the store when it was last read, as far as is known here."""
+        """The revision of the store when it was last read, as far as this process knows."""
         return self._state.revision
 
     @property
     def size(self) -> int:
-        """The bytes of the vectors."""
+        """The size of the vectors, in bytes."""
         return self._state.rows * self._dimensions * _FLOAT_BYTES
 
     def is_there(self) -> bool:
-        """Whether the folder still has the files that are open here."""
+        """Whether the folder still has the files that are open in this process."""
         try:
             database, vectors = (self._folder / _FILE).stat(), self._vector_file().stat()
         except OSError:
@@ -102,7 +103,7 @@ class Cache:
         return database.st_ino == self._inode and os.path.samestat(vectors, os.fstat(self._vectors))
 
     def reload(self) -> None:
-        """Take note of what other processes did."""
+        """Notice what other processes have done."""
         with self._lock:
             generation = self._state.generation
             self._frequencies.clear()
@@ -111,13 +112,13 @@ class Cache:
                 self._open_vectors()
 
     def has(self, file: str, segment: str) -> bool:
-        """Whether the file has this segment here."""
+        """Whether the cache has this segment of the file."""
         with self._lock:
             found = self._db.execute("select segment from files where file=?", (file,)).fetchone()
         return bool(found == (segment,))
 
     def add(self, added: AddedFile, segment: Segment) -> None:
-        """Add a file, in the place of the same one."""
+        """Add a file; it replaces an earlier version of itself."""
         vectors, chunks = segment.vectors(), segment.chunks()
         with self._writing() as state:
             self._remove(added.file)
@@ -141,7 +142,7 @@ class Cache:
             state.chunks += len(chunks)
 
     def set_attributes(self, added: AddedFile) -> None:
-        """Change those of a file that is here."""
+        """Change the attributes of a file that is in the cache."""
         with self._writing():
             self._db.execute(
                 "update files set attributes=? where file=?",
@@ -154,8 +155,8 @@ class Cache:
                 self._remove(file)
 
     def finish(self, revision: int) -> bool:
-        """Everything up to this revision was added. False if all is to be read again, from the
-        revision 0 on.
+        """Note that everything up to this revision was added. False if everything has to be read
+        again, from revision 0 on.
         """
         with self._writing() as state:
             ((live,),) = self._db.execute("select coalesce(sum(rows), 0) from files")
@@ -169,7 +170,7 @@ class Cache:
         return not sparse
 
     def view(self) -> View:
-        """What is searched: it stays as it is, while the cache goes on."""
+        """A view to search; it stays as it is while the cache changes."""
         with self._lock:
             state = self._state
             if self._view is None or self._view.revision != state.revision:
@@ -184,7 +185,7 @@ class Cache:
             return self._view
 
     def texts(self, ids: Sequence[int]) -> dict[int, str]:
-        """Chunks by their ids; without those that are gone."""
+        """The chunks with these ids, without those that no longer exist."""
         found: dict[int, str] = {}
         with self._lock:
             for start in range(0, len(ids), _PAGE):
@@ -196,7 +197,7 @@ class Cache:
         return found
 
     def matches(self, expression: str, limit: int) -> list[tuple[int, float]]:
-        """Chunks that match an expression of FTS5: ids and BM25 scores, the best first."""
+        """The chunks that match an FTS5 expression: ids and BM25 scores, the best first."""
         with self._lock:
             return self._db.execute(
                 "select rowid, -bm25(words) from words where words match ? order by rank limit ?",
@@ -221,7 +222,7 @@ class Cache:
             self._close()
 
     def _open_first(self, place: Path) -> Path:
-        """Open the first cache that is usable, or else a new one; its folder."""
+        """Open the first usable cache, or else a new one. Returns its folder."""
         for path in sorted(place.glob(f"*/{_FILE}")):
             self._folder = path.parent
             try:
@@ -236,7 +237,7 @@ class Cache:
         return self._folder
 
     def _open(self, mode: str) -> None:
-        """With the mode `rw` the file is not made."""
+        """With the mode `rw` the file is not created."""
         path = self._folder / _FILE
         self._db = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}",
@@ -282,7 +283,7 @@ class Cache:
 
     @contextmanager
     def _writing(self) -> Iterator[_State]:
-        """A transaction, and the state that is written at its end."""
+        """A transaction; the state is written at its end."""
         with self._lock:
             before = _State(**vars(self._state))
             self._frequencies.clear()
@@ -328,7 +329,9 @@ class Cache:
 
 
 def _delete_others(place: Path, kept: Path) -> None:
-    """What was left of other caches. Whoever has one of them open goes on with it for now."""
+    """Delete what is left of other caches. Whoever has one of them open can use it until they close
+    it.
+    """
     for folder in place.iterdir():
         if folder.is_dir() and folder != kept:
             shutil.rmtree(folder, ignore_errors=True)

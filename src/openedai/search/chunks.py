@@ -1,4 +1,4 @@
-"""Texts in chunks that overlap, which end where a paragraph, a sentence or a line does."""
+"""Divides texts into overlapping chunks that end where a paragraph, a sentence or a line does."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from openedai.search.words import units
 
 Span = tuple[int, int]
 
-# Most tokens that are embedded at once: all models for embeddings read as many. A longer chunk has
-# a vector for each part of it.
+# The most tokens that are embedded at once: every embedding model reads this many. A longer chunk
+# has a vector for each of its parts.
 PART_TOKENS = 256
-# A chunk may be that much shorter to end at a better place.
+# A chunk may be this much shorter to end at a better position.
 _SLACK = 0.25
-# From the best end of a chunk to the worst.
+# The ends of chunks, from the best to the worst.
 _ENDS = (
     re.compile(r"\n\s*\n"),
     re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s|(?<=[。！？])"),
@@ -25,7 +25,7 @@ _ENDS = (
 
 
 class Divider:
-    """Divides one text. The tokens are those of `units`."""
+    """Divides one text. Tokens are counted as in `units`."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -43,7 +43,7 @@ class Divider:
     def spans(self, size: int, overlap: int) -> Iterator[Span]:
         """(start, end) of chunks of up to `size` tokens.
 
-        Each begins at most `overlap` tokens before the end of the one before it.
+        Each begins at most `overlap` tokens before the end of the previous one.
         """
         first, count = 0, len(self._starts)
         while first < count:
@@ -54,7 +54,7 @@ class Divider:
             first = self._next(first, last, overlap)
 
     def _last(self, first: int, size: int) -> int:
-        """The unit after the last one of a chunk."""
+        """The unit after the last unit of a chunk."""
         count = len(self._starts)
         most = max(bisect_right(self._sums, self._sums[first] + size) - 1, first + 1)
         if most >= count:
@@ -63,7 +63,9 @@ class Divider:
         return self._best_end(max(least, first + 1), most) or most
 
     def _next(self, first: int, last: int, overlap: int) -> int:
-        """The first unit of the next chunk: in the overlap, where a sentence begins if one does."""
+        """The first unit of the next chunk: within the overlap, at the beginning of a sentence if
+        there is one.
+        """
         at = bisect_right(self._sums, self._sums[last] - overlap - 1)
         at = min(max(at, first + 1), last)
         if overlap == 0 or at == last:
@@ -72,7 +74,7 @@ class Divider:
         return self._first_start(at, min(halfway, last)) or at
 
     def _best_end(self, least: int, most: int) -> int | None:
-        """The last unit from `least` to `most` that begins behind the best place there."""
+        """The last unit from `least` to `most` that begins after the best end there."""
         begin, end = self._ends[least - 1], self._starts[most]
         for pattern in _ENDS:
             places = [found.end() for found in pattern.finditer(self._text, begin, end)]
@@ -98,7 +100,7 @@ def divide(text: str, size: int, overlap: int) -> list[Span]:
 
 
 def parts_of(text: str, spans: Sequence[Span]) -> tuple[list[str], list[int]]:
-    """The texts that are embedded for the chunks, and the index of the chunk of each."""
+    """The texts that are embedded for the chunks, and for each the index of its chunk."""
     texts: list[str] = []
     owners: list[int] = []
     for index, (start, end) in enumerate(spans):

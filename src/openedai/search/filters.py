@@ -1,8 +1,8 @@
 """Filters by the attributes of files.
 
-Numbers are compared with numbers, texts with texts, and booleans, of which false is less, with
-booleans. Values of different types are not equal, and none is less. A file without the attribute
-fulfils `ne` and `nin` only.
+Numbers are compared with numbers, texts with texts, and booleans with booleans; false is less than
+true. Values of different types are not equal, and neither is less. A file without the attribute
+satisfies `ne` and `nin` only.
 """
 
 from __future__ import annotations

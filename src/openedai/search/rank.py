@@ -1,9 +1,9 @@
-"""The search of one store: by meaning, by words, or by both.
+"""Searches one store: by meaning, by words, or by both.
 
-A score is from 0 to 1. By meaning it is the cosine between the vectors of the query and of the
-chunk; by words the BM25 of the chunk as a share of what a chunk of average length has with each
-word once. Both are joined by their weights: unlike reciprocal ranks, that says how good even the
-best one is.
+Scores are from 0 to 1. By meaning, a score is the cosine between the vectors of the query and of
+the chunk; by words, it is the BM25 of the chunk as a share of the BM25 of a chunk of average length
+that has each word once. Both are combined by their weights: unlike reciprocal ranks, this also says
+how good the best result is.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
     from openedai.search.cache import Cache
 
-# Chunks that either way of searching finds, of which the best are kept.
+# How many chunks either way of searching finds; the best of them are kept.
 _LEAST_FOUND, _FOUND = 100, 4
-# With a filter many of those that match the words may not be kept.
+# With a filter, many of the chunks that match the words may be dropped.
 _FILTERED = 20
 _MOST_WORDS = 64
-# The rarest words of a query are searched until that many chunks have them: what more have says
-# little, and costs the most.
+# The rarest words of a query are searched until this many chunks have them: more frequent words say
+# little, and cost the most.
 _MOST_CHUNKS = 10_000
 _LEAST_WEIGHT = 1e-6
 
@@ -38,8 +38,8 @@ _LEAST_WEIGHT = 1e-6
 class Weights:
     """How much meaning and words count; one of them may be 0.
 
-    The default found the most in tests with the default embedding model, more than either alone and
-    than reciprocal ranks.
+    In tests with the default embedding model the default found the most, more than either way alone
+    and than reciprocal ranks.
     """
 
     meaning: float = 3.0
@@ -58,8 +58,8 @@ class Hit:
 
 @dataclass(frozen=True)
 class Search:
-    """`vectors` are those of the queries: [queries, dimensions]. A `sparing` search keeps little of
-    the file of vectors in memory.
+    """`vectors` are the vectors of the queries: [queries, dimensions]. A `sparing` search keeps
+    little of the file of vectors in memory.
     """
 
     queries: Sequence[str]
@@ -102,7 +102,7 @@ class Search:
         return joined / (weights.meaning + weights.words)
 
     def _words(self, cache: Cache, view: View, limit: int) -> dict[int, float]:
-        """The chunks with words of a query, by the query that fits each best."""
+        """The chunks with words of a query, each scored by the query that fits it best."""
         found: dict[int, float] = {}
         count = view.count
         if self.filter is not None:
@@ -118,7 +118,7 @@ class Search:
 
 
 def _chosen(cache: Cache, query: str, count: int) -> tuple[list[str], float]:
-    """The words of a query that are searched, and their weights together."""
+    """The words of a query that are searched, and the sum of their weights."""
     words = query_words(query)[:_MOST_WORDS]
     numbers = {word: cache.frequency(word, _MOST_CHUNKS) for word in words}
     rare: list[str] = []
@@ -128,12 +128,14 @@ def _chosen(cache: Cache, query: str, count: int) -> tuple[list[str], float]:
         if rare and chunks > _MOST_CHUNKS:
             break
         rare.append(word)
-    # What no chunk has counts too, so that the rest alone is no full match.
+    # Words that no chunk has count too, so that the other words alone are not a full match.
     weight = sum(_weight(max(1, numbers[word]), count) for word in rare)
     return [word for word in rare if numbers[word]], weight
 
 
 def _weight(number: int, count: int) -> float:
-    """What BM25 gives a word that so many of the chunks have: files are added meanwhile."""
+    """The weight that BM25 gives a word that this many of the chunks have. Files may be added
+    meanwhile.
+    """
     others = max(0, count - number)
     return max(_LEAST_WEIGHT, math.log((others + 0.5) / (number + 0.5)))

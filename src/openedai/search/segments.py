@@ -1,4 +1,4 @@
-"""What is kept of a file that is searched: its text, its chunks and their vectors, as bytes."""
+"""What is stored of a file that is searched: its text, its chunks and their vectors, as bytes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _VERSION = 1
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """`sections` are names of parts of `text`, such as its pages, each with the index where it
-    begins; `spans` are the chunks in it. `owners` has the index of the chunk of each vector, in
-    rising order; `data` the vectors, as a matrix of little-endian float16 of shape (vectors,
+    """`sections` are the names of parts of `text`, such as its pages, each with the index where it
+    begins; `spans` are its chunks. `owners` has for each vector the index of its chunk, in
+    ascending order; `data` has the vectors, as a matrix of little-endian float16 of shape (vectors,
     dimensions).
     """
 
@@ -37,7 +37,7 @@ class Segment(msgspec.Struct, frozen=True):
         return [self.text[start:end] for start, end in self.spans]
 
     def parts(self) -> list[str]:
-        """What is before the first section, if there is anything, and the text of each section."""
+        """The text before the first section, if there is any, and the text of each section."""
         starts = [start for _, start in self.sections]
         if not starts or starts[0] > 0:
             starts.insert(0, 0)
@@ -59,7 +59,7 @@ def decode(data: bytes) -> Segment:
 
 
 def unit(rows: NDArray[Any]) -> NDArray[np.float32]:
-    """The rows with the length 1, as float32."""
+    """The rows scaled to length 1, as float32."""
     import numpy as np
 
     found = rows.astype(np.float32)
@@ -70,5 +70,5 @@ def unit(rows: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def halved(rows: NDArray[np.float32]) -> bytes:
-    """The rows as `Segment.data`."""
+    """The rows in the format of `Segment.data`."""
     return rows.astype("<f2").tobytes()

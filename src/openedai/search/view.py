@@ -1,4 +1,4 @@
-"""The vectors of a store as they are scanned: mapped from a file, which is read as it is needed."""
+"""The vectors of a store as they are scanned: mapped from a file that is read on demand."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _BLOCK_BYTES = 32 << 20
 
 @dataclass(frozen=True)
 class CachedFile:
-    """A file with its vectors from `first_row` on; `owners` has the chunk of each, as int32 from
-    `first_chunk` on.
+    """A file whose vectors begin at `first_row`; `owners` has the chunk of each, as int32 counted
+    from `first_chunk`.
     """
 
     file: str
@@ -31,8 +31,8 @@ class CachedFile:
 
 
 class View:
-    """The vectors of a store at one of its revisions: [rows, dimensions], those of removed files
-    included.
+    """The vectors of a store at one revision: [rows, dimensions], including those of removed
+    files.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class View:
         return int(np.count_nonzero(np.diff(self._live_chunks))) + bool(len(self._live))
 
     def rows_of(self, keep: Callable[[CachedFile], bool] | None) -> NDArray[np.bool_]:
-        """Which rows belong to files that are there, and that are kept."""
+        """Which rows belong to existing files that the filter keeps."""
         import numpy as np
 
         if keep is None:
@@ -78,9 +78,10 @@ class View:
         return kept[self._file_of]  # of none it is the last
 
     def similarities(self, queries: NDArray[np.float32], *, sparing: bool) -> NDArray[np.float32]:
-        """The highest cosine of each row with any of the queries: [queries, dimensions] to [rows].
+        """The highest cosine of each row with any of the queries: from [queries, dimensions] to
+        [rows].
 
-        A `sparing` scan leaves no more than a block of the file in memory.
+        A `sparing` scan leaves at most one block of the file in memory.
         """
         import numpy as np
 
@@ -122,7 +123,7 @@ class View:
     def scores_of(
         self, scores: NDArray[np.float32] | None, kept: NDArray[np.bool_], chunks: Sequence[int]
     ) -> dict[int, float]:
-        """The scores of given chunks, or 0, without those that are not kept."""
+        """The scores of the given chunks, or 0, without the chunks that are not kept."""
         import numpy as np
 
         starts, ends = self._spans(chunks)
@@ -138,12 +139,12 @@ class View:
         return dict(zip(found, best.tolist(), strict=True))
 
     def files_of(self, chunks: Sequence[int]) -> list[CachedFile]:
-        """The file of each of these chunks, which are there."""
+        """The file of each of these chunks, which have to exist."""
         starts, _ = self._spans(chunks)
         return [self.files[index] for index in self._file_of[self._live[starts]].tolist()]
 
     def _spans(self, chunks: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Where the rows of each chunk begin and end among those that are there. Chunks of removed
+        """Where the rows of each chunk begin and end among the existing ones. Chunks of removed
         files have none.
         """
         import numpy as np

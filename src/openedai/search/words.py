@@ -1,4 +1,4 @@
-"""Texts as words: how many tokens they have, and what the index of words is made of.
+"""Divides texts into words, to count tokens and to make the index of words.
 
 Chinese, Japanese, Korean, Thai, Lao, Khmer and Burmese are written without spaces between words, or
 with endings that change them: there each pair of neighbouring letters is a word of the index.
@@ -17,11 +17,11 @@ _UNSPACED = (
     "\U00020000-\U0003ffff"
 )
 _RUN = re.compile(f"[{_UNSPACED}]+")
-# What is longer is no word: it is divided.
+# Anything longer is not a word: it is divided.
 _LONGEST = 48
 _UNIT = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]{{1,{_LONGEST}}}|[^\w\s]")
 _WORD = re.compile(rf"[{_UNSPACED}]+|[^\W_{_UNSPACED}]+")
-# Letters of a word for each token, in the vocabularies that most models have.
+# Letters of a word per token, in the vocabularies of most models.
 _LATIN, _OTHER = 6, 2
 
 
@@ -46,7 +46,7 @@ def count_tokens(text: str) -> int:
 
 
 def indexed(text: str) -> str:
-    """The text as the index of words gets it: SQLite finds words between spaces itself."""
+    """The text as it goes into the index of words; SQLite itself finds words between spaces."""
     return _RUN.sub(lambda run: f" {' '.join(_pairs(run[0]))} ", text)
 
 

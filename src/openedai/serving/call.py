@@ -36,7 +36,9 @@ class Call(Generic[B]):
         return replace(self, model=model, exchange=copy(self.exchange))
 
     def use(self, kind: str) -> Use:
-        """What the request uses of the model for work of this kind, which is leased now."""
+        """The record of what the request uses of the model, which is leased now, for work of this
+        kind.
+        """
         return self.exchange.use(self.model.id, self.spec.id, kind)
 
     @property

@@ -1,4 +1,4 @@
-"""Decisions: a call's questions to the probabilities of their answers."""
+"""Decisions: turns a call's questions into the probabilities of their answers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Distribution:
 
     @property
     def level_confidence(self) -> float:
-        """As `confidence`, for labels in an order: also high if only neighbours are likely.
+        """As `confidence`, for ordered labels: also high if only neighbouring labels are likely.
 
         It compares the mean distance from the likeliest label with that of equally likely labels
         from the middle one.
@@ -81,7 +81,7 @@ class Deciding:
 
 
 def distribution(logprobs: Sequence[float]) -> Distribution:
-    """Of labels with these log probabilities."""
+    """The distribution of labels with these log probabilities."""
     return Distribution(shares(logprobs), _unit(math.fsum(map(math.exp, logprobs))))
 
 

@@ -1,4 +1,4 @@
-"""Embeddings: a call's texts to vectors."""
+"""Embeddings: turns a call's texts into vectors."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Embedding:
 
 
 def input_type_of(call: Call[Any], purpose: str) -> str | None:
-    """What the model is told that the texts are for; nothing if it is another server's: the
-    official API has no such parameter.
+    """What the model is told about the purpose of the texts; None for a model on another server,
+    because the official API has no such parameter.
     """
     return None if engine_entry(call.spec.engine).speaks_official_api else purpose
 

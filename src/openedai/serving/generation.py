@@ -1,4 +1,4 @@
-"""Text generation: a call's requests to an engine, and their events."""
+"""Text generation: runs a call's requests to an engine, and yields their events."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ class Generation:
 
 @contextmanager
 def _counted(use: Use, unfinished: Mapping[int, Sequence[GenerateEvent]]) -> Iterator[None]:
-    """Count at the end what was generated of answers that have no `Finish`, because the client left
-    or the engine failed: a token for each delta, and none of the prompt.
+    """At the end, count what was generated for answers that have no `Finish`, because the client
+    left or the engine failed: one token for each delta, and none for the prompt.
     """
     try:
         yield

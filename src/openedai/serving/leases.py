@@ -39,11 +39,11 @@ class Leases:
         slots: int = 1,
         engine_request: EngineRequest | None = None,
     ) -> AsyncIterator[E]:
-        """Hold `slots` of the slots of the call's engine, or all if it has fewer.
+        """Hold `slots` slots of the call's engine, or all if it has fewer.
 
-        What the caller may use is limited if `engine_request` is what the model is to do. Raises
-        ModelNotFound for a model that the key may not use, RateLimited, and as `ModelPool.lease`
-        does.
+        If `engine_request`, the work for the model, is given, the caller's limits apply to it.
+        Raises ModelNotFound for a model that the key may not use, RateLimited, and as
+        `ModelPool.lease` does.
         """
         self.check(call)
         limited = (
@@ -62,13 +62,15 @@ class Leases:
                 self._limiting.end(call, limited, leased=leased, left=left)
 
     def check(self, call: Call[Any]) -> None:
-        """Raise ModelNotFound for a model of another owner, and one that the key is not for."""
+        """Raise ModelNotFound for a model of another owner, and for one that the key may not
+        use.
+        """
         foreign = call.model.owner not in (None, call.exchange.owner)
         if foreign or not self._catalog.permits(call.exchange.identity, call.model.id):
             raise ModelNotFound(call.model.id)
 
     def show_limits(self, call: Call[Any]) -> None:
-        """Have the answer tell the limits of the caller, if there are any."""
+        """Have the answer report the limits of the caller, if there are any."""
         self._limiting.show(call)
 
     def occupancy(self, call: Call[Any]) -> Occupancy:

@@ -1,4 +1,4 @@
-"""Moderation: texts and images to the scores of the categories, and which of them are flagged."""
+"""Moderation: turns texts and images into scores by category, and flags categories."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from openedai.serving.usage.kinds import MODERATIONS
 
 
 class Moderation:
-    """`thresholds` are the scores from which on categories are flagged, for those that it has; the
-    model flags the others.
+    """`thresholds` are the scores from which categories are flagged. For categories without one,
+    the model decides.
     """
 
     def __init__(self, leases: Leases, thresholds: Mapping[str, float]) -> None:

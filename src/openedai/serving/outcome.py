@@ -1,4 +1,4 @@
-"""The outcome of a generation: the only place where events are folded."""
+"""The outcome of a generation. This is the only place where events are folded."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Reranking: the relevance of a call's documents to their queries.
+"""Reranking: computes the relevance of a call's documents to their queries.
 
-A model that is no reranker but embeds texts can rerank too, by how similar the vectors are.
+A model that embeds texts but is not a reranker can rerank too, by the similarity of vectors.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _EMBEDDED = 1024
 
 @dataclass(frozen=True)
 class Relevance:
-    """The score of each document, and how they were made.
+    """The score of each document, and how the scores were made.
 
-    Those of a reranker are log odds, those of embeddings the cosine of the angle between query and
-    document.
+    The scores of a reranker are log odds, those of embeddings the cosine of the angle between query
+    and document.
     """
 
     method: Method
@@ -97,7 +97,7 @@ class Reranking:
 
 
 def embeds_only(model: Model) -> bool:
-    """Whether the model is no reranker, but embeds texts."""
+    """Whether the model embeds texts but is not a reranker."""
     capabilities = capabilities_of(model.spec.engine, model.spec.options)
     return Reranker not in capabilities and Embedder in capabilities
 

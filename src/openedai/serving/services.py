@@ -1,4 +1,6 @@
-"""The services that the groups of the API use. `openedai.api` gives each group its part."""
+"""The services that the groups of the API use. `openedai.api` gives each group those that it
+needs.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,8 @@ from openedai.weights.library import Library
 
 
 class Services:
-    """Each is made at its first use, which is in `create_app` for all that the routes use.
+    """Each service is made at its first use; for those that the routes use, that is in
+    `create_app`.
 
     `started` is when the server started, in seconds since 1970.
     """
@@ -332,7 +335,7 @@ class Services:
 
     @cached_property
     def mcp_hosts(self) -> Hosts | None:
-        """The hosts of MCP servers; None if they are not allowed, or without their library."""
+        """The hosts of MCP servers; None if these are not allowed or the MCP library is missing."""
         settings = self.settings
         if settings.offline or not settings.mcp_servers or find_spec("mcp") is None:
             return None

@@ -1,6 +1,6 @@
-"""The generations that run now, and how a caller stops their own before they end.
+"""The running generations, and how callers stop their own before they end.
 
-An answer that was stopped is complete: it has the text so far, and the finish reason `stop`.
+A stopped answer is complete: it has the text so far, and the finish reason `stop`.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class StopHandle:
     async def next_event(self, events: AsyncGenerator[T, None]) -> T | None:
         """The next event; None at the end, or once it is stopped.
 
-        Stopping interrupts only this wait, and nothing else that the request's task does. The count
-        of cancellations distinguishes our own from that of a client that leaves at the same time.
+        Stopping interrupts only this wait, and nothing else that the request's task does. The
+        number of cancellations tells ours from that of a client that leaves at the same time.
         """
         task = asyncio.current_task()
         if self.stopped or task is None:
@@ -61,13 +61,13 @@ class StopHandle:
 
 
 class ActiveGenerations:
-    """The generations that run now, by caller."""
+    """The running generations, by caller."""
 
     def __init__(self) -> None:
         self._handles: dict[str, set[StopHandle]] = {}
 
     def __len__(self) -> int:
-        """The number of requests that generate now."""
+        """The number of requests with running generations."""
         return sum(map(len, self._handles.values()))
 
     @contextmanager
@@ -84,7 +84,7 @@ class ActiveGenerations:
                 del self._handles[caller]
 
     def stop(self, caller: str) -> None:
-        """Stop all that run for the caller. Returns before they have ended."""
+        """Stop all generations of the caller. Returns before they have ended."""
         for handle in self._handles.get(caller, ()):
             handle.stop()
 

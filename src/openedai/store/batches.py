@@ -1,4 +1,4 @@
-"""Batches, and the results of their lines until they are put into files."""
+"""Batches, and the results of their lines until these are put into files."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Tokens(msgspec.Struct):
 
 
 class Batch(msgspec.Struct, kw_only=True):
-    """`identity` is that of the key that it was made with, with the rights that it had then;
-    `output_seconds` is when its files expire. Times are seconds since 1970.
+    """`identity` is the identity of the key that it was made with, with the rights that it had
+    then. Its output files expire after `output_seconds`. Times are seconds since 1970.
     """
 
     id: str
@@ -62,7 +62,7 @@ class Batch(msgspec.Struct, kw_only=True):
     completion_window: str
     metadata: dict[str, str] | None = None
     output_seconds: int | None = None
-    identity: Identity | None = None  # of those that older servers made
+    identity: Identity | None = None  # of batches that older servers made
     status: Status = "validating"
     model: str | None = None
     created_at: float
@@ -92,7 +92,7 @@ class Result(msgspec.Struct):
 
 
 class BatchRecords:
-    """Each is seen by its owner only. Methods that take a query are part of its transaction."""
+    """Only its owner sees a batch. Methods that take a query are part of its transaction."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -119,7 +119,7 @@ class BatchRecords:
         raise _no_such_batch(id)
 
     async def lock(self, query: Query, id: str) -> Batch:
-        """The batch, which nobody else changes before the end of the transaction.
+        """Lock the batch until the end of the transaction, and return it.
 
         Raises NotFound.
         """
@@ -148,7 +148,9 @@ class BatchRecords:
         return {line for (line,) in rows}
 
     async def add_results(self, query: Query, id: str, results: Sequence[Result]) -> None:
-        """With many rows in each statement: SQLite's thread waits after each, if Python is busy."""
+        """Add results, many rows in each statement: SQLite's thread waits after each one if Python
+        is busy.
+        """
         for start in range(0, len(results), _INSERTED_ROWS):
             rows = results[start : start + _INSERTED_ROWS]
             values = ", ".join(
@@ -161,7 +163,7 @@ class BatchRecords:
             )
 
     async def results(self, id: str) -> AsyncGenerator[Result, None]:
-        """All results in the order of the lines; some MB are in memory at once."""
+        """All results in the order of the lines; only some MB are in memory at once."""
         database = await self._store.database()
         last, limit = 0, 16
         while True:

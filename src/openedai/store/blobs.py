@@ -23,14 +23,14 @@ log = logging.getLogger("openedai.store")
 _KEY_BYTES = 20
 _READ_BYTES = 1 << 20
 _NO_SPACE_TEXT = ("No space left", "Disk quota exceeded")
-# How long a cancelled write is waited for, so that what it wrote can be deleted.
+# How long to wait for a cancelled write, so that what it wrote can be deleted.
 _CANCEL_SECONDS = 5
 
 
 class Blobs:
     """`place` is a folder, or the URL of a bucket such as `s3://bucket/prefix`.
 
-    A blob is written at once, so it should have some MB only. Nothing is imported or connected
+    A blob is written in one go, so it should have only some MB. Nothing is imported or connected
     before the first use.
     """
 
@@ -40,7 +40,7 @@ class Blobs:
 
     @property
     def in_use(self) -> bool:
-        """Whether this server has read or written one."""
+        """Whether this server has read or written a blob."""
         return self._opened is not None
 
     async def put(self, data: bytes | bytearray) -> str:
@@ -63,7 +63,7 @@ class Blobs:
         return key
 
     async def read(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        """The bytes from `start` to before `end`, in chunks of some MB at most.
+        """The bytes from `start` up to `end`, exclusive, in chunks of at most some MB.
 
         Raises Unavailable, and APIError for a blob that is missing.
         """
@@ -76,7 +76,7 @@ class Blobs:
                 yield bytes(chunk)
 
     async def delete(self, keys: Iterable[str]) -> None:
-        """Delete blobs. One that remains, because the store failed, is deleted by the sweep."""
+        """Delete blobs. If one remains because the store failed, the sweep deletes it."""
         import obstore
 
         for key in keys:
@@ -88,7 +88,7 @@ class Blobs:
                 log.warning("a blob could not be deleted: %s", _first_line(error))
 
     async def older_than(self, seconds: float) -> AsyncIterator[list[str]]:
-        """The keys of all blobs of at least that age, some at a time."""
+        """The keys of all blobs of at least this age, some at a time."""
         import obstore
 
         store = await self._store()
@@ -98,7 +98,7 @@ class Blobs:
                 yield [one["path"] for one in metas if one["last_modified"].timestamp() < limit]
 
     async def delete_parts(self, seconds: float) -> None:
-        """Delete what a killed server had not written to its end, after that time."""
+        """Delete incomplete blobs of killed servers that are at least this old."""
         if isinstance(self._place, Path):
             await asyncio.to_thread(_delete_parts, self._place, time.time() - seconds)
 

@@ -1,6 +1,6 @@
-"""Containers and their files, which code reads and writes. Each is seen by its owner only.
+"""Containers and their files, which code reads and writes. Only its owner sees a container.
 
-A file is known by its path: what is written there again is the same file with another content.
+A file is identified by its path: writing there again changes the content of the same file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST_FILES = 1000
 _CONTENT_PREFIX = "ccont_"
 _COLUMNS = "id, owner, name, created_at, last_active_at, expires_at, status, record"
 _FILE_COLUMNS = "id, container, path, content, bytes, created_at, source"
-# A container that is used all the time is not written each time.
+# A container that is used all the time is not updated each time.
 _ACTIVE_SECONDS = 5.0
 _MINUTE = 60.0
 # How long an expired container is still shown.
@@ -37,7 +37,9 @@ Source = Literal["user", "assistant"]
 
 
 class ContainerFields(msgspec.Struct, frozen=True, kw_only=True):
-    """What is not searched for. `minutes` after its last activity it expires."""
+    """The fields that are not searched for. The container expires `minutes` after its last
+    activity.
+    """
 
     minutes: int = 20
     memory: str = "1g"
@@ -75,7 +77,7 @@ class ContainerFile:
 
 
 def new_container(owner: str, name: str, fields: ContainerFields, id: str = "") -> Container:
-    """One with this id, or else a new id."""
+    """A container with this id, or else with a new one."""
     now = time.time()
     expires = now + _MINUTE * fields.minutes
     return Container(id or ordered_id(PREFIX), owner, name, now, now, expires, "running", fields)
@@ -95,7 +97,7 @@ class Containers:
             )
 
     async def find(self, owner: str, id: str) -> Container:
-        """Also one that has expired. Raises NotFound."""
+        """The container, even if it has expired. Raises NotFound."""
         database = await self._store.database()
         by_id = f"select {_COLUMNS} from containers where id=$1 and owner=$2"
         for row in await database.read(by_id, id, owner) if is_id(id) else ():
@@ -109,7 +111,9 @@ class Containers:
         )
 
     async def page(self, owner: str, cursor: Cursor, name: str | None = None) -> Found[Container]:
-        """In the order in which they were made; those with this name, if it is given."""
+        """Containers in the order in which they were made; with `name` only those with this
+        name.
+        """
         select = f"select {_COLUMNS} from containers where owner=$1"
         args: list[Value] = [owner]
         if name is not None:
@@ -132,7 +136,9 @@ class Containers:
         return replace(container, last_active_at=now, expires_at=expires)
 
     async def delete(self, owner: str, id: str) -> None:
-        """Raises NotFound if there is none, or another caller has just deleted it."""
+        """Delete a container. Raises NotFound if it does not exist, or another caller has just
+        deleted it.
+        """
         async with (await self._store.database()).write() as query:
             deleted = await query(
                 "delete from containers where id=$1 and owner=$2 returning id", id, owner
@@ -143,7 +149,7 @@ class Containers:
             raise no_such_container(id)
 
     async def sweep(self) -> list[str]:
-        """End those whose time is over, and forget those that ended long ago; the ids of the
+        """End expired containers, and delete those that ended long ago. Returns the ids of the
         former.
         """
         database = await self._store.database()
@@ -188,9 +194,9 @@ class Containers:
     async def put(
         self, container: Container, path: str, source: Source, writing: Writing
     ) -> ContainerFile:
-        """Make a file of what was written, or change the one with this path.
+        """Make a file of what was written, or change the file at this path.
 
-        Raises NotFound if the container has just ended, and InvalidRequest without room.
+        Raises NotFound if the container has just ended, and InvalidRequest if there is no room.
         """
         await writing.end()
         old: list[str] = []
@@ -222,7 +228,7 @@ class Containers:
         return made
 
     async def remove(self, container: Container, id: str) -> bool:
-        """Delete a file; whether it was still there."""
+        """Delete a file. Returns whether it still existed."""
         async with (await self._store.database()).write() as query:
             await self._lock(query, container)
             deleted = await query(
@@ -239,7 +245,9 @@ class Containers:
     async def read(
         self, file: ContainerFile, start: int = 0, end: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        """The bytes from `start` to before `end`, in chunks. Raises Unavailable and APIError."""
+        """The bytes from `start` up to `end`, exclusive, in chunks. Raises Unavailable and
+        APIError.
+        """
         database = await self._store.database()
         async with aclosing(
             self._store.contents.read(database, file.content, start, end)
@@ -248,7 +256,7 @@ class Containers:
                 yield chunk
 
     async def _lock(self, query: Query, container: Container) -> None:
-        """Nobody else changes its files before the end of the transaction. Raises NotFound."""
+        """Lock the container's files until the end of the transaction. Raises NotFound."""
         found = await query(
             "update containers set status=status where id=$1 and status=$2 returning id",
             *(container.id, "running"),
@@ -266,7 +274,7 @@ class Containers:
             )
 
     async def _remove_files(self, query: Query, container: str, owner: str) -> list[str]:
-        """Delete all files; the keys of their blobs."""
+        """Delete all files. Returns the keys of their blobs."""
         rows = await query(
             "delete from container_files where container=$1 returning content, bytes", container
         )

@@ -14,9 +14,9 @@ from openedai.store.blobs import Blobs
 from openedai.store.database import Database, Query
 
 BLOB_BYTES = 8 << 20
-# What a content that is being written holds in memory.
+# The most that a content holds in memory while it is being written.
 MEMORY_BYTES = 2 * BLOB_BYTES
-# From this age on a blob without a row is nobody's.
+# A blob without a row that is at least this old belongs to nobody.
 _ORPHAN_SECONDS = 86400.0
 
 
@@ -64,9 +64,10 @@ class Contents:
             raise
 
     async def record(self, query: Query, holder: str, writing: Writing, position: int = 0) -> None:
-        """Give an ended content to its holder, in the transaction that makes the holder.
+        """Give a complete content to its holder, in the transaction that makes the holder.
 
-        From here on an exception leaves the blobs to the sweep: the commit may have been made.
+        From then on an exception leaves the blobs to the sweep, because the commit may have
+        succeeded.
         """
         writing.recorded = True
         await query.many(
@@ -75,13 +76,15 @@ class Contents:
         )
 
     async def append(self, query: Query, holder: str, writing: Writing) -> None:
-        """Put an ended content after what its holder has, which nobody else changes meanwhile."""
+        """Append a complete content to that of its holder, which nobody else may change
+        meanwhile.
+        """
         after = "select coalesce(max(position) + 1, 0) from blobs where holder=$1"
         ((position,),) = await query(after, holder)
         await self.record(query, holder, writing, int(position))
 
     async def join(self, query: Query, holders: Iterable[str], new_holder: str) -> None:
-        """Make one content of several, in this order; the bytes are not copied."""
+        """Join several contents into one, in this order; the bytes are not copied."""
         position = 0
         for holder in holders:
             keys = await query("select key from blobs where holder=$1 order by position", holder)
@@ -101,7 +104,7 @@ class Contents:
     async def read(
         self, database: Database, holder: str, start: int = 0, end: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        """The bytes from `start` to before `end`, in chunks of some MB at most.
+        """The bytes from `start` up to `end`, exclusive, in chunks of at most some MB.
 
         Raises Unavailable, and APIError for a content that is missing.
         """

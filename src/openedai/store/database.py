@@ -1,4 +1,4 @@
-"""What SQLite and PostgreSQL have in common: one SQL text for both.
+"""What SQLite and PostgreSQL have in common. One SQL text is used for both.
 
 Parameters are `$1`, `$2` …; rows are tuples. Times are seconds since 1970 as `double precision`,
 numbers `bigint`, JSON is text.
@@ -18,8 +18,9 @@ Row = tuple[Any, ...]
 class Query(Protocol):
     """Statements of one transaction, in their order. Between them nothing else is awaited.
 
-    Those that return no rows may be run with the next that does, or with the end of the
-    transaction: in SQLite each of these is a change of threads. So may their errors be raised then.
+    Statements that return no rows may be run together with the next one that does, or at the end of
+    the transaction, and their errors may be raised only then: in SQLite every run is a change of
+    threads.
     """
 
     async def __call__(self, sql: str, *args: Value) -> list[Row]:
@@ -33,9 +34,8 @@ class Query(Protocol):
 
 
 class Database(ABC):
-    """`now` is the database's clock in SQL. `for_update` ends a `select` of a transaction whose
-    rows nobody else may change before its end; `skip_locked` leaves out those that are being
-    changed.
+    """`now` is the database's clock in SQL. `for_update` is appended to a `select` to lock its rows
+    until the end of the transaction; `skip_locked` leaves out rows that are locked.
     """
 
     now: ClassVar[str]
@@ -48,14 +48,15 @@ class Database(ABC):
 
     @abstractmethod
     def write(self) -> AbstractAsyncContextManager[Query]:
-        """A transaction: committed at the end of the block, undone if an exception leaves it.
+        """A transaction: committed at the end of the block, rolled back if an exception leaves it.
 
-        If the task is cancelled during the commit, it may have been made. Raises Unavailable.
+        If the task is cancelled during the commit, the commit may have succeeded. Raises
+        Unavailable.
         """
 
     @abstractmethod
     async def lock_schema(self, query: Query) -> None:
-        """Wait until no other server changes the tables, in a transaction."""
+        """In a transaction, wait until no other server changes the tables."""
 
     @abstractmethod
     async def close(self) -> None:

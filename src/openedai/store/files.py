@@ -1,4 +1,4 @@
-"""Files: a name, a purpose and bytes, which never change. Each is seen by its owner only."""
+"""Files: a name, a purpose and bytes, which never change. Only its owner sees a file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FileRecord:
 def new_file(
     purpose: str, filename: str, size: int, owner: str, *, seconds: float | None = None
 ) -> FileRecord:
-    """A file that expires after so many seconds, if given."""
+    """A new file; it expires after `seconds`, if given."""
     now = time.time()
     expires = None if seconds is None else now + seconds
     return FileRecord(ordered_id(PREFIX), purpose, filename, size, now, expires, owner)
@@ -66,8 +66,8 @@ class FileWriting:
 
 
 class Files:
-    """`removed` takes a deleted file out of what refers to it, in the same transaction, and returns
-    the keys of blobs that nothing has any more.
+    """`removed` takes a deleted file out of everything that refers to it, in the same transaction,
+    and returns the keys of blobs that are no longer used.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Files:
     async def add(
         self, query: Query, record: FileRecord, content: Writing, *, enforced: bool = True
     ) -> None:
-        """The same in a transaction, with an ended content; without the quotas for what the
+        """The same in a transaction, with a complete content. Quotas do not apply to what the
         server itself makes.
         """
         await self.insert(query, record, enforced=enforced)
@@ -130,7 +130,7 @@ class Files:
         after: str | None = None,
         order: Literal["asc", "desc"] = "desc",
     ) -> list[FileRecord]:
-        """Files in the order in which they were made, those after the id `after`."""
+        """Files after the id `after`, in the order in which they were made."""
         where = ["owner=$3", "(expires_at is null or expires_at > $1)"]
         values: list[Value] = [time.time(), limit, owner]
         for condition, value in (
@@ -151,14 +151,18 @@ class Files:
     async def read(
         self, record: FileRecord, start: int = 0, end: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        """The bytes from `start` to before `end`, in chunks. Raises Unavailable and APIError."""
+        """The bytes from `start` up to `end`, exclusive, in chunks. Raises Unavailable and
+        APIError.
+        """
         database = await self._store.database()
         async with aclosing(self._store.contents.read(database, record.id, start, end)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
     async def delete(self, owner: str, id: str) -> None:
-        """Raises NotFound if there is no such file, or another caller has just deleted it."""
+        """Delete a file. Raises NotFound if it does not exist, or another caller has just deleted
+        it.
+        """
         await self.find(owner, id)
         if not await self._delete(id):
             raise no_such_file(id)

@@ -18,7 +18,7 @@ KIND = "fine_tuning"  # of jobs
 _MOST_READ = 200  # jobs at once
 JOB, EVENT, CHECKPOINT = "ftjob-", "ftevent-", "ftckpt_"
 _MODEL = "name, base, job, content, created_at, owner"
-# What a job may still become something else from.
+# The states that a job can still leave.
 OPEN = ("validating_files", "queued", "running", "paused")
 
 
@@ -81,8 +81,8 @@ class CheckpointRecord:
 
 @dataclass(frozen=True)
 class TunedModel:
-    """`base` is the id of the model that its adapter is for, `content` the holder of that adapter's
-    file, `owner` that of the job.
+    """`base` is the id of the model that its adapter is for, `content` the holder of the adapter's
+    file, `owner` the owner of the job.
     """
 
     name: str
@@ -111,7 +111,7 @@ class FineTuningRecords:
         )
 
     async def locked(self, query: Query, id: str) -> JobRecord:
-        """A job that nobody else changes before the end of the transaction. Raises NotFound."""
+        """Lock a job until the end of the transaction, and return it. Raises NotFound."""
         lock = (await self._store.database()).for_update
         return _job(await query(f"select body from fine_tuning_jobs where id=$1{lock}", id), id)
 
@@ -122,7 +122,7 @@ class FineTuningRecords:
         return _job(await database.read(by_id, id, owner) if is_id(id) else [], id)
 
     async def load(self, id: str) -> JobRecord:
-        """The job for the one that runs it, whoever owns it. Raises NotFound."""
+        """The job, whoever owns it, for the server that runs it. Raises NotFound."""
         database = await self._store.database()
         return _job(await database.read("select body from fine_tuning_jobs where id=$1", id), id)
 
@@ -133,7 +133,7 @@ class FineTuningRecords:
         after: str | None = None,
         matches: Callable[[JobRecord], bool] = lambda job: True,
     ) -> list[JobRecord]:
-        """Jobs that match, the newest first, after the one with that id."""
+        """Matching jobs, the newest first, after the one with the id `after`."""
         found: list[JobRecord] = []
         while True:
             rows = await self._page(
@@ -155,7 +155,7 @@ class FineTuningRecords:
         step: int = 0,
         data: dict[str, Any] | None = None,
     ) -> None:
-        """An event; with `data` it is one of the type "metrics"."""
+        """Add an event; with `data` its type is "metrics"."""
         id = ordered_id(EVENT)
         while id <= self._last_event:  # of the same millisecond
             id = ordered_id(EVENT)
@@ -168,7 +168,7 @@ class FineTuningRecords:
         )
 
     async def forget_steps(self, query: Query, job: str, after: int) -> None:
-        """Delete the events of later steps: these are done again."""
+        """Delete the events of later steps, which are done again."""
         await query.run("delete from fine_tuning_events where job=$1 and step > $2", job, after)
 
     async def events(
@@ -204,7 +204,7 @@ class FineTuningRecords:
         )
 
     async def models(self, owner: str) -> list[TunedModel]:
-        """All of that owner, in the order in which they were made."""
+        """All models of this owner, in the order in which they were made."""
         if not self._store.exists:
             return []
         database = await self._store.database()

@@ -16,7 +16,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def is_id(text: str) -> bool:
-    """Whether a client's text may be an id, of this server or another one."""
+    """Whether a client's text can be an id, of this server or another one."""
     return _ID.fullmatch(text) is not None
 
 

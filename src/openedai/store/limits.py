@@ -1,4 +1,4 @@
-"""What was used of limits, for longer than a server runs, and the limits of projects."""
+"""What was used of limits, kept across restarts of the server, and the limits of projects."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from openedai.store.database import Query
 from openedai.store.store import Store
 
-# Longer than the longest time that has a limit, which is a month.
+# Longer than the longest period with a limit, which is a month.
 _KEPT_SECONDS = 40 * 86_400.0
 
 
 class LimitRecords:
-    """`counter` is a name, its state a text that only its user understands."""
+    """A counter has a name and a state, which is a text that only its user understands."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
     async def load(self, query: Query, counters: Sequence[str]) -> tuple[float, dict[str, str]]:
-        """The database's time, and the states that there are. Nobody else changes them before the
-        end of the transaction.
+        """Lock the counters until the end of the transaction. Returns the database's time and the
+        existing states.
         """
         database = await self.store.database()
         marks = ", ".join(f"${number}" for number in range(1, len(counters) + 1))
@@ -32,7 +32,7 @@ class LimitRecords:
         return now, {counter: state for _, counter, state in rows}
 
     async def make(self, query: Query, counters: Sequence[str]) -> None:
-        """Add counters that are not there: before any is loaded, and always in the same order, so
+        """Add counters that do not exist: before any is loaded, and always in the same order, so
         that no two transactions wait for each other.
         """
         await query.many(
@@ -48,7 +48,7 @@ class LimitRecords:
         )
 
     async def sweep(self) -> None:
-        """Delete counters that have nothing to say any more."""
+        """Delete counters that no longer matter."""
         database = await self.store.database()
         async with database.write() as query:
             await query.run(

@@ -1,4 +1,4 @@
-"""How many bytes of files there are: in all, and of each owner."""
+"""How many bytes of files are stored, in total and by owner."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _NO_LIMIT = 2**63 - 1
 
 @dataclass(frozen=True)
 class FileLimits:
-    """In bytes; 0 for none, but for `file`, which every file has. `owners` have their own, and what
-    is stored for a project comes before both.
+    """Limits in bytes. 0 means no limit, except for `file`, the limit of every single file.
+    `owners` have their own limits; what is stored for a project takes precedence over both.
     """
 
     file: int = 512 << 20
@@ -27,13 +27,15 @@ class FileLimits:
 
 
 class Quotas:
-    """The sums are rows, changed with the files in one transaction: they are always exact."""
+    """The sums are rows that are changed in the same transaction as the files, so they are always
+    exact.
+    """
 
     def __init__(self, limits: FileLimits) -> None:
         self.limits = limits
 
     async def room(self, database: Database, owner: str) -> int:
-        """How many bytes the owner may add now. Raises InvalidRequest if none."""
+        """How many bytes the owner may add now. Raises InvalidRequest if there is no room."""
         rooms = [_NO_LIMIT]
         for name, limit in await self._sums(database.read, owner):
             used = await database.read("select bytes from file_usage where owner=$1", name)
@@ -64,7 +66,7 @@ class Quotas:
         )
 
     async def _sums(self, read: Read, owner: str) -> Sequence[tuple[str, int]]:
-        """The limits by what they are of, always in this order, so that no two transactions wait
+        """The limits by what they limit, always in the same order, so that no two transactions wait
         for each other.
         """
         own = self.limits.owners.get(owner, self.limits.owner)

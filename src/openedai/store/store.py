@@ -1,4 +1,4 @@
-"""The database and the contents, opened at their first use."""
+"""The database and the contents, opened at first use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FOLDER = "blobs"
 
 
 class Store:
-    """`folder` is used for what has no URL: an SQLite file, and a folder of blobs."""
+    """`folder` is for whatever has no URL: an SQLite file, and a folder of blobs."""
 
     def __init__(self, folder: Path, database_url: str = "", blobs_url: str = "") -> None:
         self.opened = asyncio.Event()
@@ -32,12 +32,12 @@ class Store:
 
     @property
     def exists(self) -> bool:
-        """Whether there may be something in it."""
+        """Whether anything may be stored."""
         return bool(self._url) or self._file.exists()
 
     @property
     def file(self) -> Path | None:
-        """The SQLite file, which need not exist; None for PostgreSQL."""
+        """The SQLite file, which may not exist yet; None for PostgreSQL."""
         return None if self._url else self._file
 
     async def database(self) -> Database:
@@ -50,14 +50,16 @@ class Store:
         return self._database
 
     async def check(self) -> None:
-        """Raise APIError if what exists cannot be used by this server. It is closed then."""
+        """Raise APIError if this server cannot use the existing database, which is then closed."""
         if self.exists:
             with suppress(Unavailable):  # it may come back
                 await self.database()
             await self.close()
 
     async def sweep(self) -> None:
-        """Delete what nothing refers to; by servers that use the blobs only, to save the memory."""
+        """Delete blobs that nothing refers to. Servers that do not use blobs skip this, to save
+        memory.
+        """
         if self.contents.blobs.in_use:
             await self.contents.sweep(await self.database())
 

@@ -1,4 +1,4 @@
-"""What is deleted now and then, while the store is open."""
+"""Deletes what is no longer needed, now and then, while the store is open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Uploads: files that come in parts. The parts' blobs become those of the file: none is copied."""
+"""Uploads: files that arrive in parts. The blobs of the parts become those of the file, without
+copying.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from openedai.store.store import Store
 
 PART_BYTES = 64 << 20
 _PENDING_SECONDS = 3600.0
-# How long an upload that has ended can still be asked about.
+# How long an upload can still be retrieved after it has ended.
 _KEPT_SECONDS = 30 * 86400.0
 _COLUMNS = (
     "id, status, purpose, filename, bytes, created_at, expires_at, file_seconds, file_id, owner"
@@ -30,7 +32,8 @@ Status = Literal["pending", "completed", "cancelled", "expired"]
 
 @dataclass(frozen=True)
 class UploadRecord:
-    """`bytes` is the size that the file will have; it expires `file_seconds` after it is made.
+    """`bytes` is the size that the file will have; the file expires `file_seconds` after it is
+    made.
 
     Times are seconds since 1970.
     """
@@ -63,7 +66,7 @@ class Uploads:
     async def create(
         self, purpose: str, filename: str, size: int, owner: str, seconds: float | None
     ) -> UploadRecord:
-        """An upload that is pending for an hour. Raises InvalidRequest if there is no room."""
+        """A new upload, pending for an hour. Raises InvalidRequest if there is no room."""
         database = await self._store.database()
         if size > await self._files.quotas.room(database, owner):
             raise self._files.quotas.exceeded()
@@ -92,7 +95,7 @@ class Uploads:
             yield PartWriting(writing, self._files, room)
 
     async def add_part(self, id: str, writing: PartWriting) -> PartRecord:
-        """Make a part of what was written for that upload."""
+        """Make what was written a part of this upload."""
         await writing.content.end()
         part = PartRecord(ordered_id("part_"), id, writing.content.size, time.time())
         async with (await self._store.database()).write() as query:
@@ -108,9 +111,9 @@ class Uploads:
     async def complete(
         self, owner: str, id: str, part_ids: Sequence[str], md5: str | None
     ) -> tuple[UploadRecord, FileRecord]:
-        """Make the file of these parts, in their order. Other parts are deleted.
+        """Make the file from these parts, in this order. Other parts are deleted.
 
-        Raises NotFound, and InvalidRequest if the parts are not those of the file.
+        Raises NotFound, and InvalidRequest if the parts do not make up the file.
         """
         await self._check(await self._find(owner, id), part_ids)
         if md5 is not None and await self._md5(part_ids) != md5.lower():
@@ -174,7 +177,7 @@ class Uploads:
         raise NotFound(f"No such Upload object: {id}", param="upload_id")
 
     async def _pending(self, query: Query, id: str) -> UploadRecord:
-        """The upload, which nobody else changes until the end of the transaction."""
+        """Lock the upload until the end of the transaction, and return it."""
         lock = (await self._store.database()).for_update
         ((*row,),) = await query(f"select {_COLUMNS} from uploads where id=$1{lock}", id)
         return _if_pending(UploadRecord(*row))
@@ -205,7 +208,7 @@ class Uploads:
         return digest.hexdigest()
 
     async def _remove_parts(self, query: Query, record: UploadRecord) -> list[str]:
-        """Take all parts from an upload, with the blobs that they still have."""
+        """Remove all parts of an upload, with the blobs that they still have."""
         parts = await query(
             "delete from upload_parts where upload_id=$1 returning id, bytes", record.id
         )

@@ -24,7 +24,7 @@ _DIED = "The server that worked on this run stopped, and its answer cannot be go
 
 @dataclass(frozen=True)
 class Progress:
-    """Events, and what is kept with them: messages and steps that begin, change or end, and the
+    """Events, and what is stored with them: messages and steps that begin, change or end, and the
     run's next state.
     """
 
@@ -36,7 +36,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Left:
-    """What an earlier attempt has begun and not ended: a message with its step, and tool calls."""
+    """What an earlier attempt has begun but not ended: a message with its step, and tool calls."""
 
     message: Message | None = None
     message_step: Step | None = None

@@ -1,4 +1,4 @@
-"""The sounds in a call's conversation as text, for models that do not hear."""
+"""The sounds in a call's conversation as text, for models without audio input."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ Transcripts = Mapping[str, str]
 
 @dataclass(frozen=True)
 class SoundRef:
-    """A sound in a request: a file in base64. `type_param` says that it is a sound."""
+    """A sound in a request: a file in base64. `type_param` is the parameter that says that it is a
+    sound.
+    """
 
     data: str
     format: str

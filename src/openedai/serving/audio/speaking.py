@@ -28,7 +28,8 @@ class SpokenVoice:
     format: AudioFormat
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        """The audio of a text as it is made; none of a text that cannot be spoken, such as emoji.
+        """The audio of a text, as it is made; nothing for a text that cannot be spoken, such as
+        emoji.
 
         Raises as `Speech.run` does.
         """

@@ -1,4 +1,4 @@
-"""Speech: a call's text to the bytes of an audio file."""
+"""Speech: turns a call's text into the bytes of an audio file."""
 
 from __future__ import annotations
 

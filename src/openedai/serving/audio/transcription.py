@@ -1,4 +1,4 @@
-"""Speech to text: a call's audio file to the events of its transcription."""
+"""Speech to text: turns a call's audio file into the events of its transcription."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch as a job: it is validated, its lines are performed, and its files are made."""
+"""A batch as a job: validates it, performs its lines, and makes its files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = logging.getLogger("openedai.batches")
 Outcome = Literal["completed", "cancelled", "expired", "failed"]
 _SLOTS = 16
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
-_LINE_ROOM = 64 << 10  # of a line beside its body
+_LINE_ROOM = 64 << 10  # of a line in addition to its body
 _UNANSWERED = {
     "cancelled": ("batch_cancelled", "This request was not performed: the batch was cancelled."),
     "expired": ("batch_expired", "This request was not performed before the batch expired."),
@@ -36,8 +36,8 @@ _DELETED = LineError("file_not_found", "The input file does not exist any more."
 
 
 class BatchHandler:
-    """`check_model` returns an error for a model that is not there, by the endpoint and the name;
-    `slots` how many slots a model has now.
+    """`check_model` returns the error for a model that does not exist, given the endpoint and the
+    name; `slots` returns how many slots a model has now.
     """
 
     kind: ClassVar[str] = KIND
@@ -63,7 +63,9 @@ class BatchHandler:
         self._limit = max_body_bytes + _LINE_ROOM
 
     async def run(self, job: RunningJob) -> None:
-        """A store that cannot be used, such as on a full disk, delays the batch."""
+        """If the store cannot be used, for example because the disk is full, the batch is
+        delayed.
+        """
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -236,7 +238,7 @@ def _end(batch: Batch, outcome: Outcome) -> None:
 
 
 async def _cancelled_or_expired(job: RunningJob, batch: Batch) -> Outcome:
-    """Which of both it is, as soon as it is."""
+    """Wait until the batch is cancelled or has expired. Returns which."""
     try:
         async with asyncio.timeout(max(0.0, batch.expires_at - time.time())):
             await job.interrupted.wait()

@@ -1,4 +1,4 @@
-"""The lines of a file, read in windows: one that is read for hours needs no open connection."""
+"""The lines of a file, read in windows: a file that is read for hours needs no open connection."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _MARK = b"\xef\xbb\xbf"  # a byte order mark
 
 
 class LineSplitter:
-    """Splits chunks into numbered lines, without those that are empty. Numbers count from 1.
+    """Splits chunks into lines numbered from 1. Empty lines are left out.
 
-    A line with more than `limit` bytes is None, and takes no memory.
+    A line of more than `limit` bytes is None, and takes no memory.
     """
 
     def __init__(self, limit: int) -> None:

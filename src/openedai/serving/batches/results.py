@@ -20,7 +20,7 @@ class _Details(msgspec.Struct):
 
 
 class _Usage(msgspec.Struct):
-    """Under the names of all endpoints."""
+    """The usage in an answer, under the names that the endpoints give it."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -63,7 +63,7 @@ def add_usage(tokens: Tokens, answer: Answer) -> None:
         return
     try:
         usage = _read_usage(answer.body).usage
-    except (msgspec.DecodeError, UnicodeDecodeError):  # of a shape of its own
+    except (msgspec.DecodeError, UnicodeDecodeError):  # that has a shape of its own
         return
     if usage is None:
         return
@@ -89,7 +89,7 @@ def _result(line: int, custom_id: str, response: Any, error: Any, *, succeeded: 
 
 
 def _body(answer: Answer) -> Any:
-    """JSON as it is; a text as a string, and a file, such as speech, in base64."""
+    """JSON as it is, text as a string, and a file, such as speech, in base64."""
     if answer.media_type == _JSON:
         one_line = b"\n" not in answer.body
         return msgspec.Raw(answer.body) if one_line else msgspec.json.decode(answer.body)

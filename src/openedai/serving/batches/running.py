@@ -1,4 +1,4 @@
-"""The lines of one batch, as many at once as its model has slots."""
+"""Runs the lines of one batch, as many at once as its model has slots."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from openedai.serving.batches.validation import Line, read_line
 from openedai.store.batches import Batch, BatchRecords, Result
 from openedai.store.files import FileRecord, Files
 
-# How many lines run or wait beside twice the slots of the model, so that no slot is ever free.
+# How many lines run or wait in addition to twice the slots of the model, so that no slot is ever
+# free.
 _LEAST_LINES = 8
 _MOST_BYTES = 64 << 20
 # Results are written in groups: after this time, or when there are so many.
@@ -56,7 +57,7 @@ class LinesRun:
     async def run(self, files: Files, record: FileRecord, limit: int, done: set[int]) -> None:
         """Perform every line that is not done, and write its result.
 
-        What is answered is written on every way out, if this server still has the job.
+        Answers that exist are written on every way out, if this server still has the job.
         """
         writing = asyncio.create_task(self._write_groups())
         writing.add_done_callback(self._note)

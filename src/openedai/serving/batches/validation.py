@@ -1,4 +1,4 @@
-"""Whether the lines of an input file are requests of one batch."""
+"""Checks whether the lines of an input file are requests that one batch can have."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Validator:
 
     @property
     def full(self) -> bool:
-        """Whether nothing is gained by reading on."""
+        """Whether reading on would gain nothing."""
         return len(self.errors) >= _MAX_ERRORS or self.lines > MAX_LINES
 
     def add(self, number: int, line: bytes | None) -> None:
@@ -63,7 +63,7 @@ class Validator:
             self.errors.append(error)
 
     def end(self) -> None:
-        """Check what only the whole file shows."""
+        """Check what only the whole file can show."""
         if self.lines == 0:
             self.errors.append(LineError("empty_file", "The file has no requests."))
 

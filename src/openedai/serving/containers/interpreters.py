@@ -20,7 +20,9 @@ _RESTARTED = "Python was started again: the variables of earlier calls are gone.
 
 @dataclass
 class _Interpreter:
-    """Of one container. `users` wait for it or use it; a box that is `starting` counts as one."""
+    """The process of one container. `users` is how many wait for it or use it; a box that is
+    `starting` counts as a process.
+    """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: int = 0
@@ -64,7 +66,7 @@ class Interpreters:
     async def run(self, container: Container, code: str) -> CodeOutcome:
         """Run code in a container: one call after the other.
 
-        What the code does wrong is in the outcome. Raises ToolFailed, and APIError if the container
+        Errors of the code are part of the outcome. Raises ToolFailed, and APIError if the container
         has just ended or the store fails.
         """
         one = self._of.setdefault(container.id, _Interpreter())
@@ -88,7 +90,9 @@ class Interpreters:
             await one.box.close()
 
     async def sweep(self) -> None:
-        """End the processes of containers that are no more. Another server may have ended one."""
+        """End the processes of containers that no longer exist. Another server may have ended
+        one.
+        """
         for id, one in list(self._of.items()):
             if not one.users and not await self._containers.is_running(id):
                 await self.end(id)
@@ -117,7 +121,7 @@ class Interpreters:
         return CodeOutcome(ran, changes.files, [*notes, *changes.notes], late)
 
     async def _box(self, one: _Interpreter, container: Container) -> Box:
-        """The container's process, which goes on."""
+        """The container's process, resumed."""
         if one.box is not None and one.box.alive:
             await one.box.thaw()
             return one.box

@@ -1,4 +1,4 @@
-"""What running code in a container came to."""
+"""The outcome of running code in a container."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from openedai.store.containers import ContainerFile
 
 @dataclass(frozen=True)
 class CodeOutcome:
-    """`files` were made or changed, `notes` are for the model. With `failed` the code did not come
-    to its end, because of this.
+    """`files` were made or changed, `notes` are for the model. `failed` is why the code did not run
+    to its end; None if it did.
     """
 
     ran: Ran = field(default_factory=lambda: Ran(""))

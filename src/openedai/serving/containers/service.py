@@ -1,4 +1,4 @@
-"""Containers: rooms with files in which code runs."""
+"""Containers: places with files, in which code runs."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ class ContainerService:
             )
 
     async def kept_file(self, owner: str, id: str, param: str) -> FileRecord:
-        """A file that is to be copied into a container. Raises NotFound."""
+        """A stored file that is to be copied into a container. Raises NotFound."""
         try:
             return await self._files.find(owner, id)
         except NotFound as error:
             raise NotFound(error.message, param=param) from None
 
     async def kept_files(self, owner: str, ids: Sequence[str], param: str) -> list[FileRecord]:
-        """Several of them, which the parameter lists."""
+        """Several such files, which the parameter lists."""
         return [
             await self.kept_file(owner, id, f"{param}[{index}]") for index, id in enumerate(ids)
         ]
@@ -111,8 +111,8 @@ class ContainerService:
         files: Sequence[FileRecord],
         id: str,
     ) -> Container:
-        """The container with this id, which is made now if it is not there, with copies of these
-        files. Raises InvalidRequest if there is no room.
+        """The container with this id, made now if it does not exist, with copies of these files.
+        Raises InvalidRequest if there is no room.
         """
         try:
             found = await self.running(exchange.owner, id)
@@ -125,7 +125,9 @@ class ContainerService:
         return found
 
     async def keep(self, owner: str, path: str, source: AsyncIterable[bytes]) -> FileRecord:
-        """What code has made, as a file of the owner. Raises InvalidRequest if there is no room."""
+        """Store what code has made as a file of the owner. Raises InvalidRequest if there is no
+        room.
+        """
         async with self._files.writing(owner) as writing:
             async for chunk in source:
                 await writing.add(chunk)
@@ -135,25 +137,27 @@ class ContainerService:
         return made
 
     async def find(self, owner: str, id: str) -> Container:
-        """A container, which is used by that; also an expired one. Raises NotFound."""
+        """A container, even an expired one. This counts as activity. Raises NotFound."""
         found = await self.containers.find(owner, id)
         return found if found.expired else await self.containers.touch(found)
 
     async def running(self, owner: str, id: str) -> Container:
-        """The same, but not an expired one. Raises NotFound."""
+        """The same, but only a container that has not expired. Raises NotFound."""
         found = await self.find(owner, id)
         if found.expired:
             raise NotFound(f"Container with id '{id}' has expired.", param="container_id")
         return found
 
     async def delete(self, owner: str, id: str) -> None:
-        """Delete it with its files; what runs in it ends. Raises NotFound."""
+        """Delete a container with its files, and end what runs in it. Raises NotFound."""
         await self.containers.find(owner, id)
         await self.containers.delete(owner, id)
         await self._interpreters.end(id)
 
     async def copy(self, container: Container, record: FileRecord) -> ContainerFile:
-        """Put a copy of a kept file into it. Raises InvalidRequest if there is no room."""
+        """Put a copy of a stored file into a container. Raises InvalidRequest if there is no
+        room.
+        """
         room = await self.room(container)
         if record.bytes > room:
             raise self.too_large()
@@ -166,11 +170,13 @@ class ContainerService:
             return await self.containers.put(container, path, "user", writing)
 
     async def add(self, container: Container, name: str, writing: Writing) -> ContainerFile:
-        """Put what was written into it. Raises InvalidRequest if there is no room."""
+        """Put what was written into a container. Raises InvalidRequest if there is no room."""
         return await self.containers.put(container, path_of(name), "user", writing)
 
     async def room(self, container: Container) -> int:
-        """How many bytes of files it may still get. Raises InvalidRequest if the owner has none."""
+        """How many bytes of files a container may still get. Raises InvalidRequest if the owner has
+        no room left.
+        """
         quota = await self._files.quotas.room(await self._store.database(), container.owner)
         used = sum(file.bytes for file in await self.containers.files(container.id))
         return max(0, min(quota, self._disk - used))
@@ -189,7 +195,7 @@ class ContainerService:
             raise NotFound(f"Container file '{id}' not found.", param="file_id")
 
     async def run(self, container: Container, code: str) -> CodeOutcome:
-        """Run code in it. Raises ToolFailed and APIError."""
+        """Run code in a container. Raises ToolFailed and APIError."""
         await self.containers.touch(container)
         return await self._interpreters.run(container, code)
 
@@ -199,7 +205,7 @@ class ContainerService:
         return self._interpreters.processes
 
     async def sweep(self) -> None:
-        """End the containers whose time is over."""
+        """End the containers that have expired."""
         await self.containers.sweep()
         await self._interpreters.sweep()
 
@@ -208,7 +214,7 @@ class ContainerService:
 
 
 def paths_of(files: Iterable[FileRecord]) -> dict[str, FileRecord]:
-    """Where copies of these files are, in a container that has no others."""
+    """The paths of copies of these files, in a container without other files."""
     paths: dict[str, FileRecord] = {}
     for record in files:
         paths[_free_path(record, paths)] = record
@@ -221,6 +227,6 @@ def _free_path(record: FileRecord, taken: Collection[str]) -> str:
 
 
 def path_of(name: str) -> str:
-    """Where a file with a client's name is, in the container."""
+    """The path in the container of a file with the name that a client gave it."""
     clean = file_name(name)
     return f"{DATA}/{'file' if clean in ('', '.', '..') else clean}"

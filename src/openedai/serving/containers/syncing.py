@@ -1,4 +1,6 @@
-"""The files of a container: from the store into its process, and what code changed back."""
+"""Copies the files of a container from the store into its process, and what code has changed
+back.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ _LONGEST_PATH = 1024
 
 @dataclass(frozen=True)
 class _Known:
-    """A file that is the same in both places: its content in the store, its state in the box."""
+    """A file that is the same in both places: its content in the store, and its state in the
+    box.
+    """
 
     id: str
     content: str
@@ -27,14 +31,14 @@ class _Known:
 
 @dataclass
 class Synced:
-    """What is known of the files of one box."""
+    """What is known about the files of one box."""
 
     files: dict[str, _Known] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Changes:
-    """Files that were made or changed, and why others could not be kept."""
+    """Files that were made or changed, and why others could not be stored."""
 
     files: tuple[ContainerFile, ...]
     notes: tuple[str, ...]
@@ -49,7 +53,7 @@ class Syncing:
         self._disk = disk
 
     async def into(self, box: Box, synced: Synced, container: Container) -> None:
-        """Give the box what the store has and it has not. Raises BoxFailed and APIError."""
+        """Give the box the files of the store that it lacks. Raises BoxFailed and APIError."""
         stored = {file.path: file for file in await self._containers.files(container.id)}
         for path in synced.files.keys() - stored.keys():
             await box.remove(path)
@@ -61,7 +65,9 @@ class Syncing:
                 synced.files[path] = _Known(file.id, file.content, file.bytes, changed)
 
     async def out_of(self, box: Box, synced: Synced, container: Container) -> Changes:
-        """Keep what code has changed. Raises BoxFailed, and APIError if the container is gone."""
+        """Store what code has changed. Raises BoxFailed, and APIError if the container no longer
+        exists.
+        """
         found = {file.path: file for file in await box.files() if _is_valid(file)}
         for path in synced.files.keys() - found.keys():
             await self._containers.remove(container, synced.files.pop(path).id)
@@ -110,7 +116,7 @@ def _smallest_first(files: Iterable[BoxFile]) -> list[BoxFile]:
 
 
 def _is_valid(file: BoxFile) -> bool:
-    """Whether it may be kept: code says what the path is."""
+    """Whether a file with this path may be stored: the path comes from code."""
     path = file.path
     parts = path.removeprefix(f"{DATA}/").split("/")
     return (

@@ -1,4 +1,4 @@
-"""Kept files that a request refers to."""
+"""Stored files that a request refers to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from openedai.store.files import FileRecord, Files
 
 @dataclass(frozen=True)
 class FileId:
-    """A file that was kept before, by its id."""
+    """A file that was stored before, by its id."""
 
     id: str
 

@@ -1,4 +1,4 @@
-"""The files in a call's conversation, loaded before its requests to the engine are made.
+"""Loads the files in a call's conversation, before its requests to the engine are made.
 
 A model reads the text of a file, and looks at an image.
 """
@@ -27,9 +27,9 @@ _READ_AT_ONCE = 2  # documents of all requests
 
 @dataclass(frozen=True)
 class FileRef:
-    """A file in a request: a kept one, or its bytes in base64 or a data URL.
+    """A file in a request: a stored one, or its bytes in base64 or a data URL.
 
-    Without a `name` a kept file has its own. For errors, `param` is the parameter that has the id
+    Without a `name` a stored file has its own. For errors, `param` is the parameter that has the id
     or the bytes, and `type_param` the one that says that it is a file.
     """
 
@@ -42,7 +42,7 @@ class FileRef:
 
 @dataclass(frozen=True)
 class LoadedFiles:
-    """Texts as a model reads them, by `param` of their references, and images to load."""
+    """Texts as a model reads them, by the `param` of their references, and images to load."""
 
     texts: Mapping[str, str] = field(default_factory=dict)
     images: Sequence[ImageRef] = ()
@@ -57,7 +57,7 @@ class FileLoading:
         self._reading = asyncio.Semaphore(_READ_AT_ONCE)
 
     async def load(self, owner: str, refs: Sequence[FileRef]) -> LoadedFiles:
-        """The contents of `refs`; kept files must be the owner's.
+        """The contents of `refs`; stored files must belong to the owner.
 
         Raises NotFound for a file that does not exist, PayloadTooLarge, Unsupported for one that is
         neither an image nor has a text that can be read, and InvalidRequest for broken files and
@@ -78,7 +78,7 @@ class FileLoading:
         return LoadedFiles(texts, images)
 
     async def _text(self, param: str, name: str, raw: bytes) -> str:
-        """A text as it is written, or what a document says."""
+        """A text file as it is written, or the text of a document."""
         text = await asyncio.to_thread(source_text, raw, name)
         if text is not None:
             return text

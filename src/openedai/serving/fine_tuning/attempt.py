@@ -1,4 +1,4 @@
-"""One attempt at a fine-tuning job: its files are checked, and a process is started that trains."""
+"""One attempt at a fine-tuning job: checks its files, and starts a process that trains."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ from openedai.training.lines import Method
 from openedai.training.messages import Task
 from openedai.training.trainer import Trainer
 
-# What of a model's options says how prompts are written, and how long they may be.
+# The options of a model that determine how prompts are written, and how long they may be.
 _OPTIONS = frozenset({"chat_template", "prompt_format", "context"})
-# Bytes for each weight, and beside them: of models with up to so many weights, and of others.
+# Bytes for each weight, and bytes in addition: of models with up to this many weights, and of
+# others.
 _SMALL = 400_000_000
 _SMALL_BYTES, _SMALL_BESIDE = 4, 2 << 30
 _BYTES, _BESIDE = 2, 2600 << 20
@@ -40,8 +41,8 @@ _BYTES, _BESIDE = 2, 2600 << 20
 
 @dataclass(frozen=True)
 class Base:
-    """The model that a job begins with: its spec, the file of its weights, that of an adapter, and
-    the folder of the weights that are trained instead.
+    """The model that a job begins with: its spec, the file of its weights, the file of an adapter,
+    and the folder of the weights that are trained instead.
     """
 
     spec: ModelSpec
@@ -166,7 +167,7 @@ class Attempt:
     async def _fetch(
         self, record: JobRecord, id: str, path: Path, *, least: int = MIN_EXAMPLES
     ) -> Path:
-        """A checked copy of a file. Raises InvalidRequest for one that cannot be trained on."""
+        """A checked copy of a file. Raises InvalidRequest for a file that cannot be trained on."""
         try:
             await self._write((await self._parts.files.find(record.owner, id)).id, path)
         except NotFound as error:
@@ -193,7 +194,7 @@ class Attempt:
             await asyncio.to_thread(file.close)
 
     async def _fail(self, error: InvalidRequest) -> None:
-        """The end of a job that cannot be done: its files or its model prevent it."""
+        """End a job that cannot be done because of its files or its model."""
         code = error.code or "invalid_request"
         if error.param in ("training_file", "validation_file"):
             code = f"invalid_{error.param}"
@@ -205,7 +206,9 @@ class Attempt:
 
 
 def _memory(weights: Path) -> int:
-    """The bytes that training needs, about. Raises InvalidRequest for weights of another type."""
+    """About how many bytes training needs. Raises InvalidRequest for weights that cannot be
+    trained.
+    """
     try:
         count = sum(tensor.weights for tensor in read_header(weights).tensors)
     except ValueError as error:

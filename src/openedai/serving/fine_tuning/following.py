@@ -37,7 +37,7 @@ _STOP_SECONDS = 8.0
 
 
 class Training(Protocol):
-    """What is followed: `openedai.training.trainer.Trainer`."""
+    """What is followed; `openedai.training.trainer.Trainer` implements it."""
 
     def reports(self) -> AsyncIterator[Report]: ...
     def pause(self) -> None: ...
@@ -79,8 +79,8 @@ class Following:
         self._first: int | None = None  # the step that this attempt began with
 
     async def run(self) -> None:
-        """Until the job has ended or is paused. If it is cancelled because the server stops, a
-        checkpoint is saved before. Raises EngineFailed if the process died.
+        """Run until the job has ended or is paused. If this is cancelled because the server stops,
+        a checkpoint is saved first. Raises EngineFailed if the process died.
         """
         following = asyncio.create_task(self._follow())
         obeying = asyncio.create_task(self._obey())
@@ -160,14 +160,14 @@ class Following:
             await self._records.add_event(query, record.id, message, step=report.step, data=metrics)
 
     def _finish_time(self, step: int, steps: int) -> float | None:
-        """When the job ends if it goes on as fast as before; None at the first step."""
+        """When the job will end if it goes on at the present speed; None at the first step."""
         done = step - (self._first or 0) - 1
         if done <= 0:
             return None
         return time.time() + (time.monotonic() - self._began) / done * (steps - step)
 
     async def _saved(self, report: Saved) -> None:
-        """Keep a checkpoint: the state to go on with, and of an epoch also the adapter."""
+        """Store a checkpoint: the state to go on from and, at the end of an epoch, the adapter."""
         job, contents = self._job, self._store.contents
         folder, holder = Path(report.path), ordered_id("ftstate_")
         async with contents.writing() as state, contents.writing() as adapter:
@@ -198,7 +198,7 @@ class Following:
         await self._records.add_event(query, record.id, message, step=report.step)
 
     async def _finished(self, report: Finished) -> None:
-        """The model of the last checkpoint, and the file of the results, end the job."""
+        """End the job with the model of the last checkpoint and the file of the results."""
         (last,) = await self._records.checkpoints(self._job.id, 1)
         events = await self._records.events(self._job.id, _MOST_STEPS, newest_first=False)
         steps = [(one.step, _metrics(one.data)) for one in events if one.data is not None]
@@ -225,7 +225,7 @@ class Following:
         await self._store.contents.discard(keys)
 
     def _name(self, record: JobRecord) -> str:
-        """Of the model that the job makes."""
+        """The name of the model that the job makes."""
         suffix = record.suffix or ""
         return f"ft:{self._base}:{_ORGANISATION}:{suffix}:{record.id[-_SHORT_ID:]}"
 
@@ -234,7 +234,7 @@ class Following:
 
 
 async def end_cancelled(job: RunningJob, records: FineTuningRecords) -> None:
-    """The end of a job that a client cancelled, in a step."""
+    """End a job that a client cancelled, in a step."""
     async with changing(job, records) as (query, record):
         record.status, record.finished_at = "cancelled", time.time()
         await records.add_event(query, record.id, "The job was cancelled")

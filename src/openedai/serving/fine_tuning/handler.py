@@ -1,4 +1,4 @@
-"""The handler of fine-tuning jobs. What trains is imported when there is a job."""
+"""The handler of fine-tuning jobs. The code for training is imported when there is a job."""
 
 from __future__ import annotations
 

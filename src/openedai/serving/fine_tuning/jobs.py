@@ -1,4 +1,4 @@
-"""Fine-tuning jobs as clients see them: made, paused, resumed, cancelled."""
+"""Fine-tuning jobs as clients see them: creates, pauses, resumes and cancels them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _check_installed() -> None:
 
 @dataclass(frozen=True)
 class NewJob:
-    """What a client wants. `given` are the hyperparameters that are not `auto`."""
+    """What a client asks for. `given` are the hyperparameters that are not `auto`."""
 
     model: str
     training_file: str
@@ -114,8 +114,8 @@ class FineTuning:
         return await self._change(owner, id, pause)
 
     async def resume(self, identity: Identity, id: str) -> JobRecord:
-        """Raises NotFound, also for a model that the key may not use, and InvalidRequest for a job
-        that is not paused.
+        """Raises NotFound, also if the key may not use the model, and InvalidRequest for a job that
+        is not paused.
         """
         model = (await self.records.find(identity.project, id)).model
         if not self._catalog.permits(identity, model):

@@ -1,4 +1,6 @@
-"""The models that fine-tuning made: found in the store, and known to the catalogue when used."""
+"""The models that fine-tuning made: found in the store, and added to the catalogue when they are
+used.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ PREFIX = "ft:"
 
 
 class TunedModels:
-    """`folder` has copies of the adapters' files; it may be deleted while no server runs."""
+    """`folder` has copies of the adapters' files; it may be deleted while no server is running."""
 
     def __init__(
         self, catalog: Catalog, store: Store, records: FineTuningRecords, folder: Path
@@ -28,7 +30,7 @@ class TunedModels:
         self._folder = folder
 
     async def prepare(self, owner: str, name: object) -> None:
-        """Let the catalogue know the model of this name, if it is one of these.
+        """Add the model with this name to the catalogue, if it is one of these.
 
         Raises ModelNotFound for one of another owner.
         """
@@ -42,7 +44,7 @@ class TunedModels:
         self._catalog.set_tuned(name, model)
 
     async def all(self, owner: str) -> list[TunedModel]:
-        """Those of this owner whose base is served here."""
+        """The models of this owner whose base is served here."""
         known = {spec.id for spec in self._catalog.specs()}
         return [one for one in await self._records.models(owner) if one.base in known]
 

@@ -1,4 +1,4 @@
-"""What fine-tuning jobs use of the server."""
+"""The parts of the server that fine-tuning jobs use."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _OFFICIAL = {
 
 
 def results_file(steps: Iterable[tuple[int, Mapping[str, float]]]) -> bytes:
-    """The official columns, then the others that there are; a field without a value is empty."""
+    """The official columns, then any others; a field without a value is empty."""
     rows = list(steps)
     others = dict.fromkeys(name for _, metrics in rows for name in metrics)
     columns = [*_OFFICIAL, *(name for name in others if name not in _OFFICIAL)]
@@ -48,13 +48,13 @@ def _number(value: float | None) -> str:
 
 @dataclass(frozen=True)
 class MadeFiles:
-    """Contents that are written, by the names of the files that they become."""
+    """Written contents, by the names of the files that they become."""
 
     files: Files
     contents: Mapping[str, Writing]
 
     async def add(self, query: Query, owner: str) -> list[str]:
-        """Make the files; returns their ids, in their order."""
+        """Make the files. Returns their ids, in their order."""
         ids = []
         for name, content in self.contents.items():
             record = new_file(_PURPOSE, name, content.size, owner)
@@ -76,7 +76,7 @@ class ResultFiles:
     async def made(
         self, steps: Iterable[tuple[int, Mapping[str, float]]], adapter: str
     ) -> AsyncIterator[MadeFiles]:
-        """The metrics and the adapter with this holder. They are deleted unless they are added."""
+        """The metrics, and the adapter with this holder. They are deleted unless they are added."""
         database = await self._store.database()
         chunks = self._store.contents.read(database, adapter)
         gguf = b"".join([chunk async for chunk in chunks])

@@ -1,4 +1,4 @@
-"""Formulas of numbers, such as `0.5 * name + max(a, b)`."""
+"""Arithmetic formulas, such as `0.5 * name + max(a, b)`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 
 MAX_LENGTH = 1024  # characters
 _MOST_DEPTH = 100
-# Python's other numbers, and what it warns of.
+# Python's other notations of numbers, and what it warns about.
 _OTHER_NUMBER = re.compile(r"(?<!\w)\d+[^\W\d]")
 
 _OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
@@ -54,7 +54,9 @@ class Formula:
         self._check(self._root, _MOST_DEPTH)
 
     def value(self, numbers: Mapping[str, float]) -> float:
-        """Raises ArithmeticError and ValueError where it has none, such as a division by zero."""
+        """Raises ArithmeticError and ValueError if it has no value, such as for a division by
+        zero.
+        """
         value = self._value(self._root, numbers)
         if not math.isfinite(value):
             raise ArithmeticError("it is not finite")

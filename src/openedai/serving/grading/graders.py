@@ -1,4 +1,4 @@
-"""Graders: what makes a number of a model's answer."""
+"""Graders: they turn a model's answer into a number."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from openedai.serving.grading.templates import Template
 
 @dataclass(frozen=True)
 class StringCheck:
-    """1 if the input is, is not, or contains the reference, else 0; `ilike` ignores case."""
+    """1 if the input equals, does not equal, or contains the reference, else 0; `ilike` ignores
+    case.
+    """
 
     name: str
     input: Template
@@ -33,7 +35,7 @@ class TextSimilarity:
 
 @dataclass(frozen=True)
 class Turn:
-    """A message to a model that grades."""
+    """A message to the model that grades."""
 
     role: str
     content: Template
@@ -41,7 +43,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class ScoreModel:
-    """A number from `low` to `high` that a model answers with."""
+    """The number from `low` to `high` that a model answers."""
 
     name: str
     model: str
@@ -55,7 +57,7 @@ class ScoreModel:
 
 @dataclass(frozen=True)
 class LabelModel:
-    """1 if the label that a model answers with is one of those that pass, else 0."""
+    """1 if the label that a model answers is one of the passing ones, else 0."""
 
     name: str
     model: str
@@ -69,7 +71,7 @@ Single = StringCheck | TextSimilarity | ScoreModel | LabelModel
 
 @dataclass(frozen=True)
 class Multi:
-    """A formula of the grades that others give, by their names in it."""
+    """A formula over the grades of other graders, by their names in it."""
 
     name: str
     graders: Mapping[str, Single]

@@ -47,12 +47,12 @@ _SYSTEM = ("system", "developer")
 
 
 class Ungraded(Exception):
-    """There is no grade; its argument is the name of the reason in the API."""
+    """No grade could be given; the argument is the name of the reason in the API."""
 
 
 @dataclass
 class Grade:
-    """`scores` are those of the parts of a `Multi`. `failure` is why there is no grade, in the
+    """`scores` are the grades of the parts of a `Multi`. `failure` is why there is no grade, in the
     API's words. `usage` is by the ids of the models that graded, in their order.
     """
 
@@ -205,7 +205,7 @@ def _combined(grader: Multi, scores: Mapping[str, float]) -> float:
 
 
 def _request(grader: ScoreModel | LabelModel, variables: Mapping[str, Any]) -> GenerateRequest:
-    """The conversation, and before it what the answer is to be, which is enforced too."""
+    """The conversation, preceded by what the answer has to be, which is also enforced."""
     if isinstance(grader, ScoreModel):
         rule = f"a number from {grader.low:g} to {grader.high:g}"
         result = {"type": "number", "minimum": grader.low, "maximum": grader.high}
@@ -248,7 +248,7 @@ def _messages(
 
 
 def _result(text: str) -> Any:
-    """The `result` in an answer; None without one."""
+    """The `result` in an answer; None if there is none."""
     try:
         answer = read_json(text)
     except ValueError:

@@ -7,13 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
-# Of the text and of the reference; more would take seconds.
+# Of the text and of the reference; longer ones would take seconds.
 MAX_LENGTH = 100_000  # characters
 
-_ORDERS = range(1, 5)  # of n-grams, in BLEU and its like
+_ORDERS = range(1, 5)  # of n-grams, in BLEU and similar metrics
 _WORDS = re.compile(r"\w+")
 _WORDS_AND_SIGNS = re.compile(r"\w+|[^\w\s]")
-# METEOR's, of its first publication.
+# The parameters in METEOR's first publication.
 _RECALL_WEIGHT, _PENALTY, _PENALTY_POWER = 0.9, 0.5, 3
 
 Words = Sequence[str]
@@ -38,7 +38,9 @@ def _rouge_l(text: str, reference: str) -> float:
 
 
 def _bleu(text: str, reference: str) -> float:
-    """Of up to four words; those with more than one are smoothed, as sentences are short."""
+    """BLEU of up to four words; n-grams of more than one word are smoothed, because sentences are
+    short.
+    """
     ours, theirs = _WORDS_AND_SIGNS.findall(text), _WORDS_AND_SIGNS.findall(reference)
     if not ours or not theirs:
         return float(ours == theirs)
@@ -67,7 +69,7 @@ def _gleu(text: str, reference: str) -> float:
 
 
 def _meteor(text: str, reference: str) -> float:
-    """With equal words only: their stems and synonyms are not known here."""
+    """METEOR with equal words only: stems and synonyms are not known here."""
     ours, theirs = (_WORDS_AND_SIGNS.findall(one.casefold()) for one in (text, reference))
     matched, runs = _aligned(ours, theirs)
     if not matched:
@@ -97,12 +99,14 @@ def _ngrams(words: Words, order: int) -> Counter[Words]:
 
 
 def _f1(matched: int, ours: int, theirs: int) -> float:
-    """The harmonic mean of precision and recall; of nothing and nothing it is 1."""
+    """The harmonic mean of precision and recall; 1 if both texts are empty."""
     return 2 * matched / (ours + theirs) if ours + theirs else 1.0
 
 
 def _common(first: Sequence[Hashable], second: Sequence[Hashable]) -> int:
-    """The length of the longest common subsequence: a row of its table is the bits of a number."""
+    """The length of the longest common subsequence. A row of the table is held as the bits of a
+    number.
+    """
     masks: dict[Hashable, int] = {}
     for position, one in enumerate(first):
         masks[one] = masks.get(one, 0) | 1 << position
@@ -121,7 +125,7 @@ def _aligned(ours: Words, theirs: Words) -> tuple[int, int]:
         places.setdefault(theirs[position], []).append(position)
     used: set[int] = set()
     matched = runs = 0
-    last = -2  # the place of the word before
+    last = -2  # the position of the previous word
     for word in ours:
         place = last + 1
         if not (0 <= place < len(theirs) and theirs[place] == word and place not in used):

@@ -1,4 +1,4 @@
-"""Texts with places such as `{{ item.question }}`, which variables fill."""
+"""Texts with placeholders such as `{{ item.question }}`, which are filled from variables."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _STEPS = re.compile(_STEP, re.DOTALL)
 
 
 class UnknownVariable(Exception):
-    """A place has no value; its argument is the path."""
+    """A placeholder has no value; the argument is its path."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """`texts` are what is between the places, one more than there are `paths`."""
+    """`texts` are the texts between the placeholders, one more than there are `paths`."""
 
     texts: tuple[str, ...]
     paths: tuple[tuple[str | int, ...], ...]
 
     @classmethod
     def parse(cls, text: str) -> Template:
-        """Raises ValueError for a place that is not a path."""
+        """Raises ValueError for a placeholder that is not a path."""
         parts = _PLACE.split(text)
         return cls(tuple(parts[::2]), tuple(_path(inside) for inside in parts[1::2]))
 
     def fill(self, variables: Mapping[str, Any]) -> str:
-        """What is not a text is written as JSON.
+        """The filled text. Values other than texts are written as JSON.
 
         Raises UnknownVariable, and InvalidRequest for a text that becomes too long.
         """

@@ -1,4 +1,4 @@
-"""The images that a request edits or varies: files of its form, or references."""
+"""The images that a request edits or varies: files in its form, or references."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_FILE_BYTES = 50 << 20
 
 @dataclass(frozen=True)
 class ImageInput:
-    """An image of a request: an uploaded file, a kept one, or a data URL or one of http or https.
+    """An image of a request: an uploaded or a stored file, or a data, http or https URL.
 
     `param` is its parameter.
     """
@@ -38,7 +38,7 @@ class ImageInput:
 
 @dataclass(frozen=True)
 class ImageSources:
-    """Images and mask as an `ImageRequest` has them."""
+    """The images and the mask, as an `ImageRequest` has them."""
 
     images: tuple[bytes, ...] = ()
     mask: bytes | None = None
@@ -69,7 +69,8 @@ class ImageInputs:
         owner: str,
         own_mask: bool = False,
     ) -> ImageSources:
-        """The images, upright; the mask belongs to the first. Kept files must be the owner's.
+        """The images, upright; the mask belongs to the first. Stored files must belong to the
+        owner.
 
         With `own_mask` the transparent parts of the first image are the mask, unless there is one.
         Raises InvalidRequest for an image that cannot be used, and NotFound for a file that does

@@ -1,4 +1,4 @@
-"""The images in a call's conversation, loaded before its requests to the engine are made."""
+"""Loads the images in a call's conversation, before its requests to the engine are made."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ class ImageLoading:
         return {ref.param: image for ref, image in zip(refs, loaded, strict=True)}
 
     async def load_all(self, refs: Sequence[ImageRef]) -> list[LoadedImage]:
-        """The images of `refs` in their order, for whatever model. Raises InvalidRequest."""
+        """The images of `refs` in their order, for any model. Raises InvalidRequest."""
         return await self._images.load_all(refs)

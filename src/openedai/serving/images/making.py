@@ -1,4 +1,6 @@
-"""Making images: a call's request to an engine, and its images as the client wants them."""
+"""Making images: runs a call's request to an engine, and converts the images as the client
+asked.
+"""
 
 from __future__ import annotations
 
@@ -58,9 +60,9 @@ class ImageMaking:
     async def run(self, call: Call[Any], request: ImageRequest) -> AsyncGenerator[Making, None]:
         """The previews and images, in order, then the finish.
 
-        Each image is checked, and has the requested format and size; where there is a mask, what
-        is black in it equals the source. Closing the iterator cancels the work. Raises as
-        `Leases.lease` and the engine do, and EngineFailed for something else than images.
+        Each image is checked, and has the requested format and size; with a mask, the black parts
+        equal the source. Closing the iterator cancels the work. Raises as `Leases.lease` and the
+        engine do, and EngineFailed for anything other than images.
         """
         made = 0
         request = replace(request, variant=call.model.variant)

@@ -23,7 +23,7 @@ MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 _TOKEN_BYTES = 24
 _NAME = re.compile(r"[A-Za-z0-9_-]{32}-(?P<expires>[0-9]{1,12})\.(?P<format>png|jpeg|webp)")
 _PART = ".part"
-_PART_SECONDS = 3600  # after which a file that was not written to its end is deleted
+_PART_SECONDS = 3600  # after which an incomplete file is deleted
 
 
 class ImageStore:
@@ -63,7 +63,7 @@ class ImageStore:
         return path, MEDIA_TYPES[match["format"]], remaining
 
     def read_url(self, url: str) -> bytes | None:
-        """The image that a URL of an answer names, on whatever host; None if it names none.
+        """The image that a URL from an answer names, whatever its host; None if it names none.
 
         Blocking. The names are secret, so whoever has one may read the file.
         """

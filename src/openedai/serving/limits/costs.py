@@ -1,4 +1,4 @@
-"""What engine requests should cost, before they are computed: for the limits of callers.
+"""What engine requests are expected to cost, before they are computed, for the limits of callers.
 
 The tokens of texts are a quarter of their bytes.
 """
@@ -22,7 +22,7 @@ from openedai.contract.transcribe import TranscribeRequest
 from openedai.security.limits.scopes import Cost
 
 _BYTES_PER_TOKEN = 4
-_TOKENS_OF_MESSAGE = 4  # its role, and what is around it
+_TOKENS_OF_MESSAGE = 4  # its role, and the markers around it
 
 
 EngineRequest = (
@@ -40,7 +40,7 @@ EngineRequest = (
 
 
 def cost_of(engine_request: EngineRequest, answer_tokens: int) -> Cost:
-    """An answer without a limit is expected to have so many tokens."""
+    """The expected cost. An answer without a limit is expected to have `answer_tokens` tokens."""
     match engine_request:
         case EmbedRequest(inputs=inputs) | ModerateRequest(inputs=inputs):
             return Cost(prompt_tokens=sum(map(_prompt_tokens, inputs)))

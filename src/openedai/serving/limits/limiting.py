@@ -1,4 +1,6 @@
-"""Limits of callers: each use of a model is counted before it begins, and corrected at its end."""
+"""Limits of callers: each use of a model is counted before it begins, and corrected when it
+ends.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ from openedai.serving.limits.costs import EngineRequest, cost_of
 from openedai.store.limits import LimitRecords
 
 _MOST_SUBJECTS = 10_000
-# A request in the background looks again at least that often.
+# A request in the background looks again at least this often.
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.05, 2.0
 
 
@@ -44,7 +46,7 @@ class LimitedUse:
 
 
 class Limiting:
-    """`answer_tokens` is what an answer without a limit is expected to have."""
+    """`answer_tokens` is how many tokens an answer without a limit is expected to have."""
 
     @classmethod
     def of(
@@ -55,8 +57,8 @@ class Limiting:
         *,
         shared: bool,
     ) -> Limiting:
-        """With counters in a database that is `shared` by several servers, or in memory. Those of
-        the database have its clock.
+        """With counters in a database that is `shared` by several servers, or else in memory.
+        Counters in the database use its clock.
         """
         counts: Counts = SharedCounts(records) if shared else MemoryCounts(records, clock)
         return cls(Rules(settings), counts, settings.answer_tokens)
@@ -68,11 +70,11 @@ class Limiting:
         self._scopes: dict[Subject, tuple[Scope, ...]] = {}
 
     def forget_scopes(self) -> None:
-        """The rules have changed."""
+        """Note that the rules have changed."""
         self._scopes.clear()
 
     def show(self, call: Call[Any]) -> None:
-        """Have the answer tell the limits of the call, as they stand when it begins."""
+        """Have the answer report the limits of the call, as they stand when it begins."""
         if scopes := self._scopes_of(call):
             measures = {bound.measure for scope in scopes for bound in scope.bounds}
             call.exchange.rate_limits = RateLimits(
@@ -82,8 +84,8 @@ class Limiting:
     async def begin(self, call: Call[Any], engine_request: EngineRequest) -> LimitedUse | None:
         """Count a use of the call's model. None if nothing limits it.
 
-        The first one of a request also counts the request. Others are not refused: an answer that
-        was begun is gone on with. A request in the background waits for its limits. Raises
+        The first use of a request also counts the request. Later ones are not refused: an answer
+        that has begun is continued. A request in the background waits for its limits. Raises
         RateLimited.
         """
         if not (scopes := self._scopes_of(call)):
@@ -112,7 +114,7 @@ class Limiting:
         use.served |= leased
         hold = 0 if use.running else -1
         if not use.served or (left and call.exchange.background is not None):
-            # Nobody was served, or another client needed the model: it is done again.
+            # Nobody was served, or another client needed the model: the work will be done again.
             call.exchange.charges.pop(call.model.id, None)
             self._change(use.charge, {}, hold=hold)
             return
@@ -142,7 +144,7 @@ class Limiting:
             await asyncio.sleep(min(max(result.wait / 1000, _SHORTEST_WAIT), _LONGEST_WAIT))
 
     def _change(self, charge: Charge, amounts: Mapping[Measure, int], *, hold: int) -> None:
-        """Count these amounts in the place of what is counted."""
+        """Replace what is counted by these amounts."""
         measures = {bound.measure for scope in charge.scopes for bound in scope.bounds}
         differences = {
             measure: difference

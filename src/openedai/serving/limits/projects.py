@@ -1,4 +1,4 @@
-"""The limits of projects that are stored, on every server within seconds."""
+"""The stored limits of projects; changes reach every server within seconds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SECONDS = 2.0
 
 
 class ProjectLimits:
-    """Looks every two seconds what other servers have changed, once the store is open."""
+    """Once the store is open, looks every two seconds for what other servers have changed."""
 
     def __init__(self, records: LimitRecords, limiting: Limiting) -> None:
         self._records = records
@@ -39,7 +39,7 @@ class ProjectLimits:
         return self._limiting.rules.effective(Subject("", "", project, model))
 
     async def change(self, project: str, model: str, limits: Limits) -> None:
-        """Store limits in the place of those that are stored, where they say something."""
+        """Store limits. Those that say something replace the stored ones."""
         await self.load()
         stored = self._limiting.rules.stored.get((project, model), Limits())
         values = msgspec.structs.asdict(limits)

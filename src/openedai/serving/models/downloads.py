@@ -1,5 +1,5 @@
-"""The downloads of models' weights of this server: those that people begin, pause and resume in the
-console, and those that loads and requests begin, which end with them.
+"""This server's downloads of weights: those that people begin, pause and resume in the console, and
+those that loads and requests begin, which end with them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ State = Literal["waiting", "running", "paused", "failed", "done"]
 
 @dataclass
 class Download:
-    """A download and how far it is: it is the `Progress` of its pulls.
+    """A download and its progress: it is the `Progress` of its pulls.
 
     `done` and `total` are the bytes of the present step; `total` is None where it is unknown.
     `also` gets the same steps, and `begun` the download before each.
@@ -59,13 +59,13 @@ class Download:
         self.also.advance(n)
 
     def end(self, state: State, error: str | None = None) -> None:
-        """Nothing more is downloaded. In the event loop."""
+        """Note that nothing more will be downloaded. Call this in the event loop."""
         self.state, self.error = state, error
         self.stopped.set()
         self.ended.set()
 
     def begin(self) -> None:
-        """Its turn has come."""
+        """Begin: its turn has come."""
         self._check()
         self.state = "running"
 
@@ -75,7 +75,7 @@ class Download:
 
 
 class Downloads:
-    """At most two of those that people begin run at once; others wait for their turn."""
+    """At most two of the downloads that people begin run at once; others wait for their turn."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
@@ -84,11 +84,11 @@ class Downloads:
         self._threads = ThreadPoolExecutor(_AT_ONCE, "downloads")
 
     def all(self) -> Sequence[Download]:
-        """The last download of each model, those that have ended included."""
+        """The last download of each model, including those that have ended."""
         return tuple(self._downloads.values())
 
     def start(self, spec: ModelSpec) -> Download:
-        """Download what is missing of the model's weights and its adapters', or go on with it."""
+        """Download what is missing of the weights of the model and its adapters, or resume this."""
         known = self._downloads.get(spec.id)
         if known is None or known.ended.is_set():
             download = self._downloads[spec.id] = Download(spec.id)
@@ -99,7 +99,7 @@ class Downloads:
     async def pause(self, model: str) -> Download | None:
         """Stop the download of the model, if one runs, and return it once it has stopped.
 
-        What was received is kept, and the next download goes on from there.
+        What was received is kept, and the next download resumes from there.
         """
         download = self._downloads.get(model)
         if download is not None:
@@ -109,10 +109,10 @@ class Downloads:
 
     @contextmanager
     def pulling(self, model: str) -> Iterator[Progress]:
-        """The progress of pulls that a load or a request waits for: a download from its first step
-        on, unless another one of the model runs, and lines of the log.
+        """The progress of pulls that a load or a request waits for. It becomes a download with its
+        first step, unless another one of the model is running, and it writes log lines.
 
-        It ends with the block, also if that is cancelled. Raises Unavailable if it is paused.
+        It ends with the block, even if that is cancelled. Raises Unavailable if it is paused.
         """
         download = Download(model, also=LoggedProgress(), begun=self._begun)
         try:
@@ -131,7 +131,7 @@ class Downloads:
         download.end("done")
 
     async def forget(self, model: str) -> None:
-        """Stop the download of the model, and keep nothing of its state."""
+        """Stop the download of the model, and forget its state."""
         await self.pause(model)
         self._downloads.pop(model, None)
 

@@ -1,4 +1,6 @@
-"""The facts of each model that people are told: what it does, where it is from, how large it is."""
+"""The facts about each model that are shown to people: what it does, where it comes from, how large
+it is.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     """One object of `models list --json`. Sizes are in bytes; None where a value is unknown or
     does not apply.
 
-    `prefix` is that of an upstream, whose models are not listed; `base_model` that of an adapter.
+    `prefix` is the prefix of an upstream, whose models are not listed; `base_model` the base of an
+    adapter.
     """
 
     id: str
@@ -71,7 +74,7 @@ class Inventory:
                 yield ModelInfo(**self._adapter_facts(spec, f"{spec.id}:{adapter.name}"))
 
     def details(self, name: str) -> ModelDetails:
-        """The model with an id or an alias, or the upstream or the recommended model with an id.
+        """The model with this id or alias, or the upstream or recommended model with this id.
         Raises ModelNotFound.
         """
         upstreams = {spec.id: spec for spec in self._catalog.specs() if spec.prefix is not None}

@@ -1,4 +1,4 @@
-"""The models that requests can name, with those of upstreams."""
+"""The models that requests can name, including those of upstreams."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Listing:
         return list(dict.fromkeys([*await self.ids(exchange), *aliases]))
 
     async def ids(self, exchange: Exchange) -> list[str]:
-        """The ids of all models that the key may use: our own, with those that were made by
-        fine-tuning for the owner, then those of the upstreams that answer in time.
+        """The ids of all models that the key may use: our own, including the fine-tuned ones of the
+        owner, then those of the upstreams that answer in time.
         """
         own = [model.id for model in self._catalog.models()]
         own += [model.name for model in await self._tuned.all(exchange.owner)]

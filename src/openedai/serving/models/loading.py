@@ -48,8 +48,8 @@ class Loading:
         return self._pool.expected_memory(spec)
 
     async def remove(self, spec: ModelSpec) -> int:
-        """Delete what was downloaded for the model and its adapters. Returns the bytes that this
-        frees. Raises Unavailable while requests use it.
+        """Delete what was downloaded for the model and its adapters. Returns how many bytes this
+        frees. Raises Unavailable while requests use the model.
         """
         await self.unload(spec)
         freed = 0
@@ -62,7 +62,7 @@ class Loading:
         await self._pool.unload(spec.id)
 
     async def pull(self, spec: ModelSpec) -> None:
-        """Download the model's files, and its adapters', that are missing.
+        """Download the missing files of the model and its adapters.
 
         After a cancellation, the next download resumes. Raises Unavailable.
         """

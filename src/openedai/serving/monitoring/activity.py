@@ -1,4 +1,4 @@
-"""The requests that are served now, how fast their models write, and how one is cancelled."""
+"""The requests in progress, how fast their models write, and how to cancel one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from openedai.http.exchange import Exchange
 
 
 class Activity:
-    """Each of its methods is called in the event loop's thread."""
+    """All methods have to be called in the event loop's thread."""
 
     def __init__(self) -> None:
         self._running: dict[str, Exchange] = {}
         self._finished_deltas: Counter[str] = Counter()
 
     def begin(self, exchange: Exchange) -> None:
-        """Its counterpart is `record`, as of a `Recorder`."""
+        """Its counterpart is `record`, as in a `Recorder`."""
         self._running[exchange.id] = exchange
 
     def record(self, exchange: Exchange, route: str) -> None:
@@ -33,7 +33,7 @@ class Activity:
     def deltas(self) -> Counter[str]:
         """The deltas that each model has written since the start, by the models' names.
 
-        A delta is about a token. The difference of two of these is the speed.
+        A delta is roughly a token. The difference between two calls gives the speed.
         """
         total = self._finished_deltas.copy()
         for exchange in self._running.values():
@@ -42,7 +42,7 @@ class Activity:
         return total
 
     def cancel(self, id: str) -> bool:
-        """End the request with an error that its client does not answer with another try.
+        """End the request with an error after which its client does not retry.
 
         Returns whether there is such a request and it can be cancelled.
         """

@@ -19,7 +19,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120
 
 
 class Writer(Protocol):
-    """Its length is how many records wait to be written, `dropped` how many never were."""
+    """Its length is how many records wait to be written; `dropped` is how many never will be."""
 
     dropped: int
 
@@ -68,11 +68,11 @@ class Metrics:
         self.registry.register(_PoolCollector(pool))
 
     def add_usage(self, writer: Writer) -> None:
-        """Include what waits to be written."""
+        """Include the records that wait to be written."""
         self.registry.register(_UsageCollector(writer))
 
     def record_request(self, exchange: Exchange, route: str) -> None:
-        """Count a finished request to the route of that path."""
+        """Count a finished request to the route with this path."""
         self._requests.labels(route, str(exchange.status)).inc()
         self._seconds.labels(route).observe(exchange.seconds)
         self.record_uses(exchange)

@@ -1,7 +1,7 @@
-"""The last lines of the log, for people who look at the server from elsewhere.
+"""The last lines of the log, for people who look at the server from another machine.
 
-Request bodies are left out, and so are the messages of exceptions that were not foreseen, as a
-value of a request may be in them: their types and the lines of code are there.
+Request bodies are left out. So are the messages of unexpected exceptions, which may contain values
+from a request; their types and lines of code are included.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class LogLine:
 
 
 class RecentLogs(logging.Handler):
-    """Between `attach` and `detach` it keeps what the root logger gets."""
+    """Keeps what the root logger gets between `attach` and `detach`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class RecentLogs(logging.Handler):
             self.handleError(record)
 
     def after(self, number: int) -> list[LogLine]:
-        """The lines that are kept with a higher number, in order."""
+        """The lines kept so far with a higher number, in order."""
         self.acquire()
         try:
             return [line for line in self._lines if line.number > number]
@@ -72,7 +72,7 @@ def _line(record: logging.LogRecord, number: int) -> LogLine:
 
 
 def _trace(record: logging.LogRecord) -> str | None:
-    """The places and the type of the record's exception, without its message."""
+    """The lines of code and the type of the record's exception, without its message."""
     if not record.exc_info or record.exc_info[0] is None:
         return None
     kind, _, trace = record.exc_info

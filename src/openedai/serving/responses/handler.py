@@ -25,7 +25,7 @@ _DIED = "The server that worked on this response stopped, and its answer cannot 
 
 @dataclass(frozen=True)
 class Step:
-    """An event, as JSON. The last one has the response without its output, and its output."""
+    """An event, as JSON. The last one also has the response without its output, and the output."""
 
     number: int
     json: bytes
@@ -38,7 +38,7 @@ Generate = Callable[[StoredResponse, Any], AsyncGenerator[Step, None]]
 
 
 class ResponseHandler:
-    """`generate` yields the events of a response, by what is stored of it and the job's input."""
+    """`generate` yields the events of a response, given its stored record and the job's input."""
 
     kind: ClassVar[str] = KIND
 
@@ -78,7 +78,7 @@ class ResponseHandler:
 
     async def _attempt(self, job: RunningJob, response: StoredResponse, last: int) -> None:
         await job.until_interrupted(self._work(job, response, last))
-        if not job.ended:  # the response was cancelled with the wish
+        if not job.ended:  # the response was cancelled together with the request for it
             async with job.step() as query:
                 await job.end(query, "cancelled")
 

@@ -1,4 +1,4 @@
-"""Responses that are kept: with their items, in their conversations, and as jobs."""
+"""Stores responses: with their items, in their conversations, and as jobs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from openedai.store.store import Store
 
 
 class ResponseKeeping:
-    """`lifetime` is how many seconds a response is kept; 0 for until it is deleted."""
+    """`lifetime` is how many seconds a response is kept; 0 means until it is deleted."""
 
     def __init__(self, store: Store, jobs: Jobs, lifetime: float) -> None:
         self.responses = Responses(store)
@@ -38,13 +38,13 @@ class ResponseKeeping:
         return created_at + self.lifetime if self.lifetime else None
 
     async def keep(self, response: StoredResponse) -> None:
-        """Keep a response that has ended. Raises Unavailable; then nothing of it is kept."""
+        """Store a response that has ended. Raises Unavailable; then nothing is stored."""
         async with (await self._store.database()).write() as query:
             await self.responses.insert(query, response)
             await self.extend_conversation(query, response)
 
     async def extend_conversation(self, query: Query, response: StoredResponse) -> None:
-        """Append what was asked and answered to the response's conversation, in a transaction."""
+        """Append the input and the output to the response's conversation, in a transaction."""
         if response.conversation is not None:
             items = [*items_of(response.input), *items_of(response.output)]
             await self.conversations.append(
@@ -52,7 +52,7 @@ class ResponseKeeping:
             )
 
     async def begin(self, response: StoredResponse, job: Any) -> None:
-        """Keep a response that a job makes. Raises Unavailable; then there is no job."""
+        """Store a response that a job will make. Raises Unavailable; then there is no job."""
         async with (await self._store.database()).write() as query:
             await self.responses.insert(query, response)
             await self._jobs.add(query, KIND, response.id, job)
@@ -86,7 +86,7 @@ class ResponseKeeping:
         self._jobs.wake()
 
     def events(self, owner: str, id: str, after: int) -> AsyncGenerator[list[bytes], None]:
-        """The events after the number `after` as they come, up to the end: JSON, some at a time.
+        """The events after the number `after`, as they come, up to the end: JSON, some at a time.
 
         Empty lists come while there are none.
         """
@@ -98,6 +98,6 @@ class ResponseKeeping:
 
 
 def changed(response: StoredResponse, **fields: Any) -> str:
-    """The JSON of the response with other fields, without its output."""
+    """The JSON of the response with changed fields, without its output."""
     values = msgspec.json.decode(response.response)
     return msgspec.json.encode({**values, **fields}).decode()

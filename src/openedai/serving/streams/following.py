@@ -1,4 +1,4 @@
-"""Reading the events of a stream that a job makes, here or on another server."""
+"""Reads the events of a stream that a job makes, here or on another server."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _GROUPS = 100  # of events, read at once
 async def follow(
     events: KeptEvents, id: str, after: int, has_ended: Callable[[], Awaitable[bool]]
 ) -> AsyncGenerator[list[bytes], None]:
-    """The events after the number `after` as they come, some at a time, up to the end.
+    """The events after the number `after`, as they come, some at a time, up to the end.
 
-    Empty lists come while there are none. `has_ended` raises NotFound for what was deleted, which
-    is an end.
+    Empty lists come while there are no events. `has_ended` raises NotFound if the stream was
+    deleted, which ends it too.
     """
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Conversations that do not fit, without their oldest messages."""
+"""Shortens conversations that do not fit by their oldest messages."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from openedai.serving.outcome import Indexed
 async def run_truncated(
     generation: Generation, call: Call[Any], request: GenerateRequest
 ) -> AsyncGenerator[Indexed, None]:
-    """The events of a generation, of as much of its conversation as fits.
+    """The events of a generation from as much of its conversation as fits.
 
-    One message is left out, then two, then four …, until the engine takes the rest. Raises
+    One message is left out, then two, then four …, until the engine accepts the rest. Raises
     ContextLengthExceeded if not even the last message fits.
     """
     left_out = 0
@@ -46,8 +46,8 @@ async def run_truncated(
 
 
 def without_oldest(messages: tuple[Message, ...], count: int) -> tuple[Message, ...]:
-    """The messages without `count` of the oldest: those of the system at the start stay, and so
-    does the last one. No output of a tool stays without its call.
+    """The messages without the `count` oldest: system messages at the start stay, and so does the
+    last message. No tool output stays without its call.
     """
     kept = 0
     while kept < len(messages) and messages[kept].role == "system":
@@ -63,8 +63,8 @@ def without_oldest(messages: tuple[Message, ...], count: int) -> tuple[Message, 
 async def fitted(
     leases: Leases, call: Call[Any], request: GenerateRequest, limit: int
 ) -> GenerateRequest | None:
-    """The request with as much of its conversation as has up to `limit` tokens, without its oldest
-    messages in the same way; None if not even the last one has.
+    """The request with as much of its conversation as fits into `limit` tokens, shortened in the
+    same way; None if not even the last message fits.
     """
     left_out = 0
     async with leases.lease(call, Tokenizer) as engine:

@@ -1,4 +1,4 @@
-"""Writing the events of a stream while a job makes them."""
+"""Writes the events of a stream while a job makes them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ _FLUSH_SECONDS = 0.05
 
 
 class EventWriter:
-    """Writes the events of `id` that come after the number `last`, in groups, some milliseconds
-    after the first of each. `write` writes the rest, with what else the job writes then.
+    """Writes the events of the stream `id` that follow the number `last`, in groups, some
+    milliseconds after the first of each. `write` writes the rest, together with whatever else the
+    job writes.
     """
 
     def __init__(self, job: RunningJob, kept: KeptEvents, id: str, last: int) -> None:
@@ -25,7 +26,7 @@ class EventWriter:
         self._flushing: asyncio.Task[None] | None = None
 
     def add(self, event: bytes) -> None:
-        """Raises what writing the events before it has raised."""
+        """Add an event. Raises what writing earlier events has raised."""
         if self._flushing is not None and self._flushing.done():
             self._flushing.result()
             self._flushing = None
@@ -35,13 +36,15 @@ class EventWriter:
             self._flushing = asyncio.create_task(self._flush_soon())
 
     async def flush(self) -> None:
-        """Wait until nothing is being written: what is added from here on is for `write`."""
+        """Wait until nothing is being written: events that are added from now on are for
+        `write`.
+        """
         if self._flushing is not None:
             await asyncio.shield(self._flushing)
             self._flushing = None
 
     async def write(self, query: Query, *events: bytes) -> None:
-        """Write what is not written yet and these events, in a transaction."""
+        """Write these events and those that are not written yet, in a transaction."""
         self._pending += events
         self.last += len(events)
         if self._pending:

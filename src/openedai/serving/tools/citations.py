@@ -1,7 +1,7 @@
-"""Where an answer relies on parts of files, for responses and for assistants.
+"""Finds where an answer relies on parts of files, for responses and for assistants.
 
-A model is asked to write a mark such as 【0†notes.txt】 after what it has from a part. A sentence
-without one is compared with the parts, and the server cites the part that says the same.
+A model is asked to write a mark such as 【0†notes.txt】 after what it takes from a part. A sentence
+without a mark is compared with the parts, and the server cites the part that says the same.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _LONGEST_NAME = 300  # characters
 _LONGEST_MARK = _LONGEST_NAME + 16
 _MARK = re.compile(rf"【(\d{{1,4}})†[^】\n]{{0,{_LONGEST_NAME}}}】")
 _RUN = re.compile(r"(?P<space>\s+)|(?P<text>[^\s【]+)|【")
-# What ends a sentence that a space follows, with what closes it; and what ends one by itself, in
-# scripts that are written without spaces.
+# What ends a sentence if a space follows, with closing quotes and brackets; and what always ends
+# one, in scripts that are written without spaces.
 _END = re.compile(r"[.!?…][\"'”’»)\]*_]*$")
 _UNSPACED = re.compile(r"[^。！？]*[。！？]+[」』）]*|[^。！？]+")
 _UNSPACED_END = re.compile(r"[。！？][」』）]*$")
@@ -40,7 +40,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Mark:
-    """A mark in the text, of the part with this number."""
+    """A mark in the text for the part with this number."""
 
     text: str
     number: int
@@ -48,7 +48,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Cited:
-    """A sentence relies on the part with this number. It ends `at` so many characters of the text
+    """A sentence relies on the part with this number. It ends `at` this character of the text
     without marks.
     """
 
@@ -60,9 +60,9 @@ Piece = str | Mark | Cited
 
 
 def parts_text(parts: Sequence[Part], first: int) -> str:
-    """What the model reads of parts, which are numbered from `first` on.
+    """What the model reads of parts, which are numbered from `first` onwards.
 
-    Their texts and names cannot have marks of their own.
+    Their own texts and names are changed so that they contain no marks.
     """
     if not parts:
         return "Nothing was found."
@@ -73,7 +73,7 @@ def parts_text(parts: Sequence[Part], first: int) -> str:
 
 
 def mark(number: int, name: str) -> str:
-    """The mark of a part of the file with this name."""
+    """The mark for a part of the file with this name."""
     clean = re.sub(r"[【】†\s]+", " ", name)[:_LONGEST_NAME]
     return f"【{number}†{clean}】"
 
@@ -83,11 +83,11 @@ def _unmarked(text: str) -> str:
 
 
 class Citer:
-    """Reads an answer as it is written, and tells what it cites.
+    """Reads an answer while it is being written, and reports what it cites.
 
-    `parts` may become more meanwhile; their numbers are their positions. With `keeps_marks` the
-    text has the marks of the model and those of the server, otherwise it has none. The server
-    cites what the model does not if it `places`.
+    `parts` may grow meanwhile; their numbers are their positions. With `keeps_marks` the text keeps
+    the marks of the model and gets those of the server, otherwise it has none. With `places` the
+    server adds the citations that the model left out.
     """
 
     def __init__(self, parts: Sequence[Part], *, keeps_marks: bool, places: bool = True) -> None:
@@ -105,7 +105,7 @@ class Citer:
         self._marked: list[int] = []  # by the model, for the sentence
 
     def feed(self, text: str) -> list[Piece]:
-        """What is certain of the answer, after more of its text."""
+        """The part of the answer that is certain after this text."""
         if not self._parts:
             self._length += len(text)
             return [text] if text else []
@@ -147,7 +147,7 @@ class Citer:
             self._end = self._length
 
     def _add_mark(self, mark: Mark) -> Iterator[Piece]:
-        """One at the beginning of a line is for the next sentence."""
+        """A mark at the beginning of a line belongs to the next sentence."""
         if self._end is not None and "\n" in self._space:
             yield from self._cite()
         if mark.number not in self._marked:
@@ -169,7 +169,9 @@ class Citer:
                 self._end = self._length
 
     def _take_space(self, next: str) -> str:
-        """The space before what comes next; of that around a mark which is no more, one."""
+        """The white space before what comes next; around a removed mark only one of the two is
+        kept.
+        """
         space, before = self._space, self._before
         self._space, self._before = "", None
         if before is None:
@@ -186,7 +188,7 @@ class Citer:
             yield text
 
     def _cite(self) -> Iterator[Piece]:
-        """The citations of the sentence, which has ended."""
+        """The citations of the sentence that has ended."""
         numbers, sentence, end = self._marked, self._sentence, self._end or 0
         self._marked, self._sentence, self._end, self._last_end = [], "", None, end
         if not numbers and self._places and sentence:
@@ -205,14 +207,16 @@ def _may_become_mark(text: str) -> bool:
 
 
 def _wider(first: str, second: str) -> str:
-    """Of two spaces the one with more lines; the second one if they have as many."""
+    """Of two runs of white space the one with more line breaks; the second one if they have equally
+    many.
+    """
     if not second or first.count("\n") > second.count("\n"):
         return first
     return second
 
 
 def _joined(pieces: Iterable[Piece]) -> list[Piece]:
-    """The same with neighbouring texts as one."""
+    """The same, with neighbouring texts joined."""
     found: list[Piece] = []
     for piece in pieces:
         if isinstance(piece, str) and found and isinstance(found[-1], str):

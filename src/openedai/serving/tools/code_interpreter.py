@@ -1,5 +1,5 @@
-"""`code_interpreter`, for responses and for assistants: what models are told, and where a text
-names the files that code has made.
+"""`code_interpreter`, for responses and for assistants: what models are told, and finding where a
+text names files that code has made.
 """
 
 from __future__ import annotations
@@ -36,9 +36,7 @@ _MADE = r"(?:sandbox:)?(?<![\w./-])(?P<name>%s)(?![\w-]|\.\w)"
 
 
 def named_files(text: str, paths: Iterable[str]) -> Iterator[tuple[str, int, int]]:
-    """Where the text names files that have these paths: a path, and where its name begins and
-    ends.
-    """
+    """Where the text names files with these paths: the path, and where the name begins and ends."""
     longest_first = sorted(paths, key=len, reverse=True)
     if not longest_first:
         return

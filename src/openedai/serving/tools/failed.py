@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class ToolFailed(Exception):
-    """A tool could not do what was asked for. Its text is for the model and for the client."""
+    """A tool could not do what it was asked for. The text is for the model and for the client."""

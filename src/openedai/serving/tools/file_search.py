@@ -1,4 +1,6 @@
-"""`file_search`, for responses and for assistants: what models are told, and what is searched."""
+"""`file_search`, for responses and for assistants: what models are told, and what is searched
+for.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,13 @@ FILE_SEARCH = Tool(
 )
 _MOST_QUERIES = 5
 _LONGEST_QUERY = 4096  # characters
-# A question is at the end of what the user says.
+# The question is at the end of what the user says.
 _LONGEST_QUESTION = 1000
 
 
 def searched_texts(arguments: dict[str, Any], question: str) -> list[str]:
-    """What is searched for a call of the model, whose arguments may have any shape, beside what the
-    user asked: a small model mostly asks badly. Nothing, if both are empty.
+    """The texts to search for: what the model's call asks for, whatever the shape of its arguments,
+    and the user's question, because small models often ask badly. Empty if both are.
     """
     given = arguments.get("queries", arguments.get("query"))
     texts = [text for text in _listed(given) if isinstance(text, str)][:_MOST_QUERIES]

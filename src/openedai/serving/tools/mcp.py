@@ -1,4 +1,4 @@
-"""Servers with tools, which speak the Model Context Protocol over HTTP."""
+"""Servers that offer tools over HTTP, in the Model Context Protocol."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MAX_TOOLS = 512
 _MAX_PAGES = 32  # of a list of tools
 _MAX_MESSAGE = 1000  # characters of a server's error
 _END_SECONDS = 4.0
-# The answers of a server that may speak the older protocol only.
+# The statuses of a server that may only support the older protocol.
 _OLDER = frozenset({400, 404, 405, 406, 415})
 Transport = Literal["streamable", "sse"]
 
@@ -50,13 +50,13 @@ class McpTool:
 
     @property
     def read_only(self) -> bool:
-        """Whether the server says that the tool changes nothing."""
+        """Whether the server declares that the tool changes nothing."""
         return bool((self.annotations or {}).get("readOnlyHint"))
 
 
 @dataclass(frozen=True)
 class McpAnswer:
-    """What a tool returned: `text` of its `content`. `is_error` says that it failed."""
+    """What a tool returned: the text of its content. `is_error` says that it failed."""
 
     text: str
     content: list[dict[str, Any]]
@@ -108,7 +108,7 @@ class McpConnection:
         return await self._use(read)
 
     async def call(self, name: str, arguments: dict[str, Any]) -> McpAnswer:
-        """What a tool returns. Raises McpFailed."""
+        """Call a tool, and return its answer. Raises McpFailed."""
 
         async def send(client: Client) -> McpAnswer:
             import mcp_types
@@ -140,10 +140,10 @@ class McpConnection:
                 task.cancel()
                 await asyncio.wait({task}, timeout=_END_SECONDS)
             if not task.cancelled():
-                task.exception()  # it was told to whoever waited
+                task.exception()  # whoever waited was told
 
     async def _use(self, use: Callable[[Client], Awaitable[T]]) -> T:
-        """What `use` returns of the session. After a failure the next use begins a new one."""
+        """What `use` returns for the session. After a failure the next use begins a new session."""
         if self._task is None:
             self._requests = asyncio.Queue()
             self._task = asyncio.create_task(self._run())
@@ -176,7 +176,7 @@ class McpConnection:
             answer.cancel()
 
     def _abandon(self) -> None:
-        """Have what is being done end at once: nobody waits for it."""
+        """End the work in progress at once: nobody waits for it."""
         if self._task is not None:
             self._task.cancel()
 
@@ -194,13 +194,13 @@ class McpConnection:
                     raise
 
     def _kinds(self) -> tuple[Transport, ...]:
-        """The ways to speak with the server, in the order in which they are tried."""
+        """The transports of the protocol, in the order in which they are tried."""
         if urlsplit(self._server.url).path.rstrip("/").endswith("/sse"):
             return ("sse",)
         return ("streamable", "sse")
 
     async def _serve(self, kind: Transport) -> None:
-        """Begin a session, and work on requests until there is None."""
+        """Begin a session, and work on requests until one is None."""
         import httpx2
         from mcp import Client
         from mcp.client.sse import sse_client

@@ -17,7 +17,7 @@ from openedai.media.hosts import BadUrl, ForbiddenHost, Hosts, UnknownHost, host
 
 _MAX_BYTES = 8 << 20  # of an answer
 _CLOSE_SECONDS = 2.0  # for the request that ends a session
-# What the connection itself decides.
+# Headers that the connection itself sets.
 _OWN_HEADERS = frozenset({"accept-encoding", "connection", "content-length", "host"})
 
 

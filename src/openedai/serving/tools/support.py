@@ -1,4 +1,4 @@
-"""Which of several texts says what a sentence says, by the words that they share."""
+"""Finds which of several texts says what a sentence says, by the words that they share."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Sequence
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\d_]+|\d+")
 _SENTENCE = re.compile(r"[^.!?…\n。！？]+(?:[.!?…。！？]+|\n|$)")
 _LEAST_WORDS = 3  # of a sentence that can be compared
-_SHARE = 0.6  # of the weight of a sentence's words, which the text has in one place
-_NEIGHBOURS = 2  # sentences of the text that are one place
+_SHARE = 0.6  # of the weight of a sentence's words that the text must have in one place
+_NEIGHBOURS = 2  # sentences of the text that count as one place
 _HEAVIEST = 8  # letters: a longer word weighs no more
-_UNSPACED = 3  # letters that one of a script without spaces weighs
+_UNSPACED = 3  # letters that one letter of a script without spaces counts as
 
 
 class Supports:
-    """Remembers the words of texts, which are compared with several sentences."""
+    """Compares sentences with texts, whose words it remembers."""
 
     def __init__(self) -> None:
         self._places: dict[str, list[set[str]]] = {}
@@ -24,8 +24,8 @@ class Supports:
     def best(self, sentence: str, texts: Sequence[str]) -> int | None:
         """The index of the text that supports the sentence best; None if none does.
 
-        Two neighbouring sentences of it have most of the words, and all of the numbers. Long words
-        count for more than short ones.
+        It does if two neighbouring sentences of it have most of the words and all of the numbers.
+        Long words count more than short ones.
         """
         words = words_of(sentence)
         if len(words) < _LEAST_WORDS:

@@ -1,4 +1,4 @@
-"""Searching the web, by a search engine that the settings name."""
+"""Searches the web with the search engine that the settings name."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Page:
 
 @dataclass(frozen=True)
 class WebQuery:
-    """`domains` are those whose pages may be found, with those below them; empty for all. `country`
+    """`domains` are those whose pages may be found, subdomains included; empty for all. `country`
     is a code of two letters.
     """
 
@@ -144,7 +144,7 @@ def _page(result: _Result) -> Page:
 
 
 def _plain(text: str, limit: int) -> str:
-    """Without the marks of HTML with which engines show the words that were found."""
+    """The text without the HTML tags with which engines highlight matches."""
     return " ".join(html.unescape(_TAG.sub("", text)).split())[:limit]
 
 

@@ -1,4 +1,4 @@
-"""Ids of spans. It imports OpenTelemetry."""
+"""Ids of spans. This module imports OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 
 class SpanIds(RandomIdGenerator):
-    """Random ones, but for a span whose ids were sent to another server before it is made."""
+    """Random ids, except for a span whose ids were sent to another server before it was made."""
 
     def __init__(self) -> None:
         self._next: list[int] = []
 
     def next_has(self, ids: list[int]) -> None:
-        """The next span has these ids of its trace and of its own, if there are any."""
+        """Give the next span these ids of its trace and of itself, if there are any."""
         self._next = list(ids)
 
     def generate_trace_id(self) -> int:

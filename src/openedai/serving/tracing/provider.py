@@ -1,4 +1,4 @@
-"""What sends spans away, as the standard variables `OTEL_…` say."""
+"""Exports spans as the standard variables `OTEL_…` say."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Spans of finished requests, with the conventions for HTTP and for generative AI.
 
-They are made at the end of a request from the times that its exchange has, so nothing is done for
-them while it is served.
+They are made at the end of a request from the times recorded in its exchange, so they cost nothing
+while it is served.
 """
 
 from __future__ import annotations
@@ -41,12 +41,14 @@ class Tracing:
         self._server: dict[str, Any] = {"server.address": server[0], "server.port": server[1]}
 
     def record(self, exchange: Exchange, route: str) -> None:
-        """A span of the request, and below it those of the models and tools that it used."""
+        """Make a span for the request, and below it spans for the models and tools that it used."""
         trace = _Trace(self, exchange, time.time_ns())
         trace.request(route)
 
     def headers(self, exchange: Exchange) -> dict[str, str]:
-        """The trace of a request for another server, whose spans are below the request's own."""
+        """The headers that tell another server the trace of a request; its spans go below the
+        request's own.
+        """
         from opentelemetry.sdk.trace.sampling import Decision
         from opentelemetry.trace import NoOpTracer, SpanKind, get_current_span
 
@@ -73,7 +75,7 @@ class Tracing:
 
     def parent(self, exchange: Exchange) -> Context:
         """The client's trace, if it has sent one."""
-        # An empty context: what runs in this task is not a part of other traces.
+        # An empty context: what runs in this task does not belong to another trace.
         from opentelemetry.context import Context
 
         return self._propagator.extract(client_trace(exchange), Context())
@@ -93,7 +95,7 @@ class Tracing:
 
 
 class _Trace:
-    """The spans of one request that ended now, in nanoseconds since 1970."""
+    """Makes the spans of one request that ended at `now`, in nanoseconds since 1970."""
 
     def __init__(self, tracing: Tracing, exchange: Exchange, now: int) -> None:
         self._tracing = tracing

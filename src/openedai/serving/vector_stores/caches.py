@@ -1,4 +1,4 @@
-"""The caches of the vector stores that are searched on this server, brought up to date."""
+"""Keeps the caches of the vector stores that are searched on this server up to date."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ _ATTEMPTS = 4  # to bring a cache up to date
 
 
 class SearchCaches:
-    """`folder` has one for each store. Those used last stay open while their vectors have at most
-    `most_bytes` together: the system has them in memory. One that is in use is not closed.
+    """`folder` has one for each store. The most recently used ones stay open as long as their
+    vectors have at most `most_bytes` in total, so that the system keeps them in memory. A cache in
+    use is not closed.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class SearchCaches:
 
     @asynccontextmanager
     async def use(self, found: VectorStore) -> AsyncIterator[tuple[Cache, View]]:
-        """The cache with everything up to the store's revision, and what is searched in it.
+        """The cache, brought up to the store's revision, and the view of it to search.
 
         Raises Unavailable, and NotFound if the store was deleted.
         """
@@ -133,7 +134,7 @@ class SearchCaches:
         return Cache(self._folder / found.id, found.fields.dimensions)
 
     async def _update(self, cache: Cache, id: str) -> None:
-        """Add and remove what changed since the cache was read last."""
+        """Add and remove what has changed since the cache was last updated."""
         while True:
             revision = (await self._files.stores.load(id)).revision
             if revision == cache.revision:
@@ -178,7 +179,7 @@ class SearchCaches:
             cache.close()
 
     def _close_some(self, kept: str) -> None:
-        """Close those that were used longest ago, if there are too many."""
+        """Close the least recently used caches, if there are too many."""
         while len(self._open) > 1 and (
             len(self._open) > _MOST_OPEN
             or sum(cache.size for cache in self._open.values()) > self.most_bytes
@@ -190,7 +191,7 @@ class SearchCaches:
 
     @asynccontextmanager
     async def _alone(self, id: str) -> AsyncIterator[None]:
-        """While no other server of this machine changes the cache."""
+        """Hold the lock on the cache: no other server of this machine changes it meanwhile."""
         lock = await asyncio.to_thread(self._lock, id)
         from filelock import Timeout
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# One group is with the engine while the next one is made.
+# One group is being embedded while the next one is prepared.
 GROUP = 64
 _PROBE = "The quick brown fox jumps over the lazy dog."
-# The same model in another weight format is at least that similar.
+# The vectors of the same model in another weight format are at least this similar.
 _ALIKE = 0.98
 _CHECKED = 10_000
 
@@ -41,8 +41,8 @@ class StoreEmbedding:
     ) -> NDArray[np.float32]:
         """Vectors of length 1: [len(texts), dimensions].
 
-        Raises InvalidRequest if the model is not the one that made the store's vectors, and what
-        the engine raises.
+        Raises InvalidRequest if the store's vectors were made by a different model, and what the
+        engine raises.
         """
         await self.check(store, exchange)
         return await self._vectors(store, exchange, texts, purpose)
@@ -56,7 +56,7 @@ class StoreEmbedding:
     async def check(self, store: VectorStore, exchange: Exchange) -> None:
         """Raise InvalidRequest if the model's vectors cannot be compared with the store's.
 
-        It is asked once for each store, as long as the server runs.
+        The model is asked once for each store while the server runs.
         """
         probe = store.fields.probe
         if probe is None or (store.id, probe) in self._checked:

@@ -1,4 +1,4 @@
-"""A file of a vector store as a job: its text is read, divided into chunks and embedded."""
+"""A file of a vector store as a job: reads its text, divides it into chunks and embeds them."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ log = logging.getLogger("openedai.vector_stores")
 # Files at once on one server: small ones share the batches of the engine.
 _SLOTS = 8
 MAX_TOKENS = 5_000_000  # of one file
-# Groups of one file that are with the engine at once.
+# Groups of one file that the engine embeds at once.
 _GROUPS = 2
 _VECTOR_BYTES = 2  # for each dimension, in a segment
-# From this age on nobody reads a file any more.
+# No file is still being read at this age.
 _LEFT_SECONDS = 86400.0
-# Seconds, after each of which it is tried again within one attempt at the job.
+# The seconds after which it is tried again, within one attempt at the job.
 _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 class VectorStoreHandler:
-    """`folder` is where files are while their text is read."""
+    """`folder` is for files while their text is read."""
 
     kind: ClassVar[str] = KIND
 
@@ -75,7 +75,7 @@ class VectorStoreHandler:
         self._ends = ends
 
     async def run(self, job: RunningJob) -> None:
-        """A store or a model that cannot be used now delays the file."""
+        """If the store or the model cannot be used now, the file is delayed."""
         for pause in _PAUSES:
             try:
                 await self._run(job)
@@ -98,7 +98,7 @@ class VectorStoreHandler:
                 return
         except NotReadable as error:
             await self._fail(job, FileError(error.code, error.message))
-        except InvalidRequest as error:  # the model, or something was deleted
+        except InvalidRequest as error:  # the model, or something that was deleted
             await self._fail(job, FileError("server_error", error.message))
         else:  # it is done, or was added again
             async with job.step() as query:
@@ -159,9 +159,9 @@ class VectorStoreHandler:
             yield Path(folder, "content")
 
     async def _known(self, job: RunningJob, store: VectorStore, exchange: Exchange) -> VectorStore:
-        """The store with what its model makes of a fixed text, from its first file on.
+        """The store, including its model's vector of a fixed text, which its first file sets.
 
-        Raises InvalidRequest if the model is another one than before.
+        Raises InvalidRequest if the model is not the same as before.
         """
         if store.fields.probe is None:
             probe = await self._embedding.probe(store, exchange)
@@ -181,7 +181,7 @@ class VectorStoreHandler:
     ) -> bytes:
         """The vectors of all texts, as `Segment.data`. The engine always has the next group.
 
-        Those of many texts are saved meanwhile, and what was saved is not embedded again.
+        If there are many texts, vectors are saved meanwhile; what was saved is not embedded again.
         """
         size = _VECTOR_BYTES * _dimensions(store)
         saved = await asyncio.to_thread(SavedVectors, self._store, job, texts, size)
@@ -210,13 +210,13 @@ class VectorStoreHandler:
 
 
 def _dimensions(store: VectorStore) -> int:
-    """Of a store that has had a file."""
+    """The dimensions of a store that has had a file."""
     assert store.fields.dimensions is not None
     return store.fields.dimensions
 
 
 async def delete_left(folder: Path) -> None:
-    """Delete what killed servers left of files that they read."""
+    """Delete what killed servers left behind of files that they were reading."""
     await asyncio.to_thread(_delete_old, folder)
 
 

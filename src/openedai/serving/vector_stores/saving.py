@@ -1,6 +1,7 @@
-"""The vectors of a large file that are there already, for whoever goes on if its server dies.
+"""Saves the vectors of a large file as they are made, for the server that continues if this one
+dies.
 
-They are a content whose holder is the job. What finishes the job, or removes it, removes that too.
+They are a content held by the job; whatever finishes or removes the job removes them too.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from openedai.errors import APIError, Unavailable
 from openedai.jobs.handler import RunningJob
 from openedai.store.store import Store
 
-# As many more texts are embedded before they are saved: some seconds of a model's time.
+# Vectors are saved after this many more texts: some seconds of a model's time.
 SAVED_TEXTS = 512
 
 
@@ -42,14 +43,14 @@ class SavedVectors:
                 data.clear()
         if len(data) == progress["vectors"] * self._size:
             return bytes(data)
-        async with self._job.step() as query:  # the file is read otherwise now
+        async with self._job.step() as query:  # the file is read differently now
             keys = await self._store.contents.remove(query, self._job.id)
             await self._job.save(query, None)
         await self._store.contents.discard(keys)
         return b""
 
     async def add(self, data: bytes) -> None:
-        """Save the next ones. Raises Unavailable, and LeaseLost."""
+        """Save the next vectors. Raises Unavailable and LeaseLost."""
         contents, job = self._store.contents, self._job
         known = job.progress["vectors"] if job.progress else 0
         async with contents.writing() as content:

@@ -26,7 +26,7 @@ from openedai.serving.vector_stores.embedding import StoreEmbedding
 from openedai.serving.vector_stores.service import check_usable
 from openedai.store.vector_stores.stores import VectorStore, VectorStores
 
-# What a reranker reads: so many chunks, but at least those that are asked for.
+# How many chunks a reranker reads: this many, but at least as many as are asked for.
 _RERANKED = 30
 _REWRITTEN_TOKENS = 100
 _REWRITE = (
@@ -40,10 +40,10 @@ Rerank = Literal["auto", "always", "never"]
 
 @dataclass(frozen=True)
 class StoreQuery:
-    """What is searched. With several `texts` a chunk is as good as it is for the one that fits it
-    best. With `rewrite` each is also searched as the default chat model rewrites it. Results with a
-    score below `least_score` are left out. `rerank` is whether the default reranker is used, if
-    there is one: "auto" where the key may use it.
+    """What is searched for. With several `texts`, the one that fits a chunk best gives its score.
+    With `rewrite` each text is also searched for as rewritten by the default chat model. Results
+    with a score below `least_score` are left out. `rerank` is whether the default reranker is used,
+    if there is one; "auto" means if the key may use it.
     """
 
     texts: Sequence[str]
@@ -91,8 +91,8 @@ class StoreSearch:
     ) -> tuple[list[str], list[Result]]:
         """The texts that were searched, and the best chunks of all stores together.
 
-        Raises NotFound for a store that is not the caller's, InvalidRequest for one that has
-        expired or whose model is another one now, and what the models raise.
+        Raises NotFound for a store of another owner, InvalidRequest for one that has expired or
+        whose model has changed, and what the models raise.
         """
         stores = [await self._stores.find(exchange.owner, id) for id in ids]
         for store in stores:
@@ -119,7 +119,7 @@ class StoreSearch:
         if store.fields.dimensions is None:  # it never had a file
             return []
         vectors = await self._embedding.embed(store, copy(exchange), query.texts, "query")
-        # The revision of now: what was changed before this is found.
+        # The present revision, so that everything changed before the search is found.
         store = await self._stores.find(exchange.owner, store.id)
         async with self._caches.use(store) as (cache, view):
             search = Search(
@@ -134,7 +134,7 @@ class StoreSearch:
         return [Result(store.id, hit, hit.score) for hit in hits]
 
     def _reranks(self, exchange: Exchange, rerank: Rerank) -> bool:
-        """Raises ModelNotFound for a reranker that was asked for, and is not for the key."""
+        """Raises ModelNotFound if a reranker was asked for that the key may not use."""
         model = self._catalog.default(RERANK)
         if model is None or rerank == "never":
             return False

@@ -1,4 +1,4 @@
-"""Vector stores: making, changing and deleting them, and the files in them."""
+"""Vector stores: creates, changes and deletes them and the files in them."""
 
 from __future__ import annotations
 
@@ -73,7 +73,8 @@ class VectorStoreService:
     async def create(
         self, identity: Identity, fields: StoreFields, files: Sequence[NewFile], model: str | None
     ) -> VectorStore:
-        """A new store whose files and queries `model` embeds, or else the default model.
+        """A new store whose files and queries are embedded by `model`, or else by the default
+        model.
 
         Raises NotFound for a file or model that does not exist, also for a model that the key may
         not use, and Unsupported for a model that does not embed texts.
@@ -92,7 +93,7 @@ class VectorStoreService:
         return (await self.stores.counts([store.id]))[store.id]
 
     async def update(self, owner: str, id: str, **fields: object) -> VectorStore:
-        """The store with other fields. Raises NotFound."""
+        """The store with changed fields. Raises NotFound."""
         await self.stores.find(owner, id)
         async with (await self._store.database()).write() as query:
             found = await self.stores.lock(query, id)
@@ -101,7 +102,7 @@ class VectorStoreService:
         return found
 
     async def delete(self, owner: str, id: str) -> None:
-        """Raises NotFound. Whoever works on its files loses the jobs."""
+        """Delete a store. Whoever works on its files loses the jobs. Raises NotFound."""
         await self.stores.find(owner, id)
         await self._clear(id, delete=True)
 
@@ -113,7 +114,7 @@ class VectorStoreService:
         return added
 
     async def add_batch(self, identity: Identity, id: str, new: Sequence[NewFile]) -> FileBatch:
-        """The same with several files, which can be asked for together."""
+        """Add several files as a batch, which can be queried as a whole. Raises as `add_file`."""
         batch = FileBatch(ordered_id(BATCH), id, time.time(), cancelled=False)
         await self._add_all(identity, id, new, batch)
         return batch
@@ -142,7 +143,7 @@ class VectorStoreService:
     async def set_attributes(
         self, owner: str, id: str, file: str, attributes: Attributes
     ) -> StoreFile:
-        """The file with other attributes. Raises NotFound."""
+        """The file with new attributes. Raises NotFound."""
         await self.file(owner, id, file)
         async with (await self._store.database()).write() as query:
             await self.stores.lock(query, id)
@@ -151,7 +152,7 @@ class VectorStoreService:
         return await self.files.find(id, file)
 
     async def remove_file(self, owner: str, id: str, file: str) -> None:
-        """Take a file out of a store; the file itself is kept. Raises NotFound."""
+        """Remove a file from a store; the file itself is kept. Raises NotFound."""
         found = await self.file(owner, id, file)
         async with (await self._store.database()).write() as query:
             await self._jobs.remove(query, found.entry)
@@ -217,7 +218,7 @@ class VectorStoreService:
         new: NewFile,
         batch: FileBatch | None,
     ) -> tuple[StoreFile, list[str]]:
-        """The file in the store, with its job, and the keys of what it had before."""
+        """The file in the store, with its job, and the keys of the blobs that it had before."""
         added = new_store_file(
             *(entry, id, record.id, record.filename, None if batch is None else batch.id),
             attributes=new.attributes,
@@ -241,7 +242,7 @@ class VectorStoreService:
         return [await self._uploaded.find(owner, one.file) for one in new]
 
     async def _clear(self, id: str, *, delete: bool) -> None:
-        """Remove the files of a store, and then perhaps the store."""
+        """Remove the files of a store and, with `delete`, the store itself."""
         async with (await self._store.database()).write() as query:
             for entry in await self.files.unfinished(query, "store", id):
                 await self._jobs.remove(query, entry)
@@ -255,8 +256,8 @@ class VectorStoreService:
 def file_remover(
     files: VectorStoreFiles, jobs: Jobs
 ) -> Callable[[Query, str], Awaitable[list[str]]]:
-    """Takes a file that is deleted out of all stores, in the same transaction, and returns the keys
-    of blobs that nothing has any more. Whoever works on it loses the job.
+    """A function that removes a deleted file from all stores, in the same transaction, and returns
+    the keys of blobs that are no longer used. Whoever works on the file loses the job.
     """
 
     async def remove(query: Query, file: str) -> list[str]:

@@ -46,7 +46,7 @@ class RunFields(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     instructions: str
     caller: str
-    identity: Identity | None = None  # of those that older servers made
+    identity: Identity | None = None  # of runs that older servers made
     tools: list[dict[str, Any]] = []
     stores: list[str] = []
     code_files: list[str] = []

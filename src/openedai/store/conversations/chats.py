@@ -1,4 +1,4 @@
-"""Chat completions that are kept: each with the messages that it answers."""
+"""Stored chat completions, each with the messages that it answers."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Metadata = Mapping[str, str]
 
 @dataclass(frozen=True)
 class StoredChat:
-    """`completion`, an object, and `messages`, an array, are JSON; so is `metadata`, an object,
-    which the completion does not have in it. `created_at` is in seconds since 1970.
+    """`completion` and `metadata` are JSON objects, `messages` is a JSON array. The completion does
+    not contain its metadata. `created_at` is in seconds since 1970.
     """
 
     id: str
@@ -36,13 +36,13 @@ class StoredChat:
 
 
 class StoredChats:
-    """Each is seen by its owner only."""
+    """Only its owner sees a chat."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def insert(self, chat: StoredChat) -> None:
-        """Raises Unavailable; then nothing of it is kept."""
+        """Store a chat. Raises Unavailable; then nothing is stored."""
         async with (await self._store.database()).write() as query:
             await query.run(
                 f"insert into stored_chats({_COLUMNS}) values($1, $2, $3, $4, $5, $6, $7)",
@@ -69,8 +69,8 @@ class StoredChats:
         model: str | None = None,
         metadata: Metadata | None = None,
     ) -> list[StoredChat]:
-        """Chats in the order in which they were made, those after the id `after`, of this model
-        and with all of this metadata.
+        """Chats after the id `after`, in the order in which they were made, of this model and with
+        all of this metadata.
         """
         where = ["owner=$1"]
         values: list[Value] = [owner, limit]
@@ -93,7 +93,7 @@ class StoredChats:
         return [StoredChat(*row) for row in rows]
 
     async def set_metadata(self, owner: str, id: str, metadata: str) -> StoredChat:
-        """The chat with other metadata. Raises NotFound."""
+        """The chat with new metadata. Raises NotFound."""
         await self.find(owner, id)
         async with (await self._store.database()).write() as query:
             rows = await query(
@@ -125,7 +125,7 @@ class StoredChats:
 
 
 def _digests(metadata: Metadata) -> list[str]:
-    """One for each pair of a name and a value, which may be longer than an index can have."""
+    """A digest for each pair of a name and a value, which may be too long for an index."""
     pairs = (msgspec.json.encode(pair) for pair in metadata.items())
     return [hashlib.sha256(pair).hexdigest() for pair in pairs]
 

@@ -1,4 +1,4 @@
-"""Conversations: items in an order, that clients and responses append to."""
+"""Conversations: ordered items, to which clients and responses append."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Item:
 
 
 class Conversations:
-    """Each is seen by its owner only. Methods that take a query are part of its transaction."""
+    """Only its owner sees a conversation. Methods that take a query are part of its transaction."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -63,7 +63,7 @@ class Conversations:
         raise no_such_conversation(id)
 
     async def set_metadata(self, owner: str, id: str, metadata: str) -> Conversation:
-        """The conversation with other metadata. Raises NotFound."""
+        """The conversation with new metadata. Raises NotFound."""
         await self.find(owner, id)
         async with (await self._store.database()).write() as query:
             rows = await query(
@@ -76,7 +76,7 @@ class Conversations:
         raise no_such_conversation(id)
 
     async def delete(self, owner: str, id: str) -> None:
-        """With its items. Raises NotFound."""
+        """Delete the conversation with its items. Raises NotFound."""
         await self.find(owner, id)
         async with (await self._store.database()).write() as query:
             by_id = "delete from conversations where id=$1 and owner=$2 returning id"
@@ -85,7 +85,9 @@ class Conversations:
             await query.run("delete from conversation_items where conversation=$1", id)
 
     async def add(self, owner: str, id: str, items: Sequence[Item]) -> None:
-        """Append items. Raises NotFound, and InvalidRequest for an id that it has already."""
+        """Append items. Raises NotFound, and InvalidRequest for an id that the conversation already
+        has.
+        """
         await self.find(owner, id)
         async with (await self._store.database()).write() as query:
             await self.append(query, owner, id, items)
@@ -99,7 +101,7 @@ class Conversations:
         *,
         known: Literal["refuse", "skip"] = "refuse",
     ) -> None:
-        """The same in a transaction; items whose ids it has already can be left out instead."""
+        """The same in a transaction; items whose ids already exist can be left out instead."""
         suffix = (await self._store.database()).for_update
         by_id = f"select id from conversations where id=$1 and owner=$2{suffix}"
         if not await query(by_id, id, owner):
@@ -124,8 +126,8 @@ class Conversations:
         after: str | None = None,
         order: Literal["asc", "desc"] = "desc",
     ) -> list[Item]:
-        """Items in their order, those after the item `after`. Raises NotFound, and InvalidRequest
-        if the conversation does not have that item.
+        """Items after the item `after`, in their order. Raises NotFound, and InvalidRequest if the
+        conversation does not have that item.
         """
         await self.find(owner, id)
         database = await self._store.database()
@@ -164,7 +166,7 @@ class Conversations:
         raise _no_such_item(item_id, id)
 
     async def find_item(self, owner: str, item_id: str) -> str | None:
-        """The JSON of an item of any conversation."""
+        """The JSON of an item, whichever conversation it is in."""
         if not is_id(item_id):
             return None
         database = await self._store.database()
@@ -187,7 +189,7 @@ class Conversations:
         return conversation
 
     async def _present(self, query: Query, id: str, items: Sequence[Item]) -> set[str]:
-        """The ids of those items that the conversation has."""
+        """The ids among these that the conversation already has."""
         found = set[str]()
         for start in range(0, len(items), _IDS):
             ids = [item.id for item in items[start : start + _IDS]]

@@ -1,4 +1,4 @@
-"""Responses that are kept, each with the items that it answers, as chains of turns."""
+"""Stored responses, each with the items that it answers, as chains of turns."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ OPEN = ("queued", "in_progress")
 @dataclass(frozen=True)
 class StoredResponse:
     """`response` is the object without its output, in JSON; `output` and `input` are arrays of
-    items with ids. `previous` is the response that it goes on from. `background` is whether it is a
-    job, `streamed` whether its events are kept. `hidden` are the names, with commas, of what its
-    items have and do not show. Times are seconds since 1970.
+    items with ids. `previous` is the response that it continues. `background` is whether a job
+    makes it, `streamed` whether its events are stored. `hidden` are the names, separated by commas,
+    of what its items have but do not show. Times are seconds since 1970.
     """
 
     id: str
@@ -56,7 +56,7 @@ _COLUMNS = ", ".join(_NAMES)
 
 
 class Responses:
-    """Each is seen by its owner only. Methods that take a query are part of its transaction."""
+    """Only its owner sees a response. Methods that take a query are part of its transaction."""
 
     def __init__(self, store: Store) -> None:
         self.events = KeptEvents(store, "response")
@@ -80,8 +80,8 @@ class Responses:
         raise no_such_response(id)
 
     async def lock(self, query: Query, id: str) -> StoredResponse:
-        """The response, which nobody else changes before the end of the transaction, whoever owns
-        it. Raises NotFound.
+        """Lock the response, whoever owns it, until the end of the transaction, and return it.
+        Raises NotFound.
         """
         suffix = (await self._store.database()).for_update
         for row in await query(f"select {_COLUMNS} from responses where id=$1{suffix}", id):
@@ -89,7 +89,7 @@ class Responses:
         raise no_such_response(id)
 
     async def update(self, query: Query, response: StoredResponse) -> None:
-        """Another state of a response."""
+        """Update the state of a response."""
         await query.run(
             "update responses set status=$1, response=$2, output=$3 where id=$4",
             *(response.status, response.response, response.output, response.id),
@@ -158,7 +158,7 @@ class Responses:
             await self._remove_parts(query, id)
 
     async def sweep(self) -> None:
-        """Delete responses that have expired, but for those that others go on from."""
+        """Delete responses that have expired, except those that others continue."""
         database = await self._store.database()
         while True:
             rows = await database.read(

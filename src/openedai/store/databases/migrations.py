@@ -21,7 +21,7 @@ def schema() -> dict[str, str]:
 
 
 async def migrate(database: Database, steps: Mapping[str, str]) -> None:
-    """Run what the database has not yet, in one transaction; other servers wait meanwhile.
+    """Run the missing migrations in one transaction; other servers wait meanwhile.
 
     Raises APIError for a database that a newer server has migrated.
     """

@@ -20,15 +20,15 @@ T = TypeVar("T")
 
 _CONNECTIONS = 8
 _STATEMENT_SECONDS = 60
-# How long a restart of the database may take before requests notice it.
+# How long a restart of the database may take before requests fail.
 _ATTEMPTS = 6
 _FIRST_PAUSE = 0.1
 _SCHEMA_LOCK = 7305271
 
 
 class Postgres(Database):
-    """What needs no repeating of statements is tried again after a connection was lost: reading,
-    and beginning a transaction.
+    """After a lost connection, reads and the beginning of a transaction are tried again; statements
+    within a transaction are not.
     """
 
     now = "cast(extract(epoch from clock_timestamp()) as double precision)"
@@ -63,7 +63,7 @@ class Postgres(Database):
             self._pool.terminate()
 
     async def _begin(self) -> tuple[Any, AsyncExitStack]:
-        """A connection with a transaction, which the stack ends."""
+        """A connection with an open transaction, which ends with the stack."""
         pool = await self._opened()
         async with AsyncExitStack() as stack:
             connection = await stack.enter_async_context(pool.acquire())
@@ -100,7 +100,7 @@ class _Query:
 
 
 async def _repeated(function: Callable[[], Awaitable[T]]) -> T:
-    """The result of the function, called again while connections fail."""
+    """The result of the function, which is called again while connections fail."""
     for attempt in range(_ATTEMPTS - 1):
         try:
             return await function()

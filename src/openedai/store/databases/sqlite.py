@@ -19,7 +19,7 @@ from openedai.store.database import Database, Query, Row, Value
 log = logging.getLogger("openedai.store")
 
 T = TypeVar("T")
-# Its text, and the arguments of each time that it is run.
+# The text of a statement, and the arguments of each run.
 _Statement = tuple[str, Sequence[Sequence[Value]]]
 
 _READERS = 3
@@ -76,12 +76,12 @@ class Sqlite(Database):
     def _go_on(
         self, statements: Sequence[_Statement], sql: str, args: Sequence[Value]
     ) -> list[Row]:
-        """Run some statements of a transaction, and then one that returns rows."""
+        """Run statements of a transaction, and then one that returns rows."""
         self._run_all(statements)
         return self._run(sql, args)
 
     def _end(self, statements: Sequence[_Statement]) -> None:
-        """Run the last statements of a transaction, and commit it; or else undo it."""
+        """Run the last statements of a transaction and commit it; if that fails, roll it back."""
         try:
             self._run_all(statements)
             self._run("commit", ())
@@ -90,7 +90,7 @@ class Sqlite(Database):
             raise
 
     def _run_all(self, statements: Sequence[_Statement]) -> None:
-        """Run statements of a transaction, which is begun with the first."""
+        """Run statements of a transaction; the first one begins it."""
         with _translate_errors():
             connection = self._connection()
             if not connection.in_transaction:
@@ -103,14 +103,14 @@ class Sqlite(Database):
                     connection.executemany(sql, map(_named, rows))
 
     def _undo(self) -> None:
-        """In the thread that writes, so after a statement that was cancelled."""
+        """Roll back in the thread that writes, so after a statement that was cancelled."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is not None and connection.in_transaction:
             with suppress(APIError):
                 self._run("rollback", ())
 
     def _connection(self) -> sqlite3.Connection:
-        """The connection of this thread."""
+        """This thread's connection."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ class _Query:
         self._kept: list[_Statement] = []
 
     def take(self) -> list[_Statement]:
-        """The statements that are to be run, which are not kept any more."""
+        """Remove and return the statements that have not been run."""
         kept, self._kept = self._kept, []
         return kept
 

@@ -1,8 +1,8 @@
-"""Whether a request has a key of the database, asked for each request.
+"""Looks up the key of each request in the database.
 
-Nothing is remembered between two requests: what another server or the command line does to a key
-counts from the next request on. The digest is that of a text that the client sends, so how long a
-search of the index takes tells nothing about the digests there.
+Nothing is cached between requests: what another server or the command line does to a key takes
+effect with the next request. The digest is computed from what the client sends, so the time of an
+index search reveals nothing about the stored digests.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from openedai.store.store import Store
 
-# One row: whether there are keys, and the one with the digest.
+# One row: whether there are any keys, and the key with the digest.
 _COLUMNS = ", ".join(f"k.{name}" for name in COLUMNS.split(", "))
 _FIND = (
     f"select exists(select 1 from api_keys), {_COLUMNS} "
@@ -29,15 +29,15 @@ _FIND = (
 
 @dataclass(frozen=True)
 class Looked:
-    """Whether requests need keys, since there are some; and the key that was looked for."""
+    """Whether requests need keys, because some exist; and the key that was looked up."""
 
     needed: bool
     key: ApiKey | None = None
 
 
 class KeyLookup:
-    """An SQLite file is read by the thread that asks: some microseconds, where changing threads
-    takes more. While there is no file, nothing is opened.
+    """An SQLite file is read in the calling thread: this takes some microseconds, less than
+    changing threads. While there is no file, nothing is opened.
     """
 
     def __init__(self, store: Store) -> None:
@@ -73,7 +73,7 @@ class KeyLookup:
             return await self._ask(digest)
 
     async def _ask(self, digest: str) -> list[Row]:
-        """In the way of all other data, with its waiting and its errors."""
+        """Read the key as all other data is read, with the same waiting and errors."""
         return await (await self._store.database()).read(_FIND, digest)
 
 
@@ -83,7 +83,7 @@ def _looked(rows: list[Row]) -> Looked:
 
 
 def _connect(file: Path) -> sqlite3.Connection:
-    """A connection that reads only, and waits for nobody."""
+    """A read-only connection that waits for nobody."""
     import sqlite3
 
     connection = sqlite3.connect(

@@ -1,4 +1,4 @@
-"""Projects: whose everything is that their keys store."""
+"""Projects: they own everything that is stored with their keys."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _INSERT = "insert into projects(id, name, created_at)"
 
 @dataclass(frozen=True)
 class Project:
-    """An archived project has no keys that are accepted. `storage_bytes` is how many bytes of files
-    it may keep: 0 for no limit, None for that of the settings. Times are seconds since 1970.
+    """The keys of an archived project are refused. `storage_bytes` is how many bytes of files it
+    may keep: 0 for no limit, None for the limit in the settings. Times are seconds since 1970.
     """
 
     id: str
@@ -42,7 +42,9 @@ class Projects:
         return made
 
     async def ensure(self, query: Query, id: str, name: str) -> None:
-        """Make the project with this id, if there is none; others may do so at the same time."""
+        """Make the project with this id, if it does not exist; others may do so at the same
+        time.
+        """
         await query.run(
             f"{_INSERT} values($1, $2, $3) on conflict(id) do nothing", id, name, time.time()
         )
@@ -56,7 +58,7 @@ class Projects:
         raise no_such_project(id)
 
     async def lock(self, query: Query, id: str) -> Project:
-        """The project, which nobody else changes before the end of the transaction.
+        """Lock the project until the end of the transaction, and return it.
 
         Raises NotFound.
         """
@@ -66,7 +68,7 @@ class Projects:
         raise no_such_project(id)
 
     async def named(self, query: Query, name: str) -> list[Project]:
-        """Those with this id or name that are not archived."""
+        """The projects with this id or name that are not archived."""
         rows = await query(
             f"select {_COLUMNS} from projects where (id=$1 or name=$1) and archived_at is null "
             "order by id",
@@ -75,7 +77,7 @@ class Projects:
         return [Project(*row) for row in rows]
 
     async def page(self, cursor: Cursor, *, archived: bool) -> Found[Project]:
-        """By the time of their making; with the archived ones, or without."""
+        """Projects in the order in which they were made, with or without the archived ones."""
         condition = "" if archived else " and archived_at is null"
         select = f"select {_COLUMNS} from projects where 1=1{condition}"
         found = await read_page(await self._store.database(), select, "id", (), cursor)

@@ -1,4 +1,4 @@
-"""API keys in the database. A key that is revoked stays there, and is refused from then on."""
+"""API keys in the database. A revoked key stays there, and is refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class ApiKey:
-    """`hint` is what may be shown of it. `owner` says whose it is, in the words of who made it.
+    """`hint` is the part that may be shown. `owner` says whose it is, in the words of whoever made
+    it.
 
     `models` are names of models, and `endpoints` those of groups of URLs, that it may use; None for
     all. `limits` are how much it may use of all models together, by names of the settings; 0 is no
@@ -49,7 +50,7 @@ class ApiKey:
 
     @classmethod
     def of(cls, row: Row) -> ApiKey:
-        """The key of a row with `COLUMNS`."""
+        """The key in a row with `COLUMNS`."""
         names = COLUMNS.split(", ")
         values = dict(zip(names, row, strict=True))
         values |= {name: _read(values[name]) for name in ("models", "endpoints")}
@@ -58,8 +59,8 @@ class ApiKey:
 
     @property
     def identity(self) -> Identity:
-        """Whose requests are that have this key. Without a limit it is for all of the API, and an
-        admin's for the server, too.
+        """The identity of requests with this key. A key without a limit is for the whole API, and
+        an admin's also for the server.
         """
         endpoints = self.endpoints or (None if self.admin else (API,))
         limits = tuple(self.limits.items())
@@ -68,7 +69,7 @@ class ApiKey:
         )
 
     def expired(self) -> bool:
-        """Whether its time is over."""
+        """Whether it has expired."""
         return self.expires_at is not None and self.expires_at <= time.time()
 
 
@@ -79,7 +80,7 @@ class ApiKeys:
         self._store = store
 
     async def insert(self, query: Query, new_key: ApiKey) -> tuple[ApiKey, str]:
-        """Make a key like `new_key`, but for its id, hint and time. Returns it with its text."""
+        """Make a key like `new_key`, with a new id, hint and time. Returns it with its text."""
         secret = new_secret()
         key = replace(new_key, id=ordered_id(PREFIX), hint=hint_of(secret), created_at=time.time())
         values: Sequence[Value] = (
@@ -96,7 +97,7 @@ class ApiKeys:
         return key, secret
 
     async def count(self, query: Query) -> int:
-        """How many keys there are, with those that are revoked."""
+        """How many keys there are, revoked ones included."""
         ((count,),) = await query("select count(*) from api_keys")
         return int(count)
 
@@ -109,8 +110,8 @@ class ApiKeys:
         raise no_such_key(id)
 
     async def lock(self, query: Query, id: str) -> ApiKey:
-        """The key, which nobody else changes before the end of the transaction. Raises NotFound,
-        also for one that is revoked.
+        """Lock the key until the end of the transaction, and return it. Raises NotFound, also for a
+        revoked key.
         """
         suffix = (await self._store.database()).for_update
         by_id = f"select {COLUMNS} from api_keys where id=$1 and revoked_at is null{suffix}"
@@ -119,20 +120,22 @@ class ApiKeys:
         raise no_such_key(id)
 
     async def page(self, cursor: Cursor, condition: str, *args: Value) -> Found[ApiKey]:
-        """Those that are not revoked, of which the condition holds, by the time of their making."""
+        """The keys that are not revoked and satisfy the condition, in the order in which they were
+        made.
+        """
         select = f"select {COLUMNS} from api_keys where revoked_at is null and {condition}"
         found = await read_page(await self._store.database(), select, "id", args, cursor)
         return Found([ApiKey.of(row) for row in found.items], found.has_more)
 
     async def all(self) -> list[ApiKey]:
-        """All keys, also the revoked ones, from the oldest."""
+        """All keys, revoked ones included, the oldest first."""
         database = await self._store.database()
         rows = await database.read(f"select {COLUMNS} from api_keys order by id")
         return [ApiKey.of(row) for row in rows]
 
     async def revoke(self, query: Query, condition: str, *args: Value) -> list[str]:
-        """Refuse the keys of which the condition holds from now on; the ids of those that were
-        not revoked before.
+        """Revoke the keys that satisfy the condition. Returns the ids of those that were not
+        revoked before.
         """
         rows = await query(
             f"update api_keys set revoked_at=${len(args) + 1} "
@@ -159,7 +162,7 @@ class ApiKeys:
         await query.run("update api_keys set limits=$1 where id=$2", _written_limits(limits), id)
 
     async def note_uses(self, query: Query, uses: Mapping[str, float]) -> None:
-        """When keys were used, in seconds since 1970, by their ids."""
+        """Record when keys were used, in seconds since 1970, by their ids."""
         rows = [(uses[id], id) for id in sorted(uses)]  # the order in which others lock them
         await query.many(
             "update api_keys set last_used_at=$1 "
@@ -168,7 +171,7 @@ class ApiKeys:
         )
 
     async def forget(self, query: Query) -> int:
-        """Delete the keys that are revoked or expired; how many those were."""
+        """Delete the keys that are revoked or expired. Returns how many."""
         gone = "delete from api_keys where revoked_at is not null or expires_at<=$1 returning id"
         return len(await query(gone, time.time()))
 

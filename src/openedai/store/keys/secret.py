@@ -1,7 +1,7 @@
 """The text of a key: made here, shown once, and kept as a digest only.
 
-A key has 256 random bits, so nobody can guess the key of a digest: a slow hash would protect what
-people choose, and cost each request.
+A key has 256 random bits, so nobody can guess the key of a digest. A slow hash would only help with
+keys that people choose, and would slow down each request.
 """
 
 from __future__ import annotations

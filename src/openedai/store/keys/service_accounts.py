@@ -1,4 +1,4 @@
-"""Service accounts: names of programs, whose keys the admin resources make."""
+"""Service accounts: names for programs, whose keys the admin resources make."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ class ServiceAccounts:
         raise no_such_account(id)
 
     async def page(self, project: str, cursor: Cursor) -> Found[ServiceAccount]:
-        """Those of a project, by the time of their making."""
+        """The service accounts of a project, in the order in which they were made."""
         select = f"select {_COLUMNS} from service_accounts where project=$1"
         found = await read_page(await self._store.database(), select, "id", (project,), cursor)
         return Found([ServiceAccount(*row) for row in found.items], found.has_more)
 
     async def all(self, project: str, ids: Collection[str]) -> dict[str, ServiceAccount]:
-        """Those with the ids, by their ids."""
+        """The service accounts with these ids, by their ids."""
         if not ids:
             return {}
         database = await self._store.database()

@@ -26,7 +26,7 @@ ErrorCode = Literal["server_error", "unsupported_file", "invalid_file"]
 
 
 class Chunking(msgspec.Struct, frozen=True):
-    """The most tokens of a chunk, and how many of them the next one has too."""
+    """The most tokens of a chunk, and how many of them the next chunk repeats."""
 
     size: int = 800
     overlap: int = 400
@@ -47,9 +47,9 @@ class FileFields(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class StoreFile:
-    """A file in a store. `entry` is new each time that it is added; it is also the id of the job
-    that makes its segment. `bytes` are those of the segment, `revision` that of the store at which
-    the file was last changed for searches, `segment` the holder of a content.
+    """A file in a store. `entry` is new each time it is added; it is also the id of the job that
+    makes its segment. `bytes` is the size of the segment, `revision` the store's revision at which
+    the file last changed for searches, `segment` the holder of a content.
     """
 
     store: str
@@ -73,8 +73,8 @@ class FileBatch:
 
 @dataclass(frozen=True)
 class Changes:
-    """What happened to the searched files of a store: those that are new or changed, with the ids
-    of those that were removed before that.
+    """What happened to the searched files of a store: files that are new or changed, and the ids of
+    files that were removed.
     """
 
     removed: list[str]
@@ -89,7 +89,7 @@ def new_entries(count: int) -> list[str]:
 def new_store_file(
     entry: str, store: str, file: str, filename: str, batch: str | None, **fields: object
 ) -> StoreFile:
-    """A file whose segment is still to be made."""
+    """A new file, whose segment has not been made yet."""
     made = msgspec.convert({"created_at": time.time(), "filename": filename}, FileFields)
     made = msgspec.structs.replace(made, **fields)
     return StoreFile(store, file, entry, "in_progress", batch, 0, 0, None, made)
@@ -97,7 +97,8 @@ def new_store_file(
 
 class VectorStoreFiles:
     """Methods that take a query are part of its transaction; those that remove contents return the
-    keys to `discard` after the commit. While a segment is made its job may hold vectors of it.
+    keys to `discard` after the commit. While a segment is being made, its job may hold vectors for
+    it.
     """
 
     def __init__(self, store: Store) -> None:
@@ -105,7 +106,7 @@ class VectorStoreFiles:
         self._store = store
 
     async def add(self, query: Query, new: StoreFile) -> list[str]:
-        """Add a file, in the place of the same file if the store has it."""
+        """Add a file; it replaces the same file if the store already has it."""
         keys = await self.remove(query, new.store, new.file)
         await query.run(
             f"insert into vector_store_files({_COLUMNS}) "
@@ -124,7 +125,7 @@ class VectorStoreFiles:
         raise no_such_file(file, store)
 
     async def lock(self, query: Query, store: str, file: str) -> StoreFile:
-        """The file, which nobody else changes before the end of the transaction.
+        """Lock the file until the end of the transaction, and return it.
 
         Raises NotFound.
         """
@@ -135,7 +136,7 @@ class VectorStoreFiles:
         raise no_such_file(file, store)
 
     async def complete(self, query: Query, file: StoreFile, segment: str, size: int) -> bool:
-        """From now on the file is searched. Returns whether it is still to be."""
+        """Let the file be searched from now on. Returns whether it was still in progress."""
         revision = await self.stores.raise_revision(query, file.store)
         if revision is None:
             return False
@@ -149,7 +150,7 @@ class VectorStoreFiles:
     async def fail(
         self, query: Query, store: str, file: str, entry: str, error: FileError
     ) -> list[str]:
-        """The file cannot be searched, if it is still to be."""
+        """Mark the file as failed, if it was still in progress."""
         try:
             found = await self.lock(query, store, file)
         except NotFound:
@@ -160,7 +161,7 @@ class VectorStoreFiles:
         return await self._store.contents.remove(query, entry)
 
     async def cancel(self, query: Query, batch: str) -> list[str]:
-        """Those of a batch that are not done are cancelled."""
+        """Cancel the files of a batch that are still in progress."""
         rows = await query(
             "update vector_store_files set status='cancelled' "
             "where batch=$1 and status='in_progress' returning entry",
@@ -172,7 +173,7 @@ class VectorStoreFiles:
         return [key for (entry,) in rows for key in await contents.remove(query, entry)]
 
     async def set_attributes(self, query: Query, file: StoreFile, attributes: Attributes) -> None:
-        """The same file with other attributes, also for the next search."""
+        """The file with new attributes, which the next search uses."""
         await self.stores.raise_revision(query, file.store)
         revision = "(select revision from vector_stores where id=$2)"
         fields = msgspec.structs.replace(file.fields, attributes=attributes)
@@ -183,7 +184,7 @@ class VectorStoreFiles:
         )
 
     async def remove(self, query: Query, store: str, file: str | None = None) -> list[str]:
-        """Take a file out of a store, or all of its files."""
+        """Remove a file, or all files, from a store."""
         revision = await self.stores.raise_revision(query, store)
         args: list[Value] = [store] if file is None else [store, file]
         where = "store=$1" if file is None else "store=$1 and file=$2"
@@ -202,7 +203,7 @@ class VectorStoreFiles:
         return keys
 
     async def remove_file(self, query: Query, file: str) -> list[str]:
-        """Take a file out of every store: it is deleted."""
+        """Remove a file from every store, because it is deleted."""
         by_file = "select store from vector_store_files where file=$1 order by store"
         keys: list[str] = []
         for (store,) in await query(by_file, file):  # in an order, so that no two wait in a circle
@@ -217,7 +218,7 @@ class VectorStoreFiles:
         status: FileStatus | None = None,
         batch: str | None = None,
     ) -> Found[StoreFile]:
-        """Files in the order in which they were added. The cursor has ids of files of the store.
+        """Files in the order in which they were added. The cursor has ids of files in the store.
 
         Raises InvalidRequest for others.
         """
@@ -239,14 +240,14 @@ class VectorStoreFiles:
     async def unfinished(
         self, query: Query, of: Literal["store", "file", "batch"], id: str
     ) -> list[str]:
-        """The entries of one of these whose segments are still to be made."""
+        """The entries of a store, batch or file whose segments have not been made yet."""
         rows = await query(
             f"select entry from vector_store_files where {of}=$1 and status='in_progress'", id
         )
         return [entry for (entry,) in rows]
 
     async def changes(self, store: str, after: int) -> Changes:
-        """What changed for searches after a revision, up to the present one or a later one."""
+        """What changed for searches after a revision, up to the present or an even later one."""
         database = await self._store.database()
         removed = await database.read(
             "select file from vector_store_removals where store=$1 and revision>$2", store, after

@@ -1,4 +1,4 @@
-"""Pages of what sorts by a column, with cursors at both ends."""
+"""Pages of rows that are sorted by a column, with cursors in both directions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Cursor:
-    """Up to `limit` rows behind the one `after`, or before the one `before`, in the order."""
+    """Up to `limit` rows after the row `after`, or before the row `before`, in the order."""
 
     limit: int = 20
     after: str | None = None
@@ -37,8 +37,8 @@ async def read_page(
 ) -> Found[Row]:
     """The rows of a `select` that ends with its conditions, sorted by `column`.
 
-    With only `before` they are those that come right before it. `bounds` are the values of the
-    column for `after` and `before`, if they are not those of the cursor.
+    With only `before` they are the rows immediately before it. `bounds` are the values of the
+    column for `after` and `before`, if these are not the cursor's own.
     """
     values, conditions = list(args), ""
     backwards = cursor.after is None and cursor.before is not None

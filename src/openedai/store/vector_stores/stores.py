@@ -1,6 +1,6 @@
-"""Vector stores: what is known of each, without its files. Each is seen by its owner only.
+"""Vector stores, without their files. Only its owner sees a store.
 
-Whatever changes what a search finds raises the `revision` of the store, in the same transaction.
+Every change to what a search finds raises the `revision` of the store, in the same transaction.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from openedai.store.vector_stores.pages import Cursor, Found, read_page
 PREFIX = "vs_"
 _DAY = 86400.0
 _COLUMNS = "id, owner, created_at, last_active_at, expires_at, revision, record"
-# A store that is searched all the time is not written each time.
+# A store that is searched all the time is not updated each time.
 _ACTIVE_SECONDS = 60.0
 
 FileStatus = Literal["in_progress", "completed", "failed", "cancelled"]
 
 
 class StoreFields(msgspec.Struct, frozen=True, kw_only=True):
-    """What is not searched for: all of it is one column.
+    """The fields that are not searched for, all in one column.
 
-    `days` after its last activity the store expires. `model` embeds its files and its queries;
-    `dimensions` and `probe`, the model's vector of a fixed text, are there from the first file on:
-    they show whether the model is still the same.
+    The store expires `days` after its last activity. `model` embeds its files and its queries.
+    `dimensions` and `probe`, the model's vector of a fixed text, are set by the first file; they
+    show whether the model is still the same.
     """
 
     name: str = ""
@@ -68,7 +68,7 @@ class VectorStore:
         return replace(self, last_active_at=now, expires_at=_expiry(now, self.fields.days))
 
     def changed(self, fields: StoreFields) -> VectorStore:
-        """The store with other fields, and the expiry that they give it."""
+        """The store with changed fields, and the expiry that results from them."""
         return replace(self, fields=fields, expires_at=_expiry(self.last_active_at, fields.days))
 
 
@@ -106,7 +106,7 @@ class VectorStores:
         )
 
     async def find(self, owner: str, id: str) -> VectorStore:
-        """Also an expired one. Raises NotFound."""
+        """The store, even if it has expired. Raises NotFound."""
         database = await self._store.database()
         by_id = f"select {_COLUMNS} from vector_stores where id=$1 and owner=$2"
         for row in await database.read(by_id, id, owner) if is_id(id) else ():
@@ -121,7 +121,7 @@ class VectorStores:
         raise no_such_store(id)
 
     async def lock(self, query: Query, id: str) -> VectorStore:
-        """The store, which nobody else changes before the end of the transaction.
+        """Lock the store until the end of the transaction, and return it.
 
         Raises NotFound.
         """
@@ -132,14 +132,14 @@ class VectorStores:
         raise no_such_store(id)
 
     async def update(self, query: Query, changed: VectorStore) -> None:
-        """Everything but the revision."""
+        """Update everything but the revision."""
         await query.run(
             "update vector_stores set last_active_at=$1, expires_at=$2, record=$3 where id=$4",
             *(changed.last_active_at, changed.expires_at, _text(changed.fields), changed.id),
         )
 
     async def touch(self, found: VectorStore) -> None:
-        """Note that the store was used now."""
+        """Record that the store was used now."""
         if time.time() - found.last_active_at < _ACTIVE_SECONDS:
             return
         async with (await self._store.database()).write() as query:
@@ -150,7 +150,9 @@ class VectorStores:
             await self.update(query, found.active())
 
     async def raise_revision(self, query: Query, id: str) -> int | None:
-        """The new revision, of a store that nobody else changes now; None if it is gone."""
+        """Raise the revision of a locked store. Returns the new one; None if the store no longer
+        exists.
+        """
         raised = "update vector_stores set revision=revision+1 where id=$1 returning revision"
         for (revision,) in await query(raised, id):
             return int(revision)
@@ -171,8 +173,8 @@ class VectorStores:
         return await self._counts("batch", list(ids))
 
     async def sizes(self, owners: Sequence[str] | None = None) -> list[tuple[str, float, int]]:
-        """The owner of each store, when it was made, and the bytes of its files; of all owners if
-        none are named. Nothing is opened where nothing is stored.
+        """For each store its owner, when it was made, and the bytes of its files; of all owners if
+        none are named. If nothing is stored, nothing is opened.
         """
         if not self._store.exists:
             return []
@@ -199,7 +201,7 @@ class VectorStores:
         return [id for (id,) in rows]
 
     async def delete(self, query: Query, id: str) -> bool:
-        """The store alone; its files are removed before. Returns whether it was there."""
+        """Delete the store alone, after its files were removed. Returns whether it existed."""
         await query.run("delete from vector_store_batches where store=$1", id)
         await query.run("delete from vector_store_removals where store=$1", id)
         return bool(await query("delete from vector_stores where id=$1 returning id", id))
