@@ -50,7 +50,7 @@ def test_a_full_queue_and_a_queue_timeout() -> None:
         chat_model="narrow",
         embedding_model="narrow",
         max_queue=1,
-        queue_timeout=1,
+        queue_timeout=3,
     )
     with ServerThread(settings) as server:
         client = server.client(timeout=60)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,11 +32,15 @@ def bad(shared: BadServer) -> BadServer:
     return shared
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    settings = echo_settings(
-        data=tmp_path_factory.mktemp("data"), mcp_private_hosts=["127.0.0.1"], tool_timeout=1
-    )
+@pytest.fixture(scope="module", name="server")
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with server(tmp_path_factory.mktemp("data")) as running:
+        yield running
+
+
+@contextmanager
+def server(data: Path, **values: Any) -> Iterator[Running]:
+    settings = echo_settings(data=data, mcp_private_hosts=["127.0.0.1"], **values)
     with ServerThread(settings) as running:
         yield running
 
@@ -96,13 +102,29 @@ async def deep(message: dict[str, Any]) -> web.StreamResponse:
 
 
 ANSWERS = [
-    *(huge, never, malformed, of_another_type, compressed),
+    *(huge, malformed, of_another_type, compressed),
     *(failing, redirecting, refusing, deep),
 ]
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_a_bad_list(client: OpenAI, bad: BadServer, answer: Any) -> None:
+    check_list(client, bad, answer)
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_a_bad_result(client: OpenAI, bad: BadServer, answer: Any) -> None:
+    check_result(client, bad, answer)
+
+
+def test_a_server_that_does_not_answer(bad: BadServer, tmp_path: Path) -> None:
+    with server(tmp_path, tool_timeout=2) as hasty, hasty.client() as client:
+        check_list(client, bad, never)
+        bad.list = None
+        check_result(client, bad, never)
+
+
+def check_list(client: OpenAI, bad: BadServer, answer: Any) -> None:
     bad.list = answer
     response = respond(client, False, input="hi", tools=[mcp(bad)])
     listed = response.output[0].to_dict()
@@ -111,8 +133,7 @@ def test_a_bad_list(client: OpenAI, bad: BadServer, answer: Any) -> None:
     assert (response.status, response.output_text) == ("completed", "hi")
 
 
-@pytest.mark.parametrize("answer", ANSWERS)
-def test_a_bad_result(client: OpenAI, bad: BadServer, answer: Any) -> None:
+def check_result(client: OpenAI, bad: BadServer, answer: Any) -> None:
     bad.call = answer
     response = respond(client, True, input=call("bad__f"), tools=[mcp(bad)])
     made: Any = response.output[1].to_dict()
