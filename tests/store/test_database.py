@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from openedai.errors import APIError, Unavailable
+from openedai.errors import APIError, InvalidRequest, Unavailable
 from openedai.store.database import Database
 from openedai.store.databases.migrations import migrate, schema
 from openedai.store.databases.sqlite import Sqlite
@@ -270,6 +270,24 @@ def test_a_postgres_that_is_not_there() -> None:
     async def scenario() -> None:
         with pytest.raises(Unavailable):
             await store.database()
+
+    run(store, scenario())
+
+
+def test_a_nul_that_postgres_does_not_take(postgres: str) -> None:
+    store = Store(Path("unused"), new_database(postgres))
+
+    async def insert(database: Database) -> None:
+        async with database.write() as query:
+            await query.run("insert into t(id) values($1)", "a\0")
+
+    async def scenario() -> None:
+        database = await table(store)
+        with pytest.raises(InvalidRequest, match="NUL"):
+            await database.read("select id from t where id=$1", "a\0")
+        with pytest.raises(InvalidRequest, match="NUL"):
+            await insert(database)
+        assert await database.read("select id from t") == []
 
     run(store, scenario())
 

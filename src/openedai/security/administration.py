@@ -135,9 +135,9 @@ class Administration:
 
     async def revoke(self, id: str, condition: str = "1=1", *args: str) -> ApiKey:
         """Refuse a key from now on. Raises NotFound, also for one that a condition in SQL, with
-        parameters from `$2` on, does not hold of.
+        ids from `$2` on, does not hold of.
         """
-        if not is_id(id):
+        if not all(map(is_id, (id, *args))):
             raise no_such_key(id)
         async with self._writing() as query:
             if not await self.keys.revoke(query, f"id=$1 and {condition}", id, *args):

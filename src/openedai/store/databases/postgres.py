@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from openedai.errors import Unavailable
+from openedai.errors import InvalidRequest, Unavailable
 from openedai.store.database import Database, Query, Row, Value
 
 if TYPE_CHECKING:
@@ -131,6 +131,10 @@ def _translate_errors() -> Iterator[None]:
 
     try:
         yield
+    except asyncpg.CharacterNotInRepertoireError as error:
+        raise InvalidRequest(
+            "Invalid value: a text has a NUL character.", code="invalid_value"
+        ) from error
     except asyncpg.DiskFullError as error:
         raise Unavailable("The server has no space left for its data.") from error
     except _connection_errors() as error:

@@ -63,7 +63,8 @@ class Projects:
         Raises NotFound.
         """
         suffix = (await self._store.database()).for_update
-        for row in await query(f"select {_COLUMNS} from projects where id=$1{suffix}", id):
+        by_id = f"select {_COLUMNS} from projects where id=$1{suffix}"
+        for row in await query(by_id, id) if is_id(id) else ():
             return Project(*row)
         raise no_such_project(id)
 

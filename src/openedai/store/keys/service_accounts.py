@@ -9,7 +9,7 @@ from typing import Literal
 
 from openedai.errors import NotFound
 from openedai.store.database import Query
-from openedai.store.ids import ordered_id
+from openedai.store.ids import is_id, ordered_id
 from openedai.store.store import Store
 from openedai.store.vector_stores.pages import Cursor, Found, read_page
 
@@ -47,7 +47,7 @@ class ServiceAccounts:
         """Raises NotFound."""
         database = await self._store.database()
         by_id = f"select {_COLUMNS} from service_accounts where project=$1 and id=$2"
-        for row in await database.read(by_id, project, id):
+        for row in await database.read(by_id, project, id) if is_id(project) and is_id(id) else ():
             return ServiceAccount(*row)
         raise no_such_account(id)
 
@@ -75,7 +75,7 @@ class ServiceAccounts:
     async def remove(self, query: Query, project: str, id: str) -> None:
         """Raises NotFound."""
         gone = "delete from service_accounts where project=$1 and id=$2 returning id"
-        if not await query(gone, project, id):
+        if not (is_id(project) and is_id(id) and await query(gone, project, id)):
             raise no_such_account(id)
 
 

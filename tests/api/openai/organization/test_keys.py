@@ -249,6 +249,11 @@ def test_expired_keys_are_not_changed(server: Running, organization: Organizatio
         ("POST", "/v1/organization/projects", {"name": "a\0b"}, 400),
         ("POST", "/v1/organization/admin_api_keys", {"name": "a\0b"}, 400),
         ("DELETE", "/v1/organization/admin_api_keys/%00", None, 404),
+        ("POST", "/v1/organization/projects/%00/archive", None, 404),
+        ("DELETE", "/v1/organization/projects/%00/api_keys/a", None, 404),
+        ("GET", "/v1/organization/projects/a/service_accounts/%00", None, 404),
+        ("DELETE", "/v1/organization/projects/%00/service_accounts/a", None, 404),
+        ("GET", "/v1/organization/costs?start_time=0&api_key_ids[]=%00", None, 400),
         ("GET", "/v1/containers?name=%00", None, 400),
     ],
 )

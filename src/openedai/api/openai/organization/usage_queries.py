@@ -23,7 +23,8 @@ _LAST = 253_402_300_800  # the year 10000
 _MOST_VALUES = 100
 _CURSOR = "page_"
 
-Names = Annotated[list[str], Field(max_length=_MOST_VALUES)]
+_Name = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+Names = Annotated[list[_Name], Field(max_length=_MOST_VALUES)]
 
 
 @dataclass(frozen=True)
