@@ -32,7 +32,7 @@ def test_lists_in_the_environment_are_json(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("OPENEDAI_PRELOAD", '["a", "b"]')
     assert load_settings().preload == ("a", "b")
     monkeypatch.setenv("OPENEDAI_PRELOAD", "a,b")
-    with pytest.raises(ConfigError, match="JSON"):
+    with pytest.raises(ConfigError, match='written as JSON, such as \\["first"'):
         load_settings()
 
 

@@ -108,6 +108,11 @@ def test_redirects_without_end() -> None:
     assert len(requests) == 6
 
 
+def test_a_private_host_names_the_setting() -> None:
+    error, _ = fetched("http://127.0.0.1:{port}/a", {"/a": answer(IMAGE)}, allowed=())
+    assert "`image_private_hosts` can allow it" in str(error)
+
+
 @pytest.mark.parametrize(
     "name",
     [

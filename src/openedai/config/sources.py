@@ -73,7 +73,8 @@ def _list(variable: str, text: str) -> Any:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
         raise ConfigError(
-            f"{variable} is not valid. Lists are written as JSON in the environment."
+            f"{variable} is not valid JSON. In the environment lists are written as JSON, such as "
+            '["first", "second"].'
         ) from None
 
 

@@ -88,8 +88,8 @@ class Fetcher:
             raise _download_error("its host is not known") from error
         except ForbiddenHost:
             raise BadImage(
-                "Invalid image URL: its host is not on the public internet, and this server may "
-                "not fetch from there.",
+                "Invalid image URL: its host is not on the public internet. The server's setting "
+                "`image_private_hosts` can allow it.",
                 code="invalid_image_url",
             ) from None
 

@@ -49,7 +49,7 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
             raise self._failed("its host is not known") from None
         except ForbiddenHost:
             raise self._failed(
-                "its host is not on the public internet, and this server may not connect to it"
+                "its host is not on the public internet; `mcp_private_hosts` can allow it"
             ) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise self._failed("it cannot be reached") from error

@@ -143,6 +143,13 @@ def check_result(client: OpenAI, bad: BadServer, answer: Any) -> None:
     assert response.output_text.startswith("Error: ")
 
 
+def test_a_private_host_names_the_setting(client: OpenAI) -> None:
+    tools: Any = [{"type": "mcp", "server_label": "a", "server_url": "http://10.0.0.1/mcp"}]
+    listed = client.responses.create(model="echo", input="x", tools=tools).output[0]
+    assert listed.type == "mcp_list_tools"
+    assert "`mcp_private_hosts` can allow it" in (listed.error or "")
+
+
 def test_lists_without_an_end(client: OpenAI, bad: BadServer) -> None:
     async def pages(message: dict[str, Any]) -> web.StreamResponse:
         first = bad.requests
