@@ -25,7 +25,7 @@ from yarl import URL
 from openedai.app import create_app
 from openedai.cli.serve import uvicorn_config
 from openedai.config import ModelSpec, Settings
-from openedai.jobs.runner import LEASE_SECONDS
+from openedai.jobs.jobs import LEASE_SECONDS
 
 C = TypeVar("C", OpenAI, Anthropic)
 

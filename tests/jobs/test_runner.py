@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -14,6 +14,7 @@ from openedai.errors import Unavailable
 from openedai.jobs.handler import RunningJob
 from openedai.jobs.jobs import Jobs
 from openedai.jobs.leases import LeaseLost, Leases
+from openedai.jobs.private import MOST, PrivateInputs
 from openedai.jobs.runner import Runner
 from openedai.store.database import Query
 from openedai.store.store import Store
@@ -44,10 +45,12 @@ class Bench:
 
         asyncio.run(main())
 
-    async def add(self, id: str, to: int = 3, attempts: int = 5, **options: Any) -> None:
+    async def add(
+        self, id: str, to: int = 3, attempts: int = 5, private: Any = None, **options: Any
+    ) -> None:
         async with (await self.store.database()).write() as query:
             input = {"to": to, "pause": 0, **options}
-            await self.jobs.add(query, "count", id, input, attempts=attempts)
+            await self.jobs.add(query, "count", id, input, attempts=attempts, private=private)
         self.jobs.wake()
 
     async def ask(self, id: str, wish: Any) -> str | None:
@@ -108,6 +111,83 @@ def test_a_job_is_added_with_its_transaction_only(store: Store) -> None:
         assert await bench.rows("select id from jobs") == []
 
     bench.run(scenario)
+
+
+class Telling:
+    """Ends its jobs at once, and notes what it was told."""
+
+    kind: ClassVar[str] = "count"
+    slots = 2
+
+    def __init__(self) -> None:
+        self.told: dict[str, Any] = {}
+
+    async def run(self, job: RunningJob) -> None:
+        self.told[job.id] = job.private
+        async with job.step() as query:
+            await job.end(query, "done")
+
+    async def fail(self, query: Query, id: str, input: Any, reason: str) -> None:
+        pass
+
+
+def test_private_inputs_are_in_no_database(store: Store) -> None:
+    handler = Telling()
+    bench = Bench(store, handler)
+
+    async def scenario() -> None:
+        await bench.add("a", private={"key": "s3cret"})
+        await bench.add("b")
+        for id in ("a", "b"):
+            await bench.state(id, "done")
+        assert handler.told == {"a": {"key": "s3cret"}, "b": None}
+        assert "s3cret" not in str(await bench.rows("select * from jobs"))
+
+    bench.run(scenario)
+    assert len(bench.jobs.private) == 0
+
+
+def test_no_other_server_takes_a_job_with_private_inputs(store: Store) -> None:
+    """Not while its own one lives, whatever becomes of an attempt."""
+    bench = Bench(store)
+    bench.runner.start = lambda: None  # type: ignore[method-assign]
+    own, other = Leases(store, bench.jobs.server, 60), Leases(store, "other", 60)
+
+    async def taken() -> bool:
+        return await other.claim(["count"]) is not None
+
+    async def scenario() -> None:
+        for id in ("a", "b"):
+            await bench.add(id, private="s3cret")
+        assert not await taken()
+        assert await own.renew_own() == {"a", "b"}
+        claim = await own.claim(["count"])
+        assert claim is not None
+        async with own.step(claim.id, claim.fence) as query:
+            await own.retry(query, claim.id, 0)
+        assert not await taken()
+        async with (await store.database()).write() as query:  # it has not renewed it
+            await query.run("update jobs set server_until=server_until-61 where id='a'")
+        assert await taken()
+        assert not await taken()
+        await own.give_back()
+        assert await taken()
+
+    bench.run(scenario)
+
+
+def test_private_inputs_are_few_and_forgotten() -> None:
+    now = 0.0
+    inputs = PrivateInputs(lambda: now)
+    for number in range(MOST):
+        inputs.put(str(number), number)
+    with pytest.raises(Unavailable):
+        inputs.put("more", 1)
+    inputs.keep(())
+    assert len(inputs) == MOST  # they are new
+    now = 61.0
+    inputs.keep({"5"})
+    assert (len(inputs), inputs.of("5"), inputs.of("6")) == (1, 5, None)
 
 
 def test_a_running_job_is_cancelled(store: Store) -> None:

@@ -21,7 +21,8 @@ from openedai.app.model_pool import make_pool
 from openedai.catalog.catalog import Catalog
 from openedai.config import Settings
 from openedai.engines.process.early import EarlyStart
-from openedai.jobs.runner import LEASE_SECONDS, Runner
+from openedai.jobs.jobs import LEASE_SECONDS
+from openedai.jobs.runner import Runner
 from openedai.media.addresses import HostPolicy
 from openedai.media.images import ImageLimits, Images
 from openedai.security.identities import Identities

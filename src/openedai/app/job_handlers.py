@@ -71,9 +71,11 @@ def job_handlers(services: Services, library: Library, perform: Perform) -> Sequ
 def _response_handler(services: Services) -> ResponseHandler:
     make = response_jobs(services)
 
-    async def generate(response: StoredResponse, job: Any) -> AsyncGenerator[Step, None]:
+    async def generate(
+        response: StoredResponse, job: Any, private: Any
+    ) -> AsyncGenerator[Step, None]:
         jobs = await asyncio.to_thread(make)
-        async with aclosing(jobs.generate(response, job)) as steps:
+        async with aclosing(jobs.generate(response, job, private)) as steps:
             async for step in steps:
                 yield step
 

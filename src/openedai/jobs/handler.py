@@ -15,13 +15,15 @@ class RunningJob:
     """One attempt at a job, for its handler.
 
     `input` is what it was added with, `progress` what was last saved; None at first. `requested` is
-    "pause" or "cancel" as soon as someone requests it; then `interrupted` is set.
+    "pause" or "cancel" as soon as someone requests it; then `interrupted` is set. `private` is what
+    the database was not told; None on a server that does not know it.
     """
 
-    def __init__(self, claim: Claim, leases: Leases) -> None:
+    def __init__(self, claim: Claim, leases: Leases, private: Any = None) -> None:
         self.id = claim.id
         self.kind = claim.kind
         self.input: Any = claim.input
+        self.private = private
         self.progress: Any = claim.progress
         self.attempt = claim.attempt
         self.attempts = claim.attempts

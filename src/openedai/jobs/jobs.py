@@ -7,10 +7,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from openedai.store.database import Query
+from openedai.jobs.private import PrivateInputs
+from openedai.store.database import Query, Value
+from openedai.store.ids import ordered_id
 from openedai.store.store import Store
 
 ATTEMPTS = 5
+# How long a server has a job, and its name on jobs that no other one may take, unless it renews it.
+LEASE_SECONDS = 15.0
 # How long the row of an ended job is kept.
 _KEPT_SECONDS = 30 * 86400.0
 
@@ -22,22 +26,43 @@ CANCELLED, FAILED = "cancelled", "failed"
 
 class Jobs:
     """What anyone may do with a job. Each method is part of the caller's transaction, which also
-    changes what the job belongs to; call `wake` after the commit.
+    changes what the job belongs to; call `wake` after the commit. `server` is the name of this
+    server.
     """
 
     def __init__(self, store: Store) -> None:
         self.changed = asyncio.Event()
+        self.server = ordered_id("server_")
+        self.private = PrivateInputs()
         self._store = store
 
     async def add(
-        self, query: Query, kind: str, id: str, input: Any, *, attempts: int = ATTEMPTS
+        self,
+        query: Query,
+        kind: str,
+        id: str,
+        input: Any,
+        *,
+        attempts: int = ATTEMPTS,
+        private: Any = None,
     ) -> None:
-        """Add a job; `input` is JSON. It fails after `attempts` attempts that broke off."""
+        """Add a job; `input` is JSON. It fails after `attempts` attempts that broke off.
+
+        `private` is what the database is not told. Then no other server takes the job while this
+        one lives; one that takes it afterwards does not know it. Raises Unavailable if there are
+        too many such jobs.
+        """
         now = (await self._store.database()).now
+        columns, values = "", ""
+        args: list[Value] = [id, kind, msgspec.json.encode(input).decode(), attempts]
+        if private is not None:
+            self.private.put(id, private)
+            columns, values = ", server, server_until", f", $5, {now}+$6"
+            args += [self.server, LEASE_SECONDS]
         await query.run(
-            "insert into jobs(id, kind, state, input, run_at, attempt, attempts, fence) "
-            f"values($1, $2, '{QUEUED}', $3, {now}, 0, $4, 0)",
-            *(id, kind, msgspec.json.encode(input).decode(), attempts),
+            f"insert into jobs(id, kind, state, input, run_at, attempt, attempts, fence{columns}) "
+            f"values($1, $2, '{QUEUED}', $3, {now}, 0, $4, 0{values})",
+            *args,
         )
 
     async def lock(self, query: Query, id: str) -> str | None:

@@ -51,14 +51,15 @@ class Leases:
         database = await self._store.database()
         now = database.now
         names = ", ".join(f"${number}" for number in range(1, len(kinds) + 1))
+        owner, seconds = len(kinds) + 1, len(kinds) + 2
         due = (
             f"kind in ({names}) and attempt < attempts and ((state='{QUEUED}' and run_at <= {now})"
             f" or (state='{RUNNING}' and lease_until < {now}))"
+            f" and (server is null or server=${owner} or server_until < {now})"
         )
         first = f"select id from jobs where {due} order by run_at, id limit 1"
-        if not await database.read(first, *kinds):
+        if not await database.read(first, *kinds, self._owner):
             return None
-        owner, seconds = len(kinds) + 1, len(kinds) + 2
         args: list[Value] = [*kinds, self._owner, self.seconds]
         async with database.write() as query:
             rows = await query(
@@ -84,6 +85,19 @@ class Leases:
                     *(self.seconds, id, fence),
                 )
         return kept
+
+    async def renew_own(self) -> set[str]:
+        """Prolong the time in which no other server takes jobs with private inputs of this one.
+        Returns those that have not ended.
+        """
+        database = await self._store.database()
+        async with database.write() as query:
+            rows = await query(
+                f"update jobs set server_until={database.now}+$1 "
+                f"where server=$2 and state in ('{QUEUED}', '{RUNNING}') returning id",
+                *(self.seconds, self._owner),
+            )
+        return {id for (id,) in rows}
 
     @asynccontextmanager
     async def step(self, id: str, fence: int) -> AsyncIterator[Query]:
@@ -143,6 +157,7 @@ class Leases:
                 f"owner=null, lease_until=null where owner=$1 and state='{RUNNING}'{others}",
                 *(self._owner, *but),
             )
+            await query.run("update jobs set server_until=0 where server=$1", self._owner)
 
     async def used_up(self) -> list[tuple[str, str, Any]]:
         """(id, kind, input) of jobs whose last attempt broke off; nobody takes them again."""

@@ -14,14 +14,12 @@ from contextlib import suppress
 
 from openedai.errors import APIError
 from openedai.jobs.handler import Handler, RunningJob
-from openedai.jobs.jobs import FAILED, Jobs
+from openedai.jobs.jobs import FAILED, LEASE_SECONDS, Jobs
 from openedai.jobs.leases import Claim, LeaseLost, Leases
-from openedai.store.ids import ordered_id
 from openedai.store.store import Store
 
 log = logging.getLogger("openedai.jobs")
 
-LEASE_SECONDS = 15.0
 _RENEWALS = 3  # within the time of a lease
 _POLL_SECONDS = 1.0
 _MOST_RETRY_SECONDS = 60.0
@@ -47,7 +45,7 @@ class Runner:
         self._store = store
         self._jobs = jobs
         self._handlers = {handler.kind: handler for handler in handlers}
-        self._leases = Leases(store, ordered_id("server_"), lease)
+        self._leases = Leases(store, jobs.server, lease)
         self._poll = poll
         self._random = random.Random()
         self._running: dict[str, RunningJob] = {}
@@ -124,7 +122,7 @@ class Runner:
         claim = await self._leases.claim(kinds) if kinds else None
         if claim is None:
             return False
-        job = RunningJob(claim, self._leases)
+        job = RunningJob(claim, self._leases, self._jobs.private.of(claim.id))
         self._running[job.id] = job
         task = asyncio.create_task(self._run(job, claim))
         self._tasks[job.id] = task
@@ -134,6 +132,8 @@ class Runner:
     def _forget(self, job: RunningJob) -> None:
         if self._running.get(job.id) is job:
             del self._running[job.id], self._tasks[job.id]
+        if job.ended or job.lost:
+            self._jobs.private.forget(job.id)
         self._jobs.wake()
 
     async def _run(self, job: RunningJob, claim: Claim) -> None:
@@ -175,6 +175,8 @@ class Runner:
             started = time.monotonic()
             try:
                 kept = await self._leases.renew(held) if held else {}
+                if len(self._jobs.private):
+                    self._jobs.private.keep(await self._leases.renew_own())
             except Exception as error:
                 _log("leases cannot be renewed now", error)
                 if started - renewed > self._leases.seconds:

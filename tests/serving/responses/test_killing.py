@@ -18,7 +18,7 @@ from tests.serving.servers import SHORT_LEASE, app_of, process, ready, running
 WORDS = " ".join(f"w{number}" for number in range(60))
 
 
-async def begin(keeping: ResponseKeeping, number: int, *, stream: bool) -> str:
+async def begin(keeping: ResponseKeeping, number: int, *, stream: bool, private: Any = None) -> str:
     """A queued response, as a request would make it, before a server that is to be killed."""
     body = {"model": "wide", "input": f"{number} {WORDS}", "background": True, "stream": stream}
     id = f"resp_{number}"
@@ -37,7 +37,8 @@ async def begin(keeping: ResponseKeeping, number: int, *, stream: bool) -> str:
             output="[]",
             input="[]",
         ),
-        {"body": body, "extra": {}, "caller": "me"},
+        {"body": body, "extra": {}, "caller": "me", "private": private is not None},
+        private,
     )
     return id
 
@@ -92,6 +93,29 @@ def test_a_server_is_killed_in_the_middle(tmp_path: Path, database_url: str) -> 
         assert seen[0] == seen[2] == seen[4]
         for id in streams:
             assert (await keeping.responses.find("me", id)).status == "failed"
+        await services.store.close()
+
+    asyncio.run(scenario())
+
+
+def test_the_server_that_knew_the_credentials_is_gone(tmp_path: Path, database_url: str) -> None:
+    """Before another one has begun: the response fails, and says why."""
+
+    async def scenario() -> None:
+        services: Services = app_of(tmp_path, database_url).state.services
+        keeping = services.keeping
+        ids = [await begin(keeping, n, stream=n == 1, private={0: "s3cret"}) for n in range(2)]
+        async with (await services.store.database()).write() as query:
+            await query.run("update jobs set server_until=0")  # as time goes by
+        async with running(tmp_path, database_url, SHORT_LEASE), asyncio.timeout(60):
+            seen = await read(keeping, ids[1])
+            ends = [await ended(keeping, id) for id in ids]
+        for made in ends:
+            assert made.status == "failed"
+            error = msgspec.json.decode(made.response)["error"]
+            assert error["code"] == "server_error"
+            assert "knew the credentials" in error["message"]
+        assert seen[-1]["type"] == "response.failed"
         await services.store.close()
 
     asyncio.run(scenario())

@@ -20,6 +20,10 @@ _SLOTS = 32
 # The events before anything of the answer.
 _BEGINNING = ("response.created", "response.in_progress")
 _LAST_BEFORE_ANSWER = len(_BEGINNING) - 1
+_FORGOTTEN = (
+    "The server that knew the credentials of this response's tools stopped before it began. They "
+    "are never stored: send the request again."
+)
 _DIED = "The server that worked on this response stopped, and its answer cannot be gone on with."
 
 
@@ -34,11 +38,13 @@ class Step:
     output: str = "[]"
 
 
-Generate = Callable[[StoredResponse, Any], AsyncGenerator[Step, None]]
+Generate = Callable[[StoredResponse, Any, Any], AsyncGenerator[Step, None]]
 
 
 class ResponseHandler:
-    """`generate` yields the events of a response, given its stored record and the job's input."""
+    """`generate` yields the events of a response, given its stored record, the job's input, and
+    what is never stored.
+    """
 
     kind: ClassVar[str] = KIND
 
@@ -60,6 +66,9 @@ class ResponseHandler:
                 # Another attempt would not repeat the part of an answer that readers have seen, and
                 # it would repeat the calls of tools.
                 await self._fail(query, response, "server_error", _DIED)
+                await job.end(query, "failed")
+            elif job.input.get("private") and job.private is None:
+                await self._fail(query, response, "server_error", _FORGOTTEN)
                 await job.end(query, "failed")
             elif response.status == "queued":
                 begun = changed(response, status="in_progress")
@@ -85,7 +94,7 @@ class ResponseHandler:
     async def _work(self, job: RunningJob, response: StoredResponse, last: int) -> None:
         events = EventWriter(job, self._responses.events, response.id, last)
         try:
-            async with aclosing(self._generate(response, job.input)) as steps:
+            async with aclosing(self._generate(response, job.input, job.private)) as steps:
                 async for step in steps:
                     kept = [step.json] if step.number > last and response.streamed else []
                     if step.status is not None:

@@ -51,11 +51,13 @@ class ResponseKeeping:
                 query, response.owner, response.conversation, items, known="skip"
             )
 
-    async def begin(self, response: StoredResponse, job: Any) -> None:
-        """Store a response that a job will make. Raises Unavailable; then there is no job."""
+    async def begin(self, response: StoredResponse, job: Any, private: Any = None) -> None:
+        """Store a response that a job will make; `private` is what is never stored of it. Raises
+        Unavailable; then there is no job.
+        """
         async with (await self._store.database()).write() as query:
             await self.responses.insert(query, response)
-            await self._jobs.add(query, KIND, response.id, job)
+            await self._jobs.add(query, KIND, response.id, job, private=private)
         self._jobs.wake()
 
     async def cancel(self, owner: str, id: str) -> StoredResponse:

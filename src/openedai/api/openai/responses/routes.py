@@ -25,7 +25,7 @@ from openedai.api.openai.responses.served.toolkit import Toolkit
 from openedai.api.openai.responses.served.turns import Generate, Turns
 from openedai.api.openai.responses.socket import ResponseCreate, ResponseSocket, Send
 from openedai.api.openai.responses.state.history import StoredHistory
-from openedai.api.openai.responses.state.jobs import job_input
+from openedai.api.openai.responses.state.jobs import credentials, job_input
 from openedai.api.openai.responses.state.routes import event_stream
 from openedai.api.openai.responses.state.storing import stored_response, storing
 from openedai.api.openai.responses.types import (
@@ -175,7 +175,8 @@ class Responses:
         """The queued response, or its stream."""
         response = prepared.builder.response
         stored = stored_response(response, call, prepared, self._keeping)
-        await self._keeping.begin(stored, job_input(call, once=prepared.tools.any_served))
+        job = job_input(call, once=prepared.tools.any_served)
+        await self._keeping.begin(stored, job, credentials(call))
         if call.body.stream:
             return await event_stream(self._keeping, request, response.id)
         return self._calls.respond(call, response)

@@ -220,8 +220,6 @@ class ResponseRequest(InputBody):
         super().check()
         if self.background and self.store is False:
             raise invalid_value("background", "a response in the background is always stored")
-        if self.background:
-            self._check_secrets()
         window = self.background_options and self.background_options.completion_window
         if window in ("2h", "8h") and (self.stream or not self.background):
             raise invalid_value(
@@ -230,16 +228,6 @@ class ResponseRequest(InputBody):
             )
         if self.stream_options is not None and not self.stream:
             raise invalid_value("stream_options", "it is only allowed when 'stream' is true")
-
-    def _check_secrets(self) -> None:
-        """Credentials of a server are never stored, but the job of a response would be."""
-        for index, tool in enumerate(self.tools or ()):
-            if isinstance(tool, McpServerTool) and tool.sent_headers():
-                name = "headers" if tool.headers else "authorization"
-                raise invalid_value(
-                    f"tools[{index}].{name}",
-                    "it is never stored, so it cannot be used by a response in the background",
-                )
 
     @property
     def logprobs(self) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -239,12 +240,38 @@ def test_secrets_are_sent_and_never_told(
     assert "s3cret" not in caplog.text
     (shown_tool,) = (one.to_dict() for one in response.tools)
     assert shown_tool["server_url"] == f"{files.url}/<redacted>"
-    for name, value in (("headers", headers), ("authorization", "s3cret")):
-        given: dict[str, Any] = {name: value}
-        body: dict[str, Any] = {"tools": [mcp(files, **given)], "background": True}
-        assert refusal(client, **body) == ("invalid_value", f"tools[0].{name}")
     for bad in ({"Host": "x"}, {"a b": "c"}, {"a": "b\r\nc: d"}):
         assert refusal(client, tools=[mcp(files, headers=bad)])[1] == "tools[0].headers"
+
+
+def test_secrets_of_responses_in_the_background(
+    tmp_path: Path, database_url: str, files: RealServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are made by the server that was given them, and by no other one."""
+    caplog.set_level("DEBUG", "openedai")
+    tool = mcp(files, headers={"X-Secret": "s3cret-header"}, authorization="s3cret-token")
+    asked: Any = {"model": "echo", "input": call("files__add", a=1, b=2), "tools": [tool]}
+    settings = echo_settings(
+        data=tmp_path, mcp_private_hosts=["127.0.0.1"], database=database_url or None
+    )
+    with (
+        ServerThread(settings) as first,
+        ServerThread(settings) as second,
+        first.client() as one,
+        second.client() as two,
+    ):
+        made = [client.responses.create(**asked, background=True) for client in (one, two) * 5]
+        ends = [ended(one, response.id) for response in made]
+        assert {response.output_text for response in ends} == {"3"}
+        assert "s3cret" not in "".join(response.to_json() for response in (*made, *ends))
+        wait_until(
+            lambda: not any(len(one.app.state.services.jobs.private) for one in (first, second))
+        )
+    told = {(sent.get("x-secret"), sent.get("authorization")) for sent in files.headers}
+    assert told == {("s3cret-header", "Bearer s3cret-token")}
+    assert "s3cret" not in caplog.text
+    stored = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(b"s3cret" in content for content in stored)
 
 
 def test_servers_are_told_the_trace(client: OpenAI, files: RealServer) -> None:

@@ -14,7 +14,7 @@ from openedai.api.openai.responses.output.events import Completed, Event, Failed
 from openedai.api.openai.responses.output.objects import OutputItem
 from openedai.api.openai.responses.prepare import Prepared
 from openedai.api.openai.responses.routes import Responses
-from openedai.api.openai.responses.state.jobs import identity_of
+from openedai.api.openai.responses.state.jobs import identity_of, with_credentials
 from openedai.api.openai.responses.state.storing import split_response
 from openedai.api.openai.responses.types import ResponseRequest
 from openedai.catalog.catalog import Catalog
@@ -37,9 +37,11 @@ class ResponseJobs:
         self._responses = responses
         self._ends = ends
 
-    async def generate(self, stored: StoredResponse, job: Any) -> AsyncGenerator[Step, None]:
+    async def generate(
+        self, stored: StoredResponse, job: Any, private: Any
+    ) -> AsyncGenerator[Step, None]:
         """The events of the response. Raises what fails before the first event."""
-        body = ResponseRequest.model_validate(job["body"])
+        body = ResponseRequest.model_validate(with_credentials(job["body"], private))
         body.extra.update(job["extra"])
         await self._tuned.prepare(stored.owner, body.model)
         model = self._catalog.resolve(body.model)

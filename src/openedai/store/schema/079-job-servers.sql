@@ -1,0 +1,2 @@
+alter table jobs add column server text;
+alter table jobs add column server_until double precision
