@@ -56,15 +56,16 @@ class Engine:
         return await cls.load(model, path, options)
 
     async def add_adapter(self, adapter: Adapter) -> None:
-        """Let requests name another adapter as their variant; nothing if it has one of that name.
+        """Let requests name a further adapter as their variant. Does nothing if the model already
+        has one with this name.
 
-        Requests that run are not disturbed. Raises an APIError for an adapter that cannot be used.
+        Running requests are not affected. Raises an APIError for an adapter that cannot be used.
         Engines that do not support adapters ignore it.
         """
 
     def within_trace(self, headers: Callable[[], Mapping[str, str]]) -> Self:
-        """The engine for one request, which tells other servers these headers of its trace. It is
-        not closed on its own. Engines that ask no other servers are the same for all requests.
+        """The engine for one request; it sends these headers of the request's trace to other
+        servers. It is not closed separately. Engines that call no other servers return themselves.
         """
         return self
 
@@ -76,10 +77,10 @@ class Engine:
         return 0
 
     def progress(self) -> int:
-        """A number that has changed whenever some of the work between two events was done.
+        """A number that changes whenever some of the work between two events is done.
 
-        An engine in a worker that neither changes it nor sends an event for minutes, while it has
-        calls, is taken for hung.
+        An engine in a worker counts as hung if, while it has calls, it neither changes this number
+        nor sends an event for minutes.
         """
         return 0
 
@@ -182,7 +183,7 @@ class Tokenizer(Engine):
     """Converts between texts and ids of the model's own vocabulary."""
 
     async def tokenize(self, text: str, *, special: bool = False) -> tuple[int, ...]:
-        """The token ids of a text. With `special` they include those that start a prompt."""
+        """The token ids of a text. With `special` they include those that begin a prompt."""
         raise NotImplementedError
 
     async def detokenize(self, ids: Sequence[int]) -> str:

@@ -95,11 +95,11 @@ class Sampling(Struct, frozen=True):
 
 
 class Ending(Struct, frozen=True):
-    """Where an answer ends, besides its limit, its stop strings and the model's own end.
+    """Where an answer ends, apart from its limit, its stop strings and the model's own end.
 
-    Nothing ends it before it has `min_tokens` tokens, and the model never with `ignore_end`; where
-    a constraint allows nothing else, it ends all the same. It also ends before any of
-    `stop_tokens`. With `keep_stop` the stop string or token that ends it is a part of it.
+    Nothing ends it before it has `min_tokens` tokens, and with `ignore_end` the model never does,
+    unless a constraint allows nothing else. It also ends before any of `stop_tokens`. With
+    `keep_stop` the stop string or token that ends it is a part of it.
     """
 
     min_tokens: int = 0

@@ -1,4 +1,5 @@
-"""How many cores other programs leave to this process, for engines that choose their threads.
+"""How many cores other programs leave to this process, for engines that choose how many threads to
+use.
 
 Threads that wait for each other at every step are as fast as the slowest of them. If one of them
 has to share its core with another program, they are several times slower than fewer threads are.
@@ -13,21 +14,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-# Seconds between two samples, and the least time that a decision looks at.
+# Seconds between two samples, and the shortest time on which a decision is based.
 PERIOD = 0.1
 WINDOW = 0.15
-# Seconds for which a core has to be free before it is used again; longer if it was lost again soon.
+# Seconds for which a core has to be free before it is used again; longer if it was soon lost again.
 PATIENCE = 0.4
 MOST_PATIENCE = 6.4
-# How much of a core others may want while this process keeps it, and when it takes it.
+# How much of a core others may want while this process keeps it, and for this process to take it.
 KEPT_BELOW = 0.6
 TAKEN_BELOW = 0.35
-# The part of all cores in use above which not everyone gets what they want.
+# The fraction of all cores in use above which not everyone gets what they want.
 SATURATED = 0.95
-# A longer time without a sample, in which this process was mostly idle, says little about now.
+# After a longer time without a sample, in which this process was mostly idle, old samples say
+# little about the present.
 PAUSE = 0.3
-# After a pause, who still runs is looked at so often. A program that just passed a request on to
-# this one does not run at the last look.
+# How often to look, after a pause, at who is still running. A program that has just passed a
+# request on to this one is not running at the last look.
 LOOKS = 3
 LOOK_INTERVAL = 0.002
 # Rounds of a waiting thread of OpenMP: longer than most waits within a run on free cores.
@@ -51,7 +53,7 @@ class Sample:
 
 
 class FreeCores:
-    """The cores that are free now. `count` may be called before every batch, from one thread."""
+    """The cores that are free now. Call `count` before every batch, from one thread only."""
 
     def __init__(
         self,
@@ -59,10 +61,11 @@ class FreeCores:
         measure: Callable[[], Sample] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`cores` is the most that `count` returns. Without `measure`, Linux' figures are read.
+        """`cores` is the most that `count` returns. Without `measure`, the figures of Linux are
+        read.
 
-        `measure` raises OSError, ValueError or LookupError where there are none. It is called here
-        for the first time, so that `count` knows the time between.
+        `measure` raises OSError, ValueError or LookupError if there are no figures. It is first
+        called here, so that `count` has something to compare with.
         """
         usable = _affinity()
         self._choice = Choice(cores, spare=max(0, len(usable) - cores) if measure is None else 0)
@@ -72,7 +75,7 @@ class FreeCores:
         self.count()
 
     def count(self) -> int:
-        """From 1 to `cores`: those that others do not use; all of them where that is not known."""
+        """From 1 to `cores`: the cores that others do not use; all of them if that is not known."""
         if self._clock() >= self._due:
             self._due = self._clock() + PERIOD
             try:
@@ -92,20 +95,21 @@ class FreeCores:
 
 
 def limit_spinning() -> None:
-    """For a library with GNU's OpenMP, to be called before it is loaded.
+    """Call this before a library that uses GNU's OpenMP is loaded.
 
-    Its threads spin while they wait for each other, which is fastest on free cores. By default it
-    is for so long that one step beside a busy program takes seconds. A user's setting is kept.
+    Its threads spin while they wait for each other, which is fastest on free cores. By default they
+    spin for so long that one step next to a busy program takes seconds. A user's own setting is
+    kept.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))
 
 
 class Choice:
-    """Chooses a number of threads: gives up a core at once, and takes one with patience."""
+    """Chooses a number of threads: gives up a core at once, but waits before taking one."""
 
     def __init__(self, cores: int, spare: int = 0) -> None:
-        """`spare` is the number of cores that others may use besides those `cores`."""
+        """`spare` is the number of cores that others may use in addition to these `cores`."""
         self.cores = max(1, cores)
         self.count = self.cores
         self._all = self.cores + spare
@@ -115,7 +119,7 @@ class Choice:
         self._raised = float("-inf")
 
     def add(self, sample: Sample) -> None:
-        """Update `count`. The sample must be later than those before."""
+        """Update `count`. The sample must be later than all earlier ones."""
         others = self._others(sample)
         if others is None:
             return
@@ -127,7 +131,7 @@ class Choice:
             self._raise(self._free(others, TAKEN_BELOW), sample.time)
 
     def doubts(self, sample: Sample) -> bool:
-        """Whether the choice will depend on who runs at the end of a pause."""
+        """Whether the choice depends on who is running at the end of a pause."""
         return self._paused(sample) and _used(self._samples[-1], sample)[0] > TAKEN_BELOW
 
     def _paused(self, sample: Sample) -> bool:
@@ -140,7 +144,7 @@ class Choice:
         return min(self.cores, max(1, int(self._all - others + margin)))
 
     def _others(self, last: Sample) -> float | None:
-        """The cores that others want; None if the samples do not span enough time yet."""
+        """The cores that others want; None if the samples do not cover enough time yet."""
         samples = self._samples
         if self._paused(last):
             others, _ = _used(samples[-1], last)
@@ -155,7 +159,7 @@ class Choice:
             return None
         others, own = _used(first, last)
         if own + others > SATURATED * self._all:
-            # The scheduler is fair: each of our threads got as much as each of theirs.
+            # The scheduler is fair: each of our threads got as much time as each of theirs.
             return others * max(1.0, self.count / max(own, 0.1))
         return others
 
@@ -189,11 +193,11 @@ class LinuxMeter:
     def __init__(self, cores: frozenset[int], stat: Path = _STAT) -> None:
         self._stat = stat
         self._names = frozenset(f"cpu{core}" for core in cores)
-        # Programs with a lower priority than ours give way to us.
+        # Programs with a lower priority than ours yield to us.
         self._skip_nice = bool(cores) and os.getpriority(os.PRIO_PROCESS, 0) <= 0
 
     def sample(self) -> Sample:
-        """Raises OSError, ValueError or LookupError where there is no such file."""
+        """Take a sample. Raises OSError, ValueError or LookupError if there is no such file."""
         values = {
             name: rest
             for line in self._stat.read_bytes().decode().splitlines()
@@ -208,7 +212,7 @@ class LinuxMeter:
         )
 
     def _busy(self, fields: str) -> int:
-        """The ticks in which the core was not idle, or given to another virtual machine."""
+        """The ticks in which the core was neither idle nor given to another virtual machine."""
         ticks = [int(field) for field in fields.split()[:_GUESTS]]
         ticks[_IDLE] = ticks[_IOWAIT] = 0
         if self._skip_nice:
@@ -217,5 +221,5 @@ class LinuxMeter:
 
 
 def _affinity() -> frozenset[int]:
-    """The cores that this process may use; empty where the system does not tell."""
+    """The cores that this process may use; empty if the system does not tell."""
     return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()

@@ -116,7 +116,9 @@ class Jobs:
         return bool(paused or pausing)
 
     async def remove(self, query: Query, id: str) -> None:
-        """Delete a job along with what it belonged to. Whoever runs it loses it."""
+        """Delete a job, in the transaction that deletes what it belongs to. Whoever runs it loses
+        it.
+        """
         await query.run("delete from jobs where id=$1", id)
 
     def wake(self) -> None:

@@ -19,7 +19,7 @@ _LIST_BYTES = 16 << 20
 
 
 class State(msgspec.Struct):
-    """What a web UI works on, for whomever. `job_count` is 0 if it does nothing."""
+    """What a web UI is working on, for anyone. `job_count` is 0 if it is idle."""
 
     job: str = ""
     job_count: int = 0
@@ -31,7 +31,7 @@ class State(msgspec.Struct):
 
 
 class Progress(msgspec.Struct):
-    """The answer of `/sdapi/v1/progress`. Only SD.Next has an `id` there."""
+    """The answer of `/sdapi/v1/progress`. Only SD.Next has an `id` in it."""
 
     progress: float = 0.0
     state: State = msgspec.field(default_factory=State)
@@ -89,7 +89,7 @@ class WebUI:
 
     async def make(self, request: RemoteRequest, seconds: float, limit: int) -> bytes | None:
         """The image that the web UI makes, in an answer of at most `limit` bytes; None if it was
-        interrupted before there was one.
+        interrupted before there was an image.
         """
         failures = self.connections.failures
         try:
@@ -97,7 +97,8 @@ class WebUI:
         except BadImage as error:
             raise failures.broken("answered with a damaged image") from error
         except Disconnected as error:
-            # The connection was used a moment ago: the web UI ended, or this request ended it.
+            # The connection was used a moment ago: either the web UI has ended, or this request has
+            # ended it.
             raise failures.broken("closed the connection without an answer") from error
 
     async def progress(self, *, preview: bool) -> Progress:
@@ -113,11 +114,11 @@ class WebUI:
         return await self._call(request, TaskProgress, self._short, _PROGRESS_BYTES)
 
     async def interrupt(self) -> None:
-        """End the job that runs, whosever it is."""
+        """End the running job, whoever it belongs to."""
         await self._call(RemoteRequest("sdapi/v1/interrupt", {}, "model"), Any, self._short, 1024)
 
     async def list(self, name: str) -> list[Named]:
-        """Such as `samplers` and `sd-models`."""
+        """The names in a list such as `samplers` or `sd-models`."""
         request = RemoteRequest(f"sdapi/v1/{name}", None, "model")
         return await self._call(request, list[Named], self._short, _LIST_BYTES)
 

@@ -13,7 +13,7 @@ from openedai.errors import APIError, BadGateway, ModelNotFound, invalid_value
 
 
 def chosen_checkpoint(request: ImageRequest, options: A1111Options) -> str | None:
-    """None for the one that the web UI has loaded."""
+    """The name of the checkpoint; None for the one that the web UI has loaded."""
     return options.checkpoint if request.variant is None else request.variant
 
 

@@ -34,7 +34,9 @@ from openedai.engines.remote.replicas import Replica, Replicas
 
 
 class A1111(ImageServer, Directory):
-    """A checkpoint of a web UI, or all of them; the one that is loaded there if none is chosen."""
+    """A checkpoint of a web UI, or all of its checkpoints; if none is chosen, the one that is
+    loaded there.
+    """
 
     def __init__(
         self, model: str, options: A1111Options, replicas: Replicas, connections: Connections

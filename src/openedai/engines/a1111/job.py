@@ -1,4 +1,5 @@
-"""One image that a web UI makes: asked for, watched, and interrupted if nobody waits for it.
+"""One image that a web UI makes: requested, watched, and interrupted if nobody waits for it any
+more.
 
 A web UI makes one image at a time, for all its users. It does not notice that a client has left,
 and an interrupt ends whatever it works on. So the request stays open until it is answered, and the
@@ -102,7 +103,9 @@ class WebUIJob:
         return self._making
 
     async def _look(self) -> Preview | None:
-        """A new preview. If the request wants none, this only checks that the web UI is there."""
+        """A new preview. If the request wants no previews, this only checks that the web UI
+        responds.
+        """
         with_preview = self._request.partial_images > 0
         if self._tasks_known:
             return await self._look_at_task(preview=with_preview)
@@ -115,7 +118,7 @@ class WebUIJob:
         try:
             found = await self._webui.task_progress(self._task, self._last_preview, preview=preview)
         except ReplicaFailed as failure:
-            self._tasks_known = failure.down  # otherwise the web UI is there, but not this URL
+            self._tasks_known = failure.down  # otherwise the web UI responds, but lacks this URL
             raise
         if not (preview and found.active and found.live_preview):
             return None

@@ -25,7 +25,7 @@ Fields = dict[str, Any]
 
 
 class Extras(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """The parameters of requests that are this engine's own, by the web UI's names."""
+    """The parameters of requests that are specific to this engine, by the web UI's names."""
 
     scheduler: str | None = None
     clip_skip: Annotated[int, Meta(ge=1, le=12)] | None = None
@@ -116,7 +116,7 @@ def _given(extras: Extras) -> Fields:
 
 
 def _settings(extras: Extras, checkpoint: str | None) -> Fields:
-    """The settings of the web UI that are others for this image. They are never an image format:
+    """The settings of the web UI that differ for this image. The image format is never among them:
     the server's own is accepted.
     """
     settings: Fields = {}

@@ -36,7 +36,7 @@ from openedai.engines.remote.replicas import Replica, Replicas
 
 
 class ComfyUI(ImageServer, Directory):
-    """A workflow of ComfyUI, with one checkpoint or all of them."""
+    """A workflow of ComfyUI, with one checkpoint or with all of them."""
 
     def __init__(
         self,

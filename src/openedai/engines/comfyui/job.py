@@ -1,4 +1,4 @@
-"""One image that ComfyUI makes: queued, watched, and taken back if nobody waits for it."""
+"""One image that ComfyUI makes: queued, watched, and withdrawn if nobody waits for it any more."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _FAILURES = (APIError, ReplicaFailed, Disconnected)
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done: the image at `index` of a request, by a workflow. With `queued` it may
-    wait in ComfyUI's queue.
+    """The work to do: the image at `index` of a request, by a workflow. With `queued` it may wait
+    in ComfyUI's queue.
     """
 
     request: ImageRequest
@@ -102,7 +102,9 @@ class ComfyJob:
             raise self._refusal(refused) from refused
 
     def _refusal(self, refused: Refused) -> APIError | ReplicaFailed:
-        """ComfyUI names the inputs: where they are slots, a parameter is wrong."""
+        """The error for a refusal. ComfyUI names the inputs: if these are slots, a parameter is
+        wrong.
+        """
         slots = {
             slot for place in refused.inputs for slot in self._work.workflow.places.get(place, ())
         }
@@ -156,7 +158,7 @@ class ComfyJob:
         return await self._comfy.view(image, self._options.idle_timeout, limit)
 
     async def _listen(self) -> None:
-        """Keep the latest preview. Without a connection there are none."""
+        """Keep the latest preview. Without a connection there are no previews."""
         import aiohttp
 
         reader = PreviewReader()
@@ -169,7 +171,7 @@ class ComfyJob:
                         self._latest = reader.binary(message.data) or self._latest
 
     async def _taken_back(self) -> bool:
-        """Ask for it, and return whether ComfyUI has nothing left to do."""
+        """Withdraw the job. Returns whether ComfyUI has nothing left to do."""
         with suppress(*_FAILURES):
             await self._comfy.cancel_pending(self._id)
             if not (await self._comfy.queue()).running(self._id):

@@ -14,7 +14,7 @@ _MOST_REFUSALS = 3  # in succession
 
 
 class Watch:
-    """`lost` says that ComfyUI does not know the workflow any more."""
+    """`lost` says that ComfyUI no longer knows the workflow."""
 
     def __init__(self, failures: ComfyFailures, options: ComfyOptions) -> None:
         self.lost = False
@@ -27,7 +27,7 @@ class Watch:
         self._unreachable = 0
 
     def answered(self, queue: Queue, id: str) -> None:
-        """ComfyUI answered that the workflow has not ended, and then that this is its queue."""
+        """ComfyUI answered that the workflow has not ended, and then sent this queue."""
         self._last_answer = self._now()
         self._unreachable = 0
         if queue.running(id):
@@ -37,7 +37,7 @@ class Watch:
         self.lost, self._missing = unknown and self._missing, unknown
 
     def failed(self, error: Exception) -> None:
-        """ComfyUI did not answer. Raises the error if nothing listens there any more."""
+        """ComfyUI did not answer. Raises the error if nothing is listening there any more."""
         self._unreachable += isinstance(error, Unreachable)
         if self._unreachable >= _MOST_REFUSALS:
             raise error

@@ -1,7 +1,7 @@
 """Workflows in ComfyUI's API format, with named slots such as `{{prompt}}`.
 
-A text that is only a slot becomes the slot's value, such as a number; inside a longer text a slot
-becomes text.
+A text that consists of a slot becomes the slot's value, such as a number; within a longer text a
+slot becomes text.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Workflow:
         return cls(value, frozenset().union(*places.values()), places)
 
     def filled(self, values: Mapping[str, Any]) -> Nodes:
-        """The nodes with a value in each slot. `values` has one for each."""
+        """The nodes, with each slot replaced by its value in `values`."""
         return {
             number: {**node, "inputs": _filled(node["inputs"], values)}
             for number, node in self.nodes.items()

@@ -19,7 +19,7 @@ _MOST_IMAGES = 16  # of one request, in the official API
 
 @dataclass(frozen=True)
 class Workflows:
-    """None where the model has none."""
+    """The workflows of a model, by purpose; None where it has none."""
 
     generate: Workflow | None
     edit: Workflow | None

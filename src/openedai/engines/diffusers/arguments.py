@@ -76,9 +76,9 @@ def image_arguments(
 
 
 def _has(accepted: Mapping[str, Any], name: str) -> bool:
-    """Whether the pipeline has a parameter, with an effect.
+    """Whether the pipeline has a parameter, and the parameter has an effect.
 
-    Some have a negative prompt that a second scale switches on.
+    In some pipelines a second scale has to switch the negative prompt on.
     """
     second_scale = accepted.get("true_cfg_scale")
     if name == "negative_prompt" and isinstance(second_scale, (int, float)) and second_scale <= 1:

@@ -1,4 +1,4 @@
-"""Ends a computation of torch from another thread."""
+"""Ends a torch computation from another thread."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Brake:
         self._stop: threading.Event | None = None
 
     def attach(self, module: Any) -> None:
-        """`module` is a torch module. It keeps the brake for good."""
+        """Attach the brake to a torch module, permanently."""
         for layer in module.modules():
             layer.register_forward_pre_hook(self._before)
 
     @contextmanager
     def by(self, stop: threading.Event) -> Iterator[None]:
-        """What is computed inside raises Stopped once `stop` is set."""
+        """While this is open, computations raise Stopped once `stop` is set."""
         self._stop = stop
         try:
             self.check()

@@ -71,7 +71,7 @@ class Diffusers(ImageMaker):
         return self._painter.progress()
 
     async def close(self) -> None:
-        """Waits for the end of the layer that is computed. Other requests fail."""
+        """Waits until the current layer is computed. Other requests fail."""
         self._closed = True
         for stop in self._running:
             stop.set()

@@ -1,6 +1,7 @@
 """The pipelines of one model: loaded from a folder of diffusers, one for each task. Blocking.
 
-Weights are safetensors only, code that comes with a model is never run, and nothing is downloaded.
+Weights have to be safetensors, code that comes with a model is never run, and nothing is
+downloaded.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class Pipelines:
 
     @property
     def only_inpaints(self) -> bool:
-        """Whether the model has been trained for inpainting, and does the other tasks that way."""
+        """Whether the model was trained for inpainting only, and does other tasks that way."""
         unet = self._loaded.components.get("unet")
         return unet is not None and unet.config.in_channels == _INPAINTING_CHANNELS
 
@@ -98,7 +99,7 @@ class Pipelines:
 
     @property
     def size(self) -> tuple[int, int]:
-        """The size of images that the model was trained for, as far as its configuration says."""
+        """The size of images that the model was trained for, as far as its configuration tells."""
         parts = self._loaded.components
         network = parts.get("unet") or parts.get("transformer")
         sides = getattr(self._loaded, "default_sample_size", None)
@@ -148,7 +149,7 @@ def call_defaults(pipeline: Any) -> dict[str, Any]:
 
 
 def pipeline_class(folder: Path) -> str:
-    """The class of the pipeline in a folder. Raises EngineFailed if there is none of diffusers."""
+    """The class of the pipeline in a folder. Raises EngineFailed if it is not one of diffusers'."""
     try:
         index = msgspec.json.decode((folder / "model_index.json").read_bytes(), type=dict[str, Any])
     except (OSError, msgspec.MsgspecError) as error:
@@ -180,7 +181,7 @@ def _device(torch_module: Any, requested: str) -> str:
 
 
 def _dtype(torch_module: Any, requested: str, device: str, folder: Path) -> torch.dtype:
-    """Transformers overflow in float16, and U-Nets were made for it."""
+    """The type for computing: transformers overflow in float16, but U-Nets were made for it."""
     name = requested
     if requested == "auto" and device == "cpu":
         name = "float32"

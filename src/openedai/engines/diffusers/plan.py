@@ -37,7 +37,7 @@ class Plan:
 
 
 def check(request: ImageRequest) -> None:
-    """Raise InvalidRequest for what no diffusion model here can do."""
+    """Raise InvalidRequest for requests that no diffusion model can fulfil here."""
     if request.background == "transparent":
         raise Unsupported(
             "This model does not make images with a transparent background.",
@@ -112,7 +112,7 @@ def _steps(request: ImageRequest, steps: int) -> int:
 
 
 def _strength(request: ImageRequest, options: DiffusersOptions, steps: int) -> float:
-    """The strength, with which at least one of the steps is computed; 0 for the image itself."""
+    """The strength, large enough that at least one step is computed; 0 returns the image itself."""
     strength = request.strength
     if strength is None and request.mask is not None:
         strength = 1.0

@@ -17,7 +17,7 @@ _EMPTY: dict[str, Any] = {
 
 
 def least_arguments(schema: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What the schema requires of an object, and no more: empty texts, zeros, the first choices.
+    """The smallest object that the schema requires: empty texts, zeros, the first choices.
 
     Patterns, bounds and references are not considered.
     """

@@ -1,4 +1,4 @@
-"""What the echo engine decides: a label is the likelier, the more often the input has it."""
+"""What the echo engine decides: the more often the input contains a label, the likelier it is."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""A deterministic fake of every capability, for tests, for measuring overhead, for trying clients.
+"""A deterministic fake of every capability, for tests, for measuring overhead and for trying
+clients.
 
-It answers with the prompt, where each word is a token, and embeds by hashing. `audio.py` has its
+It answers with the prompt, treating each word as a token, and embeds by hashing. `audio.py` has its
 transcripts and its speech, `images.py` its images.
 """
 
@@ -308,7 +309,7 @@ class Echo(
         return AnswerReader(request.stop, keep_stop=request.ending.keep_stop)
 
     async def _pause(self, number: int) -> None:
-        """Before the step with this number: wait, or fail, as the options say."""
+        """Before the step with this number, wait or fail as the options say."""
         if self.options.delay:
             await asyncio.sleep(self.options.delay)
         self._fail_at(number)
@@ -369,7 +370,7 @@ def _images(prompt: Chat | Text | Tokens) -> int:
 
 
 def _prompted(item: Text | Tokens, input_type: str | None) -> Text | Tokens:
-    """The input with a prompt before it if it is a text of a type."""
+    """The input, with a prompt before it if it is a text with an input type."""
     if input_type is None or isinstance(item, Tokens):
         return item
     return Text(text=f"{input_type}: {item.text}")

@@ -1,4 +1,4 @@
-"""The images of the echo engine: each of one colour, which follows from its request."""
+"""The images of the echo engine: each has one colour, which depends on its request."""
 
 from __future__ import annotations
 

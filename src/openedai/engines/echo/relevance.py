@@ -1,4 +1,6 @@
-"""The echo engine's scores of documents: the share of their query's words that they have."""
+"""The echo engine's scores of documents: the share of the query's words that a document
+contains.
+"""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def word_id(word: str) -> int:
 
 
 def echoed_prompt(text: str, alternatives: int | None) -> TextDelta:
-    """The prompt as the first event; its first token has no log probability."""
+    """The prompt as the first event of an answer; its first token has no log probability."""
     tokens = [one for word in WORD.findall(text) for one in word_logprobs(word, alternatives)]
     if tokens:
         tokens[0] = replace(tokens[0], logprob=None, top=())

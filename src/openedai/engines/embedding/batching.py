@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_ROWS = 256
-# More does not make a core faster, and small requests would wait longer for large ones.
+# More tokens do not make a core faster, and small requests would wait longer for large ones.
 TOKENS_PER_THREAD = 256
 GPU_TOKENS = 32768
 # The reference's smallest divisor of a vector: a vector of zeros stays one.
@@ -37,7 +37,7 @@ class BatchQueue:
     """
 
     def __init__(self, max_tokens: int, max_rows: int = MAX_ROWS, *, padded: bool = True) -> None:
-        """`max_tokens` counts padding too if rows are `padded`; a single row may have more."""
+        """`max_tokens` includes padding if rows are `padded`; a single row may have more."""
         self.max_tokens = max_tokens
         self.max_rows = max_rows
         self._padded = padded
@@ -115,7 +115,7 @@ class Row:
 
 @dataclass(frozen=True)
 class _Job:
-    """A running request. `left` are the rows that `vectors` does not have yet."""
+    """A running request. `left` are the rows that are still missing in `vectors`."""
 
     rows: Sequence[Row]
     vectors: NDArray[np.float32]
@@ -126,7 +126,7 @@ class _Job:
 class BatchedRows(Engine):
     """An engine that runs the rows of all requests together, in one thread.
 
-    A subclass implements `compute`. It must be made inside the event loop.
+    A subclass implements `compute`. Instances must be made inside the event loop.
     """
 
     slots = 64
@@ -255,7 +255,7 @@ class BatchedEmbedder(BatchedRows, Embedder):
         padded: bool = True,
     ) -> None:
         """`dimensions` is the length of the vectors that `compute` returns. `cache` is how many
-        bytes those that were computed last may take. The rest is as in `BatchQueue`.
+        bytes recent vectors may take. The rest is as in `BatchQueue`.
         """
         super().__init__(model, dimensions, batch_tokens, max_rows, padded=padded)
         self.dimensions = dimensions
@@ -280,7 +280,7 @@ class BatchedEmbedder(BatchedRows, Embedder):
         )
 
     async def _vectors(self, rows: Sequence[Row]) -> NDArray[np.float32]:
-        """The vectors of the rows: those that are not known are computed, equal ones once."""
+        """The vectors of the rows. Unknown ones are computed, equal rows only once."""
         import numpy as np
 
         keys = [key_of(row.content) for row in rows]
@@ -340,7 +340,9 @@ def wrap_tokens(
 
 
 def shared(first: int, second: int, room: int) -> tuple[int, int]:
-    """How many tokens of two texts are kept: the longer one gives way, until both are as long."""
+    """How many tokens of two texts are kept: the longer one is cut first, until both are equally
+    long.
+    """
     if first + second <= room:
         return first, second
     if first > second:

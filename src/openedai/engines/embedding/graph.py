@@ -17,18 +17,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GRAPHS = ("model.onnx", "onnx/model.onnx")
-# What a graph says that computes nothing for padding.
+# The metadata of a graph that computes nothing for padding.
 PADDING, SKIPPED = "padding", "skipped"
 INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 # Longer than most waits within a run.
 SPIN_MICROSECONDS = 100
-# Bytes of a graph whose weights are inside, not in a file that several sessions can map.
+# The size of a graph that contains its weights, instead of keeping them in a file that several
+# sessions can map.
 LARGE_GRAPH = 16 << 20
 
 
 @dataclass(frozen=True)
 class BuiltGraph:
-    """A graph that is no file; the weights outside of it are in `folder`."""
+    """A graph that is not a file; its external weights are in `folder`."""
 
     raw: bytes
     folder: Path
@@ -37,9 +38,9 @@ class BuiltGraph:
 class Graph:
     """Blocking; `run` must be called from one thread.
 
-    Threads that share a run wait for each other at every step, which is slow where other programs
+    Threads that share a run wait for each other at every step, which is slow when other programs
     are busy. So the rows of a batch are divided among as many threads as there are free cores, each
-    with a run of its own. Only where that leaves cores without work, all threads share one run.
+    with its own run. Only if that would leave cores idle do all threads share one run.
     """
 
     def __init__(
@@ -51,7 +52,8 @@ class Graph:
         padding: int,
         free: FreeCores | None = None,
     ) -> None:
-        """`threads` is the most that are used; how many cores are `free` is measured by default.
+        """`threads` is the maximum; `free` tells how many cores are free, which is measured by
+        default.
 
         The output is the first of `outputs` that the graph has, or else its first one. `padding` is
         the id after the end of shorter rows. Raises Unavailable and EngineFailed.
@@ -77,7 +79,7 @@ class Graph:
         rows: Sequence[Row],
         finish: Callable[[NDArray[Any], NDArray[np.int64]], NDArray[np.float32]],
     ) -> NDArray[np.float32]:
-        """What `finish` makes of the graph's output and the lengths of its rows, row by row."""
+        """The rows that `finish` makes from the graph's output and the lengths of its rows."""
         lengths = [row.tokens for row in rows]
         parts = self.threads.divide(lengths, padded=self.padded) if self.for_rows else []
         if not parts:
@@ -125,16 +127,16 @@ def graph_file(*folders: Path) -> Path:
 
 
 def _session(graph: Path | BuiltGraph, device: str, threads: int, *, packed: bool = True) -> Any:
-    """Without `packed`, the weights stay in the file, which is mapped: a second session is small.
+    """Without `packed`, the weights stay in the mapped file, so that a second session is small.
 
-    It rearranges them in every run, which costs little in one of many tokens.
+    It then rearranges them in every run, which costs little in a run of many tokens.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Threads that spin while they wait are faster within a run, if no one else needs their cores.
+    # Threads that spin while they wait are faster within a run, if nobody else needs their cores.
     options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_MICROSECONDS))
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.add_session_config_entry("session.disable_prepacking", "0" if packed else "1")

@@ -102,7 +102,7 @@ class OnnxEmbeddings(BatchedEmbedder, Moderator, Tokenizer):
         return await self._scorer.moderate(request)
 
     async def _new_scorer(self) -> TextScorer:
-        """It is only made for the first text: it takes about as much memory as the encoder."""
+        """Made for the first text only, because it takes about as much memory as the encoder."""
         if self._closed:
             raise self._unloaded()
         if self._classifier is None:
@@ -163,7 +163,9 @@ class Encoder:
         return self.graph.run([Row(row, len(row)) for row in rows], self._vectors)
 
     def adapted(self, trained: Mapping[str, NDArray[np.float32]]) -> Graph:
-        """The encoder with what was trained for it. Raises Unavailable and EngineFailed."""
+        """A graph of the encoder with what was trained for it. Raises Unavailable and
+        EngineFailed.
+        """
         device, threads, _, padding, free = self._settings
         built = BuiltGraph(adapted_graph(self._file, trained), self._file.parent)
         return Graph(built, device, threads, (OUTPUT,), padding, free)

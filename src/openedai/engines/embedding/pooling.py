@@ -34,7 +34,7 @@ SMALLEST_COUNT = 1e-9
 
 @dataclass(frozen=True)
 class Head:
-    """Makes one vector of the states of a text's tokens. `prompts` go before texts."""
+    """Makes one vector from the states of a text's tokens. `prompts` go before texts."""
 
     encoder: Path
     modes: tuple[str, ...]

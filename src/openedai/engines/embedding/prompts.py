@@ -1,4 +1,4 @@
-"""The text that a model was trained to have before an input, by the type of the input."""
+"""The texts that a model was trained to see before inputs, by the type of the input."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from openedai.errors import Unsupported, invalid_value
 
-# The names that models and other servers' clients have for the same two types.
+# The names that models and clients of other servers use for the same two types.
 _SAME = (
     ("query", "search_query", "retrieval.query", "retrieval_query"),
     (
@@ -19,9 +19,9 @@ _SAME = (
 
 @dataclass(frozen=True)
 class Prompts:
-    """The prompts of a model by their names, and the one for inputs without a type.
+    """The prompts of a model by their names, and the prompt for inputs without a type.
 
-    `pooled` is whether the vector is also made of the prompt's tokens.
+    `pooled` is whether the prompt's tokens contribute to the vector.
     """
 
     named: Mapping[str, str] = field(default_factory=dict)
@@ -29,8 +29,8 @@ class Prompts:
     pooled: bool = True
 
     def of(self, input_type: str | None) -> str:
-        """A model without a prompt for queries, or for documents, has its default one before
-        them. Raises InvalidRequest for any other unknown type.
+        """The prompt for a type of input. A model without one for queries or documents uses its
+        default prompt for them. Raises InvalidRequest for any other unknown type.
         """
         if input_type is None:
             return self.default

@@ -1,4 +1,4 @@
-"""The vectors of the inputs that were computed last."""
+"""The vectors of recent inputs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Of a vector's entry, besides its numbers.
+# The bytes of a vector's entry besides its numbers.
 _ENTRY_BYTES = 256
 
 
 class RecentVectors:
-    """Keeps vectors by what the model reads of an input, up to `limit` bytes: those that were used
-    longest ago go first.
+    """Keeps vectors by what the model reads of an input, up to `limit` bytes; the least recently
+    used ones are dropped first.
     """
 
     def __init__(self, limit: int) -> None:

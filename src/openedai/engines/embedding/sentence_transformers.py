@@ -125,7 +125,9 @@ class Library:
             return [len(ids) for ids in self._tokenizer(texts, truncation=True)["input_ids"]]
 
     def row(self, ids: Sequence[int]) -> Row:
-        """A row of raw token ids, treated like those of a text. Raises InvalidRequest."""
+        """A row for raw token ids, which are treated like those of a text. Raises
+        InvalidRequest.
+        """
         config = getattr(getattr(self._model[0], "auto_model", None), "config", None)
         if config is None or not callable(self._tokenizer):
             raise InvalidRequest("This model takes texts, not tokens.", param="input")

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# With fewer tokens for each thread, threads that share a run are faster.
+# With fewer tokens per thread, threads that share a run are faster.
 LEAST_TOKENS = 32
-# The longest that threads may be idle at the end, as a part of the time in which all are busy.
+# The longest that threads may be idle at the end, as a fraction of the time in which all are busy.
 MOST_IDLE = 0.25
 
 
 class RowThreads:
-    """Runs parts of a batch at the same time. To be used from one thread."""
+    """Runs parts of a batch at the same time. Use it from one thread only."""
 
     def __init__(self, most: int, free: FreeCores) -> None:
         self.most = most
@@ -49,9 +49,10 @@ class RowThreads:
 
 
 def divided(lengths: Sequence[int], cores: int, *, padded: bool = True) -> list[list[int]]:
-    """Parts of the rows, by index, that take equally long on so many cores; empty if none do.
+    """Parts of the rows, by index, that take equally long on this many cores; empty if there are
+    none.
 
-    `padded` rows are about as long as each other, so that all take as long as the longest.
+    `padded` rows are of similar length, and all take as long as the longest.
     """
     costs = [max(lengths)] * len(lengths) if padded else lengths
     if cores > 1 and sum(lengths) < LEAST_TOKENS * cores:

@@ -11,7 +11,7 @@ from openedai.engines.embedding.batching import encodable, invalid_token, wrap_t
 from openedai.engines.embedding.pooling import Head, read_json
 from openedai.errors import EngineFailed
 
-# Models whose first position comes after the id of the padding.
+# Models whose positions begin after the id of the padding.
 POSITIONS_AFTER_PADDING = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet"})
 UNBOUNDED = 1 << 20
 # Characters of a long text that are tokenised first, for each token of the limit.
@@ -20,7 +20,7 @@ CHARACTERS_PER_TOKEN = 32
 
 class FolderTokenizer:
     """The tokenizer in a model's folder. `limit` is the most tokens that the model reads, and
-    `from_left` whether the beginning of a longer text is cut.
+    `from_left` whether longer texts lose their beginning.
     """
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
@@ -43,9 +43,11 @@ class FolderTokenizer:
         self.from_left = named.get("truncation_side") == "left"
 
     def bodies(self, texts: Sequence[str]) -> list[list[int]]:
-        """Each text's tokens without special ones: all, or enough to know those within the limit.
+        """Each text's tokens without special ones: all, or enough to determine those within the
+        limit.
 
-        All tokens of a text of megabytes would take a thousand times the memory of its vector.
+        All tokens of a text of several megabytes would take a thousand times the memory of its
+        vector.
         """
         sizes = [
             len(text) if self.from_left else CHARACTERS_PER_TOKEN * self.limit for text in texts
@@ -61,7 +63,7 @@ class FolderTokenizer:
         return list(encoding.ids)
 
     def _decides(self, encoding: Any) -> bool:
-        """Whether the kept tokens end before the last word, which may go on after the cut."""
+        """Whether the kept tokens end before the last word, which may continue after the cut."""
         words = encoding.word_ids
         return len(words) > self.limit and words[self.limit] != words[-1]
 
@@ -89,7 +91,7 @@ class TextTokenizer:
         ]
 
     def ids(self, text: str, special: bool) -> list[int]:
-        """The ids of the text alone: without the default prompt, and not cut."""
+        """The ids of the text alone: without the default prompt, and not truncated."""
         return list(self._tokenizer.encode(encodable(text), add_special_tokens=special).ids)
 
     def text(self, ids: Sequence[int]) -> str:

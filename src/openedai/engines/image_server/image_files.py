@@ -1,4 +1,4 @@
-"""Images that go to a server and come from it: sizes, and what a mask protects."""
+"""Images that are sent to a server and come back: their sizes, and what a mask protects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Size = tuple[int, int]
 
 
 def check_size(size: Size, max_pixels: int) -> None:
-    """Raise InvalidRequest for more pixels than the server is trusted with."""
+    """Raise InvalidRequest for more pixels than the server may be asked for."""
     width, height = size
     if width < 1 or height < 1:
         raise invalid_value("size", "it must have at least one pixel")
@@ -30,7 +30,9 @@ def check_size(size: Size, max_pixels: int) -> None:
 
 
 def whole_steps(size: Size, step: int = 8, least: int = 64) -> Size:
-    """The size that a diffusion model computes for this one: each side in steps of some pixels."""
+    """The size that a diffusion model computes for this one: each side is a multiple of some
+    pixels.
+    """
     width, height = (max(least, -(-side // step) * step) for side in size)
     return width, height
 

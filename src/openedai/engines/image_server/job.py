@@ -1,4 +1,4 @@
-"""What a server of images has to be able to do, for the class that runs its jobs."""
+"""What a server of images must be able to do, for the class that runs its jobs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Preview:
 
 
 class ReplicaBusy(ReplicaFailed):
-    """The replica works on something else: the job may be offered to it again later."""
+    """The replica is working on something else; the job may be offered to it again later."""
 
     def __init__(self) -> None:
         super().__init__(Unavailable("The server is busy."), down=False)
@@ -29,8 +29,8 @@ class Job(Protocol):
     """One image on one replica."""
 
     def run(self) -> AsyncGenerator[Preview | bytes, None]:
-        """Yield previews, then the image file. Raises ReplicaBusy before it has begun, an APIError
-        or ReplicaFailed.
+        """Yield previews, then the image file. Raises ReplicaBusy before the work has begun, an
+        APIError or ReplicaFailed.
         """
         ...
 

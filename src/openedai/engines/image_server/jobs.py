@@ -1,5 +1,5 @@
-"""The jobs of one model on its replicas: which replica is next, and what is left of a job whose
-client has gone.
+"""The jobs of one model on its replicas: chooses the next replica, and cleans up after jobs whose
+client has left.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _Event = Preview | bytes | Exception
 
 @dataclass(frozen=True)
 class Waiting:
-    """How long a job waits for a replica that is free, and how often it looks, in seconds."""
+    """How long a job waits for a free replica, and how often it looks, in seconds."""
 
     timeout: float
     interval: float
 
 
 class Jobs:
-    """Each job is a task, which holds its replica until the server has stopped working on it."""
+    """Each job is a task that holds its replica until the server has stopped working on it."""
 
     def __init__(self, replicas: Replicas, failures: Failures, waiting: Waiting) -> None:
         self._replicas = replicas
@@ -81,7 +81,7 @@ class Jobs:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _free(self, failed: Collection[Replica]) -> list[Replica]:
-        """The replicas without a job of ours, of those that are up if there are any."""
+        """The replicas without a job of ours, among those that are up if there are any."""
         left = [replica for replica in self._replicas.all if replica not in failed]
         up = [replica for replica in left if replica.up] or left
         return sorted((one for one in up if not one.running), key=lambda one: one.turn)
@@ -108,7 +108,7 @@ class Jobs:
     def _start(
         self, replica: Replica, job: Job, events: asyncio.Queue[_Event | None]
     ) -> asyncio.Task[None]:
-        """A task that holds the replica from now on until it ends."""
+        """Start a task that holds the replica until it ends."""
         held = ExitStack()
         held.enter_context(self._replicas.use(replica))
         task = asyncio.create_task(_work(job, events))

@@ -38,14 +38,14 @@ def unknown_parameter(name: str) -> InvalidRequest:
 
 
 def steps(request: ImageRequest, default: int) -> int:
-    """Fewer or more than the default for a `quality` other than the usual one."""
+    """The number of steps: fewer or more than the default for an unusual `quality`."""
     if request.steps is not None:
         return request.steps
     return max(1, min(MAX_STEPS, round(default * _STEPS.get(request.quality or "", 1.0))))
 
 
 def strength(request: ImageRequest, default: float) -> float:
-    """Less than the default for a variation, and for a high `input_fidelity`."""
+    """The strength: less than the default for a variation and for a high `input_fidelity`."""
     if request.strength is not None:
         return request.strength
     by_task = _VARY_STRENGTH if request.task == "vary" else 1.0

@@ -15,7 +15,7 @@ class Previews:
         self._sent = 0
 
     def take(self, preview: Preview) -> PartialImage | None:
-        """The partial image, if it is time for one. Begins no new count if the image is begun
+        """The partial image, if it is time for one. The count continues if the image is begun
         again.
         """
         due = (self._sent + 1) / (self._count + 1)

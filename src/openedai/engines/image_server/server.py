@@ -1,4 +1,6 @@
-"""An image maker that is another server, or several equal ones: what its engines share."""
+"""An image maker that is another server, or several equal ones: what these engines have in
+common.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,7 @@ class ImageServer(ImageMaker):
         connections: Connections,
         health_path: str,
     ) -> None:
-        """`health_path` is what health checks of several replicas get."""
+        """`health_path` is the path that health checks of several replicas request."""
         self.slots = len(replicas.all)
         self.replicas = replicas
         self.connections = connections
@@ -63,16 +65,16 @@ class ImageServer(ImageMaker):
         return self.connections.failures
 
     def default_size(self) -> Size | None:
-        """The size of new images for requests that ask for none; None for what the server gives."""
+        """The size of new images for requests that give none; None leaves it to the server."""
         raise NotImplementedError
 
     def check(self, request: ImageRequest) -> None:
         """Raise Unsupported or InvalidRequest for what the server cannot do."""
 
     def job(self, replica: Replica, request: ImageRequest, index: int, *, queued: bool) -> Job:
-        """The job for the image at `index`. A request without a size got the one from
-        `default_size`, or that of its first image. With `queued` all replicas are busy: the job may
-        wait in the queue of one that has a fair queue.
+        """The job for the image at `index`. A request without a size was given `default_size` or
+        the size of its first image. With `queued` all replicas are busy; the job may wait in the
+        queue of one whose queue is fair.
         """
         raise NotImplementedError
 

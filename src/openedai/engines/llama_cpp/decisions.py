@@ -19,9 +19,9 @@ from openedai.errors import APIError, EngineFailed, invalid_value
 from openedai.prompts.guards import Guard
 from openedai.prompts.reading.reasoning import closing_tag
 
-# The end of a prompt, in characters, that says how a label after it is tokenised.
+# The characters at the end of a prompt that determine how a label after it is tokenised.
 _TAIL = 64
-# With fewer ends to compute, a context of their own is not worth it.
+# With fewer ends to compute, a separate context is not worth it.
 _FEWEST_ENDS = 5
 
 
@@ -45,7 +45,7 @@ class DecisionPrompts:
         prompt = self._tokens(text)
         after = [self._after_tail(text[-_TAIL:], label) for label in question.labels]
         labels = [label for label in after if label]
-        if len(labels) < len(after):  # some labels go together with the end of the prompt
+        if len(labels) < len(after):  # some labels merge with the end of the prompt
             wholes = [self._vocabulary.tokenize(text + label) for label in question.labels]
             end = min(common(whole, prompt) for whole in wholes)
             prompt, labels = prompt[:end], [whole[end:] for whole in wholes]
@@ -54,7 +54,7 @@ class DecisionPrompts:
         return EncodedQuestion(prompt, LabelTree(labels))
 
     def _tokens(self, text: str) -> list[int]:
-        """The tokens of a prompt. Those of what all share are found once."""
+        """The tokens of a prompt. The part that all prompts share is tokenised once."""
         if self._shared is None:
             tokens = self._vocabulary.tokenize(text)
             self._shared = self._start(text, tokens)
@@ -63,8 +63,8 @@ class DecisionPrompts:
         return start + self._vocabulary.tokenize(text[length:], start=not length)
 
     def _start(self, text: str, tokens: list[int]) -> tuple[int, list[int]]:
-        """How many characters of a prompt end well before the question, and are tokens of their
-        own: these.
+        """How many characters at the start of a prompt end well before the question and at the end
+        of a token, and the tokens of these.
         """
         most = max(0, len(self._before) - _TAIL)
         rest, count = text.encode("utf-8", "replace"), len(tokens)
@@ -82,7 +82,9 @@ class DecisionPrompts:
         return 0, []
 
     def _after_tail(self, tail: str, label: str) -> list[int] | None:
-        """The tokens of a label after the end of a prompt; None if they are not its own."""
+        """The tokens of a label after the end of a prompt; None if it shares a token with the
+        prompt.
+        """
         if (tail, label) not in self._labels:
             before = self._vocabulary.tokenize(tail, start=False)
             whole = self._vocabulary.tokenize(tail + label, start=False)
@@ -92,7 +94,7 @@ class DecisionPrompts:
 
 
 def check_template(model: str, builder: RequestBuilder, guard: Guard) -> None:
-    """Raise EngineFailed if the model's chat template is not one for the guard. Blocking."""
+    """Raise EngineFailed if the model's chat template does not fit the guard. Blocking."""
     request = guard.request("a")
     try:
         prompt = DecisionPrompts(builder, request).text(request.questions[0])
@@ -131,8 +133,8 @@ async def run_tree(
 async def run_jobs(loop: Loop, jobs: Sequence[Job], ahead: int) -> DecideResult:
     """Run the jobs, at most `ahead` of them at once. Cancelling the call cancels them.
 
-    Those of one length follow each other: llama.cpp computes them side by side in one go. Of these,
-    those that begin alike do, so that a slot has more of the next one.
+    Jobs of equal length follow each other, because llama.cpp computes them side by side in one go.
+    Among these, jobs with a common beginning do, so that a slot already has more of the next one.
     """
     waiting = sorted(jobs, key=lambda job: (len(job.prompt), job.prompt), reverse=True)
 

@@ -82,7 +82,8 @@ class LlamaCpp(Generator, Tokenizer, Decider, Moderator):
         self.builder = builder
         self._name = name
         self._model = model
-        # What uses the model's memory outside of the loop; it ends before the memory is freed.
+        # The work outside the loop that uses the model's memory; it ends before the memory is
+        # freed.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"prompts {name}")
         self._grammar_thread = ThreadPoolExecutor(1, thread_name_prefix=f"grammars {name}")
         self.loop = loop
@@ -139,7 +140,7 @@ class LlamaCpp(Generator, Tokenizer, Decider, Moderator):
         await asyncio.to_thread(self._model.close)
 
     async def add_adapter(self, adapter: Adapter) -> None:
-        """It is loaded between two steps of the loop, some milliseconds for a small one."""
+        """Loads the adapter between two steps of the loop: some milliseconds for a small one."""
 
         def add() -> None:
             if not self.builder.has_adapter(adapter.name):
@@ -225,7 +226,7 @@ def _load(
         threads = options.threads or usable_cores()
         loading = thread.submit(Model, library, name, path, options, threads=threads)
         try:
-            # Beside the loading, which takes as long as all these imports and templates.
+            # In parallel with loading, which takes as long as all these imports and templates.
             from openedai.engines.llama_cpp.request import RequestBuilder
             from openedai.engines.llama_cpp.template_choice import choose_format
 

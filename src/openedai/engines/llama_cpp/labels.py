@@ -1,4 +1,4 @@
-"""The log probabilities of labels after a prompt: each label as a whole, with all its tokens."""
+"""The log probabilities of labels after a prompt: of each label as a whole, with all its tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Tokens = tuple[int, ...]
 
 
 class LabelTree:
-    """The labels as a tree of their tokens: what several begin with is computed once.
+    """The labels as a tree of their tokens: common beginnings are computed once.
 
     The labels are different, and none is empty.
     """
@@ -17,7 +17,7 @@ class LabelTree:
     def __init__(self, labels: Sequence[Sequence[int]]) -> None:
         self._labels = [tuple(label) for label in labels]
         self._all = set(self._labels)
-        # For what some label begins with, the tokens that go on from there.
+        # For each beginning of a label, the tokens that continue it.
         self._next: dict[Tokens, set[int]] = {}
         for label in self._labels:
             for end in range(len(label)):
@@ -31,7 +31,9 @@ class LabelTree:
         return max(map(len, self._labels))
 
     def paths(self) -> Collection[Tokens]:
-        """What may be before the tokens whose log probabilities are read, after the prompt."""
+        """The token sequences after the prompt that may precede the tokens whose log probabilities
+        are read.
+        """
         return self._next
 
     def next_path(self) -> Tokens | None:
@@ -48,7 +50,9 @@ class LabelTree:
             self._logprobs[*path, token] = logprob(token)
 
     def logprobs(self) -> tuple[float, ...]:
-        """Of each label, that the answer begins with it and not with a longer one."""
+        """For each label, the log probability that the answer begins with it and not with a longer
+        one.
+        """
         return tuple(self._of(label) for label in self._labels)
 
     def _known(self, path: Tokens) -> bool:
@@ -59,8 +63,8 @@ class LabelTree:
         return self._between(0, label) + (math.log1p(-longer) if longer < 1 else -math.inf)
 
     def _longer(self, label: Tokens) -> list[float]:
-        """Of the labels that begin with this one, after it; without those that begin with another
-        one of them.
+        """The rest, after this label, of the labels that begin with it; without those that begin
+        with another of these.
         """
         return [
             self._between(len(label), one)
@@ -71,12 +75,14 @@ class LabelTree:
         ]
 
     def _between(self, start: int, label: Tokens) -> float:
-        """The log probability of the tokens of a label from `start` on, after those before."""
+        """The log probability of the tokens of a label from `start` onwards, given the ones
+        before.
+        """
         return math.fsum(self._logprobs[label[: end + 1]] for end in range(start, len(label)))
 
 
 def longest(paths: Sequence[Tokens]) -> list[Tokens]:
-    """Of the sorted paths those that no other one begins with."""
+    """The sorted paths that are not the beginning of another one."""
     return [
         path
         for path, after in zip(paths, [*paths[1:], ()], strict=True)

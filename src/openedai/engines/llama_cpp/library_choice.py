@@ -13,8 +13,8 @@ log = logging.getLogger("openedai.engines")
 
 
 def choose_library(options: LlamaOptions) -> Library:
-    """Open the build of the options. Only the package's can read images, so it is taken where there
-    is a projector, and where the one of "auto" does not work. Raises EngineFailed.
+    """Open the build that the options name. Only the package's build can read images, so it is used
+    if there is a projector, and if the build chosen by "auto" does not work. Raises EngineFailed.
     """
     if options.mmproj is not None or options.library == "wheel":
         return Library()

@@ -29,8 +29,8 @@ log = logging.getLogger("openedai.engines")
 
 T = TypeVar("T")
 
-# Seconds for a part of the prompts while answers are generated: they stand still for so long. It is
-# more if more prompts wait than answers, as answers are generated faster together.
+# Seconds for a part of the prompts while answers are generated, which stand still meanwhile. It is
+# more if more prompts than answers wait, because answers are generated faster together.
 _PROMPT_TIME = 0.15
 _MANY_PROMPTS_TIME = 0.25
 _FEWEST_PROMPT_TOKENS = 8
@@ -66,10 +66,10 @@ class Loop:
         self._thread = Thread(target=self._run, name=f"llama.cpp {name}", daemon=True)
         self._thread.start()
 
-    # These may be called in the thread of the event loop.
+    # These may be called in the event loop's thread.
 
     def submit(self, job: Job) -> None:
-        """Start a job. Raises EngineCrashed if the thread has failed."""
+        """Start a job. Raises EngineCrashed if the computing thread has failed."""
         if self.failed.is_set():
             raise EngineCrashed(self._name)
         self._waiting.append(job)
@@ -81,11 +81,13 @@ class Loop:
         self._work.set()
 
     def progress(self) -> list[int]:
-        """How many tokens are computed of each running job."""
+        """How many tokens of each running job have been computed."""
         return [sequence.computed for sequence in [*self._running.values()]]
 
     async def call(self, function: Callable[[], T]) -> T:
-        """Run a function in the thread, between two steps. Raises EngineCrashed if it has ended."""
+        """Run a function in the computing thread, between two steps. Raises EngineCrashed if the
+        thread has ended.
+        """
         future: Future[T] = Future()
 
         def run() -> None:
@@ -105,13 +107,15 @@ class Loop:
         return await asyncio.wrap_future(future)
 
     async def close(self) -> None:
-        """End the thread after its step; its jobs get no more events. May be called again."""
+        """End the computing thread after its step; its jobs get no more events. May be called
+        again.
+        """
         self._closing = True
         self._work.set()
         await asyncio.to_thread(self._thread.join)
         self._outbox.close()
 
-    # The rest runs in the thread.
+    # The rest runs in the computing thread.
 
     def _run(self) -> None:
         try:
@@ -174,7 +178,8 @@ class Loop:
         continuing = [sequence for sequence in ready if sequence.continuing]
         if continuing:
             self._continue(continuing[0], beside=len(ready) > len(continuing))
-        # One after the other: a batch with both is computed in more parts, and slower.
+        # One after the other, because a batch with both would be computed in more parts, and
+        # slower.
         short = [sequence for sequence in ready if sequence.pending == 1]
         long = [sequence for sequence in ready if sequence.pending > 1]
         self._compute(self._fill(short, self._model.batch))
@@ -183,8 +188,8 @@ class Loop:
         return True
 
     def _ready(self) -> list[Sequence]:
-        """What can be computed now, with one adapter. The jobs are in order of arrival, and those
-        served go last.
+        """What can be computed now, with a single adapter. Jobs are in order of arrival, and go to
+        the end once they were served.
         """
         ready = [
             sequence
@@ -200,7 +205,9 @@ class Loop:
         return same
 
     def _has_room(self, sequence: Sequence) -> bool:
-        """Whether it can go on in the context. It fails if there is no memory for that."""
+        """Whether the sequence can go on in the context. If there is no memory for that, it
+        fails.
+        """
         try:
             return self._model.has_room(sequence.length, self._work.set)
         except MemoryError:
@@ -217,7 +224,9 @@ class Loop:
             self._adapter = adapter
 
     def _compute_prompts(self, sequences: list[Sequence], *, beside: int) -> None:
-        """A part of them, a small one `beside` answers, so many of which are generated."""
+        """Compute a part of the prompts; a small part if `beside`, the number of answers being
+        generated, is not 0.
+        """
         room = self._model.batch
         if beside:
             seconds = _PROMPT_TIME if len(sequences) <= beside else _MANY_PROMPTS_TIME
@@ -232,7 +241,7 @@ class Loop:
         row and number of tokens.
 
         The shortest come first. In the batch they are in the order of their slots, so that
-        llama.cpp computes those side by side in one go.
+        llama.cpp computes adjacent ones in one go.
         """
         self._batch.clear()
         outputs = self._model.max_outputs - len(ready)  # besides the last token of each
@@ -261,7 +270,7 @@ class Loop:
         )
 
     def _compute(self, filled: list[tuple[Sequence, int, int]]) -> None:
-        self._deliver()  # of the step before: the event loop handles it beside the computing
+        self._deliver()  # of the previous step: the event loop handles it meanwhile
         if not filled:
             return
         try:
@@ -277,7 +286,7 @@ class Loop:
                 self._fail(sequence.job, error)
 
     def _advance(self, sequence: Sequence, row: int, count: int) -> None:
-        """Report what the rows of a sequence in the batch say."""
+        """Report the results in the rows of a sequence in the batch."""
         job = sequence.job
         if job.labels is not None:
             sequence.read_labels(job.labels, row, count)
@@ -302,7 +311,7 @@ class Loop:
         sequence.computed += image.positions
 
     def _continue(self, sequence: Sequence, *, beside: bool) -> None:
-        """A part of its continuation, a small one `beside` others."""
+        """Compute a part of the sequence's continuation; a small one if `beside` others."""
         limit = self._model.batch
         if beside:
             limit = self._pace.room(limit, _PROMPT_TIME)
@@ -335,8 +344,8 @@ class Loop:
 
 
 class Pace:
-    """How much of the prompts to compute between two tokens of the answers, by the time that it
-    took before.
+    """How much of the prompts to compute between two tokens of the answers, judged by the time that
+    it took before.
     """
 
     def __init__(self) -> None:
@@ -347,7 +356,7 @@ class Pace:
             self._seconds += (seconds / tokens - self._seconds) * 0.3
 
     def room(self, most: int, seconds: float) -> int:
-        """The number of prompt tokens that take so long."""
+        """The number of prompt tokens that take this long."""
         return max(_FEWEST_PROMPT_TOKENS, min(most, int(seconds / self._seconds)))
 
 

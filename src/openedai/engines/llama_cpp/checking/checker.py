@@ -1,4 +1,4 @@
-"""Has grammars written and checked by a process of their own, which none of them outlives."""
+"""Has grammars written and checked in a separate process, which a bad grammar can only end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SECONDS = 20.0  # in all, on a machine that is busy; the process has a tighter 
 
 
 class GrammarChecker:
-    """May be used in any thread. The process is started with the first grammar."""
+    """May be used in any thread. The process is started for the first grammar."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -68,7 +68,7 @@ class GrammarChecker:
             self._end()
 
     def _written(self, frame: bytes) -> Written | None:
-        """What the process answers; None if somebody killed it."""
+        """The answer of the process; None if somebody killed it."""
         process = self._running()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -106,6 +106,6 @@ class GrammarChecker:
         process.kill()
         process.wait()
         for pipe in filter(None, (process.stdin, process.stdout)):
-            # What was not written to it cannot be any more.
+            # What was not written to it can no longer be written.
             with suppress(BrokenPipeError):
                 pipe.close()

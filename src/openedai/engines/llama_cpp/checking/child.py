@@ -1,6 +1,6 @@
 """The process that writes and checks grammars: it reads them from a pipe, one after the other.
 
-What takes too long, too much memory or too much stack ends it, by the kernel's own limits.
+A grammar that takes too much time, memory or stack ends it, by the kernel's limits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Grammars of requests, checked by llguidance: run in a process that may end by any of them."""
+"""Checks the grammars of requests with llguidance. Runs in a process that any of them may end."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _text(spec: GrammarSpec) -> str:
 
 
 def _reason(error: str) -> str:
-    """What llguidance says, without where in the grammar of ours."""
+    """What llguidance says, without the position in the grammar that we wrote."""
     first = error.split("\n")[0]
     with suppress(ValueError):
         return first[first.index("JSON schema: ") + 13 :][:_LONGEST_REASON]

@@ -1,4 +1,4 @@
-"""What the process that checks grammars answers."""
+"""The answer of the process that checks grammars."""
 
 from __future__ import annotations
 
