@@ -25,8 +25,8 @@ async def load_engine(
 ) -> Engine:
     """Load a model with the named engine, in a worker process if the engine needs one.
 
-    The option `worker = true` gives any engine a worker, and `early` may have one that loads the
-    model already. `limits` are for workers. Raises an APIError.
+    The option `worker = true` gives any engine a worker, and `early` may have one that is already
+    loading the model. `limits` are for workers. Raises an APIError.
     """
     options = dict(options)
     wants_worker = bool(options.pop("worker", engine_entry(engine).in_worker))

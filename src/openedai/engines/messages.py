@@ -11,7 +11,7 @@ from openedai.contract.chat import Message
 def message_fields(message: Message, reasoning: Iterable[str]) -> dict[str, Any]:
     """The message as a JSON object, with its text as the content and without its images.
 
-    `reasoning` has the names of the fields for the reasoning; the official API has none.
+    `reasoning` are the names of the fields for the reasoning, for which the official API has none.
     """
     fields: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.name is not None:

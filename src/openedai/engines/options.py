@@ -1,5 +1,5 @@
-"""What an engine loads a model from: its options, read into the engine's msgspec Struct, and the
-path of its weights.
+"""What an engine loads a model from: options, read into the engine's msgspec Struct, and the path
+of the weights.
 """
 
 from __future__ import annotations

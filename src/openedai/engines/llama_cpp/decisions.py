@@ -170,7 +170,7 @@ async def _ended(job: Job) -> None:
 
 def _around(template: ChatTemplate, request: DecideRequest) -> tuple[str, str]:
     """What the prompt of a question has before and after the question."""
-    mark = f"question-{secrets.token_hex(16)}"  # so that no one else's text has it
+    mark = f"question-{secrets.token_hex(16)}"  # so that no other text contains it
     variables = {} if request.variable is None else {request.variable: mark}
     content = request.input if variables else request.input + mark
     chat = Chat(

@@ -13,7 +13,8 @@ from openedai.engines.moderation.guards import GuardOption
 from openedai.engines.options import parse_options
 from openedai.prompts.tool_call_formats import MAX_CALLS
 
-# Bytes of a thread that tokenises: llama.cpp's tokenizers recurse for each character of some texts.
+# The stack size of a thread that tokenises, in bytes: llama.cpp's tokenizers recurse for each
+# character of some texts.
 STACK_SIZE = 256 << 20
 
 

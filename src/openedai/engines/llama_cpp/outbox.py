@@ -20,8 +20,8 @@ class Outbox:
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._reading, False)
         os.set_blocking(self._writing, False)
-        # The interpreter lock is kept while this writes. Otherwise the event loop takes it, and the
-        # thread that wants to compute has to wait until all events are handled.
+        # The interpreter lock is kept while this writes. Otherwise the event loop would take it,
+        # and the computing thread would wait until all events are handled.
         self._write = ctypes.PyDLL(None).write
         self._events = asyncio.get_running_loop()
         self._events.add_reader(self._reading, self._receive)
@@ -32,7 +32,7 @@ class Outbox:
         self._write(self._writing, b"\0", 1)
 
     def close(self) -> None:
-        """Put what has been sent. Nothing may be sent from now on. May be called again."""
+        """Deliver what has been sent. Nothing may be sent from now on. May be called again."""
         if self._closed:
             return
         self._closed = True

@@ -1,8 +1,9 @@
-"""Reuse of computed prompts: which slot a prompt goes to, and what is computed in it already.
+"""Reuse of computed prompts: which slot a prompt goes to, and how much of it is already computed
+there.
 
-A slot keeps what it computed last. What another prompt drives out of a slot is kept in memory, up
+A slot keeps what it computed last. What another prompt displaces from a slot is kept in memory, up
 to a limit. A prompt is placed so that as little as possible is computed again: in the slot that
-begins like it, or in a copy of another slot, even of one that is generating, or of what was kept.
+begins like it, or in a copy of another slot, even one that is generating, or of what was kept.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _WORTH_COPYING = 64
 
 
 class Context(Protocol):
-    """What of a model's context the slots use; see `Model`."""
+    """The part of a model's context that the slots use; see `Model`."""
 
     def grow(self, length: int) -> bool: ...
 
@@ -35,8 +36,8 @@ class Context(Protocol):
 
 @dataclass(eq=False)
 class Slot:
-    """`keys` are those of a sequence, as in `Job.prompt`. The first `computed` of them are in the
-    model's context, computed with `adapter`: all of them unless the slot is `busy`.
+    """`keys` are the keys of a sequence, as in `Job.prompt`. The first `computed` of them are in
+    the model's context, computed with `adapter`: all of them unless the slot is `busy`.
     """
 
     number: int
@@ -58,13 +59,15 @@ class Saved:
 class Prefixes:
     """The slots of a model, and the sequences that were in them.
 
-    `limit` is for what is kept, in bytes.
+    `limit` is the most that is kept, in bytes.
     """
 
     def __init__(self, context: Context, slots: int, limit: int) -> None:
         self._context = context
         self._limit = limit
-        self._slots = deque(Slot(number) for number in range(slots))  # the one used last is last
+        self._slots = deque(
+            Slot(number) for number in range(slots)
+        )  # the most recently used is last
         self._saved: deque[Saved] = deque()
 
     @property
@@ -77,8 +80,8 @@ class Prefixes:
     def take(
         self, prompt: Sequence[int], adapter: tuple[int, float] | None, *, reuse: bool
     ) -> tuple[Slot, int]:
-        """A slot for the prompt, now busy, and how many of its first keys are computed in it: all
-        but the last one at most. None are without `reuse`.
+        """A slot for the prompt, now busy, and how many of the prompt's first keys are computed in
+        it: at most all but the last one, and without `reuse` none.
         """
         slot, common = self._best_free(prompt, adapter)
         other, more = self._best_other(prompt, adapter)
@@ -100,8 +103,8 @@ class Prefixes:
         return slot, common
 
     def is_coming(self, prompt: Sequence[int], adapter: tuple[int, float] | None) -> bool:
-        """Whether a busy slot is about to compute more of the prompt than there is, so that a copy
-        of it is worth waiting for.
+        """Whether a busy slot is about to compute more of the prompt than what exists, so that a
+        copy of it is worth waiting for.
         """
         busy = [slot for slot in self._slots if slot.busy and slot.adapter == adapter]
         coming = max((_common(slot.keys, prompt) for slot in busy), default=0)
@@ -110,18 +113,18 @@ class Prefixes:
         return coming - self._best_other(prompt, adapter)[1] >= _WORTH_COPYING
 
     def release(self, slot: Slot, computed: Sequence[int]) -> None:
-        """The sequence in a slot has ended, with these computed keys."""
+        """Free a slot: its sequence has ended, with these computed keys."""
         slot.keys, slot.computed = list(computed), len(computed)
         slot.busy = False
 
     def forget(self, slot: Slot) -> None:
-        """A slot is free, and what is in it of no use."""
+        """Free a slot whose contents are of no use."""
         self._context.trim(slot.number, 0)
         self.release(slot, ())
 
     def close_gap(self) -> bool:
-        """Move a busy slot so that the busy ones are side by side: llama.cpp computes a batch in
-        one go only if the sequences in it are. False if there is nothing to move.
+        """Move a busy slot so that the busy ones are adjacent: llama.cpp computes a batch in one go
+        only if its sequences are. Returns False if there is nothing to move.
         """
         busy = sorted(slot.number for slot in self._slots if slot.busy)
         if not busy or busy[-1] - busy[0] < len(busy):
@@ -135,13 +138,15 @@ class Prefixes:
         return True
 
     def save(self, slot: Slot) -> Saved | None:
-        """What a free slot holds; None if it is nothing."""
+        """What a free slot holds; None if it is empty."""
         if slot.busy or not slot.keys or not (state := self._context.save(slot.number)):
             return None
         return Saved(slot.keys, slot.adapter, state)
 
     def restore(self, slot: Slot, saved: Saved) -> bool:
-        """Fill a slot. False, and the slot is empty, if it does not fit this model."""
+        """Fill a slot. If the state does not fit this model, the slot is empty and False is
+        returned.
+        """
         room = self._context.grow(len(saved.keys))
         if not (room and self._context.restore(slot.number, saved.state)):
             self.forget(slot)
@@ -165,8 +170,8 @@ class Prefixes:
     def _best_free(
         self, prompt: Sequence[int], adapter: tuple[int, float] | None
     ) -> tuple[Slot, int]:
-        """The free slot that begins most like the prompt; of those alike the one that is beside
-        busy ones, an empty one, or else the one that was used longest ago.
+        """The free slot with the longest common beginning with the prompt; among equals one next to
+        busy slots, an empty one, or else the least recently used.
         """
         busy = [slot.number for slot in self._slots if slot.busy]
         free = (slot for slot in self._slots if not slot.busy)
@@ -183,7 +188,7 @@ class Prefixes:
     def _best_other(
         self, prompt: Sequence[int], adapter: tuple[int, float] | None
     ) -> tuple[Slot | Saved | None, int]:
-        """What else begins like the prompt: a slot, or what was kept."""
+        """What else begins like the prompt: a slot, or a kept sequence."""
         others: list[Slot | Saved] = [*self._slots, *self._saved]
         rated = [(self._shared(other, prompt, adapter), other) for other in others]
         common, other = max(rated, key=lambda pair: pair[0])
@@ -199,7 +204,9 @@ class Prefixes:
         return min(common, other.computed) if isinstance(other, Slot) else common
 
     def _copy(self, source: Slot | Saved | None, common: int, target: Slot) -> bool:
-        """Copy a sequence to a free slot, which is kept before. False if that fails."""
+        """Copy a sequence to a free slot, whose contents are kept first. Returns False if that
+        fails.
+        """
         if source is None or source is target:
             return source is target
         if isinstance(source, Slot):
@@ -211,8 +218,8 @@ class Prefixes:
         return bool(source.state) and self.restore(target, source)
 
     def _keep(self, slot: Slot, *, unless: int) -> None:
-        """Keep what is in a slot if it is worth it: more than its first `unless` keys, which stay
-        in the slot.
+        """Keep the contents of a slot if they are worth it: if there is more than the first
+        `unless` keys, which stay in the slot.
         """
         lost = len(slot.keys) - unless
         if lost < _WORTH_COPYING or self._context.state_size(slot.number) > self._limit:

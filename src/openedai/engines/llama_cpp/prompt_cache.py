@@ -3,7 +3,7 @@
     <root>/<model>.prompts/                 for this user only: it holds whole conversations
     <root>/<model>.prompts/<key>-<n>.slot   slot n; another key means other weights
 
-A file is deleted once it was read, so that a broken one does harm only once.
+A file is deleted after it was read, so that a broken one does harm only once.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class PromptCache:
                 log.warning("A kept prompt is of no use: %s", error)
 
     def save(self, prefixes: Prefixes) -> None:
-        """Save the slots that are not empty, as far as that succeeds within `_SAVE_TIMEOUT`."""
+        """Save the slots that are not empty, as many as `_SAVE_TIMEOUT` allows."""
         end = time.monotonic() + _SAVE_TIMEOUT
         for slot in prefixes.slots():
             if time.monotonic() > end:

@@ -1,6 +1,6 @@
-"""The questions about one input as a tree: what several begin with is computed once.
+"""The questions about one input as a tree: common beginnings are computed once.
 
-Its root is the end of what all prompts begin with; its leaves are the ends of the labels.
+Its root is the end of the beginning that all prompts share; its leaves are the ends of the labels.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class EncodedQuestion:
 
 @dataclass(frozen=True)
 class Node(BranchToken):
-    """`readers` are the questions that its logits say something of, with what of the labels is
-    before them.
+    """`readers` are the questions that read its logits, each with the part of its labels before
+    them.
     """
 
     readers: Sequence[tuple[LabelTree, Tokens]] = field(default=())
@@ -42,8 +42,8 @@ class Node(BranchToken):
 class QuestionTree:
     """Computes the labels of questions after the prompt that they share, and reads them.
 
-    `usable` turns false if the model cannot share computed tokens like this. Except for the making
-    of it, only the thread of the loop may use it.
+    `usable` becomes false if the model cannot share computed tokens like this. Apart from its
+    construction, only the loop's thread may use it.
     """
 
     def __init__(self, model: Model, questions: Sequence[EncodedQuestion]) -> None:
@@ -78,7 +78,7 @@ class QuestionTree:
             self.usable = False
 
     def compute(self, limit: int, threads: int) -> bool:
-        """Compute about so many tokens. False if nothing is left. Raises EngineFailed."""
+        """Compute about this many tokens. Returns False if nothing is left. Raises EngineFailed."""
         if self._branches is None:
             return False
         self._branches.set_threads(threads)
@@ -100,7 +100,7 @@ class QuestionTree:
         self._branches = None
 
     def _grow(self, branches: Branches) -> list[Node]:
-        """The next leaves, with all tokens on the way to them that are not computed.
+        """The next leaves, with all tokens on the way to them that are not computed yet.
 
         Each leaf is the end of a sequence. The last one before has those that are computed.
         """
@@ -141,7 +141,7 @@ def common(first: Sequence[int], second: Sequence[int]) -> int:
 
 
 def _with_common(paths: Sequence[Tokens]) -> Iterable[tuple[Tokens, int]]:
-    """Sorted paths, with how many tokens of each the one before has."""
+    """Sorted paths, each with the number of tokens that it shares with the previous one."""
     return zip(paths, map(common, ((), *paths), paths), strict=False)
 
 
@@ -150,7 +150,7 @@ def _shortest(prompts: Iterable[Sequence[int]]) -> int:
 
 
 def _take(waiting: deque[Node], limit: int) -> Iterable[Node]:
-    """The next nodes: at most so many, and as many outputs as a batch can have."""
+    """The next nodes: at most this many, with at most as many outputs as a batch can have."""
     outputs = MAX_OUTPUTS
     while waiting and limit and (outputs or not waiting[0].output):
         node = waiting.popleft()

@@ -1,4 +1,4 @@
-"""A request of the contract as a job of the loop, and the reader of its answer."""
+"""Turns a request of the contract into a job of the loop, and a reader of its answer."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ _SHOWN = [
 
 @dataclass(frozen=True)
 class PreparedRequest:
-    """The job and the reader of its answer. The job lacks a constraint to the `grammar` until
-    `RequestBuilder.constrain`; it begins at the `trigger`.
+    """The job and the reader of its answer. `RequestBuilder.constrain` adds the constraint for the
+    `grammar` to the job; it begins at the `trigger`.
 
     `echo` is the text of the prompt where it is part of the answer. Where the job scores the
     prompt, the first `hidden` tokens of it are special ones that the client did not send.
@@ -162,11 +162,11 @@ class RequestBuilder:
         return name in self._adapters
 
     def add_adapter(self, name: str, number: int, scale: float) -> None:
-        """Let requests name another adapter of the model, by its number there."""
+        """Let requests name a further adapter of the model, which has this number there."""
         self._adapters[name] = (number, scale)
 
     def close(self) -> None:
-        """End what grammars need. May be called several times."""
+        """End the process that checks grammars. May be called several times."""
         self._checker.close()
 
     def count(self, chat: Chat) -> int:
@@ -234,7 +234,7 @@ class RequestBuilder:
         return self._projector.prompt(marked.split(rendered.prompt), marked.images), rendered
 
     def _scoring_job(self, tokens: int, variant: str | None) -> Job:
-        """A job without a prompt, for so many tokens. Raises ContextLengthExceeded."""
+        """A job without a prompt, for this many tokens. Raises ContextLengthExceeded."""
         request = GenerateRequest(
             prompt=Tokens(ids=()), sampling=Sampling(temperature=0.0), variant=variant
         )
@@ -271,8 +271,8 @@ class RequestBuilder:
         return Restriction(self.vocabulary, sampling.allowed_tokens, sampling.bad_words)
 
     def _last_part(self, request: GenerateRequest, prompt: Prompt) -> Prompt:
-        """The part of a conversation that is used. Raises InvalidRequest for one with images that
-        is too long.
+        """The part of a conversation that is used. Raises InvalidRequest for a conversation with
+        images that is too long.
         """
         keys = self._last_tokens(request, prompt.keys)
         if prompt.images and len(keys) < len(prompt.keys):
@@ -334,7 +334,7 @@ class RequestBuilder:
 
 
 def _param(constraint: Constraint | None) -> str:
-    """The parameter that a constraint of the whole answer comes from."""
+    """The parameter that the constraint of the whole answer comes from."""
     match constraint:
         case None:
             return "tools"

@@ -32,17 +32,19 @@ class Constraint(Protocol):
         """Forbid what may not come next in the logits at this address."""
 
     def accept(self, token: int) -> bool:
-        """Go on by a token of the answer. False, without a change, if it may not come next."""
+        """Advance by a token of the answer. Returns False, and changes nothing, if it may not come
+        next.
+        """
 
 
 class ImageChunk(Protocol):
-    """The positions of a prompt that are an image. It takes the room of `tokens` positions."""
+    """The positions of an image in a prompt. It takes the room of `tokens` positions."""
 
     positions: int
     tokens: int
 
     def ready(self, wake: Callable[[], object]) -> bool:
-        """Whether it is encoded. If not, that is begun, and `wake` is called at its end."""
+        """Whether it is encoded. If not, encoding begins, and `wake` is called when it is done."""
 
     def compute(self, context: int, slot: int, position: int) -> None:
         """Compute it as a part of the sequence in `slot` of the context at this address, once
@@ -53,13 +55,13 @@ class ImageChunk(Protocol):
 
 
 class Continuation(Protocol):
-    """What is computed after a prompt in a context of its own, in place of an answer."""
+    """What is computed after a prompt in a separate context, in place of an answer."""
 
     def open(self, state: memoryview, adapter: tuple[int, float] | None) -> None:
-        """Begin after the prompt with this computed state, as `Model.save` returns it."""
+        """Begin after the prompt that has this computed state, as `Model.save` returns it."""
 
     def compute(self, limit: int, threads: int) -> bool:
-        """Compute about so many tokens. False if nothing is left. Raises EngineFailed."""
+        """Compute about this many tokens. Returns False if nothing is left. Raises EngineFailed."""
 
     def close(self) -> None: ...
 
@@ -74,7 +76,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Scores:
-    """The log probabilities of the next tokens of the prompt, in one shape, the other or both."""
+    """The log probabilities of the next tokens of the prompt, in one or both of two shapes."""
 
     tokens: tuple[TokenLogprob, ...]
     ranked: tuple[tuple[RankedToken, ...], ...]
@@ -146,7 +148,7 @@ class Job:
 
 class Sequence:
     """A job in a slot. `keys` are the prompt and the answer so far; the first `computed` of them
-    are in the model's context; `cached` of them are so already.
+    are in the model's context, `cached` of these from the start.
     """
 
     def __init__(self, model: Model, job: Job, slot: Slot, cached: int) -> None:
@@ -176,7 +178,9 @@ class Sequence:
 
     @property
     def length(self) -> int:
-        """The tokens that the keys take in the context: for some images more than the keys."""
+        """The number of tokens that the keys take in the context; for some images more than the
+        number of keys.
+        """
         return len(self.keys) + self._more
 
     @property
@@ -198,7 +202,7 @@ class Sequence:
 
     @property
     def image(self) -> ImageChunk | None:
-        """The image that is next to be computed."""
+        """The image that is to be computed next."""
         if not self.pending or self.keys[self.computed] >= 0:
             return None
         return self.job.images[self.computed]
@@ -218,7 +222,7 @@ class Sequence:
 
     def score(self, row: int, count: int) -> Scores:
         """The log probabilities that the next `count` keys of the prompt give, in the batch's
-        tokens from `row` on. The first key of the prompt has none.
+        tokens from `row` onwards. The first key of the prompt has none.
         """
         job, tokens, ranked = self.job, list[TokenLogprob](), list[tuple[RankedToken, ...]]()
         if self.computed == 0:
@@ -238,14 +242,16 @@ class Sequence:
         )
 
     def read_labels(self, labels: LabelTree, row: int, count: int) -> None:
-        """What the next `count` keys say of the labels, in the batch's tokens from `row` on."""
+        """Read what the next `count` keys say about the labels, in the batch's tokens from `row`
+        onwards.
+        """
         start = len(self.job.prompt)
         for step in range(max(0, start - 1 - self.computed), count):
             distribution = self._distribution(self._model.logits(row + step))
             labels.read(tuple(self.keys[start : self.computed + step + 1]), distribution.logprob)
 
     def continue_by(self, limit: int, threads: int) -> list[Event]:
-        """Compute about so many tokens of the continuation."""
+        """Compute about this many tokens of the continuation."""
         continuation = self.job.continuation
         assert continuation is not None
         if not self._opened:
@@ -254,7 +260,7 @@ class Sequence:
         return [] if continuation.compute(limit, threads) else [self._end("stop")]
 
     def advance(self, row: int) -> list[Event]:
-        """Choose the next token, by the logits of the batch's token `row`."""
+        """Choose the next token from the logits of the batch's token `row`."""
         if self.job.continuation is not None:
             return []
         if self.job.labels is not None:
@@ -293,7 +299,7 @@ class Sequence:
         return events
 
     def _advance_labels(self, labels: LabelTree) -> list[Event]:
-        """Go on with other tokens after the prompt, if some are needed."""
+        """Continue with other tokens after the prompt, if some are needed."""
         path = labels.next_path()
         if path is None:
             return [self._end("stop")]
@@ -305,7 +311,9 @@ class Sequence:
         return []
 
     def _rewind(self, end: int) -> None:
-        """Forget what is computed from this key on, or all if the model cannot forget a part."""
+        """Forget what is computed from this key onwards, or everything if the model cannot forget a
+        part.
+        """
         if not self._model.trim(self.slot.number, end):
             self._model.trim(self.slot.number, 0)
             end = 0

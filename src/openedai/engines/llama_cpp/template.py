@@ -1,7 +1,7 @@
 """The prompt that a model's chat template renders from a conversation.
 
 This adds what a template may lack: a model that was not trained for tools gets them in its system
-message, and their results in a message of the user.
+message, and their results in a user message.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class ChatTemplate:
     ) -> None:
         """`adds_bos` and `adds_eos` are whether the tokeniser puts these tokens around a text.
 
-        Raises EngineFailed for a source that is no Jinja template.
+        Raises EngineFailed for a source that is not a Jinja template.
         """
         self._model = model
         self.source = source
@@ -81,7 +81,7 @@ class ChatTemplate:
         reasoning effort that it does not support.
         """
         messages, tools, tool_call_format = chat.messages, chat.tools, DEFAULT_FORMAT
-        end = f"end-{secrets.token_hex(16)}"  # so that no one else's text has it
+        end = f"end-{secrets.token_hex(16)}"  # so that no other text contains it
         if chat.continue_last:
             last = messages[-1]
             messages = (*messages[:-1], replace(last, content=last.content + end))
@@ -126,7 +126,7 @@ class ChatTemplate:
 
     @cached_property
     def _native_format(self) -> str | None:
-        """The format in which the template renders calls; None if it is not a known one."""
+        """The format in which the template renders calls; None if it is unknown."""
         capabilities = self._template.capabilities
         if not (capabilities.supports_tools and capabilities.supports_tool_calls):
             return None

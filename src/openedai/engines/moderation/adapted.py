@@ -1,6 +1,6 @@
-"""An encoder's ONNX graph with what was trained to score texts: adapters, and a head.
+"""An encoder's ONNX graph, extended by what was trained to score texts: adapters and a head.
 
-Adapters are two small matrices beside a linear layer, whose product is added to its weights. The
+An adapter is two small matrices next to a linear layer; their product is added to its weights. The
 head has two layers over the mean and the maximum of the states of a text's tokens, with GELU after
 the first.
 """
@@ -27,7 +27,7 @@ Trained = Mapping[str, "NDArray[np.float32]"]
 
 
 def adapted_graph(file: Path, trained: Trained) -> bytes:
-    """The graph in `file`, which has its weights elsewhere, with what was trained.
+    """The graph in `file`, which keeps its weights elsewhere, extended by what was trained.
 
     `trained` has `NAME.down` and `NAME.up` for adapted layers, and `hidden.weight`, `hidden.bias`,
     `output.weight` and `output.bias` of the head. The graph gives `logits`, [batch, labels]. Raises

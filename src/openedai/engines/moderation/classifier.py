@@ -1,7 +1,7 @@
-"""What was trained for moderation: small matrices and a head on top of an embedding model.
+"""Classifiers for moderation: small matrices and a head on top of an embedding model.
 
-Those for the built-in embedding models are files of this package, written by
-`python -m moderation` in the repository. `docs/moderation.md` has their model card.
+Those for the built-in embedding models are files of this package, written by `python -m moderation`
+in the repository. `docs/moderation.md` has their model card.
 """
 
 from __future__ import annotations
@@ -37,13 +37,15 @@ class Classifier:
 
 
 def packaged_classifiers() -> tuple[str, ...]:
-    """The names of those in this package."""
+    """The names of the classifiers in this package."""
     files = resources.files("openedai.engines.moderation").joinpath("trained").iterdir()
     return tuple(sorted(f.name.removesuffix(SUFFIX) for f in files if f.name.endswith(SUFFIX)))
 
 
 def read_classifier(name: str) -> Classifier:
-    """The one of that name in this package, or in the file at that path. Raises EngineFailed."""
+    """The classifier with this name in this package, or in the file at this path. Raises
+    EngineFailed.
+    """
     if name in packaged_classifiers():
         file = resources.files("openedai.engines.moderation").joinpath("trained", name + SUFFIX)
         raw = file.read_bytes()
@@ -60,7 +62,7 @@ def read_classifier(name: str) -> Classifier:
 
 
 def written_classifier(classifier: Classifier) -> bytes:
-    """It as a file; matrices have 16 bits a number."""
+    """The classifier as the bytes of a file; its matrices have 16 bits per number."""
     import numpy as np
     from safetensors.numpy import save
 
@@ -95,7 +97,9 @@ def _classifier(name: str, raw: bytes) -> Classifier:
 
 
 def _thresholds(raw: bytes) -> Mapping[str, float]:
-    """They are in the metadata, in the JSON at the beginning of the file after its length."""
+    """The thresholds, from the metadata: the JSON at the beginning of the file, after its
+    length.
+    """
     size = int.from_bytes(raw[:8], "little")
     thresholds: Mapping[str, float] = json.loads(
         json.loads(raw[8 : 8 + size])["__metadata__"]["thresholds"]

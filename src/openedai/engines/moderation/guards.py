@@ -1,4 +1,4 @@
-"""Moderation by a text model: the probabilities of its answers to a guard's questions."""
+"""Moderation by a text model, from the probabilities of its answers to a guard's questions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from openedai.prompts.guards import Guard, GuardName, guard_of
 
 GuardOption = GuardName | dict[str, str]
 Decide = Callable[[DecideRequest], Awaitable[DecideResult]]
-# Each window costs a prompt for every question.
+# Each window costs one prompt per question.
 WINDOW_CHARACTERS = 2000
 
 
@@ -30,7 +30,7 @@ def read_guard(model: str, option: GuardOption | None) -> Guard | None:
 
 
 class GuardedTexts:
-    """The assessments of texts by the answers that `decide` gives; `variant` is that of requests.
+    """Assesses texts by the answers that `decide` gives; `variant` is the requests' own.
 
     A text has the highest scores of its windows. One that does not fit the model is divided.
     """
@@ -63,7 +63,7 @@ class GuardedTexts:
 
 
 def _highest(found: Sequence[Assessment]) -> Assessment:
-    """One for several parts of a text."""
+    """One assessment for several parts of a text."""
     flagged = {name for one in found for name in one.flagged}
     return Assessment(
         scores={name: max(one.scores[name] for one in found) for name in found[0].scores},

@@ -9,8 +9,8 @@ from typing import Any
 from openedai.contract.moderate import CATEGORIES
 from openedai.errors import EngineFailed, Unavailable
 
-# By the names of labels in small letters, with one underscore for all that is between them. The
-# official categories themselves are known too.
+# By the names of labels in lower case, with one underscore between words. The official categories
+# themselves are known too.
 WELL_KNOWN: Mapping[str, tuple[str, ...]] = {
     **{re.sub(r"[^a-z]+", "_", category): (category,) for category in CATEGORIES},
     "toxic": ("harassment",),
@@ -37,7 +37,7 @@ WELL_KNOWN: Mapping[str, tuple[str, ...]] = {
     "suicidal": ("self-harm",),
     "violent": ("violence",),
 }
-# The letters of KoalaAI's Text-Moderation, where a model has all of them.
+# The letters of KoalaAI's Text-Moderation, used if a model has all of them.
 LETTERS: Mapping[str, tuple[str, ...]] = {
     "s": ("sexual",),
     "h": ("hate",),
@@ -62,8 +62,8 @@ def categories_of_labels(
 ) -> dict[str, list[int]]:
     """The indices of the labels that stand for each category, in the order of CATEGORIES.
 
-    `mapping` has the categories of labels; if it is empty, those of well-known names are taken.
-    Raises EngineFailed for a mapping that does not fit, Unavailable if no label is known.
+    `mapping` has the categories of labels; if it is empty, well-known names decide. Raises
+    EngineFailed for a mapping that does not fit, and Unavailable if no label is known.
     """
     meanings = _configured(names, mapping) if mapping else _well_known(names)
     found = {

@@ -36,7 +36,7 @@ SCALED, SEEN = 256, 224
 # The mean colour of the training's images: blue, green, red.
 MEAN = (104.0, 117.0, 123.0)
 CATEGORY = "sexual"
-# The server has checked the images; this bounds the memory of one.
+# The server has already checked the images; this limits the memory for one.
 MAX_PIXELS = 1 << 28
 
 

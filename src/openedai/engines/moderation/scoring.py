@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Most of the training texts are no longer, and one sentence is lost among many.
+# Most of the training texts are no longer than this, and one sentence gets lost among many.
 JOINED = 130
 
 
 class TextScorer(BatchedEmbedder):
-    """Scores windows in batches of several requests: the log odds of the categories are what an
-    embedder's vectors are.
+    """Scores windows in batches of several requests, as an embedder does; the log odds of the
+    categories take the place of vectors.
     """
 
     def __init__(

@@ -1,4 +1,6 @@
-"""The parts of a text that are scored one by one, and disguised texts in plain letters."""
+"""Divides texts into the parts that are scored one by one, and puts disguised texts into plain
+letters.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ def undisguised(text: str) -> str:
 
 
 def _lettered(word: re.Match[str]) -> str:
-    """`k1ll` as `kill`; what is only a sign at the end, or a number with a unit, stays."""
+    """`k1ll` as `kill`; signs at the end, and numbers with a unit, stay."""
     found = word[0]
     core = found.rstrip("!|'-*")
     if not re.search(r"[A-Za-z]", core) or re.fullmatch(r"[\d|!]+[A-Za-z]{1,3}", core):
@@ -60,7 +62,7 @@ def _parts(text: str, characters: int, joined: int) -> list[str]:
 
 
 def _sentences(text: str, characters: int) -> Iterator[str]:
-    """The sentences, those longer than a window in pieces."""
+    """The sentences; those longer than a window are divided."""
     for sentence in _SENTENCE.split(text):
         if len(sentence) < characters:
             if sentence.strip():

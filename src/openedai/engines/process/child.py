@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("openedai.engines")
 
 _KEPT_LINES = 20
-# Seconds. A process that waits for a broken disk cannot even be killed.
+# Seconds. A process that waits for a broken disk cannot be killed at all.
 _KILL_TIMEOUT = 5.0
 
 
@@ -67,7 +67,7 @@ class Child:
     async def first_frame(self, model: str, silence: float) -> bytes:
         """The body of the child's first frame.
 
-        Raises EngineFailed if the child dies instead, or does nothing for `silence` seconds.
+        Raises EngineFailed if the child dies first, or does nothing for `silence` seconds.
         """
         watch = LoadWatch(silence, self.vital_signs)
         try:
@@ -94,7 +94,7 @@ class Child:
         return body
 
     def last_output(self) -> str:
-        """The end of what it wrote to its standard error."""
+        """The end of what it has written to standard error."""
         return " ".join(self.last_lines)[-500:] or "it said nothing"
 
     async def wait(self) -> None:
@@ -102,7 +102,9 @@ class Child:
         await self.process.wait()
 
     def resident_bytes(self) -> int:
-        """Resident memory of the process and of those that it started; 0 if it has ended."""
+        """The resident memory of the process and of those that it started, in bytes; 0 if it has
+        ended.
+        """
         import psutil
 
         try:
@@ -153,7 +155,7 @@ class Child:
         if self.process.returncode is None:
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:  # not the first of its group
+            except ProcessLookupError:  # not the leader of its group
                 self.process.kill()
         self.connection.abort()
 

@@ -16,7 +16,7 @@ from typing import Any, cast
 import msgspec
 
 _LENGTH = 4
-_WRITE_AT = 1 << 16  # bytes that are written at once, even if more may follow
+_WRITE_AT = 1 << 16  # bytes that are written immediately, even if more may follow
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -57,8 +57,8 @@ class FrameSplitter:
 class Connection(asyncio.Protocol):
     """One end of the connection.
 
-    What is sent in one iteration of the event loop is written at once: a system call for all of
-    it. `closed` is done when the other side is gone, or this side was closed.
+    What is sent in one iteration of the event loop is written together, with a single system call.
+    `closed` is done when the other side is gone or this side was closed.
     """
 
     def __init__(self) -> None:
@@ -88,13 +88,17 @@ class Connection(asyncio.Protocol):
         return self._arrived.popleft() if self._arrived else None
 
     def receive_with(self, receive: Callable[[bytes], None]) -> None:
-        """From now on, give the body of each frame to `receive`, instead of to `frame`."""
+        """From now on, pass the body of each frame to `receive` instead of returning it from
+        `frame`.
+        """
         self._receive = receive
         while self._arrived:
             receive(self._arrived.popleft())
 
     def send(self, frame: bytes) -> None:
-        """Write a frame in this iteration of the event loop; nothing once it is closed."""
+        """Write a frame in this iteration of the event loop. Does nothing once the connection is
+        closed.
+        """
         if not self._unwritten:
             self._loop.call_soon(self._flush)
         self._unwritten.append(frame)
@@ -103,19 +107,19 @@ class Connection(asyncio.Protocol):
             self._flush()
 
     async def writable(self) -> None:
-        """Wait while too much is unread by the other side. Call it after each `send` of many."""
+        """Wait while the other side has too much to read. Call this after each of many `send`s."""
         await self._writable.wait()
 
     def is_closing(self) -> bool:
         return self._transport.is_closing()
 
     def close(self) -> None:
-        """Close it once the other side has got everything."""
+        """Close the connection once the other side has received everything."""
         self._flush()
         self._transport.close()
 
     def abort(self) -> None:
-        """Close it at once."""
+        """Close the connection immediately."""
         self._transport.abort()
 
     def _flush(self) -> None:

@@ -1,9 +1,9 @@
 """A worker that loads its model while the server is still being imported.
 
-What the last server loaded first is in a file: the whole Load frame, and the states of the files
-that it names. A server with the same settings sends that frame to a worker before anything heavy
-is imported, asyncio included, and so is this module. The worker is used if the very same load
-comes and no file has changed; otherwise it is ended, and nothing is different but the time.
+A file has what the last server loaded first: the whole Load frame, and the states of the files that
+it names. A server with the same settings sends that frame to a worker before anything heavy is
+imported, asyncio included; so this module imports nothing heavy either. The worker is used if
+exactly this load comes and no file has changed. Otherwise it is ended, and only time was lost.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class FileState(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What the file has. `key` stands for the settings."""
+    """The contents of the file. `key` stands for the settings."""
 
     version: str
     key: str
@@ -43,14 +43,14 @@ class Facts(msgspec.Struct, frozen=True):
     files: tuple[FileState, ...]
 
     def hold(self) -> bool:
-        """Whether all files are as they were."""
+        """Whether all files are unchanged."""
         return self.files == states(self.paths)
 
 
 class EarlyStart:
     """The early worker of a server, if there is one. `key` stands for its settings.
 
-    The file is written again whenever another first load succeeds.
+    The file is written again whenever a different first load succeeds.
     """
 
     def __init__(self, file: Path, key: str) -> None:
@@ -62,14 +62,14 @@ class EarlyStart:
         self._remembered = False
 
     def begin(self) -> None:
-        """Start the worker, if the file has facts for this server that still hold."""
+        """Start the worker, if the file's facts are for this server and still hold."""
         facts = self._read()
         if facts is not None and facts.hold():
             with contextlib.suppress(OSError):
                 self._spawn(facts)
 
     async def adopt(self, frame: bytes) -> Child | None:
-        """The worker, if it was given this frame; its next frame is the result of the load."""
+        """The worker, if it was sent this frame; its next frame is the result of the load."""
         facts, process, end = self._facts, self._process, self._end
         if facts is None or process is None or end is None:
             return None
@@ -94,7 +94,7 @@ class EarlyStart:
             raise
 
     def remember(self, frame: bytes, paths: Sequence[str]) -> None:
-        """Keep the frame for the next server, if it is the first that succeeded in this one."""
+        """Save the frame for the next server, if it is the first that succeeded in this one."""
         if self._remembered:
             return
         self._remembered = True
@@ -104,7 +104,7 @@ class EarlyStart:
                 self._write(facts)
 
     def end(self) -> None:
-        """End the worker, unless it was adopted. It has nothing to save: it is killed."""
+        """Kill the worker, unless it was adopted. It has nothing to save."""
         process, end = self._process, self._end
         self._process = self._end = None
         if process is not None and end is not None:

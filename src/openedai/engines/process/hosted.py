@@ -1,6 +1,6 @@
 """The parent's side of a worker: the engine's capabilities, over a framed connection.
 
-It does not know which engine that is, nor where the worker runs.
+It knows neither which engine that is nor where the worker runs.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class Hosted(
     ) -> Hosted:
         """Start a worker and load `engine` in it. Raises the APIError that loading raised there.
 
-        `early` may have a worker that loads it already.
+        `early` may have a worker that is already loading it.
         """
         hello = Load(
             engine=engine,
@@ -165,7 +165,7 @@ class Hosted(
     async def _adopted(
         cls, model: str, frame: bytes, early: EarlyStart, limits: SilenceLimits
     ) -> Hosted | None:
-        """The engine of the early worker, if it loads the same and succeeds."""
+        """The engine in the early worker, if that loads the same and succeeds."""
         child = await early.adopt(frame)
         if child is None:
             return None
@@ -256,7 +256,7 @@ class Hosted(
         return await self._value(CountCall(chat=chat), int)
 
     async def _events(self, call: StreamCall) -> AsyncGenerator[Any, None]:
-        """The events of a stream. The protocol ensures that they are those of the call."""
+        """The events of a stream. The protocol ensures that they belong to the call."""
         number, inbox = self._call(call)
         ended = False
         try:
@@ -341,7 +341,7 @@ class Hosted(
             inbox.put(answer, len(body))
 
     def _waits(self) -> bool:
-        """Whether an event is expected: some call's reader has taken all that came."""
+        """Whether an event is expected: the reader of some call has taken all that came."""
         return self.alive() and any(inbox.empty() for inbox in self._inboxes.values())
 
     def _kill(self, why: str) -> None:

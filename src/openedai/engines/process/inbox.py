@@ -1,4 +1,4 @@
-"""What a worker has answered to one call, and nobody has taken yet."""
+"""What a worker has answered to one call and nobody has taken yet."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ RELEASE_AT = 1 << 14
 class Inbox:
     """The answers of one call, in order.
 
-    More than HOLD_AT bytes of them hold the call (`hold(True)`), until less than RELEASE_AT are
-    left (`hold(False)`): so a client that does not read takes only a little memory.
+    More than HOLD_AT bytes of answers hold the call back (`hold(True)`), until less than RELEASE_AT
+    are left (`hold(False)`), so that a client that does not read takes only little memory.
     """
 
     def __init__(self, hold: Callable[[bool], None]) -> None:
@@ -43,7 +43,9 @@ class Inbox:
         return not self._answers
 
     def arrival(self) -> asyncio.Future[None]:
-        """Done with the next answer. For one task at a time, while there is none."""
+        """A future that is done with the next answer. For one task at a time, while there is no
+        answer.
+        """
         self._arrival = asyncio.get_running_loop().create_future()
         return self._arrival
 

@@ -32,7 +32,7 @@ class Failure(Struct, frozen=True, tag="failure"):
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
-        """Of any exception; those that are not APIErrors become EngineFailed."""
+        """A Failure for any exception; those that are not APIErrors become EngineFailed."""
         if not isinstance(error, APIError):
             error = EngineFailed(f"{type(error).__name__}: {error}")
         return cls(

@@ -1,4 +1,4 @@
-"""In a child process: its socket to the parent, and its end."""
+"""For child processes: the socket to the parent, and how the process ends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OOM_SCORE = "500"  # of 1000
 
 def socket_to_parent() -> socket.socket:
     """The socket whose descriptor is the first argument. From now on the process ends when the
-    parent is gone, and before it if memory runs out.
+    parent is gone and, if memory runs out, before the parent does.
     """
     end = socket.socket(fileno=int(sys.argv[1]))
     exit_with_parent(end)
@@ -29,8 +29,8 @@ def socket_to_parent() -> socket.socket:
 
 
 def run_and_exit(work: Coroutine[Any, Any, None]) -> NoReturn:
-    """Do the work of the process, and end it. Threads of it may be in native code, which cannot be
-    stopped: they are not waited for.
+    """Do the work of the process, and end it. Its threads are not waited for: they may be in native
+    code, which cannot be stopped.
     """
     import asyncio  # not every child has an event loop
 

@@ -19,7 +19,8 @@ class _StderrProtocol(asyncio.StreamReaderProtocol):
 class RunningProcess:
     """A process that has a pipe for its standard error, which `stderr` reads.
 
-    The pipe is closed at its end. That may be never, if a process that this one started has it too.
+    The pipe is closed at its end. That may never come, if a process that this one started also
+    holds it.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class RunningProcess:
 
     @classmethod
     async def of(cls, process: subprocess.Popen[bytes]) -> Self:
-        """If this fails, the process is killed."""
+        """Watch a process. If this fails, the process is killed."""
         try:
             reader = asyncio.StreamReader()
             pipe, _ = await asyncio.get_running_loop().connect_read_pipe(

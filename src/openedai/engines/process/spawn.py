@@ -9,9 +9,10 @@ import sys
 def spawn(module: str, end: int) -> subprocess.Popen[bytes]:
     """Run `python -m module FD`, with a pipe for its standard error. Raises OSError.
 
-    It is in a process group of its own, so that Ctrl-C in a terminal reaches only the parent. It is
-    in the parent's session: if the parent dies while it is stopped, before it could ask to be
-    killed then, the kernel continues it, and it sees that its connection has ended.
+    It has its own process group, so that Ctrl-C in a terminal reaches only the parent. It stays in
+    the parent's session: if the parent dies while the child is stopped, before the child has asked
+    to be killed with its parent, the kernel continues it, and it sees that its connection has
+    ended.
     """
     return subprocess.Popen(
         [sys.executable, "-m", module, str(end)],

@@ -1,7 +1,7 @@
 """Limits on the silence of a worker: a slow one is waited for, a hung one is killed.
 
-Time is counted in ticks of the event loop's timer, not read from a clock: if the server itself was
-stopped, the worker gets its time nevertheless.
+Time is counted in ticks of the event loop's timer, not read from a clock, so that the worker gets
+its full time even if the server itself was stopped.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 _TICKS = 12  # of each limit
 _LONGEST_TICK = 5.0  # seconds
-_BUSY = 0.01  # the part of a core that a loading process uses at least
+_BUSY = 0.01  # the smallest fraction of a core that a loading process uses
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Watchdog:
         self._unanswered = self._silent = 0  # ticks
 
     def start(self) -> None:
-        """Watch, until `stop`. A silence before it counts on."""
+        """Watch until `stop`. An earlier silence continues to count."""
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._tick, self._check)
 
@@ -100,8 +100,8 @@ class Watchdog:
 
 @dataclass(frozen=True)
 class VitalSigns:
-    """What a process has done so far: seconds of computing, bytes read and written, and the bytes
-    of its memory.
+    """What a process has done so far: seconds of computing, bytes read and written, and bytes of
+    memory.
     """
 
     computed: float
@@ -110,7 +110,9 @@ class VitalSigns:
 
 
 class LoadWatch:
-    """Whether a process that loads does anything; `signs` measures it, None if it cannot."""
+    """Whether a loading process does anything. `signs` measures it; it returns None if that is not
+    possible.
+    """
 
     def __init__(self, limit: float, signs: Callable[[], VitalSigns | None]) -> None:
         self.tick = min(limit / _TICKS, _LONGEST_TICK)
@@ -120,10 +122,10 @@ class LoadWatch:
         self._idle = 0  # ticks
 
     def hung(self) -> bool:
-        """Whether it did nothing for too long. To be called every `tick` seconds."""
+        """Whether it did nothing for too long. Call this every `tick` seconds."""
         now, before = self._signs(), self._before
         if now is None:
-            return False  # it has ended, which its connection tells
+            return False  # it has ended; its connection shows that
         self._before = VitalSigns(now.computed, now.transferred, max(now.memory, before.memory))
         active = (
             now.computed - before.computed >= _BUSY * self.tick

@@ -69,10 +69,10 @@ from openedai.engines.process.messages import (
 from openedai.engines.process.parent import run_and_exit, socket_to_parent
 from openedai.engines.registry import engine_class
 
-# Seconds. An engine's own threads hardly wait for the event loop's thread.
+# Seconds. An engine's own threads then hardly wait for the event loop's thread.
 _SWITCH_INTERVAL = 0.0005
-# If nobody waits for each event, so many are sent at once, or those of so many seconds: an answer
-# that is stopped loses the unsent ones.
+# If nobody waits for each event, this many are sent together, or those of this many seconds. A
+# stopped answer loses the unsent ones.
 _MOST_TOGETHER = 64
 _LONGEST_WAIT = 0.2
 
@@ -234,7 +234,7 @@ async def serve(engine: Engine, connection: Connection) -> None:
 
 
 def send_no_reports() -> None:
-    """Before ONNX Runtime is imported: it reports its use to its maker unless it is told not to."""
+    """Call this before ONNX Runtime is imported, which otherwise reports its use to its maker."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 

@@ -1,7 +1,7 @@
-"""A context in which many sequences go on from one beginning, and share what they have alike.
+"""A context in which many sequences continue one beginning and share what they have in common.
 
-Its cache is one for all sequences, so that a token may be in several of them. That of a model's own
-context has a part for each slot.
+It has one cache for all sequences, so that a token may be in several of them. The cache of a
+model's own context has a part for each slot.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from openedai.engines.llama_cpp.native.state import with_values
 from openedai.errors import EngineFailed
 from openedai.gguf.header import round_up
 
-BEGINNING = 0  # the sequence that has nothing but the beginning
+BEGINNING = 0  # the sequence that consists of the beginning only
 MAX_SEQUENCES = 64
 # The logits of each output take 4 bytes for each token of the vocabulary.
 MAX_OUTPUTS = 64
@@ -71,14 +71,14 @@ class Branches:
         self._c.llama_set_n_threads(self._context, count, count)
 
     def copy(self, source: int, target: int, end: int) -> None:
-        """Let a sequence have the first `end` tokens of another one too."""
+        """Let a sequence share the first `end` tokens of another one."""
         self._c.llama_memory_seq_cp(self._memory(), source, target, -1, end)
 
     def remove(self, sequence: int) -> None:
         self._c.llama_memory_seq_rm(self._memory(), sequence, -1, -1)
 
     def compute(self, tokens: Sequence[BranchToken]) -> None:
-        """Compute as many tokens as a batch of the model has, at most. Raises EngineFailed."""
+        """Compute at most as many tokens as a batch of the model has. Raises EngineFailed."""
         sequences, batch = _batch(tokens)
         status: int = self._c.llama_decode(self._context, batch)
         del sequences
@@ -112,7 +112,7 @@ class Branches:
 
 
 def _batch(tokens: Sequence[BranchToken]) -> tuple[object, Batch]:
-    """The batch, and what has to be kept as long as it is used."""
+    """The batch, and what has to be kept alive while it is used."""
     count = len(tokens)
     members = [member for token in tokens for member in token.sequences]
     sequences = (c_int32 * len(members))(*members)

@@ -17,16 +17,16 @@ from openedai.errors import PARAM, InvalidRequest
 _LONGEST_PIECE = 4096  # bytes
 _DEAD_END = "NoExtensionBias"  # llguidance's word for it
 
-# Kinds of tokens that grammars often allow together: short ones and any in strings of JSON, and in
-# reasoning.
+# Kinds of tokens that grammars often allow together: short and arbitrary ones in JSON strings, and
+# those in reasoning.
 _TEXTS = [r'[^"\\\x00-\x1F\x7F]{1,16}', r'[^"\\\x00-\x1F\x7F]+']
 _REASONING = "[^<]+"
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """The texts of a model's tokens, empty for those that are no text; and those among them that
-    end an answer.
+    """The texts of a model's tokens, empty for those without text, and the tokens that end an
+    answer.
     """
 
     pieces: Sequence[bytes]
@@ -34,7 +34,9 @@ class Tokens:
 
 
 def read_tokens(c: ctypes.CDLL, vocabulary: int, shown: frozenset[int]) -> Tokens:
-    """The tokens of llama.cpp's vocabulary. Special ones are text if they are among the `shown`."""
+    """The tokens of llama.cpp's vocabulary. Special tokens count as text if they are among the
+    `shown`.
+    """
     size: int = c.llama_vocab_n_tokens(vocabulary)
     ends = [token for token in range(size) if c.llama_vocab_is_eog(vocabulary, token)]
     is_special = c.llama_vocab_is_control
@@ -52,8 +54,8 @@ class Grammars:
     """Compiles grammars for the tokens of one model. May be used in any thread."""
 
     def __init__(self, tokens: Callable[[], Tokens], *, reasoning: bool = False) -> None:
-        """`tokens` are read when they are needed. With `reasoning` grammars often allow any text,
-        which is made faster.
+        """`tokens` are read when they are needed. With `reasoning`, grammars often allow any text,
+        and are optimised for that.
         """
         self._read_tokens = tokens
         self._reasoning = reasoning
@@ -61,8 +63,8 @@ class Grammars:
         self._vocabulary: tuple[Tokens, Tokenizer] | None = None
 
     def compile(self, lark: str, *, param: str, trigger: str | None = None) -> Constraint:
-        """A constraint to a grammar. With `trigger` it begins where this pattern is found in the
-        answer, at the pattern's first group.
+        """A constraint that enforces a grammar. With `trigger` it begins where this pattern is
+        found in the answer, at the pattern's first group.
 
         Blocking: some milliseconds, and for the first one some 100 more. Raises InvalidRequest,
         which names `param`, here and in the constraint.
@@ -76,7 +78,7 @@ class Grammars:
         return Constraint(tokens, tokenizer, matcher, param=param, trigger=pattern)
 
     def prepare(self) -> tuple[Tokens, Tokenizer]:
-        """Make ready what all grammars need; `compile` does so too."""
+        """Prepare what all grammars need; `compile` would do it otherwise."""
         with self._lock:
             if self._vocabulary is None:
                 tokens = self._read_tokens()
@@ -86,7 +88,7 @@ class Grammars:
 
 
 class Constraint:
-    """An answer of a grammar, as it grows. May be used in one thread at a time."""
+    """A growing answer that follows a grammar. May be used in one thread at a time."""
 
     def __init__(
         self,
@@ -114,8 +116,8 @@ class Constraint:
         return self._trigger is None and self._matcher.ended
 
     def mask(self, logits: int) -> None:
-        """Forbid what may not come next, in the logits at this address: 32-bit floats, one for each
-        token. Raises InvalidRequest.
+        """Forbid the tokens that may not come next, in the logits at this address: 32-bit floats,
+        one for each token. Raises InvalidRequest.
         """
         if self._trigger is not None:
             return
@@ -136,7 +138,8 @@ class Constraint:
             return self._matcher.allows([token])
 
     def accept(self, token: int) -> bool:
-        """Go on by a token of the answer. False, without a change, if it may not come next.
+        """Advance by a token of the answer. Returns False, and changes nothing, if it may not come
+        next.
 
         Raises InvalidRequest.
         """
@@ -149,7 +152,9 @@ class Constraint:
         return allowed
 
     def _watch(self, trigger: re.Pattern[bytes], piece: bytes) -> bool:
-        """Begin where the trigger is found. False if the text goes on there as it may not."""
+        """Begin where the trigger is found. Returns False if the text after it breaks the
+        grammar.
+        """
         text = self._text + piece
         found = trigger.search(text)
         if found is None:

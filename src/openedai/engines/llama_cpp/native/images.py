@@ -1,5 +1,5 @@
-"""Images in prompts, by llama.cpp's mtmd: a projector turns each into positions of the prompt, and
-puts the tokens around it that the model expects.
+"""Images in prompts, with llama.cpp's mtmd: a projector turns each image into positions of the
+prompt, and puts the tokens around it that the model expects.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from openedai.images.bad_image import BadImage
 from openedai.images.decode import decode
 
 _MOST_PIXELS = 1 << 27  # of one image; the server's own limit is lower unless configured
-# The most positions of an image that are computed at once. Where the positions of an image depend
-# on all others of it, that has to be the whole image.
+# The most positions of an image that are computed at once. If the positions of an image depend on
+# all its others, this has to be the whole image.
 BATCH = 1280
 
 
@@ -81,7 +81,7 @@ class Projector:
         self._thread = ThreadPoolExecutor(1, f"projector {name}")
 
     def close(self) -> None:
-        """Free all memory, after the image that is being encoded. Blocking."""
+        """Free all memory, once the current image is encoded. Blocking."""
         self._thread.shutdown(cancel_futures=True)
         self._c.mtmd_free(self._pointer)
 
@@ -147,7 +147,7 @@ class Projector:
     def _chunks(self, texts: Sequence[str], bitmaps: Sequence[int]) -> _Chunks:
         parts = []
         for text, bitmap in zip_longest(texts, bitmaps):
-            # The answer follows on a token.
+            # An answer has to follow a token.
             if raw := (text or ("" if bitmap else "\n")).encode("utf-8", "replace"):
                 value = InputText(raw, len(raw), add_special=False, parse_special=True)
                 parts.append(InputPart(text=ctypes.pointer(value)))
@@ -183,7 +183,9 @@ class Projector:
 
 
 class _Chunks:
-    """The parts of a prompt, in llama.cpp's memory; freed with the last reference to them."""
+    """The parts of a prompt, in llama.cpp's memory. They are freed with the last reference to
+    them.
+    """
 
     def __init__(self, c: ctypes.CDLL) -> None:
         self.pointer: int = c.mtmd_input_chunks_init()
@@ -217,7 +219,7 @@ class EncodedImage:
 
 
 def _pixels(raw: bytes) -> tuple[bytes, tuple[int, int]]:
-    """The pixels of a file in RGB, on white where it is transparent, with width and height."""
+    """The pixels of a file in RGB, on white where it is transparent, with its width and height."""
     image = decode(raw, _MOST_PIXELS).image
     if image.mode == "RGBA":
         from PIL import Image as pillow
@@ -229,7 +231,7 @@ def _pixels(raw: bytes) -> tuple[bytes, tuple[int, int]]:
 
 
 def _key(digest: bytes, part: int) -> int:
-    """A negative number of 64 bits."""
+    """The key of an image: a negative 64-bit number."""
     found = hashlib.sha256(b"%b %d" % (digest, part)).digest()
     return -1 - (int.from_bytes(found[:8], "big") >> 1)
 

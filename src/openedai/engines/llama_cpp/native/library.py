@@ -1,8 +1,8 @@
-"""llama.cpp's C API by ctypes, from the xllamacpp package or another build.
+"""llama.cpp's C API through ctypes, from the xllamacpp package or another build.
 
 The package's shared object exports the whole API of one build of llama.cpp, and is pinned. The
-structs and functions are declared here as they are in that build. Another build is used only if its
-version is known to have the same ones, and not for images. The layout of the structs is checked
+structs and functions are declared here as in that build. Another build is used only if its version
+is known to have the same declarations, and not for images. The layout of the structs is checked
 when a library is opened. ctypes releases Python's lock during each call.
 """
 
@@ -170,7 +170,7 @@ _LogCallback = CFUNCTYPE(None, c_int, c_char_p, c_void_p)
 _PROJECTOR = _CHUNKS = _CHUNK = _BITMAP = c_void_p
 _MODEL = _CONTEXT = _VOCAB = _MEMORY = _SAMPLER = _ADAPTER = c_void_p
 
-# The functions that are used: the type of the result, then those of the arguments.
+# The functions that are used: the type of the result, then the types of the arguments.
 _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "llama_backend_init": (None,),
     "llama_log_set": (None, _LogCallback, c_void_p),
@@ -277,8 +277,8 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     ),
 }
 _IMAGES = "mtmd_"
-# The versions of llama.cpp that are known to have these functions, and the parameters of their
-# contexts. Everything else that is declared here is the same in all of them.
+# The versions of llama.cpp that are known to have these functions, with the parameters of their
+# contexts. Everything else declared here is the same in all of them.
 _KNOWN = {
     "0.4": EarlierContextParams,
     "0.5": EarlierContextParams,
@@ -289,12 +289,12 @@ _KNOWN = {
 class Library:
     """The opened library. Its functions are attributes of `c`, by their names in C.
 
-    `build` identifies it. `errors` are the last messages that were logged as errors.
+    `build` identifies it. `errors` are the last messages logged as errors.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         """The package's library, or the one at `path`: a shared object with all of llama.cpp, or a
-        folder with its parts. Raises EngineFailed if it is missing or not a known build.
+        folder with its parts. Raises EngineFailed if it is missing or is not a known build.
         """
         limit_spinning()
         self.c = open_package() if path is None else open_build(path)
@@ -310,7 +310,7 @@ class Library:
         callback = _LogCallback(self._log)
         ctypes.pythonapi.Py_IncRef(
             ctypes.py_object(callback)
-        )  # it is called until the process ends
+        )  # llama.cpp calls it until the process ends
         self.c.llama_log_set(callback, None)
         if path is None:
             self._check_projector_layout()
@@ -336,7 +336,9 @@ class Library:
             function.restype, function.argtypes = result, arguments
 
     def _check_layout(self, kind: type[Structure]) -> None:
-        """The default values at both ends of the structs, which another layout would move."""
+        """Check the default values at both ends of the structs, which would move in another
+        layout.
+        """
         model = self.c.llama_model_default_params()
         context = self.c.llama_context_default_params()
         found = (

@@ -1,4 +1,4 @@
-"""Log probabilities by the raw logits of a model, before any sampler or constraint."""
+"""Log probabilities from the raw logits of a model, before any sampler or constraint."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from openedai.engines.llama_cpp.native.words import Vocabulary
 
 
 def forbid(address: int, token: int) -> bool:
-    """Make a token impossible in the logits at an address. False if it was so already."""
+    """Make a token impossible in the logits at an address. Returns False if it already was."""
     logit = c_float.from_address(address + token * sizeof(c_float))
     before, logit.value = logit.value, float("-inf")
     return before != logit.value
 
 
 def hold_back(address: int, size: int, tokens: Sequence[int]) -> None:
-    """Make tokens impossible in the logits at an address, which are `size`, unless no other token
-    is possible.
+    """Make tokens impossible in the `size` logits at an address, unless no other token is
+    possible.
     """
     import numpy as np
 
@@ -34,7 +34,8 @@ def hold_back(address: int, size: int, tokens: Sequence[int]) -> None:
 class Distribution:
     """What the model predicts at one position: the `logits` at an address, 32-bit floats.
 
-    Numbers are taken from them at once, except the logit of the token that is asked for later.
+    All numbers are taken from them immediately, except the logit of the token that is asked for
+    later.
     """
 
     def __init__(self, vocabulary: Vocabulary, address: int, alternatives: int) -> None:
@@ -63,7 +64,7 @@ class Distribution:
         )
 
     def ranked(self, token: int) -> tuple[RankedToken, ...]:
-        """The token, and then the likeliest ones, without repeating it."""
+        """The token, then the likeliest ones, without repeating it."""
         rank = int((self._logits > self._logits[token]).sum()) + 1
         ranks = {token: rank}
         for rank, other in enumerate(self._likely, start=1):

@@ -1,7 +1,7 @@
-"""llguidance: which tokens may come next in a text of a grammar.
+"""llguidance: which tokens may come next in a text that follows a grammar.
 
-It ends neither in a crash nor in endless work for the grammars that `grammar_child` accepted: what
-is too complex for its limits later is an error.
+For grammars that `checking.child` accepted it neither crashes nor works endlessly: what later
+exceeds its limits is an error.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ class Tokenizer:
         slices: Sequence[str] = (),
         limits: Mapping[str, int] | None = None,
     ) -> None:
-        """`pieces` are the texts of the tokens; one without text is never allowed, except the
-        `ends` where a text may end. What allows all tokens of one of the `slices`, which are
-        regular expressions, is faster. `limits` replace some of the usual ones.
+        """`pieces` are the texts of the tokens; tokens without text are never allowed, except the
+        `ends` where a text may end. States that allow all tokens of one of the `slices`, which are
+        regular expressions, are faster. `limits` replace some of the default ones.
 
-        Blocking for some 100 ms, in which no Python runs.
+        Blocks for some 100 ms, in which no Python code runs.
         """
         from llguidance import LLParserLimits, LLTokenizer
 
         self.size = len(pieces)
-        # A vocabulary without an end gets a token more, which is never seen.
+        # A vocabulary without an end token gets an extra one, which is never seen.
         tokens, ends = ([*pieces], [*ends]) if ends else ([*pieces, b""], [len(pieces)])
         self.words = -(-len(tokens) // 32)
         vocabulary: Any = _Vocabulary(tokens, ends[0])
@@ -75,7 +75,9 @@ class Tokenizer:
         self._limits = LLParserLimits(**{**_LIMITS, **(limits or {})})  # type: ignore[arg-type]
 
     def tokens(self, text: bytes) -> Sequence[int]:
-        """Tokens with this text together, though not those that the model's tokenizer gives."""
+        """Tokens that together have this text, though not those that the model's tokenizer would
+        choose.
+        """
         ids = {piece: id for id, piece in enumerate(self._pieces)}
         found, at = [], 0
         while at < len(text):
@@ -92,7 +94,7 @@ class Tokenizer:
 
 
 class Matcher:
-    """A text of a grammar, as it grows by tokens. May be used in one thread at a time."""
+    """A text that follows a grammar and grows by tokens. May be used in one thread at a time."""
 
     def __init__(self, tokenizer: Tokenizer, lark: str) -> None:
         """Raises MatcherFailed."""
@@ -124,7 +126,7 @@ class Matcher:
         return count == len(ids)
 
     def consume(self, tokens: Sequence[int]) -> None:
-        """Go on by tokens. Raises MatcherFailed if they may not come next."""
+        """Advance by tokens. Raises MatcherFailed if they may not come next."""
         added = [*tokens]
         self._call(lambda: self._inner.consume_tokens(added))
         self._consumed += added
@@ -140,8 +142,8 @@ class Matcher:
         return bool(self._inner.is_stopped())
 
     def _call(self, function: Callable[[], T]) -> T:
-        """The result of a function. After an error it is tried once more from a fresh start: the
-        states that a matcher was in add up to its limit.
+        """The result of a function. After an error it is tried once more from the start, because
+        the states that a matcher was in count towards its limit.
         """
         result = function()
         if self._inner.is_error():

@@ -24,18 +24,18 @@ from openedai.gguf.header import read_header, round_up
 
 log = logging.getLogger("openedai.engines")
 
-# The room that a sequence has at first, in tokens; llama.cpp rounds it up.
+# The initial room of a sequence, in tokens; llama.cpp rounds it up.
 _FIRST_CAPACITY = 1024
 _ROUNDING = 256
 # Models with these tensors compute differently in a longer context.
 _FIXED = ("rope_factors_long.weight", "rope_factors_short.weight")
 # Families of encoders, besides those with "bert" in their name.
 ENCODERS = ("t5encoder", "gemma-embedding")
-# On processors, flash attention is faster in short texts, and slower in long ones. But what one
-# batch needs without it must not take more memory than so many bytes.
+# On processors, flash attention is faster for short texts and slower for long ones. But without it
+# one batch must not need more than this many bytes.
 _MOST_ATTENTION = 256 << 20
 FLASH, NO_FLASH = -1, 0  # where it is possible, or nowhere
-# The numbers of adapters that are added later have this bit, and so many bytes below it.
+# The numbers of adapters that are added later have this bit set, and this many bytes below it.
 _DIGEST_BYTES = 6
 _ADDED = 1 << 8 * _DIGEST_BYTES
 # The most tokens of prompts that are scored in one step. The logits of each take 4 bytes for each
@@ -110,17 +110,18 @@ class Model:
         found: bytes | None = self._c.llama_model_chat_template(self.pointer, None)
         return "" if found is None else found.decode("utf-8", "replace")
 
-    # Only the thread of the loop may call these.
+    # Only the loop's thread may call these.
 
     def grow(self, length: int) -> bool:
-        """Make room for sequences of so many tokens. What is computed stays. False if there is no
-        memory for it. Raises EngineFailed if something is lost.
+        """Make room for sequences of this many tokens. What was computed stays. Returns False if
+        there is not enough memory. Raises EngineFailed if something is lost.
         """
         return length <= self.capacity or self._move(self._larger(length)())
 
     def has_room(self, length: int, wake: Callable[[], object]) -> bool:
-        """Whether there is room for sequences of so many tokens. If not, another thread makes it,
-        and calls `wake`. Raises MemoryError if there is none for it, and EngineFailed as `grow`.
+        """Whether there is room for sequences of this many tokens. If not, another thread makes
+        room, and then calls `wake`. Raises MemoryError if there is not enough memory, and
+        EngineFailed as `grow`.
         """
         if length > self.capacity and self._growth is None:
             self._growth = Future()
@@ -146,7 +147,7 @@ class Model:
         return found
 
     def add_adapter(self, adapter: Adapter) -> int:
-        """Load another adapter; returns its number, which is the same in every process.
+        """Load a further adapter. Returns its number, which is the same in every process.
 
         Raises EngineFailed and Unavailable.
         """
@@ -159,7 +160,7 @@ class Model:
         return number
 
     def apply_adapter(self, number: int | None, scale: float, context: int | None = None) -> None:
-        """Compute with one adapter from now on, or with none: in the model's own context, or in
+        """Compute with one adapter from now on, or with none, in the model's own context or in
         another one. Raises EngineFailed.
         """
         if context is None:
@@ -186,19 +187,21 @@ class Model:
         return address
 
     def trim(self, slot: int, start: int) -> bool:
-        """Forget a sequence from position `start` on. False if the model cannot forget a part."""
+        """Forget a sequence from position `start` onwards. Returns False if the model cannot forget
+        a part.
+        """
         memory = self._c.llama_get_memory(self.context)
         return bool(self._c.llama_memory_seq_rm(memory, slot, start, -1))
 
     def state_size(self, slot: int) -> int:
-        """The bytes of `save`."""
+        """How many bytes `save` returns."""
         return int(self._c.llama_state_seq_get_size(self.context, slot))
 
     def save(self, slot: int) -> memoryview:
         """What was computed for a sequence; empty if that fails.
 
-        It has pages of its own, which the system gets back when it is dropped. On the heap, states
-        of many sizes leave gaps.
+        It has its own memory pages, which are returned to the system when it is dropped. On the
+        heap, states of many sizes would leave gaps.
         """
         size = self.state_size(slot)
         if not size:
@@ -209,8 +212,8 @@ class Model:
         return memoryview(pages if written == size else b"")
 
     def restore(self, slot: int, state: memoryview) -> bool:
-        """Replace a sequence by a saved one, in memory that can be written. False if it does not
-        fit this model.
+        """Replace a sequence by a saved one, in writable memory. Returns False if it does not fit
+        this model.
         """
         if not self.always_flash:
             with suppress(ValueError):
@@ -247,7 +250,7 @@ class Model:
         self._flash = self.always_flash or self.capacity <= _FIRST_CAPACITY
 
     def _larger(self, length: int) -> Callable[[], int | None]:
-        """What makes a context with room for sequences of so many tokens, and for more."""
+        """What makes a context with room for sequences of at least this many tokens."""
         capacity = min(self.context_length, max(2 * self.capacity, round_up(length, _ROUNDING)))
 
         def make() -> int | None:
@@ -258,7 +261,9 @@ class Model:
         return make
 
     def _move(self, context: int | None) -> bool:
-        """Use a new context, with all that is computed, if it is larger. False without one."""
+        """Use a new context, with everything computed so far, if it is larger. Returns False if
+        there is none.
+        """
         if context is None:
             return False
         if (capacity := self._room(context)) <= self.capacity:
@@ -297,7 +302,9 @@ class Model:
         return found
 
     def _load_adapter(self, adapter: Adapter) -> int | APIError:
-        """Its address, or why it has none: a bad adapter is no reason to refuse the model."""
+        """The adapter's address, or why it has none: a bad adapter is no reason to refuse the
+        model.
+        """
         if adapter.missing is not None:
             return Unavailable(adapter.missing)
         path = Path(adapter.path)
@@ -336,12 +343,12 @@ class Model:
         )
 
     def _reason(self, path: Path) -> str:
-        """llama.cpp's own, with the name of the file instead of its path."""
+        """llama.cpp's own reason, with the name of the file instead of its path."""
         return self.library.failure().rstrip(".").replace(str(path), path.name)
 
 
 def _has_lora(path: Path) -> bool:
-    """Whether the file has a tensor of a LoRA; llama.cpp says what is wrong with other files."""
+    """Whether the file has a LoRA tensor; llama.cpp says what is wrong with other files."""
     try:
         return any(tensor.name.endswith(".lora_a") for tensor in read_header(path).tensors)
     except (ValueError, OSError):

@@ -13,8 +13,8 @@ from openedai.errors import EngineFailed
 PACKAGE = "xllamacpp"
 VERSION = "2026.10.11549"
 
-# The parts of a build in a folder, each of which needs those before it. Their names may have the
-# interface of a GPU and a version, as `libggml.vulkan.v0.4.0.so`.
+# The parts of a build in a folder, each of which needs the previous ones. Their names may contain
+# the interface of a GPU and a version, as in `libggml.vulkan.v0.4.0.so`.
 _PARTS = [
     re.compile(rf"(lib)?{name}(\.\w+)*\.(so|dylib|dll)(\.\d+)*")
     for name in ("ggml-base", "ggml", "llama")
@@ -35,7 +35,8 @@ def open_build(path: Path) -> ctypes.CDLL:
 
 
 def load_kernels(path: Path) -> None:
-    """Choose the kernels for this processor and its GPU, if they are parts of an opened build.
+    """Choose the kernels for this processor and its GPU, if they are separate parts of an opened
+    build.
 
     Raises EngineFailed.
     """
@@ -51,7 +52,7 @@ def load_kernels(path: Path) -> None:
 
 
 def version_of(library: ctypes.CDLL) -> str:
-    """llama.cpp's own version of itself, as `0.6.0-dev`; empty if it does not say."""
+    """The version that llama.cpp reports, such as `0.6.0-dev`; empty if it reports none."""
     try:
         function = library.llama_version
     except AttributeError:

@@ -10,8 +10,8 @@ from openedai.errors import InvalidRequest, invalid_value
 
 
 class Restriction:
-    """The answer has only the `allowed` tokens, unless there are none, and none of the `bad` words:
-    the tokens of each, with and without a space before it, are not chosen one after the other.
+    """The answer has only `allowed` tokens, if there are any, and none of the `bad` words: the
+    tokens of each, with and without a space before it, are not chosen one after the other.
 
     What comes next depends on the last `reach` tokens of the answer.
     """
@@ -34,7 +34,8 @@ class Restriction:
             self.reach = max(self.reach, len(tokens) - 1)
 
     def mask(self, logits: int, answer: Sequence[int]) -> None:
-        """Make what is not allowed after these last tokens impossible in the logits at an address.
+        """Make the tokens that are not allowed after these last ones impossible in the logits at an
+        address.
 
         Raises InvalidRequest if nothing else is possible.
         """

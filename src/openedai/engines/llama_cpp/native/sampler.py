@@ -18,18 +18,18 @@ from openedai.engines.llama_cpp.options import SamplingDefaults
 from openedai.errors import InvalidRequest, invalid_value
 
 _MIN_KEEP = 1
-# Some samplers fail at probabilities of 0: they get tokens that are at least so likely, in relation
-# to the likeliest.
+# Some samplers fail at probabilities of 0: they only get tokens that are at least this likely,
+# relative to the likeliest.
 _POSSIBLE = 1e-20
 _MIROSTAT_M = 100  # llama.cpp's own value
 _SEEDS = 0x7FFFFFFF  # the highest numbers stand for a random seed
-# Lower temperatures overflow the logits; the most likely token is the same choice.
+# Lower temperatures would overflow the logits; choosing the likeliest token is equivalent.
 _GREEDY = 1e-4
-# llama.cpp looks for the texts that end a repetition in the whole vocabulary, some ms for each
-# byte, and knows only the first bytes of a long one.
+# llama.cpp searches the whole vocabulary for the texts that end a repetition, which takes some ms
+# for each byte, and knows only the first bytes of a long one.
 _BREAKER = 40  # bytes
 _BREAKERS = 256  # bytes
-# Within these bounds some token can always be chosen, and none that is forbidden.
+# Within these bounds some token can always be chosen, and never a forbidden one.
 _BOUNDS: dict[str, tuple[float, float]] = {
     "temperature": (0.0, 1e4),
     "presence_penalty": (-1e4, 1e4),
@@ -81,8 +81,8 @@ def resolve_sampling(
 ) -> SamplingValues:
     """The values for a request, within bounds. `vocabulary` is the number of tokens.
 
-    Raises InvalidRequest for a bias on a token that does not exist, and for breakers that are too
-    long together.
+    Raises InvalidRequest for a bias on a token that does not exist, and for breakers whose total
+    length is too large.
     """
     for token, _ in sampling.logit_bias:
         if not 0 <= token < vocabulary:
@@ -140,7 +140,7 @@ class Sampler:
     def _samplers(
         self, values: SamplingValues, vocabulary: Vocabulary, context: int, prompt: Sequence[int]
     ) -> list[int]:
-        """In llama.cpp's own order."""
+        """The samplers, in llama.cpp's own order."""
         c, size = self._c, vocabulary.size
         chain: list[int] = []
         if values.logit_bias:

@@ -1,7 +1,7 @@
 """The values in the saved state of a sequence, by token or by dimension.
 
-With flash attention, llama.cpp keeps the values of the attention by token; without, transposed.
-It does not read the one as the other.
+With flash attention, llama.cpp keeps the attention's values by token; without, transposed. It
+cannot read one layout as the other.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from mmap import mmap
 _F16 = 1
 _HEADER = struct.Struct("<3I")  # two fixed ones, and the number of streams
 _U32 = struct.Struct("<I")
-_CELL = struct.Struct("<iI")  # its position, and in how many sequences it is
+_CELL = struct.Struct("<iI")  # its position, and the number of sequences that it is in
 _KIND = struct.Struct("<2IQ")  # whether the values are transposed, the number of layers, and 0
 _ROWS = struct.Struct("<iQ")  # a type, and the bytes of a row
 _COLUMNS = struct.Struct("<i2I")  # a type, the bytes of an element, and the number of dimensions
 
 
 def with_values(state: memoryview, *, transposed: bool, unified: bool = False) -> memoryview:
-    """The same state with its values as wanted, in memory that can be written; `unified` is for a
-    cache that is one for all sequences. Raises ValueError if it is not of a plain cache with values
-    of 16 bits.
+    """The same state with its values in the requested layout, in writable memory; `unified` is for
+    a cache that all sequences share. Raises ValueError if it is not the state of a plain cache with
+    16-bit values.
     """
     parts = [*_parts(_Reader(state), transposed, unified)]
     pages = mmap(-1, len(state))
@@ -98,7 +98,7 @@ def _layers(reader: _Reader, cells: int, transposed: bool) -> Iterator[bytes | m
 
 
 def _transposed(values: memoryview, columns: int) -> bytes:
-    """Of a matrix of 16-bit values with so many columns, row by row."""
+    """Transpose a matrix of 16-bit values with this many columns, stored row by row."""
     import numpy as np
 
     return np.frombuffer(values, np.uint16).reshape(-1, columns).T.tobytes()

@@ -1,4 +1,4 @@
-"""Tries a build of llama.cpp in a process of its own, which it may crash."""
+"""Tries a build of llama.cpp in a separate process, which it may crash."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TIMEOUT = 60.0  # seconds
 
 
 def why_unusable(path: Path, gpu: bool) -> str:
-    """Why the build at `path` cannot be used, if it has to find a GPU with `gpu`; else empty."""
+    """Why the build at `path` cannot be used; empty if it can. With `gpu` it has to find a GPU."""
     command = [sys.executable, "-m", __name__, str(path), *(["gpu"] if gpu else [])]
     try:
         done = subprocess.run(

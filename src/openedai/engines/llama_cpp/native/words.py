@@ -1,4 +1,6 @@
-"""The vocabulary of a model; and with its chat template, without its weights."""
+"""The vocabulary of a model, and a model's vocabulary with its chat template, without its
+weights.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ class Vocabulary:
         self._pieces: dict[int, bytes] = {}
 
     def tokenize(self, text: str, start: bool = True) -> list[int]:
-        """The ids of a text, after the special tokens for a beginning if `start`. Special tokens
+        """The ids of a text; with `start` after the special tokens for a beginning. Special tokens
         that are written out in the text are read as such.
         """
         raw = text.encode("utf-8", "replace")
@@ -55,7 +57,7 @@ class Vocabulary:
         return found
 
     def special(self, token: int) -> bool:
-        """Whether a token is a mark, which is not part of a text."""
+        """Whether a token is a marker that is not part of a text."""
         return bool(self._c.llama_vocab_is_control(self.pointer, token))
 
     def text(self, ids: Sequence[int]) -> str:
@@ -68,12 +70,12 @@ class Vocabulary:
 
     @cached_property
     def all_ends(self) -> tuple[int, ...]:
-        """The tokens that end an answer; to find them takes some milliseconds."""
+        """The tokens that end an answer; finding them takes some milliseconds."""
         return tuple(filter(self.ends, range(self.size)))
 
     @cached_property
     def special_texts(self) -> tuple[str, ...]:
-        """The texts of all special tokens; to find them takes some milliseconds."""
+        """The texts of all special tokens; finding them takes some milliseconds."""
         texts = map(self.special_text, filter(self.special, range(self.size)))
         return tuple(dict.fromkeys(filter(None, texts)))
 
@@ -94,8 +96,8 @@ class Vocabulary:
 
 
 class Words:
-    """How a model writes: its tokens, the prompts of its conversations, and `ends`, the texts of
-    which one ends each answer, the usual one first. A context manager; blocking.
+    """How a model writes: its tokens, the prompts of its conversations, and `ends`, the texts one
+    of which ends each answer, the usual one first. A context manager; blocking.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
-"""Embeddings by llama.cpp: a GGUF file of an encoder, or of a decoder that was trained for it.
+"""Embeddings by llama.cpp: from a GGUF file with an encoder, or with a decoder that was trained for
+it.
 
-The pooling is the one that the file names, or else the mean for an encoder.
+The pooling is the one that the file names; for an encoder without one it is the mean.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _POOLINGS = {"mean": Pooling.MEAN, "cls": Pooling.CLS, "last": Pooling.LAST}
-# The most characters of a text that are tokenised, for each token of the limit.
+# The most characters of a text that are tokenised, per token of the limit.
 _CHARACTERS_PER_TOKEN = 32
 
 
@@ -71,7 +72,7 @@ class LlamaCppEmbedder(BatchedEmbedder):
         self._inputs = Inputs(model.vocabulary, options.limit(model))
         default = options.prompts.get(options.default_prompt or "", "")
         self._prompts = Prompts(options.prompts, default)
-        # Of `prepare`: none runs any more when the memory is freed.
+        # The threads of `prepare`: none is running when the memory is freed.
         self._tokenising = threading.Lock()
         self._free = None if options.threads else FreeCores(usable_cores())
 
@@ -112,7 +113,7 @@ class LlamaCppEmbedder(BatchedEmbedder):
 
 
 class Inputs:
-    """The inputs of a model as the tokens that it reads: `limit` at most, special ones included."""
+    """Turns inputs into the tokens that the model reads: at most `limit`, special ones included."""
 
     def __init__(self, vocabulary: Vocabulary, limit: int) -> None:
         self._vocabulary = vocabulary
@@ -141,7 +142,7 @@ class Inputs:
 
 
 def pooling_of(name: str, header: Header, chosen: str | None) -> Pooling:
-    """Raises EngineFailed for a file that names none, of a model that is not an encoder."""
+    """The pooling. Raises EngineFailed if the file names none and the model is not an encoder."""
     if chosen is not None:
         return _POOLINGS[chosen]
     integers = header.metadata.integers

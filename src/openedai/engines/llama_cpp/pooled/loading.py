@@ -1,4 +1,4 @@
-"""The options of models with pooled outputs, and how such a model is loaded."""
+"""The options of models with pooled outputs, and loading such a model."""
 
 from __future__ import annotations
 

@@ -11,12 +11,14 @@ from openedai.engines.llama_cpp.pooled.pooled_model import PooledModel
 from openedai.errors import ContextLengthExceeded
 
 _QUERY, _DOCUMENT = "{query}", "{document}"
-# The most characters of a text that are tokenised, for each token of the limit.
+# The most characters of a text that are tokenised, per token of the limit.
 _CHARACTERS_PER_TOKEN = 32
 
 
 class PairFormat:
-    """By the template named `rerank` in the weights, or else with the special tokens between."""
+    """Uses the template named `rerank` in the weights, or else puts the special tokens between the
+    texts.
+    """
 
     def __init__(self, model: PooledModel, limit: int) -> None:
         """`limit` is the most tokens of a pair."""
@@ -58,7 +60,7 @@ class PairFormat:
         else:
             text = self._vocabulary.text
             tokens = self._filled(text(query[: kept[0]]), text(document[: kept[1]]))
-        return tokens[: self._limit]  # where texts are joined, tokens may become more
+        return tokens[: self._limit]  # joining texts may add tokens
 
     def _filled(self, query: str, document: str) -> list[int]:
         """The tokens of the template with these texts."""
@@ -67,6 +69,6 @@ class PairFormat:
         return self._vocabulary.tokenize(parts[0] + (document if placed else "") + parts[1], False)
 
     def _ids(self, text: str) -> list[int]:
-        """The tokens of a text, or as many as decide what is kept of it."""
+        """The tokens of a text, or as many as determine what is kept of it."""
         start = encodable(text)[: _CHARACTERS_PER_TOKEN * self._limit]
         return self._vocabulary.tokenize(start, False)

@@ -20,7 +20,7 @@ _FLASH, _NO_FLASH = -1, 0  # where it is possible, or nowhere
 
 
 class Pooling(IntEnum):
-    """How llama.cpp makes one output of a sequence's tokens."""
+    """How llama.cpp makes one output from a sequence's tokens."""
 
     MEAN = 1
     CLS = 2
@@ -69,7 +69,7 @@ class PooledModel:
         self.outputs = int(count(self._model))
 
     def open_context(self, batch_tokens: int) -> None:
-        """Make room for batches of so many tokens. Raises EngineFailed."""
+        """Make room for batches of this many tokens. Raises EngineFailed."""
         parameters = self._c.llama_context_default_params()
         parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = batch_tokens
         parameters.n_seq_max = MAX_SEQUENCES
@@ -94,7 +94,9 @@ class PooledModel:
         return "" if found is None else found.decode("utf-8", "replace")
 
     def separator(self) -> int | None:
-        """The token between two texts, and after them if the vocabulary ends no text otherwise."""
+        """The token between two texts, and after them if the vocabulary has no other end of
+        text.
+        """
         pointer = self.vocabulary.pointer
         found = int(self._c.llama_vocab_sep(pointer))
         return found if found >= 0 and self._c.llama_vocab_get_add_sep(pointer) else None
@@ -126,8 +128,8 @@ class PooledModel:
         self._context = self._model = None
 
     def _attention(self, batch_tokens: int) -> int:
-        """Flash attention where the scores of all tokens with all would take too much memory: it is
-        less exact, so that a sequence's output depends on what is beside it.
+        """Use flash attention only if the scores of all pairs of tokens would take too much memory:
+        it is less exact, so that a sequence's output depends on the other sequences in the batch.
         """
         scores = 4 * self._c.llama_model_n_head(self._model) * batch_tokens**2
         gpu = self._gpu_layers != 0 and self._c.llama_supports_gpu_offload()

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _HEADS = ("cls.weight", "cls.output.weight")
 # Their outputs are probabilities.
 _ANSWER_YES_OR_NO = ("qwen3.", "qwen3vl.")
-_MARGIN = 1e-9  # the nearest to 0 and 1 of such a probability
+_MARGIN = 1e-9  # the bounds of such a probability
 
 
 class LlamaCppReranker(BatchedRows, Reranker):
@@ -57,7 +57,8 @@ class LlamaCppReranker(BatchedRows, Reranker):
         self._model = model
         self._pairs = PairFormat(model, options.limit(model))
         self._probabilities = probabilities
-        # What uses the model's memory outside of the batches; it ends before the memory is freed.
+        # The work outside the batches that uses the model's memory; it ends before the memory is
+        # freed.
         self._tokenising = ThreadPoolExecutor(1, thread_name_prefix="pairs")
         self._free = None if options.threads else FreeCores(usable_cores())
 
