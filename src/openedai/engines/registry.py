@@ -1,4 +1,5 @@
-"""The engines: one entry for each, with all that the rest of the server has to know of it.
+"""The engines: one entry for each, with everything that the rest of the server has to know about
+it.
 
 Entries are read without importing the engine; its module is imported when a class is needed.
 """
@@ -29,7 +30,7 @@ from openedai.errors import Unavailable
 
 WeightFiles = Literal["gguf", "onnx", "safetensors", "ctranslate2", "voice", "pipeline", "graph"]
 
-# The names by which a model's options declare its capabilities.
+# The names with which a model's options declare its capabilities.
 DECLARED: Mapping[str, type[Engine]] = {
     "chat": Generator,
     "embedding": Embedder,
@@ -205,7 +206,7 @@ ENGINES = {
         weight_files="voice",
         in_worker=True,
     ),
-    # Its voice is in the hibari-tts package.
+    # Its voice is part of the hibari-tts package.
     "hibari": EngineEntry(
         class_path="openedai.engines.speech.hibari:Hibari",
         capabilities=frozenset({Speaker}),
@@ -227,7 +228,7 @@ ENGINES = {
     ),
 }
 
-# Hidden for every engine: a table with the wrong engine may have them too.
+# Hidden for every engine: a table with the wrong engine may also contain them.
 SECRET_OPTIONS = frozenset[str]().union(*(entry.secret_options for entry in ENGINES.values()))
 
 
@@ -236,7 +237,7 @@ SAFETENSORS_ENGINE = "sentence_transformers"
 
 
 def engine_entry(name: str) -> EngineEntry:
-    """The entry of an engine. Raises Unavailable for a name that is not an engine's."""
+    """The entry of an engine. Raises Unavailable for an unknown name."""
     try:
         return ENGINES[name]
     except KeyError:
@@ -252,7 +253,7 @@ def engine_of_builds() -> str:
 def engine_class(name: str) -> type[Engine]:
     """The class of an engine. Importing it does not import its heavy library.
 
-    Raises Unavailable for a name that is not an engine's.
+    Raises Unavailable for an unknown name.
     """
     module, _, attribute = engine_entry(name).class_path.partition(":")
     found: type[Engine] = getattr(import_module(module), attribute)
@@ -260,7 +261,9 @@ def engine_class(name: str) -> type[Engine]:
 
 
 def capabilities_of(name: str, options: Mapping[str, Any]) -> frozenset[type[Engine]]:
-    """The capabilities of a model with these options: its engine's, or those that they declare."""
+    """The capabilities of a model with these options: those of its engine, or those that the
+    options declare.
+    """
     entry = engine_entry(name)
     optional = entry.optional_capabilities.items()
     missing = {capability for option, capability in optional if not options.get(option)}
@@ -270,8 +273,8 @@ def capabilities_of(name: str, options: Mapping[str, Any]) -> frozenset[type[Eng
 
 
 def default_capabilities_of(name: str, options: Mapping[str, Any]) -> frozenset[type[Engine]]:
-    """The capabilities for which a model with these options may be the default, unless another one
-    is named.
+    """The capabilities for which a model with these options may be the default, unless the settings
+    name another.
     """
     entry = engine_entry(name)
     if _declared(entry, options):
@@ -280,7 +283,9 @@ def default_capabilities_of(name: str, options: Mapping[str, Any]) -> frozenset[
 
 
 def _declared(entry: EngineEntry, options: Mapping[str, Any]) -> frozenset[type[Engine]]:
-    """Empty if nothing is declared. Wrong names are for the engine to refuse."""
+    """The declared capabilities; empty if there are none. Wrong names are left for the engine to
+    refuse.
+    """
     names = options.get(entry.capabilities_option) if entry.capabilities_option else None
     if not isinstance(names, list | tuple):
         return frozenset()

@@ -1,1 +1,1 @@
-"""Python code in a confined process. The server's side is `box`, the confined one `inside`."""
+"""Python code in a confined process. The server's side is `box`, the confined side `inside`."""

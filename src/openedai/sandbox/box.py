@@ -1,7 +1,7 @@
 """One confined Python: started, used and ended by the server.
 
-Nothing that comes from inside is trusted: frames are bounded, and the server opens no file that
-the code has made. It gets their bytes over the connection.
+Nothing that comes from inside is trusted: frames are bounded, and the server opens no file that the
+code has made, but gets their bytes over the connection.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _START_SECONDS = 20.0
 _FILE_SECONDS = 30.0  # for one question about files
 _GRACE_SECONDS = 2.0  # for code that was interrupted
 _LOOK_SECONDS = 0.2  # between two looks at the memory of all processes
-_USERS = range(61184, 65520)  # ids that belong to nobody: systemd gives them out for a while
+_USERS = range(61184, 65520)  # ids that belong to nobody: systemd assigns them temporarily
 
 Header = dict[str, Any]
 T = TypeVar("T")
@@ -47,8 +47,8 @@ class BoxFailed(Exception):
 
 @dataclass(frozen=True)
 class Ran:
-    """What code wrote, the value of its last expression, the error that ended it, its figures as
-    PNG. `cut` is how many bytes of its text are left out. It was interrupted if it is `late`.
+    """What code wrote, the value of its last expression, the error that ended it, and its figures
+    as PNG. `cut` is how many bytes of the text are left out. `late` is whether it was interrupted.
     """
 
     text: str
@@ -69,7 +69,7 @@ class BoxFile:
 
 
 class Box:
-    """One use at a time. Between `freeze` and `thaw` nothing in it computes.
+    """Allows one use at a time. Between `freeze` and `thaw` nothing inside computes.
 
     `_first` is the id of the first process inside, with which all others end; `process` waits for
     it.
@@ -93,7 +93,7 @@ class Box:
 
     @classmethod
     async def start(cls, bwrap: str, python: Python, limits: Limits) -> Self:
-        """A new one, without files and variables. Raises BoxFailed."""
+        """Start a new box, without files and variables. Raises BoxFailed."""
         filter = seccomp_filter()
         if filter is None:
             raise BoxFailed("There is no filter of system calls for this machine's processor.")
@@ -134,7 +134,7 @@ class Box:
 
     @property
     def pid(self) -> int:
-        """Of bubblewrap, whose children all others are."""
+        """The process id of bubblewrap, the parent of all others."""
         return self._process.pid
 
     @property
@@ -142,8 +142,8 @@ class Box:
         return self._process.returncode is None and not self._writer.is_closing()
 
     async def run(self, code: str, seconds: float) -> Ran:
-        """Run code. After `seconds`, or if this is cancelled, it is interrupted; what goes on is
-        ended with the whole process. Raises BoxFailed.
+        """Run code. After `seconds`, or if this is cancelled, it is interrupted; if that does not
+        stop it, the whole process is ended. Raises BoxFailed.
         """
         given = {"op": "run", "code": code}
         (header, body), late = await self._interruptible(given, seconds)
@@ -155,7 +155,7 @@ class Box:
         return self._checked(lambda: _files(header))
 
     async def read(self, file: BoxFile) -> AsyncGenerator[bytes, None]:
-        """The bytes of a file, not more than it had. Raises BoxFailed."""
+        """The bytes of a file, at most as many as it was listed with. Raises BoxFailed."""
         at = 0
         while at < file.bytes:
             size = min(CHUNK, file.bytes - at)
@@ -167,7 +167,9 @@ class Box:
             at += len(data)
 
     async def write(self, path: str, data: bytes, *, first: bool) -> int:
-        """Add to a file, which is new if `first`; the time of its change. Raises BoxFailed."""
+        """Append to a file; with `first` begin it anew. Returns the time of its change. Raises
+        BoxFailed.
+        """
         given = {"op": "write", "path": path, "first": first}
         header, _ = await self._asked(given, data)
         return self._checked(lambda: int(header["changed"]))
@@ -177,7 +179,7 @@ class Box:
         await self._asked({"op": "remove", "path": path}, may_fail=True)
 
     async def freeze(self) -> None:
-        """Stop all that runs inside."""
+        """Stop everything that runs inside."""
         if self.alive:
             await asyncio.to_thread(stop_all, self._process.pid)
         await self._end_watching()
@@ -188,7 +190,7 @@ class Box:
             self._begin()
 
     def kill(self, reason: str = "") -> None:
-        """End all of it at once."""
+        """End everything immediately."""
         self._reason = reason or self._reason
         if self._process.returncode is None:
             if self._first:
@@ -198,7 +200,7 @@ class Box:
         self._writer.close()
 
     async def close(self) -> None:
-        """End all of it, and return when it has ended."""
+        """End everything, and return when it has ended."""
         self.kill()
         try:
             await self._end_watching()
@@ -252,7 +254,7 @@ class Box:
             await asyncio.gather(watching, return_exceptions=True)
 
     async def _watch(self) -> None:
-        """End the process when all of its processes together take too much."""
+        """End the box when its processes together take too much."""
         while self.alive:
             await asyncio.sleep(_LOOK_SECONDS)
             if reason := await asyncio.to_thread(excess, self._process.pid, self._limits):
@@ -262,7 +264,7 @@ class Box:
     async def _asked(
         self, header: Header, body: bytes = b"", *, may_fail: bool = False
     ) -> tuple[Header, bytes]:
-        """A question about files, which does not take long."""
+        """The answer to a question about files, which does not take long."""
         done, began = False, time.monotonic()
         try:
             async with asyncio.timeout(min(_FILE_SECONDS, self._files_seconds)):
@@ -306,7 +308,7 @@ class Box:
         return header, body
 
     def _checked(self, read: Callable[[], T]) -> T:
-        """What `read` makes of an answer; one that is not an answer ends the process."""
+        """What `read` makes of an answer; anything that is not a valid answer ends the process."""
         try:
             return read()
         except (KeyError, TypeError, ValueError, OverflowError):
@@ -314,7 +316,7 @@ class Box:
             raise BoxFailed(self._reason) from None
 
     async def _last_words(self) -> str:
-        """The last line that bubblewrap wrote, which has ended, or is about to."""
+        """The last line written by bubblewrap, which has ended or is about to."""
         with suppress(TimeoutError, ValueError):
             async with asyncio.timeout(_GRACE_SECONDS):
                 written = (await self._process.stderr.read(4096)).decode("utf-8", "replace")
@@ -324,8 +326,8 @@ class Box:
 
 
 def _spawn(line: list[str], end: int, filter: bytes) -> subprocess.Popen[bytes]:
-    """Start it in a group of its own, from the thread whose end would end it. A server that runs
-    as root gives it another user.
+    """Start it in its own process group. It ends with the thread that calls this. A server that
+    runs as root gives it another user.
     """
     read, write = os.pipe()
     try:

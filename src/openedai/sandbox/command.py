@@ -37,8 +37,8 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Limits:
-    """`memory` and `disk` are bytes, `processes` counts threads too. `files_seconds` is how long it
-    may take to list, read and write files for the server, before and after a call together.
+    """`memory` and `disk` are in bytes; `processes` includes threads. `files_seconds` is how long
+    it may take to list, read and write files for the server, before and after a call together.
     """
 
     memory: int = 1 << 30
@@ -47,7 +47,7 @@ class Limits:
     files_seconds: float = 60.0
 
     def of_process(self) -> dict[str, int]:
-        """The limits of the kernel for each process, by their names in `resource`."""
+        """The kernel's limits for each process, by their names in `resource`."""
         return {
             "RLIMIT_AS": self.memory + _LIBRARIES,
             "RLIMIT_CORE": 0,
@@ -68,7 +68,9 @@ class Python:
 
     @classmethod
     def at(cls, program: str) -> Python:
-        """The interpreter of a program, which is run. Blocking. Raises OSError and ValueError."""
+        """The interpreter behind a program, which is run to find out. Blocking. Raises OSError and
+        ValueError.
+        """
         result = subprocess.run(
             [program, "-I", "-c", _FACTS], capture_output=True, timeout=30, check=False
         )
@@ -80,8 +82,8 @@ class Python:
 
 
 def command(bwrap: str, python: Python, limits: Limits, source: str, end: int) -> list[str]:
-    """The program and its arguments: `source` runs in `python`, and `end` is its connection's
-    descriptor.
+    """The program and its arguments: `source` runs in `python`, and `end` is the descriptor of its
+    connection.
     """
     line = [bwrap, "--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent"]
     line += ["--new-session", "--hostname", "sandbox", "--uid", "1000", "--gid", "1000"]

@@ -1,4 +1,4 @@
-"""Whether code can be confined on this machine: tried once, by code that tries to escape."""
+"""Whether code can be confined on this machine: tested once, by code that tries to escape."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ log = logging.getLogger("openedai.sandbox")
 
 _PROBE = Limits(memory=256 << 20, disk=4 << 20, processes=12)
 _SECONDS = 20.0
-_ENTRIES = 40  # of each folder that must not be seen
+_ENTRIES = 40  # of each folder that must not be visible
 _OTHER_PYTHONS = ("/usr/bin/python3", "/usr/local/bin/python3")
 
 
 @dataclass(frozen=True)
 class Confined:
-    """What runs code."""
+    """Runs code."""
 
     bwrap: str
     python: Python
@@ -35,13 +35,14 @@ class Confined:
 
 
 class NotConfined(Exception):
-    """Code cannot be confined here. Its text says why, and what to do."""
+    """Code cannot be confined here. The text says why, and what to do."""
 
 
 class Confinement:
-    """`python` is the interpreter that is to run code; empty for the server's own, or the system's
-    if that cannot be used. Code must not see the folders `hidden`, nor the user's and the working
-    one: it is not run where one of the former is in what it sees, such as `/usr`.
+    """`python` is the interpreter for running code; empty for the server's own, or the system's if
+    that cannot be used. Code must see neither the `hidden` folders nor the home and working
+    folders. If a `hidden` folder is inside something that code sees, such as `/usr`, no code is
+    run.
     """
 
     def __init__(self, python: str, hidden: Sequence[Path]) -> None:
@@ -51,7 +52,7 @@ class Confinement:
         self._found: Confined | str | None = None
 
     async def confined(self) -> Confined:
-        """What runs code, once it has been tried. Raises NotConfined."""
+        """What runs code, once confinement has been tested. Raises NotConfined."""
         async with self._lock:
             if self._found is None:
                 self._found = await self._try()
@@ -85,7 +86,7 @@ class Confinement:
         return dict.fromkeys([sys.executable, *others])
 
     async def _probe(self, bwrap: str, python: Python) -> None:
-        """Raises ValueError if anything is possible that must not be."""
+        """Try to escape. Raises ValueError if anything is possible that must not be."""
         for folder in (*self._hidden, Path.cwd()):
             if any(folder.is_relative_to(one) for one in ("/usr", *python.folders)):
                 raise ValueError(f"{folder} is in a folder that code sees")
@@ -109,10 +110,12 @@ class Confinement:
 
 
 def _entries(hidden: Iterable[Path], python: Python) -> Iterator[str]:
-    """Paths that code must not see: some of each folder, of the user's and of the working one."""
+    """Paths that code must not see: some in each hidden folder, the home folder and the working
+    folder.
+    """
     seen = [Path("/usr"), *map(Path, python.folders)]
     for folder in (*hidden, Path.cwd(), Path("~").expanduser()):
-        if folder == Path("/"):  # of a server without a home: all that code sees is in it
+        if folder == Path("/"):  # a server without a home folder: all that code sees is below it
             continue
         try:
             entries = sorted(folder.iterdir())[:_ENTRIES]

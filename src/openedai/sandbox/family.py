@@ -1,4 +1,4 @@
-"""The processes inside, as the server sees them: `pid` is that of bubblewrap."""
+"""The processes inside, as the server sees them. `pid` is the process id of bubblewrap."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WRITABLE = (DATA, "/tmp", "/dev/shm")
 
 
 def first_inside(pid: int) -> int:
-    """The id of the first process inside, with which all others end; 0 if there is none."""
+    """The id of the first process inside, whose end ends all others; 0 if there is none."""
     import psutil
 
     try:
@@ -27,7 +27,7 @@ def first_inside(pid: int) -> int:
 
 
 def _inside(pid: int) -> list[psutil.Process]:
-    """The processes inside, without the first, which only waits for the others."""
+    """The processes inside, except the first, which only waits for the others."""
     import psutil
 
     try:
@@ -38,7 +38,7 @@ def _inside(pid: int) -> list[psutil.Process]:
 
 
 def stop_all(pid: int) -> None:
-    """Stop all of them, and what they start meanwhile. Blocking."""
+    """Stop all of them, and any that they start meanwhile. Blocking."""
     stopped: set[int] = set()
     while new := [one.pid for one in _inside(pid) if one.pid not in stopped]:
         for member in new:
@@ -47,19 +47,19 @@ def stop_all(pid: int) -> None:
 
 
 def continue_all(pid: int) -> None:
-    """Let them go on. Blocking."""
+    """Continue them. Blocking."""
     for member in _inside(pid):
         send_signal(member.pid, signal.SIGCONT)
 
 
 def send_signal(pid: int, number: int) -> None:
-    """Send a signal to a process, if it is still there."""
+    """Send a signal to a process, if it still exists."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)
 
 
 def excess(pid: int, limits: Limits) -> str:
-    """What they take too much of; empty for nothing. Blocking."""
+    """What they take too much of; empty if nothing. Blocking."""
     members = _inside(pid)
     if _memory(members, exact=False) > limits.memory and (
         _memory(members, exact=True) > limits.memory
@@ -74,7 +74,7 @@ def excess(pid: int, limits: Limits) -> str:
 
 
 def _memory(members: list[psutil.Process], *, exact: bool) -> int:
-    """In bytes; memory that several share counts once only if this is to be `exact`."""
+    """The memory in bytes; with `exact`, shared memory counts only once."""
     import psutil
 
     total = 0

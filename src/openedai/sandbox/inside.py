@@ -1,8 +1,8 @@
 """The process that runs code. It is confined when it begins, and has the standard library only.
 
 Its arguments are the descriptor of its connection and its limits as JSON. A frame is two lengths (4
-bytes each, big endian), a header in JSON and bytes. Code that is run can change all of this: the
-server trusts nothing of what comes from here.
+bytes each, big endian), a JSON header, and bytes. The code that it runs can change all of this, so
+the server trusts nothing that comes from here.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ class Connection:
 
 
 class Output:
-    """What is written to the descriptors 1 and 2, by anything: its beginning, and how much more."""
+    """What anything writes to the descriptors 1 and 2: its beginning, and how much more there
+    was.
+    """
 
     def __init__(self) -> None:
         self._read, write = os.pipe()
@@ -83,7 +85,7 @@ class Output:
         threading.Thread(target=self._drain_always, daemon=True).start()
 
     def take(self) -> tuple[str, int]:
-        """What was written since the last call, and how many bytes more were left out."""
+        """What was written since the last call, and how many further bytes were left out."""
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
@@ -113,7 +115,7 @@ class Output:
 
 
 class Interpreter:
-    """Runs code, one after the other, with the same variables."""
+    """Runs pieces of code, one after the other, with the same variables."""
 
     def __init__(self) -> None:
         self._module = types.ModuleType("__main__")
@@ -146,7 +148,7 @@ class Interpreter:
                 return self._value(code, name), None
             finally:
                 self._running = False
-                if os.getpid() != self._process:  # a copy that the code made has nobody to answer
+                if os.getpid() != self._process:  # a fork made by the code has nobody to answer
                     os._exit(0)
         except BaseException as error:
             return None, self._shown(error)
@@ -179,7 +181,7 @@ class Interpreter:
 
 
 def figures() -> list[bytes]:
-    """The open figures of matplotlib as PNG; they are closed then."""
+    """The open figures of matplotlib as PNG; they are closed afterwards."""
     plots = sys.modules.get("matplotlib.pyplot")
     found: list[bytes] = []
     if plots is None:
@@ -197,8 +199,8 @@ def figures() -> list[bytes]:
 
 
 def listed() -> list[tuple[str, int, int]]:
-    """The files of the container: path, bytes, time of the last change in nanoseconds. No link is
-    followed.
+    """The files of the container: path, size in bytes, and time of the last change in nanoseconds.
+    Links are not followed.
     """
     found: list[tuple[str, int, int]] = []
     folders = [DATA]
@@ -228,7 +230,7 @@ def entries(folder: str) -> list[os.DirEntry[str]]:
 
 
 def write(path: str, data: bytes, first: bool) -> int:
-    """Add to a file, a new one if `first`; the time of its change."""
+    """Append to a file; with `first` begin it anew. Returns the time of its change."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     kind = os.O_TRUNC if first else os.O_APPEND
     number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | kind, 0o644)
@@ -269,7 +271,7 @@ def answer(
 
 
 def limit(limits: dict[str, int]) -> None:
-    """For this process and all that it starts, and for ever."""
+    """Set limits for this process and all that it starts, permanently."""
     for name, value in limits.items():
         number = getattr(resource, name)
         resource.setrlimit(number, (value, value))

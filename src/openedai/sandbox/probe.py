@@ -13,7 +13,7 @@ from typing import Any
 
 
 def probe(given: str) -> list[str]:
-    """All that is possible and must not be."""
+    """Everything that is possible but must not be."""
     return list(_escapes(json.loads(given)))
 
 
@@ -76,7 +76,7 @@ def _limits(given: dict[str, Any]) -> Iterator[str]:
 
 
 def _fill(size: int) -> None:
-    """Two files that are too large together."""
+    """Try to write two files that are too large together."""
     files = [Path("a"), Path("b")]
     try:
         for file in files:
@@ -87,7 +87,7 @@ def _fill(size: int) -> None:
 
 
 def _forks(count: int) -> bool:
-    """Whether so many processes can be started."""
+    """Whether this many processes can be started."""
     children: list[int] = []
     read, write = os.pipe()
     try:

@@ -1,4 +1,4 @@
-"""The filter of system calls: what code of users never needs, and attacks begin with."""
+"""The filter for system calls that users' code never needs and attacks begin with."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _REFUSED: dict[str, tuple[int | None, int]] = {
     "kexec_load": (246, 104),
     "keyctl": (250, 219),
     "mbind": (237, 235),
-    "memfd_create": (319, 279),  # memory that no limit of a process counts, as the next ones
+    "memfd_create": (319, 279),  # memory that no limit of a process counts; so are the next ones
     "memfd_secret": (447, 447),
     "msgget": (68, 186),
     "semget": (64, 190),
@@ -77,12 +77,12 @@ _NEW_USER = 0x10000000
 # Codes of the kernel's filter language.
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _KILL, _ERROR, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
-_NUMBER, _ARCHITECTURE, _FIRST = 0, 4, 16  # where these are, in bytes
+_NUMBER, _ARCHITECTURE, _FIRST = 0, 4, 16  # the offsets of these, in bytes
 
 
 def seccomp_filter() -> bytes | None:
-    """The program for the kernel, for `bwrap --seccomp`; None on a machine that has no numbers
-    here.
+    """The program for the kernel, for `bwrap --seccomp`; None on a machine whose numbers are not
+    listed here.
     """
     found = _ARCHITECTURES.get(platform.machine())
     if found is None:
@@ -121,5 +121,5 @@ def _if(test: int, value: int, error: int) -> list[bytes]:
 
 
 def _step(code: int, value: int, *, yes: int = 0, no: int = 0) -> bytes:
-    """`yes` and `no` are how many steps a test skips."""
+    """One step of the program; `yes` and `no` are how many steps a test skips."""
     return struct.pack("=HBBI", code, yes, no, value)

@@ -65,9 +65,8 @@ class Prefixes:
     def __init__(self, context: Context, slots: int, limit: int) -> None:
         self._context = context
         self._limit = limit
-        self._slots = deque(
-            Slot(number) for number in range(slots)
-        )  # the most recently used is last
+        # The most recently used slot is last.
+        self._slots = deque(Slot(number) for number in range(slots))
         self._saved: deque[Saved] = deque()
 
     @property

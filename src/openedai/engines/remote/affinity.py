@@ -1,4 +1,6 @@
-"""The prompt prefixes that each replica was sent, so that its cached computations are used."""
+"""Remembers the prompt prefixes that each replica was sent, so that cached computations are
+used.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ Prefix = bytes
 
 
 def prefixes(request: GenerateRequest, model: str) -> tuple[Prefix, ...]:
-    """A digest of each prefix of the prompt, the shortest first: up to each message of a
-    conversation, or each block of a text.
+    """A digest of each prefix of the prompt, the shortest first. A prefix ends after a message of a
+    conversation, or after a block of a text.
     """
     digest = hashlib.blake2b(model.encode(), digest_size=12)
     found = []
@@ -53,7 +55,7 @@ def _blocks(data: bytes) -> Iterator[bytes]:
 
 
 class PrefixMemory:
-    """The number of the replica that each prefix was last sent to; the oldest are forgotten."""
+    """Which replica, by its number, each prefix was last sent to; the oldest are forgotten."""
 
     def __init__(self, size: int = _REMEMBERED) -> None:
         self._size = size
@@ -63,7 +65,7 @@ class PrefixMemory:
         return len(self._replicas)
 
     def find(self, prefixes: Iterable[Prefix]) -> Iterator[int]:
-        """The replicas of the prefixes that are known, in the order of `prefixes`."""
+        """The replicas of the known prefixes, in the order of `prefixes`."""
         for prefix in prefixes:
             replica = self._replicas.get(prefix)
             if replica is not None:

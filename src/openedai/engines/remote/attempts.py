@@ -1,4 +1,4 @@
-"""One request on one replica after another, until one serves it."""
+"""Tries one request on one replica after another, until one serves it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ class Attempts:
         self._committed = False
 
     def commit(self, replica: Replica) -> None:
-        """Part of the answer was passed on: no other replica can take over the request."""
+        """Note that part of the answer was passed on: no other replica can take over the
+        request.
+        """
         if not self._committed:
             self._committed = True
             replica.mark(up=True)

@@ -1,4 +1,6 @@
-"""HTTP with a replica: bounded in time and memory, and closed at once when the caller is gone."""
+"""HTTP with a replica: bounded in time and memory, and closed immediately when the caller is
+gone.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,13 @@ _ERROR_BYTES = 64 << 10  # of a body that describes an error
 
 
 class Disconnected(Exception):
-    """An idle connection turned out to be closed: the request can be sent again."""
+    """An idle connection turned out to be closed; the request can be sent again."""
 
 
 @dataclass(frozen=True)
 class RemoteRequest:
-    """A POST to another server of `body` as JSON or of `form`, or a GET without these. `param` is
-    named by errors whose answer names no parameter.
+    """A POST of `body` as JSON, or of `form`, to another server; without either, a GET. Errors
+    whose answer names no parameter name `param`.
     """
 
     path: str
@@ -41,7 +43,7 @@ class RemoteRequest:
 
 
 class Timeout:
-    """A deadline, `seconds` after it was made."""
+    """A deadline, `seconds` after this was made."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -56,7 +58,7 @@ class Timeout:
 class Connections:
     """Sends requests to replicas. It raises only APIError, ReplicaFailed and Disconnected.
 
-    `trace` are headers of requests that a client waits for, not of others.
+    `trace` are extra headers for requests that a client waits for.
     """
 
     session: aiohttp.ClientSession
@@ -73,8 +75,8 @@ class Connections:
         *,
         accepted: Container[int] = (200,),
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """An answer with an accepted status; leaving closes its connection unless it was read
-        whole.
+        """An answer with an accepted status. Leaving closes its connection, unless the answer was
+        read to its end.
         """
         with ExitStack() as cleanup:
             options = {"params": request.query, **_content(request, cleanup)}
@@ -97,7 +99,7 @@ class Connections:
         accepted: Container[int] = (200,),
         **options: Any,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer of any URL, as `send`. `options` are those of aiohttp."""
+        """The answer of any URL, as in `send`. `options` are those of aiohttp."""
         response = await self._response(method, url, timeout, **options)
         try:
             if response.status not in accepted:

@@ -1,4 +1,4 @@
-"""The errors for clients that the refusals and failures of another server become.
+"""Turns the refusals and failures of another server into errors for clients.
 
 The bodies of errors come in several shapes: the official one, `{"detail": …}` of FastAPI, the flat
 one of vLLM and SGLang, and `{"error": "text"}` of Ollama.
@@ -31,9 +31,9 @@ _REFUSED = frozenset({400, 404, 405, 409, 413, 415, 422})
 
 
 class ReplicaFailed(Exception):
-    """One replica could not serve a request. `error` is for the client, if no other can.
+    """One replica could not serve a request. `error` is for the client, if no other replica can.
 
-    `down`: the replica gets no requests until it has answered a health check.
+    With `down` the replica gets no requests until it has answered a health check.
     """
 
     def __init__(self, error: APIError, *, down: bool = True) -> None:
@@ -47,7 +47,9 @@ class Unreachable(ReplicaFailed):
 
 
 class ErrorDetail(msgspec.Struct):
-    """The fields of an error, whatever shape it had. `limit` and `tokens` are of the context."""
+    """The fields of an error, whatever its shape was. `limit` and `tokens` are about the
+    context.
+    """
 
     message: str = ""
     code: str | None = None
@@ -124,7 +126,7 @@ class Failures:
         return self._of_status(status, detail, _seconds(retry_after), param)
 
     def of_event(self, value: Any, param: str) -> APIError | ReplicaFailed:
-        """The error for one inside a stream."""
+        """The error for an error inside a stream."""
         detail = detail_of(value)
         status = detail.status or (400 if detail.type == "invalid_request_error" else 500)
         return self._of_status(status, detail, None, param)
@@ -167,7 +169,9 @@ class Failures:
         return error(_template(message, detail.param), code=detail.code, param=detail.param)
 
     def broken(self, what: str) -> ReplicaFailed:
-        """An answer that cannot be used. `what` the upstream did, as the rest of a sentence."""
+        """The error for an answer that cannot be used. `what` is what the upstream did, as the end
+        of a sentence.
+        """
         return ReplicaFailed(BadGateway(f"{self.name} {what}."))
 
     def unreachable(self) -> Unreachable:
@@ -190,7 +194,7 @@ class Failures:
 
 
 def _template(message: str, param: str | None) -> str:
-    """An upstream's message, with PARAM where it quotes the name of its parameter."""
+    """An upstream's message, with PARAM in place of the quoted name of the parameter."""
     return message if param is None else message.replace(f"'{param}'", f"'{PARAM}'")
 
 

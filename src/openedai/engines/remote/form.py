@@ -1,4 +1,4 @@
-"""Bodies in multipart/form-data for another server: fields, and files that are read as they are
+"""Bodies in multipart/form-data for another server: fields, and files that are read while they are
 sent.
 """
 
@@ -25,7 +25,7 @@ _MAX_FILE_NAME = 100
 
 @dataclass(frozen=True)
 class FormFile:
-    """A file as a part of a form: `content` is all of it, or where it is on this machine."""
+    """A file as a part of a form: `content` is its bytes, or its path on this machine."""
 
     name: str
     file_name: str
@@ -34,7 +34,7 @@ class FormFile:
 
 @dataclass(frozen=True)
 class Form:
-    """The values of a body, as JSON has them, and its files."""
+    """The values of a body, as in JSON, and its files."""
 
     values: Mapping[str, Any]
     files: tuple[FormFile, ...] = ()
@@ -60,7 +60,7 @@ def form_data(form: Form, cleanup: ExitStack) -> aiohttp.FormData:
 def _fields(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The values as the official clients send them: `name[]` for arrays, `name[key]` for objects.
 
-    What is nested deeper is JSON.
+    Deeper nested values are written as JSON.
     """
     for name, value in values.items():
         if not name.isprintable():

@@ -1,4 +1,6 @@
-"""Health checks of replicas in the background: a replica is up if its status is below 500."""
+"""Health checks of replicas in the background. A replica is up if it answers with a status below
+500.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ if TYPE_CHECKING:
 
 
 class HealthChecks:
-    """Checks every replica each `interval` seconds by a GET of `path`, until stopped. A single
-    replica is not checked, nor with an interval of 0. `timeout` is in seconds too.
+    """Checks every replica each `interval` seconds with a GET of `path`, until stopped. A single
+    replica is not checked, and an interval of 0 turns checks off. `timeout` is also in seconds.
     """
 
     def __init__(

@@ -18,8 +18,8 @@ NO_COMPRESSION = {"Accept-Encoding": "identity"}
 
 
 def base_urls(model: str, url: str | None, urls: Sequence[str], *, path: str) -> list[URL]:
-    """The addresses that were given as `url` or `urls`, with `path` unless they have one. Raises
-    EngineFailed.
+    """The addresses that were given as `url` or `urls`, with `path` added unless they have a path.
+    Raises EngineFailed.
     """
     if (url is None) == (not urls):
         raise invalid_options(model, "either `url` or `urls` must be given")

@@ -1,4 +1,4 @@
-"""The replicas of a remote model: which are up, how busy they are, which one is next."""
+"""The replicas of a remote model: which ones are up, how busy they are, and which one is next."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from openedai.engines.remote.affinity import Prefix, PrefixMemory
 
 log = logging.getLogger("openedai.engines")
 
-_SLACK = 2  # requests by which a replica may exceed another and still count as equally busy
+_SLACK = 2  # requests that a replica may have more than another and still count as equally busy
 
 
 @dataclass(eq=False)
@@ -59,8 +59,8 @@ class Replicas:
         """The replica for a prompt; None if all were tried.
 
         It is the one that was sent the longest known prefix of the prompt, unless it is clearly
-        busier than the least busy one; then it is that one. A replica that is down is chosen only
-        if no other is left, and never with `only_up`.
+        busier than the least busy replica, which is chosen then. A replica that is down is chosen
+        only if no other is left, and with `only_up` never.
         """
         left = [replica for replica in self.all if replica not in tried]
         up = [replica for replica in left if replica.up]

@@ -1,8 +1,8 @@
 """Reranking by ONNX Runtime and `tokenizers`, with a cross-encoder: no torch.
 
-A cross-encoder is a sequence classifier that reads a query and a document together: with one label,
-whose logit is the score, or with two, the second of which means relevant. The options are those of
-the engine of embeddings.
+A cross-encoder is a sequence classifier that reads a query and a document together. It has one
+label, whose logit is the score, or two, the second of which means relevant. The options are those
+of the ONNX engine for embeddings.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ from openedai.engines.embedding.batching import Row, encodable, shared
 from openedai.engines.embedding.tokenizer import FolderTokenizer
 from openedai.errors import ContextLengthExceeded, Unavailable
 
-# Documents that are tokenised together: the tokens of long ones take more memory than their rows.
+# How many documents are tokenised together: the tokens of long ones take more memory than their
+# rows.
 _TOGETHER = 256
 
 

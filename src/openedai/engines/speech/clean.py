@@ -1,4 +1,4 @@
-"""What is spoken of a text: no markup, no emoji, addresses in words."""
+"""What is spoken of a text: no markup and no emoji, and addresses in words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LONGEST_WORD = 60
 LONGEST_NUMBER = 15
 _LONGEST_PATH = 40
 
-# Quantifiers have limits, so that no text takes long.
+# Quantifiers have upper limits, so that no text takes long.
 _FENCE = re.compile(r"^[ \t]*(```|~~~).*$", re.MULTILINE)
 _RULE = re.compile(r"^[ \t|:=*_-]+$", re.MULTILINE)
 _LINE_MARK = re.compile(r"^[ \t]*(?:#{1,6} |>+ ?|[-*+•‣▪] (?:\[[ xX]\] )?)", re.MULTILINE)
@@ -38,8 +38,8 @@ _POWERS = {"²": " squared", "³": " cubed"}
 def spoken_text(text: str, *, latin_only: bool) -> str:
     """The text as it is read aloud. Lines and paragraphs stay.
 
-    With `latin_only` letters of other scripts are left out. Raises InvalidRequest for the
-    parameter `input` if nothing remains, or most letters are of other scripts.
+    With `latin_only` letters of other scripts are left out. Raises InvalidRequest for the parameter
+    `input` if nothing remains, or if most letters are of other scripts.
     """
     text = _words(_without_markup(text))
     text = "".join(map(_character, text))
@@ -78,7 +78,9 @@ def _words(text: str) -> str:
 
 
 def _spoken_url(url: str) -> str:
-    """The host and a short path: `example dot com slash docs`; then the marks that ended it."""
+    """The host and a short path, `example dot com slash docs`, followed by the punctuation after
+    the URL.
+    """
     address = url.rstrip(".,;:!?)]}'’")
     rest = re.sub(r"^(https?://)?(www\.)?", "", address, flags=re.IGNORECASE)
     place = re.split(r"[?#]", rest)[0]
@@ -95,7 +97,7 @@ def _dotted(name: str) -> str:
 
 
 def _character(char: str) -> str:
-    """A character as it is spoken; emoji and what is invisible are not."""
+    """A character as it is spoken; emoji and invisible characters are not."""
     if char in "\n ":
         return char
     if char in _POWERS:

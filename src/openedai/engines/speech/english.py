@@ -1,4 +1,5 @@
-"""English texts to phonemes, in the alphabet that hibari's and Kokoro's voices were trained on.
+"""Turns English texts into phonemes, in the alphabet that the voices of hibari and Kokoro were
+trained on.
 
 It is done by the hibari-tts package, which needs no other program.
 """
@@ -31,15 +32,15 @@ class EnglishPhonemes:
     def phonemes(self, text: str) -> str:
         """The phonemes of a sentence; empty if it has no sounds.
 
-        What the library cannot read is read without its numbers and symbols.
+        If the library cannot read a sentence, it is read without its numbers and symbols.
         """
         try:
             return str(self._convert(text))
-        except Exception as error:  # whatever a text may lead to in it
+        except Exception as error:  # a text may lead to any error in it
             log.warning("a sentence was simplified: %r", error)
         letters = re.sub(r"\d", " ", _PLAIN.sub(" ", text))
         return str(self._convert(letters, normalize_text=False))
 
     def ids(self, text: str) -> list[int]:
-        """The ids of a sentence's phonemes, without those around a sentence."""
+        """The ids of a sentence's phonemes, without those that surround a sentence."""
         return [self._ids[one] for one in self.phonemes(text) if one in self._ids]

@@ -41,7 +41,7 @@ Factor = Annotated[float, msgspec.Meta(ge=0.4, le=2.5)]
 class Tone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A voice made from the model's own: the factors of its pitch and of the speaker's size.
 
-    `melody` below 1.0 makes the pitch more even, above more lively.
+    A `melody` below 1.0 makes the pitch more even, one above makes it livelier.
     """
 
     pitch: Factor = 1.0
@@ -132,7 +132,7 @@ def _session() -> Any:
 
 
 def _at_speed(frames: Frames, speed: float) -> Frames:
-    """The frames, fewer or more of them: those at each `speed`th place of the last axis."""
+    """The frames at every `speed`th position of the last axis: fewer or more of them."""
     import numpy as np
 
     if speed == 1.0:

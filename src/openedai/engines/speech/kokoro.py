@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     Styles = Mapping[str, NDArray[np.float32]]
 
 Language = Literal["en", "es", "fr", "hi", "it", "pt"]
-_LONGEST = 509  # phonemes at once: a style for each number of them, but for the two at the ends
+_LONGEST = 509  # phonemes at once: a style for each number of them, except for the two at the ends
 _SLOWEST, _FASTEST = 0.5, 2.0  # of the model itself
 _ESPEAK: dict[Language, str] = {"es": "es", "fr": "fr-fr", "hi": "hi", "it": "it", "pt": "pt-br"}
 PREFERRED = {
@@ -77,7 +77,7 @@ class Kokoro(SentenceSpeaker):
 
 
 class Phonemes(Protocol):
-    """Sentences to the ids of their phonemes."""
+    """Turns sentences into the ids of their phonemes."""
 
     def ids(self, text: str) -> list[int]: ...
 
@@ -149,7 +149,7 @@ class EspeakPhonemes:
 
 
 def _phonemes(language: Language) -> Any:
-    """Returns the phonemes for a voice."""
+    """A function from the name of a voice to what makes its phonemes."""
     if language != "en":
         other = EspeakPhonemes(_ESPEAK[language])
         return lambda voice: other
@@ -166,7 +166,9 @@ def _phonemes(language: Language) -> Any:
 
 
 def _styles(folder: Path) -> Styles:
-    """The styles of each voice, [phonemes, 256], of the file of voices. Raises EngineFailed."""
+    """The styles of each voice in a file of voices, each of shape [phonemes, 256]. Raises
+    EngineFailed.
+    """
     import numpy as np
 
     files = sorted((*folder.glob("*.npz"), *folder.glob("*.bin")))

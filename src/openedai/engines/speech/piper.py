@@ -1,4 +1,4 @@
-"""Piper's voices, by the package piper-tts. The user installs it: it is under the GPL, and so is
+"""Piper's voices, with the package piper-tts. The user installs it: it is under the GPL, and so is
 never a dependency.
 
 Its options:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Samples = NDArray[np.float32]
 
 _SLOWEST, _FASTEST = 0.5, 2.0  # of the model itself
-# Languages in Latin letters; espeak reads letters of other scripts in these one by one.
+# Languages in Latin letters; in these, espeak reads letters of other scripts one by one.
 _OTHER_SCRIPTS = frozenset({"ar", "bg", "el", "fa", "he", "hi", "ja", "ka", "kk", "ml", "ne", "ru"})
 _OTHER_SCRIPTS |= {"sr", "te", "th", "uk", "ur", "zh"}
 
@@ -60,7 +60,7 @@ class Piper(SentenceSpeaker):
 
 @dataclass(frozen=True)
 class PiperSpeaker:
-    """One speaker of a file of weights; None for the only one."""
+    """One speaker in a file of weights; the number is None if the file has only one."""
 
     weights: Path
     language: str
@@ -103,7 +103,7 @@ class PiperVoices(Synthesizer):
                 for one in sentences
                 if one and not stop.is_set
             ]
-        except Exception as error:  # whatever a text may lead to in it
+        except Exception as error:  # a text may lead to any error in it
             raise EngineFailed(f"Piper failed: {error}") from error
         if not spoken:
             return np.zeros(0, np.float32)
@@ -120,7 +120,7 @@ class PiperVoices(Synthesizer):
 
 
 def _language(config: Any) -> str:
-    """The language that the file of a voice states; older files have only espeak's name of it."""
+    """The language that a voice's file gives; older files have only espeak's name for it."""
     stated = config["language"]["family"] if "language" in config else config["espeak"]["voice"]
     return code_of(stated) or str(stated)
 

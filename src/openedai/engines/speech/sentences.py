@@ -1,4 +1,4 @@
-"""Texts to sentences, each short enough to be spoken at once."""
+"""Divides texts into sentences, each short enough to be spoken at once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Sentence:
 
 
 def sentences(text: str, *, first: int, longest: int) -> Iterator[Sentence]:
-    """The sentences of a text. None has more than `longest` characters, the first one at most
+    """The sentences of a text. None has more than `longest` characters; the first one has at most
     `first` if it can be divided between two words.
     """
     limit = min(first, longest)
@@ -60,7 +60,9 @@ def _stripped(text: str) -> Iterator[str]:
 
 
 def _ends_sentence(line: str, start: int, end: re.Match[str]) -> bool:
-    """Not the full stop of an abbreviation, or before a word in lower case."""
+    """Whether a full stop ends a sentence: not in an abbreviation, nor before a word in lower
+    case.
+    """
     if not end[0].startswith("."):
         return True
     following = line[end.end() :].lstrip()[:1]

@@ -1,4 +1,4 @@
-"""What the engines that speak share: a text's sentences, one after another, to a file."""
+"""What the speech engines have in common: they speak a text's sentences into a file, one by one."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ LOUDNESS = 0.09  # root mean square of speech, of 1.0
 _SILENT = 0.01
 _LARGEST_GAIN = 4.0
 _PEAK = 0.97
-_SILENCE_BEFORE, _SILENCE_AFTER = 0.03, 0.06  # seconds that are left of a sentence's own silence
+_SILENCE_BEFORE, _SILENCE_AFTER = 0.03, 0.06  # seconds that are kept of a sentence's own silence
 
 
 class Stop:
-    """Tells the computation of a sentence that nobody waits for it any more. Thread-safe."""
+    """Tells the computation of a sentence that nobody is waiting for it any more. Thread-safe."""
 
     def __init__(self) -> None:
         self.is_set = False
@@ -70,8 +70,8 @@ class Synthesizer:
 async def load_voices(
     model: str, path: Path | None, load: Callable[[Path], Synthesizer]
 ) -> Synthesizer:
-    """What `load` makes of the weights at the path, in a thread. Raises an APIError that names the
-    model.
+    """Call `load` with the path of the weights, in a thread. Returns its result. Raises an APIError
+    that names the model.
     """
     weights = weights_path(model, path)
     try:

@@ -24,7 +24,9 @@ _TRANSCRIPT_BYTES = 64 << 20
 async def transcript(
     streams: Streams, replica: Replica, outgoing: RemoteRequest, request: TranscribeRequest
 ) -> AsyncGenerator[TranscribeEvent, None]:
-    """The events of a transcript. A server may answer with all of it at once, asked or not."""
+    """The events of a transcript. A server may answer with all of it at once, whether or not a
+    stream was requested.
+    """
     timeout = Timeout(streams.first_byte_timeout)
     async with streams.send(replica, outgoing, timeout) as response:
         if not is_stream(response):

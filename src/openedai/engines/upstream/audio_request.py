@@ -1,4 +1,4 @@
-"""Requests for transcripts and for speech, as a server in the OpenAI API's shape takes them."""
+"""Requests for transcripts and for speech, as servers with the OpenAI API take them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def transcription_request(
     if request.logprobs:
         fields["include"] = ["logprobs"]
     if fields["response_format"] == "verbose_json":
-        # Without `segment`, the words would be all that there is.
+        # Without `segment`, the answer would have words only.
         if request.words:
             fields["timestamp_granularities"] = ["word", "segment"]
         elif not translated:
@@ -77,7 +77,7 @@ def _can_stream(request: TranscribeRequest, profile: ServerProfile) -> bool:
 
 
 def _hints(request: TranscribeRequest) -> Fields:
-    """What is known of the audio."""
+    """What is known about the audio."""
     fields: Fields = {}
     if len(request.languages) == 1:
         fields["language"] = request.languages[0]

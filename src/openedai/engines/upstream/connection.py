@@ -47,7 +47,8 @@ class Streams(Connections):
         limit: int = MAX_EVENT,
         done: Callable[[], None] = _ignored,
     ) -> AsyncGenerator[bytes, None]:
-        """The data of each event of a stream, up to its end or to `[DONE]`: then `done` is called.
+        """The data of each event of a stream, up to its end or to `[DONE]`, at which `done` is
+        called.
 
         `timeout` is for the first event; each line after it has `idle_timeout` seconds. An event
         has at most `limit` bytes.
@@ -89,7 +90,7 @@ class Streams(Connections):
             timeout, started = Timeout(self.idle_timeout), True
 
     async def download(self, replica: Replica, url: str, timeout: Timeout, limit: int) -> bytes:
-        """The file at a URL that the replica gave. Only the replica itself is sent the keys."""
+        """The file at a URL that the replica gave. Keys are sent to the replica itself only."""
         try:
             address = replica.url.join(URL(url))
             if address.origin() == replica.url.origin():
@@ -155,7 +156,7 @@ class Streams(Connections):
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """Raise ReplicaFailed for an answer that cannot be read."""
+        """Raise ReplicaFailed for errors in reading an answer."""
         try:
             yield
         except MalformedAnswer as error:

@@ -98,7 +98,7 @@ class Upstream(
     ImageMaker,
     Directory,
 ):
-    """A model of an upstream, which never dies: one that fails may serve the next request."""
+    """A model of an upstream. It never dies: after a failure it may serve the next request."""
 
     def __init__(
         self,
@@ -192,7 +192,9 @@ class Upstream(
                 yield event
 
     async def voices(self) -> tuple[Voice, ...]:
-        """Those that the upstream lists for the model or at all, or else the official ones."""
+        """The voices that the upstream lists, for the model or in general, or else the official
+        ones.
+        """
         seconds = self._options.connect_timeout
         for query in ({"model": self._upstream_name(None)}, None):
             outgoing = RemoteRequest("audio/voices", None, "voice", query)
@@ -262,7 +264,9 @@ class Upstream(
     async def _read(
         self, outgoing: RemoteRequest, seconds: float, limit: int, read: Callable[[bytes], T]
     ) -> T:
-        """What `read` makes of an answer of at most `limit` bytes that arrives within `seconds`."""
+        """What `read` makes of an answer, which has at most `limit` bytes and arrives within
+        `seconds`.
+        """
         attempts = self._attempts()
         while True:
             with attempts.next() as replica:
@@ -299,7 +303,7 @@ class Upstream(
             yield delta
 
     def _upstream_name(self, variant: str | None) -> str:
-        """The upstream's name of the model."""
+        """The upstream's name for the model."""
         if variant is not None:
             return self._options.names.get(variant, variant)
         return self._options.model or self.model

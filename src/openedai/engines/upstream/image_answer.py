@@ -34,7 +34,9 @@ from openedai.engines.upstream.connection import Streams, is_stream
 async def images(
     streams: Streams, replica: Replica, outgoing: RemoteRequest, request: ImageRequest
 ) -> AsyncGenerator[ImageEvent, None]:
-    """The images. A server may answer with all of them at once, asked or not."""
+    """The images. A server may answer with all of them at once, whether or not a stream was
+    requested.
+    """
     timeout = Timeout(streams.first_byte_timeout)
     async with streams.send(replica, outgoing, timeout) as response:
         if is_stream(response):
@@ -59,7 +61,7 @@ async def _streamed(
     chunks: AsyncGenerator[ImageChunk, None],
     request: ImageRequest,
 ) -> AsyncGenerator[ImageEvent, None]:
-    """Events have no index: those before an image are its previews."""
+    """The images of a stream. Its events have no index: those before an image are its previews."""
     made, previews = 0, 0
     usage: ImageUsage | None = None
     async with aclosing(chunks):

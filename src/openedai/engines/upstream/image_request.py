@@ -1,4 +1,4 @@
-"""Requests for images, as a server in the OpenAI API's shape takes them."""
+"""Requests for images, as servers with the OpenAI API take them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def _local(request: ImageRequest, profile: ServerProfile) -> Fields:
 
 
 def _files(request: ImageRequest) -> list[FormFile]:
-    """Variations have no mask in the API: what it protects is put back by the caller."""
+    """The files of a request. Variations have no mask in the API: the caller restores what a mask
+    protects.
+    """
     name = "image[]" if len(request.images) > 1 else "image"
     files = [FormFile(name, f"image-{n}.png", raw) for n, raw in enumerate(request.images, 1)]
     if request.mask is not None and request.task == "edit":

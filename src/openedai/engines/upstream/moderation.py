@@ -39,7 +39,7 @@ def moderation_request(request: ModerateRequest, model: str) -> RemoteRequest:
 
 
 def image_moderation_request(image: bytes, model: str) -> RemoteRequest:
-    """The same for an image file. Raises InvalidRequest for a file that is none."""
+    """The same for an image file. Raises InvalidRequest for a file that is not an image."""
     try:
         url = f"data:{media_type(image)};base64,{base64.b64encode(image).decode()}"
     except BadImage as error:

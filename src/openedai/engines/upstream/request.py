@@ -1,4 +1,4 @@
-"""A request of the contract as the JSON that a server in the OpenAI API's shape takes."""
+"""Turns a request of the contract into the JSON that servers with the OpenAI API take."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _sampling(sampling: Sampling, profile: ServerProfile) -> Fields:
 
 
 def _refuse_extensions(request: GenerateRequest, profile: ServerProfile) -> None:
-    """Raise Unsupported for what only engines on this machine do."""
+    """Raise Unsupported for what only engines on this machine support."""
     ending = request.ending
     given = {
         "min_tokens": ending.min_tokens,
@@ -120,7 +120,7 @@ def _chat(request: GenerateRequest, chat: Chat, profile: ServerProfile) -> Field
             given = fields.get("chat_template_kwargs", {})
             effort = {"chat_template_kwargs": effort["chat_template_kwargs"] | given}
         fields |= effort
-    # Where calls are required, the answer has no text to constrain.
+    # If calls are required, the answer has no text to constrain.
     if request.constraint is not None and not chat.call_required:
         fields |= _constraint(request.constraint, profile, chat=True)
     return fields
@@ -148,7 +148,7 @@ def _text(request: GenerateRequest, prompt: Text | Tokens, profile: ServerProfil
         profile.require("suffix")
         fields["suffix"] = request.suffix
     if request.logprobs is not None:
-        # Some servers take 0 for none; a surplus alternative is left out of the answer.
+        # Some servers take 0 as none; a surplus alternative is left out of the answer.
         fields["logprobs"] = max(1, request.logprobs)
     if request.constraint is not None:
         fields |= _constraint(request.constraint, profile, chat=False)
@@ -214,7 +214,9 @@ def _tool(tool: Tool, profile: ServerProfile) -> Fields:
 
 
 def _messages(messages: tuple[Message, ...], profile: ServerProfile) -> Iterator[Fields]:
-    """Calls of the older `functions` have no ids: they get some, and become those of tools."""
+    """The messages. Calls of the older `functions` have no ids: they get ids, and become tool
+    calls.
+    """
     last = ""
     for number, message in enumerate(messages):
         fields = message_fields(message, profile.reasoning_names) | {"content": _content(message)}

@@ -1,6 +1,6 @@
-"""The parameters of servers beyond the official API, and those that they do not support.
+"""The parameters that servers support beyond the official API, and those that they do not support.
 
-What a server would ignore is not sent to it: the request is refused here.
+A parameter that a server would ignore is not sent to it: the request is refused here.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _openai() -> ServerProfile:
         "openai",
         max_tokens="max_completion_tokens",
         missing=frozenset({"chat_template_kwargs"}),
-        base64_images={},  # its models do so anyway, and refuse to be asked
+        base64_images={},  # its models do so anyway, and reject the parameter
     )
 
 

@@ -1,4 +1,4 @@
-"""One window of audio to segments of text.
+"""Turns one window of audio into segments of text.
 
 As in the reference implementation, a window is decoded again at a higher temperature if its text
 repeats itself or is unlikely, and the text so far is the prompt of the next window.
@@ -79,7 +79,7 @@ class Segment:
 
 @dataclass
 class Context:
-    """What a request wants of each window, and the tokens of the text so far."""
+    """What a request wants from each window, and the tokens of the text so far."""
 
     tokenizer: Tokenizer
     beam: int
@@ -102,7 +102,7 @@ class Context:
 class Decoder:
     """Decodes the windows of one request, in their order. Blocking.
 
-    `stopped` says whether nobody wants the text any more.
+    `stopped` tells whether nobody wants the text any more.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Decoder:
         self._bytes = ByteTable()
 
     def decode(self, window: Window, encoded: Any) -> tuple[list[Segment], int]:
-        """The segments of a window, and the sample of the audio from which to go on."""
+        """The segments of a window, and the sample of the audio at which to continue."""
         best = self._best(encoded)
         if best is None or best.is_silence:
             return [], window.end
@@ -145,7 +145,7 @@ class Decoder:
         return max(fluent or attempts, key=lambda one: one.average)
 
     def _attempt(self, encoded: Any, temperature: float) -> Attempt:
-        wants_logprobs = self._context.logprobs  # the library has them for one text only
+        wants_logprobs = self._context.logprobs  # the library gives them for a single text only
         if temperature:
             samples = 1 if wants_logprobs else _SAMPLES
             search = {"beam_size": 1, "num_hypotheses": samples, "sampling_topk": 0}
@@ -173,7 +173,7 @@ class Decoder:
     def _words(
         self, timed: list[TimedTokens], encoded: Any, window: Window
     ) -> list[tuple[Word, ...]]:
-        """The words of each segment, whose times are corrected by them."""
+        """The words of each segment; they also correct the segment's times."""
         if not self._context.words or not timed:
             return [()] * len(timed)
         length = len(window.samples) / RATE
@@ -228,7 +228,7 @@ class Decoder:
 
 
 def _logprobs(logits: Sequence[Any], tokens: Sequence[int]) -> list[float]:
-    """The log probability of each token, among all that were possible."""
+    """The log probability of each token, among all possible ones."""
     import numpy as np
 
     rows = [np.array(row).reshape(-1) for row in logits[: len(tokens)]]

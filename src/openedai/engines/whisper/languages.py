@@ -23,7 +23,9 @@ class LanguageChoice:
     def __init__(
         self, model: str, whisper: WhisperModel, named: Sequence[str], task: TranscribeTask
     ) -> None:
-        """Raises InvalidRequest for a language, and Unsupported for a task, that it lacks."""
+        """Raises InvalidRequest for a language, and Unsupported for a task, that the model
+        lacks.
+        """
         self._model = model
         self._whisper = whisper
         self._task = task
@@ -45,14 +47,14 @@ class LanguageChoice:
 
     @property
     def heard(self) -> tuple[str, ...]:
-        """The languages of the windows so far, that of most of them first."""
+        """The languages of the windows so far, the most frequent first."""
         codes = sorted(self._windows, key=lambda code: -self._windows[code])
         return tuple(_STANDARD_CODES.get(code, code) for code in codes)
 
     def of_window(self, encoded: Any) -> Tokenizer:
         """The tokenizer for the language of a window.
 
-        Without named languages, that of the first window is that of all.
+        Without named languages, all windows have the language of the first one.
         """
         code = self._fixed or self._detect(encoded)
         if not self._named:
@@ -63,7 +65,7 @@ class LanguageChoice:
         return self.tokenizer
 
     def tokens(self, text: str) -> list[int]:
-        """The tokens of a text before the audio, without those with a meaning of their own."""
+        """The tokens of a text that precedes the audio, without special tokens."""
         if not text.strip():
             return []
         ids = self.tokenizer.encode(f" {text.strip()}")

@@ -1,4 +1,4 @@
-"""The audio of one request, read as far as it is needed and forgotten when it is transcribed."""
+"""The audio of one request, read as needed and forgotten once it is transcribed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _LONGEST_GAP = 8 * RATE  # silence within a window
 
 @dataclass(frozen=True)
 class Window:
-    """A part of the audio that the model hears at once, from the sample `start`.
+    """A part of the audio that the model hears at once, beginning at the sample `start`.
 
-    `cut` is whether somebody goes on speaking after its end.
+    `cut` is whether somebody continues to speak after its end.
     """
 
     samples: Samples
@@ -49,13 +49,13 @@ class Recording:
 
     @property
     def length(self) -> int:
-        """The samples that were read; all, once there are no more windows."""
+        """The number of samples that were read; all of them, once there are no more windows."""
         return self._first + len(self._held)
 
     def next_window(self, position: int, longest: int) -> Window | None:
-        """The window of at most `longest` samples at the next speech after `position`.
+        """A window of at most `longest` samples with the next speech after `position`.
 
-        None if nobody speaks there. What comes before is forgotten.
+        None if there is no more speech. What comes before the window is forgotten.
         """
         start = self._next_speech(position)
         if start is None:
@@ -77,7 +77,7 @@ class Recording:
             self._read()
 
     def _end(self, limit: int) -> tuple[int, bool]:
-        """Where a window ends that may reach the limit, and whether that is within speech."""
+        """Where a window ends that may extend to the limit, and whether that is within speech."""
         ends: list[int] = []
         for part in self._speech.parts:
             end = limit + 1 if part.end is None else part.end

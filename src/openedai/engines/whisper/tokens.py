@@ -1,4 +1,4 @@
-"""The tokens of a window: as segments with times, and as bytes."""
+"""Reads the tokens of a window as segments with times, and as bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SECONDS_PER_TIMESTAMP = 0.02
 class TimedTokens:
     """The tokens of a segment, with the timestamps around them. `end` None if it has none.
 
-    `positions` are those of its text tokens among all of the window. Times are in seconds from the
+    `positions` are the positions of its text tokens in the window. Times are in seconds from the
     start of the window.
     """
 
@@ -45,7 +45,9 @@ def split_by_time(
 
 
 def goes_on(tokens: Sequence[int], first_timestamp: int) -> bool:
-    """Whether there is speech after the last time: a single time after a text ends all of it."""
+    """Whether there is speech after the last timestamp: a single timestamp after a text ends all of
+    it.
+    """
     last = [token >= first_timestamp for token in tokens[-2:]]
     return last != [False, True]
 

@@ -69,7 +69,9 @@ class Transcription:
         self._begun = False
 
     def steps(self) -> Generator[list[TranscribeEvent], None, None]:
-        """The events of each window, at last the finish. Raises InvalidRequest for a bad file."""
+        """The events of each window, and finally the finish. Raises InvalidRequest for a bad
+        file.
+        """
         blocks = decode(self._request.path, RATE, longest=self._model.longest)
         with closing(blocks):
             cut = Cut.of(self._request.voice_activity)

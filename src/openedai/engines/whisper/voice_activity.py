@@ -1,4 +1,4 @@
-"""Where in the audio somebody speaks: Silero's detector, whose weights come with faster-whisper."""
+"""Finds speech in audio, with Silero's detector, whose weights come with faster-whisper."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 RATE = 16_000
 CHUNK = 512  # samples for each probability
-_CONTEXT = 64  # samples before a chunk that the detector sees too
+_CONTEXT = 64  # samples before a chunk that the detector also sees
 _STATE = (1, 1, 128)
-_HYSTERESIS = 0.15  # how far below the threshold a probability ends speech
+_HYSTERESIS = 0.15  # how far below the threshold a probability has to be to end speech
 _LOUD = 0.3  # the peak that quiet audio is raised to
 _MOST_GAIN = 30.0
 _MODEL = "assets/silero_vad_v6.onnx"
@@ -63,7 +63,7 @@ class Speech:
 
 
 class Detector:
-    """The probability of speech in one audio, chunk by chunk."""
+    """Computes the probability of speech in one audio, chunk by chunk."""
 
     def __init__(self, session: Any) -> None:
         import numpy as np
@@ -73,7 +73,9 @@ class Detector:
         self._before = np.zeros(_CONTEXT, np.float32)
 
     def probabilities(self, samples: Samples) -> list[float]:
-        """One for each chunk of the next samples, which are a multiple of `CHUNK`."""
+        """A probability for each chunk of the next samples, whose number is a multiple of
+        `CHUNK`.
+        """
         import numpy as np
 
         peak = float(np.abs(samples).max(initial=0.0))
@@ -89,7 +91,7 @@ class Detector:
 
 
 class SpeechParts:
-    """The parts with speech, as far as the audio is known."""
+    """The parts with speech, as far as the audio has been read."""
 
     def __init__(self, cut: Cut) -> None:
         self._cut = cut
@@ -99,7 +101,7 @@ class SpeechParts:
 
     @property
     def earliest_start(self) -> int:
-        """No part that is not known yet begins before this sample."""
+        """No part that is still unknown begins before this sample."""
         return max(0, self._position - self._cut.before)
 
     def feed(self, probabilities: Iterable[float]) -> None:
@@ -108,7 +110,7 @@ class SpeechParts:
             self._position += CHUNK
 
     def end(self, length: int) -> None:
-        """The audio has ended, after that many samples."""
+        """Note that the audio has ended after this many samples."""
         for part in self.parts:
             part.end = length if part.end is None else min(part.end, length)
 

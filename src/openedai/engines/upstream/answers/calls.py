@@ -1,4 +1,4 @@
-"""The tool calls in the chunks of an upstream's stream, which servers number in many ways."""
+"""Reads the tool calls in the chunks of an upstream's stream, which servers number in many ways."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class CallDelta(msgspec.Struct):
 
 @dataclass
 class _Call:
-    """A call so far. `theirs` is the upstream's id of it."""
+    """A call so far. `theirs` is the upstream's id for it."""
 
     number: int
     theirs: str
@@ -106,7 +106,7 @@ class ToolCalls:
     def _begins_another(self, part: CallDelta, function: FunctionDelta, call: _Call) -> bool:
         """Whether a part with a name is another call under the index or id of `call`.
 
-        Some servers repeat the name, the whole call too, and some give all calls the same index.
+        Some servers repeat the name or even the whole call, and some give all calls the same index.
         """
         if function.name != call.name:
             return True

@@ -1,4 +1,4 @@
-"""The answer of an upstream to a request for embeddings, as the contract's."""
+"""Reads an upstream's answer to a request for embeddings as the contract's result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chunks of an upstream's stream as events of the contract.
+"""Reads the chunks of an upstream's stream as events of the contract.
 
 Servers differ in what they leave out. What a chunk must have is checked by its type; everything
 else may be missing or null.
@@ -68,8 +68,8 @@ class Delta(msgspec.Struct):
 
 
 class ChunkChoice(msgspec.Struct):
-    """Some servers have a `message` instead of a `delta`, some both. `stop_reason` (vLLM) and
-    `matched_stop` (SGLang) are the stop string or a token's id.
+    """Some servers have a `message` instead of a `delta`, some have both. `stop_reason` (vLLM) and
+    `matched_stop` (SGLang) are the stop string or the id of a token.
     """
 
     index: int | None = None
@@ -91,7 +91,7 @@ class CompletionDetails(msgspec.Struct):
 
 
 class UsageCounts(msgspec.Struct):
-    """Token counts; servers have `reasoning_tokens` in either place."""
+    """Token counts; `reasoning_tokens` are in either of two places, depending on the server."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -124,8 +124,7 @@ class AnswerEvents:
     """Reads the chunks of one answer. Raises MalformedAnswer, and Unsupported where the answer
     shows that the upstream ignored a parameter.
 
-    Text is left out where calls are required; so are calls after the first where only one is
-    allowed.
+    Text is left out if calls are required; so are calls after the first if only one is allowed.
     """
 
     def __init__(self, request: GenerateRequest) -> None:
@@ -156,7 +155,7 @@ class AnswerEvents:
                 yield from self._choice(choice)
 
     def done(self) -> None:
-        """The upstream says that the answer has ended: some give no other reason."""
+        """Note that the upstream has ended the answer; some servers give no other reason."""
         self._reason = self._reason or "stop"
 
     def end(self) -> Iterator[GenerateEvent]:
@@ -199,7 +198,7 @@ class AnswerEvents:
                 self._stop = stop
 
     def _delta(self, choice: ChunkChoice) -> Delta:
-        """What the chunk adds. A message after deltas is all of them together."""
+        """What the chunk adds. A message after deltas repeats all of them."""
         delta = choice.delta or Delta()
         self._has_deltas = self._has_deltas or not delta.empty
         message = None if self._has_deltas else choice.message

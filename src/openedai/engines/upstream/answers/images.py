@@ -1,4 +1,4 @@
-"""The images of an upstream, whole or streamed, as values of the contract."""
+"""Reads the images of an upstream, whole or streamed, as values of the contract."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def requested_images(answer: ImagesBody, count: int) -> list[ImageItem]:
 
 
 def added(usage: ImageUsage | None, tokens: ImageTokens | None) -> ImageUsage | None:
-    """The usage of the images so far and of another one."""
+    """The usage of the images so far, with that of one more."""
     if tokens is None:
         return usage
     more = tokens.usage()
@@ -98,7 +98,7 @@ def image_in(item: ImageItem) -> bytes | None:
 
 
 def checked_image(raw: bytes) -> bytes:
-    """The file itself, if it begins as an image does. Raises MalformedAnswer."""
+    """The file itself, if it begins like an image. Raises MalformedAnswer."""
     try:
         media_type(raw[:SNIFF_BYTES])
     except BadImage:

@@ -1,4 +1,4 @@
-"""Log probabilities in either shape of the API, as values of the contract."""
+"""Reads log probabilities in either shape of the API as values of the contract."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class ModelList(msgspec.Struct):
 
 
 def read_names(body: bytes, names: Mapping[str, str]) -> tuple[str, ...]:
-    """The names of the models. `names` maps our names to the upstream's, and ours replace them.
+    """The names of the models. `names` maps our names to the upstream's; ours replace those.
 
     Raises msgspec's errors.
     """

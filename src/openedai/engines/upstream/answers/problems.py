@@ -1,4 +1,4 @@
-"""Answers that are no good."""
+"""Answers that cannot be used."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class MalformedAnswer(ValueError):
 
 
 class ReportedError(msgspec.Struct):
-    """The base of the events of streams: `error`, or `object` "error", is how servers report a
-    failure inside of one.
+    """The base class of stream events: servers report a failure within a stream as `error`, or as
+    `object` "error".
     """
 
     error: Any = None

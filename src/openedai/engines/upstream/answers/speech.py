@@ -16,7 +16,7 @@ _TEXTS = ("json", "text/", "xml")
 
 
 class ListedVoice(msgspec.Struct):
-    """A voice, by the fields that servers have for its name."""
+    """A voice, with the fields in which servers give its name."""
 
     id: str | None = None
     voice_id: str | None = None
@@ -56,7 +56,7 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def check_type(content_type: str) -> None:
-    """Raise MalformedAnswer for the type of an answer that is no audio."""
+    """Raise MalformedAnswer for an answer whose type is not audio."""
     if any(text in content_type.lower() for text in _TEXTS):
         raise MalformedAnswer("answered with something that is no audio")
 
@@ -80,7 +80,9 @@ def _is_possible(start: bytes, format: AudioFormat) -> bool:
 
 
 def _container(start: bytes) -> str | None:
-    """The format that begins so; None if that is unclear, as two bytes may be PCM too."""
+    """The format that begins like this; None if that is unclear, because two bytes may also be
+    PCM.
+    """
     if start.startswith(b"RIFF") and start[8:12] == b"WAVE":
         return "wav"
     known = {b"OggS": "opus", b"fLaC": "flac", b"ID3": "mp3"}
@@ -88,7 +90,7 @@ def _container(start: bytes) -> str | None:
 
 
 class Clock:
-    """The seconds of audio in the bytes of a file, where they can be counted: in PCM."""
+    """Counts the seconds of audio in the bytes of a file, which is possible for PCM only."""
 
     def __init__(self, format: AudioFormat) -> None:
         self._counts = format == "pcm"

@@ -39,7 +39,7 @@ class EventParser:
         return events
 
     def end(self) -> list[bytes]:
-        """The event that was not ended by an empty line, as many servers do at the end."""
+        """The last event if no empty line ended it, as with many servers."""
         rest = b"".join(self._rest).rstrip(b"\r\n")
         self._keep(b"")
         if rest:

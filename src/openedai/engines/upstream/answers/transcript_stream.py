@@ -1,7 +1,7 @@
-"""The streamed transcripts of an upstream as events of the contract.
+"""Reads the streamed transcripts of an upstream as events of the contract.
 
-Streams come in three shapes: the official one, vLLM's chunks as in a chat, and events with nothing
-but a text.
+Streams have three shapes: the official one, vLLM's chunks as in a chat, and events with nothing but
+text.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class TranscriptEvents:
             yield from self._delta(chunk.delta or chunk.text or "", chunk.logprobs)
 
     def end(self) -> Iterator[TranscribeEvent]:
-        """The last event. Streams of nothing but texts have no other sign of their end."""
+        """The last event. Streams of nothing but text have no other sign of their end."""
         if not self.complete and (self._has_shape or not self._text):
             raise MalformedAnswer("ended its answer too early")
         if self._request.speakers and self._text and not self._in_segments:
@@ -99,7 +99,7 @@ class TranscriptEvents:
             self.complete = self.complete or choice.finish_reason is not None
 
     def _segment(self, chunk: TranscriptChunk) -> Iterator[TranscribeEvent]:
-        """A segment, whose text may have been in deltas or not."""
+        """Read a segment; its text may or may not have come in deltas."""
         text = chunk.text or ""
         if len(self._text) == self._in_segments:
             yield from self._delta(text, None)

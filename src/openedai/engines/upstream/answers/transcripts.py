@@ -1,4 +1,4 @@
-"""The whole transcripts of an upstream as events of the contract.
+"""Reads the whole transcripts of an upstream as events of the contract.
 
 Servers differ in what they leave out, so everything but the text may be missing.
 """
@@ -62,7 +62,7 @@ class SpokenWord(msgspec.Struct):
 
 
 class Segment(msgspec.Struct):
-    """`words` are in each segment with some servers, as Whisper itself has them."""
+    """Some servers have `words` in each segment, as Whisper itself does."""
 
     text: str
     start: float
@@ -82,7 +82,7 @@ class Language(msgspec.Struct):
 
 
 class WholeTranscript(msgspec.Struct):
-    """The JSON of any of the formats. vLLM's `duration` is a text."""
+    """The JSON of any of the formats. vLLM's `duration` is a string."""
 
     text: str
     language: str | None = None
@@ -152,14 +152,14 @@ def _check_features(answer: WholeTranscript, request: TranscribeRequest) -> None
 
 
 def end_of(segments: list[Segment]) -> float:
-    """The time until which there is speech, in seconds."""
+    """When the speech ends, in seconds."""
     return max((seconds(one.end) for one in segments), default=0.0)
 
 
 def _words_by_segment(
     segments: list[Segment], words: list[SpokenWord]
 ) -> dict[int, tuple[Word, ...]]:
-    """The words of each segment, by its number: its own, or those that are spoken in its time."""
+    """The words of each segment, by its number: its own words, or those spoken during it."""
     found: dict[int, list[Word]] = {number: [] for number in range(len(segments))}
     for number, segment in enumerate(segments):
         found[number] += map(_word, segment.words or ())
