@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import openai
@@ -54,6 +55,74 @@ def test_keys_are_made_and_revoked(own_server: Running, watch: Watch) -> None:
     assert boss not in page.content()
     page.get_by_role("button", name="Revoke boss").click()
     expect(page.get_by_role("dialog")).to_contain_text("the last admin key")
+
+
+def test_a_key_is_changed(own_server: Running, watch: Watch) -> None:
+    watched = watch(own_server)
+    page = watched.open("keys")
+    page.get_by_label("Name", exact=True).fill("boss")
+    page.get_by_label("An admin key").check()
+    page.get_by_role("button", name="Make the key").click()
+    page.get_by_role("link", name="boss").click()
+    expect(page.get_by_label("chat", exact=True)).to_be_disabled()
+    page.get_by_role("link", name="All keys").click()
+    page.get_by_label("Name", exact=True).fill(HOSTILE)
+    page.get_by_label("Owner").fill("Ann")
+    page.get_by_role("textbox", name="Models").fill("reveal")
+    page.get_by_label("Expires").select_option("After 30 days")
+    page.get_by_label("chat", exact=True).check()
+    page.get_by_role("button", name="Make the key").click()
+    secret = page.get_by_label(f"The key {HOSTILE}").last.input_value()
+    page.get_by_role("link", name=HOSTILE).click()
+    assert watched.violations() == []
+    expect(page.get_by_label("Name", exact=True)).to_have_value(HOSTILE)
+    expect(page.get_by_label("chat", exact=True)).to_be_checked()
+    expect(page.get_by_label("Expires")).to_contain_text("As it is: ")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Nothing was changed.")).to_be_visible()
+    models = page.get_by_role("textbox", name="Models")
+    models.fill("nothing")
+    models.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("nothing")
+    expect(models).to_have_attribute("aria-invalid", "true")
+    expect(models).to_be_focused()
+    expect(models).to_have_accessible_description(re.compile("nothing.*Names with commas"))
+    assert watched.violations() == []
+    models.fill("echo")
+    page.get_by_text("Limits", exact=True).click()
+    amount = page.get_by_label("tokens per day")
+    amount.fill("9999999999999999")
+    page.get_by_role("button", name="Save").click()
+    expect(amount).to_have_attribute("aria-invalid", "true")
+    expect(models).not_to_have_attribute("aria-invalid", "true")
+    amount.fill("100")
+    page.get_by_label("storage bytes").fill("5000")
+    page.get_by_label("Expires").select_option("Never")
+    page.get_by_label("Owner").fill(f"Bob {HOSTILE}")
+    page.get_by_label("embeddings", exact=True).check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.get_by_text(f"{HOSTILE} is changed.")).to_be_visible()
+    expect(page.get_by_role("definition").filter(has_text="never")).to_have_count(2)
+    with own_server.client(api_key=secret) as client:
+        client.embeddings.create(model="echo", input="a")
+        with pytest.raises(openai.NotFoundError):
+            client.embeddings.create(model="reveal", input="a")
+    page.reload()
+    expect(page.get_by_label("storage bytes")).to_have_value("5000")
+    page.get_by_label("tokens per day").fill("")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text(f"{HOSTILE} is changed.")).to_be_visible()
+    page.get_by_role("link", name="All keys").click()
+    row = page.get_by_role("row", name=HOSTILE)
+    expect(row).to_contain_text("chat, embeddings; models echo")
+    expect(row).not_to_contain_text("tokens per day")
+    page.get_by_role("link", name=HOSTILE).click()
+    page.get_by_role("button", name="Revoke").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    expect(row).to_have_count(0)
+    watched.open("keys/key_none")
+    expect(page.get_by_role("alert")).to_contain_text("There is no key 'key_none'")
 
 
 def test_a_new_key_is_copied(own_server: Running, watch: Watch) -> None:

@@ -101,7 +101,10 @@ def test_the_last_key_is_forgotten(folder: Path) -> None:
         (["create", "a", "--limit", "tokens_per_day"], "is not of the form tokens_per_day=100000"),
         (["create", "a", "--limit", "cats=1"], "There is no limit 'cats'"),
         (["create", "a", "--limit", "tokens_per_day=9999999999999999"], "is not from 0 to"),
-        (["edit", "key_1"], "give at least one --limit"),
+        (["edit", "key_1"], "give at least one option, such as --limit"),
+        (["edit", "key_1", "--expires", "soon"], "No API key found with id 'key_1'"),
+        (["edit", "key_1", "--endpoints", "cats"], "there is no group 'cats'"),
+        (["edit", "key_1", "--name", ""], "A key's name is a line"),
         (["edit", "key_1", "--limit", "tokens_per_day=1"], "No API key found with id 'key_1'"),
     ],
 )
@@ -133,7 +136,7 @@ def test_limits_are_made_changed_and_shown(folder: Path) -> None:
     made = json.loads(keys(folder, "create", "a", "--json", *limits).stdout)
     assert made["limits"] == {"tokens_per_day": 100_000}
     edited = keys(folder, "edit", made["id"], "--limit", "requests_at_once=2")
-    assert "may use from now on: tokens_per_day=100000, requests_at_once=2" in edited.stderr
+    assert "Its limits are: tokens_per_day=100000, requests_at_once=2." in edited.stderr
     shown = json.loads(keys(folder, "show", made["id"], "--json").stdout)
     assert shown["limits"] == {"tokens_per_day": 100_000, "requests_at_once": 2}
     assert shown["storage_bytes"] == 5000
@@ -145,6 +148,28 @@ def test_limits_are_made_changed_and_shown(folder: Path) -> None:
     keys(folder, "revoke", made["id"])
     gone = keys(folder, "edit", made["id"], "--limit", "tokens_per_day=1")
     assert "No API key found" in gone.stderr
+
+
+def test_what_a_key_may_use_is_changed(folder: Path) -> None:
+    made = json.loads(keys(folder, "create", "a", "--json", "--owner", "Ann").stdout)
+    change = ("--models", "parrot,cat", "--endpoints", "chat", "--expires", "12h", "--name", "b")
+    edited = keys(folder, "edit", made["id"], *change)
+    assert "b (" in edited.stderr
+    assert "may use from now on: chat, only parrot, only cat." in edited.stderr
+    assert "no model is named 'cat'" in edited.stderr
+    (key,) = listed(folder)
+    assert (key["name"], key["owner"], key["project"]) == ("b", "Ann", made["project"])
+    assert (key["models"], key["endpoints"]) == (["parrot", "cat"], ["chat"])
+    assert key["expires_at"] > key["created_at"]
+    keys(folder, "edit", made["id"], "--models", "*", "--expires", "never", "--owner", "")
+    (key,) = listed(folder)
+    assert (key["models"], key["expires_at"], key["owner"]) == (None, None, "")
+    wrong = keys(folder, "edit", made["id"], "--expires", "soon", "--owner", "Eve")
+    assert "'soon' is not a duration such as" in wrong.stderr
+    boss = json.loads(keys(folder, "create", "boss", "--admin", "--json").stdout)
+    refused = keys(folder, "edit", boss["id"], "--endpoints", "chat")
+    assert "An admin key may do everything" in refused.stderr
+    assert (key, boss["endpoints"]) == (listed(folder)[0], listed(folder)[1]["endpoints"])
 
 
 def test_a_public_server_may_have_keys_of_the_database(folder: Path) -> None:

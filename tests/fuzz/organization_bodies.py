@@ -14,6 +14,12 @@ ORGANIZATION_BODIES: dict[str, list[dict[str, Any]]] = {
             **{"limits": {"tokens_per_day": 1000, "storage_bytes": 10}},
         },
     ],
+    "KeyUpdateRequest": [
+        {
+            **{"name": "shop", "owner": "Bob", "models": ["echo"], "scopes": ["chat"]},
+            **{"expires_in_seconds": None, "limits": {"tokens_per_day": 0, "storage_bytes": 10}},
+        },
+    ],
     "ProjectCreateRequest": [{"name": "shop"}],
     "ProjectUpdateRequest": [{"name": "other"}],
     "ProjectKeyUpdateRequest": [{"scopes": ["chat"], "expires_in_seconds": 60}],

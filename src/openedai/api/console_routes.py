@@ -34,6 +34,7 @@ def console_routes(s: Services, calls: Calls) -> tuple[Route, ...]:
         Route("DELETE", model, models["delete"], "Delete what was downloaded"),
         Route("GET", f"{_BASE}/keys", keys["list_keys"], "The keys, and what each may use"),
         Route("POST", f"{_BASE}/keys", keys["create"], "Make a key with limits"),
+        Route("POST", f"{_BASE}/keys/{{id}}", keys["update"], "Change what a key may use"),
         Route("GET", f"{_BASE}/logs", logs["follow"], "The last lines of the log"),
         Route("GET", f"{_BASE}/settings", settings["list_settings"], "The settings in force"),
     )

@@ -1,8 +1,8 @@
-"""Making and revoking keys, for the command line and the admin resources."""
+"""Making, changing and revoking keys, for the command line and the admin resources."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -101,28 +101,22 @@ class Administration:
         return await self.accounts.find(account.project, account.id)
 
     async def change_key(
-        self, key: ApiKey, *, expires_at: float | None, endpoints: tuple[str, ...] | None
+        self, id: str, changed: Callable[[ApiKey], ApiKey], storage_bytes: int | None = None
     ) -> ApiKey:
-        """The key with another end and other groups of URLs. Raises InvalidRequest for one that
-        has expired, and for an admin key that is to be limited.
-        """
-        if key.expired():
-            raise InvalidRequest(f"The key '{key.id}' has expired.")
-        if key.admin and endpoints:
-            raise InvalidRequest("An admin key may do everything.", param="scopes")
-        async with self._writing() as query:
-            await self.keys.change(query, key.id, expires_at, endpoints)
-        return await self.keys.find(key.id)
+        """The key as `changed` makes it of what it is; its text, project and admin bit stay.
 
-    async def limit_key(
-        self, id: str, limits: Mapping[str, int], storage_bytes: int | None
-    ) -> ApiKey:
-        """The key with these limits in the place of those that it has for the same; the bytes are
-        of its project. Raises NotFound, also for a key that is revoked.
+        `storage_bytes` is as for `create_key`. Raises NotFound, also for a key that is revoked, and
+        InvalidRequest for one that has expired, and for an admin key that is to be limited to
+        groups of URLs.
         """
         async with self._writing() as query:
-            key = await self.keys.lock(query, id)
-            await self.keys.limit(query, id, {**key.limits, **limits})
+            before = await self.keys.lock(query, id)
+            if before.expired():
+                raise InvalidRequest(f"The key '{id}' has expired.")
+            key = changed(before)
+            if key.admin and key.endpoints:
+                raise InvalidRequest("An admin key may do everything.", param="scopes")
+            await self.keys.change(query, key)
             if storage_bytes is not None:
                 await self.projects.limit_storage(query, key.project, storage_bytes)
         return await self.keys.find(id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,10 @@ def new_key(
 
 
 def change(folder: Path, id: str, storage: int | None = None, **limits: int) -> None:
-    administer(folder, lambda found: found.limit_key(id, limits, storage))
+    def changed(key: ApiKey) -> ApiKey:
+        return replace(key, limits={**key.limits, **limits})
+
+    administer(folder, lambda found: found.change_key(id, changed, storage))
 
 
 @contextmanager
@@ -133,8 +137,11 @@ def test_several_servers_keep_one_limit(tmp_path: Path, postgres: str) -> None:
             with pytest.raises(RateLimitError):
                 chat(client)
         id = made.key.id
+        more = {"requests_per_day": 4}
         administer(
-            tmp_path, lambda found: found.limit_key(id, {"requests_per_day": 4}, None), database_url
+            tmp_path,
+            lambda found: found.change_key(id, lambda key: replace(key, limits=more)),
+            database_url,
         )
         chat(there)
         with pytest.raises(RateLimitError):

@@ -73,15 +73,40 @@ def create(
 
 @keys_app.command(
     "edit",
-    epilog="Example: [bold]openedai keys edit key_… --limit requests_per_minute=60 "
-    "--limit tokens_per_day=0[/]",
+    epilog="Examples: [bold]openedai keys edit key_… --limit requests_per_minute=60 "
+    "--limit tokens_per_day=0[/] | [bold]openedai keys edit key_… --expires never --models '*'[/]",
 )
-def edit(id: str, limit: Limits = None, config: Config = None) -> None:
-    """Change the limits of a key, from its next request on; 0 removes a limit."""
+def edit(
+    id: str,
+    name: Annotated[str | None, typer.Option(help="What the key is called.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Whose the key is.")] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="When it ends from now on: 90m, 12h, 30d, 4w, 1y or never.")
+    ] = None,
+    models: Annotated[
+        str | None, typer.Option(help="Models that it may use, with commas; '*' is all.")
+    ] = None,
+    endpoints: Annotated[
+        str | None, typer.Option(help="Groups of URLs, such as chat,embeddings.")
+    ] = None,
+    limit: Limits = None,
+    config: Config = None,
+) -> None:
+    """Change a key, from its next request on. What is not given stays; limit 0 removes one."""
     from openedai.cli.keys import work
 
     with ErrorMessages():
-        work.edit(read_settings(config), id, *work.limits(limit or []))
+        limits, storage = work.limits(limit or [])
+        change = work.Change(
+            name=None if name is None else work.name(name),
+            owner=owner,
+            expires=expires,
+            models=work.names(models),
+            endpoints=work.names(endpoints),
+            limits=limits,
+            storage_bytes=storage,
+        )
+        work.edit(read_settings(config), id, change)
 
 
 @keys_app.command("list", epilog="Example: [bold]openedai keys list --json[/]")

@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -38,7 +38,9 @@ def create(
 
     Its project may keep `storage_bytes` from now on, if given. Raises InvalidRequest and NotFound.
     """
-    _check(settings, new_key)
+    if new_key.admin and new_key.endpoints:
+        raise InvalidRequest("An admin key may do everything: leave out --endpoints.")
+    _check(settings, new_key.models, new_key.endpoints)
 
     async def make(administration: Administration) -> tuple[MadeKey, bool]:
         made = await administration.create_key(new_key, storage_bytes)
@@ -90,16 +92,48 @@ def show_as_json(settings: Settings, id: str) -> str:
     return _json(_all_of(settings, id))
 
 
-def edit(settings: Settings, id: str, limits: Mapping[str, int], storage_bytes: int | None) -> None:
-    """Change the limits of a key that are given. Raises InvalidRequest and NotFound."""
-    if not limits and storage_bytes is None:
-        raise InvalidRequest("Nothing to change: give at least one --limit.")
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What of a key is to be another, as on the command line; None and no limits stay as they are.
+
+    `expires` may be `never`, and `models` `*`. The bytes are of the key's project.
+    """
+
+    name: str | None = None
+    owner: str | None = None
+    expires: str | None = None
+    models: tuple[str, ...] | None = None
+    endpoints: tuple[str, ...] | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
+    storage_bytes: int | None = None
+
+    def made_of(self, key: ApiKey) -> ApiKey:
+        """The key with it. Raises InvalidRequest."""
+        changed: dict[str, Any] = {
+            name: value
+            for name in ("name", "owner", "endpoints")
+            if (value := getattr(self, name)) is not None
+        }
+        if self.expires is not None:
+            changed["expires_at"] = None if self.expires == "never" else expiry(self.expires)
+        if self.models is not None:
+            changed["models"] = None if self.models == ("*",) else self.models
+        return replace(key, **changed, limits={**key.limits, **self.limits})
+
+
+def edit(settings: Settings, id: str, change: Change) -> None:
+    """Change what of a key is given. Raises InvalidRequest and NotFound."""
+    if change == Change():
+        raise InvalidRequest("Nothing to change: give at least one option, such as --limit.")
+    _check(settings, change.models, change.endpoints)
     if not _store(settings).exists:
         raise no_such_key(id)
-    key = _run(settings, lambda found: found.limit_key(id, limits, storage_bytes))
-    say(f"{bold(key.name)} ({key.id}) may use from now on: {_text(key.limits)}.")
-    if storage_bytes is not None:
-        say(f"The project {key.project} may keep {storage_bytes or 'any number of'} bytes.")
+    key = _run(settings, lambda found: found.change_key(id, change.made_of, change.storage_bytes))
+    ends = _time(key.expires_at) or "never"
+    say(f"{bold(key.name)} ({key.id}) may use from now on: {_rights(key)}. It expires: {ends}.")
+    say(f"Its limits are: {_text(key.limits)}.")
+    if change.storage_bytes is not None:
+        say(f"The project {key.project} may keep {change.storage_bytes or 'any number of'} bytes.")
 
 
 def revoke(settings: Settings, ids: Sequence[str]) -> None:
@@ -177,16 +211,19 @@ def limits(texts: Sequence[str]) -> tuple[dict[str, int], int | None]:
     return split_limits(found)
 
 
-def _check(settings: Settings, new_key: ApiKey) -> None:
-    if new_key.admin and new_key.endpoints:
-        raise InvalidRequest("An admin key may do everything: leave out --endpoints.")
+def _check(
+    settings: Settings, models: tuple[str, ...] | None, endpoints: tuple[str, ...] | None
+) -> None:
+    """Raise InvalidRequest for groups of URLs that do not exist, and say which models do not."""
     known = (API, *GROUPS)
-    if unknown := [name for name in new_key.endpoints or () if name not in known]:
+    if unknown := [name for name in endpoints or () if name not in known]:
         raise InvalidRequest(
             f"--endpoints: there is no group '{unknown[0]}'; the groups are {', '.join(known)}."
         )
     catalog = Catalog(settings)
-    for name in new_key.models or ():
+    for name in models or ():
+        if name == "*":
+            continue
         try:
             catalog.resolve(name)
         except ModelNotFound:

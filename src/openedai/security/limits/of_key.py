@@ -24,5 +24,7 @@ def split_limits(given: Mapping[str, int]) -> tuple[dict[str, int], int | None]:
                 f"There is no limit '{name}'. There are {', '.join(NAMES)}.", param="limits"
             )
         if not 0 <= value <= LARGEST:
-            raise InvalidRequest(f"The limit '{name}' is not from 0 to {LARGEST}.", param="limits")
+            raise InvalidRequest(
+                f"The limit '{name}' is not from 0 to {LARGEST}.", param=f"limits.{name}"
+            )
     return {name: value for name, value in given.items() if name != STORAGE}, given.get(STORAGE)

@@ -84,6 +84,11 @@ class Projects:
         found = await read_page(await self._store.database(), select, "id", (), cursor)
         return Found([Project(*row) for row in found.items], found.has_more)
 
+    async def storage(self) -> dict[str, int | None]:
+        """How many bytes of files each project may keep, by its id."""
+        database = await self._store.database()
+        return dict(await database.read("select id, storage_bytes from projects"))
+
     async def rename(self, query: Query, id: str, name: str) -> None:
         await query.run("update projects set name=$1 where id=$2", name, id)
 

@@ -144,22 +144,14 @@ class ApiKeys:
         )
         return [id for (id,) in rows]
 
-    async def change(
-        self,
-        query: Query,
-        id: str,
-        expires_at: float | None,
-        endpoints: tuple[str, ...] | None,
-    ) -> None:
-        """Set when a key expires, and what it may do."""
+    async def change(self, query: Query, key: ApiKey) -> None:
+        """Write what a key is called, whose it is, and what and how much it may use until when."""
         await query.run(
-            "update api_keys set expires_at=$1, endpoints=$2 where id=$3",
-            *(expires_at, _written(endpoints), id),
+            "update api_keys set name=$1, owner=$2, models=$3, endpoints=$4, expires_at=$5, "
+            "limits=$6 where id=$7",
+            *(key.name, key.owner, _written(key.models), _written(key.endpoints)),
+            *(key.expires_at, _written_limits(key.limits), key.id),
         )
-
-    async def limit(self, query: Query, id: str, limits: Mapping[str, int]) -> None:
-        """Set how much a key may use."""
-        await query.run("update api_keys set limits=$1 where id=$2", _written_limits(limits), id)
 
     async def note_uses(self, query: Query, uses: Mapping[str, float]) -> None:
         """Record when keys were used, in seconds since 1970, by their ids."""

@@ -91,11 +91,7 @@ class ProjectKeys:
         """Set when the key expires, or what it may do."""
         body, headers = await self._calls.body(request, ProjectKeyUpdateRequest)
         key = await self._find(request)
-        changed = await self._administration.change_key(
-            key,
-            expires_at=key.expires_at if body.expires_at is None else body.expires_at,
-            endpoints=key.endpoints if body.scopes is None else body.endpoints,
-        )
+        changed = await self._administration.change_key(key.id, body.changed)
         return json_response(await self._shown(changed), headers=headers)
 
     async def delete(self, request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -10,6 +11,7 @@ from openedai.api.parameters.keys import Expiring, Name, Scoped
 from openedai.api.parameters.pages import Query
 from openedai.errors import invalid_value
 from openedai.http.body import AllowedOnly, Body
+from openedai.store.keys.records import ApiKey
 from openedai.store.vector_stores.pages import Cursor
 
 
@@ -18,7 +20,13 @@ class AdminKeyCreateRequest(Expiring):
 
 
 class ProjectKeyUpdateRequest(Scoped):
-    pass
+    def changed(self, key: ApiKey) -> ApiKey:
+        """The key with what the body has."""
+        return replace(
+            key,
+            expires_at=key.expires_at if self.expires_at is None else self.expires_at,
+            endpoints=key.endpoints if self.scopes is None else self.endpoints,
+        )
 
 
 class ProjectCreateRequest(Body):

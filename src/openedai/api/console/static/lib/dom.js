@@ -60,7 +60,7 @@ export function field(label, control, hint = "") {
 
 export function checkbox(label, checked = false) {
   const box = h("input", { type: "checkbox" });
-  box.checked = checked;
+  box.defaultChecked = checked;
   return { box, element: h("label", { class: "check" }, box, label) };
 }
 

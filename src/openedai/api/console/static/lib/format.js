@@ -56,3 +56,8 @@ export function clock(seconds) {
 export function percent(share) {
   return share > 0 && share < 0.01 ? "<1 %" : `${Math.round(share * 100)} %`;
 }
+
+// A name of the API, such as "tokens_per_day", in words.
+export function words(name) {
+  return name.replaceAll("_", " ");
+}

@@ -4,7 +4,7 @@ import { all, get, post } from "../../lib/api.js";
 import { lineChart } from "../../lib/charts.js";
 import { add, button, card, h, show } from "../../lib/dom.js";
 import { download } from "../../lib/files.js";
-import { clock, moment, number } from "../../lib/format.js";
+import { clock, moment, number, words } from "../../lib/format.js";
 import { facts, statusBadge } from "../../lib/forms.js";
 import { confirm, note } from "../../lib/notes.js";
 import { poll } from "../../lib/poll.js";
@@ -112,7 +112,7 @@ function about(job) {
       ["Model", job.model],
       ["New model", job.fine_tuned_model && [h("span", { class: "mono" }, job.fine_tuned_model), " ", tried]],
       ["Method", job.method.type],
-      ...Object.entries(hyperparameters).map(([name, value]) => [name.replaceAll("_", " "), String(value)]),
+      ...Object.entries(hyperparameters).map(([name, value]) => [words(name), String(value)]),
       ["Seed", String(job.seed)],
       ["Trained tokens", job.trained_tokens === null ? null : number(job.trained_tokens)],
       ["Training file", h("span", { class: "mono" }, job.training_file)],
