@@ -163,11 +163,6 @@ def test_values_that_are_refused(client: OpenAI, change: dict[str, Any], param: 
             "invalid_value",
             "continue_final_message",
         ),
-        (
-            {"stream_options": {"continuous_usage_stats": True}},
-            "unsupported_parameter",
-            "stream_options.continuous_usage_stats",
-        ),
     ],
 )
 def test_values_that_chat_refuses(

@@ -8,6 +8,17 @@ from typing import Any
 import pytest
 from openai import BadRequestError, OpenAI
 
+from openedai.api.parameters.generation.running_usage import ChunkUsage
+from openedai.api.parameters.generation.sampling import StreamOptions
+from openedai.api.parameters.generation.usage import UsageObject
+from openedai.contract.generate import (
+    Finish,
+    ReasoningDelta,
+    Started,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
 from tests.support import Running, fetch
 
 BODIES: dict[str, dict[str, Any]] = {
@@ -43,6 +54,51 @@ def test_without_include_usage_no_chunk_has_usage(
     echo_server: Running, path: str, options: dict[str, Any]
 ) -> None:
     assert not any("usage" in chunk for chunk in frames(echo_server, path, **options))
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_continuous_usage_is_in_every_chunk(echo_server: Running, path: str) -> None:
+    """A parameter of other servers: their clients measure by it."""
+    options = {"include_usage": True, "continuous_usage_stats": True}
+    *chunks, last = frames(echo_server, path, **options)
+    assert last["choices"] == []
+    assert last["usage"]["completion_tokens"] == 2 * 28
+    usages = [chunk["usage"] for chunk in (*chunks, last)]
+    assert {usage["prompt_tokens"] for usage in usages} == {28 + (path == "/chat/completions")}
+    counts = [usage["completion_tokens"] for usage in usages]
+    assert counts == sorted(counts)
+    # The two choices have 28 words each, and each word is a delta.
+    assert set(counts) - {0} == set(range(1, 57))
+    assert all(
+        usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+        for usage in usages
+    )
+
+
+def test_continuous_usage_counts_each_delta_until_the_engine_counts() -> None:
+    options = StreamOptions(include_usage=True, continuous_usage_stats=True)
+    usage = ChunkUsage(options, 2, 2)
+    events = [
+        (0, Started(prompt_tokens=7, cached_tokens=3)),
+        (0, ReasoningDelta(text="hm")),
+        (1, Started(prompt_tokens=7, cached_tokens=3)),
+        (0, ToolCallDelta(index=0, name="f")),
+        (1, TextDelta(text="a")),
+        (0, Finish("tool_calls", Usage(7, 20, 3, 4))),
+    ]
+    seen = [usage.after(index, event) for index, event in events]
+    assert all(isinstance(one, UsageObject) for one in seen)
+    found = [one for one in seen if isinstance(one, UsageObject)]
+    assert [one.completion_tokens for one in found] == [0, 1, 1, 2, 3, 21]
+    assert [one.completion_tokens_details.reasoning_tokens for one in found] == [0, 1, 1, 1, 1, 4]
+    assert {one.prompt_tokens for one in found} == {7}
+    assert {one.prompt_tokens_details.cached_tokens for one in found} == {3}
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_continuous_usage_without_include_usage_is_none(echo_server: Running, path: str) -> None:
+    chunks = frames(echo_server, path, continuous_usage_stats=True)
+    assert not any("usage" in chunk for chunk in chunks)
 
 
 @pytest.mark.parametrize("path", BODIES)

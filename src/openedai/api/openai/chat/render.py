@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 from openedai.api.parameters.chats.custom_inputs import InputReader, input_of
 from openedai.api.parameters.chats.logprobs import ChatLogprobs, chat_logprobs
 from openedai.api.parameters.generation.prompt_logprobs import PromptLogprobs, prompt_logprobs
+from openedai.api.parameters.generation.running_usage import ChunkUsage
 from openedai.api.parameters.generation.sampling import StreamOptions
 from openedai.api.parameters.generation.usage import UsageObject, usage_object
 from openedai.api.parameters.streams import DONE, obfuscation
@@ -186,37 +187,39 @@ class ChatCompletionRenderer:
 
     async def chunks(self, events: AsyncGenerator[Spoken, None]) -> AsyncGenerator[bytes, None]:
         options = self.options
-        no_usage: UnsetType | None = None if options.include_usage else UNSET
+        chunk_usage = ChunkUsage(options, self.choices, self.choices)
         text_frames: dict[int, TextFrames] = {}
         finishes: dict[int, Finish] = {}
         calls: dict[int, _CallDeltas] = {}
-        plain = not (self.logprobs or options.include_obfuscation)
+        plain = not (self.logprobs or options.include_obfuscation or options.is_continuous)
         async with aclosing(events):
             async for index, event in events:
+                usage = chunk_usage.after(index, event)
                 if index not in text_frames:
-                    text_frames[index] = self._text_frames(index, no_usage)
+                    text_frames[index] = self._text_frames(index, usage)
                     calls[index] = _CallDeltas(self.custom_names)
                     first = self._first_delta(event)
-                    yield data_frame(self.chunk((ChunkChoice(index, first),), no_usage))
+                    yield data_frame(self.chunk((ChunkChoice(index, first),), usage))
+                if isinstance(event, Started):
+                    continue
                 if isinstance(event, TextDelta) and plain:
                     yield text_frames[index].frame(event.text)
                     continue
                 if isinstance(event, Finish):
                     finishes[index] = event
                     for delta in calls[index].end():
-                        yield data_frame(self.chunk((ChunkChoice(index, delta),), no_usage))
+                        yield data_frame(self.chunk((ChunkChoice(index, delta),), usage))
                 made = self._chunk_choice(index, event, calls[index])
-                chunk = self.chunk((made,), no_usage)
+                chunk = self.chunk((made,), usage)
                 if options.include_obfuscation:
                     chunk.obfuscation = obfuscation(_visible_text(event))
                 yield data_frame(chunk)
         if options.include_usage:
             ordered = [finishes[index] for index in range(self.choices)]
-            usage = usage_object(total_usage(ordered, self.choices))
-            yield data_frame(self.chunk((), usage))
+            yield data_frame(self.chunk((), usage_object(total_usage(ordered, self.choices))))
         yield DONE
 
-    def _text_frames(self, index: int, usage: UnsetType | None) -> TextFrames:
+    def _text_frames(self, index: int, usage: UsageObject | UnsetType | None) -> TextFrames:
         """Makes the frames of the choice's text, without log probabilities and obfuscation."""
         chunk = self.chunk((ChunkChoice(index, Delta(content="")),), usage)
         return TextFrames(data_frame(chunk), "content")

@@ -217,6 +217,7 @@ class ChatCompletionRequest(SamplingBody, OtherServersChatBody):
                 logprobs=(self.top_logprobs or 0) if self.logprobs else None,
                 prompt_logprobs=None if choice else self.prompt_logprobs,
                 extra=self.extra,
+                reports_start=self.options.is_continuous,
                 streamed=bool(self.stream),
             )
             for choice in range(self.n or 1)

@@ -14,6 +14,7 @@ from openedai.api.openai.completions.logprobs import CompletionLogprobs, complet
 from openedai.api.openai.completions.types import CompletionRequest
 from openedai.api.parameters.generation.prompt import prompts
 from openedai.api.parameters.generation.prompt_logprobs import PromptLogprobs, prompt_logprobs
+from openedai.api.parameters.generation.running_usage import ChunkUsage
 from openedai.api.parameters.generation.sampling import StreamOptions
 from openedai.api.parameters.generation.usage import UsageObject, usage_object
 from openedai.api.parameters.ids import fingerprint, new_id
@@ -78,12 +79,13 @@ class CompletionRenderer:
 
     async def chunks(self, events: AsyncGenerator[Indexed, None]) -> AsyncGenerator[bytes, None]:
         options = self.options
-        no_usage: UnsetType | None = None if options.include_usage else UNSET
         offsets = [start for start in self.starts for _ in range(self.choices)]
+        chunk_usage = ChunkUsage(options, len(offsets), self.choices)
         finishes: dict[int, Finish] = {}
         async with aclosing(events):
             async for index, event in events:
                 choice = CompletionChoice("", index)
+                usage = chunk_usage.after(index, event)
                 match event:
                     case TextDelta(text=text, logprobs=tokens):
                         choice.text = text
@@ -97,7 +99,7 @@ class CompletionRenderer:
                         choice.finish_reason = reason
                     case _:
                         continue
-                chunk = self._object([choice], no_usage)
+                chunk = self._object([choice], usage)
                 if options.include_obfuscation:
                     chunk.obfuscation = obfuscation(choice.text)
                 yield data_frame(chunk)

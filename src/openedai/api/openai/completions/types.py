@@ -95,6 +95,7 @@ class CompletionRequest(SamplingBody, OtherServersCompletionBody):
                 echo=bool(self.echo),
                 suffix=self.suffix or None,
                 extra=self.extra,
+                reports_start=self.options.is_continuous,
                 streamed=bool(self.stream),
             )
             for prompt in prompts(self.prompt)

@@ -20,7 +20,7 @@ from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.bounded_json import read_json
 from openedai.contract.generate import Constraint, Grammar, LocalSampling, Regex, Sampling
 from openedai.errors import InvalidRequest, invalid_value
-from openedai.http.body import AllowedOnly, Body
+from openedai.http.body import Body
 
 _TOKEN_DIGITS = 18
 
@@ -54,9 +54,14 @@ def _breakers(value: Any) -> Any:
 class StreamOptions(Body):
     """`continuous_usage_stats` is a parameter of other servers."""
 
-    continuous_usage_stats: Annotated[bool | None, AllowedOnly((False,))] = None
+    continuous_usage_stats: bool | None = None
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether each chunk has the usage so far."""
+        return bool(self.include_usage and self.continuous_usage_stats)
 
 
 class LocalSamplingBody(Body):
