@@ -19,7 +19,7 @@ from openedai.api.ollama.messages import (
     to_tools,
 )
 from openedai.api.ollama.values import seconds
-from openedai.api.parameters.generation.sampling import LocalSamplingBody, stop_texts
+from openedai.api.parameters.generation.sampling import LocalSamplingBody, Stop, stop_texts
 from openedai.api.parameters.numbers import MAX_INT
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.contract.chat import Chat, Message
@@ -38,14 +38,6 @@ from openedai.media.images import ImageRef
 from openedai.serving.images.loading import LoadedImages
 
 LEVELS = ("low", "medium", "high")
-
-Stop = Annotated[
-    Annotated[str, branch("a string")]
-    | Annotated[
-        list[Annotated[str, Field(min_length=1)]], Field(max_length=64), branch("an array")
-    ],
-    BY_JSON_TYPE,
-]
 
 
 def _format(value: Any) -> Any:

@@ -120,6 +120,13 @@ def test_images_and_their_positions(fetching_server: Running, album: str, model:
     ]
 
 
+def test_the_url_itself_is_an_image_too(client: OpenAI) -> None:
+    """As clients of Ollama and vLLM send it."""
+    short = {"type": "image_url", "image_url": data_url(RED_PNG)}
+    received = engine_messages(client, user(short), model="vision-reveal")
+    assert received == [{"role": "user", "images": [engine_image(RED_PNG, "image/png", 0)]}]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_images_are_counted(client: OpenAI, stream: bool) -> None:
     parts = [text("one two"), *[image(data_url(RED_PNG))] * 2]

@@ -68,6 +68,15 @@ def text(*texts: str) -> list[dict[str, str]]:
             },
             {"role": "user", "content": "b"},
         ),
+        (
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "b", "cache_control": {"type": "ephemeral"}},
+                ],
+            },
+            {"role": "user", "content": "b"},
+        ),
     ],
 )
 def test_every_role(client: OpenAI, message: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -159,7 +168,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
         "content[0].image_url",
     ),
     (
-        {"role": "user", "content": [{"type": "image_url", "image_url": "http://x/a.png"}]},
+        {"role": "user", "content": [{"type": "image_url", "image_url": 5}]},
         "invalid_type",
         "content[0].image_url",
     ),

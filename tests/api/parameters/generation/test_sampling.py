@@ -109,7 +109,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"seed": "x"}, "invalid_type", "seed"),
     ({"n": True}, "invalid_type", "n"),
     ({"stop": 5}, "invalid_type", "stop"),
-    ({"stop": ["a", "b", "c", "d", "e"]}, "array_above_max_length", "stop"),
+    ({"stop": ["a"] * 65}, "array_above_max_length", "stop"),
     ({"stop": ["a", ""]}, "string_below_min_length", "stop[1]"),
     ({"logit_bias": {"cat": 1}}, "invalid_value", "logit_bias"),
     ({"logit_bias": {"-1": 1}}, "invalid_value", "logit_bias"),

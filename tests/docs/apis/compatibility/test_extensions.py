@@ -20,6 +20,12 @@ from tests.docs.apis.compatibility.values import REFUSED_VALUES, VALUES
 from tests.docs.pages import code_words, section, tables
 
 FORMAT: dict[str, Any] = {"type": "json_schema"}
+TEXT = {"type": "text", "text": "hi"}
+IMAGE: dict[str, Any] = {
+    "type": "image_url",
+    "image_url": {"url": "data:image/png;base64,AA=="},
+}
+TOOL = {"type": "function", "function": {"name": "f"}}
 
 
 @pytest.mark.parametrize("model", [ChatCompletionRequest, CompletionRequest])
@@ -63,6 +69,7 @@ def test_values_of_other_servers() -> None:
     listed = re.findall(r"^- `([^`]+)`", section(PAGE, "Other servers"), re.MULTILINE)
     schema = {"type": "object"}
     message = {"role": "assistant", "content": "hi"}
+    url, cached = IMAGE["image_url"]["url"], {"cache_control": {"type": "ephemeral"}}
     changes: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
         "max_tokens": [({"max_tokens": -1}, {})],
         "top_k": [({"top_k": -1}, {"top_k": 0})],
@@ -80,6 +87,25 @@ def test_values_of_other_servers() -> None:
             )
             for kind in ("json_object", "json_schema")
         ],
+        "stream_options": [
+            (
+                {"stream": True, "stream_options": {"continuous_usage_stats": False}},
+                {"stream": True},
+            )
+        ],
+        "messages[].content[].image_url": [
+            (
+                {"messages": [{"role": "user", "content": [IMAGE | {"image_url": url}]}]},
+                {"messages": [{"role": "user", "content": [IMAGE]}]},
+            )
+        ],
+        "cache_control": [
+            (
+                {"messages": [{"role": "user", "content": [{**TEXT, **cached}]}]},
+                {"messages": [{"role": "user", "content": [TEXT]}]},
+            ),
+            ({"tools": [{**TOOL, **cached}]}, {"tools": [TOOL]}),
+        ],
         "messages[].reasoning": [
             (
                 {"messages": [message | {"reasoning": "Hm.", "reasoning_details": [{}]}]},
@@ -94,6 +120,10 @@ def test_values_of_other_servers() -> None:
         )
     (unlimited,) = engine_request(CompletionRequest, {**COMPLETION, "max_tokens": -1})
     assert unlimited.max_tokens is None
+    options = {"include_usage": True, "continuous_usage_stats": True}
+    body = {**CHAT, "stream": True, "stream_options": options}
+    (continuous,) = engine_request(ChatCompletionRequest, body)
+    assert continuous.reports_start
 
 
 @pytest.mark.parametrize(

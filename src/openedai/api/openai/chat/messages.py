@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from openedai.api.openai.chat.audio import EarlierAudio, transcript_of
 from openedai.api.parameters.chats.sounds import InputAudio
@@ -38,9 +38,12 @@ Role = Literal["developer", "system", "user", "assistant", "tool", "function"]
 
 
 class TextPart(Body):
+    """Clients of LiteLLM and OpenRouter send `cache_control`: no effect, in any part."""
+
     type: Literal["text"]
     text: str
     prompt_cache_breakpoint: Any = None
+    cache_control: Any = None
 
 
 class RefusalPart(Body):
@@ -53,16 +56,23 @@ class ImageURL(Body):
     detail: Literal["auto", "low", "high", "original"] | None = None
 
 
+def _image_url(value: Any) -> Any:
+    """Clients of Ollama and vLLM send the URL itself."""
+    return {"url": value} if isinstance(value, str) else value
+
+
 class ImagePart(Body):
     type: Literal["image_url"]
-    image_url: ImageURL
+    image_url: Annotated[ImageURL, BeforeValidator(_image_url)]
     prompt_cache_breakpoint: Any = None
+    cache_control: Any = None
 
 
 class AudioPart(Body):
     type: Literal["input_audio"]
     input_audio: InputAudio
     prompt_cache_breakpoint: Any = None
+    cache_control: Any = None
 
 
 class FileSource(Body):
@@ -77,6 +87,7 @@ class FilePart(Body):
     type: Literal["file"]
     file: FileSource
     prompt_cache_breakpoint: Any = None
+    cache_control: Any = None
 
     def ref(self, path: str) -> FileRef:
         """The file of the part at `path`. Raises InvalidRequest unless it gives exactly one of the

@@ -36,10 +36,11 @@ class FunctionDefinition(OldFunction):
 
 
 class FunctionTool(Body):
-    """Also for the error of an unknown type."""
+    """Also for the error of an unknown type. `cache_control` has no effect, as in messages."""
 
     type: Literal["function", "custom"]
     function: FunctionDefinition
+    cache_control: Any = None
 
     @property
     def name(self) -> str:

@@ -24,10 +24,14 @@ from openedai.http.body import Body
 
 _TOKEN_DIGITS = 18
 
+# The official API has 4; editors send other servers one for each special token of a model.
+MAX_STOPS = 64
 
 Stop = Annotated[
     Annotated[str, branch("a string")]
-    | Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=4), branch("an array")],
+    | Annotated[
+        list[Annotated[str, Field(min_length=1)]], Field(max_length=MAX_STOPS), branch("an array")
+    ],
     BY_JSON_TYPE,
 ]
 
