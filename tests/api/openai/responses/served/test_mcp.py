@@ -316,6 +316,9 @@ def test_addresses_are_checked(files: RealServer, echo_server: Running) -> None:
             response = respond(client, False, input="hi", tools=[mcp(files, server_url=url)])
             error = str(response.output[0].to_dict()["error"])
             assert error.startswith("The MCP server failed: its"), url
+        for url in ("http://[host]/mcp", "http://[::1/mcp"):
+            found = refusal(client, tools=[mcp(files, server_url=url)])
+            assert found == ("invalid_value", "tools[0].server_url")
             assert response.output_text == "hi"
     assert files.headers == []
 

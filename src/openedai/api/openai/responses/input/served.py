@@ -47,6 +47,14 @@ def _token(value: str | None) -> str | None:
     return value
 
 
+def _url(value: str) -> str:
+    try:
+        urlsplit(value)
+    except ValueError:
+        raise PydanticCustomError("invalid_url", "it cannot be read as a URL") from None
+    return value
+
+
 class McpFilter(Body):
     """Selects tools by their names, and by whether their server says that they change nothing."""
 
@@ -71,7 +79,7 @@ class McpServerTool(Body):
 
     type: Literal["mcp"]
     server_label: str = Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]{0,63}$")
-    server_url: str = Field(max_length=8192)
+    server_url: Annotated[str, AfterValidator(_url)] = Field(max_length=8192)
     server_description: str | None = Field(None, max_length=1 << 16)
     headers: Annotated[dict[str, str] | None, AfterValidator(_headers)] = Field(
         None, exclude=True, repr=False, max_length=64
