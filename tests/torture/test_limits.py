@@ -59,8 +59,8 @@ def test_a_full_disk_stops_only_what_needs_it(server: Process) -> None:
                 model="echo", prompt="a fox", size="1024x1024", response_format="url"
             )
         assert upload.value.status_code == 503
-        assert "its disk is full" in upload.value.message
-        assert "could not store the images" in image.value.message
+        assert "no space for the files" in upload.value.message
+        assert "no space for the images" in image.value.message
         assert_well(server, {"echo": (whole, streamed, embedded)})
     assert_well(server, well)
     with server.client() as client:

@@ -89,6 +89,7 @@ def test_signals_while_it_loads(tmp_path: Path, number: signal.Signals, stopped:
         wait_until(lambda: WORKER in worker.cmdline())  # nothing of it has run
         if stopped:
             worker.suspend()
+            wait_until(lambda: worker.status() == psutil.STATUS_STOPPED)
         process.send_signal(number)
         assert process.wait(20) == (-signal.SIGKILL if number is signal.SIGKILL else 0)
         wait_until(lambda: not worker.is_running())

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.torture
 ROOT = Path(__file__).parents[2]
 PROGRAM = "import sys; from tests.torture.test_tool_calls import serve; serve(*sys.argv[1:])"
 COUNT = 48  # more than run at once
-SLOW = ModelSpec(id="slow", engine="echo", options={"delay": 0.05, "slots": 4})
+SLOW = ModelSpec(id="slow", engine="echo", options={"delay": 0.02, "slots": 4})
 
 
 def serve(folder: str, url: str) -> None:

@@ -16,7 +16,7 @@ from tests.torture.machine import tracebacks
 CONFIG = settings_file(model_table("echo"))
 # The time of a group, and what a loaded machine may add.
 LOST_SECONDS = 4
-ROUNDS, ROUND_SECONDS = 3, 8
+ROUNDS, ROUND_SECONDS = 2, 7
 
 
 def written(folder: Path, database_url: str) -> list[str]:
