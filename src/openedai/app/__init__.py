@@ -76,7 +76,7 @@ def create_app(
         routes=_all_routes(served),
         lifespan=lambda app: app.state.lifespan.started(),
         exception_handlers=ERROR_HANDLERS,
-        middleware=middleware(services, Identities(settings, lookup, uses)),
+        middleware=middleware(services, Identities(settings, lookup, uses), served),
     )
     app.router.redirect_slashes = False
     app.state.services = services

@@ -25,6 +25,7 @@ from openedai.http.respond import error_response
 from openedai.http.server.envelope import Envelope
 from openedai.http.server.in_process import InProcess
 from openedai.http.server.root_path import RootPath
+from openedai.http.server.version_prefix import VersionPrefix
 from openedai.security.cross_origin import CrossOrigin
 from openedai.security.guard import Guard
 from openedai.security.identities import Identities
@@ -57,11 +58,14 @@ def _envelope(app: ASGIApp, services: Services) -> Envelope:
     )
 
 
-def middleware(services: Services, identities: Identities) -> list[Middleware]:
-    """The layers that every request passes before the routes, the outermost first."""
+def middleware(
+    services: Services, identities: Identities, served: Sequence[Route]
+) -> list[Middleware]:
+    """The layers that every request passes before the `served` routes, the outermost first."""
     settings, layers = services.settings, []
     if settings.root_path:
         layers.append(Middleware(RootPath, root_path=settings.root_path))
+    layers.append(Middleware(VersionPrefix, paths=[route.path for route in served]))
     if settings.trusted_proxies:
         trusted = list(settings.trusted_proxies)
         layers.append(Middleware(ProxyHeadersMiddleware, trusted_hosts=trusted))
