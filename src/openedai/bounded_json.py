@@ -1,22 +1,23 @@
-"""JSON from clients, of which only so much is parsed.
+"""Parses JSON from clients, up to a number of values.
 
-No other thread runs while it is parsed: objects, arrays and keys take up to a microsecond for each
-of their few bytes, so that what a long text holds decides how long everything else stands still.
+No other thread runs while JSON is parsed. Objects, arrays and keys take up to a microsecond for
+each of their few bytes, so the contents of a long text decide how long everything else stands
+still.
 """
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-# Items and members, where what is slow to make counts as several: some 0.1 s of parsing, and more
-# than the 300,000 tokens that the official API embeds at once.
+# Items and members; values that are slow to create count as several. This is some 0.1 s of parsing,
+# and more than the 300,000 tokens that the official API embeds at once.
 MAX_VALUES = 500_000
 _SLOW = 4  # an object, an array, the name of a member
 _PIECE = 1 << 16  # bytes
 
 
 class TooManyValues(ValueError):
-    """The text was not parsed: it has more than MAX_VALUES."""
+    """The text was not parsed, because it has more than MAX_VALUES values."""
 
     def __init__(self) -> None:
         super().__init__(f"it has more than {MAX_VALUES} values")
@@ -26,8 +27,8 @@ Partial = Literal["off", "on", "trailing-strings"]
 
 
 def read_json(text: str | bytes | bytearray, *, allow_partial: Partial = "off") -> Any:
-    """The value of a text in JSON, or of the beginning of one. Raises ValueError, and before it
-    parses TooManyValues.
+    """The value of a JSON text, or of the beginning of one. Raises ValueError and, before parsing,
+    TooManyValues.
     """
     from pydantic_core import from_json
 
@@ -39,7 +40,9 @@ def read_json(text: str | bytes | bytearray, *, allow_partial: Partial = "off") 
 
 
 def _values(data: bytes | bytearray) -> int:
-    """How many values it has, by what is outside of strings; counted until it is too many."""
+    """How many values the text has, judged by what is outside strings. Stops counting at too
+    many.
+    """
     values, in_string, rest = 0, False, b""
     for start in range(0, len(data), _PIECE):
         piece = rest + data[start : start + _PIECE]

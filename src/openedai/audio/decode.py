@@ -1,4 +1,6 @@
-"""Audio files in any container and codec to blocks of samples: long files fit in memory."""
+"""Decodes audio files in any container and codec to blocks of samples, so that long files fit in
+memory.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +18,16 @@ if TYPE_CHECKING:
 
     Samples = NDArray[np.float32]
 
-# Containers with their data in the file itself: others name files and addresses to read.
+# Containers that have their data in the file itself; others name files and addresses to read.
 CONTAINERS = (
     *("aac", "ac3", "aiff", "amr", "asf", "au", "avi", "caf", "eac3", "flac", "flv", "gsm"),
     *("matroska", "webm", "mov", "mp4", "m4a", "3gp", "3g2", "mj2", "mp3", "mpeg", "mpegts", "ogg"),
     *("w64", "wav", "wv"),
 )
-# A frame with a lower rate would become very long, the filter for a higher one very large.
+# At a lower rate a frame would become very long; for a higher one the filter would be very large.
 _RATES = range(1000, 768_001)
 _MICROSECONDS = 1e6
-_ESTIMATE = 1.5  # how much longer than the file its container may say that it is
+_ESTIMATE = 1.5  # how much longer the container may claim to be than the file
 
 
 def decode(
@@ -34,7 +36,7 @@ def decode(
     """The first audio track as blocks of about `block` seconds of mono samples from -1 to 1, at
     `rate` samples a second. The last block may be shorter. Blocking.
 
-    Parts that cannot be decoded are left out, and a file that was cut ends there. Raises
+    Parts that cannot be decoded are left out, and a truncated file ends where it was cut. Raises
     InvalidRequest for the parameter `file` if there is no audio that can be decoded, or more than
     `longest` seconds of it.
     """
@@ -81,7 +83,7 @@ def _frames(container: InputContainer) -> Iterator[AudioFrame]:
     if not container.streams.audio:
         raise _unreadable()
     packets = container.demux(container.streams.audio[0])
-    # The file was cut, or a part of it begins a track that its start does not have.
+    # The file was cut, or a part of it begins a track that is missing at its start.
     with suppress(FFmpegError, IndexError):
         for packet in packets:
             with suppress(FFmpegError):
@@ -89,7 +91,7 @@ def _frames(container: InputContainer) -> Iterator[AudioFrame]:
 
 
 class _Resampler:
-    """Makes frames mono, also where their rate or channels change."""
+    """Makes frames mono, even where their rate or channels change."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
@@ -110,7 +112,7 @@ class _Resampler:
         yield from self._parts(frame)
 
     def end(self) -> Iterator[Samples]:
-        """The samples that are left."""
+        """The remaining samples."""
         if self._resampler is not None:
             yield from self._parts(None)
 

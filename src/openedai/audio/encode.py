@@ -1,4 +1,4 @@
-"""Speech as the bytes of an audio file, encoded while it is made.
+"""Encodes speech as the bytes of an audio file, while it is being made.
 
 All files are mono, with 24,000 samples a second. They can be read while they arrive: nothing in
 them depends on their length.
@@ -34,7 +34,7 @@ class Encoder:
 
 
 class WavEncoder(Encoder):
-    """A RIFF file whose sizes are those for an unknown length."""
+    """A RIFF file with the sizes that stand for an unknown length."""
 
     def __init__(self) -> None:
         self._header = wav_header()
@@ -51,7 +51,7 @@ class CodecEncoder(Encoder):
         import av
 
         self._file = _Written()
-        # Bit exact: nothing random, nor the version of FFmpeg.
+        # Bit exact: contains neither anything random nor the version of FFmpeg.
         options = {"flush_packets": "1", "fflags": "+bitexact", **codec.options}
         self._container = av.open(self._file, "w", format=codec.container, options=options)
         stream = self._container.add_stream(codec.name, rate=SAMPLE_RATE, layout="mono")
@@ -79,7 +79,7 @@ class CodecEncoder(Encoder):
 
 @dataclass(frozen=True)
 class Codec:
-    """An encoder of FFmpeg, the container for it with its options, and the bits a second."""
+    """An FFmpeg encoder, its container with options, and the bit rate in bits per second."""
 
     name: str
     container: str
@@ -103,7 +103,7 @@ def open_encoder(format: AudioFormat) -> Encoder:
 
 
 class _Written:
-    """A file that cannot seek; it keeps what was written until it is taken."""
+    """A file that cannot seek. It keeps what was written until that is taken."""
 
     def __init__(self) -> None:
         self._chunks: list[bytes] = []

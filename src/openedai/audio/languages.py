@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# Those of Whisper's models.
+# The languages of Whisper's models.
 NAMES = {
     "af": "afrikaans",
     "am": "amharic",

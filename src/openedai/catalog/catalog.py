@@ -33,16 +33,17 @@ from openedai.identity import Identity
 from openedai.weights.packages import builtin_packages
 from openedai.weights.sources.base import Access
 
-# By a setting; of the recommended models on disk; of the built-in ones; the first that can chat.
+# Chosen by a setting, from the recommended models on disk, from the built-in ones, or as the first
+# that can chat.
 Choice = Literal["setting", "disk", "packaged", "first"]
 
 
 class Catalog:
-    """Every model that the settings offer, and those that were made of them and are in use.
+    """Every model that the settings offer, and the fine-tuned ones that are in use.
 
-    Nothing is looked up outside of the settings, except which recommended models are on disk: those
-    that another process pulls are there from then on.
-    `chat_choice` is why the default chat model is the default.
+    Nothing is looked up outside the settings, except which recommended models are on disk: a model
+    that another process pulls is available from then on. `chat_choice` is why the default chat
+    model is the default.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -77,7 +78,7 @@ class Catalog:
                 raise ConfigError(f"listed_aliases: there is no model {name!r}.")
 
     def default(self, kind: Kind) -> Model | None:
-        """The default model of a kind; None if no model can do such work."""
+        """The default model of a kind; None if no model can do this kind of work."""
         id = self._defaults[kind]
         return None if id is None else self.resolve(id)
 
@@ -92,8 +93,8 @@ class Catalog:
         return tuple(self._names.models.values())
 
     def preloaded(self, names: tuple[str, ...]) -> list[ModelSpec]:
-        """The models that are loaded at the start, in this order: `all` means each, and `default`
-        the default chat model. Raises ConfigError.
+        """The models that are loaded at the start, in this order. `all` means every model, and
+        `default` the default chat model. Raises ConfigError.
         """
         if "all" in names:
             return list(self.specs())
@@ -121,7 +122,7 @@ class Catalog:
         return self._names.nearest(name)
 
     def known(self, name: str) -> Model:
-        """The model with an id or an alias, or the recommended one with this id, which need not be
+        """The model with this id or alias, or the recommended model with this id, even if it is not
         on disk. Raises ModelNotFound.
         """
         try:
@@ -133,8 +134,8 @@ class Catalog:
             return Model(spec.id, spec)
 
     def permits(self, identity: Identity, name: str) -> bool:
-        """Whether a key may use the model of this name: it is limited to names of models. Each
-        stands for the model that has it, and for those that were fine-tuned from that one.
+        """Whether a key that is limited to names of models may use the model with this name. Each
+        of its names stands for the model that has it and for the models fine-tuned from that one.
         """
         if identity.models is None or name in identity.models:
             return True
@@ -143,7 +144,7 @@ class Catalog:
         return model_id in ids or model_id.startswith(tuple(f"ft:{id}:" for id in ids))
 
     def resolve_for(self, identity: Identity, name: str) -> Model:
-        """The model of this name. Raises ModelNotFound, also where the key may not use it."""
+        """The model with this name. Raises ModelNotFound, also if the key may not use it."""
         model = self.resolve(name)
         if not self.permits(identity, model.id):
             raise ModelNotFound(name)
@@ -152,7 +153,7 @@ class Catalog:
     def _look_at_disk(self) -> bool:
         """Whether recommended models were added or removed since the last look.
 
-        Those that were there at the start stay: one of them may be the default.
+        Models that were there at the start stay, because one of them may be the default.
         """
         now = self._on_disk.specs()
         if now is self._known_on_disk:
@@ -174,7 +175,7 @@ class Catalog:
             return name
 
     def set_tuned(self, name: str, model: Model | None) -> None:
-        """From now on there is this fine-tuned model, or none, under a name."""
+        """From now on this fine-tuned model, or none, has this name."""
         if model is None:
             self._tuned.pop(name, None)
         else:
@@ -182,14 +183,14 @@ class Catalog:
 
 
 def _is_packaged(names: NameTable, id: str | None) -> bool:
-    """Whether the model with this id is a built-in one, not the user's."""
+    """Whether the model with this id is built in, and not the user's."""
     return any(names.specs.get(spec.id) is spec for spec in BUILTIN_MODELS if spec.id == id)
 
 
 def _completed(
     spec: ModelSpec, settings: Settings, owners: Mapping[str, str], access: Access
 ) -> ModelSpec:
-    """The spec with all its aliases, the options that settings give it, and its licence."""
+    """The spec, completed with all its aliases, the options from settings, and its licence."""
     package = access.packages.get(spec.source.removeprefix("pypi:"))
     takes_device = engine_entry(spec.engine).takes_device
     device = {"device": settings.embedding_device} if takes_device else {}
@@ -202,6 +203,8 @@ def _completed(
 
 
 def _aliases(spec: ModelSpec, owners: Mapping[str, str]) -> tuple[str, ...]:
-    """The model's own aliases, without those of another model, then those of the settings."""
+    """The model's own aliases, without those that another model has, then those from the
+    settings.
+    """
     names = dict.fromkeys((*spec.aliases, *owners))
     return tuple(name for name in names if name != spec.id and owners[name] == spec.id)

@@ -1,4 +1,4 @@
-"""The default models: one for each kind of work, which the names that apps hard-code refer to."""
+"""The default models: one for each kind of work, to which the names that apps hard-code refer."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Kind:
     """A kind of work. `name` is the key of its names in `names.toml`; its setting is `name_model`.
 
     `unlisted` makes the spec of a model that is not in the catalogue, from its name and the listed
-    names. Where nothing is configured, the default model of the kind `shares` is the default of
-    this one too, if it can be.
+    names. If nothing is configured, the default model of the kind `shares` is also the default of
+    this one, if it is suitable.
     """
 
     name: str
@@ -81,9 +81,10 @@ def unlisted_defaults(settings: Settings, listed: NameTable) -> dict[Kind, Model
 def default_id(
     kind: Kind, settings: Settings, unlisted: Mapping[Kind, ModelSpec], names: NameTable
 ) -> str | None:
-    """The id of a default model: the configured one, or else the first that can do such work.
+    """The id of a default model: the configured one, or else the first that can do this kind of
+    work.
 
-    None if no model has it. Raises ConfigError.
+    None if no model can. Raises ConfigError.
     """
     name = unlisted[kind].id if kind in unlisted else _configured(settings, kind)
     is_candidate = _is_configured(settings, kind) or name in names.owners
@@ -103,7 +104,7 @@ def default_id(
 def default_aliases(ids: Mapping[Kind, str | None]) -> dict[str, str]:
     """The names that apps hard-code, each with the id of the default model that it refers to.
 
-    Without a reranker, the default embedding model has the names of rerankers.
+    Without a reranker, the names of rerankers refer to the default embedding model.
     """
     names = default_names()
     ids = {**ids, RERANK: ids[RERANK] or ids[EMBEDDING]}
@@ -121,8 +122,8 @@ def _configured(settings: Settings, kind: Kind) -> str:
 
 
 def _is_configured(settings: Settings, kind: Kind) -> bool:
-    """Whether the setting applies: its default is a built-in model, so not where these are off;
-    or it is empty, for kinds without one.
+    """Whether the setting applies. Its default is a built-in model, so not if these are off, or it
+    is empty for kinds without one.
     """
     given = kind.setting in settings.given
     if kind not in (CHAT, EMBEDDING) and not _configured(settings, kind):

@@ -14,10 +14,10 @@ from openedai.engines.registry import SAFETENSORS_ENGINE, engine_entry
 
 @dataclass(frozen=True)
 class Model:
-    """`id` is its name in answers, `spec` is what is loaded for it, and `variant` which of the
-    models of the loaded engine it is; None for an engine with one. `adapter` is a variant that is
-    added to the engine when it is first requested. A model with an `owner` is served
-    to nobody else.
+    """`id` is its name in answers, `spec` is what is loaded for it, and `variant` tells which model
+    of the loaded engine it is; None for an engine with a single model. `adapter` is a variant that
+    is added to the engine when it is first requested. A model with an `owner` is served to nobody
+    else.
     """
 
     id: str
@@ -36,7 +36,7 @@ def models_of(spec: ModelSpec) -> tuple[Model, ...]:
 
 
 def training_spec(spec: ModelSpec) -> ModelSpec | None:
-    """What a model is trained on in the place of its own weights, as weights to be pulled."""
+    """The weights that training uses in place of the model's own, as weights to be pulled."""
     if not spec.training_source:
         return None
     return ModelSpec(
@@ -45,7 +45,7 @@ def training_spec(spec: ModelSpec) -> ModelSpec | None:
 
 
 def adapter_specs(spec: ModelSpec) -> tuple[ModelSpec, ...]:
-    """The adapters of a model as weights of their own, to be pulled as the model's are."""
+    """The adapters of a model as separate weights, to be pulled like the model's own."""
     if engine_entry(spec.engine).weight_files != "gguf":
         return ()
     return tuple(

@@ -25,8 +25,9 @@ class NameTable:
         )
 
     def find(self, name: str) -> Model | None:
-        """The model with this id or alias, the adapter of one, or one after a prefix, of which
-        the longest counts."""
+        """The model with this id or alias, an adapter of one, or a model after a prefix; the
+        longest prefix counts.
+        """
         id = self.owners.get(name, name)
         if model := self.models.get(id):
             return model
@@ -46,8 +47,9 @@ class NameTable:
 
 
 def name_table(builtin: tuple[ModelSpec, ...], users: tuple[ModelSpec, ...]) -> NameTable:
-    """The names of the models. Where two have the same, ids come before the user's aliases, and
-    these before those of the built-in models. The user's models replace built-in ones by id.
+    """The names of the models. If two models share a name, ids take precedence over the user's
+    aliases, and these over those of built-in models. The user's models replace built-in ones with
+    the same id.
     """
     specs = {spec.id: spec for spec in (*builtin, *users)}
     remaining = (spec for spec in builtin if specs[spec.id] is spec)

@@ -23,9 +23,9 @@ from openedai.weights.sources.base import Access
 
 Use = Literal["chat", "code", "vision", "small", "embeddings"]
 
-# What a loaded model takes beside its weights and its context.
+# The memory that a loaded model takes besides its weights and its context.
 _BUFFERS = 512 << 20
-# Nanoseconds: file systems keep times less exactly.
+# Nanoseconds; file systems keep times less precisely.
 _SETTLED = 2_000_000_000
 
 
@@ -51,7 +51,7 @@ class Recommended(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def memory(self) -> int:
-        """Bytes of memory that it takes, about, with all slots in use."""
+        """About how many bytes of memory it takes with all slots in use."""
         tokens = self.context * int(self.options.get("slots", 1))
         return self.download + tokens * self.token + _BUFFERS
 
@@ -68,19 +68,19 @@ class Recommended(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def recommended_models() -> dict[str, Recommended]:
-    """All of them by id, the better ones first."""
+    """All recommended models by id, the better ones first."""
     text = resources.files("openedai.catalog").joinpath("recommended.toml").read_text("utf-8")
     return msgspec.convert(tomllib.loads(text), type=dict[str, Recommended])
 
 
 def recommended_spec(id: str) -> ModelSpec | None:
-    """The spec of the recommended model with this id, wherever it is; None if there is none."""
+    """The spec of the recommended model with this id, on disk or not; None if there is none."""
     model = recommended_models().get(id)
     return None if model is None else model.spec(id)
 
 
 def named_specs(settings: Settings) -> tuple[ModelSpec, ...]:
-    """The recommended models that `preload` names, unless the user's models have the name."""
+    """The recommended models that `preload` names, unless the user's models have these names."""
     users = name_table((), settings.models)
     specs = (recommended_spec(name) for name in settings.preload if users.find(name) is None)
     return tuple(spec for spec in specs if spec is not None)
@@ -88,9 +88,9 @@ def named_specs(settings: Settings) -> tuple[ModelSpec, ...]:
 
 class OnDisk:
     """The recommended models on disk, the better ones first, without those whose names the user's
-    models have. None without built-in models.
+    models have. Empty without built-in models.
 
-    Other processes pull and remove models: the disk is looked at again when it has changed.
+    Other processes pull and remove models, so the disk is read again when it has changed.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -98,18 +98,18 @@ class OnDisk:
         recommended = recommended_models() if settings.builtin_models else {}
         specs = (model.spec(id) for id, model in recommended.items())
         self._candidates = tuple(spec for spec in specs if users.find(spec.id) is None)
-        # None is requantised, so the kernels of this processor do not matter.
+        # None of them is requantised, so the kernels of this processor do not matter.
         self._library = Library(settings, Access(), fast=frozenset())
         self._seen: int | None = None
         self._specs: tuple[ModelSpec, ...] = ()
 
     def specs(self) -> tuple[ModelSpec, ...]:
-        """The same tuple while nothing changes. Some microseconds then."""
+        """The specs: the same tuple while nothing changes, after some microseconds."""
         changed = self._library.changed_at() if self._candidates else None
         if changed is None:
             self._specs = ()
         elif changed != self._seen:
-            # What has just changed may do so again at the same time.
+            # What has just changed may change again with the same timestamp.
             self._seen = changed if time.time_ns() - changed > _SETTLED else None
             found = tuple(spec for spec in self._candidates if self._library.ready(spec))
             self._specs = self._specs if found == self._specs else found
@@ -117,8 +117,8 @@ class OnDisk:
 
 
 def best_for_chat(settings: Settings, on_disk: Iterable[ModelSpec]) -> str | None:
-    """The id of the best of these for chat that fits the memory for models; None if there is none,
-    or if `chat_model` is set.
+    """The id of the best chat model among these that fits the memory for models; None if there is
+    none, or if `chat_model` is set.
     """
     if "chat_model" in settings.given:
         return None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def webui_models(settings: Settings) -> tuple[ModelSpec, ...]:
-    """The model, if the setting has an address. A user and a password in the address become the
+    """The model, if the setting is not empty. A user name and password in the address become the
     option `auth`. Raises ConfigError.
     """
     if settings.sd_webui_url is None:

@@ -98,7 +98,7 @@ def answer(conversation: Conversation, text: str, console: Console) -> None:
 
 
 def converse(conversation: Conversation, console: Console) -> None:
-    """Read questions and print answers until the user ends it."""
+    """Read questions and print answers until the user quits."""
     console.print(f"[dim]{conversation.model} at {conversation.url}. {HELP}[/]", highlight=False)
     while True:
         try:

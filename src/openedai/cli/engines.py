@@ -18,7 +18,7 @@ WHEEL = "wheel"
 
 
 class BuildInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One build for this machine, as JSON. `used` is the one that models use by themselves."""
+    """One build for this machine, as JSON. `used` marks the one that models use by default."""
 
     name: str
     computes_on: str

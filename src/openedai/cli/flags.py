@@ -30,7 +30,9 @@ _VALUES = _TEXTS | _FILES | _NUMBERS | _LISTS
 
 
 def serve_flags(arguments: Sequence[str]) -> dict[str, Any] | None:
-    """The flags by the names of `commands.serve`; None for what typer has to explain."""
+    """The flags by their names in `commands.serve`; None for arguments that typer has to
+    explain.
+    """
     flags: dict[str, Any] = {}
     rest = iter(arguments)
     for argument in rest:

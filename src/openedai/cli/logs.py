@@ -54,12 +54,12 @@ def _extra_fields(record: logging.LogRecord) -> dict[str, object]:
 def configure(log_format: Literal["text", "json"], level: str) -> None:
     """Log to standard error: our messages from `level`, those of libraries from WARNING.
 
-    The parser of forms warns of what clients send, who get an error for it.
+    The parser of forms warns about what clients send; they already get an error for it.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("openedai").setLevel(level.upper())
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    # It logs what other servers send; their failures are in the responses.
+    # It logs what other servers send; their failures are already in the responses.
     logging.getLogger("mcp").setLevel(logging.CRITICAL)

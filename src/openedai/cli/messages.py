@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-# The exit status where the flags or the settings are wrong.
+# The exit status if the flags or the settings are wrong.
 EXIT_USAGE = 2
 _BOLD, _RED, _PLAIN = "\x1b[1m", "\x1b[31m", "\x1b[0m"
 

@@ -1,4 +1,4 @@
-"""What `openedai models` knows of the models, and of the server that runs."""
+"""What `openedai models` knows about the models, and about a running server."""
 
 from __future__ import annotations
 
@@ -17,19 +17,23 @@ WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class Health(msgspec.Struct):
-    """The part of the answer of `GET /health` that is read."""
+    """The part of `GET /health`'s answer that is read."""
 
     loaded_models: frozenset[str]
 
 
 def inventory(settings: Settings) -> Inventory:
-    """Asks the server at the configured address, if one runs. Raises ConfigError."""
+    """The inventory, including what a server at the configured address has loaded. Raises
+    ConfigError.
+    """
     loaded = loaded_models(settings.host, settings.port)
     return Inventory(Catalog(settings), Library(settings), loaded)
 
 
 def read_health(host: str, port: int) -> Health | None:
-    """What the server at this address says of itself; None if none answers in HEALTH_TIMEOUT."""
+    """What the server at this address says about itself; None if none answers within
+    HEALTH_TIMEOUT.
+    """
     answers: list[Health] = []
 
     def ask() -> None:
@@ -45,7 +49,7 @@ def read_health(host: str, port: int) -> Health | None:
         finally:
             connection.close()
 
-    # A timeout of the connection is one of each read: only the thread bounds them all.
+    # The connection's timeout applies to each read; only the thread bounds them all.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(HEALTH_TIMEOUT)

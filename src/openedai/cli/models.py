@@ -33,8 +33,8 @@ def pull_all(
     *,
     optional: Sequence[ModelSpec] = (),
 ) -> None:
-    """Download missing models. Prints the reason if that fails, and exits with 1 unless it is one
-    of the `optional` ones.
+    """Download missing models. If that fails, print the reason and, unless the model is `optional`,
+    exit with 1.
     """
     library = Library(settings)
     for spec in (*specs, *optional):
@@ -51,7 +51,7 @@ def pull_all(
 
 
 def list_models(settings: Settings, console: Console) -> None:
-    """Print a table that fits the console. Licences are left out where it is narrow."""
+    """Print a table that fits the console. On a narrow one licences are left out."""
     width = console.width
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("MODEL", overflow="fold")
@@ -81,7 +81,7 @@ def list_models_as_json(settings: Settings) -> str:
 
 
 def show(settings: Settings, name: str, console: Console) -> None:
-    """Print what is known of one model. Raises ModelNotFound."""
+    """Print what is known about one model. Raises ModelNotFound."""
     model = inventory(settings).details(name)
     weight_format = model.requantise
     if model.slow_share >= WORTH_OFFERING:

@@ -143,7 +143,8 @@ class Server(uvicorn.Server):
     ) -> None:
         """`stop_jobs` is called on SIGTERM, before the requests have ended. `warm_up` is called in
         a thread while models are loaded, `on_preloaded` after that. `open_outside` is called once
-        requests are accepted, and may raise TunnelFailed; `close_outside` when they have ended.
+        requests are accepted, and may raise TunnelFailed; `close_outside` is called when they have
+        ended.
         """
         super().__init__(config)
         self.failure = ""

@@ -12,7 +12,7 @@ from openedai.config import ConfigError, Settings, load_settings
 if TYPE_CHECKING:
     from openedai.engines.process.early import EarlyStart
 
-# A worker that loads something else is ended, so this need not be complete.
+# A worker that loads something else is ended, so this list need not be complete.
 _DECIDE_THE_LOAD = (
     "preload",
     "chat_model",
@@ -52,7 +52,9 @@ def start(
 
 
 def early_start(settings: Settings) -> EarlyStart | None:
-    """The worker of the model that is loaded at the start, begun if it is known what to load."""
+    """The worker for the model that is loaded at the start, started early if it is known what to
+    load.
+    """
     if not settings.preload:
         return None
     from openedai.engines.process.early import EarlyStart

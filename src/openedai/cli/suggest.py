@@ -18,16 +18,17 @@ from openedai.weights.library import Library
 
 USES: tuple[Use, ...] = get_args(Use)
 
-# A token needs all active weights once. A core reads some 4 GB/s of them with llama.cpp; beyond
-# about 8 cores the memory is the limit. With fewer tokens a second, people wait.
+# Each token reads all active weights once. With llama.cpp a core reads some 4 GB/s of them; beyond
+# about 8 cores the memory is the limit. With fewer tokens per second than this, people have to
+# wait.
 _CORE_SPEED = 4 * 10**9
 _MOST_CORES = 8
 _SLOWEST = 3.0
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
-    """What models may use, in bytes. `gpu_memory` is that of the NVIDIA GPU with the most, 0
-    without one; it counts only if a pulled build of llama.cpp computes there: `gpu_build`.
+    """What models may use, in bytes. `gpu_memory` is the memory of the largest NVIDIA GPU, 0
+    without one; it counts only with `gpu_build`, if a pulled build of llama.cpp computes there.
     """
 
     memory: int
@@ -41,7 +42,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
         return self.gpu_build and self.gpu_memory > 0
 
     def speed(self, model: Recommended) -> float:
-        """Tokens a second on the processor, roughly."""
+        """Roughly how many tokens per second the processor makes."""
         cores = min(self.cores, _MOST_CORES)
         return cores * _CORE_SPEED / (model.active or model.download)
 

@@ -1,4 +1,4 @@
-"""What all commands share: an option, their output, and how errors end them."""
+"""What all commands have in common: an option, their output, and how errors end them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def connection_problem(error: Exception) -> str:
 
 
 def stdout() -> Console:
-    """Standard output. Lines that go to a file or a program are not wrapped."""
+    """Standard output. Lines for a file or a program are not wrapped."""
     wraps = sys.stdout.isatty() or bool(os.environ.get("COLUMNS"))
     return Console(highlight=False, width=None if wraps else UNWRAPPED)
 

@@ -62,7 +62,8 @@ class Settings(Network, Requests, DefaultModels, Scheduling, CallerLimits, Stora
     """All settings of a server."""
 
     def __init__(self, *, _env_file: str | None = ".env", **values: Any) -> None:
-        """The values, and below them those of the environment, of `_env_file` and the defaults.
+        """The given values override those of the environment, of `_env_file` and of the defaults,
+        in this order.
 
         Raises ConfigError.
         """
@@ -70,7 +71,7 @@ class Settings(Network, Requests, DefaultModels, Scheduling, CallerLimits, Stora
 
     @classmethod
     def from_file(cls, file: Path, **values: Any) -> Settings:
-        """The same, with the values of a TOML file above the defaults."""
+        """The same, with the values of a TOML file overriding the defaults."""
         settings = cls.__new__(cls)
         settings._read(from_file(file, _names()), ".env", values)
         return settings
@@ -134,7 +135,7 @@ class Settings(Network, Requests, DefaultModels, Scheduling, CallerLimits, Stora
 
     @property
     def on_loopback(self) -> bool:
-        """Whether only programs of this machine can connect."""
+        """Whether only programs on this machine can connect."""
         return bool(self.unix_socket) or self.host in LOOPBACK or _is_loopback(self.host)
 
 
@@ -143,7 +144,7 @@ def _is_loopback(host: str) -> bool:
 
     try:
         return ip_address(host).is_loopback
-    except ValueError:  # a name, or what only looks like an address
+    except ValueError:  # a name, or something that only looks like an address
         return False
 
 
@@ -178,7 +179,7 @@ def _switches() -> tuple[str, ...]:
 
 
 def _lists() -> frozenset[str]:
-    """Those that are written as JSON in the environment: lists, and tables of values."""
+    """The settings that are written as JSON in the environment: lists, and tables of values."""
     fields = dataclasses.fields(Settings)
     return frozenset(
         f.name for f in fields if isinstance(f.default, tuple | Table) or f.default_factory is dict

@@ -77,7 +77,7 @@ def storage_limits(value: LimitSettings) -> dict[str, int]:
 
 
 def check_limits(value: LimitSettings) -> None:
-    """Raise ValueError for a rule that says nothing, or too much."""
+    """Raise ValueError for a rule that is not valid."""
     for number, rule in enumerate(value.rules):
         if rule.project and rule.key:
             raise ValueError(f"rules.{number}: a rule has a project or a key, not both")

@@ -22,7 +22,7 @@ class ConfigError(ValueError):
 
 
 class Secret:
-    """A text that is never shown."""
+    """A text that is never displayed."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -43,9 +43,9 @@ class Secret:
 def from_environment(
     names: Iterable[str], lists: frozenset[str], more_names: Mapping[str, str], env_file: str | None
 ) -> dict[str, Any]:
-    """The values in the environment and below them those in `env_file`, by the names of settings.
+    """The values in the environment, which override those in `env_file`, by the names of settings.
 
-    `more_names` are variables without the prefix that some settings have too. The values of `lists`
+    `more_names` are further variables, without the prefix, for some settings. The values of `lists`
     are JSON. Raises ConfigError.
     """
     variables: dict[str, str | None] = {}

@@ -59,5 +59,5 @@ class ModelSpec(Table, frozen=True):
     license: Annotated[str, "The licence of the weights, as stated."] = ""
 
     def digest_input(self) -> bytes:
-        """All that the spec says, as JSON: equal for equal specs only."""
+        """Everything in the spec, as JSON: equal only for equal specs."""
         return msgspec.json.encode(self)

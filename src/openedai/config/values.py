@@ -1,4 +1,4 @@
-"""Values of settings that their types do not check."""
+"""Checks values of settings beyond their types."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ State = Literal["good", "note", "bad"]
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One line of the report. `note`: it works, but not as well as it could; `bad`: something does
-    not work. `advice` says what to do, where there is something.
+    """One line of the report. `note` means that it works, but not as well as it could; `bad` that
+    something does not work. `advice` says what to do, if there is anything to do.
     """
 
     about: str

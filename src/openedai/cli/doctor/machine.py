@@ -82,13 +82,13 @@ def gpu_build(settings: Settings) -> str | None:
 
 
 def nvidia_memory() -> int:
-    """Bytes of memory of the NVIDIA GPU with the most; 0 if there is none."""
+    """The memory of the largest NVIDIA GPU, in bytes; 0 if there is none."""
     amounts = [line.rpartition(",")[2].split() for line in _nvidia().split("; ")]
     return max((int(one[0]) << 20 for one in amounts if one[:1] and one[0].isdigit()), default=0)
 
 
 def _nvidia() -> str:
-    """The names of NVIDIA's GPUs, each with its memory in MiB; empty if there are none."""
+    """The names of the NVIDIA GPUs, each with its memory in MiB; empty if there are none."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return ""
@@ -111,7 +111,7 @@ def _other_gpu() -> str:
 
 
 def llama_cpp(settings: Settings) -> Iterator[Finding]:
-    """Whether the builds of llama.cpp that are there can be opened, each in its own process."""
+    """Whether the installed builds of llama.cpp can be opened, each in its own process."""
     from xllamacpp import xllamacpp
 
     library = Path(xllamacpp.__file__)
@@ -138,7 +138,9 @@ def _native(about: str, what: str, trouble: str) -> Finding:
 
 
 def onnx() -> Finding:
-    """In a process of its own, as a broken library could end this one."""
+    """Whether ONNX Runtime works. Tested in a separate process, which a broken library could
+    end.
+    """
     code = "import onnxruntime; print(*onnxruntime.get_available_providers())"
     try:
         done = subprocess.run(
@@ -160,7 +162,7 @@ def onnx() -> Finding:
 
 
 def extras() -> Finding:
-    """Which extras are installed: those whose packages all are."""
+    """Which extras are installed: those whose packages are all installed."""
     packages_of: dict[str, list[str]] = {
         name: [] for name in metadata("openedai").get_all("Provides-Extra") or []
     }

@@ -44,18 +44,18 @@ def checks(settings: Settings, config: Path | None) -> list[Check]:
 
 
 def findings(settings: Settings, config: Path | None) -> Iterator[Finding]:
-    """What each check finds, one after the other. One that fails is a finding, too."""
+    """What each check finds, one after the other. A failing check is a finding, too."""
     for check in checks(settings, config):
         try:
             found = check()
             yield from [found] if isinstance(found, Finding) else found
-        except Exception as error:  # a check looks at what may be broken in any way
+        except Exception as error:  # a check looks at things that may be broken in any way
             name = getattr(check, "func", check).__name__
             yield Finding(name, "bad", f"the check failed: {type(error).__name__}: {error}")
 
 
 def report(settings: Settings, config: Path | None, console: Console) -> bool:
-    """Print each finding when it is there. Returns whether none is bad."""
+    """Print each finding as it comes. Returns whether none is bad."""
     bad = 0
     for finding in findings(settings, config):
         mark, colour = _MARKS[finding.state]

@@ -45,7 +45,7 @@ def access(settings: Settings) -> Finding:
 
 
 def port(settings: Settings) -> Finding:
-    """Whether a server of ours runs there, or another program, or nothing."""
+    """Whether a server of ours, another program or nothing runs on the port."""
     if settings.unix_socket is not None:
         return Finding("address", "good", f"the Unix socket {settings.unix_socket}")
     where = f"{settings.host}:{settings.port}"

@@ -34,7 +34,7 @@ _UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0, "y": 365 * 864
 def create(
     settings: Settings, new_key: ApiKey, storage_bytes: int | None, *, as_json: bool
 ) -> None:
-    """Make a key. Its text alone goes to standard output, what is to be known to standard error.
+    """Make a key. Its text goes to standard output, everything else to standard error.
 
     Its project may keep `storage_bytes` from now on, if given. Raises InvalidRequest and NotFound.
     """
@@ -83,7 +83,7 @@ def list_keys_as_json(settings: Settings, *, every: bool) -> str:
 
 
 def show(settings: Settings, id: str, console: Console) -> None:
-    """Print what is known of one key. Raises NotFound."""
+    """Print what is known about one key. Raises NotFound."""
     for name, value in _all_of(settings, id).items():
         console.print(f"{name:16}  {_text(value)}", markup=False, soft_wrap=True)
 
@@ -94,9 +94,9 @@ def show_as_json(settings: Settings, id: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What of a key is to be another, as on the command line; None and no limits stay as they are.
+    """A change of a key, as given on the command line; None leaves a field as it is.
 
-    `expires` may be `never`, and `models` `*`. The bytes are of the key's project.
+    `expires` may be `never`, and `models` may be `*`. `storage_bytes` is for the key's project.
     """
 
     name: str | None = None
@@ -108,7 +108,7 @@ class Change:
     storage_bytes: int | None = None
 
     def made_of(self, key: ApiKey) -> ApiKey:
-        """The key with it. Raises InvalidRequest."""
+        """The key with this change. Raises InvalidRequest."""
         changed: dict[str, Any] = {
             name: value
             for name in ("name", "owner", "endpoints")
@@ -122,7 +122,7 @@ class Change:
 
 
 def edit(settings: Settings, id: str, change: Change) -> None:
-    """Change what of a key is given. Raises InvalidRequest and NotFound."""
+    """Change the given fields of a key. Raises InvalidRequest and NotFound."""
     if change == Change():
         raise InvalidRequest("Nothing to change: give at least one option, such as --limit.")
     _check(settings, change.models, change.endpoints)
@@ -166,7 +166,7 @@ def forget(settings: Settings) -> None:
 
 
 def expiry(text: str | None) -> float | None:
-    """When a key expires that is to last `30d`, `12h` or the like, in seconds since 1970.
+    """When a key expires that lasts `30d`, `12h` or the like, in seconds since 1970.
 
     Raises InvalidRequest.
     """
@@ -188,7 +188,7 @@ def name(text: str) -> str:
 
 
 def names(text: str | None) -> tuple[str, ...] | None:
-    """The names of a list with commas; None if nothing is given. Raises InvalidRequest."""
+    """The names in a comma-separated list; None if nothing is given. Raises InvalidRequest."""
     if text is None:
         return None
     found = tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
@@ -273,7 +273,7 @@ def _store(settings: Settings) -> Store:
 
 
 def _shown(key: ApiKey) -> dict[str, Any]:
-    """What is shown of a key, with times as in ISO 8601."""
+    """What is shown of a key, with times in ISO 8601."""
     values = asdict(key)
     times = {name: _time(value) for name, value in values.items() if name.endswith("_at")}
     return values | times | {"state": _state(key)}

@@ -1,1 +1,1 @@
-"""`openedai launch`: clients, and how each is told of the server."""
+"""`openedai launch`: clients, and how each is told about the server."""

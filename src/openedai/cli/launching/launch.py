@@ -1,4 +1,4 @@
-"""`openedai launch`: start a client that is installed, with this server as its own."""
+"""`openedai launch`: start an installed client that uses this server."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _TIMEOUT = aiohttp.ClientTimeout(total=10)
 
 
 class LaunchError(Exception):
-    """Its text says why, for people."""
+    """The text says why, for people."""
 
 
 def local_url(settings: Settings) -> str:
-    """Where the server of these settings is, for programs of this machine."""
+    """The URL of the server with these settings, for programs on this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
     scheme = "https" if settings.cert_path else "http"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.port}{settings.root_path}"
@@ -124,7 +124,7 @@ def run(
 
 
 def launch(name: str, server: Server, folder: Path, arguments: list[str]) -> int:
-    """Run the program in place of this process, where that can be; else return its exit code.
+    """Run the program in place of this process if possible; otherwise return its exit code.
 
     `folder` is where its files are written. Raises LaunchError.
     """
@@ -159,7 +159,7 @@ def print_lines(name: str | None, server: Server, folder: Path) -> None:
 
 
 def list_programs(console: Console) -> None:
-    """The programs that can be started, and how to install those that are not there."""
+    """Print the programs that can be started, and how to install the missing ones."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("Name", "Installed", "Command to install it"):
         table.add_column(title)
@@ -178,7 +178,7 @@ def _print_variables(program: Program) -> None:
 
 
 def _write_files(program: Program, folder: Path) -> None:
-    """Only the user can read them: they have the key."""
+    """Write the files. Only the user can read them, because they contain the key."""
     if not program.files:
         return
     try:

@@ -1,7 +1,7 @@
-"""The programs that `openedai launch` can start, and how each is told of the server.
+"""The programs that `openedai launch` can start, and how each is told about the server.
 
-Their own settings are not changed: they are told by arguments, variables, and files in a folder of
-ours.
+Their own settings are not changed: they are told through arguments, variables, and files in a
+folder of ours.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Program:
     """One client. All texts but `install` and `note` may have `{url}`, `{key}`, `{model}`, and
     `{folder}`: a folder with `files`, whose contents are written by name.
 
-    `arguments` come before those of the user, and `alone` after them if there are none.
-    `agent`: its instructions and tools need a large context.
+    `arguments` come before those of the user; `alone` is added if the user gives none. `agent`
+    means that its instructions and tools need a large context.
     """
 
     command: str
@@ -42,7 +42,7 @@ class Program:
     agent: bool = False
 
     def filled(self, server: Server, folder: str) -> Program:
-        """The same for a server."""
+        """The same program, filled in for a server."""
         values = {"url": server.url, "key": server.key, "model": server.model, "folder": folder}
         return Program(
             command=self.command,
@@ -56,7 +56,7 @@ class Program:
 
 
 def _filled(content: Any, values: Mapping[str, str]) -> Any:
-    """Fill the texts of a value of JSON, its names too."""
+    """Fill in the texts of a JSON value, names included."""
     if isinstance(content, Mapping):
         return {_fill(name, values): _filled(one, values) for name, one in content.items()}
     if isinstance(content, list):
@@ -71,7 +71,7 @@ def _fill(text: str, values: Mapping[str, str]) -> str:
 _OPENAI = {"OPENAI_BASE_URL": "{url}/v1", "OPENAI_API_KEY": "{key}"}
 _CODEX = "model_providers.openedai"
 
-# What clients that are not listed here read.
+# The variables that other clients read.
 VARIABLES = {
     **_OPENAI,
     "OPENAI_API_BASE": "{url}/v1",

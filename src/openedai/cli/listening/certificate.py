@@ -15,7 +15,8 @@ log = logging.getLogger("openedai.serve")
 
 
 class Certificate:
-    """A TLS context whose certificate is read again when its file has changed, as on a renewal.
+    """A TLS context whose certificate is read again when its file has changed, such as on a
+    renewal.
 
     `key_path` is None where the key is in the certificate's file. Raises ConfigError.
     """
@@ -34,7 +35,9 @@ class Certificate:
             await asyncio.to_thread(self.refresh)
 
     def refresh(self) -> bool:
-        """Whether the files have changed and are used now. It is logged if they cannot be read."""
+        """Whether the files have changed and are now in use. If they cannot be read, that is
+        logged.
+        """
         try:
             times = self._times()
             if times == self._changed_at:
@@ -59,7 +62,7 @@ class Certificate:
     def _read(self) -> None:
         paths = f"{self._cert} and {self._key}" if self._key else str(self._cert)
         probe = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        try:  # a context that failed to load a key has half of it
+        try:  # a context that failed to load a key has loaded half of it
             probe.load_cert_chain(self._cert, self._key, _no_password)
             self.context.load_cert_chain(self._cert, self._key, _no_password)
         except ssl.SSLError as error:

@@ -14,7 +14,7 @@ from openedai.config import Settings
 class Listener:
     """The bound socket. A Unix socket's file is removed by `close`.
 
-    Says why and exits where it cannot be bound.
+    If it cannot be bound, says why and exits.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -35,7 +35,7 @@ class Listener:
 
     @property
     def url(self) -> str:
-        """The server's URL for programs of this machine."""
+        """The server's URL for programs on this machine."""
         host, scheme = self._settings.host, "https" if self._settings.cert_path else "http"
         if self._path:
             return "http://localhost"
@@ -43,7 +43,7 @@ class Listener:
 
     @property
     def address(self) -> str:
-        """The host and port that programs of this machine can connect to."""
+        """The host and port to which programs on this machine can connect."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._settings.host, self._settings.host)
         return f"{f'[{host}]' if ':' in host else host}:{self.port}"
 
@@ -68,7 +68,7 @@ def _bind_port(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except (OSError, ValueError) as error:  # ValueError: a name that cannot be one
+    except (OSError, ValueError) as error:  # ValueError: not a possible host name
         listener.close()
         why = (error.strerror if isinstance(error, OSError) else None) or error
         say(
@@ -97,13 +97,13 @@ def _bind_unix(path: Path, mode: int) -> socket.socket:
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """Tells a file from one that replaced it, which may have its inode's number."""
+    """Distinguishes a file from one that replaced it and may have the same inode number."""
     status = path.stat()
     return status.st_ino, status.st_ctime_ns
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove the socket of a killed server. Raises OSError if it is used, or something else."""
+    """Remove the socket of a killed server. Raises OSError if it is in use, or is not a socket."""
     if not path.exists():
         return
     if not stat.S_ISSOCK(path.stat().st_mode):

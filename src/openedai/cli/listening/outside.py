@@ -1,4 +1,4 @@
-"""What lets clients of other machines in: a certificate, and a tunnel."""
+"""What lets clients on other machines in: a certificate, and a tunnel."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 
 class Outside:
-    """As the settings say; nothing is imported for what they do not."""
+    """The certificate and the tunnel that the settings ask for; nothing else is imported."""
 
     def __init__(self, settings: Settings, public: PublicAddress) -> None:
-        """Raises ConfigError for a certificate and TunnelFailed for a program that is not there."""
+        """Raises ConfigError for a certificate that cannot be used, and TunnelFailed for a missing
+        program.
+        """
         self._public = public
         self._certificate: Certificate | None = None
         self._tunnel: Tunnel | None = None
@@ -41,7 +43,9 @@ class Outside:
         return None if self._certificate is None else self._certificate.context
 
     async def open(self, address: str) -> None:
-        """Begin; `address` is the server's host and port on this machine. Raises TunnelFailed."""
+        """Open the tunnel to `address`, the server's host and port on this machine. Raises
+        TunnelFailed.
+        """
         if self._certificate is not None:
             self._watching = asyncio.create_task(self._certificate.watch())
         if self._tunnel is not None:

@@ -1,4 +1,4 @@
-"""A public address for a server on this machine, by a program that the user has installed."""
+"""A public address for a server on this machine, through a program that the user has installed."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ log = logging.getLogger("openedai.serve")
 
 
 class TunnelFailed(Exception):
-    """Its text says why, for people."""
+    """The text says why, for people."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """`arguments` may have `{address}` and `{destination}`. The first group of `url` is the public
-    URL in what the program writes. `install` says where it is to be had.
+    """`arguments` may contain `{address}` and `{destination}`. The first group of `url` matches the
+    public URL in the program's output. `install` says where to get the program.
     """
 
     arguments: tuple[str, ...]
@@ -67,9 +67,10 @@ PROGRAMS = {
 
 
 class Tunnel:
-    """One such program, which ends with this object or with the server's process.
+    """A running tunnel program, which ends with this object or with the server's process.
 
-    With `fixed_url`, which the user knows to lead to the tunnel, the program need not tell its own.
+    With `fixed_url`, which the user knows to lead to the tunnel, the program does not have to
+    report its own.
     """
 
     def __init__(
@@ -89,7 +90,9 @@ class Tunnel:
         self._path = found
 
     async def open(self, address: str) -> None:
-        """Lead to `address` of this machine, such as `127.0.0.1:5001`. Raises TunnelFailed."""
+        """Open a tunnel to `address` on this machine, such as `127.0.0.1:5001`. Raises
+        TunnelFailed.
+        """
         lines = await self._start(address)
         self._watching = asyncio.create_task(self._watch(address, lines))
 
@@ -101,7 +104,7 @@ class Tunnel:
         await self._end()
 
     async def _start(self, address: str) -> deque[str]:
-        """Run the program until it has told its URL. Returns the last lines that it wrote."""
+        """Run the program until it has reported its URL. Returns the last lines that it wrote."""
         values = {"address": address, "destination": self._destination}
         arguments = [argument.format_map(values) for argument in self._program.arguments]
         self._process = await asyncio.create_subprocess_exec(
@@ -115,7 +118,7 @@ class Tunnel:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches the server only
+            start_new_session=True,  # Ctrl-C reaches only the server
             limit=_LONGEST_LINE,
         )
         lines: deque[str] = deque(maxlen=_SHOWN_LINES)
@@ -141,7 +144,7 @@ class Tunnel:
         return None
 
     async def _watch(self, address: str, lines: deque[str]) -> None:
-        """Read what the program writes, and start it again when it has ended."""
+        """Read the program's output, and start it again when it has ended."""
         while True:
             assert self._process is not None, "the tunnel is not open"
             while line := await _line(self._process):
@@ -176,5 +179,5 @@ async def _line(process: Process) -> str:
     assert process.stdout is not None, "it was started with a pipe"
     try:
         return (await process.stdout.readline()).decode(errors="replace")
-    except ValueError:  # too long a line, which is thrown away
+    except ValueError:  # the line is too long, and is thrown away
         return "\n"

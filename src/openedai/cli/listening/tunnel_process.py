@@ -1,6 +1,6 @@
 """`python -m openedai.cli.listening.tunnel_process PROGRAM ARGUMENT…`: run it until stdin ends.
 
-The other end of stdin is the server's: it closes with it, however it dies.
+The server holds the other end of stdin, which closes however the server dies.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def main() -> int:
     process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
 
     def end() -> None:
-        while os.read(0, 1 << 10):  # without a lock that the end of the process would wait for
+        while os.read(0, 1 << 10):  # without a lock that the process would wait for when it ends
             pass
         process.terminate()
         try:

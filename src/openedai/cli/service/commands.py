@@ -90,7 +90,7 @@ def uninstall(system: System = False) -> None:
 
 
 def _file(config: Path | None) -> Path | None:
-    """The configuration file that `serve` would read here, as its service runs elsewhere."""
+    """The configuration file that `serve` would read here; the service runs in another folder."""
     path = config or Path(os.environ.get("OPENEDAI_CONFIG", "openedai.toml"))
     return path if path.is_file() else None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NAME = "openedai.service"
-_KILL_SECONDS = 15  # that the server may need besides `grace_timeout`
+_KILL_SECONDS = 15  # that the server may need in addition to `grace_timeout`
 
 _UNIT = """\
 [Unit]
@@ -38,7 +38,7 @@ PrivateTmp=yes"""
 
 @dataclass(frozen=True)
 class Service:
-    """`user` is that of a service of the whole machine, which starts with it; None for one of the
+    """`user` runs a service of the whole machine, which starts with it; None for a service of the
     user who installs it, which starts when they log in. `config` is the configuration file.
     """
 
@@ -73,6 +73,6 @@ class Service:
 
 
 def _quoted(word: str) -> str:
-    """A word of a unit file: systemd reads `%` and backslashes in it, and `$` in commands."""
+    """A word for a unit file: systemd interprets `%` and backslashes in it, and `$` in commands."""
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{escaped}"' if set(escaped) & set(" \t\"'\\;$") else escaped
