@@ -102,7 +102,7 @@ class ContextLengthExceeded(InvalidRequest):
 
     @classmethod
     def by_tokens(cls, limit: int, tokens: int, *, param: str = "messages") -> Self:
-        """The prompt has `tokens` tokens, by the model's own tokenizer, and `limit` would fit."""
+        """The prompt has `tokens` tokens by the model's own tokenizer, but only `limit` fit."""
         noun = {"messages": "messages", "input": "input"}.get(param, "prompt")
         return cls(
             f"This model's maximum context length is {limit} tokens. However, your {noun} "
@@ -112,7 +112,7 @@ class ContextLengthExceeded(InvalidRequest):
 
     @classmethod
     def of_pair(cls, index: int, limit: int) -> Self:
-        """A document with its query has more than the `limit` tokens that would fit."""
+        """A document and its query together have more than the `limit` tokens that fit."""
         return cls(
             f"Document {index} and its query resulted in more than {limit} tokens, which is this "
             "model's maximum. Please shorten them, or allow them to be truncated.",

@@ -26,5 +26,6 @@ class Identity:
 
 
 NOBODY = Identity()
-# Stands among the endpoints of an identity for all groups of the API, but not those of the server.
+# Among the endpoints of an identity, this stands for all groups of the API, but not those of the
+# server.
 API = "api"

@@ -1,4 +1,4 @@
-"""Which encoding a text has."""
+"""Detects the encoding of a text."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _MARKS = {  # those of UTF-32 begin with those of UTF-16
 }
 _ISO_2022 = re.compile(rb"\x1b(?:\$[@B]|\([IJ]|\$\(D)")
 _CONTROLS = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
-_MOST_CONTROLS = 0.01  # of the bytes of a text: logs have colours, old mails have form feeds
+_MOST_CONTROLS = 0.01  # of the bytes of a text: logs contain colours, old mails contain form feeds
 _SAMPLE = 1 << 17
-# Those of files that people have. All of Unicode's have been tried when these are compared.
+# Encodings that occur in practice. They are compared only after all Unicode encodings have failed.
 _CANDIDATES = [
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874"),
     *("koi8_r", "cp932", "euc_jp", "gb18030", "big5", "cp949"),
@@ -26,13 +26,13 @@ _FALLBACK = "cp1252"
 _ENCODINGS = re.compile(r"(?:iso|cp\d|koi|mac|shift|euc|big5|gb|hz|johab|tis|hp|ptcp|utf-)")
 _HANJA = re.compile("[\u4e00-\u9fff\uf900-\ufaff]")
 _MOST_HANJA = 0.1  # of the characters of a Korean text that are not ASCII
-_SUBSETS = ("ascii", "iso8859-1")  # Windows' one is often called so
+_SUBSETS = ("ascii", "iso8859-1")  # the one of Windows is often called this
 
 
 def decode(raw: bytes, declared: str | None = None) -> str | None:
-    """The text that the bytes are; None if they are something else.
+    """The text in the bytes; None if they are not text.
 
-    `declared` is the encoding that the file or its envelope names, which may be wrong.
+    `declared` is the encoding that the file or its envelope names. It may be wrong.
     """
     if (text := decode_unicode(raw)) is not None:
         return text
@@ -46,7 +46,7 @@ def decode(raw: bytes, declared: str | None = None) -> str | None:
 
 
 def decode_unicode(raw: bytes) -> str | None:
-    """The text that the bytes are in UTF-8, or in UTF-16 or UTF-32; None if they are not."""
+    """The text in the bytes if they are UTF-8, UTF-16 or UTF-32; otherwise None."""
     for mark, name in _MARKS.items():
         if raw.startswith(mark):
             text = raw.decode(name, "replace")
@@ -66,7 +66,9 @@ def _decoded(raw: bytes, encoding: str) -> str | None:
 
 
 def _known(declared: str) -> str | None:
-    """The name of an encoding that files have; some of Python's are none, or slow."""
+    """The name of an encoding that files can have; some of Python's encodings are not of that kind,
+    or slow.
+    """
     try:
         name = codecs.lookup(declared.strip()).name
     except (ValueError, LookupError):
@@ -77,7 +79,9 @@ def _known(declared: str) -> str | None:
 
 
 def _unmarked_utf16(raw: bytes) -> str | None:
-    """Without a mark: spaces and line ends have a NUL, and NULs are only on one side."""
+    """UTF-16 without a byte order mark: spaces and line ends contain a NUL, always on the same
+    side.
+    """
     if len(raw) % 2:
         return None
     low, high = raw[0::2], raw[1::2]
@@ -95,10 +99,10 @@ def _is_binary(raw: bytes) -> bool:
 
 
 def _guess(raw: bytes) -> str:
-    """The most likely encoding of a text that is not in Unicode."""
+    """The most likely encoding of a text that is not in a Unicode encoding."""
     from charset_normalizer import from_bytes
 
-    # A character that the end of the sample cuts counts against the encodings of Asia.
+    # A character that is cut at the end of the sample would count against the Asian encodings.
     sample = raw if len(raw) <= _SAMPLE else raw[: raw.rfind(b"\n", 0, _SAMPLE) + 1 or _SAMPLE]
     matches = list(from_bytes(sample, cp_isolation=_CANDIDATES))
     for match in matches:
@@ -108,6 +112,6 @@ def _guess(raw: bytes) -> str:
 
 
 def _is_korean(text: str) -> bool:
-    """Whether it is written in Hangul: Chinese that is read as Korean has as many Hanja."""
+    """Whether a text is written in Hangul: Chinese read as Korean would have many Hanja."""
     foreign = sum(1 for char in text if not char.isascii())
     return len(_HANJA.findall(text)) <= _MOST_HANJA * foreign

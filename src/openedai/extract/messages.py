@@ -1,4 +1,4 @@
-"""What the server and a process that reads a file send to each other, one frame each."""
+"""The messages between the server and a process that reads a file, one frame each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from openedai.extract.result import Code, Text
 
 
 class Task(msgspec.Struct, frozen=True):
-    """Read the file at `path`; its format is told by its bytes and its `name`. Limits as given."""
+    """Read the file at `path`, whose format follows from its bytes and its `name`, within these
+    limits.
+    """
 
     path: str
     name: str

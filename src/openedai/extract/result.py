@@ -1,4 +1,4 @@
-"""What is read of a file, within which limits, and why one cannot be read."""
+"""What is read from a file, within which limits, and why a file cannot be read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Code = Literal["unsupported_file", "invalid_file", "server_error"]
 
 
 class Section(msgspec.Struct, frozen=True):
-    """A part of a file that has a name, such as a page, a slide, a sheet or a chapter.
+    """A named part of a file, such as a page, a slide, a sheet or a chapter.
 
     It begins at the index `start`, in characters of the text, and ends where the next one begins.
     """

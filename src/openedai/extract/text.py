@@ -1,4 +1,4 @@
-"""Reads the text of a file in a process that is made for it, which ends with it."""
+"""Reads the text of a file in a process that is started for it and ends with it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__ = ["Limits", "NotReadable", "Section", "Text", "extract"]
 log = logging.getLogger("openedai.extract")
 
 _MODULE = "openedai.extract.worker"
-_WAITING = 4  # times as long as it may compute: the machine may be busy
+_WAITING = 4  # times as long as it may compute, because the machine may be busy
 _decode: Callable[[bytes], Answer] = msgspec.msgpack.Decoder(Answer).decode
 
 
 async def extract(path: Path, name: str, limits: Limits) -> Text:
-    """The text of the file at `path`, whose format is told by its bytes and its `name`.
+    """The text of the file at `path`, whose format follows from its bytes and its `name`.
 
-    Text in Unicode is read here, everything else in a process of its own, which has ended when this
+    Unicode text is read here, everything else in a separate process, which has ended when this
     returns, raises or is cancelled. Raises NotReadable, and OSError if there is no such file.
     """
     if (text := await asyncio.to_thread(read_unicode, path, name, limits)) is not None:

@@ -1,6 +1,6 @@
 """The process that reads one file: `python -m openedai.extract.worker FD`.
 
-What takes too long or too much memory ends it, by the kernel's own limits.
+A file that takes too much time or memory ends it, by the kernel's limits.
 """
 
 from __future__ import annotations

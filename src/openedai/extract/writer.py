@@ -7,13 +7,14 @@ from collections import deque
 
 from openedai.extract.result import NotReadable, Section, Text
 
-# What databases and models do not take, and what PDFs have at words that are broken off.
+# Characters that databases and models do not accept, and those that PDFs have where words are
+# hyphenated.
 _DROPPED = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff\ufeff\ufffe\uffff]")
 _LINE_END = re.compile("\r\n?|\x0c|\u2028|\u2029|\x85")
 
 
 def clean(text: str) -> str:
-    """The text with line feeds at the ends of lines, and without characters that are no text."""
+    """The text with line feeds at the ends of lines, and without characters that are not text."""
     if text.isprintable():
         return text
     return _DROPPED.sub("", _LINE_END.sub("\n", text))
@@ -30,7 +31,7 @@ class TextWriter:
         self._sections: list[Section] = []
 
     def write(self, text: str) -> None:
-        """Raises NotReadable beyond the limit."""
+        """Write text. Raises NotReadable beyond the limit."""
         text = clean(text)
         if not text:
             return
@@ -47,12 +48,12 @@ class TextWriter:
         return self._length > self.limit
 
     def end_line(self) -> None:
-        """Begin a new line, unless one has begun."""
+        """Begin a new line, unless one has just begun."""
         if self._ends[-1] != "\n":
             self.write("\n")
 
     def end_paragraph(self) -> None:
-        """Leave an empty line, unless there is one."""
+        """Leave an empty line, unless there is one already."""
         self.end_line()
         if self._ends[0] != "\n":
             self.write("\n")

@@ -1,4 +1,4 @@
-"""Reads what a GGUF file has before the data of its tensors.
+"""Reads the part of a GGUF file before the data of its tensors.
 
 The layout, all of it little-endian: the magic bytes, the version, the number of tensors and the
 number of metadata pairs; then the pairs, each a key, the type of the value and the value; then one
@@ -41,7 +41,7 @@ _SIZES = {number: integer.size for number, integer in _INTEGERS.items()} | {6: 4
 
 
 class TensorType(IntEnum):
-    """The types of weights that tensors on disk have, by their numbers in the file."""
+    """The types of weights in tensors on disk, by their numbers in the file."""
 
     F32 = 0
     F16 = 1
@@ -303,7 +303,9 @@ class _Reader:
             self._skip(_value_size(item_type) * count)
 
     def _skip_strings(self, count: int) -> None:
-        """A loop without calls of methods, for the hundreds of thousands of a vocabulary."""
+        """Skip strings, in a loop without method calls because a vocabulary has hundreds of
+        thousands.
+        """
         data, end, length_at = self._data, self.offset, _UINT64.unpack_from
         try:
             for _ in range(count):

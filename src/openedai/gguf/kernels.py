@@ -17,7 +17,7 @@ _ARM = _X86 | {TensorType.Q5_K, TensorType.Q6_K}
 def fast_types(features: frozenset[str]) -> frozenset[TensorType]:
     """The types with fast kernels on a processor with these `features`, as Linux names them.
 
-    Empty for a processor without them, or one that is not known.
+    Empty for a processor without any, or an unknown one.
     """
     if "avx2" in features:
         return _X86

@@ -35,7 +35,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Class:
-    """One character of a set. If the set is empty, no text."""
+    """One character of a set; no text at all if the set is empty."""
 
     chars: CharSet
 
@@ -116,7 +116,7 @@ def references(body: Body) -> Iterator[str]:
 
 
 def in_order(uses: Mapping[str, Collection[str]]) -> list[str]:
-    """The names that lead to no recursion, each after those that it uses."""
+    """The names of rules without recursion, each after those that it uses."""
     users: dict[str, list[str]] = {name: [] for name in uses}
     for name, used in uses.items():
         for other in used:

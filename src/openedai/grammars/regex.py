@@ -55,7 +55,7 @@ def regex(pattern: str, rules: Rules) -> str:
 
 
 def expression(pattern: str, *, dot_is_any: bool = False) -> Expression:
-    """The texts that match the pattern as a whole; `.` may match the end of a line too.
+    """The texts that match the pattern as a whole; `.` may also match the end of a line.
 
     Raises UnsupportedPattern.
     """
@@ -76,7 +76,9 @@ class _Parser:
         self._depth = 0
 
     def alternatives(self) -> list[tuple[bool, Expression, bool]]:
-        """The alternatives of the whole pattern: is its start anchored, expression, is its end."""
+        """The alternatives of the whole pattern: (whether its start is anchored, expression,
+        whether its end is).
+        """
         found = [self._anchored()]
         while self._take("|"):
             found.append(self._anchored())
@@ -118,7 +120,9 @@ class _Parser:
         return self._lazy(repeat(atom, low, None if high < 0 else high))
 
     def _lazy(self, repeated: Expression) -> Expression:
-        """Skip the sign of a lazy quantifier, which affects which match is found, not whether."""
+        """Skip the sign of a lazy quantifier, which only affects which match is found, not whether
+        there is one.
+        """
         self._take("?")
         if self._peek() in ("*", "+", "?", "{"):
             raise self._unsupported("a quantifier follows a quantifier")
@@ -208,7 +212,9 @@ class _Parser:
         return (CharSet.chars(char),) * 2
 
     def _escape(self, in_class: bool) -> tuple[CharSet, CharSet]:
-        """The characters that the escape means in both dialects, and in at least one of them."""
+        """The characters that the escape means in both dialects, and those that it means in at
+        least one.
+        """
         char = self._next()
         if char in _CLASSES:
             return _CLASSES[char]

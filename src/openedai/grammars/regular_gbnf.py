@@ -8,7 +8,9 @@ from openedai.grammars.regular import Alternation, Chars, Concatenation, Express
 
 
 def plain_text(expression: Expression, rules: Rules) -> str:
-    """A GBNF rule body for the texts of the expression, which is not NOTHING and has no NUL."""
+    """A GBNF rule body for the texts of the expression, which must not be NOTHING or contain
+    NUL.
+    """
     return _Writer(rules).write(expression)
 
 

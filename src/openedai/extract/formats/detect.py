@@ -27,7 +27,7 @@ _SUFFIXES: dict[str, Format] = {
 _HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL)
 _XHTML = re.compile(rb"<html[\s>]|<!doctype html", re.IGNORECASE)
 _UTF8_MARK = b"\xef\xbb\xbf"
-# What files of these names must be: anything else is broken.
+# The formats that files with these names must have; anything else is broken.
 CONTAINERS = {
     ".pdf": "pdf",
     ".docx": "zip",
@@ -48,7 +48,7 @@ def suffix(name: str) -> str:
 def detect(head: bytes, name: str) -> Format:
     """The format of a file that begins with `head`, at least HEAD bytes if it has them.
 
-    `text` also stands for what may be no text at all.
+    `text` also stands for what may not be text at all.
     """
     if suffix(name) == ".pdf" and b"%PDF-" in head[:HEAD]:
         return "pdf"

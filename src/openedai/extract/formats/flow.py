@@ -11,7 +11,7 @@ _BETWEEN_CELLS = " | "
 
 @dataclass
 class _Row:
-    """A row of a table that is open, with the finished cells and the texts of an open one."""
+    """An open row of a table, with its finished cells and the texts of the open one."""
 
     cells: list[str] = field(default_factory=list)
     open: list[str] | None = None
@@ -21,14 +21,14 @@ class _Row:
 class Flow:
     """Writes paragraphs as lines, and each row of a table as one line.
 
-    Rows that lay a page out, which have one cell or contain tables, are written as paragraphs.
-    Headings outside of tables begin sections.
+    Rows that only serve the layout of a page, because they have one cell or contain tables, are
+    written as paragraphs. Headings outside tables begin sections.
     """
 
     def __init__(self, writer: TextWriter) -> None:
         self._writer = writer
         self._heading: list[str] | None = None
-        self._rows: list[_Row] = []  # those that are open, the inner one last
+        self._rows: list[_Row] = []  # the open ones, the innermost last
         self._notes: list[str] = []
 
     def write(self, text: str) -> None:
@@ -69,12 +69,12 @@ class Flow:
             self._heading = []
 
     def section(self, name: str) -> None:
-        """A part begins here that has a name, which is not written."""
+        """A part with a name begins here. The name is not written."""
         self.end_paragraph()
         self._writer.section(name)
 
     def note(self, text: str) -> None:
-        """A line that is to follow this paragraph, or this table's row."""
+        """Add a line that follows this paragraph, or this row of a table."""
         self._notes.append(text)
 
     def start_row(self) -> None:
@@ -98,7 +98,7 @@ class Flow:
         self.end_paragraph()
 
     def start_cell(self) -> None:
-        """Start a cell of the row, and end the one that is open."""
+        """Start a cell of the row, and end the open one."""
         self.end_cell()
         if self._rows:
             self._rows[-1].open = []
@@ -115,13 +115,13 @@ class Flow:
             self._rows[-1].cells += self._rows[-1].cells[-1:] * times
 
     def end(self) -> None:
-        """Write what is not written yet."""
+        """Write what has not been written yet."""
         while self._rows:
             self.end_row()
         self.end_paragraph()
 
     def _cell(self) -> list[str] | None:
-        """The texts of the cell that is open."""
+        """The texts of the open cell."""
         return self._rows[-1].open if self._rows else None
 
 

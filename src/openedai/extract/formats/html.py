@@ -58,10 +58,10 @@ class _Page(HTMLParser):
     def __init__(self, flow: Flow) -> None:
         super().__init__(convert_charrefs=True)
         self._flow = flow
-        self._skipped = ""  # the element that is not read, while it is open
+        self._skipped = ""  # the open element that is skipped
         self._depth = 0  # of elements of that name
         self._pre = 0
-        self._has_row: list[bool] = []  # whether a row is open, of each table that is open
+        self._has_row: list[bool] = []  # for each open table, whether a row is open
         self._start = True  # of a paragraph
         self._space = False  # before the next word
 

@@ -25,7 +25,7 @@ ReadAttachment = Callable[[IO[bytes], str], None]
 def read_mail(file: IO[bytes], writer: TextWriter, read_attachment: ReadAttachment) -> None:
     """Write the headers and the text of a mail, and each attachment as a section.
 
-    `read_attachment` writes the text of a file, or raises NotReadable: of such a file, and of one
+    `read_attachment` writes the text of a file, or raises NotReadable. Of such files, and of files
     without text, only the name is written.
     """
     mail = email.message_from_binary_file(file, policy=policy.compat32)
@@ -55,7 +55,7 @@ def _is_choice(part: Message) -> bool:
 
 
 def _alternative(part: Message) -> list[Message]:
-    """Of several versions of a text the plain one, if it is not empty; or the last one."""
+    """The plain one of several versions of a text, if it is not empty; otherwise the last one."""
     for child in _children(part):
         if child.get_content_type() == "text/plain" and _content(child).strip():
             return [child]

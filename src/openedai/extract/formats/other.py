@@ -1,4 +1,4 @@
-"""Older and rarer documents, by an extra: kreuzberg."""
+"""Older and rarer documents, with an extra: kreuzberg."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import IO
 from openedai.extract.result import NotReadable
 from openedai.extract.writer import TextWriter
 
-# By the end of the name: their first bytes do not tell them apart.
+# By the ending of the name, because their first bytes do not tell them apart.
 _MEDIA_TYPES = {
     ".doc": "application/msword",
     ".dot": "application/msword",

@@ -1,4 +1,4 @@
-"""PDF documents, by PDFium."""
+"""PDF documents, read with PDFium."""
 
 from __future__ import annotations
 

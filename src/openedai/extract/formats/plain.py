@@ -12,17 +12,17 @@ from openedai.extract.formats.detect import CONTAINERS, HEAD, detect, suffix
 from openedai.extract.result import Limits, NotReadable, Text
 from openedai.extract.writer import TextWriter
 
-# A larger one is read in a process, so that it delays nothing in the server.
+# A larger one is read in a separate process, so that it does not delay the server.
 _READ_HERE = 1 << 20  # bytes
 _WRITTEN = ("text", "html", "xml", "mail")
 _JSON = frozenset((".json", ".jsonl", ".ndjson", ".ipynb", ".geojson"))
-_ESCAPES = re.compile(r"(?<!\\)(?:\\u(?!00[0-7])[0-9A-Fa-f]{4})+")  # of what is not ASCII
+_ESCAPES = re.compile(r"(?<!\\)(?:\\u(?!00[0-7])[0-9A-Fa-f]{4})+")  # of non-ASCII characters
 
 
 def source_text(raw: bytes, name: str) -> str | None:
-    """A text in Unicode as it is written, with its marks if it is a web page or XML.
+    """A Unicode text as it is written; a web page or XML keeps its markup.
 
-    None if it is a document, something else, or in another encoding.
+    None if it is a document, not text, or in another encoding.
     """
     if detect(raw[:HEAD], name) not in _WRITTEN or suffix(name) in CONTAINERS:
         return None
@@ -30,9 +30,9 @@ def source_text(raw: bytes, name: str) -> str | None:
 
 
 def read_unicode(path: Path, name: str, limits: Limits) -> Text | None:
-    """The text of a file that is a short text in Unicode, which needs no process of its own.
+    """The text of a file that is a short Unicode text, which needs no separate process.
 
-    None if it is something else, such as a web page. Blocking. Raises NotReadable.
+    None for other files, such as web pages. Blocking. Raises NotReadable.
     """
     with path.open("rb") as file:
         head = file.read(HEAD)
@@ -49,7 +49,7 @@ def read_unicode(path: Path, name: str, limits: Limits) -> Text | None:
 
 
 def read_text(file: IO[bytes], name: str, writer: TextWriter) -> None:
-    """Write the text of a file that is text in any encoding. Raises NotReadable."""
+    """Write the text of a text file in any encoding. Raises NotReadable."""
     text = decode(file.read())
     if text is None:
         raise NotReadable("unsupported_file", "The file is neither text nor a known document.")
@@ -57,7 +57,7 @@ def read_text(file: IO[bytes], name: str, writer: TextWriter) -> None:
 
 
 def _readable(text: str, name: str) -> str:
-    """The text; in JSON letters instead of the numbers that many programs write for them."""
+    """The text; in JSON, with letters in place of the escapes that many programs write."""
     if suffix(name) not in _JSON or "\\u" not in text:
         return text
     return _ESCAPES.sub(lambda found: str(json.loads(f'"{found[0]}"')), text)

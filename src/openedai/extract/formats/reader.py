@@ -15,11 +15,11 @@ from openedai.extract.formats.xml import read_xml
 from openedai.extract.result import NotReadable
 from openedai.extract.writer import TextWriter
 
-_DEEPEST = 3  # mails that are attached to mails
+_DEEPEST = 3  # mails attached to mails
 
 
 def read(file: IO[bytes], name: str, writer: TextWriter, depth: int = 0) -> None:
-    """Write the text of a file, which can seek. Raises NotReadable, and MemoryError."""
+    """Write the text of a seekable file. Raises NotReadable and MemoryError."""
     found = detect(file.read(HEAD), name)
     file.seek(0)
     if found != "ole" and found != CONTAINERS.get(suffix(name), found):

@@ -17,7 +17,7 @@ _SPACE = re.compile(r"\s+")
 
 @dataclass
 class _Element:
-    """One that is open: whether it is a part of a text, and whether it has text itself."""
+    """An open element: whether it is part of a text, and whether it contains text itself."""
 
     inline: bool
     has_text: bool
@@ -31,7 +31,7 @@ def read_xml(file: IO[bytes], writer: TextWriter) -> None:
     if text is None:
         raise NotReadable("invalid_file", "The file is not XML.")
     open_: list[_Element] = []
-    before = ""  # what is to be written before the next text
+    before = ""  # what has to be written before the next text
     for event, value, attributes in xml_events(text.lstrip("\ufeff\n\r\t ")):
         if event == "start":
             inline = bool(open_) and open_[-1].has_text

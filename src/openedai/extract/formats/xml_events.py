@@ -1,4 +1,4 @@
-"""The elements and texts of an XML file, one after the other, however deep they are."""
+"""The elements and texts of an XML file, one after the other, however deeply nested."""
 
 from __future__ import annotations
 

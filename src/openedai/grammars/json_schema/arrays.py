@@ -1,4 +1,4 @@
-"""Keywords of arrays that llguidance does not support, written with those that it does."""
+"""Rewrites keywords of arrays that llguidance does not support with those that it does."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ _FEW: dict[str, list[Any]] = {"null": [None], "boolean": [False, True]}
 
 
 def rewrite_contains(schema: dict[str, Any], path: str) -> None:
-    """The items that an array must contain come first. Raises UnsupportedSchema."""
+    """Rewrite `contains`: the items that an array must contain come first. Raises
+    UnsupportedSchema.
+    """
     contained = schema.pop("contains", None)
     low, high = int(schema.pop("minContains", 1)), schema.pop("maxContains", None)
     if contained is None or (low == 0 and high is None):
@@ -45,7 +47,7 @@ def rewrite_contains(schema: dict[str, Any], path: str) -> None:
 
 
 def rewrite_unique(schema: dict[str, Any], more: list[Any], path: str) -> None:
-    """Arrays of different items, where there are few values of items. Raises UnsupportedSchema."""
+    """Rewrite `uniqueItems`, for items with few values. Raises UnsupportedSchema."""
     if not schema.pop("uniqueItems", False) or schema.get("maxItems", 2) <= 1:
         return
     values = None if "prefixItems" in schema else few_values(schema.get("items", True))
@@ -64,7 +66,7 @@ def rewrite_unique(schema: dict[str, Any], more: list[Any], path: str) -> None:
 
 
 def few_values(schema: Any) -> list[Any] | None:
-    """All values of a schema, each once, if it has but few."""
+    """All values of a schema, each once, if there are only few."""
     if not isinstance(schema, dict) or not well_formed(schema):
         return None
     if not constraining(schema) <= {"type", "enum", "const"}:
@@ -86,7 +88,9 @@ def few_values(schema: Any) -> list[Any] | None:
 
 
 def _arrays(values: Sequence[Any], low: int, high: int) -> list[list[Any]] | None:
-    """All arrays of different values; if they are too many, those in the order of the values."""
+    """All arrays of different values; if there are too many, only those in the order of the
+    values.
+    """
     sizes = range(low, high + 1)
     if sum(perm(len(values), size) for size in sizes) <= _MOST_ARRAYS:
         return [*_lists(chain.from_iterable(permutations(values, size) for size in sizes))]

@@ -1,7 +1,7 @@
-"""Classes of characters in patterns, as llguidance reads them right in JSON.
+"""Writes classes of characters in patterns so that llguidance reads them correctly in JSON.
 
-Its notation has operators that JSON Schema's does not have. And where a class has NUL, which it
-never writes, it takes escaped quotes and backslashes for characters of it.
+Its notation has operators that JSON Schema's does not have. And if a class contains NUL, which it
+never writes, it also takes escaped quotes and backslashes for members of the class.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def _same_place(schema: Any) -> Iterator[str]:
 def comes_to_an_end(schema: Any, definitions: Mapping[str, Any]) -> bool:
     """Whether some value of the schema is finite. All references are to the definitions.
 
-    It may be true where further keywords rule out all such values.
+    It may be true even if further keywords rule out all such values.
     """
     ending: set[str] = set()
     size = -1

@@ -66,9 +66,9 @@ _UPPER = frozenset(["maximum", "exclusiveMaximum"])
 
 
 def checked(name: str, value: Any, path: str) -> Any:
-    """The value of a keyword, with bounds that are within the limits of what can be enforced.
+    """The value of a keyword, with bounds brought within the limits of what can be enforced.
 
-    Inner schemas are not looked into. Raises UnsupportedSchema.
+    Inner schemas are not checked. Raises UnsupportedSchema.
     """
     at = below(path, name)
     if not CHECKS[name](value):
@@ -88,19 +88,23 @@ def checked(name: str, value: Any, path: str) -> Any:
 
 
 def check_pattern(pattern: str, path: str) -> None:
-    """Raises UnsupportedSchema for what is not regular. llguidance refuses other mistakes."""
+    """Raise UnsupportedSchema for a pattern that is not regular. llguidance refuses other
+    mistakes.
+    """
     for token in _PATTERN_TOKEN.findall(pattern):
         if token in _NOT_REGULAR or (token[0] == "\\" and token[1:] in "bB123456789"):
             raise UnsupportedSchema(f"`{token}` in a pattern is not supported", path)
 
 
 def constraining(schema: Mapping[str, Any]) -> set[str]:
-    """The keywords of a schema that are no annotations, but for those that belong to another."""
+    """The keywords of a schema that are not annotations, except those that belong to another
+    keyword.
+    """
     return schema.keys() & (CHECKS.keys() | REFUSED.keys()) - _DEPENDENT
 
 
 def well_formed(schema: Mapping[str, Any]) -> bool:
-    """Whether the values of its keywords are right; inner schemas are not looked into."""
+    """Whether the values of its keywords are well-formed; inner schemas are not checked."""
     return all(CHECKS[name](schema[name]) for name in schema.keys() & CHECKS.keys())
 
 
@@ -121,14 +125,16 @@ def same(one: Any, other: Any) -> bool:
 
 
 def _bound(value: float, path: str, *, lower: bool) -> float:
-    """The bound, or a narrower one that doubles can hold."""
+    """The bound, or a narrower one that doubles can represent."""
     if value < -LARGEST_NUMBER if not lower else value > LARGEST_NUMBER:
         raise UnsupportedSchema("the bound has more than 15 digits", path)
     return max(value, -LARGEST_NUMBER) if lower else min(value, LARGEST_NUMBER)
 
 
 def _check_values(value: Any, path: str) -> None:
-    """Refuse values with numbers that doubles cannot hold, and text that is not Unicode."""
+    """Refuse values with numbers that doubles cannot represent, and text that is not valid
+    Unicode.
+    """
     pending = [value]
     while pending:
         one = pending.pop()

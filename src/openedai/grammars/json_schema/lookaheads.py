@@ -1,4 +1,4 @@
-"""Lookaheads at the start of a pattern, as patterns of their own that hold too."""
+"""Turns lookaheads at the start of a pattern into separate patterns that must also match."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _TOKEN = re.compile(r"\\.|\[(?:\\.|[^\]\\])+\]|.", re.DOTALL)
 
 
 def without_lookaheads(pattern: str) -> list[str]:
-    """Patterns that hold together where the pattern does. Lookaheads that cannot be written so stay
-    in the last one.
+    """Patterns that all match exactly when the pattern does. Lookaheads that cannot be rewritten
+    stay in the last one.
     """
     found: list[str] = []
     while pattern.startswith(("^(?=", "^(?!")):
@@ -26,7 +26,7 @@ def without_lookaheads(pattern: str) -> list[str]:
 
 
 def _without(inside: str) -> str | None:
-    """The pattern of texts that do not begin with a match of another one."""
+    """A pattern for texts that do not begin with a match of another pattern."""
     if found := _NOT_A_CHARACTER.fullmatch(inside):
         return f"^(?:[^{found[1]}]|$)"
     if found := _NO_PAIR.fullmatch(inside):

@@ -1,4 +1,4 @@
-"""What does not match a schema, as a schema."""
+"""Writes what does not match a schema as a schema."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def without_values(values: Sequence[Any]) -> Any:
 
 
 def _negations(name: str, value: Any) -> list[Any] | None:
-    """Schemas one of which holds where a keyword does not; None for other keywords."""
+    """Schemas one of which holds if a keyword does not; None for other keywords."""
     match name:
         case "type":
             return [{"type": types} if (types := other_types(value)) else False]
@@ -85,7 +85,7 @@ def _negations(name: str, value: Any) -> list[Any] | None:
 
 
 def both(one: Any, other: Any) -> Any:
-    """A schema of the values that match two."""
+    """A schema of the values that match both schemas."""
     if one is False or other is False:
         return False
     if one is True or one == {}:
@@ -94,7 +94,9 @@ def both(one: Any, other: Any) -> Any:
 
 
 def other_types(types: Any) -> list[str]:
-    """The types but some. What is no integer may be a number, but that cannot be written."""
+    """All types except some. A value that is not an integer may be a number, but that cannot be
+    written.
+    """
     known = type_names(types)
     known += ["number"] * ("integer" in known) + ["integer"] * ("number" in known)
     return [one for one in TYPES if one not in known]
@@ -111,7 +113,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _between(numbers: Sequence[float]) -> list[Any]:
-    """Numbers but some, in ranges."""
+    """All numbers except some, as ranges."""
     bounds = [-math.inf, *sorted({*numbers}), math.inf]
     found = []
     for low, high in pairwise(bounds):
@@ -123,7 +125,7 @@ def _between(numbers: Sequence[float]) -> list[Any]:
 
 
 def _other_texts(texts: Sequence[str]) -> str:
-    """A pattern of all texts but some."""
+    """A pattern for all texts except some."""
     trie: _Trie = {}
     for text in texts:
         node = trie

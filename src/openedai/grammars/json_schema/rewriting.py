@@ -1,4 +1,4 @@
-"""Keywords that llguidance does not support, written with those that it does."""
+"""Rewrites keywords that llguidance does not support with those that it does."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _OF_NAMES = {"enum", "const", "not"} | COMBINING | OF_TYPE["string"]
 def rewrite(schema: Schema, path: str) -> Schema:
     """The schema with supported keywords. Inner schemas stay as they are.
 
-    Raises UnsupportedSchema for what cannot be written so.
+    Raises UnsupportedSchema for what cannot be rewritten.
     """
     found = {**schema}
     more = [*_dependencies(found)]
@@ -78,8 +78,8 @@ def _rewrite_format(schema: Schema, more: list[Schema]) -> None:
 
 
 def _rewrite_one_of(schema: Schema) -> None:
-    """Branches of objects that require different properties, as `anyOf`: each forbids what the
-    others require.
+    """Rewrite `oneOf` over objects that require different properties as `anyOf`: each branch
+    forbids what the others require.
     """
     branches = schema["oneOf"]
     if "anyOf" in schema or not all(isinstance(branch, dict) for branch in branches):
@@ -100,7 +100,7 @@ def _rewrite_one_of(schema: Schema) -> None:
 
 
 def _dependencies(schema: Schema) -> Iterator[Schema]:
-    """What holds where a property is there: it is not, or that holds."""
+    """Rewrite what must hold if a property is present: it is absent, or that holds."""
     for keyword in ("dependencies", "dependentRequired", "dependentSchemas"):
         for name, needed in schema.pop(keyword, {}).items():
             then = {"required": needed} if isinstance(needed, list) else needed
@@ -108,7 +108,7 @@ def _dependencies(schema: Schema) -> Iterator[Schema]:
 
 
 def _rewrite_bounds(schema: Schema) -> None:
-    """Booleans as in draft 4."""
+    """Rewrite exclusive bounds that are booleans, as in draft 4."""
     for exclusive, inclusive in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         value = schema.get(exclusive)
         if isinstance(value, bool):
@@ -118,8 +118,8 @@ def _rewrite_bounds(schema: Schema) -> None:
 
 
 def _bound_numbers(schema: Schema) -> None:
-    """Bound the digits of integers, and of numbers with bounds: a model might write them without
-    end, and a parser round them past a bound.
+    """Limit the digits of integers, and of numbers with bounds: a model might write them endlessly,
+    and a parser might round them past a bound.
     """
     types = type_names(schema.get("type", []))
     if "number" in types:
@@ -133,7 +133,7 @@ def _bound_numbers(schema: Schema) -> None:
 
 
 def _rewrite_items(schema: Schema) -> None:
-    """Lists of items as in older drafts."""
+    """Rewrite lists of items as in older drafts."""
     rest = schema.pop("additionalItems", True)
     if isinstance(schema.get("items"), list):
         schema["prefixItems"] = schema["items"]
@@ -141,7 +141,7 @@ def _rewrite_items(schema: Schema) -> None:
 
 
 def _require(schema: Schema, more: list[Schema], other: Any) -> None:
-    """What matches a schema matches another one too."""
+    """Require that what matches the schema also matches another one."""
     if other is False:
         schema["enum"] = []
     elif other is not True:
@@ -149,7 +149,7 @@ def _require(schema: Schema, more: list[Schema], other: Any) -> None:
 
 
 def _rewrite_condition(schema: Schema, more: list[Schema], path: str) -> None:
-    """Either the condition and `then`, or neither it and `else`."""
+    """Rewrite as either the condition and `then`, or not the condition and `else`."""
     condition = schema.pop("if", None)
     then, otherwise = schema.pop("then", True), schema.pop("else", True)
     if condition is None or (then is True and otherwise is True):
@@ -176,7 +176,7 @@ def _rewrite_unevaluated(schema: Schema, path: str) -> None:
 
 
 def _rewrite_names(schema: Schema, path: str) -> None:
-    """Names as properties, or as a pattern of theirs."""
+    """Rewrite `propertyNames` as properties, or as a pattern of properties."""
     names = schema.pop("propertyNames", True)
     if names is True or names == {}:
         return
@@ -213,7 +213,7 @@ def _names_pattern(names: Schema) -> str | None:
 
 
 def _rewrite_not(schema: Schema, more: list[Schema], path: str) -> None:
-    """What is not of some types, not among an `enum`'s values, or does not match otherwise."""
+    """Rewrite `not` as the other types, as fewer values of an `enum`, or as a negated schema."""
     denied = schema.pop("not")
     known = constraining(denied) if isinstance(denied, dict) else set[str]()
     if denied is False:

@@ -37,8 +37,8 @@ _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 _MAPS = ("properties", "patternProperties")
 _SINGLE = ("items", "additionalProperties")
 
-# Between any two parts of the JSON one space, or a new line and an indentation: a model cannot
-# write whitespace endlessly. Escapes that are not needed would be other names for a property.
+# Between two parts of the JSON there may be one space, or a line break with indentation, so that a
+# model cannot write white space endlessly. Unnecessary escapes would give a property other names.
 _NOTATION = {"whitespace_pattern": r" |\n {0,20}", "json_allowed_escapes": 'nrbtf\\"'}
 
 
@@ -59,9 +59,9 @@ def lark_json(schema: Mapping[str, Any] | bool) -> str:
 
 
 def check_schema(schema: Any) -> None:
-    """Raises UnsupportedSchema for what is no well-formed schema, enforceable or not.
+    """Raise UnsupportedSchema for a schema that is not well-formed, enforceable or not.
 
-    Of a large schema only the first part is looked at: it may run beside other requests.
+    Only the first part of a large schema is checked, because other requests wait meanwhile.
     """
     pending = [(schema, "#")]
     for _ in range(_MAX_CHECKED):
@@ -79,7 +79,7 @@ def check_schema(schema: Any) -> None:
 
 
 def _inner(name: str, value: Any, path: str) -> list[tuple[Any, str]]:
-    """The schemas in the value of a keyword, which is right, and their paths."""
+    """The schemas in the well-formed value of a keyword, and their paths."""
     if name in (*_MAPS, "$defs", "definitions", "dependentSchemas"):
         return [(inner, below(path, name, key)) for key, inner in value.items()]
     if name in _LISTS or (name == "items" and isinstance(value, list)):
@@ -90,7 +90,7 @@ def _inner(name: str, value: Any, path: str) -> list[tuple[Any, str]]:
 
 
 class _Document:
-    """A schema whose references become ones to definitions of its own."""
+    """A schema whose references are turned into references to its own definitions."""
 
     def __init__(self, root: Any) -> None:
         self._root = root
@@ -171,7 +171,9 @@ class _Document:
         return value
 
     def _check_counts(self, schema: Schema, path: str) -> None:
-        """A name that is free may be written twice, and would count twice."""
+        """Refuse counts of properties with free names: such a name may be written twice, and would
+        count twice.
+        """
         closed = schema.get("additionalProperties", True) is False
         free = not closed or "patternProperties" in schema
         if free and schema.get("minProperties", 0) > max(1, len({*schema.get("required", [])})):
@@ -179,7 +181,7 @@ class _Document:
             raise UnsupportedSchema(why, below(path, "minProperties"))
 
     def _reference(self, reference: str, path: str) -> str:
-        """A reference to a definition, which is prepared later."""
+        """A reference to a definition that is prepared later."""
         reference = self._local(reference, path)
         return self._definition(unquote(reference), self._resolve(reference, path))
 
@@ -193,14 +195,16 @@ class _Document:
         return reference
 
     def _definition(self, path: str, schema: Any) -> str:
-        """A reference to a definition of the schema that is at the path."""
+        """A reference to a definition made of the schema at this path."""
         if path not in self._names:
             self._names[path] = f"d{len(self._names)}"
             self._pending.append((self._names[path], schema, path))
         return f"#/$defs/{self._names[path]}"
 
     def _inline(self, branch: Any, path: str) -> Any:
-        """What a branch refers to: llguidance tells apart only branches that it sees."""
+        """The schema that a branch refers to: llguidance only distinguishes branches that it
+        sees.
+        """
         if not isinstance(branch, Mapping) or not _is_reference(branch):
             return branch
         reference = self._local(branch["$ref"], path)
@@ -209,7 +213,7 @@ class _Document:
         return found
 
     def _few_values(self, items: Any, path: str) -> Any:
-        """The items of an array, with their values if they are few."""
+        """The items of an array, with their values if there are few."""
         values = few_values(self._resolve(self._local(items["$ref"], path), path))
         return items if values is None else {"enum": values}
 
@@ -246,8 +250,8 @@ def _combines(schema: Schema) -> bool:
 
 
 def _narrowed(schema: Schema) -> Schema:
-    """Keywords that leave what the author had in mind: the types that the keywords are about, and
-    no properties but the declared ones.
+    """Keywords that narrow the schema to what its author had in mind: the types that its keywords
+    are about, and only the declared properties.
     """
     narrower: Schema = {}
     if "type" not in schema and not schema.keys() & {"enum", "const", *COMBINING}:

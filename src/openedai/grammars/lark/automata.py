@@ -1,4 +1,6 @@
-"""Automata of the regular parts of a grammar, whose states are the places of characters in them."""
+"""Automata for the regular parts of a grammar; their states are the positions of characters in
+them.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,8 @@ class TooLarge(Exception):
 
 @dataclass
 class Automaton:
-    """`masks` are sets of characters, as `Alphabet` numbers them, for each place. `follow` are the
-    places after each place; `first` and `last` those where a text begins and ends.
+    """For each position, `masks` has the set of its characters, numbered by `Alphabet`, and
+    `follow` the positions after it. A text begins at the `first` positions and ends at the `last`.
     """
 
     masks: list[int]
@@ -40,7 +42,7 @@ class Automaton:
 
 
 class Alphabet:
-    """Numbers the classes of characters that a grammar does not tell apart."""
+    """Numbers the classes of characters that a grammar does not distinguish."""
 
     def __init__(self, rules: Mapping[str, Body]) -> None:
         bounds = {0}
@@ -54,7 +56,7 @@ class Alphabet:
         self._bounds = sorted(bounds)
 
     def mask(self, ranges: Iterable[Range]) -> int:
-        """The set of the numbers of the characters, as bits."""
+        """The numbers of these characters as a bit set."""
         ends = [
             (bisect_left(self._bounds, low), bisect_left(self._bounds, high + 1))
             for low, high in ranges
@@ -101,7 +103,7 @@ class _Builder:
         return Automaton(self._masks, self._follow, first, last, nullable)
 
     def _add(self, body: Body) -> tuple[set[int], set[int], bool]:
-        """Add a body; returns its first and last places, and whether it may be empty."""
+        """Add a body. Returns its first and last positions, and whether it may be empty."""
         self._count(1)
         match body:
             case Text(text):

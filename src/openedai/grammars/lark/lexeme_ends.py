@@ -1,4 +1,4 @@
-"""Finds lexemes that a greedy lexer would read beyond where another one may end."""
+"""Finds lexemes that a greedy lexer would read past a possible end of another one."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _MAX_WORK = 200_000
 
 
 def wrong_lexemes(rules: Mapping[str, Body], lexemes: Set[Body], automata: Automata) -> set[Body]:
-    """The lexemes that could go on, after a text that is all of a lexeme too, with a character that
-    may also follow the latter.
+    """The lexemes that could continue, after a text that is also a complete lexeme, with a
+    character that may follow that lexeme.
 
-    Any lexemes are supposed to begin at the same place, so it may be more than there are. Lexemes
-    that are too large to be examined are among them. Single characters never are.
+    All lexemes are assumed to be able to begin at the same position, so there may be false
+    positives. Lexemes that are too large to be examined are included; single characters never are.
     """
     known, large = {}, set()
     for body in lexemes:
@@ -116,13 +116,13 @@ class _Following:
 
 
 class _Union:
-    """The lexemes as one automaton, made deterministic where texts lead."""
+    """The lexemes as one automaton, made deterministic as far as texts lead."""
 
     def __init__(self, lexemes: Mapping[Body, Automaton], following: Mapping[Body, int]) -> None:
         self._masks: list[int] = []
         self._follow: list[list[int]] = []
         self._next: list[int] = []
-        self._after: list[int] = []  # what may follow the lexeme, if it may end at the place
+        self._after: list[int] = []  # what may follow the lexeme, if it can end at this position
         self._bodies: list[Body] = []
         self._first: list[int] = []
         for body, automaton in lexemes.items():
@@ -138,7 +138,7 @@ class _Union:
                 self._bodies.append(body)
 
     def wrong(self) -> set[Body]:
-        """Raises TooLarge."""
+        """The wrong lexemes. Raises TooLarge."""
         found: set[Body] = set()
         pending = self._states(self._first)
         seen = {*pending}
@@ -158,7 +158,9 @@ class _Union:
         return found
 
     def _states(self, places: Iterable[int]) -> list[frozenset[int]]:
-        """The sets of places that the same character leads to, of those that may be next."""
+        """The sets of positions that the same character leads to, among those that may come
+        next.
+        """
         states: list[tuple[int, list[int]]] = []
         for place in places:
             rest = self._masks[place]

@@ -31,15 +31,17 @@ _ROUNDS = 10
 
 @dataclass(frozen=True)
 class Division:
-    """The rules of a grammar that are not part of a lexeme, and the bodies in them that are one."""
+    """The rules of a grammar that are not part of a lexeme, and the bodies in them that are
+    lexemes.
+    """
 
     rules: dict[str, Body]
     lexemes: set[Body]
 
 
 def divide(rules: Mapping[str, Body], regular: Iterable[str]) -> Division:
-    """Divide a grammar, whose start is the rule `root`. `regular` are the names of the rules that
-    lead to no recursion.
+    """Divide a grammar, whose start is the rule `root`. `regular` are the names of the rules
+    without recursion.
     """
     return _Divider(rules, {*regular}).division()
 
@@ -97,7 +99,7 @@ class _Divider:
     def _group(
         self, bodies: Iterable[Body], combine: Callable[[tuple[Body, ...]], Body]
     ) -> Iterator[Body]:
-        """The bodies divided, but adjacent lexemes as one if it can be."""
+        """The bodies, divided, with adjacent lexemes joined where possible."""
         for are_lexemes, run in groupby(bodies, self._is_lexeme):
             members = tuple(run)
             whole = combine(members)

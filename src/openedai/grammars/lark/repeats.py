@@ -35,7 +35,7 @@ def merge_repeats(rules: Mapping[str, Body], order: Iterable[str]) -> dict[str, 
 
 
 def _as_repeat(body: Body, rules: Mapping[str, Repeat]) -> Repeat | None:
-    """The body as a repeat of a class, a text or a rule, given the rules that are one."""
+    """The body as a repeat of a class, a text or a rule, given the rules that are repeats."""
     match body:
         case RuleReference(name):
             return rules.get(name) or Repeat(body, 1, 1)
@@ -63,7 +63,7 @@ def _sum(one: Repeat, other: Repeat | None) -> Repeat | None:
 
 
 def _either(one: Repeat, other: Repeat | None) -> Repeat | None:
-    """The union of two ranges, if it is one."""
+    """The union of two ranges, if it is a range."""
     if other is None or not _same_item(one, other):
         return None
     if other.low < one.low:
@@ -75,7 +75,7 @@ def _either(one: Repeat, other: Repeat | None) -> Repeat | None:
 
 
 def _times(repeat: Repeat | None, low: int, high: int | None) -> Repeat | None:
-    """A repeated repeat, if it is one range: there is a gap between no repeat and two."""
+    """A repeated repeat, if it is a single range: none or two repeats of a pair are not."""
     if repeat is None or (low != high and repeat.low > 1):
         return None
     if 0 in (repeat.high, high):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-# Texts that must come next are not tokenised: the model chooses their tokens.
+# Texts that have to come next are not tokenised: the model chooses their tokens.
 _OPTIONS = '%llguidance {"no_forcing": true}\n'
 
 
@@ -22,12 +22,12 @@ class LarkRules:
         return self._definitions.setdefault((body, attributes), f"r{len(self._definitions)}")
 
     def new_prefix(self) -> str:
-        """What tells the names of one grammar from those of others."""
+        """A prefix that distinguishes the names of one grammar from those of others."""
         self._grammars += 1
         return f"{self._grammars}_"
 
     def add_grammar(self, definitions: Iterable[tuple[str, str]]) -> None:
-        """Add definitions with names of their own, which begin with `g` or `T`."""
+        """Add definitions with their own names, which begin with `g` or `T`."""
         self._others += definitions
 
     def text(self, start: str) -> str:

@@ -1,4 +1,4 @@
-"""Writes rules that end with themselves as repeats, which need no recursion."""
+"""Rewrites rules that end with themselves as repeats, which need no recursion."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def _without(name: str, body: Body) -> Body:
 
 
 def _split(name: str, body: Body) -> tuple[list[Body], list[Body]] | None:
-    """What may stand before the rule itself at the end of the body, and the alternatives without
-    the rule; None if the rule is elsewhere in the body too.
+    """What may come before the rule itself at the end of the body, and the alternatives without the
+    rule; None if the rule also occurs elsewhere in the body.
     """
     if name not in references(body):
         return [], [body]

@@ -202,7 +202,7 @@ class _Parser:
         return inside if token.text == "(" else Repeat(inside, 0, 1)
 
     def _terminal(self, body: Body) -> Body:
-        """A terminal, with what is ignored after it if it stands in a rule."""
+        """A terminal, followed by what is ignored if it is used in a rule."""
         if self._in_terminal or not self._ignores:
             return body
         return in_sequence([body, RuleReference(_IGNORED)])

@@ -12,7 +12,7 @@ from openedai.grammars.regex import expression
 
 _ESCAPE = re.compile(r"\\(?:x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})|(?P<other>[\s\S]))")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "b": "\b", '"': '"', "\\": "\\", "/": "/"}
-_FLAGS = frozenset("imsu")  # of which `m` is about anchors, and `u` says what holds anyway
+_FLAGS = frozenset("imsu")  # `m` only affects anchors, and `u` is always in effect
 
 
 def either(options: Sequence[Body]) -> Body:
@@ -26,7 +26,7 @@ def in_sequence(items: Sequence[Body]) -> Body:
 
 
 def literal_text(token: str) -> Body:
-    """The text of a token `"…"`, or with an `i` behind it the same in any case."""
+    """The text of a token `"…"`; with an `i` after it, in upper or lower case."""
     text = _text(token)
     if not token.endswith("i"):
         return Text(text)
@@ -77,7 +77,7 @@ def _body(found: regular.Expression, *, any_case: bool) -> Body:
 
 
 def _any_case(chars: CharSet) -> Body:
-    """A character of the set, or the same in the other case if it is a letter of ASCII."""
+    """A character of the set, or its other case if it is an ASCII letter."""
     small, large = CharSet.between("a", "z"), CharSet.between("A", "Z")
     shifted = [
         *((first - 32, last - 32) for first, last in (chars & small).ranges),

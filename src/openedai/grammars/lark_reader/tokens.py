@@ -24,7 +24,7 @@ _SHOWN = 20  # characters of a text that cannot be read
 @dataclass(frozen=True)
 class Token:
     """`type` is `newline`, `directive`, `rule`, `terminal`, `text`, `regex`, `count`, `number` or
-    `sign`; of a rule's name the signs before it are left out.
+    `sign`. A rule's name is without the signs before it.
     """
 
     type: str

@@ -1,4 +1,4 @@
-"""The files in a zip archive, unpacked within bounds."""
+"""The files in a zip archive, unpacked within limits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ENCRYPTED = 1  # the flag of a file
 
 
 class Archive:
-    """A zip archive that is open for reading, of which at most `limit` bytes are unpacked.
+    """A zip archive that is open for reading; at most `limit` bytes of it are unpacked.
 
     Raises NotReadable if it is broken.
     """
@@ -77,7 +77,7 @@ class Archive:
 
 
 class _Bounded(io.RawIOBase):
-    """What is unpacked of a file, which counts for the whole archive."""
+    """The unpacked contents of a file; they count towards the limit of the archive."""
 
     def __init__(self, archive: Archive, file: IO[bytes]) -> None:
         self._archive = archive
@@ -91,7 +91,7 @@ class _Bounded(io.RawIOBase):
             data = self._file.read(len(buffer))
         except (zipfile.BadZipFile, EOFError, OSError):
             raise _broken() from None
-        except Exception as error:  # those of zlib, bz2 and lzma have no common base
+        except Exception as error:  # the errors of zlib, bz2 and lzma have no common base class
             if type(error).__name__ in ("error", "LZMAError"):
                 raise _broken() from None
             raise

@@ -1,4 +1,4 @@
-"""Numbers of spreadsheets as people see them: dates, times and percentages."""
+"""Numbers in spreadsheets as people see them: dates, times and percentages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 Shown = Literal["number", "date", "time", "percent"]
 
-_EPOCH = datetime(1899, 12, 30, tzinfo=UTC)  # right from March 1900 on
+_EPOCH = datetime(1899, 12, 30, tzinfo=UTC)  # correct from March 1900 onwards
 _EPOCH_1904 = datetime(1904, 1, 1, tzinfo=UTC)
 _DATES = frozenset((*range(14, 18), 22, *range(27, 37), *range(50, 59)))
 _TIMES = frozenset((18, 19, 20, 21, 45, 46, 47))
@@ -27,7 +27,7 @@ def shown(format_id: int, formats: dict[int, str]) -> Shown:
 
 
 def number_text(value: str, how: Shown, since_1904: bool) -> str:
-    """The number in a cell as text; unchanged if it is none."""
+    """The number in a cell as text; unchanged if it is not a number."""
     try:
         number = float(value)
     except ValueError:

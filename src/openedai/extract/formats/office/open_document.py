@@ -11,7 +11,7 @@ from openedai.extract.writer import TextWriter
 _CONTENT = "content.xml"
 _MANIFEST = "META-INF/manifest.xml"
 _SKIPPED = frozenset(("annotation", "tracked-changes", "scripts", "automatic-styles", "forms"))
-_MOST_REPEATED = 1000  # cells; those that are empty to the end of a sheet count too
+_MOST_REPEATED = 1000  # cells; the empty ones up to the end of a sheet count too
 
 
 def read_open_document(archive: Archive, writer: TextWriter) -> None:
@@ -39,19 +39,19 @@ def _refuse_encrypted(archive: Archive) -> None:
 
 
 class _Reader:
-    """Takes the events of the content; the note that is open is kept aside."""
+    """Reads the events of the content; an open note is kept aside."""
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
         self._skipped = ""
         self._depth = 0  # of elements with the name of the one that is skipped
-        self._paragraphs = 0  # that are open: text elsewhere is none
+        self._paragraphs = 0  # that are open; text elsewhere is ignored
         self._slides = 0
         self._sheets = False
         self._note: list[str] | None = None
         self._number = ""  # of that note
         self._citation: list[str] | None = None
-        self._repeated: list[int] = []  # how often the cells that are open are there
+        self._repeated: list[int] = []  # how often the open cells are repeated
 
     def text(self, value: str) -> None:
         if self._paragraphs and not self._skipped:

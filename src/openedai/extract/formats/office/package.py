@@ -1,4 +1,4 @@
-"""Documents that are zip archives: those of Office and OpenDocument, and books."""
+"""Documents that are zip archives: Office and OpenDocument files, and books."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _READERS: dict[str, Callable[[Archive, str, TextWriter], None]] = {
     "xl": read_sheets,
     "ppt": read_slides,
 }
-_BYTES_PER_CHARACTER = 25  # at most, of the limit of the text: what is around it in XML
+_BYTES_PER_CHARACTER = 25  # times the limit of the text, at most, for the XML around it
 _MIME_TYPE = "mimetype"
 _OPEN_DOCUMENT = b"application/vnd.oasis.opendocument."
 _MAIN_PARTS = ("word/document.xml", "xl/workbook.xml", "ppt/presentation.xml")

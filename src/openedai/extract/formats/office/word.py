@@ -9,7 +9,8 @@ from openedai.extract.formats.office.archive import Archive
 from openedai.extract.formats.xml_events import xml_events
 from openedai.extract.writer import TextWriter
 
-# Fallback repeats in another way what was read; what was deleted or moved away is not there.
+# Fallback repeats what was read in another form; deleted and moved text is not part of the
+# document.
 _SKIPPED = frozenset(("Fallback", "del", "moveFrom", "instrText", "rPr"))
 _SIGNS = {"tab": "\t", "noBreakHyphen": "-", "ptab": "\t"}
 _NOTES = {"footnoteReference": "footnotes", "endnoteReference": "endnotes"}
@@ -106,7 +107,9 @@ def _end(element: str, flow: Flow) -> None:
 
 
 def _styles(archive: Archive, main: str) -> tuple[set[str], set[str]]:
-    """The ids of the styles of headings, which have English names everywhere, and of lists."""
+    """The ids of the styles of headings and of lists; the names of styles are English in every
+    language.
+    """
     headings, lists = set(), set()
     style = ""
     for part in archive.related(main, "styles"):
@@ -124,7 +127,9 @@ def _styles(archive: Archive, main: str) -> tuple[set[str], set[str]]:
 
 
 def _notes(archive: Archive, main: str, type_: str, element: str) -> dict[str, tuple[int, str]]:
-    """The number and the text of each note, by its id. Separators have a type and are none."""
+    """The number and the text of each note, by its id. Entries with a type are separators, not
+    notes.
+    """
     notes: dict[str, tuple[int, str]] = {}
     id_, in_text = "", False
     texts: list[str] = []
