@@ -1,4 +1,4 @@
-"""Request bodies, in JSON or as forms, to typed models, with the official API's errors."""
+"""Parses request bodies, in JSON or as forms, into typed models, with the official API's errors."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ MAX_MEMBERS = 256  # of an object with named fields
 _MAX_WARNING = 1000  # characters
 _LARGE = 1 << 20  # bytes
 _TOO_LARGE = "request_too_large"
-_MEMBER = re.compile(r"([^\[\]]+)\[(.+)\]", re.DOTALL)  # its name may have brackets
+_MEMBER = re.compile(r"([^\[\]]+)\[(.+)\]", re.DOTALL)  # its name may contain brackets
 _AZURE_VERSION = "api-version"
 
 
 def _fail_fast(schema: Any) -> None:
-    """Report one error of each array and object: millions of them would fill the memory."""
+    """Report only one error for each array and object: millions of them would fill the memory."""
     if isinstance(schema, dict):
         if schema.get("type") in ("list", "tuple", "dict"):
             schema["fail_fast"] = True
@@ -65,13 +65,12 @@ def _fail_fast(schema: Any) -> None:
 class Body(BaseModel):
     """A request body. Values of JSON are not converted to other types.
 
-    `accepts_json` and `accepts_form` say how it may be sent.
-    With `ignores_unknown` unknown parameters are ignored, whatever the setting says.
-    `passthrough_fields` None is a body that only this server understands. Otherwise the body can
-    be passed on to another server: then `extra` has the parameters that are unknown here, and
-    those of `passthrough_fields`, which have no effect here, unchanged.
-    `parameter_names` gives the body's name for a parameter that engines know by another one, and
-    `engine_names` those of a body whose values decide it.
+    `accepts_json` and `accepts_form` say how it may be sent. With `ignores_unknown` unknown
+    parameters are ignored, whatever the setting says. `passthrough_fields` None is a body that only
+    this server understands. Otherwise the body can be passed on to another server: then `extra` has
+    the parameters that are unknown here, and those of `passthrough_fields`, which have no effect
+    here, unchanged. `parameter_names` gives the body's name for a parameter that engines know by
+    another one, and `engine_names` those of a body whose values decide it.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
@@ -94,7 +93,7 @@ class Body(BaseModel):
             raise PydanticCustomError("too_many_members", f"more than {MAX_MEMBERS} members")
         return value
 
-    @cached_property  # which costs nothing in the many bodies inside of another one
+    @cached_property  # which costs nothing in the many bodies inside another one
     def extra(self) -> dict[str, Any]:
         """The parameters that are passed on unchanged."""
         return {}
@@ -150,7 +149,7 @@ class UnsupportedValues:
 
 
 async def read_bytes(request: Request, limits: BodyLimits) -> bytearray:
-    """The whole body, never more of it than the limit. Raises PayloadTooLarge and Unavailable."""
+    """The whole body, never reading more than the limit. Raises PayloadTooLarge and Unavailable."""
     limit = limits.json
     length = request.headers.get("content-length", "0")
     if length.isdigit() and int(length) > limit:
@@ -169,7 +168,7 @@ async def read_bytes(request: Request, limits: BodyLimits) -> bytearray:
 
 
 def _share(request: Request, limits: BodyLimits) -> BodyShare:
-    """What the body may take of the memory, until the end of the exchange."""
+    """The body's share of the memory, until the end of the exchange."""
     exchange = exchange_of(request.scope)
     share = limits.memory.share(exchange.caller)
     exchange.cleanup.callback(share.release)
@@ -213,7 +212,9 @@ def _unsupported_type(media_type: str, expected: str) -> APIError:
 
 @dataclass(frozen=True)
 class BodyLimits:
-    """The most bytes of a body in JSON, and of one with files; `memory` is for all together."""
+    """The most bytes of a body in JSON, and of a body with files; `memory` is for all bodies
+    together.
+    """
 
     json: int
     form: int
@@ -233,8 +234,8 @@ async def read_body(
     """The parsed body, and headers for the answer: warnings of ignored parameters.
 
     `overrides` replace fields of the body. `passed_on` returns the known parameters that a body
-    with these fields passes on beside the unknown ones; None if it passes on neither. The file of
-    `receiver` goes there while the body is read. Raises InvalidRequest.
+    with these fields passes on in addition to the unknown ones; None if it passes on neither. The
+    file of `receiver` goes there while the body is read. Raises InvalidRequest.
     """
     values, strict = await _read_values(request, model, limits, receiver)
     if isinstance(values, dict):
@@ -250,7 +251,7 @@ def body_of(
     passed_on: Callable[[Mapping[str, Any]], frozenset[str] | None],
     strict: bool | None = None,
 ) -> tuple[M, dict[str, str]]:
-    """The body that the values of JSON are, as `read_body` returns it. Raises InvalidRequest."""
+    """The body made from decoded JSON values, as `read_body` returns it. Raises InvalidRequest."""
     passthrough = passed_on(values) if isinstance(values, dict) else None
     if passthrough is not None:
         return _with_extra(model, values, passthrough, strict), {}
@@ -260,7 +261,7 @@ def body_of(
 def read_query(
     request: Request, model: type[M], *, unknown: Literal["refuse", "warn"]
 ) -> tuple[M, dict[str, str]]:
-    """The parameters of a URL, as `read_body` has those of a body. Raises InvalidRequest."""
+    """The parameters of a URL, in the way of `read_body`. Raises InvalidRequest."""
     values: dict[str, Any] = {}
     for name, value in request.query_params.multi_items():
         if name != _AZURE_VERSION:
@@ -270,7 +271,7 @@ def read_query(
 
 
 def _add_parameter(values: dict[str, Any], name: str, value: str) -> None:
-    """Add a parameter of a URL to the values, by the form of its name."""
+    """Add a parameter of a URL to the values, according to the shape of its name."""
     if member := _MEMBER.fullmatch(name):
         holder = values.setdefault(member[1], {})
         if isinstance(holder, dict) and member[2] not in holder:
@@ -298,7 +299,9 @@ def _validated(
 async def _read_values(
     request: Request, model: type[Body], limits: BodyLimits, receiver: FileReceiver | None
 ) -> tuple[Any, bool | None]:
-    """The values of the body, and whether their types are exact: those of a form are strings."""
+    """The values of the body, and whether their types are exact: in a form all values are
+    strings.
+    """
     media_type = _media_type(request)
     if model.accepts_form and (media_type == FORM_DATA or not model.accepts_json):
         if media_type != FORM_DATA:
@@ -311,7 +314,7 @@ async def _read_values(
 
 
 def _listed(model: type[Body], name: str, value: Any) -> Any:
-    """The value of a form's field; that of an array is a list, also if it has one item."""
+    """The value of a form's field; an array is a list even if it has one item."""
     field = model.model_fields.get(name)
     if field is None or isinstance(value, list) or not _is_array(field.annotation):
         return value
@@ -319,7 +322,7 @@ def _listed(model: type[Body], name: str, value: Any) -> Any:
 
 
 def _is_array(annotation: Any) -> bool:
-    """Whether all values of the type are arrays, but for None."""
+    """Whether all values of the type are arrays or None."""
     if get_origin(annotation) in (tuple, list):
         return True
     members = [one for one in get_args(annotation) if one is not NoneType]
@@ -327,7 +330,9 @@ def _is_array(annotation: Any) -> bool:
 
 
 async def _decode(body: bytearray) -> Any:
-    """The value; that of a large body is read in a thread, as far as others can run meanwhile."""
+    """The value. A large body is read in a thread, so that others can run meanwhile as far as
+    possible.
+    """
     try:
         if len(body) < _LARGE:
             return read_json(body)
@@ -350,7 +355,7 @@ def _validate(
 def _with_extra(
     model: type[M], values: dict[str, Any], passthrough: frozenset[str], strict: bool | None
 ) -> M:
-    """The body; its `extra` has what only another server understands."""
+    """The body; its `extra` has what only other servers understand."""
     names = {name for name in values if name not in model.model_fields or name in passthrough}
     for name in names:
         if has_file(values[name]):
@@ -371,8 +376,8 @@ def _without_unknown(
 
 
 def add_warning(headers: MutableMapping[str, str], text: str) -> None:
-    """Add a warning to the headers of an answer: no line may end in one, and clients refuse long
-    ones.
+    """Add a warning to the headers of an answer, without line breaks and not too long for
+    clients.
     """
     text = "; ".join(filter(None, (headers.get(WARNING_HEADER), text)))
     text = text if len(text) <= _MAX_WARNING else f"{text[:_MAX_WARNING]}…"

@@ -1,4 +1,4 @@
-"""The memory that the bodies of all requests in progress take together."""
+"""The memory that the bodies of all requests in progress take in total."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 
 from openedai.errors import Unavailable
 
-# Part of every body that is read, whatever the others take.
+# This much of every body is read, whatever the others take.
 FREE = 64 << 10
 
 
@@ -21,7 +21,7 @@ class BodyMemory:
         return BodyShare(self, caller)
 
     def take(self, caller: str, size: int) -> None:
-        """Raises Unavailable if the caller may not take so many more bytes."""
+        """Take this many more bytes. Raises Unavailable if the caller may not."""
         if self._taken[caller] + size > self._free - size:
             raise Unavailable(
                 "The server has no memory for more large request bodies now.", retry_after=1
@@ -46,7 +46,7 @@ class BodyShare:
         self._taken = 0
 
     def take(self, size: int) -> None:
-        """Take so many more bytes. Raises Unavailable."""
+        """Take this many more bytes. Raises Unavailable."""
         free = min(self._free, size)
         self._free -= free
         if size > free:

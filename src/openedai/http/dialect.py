@@ -15,8 +15,8 @@ class Dialect:
     """The format of errors and streams in one API.
 
     `error_body` returns an error's JSON value, `error_frame` the same as the last frame of a stream
-    of the type `media_type`; both also get the request's id. With `accepts_no_type` JSON may
-    have no content type, or that of a text or a form, unless a browser sent it.
+    of the type `media_type`; both also get the request's id. With `accepts_no_type` JSON may have
+    no content type, or that of a text or a form, unless a browser sent it.
     """
 
     error_body: Callable[[APIError, str], Any]

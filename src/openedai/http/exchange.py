@@ -20,9 +20,9 @@ from openedai.identity import NOBODY, Identity
 
 @dataclass(frozen=True)
 class Background:
-    """A request that no client waits for: it is served when no other one needs the model.
+    """A request that no client waits for; it is served when no other request needs the model.
 
-    `give_way` is called when another request needs the slots that this one holds; it has it
+    `give_way` is called when another request needs the slots that this one holds, and makes it
     release them soon. None if it cannot.
     """
 
@@ -84,7 +84,7 @@ class Exchange:
     cleanup: ExitStack = field(default_factory=ExitStack)
 
     def cancel(self, error: APIError) -> bool:
-        """End it with this error for its client. Returns whether that can be."""
+        """End it with this error for its client. Returns whether that is possible."""
         if self.task is None or self.cancelled is not None:
             return False
         self.cancelled = error
@@ -93,7 +93,7 @@ class Exchange:
 
     @property
     def owner(self) -> str:
-        """Whose everything is that the request stores: the project of its key."""
+        """The owner of everything that the request stores: the project of its key."""
         return self.identity.project
 
     @property
@@ -102,7 +102,9 @@ class Exchange:
         return time.perf_counter() - self.started
 
     def use(self, model: str, spec: str, kind: str) -> Use:
-        """What it uses of a model for work of one kind. Times are of the first time."""
+        """The record of what it uses of a model for work of one kind. Its times are those of the
+        first use.
+        """
         use = self.uses.get((model, kind))
         if use is None:
             use = self.uses[model, kind] = Use(model, spec, kind)

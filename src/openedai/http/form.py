@@ -1,4 +1,4 @@
-"""Bodies in multipart/form-data: fields as the values of a JSON body, files on the disk.
+"""Bodies in multipart/form-data: fields become the values of a JSON body, files go to the disk.
 
 `name[]` and a repeated name are arrays, and `name[key]` is an object, as the official clients send
 them. All values are strings or `Upload`s.
@@ -39,7 +39,8 @@ _NAME = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<key>[^\[\]]*)\])?")
 class FileReceiver:
     """Where the bytes of the file in one field go as they arrive, instead of to the disk.
 
-    `limit` is for the whole body, `memory` what the receiver holds of it at once; both in bytes.
+    `limit` is for the whole body, `memory` is how much of it the receiver holds at once; both are
+    in bytes.
     """
 
     field: str
@@ -55,7 +56,7 @@ async def read_form(
     share: BodyShare,
     receiver: FileReceiver | None = None,
 ) -> dict[str, Any]:
-    """The fields of the body; `cleanup` deletes the files, `share` is for what is in memory.
+    """The fields of the body. `cleanup` deletes the files; `share` is for what is in memory.
 
     The file of `receiver` is a StreamedFile, all others are Uploads.
 
@@ -94,7 +95,7 @@ async def _feed(form: _Form, data: bytes, receiver: FileReceiver | None) -> None
         await asyncio.shield(feeding)
     except asyncio.CancelledError:
         await asyncio.wait({feeding})
-        feeding.exception()  # nobody is left who could be told
+        feeding.exception()  # nobody is left to report it to
         raise
     if receiver is not None and form.streamed:
         await receiver.receive(bytes(form.streamed))
@@ -112,7 +113,9 @@ def _boundary(request: Request) -> bytes:
 
 
 class _Form:
-    """Parses the parts of one body. `streamed` is what arrived of the file of `stream_field`."""
+    """Parses the parts of one body. `streamed` is what has arrived of the file in
+    `stream_field`.
+    """
 
     def __init__(
         self, boundary: bytes, cleanup: ExitStack, stream_field: str | None = None
@@ -146,7 +149,7 @@ class _Form:
             raise _malformed("it does not begin with its boundary")
 
     def values(self) -> dict[str, Any]:
-        """The fields, when all is parsed."""
+        """The fields, once everything is parsed."""
         if not self._done:
             raise _malformed("it ended too early")
         values: dict[str, Any] = {}
@@ -262,7 +265,7 @@ def _translate_errors(parser_error: type[Exception]) -> Iterator[None]:
 
 
 def add_field(values: dict[str, Any], name: str, value: str | FormFile) -> None:
-    """Add a field to the values of a body or a query, by the form of its name. Raises
+    """Add a field to the values of a body or a query, according to the shape of its name. Raises
     InvalidRequest.
     """
     match = _NAME.fullmatch(name)

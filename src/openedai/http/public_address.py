@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 
 class PublicAddress:
-    """Where clients reach the server. It changes when a tunnel is opened.
+    """The address at which clients reach the server. It changes when a tunnel is opened.
 
     `url` has no slash at its end; it is empty for the URL that each request was sent to.
     """
@@ -24,7 +24,7 @@ class PublicAddress:
         self.host = hostname(urlsplit(self.url).netloc)
 
     def base(self, request: Request) -> str:
-        """The URL below which the paths of the API are, for the client of this request."""
+        """The base URL of the API's paths, for the client of this request."""
         return self.url or str(request.base_url).rstrip("/")
 
 

@@ -1,4 +1,4 @@
-"""Bytes of a known length, whole or the part that the header Range asks for."""
+"""Sends bytes of a known length, whole or the part that the header Range asks for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Read = Callable[[int, int], AsyncGenerator[bytes, None]]
 async def ranged_response(
     request: Request, size: int, etag: str, read: Read, headers: Mapping[str, str]
 ) -> Response:
-    """`read` gives the bytes from a first to before a last one.
+    """The response; `read` gives the bytes from a start up to an end, exclusive.
 
     A header Range that is not understood, or has several ranges, is ignored, as HTTP has it. Raises
     RangeNotSatisfiable, and what fails before the first byte.
@@ -63,7 +63,9 @@ def _range(request: Request, size: int, etag: str) -> tuple[int, int] | None:
 
 
 class _Bytes(Response):
-    """If reading fails, the connection is closed: the client sees that it has not all."""
+    """If reading fails, the connection is closed, so that the client sees that something is
+    missing.
+    """
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The limits of a caller, as an answer tells them."""
+"""The limits of a caller, as reported in an answer."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RateLimit:
-    """`limit` in requests or tokens, and how many of them are left. All are at `reset_at`, a time
-    of `time.perf_counter`, if nothing else is used.
+    """`limit` is in requests or tokens, of which `remaining` are left. If nothing else is used, all
+    are available again at `reset_at`, a time of `time.perf_counter`.
     """
 
     limit: int
@@ -20,20 +20,20 @@ class RateLimit:
 
     @property
     def reset_ms(self) -> int:
-        """The milliseconds until then."""
+        """The milliseconds until `reset_at`."""
         return max(0, math.ceil(round((self.reset_at - time.perf_counter()) * 1000, 3)))
 
 
 @dataclass(frozen=True)
 class RateLimits:
-    """`measures` are what is limited, "requests" or "tokens"; `read` returns how it stands now."""
+    """`measures` are what is limited, "requests" or "tokens"; `read` returns the present state."""
 
     measures: frozenset[str]
     read: Callable[[], Mapping[str, RateLimit]]
 
 
 def rate_limit_headers(limits: Mapping[str, RateLimit]) -> Iterator[tuple[bytes, bytes]]:
-    """As the official API has them, and Azure's."""
+    """The headers, as in the official API and in Azure's."""
     for measure, one in limits.items():
         name = measure.encode()
         yield b"x-ratelimit-limit-" + name, b"%d" % one.limit

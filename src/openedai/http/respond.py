@@ -50,7 +50,7 @@ def error_response(error: Exception, exchange: Exchange) -> Response:
 
 
 def shutting_down() -> Unavailable:
-    """The error of a request that the end of the server cuts short."""
+    """The error of a request that is cut short because the server stops."""
     return Unavailable("The server is shutting down.")
 
 
@@ -76,9 +76,9 @@ def named_frame(name: bytes, value: Any) -> bytes:
 
 
 class TextFrames:
-    """Frames that differ in one text, and are encoded but for it once.
+    """Frames that differ in one text only; everything else is encoded once.
 
-    `frame` is one of them, whose text, the member with that name, is empty.
+    `frame` is one of them with an empty text, which is the member with this name.
     """
 
     def __init__(self, frame: bytes, name: str) -> None:
@@ -96,7 +96,7 @@ def json_line(value: Any) -> bytes:
 
 
 class EventStream(Response):
-    """A stream of frames. It always closes `rest`, also when the client leaves."""
+    """A stream of frames. It always closes `rest`, even when the client leaves."""
 
     def __init__(
         self,
@@ -146,8 +146,8 @@ class EventStream(Response):
 class FileStream(EventStream):
     """The bytes of a file as they are made.
 
-    No error can be put into them: the answer is not ended, so that its connection is closed, and
-    the client sees that it has no whole file.
+    They cannot contain an error. If one occurs, the answer is not ended, so that its connection is
+    closed and the client sees that the file is incomplete.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ def _chunk(body: bytes) -> dict[str, Any]:
 async def first_frame(frames: AsyncGenerator[bytes, None]) -> bytes:
     """The first frame, awaited before the response commits to a 200.
 
-    What fails before it raises here and keeps its own status.
+    A failure before it is raised here and keeps its own status.
     """
     try:
         return await anext(frames)

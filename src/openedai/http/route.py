@@ -13,9 +13,10 @@ from openedai.http.exchange import Exchange, exchange_of
 
 
 class OneRoute(Route):
-    """It answers HEAD where it answers GET. Unlike Starlette's, the scope has it as `route`.
+    """It answers HEAD wherever it answers GET. Unlike with Starlette's own routes, the scope has it
+    as `route`.
 
-    `check` raises the error of a request that the endpoint must not serve.
+    `check` raises an error for a request that the endpoint must not serve.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ MAX_FILE_NAME = 255
 
 
 def file_name(name: str) -> str:
-    """A client's name of a file, without folders and control characters."""
+    """The name that a client gave a file, without folders and control characters."""
     base = re.split(r"[/\\]", name)[-1]
     return "".join(char for char in base if char.isprintable())[-MAX_FILE_NAME:]
 
@@ -31,8 +31,8 @@ def has_file(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class FormFile:
-    """`name` and `media_type` are what the client says they are: the name has no folders, and both
-    may be empty. `size` is in bytes.
+    """`name` and `media_type` are as the client gave them: the name without folders, and both may
+    be empty. `size` is in bytes.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What one request used of models: the one place where its numbers are gathered."""
+"""What one request used of models. This is the one place where its numbers are gathered."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Use:
         self.reasoning_tokens += usage.reasoning_tokens
 
     def note_event(self, seconds: float) -> None:
-        """An event came so many seconds after the start of the exchange."""
+        """Note that an event came this many seconds after the start of the exchange."""
         if self.first_event_at is None:
             self.first_event_at = seconds
         self.last_event_at = seconds

@@ -1,4 +1,4 @@
-"""Pydantic's errors to the official API's: parameter, code and message."""
+"""Turns Pydantic's errors into the official API's: parameter, code and message."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _JSON_TYPES = {
     "model_attributes_type": "an object",
 }
 
-# The tags of a union's branches begin with this sign: pydantic puts them into the location of an
-# error, and they are left out of the names that clients see.
+# The tags of a union's branches begin with this sign. Pydantic puts them into the location of an
+# error; they are left out of the names that clients see.
 TAG = "~"
 
 
@@ -153,7 +153,7 @@ def _bound(detail: ErrorDetails, param: str) -> InvalidRequest:
 
 
 def _number(value: float) -> str:
-    """As JSON writes it, without the fraction of a whole number."""
+    """A number as in JSON, without the fraction of a whole number."""
     return str(int(value)) if value == int(value) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""Image files to pixels: upright, in RGB or RGBA, within limits. All of it blocks.
+"""Decodes image files to pixels: upright, in RGB or RGBA, within limits. Everything here blocks.
 
 Pillow is imported on first use. Of an animated file it is the first frame.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _ORIENTATION_TAG = 0x0112
-_SOURCE_COMPRESSION = 1  # of a PNG that only passes from one part to another
+_SOURCE_COMPRESSION = 1  # of a PNG that is only passed from one part to another
 _SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -33,8 +33,8 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Decoded:
-    """The pixels of a file, in RGB or RGBA. `exact` says whether the file has just these: the same
-    mode, one frame, no rotation. `format` is Pillow's name of the file's format.
+    """The pixels of a file, in RGB or RGBA. `exact` says whether the file has exactly these: the
+    same mode, one frame, no rotation. `format` is Pillow's name for the file's format.
     """
 
     image: Image.Image
@@ -122,7 +122,7 @@ def _decoded(opened: Image.Image) -> Decoded:
 
 
 def _in_rgb(image: Image.Image) -> Image.Image:
-    """In RGB or RGBA; itself if it is."""
+    """The image in RGB or RGBA; unchanged if it already is."""
     has_alpha = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
     mode = "RGBA" if has_alpha else "RGB"
     if image.mode == mode:

@@ -1,4 +1,4 @@
-"""Images that an engine made, as a client wants them. All of it blocks."""
+"""Converts images that an engine made to what a client wants. Everything here blocks."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def _gif_size(raw: bytes) -> tuple[int, int]:
 
 
 def _webp_size(raw: bytes) -> tuple[int, int]:
-    """The largest one: an extended file states the size of its canvas and of each frame."""
+    """The largest size: an extended file states the size of its canvas and of each frame."""
     largest = (0, 0)
     for name, offset, _ in _chunks(raw, 12, "little"):
         found = (0, 0)
@@ -170,7 +170,7 @@ def _chunks(raw: bytes, offset: int, byteorder: ByteOrder) -> Iterator[tuple[byt
 
 
 def _check_jpeg(raw: bytes) -> None:
-    """A decoder pads truncated data, and takes hours for too many scans."""
+    """Check a JPEG: a decoder pads truncated data, and takes hours for too many scans."""
     scan, end = b"\xff\xda", b"\xff\xd9"
     if raw.rfind(end) <= raw.rfind(scan):
         raise _parse_error("it ends too early")
@@ -179,7 +179,7 @@ def _check_jpeg(raw: bytes) -> None:
 
 
 def _check_bmp(raw: bytes) -> None:
-    """Decoders of run lengths take minutes for some files, or do not exist."""
+    """Check a BMP: decoders of run lengths take minutes for some files, or do not exist."""
     if _read_int(raw, 14, 4) != 12 and _read_int(raw, 30, 4) in _RUN_LENGTHS:
         raise BadImage("Compressed BMP files are not supported.", code="invalid_image_format")
 

@@ -1,4 +1,4 @@
-"""Masks: which parts of an image an edit may change. All of it blocks.
+"""Masks: which parts of an image an edit may change. Everything here blocks.
 
 A mask is a PNG in grey, of the size of its image: white may change, black must stay, and grey is a
 blend of both.
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def mask_from_file(raw: bytes, image: ImageFile, max_pixels: int) -> bytes:
-    """The mask that a file is for `image`: its transparent parts may change.
+    """A file as a mask for `image`: its transparent parts may change.
 
-    Those of a file without transparency that are white. Raises BadImage for a file that cannot be
-    read, has another size, or lets nothing change.
+    In a file without transparency, the white parts. Raises BadImage for a file that cannot be read,
+    has a different size, or lets nothing change.
     """
     mask = decode(raw, max_pixels).image
     if mask.size != (image.width, image.height):

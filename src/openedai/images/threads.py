@@ -15,7 +15,7 @@ _COUNT = 2
 
 
 class ImageThreads:
-    """Only a few: each may hold the pixels of a large image."""
+    """A few threads only, because each may hold the pixels of a large image."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_COUNT, "image-files")

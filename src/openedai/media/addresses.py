@@ -1,4 +1,4 @@
-"""The hosts that images may be fetched from: those of the public internet.
+"""The hosts from which images may be fetched: those on the public internet.
 
 The server can reach addresses that its clients must not: this machine, its network, and the
 metadata service of a cloud, which gives out credentials.
@@ -23,7 +23,7 @@ Network = IPv4Network | IPv6Network
 
 _NAT64 = IPv6Network("64:ff9b::/96")  # an IPv4 address is in the last 32 bits
 _UNICAST = IPv6Network("2000::/3")
-# Special ranges inside of public ones.
+# Special ranges inside public ones.
 _SPECIAL: tuple[Network, ...] = (
     IPv4Network("192.88.99.0/24"),  # 6to4 relays
     IPv6Network("2001::/23"),  # protocol assignments; Teredo contains IPv4 addresses
@@ -61,7 +61,7 @@ class HostPolicy:
 
     @classmethod
     def parse(cls, entries: Iterable[str]) -> Self:
-        """From host names, addresses and networks (`10.0.0.0/8`). Raises ValueError."""
+        """A policy from host names, addresses and networks (`10.0.0.0/8`). Raises ValueError."""
         hosts, networks = set(), []
         for entry in entries:
             network = _parse_network(entry)

@@ -25,7 +25,9 @@ _SYSTEM_PORTS = 1024
 
 
 class BadUrl(Exception):
-    """A URL that the server does not connect to. Its text says why, after the words "the URL"."""
+    """A URL that the server does not connect to. The text says why, as the rest of a sentence that
+    begins with "the URL".
+    """
 
 
 class UnknownHost(Exception):
@@ -70,7 +72,7 @@ def resolve_host(host: str, port: int) -> Sequence[str]:
 
 
 class Hosts:
-    """Resolves the names of hosts, for one purpose: slow name servers delay nothing else."""
+    """Resolves the names of hosts for one purpose, so that slow name servers delay nothing else."""
 
     def __init__(self, policy: HostPolicy, purpose: str, lookup: Lookup = resolve_host) -> None:
         self._policy = policy

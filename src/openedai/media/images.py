@@ -1,4 +1,4 @@
-"""Images of requests, from files, data URLs and http or https URLs.
+"""Loads the images of requests, from files, data URLs and http or https URLs.
 
 Each loaded image has a known type and a bounded number of bytes and pixels. Anything else is an
 InvalidRequest that names the parameter.
@@ -52,7 +52,7 @@ class ImageRef:
     """An image in a request: a data URL, one of http or https, or the bytes of a file.
 
     For errors, `param` is the parameter that has the image, and `type_param` the one that says that
-    it is one.
+    it is an image.
     """
 
     source: str | bytes

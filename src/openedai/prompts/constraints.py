@@ -1,4 +1,6 @@
-"""The grammars of constrained answers. What cannot be enforced is refused, naming the parameter."""
+"""The grammars of constrained answers. What cannot be enforced is refused with an error that names
+the parameter.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,9 @@ def answer_grammar(
 
 
 def strict_grammar(tools: Sequence[Tool], *, parallel: bool) -> str:
-    """The grammar of the rest of a free answer from where it calls one of these strict tools."""
+    """The grammar of the rest of a free answer, from the point where it calls one of these strict
+    tools.
+    """
     rules = LarkRules()
     root = strict_call_grammar(
         tools, parallel=parallel, rules=rules, arguments=lambda tool: arguments_rule(tool, rules)
@@ -121,7 +125,7 @@ def _input_rule(tool: Tool, grammar: InputGrammar, rules: LarkRules) -> str:
 
 
 def input_rules(grammar: InputGrammar) -> dict[str, Body]:
-    """The rules of a grammar's texts as strings of JSON, in quotes; the start is `root`.
+    """The rules for the texts of a grammar as JSON strings, in quotes; the start is `root`.
 
     Raises ValueError, worded for the author of the grammar.
     """

@@ -1,4 +1,6 @@
-"""What tools return, kept in its place in the prompt: files, pages and servers are not trusted."""
+"""Keeps what tools return confined to its place in the prompt: files, pages and servers are not
+trusted.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +11,16 @@ from msgspec.structs import replace
 
 from openedai.contract.chat import Chat
 
-# How results and calls are written for models whose chat template has no tools.
+# How results and calls are written for models whose chat template does not support tools.
 _MARKUP = ("<tool_response>", "</tool_response>", "<tool_call>", "</tool_call>")
 _ROLES = ("tool", "function")
-_BREAK = "\u200b"  # a space without width
+_BREAK = "\u200b"  # a zero-width space
 
 
 def contained(chat: Chat, special: Callable[[], Iterable[str]]) -> Chat:
-    """The conversation, in which what tools returned is nothing but text: a space without width is
-    in the texts for which the model has `special` tokens, and in those that mark results and calls.
+    """The conversation, in which the results of tools are nothing but text: a zero-width space is
+    inserted into texts for which the model has `special` tokens, and into those that mark results
+    and calls.
     """
     if not any(message.role in _ROLES for message in chat.messages):
         return chat

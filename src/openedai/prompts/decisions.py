@@ -1,6 +1,6 @@
-"""Questions about an input, as a model reads them, and the labels that are their answers.
+"""Questions about an input, as a model reads them, and the labels that answer them.
 
-What all questions about one input share comes first, so that it is computed once.
+What all questions about one input have in common comes first, so that it is computed once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ YES, NO = "Yes", "No"
 
 @dataclass(frozen=True)
 class Option:
-    """One of the answers that a question has, a text or a boolean."""
+    """One of the possible answers to a question: a text or a boolean."""
 
     value: str | bool
     description: str = ""
@@ -39,7 +39,7 @@ def yes_or_no(instructions: str, *, yes: str = "", no: str = "") -> Question:
 
 
 def one_of(instructions: str, options: Sequence[Option]) -> Question:
-    """Which of the options it is. They are different."""
+    """Which of the options it is. The options have to be different."""
     labels = _labels([option.value for option in options])
     return Question(text=f"{instructions}\nOne of:{_listed(labels, options)}", labels=labels)
 
@@ -57,7 +57,9 @@ def level_of(instructions: str, levels: Sequence[Option]) -> Question:
 
 
 def shares(logprobs: Sequence[float]) -> tuple[float, ...]:
-    """The probabilities of labels with these log probabilities, if it is one of them."""
+    """The probabilities of labels with these log probabilities, given that the answer is one of
+    them.
+    """
     highest = max(logprobs)
     if highest == -math.inf:
         return (1 / len(logprobs),) * len(logprobs)
@@ -67,7 +69,7 @@ def shares(logprobs: Sequence[float]) -> tuple[float, ...]:
 
 
 def as_text(value: Any) -> str:
-    """A text as it is, other JSON as JSON."""
+    """A text as it is; other values as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

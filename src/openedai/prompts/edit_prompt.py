@@ -12,7 +12,8 @@ _INPUT_SECTION_SYSTEM = (
     "Below is an instruction that describes a task, paired with an input that provides further "
     "context. Write a response that appropriately completes the request."
 )
-# Formats that take any system message. Others have a fixed one, or a template that may have none.
+# Formats that accept any system message. Others have a fixed one, or a template that may not
+# support one.
 _WITH_SYSTEM = frozenset({"llama-2", "mpt", "plain"})
 
 _EDIT = "Edit the text as the instruction says. Answer with the edited text and nothing else."

@@ -1,4 +1,4 @@
-"""Text models as judges of texts: what they are asked, and what their answers mean for moderation.
+"""Text models that judge texts: what they are asked, and what their answers mean for moderation.
 
 Llama Guard answers `safe`, or `unsafe` and the codes of hazards in the next line. ShieldGemma says
 whether a text violates one guideline. Both have prompts of their own, which their chat templates
@@ -18,7 +18,7 @@ from openedai.prompts.decisions import NO, YES, decision_input, shares, yes_or_n
 
 GuardName = Literal["llama_guard", "llama_guard_2", "shieldgemma"]
 FLAGGED_FROM = 0.5
-# The hazards of Llama Guard 3 and 4 by their codes: only those that are categories of ours.
+# The hazards of Llama Guard 3 and 4 by their codes, as far as they correspond to our categories.
 HAZARDS: Mapping[str, tuple[str, ...]] = {
     "S1": ("illicit", "illicit/violent", "violence"),  # violent crimes
     "S2": ("illicit",),  # other crimes
@@ -35,7 +35,7 @@ HAZARDS: Mapping[str, tuple[str, ...]] = {
     "S13": (),  # elections
     "S14": ("illicit",),  # abuse of code interpreters
 }
-# Llama Guard 2 has no code for defamation: those after it are one lower.
+# Llama Guard 2 has no code for defamation, so later codes are one lower.
 HAZARDS_2: Mapping[str, tuple[str, ...]] = {
     **{code: HAZARDS[code] for code in ("S1", "S2", "S3", "S4")},
     **{f"S{number}": HAZARDS[f"S{number + 1}"] for number in range(5, 12)},
@@ -60,20 +60,20 @@ GUIDELINES: Mapping[str, str] = {
 class Guard(Protocol):
     @property
     def marker(self) -> str:
-        """A text in every prompt, if the model's chat template is one for this guard."""
+        """A text that every prompt contains if the model's chat template is made for this guard."""
 
     def request(self, text: str) -> DecideRequest:
         """The questions about a text."""
 
     def assessment(self, logprobs: Sequence[Sequence[float]]) -> Assessment:
-        """What the log probabilities of the answers say."""
+        """The assessment that follows from the log probabilities of the answers."""
 
 
 @dataclass(frozen=True)
 class HazardGuard:
-    """Asks for the verdict with the first hazard, which have one probability together.
+    """Asks for the verdict together with the first hazard; they have one probability.
 
-    Some templates end before the empty line that is part of the answer, others after it.
+    Some templates end before the empty line of the answer, others after it.
     """
 
     hazards: Mapping[str, tuple[str, ...]]
@@ -85,7 +85,7 @@ class HazardGuard:
         return DecideRequest(input=text, questions=(Question(text="", labels=labels),))
 
     def assessment(self, logprobs: Sequence[Sequence[float]]) -> Assessment:
-        """An unsafe text is flagged for the likeliest category at least."""
+        """An unsafe text is flagged at least for the likeliest category."""
         found = shares(logprobs[0])
         half = len(found) // 2
         safe, *unsafe = (a + b for a, b in zip(found[:half], found[half:], strict=True))
@@ -134,7 +134,7 @@ class PolicyGuard:
 def guard_of(choice: GuardName | Mapping[str, str]) -> Guard:
     """The guard with that name, or one that asks about policies in words, by category.
 
-    Raises ValueError for what is no category, and for policies without words.
+    Raises ValueError for anything that is not a category, and for empty policies.
     """
     if choice == "llama_guard":
         return HazardGuard(HAZARDS)

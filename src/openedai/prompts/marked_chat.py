@@ -14,7 +14,7 @@ class MarkedChat:
     """A conversation, `chat`, with a text in place of each of its `images`."""
 
     def __init__(self, chat: Chat) -> None:
-        self._marker = f"image-{secrets.token_hex(16)}"  # so that no one else's text has it
+        self._marker = f"image-{secrets.token_hex(16)}"  # so that no other text contains it
         self.images = tuple(image for message in chat.messages for image in message.images)
         self.chat = replace(chat, messages=tuple(map(self._marked, chat.messages)))
 

@@ -41,7 +41,7 @@ class _Entry:
 _ALPACA_STOP = ("\n### Instruction:", "\n### Input:", "\n### Response:")
 _VICUNA_STOP = ("USER:", "</s>")
 
-# The first pattern that matches decides, so special names are before general ones.
+# The first pattern that matches decides, so specific names come before general ones.
 _ENTRIES = (
     _Entry("llama-2", r"llama-?v?-?2.*chat|chinese-alpaca-2", ("[INST]", "</s>")),
     _Entry("gpt4-x-alpaca", r"gpt-?4-?x-?alpaca", _ALPACA_STOP, template="alpaca"),

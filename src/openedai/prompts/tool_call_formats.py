@@ -1,4 +1,6 @@
-"""The formats in which models write tool calls: which one a template uses, and their grammars."""
+"""The formats in which models write tool calls, which of them a template uses, and their
+grammars.
+"""
 
 from __future__ import annotations
 

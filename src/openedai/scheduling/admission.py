@@ -1,7 +1,7 @@
 """The queue of requests for one model: bounded, and fair between callers.
 
-Requests in the background wait behind all others, without a limit. Those that hold slots are asked
-to give way when others wait, the newest first: the least work is lost.
+Requests in the background wait after all others, without a limit. Those that hold slots are asked
+to give way when others wait, the newest first, so that the least work is lost.
 
 Only `Admission.wait` awaits, so no cancellation can come between a decision and its effect.
 """
@@ -64,7 +64,7 @@ class Admission:
         self._clock = clock
         self._clients: Turns[Ticket] = Turns()
         self._background: Turns[Ticket] = Turns()
-        # Those in the background that hold slots, the newest last.
+        # The background requests that hold slots, the newest last.
         self._in_background: dict[Ticket, None] = {}
         self._pauses = 0  # of the background
         self._slots = 1
@@ -81,7 +81,7 @@ class Admission:
 
     @property
     def max_waiting(self) -> int:
-        """The most requests that may wait: at least one without an engine, to start the load."""
+        """The most requests that may wait; without an engine at least one, to start the load."""
         return self._max_queue if self.resident else max(1, self._max_queue)
 
     @property
@@ -91,7 +91,7 @@ class Admission:
 
     @property
     def only_background(self) -> bool:
-        """Whether nothing but requests in the background uses the engine or waits for it."""
+        """Whether only background requests use the engine or wait for it."""
         held = sum(ticket.granted_slots for ticket in self._held_in_background())
         return not self._clients and self.running == held
 
@@ -151,7 +151,9 @@ class Admission:
         self._grant_waiting()
 
     def detach(self) -> None:
-        """Remove the engine: new requests wait. Its slots in use do not count for the next one."""
+        """Remove the engine, so that new requests wait. Its slots in use do not count for the next
+        one.
+        """
         self.resident = None
 
     def refuse_all(self, error: APIError) -> None:
@@ -160,8 +162,8 @@ class Admission:
             self._refuse(ticket, error)
 
     def pause_background(self) -> None:
-        """Have requests in the background wait until every pause is over, and ask those that hold
-        slots to give way.
+        """Have background requests wait until every pause is over, and ask those that hold slots to
+        give way.
         """
         self._pauses += 1
         for ticket in self._held_in_background():
@@ -180,7 +182,7 @@ class Admission:
     def _try_grant(self, ticket: Ticket) -> bool:
         resident = self.resident
         if resident is None or not resident.engine.alive():
-            return False  # the pool is about to detach it, and to load it again
+            return False  # the pool is about to detach it and load it again
         slots = min(ticket.requested_slots, resident.slots)
         if resident.running + slots > resident.slots:
             return False
@@ -207,7 +209,7 @@ class Admission:
         return self._clients if self._clients or self._pauses else self._background
 
     def _make_way(self) -> None:
-        """Ask requests in the background for the slots that waiting clients need."""
+        """Ask background requests for the slots that waiting clients need."""
         resident = self.resident
         here = self._held_in_background()
         if resident is None or not self._clients or not here:
@@ -221,7 +223,7 @@ class Admission:
             missing -= ticket.granted_slots if self._ask(ticket) else 0
 
     def _ask(self, ticket: Ticket) -> bool:
-        """Ask a request in the background to give way. Whether it can."""
+        """Ask a background request to give way. Returns whether it can."""
         if ticket.background is None or ticket.background.give_way is None:
             return False
         ticket.gives_way = True
@@ -229,16 +231,16 @@ class Admission:
         return True
 
     def _held_in_background(self) -> list[Ticket]:
-        """The requests in the background that hold slots, the newest last."""
+        """The background requests that hold slots, the newest last."""
         return [ticket for ticket in self._in_background if ticket.resident is self.resident]
 
     def _turns(self, ticket: Ticket) -> Turns[Ticket]:
         return self._clients if ticket.background is None else self._background
 
     def _displace_or_refuse(self, caller: str) -> None:
-        """Refuse the newest request of the caller with most of them, or else raise a refusal.
+        """Refuse the newest request of the caller with the most requests, or else raise a refusal.
 
-        The former only if it makes the shares of the callers more even, the new request counted.
+        The former only if that evens out the shares of the callers, counting the new request.
         """
         self.refused += 1
         displaced = self._clients.displaced_by(caller)

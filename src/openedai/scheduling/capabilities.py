@@ -1,4 +1,4 @@
-"""What clients are told of what a model cannot do."""
+"""The errors for what a model cannot do."""
 
 from __future__ import annotations
 

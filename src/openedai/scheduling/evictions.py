@@ -1,8 +1,8 @@
-"""Whose memory a model, or something else, may have.
+"""Which models give up their memory for another model, or for something else.
 
-Requests in the background have the lowest priority: a model that clients wait for takes the memory
-of one that only the background uses, and one that only the background waits for leaves models alone
-that clients have just used. Models that only the background wants take turns.
+Background requests have the lowest priority. A model that clients wait for takes the memory of one
+that only the background uses, and a model that only the background waits for does not displace
+models that clients have just used. Models that only the background wants take turns.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from openedai.scheduling.admission import Admission
 from openedai.scheduling.residency import EvictionPlan, Resident, plan_evictions
 from openedai.scheduling.state import ManagedModel
 
-# For so many seconds a model that a client used is not evicted for the background.
+# A model that a client has used is not evicted for the background for this many seconds.
 PATIENCE = 30.0
-# For so many seconds a model that only the background uses keeps its memory, if others wait.
+# A model that only the background uses keeps its memory for this many seconds if others wait.
 TURN = 120.0
 
 
@@ -35,15 +35,15 @@ class Evictions:
         return [resident for resident in residents if resident is not None]
 
     def plan(self, need: int, *, for_clients: bool = True) -> EvictionPlan:
-        """Which idle models leave for `need` bytes."""
+        """Which idle models to evict for `need` bytes."""
         return self._plan(need, lambda one: one.idle and (for_clients or self._is_free(one)))
 
     def pause_background(
         self, need: int, paused: set[Admission], *, for_clients: bool
     ) -> set[Admission]:
-        """Have the background give up the memory of others, if `need` bytes become free by it.
+        """Have the background give up other models' memory, if that frees `need` bytes.
 
-        `paused` are those of the last call; returns those that are paused now.
+        `paused` are the models of the last call. Returns those that are paused now.
         """
         holders = self._holders(need, for_clients=for_clients)
         for admission in paused - holders:

@@ -1,9 +1,9 @@
-"""The loads, evictions and ends of the engines of the pool's models.
+"""Loads, evicts and closes the engines of the pool's models.
 
-Every model has at most one load task, and one model is loaded at a time. A load task whose model
-does not fit because leased models hold the memory waits without the lock, so that others can load.
-A load that no request waits for is dropped before it begins, but not once it has begun: the model
-is then idle.
+Every model has at most one load task, and one model is loaded at a time. If a model does not fit
+because leased models hold the memory, its load task waits without the lock, so that others can
+load. A load that no request waits for is dropped before it begins, but not after: the model is then
+idle.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ T = TypeVar("T")
 log = logging.getLogger("openedai.scheduling")
 
 SHORTEST_TIMER = 0.001
-# How often a model that only the background waits for is tried to be loaded.
+# How often to try to load a model that only the background waits for.
 _BACKGROUND_SECONDS = 1.0
 
 
 class Loads:
-    """`models` are all that were ever requested; the pool adds to them.
+    """`models` are all models that were ever requested; the pool adds to them.
 
-    `load` makes an engine and leaves nothing behind if it fails or is cancelled. `estimate` returns
-    the expected bytes of a model that was never loaded. `accepting` is False from when the server
-    shuts down. `closing` are the engines that are not closed yet.
+    `load` makes an engine, and leaves nothing behind if it fails or is cancelled. `estimate`
+    returns the expected bytes of a model that was never loaded. `accepting` is False once the
+    server shuts down. `closing` are the engines that are not closed yet.
     """
 
     def __init__(
@@ -64,14 +64,14 @@ class Loads:
         if model.load_task is None:
             model.load_task = self._spawn(self._load_model(model))
         else:
-            self.notify()  # it may wait for the background only
+            self.notify()  # it may be waiting for the background only
         return model.load_task
 
     def evict(self, resident: Resident) -> asyncio.Task[None]:
-        """Unload the model from now on; the task ends when its engine is closed."""
+        """Begin to unload the model; the task ends when its engine is closed."""
         model = self._models[resident.model_id]
         model.evictions += 1
-        # It may have grown beyond the budget in use; it must still be loadable.
+        # In use it may have grown beyond the budget, but it must still be loadable.
         model.measured_memory = min(resident.measure(), self._limits.memory_budget)
         if model.watch_task is not None:
             model.watch_task.cancel()
@@ -105,13 +105,13 @@ class Loads:
             self.notify()
 
     def expected_memory(self, spec: ModelSpec) -> int:
-        """Bytes, as the last load measured them or as its files let expect."""
+        """The bytes that the last load measured, or those expected from its files."""
         model = self._models.get(spec.id)
         measured = None if model is None else model.measured_memory
         return self._estimate(spec) if measured is None else measured
 
     def start_idle_timer(self) -> None:
-        """Look for models that are idle for too long, unless that is planned already."""
+        """Start looking for models that are idle for too long, unless that is already scheduled."""
         if self._idle_timer is None and self._limits.idle_timeout > 0 and self.accepting:
             loop = asyncio.get_running_loop()
             self._idle_timer = loop.call_later(self._limits.idle_timeout, self._evict_idle)
@@ -131,7 +131,7 @@ class Loads:
             raise shutting_down()
 
     async def close(self) -> None:
-        """Cancel the loads, close every engine, leased or not."""
+        """Cancel the loads, and close every engine, leased or not."""
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         load_tasks = {
@@ -192,7 +192,9 @@ class Loads:
                 admission.resume_background()
 
     async def _wait_for_memory(self, model: ManagedModel) -> None:
-        """Until it may fit; only the background does not look at every change."""
+        """Wait until the model may fit. If only the background wants it, not every change is looked
+        at.
+        """
         if model.has_clients_waiting:
             await self.wait_for_change()
             return
@@ -260,7 +262,7 @@ class Loads:
             self.notify()
 
     def _evict_idle(self) -> None:
-        """Evict models that were idle for too long, and set the timer for the next one."""
+        """Evict models that have been idle for too long, and set the timer for the next one."""
         self._idle_timer = None
         remaining = {
             resident: resident.last_used + self._limits.idle_timeout - self._clock()

@@ -26,10 +26,10 @@ E = TypeVar("E", bound=Engine)
 class ModelPool:
     """Models that are loaded on first use and evicted when others need the memory.
 
-    `load` makes an engine and leaves nothing behind if it fails or is cancelled. `capabilities_of`
+    `load` makes an engine, and leaves nothing behind if it fails or is cancelled. `capabilities_of`
     returns the classes that the engine of a model inherits, without loading it. `estimate` returns
-    the expected bytes of a model that was never loaded; `on_wait` is called with the model's id
-    and the seconds that each lease waited.
+    the expected bytes of a model that was never loaded. `on_wait` is called with the model's id and
+    the seconds that each lease waited.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class ModelPool:
     ) -> AsyncIterator[E]:
         """Hold `slots` of the engine's slots, or all if it has fewer. Releasing never awaits.
 
-        A request in the background waits behind all others, as long as it takes.
+        A background request waits after all others, as long as it takes.
 
         Raises Unsupported (wrong kind of model), RateLimited or Unavailable (queue full, waited
         too long, no memory, shutting down), or the error of the load.
@@ -85,8 +85,8 @@ class ModelPool:
             self._release(model, ticket)
 
     def reserve(self, size: int) -> AbstractAsyncContextManager[None]:
-        """Room for so many bytes of something else than a model. It waits until no model in use
-        has to be evicted for it. Raises Unavailable if there can never be so much.
+        """Reserve this many bytes for something other than a model. Waits until no model in use has
+        to be evicted for it. Raises Unavailable if there can never be enough room.
         """
         return self._loads.reserve(size)
 
@@ -108,9 +108,9 @@ class ModelPool:
             raise error
 
     async def unload(self, model_id: str) -> bool:
-        """Unload the model if it is loaded and idle, or loads for nobody.
+        """Unload the model if it is idle, or being loaded for nobody.
 
-        Returns whether it was.
+        Returns whether it was unloaded.
         """
         model = self._models.get(model_id)
         if model is None:
@@ -130,8 +130,8 @@ class ModelPool:
         return self._model(spec).occupancy()
 
     def expected_memory(self, spec: ModelSpec) -> int:
-        """Bytes that the model takes when it is loaded: as measured by its last load, or estimated
-        by its files; 0 where neither is known. May read the disk.
+        """The bytes that the model takes when it is loaded: measured by its last load, or estimated
+        from its files; 0 if neither is known. May read the disk.
         """
         return self._loads.expected_memory(spec)
 
@@ -141,7 +141,7 @@ class ModelPool:
         return resident.slots if resident else 0
 
     def load_ages(self, spec: ModelSpec) -> tuple[float, float] | None:
-        """How many seconds ago the load of a loaded model began and ended."""
+        """How many seconds ago the load of a loaded model began, and ended."""
         resident = self._model(spec).admission.resident
         if resident is None:
             return None
@@ -160,7 +160,9 @@ class ModelPool:
         self._loads.accepting = False
 
     async def drain(self, timeout: float) -> bool:
-        """Wait until no lease is held or waiting; False if that takes over `timeout` seconds."""
+        """Wait until no lease is held or waiting. Returns False if that takes more than `timeout`
+        seconds.
+        """
         try:
             async with asyncio.timeout(timeout):
                 while self._requests:
@@ -170,7 +172,7 @@ class ModelPool:
         return True
 
     async def close(self) -> None:
-        """Refuse waiting requests, cancel the loads, close every engine, leased or not."""
+        """Refuse waiting requests, cancel the loads, and close every engine, leased or not."""
         self.stop_accepting()
         for model in self._models.values():
             model.admission.refuse_all(shutting_down())

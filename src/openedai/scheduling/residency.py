@@ -14,7 +14,7 @@ class Resident:
     """A loaded engine. `running` is how many of its slots are in use.
 
     `memory` is in bytes, as last measured. Times are those of the pool's clock; `used_by_client_at`
-    is when a request that is not in the background began or ended last.
+    is when a request that is not in the background last began or ended.
     """
 
     model_id: str
@@ -32,7 +32,7 @@ class Resident:
         return self.running == 0
 
     def measure(self) -> int:
-        """Measure the memory again; bytes."""
+        """Measure the memory again. Returns it in bytes."""
         try:
             self.memory = self.engine.memory()
         except Exception:  # it may be dying: keep the last measurement

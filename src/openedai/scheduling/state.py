@@ -26,7 +26,9 @@ class PoolLimits:
 
 
 class Occupancy(NamedTuple):
-    """The number of requests that a model accepts, waiting ones included, and how many more now."""
+    """The number of requests that a model accepts, waiting ones included, and how many more it
+    accepts now.
+    """
 
     limit: int
     remaining: int
@@ -68,7 +70,7 @@ class PoolStatus:
 
 @dataclass(eq=False)
 class ManagedModel:
-    """A requested model, loaded or not. `measured_memory` is in bytes, of its last load."""
+    """A requested model, loaded or not. `measured_memory` is in bytes, from its last load."""
 
     spec: ModelSpec
     admission: Admission
@@ -88,7 +90,7 @@ class ManagedModel:
 
     @property
     def has_clients_waiting(self) -> bool:
-        """Whether something else than requests in the background waits for it."""
+        """Whether anything other than background requests waits for it."""
         return self.admission.clients_waiting > 0 or self.pending_preloads > 0
 
     def occupancy(self) -> Occupancy:

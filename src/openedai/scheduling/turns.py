@@ -1,5 +1,5 @@
-"""Who is next: groups of callers take turns, and callers within their group; within a caller the
-order is first come, first served.
+"""Decides who is next: groups of callers take turns, and so do the callers within a group; requests
+of one caller are served in order of arrival.
 
 The group is the part of a caller's name before its slash.
 """
@@ -40,12 +40,12 @@ class Turns(Generic[T]):
         self._count += 1
 
     def next(self) -> T:
-        """The item whose turn it is. There must be one."""
+        """The item whose turn it is. There has to be one."""
         queues = next(iter(self._groups.values()))
         return next(iter(queues.values()))[0]
 
     def take_next(self) -> T:
-        """Remove the next item; its caller and their group are last from now on."""
+        """Remove the next item; its caller and their group then come last."""
         group, queues = next(iter(self._groups.items()))
         caller, queue = next(iter(queues.items()))
         item = queue.popleft()
@@ -69,14 +69,13 @@ class Turns(Generic[T]):
             del self._groups[group]
 
     def has_most(self, caller: str) -> bool:
-        """Whether the caller's group has items, and no other has more."""
+        """Whether the caller's group has items, and no other group has more."""
         own = self._size(_group(caller))
         return own > 0 and own == max(map(self._size, self._groups))
 
     def displaced_by(self, caller: str) -> T | None:
-        """The newest item of the caller with most of them in the group with most of them, if
-        shares are more even with one of this caller in its place; or else the same in the caller's
-        own group.
+        """The newest item of the busiest caller in the busiest group, if an item of this caller in
+        its place would even out the shares; or else the same within the caller's own group.
         """
         own = _group(caller)
         largest = max(self._groups, key=self._size, default=own)

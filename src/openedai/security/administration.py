@@ -1,4 +1,4 @@
-"""Making, changing and revoking keys, for the command line and the admin resources."""
+"""Makes, changes and revokes keys, for the command line and the admin resources."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from openedai.store.keys.records import ApiKey, ApiKeys, no_such_key
 from openedai.store.keys.service_accounts import Role, ServiceAccount, ServiceAccounts
 from openedai.store.store import Store
 
-# Of the admin keys that the admin resources make.
+# The lifetime of admin keys that the admin resources make.
 DEFAULT_PROJECT = "proj_default"
 
 
 @dataclass(frozen=True)
 class MadeKey:
-    """`secret` is the key's text, which nobody can show again. `first`: there was none before."""
+    """`secret` is the key's text, which nobody can show again. `first` is whether there was no key
+    before.
+    """
 
     key: ApiKey
     secret: str
@@ -37,11 +39,11 @@ class Administration:
         self._store = store
 
     async def create_key(self, new_key: ApiKey, storage_bytes: int | None = None) -> MadeKey:
-        """A key like `new_key`, in the project that has `new_key.project` as its id or name.
+        """Make a key like `new_key`, in the project with the id or name `new_key.project`.
 
-        An empty one stands for a new project with the key's name. `storage_bytes` is what the
-        project may keep from now on, if given; 0 is no limit. Raises NotFound for a project that
-        does not exist, and InvalidRequest where a name stands for several.
+        If that is empty, the key gets a new project with its own name. `storage_bytes`, if given,
+        is what the project may store from now on; 0 is no limit. Raises NotFound for a project that
+        does not exist, and InvalidRequest for an ambiguous name.
         """
         async with self._writing() as query:
             found = await self.projects.named(query, new_key.project or new_key.name)
@@ -60,7 +62,7 @@ class Administration:
             return await self._insert(query, replace(new_key, project=project.id))
 
     async def create_admin_key(self, name: str, expires_at: float | None) -> MadeKey:
-        """An admin key of the default project, which is made with the first."""
+        """Make an admin key in the default project, which is created along with the first one."""
         async with self._writing() as query:
             await self.projects.ensure(query, DEFAULT_PROJECT, "Default project")
             key = ApiKey(project=DEFAULT_PROJECT, name=name, admin=True, expires_at=expires_at)
@@ -69,7 +71,7 @@ class Administration:
     async def create_account(
         self, project: str, name: str, *, with_key: bool, expires_at: float | None
     ) -> tuple[ServiceAccount, MadeKey | None]:
-        """A service account of a project, with a key, or without one and without a role.
+        """Make a service account in a project, with a key or else without a key and a role.
 
         Raises NotFound, and InvalidRequest for an archived project.
         """
@@ -88,7 +90,7 @@ class Administration:
         expires_at: float | None,
         endpoints: tuple[str, ...] | None,
     ) -> MadeKey:
-        """One more key of a service account. Raises as `create_account`."""
+        """Make a further key for a service account. Raises as `create_account`."""
         async with self._writing() as query:
             _check_open(await self.projects.lock(query, account.project))
             return await self._account_key(query, account, name, expires_at, endpoints)
@@ -103,11 +105,10 @@ class Administration:
     async def change_key(
         self, id: str, changed: Callable[[ApiKey], ApiKey], storage_bytes: int | None = None
     ) -> ApiKey:
-        """The key as `changed` makes it of what it is; its text, project and admin bit stay.
+        """Replace a key by what `changed` returns for it. Its text, project and admin bit stay.
 
-        `storage_bytes` is as for `create_key`. Raises NotFound, also for a key that is revoked, and
-        InvalidRequest for one that has expired, and for an admin key that is to be limited to
-        groups of URLs.
+        `storage_bytes` is as in `create_key`. Raises NotFound, also for a revoked key, and
+        InvalidRequest for a key that has expired, and for limiting an admin key to groups of URLs.
         """
         async with self._writing() as query:
             before = await self.keys.lock(query, id)
@@ -128,8 +129,8 @@ class Administration:
             await self.keys.revoke(query, "service_account=$1", id)
 
     async def revoke(self, id: str, condition: str = "1=1", *args: str) -> ApiKey:
-        """Refuse a key from now on. Raises NotFound, also for one that a condition in SQL, with
-        ids from `$2` on, does not hold of.
+        """Revoke a key. Raises NotFound, also if it does not satisfy the SQL condition, whose
+        parameters are ids from `$2` onwards.
         """
         if not all(map(is_id, (id, *args))):
             raise no_such_key(id)
@@ -153,7 +154,7 @@ class Administration:
         return await self.projects.find(id)
 
     async def rename(self, id: str, name: str) -> Project:
-        """A project with another name. Raises NotFound, and InvalidRequest for an archived one."""
+        """Rename a project. Raises NotFound, and InvalidRequest for an archived one."""
         async with self._writing() as query:
             _check_open(await self.projects.lock(query, id))
             await self.projects.rename(query, id, name)
@@ -164,16 +165,17 @@ class Administration:
             return await self.projects.insert(query, name)
 
     async def has_admin(self) -> bool:
-        """Whether there is an admin key that is accepted."""
+        """Whether there is a valid admin key."""
         return any(
             key.admin and key.revoked_at is None and not key.expired()
             for key in await self.keys.all()
         )
 
     async def forget(self) -> tuple[int, int]:
-        """Forget the keys that are revoked or expired: how many those were, and how many stay.
+        """Delete the keys that are revoked or expired. Returns how many were deleted, and how many
+        remain.
 
-        When none is left, requests need no key.
+        If none is left, requests need no key.
         """
         async with self._writing() as query:
             return await self.keys.forget(query), await self.keys.count(query)

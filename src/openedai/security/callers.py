@@ -6,19 +6,19 @@ _DIGITS = 16  # of a key's digest, in names
 
 
 def caller_name(address: str, digest: bytes | None, *, checked: bool) -> str:
-    """An opaque name of who presents the key with this digest, or none, at this address.
+    """An opaque name for whoever presents the key with this digest, or no key, from this address.
 
-    What is before the slash takes turns with others, and what is after it with others of the same.
-    A key that is `checked` gets no more turns from many addresses than from one. If keys are not
-    checked, an address gets no more with many keys, but the dummy keys of local apps still
-    distinguish the apps.
+    The parts before the slash take turns with each other, and within one of them so do the parts
+    after it. A key that is `checked` gets no more turns from many addresses than from one. If keys
+    are not checked, an address gets no more turns with many keys, but the dummy keys of local apps
+    still distinguish the apps.
     """
     key = "" if digest is None else digest_name(digest)
     return f"{key}/{address}" if checked else f"{address}/{key}"
 
 
 def digest_name(digest: bytes) -> str:
-    """The name of a key of the settings, and of whose everything is that was made with it."""
+    """The name of a key in the settings, and of the owner of everything made with it."""
     return digest.hex()[:_DIGITS]
 
 
@@ -32,5 +32,5 @@ def bearer_key(authorization: str | None, api_key: str | None) -> str | None:
 
 
 def masked(presented: str) -> str:
-    """What an error may show of a key that is not accepted."""
+    """The part of an invalid key that an error may show."""
     return f"{presented[:3]}{'*' * 8}{presented[-4:]}" if len(presented) >= 12 else "*" * 8

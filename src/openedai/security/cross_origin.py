@@ -1,4 +1,4 @@
-"""Answers to browsers that ask whether a web page of another origin may call the server."""
+"""Answers browsers that ask whether a web page of another origin may call the server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openedai.config import Settings
 
-# What pages of other origins may read of an answer, beside what browsers always let them read.
+# The headers that pages of other origins may read, in addition to those that browsers always let
+# them read.
 EXPOSED_HEADERS = (
     "x-request-id",
     "request-id",
@@ -38,7 +39,7 @@ EXPOSED_HEADERS = (
 class CrossOrigin(CORSMiddleware):
     """Only pages of origins that the settings name may call a server in a private network.
 
-    What is not allowed goes to the guard, which refuses it with an error of the API.
+    Requests that are not allowed go on to the guard, which refuses them with an error of the API.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:

@@ -1,8 +1,8 @@
 """Checks each request before its handler: the size of its headers, Host, Origin and key.
 
 A server on loopback trusts the programs of its user, but not the web pages in their browser: a page
-can send requests to it through a host name of its own (DNS rebinding) or as a form. So the Host
-must be a known one, and so must an Origin.
+can send requests to it through its own host name (DNS rebinding) or as a form. So the Host has to
+be known, and so does an Origin.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from openedai.security.identities import Identities
 from openedai.store.keys.secret import digest_of
 
 PUBLIC_PATHS = frozenset({"/health", "/docs", "/openapi.json", "/console", "/console/"})
-# URLs of made images contain a secret of their own, and are opened without a key.
+# The URLs of generated images contain their own secret, and are opened without a key.
 PUBLIC_PREFIXES = ("/v1/images/files/", "/console/static/")
 
 
 class Guard:
-    """Middleware that sets who a request is from in its exchange, or answers with the error."""
+    """Middleware that records in the exchange who a request is from, or answers with the error."""
 
     def __init__(
         self, app: ASGIApp, settings: Settings, identities: Identities, public: PublicAddress
@@ -73,7 +73,7 @@ class Guard:
         key = bearer_key(headers.get("authorization"), api_key)
         address = scope["client"][0] if scope.get("client") else ""
         digest = None if key is None else digest_of(key)
-        # A WebSocket may be open for long: whoever serves it asks again for each request.
+        # A WebSocket may stay open for long: whoever serves it checks again for each request.
         scope["identify"] = identify = partial(self.identities.identify, key, digest)
         identity = await identify()
         return caller_name(address, digest, checked=bool(identity.key_id)), identity
@@ -92,7 +92,7 @@ class Guard:
     def _check_origin(self, origin: str | None, host: str) -> None:
         if origin is None or self.cors_origins & {"*", origin}:
             return
-        with suppress(ValueError):  # an origin that is no URL is another one
+        with suppress(ValueError):  # an origin that is not a URL is a different one
             if urlsplit(origin).netloc.lower() == host.lower():
                 return
         raise Forbidden(

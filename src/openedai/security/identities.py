@@ -17,7 +17,7 @@ LOCAL_USER = Identity(admin=True)
 
 
 class Identities:
-    """Keys of the settings are compared in constant time.
+    """Keys in the settings are compared in constant time.
 
     If neither the settings nor the store have keys, none is needed and any is accepted: whoever can
     reach the server is its local user, if the server is meant for them.
@@ -30,8 +30,8 @@ class Identities:
         self._open = not settings.tunnel and (settings.on_loopback or settings.no_auth)
 
     async def identify(self, presented: str | None, digest: bytes | None) -> Identity:
-        """Whose key is presented. Raises AuthenticationFailed, and Unavailable if the database
-        does not answer.
+        """Who presents this key. Raises AuthenticationFailed, and Unavailable if the database does
+        not answer.
         """
         if digest is not None:
             matches = [
@@ -52,7 +52,7 @@ class Identities:
 
 
 def configured(settings: Settings) -> list[tuple[bytes, Identity]]:
-    """The digest of each key of the settings, and whose it is. The key `api_key` is an admin's."""
+    """The digest of each key in the settings, and whose it is. The key `api_key` is an admin's."""
     single = settings.api_key.reveal() if settings.api_key else ""
     found = []
     for key in settings.keys:

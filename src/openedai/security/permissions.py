@@ -1,11 +1,11 @@
-"""What a key may do: the groups of URLs that it is for, and whether it is an admin's."""
+"""What a key may do: the groups of URLs that it is for, and whether it is an admin key."""
 
 from __future__ import annotations
 
 from openedai.errors import Forbidden
 from openedai.identity import API, Identity
 
-# A group that needs no right, and the two that are not of the API.
+# A group that needs no permission, and the two that are not part of the API.
 ANYONE = "anyone"
 SERVER = "server"
 ORGANIZATION = "organization"
@@ -14,7 +14,7 @@ ORGANIZATION = "organization"
 def may_use(identity: Identity, group: str) -> bool:
     """Whether requests to this group of URLs are allowed.
 
-    `api` among the endpoints of a key are all groups but `server`. Only admins may use
+    `api` among the endpoints of a key means all groups but `server`. Only admins may use
     `organization`.
     """
     if identity.admin or group == ANYONE:

@@ -1,4 +1,4 @@
-"""When keys were last used, written now and then and not with each request."""
+"""Records when keys were last used; written now and then, not with each request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECONDS = 30.0  # between two writes
 
 
 class KeyUses:
-    """`seconds` is how long a use may be unwritten. A server that is killed loses those."""
+    """`seconds` is how long a use may remain unwritten. A killed server loses these."""
 
     def __init__(self, store: Store, seconds: float = SECONDS) -> None:
         self._store = store
@@ -27,13 +27,13 @@ class KeyUses:
         self._failing = False
 
     def note(self, id: str) -> None:
-        """This key was used now."""
+        """Note that this key was used now."""
         self._uses[id] = time.time()
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_later())
 
     async def close(self) -> None:
-        """Write what is unwritten."""
+        """Write what has not been written yet."""
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.gather(self._writing, return_exceptions=True)
@@ -55,6 +55,6 @@ class KeyUses:
             if not self._failing:
                 log.warning("when keys were used cannot be written now: %s", error)
             self._failing = True
-            self._uses = uses | self._uses  # the next use of a key has them written
+            self._uses = uses | self._uses  # they are written with the next use of a key
         else:
             self._failing = False

@@ -1,8 +1,8 @@
-"""The outermost layer, for every request, whatever its outcome.
+"""The outermost layer of every request, whatever its outcome.
 
-It gives each request an id, a time, a log line, and an answer in the client's dialect if something
-fails. When the client leaves, the task that serves the request is cancelled, and closes all that it
-holds on the way out.
+It gives each request an id, a time, a log line and, if something fails, an answer in the client's
+dialect. When the client leaves, the task that serves the request is cancelled, and closes
+everything that it holds on the way out.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Envelope:
             self._finish(exchange, getattr(scope.get("route"), "path", "unmatched"))
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A WebSocket is an exchange, and each request on it is one of its own."""
+        """A WebSocket is an exchange, and each request on it is a separate one."""
         exchange = Exchange(_new_id(), "GET", scope["path"], self.dialect_of(scope))
         exchange.request_headers = scope["headers"]
         scope["exchange"] = exchange
@@ -127,7 +127,7 @@ class Exchanges:
 
     @contextmanager
     def new(self) -> Iterator[Exchange]:
-        """An exchange of the connection's caller. Its `status` is set before the end."""
+        """A new exchange of the connection's caller. Its `status` has to be set before the end."""
         connection = self._connection
         exchange = replace(
             connection,
@@ -183,7 +183,7 @@ class _Connection:
         await self._send(message)
 
     async def fail(self, scope: Scope, error: Exception) -> None:
-        """Answer with the error, unless an answer has begun: then the connection is closed."""
+        """Answer with the error. If an answer has already begun, close the connection instead."""
         if self.exchange.status == 0:
             response = error_response(error, self.exchange)
             await response(scope, self.receive, self.send)

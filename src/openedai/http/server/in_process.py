@@ -15,7 +15,8 @@ from openedai.http.respond import as_api_error
 from openedai.http.server.envelope import CLIENT_LEFT
 from openedai.identity import Identity
 
-# How often a request starts again because it gave way. Then it is as any other until its end.
+# How often a request starts again because it gave way. After that it is treated like any other
+# until its end.
 _MOST_RESTARTS = 3
 
 
@@ -34,8 +35,8 @@ Perform = Callable[[str, str, bytes, str, Identity], Awaitable[Answer]]
 
 
 class InProcess:
-    """`routes` serves what `envelope` passes on. Nobody's key is checked: it was, when the requests
-    were accepted. `server` is the host and the port that URLs in answers begin with, `origin` what
+    """`routes` serves what `envelope` passes on. Keys are not checked: they were when the requests
+    were accepted. `server` is the host and port at the beginning of URLs in answers, `origin` what
     makes the requests, as in `Exchange`.
     """
 
@@ -92,7 +93,7 @@ class InProcess:
         }
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """In the place of the guard."""
+        """Serve in place of the guard."""
         exchange = exchange_of(scope)
         exchange.caller, exchange.identity, exchange.background = scope["in_process"]
         exchange.origin = self._origin
@@ -100,7 +101,7 @@ class InProcess:
 
 
 class _Attempt:
-    """The connection of one request: it leaves as a client would to end the work."""
+    """The connection of one request. To end the work it leaves, as a client would."""
 
     def __init__(self, body: bytes, *, may_give_way: bool) -> None:
         self.background = Background(self._leave if may_give_way else None)
@@ -152,7 +153,7 @@ class _Attempt:
 
 
 def _failed(exchange: Exchange, error: BaseException) -> Answer:
-    """What ended an answer that had begun."""
+    """The error that ended an answer that had begun."""
     known = as_api_error(error if isinstance(error, Exception) else Exception(error))
     body = msgspec.json.encode(exchange.dialect.error_body(known, exchange.id))
     return Answer(known.status, exchange.id, "application/json", body, known.retry_after)

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 protocol with limits on what is not the body, and our own errors."""
+"""uvicorn's HTTP/1.1 protocol, with limits on everything but the body, and with our own errors."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from openedai.errors import APIError, HeadersTooLarge, InvalidRequest, RequestTimeout
 from openedai.http.dialect import Dialect
 
-# How long, and for how much of a refused request, a connection is read on after its answer: data
-# that nobody reads resets it, and a client that still sends may then not see the answer.
+# How long, and how much of, a refused request is still read after its answer: unread data resets
+# the connection, and a client that is still sending may then not see the answer.
 LINGER_SECONDS = 2
 LINGER_BYTES = 1 << 20
 # The address and port of a client that connects to a Unix socket.
@@ -45,7 +45,7 @@ class LimitedProtocol(HttpToolsProtocol):
     limits: ClassVar[ProtocolLimits]
     dialect: ClassVar[Dialect]
 
-    _other_bytes = 0  # since the last part of a body: of headers, trailers, sizes of chunks
+    _other_bytes = 0  # since the last part of a body: of headers, trailers, and chunk sizes
     _in_request = False
     _in_body = False
     _deadline: asyncio.TimerHandle | None = None
@@ -74,7 +74,7 @@ class LimitedProtocol(HttpToolsProtocol):
             )
 
     def _parse(self, data: bytes) -> None:
-        """As uvicorn does, but for upgrades."""
+        """Parse as uvicorn does, except for upgrades."""
         self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
@@ -96,7 +96,7 @@ class LimitedProtocol(HttpToolsProtocol):
         )
 
     def _become_socket(self, rest: bytes) -> None:
-        """Hand the connection over, with the request that it began with."""
+        """Hand the connection over, with the request that began it."""
         from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
         self._cancel_deadline()
@@ -108,8 +108,8 @@ class LimitedProtocol(HttpToolsProtocol):
         protocol.data_received(b"\r\n".join([*head, b"", rest]))
 
     def _decline_upgrade(self, rest: bytes) -> None:
-        """Read the request again without its Upgrade: the parser takes what follows the headers
-        for another protocol, but a client that asks for HTTP/2 also sends its body.
+        """Read the request again without its Upgrade: the parser takes whatever follows the headers
+        for another protocol, but a client that asks for HTTP/2 also sends a body.
         """
         if self.parser.get_method() == b"CONNECT":
             self.send_400_response("this server is no proxy.")
@@ -182,7 +182,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._stalled = None
 
     def _is_late(self) -> None:
-        """What came while the event loop was busy is read first."""
+        """Whether the request is late. What came while the event loop was busy is read first."""
         self._deadline = self.loop.call_later(0, self._too_slow)
 
     def _too_slow(self) -> None:
@@ -206,7 +206,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._linger(LINGER_BYTES)
 
     def _close_answered(self) -> None:
-        """After the answer to a request that may not have come as a whole."""
+        """Close the connection after the answer to a request that may be incomplete."""
         if self._in_request and not self._is_closing():
             self._linger(math.inf)
         else:
@@ -216,7 +216,7 @@ class LimitedProtocol(HttpToolsProtocol):
         return self._to_discard is not None or self.transport.is_closing()
 
     def _linger(self, to_discard: float) -> None:
-        """Send nothing any more, but read until the client ends the connection too."""
+        """Send nothing more, but read until the client also ends the connection."""
         self._to_discard = to_discard
         self._cancel_deadline()
         self._deadline = self.loop.call_later(LINGER_SECONDS, self.transport.close)
@@ -249,7 +249,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
 @dataclass(frozen=True, slots=True)
 class _Answering:
-    """A connection as answers use it: it lingers if it must."""
+    """The connection as answers see it: it lingers if necessary."""
 
     write: Callable[[bytes], None]
     is_closing: Callable[[], bool]
@@ -257,7 +257,7 @@ class _Answering:
 
 
 def _send_until_close(cycle: RequestResponseCycle) -> None:
-    """Send the answer without chunks: where no length is known, its end closes the connection."""
+    """Send the answer without chunks: if no length is known, closing the connection ends it."""
     send = cycle.send
     unbounded = False
 

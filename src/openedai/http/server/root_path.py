@@ -1,4 +1,4 @@
-"""A server below a path of a proxy's, such as `https://example.org/llm`."""
+"""A server below a path of a proxy, such as `https://example.org/llm`."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _ASSISTANT = {"role": "assistant", "content": "An answer"}
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a template renders as it should be.
+    """What a template renders correctly.
 
     Content is a string or, typed, a list of parts. Arguments of tool calls are objects instead of
     JSON text if `supports_object_arguments`. `reasoning` is None for a template without it, and
@@ -76,7 +76,7 @@ def find_capabilities(template: JinjaTemplate) -> Capabilities:
 
 
 class _Probe:
-    """What is found first is needed to find the rest."""
+    """Tries a template. What is found first is needed to find the rest."""
 
     def __init__(self, template: JinjaTemplate) -> None:
         self._template: JinjaTemplate | None = template
@@ -90,7 +90,7 @@ class _Probe:
         self.object_arguments = self._renders_object_arguments()
 
     def render(self, *messages: Mapping[str, Any], tools: bool = False, answer: bool = True) -> str:
-        """The text for these messages, empty if the template fails or once was too costly."""
+        """The text for these messages; empty if the template fails, or was too costly before."""
         variables = {
             "messages": [self._mended(message) for message in messages],
             "tools": [_TOOL] if tools else None,
@@ -127,8 +127,8 @@ class _Probe:
         return _CALLED[0] in rendered and not _shows_object(rendered, _KEY, _CALLED[0], quotes="'")
 
     def render_calls(self, number: int = 2) -> str:
-        """The text of a conversation with that many calls and their results."""
-        ids = ("call00001", "call00002")[:number]  # Mistral's have 9 letters and digits
+        """The text of a conversation with this many calls and their results."""
+        ids = ("call00001", "call00002")[:number]  # Mistral's ids have 9 letters and digits
         calls = [self._call(*one) for one in zip(ids, _CALLED, strict=False)]
         results = [{"role": "tool", "content": _MARK, "tool_call_id": one} for one in ids]
         assistant = {"role": "assistant", "content": "", "tool_calls": calls}
@@ -144,7 +144,9 @@ class _Probe:
         return next((field for field in _FIELDS if self._renders_reasoning(field)), None)
 
     def _renders_reasoning(self, field: ReasoningField) -> bool:
-        """Some templates render it only beside a call, others only at the end, or everywhere."""
+        """Whether reasoning is rendered. Some templates render it only next to a call, others only
+        at the end, or everywhere.
+        """
         reasoning: dict[str, Any] = {field: _MARK}
         if field == "block":
             parts = [{"type": "thinking", "thinking": _MARK}, {"type": "text", "text": "An answer"}]
@@ -161,5 +163,5 @@ class _Probe:
 
 
 def _shows_object(text: str, key: str, value: str, quotes: str = "'\"") -> bool:
-    """Whether the text has the object itself, in Python's notation or in JSON."""
+    """Whether the text contains the object itself, in Python's notation or in JSON."""
     return any(f"{quote}{key}{quote}: {quote}{value}" in text for quote in quotes)

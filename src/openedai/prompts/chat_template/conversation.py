@@ -1,4 +1,4 @@
-"""The prompt of a conversation: its messages adapted to what the template supports, rendered."""
+"""Renders the prompt of a conversation, with its messages adapted to what the template supports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from openedai.prompts.chat_template.limits import SECONDS
 from openedai.prompts.chat_template.template import JinjaTemplate
 from openedai.prompts.reading.reasoning import REASONING_TAGS
 
-# The name of arguments that are no object.
+# The name of arguments that are not an object.
 _NO_OBJECT = "arguments"
 _HARMONY = "<|channel|>"
 _LANGUAGES = ("source_lang_code", "target_lang_code")
@@ -24,8 +24,8 @@ _DROPS_REASONING = ("clear_thinking", "truncate_history_thinking", "drop_thinkin
 class ConversationTemplate:
     """A model's chat template, with what it needs of the vocabulary.
 
-    `adds_bos` and `adds_eos` are whether the tokeniser puts these tokens around a text: the prompt
-    then does not have them. It can be used in several threads at once.
+    `adds_bos` and `adds_eos` are whether the tokeniser puts these tokens around a text; then the
+    prompt leaves them out. It can be used in several threads at once.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class ConversationTemplate:
         adds_eos: bool = False,
         seconds: float = SECONDS,
     ) -> None:
-        """Raises ValueError for text that is no Jinja template."""
+        """Raises ValueError for text that is not a Jinja template."""
         self.source = source
         self._template = JinjaTemplate(source, seconds=seconds)
         self._tokens = {"bos_token": bos_token, "eos_token": eos_token}
@@ -47,19 +47,19 @@ class ConversationTemplate:
 
     @cached_property
     def capabilities(self) -> Capabilities:
-        """Found when they are first needed."""
+        """The template's capabilities, found when they are first needed."""
         return find_capabilities(self._template)
 
     @cached_property
     def _reasons(self) -> bool:
-        """Whether there is reasoning to enable."""
+        """Whether the template has reasoning to enable."""
         return self.capabilities.reasoning is not None or any(
             tag in self.source for tag in REASONING_TAGS
         )
 
     @property
     def _translates(self) -> bool:
-        """Whether each text of the user needs its language, and that of its translation."""
+        """Whether each user text needs its language, and the language of its translation."""
         return all(name in self.source for name in _LANGUAGES)
 
     def render(
@@ -127,7 +127,7 @@ def _dates() -> dict[str, str]:
 
 
 def _aliases(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments, also under the other names that templates have for them."""
+    """The arguments, also under the other names that templates use for them."""
     aliases: dict[str, Any] = {}
     effort, keep = arguments.get("reasoning_effort"), arguments.get("preserve_reasoning")
     if isinstance(effort, str):
@@ -138,7 +138,9 @@ def _aliases(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_system(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A first message of the system becomes a part of the next, or one of the user."""
+    """The messages, where a system message at the start becomes part of the next message, or a user
+    message.
+    """
     if not messages or messages[0]["role"] != "system":
         return messages
     system, *others = messages
@@ -175,7 +177,9 @@ def _with_object_arguments(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_object(arguments: Any) -> dict[str, Any]:
-    """Arguments that a limit cut end where the text does; what is no object becomes a value."""
+    """The arguments as an object. If a limit cut them off, they end where the text does; anything
+    but an object becomes a value in one.
+    """
     if not isinstance(arguments, str):
         return {} if arguments is None else {_NO_OBJECT: arguments}
     if not arguments.strip():

@@ -1,8 +1,8 @@
-"""Bounds of what rendering a template may cost.
+"""Limits on what rendering a template may cost.
 
-Templates come with weights from the internet. They bound the time in loops and calls, and the size
-of every text, so that a broken template ends as an error. They are no defence in depth: a template
-that is made to be slow inside one of Jinja's filters uses up its own process.
+Templates come with weights from the internet. The limits are on the time in loops and calls, and on
+the size of every text, so that a broken template ends with an error. They are not a full defence: a
+template that is made to be slow inside one of Jinja's filters uses up its own process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BRACE_WIDTH = re.compile(r":[^{}]*(\d{3}|\{)")
 
 
 class LimitExceeded(Exception):
-    """The message says what is too much."""
+    """A limit was exceeded; the message says which."""
 
 
 class Budget:
@@ -44,7 +44,7 @@ class Budget:
             raise LimitExceeded("it takes too long")
 
     def each(self, values: Iterable[Any]) -> Iterator[Any]:
-        """The values, each of which is a step."""
+        """The values, counting each as a step."""
         for value in values:
             self.step()
             yield value
@@ -91,7 +91,7 @@ def concat(parts: Iterable[str]) -> str:
 
 
 def printable(value: Any) -> Any:
-    """The value, if its text is not too large: nested lists may share their parts."""
+    """The value, if its text is not too large; nested lists may share their parts."""
     if isinstance(value, list | tuple | Mapping):
         _check_nested(value)
     return value

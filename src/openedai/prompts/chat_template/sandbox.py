@@ -23,11 +23,11 @@ from openedai.prompts.chat_template.limits import Budget
 BUDGET = "budget of the rendering"
 """The variable of a rendering with its `Budget`. Templates cannot write this name."""
 
-# Names of filters that templates cannot write either.
+# Names of filters that templates cannot use either.
 _EACH = "each value"
 _CONCAT = "concatenated"
 
-# The sizes of their results are numbers in the template.
+# The sizes of their results are given as numbers in the template.
 _FILTERS_LEFT_OUT = ("batch", "center", "pprint", "slice", "urlize", "wordwrap", "xmlattr")
 _METHODS_LEFT_OUT = ("center", "expandtabs", "ljust", "rjust", "translate", "zfill")
 _DICT_NAMES = frozenset(dir(dict))
@@ -42,7 +42,7 @@ class RaisedByTemplate(Exception):
 class Sandbox(ImmutableSandboxedEnvironment):
     """Templates can neither reach Python's internals, nor change values, nor load other templates.
 
-    White space is treated as by the library transformers, for which templates are written.
+    White space is treated as in the library transformers, for which templates are written.
     """
 
     intercepted_binops = frozenset({"+", "*", "**", "%"})
@@ -89,7 +89,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().is_safe_attribute(obj, attr, value)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """As in the base, but faster for the dictionaries that messages are."""
+        """As in the base class, but faster for dictionaries, which messages are."""
         if type(obj) is dict:
             if attribute in obj and attribute not in _DICT_NAMES:
                 return obj[attribute]
@@ -116,7 +116,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
 
 class Missing(ChainableUndefined):
-    """A value that there is not: also a text without characters, as templates often assume."""
+    """A missing value: it also behaves like an empty text, as templates often assume."""
 
     def __add__(self, other: Any) -> Any:
         self._raise_if_unsafe()
@@ -138,7 +138,9 @@ class Missing(ChainableUndefined):
 
 
 class GenerationBlock(Extension):
-    """`{% generation %}`, which marks the model's own text for training; here only its contents."""
+    """`{% generation %}`, which marks the model's own text for training; here only its contents
+    count.
+    """
 
     tags = {"generation"}  # noqa: RUF012
 
@@ -148,7 +150,7 @@ class GenerationBlock(Extension):
 
 
 class _Bounder(NodeTransformer):
-    """Puts the bounds of loops and of `~` into a template."""
+    """Adds limits to the loops and to every `~` in a template."""
 
     def visit_For(self, node: nodes.For) -> nodes.For:
         self.generic_visit(node)
@@ -166,7 +168,7 @@ def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:
 
 @pass_context
 def _each(context: Context, values: Iterable[Any] | None) -> Iterator[Any]:
-    """None is taken as nothing: many templates loop over tools that there are not."""
+    """The values; None counts as empty, because many templates loop over missing tools."""
     budget: Budget = context[BUDGET]
     return budget.each(() if values is None else values)
 
@@ -231,7 +233,7 @@ def _to_json(
 
 
 def _as_json(value: Any) -> list[Any] | None:
-    """Results of filters are lists, and what is missing is null."""
+    """The value for JSON: results of filters become lists, and missing values null."""
     if isinstance(value, Missing):
         return None
     if isinstance(value, Iterator):

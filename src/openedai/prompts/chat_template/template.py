@@ -1,4 +1,4 @@
-"""One chat template: its variables to a text."""
+"""One chat template, which turns variables into a text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class TemplateFailed(Exception):
 
 
 class ConversationRefused(TemplateFailed):
-    """The template refuses the conversation, in its own words."""
+    """The template refuses the conversation; the message is the template's own."""
 
 
 class TooCostly(TemplateFailed):
@@ -28,12 +28,12 @@ class TooCostly(TemplateFailed):
 class JinjaTemplate:
     """A template. It can be rendered in several threads at once.
 
-    `names` are those of all variables in it.
+    `names` are the names of all variables in it.
     """
 
     def __init__(self, source: str, *, seconds: float = SECONDS) -> None:
-        """`seconds` of processor time are the limit of a rendering. Raises ValueError for text that
-        is no Jinja template.
+        """`seconds` limit the processor time of a rendering. Raises ValueError for text that is not
+        a Jinja template.
         """
         from jinja2 import TemplateSyntaxError, nodes
 
@@ -50,7 +50,8 @@ class JinjaTemplate:
         except TemplateSyntaxError as error:
             reason = (error.message or "").rstrip(".")
             raise ValueError(f"{reason} (line {error.lineno})") from error
-        except (RecursionError, MemoryError, SyntaxError) as error:  # of Python's compiler too
+        # The last one is Python's: it compiles what Jinja has written.
+        except (RecursionError, MemoryError, SyntaxError) as error:
             raise ValueError("its parts are nested too deeply") from error
 
     def render(self, variables: Mapping[str, Any]) -> str:
@@ -65,5 +66,5 @@ class JinjaTemplate:
             raise TooCostly(str(error)) from error
         except RecursionError as error:
             raise TemplateFailed("it calls itself too often") from error
-        except Exception as error:  # a template can raise whatever Python can
+        except Exception as error:  # a template can raise anything that Python can
             raise TemplateFailed(str(error).rstrip(".") or type(error).__name__) from error

@@ -25,8 +25,8 @@ Delta = TextDelta | ReasoningDelta | ToolCallDelta
 class AnswerReader:
     """Reads one answer. `in_reasoning`: the text read last belongs to a block of reasoning.
 
-    An answer ends at one of the requested `stops`, which with `keep_stop` is a part of it, or of
-    the `model_stops`, which end the answers of this model anyway.
+    An answer ends at one of the requested `stops`, which `keep_stop` makes part of it, or at one of
+    the `model_stops`, which end every answer of this model.
     """
 
     def __init__(
@@ -54,8 +54,8 @@ class AnswerReader:
     def feed(
         self, text: str, logprobs: Iterable[TokenLogprob] = (), *, may_stop: bool = True
     ) -> list[Delta]:
-        """The events for the next chunk of the text. `logprobs` are of the tokens in it. At its
-        start the answer may be too short for stop strings in it to count.
+        """The events for the next chunk of the text, with the `logprobs` of its tokens. At first
+        the answer may be too short for stop strings to count.
         """
         self._logprobs.extend(logprobs)
         if self._stops is not None and may_stop:

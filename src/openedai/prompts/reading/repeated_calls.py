@@ -1,4 +1,4 @@
-"""Ends an answer whose tool calls go on without end, as those of small models do."""
+"""Ends an answer whose tool calls repeat endlessly, as those of small models sometimes do."""
 
 from __future__ import annotations
 

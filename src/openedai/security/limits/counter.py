@@ -1,7 +1,7 @@
-"""The counts of one scope, and what a request does to those of all its scopes.
+"""The counts of one scope, and how a request changes those of all its scopes.
 
-All times are milliseconds since 1970, of one clock. Nothing here awaits, and nothing reads a clock:
-a counter is the same in memory and in a row of the database.
+All times are milliseconds since 1970, of one clock. Nothing here awaits or reads a clock, so that a
+counter works the same in memory and in a row of the database.
 """
 
 from __future__ import annotations
@@ -23,30 +23,32 @@ from openedai.security.limits.scopes import (
 )
 from openedai.security.limits.window import Window
 
-# How long a server that died holds the places of its requests.
+# How long the requests of a server that died keep counting as running.
 HOLD = 30_000
-# What a caller may do again at once is not known: this is when it should look.
+# When a place becomes free is not known; this is when the caller should try again.
 _LOOK_AGAIN = 1_000
-# Requests that no client waits for leave so much of each limit of a minute to the others.
+# Requests that no client waits for leave one in this many of each limit per minute to the others.
 _LEFT_TO_CLIENTS = 5
 
 
 class Hold(msgspec.Struct, array_like=True):
-    """Requests that run on a server, which counts them again before the time `until`."""
+    """Requests running on a server, which has to report them again before the time `until`."""
 
     count: int
     until: int
 
 
 class Period(msgspec.Struct, array_like=True):
-    """What was used since the day or month began; `end` is when the next one does."""
+    """What was used since the day or month began; `end` is when the next one begins."""
 
     end: int = 0
     amounts: dict[Measure, int] = msgspec.field(default_factory=dict)
 
 
 class Counter(msgspec.Struct, omit_defaults=True):
-    """The windows by measure, the periods by "day" and "month", and requests that run by server."""
+    """The windows by measure, the periods by "day" and "month", and the running requests by
+    server.
+    """
 
     minute: dict[Measure, Window] = msgspec.field(default_factory=dict)
     periods: dict[str, Period] = msgspec.field(default_factory=dict)
@@ -94,25 +96,25 @@ class Counter(msgspec.Struct, omit_defaults=True):
             period.amounts[bound.measure] = max(0, used + difference)
 
     def held(self, now: int) -> int:
-        """The requests that run, without those of servers that died."""
+        """The running requests, without those of servers that died."""
         for server in [name for name, hold in self.holds.items() if hold.until <= now]:
             del self.holds[server]
         return sum(hold.count for hold in self.holds.values())
 
     def hold(self, server: str, difference: int, now: int) -> None:
-        """Count more or fewer requests that run on a server."""
+        """Count more or fewer requests as running on a server."""
         hold = self.holds.get(server)
         self.set_hold(server, (hold.count if hold else 0) + difference, now)
 
     def set_hold(self, server: str, count: int, now: int) -> None:
-        """Count the requests that run on a server."""
+        """Set the number of requests running on a server."""
         if count > 0:
             self.holds[server] = Hold(count, now + HOLD)
         else:
             self.holds.pop(server, None)
 
     def is_empty(self, now: int) -> bool:
-        """Whether a new counter would say the same."""
+        """Whether a new counter would be equivalent."""
         periods = any(one.end > now and any(one.amounts.values()) for one in self.periods.values())
         windows = any(window.used(now) or window.moments for window in self.minute.values())
         return not periods and not windows and not self.held(now)
@@ -123,7 +125,7 @@ Counters = Mapping[str, Counter]
 
 @dataclass
 class Charge:
-    """What a request was counted with, at the time `at`: it is corrected when more is known."""
+    """What a request was counted with at the time `at`; it is corrected when more is known."""
 
     scopes: tuple[Scope, ...]
     at: int
@@ -139,10 +141,11 @@ def admit(
     *,
     background: bool = False,
 ) -> Charge | Refusal:
-    """Count a request that begins now in all scopes, or in none if it exceeds a limit of one.
+    """Count a request that begins now in all scopes, or in none if it exceeds a limit of one of
+    them.
 
-    One that no client waits for leaves a part of the limits of a minute, and of those at once, to
-    those that clients wait for.
+    A request that no client waits for leaves a part of the limits per minute, and of those on
+    running requests, to requests that clients wait for.
     """
     refusals: list[Refusal] = []
     room = cost.likely_tokens
@@ -176,7 +179,7 @@ def apply(
     *,
     hold: int = 0,
 ) -> None:
-    """Add the differences to the amounts of a charge, and to the requests that run."""
+    """Add the differences to the amounts of a charge, and to the running requests."""
     for scope in charge.scopes:
         counter = counters[scope.name]
         if scope.at_once and hold:
@@ -187,7 +190,7 @@ def apply(
 
 
 def standing(counters: Counters, scopes: Sequence[Scope], now: int) -> dict[Measure, Standing]:
-    """For requests and tokens the limit of which the least is left."""
+    """For requests and for tokens, the limit of which the least is left."""
     found: dict[Measure, Standing] = {}
     for scope in scopes:
         for bound in scope.bounds:
@@ -203,7 +206,7 @@ def standing(counters: Counters, scopes: Sequence[Scope], now: int) -> dict[Meas
 
 
 def end_of(per: str, now: int) -> int:
-    """When the day or month of UTC that has the time ends."""
+    """When the UTC day or month that contains the time ends."""
     date = datetime.fromtimestamp(now / 1000, UTC)
     if per == "day":
         return (now // 86_400_000 + 1) * 86_400_000
@@ -222,7 +225,7 @@ def _amounts(cost: Cost, likely_tokens: int) -> dict[Measure, int]:
 
 
 def _for_background(limit: int, amount: int) -> int:
-    """What is left of a limit for requests in the background: something, in any case."""
+    """The part of a limit that background requests may use; never nothing."""
     return max(limit - max(1, limit // _LEFT_TO_CLIENTS), min(amount, limit), 1)
 
 

@@ -16,13 +16,13 @@ class Counts(Protocol):
         """As `counter.admit`. If the task is cancelled, nothing stays counted."""
 
     def change(self, charge: Charge, differences: Mapping[Measure, int], *, hold: int = 0) -> None:
-        """Correct a charge, and the requests that run. It never awaits, and never fails."""
+        """Correct a charge, and the running requests. Never awaits, and never fails."""
 
     def standing(self, scopes: Sequence[Scope]) -> Mapping[Measure, Standing]:
-        """How the limits stand, as far as this server knows."""
+        """The state of the limits, as far as this server knows."""
 
     def now(self) -> int:
-        """The time of the counters, in milliseconds since 1970."""
+        """The counters' time, in milliseconds since 1970."""
 
     async def close(self) -> None:
         """Save what is counted."""

@@ -1,4 +1,4 @@
-"""Counters in the memory of one server; those of days and months are saved each second."""
+"""Counters in the memory of one server; counts of days and months are saved every second."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def steady_clock() -> Callable[[], float]:
 
 
 class MemoryCounts:
-    """`records` None saves nothing. Servers that share them add up what they count for a day and a
-    month, each second.
+    """With `records` None nothing is saved. Servers that share records add up their counts of days
+    and months every second.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class MemoryCounts:
         self._records = records
         self._clock = clock or steady_clock()
         self._counters: dict[str, Counter] = {}
-        # What was saved, or loaded, last: the rest is added to it.
+        # What was last saved or loaded; the rest is added to it.
         self._saved: dict[str, Periods] = {}
         self._unsaved: set[str] = set()
         self._saving: asyncio.Task[None] | None = None
@@ -82,7 +82,7 @@ class MemoryCounts:
         return {scope.name: self._counter(scope.name) for scope in scopes}
 
     def _counter(self, name: str) -> Counter:
-        """The counter. All servers of the process hold their requests forever: they end with it."""
+        """The counter. Running requests never expire, because they end with the process."""
         counter = self._counters.get(name)
         if counter is None:
             counter = self._counters[name] = Counter()
@@ -98,7 +98,7 @@ class MemoryCounts:
                 self._saved.pop(name, None)
 
     def _note(self, scopes: Sequence[Scope]) -> None:
-        """Have what lasts saved."""
+        """Have the lasting counts saved."""
         if self._records is None:
             return
         lasting = [scope.name for scope in scopes if scope.is_lasting]
@@ -120,13 +120,15 @@ class MemoryCounts:
             self._unsaved.update(names)
 
     async def _load(self, names: Sequence[str]) -> None:
-        """What other servers, and this one before its start, have counted. Without a database that
-        can be used it is added later.
+        """Load what other servers, and this one before its restart, have counted. If the database
+        cannot be used, this is added later.
         """
         await self._merged(sorted(names))
 
     async def _merged(self, names: Sequence[str]) -> bool:
-        """Whether it could be merged. That it could not is logged once, until it can."""
+        """Merge, and return whether it succeeded. A failure is logged only once until it succeeds
+        again.
+        """
         try:
             await self._merge(names)
         except APIError as error:
@@ -140,7 +142,7 @@ class MemoryCounts:
         return True
 
     async def _merge(self, names: Sequence[str]) -> None:
-        """Add to the database what it does not have, and adopt the sums."""
+        """Add to the database what it lacks, and adopt the sums."""
         records = self._records
         assert records is not None
         database = await records.store.database()
@@ -180,7 +182,7 @@ def _since(periods: Periods, before: Periods) -> dict[str, Period]:
 
 
 def _added(periods: Periods, differences: Periods) -> dict[str, Period]:
-    """The sums of periods. Of two that are not the same the later one counts."""
+    """The sums of periods. If two periods differ, the later one counts."""
     sums = {per: Period(one.end, dict(one.amounts)) for per, one in periods.items()}
     for per, one in differences.items():
         total = sums.get(per, Period())

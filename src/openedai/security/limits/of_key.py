@@ -14,7 +14,7 @@ LARGEST = 10**15
 
 
 def split_limits(given: Mapping[str, int]) -> tuple[dict[str, int], int | None]:
-    """The limits of a key, and the bytes that its project may keep, None if they are not given.
+    """The limits of a key, and the bytes that its project may store; None if they are not given.
 
     Raises InvalidRequest.
     """

@@ -10,7 +10,7 @@ _CODE = "rate_limit_exceeded"
 
 
 def refused(model: str, refusal: Refusal) -> RateLimited:
-    """The error for the client. Its programs read the words "Please try again in"."""
+    """The error for the client. Client programs parse the words "Please try again in"."""
     limit = f"{refusal.words}: Limit {refusal.limit}"
     numbers = f"{limit}, Used {refusal.used}, Requested {refusal.requested}"
     wait = shown_duration(refusal.wait)

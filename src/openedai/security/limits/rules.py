@@ -1,4 +1,6 @@
-"""Which limits concern a request, by the settings and by what is stored for its project."""
+"""Finds the limits that apply to a request, in the settings and in what is stored for its
+project.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,10 @@ class Subject:
 
 
 class Rules:
-    """The defaults are the first rule of all; what is stored for a project or a key comes after the
-    rules. A key's own limits are of all models together.
+    """The defaults come first, then the rules, then what is stored for a project or a key. A key's
+    own limits are for all models together.
 
-    `stored` are the limits of projects by the project's id and the model's.
+    `stored` are the limits of projects, by the project's id and the model's id.
     """
 
     def __init__(self, settings: LimitSettings) -> None:
@@ -38,11 +40,11 @@ class Rules:
 
     @property
     def any(self) -> bool:
-        """Whether there may be a limit for anybody, beside those of keys themselves."""
+        """Whether there may be any limits other than those of keys."""
         return bool(self._rules or self.stored)
 
     def scopes(self, subject: Subject) -> tuple[Scope, ...]:
-        """What limits a request."""
+        """The scopes that limit a request."""
         values: dict[str, dict[str, int]] = {}
         for rule in filter(lambda rule: _concerns(rule, subject), self._rules):
             values.setdefault(_name(rule, subject), {}).update(_given(rule))
@@ -74,7 +76,7 @@ def _says_anything(rule: LimitRule) -> bool:
 
 
 def _given(limits: Limits) -> dict[str, int]:
-    """The limits that say something; 0 is that there is none."""
+    """The limits that are given; 0 means that there is no limit."""
     values = ((name, getattr(limits, name)) for name in Limits.__struct_fields__)
     return {name: value for name, value in values if value is not None}
 

@@ -12,8 +12,8 @@ Reason = Literal["rate", "quota", "size"]
 
 @dataclass(frozen=True)
 class Bound:
-    """The most of a measure in a time. `setting` is the name that it has in the settings, `words`
-    the one in messages. Audio is counted in bytes.
+    """The maximum of a measure within a time. `setting` is its name in the settings, `words` its
+    name in messages. Audio is counted in bytes.
     """
 
     setting: str
@@ -23,7 +23,7 @@ class Bound:
     words: str
 
 
-# By their settings: measure, time, factor of the setting's value, words.
+# By setting: measure, time, factor for the setting's value, words.
 BOUNDS: dict[str, tuple[Measure, Per, int, str]] = {
     "requests_per_minute": ("requests", "minute", 1, "requests per min (RPM)"),
     "tokens_per_minute": ("tokens", "minute", 1, "tokens per min (TPM)"),
@@ -38,7 +38,7 @@ BOUNDS: dict[str, tuple[Measure, Per, int, str]] = {
 
 @dataclass(frozen=True)
 class Scope:
-    """What has one count together: `name` is that of its counter. `at_once` 0 is no limit."""
+    """What shares one count; `name` is the name of its counter. `at_once` 0 is no limit."""
 
     name: str
     bounds: tuple[Bound, ...]
@@ -52,9 +52,9 @@ class Scope:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a request is expected to use, beside itself. Its answer has up to `answer_tokens`, which
-    it asked for; of the `likely_tokens` as many are counted as there is room for. Audio is in
-    bytes.
+    """What a request is expected to use, in addition to counting as a request. Its answer has up to
+    `answer_tokens`, for which it asked; of the `likely_tokens`, as many are counted as there is
+    room for. Audio is in bytes.
     """
 
     prompt_tokens: int = 0
@@ -83,8 +83,8 @@ class Cost:
 
 @dataclass(frozen=True)
 class Standing:
-    """A limit, what is left of it, and the time, in milliseconds, when all of it is there again if
-    nothing else is used.
+    """A limit, what is left of it, and the time, in milliseconds, when all of it is available again
+    if nothing else is used.
     """
 
     limit: int

@@ -1,8 +1,9 @@
-"""Counters in a database that several servers share: a limit holds for all of them together.
+"""Counters in a database that several servers share, so that a limit holds for all of them
+together.
 
-Each request asks the database, in a transaction that locks its counters. Those that come while one
-is made are in the next one together, so a server makes one at a time. While the database cannot be
-used, each server counts for itself.
+Each request asks the database, in a transaction that locks its counters. Requests that arrive
+during a transaction share the next one, so a server runs one at a time. While the database cannot
+be used, each server counts for itself.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ Result = Charge | Refusal | None
 
 @dataclass(eq=False)
 class _Step:
-    """What is done to counters, and who waits for its result."""
+    """An operation on counters, and who waits for its result."""
 
     names: Sequence[str]
     run: Callable[[Counters, int], Result]
@@ -55,12 +56,12 @@ class SharedCounts:
     def __init__(self, records: LimitRecords) -> None:
         self._records = records
         self._clock = steady_clock()
-        self._ahead = 0  # the milliseconds that the database's clock is ahead
+        self._ahead = 0  # how many milliseconds the database's clock is ahead
         self._server = secrets.token_hex(8)
         self._steps: list[_Step] = []
         self._work: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
-        self._counters: dict[str, Counter] = {}  # as this server last knew them
+        self._counters: dict[str, Counter] = {}  # as this server last saw them
         self._made: set[str] = set()
         self._held: dict[str, int] = {}
         self._alone = False
@@ -108,7 +109,7 @@ class SharedCounts:
             self.change(result, back, hold=-1)
 
     def _hold(self, scopes: Sequence[Scope], difference: int) -> None:
-        """Count requests that run here."""
+        """Count requests as running on this server."""
         for scope in scopes:
             if scope.at_once and difference:
                 count = self._held.pop(scope.name, 0) + difference
@@ -136,7 +137,7 @@ class SharedCounts:
             self._work = None
 
     async def _renew(self) -> None:
-        """Say in time that the requests that run here still do."""
+        """Report in time that the requests on this server are still running."""
         while self._held:
             await asyncio.sleep(HOLD / 3000)
             self._add(_Step(sorted(self._held), lambda counters, now: None))

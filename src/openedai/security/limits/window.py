@@ -1,8 +1,8 @@
-"""How much was used in the last 60 seconds: a moving window, and not a bucket that is refilled.
+"""How much was used in the last 60 seconds: a sliding window, not a bucket that is refilled.
 
 A bucket of N allows 2 N within a minute: N at once, and N that are refilled meanwhile. Here no 60
-seconds ever have more than N. Times are whole milliseconds, so that what is said to be over after
-some time is over then, to the millisecond.
+seconds ever have more than N. Times are whole milliseconds, so that announced waiting times are
+exact to the millisecond.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import msgspec
 
 SPAN = 60_000  # milliseconds
-# Beyond so many moments those that are near to each other become one, the latest of them: a window
-# is never too generous, and keeps little.
+# Beyond this many moments, neighbouring ones are merged into the latest of them: a window is never
+# too generous, and stays small.
 _MOST_MOMENTS = 128
 _NEAR = SPAN // _MOST_MOMENTS
 
@@ -54,7 +54,7 @@ class Window(msgspec.Struct, array_like=True):
         return SPAN
 
     def reset(self, now: int) -> int:
-        """The milliseconds until nothing is in the window, if nothing else is used."""
+        """The milliseconds until the window is empty, if nothing else is used."""
         self.used(now)
         return self.moments[-1].last + SPAN - now if self.moments else 0
 
@@ -71,8 +71,8 @@ class Window(msgspec.Struct, array_like=True):
         self.moments.append(Moment(now, now, amount))
 
     def change(self, at: int, difference: int, now: int) -> None:
-        """Correct what was added at that time. What has left the window cannot be given back; more
-        than was added then is added now.
+        """Correct what was added at this time. What has left the window cannot be given back; an
+        increase is then added now.
         """
         self.used(now)
         for moment in reversed(self.moments):
