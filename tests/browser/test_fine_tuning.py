@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -77,7 +78,7 @@ async def fill(folder: Path) -> None:
 
 
 async def add_step(records: FineTuningRecords, query: Query, job: str, step: int) -> None:
-    data = {"step": step, "total_steps": STEPS, "train_loss": 5 / step}
+    data = {"step": step, "total_steps": STEPS, "train_loss": 5 / step, "learning_rate": 5e-4}
     if step % 10 == 0:
         data["valid_loss"] = 6 / step
     await records.add_event(query, job, f"Step {step}", step=step, data=data)
@@ -98,20 +99,57 @@ def test_the_curves_of_a_job(trained: Running, watch: Watch, tmp_path: Path) -> 
     expect(chart).to_have_attribute("aria-label", f"Loss by step. {label} {VALIDATION}")
     expect(page.get_by_role("row", name=f"{TUNED}:ckpt-step-{STEPS}")).to_contain_text("0.250")
     page.get_by_text("The numbers of each step", exact=True).click()
-    expect(page.get_by_role("row", name="100 0.0500 0.0600")).to_be_visible()
+    expect(page.get_by_role("row", name="100 0.0500 0.0600 5.0e-4")).to_be_visible()
+    rate = page.get_by_role("img", name="Learning rate by step")
+    expect(rate).to_have_attribute("aria-label", re.compile("training: from 5.0e-4 to 5.0e-4"))
+    expect(page.get_by_role("img", name="Reward margin")).to_have_count(0)
     expect(page.get_by_text(HOSTILE)).to_be_visible()
-    run(add_later(tmp_path))
-    expect(page.get_by_role("row", name=f"Step {STEPS + 1}", exact=False)).to_be_visible()
     assert watched.violations() == []
     page.get_by_role("link", name="Try it in the playground").click()
     expect(page.get_by_label("Model", exact=True)).to_have_value(TUNED)
 
 
-async def add_later(folder: Path) -> None:
+def test_what_comes_later_is_drawn(trained: Running, watch: Watch, tmp_path: Path) -> None:
+    watched = watch(trained)
+    page = watched.open(f"fine_tuning/{PAUSED}")
+    expect(page.get_by_text("No step is done yet.")).to_be_visible()
+    run(add_preferences(tmp_path))
+    for title, label in (
+        ("Accuracy of preferences", "from 0.500 to 0.750"),
+        ("Reward margin", "from -0.200 to 1.50"),
+    ):
+        chart = page.get_by_role("img", name=f"{title} by step")
+        expect(chart).to_have_attribute("aria-label", re.compile(f"training: {label}"))
+    page.get_by_text("The numbers of each step", exact=True).click()
+    expect(page.get_by_role("columnheader", name="Reward margin, training")).to_be_visible()
+    expect(page.get_by_role("columnheader", name="Accuracy of tokens")).to_have_count(0)
+    assert watched.violations() == []
+
+
+async def add_preferences(folder: Path) -> None:
     store = Store(folder, "", "")
     async with (await store.database()).write() as query:
-        await add_step(FineTuningRecords(store), query, DONE, STEPS + 1)
+        for step, accuracy, margin in ((1, 0.5, -0.2), (2, 0.75, 1.5)):
+            metrics = {"train_reward_accuracy": accuracy, "train_reward_margin": margin}
+            data = {"step": step, "train_loss": 0.7, **metrics}
+            await FineTuningRecords(store).add_event(
+                query, PAUSED, f"Step {step}", step=step, data=data
+            )
     await store.close()
+
+
+def test_a_job_that_has_ended_is_not_asked_for_again(trained: Running, watch: Watch) -> None:
+    watched = watch(trained)
+    page = watched.page
+    page.clock.install()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for job, again in ((DONE, False), (PAUSED, True)):
+        watched.open(f"fine_tuning/{job}")
+        asked.clear()
+        page.clock.run_for(10_000)
+        page.evaluate("fetch('../v1/models')")  # those before it have begun
+        assert any(job in url for url in asked) is again
 
 
 def test_jobs_are_listed_paused_and_cancelled(trained: Running, watch: Watch) -> None:

@@ -223,6 +223,29 @@ def test_a_batch_that_fails_and_one_that_is_cancelled(own_server: Running, watch
     expect(page.get_by_role("alert")).to_contain_text("batch_nothing")
 
 
+def test_what_has_ended_is_not_asked_for_again(own_server: Running, watch: Watch) -> None:
+    with own_server.client() as client:
+        done = batch(client, lines(1, url="/v1/chat/completions"), "/v1/embeddings")
+        store = client.vector_stores.create(name="plants").id
+        watched = watch(own_server)
+        page = watched.page
+        page.clock.install()
+        watched.open(f"batches/{done}")
+        expect(page.get_by_text("failed", exact=True)).to_be_visible()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.clock.run_for(10_000)
+        watched.open(f"vector_stores/{store}")
+        assert [url for url in asked if f"v1/batches/{done}" in url] == []
+        asked.clear()
+        with page.expect_response(f"**/v1/vector_stores/{store}"):
+            page.clock.run_for(5_000)
+        assert [url for url in asked if url.partition("?")[0].endswith("/files")] == []
+        client.vector_stores.files.upload_and_poll(vector_store_id=store, file=("leaf.txt", b"A."))
+        page.clock.run_for(5_000)
+        expect(page.get_by_role("row", name="leaf.txt")).to_be_visible()
+
+
 def batch(client: OpenAI, text: str, endpoint: str) -> str:
     file = client.files.create(file=("a.jsonl", text.encode()), purpose="batch")
     made = client.batches.create(

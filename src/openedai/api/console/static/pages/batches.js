@@ -14,6 +14,7 @@ export const title = "Batches";
 
 const EVERY = 2; // seconds
 const OPEN = ["validating", "in_progress", "finalizing"];
+const ENDED = ["completed", "failed", "expired", "cancelled"];
 
 export async function open(page) {
   if (page.path[0]) return openBatch(page, page.path[0]);
@@ -51,7 +52,9 @@ async function openBatch(page, id) {
   const results = h("div", { class: "page" });
   let drawn = "";
   let files = "";
+  let ended = false;
   const draw = (batch) => {
+    ended = ENDED.includes(batch.status);
     const text = JSON.stringify(batch);
     if (text === drawn) return;
     drawn = text;
@@ -77,7 +80,7 @@ async function openBatch(page, id) {
     card("Files", results),
     card("Errors in the input", errors.element),
   );
-  poll(page, EVERY, reload);
+  poll(page, EVERY, reload, () => !ended);
 }
 
 function about(batch) {

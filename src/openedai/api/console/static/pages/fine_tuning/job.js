@@ -17,7 +17,9 @@ const OPEN = ["validating_files", "queued", "running", "paused"];
 const CHARTS = [
   ["Loss", { train_loss: "training", valid_loss: "validation" }],
   ["Accuracy of preferences", { train_reward_accuracy: "training", valid_reward_accuracy: "validation" }],
+  ["Reward margin", { train_reward_margin: "training", valid_reward_margin: "validation" }],
   ["Accuracy of tokens", { train_mean_token_accuracy: "training", valid_mean_token_accuracy: "validation" }],
+  ["Learning rate", { learning_rate: "training" }],
 ];
 
 export async function openJob(page, id) {
@@ -27,7 +29,9 @@ export async function openJob(page, id) {
   const controls = h("div", { class: "row" });
   const curves = h("div", { class: "page" });
   const results = h("div", { class: "row" });
-  const steps = stepTable();
+  const numbers = h("div");
+  let steps = null;
+  let status = "";
   const checkpoints = checkpointTable();
   const messages = eventTable();
   const drawn = {};
@@ -36,25 +40,25 @@ export async function openJob(page, id) {
     const text = JSON.stringify(values);
     if (drawn[name] !== text) draw((drawn[name] = text) && values);
   };
-  const change = (action, label, question) => {
+  const change = (action, label, { question, after }) => {
     const run = async () => {
       if (question && !(await confirm(question, label))) return;
       page.fail(null);
       await post(`${path}/${action}`, {});
-      note(`${label}: done.`);
+      note(after);
       await reload();
     };
     return button(label, () => run().catch(page.fail), { class: action === "cancel" ? "danger" : "quiet" });
   };
   const reload = async () => {
-    const [job, saved] = await Promise.all([
-      get(path, { signal: page.signal }),
-      all(`${path}/checkpoints?limit=100`, { signal: page.signal }),
-      events.reload(),
-    ]);
+    // First the job: of one that has ended the rest is whole, and nothing is asked for again.
+    const job = await get(path, { signal: page.signal });
+    const [saved] = await Promise.all([all(`${path}/checkpoints?limit=100`, { signal: page.signal }), events.reload()]);
+    status = job.status;
     part("job", job, () => show(summary, about(job)));
     part("controls", job.status, () => show(controls, controlsOf(job, change)));
     part("results", job.result_files, () => show(results, job.result_files.map((file) => resultButton(page, file))));
+    part("numbers", metricsOf(events.metrics), (names) => show(numbers, (steps = stepTable(names)).element));
     part("curves", events.metrics, () => {
       show(curves, charts(events.metrics));
       steps.update([...events.metrics].reverse());
@@ -67,11 +71,11 @@ export async function openJob(page, id) {
     page.main,
     h("p", {}, h("a", { href: "#/fine_tuning" }, "All fine-tuning jobs")),
     card("The job", summary, controls, results),
-    card("Loss curves", curves, h("details", {}, h("summary", {}, "The numbers of each step"), steps.element)),
+    card("Loss curves", curves, h("details", {}, h("summary", {}, "The numbers of each step"), numbers)),
     card("Checkpoints", checkpoints.element),
     card("Events", messages.element),
   );
-  poll(page, EVERY, reload);
+  poll(page, EVERY, reload, () => OPEN.includes(status));
 }
 
 // The events of a job, the newest first, of which only new ones are read again.
@@ -128,9 +132,12 @@ function about(job) {
 function controlsOf(job, change) {
   if (!OPEN.includes(job.status)) return [];
   return [
-    job.status === "paused" ? change("resume", "Resume") : null,
-    ["running", "queued"].includes(job.status) ? change("pause", "Pause") : null,
-    change("cancel", "Cancel the job", "Cancel this job? It cannot be taken up again. Its checkpoints are kept."),
+    job.status === "paused" ? change("resume", "Resume", { after: "The job goes on where it was paused." }) : null,
+    ["running", "queued"].includes(job.status) ? change("pause", "Pause", { after: "The job pauses before its next step. What it has learned is kept." }) : null,
+    change("cancel", "Cancel the job", {
+      question: "Cancel this job? It cannot be taken up again. Its checkpoints are kept.",
+      after: "The job is being cancelled.",
+    }),
   ];
 }
 
@@ -150,17 +157,24 @@ function charts(metrics) {
 }
 
 function decimal(value) {
-  return Number.isFinite(value) ? value.toPrecision(3) : "–";
+  if (!Number.isFinite(value)) return "–";
+  return value && Math.abs(value) < 0.001 ? value.toExponential(1) : value.toPrecision(3);
 }
 
-function stepTable() {
+// The names of the metrics that some step has.
+function metricsOf(metrics) {
+  const names = CHARTS.flatMap(([, series]) => Object.keys(series));
+  return names.filter((name) => metrics.some((one) => Number.isFinite(one[name])));
+}
+
+function stepTable(shown) {
   return new Table({
     caption: "The numbers of each step, the last one first",
     key: (row) => row.step,
     columns: [
       { title: "Step", text: (row) => number(row.step) },
       ...CHARTS.flatMap(([title, names]) =>
-        Object.entries(names).map(([metric, name]) => ({ title: `${title}, ${name}`, number: true, text: (row) => decimal(row[metric]) })),
+        Object.entries(names).filter(([metric]) => shown.includes(metric)).map(([metric, name]) => ({ title: `${title}, ${name}`, number: true, text: (row) => decimal(row[metric]) })),
       ),
     ],
   });

@@ -16,18 +16,16 @@ export async function openStore(page, id) {
   const first = await get(path, { signal: page.signal });
   const summary = h("div");
   let drawn = "";
-  const draw = (store) => {
-    const text = JSON.stringify(store);
-    if (text === drawn) return;
-    drawn = text;
-    show(summary, about(store));
-  };
+  const changes = (store) => drawn !== (drawn = JSON.stringify(store));
   const files = await storeFiles(page, path);
   const reload = async () => {
-    const [store] = await Promise.all([get(path, { signal: page.signal }), files.reload()]);
-    draw(store);
+    const store = await get(path, { signal: page.signal });
+    if (!changes(store)) return;
+    show(summary, about(store));
+    await files.reload();
   };
-  draw(first);
+  changes(first);
+  show(summary, about(first));
   add(
     page.main,
     h("p", {}, h("a", { href: "#/vector_stores" }, "All vector stores")),
