@@ -151,6 +151,15 @@ def test_logs_have_no_prompts_and_no_keys_by_default(caplog: pytest.LogCaptureFi
         assert json.loads(JsonFormatter().format(records[0]))["request_id"].startswith("req_")
 
 
+def test_polled_urls_are_logged_only_where_they_fail(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "openedai")
+    with ServerThread(echo_settings(api_key="sk-key")) as server:
+        assert fetch(f"{server.url}/health").status == 200
+        assert fetch(f"{server.url}/metrics").status == 401
+    messages = [one.message for one in caplog.records if one.name == "openedai.access"]
+    assert messages == ["GET /metrics 401"]
+
+
 def test_logged_bodies_are_unchanged_except_for_files(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "openedai")
     file = picture(200, 200, pixels=bytes(range(240)) * 500)

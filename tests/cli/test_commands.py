@@ -10,7 +10,7 @@ from openedai.engines.machine import processor_features
 from openedai.gguf.kernels import fast_types
 from tests.cli.program import openedai
 from tests.gguf import tiny_gguf
-from tests.support import Running
+from tests.support import Running, ServerThread, echo_settings
 
 CONFIG = """
 builtin_models = false
@@ -136,3 +136,12 @@ def test_chat_without_a_server(folder: Path) -> None:
     assert answer.returncode == 1
     assert "127.0.0.1:9/v1 (Connection refused): start one with `openedai serve`" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_chat_without_an_accepted_key(folder: Path) -> None:
+    with ServerThread(echo_settings(api_key="sk-right")) as server:
+        url = f"{server.url}/v1"
+        without = openedai("chat", "--url", url, "x", folder=folder, OPENAI_API_KEY="")
+        assert "needs a key: set OPENAI_API_KEY" in without.stderr
+        wrong = openedai("chat", "--url", url, "x", folder=folder, OPENAI_API_KEY="sk-wrong-key")
+        assert "does not accept the key sk-…-key: set OPENAI_API_KEY" in wrong.stderr

@@ -359,18 +359,32 @@ def test_a_stopped_pull_leaves_nothing_installed(server: FileServer, tmp_path: P
 
 def test_a_download_is_logged_with_a_bar(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "openedai.weights")
-    progress = LoggedProgress()
+    seconds = 0.0
+    progress = LoggedProgress(clock=lambda: seconds)
     progress.start("Downloading it", 200_000_000)
     for _ in range(5):
+        seconds += 2.0
         progress.advance(10_000_000)
+    seconds += 1.0
+    progress.advance(150_000_000)
     progress.start("Preparing it", None)
     progress.advance(1)
     assert caplog.messages == [
         "Downloading it (200 MB)",
         "Downloading it █░░░░░░░░░ 10 %",
         "Downloading it ██░░░░░░░░ 20 %",
+        "Downloading it ██████████ 100 %",
         "Preparing it",
     ]
+
+
+def test_a_quick_download_is_logged_with_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "openedai.weights")
+    progress = LoggedProgress(clock=lambda: 0.0)
+    progress.start("Downloading it", 10)
+    for _ in range(10):
+        progress.advance(1)
+    assert caplog.messages == ["Downloading it (0 MB)", "Downloading it ██████████ 100 %"]
 
 
 def test_files_that_vanish_while_they_are_counted(

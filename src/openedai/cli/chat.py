@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 from rich.console import Console
 
-from openedai.cli.terminal import connection_problem
+from openedai.cli.terminal import connection_problem, refused_key
 
 HELP = "/clear forgets the conversation, /exit or Ctrl-D ends it."
 _COMMAND = re.compile(r"/\w*")
@@ -49,6 +49,8 @@ class Conversation:
                     timeout=aiohttp.ClientTimeout(total=None),
                 ) as response,
             ):
+                if response.status == 401:
+                    raise ConnectionError(refused_key(self.url, self.key))
                 if response.status != 200:
                     raise ConnectionError(_reason(await response.read()))
                 async for line in response.content:

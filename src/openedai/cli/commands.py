@@ -13,7 +13,7 @@ from openedai import __version__
 from openedai.cli.keys.commands import keys_app
 from openedai.cli.service.commands import service_app
 from openedai.cli.start import read_settings
-from openedai.cli.terminal import Config, ErrorMessages, fail, stderr, stdout
+from openedai.cli.terminal import NO_KEY, Config, ErrorMessages, fail, stderr, stdout
 from openedai.cli.usage.command import EXAMPLES, show_usage
 
 app = typer.Typer(
@@ -133,7 +133,7 @@ def chat(
 
     settings = read_settings(config)
     default = os.environ.get("OPENAI_BASE_URL") or f"http://127.0.0.1:{settings.port}/v1"
-    key = os.environ.get("OPENAI_API_KEY") or next(iter(settings.keys), "none")
+    key = os.environ.get("OPENAI_API_KEY") or next(iter(settings.keys), NO_KEY)
     conversation = Conversation(url or default, key, model, system)
     console = Console(highlight=False)
     if text is None:

@@ -14,6 +14,7 @@ from openedai.cli.messages import EXIT_USAGE
 from openedai.config import ConfigError
 
 UNWRAPPED = 10_000  # columns
+NO_KEY = "none"  # what servers are sent that need no key
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="Configuration file (./openedai.toml).")
@@ -44,6 +45,14 @@ def connection_problem(error: Exception) -> str:
     if number is not None and number > 0:
         return os.strerror(number)
     return getattr(cause, "strerror", None) or str(error) or "it did not answer in time"
+
+
+def refused_key(url: str, key: str) -> str:
+    """What to do about a server that answers 401. Of the key the ends are shown."""
+    if key == NO_KEY:
+        return f"the server at {url} needs a key: set OPENAI_API_KEY"
+    shown = f"{key[:3]}…{key[-4:]}" if len(key) > 10 else repr(key)
+    return f"the server at {url} does not accept the key {shown}: set OPENAI_API_KEY to another one"
 
 
 def stdout() -> Console:

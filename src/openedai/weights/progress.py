@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Protocol
 
 log = logging.getLogger("openedai.weights")
+
+_PAUSE = 2.0  # seconds
 
 
 class Progress(Protocol):
@@ -36,10 +39,18 @@ class Stopped(BaseException):
 
 
 class LoggedProgress:
-    """Writes a line for each step, and for each tenth of a step of known size, with a bar."""
+    """Writes a line for each step, and for each tenth of a step of known size, with a bar. Tenths
+    that come within two seconds of the last line are left out, but for the last one.
+    """
 
-    def __init__(self, write: Callable[[str], None] = log.info) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], None] = log.info,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._write = write
+        self._clock = clock
+        self._written = 0.0
         self._description = ""
         self._total: int | None = None
         self._done = 0
@@ -49,14 +60,19 @@ class LoggedProgress:
         self._description, self._total = description, total
         self._done = self._logged = 0
         size = f" ({total / 1e6:,.0f} MB)" if total else ""
-        self._write(f"{description}{size}")
+        self._say(f"{description}{size}")
 
     def advance(self, n: int) -> None:
         self._done += n
         tenths = 10 * self._done // self._total if self._total else 0
-        if tenths > self._logged:
+        soon = self._clock() - self._written < _PAUSE
+        if tenths > self._logged and (tenths == 10 or not soon):
             self._logged = tenths
-            self._write(f"{self._description} {_bar(tenths)} {10 * tenths} %")
+            self._say(f"{self._description} {_bar(tenths)} {10 * tenths} %")
+
+    def _say(self, line: str) -> None:
+        self._written = self._clock()
+        self._write(line)
 
 
 def _bar(tenths: int) -> str:

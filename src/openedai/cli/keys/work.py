@@ -148,7 +148,7 @@ def revoke(settings: Settings, ids: Sequence[str]) -> None:
         if not await administration.has_admin() and not settings.api_key:
             say(
                 "No admin key is left. To create one: openedai keys create NAME --admin. To need "
-                "no keys again: revoke all others too, then openedai keys forget."
+                "no keys again, revoke the others too, and then run openedai keys forget."
             )
 
     _run(settings, end)

@@ -20,11 +20,10 @@ from rich.table import Table
 from openedai.catalog.catalog import Catalog
 from openedai.catalog.defaults import CHAT
 from openedai.cli.launching.programs import PROGRAMS, VARIABLES, Program, Server, text_of
-from openedai.cli.terminal import connection_problem
+from openedai.cli.terminal import NO_KEY, connection_problem, refused_key
 from openedai.config import Settings
 
 AGENT_CONTEXT = 16_384  # tokens
-NO_KEY = "none"  # what clients are told where the server needs no key
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
 
 
@@ -62,20 +61,10 @@ async def find_server(url: str, key: str, model: str | None, default: str) -> Se
 async def _models(url: str, key: str) -> list[str]:
     status, answer = await _get(f"{url}/v1/models", key)
     if status == 401:
-        if key == NO_KEY:
-            raise LaunchError(f"the server at {url} needs a key: set OPENAI_API_KEY")
-        raise LaunchError(
-            f"the server at {url} does not accept the key {_hint(key)}: set OPENAI_API_KEY to one "
-            "of its keys"
-        )
+        raise LaunchError(refused_key(url, key))
     if status != 200 or not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
         raise LaunchError(f"what answers at {url} is not an OpenAI-compatible server")
     return [str(one.get("id")) for one in answer["data"] if isinstance(one, dict)]
-
-
-def _hint(key: str) -> str:
-    """The beginning and the end of a key."""
-    return f"{key[:3]}…{key[-4:]}" if len(key) > 10 else repr(key)
 
 
 async def _has(url: str, key: str, model: str) -> bool:

@@ -23,6 +23,9 @@ from openedai.http.respond import error_response, shutting_down
 
 log = logging.getLogger("openedai.access")
 
+# Polled by what watches the server: of no interest in the log while all is well.
+_POLLED = frozenset({"/health", "/metrics"})
+
 CLIENT_LEFT = 499  # nginx's status for it; only logged and counted
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
@@ -226,4 +229,6 @@ def _log(exchange: Exchange) -> None:
         extra["model"] = exchange.model
     if exchange.logged_body is not None:
         extra["body"] = exchange.logged_body
-    log.info("%s %s %d", exchange.method, exchange.path, exchange.status, extra=extra)
+    polled = exchange.path in _POLLED and exchange.status == 200
+    level = logging.DEBUG if polled else logging.INFO
+    log.log(level, "%s %s %d", exchange.method, exchange.path, exchange.status, extra=extra)
