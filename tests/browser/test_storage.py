@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import openai
@@ -14,7 +14,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.chromium import Watched
 from tests.browser.conftest import ADMIN, HOSTILE, OTHER
-from tests.support import Running
+from tests.support import Running, ServerThread, echo_settings
 
 pytestmark = pytest.mark.clients
 
@@ -294,6 +294,57 @@ def test_files_that_are_sent_are_not_sent_again(own_server: Running, watch: Watc
     expect(page.get_by_text("2 files are uploaded.")).to_be_visible()
     with own_server.client() as client:
         assert sorted(file.filename for file in client.files.list()) == ["one.txt", "two.txt"]
+
+
+LARGE = 100_000  # bytes, of which the server takes a fifth at once
+
+
+@pytest.fixture
+def small_server(tmp_path: Path) -> Iterator[Running]:
+    with ServerThread(echo_settings(data=tmp_path, file_max_bytes=LARGE // 5)) as running:
+        yield running
+
+
+def test_a_large_file_is_uploaded_in_parts(small_server: Running, watch: Watch) -> None:
+    watched = watch(small_server)
+    page = watched.open("files")
+    text = "".join(f"{number:09}\n" for number in range(LARGE // 10))
+    parts: list[str] = []
+    page.on(
+        "request", lambda request: parts.append(request.url) if "/parts" in request.url else None
+    )
+    page.get_by_role("button", name="Files", exact=True).set_input_files(content(text, "large.txt"))  # type: ignore[arg-type]
+    page.get_by_label("Expires").select_option("After a day")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_text("large.txt is uploaded.")).to_be_visible()
+    assert len(parts) == 5
+    with small_server.client() as client:
+        (file,) = client.files.list()
+        assert (file.filename, file.expires_at) == ("large.txt", file.created_at + 86400)
+        assert client.files.content(file.id).text == text
+
+
+def test_the_upload_of_a_large_file_is_stopped(small_server: Running, watch: Watch) -> None:
+    page = watch(small_server).open("files")
+    held: list[Route] = []
+
+    def hold_third(route: Route) -> None:
+        held.append(route)
+        if len(held) != 3:
+            route.continue_()
+
+    page.route("**/parts", hold_third)
+    page.get_by_role("button", name="Files", exact=True).set_input_files(content("a" * LARGE))  # type: ignore[arg-type]
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_text("a.txt (1 of 1): 40 %")).to_be_visible()
+    with page.expect_response("**/cancel") as cancelled:
+        page.get_by_role("button", name="Stop").click()
+    assert cancelled.value.json()["status"] == "cancelled"
+    expect(page.get_by_text("The upload was stopped.")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_text("a.txt is uploaded.")).to_be_visible()
 
 
 def test_keys_that_may_not_manage_see_their_own(keyed_server: Running, watch: Watch) -> None:

@@ -12,7 +12,8 @@ _BASE = "/console/api"
 def console_routes(s: Services, calls: Calls) -> tuple[Route, ...]:
     """All of them but for the session are for keys that may manage the server."""
     state = Group(
-        "console.state:ConsoleState", s.activity, s.loading, s.downloads, s.listing.started
+        "console.state:ConsoleState",
+        *(s.activity, s.loading, s.downloads, s.listing.started, s.settings.file_max_bytes),
     )
     models = Group(
         "console.models:ConsoleModels",

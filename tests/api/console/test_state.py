@@ -66,6 +66,7 @@ def test_the_session_of_a_local_user(echo_server: Running) -> None:
     answer = json.loads(fetch(f"{echo_server.url}/console/api/session").body)
     assert answer["admin"] is True
     assert answer["version"]
+    assert answer["file_max_bytes"] == echo_server.app.state.services.settings.file_max_bytes
 
 
 @pytest.mark.parametrize("path", ["GET /now", "POST /requests/req_none/cancel"])

@@ -74,20 +74,34 @@ class State(msgspec.Struct):
 
 
 class ConsoleState:
-    """`started` is when the server started, in seconds since 1970."""
+    """`started` is when the server started, in seconds since 1970, and `file_max_bytes` are how
+    large a file may be that is uploaded at once.
+    """
 
     def __init__(
-        self, activity: Activity, loading: Loading, downloads: Downloads, started: int
+        self,
+        activity: Activity,
+        loading: Loading,
+        downloads: Downloads,
+        started: int,
+        file_max_bytes: int,
     ) -> None:
         self._activity = activity
         self._loading = loading
         self._downloads = downloads
         self._started = started
+        self._file_max_bytes = file_max_bytes
 
     async def session(self, request: Request) -> Response:
         """Who is asking, and of what server."""
         exchange = exchange_of(request.scope)
-        return json_response({"version": __version__, "admin": exchange.identity.admin})
+        return json_response(
+            {
+                "version": __version__,
+                "admin": exchange.identity.admin,
+                "file_max_bytes": self._file_max_bytes,
+            }
+        )
 
     async def now(self, request: Request) -> Response:
         """What runs now, once a second, until the client leaves or the server stops."""

@@ -1,38 +1,11 @@
-// The files of the API: uploads with their progress, downloads, and the beginning of a text.
+// The files of the API: downloads, the beginning of a text, and a choice of one.
 
-import { ApiError, address, all, key, send } from "./api.js";
+import { ApiError, all, send } from "./api.js";
 import { field, h, select } from "./dom.js";
 import { bytes } from "./format.js";
+import { uploader } from "./uploads.js";
 
 const SHOWN = 65536; // bytes of a text
-
-// Uploads a file, and tells `progress` the share that is sent. `days` is when it expires; 0 for never.
-export function upload(file, purpose, { days = 0, progress = () => {}, signal } = {}) {
-  const form = new FormData();
-  form.append("purpose", purpose);
-  if (days) {
-    form.append("expires_after[anchor]", "created_at");
-    form.append("expires_after[seconds]", String(86400 * days));
-  }
-  form.append("file", file, file.name);
-  // fetch() does not tell how much was sent.
-  const request = new XMLHttpRequest();
-  request.open("POST", address("v1/files"));
-  if (key.get()) request.setRequestHeader("authorization", `Bearer ${key.get()}`);
-  request.responseType = "json";
-  signal?.addEventListener("abort", () => request.abort());
-  return new Promise((resolve, reject) => {
-    request.upload.addEventListener("progress", (event) => progress(event.total ? event.loaded / event.total : 0));
-    request.addEventListener("error", () => reject(new ApiError("The server cannot be reached.")));
-    request.addEventListener("abort", () => reject(new DOMException("The upload was stopped.", "AbortError")));
-    request.addEventListener("load", () => {
-      if (request.status < 300) return resolve(request.response);
-      const { message, code, param } = request.response?.error ?? {};
-      reject(new ApiError(message ?? `The server answered with status ${request.status}.`, request.status, code, param));
-    });
-    request.send(form);
-  });
-}
 
 function contentOf(id) {
   return `v1/files/${encodeURIComponent(id)}/content`;
@@ -82,15 +55,17 @@ export async function fileChoice(page, label, purpose, { hint = "", required = t
   stored.addEventListener("input", offer);
   offer();
   const uploaded = new WeakMap(); // ids by files, so that what is refused can be tried again
+  const uploads = uploader(page);
   return {
-    elements: [field(label, stored, hint), field(`${label}: upload`, fresh)],
+    elements: [field(label, stored, hint), h("div", {}, field(`${label}: upload`, fresh), uploads.element)],
     stored,
     fresh,
     async id() {
       if (stored.value) return stored.value;
       const file = fresh.files[0];
       if (!file) return null;
-      if (!uploaded.has(file)) uploaded.set(file, (await upload(file, purpose, { signal: page.signal })).id);
+      if (!uploaded.has(file)) uploaded.set(file, (await uploads.upload(file, purpose)).id);
+      uploads.say("");
       return uploaded.get(file);
     },
   };

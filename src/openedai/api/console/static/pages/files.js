@@ -1,12 +1,13 @@
 // The stored files: upload, see, download and delete them.
 
 import { send } from "../lib/api.js";
-import { add, button, card, field, h, newId, select, setText, show } from "../lib/dom.js";
-import { beginning, download, upload } from "../lib/files.js";
-import { bytes, moment, percent } from "../lib/format.js";
+import { add, button, card, field, h, newId, select, show } from "../lib/dom.js";
+import { beginning, download } from "../lib/files.js";
+import { bytes, moment } from "../lib/format.js";
 import { form } from "../lib/forms.js";
 import { confirm, note } from "../lib/notes.js";
 import { PagedTable } from "../lib/paged.js";
+import { uploader } from "../lib/uploads.js";
 
 export const title = "Files";
 
@@ -82,39 +83,27 @@ function uploading(page, done) {
   const purpose = select(PURPOSES, "user_data");
   const end = select(ENDS, "0");
   const files = h("input", { type: "file", multiple: true, required: true, id: newId("files") });
-  const bar = h("progress", { max: "1", "aria-label": "Upload" });
-  bar.hidden = true;
-  const status = h("p", { class: "faint", role: "status" });
+  const uploads = uploader(page);
   const sent = new WeakSet(); // so that what failed can be tried again without the others
   let busy = false;
   const uploadAll = async (list) => {
     if (busy) return note("Other files are being uploaded: wait until they are.");
     busy = true;
-    bar.hidden = false;
     try {
       for (const [index, file] of list.entries()) {
         if (sent.has(file)) continue;
-        const progress = (share) => {
-          bar.value = share;
-          setText(status, `${file.name} (${index + 1} of ${list.length}): ${percent(share)} of ${bytes(file.size)}`);
-        };
-        progress(0);
-        await upload(file, purpose.value, { days: Number(end.value), progress, signal: page.signal });
+        await uploads.upload(file, purpose.value, { days: Number(end.value), position: ` (${index + 1} of ${list.length})` });
         sent.add(file);
       }
       files.value = "";
-      setText(status, list.length === 1 ? `${list[0].name} is uploaded.` : `${list.length} files are uploaded.`);
-    } catch (error) {
-      setText(status, "");
-      throw error;
+      uploads.say(list.length === 1 ? `${list[0].name} is uploaded.` : `${list.length} files are uploaded.`);
     } finally {
       busy = false;
-      bar.hidden = true;
       await done().catch(page.fail);
     }
   };
   const fields = h("div", { class: "fields" }, field("Files", files), field("For", purpose), field("Expires", end));
-  const element = form(page, "Upload", () => uploadAll([...files.files]), h("p", { class: "faint" }, "Choose files, or drop them here."), fields, bar, status);
+  const element = form(page, "Upload", () => uploadAll([...files.files]), h("p", { class: "faint" }, "Choose files, or drop them here."), fields, uploads.element);
   const over = (on) => element.classList.toggle("dropping", on);
   element.addEventListener("dragover", (event) => {
     event.preventDefault();

@@ -2,11 +2,11 @@
 
 import { get, post, send } from "../../lib/api.js";
 import { button, card, field, h, select, setText, show } from "../../lib/dom.js";
-import { upload } from "../../lib/files.js";
-import { bytes, percent } from "../../lib/format.js";
+import { bytes } from "../../lib/format.js";
 import { form, jsonField, statusCell } from "../../lib/forms.js";
 import { confirm, note } from "../../lib/notes.js";
 import { PagedTable } from "../../lib/paged.js";
+import { uploader } from "../../lib/uploads.js";
 
 const FILTERS = [
   ["", "Every status"],
@@ -101,7 +101,7 @@ function addition(page, path, done) {
   const size = h("input", { type: "number", min: "100", max: "4096", value: "800" });
   const overlap = h("input", { type: "number", min: "0", max: "2048", value: "400" });
   const attributes = jsonField("Attributes", "A JSON object, for filters.");
-  const status = h("p", { class: "faint", role: "status" });
+  const uploads = uploader(page);
   const sizes = h("fieldset", { class: "pair" }, h("legend", { class: "hidden" }, "Size of the chunks"), field("Tokens of a chunk", size), field("Tokens that it shares with the next", overlap));
   const offer = () => {
     sizes.hidden = chunks.value === "auto";
@@ -117,26 +117,22 @@ function addition(page, path, done) {
   const addAll = async () => {
     const given = attributes.read();
     const list = [...files.files];
-    if (!list.length && !stored.value.trim()) return setText(status, "Choose files, or name one that is stored.");
+    if (!list.length && !stored.value.trim()) return uploads.say("Choose files, or name one that is stored.");
     try {
       if (stored.value.trim()) await addOne(stored.value.trim(), given);
       stored.value = "";
       for (const file of list) {
-        const progress = (share) => setText(status, `${file.name}: ${percent(share)} of ${bytes(file.size)}`);
         if (sent.has(file)) continue;
-        const made = await upload(file, "assistants", { progress, signal: page.signal });
+        const made = await uploads.upload(file, "assistants");
         sent.add(file);
         await addOne(made.id, given);
       }
       files.value = "";
-      setText(status, "Added. They can be searched when they are completed.");
-    } catch (error) {
-      setText(status, "");
-      throw error;
+      uploads.say("Added. They can be searched when they are completed.");
     } finally {
       await done().catch(page.fail);
     }
   };
   const fields = h("div", { class: "fields" }, field("New files", files), field("A stored file", stored, "Its id."), field("Chunks", chunks));
-  return form(page, "Add", addAll, fields, sizes, attributes.element, status);
+  return form(page, "Add", addAll, fields, sizes, attributes.element, uploads.element);
 }
