@@ -123,6 +123,8 @@ def test_the_lines_for_a_shell(keyed_server: Running, tmp_path: Path) -> None:
     assert lines["ANTHROPIC_BASE_URL"] == lines["OLLAMA_HOST"] == keyed_server.url
     assert lines["OPENAI_API_KEY"] == KEY
     assert lines["OPENAI_MODEL"] == "echo"
+    done = launch("shell-gpt", "--print", server=keyed_server.url, folder=tmp_path)
+    assert f"export OPENAI_API_HOST={keyed_server.url}\n" in done.stdout
     done = launch("codex", "--print", server=keyed_server.url, folder=tmp_path)
     command = shlex.split(done.stdout.splitlines()[-1])
     assert command[0] == "codex"

@@ -191,10 +191,11 @@ PROGRAMS: dict[str, Program] = {
     ),
     "shell-gpt": Program(
         command="sgpt",
-        install="pip install shell-gpt click",
+        install="pip install 'shell-gpt>=1.5' click",
         alone=("--repl", "temp"),
         environment={
             "API_BASE_URL": "{url}/v1",
+            "OPENAI_API_HOST": "{url}",  # what 1.0 reads, which pip installs beside openai 3
             "OPENAI_API_KEY": "{key}",
             "DEFAULT_MODEL": "{model}",
             "USE_LITELLM": "false",
