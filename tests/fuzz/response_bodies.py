@@ -56,6 +56,18 @@ _TOOLS: list[dict[str, Any]] = [
         "user_location": {"type": "approximate", "country": "DE"},
     },
 ]
+_SAMPLING = {
+    "top_k": 40,
+    "min_p": 0.05,
+    "repetition_penalty": 1.1,
+    "presence_penalty": 0.5,
+    "logit_bias": {"5": 1},
+    "seed": 7,
+    "stop": ["zz"],
+    "regex": "[a-z ]*",
+    "chat_template_kwargs": {"a": 1},
+    "enable_thinking": False,
+}
 KEPT = {"id": "msg_1", "role": "user", "content": "x"}
 MESSAGE = {
     "id": "msg_1",
@@ -153,6 +165,7 @@ SERVED_ITEMS: list[dict[str, Any]] = [
 RESPONSE_BODIES: dict[str, list[dict[str, Any]]] = {
     "ResponseRequest": [
         {"input": "hi there", "max_output_tokens": 4, "metadata": {"a": "b"}, "user": "u"},
+        {"input": "hi there", "max_output_tokens": 4, **_SAMPLING},
         {
             "input": ITEMS[:3],
             "stream": True,

@@ -86,7 +86,7 @@ def engine_request(model: type[Body], body: dict[str, Any]) -> Any:
 def _of_response(value: ResponseRequest) -> Any:
     tools = callable_tools(value.tools or (), (), strict=False)
     items = [("input", item) for item in value.items()]
-    chat = engine_chat(value, items, tools, ResponseMedia())
+    chat = engine_chat(value, items, tools, ResponseMedia(), value.template_arguments())
     return response_request(value, chat), value.options(), value.metadata
 
 

@@ -46,6 +46,7 @@ from openedai.api.openai.responses.conversations.types import (
     ItemCreateRequest,
     ItemListQuery,
 )
+from openedai.api.openai.responses.sampling import ResponseSampling
 from openedai.api.openai.responses.state.routes import InputItemsQuery, RetrieveQuery
 from openedai.api.openai.responses.types import ResponseRequest
 from openedai.api.parameters.generation.other_servers import (
@@ -162,5 +163,10 @@ OTHER_SERVERS: Tables = {
         set(OtherServersEmbeddingBody.model_fields),
         EmbeddingRequest,
         EMBEDDING,
+    ),
+    ("Other servers", 4): (
+        set(ResponseSampling.model_fields) - {"temperature", "top_p"},
+        ResponseRequest,
+        RESPONSE,
     ),
 }

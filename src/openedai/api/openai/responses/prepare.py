@@ -33,7 +33,7 @@ from openedai.api.openai.responses.tools import CallableTools, callable_tools, r
 from openedai.api.openai.responses.types import InputBody, ResponseRequest, tools_in
 from openedai.api.parameters.ids import new_id
 from openedai.contract.chat import Chat
-from openedai.contract.generate import Finish, GenerateRequest, Sampling
+from openedai.contract.generate import Finish, GenerateRequest
 from openedai.engines.registry import engine_entry, generator_traits
 from openedai.errors import invalid_value
 from openedai.http.body import WARNING_HEADER
@@ -104,7 +104,7 @@ class Preparation:
         tools = await self._code.place(call.exchange.owner, tools, items)
         approved_calls(items, tools)  # raises if they are not valid
         media = await self._media(call, items)
-        chat = engine_chat(call.body, items, tools, media)
+        chat = engine_chat(call.body, items, tools, media, call.body.template_arguments())
         request = engine_request(call.body, chat)
         builder = ResponseBuilder(begun(call), tools, call.body.options())
         builder.know(known_parts(items))
@@ -196,7 +196,11 @@ def configured(body: InputT, items: Sequence[Located]) -> InputT:
 
 
 def engine_chat(
-    body: InputBody, items: Sequence[Located], tools: CallableTools, media: Media
+    body: InputBody,
+    items: Sequence[Located],
+    tools: CallableTools,
+    media: Media,
+    template_arguments: dict[str, Any] | None = None,
 ) -> Chat:
     """The conversation for the model. Raises InvalidRequest."""
     chosen = choose(tools, body.tool_choice, body.parallel_tool_calls)
@@ -212,15 +216,18 @@ def engine_chat(
         call_required=chosen.required,
         parallel_calls=chosen.parallel,
         reasoning_effort=reasoning.effort,
+        template_arguments=template_arguments or {},
     )
 
 
 def engine_request(body: ResponseRequest, chat: Chat) -> GenerateRequest:
     return GenerateRequest(
         prompt=chat,
-        sampling=Sampling(temperature=body.temperature, top_p=body.top_p),
+        sampling=body.sampling(),
         max_tokens=body.max_output_tokens,
-        constraint=body.text_options.constraint(),
+        stop=body.stops(),
+        ending=body.ending(),
+        constraint=body.constraint(body.text_options.constraint()),
         logprobs=body.logprobs,
         extra=body.extra,
         streamed=bool(body.stream),
@@ -254,6 +261,8 @@ def begun(call: Call[ResponseRequest]) -> Response:
         tools=body.shown_tools(),
         top_logprobs=body.top_logprobs or 0,
         top_p=_given(body.top_p, defaults.get("top_p", 1.0)),
+        presence_penalty=body.presence_penalty or 0.0,
+        frequency_penalty=body.frequency_penalty or 0.0,
         truncation=body.truncation or "disabled",
         user=body.user,
         metadata=body.metadata or {},

@@ -20,8 +20,10 @@ from openedai.api.openai.responses.input.items import (
 from openedai.api.openai.responses.input.served import McpServerTool
 from openedai.api.openai.responses.input.tools import MAX_TOOLS, AnyTool, ToolChoice, ToolParam
 from openedai.api.openai.responses.output.place import Options
+from openedai.api.openai.responses.sampling import ResponseSampling
 from openedai.api.parameters.chats.labels import Metadata, Retention, ServiceTier, Verbosity
 from openedai.api.parameters.chats.moderation import ModerationOptions
+from openedai.api.parameters.generation.answer_formats import only_constraint
 from openedai.api.parameters.generation.other_servers import Effort
 from openedai.api.parameters.unions import BY_JSON_TYPE, branch
 from openedai.contract.generate import Constraint, JsonObject, JsonSchema
@@ -143,6 +145,7 @@ class InputBody(Body):
     truncation: Literal["auto", "disabled"] | None = None
 
     def check(self) -> None:
+        super().check()
         if self.previous_response_id is not None and self.conversation is not None:
             raise invalid_value(
                 "conversation", "it cannot be used together with 'previous_response_id'"
@@ -186,7 +189,9 @@ class InputBody(Body):
         return self.reasoning or ReasoningOptions()
 
 
-class ResponseRequest(InputBody):
+class ResponseRequest(InputBody, ResponseSampling):
+    passthrough_fields = ResponseSampling.of_other_servers
+
     model: str
     include: list[Includable] | None = None
     max_output_tokens: int | None = Field(None, ge=1, le=1 << 31)
@@ -196,9 +201,7 @@ class ResponseRequest(InputBody):
     moderation: ModerationOptions | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    temperature: float | None = Field(None, ge=0, le=2)
     top_logprobs: int | None = Field(None, ge=0, le=20)
-    top_p: float | None = Field(None, ge=0, le=1)
     store: bool | None = None
     background: bool | None = None
     background_options: BackgroundOptions | None = None
@@ -228,6 +231,11 @@ class ResponseRequest(InputBody):
             )
         if self.stream_options is not None and not self.stream:
             raise invalid_value("stream_options", "it is only allowed when 'stream' is true")
+        only_constraint(self.constraints(self.text_options.constraint()))
+
+    def engine_names(self) -> Mapping[str, str]:
+        names = self.constraint_names(self.text_options.constraint())
+        return {**super().engine_names(), **names}
 
     @property
     def logprobs(self) -> int | None:

@@ -1,4 +1,4 @@
-"""The parameters that chat and completions share."""
+"""The parameters that chat, completions and responses share."""
 
 from __future__ import annotations
 
@@ -96,12 +96,9 @@ class LocalSamplingBody(Body):
         return LocalSampling(**values)
 
 
-class SamplingBody(OtherServersBody, LocalSamplingBody):
-    """Ranges are those of the official API."""
+class SharedSamplingBody(LocalSamplingBody):
+    """What chat, completions and responses have in common. Ranges are those of the official API."""
 
-    passthrough_fields = frozenset({"user", *OtherServersBody.model_fields} - {"prompt_logprobs"})
-
-    model: str
     top_k: int | None = Field(None, ge=-1, le=1 << 20)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
@@ -110,12 +107,47 @@ class SamplingBody(OtherServersBody, LocalSamplingBody):
     logit_bias: LogitBias | None = None
     seed: int | None = Field(None, ge=-MAX_INT - 1, le=MAX_INT)
     stop: Stop | None = None
+    grammar: GrammarText | None = None
+    regex: GrammarText | None = None
+
+    def grammars(self) -> list[tuple[str, Constraint]]:
+        """The constraints by `grammar` and `regex`, with the names of the parameters."""
+        found: list[tuple[str, Constraint]] = []
+        if self.grammar is not None:
+            found.append(("grammar", Grammar(gbnf=self.grammar)))
+        if self.regex is not None:
+            found.append(("regex", Regex(pattern=self.regex)))
+        return found
+
+    def shared_sampling(self, choice: int, theirs: LocalSampling) -> Sampling:
+        """The sampling of answer number `choice`; with a seed, each answer gets a different one.
+
+        `theirs` are samplers with the names of other servers.
+        """
+        renamed = theirs.given()
+        if self.top_k == -1:  # all tokens, for vLLM and SGLang
+            renamed["top_k"] = 0
+        return Sampling(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            presence_penalty=self.presence_penalty or 0.0,
+            frequency_penalty=self.frequency_penalty or 0.0,
+            logit_bias=tuple(_token_bias(pair) for pair in (self.logit_bias or {}).items()),
+            seed=None if self.seed is None else self.seed + choice,
+            local=replace(self.local_sampling(), **renamed),
+        )
+
+
+class SamplingBody(OtherServersBody, SharedSamplingBody):
+    """The parameters that chat and completions share."""
+
+    passthrough_fields = frozenset({"user", *OtherServersBody.model_fields} - {"prompt_logprobs"})
+
+    model: str
     n: int | None = Field(None, ge=1, le=128)
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None
-    grammar: GrammarText | None = None
-    regex: GrammarText | None = None
     response_format: ResponseFormat | None = None
 
     @property
@@ -143,12 +175,7 @@ class SamplingBody(OtherServersBody, LocalSamplingBody):
 
     def constraints(self) -> list[tuple[str, Constraint]]:
         """The constraints on the answer, with the names of the parameters."""
-        found: list[tuple[str, Constraint]] = []
-        if self.grammar is not None:
-            found.append(("grammar", Grammar(gbnf=self.grammar)))
-        if self.regex is not None:
-            found.append(("regex", Regex(pattern=self.regex)))
-        found += self.their_constraints()
+        found = [*self.grammars(), *self.their_constraints()]
         if (constraint := format_constraint(self.response_format)) is not None:
             found.append(("response_format", constraint))
         return found
@@ -167,20 +194,12 @@ class SamplingBody(OtherServersBody, LocalSamplingBody):
         return names
 
     def sampling(self, choice: int) -> Sampling:
-        """The sampling of answer number `choice`; with a seed, each answer gets a different one."""
-        theirs = self.their_samplers().given()
-        if self.top_k == -1:  # all tokens, for vLLM and SGLang
-            theirs["top_k"] = 0
-        return Sampling(
+        """The sampling of answer number `choice`."""
+        return replace(
+            self.shared_sampling(choice, self.their_samplers()),
             temperature=self.temperature if self.do_samples else 0.0,
-            top_p=self.top_p,
-            presence_penalty=self.presence_penalty or 0.0,
-            frequency_penalty=self.frequency_penalty or 0.0,
-            logit_bias=tuple(_token_bias(pair) for pair in (self.logit_bias or {}).items()),
-            seed=None if self.seed is None else self.seed + choice,
             allowed_tokens=tuple(self.allowed_token_ids or ()),
             bad_words=tuple(self.bad_words or ()),
-            local=replace(self.local_sampling(), **theirs),
         )
 
 
