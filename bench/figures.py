@@ -70,7 +70,9 @@ class Figure:
         return Spread.of(self.values[system])
 
     def ratios(self, peer: str) -> Spread:
-        """Ours to the peer's, round by round: what disturbs a round disturbs both sides."""
+        """The ratios of ours to the peer's, round by round, because what disturbs a round disturbs
+        both.
+        """
         pairs = zip(self.values[SUBJECT], self.values[peer], strict=True)
         if self.higher:
             return Spread.of([ours / theirs for ours, theirs in pairs])
@@ -94,9 +96,9 @@ class Figure:
 async def alternate(
     runs: Mapping[str, Callable[[int], Awaitable[T]]], rounds: int, seconds: float = math.inf
 ) -> dict[str, list[T]]:
-    """Run every system once a round, in turn and then the other way round (A B, B A, …).
+    """Run every system once per round, in alternating order (A B, B A, …).
 
-    Each run gets the number of its round. After so many seconds no further round begins.
+    Each run gets the number of its round. After `seconds` no further round begins.
     """
     started = time.monotonic()
     results: dict[str, list[T]] = {name: [] for name in runs}

@@ -42,7 +42,7 @@ class Child:
 async def child(
     name: str, command: Sequence[str | Path], environment: Mapping[str, str]
 ) -> AsyncIterator[Child]:
-    """Run it with these variables beside our own, and end it."""
+    """Run it with these variables in addition to our own, and end it."""
     ours = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     with tempfile.TemporaryFile() as log:
         running = await asyncio.create_subprocess_exec(

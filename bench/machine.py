@@ -1,4 +1,4 @@
-"""What the figures were taken on."""
+"""The machine on which the figures were taken."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ QUIET = 0.5  # of load, as the kernel averages it over a minute
 
 
 class Machine(TypedDict):
-    """`memory` in GB; `load` is the average over the last minute, before the run and after; `busy`
-    is how many processes spun beside the run.
+    """`memory` is in GB. `load` is the average over the last minute, before and after the run.
+    `busy` is how many processes kept a core busy during the run.
     """
 
     date: str

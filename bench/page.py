@@ -27,7 +27,7 @@ _BLOCK = re.compile(r"(<!-- figures: (.+?) -->\n).*?(<!-- /figures -->)", re.DOT
 
 
 def blocks(runs: Sequence[Run]) -> dict[str, str]:
-    """The text of each block that these runs have figures for."""
+    """The text of each block for which these runs have figures."""
     found: dict[str, tuple[Run, list[Figure]]] = {}
     for run in runs:
         for section in dict.fromkeys(figure.section for figure in run.figures):
@@ -42,7 +42,7 @@ def block_name(section: str, run: Run) -> str:
 
 
 def filled(page: str, texts: dict[str, str]) -> str:
-    """The page with these texts in its blocks of those names; the other blocks are left alone."""
+    """The page with these texts in the blocks of these names; other blocks are unchanged."""
 
     def fill(match: re.Match[str]) -> str:
         begin, name, end = match.groups()
@@ -52,7 +52,7 @@ def filled(page: str, texts: dict[str, str]) -> str:
 
 
 def names(page: str) -> list[str]:
-    """Of the blocks of a page."""
+    """The names of the blocks in a page."""
     return [match[2] for match in _BLOCK.finditer(page)]
 
 

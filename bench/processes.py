@@ -1,4 +1,4 @@
-"""What a process and those below it take, and processes that only spin."""
+"""What a process and its children use, and processes that only keep a core busy."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _SPIN = Path(__file__).with_name("spin.py")
 
 
 def resident_bytes(pid: int) -> int:
-    """Of a process and all below it."""
+    """The resident memory of a process and all below it, in bytes."""
     return sum(int(member.memory_info().rss) for member in _family(pid))
 
 
 def family_cpu_seconds(pid: int) -> float:
-    """Of a process and all below it, those that have ended included."""
+    """The processor seconds of a process and all below it, including those that have ended."""
     times = [member.cpu_times() for member in _family(pid)]
     return sum(float(t.user + t.system + t.children_user + t.children_system) for t in times)
 
 
 def cpu_seconds(pid: int) -> float:
-    """Of this process alone."""
+    """The processor seconds of a process alone."""
     times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system)
 

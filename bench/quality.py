@@ -49,7 +49,8 @@ class Score:
         return perplexity(self.logprobs)
 
     def loss(self, packaged: Score) -> tuple[float, float]:
-        """How much higher the perplexity is than another's, and its standard error; shares.
+        """How much higher the perplexity is than another's, and the standard error of that, as
+        fractions.
 
         The error is that of the mean over the tokens, each compared with itself.
         """
@@ -59,12 +60,12 @@ class Score:
 
 
 def score(file: Path, text: str) -> Score:
-    """Raises LoadError."""
+    """Score a file. Raises LoadError."""
     return Score(file.name, file.stat().st_size, asyncio.run(logprobs(file, text)))
 
 
 async def logprobs(file: Path, text: str) -> list[float]:
-    """Of the text's tokens, window by window."""
+    """The log probabilities of the text's tokens, window by window."""
     options = {"context": 2 * WINDOW, "slots": SLOTS}
     spec = ModelSpec(id="scored", engine="llama_cpp", source=str(file), options=options)
     config = f'chat_model = "scored"\n{model_table(spec)}'

@@ -69,7 +69,7 @@ def read_json(file: Path) -> Run:
 
 
 def plot(figures: list[Figure], machine: Machine, files: list[Path]) -> None:
-    """The median of each ratio, from its least to its largest round. Needs matplotlib."""
+    """Plot the median of each ratio, with its smallest and largest rounds. Needs matplotlib."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -105,7 +105,7 @@ def _row(figure: Figure, peer: str, *, first: bool) -> list[str]:
 
 
 def cells(figure: Figure, peer: str, *, first: bool) -> list[str]:
-    """One row of a table: a figure and one of its peers, none if it is empty."""
+    """One row of a table: a figure and one of its peers, or no peer if it is empty."""
     budget, verdict = figure.budget, figure.verdict()
     applies = budget is not None and (budget.peer in ("", peer) or not figure.peers)
     found = ""
@@ -132,7 +132,7 @@ def spread(values: Spread) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that mean something."""
+    """The value with three significant digits."""
     size = abs(value)
     if size >= 100:
         return f"{value:,.0f}"

@@ -53,8 +53,8 @@ class Scale:
     training_examples: int = 24
 
     def with_stores(self, chunks: Sequence[int] | None, files: int | None) -> Scale:
-        """The same with stores of so many chunks, and with so many files added; None changes
-        nothing, and 0 leaves it out.
+        """The same with stores of these numbers of chunks, and with this many files added; None
+        changes nothing, and 0 leaves that part out.
         """
         return replace(
             self,

@@ -15,7 +15,7 @@ from bench.json_child import Child
 from bench.load.client import LoadError, Target
 
 TEXT = Path(__file__).with_name("quality.txt")
-WINDOW = 512  # tokens that are scored with nothing but each other before them
+WINDOW = 512  # tokens that are scored with nothing before them but each other
 UNSCORED = 32  # tokens at the start of a window that only serve as context
 FORCE = 1000.0  # added to a logit: no other token is as likely
 TIMEOUT = 600.0  # seconds for one window
@@ -23,8 +23,8 @@ TIMEOUT = 600.0  # seconds for one window
 
 class Scorer(ABC):
     async def logprobs(self, window: Sequence[int]) -> list[float]:
-        """Natural logarithms of the probabilities of the tokens after the first UNSCORED ones, each
-        given all before it. Raises LoadError.
+        """The natural logarithms of the probabilities of the tokens after the first UNSCORED ones,
+        each given all tokens before it. Raises LoadError.
         """
         found = await self._logprobs(list(window))
         if len(found) != len(window) - UNSCORED:
@@ -84,7 +84,7 @@ class ForcedScorer(Scorer):
             "cache_prompt": True,
         }
         answer = await _post(self._session, f"{self._url}/completion", body)
-        # Of a token that ends within a character the server tells nothing: the text is ASCII.
+        # The server tells nothing about a token that ends within a character, so the text is ASCII.
         found = answer.get("completion_probabilities", [])
         if [one["id"] for one in found] != [window[position]]:
             raise LoadError(f"the token {window[position]} was forced, and {found} came")
@@ -109,13 +109,13 @@ async def tokenize(session: aiohttp.ClientSession, target: Target, text: str) ->
 
 
 def windows(tokens: Sequence[int]) -> list[list[int]]:
-    """The tokens cut up; a last part without scored tokens is left out."""
+    """The tokens divided into windows; a last window without scored tokens is left out."""
     parts = [list(tokens[start : start + WINDOW]) for start in range(0, len(tokens), WINDOW)]
     return [part for part in parts if len(part) > UNSCORED]
 
 
 def some(parts: Sequence[list[int]], count: int) -> list[list[int]]:
-    """`count` of them, from the first on, evenly spread."""
+    """`count` of the windows, evenly spread from the first one."""
     count = min(count, len(parts))
     return [parts[number * len(parts) // count] for number in range(count)]
 

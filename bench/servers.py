@@ -1,4 +1,4 @@
-"""The servers that are measured: started as processes, on free ports of loopback, ended again."""
+"""Starts the measured servers as processes, on free loopback ports, and ends them again."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ class Cores:
 
     @classmethod
     def split(cls) -> Cores | None:
-        """None where processes cannot be pinned, or there is only one core."""
+        """The split of the cores; None if processes cannot be pinned, or if there is only one
+        core.
+        """
         if not hasattr(os, "sched_getaffinity"):
             return None
         first, *others = sorted(os.sched_getaffinity(0))
@@ -44,7 +46,7 @@ class Cores:
 
 @contextmanager
 def pinned(cores: frozenset[int] | None) -> Iterator[None]:
-    """Pin this process, and those that it starts inside of the context, to these cores."""
+    """Pin this process, and those that it starts inside the context, to these cores."""
     if cores is None:
         yield
         return
@@ -67,7 +69,8 @@ async def process(
     environment: Mapping[str, str] | None = None,
     timeout: float = LOAD_TIMEOUT,
 ) -> AsyncIterator[int]:
-    """Run a server until it answers `health` with 200; its process id. Stop it at the end.
+    """Run a server, and wait until it answers `health` with 200. Yields its process id, and stops
+    it at the end.
 
     It stays on `cores`, if they are given. Raises LoadError.
     """
@@ -109,7 +112,7 @@ async def stop(running: asyncio.subprocess.Process) -> None:
 
 @contextmanager
 def temporary_file(name: str, text: str) -> Iterator[Path]:
-    """A file of that name, inside of the context."""
+    """A file with this name, inside the context."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         file = Path(folder, name)
         file.write_text(text, "utf-8")
@@ -133,8 +136,8 @@ async def openedai(
 async def native(
     spec: ModelSpec, weights: Path, key: str = "", *, defaults: bool = False
 ) -> AsyncIterator[tuple[str, int]]:
-    """llama.cpp's own server, with the slots, the context and the threads that `spec` has in our
-    server: the URL of its API, and its process id.
+    """llama.cpp's own server, with the slots, context and threads that `spec` has in our server:
+    the URL of its API, and its process id.
 
     With `defaults` it loads as it does by itself.
     """
@@ -153,7 +156,7 @@ async def native(
 
 
 def model_table(spec: ModelSpec, **options: object) -> str:
-    """A `[[models]]` table for `openedai.toml`, with these options beside those that it has."""
+    """A `[[models]]` table for `openedai.toml`, with these additional options."""
     values = {
         "id": spec.id,
         "engine": spec.engine,
@@ -173,7 +176,7 @@ def _toml(value: object) -> str:
 
 @asynccontextmanager
 async def litellm(python: Path, upstream: str, cores: frozenset[int] | None) -> AsyncIterator[str]:
-    """LiteLLM's proxy, from the environment of `python`, before two echo models upstream."""
+    """LiteLLM's proxy, from the environment of `python`, in front of two echo models upstream."""
     port = free_port()
     server = {"api_base": upstream, "api_key": "none"}
     models = [
@@ -208,11 +211,11 @@ async def ogx(
     cores: frozenset[int] | None,
     embedding: tuple[str, int] | None = None,
 ) -> AsyncIterator[tuple[str, int]]:
-    """OGX from the environment of `python`, with its store in SQLite, before the models upstream,
-    which it lists as `echo/…`: the URL of its API, and its process id.
+    """OGX from the environment of `python`, with its store in SQLite, in front of the models
+    upstream, which it lists as `echo/…`: the URL of its API, and its process id.
 
-    With the name and the dimensions of an `embedding` model upstream it has vector stores, in
-    memory, as its own first configuration has them.
+    With the name and the dimensions of an `embedding` model upstream, it has vector stores in
+    memory, as in its own starter configuration.
     """
     port = free_port()
     with contextlib.ExitStack() as stack:
@@ -234,7 +237,7 @@ async def ogx(
 def _ogx_config(
     upstream: str, folder: str, embedding: tuple[str, int] | None
 ) -> Mapping[str, object]:
-    """What `/v1/responses` needs of it, or else its vector stores."""
+    """The configuration that `/v1/responses` needs or, with `embedding`, its vector stores."""
     tables = {
         name: {"table_name": name, "backend": "sql_default"}
         for name in ("inference", "conversations", "prompts", "connectors", "responses", "files")

@@ -1,4 +1,4 @@
-"""Child processes that a test starts, told apart from those of servers that tests share."""
+"""The child processes that a test starts, without those of servers that tests share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import psutil
 
 
 class Children:
-    """Those started since this was made."""
+    """The child processes started since this was made."""
 
     def __init__(self) -> None:
         self._before = set(psutil.Process().children())

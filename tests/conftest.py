@@ -40,8 +40,8 @@ hypothesis.settings.load_profile("project")
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """If the tests run in several processes, each file runs in one of them, and all real models in
-    the same one: they are loaded once, and each expects the cores for itself.
+    """If the tests run in several processes, each file runs in a single process, and all real
+    models in the same one, because they are loaded once and each expects all cores for itself.
     """
     for item in items:
         real = item.get_closest_marker("real") is not None
@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="module", autouse=True)
 def garbage_collected() -> Iterator[None]:
     """A socket, pipe or file that is left open fails the last test of its own file, not a later
-    one. What the imports made is not looked through each time.
+    one. Objects made by imports are not searched each time.
     """
     gc.freeze()
     yield
@@ -61,7 +61,9 @@ def garbage_collected() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def data_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Programs that are started without a data folder use one of the tests, not the user's."""
+    """Programs that are started without a data folder use one that belongs to the tests, not the
+    user's.
+    """
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("home")))
         yield
@@ -87,7 +89,7 @@ def anthropic_client(echo_server: Running) -> Iterator[Anthropic]:
 
 @pytest.fixture(scope="session")
 def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The built-in default models, fetched on their first use ever and then kept."""
+    """The built-in default models, downloaded at their very first use and then kept."""
     settings = Settings(
         _env_file=None,
         data=tmp_path_factory.mktemp("data"),

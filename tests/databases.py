@@ -55,7 +55,7 @@ class Program:
         self.address = self._ready()
 
     def restart(self) -> None:
-        """End what it runs, and start that again; only for PostgreSQL."""
+        """Restart what it runs; only for PostgreSQL."""
         assert self._process.stdin is not None
         self._process.stdin.write("restart\n")
         self._process.stdin.flush()
@@ -106,7 +106,7 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture
 def restartable_postgres() -> Iterator[Program]:
-    """A PostgreSQL server of the test's own, with the URL of its first database."""
+    """A separate PostgreSQL server for one test, with the URL of its first database."""
     with _postgres() as program:
         yield program
 
@@ -147,7 +147,7 @@ def new_bucket(address: str) -> str:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """Empty for SQLite."""
+    """The URL of the database; empty for SQLite."""
     if request.param == "sqlite":
         return ""
     return new_database(request.getfixturevalue("postgres"))
@@ -155,7 +155,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=["folder", "s3"])
 def blobs_url(request: pytest.FixtureRequest) -> str:
-    """Empty for a folder."""
+    """The URL of the blobs; empty for a folder."""
     return "" if request.param == "folder" else new_bucket(request.getfixturevalue("s3"))
 
 

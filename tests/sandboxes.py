@@ -38,7 +38,7 @@ import matplotlib.pyplot
 
 @pytest.fixture(scope="session")
 def confined() -> Iterator[Confined]:
-    """What runs code. Skips the test where code cannot be confined."""
+    """What runs code. Skips the test if code cannot be confined."""
     with bubblewrap() as there:
         if not there:
             pytest.skip("bubblewrap is not installed: `make test` installs it")
@@ -53,8 +53,8 @@ def confined() -> Iterator[Confined]:
 def bubblewrap() -> Iterator[bool]:
     """Puts bubblewrap on the PATH, and says whether it is there.
 
-    If there was none it is that of a package, where every user can read it: a server that runs as
-    root starts it as another one.
+    If it was missing, it comes from a package, copied to where every user can read it: a server
+    that runs as root starts it as a different user.
     """
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         there = shutil.which("bwrap") is not None

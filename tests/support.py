@@ -68,9 +68,9 @@ class Clients:
 
 @dataclass(frozen=True)
 class Running:
-    """A server that runs in a thread of this process, on a port of its own.
+    """A server that runs in a thread of this process, on its own port.
 
-    The clients that it makes are closed with it, at the latest.
+    The clients that it makes are closed with it at the latest.
     """
 
     app: Starlette
@@ -91,8 +91,8 @@ class Running:
 
 
 class ServerThread:
-    """`lease` is how long another server waits for a job of this one, in seconds. `limits_clock` is
-    the clock of its limits, `span_exporter` gets its traces.
+    """`lease` is how long another server waits before it takes a job of this one, in seconds.
+    `limits_clock` is the clock of its limits; `span_exporter` gets its traces.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class ServerThread:
 def echo_settings(**values: Any) -> Settings:
     """Settings of a server with echo models only, untouched by the environment's files.
 
-    Its data folder is a new one: a test that writes into it gives one that is deleted.
+    Its data folder does not exist yet; a test that writes into it passes a temporary one.
     """
     defaults: dict[str, Any] = {
         "usage": False,
@@ -191,7 +191,7 @@ def raw_request(port: int, request: bytes, *, end: bool = False) -> bytes:
 
 
 def fetch(url: str | URL, method: str = "GET", **options: Any) -> Answer:
-    """One request; `options` are aiohttp's."""
+    """Send one request; `options` are aiohttp's."""
 
     async def request() -> Answer:
         async with (

@@ -1,1 +1,1 @@
-"""The load that is put on a server: prompts, a client, and requests that go on."""
+"""The load on a server: prompts, a client, and continuous requests."""

@@ -37,7 +37,7 @@ class LoadError(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """A server: its name in the tables, the URL its API is below, the model to ask for."""
+    """A server: its name in the tables, the base URL of its API, and the model to ask for."""
 
     name: str
     url: str
@@ -95,8 +95,8 @@ class Target:
 class Reply:
     """Times and counts of one request. `first` and `seconds` count from its sending, in seconds.
 
-    `first` is the time to the first character of the answer; of an answer that is not
-    streamed, or is empty, the time to its end.
+    `first` is the time to the first character of the answer; if the answer is empty or not
+    streamed, the time to its end.
     """
 
     first: float
@@ -108,7 +108,7 @@ class Reply:
 
 
 class Connection:
-    """A kept-alive connection to one target; for one request at a time."""
+    """A kept-alive connection to one target, for one request at a time."""
 
     def __init__(
         self, target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -138,15 +138,16 @@ class Connection:
         self.abort()
 
     def abort(self) -> None:
-        """Close the connection at once, without reading the rest."""
+        """Close the connection immediately, without reading the rest."""
         self._writer.transport.abort()
 
     async def post(
         self, path: str, body: bytes, on_chunks: Callable[[int], None] | None = None
     ) -> Reply:
-        """Send and read it all. Raises LoadError, or TimeoutError after REQUEST_TIMEOUT.
+        """Send a request and read the whole answer. Raises LoadError, or TimeoutError after
+        REQUEST_TIMEOUT.
 
-        `on_chunks` is called with the number of chunks with content that came together.
+        `on_chunks` is called with the number of chunks with content that arrived together.
         """
         async with asyncio.timeout(REQUEST_TIMEOUT):
             started = time.perf_counter()
@@ -226,7 +227,9 @@ class Connection:
 async def post_many(
     target: Target, path: str, body: bytes, requests: int, streams: int
 ) -> tuple[list[Reply], float]:
-    """Send the same request again and again over some kept-alive connections: replies, seconds."""
+    """Send the same request repeatedly over some kept-alive connections. Returns replies and
+    seconds.
+    """
 
     async def some(connection: Connection) -> list[Reply]:
         return [await connection.post(path, body) for _ in range(requests // streams)]
@@ -242,7 +245,7 @@ async def post_many(
 
 
 async def post(target: Target, path: str, body: bytes) -> Reply:
-    """One request on a connection of its own, which is opened before the time starts."""
+    """Send one request on its own connection, which is opened before the time starts."""
     async with await Connection.open(target) as connection:
         return await connection.post(path, body)
 

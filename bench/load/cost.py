@@ -19,8 +19,8 @@ class Server:
 async def cost(
     server: Server, path: str, body: bytes, requests: int, streams: int
 ) -> tuple[float, list[Reply]]:
-    """The processor time of the server's process for each of these requests, in ms, and the
-    replies. The clock of processes counts in hundredths of a second: make many requests.
+    """The processor time of the server's process per request, in ms, and the replies. The clock of
+    processes counts in hundredths of a second, so make many requests.
     """
     before = cpu_seconds(server.pid)
     replies, _ = await post_many(server.target, path, body, requests, streams)

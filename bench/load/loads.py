@@ -1,4 +1,4 @@
-"""Load that goes on until it is stopped, and how much of it was done in a stretch of time."""
+"""Continuous load, and how much of it was done within a stretch of time."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from bench.load.prompts import sentence, story
 CHAT = "/chat/completions"
 EMBEDDINGS = "/embeddings"
 BEGIN = 10.0  # seconds at most for the first token of a load
-SETTLE = 0.5  # seconds from then to the stretch that is measured
+SETTLE = 0.5  # seconds from then to the measured stretch
 LEAVING = 0.2  # seconds for a server to notice that its clients left
 TIMEOUT = 120.0
 EMBEDDED_TEXTS = 4  # in one request
 
 
 class Load(ABC):
-    """Clients of one server, each with one request after the other."""
+    """Clients of one server, each of which sends one request after the other."""
 
     def __init__(self, target: Target, clients: int, seed: str) -> None:
         self.target = target
@@ -34,7 +34,7 @@ class Load(ABC):
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Clients run inside of the context; at its end they disconnect. Raises LoadError."""
+        """Clients run inside the context; at its end they disconnect. Raises LoadError."""
         clients = [asyncio.create_task(self._client(number)) for number in range(self._clients)]
         try:
             yield
@@ -54,7 +54,7 @@ class Load(ABC):
 
     @abstractmethod
     async def passed(self, end: float) -> None:
-        """Wait until what was begun before `end` can be counted."""
+        """Wait until everything begun before `end` can be counted."""
 
     @abstractmethod
     async def _request(self, connection: Connection, seed: str) -> None: ...
@@ -72,14 +72,14 @@ class Load(ABC):
 
 @dataclass
 class Answer:
-    """One streamed answer: when its chunks came, and its tokens if it came to its end."""
+    """One streamed answer: when its chunks arrived, and its tokens if it was completed."""
 
     arrivals: list[float] = field(default_factory=list)
     tokens: int | None = None
 
 
 class Chats(Load):
-    """Greedy chats, streamed; what is done counts in tokens."""
+    """Greedy, streamed chats; the work is counted in tokens."""
 
     def __init__(self, target: Target, clients: int, seed: str, tokens: int) -> None:
         super().__init__(target, clients, seed)
@@ -88,7 +88,7 @@ class Chats(Load):
         self.answers: list[Answer] = []
 
     def done(self, begin: float, end: float) -> float:
-        """An answer that was left has as many tokens for a chunk as those that ended."""
+        """An abandoned answer counts as having as many tokens per chunk as the completed ones."""
         ended = [answer for answer in self.answers if answer.tokens is not None and answer.arrivals]
         chunks = sum(len(answer.arrivals) for answer in ended)
         tokens = sum(answer.tokens or 0 for answer in ended)
@@ -96,7 +96,7 @@ class Chats(Load):
         return inside * (tokens / chunks if chunks else 1.0)
 
     def gaps(self, begin: float, end: float) -> list[float]:
-        """The seconds between two chunks of one answer, those that touch this stretch."""
+        """The seconds between two chunks of one answer, for all gaps that touch this stretch."""
         return [
             after - before
             for answer in self.answers
@@ -126,7 +126,7 @@ class Chats(Load):
 
 
 class Embeddings(Load):
-    """Some texts for each request; what is done counts in texts."""
+    """Requests with some texts each; the work is counted in texts."""
 
     def __init__(self, target: Target, clients: int, seed: str) -> None:
         super().__init__(target, clients, seed)
@@ -134,7 +134,7 @@ class Embeddings(Load):
         self._another = asyncio.Event()
 
     def done(self, begin: float, end: float) -> float:
-        """A request counts with the share of it that lies in the stretch."""
+        """A request counts with the share of it that lies within the stretch."""
         return EMBEDDED_TEXTS * sum(
             max(0.0, min(end, after) - max(begin, before)) / (after - before)
             for before, after in self.requests
@@ -155,9 +155,9 @@ class Embeddings(Load):
 
 
 async def rates(loads: Sequence[Load], seconds: float, begin_within: float = BEGIN) -> list[float]:
-    """What each load does in a second while all of them run; never nothing, so that ratios can be
-    taken: at least half a token or text in the whole stretch. The stretch begins when all have done
-    something, or after `begin_within` seconds. Raises LoadError.
+    """What each load does per second while all of them run. It is at least half a token or text in
+    the whole stretch, so that ratios can be taken. The stretch begins when all have done something,
+    or after `begin_within` seconds. Raises LoadError.
     """
     async with asyncio.timeout(TIMEOUT + seconds), AsyncExitStack() as running:
         for load in loads:

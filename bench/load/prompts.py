@@ -1,4 +1,4 @@
-"""Prompts that no server has seen before, and the same ones for every system of a round."""
+"""Prompts that no server has seen before, but the same ones for every system of a round."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _WORDS = "river stone garden letter market winter engine island silver bridge ca
 
 
 def document(seed: str, words: int) -> str:
-    """English words in a random order, a sentence every twelve."""
+    """English words in random order, in sentences of twelve."""
     random = Random(seed)
     choices = _WORDS.split()
     chosen = [random.choice(choices) for _ in range(words)]
@@ -22,5 +22,5 @@ def story(seed: str) -> str:
 
 
 def sentence(seed: str) -> str:
-    """One to embed, of 8 to 40 words."""
+    """A sentence to embed, of 8 to 40 words."""
     return document(seed, Random(seed).randint(8, 40))

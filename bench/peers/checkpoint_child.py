@@ -1,5 +1,5 @@
-"""Write a GGUF file as a checkpoint that transformers and vLLM take: dequantised to bfloat16, with
-the file's own tokenizer and chat template. Runs in an environment that has transformers and gguf.
+"""Writes a GGUF file as a checkpoint for transformers and vLLM: dequantised to bfloat16, with the
+file's own tokenizer and chat template. Runs in an environment that has transformers and gguf.
 
 Its arguments are the GGUF file and the folder to write.
 """

@@ -33,7 +33,7 @@ class Environments:
         return self.folder / (peer.environment or peer.name)
 
     def version(self, peer: Peer) -> str | None:
-        """Of the peer's package; None if it is not installed."""
+        """The version of the peer's package; None if it is not installed."""
         mark = self.path(peer) / _MARK
         return mark.read_text("utf-8").strip() if mark.exists() else None
 

@@ -17,7 +17,9 @@ LLAMA_CPP = ("llama.cpp", "llama.cpp, our weights")
 
 @dataclass(frozen=True)
 class Goal:
-    """The median ratio to each of `peers`, all of them if none is named, is `bound` at least."""
+    """The median ratio to each of `peers`, or to all of them if none is named, has to be at least
+    `bound`.
+    """
 
     case: str
     bound: float
@@ -69,7 +71,7 @@ def verdicts(figures: Sequence[Figure]) -> str:
 
 
 def _verdict(goal: Goal, figure: Figure) -> list[str]:
-    """By the peer with the lowest ratio."""
+    """The verdict, decided by the peer with the lowest ratio."""
     peers = [peer for peer in figure.peers if not goal.peers or peer in goal.peers]
     named = " and ".join(goal.peers) or "every peer"
     row = [goal.case, named, f"≥ {goal.bound:g}"]
@@ -94,5 +96,5 @@ def _column(figure: Figure) -> str:
 
 
 def _one_line(text: str) -> str:
-    """The end of it, as a cell of a table."""
+    """The end of a reason, as a cell of a table."""
     return " ".join(text.replace("|", "/").split())[-LONGEST:]

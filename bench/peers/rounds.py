@@ -40,9 +40,9 @@ class Started:
 
 @dataclass(frozen=True)
 class Sample:
-    """One system in one round: tokens per second for each number of streams, also beside a busy
-    process, and in prefill; the seconds to the first token with the most streams, and of its start;
-    its memory in MB, and the generated share of the requested tokens.
+    """One system in one round: tokens per second for each number of streams, alone and next to a
+    busy process, and in prefill; the seconds to the first token with the most streams, and until
+    ready; its memory in MB; and the generated share of the requested tokens.
     """
 
     decode: dict[int, float]
@@ -68,8 +68,9 @@ async def rounds(
     on_progress: Callable[[str], None],
     text: Sequence[Sequence[int]] = (),
 ) -> Outcome:
-    """A peer that fails is left out of later rounds. `on_progress` is called with each step. `text`
-    has the parts of the text, as tokens, that each system's weights are scored with.
+    """Measure round by round. A peer that fails is left out of later rounds. `on_progress` is
+    called with each step. `text` has the parts of the text, as tokens, on which each system's
+    weights are scored.
 
     Raises LoadError or TimeoutError if our own server fails.
     """
@@ -92,7 +93,7 @@ async def rounds(
 async def score(
     systems: Sequence[System], text: Sequence[Sequence[int]], on_progress: Callable[[str], None]
 ) -> dict[str, float]:
-    """The perplexity of each system's weights, of those that can be scored."""
+    """The perplexity of each system's weights, for systems that can be scored."""
     found = {}
     for system in systems:
         if system.scorer is None:
@@ -147,7 +148,7 @@ class _Sampler:
 
 @asynccontextmanager
 async def start(system: System, most: int) -> AsyncIterator[Started]:
-    """Ready, and warm for `most` streams."""
+    """Start a system, and warm it up for `most` streams."""
     began = time.perf_counter()
     async with system.start() as server:
         await server.generate(["Hello!"], 1)
@@ -192,7 +193,7 @@ async def _disturbed(server: Server, scale: Scale, number: int) -> dict[int, flo
 def figures(
     samples: dict[str, list[Sample]], perplexities: dict[str, float], scale: Scale
 ) -> list[Figure]:
-    """One for each column of the table."""
+    """One figure for each column of the table."""
 
     def figure(
         case: str, unit: str, value: Callable[[Sample], float], note: str, *, higher: bool = True

@@ -34,8 +34,9 @@ CHECKPOINT_MAKER = "transformers"
 
 @dataclass(frozen=True)
 class Request:
-    """`model` None is the default chat model; `install` makes the environments that are not
-    there."""
+    """With `model` None the default chat model is measured; `install` makes the missing
+    environments.
+    """
 
     environments: Environments
     install: bool
@@ -44,7 +45,7 @@ class Request:
 
 
 async def measure(request: Request, versions: dict[str, str], console: Console) -> list[Figure]:
-    """Prints the table; adds the peers' versions to `versions`.
+    """Measure, and print the table. The peers' versions are added to `versions`.
 
     Raises APIError, LoadError or TimeoutError.
     """
@@ -71,7 +72,7 @@ async def measure(request: Request, versions: dict[str, str], console: Console) 
 
 
 async def _text(model: str, options: list[str], scale: Scale) -> list[list[int]]:
-    """Parts of the text, as tokens; those of every system are the same."""
+    """Parts of the text, as tokens; they are the same for every system."""
     async with openedai(options=options) as (url, _), aiohttp.ClientSession() as session:
         tokens = await tokenize(session, Target(SUBJECT, url, model), TEXT.read_text("utf-8"))
     return some(windows(tokens), scale.quality_windows)
@@ -93,7 +94,7 @@ async def _installed(
 
 
 async def _forms(spec: ModelSpec, environments: Environments) -> tuple[dict[Weights, Path], str]:
-    """The weights in each form that can be had, and why the checkpoint cannot."""
+    """The weights in each available format, and why there is no checkpoint."""
     served = await asyncio.to_thread(Library(Settings()).pull, spec)
     if served is None:
         raise ModelNotFound(spec.id)

@@ -32,7 +32,7 @@ START_TIMEOUT = 400.0  # seconds for the slowest start
 
 @dataclass(frozen=True)
 class Batch:
-    """Tokens of all its chats, as the system itself counts them, and its seconds in all."""
+    """The tokens of all its chats, as the system itself counts them, and the total seconds."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -40,14 +40,16 @@ class Batch:
 
 
 class Server(ABC):
-    """A running system; `pid` is the process that it and all below it run in."""
+    """A running system; `pid` is its process, which includes those below it."""
 
     def __init__(self, name: str, pid: int) -> None:
         self.name = name
         self.pid = pid
 
     async def generate(self, prompts: Sequence[str], tokens: int) -> Batch:
-        """A chat for each prompt, all at once, greedy, of `tokens` at most. Raises LoadError."""
+        """Run a greedy chat for each prompt, all at once, each of at most `tokens` tokens. Raises
+        LoadError.
+        """
         started = time.perf_counter()
         prompt_tokens, completion_tokens = await self._generate(prompts, tokens)
         seconds = time.perf_counter() - started
@@ -57,8 +59,8 @@ class Server(ABC):
 
     @abstractmethod
     async def first_token(self, prompts: Sequence[str], tokens: int) -> float:
-        """The seconds to the first token in such chats, in the median, or as the system itself
-        counts them. Raises LoadError.
+        """The median seconds to the first token in such chats, or as the system itself measures it.
+        Raises LoadError.
         """
 
     @abstractmethod
@@ -106,8 +108,8 @@ class JsonLinesServer(Server):
 
 @dataclass(frozen=True)
 class System:
-    """A measured system. With `keep` it is started once for all rounds. `scorer` scores a text
-    with its weights, None if nothing can.
+    """A measured system. With `keep` it is started once for all rounds. `scorer` scores a text with
+    its weights; None if this is not possible.
     """
 
     name: str

@@ -37,19 +37,19 @@ class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     keep: bool = False
 
     def command(self, values: Mapping[str, object]) -> list[str]:
-        """`start` as words, with `values` for what stands in braces. Raises KeyError."""
+        """`start` as words, with `values` in place of the braces. Raises KeyError."""
         return _words(self.start, values)
 
     def scorer(self, values: Mapping[str, object]) -> list[str]:
-        """`score` likewise; empty if it is not a command."""
+        """`score` in the same way; empty if it is not a command."""
         return _words(self.score, values) if self.score not in ECHO_OR_FORCED else []
 
     def model_name(self, values: Mapping[str, object]) -> str:
-        """What its requests call the model."""
+        """The name of the model in requests."""
         return self.model.format_map(values)
 
     def environ(self, values: Mapping[str, object]) -> dict[str, str]:
-        """`variables`, filled in likewise."""
+        """`variables`, filled in in the same way."""
         return {name: text.format_map(values) for name, text in self.variables.items()}
 
 
@@ -58,6 +58,6 @@ def _words(line: str, values: Mapping[str, object]) -> list[str]:
 
 
 def read(file: Path = TABLE) -> tuple[Peer, ...]:
-    """In the order of the file. Raises msgspec.ValidationError."""
+    """The peers, in the order of the file. Raises msgspec.ValidationError."""
     entries = tomllib.loads(file.read_text("utf-8"))
     return tuple(msgspec.convert({"name": name, **entry}, Peer) for name, entry in entries.items())

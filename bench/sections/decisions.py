@@ -1,4 +1,4 @@
-"""Decisions: many questions about one input, in times of reading that input once."""
+"""Decisions: many questions about one input, as a multiple of the time for reading it once."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ async def measure(model: str | None, scale: Scale) -> list[Figure]:
 
 
 async def _round(target: Target, scale: Scale, number: int) -> tuple[Reply, float, float]:
-    """A chat, and the seconds of many questions and of one, each about another input."""
+    """A chat, and the seconds of many questions and of one question, each about a different
+    input.
+    """
     texts = [
         document(f"decisions {part} {number}", scale.decision_words)
         for part in ("chat", "many", "one")
@@ -68,6 +70,6 @@ async def _seconds(target: Target, text: str, questions: list[str]) -> float:
 
 
 def statements(count: int) -> list[str]:
-    """Different ones."""
+    """Different statements."""
     pairs = [*permutations(_THINGS, 2)][:count]
     return [f"Does the text say that the {one} is near the {other}?" for one, other in pairs]

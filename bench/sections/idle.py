@@ -1,4 +1,4 @@
-"""The server with nothing to do: how soon it is there, and what that takes."""
+"""The idle server: how soon it is ready, and what it uses."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A client that disconnects: how long the engine goes on, seen by the client that comes after it.
+"""A client that disconnects: how long the engine goes on, as seen by the next client.
 
-The model has one slot. The next client asks as soon as the first one left. The engine went on for
-as long as that client's first token comes later than it does with nobody before it.
+The model has one slot. The next client asks as soon as the first one has left. The engine went on
+for as long as the next client's first token is delayed, compared with nobody before it.
 """
 
 from __future__ import annotations
@@ -36,13 +36,15 @@ async def measure(model: str | None, scale: Scale) -> list[Figure]:
 
 
 def moments(seconds: float, count: int) -> list[float]:
-    """When clients leave during a prefill of that many seconds: evenly spread, not at its end."""
+    """When clients leave during a prefill of this many seconds: evenly spread, but not at its
+    end.
+    """
     return [seconds * (number + 0.5) / (count + 1) for number in range(count)]
 
 
 def figures(alone: float, decoding: Sequence[float], prefill: Sequence[float]) -> list[Figure]:
-    """From the seconds to the next client's first token, without anybody before it and after one
-    that left.
+    """The figures from the seconds to the next client's first token, without anybody before it and
+    after a client that left.
     """
 
     def figure(case: str, found: Sequence[float], bound: float, note: str) -> Figure:
@@ -68,7 +70,7 @@ async def _serving(model: str | None) -> AsyncIterator[Target]:
 
 
 async def _alone(target: Target, number: int) -> float:
-    """After a client that did not leave, whose prompt the slot has."""
+    """The time after a client that did not leave, whose prompt the slot has."""
     await post(target, CHAT, target.chat(story(f"before {number}"), 2))
     return await _next(target)
 

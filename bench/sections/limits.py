@@ -1,4 +1,4 @@
-"""Limits: what counting costs, and a polite caller beside one that floods the server."""
+"""Limits: what counting costs, and a polite caller next to one that floods the server."""
 
 from __future__ import annotations
 

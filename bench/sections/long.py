@@ -1,4 +1,4 @@
-"""Long prompts: what one does to the streams beside it, and whether its prefix is reused."""
+"""Long prompts: what one does to other streams, and whether its prefix is reused."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ CONTEXT = 8192
 
 @dataclass(frozen=True)
 class Arrival:
-    """A long prompt that arrived beside streams: their slowest gap while it was computed, and
-    before, in milliseconds; its seconds to the first token, and its tokens."""
+    """A long prompt that arrived during streams: their slowest gap while it was computed and
+    before, in milliseconds; the seconds to its first token; and its number of tokens.
+    """
 
     slowest: float
     before: float
@@ -38,8 +39,9 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Prefix:
-    """Two conversations with one system prompt: seconds to each one's first token, and the tokens
-    of the second's prompt, in all and from the cache."""
+    """Two conversations with the same system prompt: the seconds to each one's first token, and the
+    tokens of the second prompt, from the cache and in total.
+    """
 
     first: float
     second: float
@@ -62,7 +64,7 @@ async def measure(model: str | None, scale: Scale) -> list[Figure]:
 
 @asynccontextmanager
 async def _targets(model: str | None) -> AsyncIterator[Sequence[Target]]:
-    """Both servers with slots for all the streams and the prompts beside them."""
+    """Both servers, with slots for all the streams and the additional prompts."""
     spec, weights = await local_model(model)
     options = {**spec.options, "slots": SLOTS, "context": CONTEXT}
     local = msgspec.structs.replace(spec, options=options)

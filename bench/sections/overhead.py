@@ -19,7 +19,7 @@ CHAT = "/chat/completions"
 
 
 def config(tokens: int) -> str:
-    """Two echo models: `echo`, and `long`, which answers that many tokens."""
+    """Two echo models: `echo`, and `long`, which answers with this many tokens."""
     reply = " ".join(f"word{number}" for number in range(tokens))
     return (
         'chat_model = "echo"\nembedding_model = "echo"\nbuiltin_models = false\n'
@@ -29,7 +29,7 @@ def config(tokens: int) -> str:
 
 
 def proxy_config(upstream: str) -> str:
-    """The same two models, of the server at `upstream`."""
+    """The same two models, from the server at `upstream`."""
     options = f'options = {{ url = "{upstream}", server = "openedai" }}\n'
     models = "".join(
         f'[[models]]\nid = "{name}"\nengine = "upstream"\n{options}' for name in ("echo", "long")

@@ -1,6 +1,6 @@
-"""Responses: what keeping them costs, reading them, their streams, and chains of turns.
+"""Responses: what storing them costs, reading them, their streams, and chains of turns.
 
-Times of the server's processor are those of one process, which has the echo engine in it.
+Processor times are those of a single process, which includes the echo engine.
 """
 
 from __future__ import annotations
@@ -99,7 +99,9 @@ async def _storing(server: Server, scale: Scale) -> Figure:
 
 
 async def _waiting(target: Target, scale: Scale, *, stream: bool) -> Figure:
-    """One after the other: of more at once, each waits for those before it."""
+    """Sent one after the other: if several were sent at once, each would wait for the earlier
+    ones.
+    """
 
     async def run(store: bool, number: int) -> float:
         body = target.response(_QUESTION, _TOKENS, stream=stream, store=store)
@@ -191,7 +193,7 @@ async def _retrieving(targets: Sequence[Target], scale: Scale) -> Figure:
 
 
 async def _rate(target: Target, path: str, scale: Scale) -> float:
-    """How often a second the server answers this GET."""
+    """How many times per second the server answers this GET."""
 
     async def some(connection: Connection) -> None:
         for _ in range(scale.responses // scale.small_chat_streams):

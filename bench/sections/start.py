@@ -1,4 +1,6 @@
-"""The start: from a process's begin to its first answer, ours beside llama.cpp's own server."""
+"""The start: from the beginning of a process to its first answer, compared with llama.cpp's own
+server.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,8 @@ Start = Callable[[], AbstractAsyncContextManager[tuple[str, int]]]
 
 @dataclass(frozen=True)
 class Sample:
-    """Until the end of the first answer: seconds, processor seconds of all processes, and the MB
-    that they then hold.
+    """Up to the end of the first answer: seconds, processor seconds of all processes, and the MB
+    that they then use.
     """
 
     seconds: float

@@ -39,7 +39,7 @@ T = TypeVar("T")
 async def targets(
     model: str | None, others: Sequence[Target]
 ) -> AsyncIterator[tuple[list[Target], int]]:
-    """Our server, llama.cpp's with the same model, slots and threads, and the others; and the
+    """Our server, llama.cpp's with the same model, slots and threads, and the others; also the
     process id of ours.
     """
     spec, weights = await local_model(model)
@@ -102,7 +102,7 @@ async def _throughput(targets: Sequence[Target], scale: Scale, streams: int) -> 
 
 
 async def _server_time(ours: Target, pid: int, scale: Scale) -> Figure:
-    """What one process takes, that of the server; the engine has another one."""
+    """The processor time of the server's process; the engine has a separate one."""
     streams = max(scale.streams)
 
     async def run(number: int) -> float:
@@ -122,7 +122,7 @@ async def _server_time(ours: Target, pid: int, scale: Scale) -> Figure:
 
 
 async def _chats(target: Target, streams: int, number: int, scale: Scale) -> int:
-    """All at once; their tokens."""
+    """Run all chats at once. Returns their tokens."""
     bodies = [
         target.chat(story(f"{streams} {number} {stream}"), scale.tokens)
         for stream in range(streams)
@@ -178,7 +178,7 @@ async def _repeated_prefix(targets: Sequence[Target], scale: Scale) -> Figure:
 
 
 async def _first_token(targets: Sequence[Target], scale: Scale) -> Figure:
-    """The same short prompt, so that the engine has it and adds little of its own."""
+    """The time for the same short prompt, which the engine has cached, so that it adds little."""
 
     async def run(target: Target, number: int) -> float:
         return 1000 * (await post(target, CHAT, target.chat("Tell me a story.", 2))).first

@@ -1,5 +1,5 @@
-"""Neighbours: our server beside processes that spin, two of its models at once, and embeddings
-beside chats.
+"""Neighbours: our server next to busy processes, two of its models at once, and embeddings during
+chats.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ async def measure(model: str | None, scale: Scale) -> list[Figure]:
 
 @asynccontextmanager
 async def _threads(spec: ModelSpec) -> AsyncIterator[list[Target]]:
-    """Our server as it is, with one thread, and with as many as there are cores."""
+    """Our server as it is, with one thread, and with as many threads as cores."""
     fixed = {_threads_name(count): {"threads": count} for count in {1, usable_cores()}}
     systems: dict[str, dict[str, int]] = {SUBJECT: {}, **dict(sorted(fixed.items()))}
     async with AsyncExitStack() as stack:
@@ -61,7 +61,9 @@ def _threads_name(count: int) -> str:
 async def _serving(
     specs: Sequence[ModelSpec], options: Mapping[str, object], embedding: ModelSpec | None = None
 ) -> AsyncIterator[str]:
-    """The URL of our server with these models loaded and warm; `options` are those of each."""
+    """The URL of our server, with these models loaded and warm; `options` are the options of
+    each.
+    """
     tables = "".join(model_table(spec, **options) for spec in specs)
     tables += "" if embedding is None else model_table(embedding)
     default = "echo" if embedding is None else embedding.id
@@ -100,7 +102,9 @@ async def _neighbours(targets: Sequence[Target], scale: Scale) -> Rates:
 
 
 def neighbour_figures(found: Rates) -> list[Figure]:
-    """Alone, the bound is to the best fixed number of threads; beside others, to one thread."""
+    """Alone, the bound is relative to the best fixed number of threads; next to others, to one
+    thread.
+    """
     figures = []
     for (busy, streams), values in found.items():
         fixed = [name for name in values if name != SUBJECT]

@@ -1,4 +1,4 @@
-"""What keeping usage costs a request, and how fast the sums of many records are read."""
+"""What recording usage costs a request, and how fast the sums of many records are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The soak: many clients at once, well and badly behaved, and what the server is like afterwards.
+"""The soak: many clients at once, well and badly behaved, and the state of the server afterwards.
 
 mix        what the clients ask
 form       whether an answer has the form that it must have

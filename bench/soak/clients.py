@@ -57,7 +57,7 @@ async def session(url: str) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def run_clients(url: str, mix: Mix, load: Load) -> list[Outcome]:
-    """Run all clients concurrently; every outcome."""
+    """Run all clients concurrently. Returns every outcome."""
     async with session(url) as opened:
         clients = (_client(opened, number, mix, load) for number in range(load.clients))
         return [outcome for found in await asyncio.gather(*clients) for outcome in found]
@@ -72,7 +72,7 @@ async def _client(
     while len(outcomes) < load.requests and time.monotonic() < end:
         request = mix.draw(random)
         caller = f"client-{number % CALLERS}"
-        if request.disconnects_early:  # a key of its own, so that it is served soon
+        if request.disconnects_early:  # its own key, so that it is served soon
             caller = f"early-{number}-{len(outcomes)}"
         outcomes.append(await _outcome(session, request, caller))
     return outcomes

@@ -1,4 +1,4 @@
-"""Fairness between two callers, of which one sends 20 times as many requests.
+"""Fairness between two callers, one of which sends 20 times as many requests.
 
 The slots are held until all requests of both are in the queue. Then the order of the answers is
 measured, not their times.
@@ -36,7 +36,7 @@ class Flood:
 
     @property
     def fair(self) -> float:
-        """The least share that is fair: every second answer, give or take two for each slot."""
+        """The smallest fair share: every second answer, give or take two for each slot."""
         return round(self.light / (2 * self.light + 2 * self.slots), 2)
 
 

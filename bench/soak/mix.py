@@ -126,7 +126,7 @@ class Mix:
             yield request(kind, CHAT, self.chat(Random(kind), 4, **more))
 
     def chat(self, random: Random, words: int, **more: Any) -> dict[str, Any]:
-        """The body of a chat request with a prompt of so many words."""
+        """The body of a chat request with a prompt of this many words."""
         messages = [{"role": "user", "content": document(str(random.random()), words)}]
         parameters = {"model": self.model, "messages": messages, "max_tokens": self.tokens}
         return {**parameters, **more}

@@ -20,7 +20,7 @@ MIB = 1 << 20
 
 
 class Counts(NamedTuple):
-    """Slots that work and requests that wait, of all models."""
+    """The busy slots and waiting requests of all models."""
 
     running: int
     waiting: int
@@ -38,7 +38,9 @@ class Memory:
 
 
 async def _metrics(url: str) -> dict[str, dict[str, float]]:
-    """Every sample by its metric's name and its labels' text; `url` is that of the API."""
+    """Every sample, by the name of its metric and the text of its labels; `url` is that of the
+    API.
+    """
     async with (
         aiohttp.ClientSession() as session,
         session.get(f"{url.removesuffix('/v1')}/metrics") as answer,
@@ -58,7 +60,9 @@ async def counts(url: str) -> Counts:
 
 
 async def wait_for_counts(url: str, expected: Counts, timeout: float = 60.0) -> Counts:
-    """The counts as soon as they are `expected`; else those after `timeout` seconds."""
+    """Wait until the counts are as `expected`, for at most `timeout` seconds. Returns the last
+    counts.
+    """
     end = time.monotonic() + timeout
     while True:
         found = await counts(url)
@@ -68,7 +72,7 @@ async def wait_for_counts(url: str, expected: Counts, timeout: float = 60.0) -> 
 
 
 async def server_errors(url: str) -> int:
-    """How many requests the server counts that ended with a 5xx."""
+    """How many requests ended with a 5xx, according to the server."""
     found = (await _metrics(url)).get("openedai_requests_total", {})
     return int(sum(n for labels, n in found.items() if labels.rpartition(",")[2][0] == "5"))
 
@@ -91,14 +95,14 @@ def open_files(pid: int) -> int:
 
 
 def count_running(processes: Sequence[psutil.Process]) -> int:
-    """How many of them still run after at most five seconds."""
+    """How many of the processes are still running after at most five seconds."""
     _, alive = psutil.wait_procs(processes, timeout=5)
     return len(alive)
 
 
 @asynccontextmanager
 async def sampled_memory(pid: int) -> AsyncIterator[Memory]:
-    """Sample the memory every second inside of the context."""
+    """Sample the memory every second inside the context."""
     memory = Memory()
     sampler = asyncio.create_task(_sample(pid, memory))
     try:
@@ -109,7 +113,7 @@ async def sampled_memory(pid: int) -> AsyncIterator[Memory]:
 
 async def _sample(pid: int, memory: Memory) -> None:
     while True:
-        with suppress(psutil.NoSuchProcess):  # an engine that died: its requests tell of it
+        with suppress(psutil.NoSuchProcess):  # an engine that died: its requests show that
             server, *children = process_tree(pid)
             engine = sum(child.memory_info().rss for child in children) / MIB
             memory.server.append(server.memory_info().rss / MIB)
@@ -118,7 +122,9 @@ async def _sample(pid: int, memory: Memory) -> None:
 
 
 def growth(samples: Sequence[float]) -> float:
-    """The median of the last third as a multiple of that of the second; NaN of too few samples."""
+    """The median of the last third as a multiple of the median of the second; NaN for too few
+    samples.
+    """
     third = len(samples) // 3
     if not third:
         return math.nan

@@ -25,10 +25,10 @@ from bench.soak.mix import CHAT, REQUEST_TIMEOUT, Mix
 from openedai.engines.llama_cpp.options import LlamaOptions
 
 SECTION = "soak"
-MIN_SAMPLES = 60  # of the memory, one per second, to tell whether it is steady
+MIN_SAMPLES = 60  # of the memory, one per second, to judge whether it is steady
 EXPECTED = (Result.ANSWERED, Result.REFUSED, Result.DISCONNECTED)
 UNEXPECTED = (Result.MALFORMED, Result.LOST)
-FILES = 8  # more open than at the start: the bench's own last connections
+FILES = 8  # more open than at the start: the last connections of the benchmark itself
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ async def measure(model: str | None, load: Load, console: Console) -> list[Figur
 
 
 def config(load: Load, flood: Flood) -> str:
-    """Settings under which the server may refuse nothing for want of room or time."""
+    """Settings with which the server must refuse nothing for lack of room or time."""
     waiting = max(load.clients, (fairness.RATIO + 1) * flood.light)
     return f"max_queue = {2 * waiting}\nqueue_timeout = {REQUEST_TIMEOUT}\n"
 
@@ -70,7 +70,7 @@ def config(load: Load, flood: Flood) -> str:
 async def soak(
     server: AbstractAsyncContextManager[tuple[str, int]], mix: Mix, load: Load, flood: Flood
 ) -> Findings:
-    """Put the server under load; look at it, then and when it has ended."""
+    """Put the server under load, and observe it during the load and after it has ended."""
     async with server as (url, pid):
         target = Target(SUBJECT, url, mix.model)
         for sent in mix.one_of_each_chat():  # all its processes are started
@@ -106,7 +106,7 @@ def figures(findings: Findings) -> list[Figure]:
 
 
 def _memory_growth(memory: observe.Memory) -> list[Figure]:
-    """None of a run that was too short."""
+    """The growth of the memory; None if the run was too short."""
     if len(memory.server) < MIN_SAMPLES:
         return []
     steady = Budget(1.1, "at most")

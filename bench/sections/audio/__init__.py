@@ -1,1 +1,1 @@
-"""Speech and transcription, and what they are compared with."""
+"""Speech and transcription, and the peers that they are compared with."""

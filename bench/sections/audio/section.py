@@ -1,4 +1,4 @@
-"""Speech and transcription: our endpoints over HTTP, beside what runs below them."""
+"""Speech and transcription: our endpoints over HTTP, compared with what runs underneath."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _default(settings: Settings, kind: Kind) -> ModelSpec:
 
 
 async def measure(scale: Scale, versions: dict[str, str]) -> list[Figure]:
-    """The version of the library is added to `versions`."""
+    """Measure. The version of the library is added to `versions`."""
     models = await asyncio.to_thread(Models.defaults)
     async with _server(models) as session:
         return [
@@ -145,7 +145,7 @@ async def _transcription(
 
 
 def _story(start: int, count: int) -> str:
-    """Words of a text as people write it, from the word `start` on."""
+    """Words of a natural text, from the word `start` onwards."""
     words = _STORY.read_text("utf-8").split()
     return " ".join(words[max(start, 0) :][:count])
 

@@ -1,4 +1,4 @@
-"""Embeddings: our endpoint over HTTP, other libraries called as libraries on the same weights."""
+"""Embeddings: our endpoint over HTTP, compared with libraries on the same weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from openedai.weights.library import Library
 
 SECTION = "embeddings"
 SENTENCE_TRANSFORMERS, INFINITY, FASTEMBED = "sentence-transformers", "infinity-emb", "fastembed"
-# By the size of the batch, of the ratio to sentence-transformers.
+# The bounds on the ratio to sentence-transformers, by the size of the batch.
 BOUNDS = {1: 1.2, 32: 2.0}
 LEAST_COSINE = 0.999
 _SCRIPT = Path(__file__).with_name("library_peer.py")
@@ -63,7 +63,7 @@ async def embedding_model() -> tuple[ModelSpec, Path]:
 
 
 async def compare(target: Target, peers: Mapping[str, Child], scale: Scale) -> list[Figure]:
-    """Raises LoadError if a peer's vectors are others."""
+    """Raises LoadError if a peer's vectors differ."""
     text = sentence("the same vector")
     ours = await asyncio.to_thread(_vector, target, text)
     for name, peer in peers.items():

@@ -37,14 +37,14 @@ PEER, RECOMPUTING = "TRL", "TRL, recomputing"
 _SCRIPT = Path(__file__).with_name("trl_peer.py")
 _EPOCHS, _BATCH = 2, 4
 _CONTEXT = 512
-# As ours: threads that wait actively take processor time from whatever else runs.
+# As in ours: threads that wait actively take processor time from everything else.
 _PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 
 
 @dataclass(frozen=True)
 class Job:
-    """What both train, on the checkpoint of the task's `source`. `sequences` are the tokens of the
-    file's examples.
+    """What both train, from the checkpoint in the task's `source`. `sequences` are the tokens of
+    the file's examples.
     """
 
     task: Task
@@ -52,13 +52,13 @@ class Job:
 
     @property
     def timed(self) -> int:
-        """The examples of all steps but the first."""
+        """The number of examples in all steps but the first."""
         return _EPOCHS * len(self.sequences) - _BATCH
 
 
 @dataclass(frozen=True)
 class Run:
-    """`processor_seconds` are those of an example."""
+    """`processor_seconds` are per example."""
 
     examples_per_second: float
     processor_seconds: float

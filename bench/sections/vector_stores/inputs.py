@@ -1,4 +1,4 @@
-"""What is searched in the section of vector stores: the same texts and vectors for every system."""
+"""What the section of vector stores searches: the same texts and vectors for every system."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ DIMENSIONS = 768
 _CHUNK_WORDS = 120
 _QUERY_WORDS = 8
 _VOCABULARY = 30_000
-_SKEW = 1.2  # of the frequencies of words: as in texts, some are in most chunks
+_SKEW = 1.2  # of the frequencies of words: as in real texts, some words are in most chunks
 
 
 def write_inputs(folder: Path, count: int) -> None:
-    """`texts.json` and `vectors.npy`, of so many chunks, unless they are there."""
+    """Write `texts.json` and `vectors.npy` with this many chunks, unless they exist."""
     if (folder / "vectors.npy").exists():
         return
     random = np.random.default_rng(7)
@@ -29,7 +29,7 @@ def write_inputs(folder: Path, count: int) -> None:
 
 
 def queries(count: int, seed: int) -> list[dict[str, Any]]:
-    """Questions of words that are as common as in the texts, and their vectors."""
+    """Questions with words that are as frequent as in the texts, and their vectors."""
     random = np.random.default_rng([11, seed])
     return [
         {"text": f"{_words(random, _QUERY_WORDS)}?", "vector": _vectors(random, 1)[0].tolist()}

@@ -1,4 +1,4 @@
-"""Searches in indexes of vectors and texts, ours and others', each by a process of its own."""
+"""Searches in indexes of vectors and texts, ours and others', each in a separate process."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _MOST_MEGABYTES = 200.0  # in memory while a store of any size is searched spari
 # A search of OGX takes seconds, and the peers' indexes of many chunks half an hour to make.
 _SEARCHING_SECONDS = 15.0
 _MAKING_SECONDS = 3600.0
-# No round begins later than that after the first one.
+# No round begins later than this after the first one.
 _ROUNDS_SECONDS = 180.0
-# What the processor does is then that of one core.
+# The processor time is then that of one core.
 _ONE_THREAD = {
     **dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "RAYON_NUM_THREADS"), "1"),
     "OGX_LOGGING": "all=error",
@@ -123,7 +123,7 @@ async def _round(
 
 
 async def _ask(system: str, python: Path, folder: Path, question: object, timeout: float) -> Answer:
-    """In a process of its own, so that nothing of the index is open yet."""
+    """Ask in a separate process, so that nothing of the index is open yet."""
     command: list[str | Path] = [python, SCRIPT, system, folder / system]
     async with child(system, command, _ONE_THREAD) as process:
         return await process.ask(question, timeout)

@@ -30,7 +30,7 @@ _BATCH = 64
 _FILE_SENTENCES = 3  # of a file that is added: one chunk
 _WARM = 8  # files, before anything is measured
 _BATCH_SECONDS = 300.0
-# No round begins later than that after the first one.
+# No round begins later than this after the first one.
 _ROUNDS_SECONDS = 300.0
 
 # The seconds until these texts are added.
@@ -60,8 +60,8 @@ async def measure(
 
 
 async def _ingestion(scale: Scale, pythons: Mapping[str, Path]) -> Figure:
-    """Files a second, and texts as long a second through the endpoint for embeddings, which the
-    peers call too.
+    """Files per second, and equally long texts per second through the endpoint for embeddings,
+    which the peers also call.
     """
     spec, _ = await embedding_model()
     options = ["--embedding-model", spec.id, "--preload", spec.id]
@@ -102,7 +102,7 @@ async def _ingestion(scale: Scale, pythons: Mapping[str, Path]) -> Figure:
 
 
 async def _rate(name: str, add: Adding, count: int, number: int) -> float:
-    """Texts a second. No system, and no round, gets texts that were embedded before."""
+    """Texts per second. No system and no round gets texts that were embedded before."""
     return count / await add(_texts(count, f"{name} {number}"))
 
 
@@ -142,8 +142,8 @@ async def _added_in(
     texts: list[str],
     store: Mapping[str, object] | None = None,
 ) -> float:
-    """The seconds until files that are uploaded already are all in a store, which is made with
-    these fields.
+    """The seconds until all files, which are already uploaded, are in a store made with these
+    fields.
     """
     files = []
     for text in texts:

@@ -19,7 +19,7 @@ Matrix = npt.NDArray[np.float32]
 _ALPHA = "adapter.lora.alpha"
 _ARCHITECTURE = "general.architecture"
 _MATRIX = re.compile(r"blk\.(\d+)\.(\w+)\.weight\.lora_([ab])")
-# The layers by their names in repositories of safetensors.
+# The layers, by their names in safetensors repositories.
 MODULES = {
     "attn_q": "self_attn.q_proj",
     "attn_k": "self_attn.k_proj",
@@ -112,7 +112,9 @@ def write_peft(
 
 
 def _halves(matrix: Matrix, heads: int) -> Matrix:
-    """Rows of heads whose RoPE turns neighbours, as rows of heads whose RoPE turns halves."""
+    """Converts rows of heads whose RoPE rotates neighbours to rows of heads whose RoPE rotates
+    halves.
+    """
     rows, columns = matrix.shape
     return (
         matrix.reshape(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns)

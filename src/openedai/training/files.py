@@ -16,7 +16,9 @@ _SHOWN = 5
 
 @dataclass
 class Checked:
-    """What a file has: the number of its examples, and its first problems by line, from 1."""
+    """The contents of a file: the number of its examples, and its first problems, by line counted
+    from 1.
+    """
 
     examples: int = 0
     completions: int = 0
@@ -37,7 +39,7 @@ def examples_of(lines: Iterable[bytes], method: Method) -> Iterator[Example]:
 
 
 def check_lines(lines: Iterable[bytes], method: Method) -> Checked:
-    """Read every line. Blocking, for some seconds where there are many."""
+    """Read every line. Blocking, for some seconds if there are many."""
     found = Checked()
     for number, line in enumerate(lines, 1):
         if not line.strip():

@@ -15,7 +15,7 @@ _EPOCHS = 3
 
 
 class Hyperparameters(Struct, frozen=True):
-    """As a client gives them; None is `auto`."""
+    """The hyperparameters as a client gives them; None is `auto`."""
 
     n_epochs: Annotated[int, Meta(ge=1, le=50)] | None = None
     batch_size: Annotated[int, Meta(ge=1, le=256)] | None = None
@@ -24,7 +24,7 @@ class Hyperparameters(Struct, frozen=True):
 
 
 class Resolved(Struct, frozen=True):
-    """The same, each with a value. `beta` is used by preferences only."""
+    """The hyperparameters, each with a value. `beta` is used for preferences only."""
 
     n_epochs: int
     batch_size: int
@@ -36,7 +36,7 @@ class Resolved(Struct, frozen=True):
 
 
 def resolve(given: Hyperparameters, examples: int) -> Resolved:
-    """The values for a file with so many examples."""
+    """The values for a file with this many examples."""
     return Resolved(
         n_epochs=given.n_epochs or _auto_epochs(examples),
         batch_size=given.batch_size or min(32, max(4, examples // 500)),

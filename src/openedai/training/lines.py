@@ -1,4 +1,4 @@
-"""The lines of training files: as they are written, and as the examples that they mean."""
+"""The lines of training files, as they are written and as examples."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class PreferenceLine(Line, frozen=True):
 
 @dataclass(frozen=True)
 class Conversation:
-    """An example whose answers are learned: those of the messages with these indices."""
+    """An example whose answers, the messages with these indices, are learned."""
 
     chat: Chat
     learned: tuple[int, ...]
@@ -122,7 +122,7 @@ class Completion:
 
 @dataclass(frozen=True)
 class Preference:
-    """An example of two answers to a conversation, of which the first is preferred."""
+    """An example of two answers to a conversation, the first of which is preferred."""
 
     chat: Chat
     preferred: Message
@@ -195,7 +195,7 @@ def _chat(line: ChatLine) -> Chat:
 
 
 def _check_messages(messages: Sequence[MessageField], field: str) -> None:
-    """Raise ValueError for a message that is not valid where it is."""
+    """Raise ValueError for a message that is not valid at its position."""
     open_calls: set[str] = set()
     for index, one in enumerate(messages):
         path = f"{field}[{index}]"

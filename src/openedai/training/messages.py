@@ -1,4 +1,4 @@
-"""What the server and the process that trains send each other; each is the body of one frame.
+"""The messages between the server and the process that trains; each is the body of one frame.
 
 The server sends a Task, gets a Prepared or a Failed, and then a Step after each step, and a Saved
 for each checkpoint. The last message is a Finished, a Paused or a Failed.

@@ -20,7 +20,7 @@ _MODULE = "openedai.training.worker.main"
 
 
 def check_installed() -> None:
-    """Raise Unsupported, which says how to install it, if torch is missing."""
+    """Raise Unsupported if torch is missing; the message says how to install it."""
     if find_spec("torch") is None:
         raise Unsupported(
             "Fine-tuning needs PyTorch, which is not installed: "
@@ -30,7 +30,9 @@ def check_installed() -> None:
 
 
 class Trainer:
-    """A process that trains. Made by `start`; `close` ends it, and loses what was not saved."""
+    """A process that trains. Made by `start`; `close` ends it, and whatever was not saved is
+    lost.
+    """
 
     def __init__(self, task: Task, child: Child) -> None:
         self._task = task
@@ -62,7 +64,7 @@ class Trainer:
         )
 
     def pause(self) -> None:
-        """Let it save a checkpoint and end."""
+        """Have it save a checkpoint and end."""
         self._child.connection.send(pack(Pause()))
 
     @property
@@ -70,7 +72,7 @@ class Trainer:
         return self._child.process.pid
 
     def memory(self) -> int:
-        """Bytes that it takes now; 0 if it has ended."""
+        """The memory that it takes now, in bytes; 0 if it has ended."""
         return self._child.resident_bytes()
 
     async def close(self) -> None:

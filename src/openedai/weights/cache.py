@@ -6,8 +6,8 @@
     locks/<name>-<key>.lock  held by the process that writes or removes it
 
 A folder gets its final name in one step, when everything in it is written and checked. So a folder
-with a final name is complete, and what a killed process leaves is resumed or deleted by the next
-pull.
+with a final name is complete, and the next pull resumes or deletes what a killed process left
+behind.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ class Cache:
         self.root = root
 
     def folder(self, source: str, key: str) -> Path:
-        """The final folder for weights: `source` is readable in its name, `key` identifies it."""
+        """The final folder for weights. Its name contains `source`, for people, and `key`, which
+        identifies it.
+        """
         name = re.sub(r"[^A-Za-z0-9._]+", "-", source).strip("-.")[-60:]
         digest = hashlib.sha256(key.encode()).hexdigest()[:12]
         return self.root / "models" / f"{name}-{digest}"
@@ -43,7 +45,7 @@ class Cache:
 
     @contextmanager
     def installing(self, folder: Path) -> Iterator[tuple[Path, Path]]:
-        """An empty folder that becomes the final one, unless this fails, and that of its
+        """An empty folder that becomes the final one unless this fails, and the folder of its
         downloads, which stay if this fails.
         """
         staging, downloads = self.staging(folder), self.downloads(folder)
@@ -75,7 +77,7 @@ class Cache:
 
     @contextmanager
     def locked(self, folder: Path, model: str, progress: Progress) -> Iterator[None]:
-        """Hold the lock of a final folder. A wait for it is reported to `progress`."""
+        """Hold the lock of a final folder. Waiting for it is reported to `progress`."""
         from filelock import FileLock, Timeout  # here, because a server may never take a lock
 
         path = self.root / "locks" / f"{folder.name}.lock"

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from openedai.engines.registry import WeightFiles, engine_entry
 from openedai.errors import Unavailable
 
-# The order of preference where the source names no quantisation.
+# The order of preference if the source names no quantisation.
 PREFERRED_QUANTS = (
     *("Q4_K_M", "Q4_0", "Q8_0", "Q5_K_M", "Q4_K_S", "Q6_K", "Q5_K_S", "Q5_0", "Q4_1", "Q5_1"),
     *("IQ4_XS", "IQ4_NL", "Q3_K_M", "Q3_K_S", "Q2_K", "F16", "BF16", "F32"),
@@ -59,7 +59,7 @@ def choose_projector(names: Iterable[str], file_name: str) -> str:
 
 @dataclass(frozen=True)
 class FolderFiles:
-    """The files of a kind of folder: those that are taken, and one that it always has."""
+    """The files in one type of folder: those that are taken, and one that it always has."""
 
     taken: re.Pattern[str]
     needed: re.Pattern[str]
@@ -106,9 +106,9 @@ def _superfluous_variants(names: Iterable[str]) -> set[str]:
 def _choose_transformer(names: Iterable[str], engine: str, onnx_name: str) -> dict[str, str]:
     """The files of a sentence-transformers folder, each with its name in the model's folder here.
 
-    For an engine that takes ONNX the ONNX file, that of the name or the model's own, becomes
-    `model.onnx`; without one, and for other engines, the weights are safetensors.
-    Raises Unavailable if neither exists.
+    For an engine that takes ONNX, the named ONNX file or else the model's own becomes `model.onnx`;
+    without one, and for other engines, the weights are safetensors. Raises Unavailable if neither
+    exists.
     """
     names = sorted(names)
     chosen = {name: name for name in names if _is_config(name)}
@@ -139,7 +139,7 @@ def onnx_file(names: Iterable[str]) -> str | None:
 def _gguf_models(names: Iterable[str]) -> list[tuple[str, ...]]:
     """GGUF files of language models; shards are grouped, and left out if one is missing.
 
-    A repository may have the same weights whole and in shards.
+    A repository may have the same weights both whole and in shards.
     """
     groups: dict[tuple[str, bool], list[str]] = {}
     for name in sorted(names):

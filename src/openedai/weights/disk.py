@@ -1,4 +1,4 @@
-"""Files on the disk: their names, hashes and links, and the free space."""
+"""Files on disk: their names, hashes and links, the free space, and errors."""
 
 from __future__ import annotations
 

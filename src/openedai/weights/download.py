@@ -22,7 +22,8 @@ from openedai.weights.progress import Progress
 
 # Statuses of temporary failures.
 TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-# An attempt with this many bytes resets the count of failures: long downloads may break often.
+# An attempt that received this many bytes resets the count of failures: long downloads may break
+# off often.
 PROGRESS_BYTES = 1 << 20
 LONGEST_PAUSE = 10.0
 _NAMES = {"sha256": "SHA-256", "sha512": "SHA-512"}
@@ -52,8 +53,8 @@ class Downloader:
         """Download `url` (http, https or file), which must have `size` bytes and the expected hash,
         in hexadecimal.
 
-        What is received goes to `target`.part first, and stays there for a later resumption if
-        this fails. Raises NotServed, and Unavailable for all other failures.
+        Received data goes to `target`.part first, and stays there for a later resumption if this
+        fails. Raises NotServed, and Unavailable for all other failures.
         """
         path = target.with_name(target.name + ".part")
         with _Part(path, size, progress, self.algorithm) as part:

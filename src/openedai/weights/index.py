@@ -13,7 +13,7 @@ from typing import Protocol
 from openedai.errors import Unavailable
 
 PIP_TIMEOUT = 1800.0
-# Only wheels, so that no package's code runs; and no matter which Python they are for.
+# Only wheels, so that no package's code runs, for whatever version of Python.
 WHEELS_ONLY = ("--only-binary", ":all:", "--no-deps", "--ignore-requires-python")
 
 

@@ -1,4 +1,4 @@
-"""The weights on this machine: found, pulled, removed. `cache.py` has the folders."""
+"""Finds, pulls and removes the weights on this machine. `cache.py` has the folders."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Library:
         access: Access | None = None,
         fast: frozenset[TensorType] | None = None,
     ) -> None:
-        """`access` None follows the settings and the environment.
+        """With `access` None the settings and the environment decide.
 
-        `fast` are the types with fast kernels; None for those of this processor.
+        `fast` are the types with fast kernels; None means those of this processor.
         """
         self.cache_dir = settings.cache_dir.expanduser()
         self._cache = Cache(self.cache_dir)
@@ -70,8 +70,8 @@ class Library:
         return in_place or _installed_at(self._folder(spec, source))
 
     def changed_at(self) -> int | None:
-        """When models were last added to the cache, or removed, in nanoseconds since 1970 by the
-        file system. None if there is no cache.
+        """When models were last added to the cache or removed, in nanoseconds since 1970, by the
+        file system's clock. None if there is no cache.
         """
         return self._cache.changed_at()
 
@@ -94,7 +94,7 @@ class Library:
             return found
 
     def remove(self, spec: ModelSpec) -> int:
-        """Delete what was pulled for the model. Returns the bytes that this frees.
+        """Delete what was pulled for the model. Returns how many bytes this frees.
 
         Files that the user keeps elsewhere, and the hub's own cache, stay.
         """
@@ -112,7 +112,7 @@ class Library:
         ):
             freed = sum(_freed_bytes(path) for path in paths)
             if folder.exists():
-                # Gone in one step: half a model must not be found.
+                # Removed in one step: half a model must not be found.
                 shutil.rmtree(staging, ignore_errors=True)
                 folder.rename(staging)
             for path in paths:
@@ -125,7 +125,7 @@ class Library:
         return read_manifest(self._folder(spec, source)) if source else None
 
     def size(self, spec: ModelSpec) -> int | None:
-        """Bytes of the model's files on disk; None if they are not there."""
+        """The size of the model's files on disk, in bytes; None if they are missing."""
         path = self.find(spec)
         if path is None:
             return None
@@ -135,12 +135,14 @@ class Library:
         return (manifest.size if manifest else _bytes_below(path)) + _projector_bytes(spec, path)
 
     def download_size(self, spec: ModelSpec) -> int | None:
-        """Bytes of a complete download; None where only the hub knows."""
+        """The size of a complete download, in bytes; None if only the hub knows it."""
         source = source_of(spec, self._access)
         return 0 if source is None else source.download_size()
 
     def downloaded(self, spec: ModelSpec) -> int:
-        """Bytes of a download that was not finished; 0 if there is none, or the hub keeps it."""
+        """How many bytes of an unfinished download there are; 0 if there is none, or if the hub's
+        cache has it.
+        """
         source = source_of(spec, self._access)
         folder = None if source is None else self._cache.downloads(self._folder(spec, source))
         return 0 if folder is None or not folder.is_dir() else _bytes_below(folder)
@@ -219,7 +221,7 @@ class Library:
         return Staged(str((folder / manifest.main).absolute()), manifest.license)
 
     def _delete_superseded(self, folder: Path, manifest: Manifest) -> None:
-        """Delete older weights of the same source: its pins, or the files there, have changed.
+        """Delete older weights of the same source, whose pins or files have changed.
 
         Those in another weight format stay, unless they belong to the same model.
         """
@@ -239,7 +241,9 @@ class Library:
         return self._cache.folder(spec.source, f"{source.key} {target} {requantise.VERSION} {fast}")
 
     def _weight_format(self, spec: ModelSpec) -> WeightFormat:
-        """Requantising gains nothing on a processor without fast kernels."""
+        """The weight format to use: requantising gains nothing on a processor without fast
+        kernels.
+        """
         return spec.requantise if self._fast else "none"
 
 
@@ -261,7 +265,9 @@ def _prepare(spec: ModelSpec, staging: Path) -> None:
 
 
 def _bytes_below(path: Path) -> int:
-    """Bytes of a file, or of those in a folder, without those that vanish meanwhile."""
+    """The size of a file or of the files in a folder, in bytes, without files that vanish
+    meanwhile.
+    """
     walked = [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
     found = 0
     for file in [path] if path.is_file() else walked:
@@ -271,7 +277,7 @@ def _bytes_below(path: Path) -> int:
 
 
 def _projector_bytes(spec: ModelSpec, weights: Path) -> int:
-    """Bytes of a projector that is not in the cache; 0 if there is none."""
+    """The size of a projector that is not in the cache, in bytes; 0 if there is none."""
     path = named_projector(spec)
     if path is None:
         return 0
@@ -280,6 +286,6 @@ def _projector_bytes(spec: ModelSpec, weights: Path) -> int:
 
 
 def _freed_bytes(path: Path) -> int:
-    """Bytes that deleting `path` frees: not those of files that other folders link to."""
+    """How many bytes deleting `path` frees: files to which other folders link do not count."""
     files = [file.lstat() for file in path.rglob("*") if file.is_file()]
     return sum(file.st_size for file in files if file.st_nlink == 1)

@@ -44,12 +44,12 @@ class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def download_size(self) -> int:
-        """Bytes of all wheels."""
+        """The size of all wheels, in bytes."""
         return sum(wheel.size for wheel in self.wheels)
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """The size of all files, in bytes."""
         return sum(file.size for file in self.files)
 
 

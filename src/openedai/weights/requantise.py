@@ -1,4 +1,4 @@
-"""Converts weights of types that this processor is slow with to types that it is fast with.
+"""Converts weights from types that this processor computes slowly to types that it computes fast.
 
 Only tensors whose type has no fast kernel change, and only to types that have one. Everything else
 in the file, tokenizer and chat template included, stays as it is, byte for byte.
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # Increased whenever the same weight format yields other bytes.
 VERSION = 1
 
-# Types of 4 to 7 bits. Those of fewer would grow to twice their size or more.
+# Types of 4 to 7 bits. Smaller ones would grow to twice their size or more.
 _CONVERTIBLE = frozenset(
     {
         TensorType.Q4_1,

@@ -1,4 +1,4 @@
-"""Checkpoints: folders with all that is needed to go on, and with the adapter as it is served."""
+"""Checkpoints: folders with everything needed to continue, and with the adapter as it is served."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STATE = "state.pt"
 def save_checkpoint(
     folder: Path, state: Mapping[str, Any], adapter: AdapterWeights, *, name: str
 ) -> None:
-    """Make a folder with the state and the adapter; it is there with all of it, or not at all."""
+    """Make a folder with the state and the adapter. It appears complete or not at all."""
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

@@ -65,7 +65,7 @@ def _train(task: Task, report: Callable[[Report], None], stop: Event) -> None:
 
 
 def main() -> None:
-    # Read by the library of threads when torch is imported. The server's own are for engines.
+    # Read by the threading library when torch is imported. The server's own values are for engines.
     os.environ |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
     end = socket_to_parent()
     os.nice(_NICE)

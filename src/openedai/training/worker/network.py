@@ -1,5 +1,5 @@
-"""Models of the llama type in plain torch, with the names and layouts of GGUF files, so that an
-adapter that is trained on them is llama.cpp's already.
+"""Models of the llama type in plain torch, with the names and layouts of GGUF files, so that
+llama.cpp can use the trained adapter as it is.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from torch.utils.checkpoint import checkpoint
 from openedai.training.worker.weights import Weights
 
 LAYERS = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
-# Positions whose logits are in memory at once: each has one for every token of the vocabulary.
+# How many positions have their logits in memory at once: each has one logit for every token of the
+# vocabulary.
 _LOGITS = 512
 
 
 class Adapted:
     """A linear layer with frozen weights and two small matrices, `a` and `b`, that learn.
 
-    `start` has the matrices that the training began with, if these are not zero in effect.
+    `start` has the matrices that the training began with, if these have an effect.
     """
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
@@ -42,7 +43,7 @@ class Adapted:
         self.scale = alpha / rank
 
     def __call__(self, x: torch.Tensor, *, reference: bool = False) -> torch.Tensor:
-        """With `reference`, as it was before the training."""
+        """The layer's output; with `reference`, as it was before the training."""
         y = F.linear(x, self.weight.float(), self.bias)
         if self.a is None or self.b is None:
             return y
@@ -56,8 +57,8 @@ class Adapted:
 
 
 class Network:
-    """A model with an adapter. Weights are kept in `precision`, and widened where they are used;
-    with `recompute` a layer's values are computed again for its gradients, and not kept.
+    """A model with an adapter. Weights are kept in `precision`, and widened when they are used.
+    With `recompute` a layer's values are not kept, but computed again for its gradients.
     """
 
     def __init__(
@@ -114,8 +115,8 @@ class Network:
         }
 
     def load_adapter(self, matrices: Mapping[str, torch.Tensor], *, starts: bool = False) -> None:
-        """Set the adapter's matrices; with `starts`, those are the reference. Raises ValueError
-        for others than this adapter has.
+        """Set the adapter's matrices; with `starts`, these become the reference. Raises ValueError
+        for matrices that this adapter does not have.
         """
         own = self.adapter()
         if {name: one.shape for name, one in own.items()} != {
@@ -137,7 +138,7 @@ class Network:
         reference: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """For each learned token, in order, its negative log probability, and whether it is the
-        likeliest one.
+        likeliest token.
         """
         hidden = self._hidden(sequences, reference)
         rows, targets, start = [], [], 0
@@ -162,7 +163,9 @@ class Network:
         return F.cross_entropy(logits, labels, reduction="none"), logits.argmax(-1) == labels
 
     def _hidden(self, sequences: Sequence[Sequence[int]], reference: bool) -> torch.Tensor:
-        """Of shape (tokens, width): the sequences end to end, of which each sees only itself."""
+        """The hidden states, of shape (tokens, width): the sequences are end to end, and each sees
+        only itself.
+        """
         ids = torch.cat([torch.tensor(one) for one in sequences]).to(self._device)
         positions = torch.cat([torch.arange(len(one)) for one in sequences]).to(self._device)
         angles = positions[:, None].float() * self._frequencies

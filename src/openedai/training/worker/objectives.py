@@ -1,4 +1,4 @@
-"""What is minimised: the loss of one batch, and its gradients."""
+"""The objectives: the loss of one batch, and its gradients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T", Tokens, Pair)
 
 
 def micro_batches(batch: Sequence[T], limit: int = MICRO_BATCH) -> Iterator[list[T]]:
-    """The examples of a batch, the shortest first, in parts of at most so many tokens."""
+    """The examples of a batch, the shortest first, in parts of at most this many tokens."""
     part: list[T] = []
     tokens = 0
     for example in sorted(batch, key=lambda one: len(one.ids)):
@@ -60,8 +60,8 @@ def preferences(
     learn: bool,
     check: Callable[[], None],
 ) -> Metrics:
-    """DPO: how much more the preferred answers were favoured than by the model without what it
-    learns, against the rejected ones.
+    """DPO: how much more strongly the preferred answers are favoured over the rejected ones than by
+    the model without the adapter.
     """
     loss, margin, right = 0.0, 0.0, 0
     for part in micro_batches(batch):
@@ -83,7 +83,7 @@ def preferences(
 def _log_probabilities(
     network: Network, pairs: Sequence[Pair], *, reference: bool = False
 ) -> torch.Tensor:
-    """Of each pair, those of its two answers: of shape (pairs, 2)."""
+    """The log probabilities of the two answers of each pair, of shape (pairs, 2)."""
     answers = [one for pair in pairs for one in (pair.preferred, pair.rejected)]
     losses, _ = network.losses(
         [one.ids for one in answers], [one.learned for one in answers], reference=reference

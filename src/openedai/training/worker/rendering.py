@@ -1,4 +1,6 @@
-"""Examples as token ids, written as the engine that serves the model writes its prompts."""
+"""Examples as token ids, written in the way in which the engine that serves the model writes
+prompts.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from openedai.training.lines import Completion, Conversation, Example, Preferenc
 
 @dataclass(frozen=True)
 class Tokens:
-    """Token ids, and of each whether the model learns to predict it."""
+    """Token ids and, for each, whether the model learns to predict it."""
 
     ids: list[int]
     learned: list[bool]
@@ -53,7 +55,7 @@ class Renderer:
         self.truncated = 0
 
     def sequences(self, example: Conversation | Completion) -> list[Tokens]:
-        """One sequence, or one for each answer if the template writes earlier turns otherwise.
+        """One sequence, or one for each answer if the template writes earlier turns differently.
 
         Raises ValueError for an example that the model's template cannot write.
         """
@@ -79,10 +81,10 @@ class Renderer:
         return self._tokens(self._last_answer(replace(chat, messages=(*chat.messages, answer))))
 
     def _pieces(self, chat: Chat, learned: Sequence[int]) -> list[Piece] | None:
-        """The text of a conversation in pieces that are learned or not; None if the prompt of one
-        of the answers is not the beginning of it.
+        """The text of a conversation in pieces, each learned or not; None if the prompt of one of
+        the answers is not a beginning of the text.
 
-        A turn behind it shows how the template ends an answer.
+        A turn after it shows how the template ends an answer.
         """
         mark = secrets.token_hex(16)
         after = Message(role="user", content=mark)
@@ -114,7 +116,7 @@ class Renderer:
         return [(prompt, False), (answer + end, True)]
 
     def _prompt(self, chat: Chat, index: int) -> str:
-        """What the model gets to write the message with this index."""
+        """The prompt from which the model writes the message with this index."""
         return self._render(replace(chat, messages=chat.messages[:index]))
 
     def _render(self, chat: Chat) -> str:
@@ -141,7 +143,7 @@ class Renderer:
         return self._limited(prompt + answer, [False] * len(prompt) + [True] * len(answer))
 
     def _tokens(self, pieces: Sequence[Piece]) -> Tokens:
-        """Each piece by itself, as a prompt ends where an answer begins."""
+        """The tokens of each piece by itself, because a prompt ends where an answer begins."""
         ids: list[int] = []
         learned: list[bool] = []
         for number, (text, counts) in enumerate(pieces):

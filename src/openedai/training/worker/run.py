@@ -28,7 +28,7 @@ from openedai.training.worker.rendering import Pair, Renderer, Tokens, render_al
 from openedai.training.worker.source import SourceWeights
 from openedai.training.worker.weights import Weights
 
-# Models with more weights are kept in 16 bits, and computed again for their gradients.
+# Models with more weights than this are kept in 16 bits, and computed again for their gradients.
 _SMALL = 400_000_000
 _WARM_UP = 0.05  # of all steps
 _LEAST_RATE = 0.02  # of the learning rate
@@ -110,7 +110,7 @@ class Run:
             return render_all(renderer, examples_of(lines, self._task.method))
 
     def _load(self) -> None:
-        """Load the model, and what is known from before."""
+        """Load the model, and the state from before."""
         task = self._task
         path = Path(task.path)
         weights = Weights(path) if task.source is None else SourceWeights(path, Path(task.source))
@@ -154,7 +154,7 @@ class Run:
         self._report(Finished(step=self._step, tokens=self._tokens))
 
     def _one_step(self) -> Metrics:
-        """Learn from the next batch. Raises Stopped; the model is then as it was before."""
+        """Learn from the next batch. Raises Stopped; then the model is unchanged."""
         batch = self._batch(self._step)
         rate = self._learning_rate(self._step)
         for group in self._optimizer.param_groups:
@@ -190,13 +190,13 @@ class Run:
         return [self._examples[index] for index in chosen]
 
     def _validation_batch(self) -> Sequence[Any]:
-        """A small one, another for each step."""
+        """A small validation batch, a different one for each step."""
         size, count = min(self._values.batch_size, len(self._validation)), len(self._validation)
         first = self._step * size
         return [self._validation[(first + index) % count] for index in range(size)]
 
     def _learning_rate(self, step: int) -> float:
-        """It rises at first, and then falls to nearly nothing."""
+        """The learning rate: it rises at first, and then falls to almost zero."""
         warm = max(1, int(self._steps * _WARM_UP))
         left = 1 - (step - warm) / max(1, self._steps - warm)
         share = min((step + 1) / warm, max(_LEAST_RATE, left))
@@ -223,7 +223,7 @@ class Run:
 
 
 def _never() -> None:
-    """What is evaluated without learning is not stopped."""
+    """Evaluation without learning is not stopped."""
 
 
 def _named(prefix: str, metrics: Metrics) -> Metrics:

@@ -1,4 +1,4 @@
-"""The weights of a folder of safetensors, in the place of the decoded ones of a GGUF file."""
+"""The weights in a folder of safetensors, in place of those decoded from a GGUF file."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _FLOATS = ("F32", "F16", "BF16")
 
 
 class SourceWeights(Weights):
-    """Names, layouts and metadata are those of the GGUF file, so an adapter that is trained on
-    these weights is one for that file. Only the frequencies of RoPE are read from it.
+    """Names, layouts and metadata are those of the GGUF file, so that an adapter trained on these
+    weights fits that file. Only the frequencies of RoPE are read from it.
     """
 
     def __init__(self, path: Path, folder: Path) -> None:
@@ -51,7 +51,7 @@ class SourceWeights(Weights):
         return _neighbours(rows, turned[found[2]])
 
     def _key(self, name: str) -> str | None:
-        """The name in the folder; None for what only the file has. Raises ValueError."""
+        """The name in the folder; None for tensors that only the file has. Raises ValueError."""
         found = _BLOCK.fullmatch(name)
         if found is None and name not in _OUTSIDE:
             return None
@@ -98,6 +98,8 @@ def _inner(block: str, part: str, kind: str) -> str:
 
 
 def _neighbours(rows: torch.Tensor, heads: int) -> torch.Tensor:
-    """Rows of heads whose RoPE turns halves, as rows of heads whose RoPE turns neighbours."""
+    """Converts rows of heads whose RoPE rotates halves to rows of heads whose RoPE rotates
+    neighbours.
+    """
     half = len(rows) // heads // 2
     return rows.reshape(heads, 2, half, -1).transpose(1, 2).reshape(rows.shape)

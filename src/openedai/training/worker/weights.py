@@ -18,9 +18,9 @@ ARCHITECTURES = ("llama", "qwen2", "qwen3")
 
 @dataclass(frozen=True)
 class Shape:
-    """What the metadata of a model say about its layers.
+    """What the metadata of a model says about its layers.
 
-    `neighbours` is whether RoPE turns neighbouring numbers, and not those of two halves.
+    `neighbours` is whether RoPE rotates neighbouring numbers, not those of two halves.
     """
 
     architecture: str
@@ -82,7 +82,7 @@ def _known(name: str) -> bool:
 def _shape(
     integers: Mapping[str, int], floats: Mapping[str, float], strings: Mapping[str, str]
 ) -> Shape:
-    """Raises ValueError for an architecture, or a form of one, that is not known."""
+    """The shape. Raises ValueError for an unknown architecture, or an unknown variant of one."""
     name = strings.get("general.architecture", "")
     if name not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)

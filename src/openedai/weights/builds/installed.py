@@ -30,11 +30,11 @@ from openedai.weights.progress import NoProgress, Progress
 log = logging.getLogger("openedai.weights")
 
 _PUBLIC_REGISTRY = "https://registry.npmjs.org"
-_REGISTRY_VARIABLE = "npm_config_registry"  # npm's own; it reads such names in any case
+_REGISTRY_VARIABLE = "npm_config_registry"  # npm's own variable; npm ignores the case of such names
 
 
 class Builds:
-    """Those of the table, on this machine."""
+    """The builds in the table, and which of them are on this machine."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Builds:
         registry: str | None = None,
         why_unusable: Callable[[Path, bool], str] = why_unusable,
     ) -> None:
-        """`registry` is npm's unless it is given; `why_unusable` tries the build in a folder."""
+        """`registry` is by default npm's; `why_unusable` tries the build in a folder."""
         self.table = builtin_builds() if table is None else table
         self.platform = platform or this_platform()
         self._cache = Cache(settings.cache_dir.expanduser())
@@ -54,7 +54,7 @@ class Builds:
         self._why_unusable = why_unusable
 
     def best(self) -> str | None:
-        """The name of the build that models use by themselves; None if none is on disk."""
+        """The name of the build that models use by default; None if none is on disk."""
         return next((name for name in self.table if self.find(name) is not None), None)
 
     def find(self, name: str) -> Path | None:
@@ -115,7 +115,7 @@ class Builds:
             return found or self._install(name, build, folder, progress)
 
     def remove(self, name: str) -> int:
-        """Delete a build. Returns the bytes that this frees. Raises Unavailable."""
+        """Delete a build. Returns how many bytes this frees. Raises Unavailable."""
         self._build(name)
         folder = self._folder(name)
         staging, downloads = self._cache.staging(folder), self._cache.downloads(folder)

@@ -17,8 +17,8 @@ _HASH = "sha512-"
 class Build(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One package.
 
-    `size` is of its tarball and `unpacked` of the files that are kept from it, in bytes.
-    `integrity` is the tarball's hash as the registry's metadata has it. One with `gpu` is of no use
+    `size` is that of its tarball, and `unpacked` that of the files kept from it, in bytes.
+    `integrity` is the tarball's hash, as in the registry's metadata. A build with `gpu` is useless
     without a GPU.
     """
 

@@ -1,4 +1,4 @@
-"""Takes the libraries and the licence out of an npm package. Nothing of it is run."""
+"""Extracts the libraries and the licence from an npm package. None of its code is run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from openedai.errors import Unavailable
 from openedai.weights.disk import CHUNK_BYTES
 from openedai.weights.progress import Progress
 
-# Shared objects and the description of the build; not what only node needs.
+# Shared objects and the description of the build, without what only Node needs.
 _LIBRARY = re.compile(r"package/bins/[\w.-]+/((?!llama-addon|(?:lib)?llama-common)[\w.-]+)")
 _ENDINGS = (".so", ".dylib", ".json")
 _LICENSE = "package/LICENSE"
@@ -19,7 +19,7 @@ _LICENSE = "package/LICENSE"
 
 def unpack(tarball: Path, folder: Path, limit: int, progress: Progress) -> None:
     """Write the files into the empty `folder`, at most `limit` bytes. Raises Unavailable."""
-    import tarfile  # here, because a server may never unpack one
+    import tarfile  # imported here, because a server may never unpack one
 
     try:
         with tarfile.open(tarball, "r:gz") as archive:
@@ -39,7 +39,7 @@ def unpack(tarball: Path, folder: Path, limit: int, progress: Progress) -> None:
 
 
 def _kept(member: str) -> str | None:
-    """The name of the file that a member becomes; None if it is of no use."""
+    """The name of the file that a member becomes; None if it is not needed."""
     if member == _LICENSE:
         return "LICENSE"
     found = _LIBRARY.fullmatch(member)

@@ -1,4 +1,4 @@
-"""What sequence classifiers compute of the states of their encoder, by type of model."""
+"""What sequence classifiers compute from the states of their encoder, by type of model."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def add_classifier(
 ) -> tuple[str, int]:
     """Add the classifier over the states of the encoder, whose tensors have names with `prefix`.
 
-    Returns the logits, [batch, labels], and the number of labels. Raises Unavailable for a type of
-    model whose classifier is not known, EngineFailed.
+    Returns the logits, [batch, labels], and the number of labels. Raises EngineFailed, and
+    Unavailable for a type of model whose classifier is unknown.
     """
     model_type = str(config.get("model_type"))
     if model_type not in _HEADS:

@@ -1,4 +1,4 @@
-"""The files of a model that graphs are made of."""
+"""The files of a model from which graphs are made."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def usable(config: Mapping[str, Any], read: Callable[[Mapping[str, Any]], T]) -> T:
-    """What `read` makes of the config. Raises EngineFailed where a value is missing or wrong."""
+    """What `read` makes of the config. Raises EngineFailed if a value is missing or wrong."""
     try:
         return read(config)
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:

@@ -145,11 +145,11 @@ class Graph:
         return self.node("Squeeze", [shape, self.constant([0])])
 
     def places(self) -> str:
-        """0, 1, … for each place of the sequence: [sequence]."""
+        """The positions 0, 1, … in the sequence: [sequence]."""
         return self.node("Range", [self.constant(0), self.length(), self.constant(1)])
 
     def distances(self) -> str:
-        """key - query for each pair of places: [sequence, sequence]."""
+        """key - query for each pair of positions: [sequence, sequence]."""
         places = self.places()
         queries = self.node("Unsqueeze", [places, self.constant([1])])
         return self.node("Sub", [places, queries])
@@ -179,7 +179,7 @@ class Graph:
         return self.node("Gather", [rows, self._tokens])
 
     def batched(self, state: str, output: str | None = None) -> str:
-        """States as [batch, sequence, hidden]. What is at the places of padding has no meaning."""
+        """States as [batch, sequence, hidden]. The values at padding positions are meaningless."""
         return self.node("Gather", [state, self._order], output)
 
     def first(self, state: str) -> str:
@@ -190,7 +190,7 @@ class Graph:
     def _without_padding(self) -> tuple[str, str]:
         """Where the tokens are in [batch * sequence], and their numbers as [batch, sequence].
 
-        The first place of a text counts as a token even if the text has none.
+        The first position of a text counts as a token even if the text has none.
         """
         from onnx import TensorProto
 

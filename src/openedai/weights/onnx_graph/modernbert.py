@@ -89,7 +89,7 @@ class ModernBertEncoder:
         return graph.node("Add", [state, inner])
 
     def _rotation(self, theta: float) -> tuple[str, str, str]:
-        """The places of the sequence: [1, sequence], and the cosines and sines of their angles,
+        """The positions in the sequence, [1, sequence], and the cosines and sines of their angles,
         each [sequence, width of a head / 2].
         """
         from onnx import TensorProto
@@ -147,7 +147,9 @@ def _read_shape(config: Mapping[str, Any]) -> Shape:
 
 
 def _theta(config: Mapping[str, Any], kind: str) -> float:
-    """The base of a type's rotations, in the newer or the older place."""
+    """The base of the rotations of a type of layer, from the newer or the older key of the
+    config.
+    """
     name, default = _THETAS[kind]
     newer = (config.get("rope_parameters") or {}).get(kind) or {}
     scaling = config.get("rope_scaling") or {}

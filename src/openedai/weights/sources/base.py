@@ -48,7 +48,8 @@ class Access:
 
 @dataclass(frozen=True)
 class Staged:
-    """The files that a source put into a folder. `main` is relative to it; `.` is the folder.
+    """The files that a source has put into a folder. `main` is relative to it; `.` is the folder
+    itself.
 
     `files` are those with known hashes.
     """
@@ -78,5 +79,5 @@ class Source(ABC):
         return None
 
     def download_size(self) -> int | None:
-        """Bytes to download, where they are known without a request."""
+        """How many bytes to download, if that is known without a request."""
         return None

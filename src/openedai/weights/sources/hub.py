@@ -1,7 +1,7 @@
 """`hf:owner/repo[:quant or file]`: a model hub, through `huggingface_hub`.
 
-The hub's own cache is used, so that what other programs downloaded is not fetched again. What
-a model needs is linked from it into the model's folder.
+The hub's own cache is used, so that what other programs downloaded is not fetched again. What a
+model needs is linked from it into the model's folder.
 """
 
 from __future__ import annotations
