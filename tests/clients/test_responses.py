@@ -46,24 +46,10 @@ def test_codex(server: Running, tmp_path: Path) -> None:
     assert sockets(server) > before
 
 
-def test_agents_sdk(server: Running, tmp_path: Path) -> None:
+@pytest.mark.parametrize("client", ["openai-agents", "openai-agents-js"])
+def test_agents_sdks(client: str, server: Running, tmp_path: Path) -> None:
     before = sockets(server)
-    seen = run("openai-agents", server, tmp_path)
-    assert seen["unnamed"] == "Good morning."
-    assert seen["tool"] == IT_RAINS
-    assert seen["handoff"] == "Spanish"
-    assert seen["typed"] == PARIS
-    assert seen["stream"] == seen["socket"] == {"answer": IT_RAINS, "completed": 2}
-    assert sockets(server) == before + 1
-    assert seen["conversation"] == {"items": 6, "heard": True}
-    assert seen["chained"]
-    for mode, compacted in seen["compacted"].items():
-        assert compacted == {"items": ["compaction"], "heard": True}, mode
-
-
-def test_agents_sdk_for_js(server: Running, tmp_path: Path) -> None:
-    before = sockets(server)
-    seen = run("openai-agents-js", server, tmp_path)
+    seen = run(client, server, tmp_path)
     assert seen["unnamed"] == "Good morning."
     assert seen["tool"] == IT_RAINS
     assert seen["handoff"] == "Spanish"

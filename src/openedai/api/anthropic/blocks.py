@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
@@ -199,7 +199,7 @@ class ToolResultBlock(Block):
 
 
 # Blocks of tools that run on the official server, and blocks that only it can read.
-SERVER_BLOCKS = (
+ServerBlock = Literal[
     "server_tool_use",
     "web_search_tool_result",
     "web_fetch_tool_result",
@@ -208,7 +208,8 @@ SERVER_BLOCKS = (
     "text_editor_code_execution_tool_result",
     "tool_search_tool_result",
     "container_upload",
-)
+]
+SERVER_BLOCKS: tuple[str, ...] = get_args(ServerBlock)
 
 
 class OtherBlock(Body):
@@ -224,14 +225,7 @@ class OtherBlock(Body):
             "redacted_thinking",
             "tool_use",
             "tool_result",
-            "server_tool_use",
-            "web_search_tool_result",
-            "web_fetch_tool_result",
-            "code_execution_tool_result",
-            "bash_code_execution_tool_result",
-            "text_editor_code_execution_tool_result",
-            "tool_search_tool_result",
-            "container_upload",
+            ServerBlock,
         ],
         UnsupportedValues(*SERVER_BLOCKS),
     ]
