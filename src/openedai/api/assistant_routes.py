@@ -103,7 +103,7 @@ def _runs(s: Services, calls: Calls) -> tuple[Route, ...]:
 
 
 def run_works(s: Services) -> Callable[[], Any]:
-    """Makes what makes the work on runs. Blocking."""
+    """Make what produces the work on runs. Blocking."""
     return Group(
         "openai.assistants.work:RunParts",
         *(s.catalog, s.tuned, s.assistants, s.file_loading, s.image_loading),

@@ -1,4 +1,6 @@
-"""The URLs of the console's API: what it needs beside the rest. Its files are `console.pages`."""
+"""The URLs of the console's own API, in addition to the public one. Its files are in
+`console.pages`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ _BASE = "/console/api"
 
 
 def console_routes(s: Services, calls: Calls) -> tuple[Route, ...]:
-    """All of them but for the session are for keys that may manage the server."""
+    """The URLs; all except the session are for keys that may manage the server."""
     state = Group(
         "console.state:ConsoleState",
         *(s.activity, s.loading, s.downloads, s.listing.started, s.settings.file_max_bytes),

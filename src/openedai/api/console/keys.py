@@ -1,4 +1,4 @@
-"""The keys of the database with what limits them, for which the admin API has no fields."""
+"""The keys in the database with their limits, for which the admin API has no fields."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ class KeyUpdateRequest(Scoped):
 
     @property
     def allowed_models(self) -> tuple[str, ...] | None:
-        """As an identity has them."""
+        """The models as an identity has them."""
         return tuple(dict.fromkeys(self.models or ())) or None
 
     def changed(self, key: ApiKey) -> ApiKey:
-        """The key with what the body has."""
+        """The key with the changes in the body."""
         given = self.model_fields_set
         limits, _ = split_limits(self.limits or {})
         return replace(
@@ -133,7 +133,7 @@ class ConsoleKeys:
         self._settings = settings
 
     async def list_keys(self, request: Request) -> Response:
-        """The keys of all projects, from the oldest."""
+        """The keys of all projects, the oldest first."""
         require_admin(exchange_of(request.scope))
         keys = await self._administration.keys.all()
         storage = await self._administration.projects.storage()
@@ -142,7 +142,7 @@ class ConsoleKeys:
 
     @takes(KeyCreateRequest)
     async def create(self, request: Request) -> Response:
-        """Make a key. There must be an admin's before any other, or nobody could use this."""
+        """Make a key. The first one has to be an admin key, or nobody could use this any more."""
         require_admin(exchange_of(request.scope))
         body, headers = await self._calls.body(request, KeyCreateRequest)
         self._check_models(body.models or ())

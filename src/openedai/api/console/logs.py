@@ -23,8 +23,8 @@ class ConsoleLogs:
         self._loading = loading
 
     async def follow(self, request: Request) -> Response:
-        """Lists of lines: those that are kept, then new ones as they come, until the client leaves
-        or the server stops.
+        """Lists of lines: the recent ones, then new ones as they come, until the client leaves or
+        the server stops.
         """
         exchange = exchange_of(request.scope)
         require_admin(exchange)

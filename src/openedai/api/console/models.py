@@ -32,8 +32,8 @@ class Downloading(msgspec.Struct):
 
 
 class KnownModel(msgspec.Struct):
-    """A model of the catalogue. `expected_memory` is in bytes, None where nothing is known of it;
-    `downloaded` are the bytes of a download that was not finished.
+    """A model of the catalogue. `expected_memory` is in bytes, None if it is unknown; `downloaded`
+    are the bytes of an unfinished download.
     """
 
     info: ModelInfo
@@ -63,7 +63,7 @@ class ConsoleModels:
         self._downloads = downloads
 
     async def list_models(self, request: Request) -> Response:
-        """Every model of the catalogue, and what it takes."""
+        """Every model of the catalogue, and how much memory and disk it takes."""
         require_admin(exchange_of(request.scope))
         pool = self._loading.status()
         inventory = Inventory(self._catalog, self._library, self._loading.loaded())
@@ -83,7 +83,7 @@ class ConsoleModels:
         return json_response({"id": spec.id, "state": "unloaded"})
 
     async def download(self, request: Request) -> Response:
-        """Begin to download a model, or go on with it. It does not wait for the end."""
+        """Begin or resume the download of a model. It does not wait for the end."""
         return json_response(downloading(self._downloads.start(self._spec(request))))
 
     async def pause(self, request: Request) -> Response:
@@ -119,7 +119,7 @@ class ConsoleModels:
         ]
 
     def _memory(self, spec: ModelSpec | None) -> int | None:
-        """None too for an adapter, which is a part of its model."""
+        """The expected memory; None also for an adapter, which is part of its model."""
         return None if spec is None else self._loading.expected_memory(spec) or None
 
     def _downloaded(self, spec: ModelSpec | None) -> int:

@@ -1,4 +1,4 @@
-"""The console's files, which anyone may read: they have no data.
+"""The console's files, which anyone may read because they contain no data.
 
 What they show comes from the API, with the key that is typed into the console.
 """
@@ -24,7 +24,7 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-# Nothing from elsewhere, no code in a page, no page in a frame, and no text that becomes markup.
+# Nothing from other origins, no inline code, no page in a frame, and no text that becomes markup.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data: blob:; media-src 'self' data: blob:; base-uri 'none'; "
@@ -60,7 +60,7 @@ def console_pages() -> tuple[Page, ...]:
 
 
 def page(path: str, name: str) -> Page:
-    """A URL that shows one of the files."""
+    """A URL that serves one of the files."""
     return Page(path, partial(_serve, name=name), name=name)
 
 
@@ -84,7 +84,7 @@ async def _serve(request: Request, name: str) -> Response:
 
 
 def _read(name: str) -> _File | None:
-    """One of the files below the folder; None if there is none of that name."""
+    """One of the files below the folder; None if there is no file with this name."""
     files = {file.relative_to(_FOLDER).as_posix(): file for file in _FOLDER.rglob("*.*")}
     path = files.get(name)
     media_type = None if path is None else _TYPES.get(path.suffix)

@@ -1,4 +1,4 @@
-"""The settings as they are in force, and where each comes from; secrets are never shown."""
+"""The settings in force, and where each comes from; secrets are never shown."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _CREDENTIALS = re.compile(r"(?<=//)[^/@\s]+(?=@)")
 
 
 class SettingInForce(msgspec.Struct):
-    """`value` and `default` are as in JSON; a secret is an ellipsis where it is set, and None
-    where not.
+    """`value` and `default` are as in JSON; a secret is an ellipsis if it is set, and None if
+    not.
     """
 
     name: str

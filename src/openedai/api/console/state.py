@@ -1,4 +1,4 @@
-"""What the console shows beside the public API: who uses it, and what runs now."""
+"""What the console shows in addition to the public API: who uses it, and what runs now."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ _SECONDS = 1.0  # between two states
 
 
 class RunningModel(msgspec.Struct):
-    """A model that was requested since the start. Bytes, seconds, and deltas a second."""
+    """A model that was requested since the start. Numbers are bytes, seconds, and deltas per
+    second.
+    """
 
     id: str
     state: str
@@ -61,7 +63,7 @@ class RunningRequest(msgspec.Struct):
 
 
 class State(msgspec.Struct):
-    """What runs now. Bytes, and deltas a second of all models together."""
+    """What runs now: bytes, and deltas per second of all models together."""
 
     accepting: bool
     uptime: float
@@ -93,7 +95,7 @@ class ConsoleState:
         self._file_max_bytes = file_max_bytes
 
     async def session(self, request: Request) -> Response:
-        """Who is asking, and of what server."""
+        """Who is asking, and facts about the server."""
         exchange = exchange_of(request.scope)
         return json_response(
             {
@@ -112,7 +114,7 @@ class ConsoleState:
         return EventStream(exchange, first, self._states(exchange, before))
 
     async def cancel(self, request: Request) -> Response:
-        """End a request of anyone: its client gets the error `request_cancelled`."""
+        """End anyone's request: its client gets the error `request_cancelled`."""
         require_admin(exchange_of(request.scope))
         id = request.path_params["id"]
         if not self._activity.cancel(id):
@@ -133,7 +135,7 @@ class ConsoleState:
     def _state(
         self, exchange: Exchange, deltas: Counter[str], before: Counter[str], seconds: float
     ) -> State:
-        """`before` is that of some seconds ago."""
+        """The state; `before` is the one some seconds ago."""
         pool = self._loading.status()
         speeds = {model: (deltas[model] - before[model]) / seconds for model in deltas}
         return State(

@@ -1,4 +1,4 @@
-"""What the rows of `openedai usage` may be of."""
+"""What the rows of `openedai usage` may stand for."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from openedai.store.vector_stores.stores import VectorStores
 
 _DIMENSIONS = {"model": "model", "key": "key", "project": "project", "endpoint": "route"}
 _UNITS = {"h": HOUR, "d": DAY, "w": 7 * DAY}
-# A spreadsheet computes what begins with one of these.
+# Spreadsheets treat texts that begin with one of these as formulas.
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -93,7 +93,7 @@ def start_of(since: str, now: float) -> int:
 
 
 def rows(settings: Settings, since: str, by: By, keys: Sequence[str]) -> list[UsageRow]:
-    """What was used since then. Raises ConfigError and Unavailable."""
+    """What was used since a time. Raises ConfigError and Unavailable."""
     now = time.time()
     start, end = start_of(since, now), int(now) // HOUR * HOUR + HOUR
     width = DAY if by == "day" else None
@@ -169,7 +169,9 @@ def _day(start: int) -> str:
 
 
 def as_csv(found: Sequence[UsageRow], by: By) -> str:
-    """With a line of titles. Names that a spreadsheet would compute begin with an apostrophe."""
+    """The rows as CSV, with a line of titles. Names that spreadsheets would treat as formulas get
+    an apostrophe in front.
+    """
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     fields = UsageRow.__struct_fields__
@@ -189,7 +191,7 @@ def as_json(found: Sequence[UsageRow]) -> str:
 
 
 def show(found: Sequence[UsageRow], by: By, console: Console) -> None:
-    """A table, without the columns in which nothing was counted."""
+    """Print a table, without columns in which nothing was counted."""
     if not found:
         console.print("No usage is recorded for this time.")
         return

@@ -47,19 +47,19 @@ class Work(Protocol):
     """One attempt at a run."""
 
     def progress(self) -> AsyncGenerator[Progress, None]:
-        """Up to the end of the run, or to the tool calls that it waits for. Raises what fails
-        before the answer begins, and may be tried again.
+        """Yields progress up to the end of the run, or to the tool calls for which it waits. Raises
+        failures from before the answer begins, which may be tried again.
         """
 
     def stop(self, status: RunStatus, error: tuple[str, str] | None = None) -> Progress:
-        """The early end of the run, with what there is of its answer. The error has a code."""
+        """End the run early, with what exists of its answer. The error has a code."""
 
 
 Begin = Callable[[Run, Left], Awaitable[Work]]
 
 
 class RunHandler:
-    """`begin` makes what works on a run, and goes on with what is left of it."""
+    """`begin` makes the work on a run, which continues what is left of an earlier attempt."""
 
     kind: ClassVar[str] = KIND
 
@@ -87,7 +87,7 @@ class RunHandler:
             if run.status == "cancelling":
                 await attempt.write(work.stop("cancelled"))
             elif run.streamed and run.status == "in_progress" and last > run.fields.begun:
-                # Readers have seen a part of an answer, which another attempt would not repeat.
+                # Readers have seen a part of the answer that another attempt would not repeat.
                 await attempt.write(work.stop("failed", ("server_error", _DIED)))
             else:
                 await attempt.make()
@@ -123,7 +123,7 @@ class _Attempt:
         self._kept = {left.message.id} if left.message is not None else set[str]()
 
     async def make(self) -> None:
-        """Work until the end, or until the run is to be cancelled."""
+        """Work until the end, or until the run has to be cancelled."""
         try:
             await self._job.until_interrupted(self._make())
         finally:
@@ -138,12 +138,12 @@ class _Attempt:
                 if one.run is None:
                     for event in one.events if self._run.streamed else ():
                         self._writer.add(event)
-                else:  # it is not interrupted: what is begun is known, and no event is lost
+                else:  # not interrupted, so that what has begun is known and no event is lost
                     self._writing = asyncio.create_task(self.write(one))
                     await asyncio.shield(self._writing)
 
     async def write(self, progress: Progress) -> None:
-        """All of it in one transaction, with the end of the job if it is one."""
+        """Write all of it in one transaction, together with the end of the job if this is one."""
         await self._writer.flush()
         async with self._job.step() as query:
             current = await self._keeping.runs.lock(query, self._run.id)

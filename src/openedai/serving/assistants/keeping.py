@@ -1,4 +1,4 @@
-"""Threads, their messages and their runs: what is kept, and what becomes of it.
+"""Stores threads, their messages and their runs, and changes them.
 
 Whoever changes a run and its job locks the job first: the job's own steps do so.
 """
@@ -32,7 +32,7 @@ RenderOutputs = Callable[[Step, Run], Sequence[bytes]]
 
 
 class AssistantKeeping:
-    """Everything is seen by its owner only."""
+    """Only its owner sees anything of this."""
 
     def __init__(self, store: Store, jobs: Jobs) -> None:
         self.assistants = Assistants(store)
@@ -47,7 +47,7 @@ class AssistantKeeping:
     async def create_thread(
         self, owner: str, fields: ThreadFields, messages: Sequence[Message]
     ) -> Thread:
-        """A new thread; each of the messages becomes one of its own."""
+        """A new thread with these messages."""
         made = new_thread(owner, fields)
         async with (await self._store.database()).write() as query:
             await self.threads.insert(query, made)
@@ -55,7 +55,7 @@ class AssistantKeeping:
         return made
 
     async def delete_thread(self, owner: str, id: str) -> None:
-        """Raises NotFound. Whoever works on a run of it loses the job."""
+        """Delete a thread. Whoever works on a run of it loses the job. Raises NotFound."""
         await self.threads.find(owner, id)
         async with (await self._store.database()).write() as query:
             await self.threads.delete(query, owner, id)
@@ -79,7 +79,8 @@ class AssistantKeeping:
         events: Sequence[bytes],
         thread: Thread | None = None,
     ) -> None:
-        """Keep a run that a job works on, with more messages of its thread, or with a new thread.
+        """Store a run for a job to work on, with further messages of its thread, or with a new
+        thread.
 
         Raises NotFound, and InvalidRequest if the thread has a run that has not ended.
         """
@@ -97,7 +98,7 @@ class AssistantKeeping:
         self._jobs.wake()
 
     async def find_run(self, owner: str, thread: str, id: str) -> Run:
-        """The run as it is now: it may have expired. Raises NotFound."""
+        """The run as it is now, which may be expired. Raises NotFound."""
         await self.threads.find(owner, thread)
         run = await self.runs.find(owner, thread, id)
         if not _is_overdue(run):
@@ -108,7 +109,7 @@ class AssistantKeeping:
     async def set_run_metadata(
         self, owner: str, thread: str, id: str, metadata: dict[str, str]
     ) -> Run:
-        """The run with other metadata. Raises NotFound."""
+        """The run with new metadata. Raises NotFound."""
         await self.find_run(owner, thread, id)
         async with (await self._store.database()).write() as query:
             run = (await self.runs.lock(query, id)).changed(metadata=metadata)
@@ -116,8 +117,8 @@ class AssistantKeeping:
         return run
 
     async def cancel(self, owner: str, thread: str, id: str) -> Run:
-        """The run, which is cancelled, or is going to be by its job. Raises NotFound, and
-        InvalidRequest for one that has ended.
+        """Cancel a run, or have its job cancel it. Returns the run. Raises NotFound, and
+        InvalidRequest for a run that has ended.
         """
         while True:
             found = await self.find_run(owner, thread, id)
@@ -146,8 +147,8 @@ class AssistantKeeping:
         *,
         streamed: bool,
     ) -> tuple[Run, int]:
-        """The run, which goes on with these outputs of tools, and the number of the last event
-        before them. Raises NotFound, and InvalidRequest unless it waits for just these.
+        """Continue a run with these tool outputs. Returns the run, and the number of the last event
+        before them. Raises NotFound, and InvalidRequest unless it waits for exactly these.
         """
         await self.find_run(owner, thread, id)
         async with (await self._store.database()).write() as query:
@@ -178,7 +179,7 @@ class AssistantKeeping:
         return follow(self.events, run.id, after, has_ended)
 
     async def fail(self, query: Query, id: str, reason: str) -> None:
-        """The end of a run whose job has broken off for good."""
+        """End a run whose job has broken off for good."""
         try:
             run = await self.runs.lock(query, id)
         except NotFound:
@@ -207,7 +208,7 @@ class AssistantKeeping:
         return await self._end(query, run, "expired") if _is_overdue(run) else run
 
     async def _end(self, query: Query, run: Run, status: RunStatus, **fields: Any) -> Run:
-        """The end of a run that nobody works on, and of its open messages and steps."""
+        """End a run that nobody works on, along with its open messages and steps."""
         run = run.changed(status, calls=[], **fields)
         await self.runs.update(query, run)
         now, reason = int(time.time()), f"run_{status}"

@@ -1,4 +1,4 @@
-"""The ends of requests and of jobs' attempts, where what they used is counted and recorded."""
+"""The ends of requests and of jobs' attempts, at which what they used is counted and recorded."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from openedai.serving.monitoring.metrics import Metrics
 
 
 class Recorder(Protocol):
-    """Keeps what finished exchanges used. It must not fail, and returns at once."""
+    """Records what finished exchanges used. It must not fail, and has to return immediately."""
 
     def record(self, exchange: Exchange, route: str) -> None:
-        """`route` is the path of the route, or what a job is recorded with."""
+        """`route` is the path of the route, or the path under which a job is recorded."""
 
 
 class Ends:
@@ -26,14 +26,14 @@ class Ends:
         self._recorders = recorders
 
     def request(self, exchange: Exchange, route: str) -> None:
-        """The end of a request."""
+        """Record a request that has ended."""
         self._metrics.record_request(exchange, route)
         self._record(exchange, route)
 
     @contextmanager
     def attempt(self, exchange: Exchange) -> Iterator[None]:
-        """An attempt at a job, which has an exchange without a connection: at its end the exchange
-        is closed and recorded, with the job's path.
+        """An attempt at a job, which has an exchange without a connection. At its end the exchange
+        is closed and recorded, under the job's path.
         """
         try:
             with exchange.cleanup:

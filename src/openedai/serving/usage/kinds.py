@@ -14,7 +14,7 @@ FINE_TUNING = "fine_tuning"
 FILE_SEARCHES = "file_search_calls"
 WEB_SEARCHES = "web_search_calls"
 CODE_SESSIONS = "code_interpreter_sessions"
-# The kinds of tool calls that count by the names of the tools. They use no model.
+# The kinds of tool calls that are counted, by the names of the tools. They use no model.
 TOOL_KINDS = {"file_search": FILE_SEARCHES, "web_search": WEB_SEARCHES}
-# Those of records that are no requests to models.
+# The kinds of records that are not requests to models.
 OTHER_KINDS = (*TOOL_KINDS.values(), CODE_SESSIONS)

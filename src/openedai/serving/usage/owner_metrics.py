@@ -9,13 +9,15 @@ from prometheus_client import CollectorRegistry, Counter
 from openedai.http.exchange import Exchange
 from openedai.serving.usage.prices import Prices
 
-# Each has a few series of its own for as long as the server runs.
+# Each has a few time series of its own for as long as the server runs.
 MOST_OWNERS = 1000
 OTHERS = "others"
 
 
 class OwnerMetrics:
-    """A `Recorder` of what each project or key used. Those after the first are counted together."""
+    """A `Recorder` of what each project or key used. Those beyond the first ones are counted
+    together.
+    """
 
     def __init__(
         self, registry: CollectorRegistry, by: Literal["project", "key"], prices: Prices

@@ -1,4 +1,4 @@
-"""What the use of a model costs, by the prices of the settings when it is used."""
+"""What the use of a model costs, by the prices in the settings at the time of use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MINUTE = 60  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """In US dollars. `units` is of what is not counted in tokens, and of training."""
+    """Costs in US dollars. `units` is for what is not counted in tokens, and for training."""
 
     input: float = 0.0
     cached: float = 0.0
@@ -31,15 +31,16 @@ FREE = Costs()
 
 
 class Prices:
-    """`prices` are by the ids of models. A model without one has that of the spec that is loaded
-    for it: an adapter or a tuned model that of its base, a model of an upstream the upstream's.
+    """`prices` are by the ids of models. A model without a price has the price of the spec that is
+    loaded for it: an adapter or a fine-tuned model that of its base, a model of an upstream that of
+    the upstream.
     """
 
     def __init__(self, prices: Mapping[str, Price]) -> None:
         self._prices = prices
 
     def costs(self, use: Use) -> Costs:
-        """Nothing for a model without a price."""
+        """The costs; zero for a model without a price."""
         price = self._prices.get(use.model) or self._prices.get(use.spec)
         if price is None:
             return FREE

@@ -15,7 +15,9 @@ from openedai.store.usage.records import UsageRecord
 
 
 class UsageRecording:
-    """A `Recorder` of what used a model, or named one but failed before, or made a container."""
+    """A `Recorder` of exchanges that used a model, named one but failed before using it, or made a
+    container.
+    """
 
     def __init__(self, writer: UsageWriter, prices: Prices) -> None:
         self.writer = writer
@@ -92,9 +94,9 @@ class UsageRecording:
         seconds: float = 0.0,
         first: float | None = None,
     ) -> None:
-        """Record what uses no model: a tool call or a session. Of tool calls only the `first` of a
-        kind has the time at which it began: so the number of these is that of the requests with
-        such calls.
+        """Record what uses no model: a tool call or a session. Only the `first` tool call of a kind
+        has a start time, so that the number of start times is the number of requests with such
+        calls.
         """
         self.writer.add(
             UsageRecord(
@@ -115,5 +117,5 @@ class UsageRecording:
 
 
 def _gave_way(exchange: Exchange) -> bool:
-    """Whether it is an attempt that makes room for a client's request, and begins again."""
+    """Whether the exchange gives way to a client's request, and begins again."""
     return exchange.background is not None and exchange.status == CLIENT_LEFT

@@ -12,12 +12,12 @@ from openedai.store.usage.records import UsageRecord, UsageRecords
 
 log = logging.getLogger("openedai.usage")
 
-# A group is written after this time, or when there are so many records.
+# A group is written after this time, or when there are this many records.
 SECONDS = 2.0
 _GROUP = 1000
 # After a failure the next attempt is made later and later.
 _MOST_SECONDS = 60.0
-# Records that wait for a database which cannot be used: of more, the oldest are dropped.
+# How many records may wait for a database that cannot be used; beyond that, the oldest are dropped.
 MOST_WAITING = 20_000
 _CLOSE_SECONDS = 5.0
 _FLUSH_SECONDS = 1.0
@@ -34,7 +34,7 @@ class UsageWriter:
         self.dropped = 0
         self._records = records
         self._waiting: deque[UsageRecord] = deque()
-        self._group: list[UsageRecord] = []  # is written as a whole, or not
+        self._group: list[UsageRecord] = []  # is written as a whole, or not at all
         self._task: asyncio.Task[None] | None = None
         self._now = asyncio.Event()
         self._written = asyncio.Event()
@@ -56,7 +56,9 @@ class UsageWriter:
             self._now.set()
 
     async def flush(self) -> None:
-        """Write now what waits, as far as one group has it all and the database can be used."""
+        """Write the waiting records now, as far as they fit into one group and the database can be
+        used.
+        """
         if self._task is None or self._failures:
             return
         self._written.clear()
@@ -66,7 +68,7 @@ class UsageWriter:
                 await self._written.wait()
 
     async def close(self) -> None:
-        """Write what waits, but do not wait for a database that cannot be used."""
+        """Write the waiting records, but do not wait for a database that cannot be used."""
         self._closing = True
         self._now.set()
         if (task := self._task) is not None:
@@ -96,7 +98,9 @@ class UsageWriter:
         return float(min(self._seconds * 2 ** min(self._failures, 10), _MOST_SECONDS))
 
     async def _write_group(self) -> bool:
-        """Write one group; whether that was possible. It is logged once until it is."""
+        """Write one group, and return whether it succeeded. A failure is logged only once until it
+        succeeds again.
+        """
         while self._waiting and len(self._group) < _GROUP and not self._failures:
             self._group.append(self._waiting.popleft())
         try:

@@ -1,4 +1,4 @@
-"""Assistants: a model with instructions and tools. Each is seen by its owner only."""
+"""Assistants: models with instructions and tools. Only its owner sees an assistant."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Assistants:
         raise no_such_assistant(id)
 
     async def update(self, owner: str, id: str, **fields: Any) -> Assistant:
-        """The assistant with other fields. Raises NotFound."""
+        """The assistant with changed fields. Raises NotFound."""
         await self.find(owner, id)
         database = await self._store.database()
         async with database.write() as query:
@@ -84,7 +84,7 @@ class Assistants:
         raise no_such_assistant(id)
 
     async def delete(self, owner: str, id: str) -> None:
-        """Raises NotFound. What it has answered is kept."""
+        """Delete an assistant, but keep what it has answered. Raises NotFound."""
         await self.find(owner, id)
         async with (await self._store.database()).write() as query:
             by_id = "delete from assistants where id=$1 and owner=$2 returning id"

@@ -50,7 +50,9 @@ class Message:
 
 
 class Messages:
-    """Of threads that the caller may see. Methods that take a query are part of its transaction."""
+    """The messages of threads that the caller may see. Methods that take a query are part of its
+    transaction.
+    """
 
     def __init__(self, store: Store, threads: Threads) -> None:
         self._store = store
@@ -70,8 +72,8 @@ class Messages:
         )
 
     async def put(self, query: Query, message: Message, *, is_new: bool) -> None:
-        """Add a message to its thread, or change one, whose metadata stays as it is by now. One
-        that is not new and not there was deleted: then nothing happens.
+        """Add a message to its thread, or change one except for its metadata. If a message that is
+        not new no longer exists, it was deleted, and nothing happens.
 
         Raises NotFound.
         """
@@ -101,7 +103,7 @@ class Messages:
         raise no_such_message(id)
 
     async def set_metadata(self, thread: str, id: str, metadata: dict[str, str]) -> Message:
-        """The message with other metadata. Raises NotFound."""
+        """The message with new metadata. Raises NotFound."""
         await self.find(thread, id)
         database = await self._store.database()
         async with database.write() as query:

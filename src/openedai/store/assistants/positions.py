@@ -1,4 +1,4 @@
-"""Pages of what has a position in a thread."""
+"""Pages of rows that have a position in a thread."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ async def page_by_position(
     args: Sequence[Value],
     cursor: Cursor,
 ) -> Found[Row]:
-    """Rows in the order of their positions; the ids in the cursor are of such rows.
+    """Rows in the order of their positions; the ids in the cursor have to be of such rows.
 
-    Raises InvalidRequest for one that is not.
+    Raises InvalidRequest for other ids.
     """
     bounds = (
         await _position(database, table, where, args, "after", cursor.after),

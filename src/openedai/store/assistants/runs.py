@@ -37,9 +37,9 @@ class RunFields(msgspec.Struct, frozen=True, kw_only=True):
     """`tools`, `tool_choice`, `response_format` and `truncation` are as the API shows them.
 
     `stores` are the vector stores that are searched, `code_files` the files for code. `calls` are
-    the tool calls whose outputs the run waits for. `begun` is the number of the last event before
-    the job began its answer. `caller` made the run, and `identity` is that of their key, with the
-    rights that it had then. Times are seconds since 1970.
+    the tool calls for whose outputs the run waits. `begun` is the number of the last event before
+    the job began its answer. `caller` made the run, and `identity` is the identity of their key,
+    with the rights that it had then. Times are seconds since 1970.
     """
 
     assistant: str
@@ -75,7 +75,9 @@ class RunFields(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Run:
-    """`job` is what works on it, or did last. `streamed` is whether its events are kept."""
+    """`job` is the job that works on it, or last did. `streamed` is whether its events are
+    stored.
+    """
 
     id: str
     thread: str
@@ -88,13 +90,13 @@ class Run:
     fields: RunFields
 
     def changed(self, status: RunStatus | None = None, **fields: Any) -> Run:
-        """The run in another state."""
+        """The run in a different state."""
         changed = msgspec.structs.replace(self.fields, **fields)
         return replace(self, status=status or self.status, fields=changed)
 
 
 class Runs:
-    """Each is seen by its owner only. Methods that take a query are part of its transaction."""
+    """Only its owner sees a run. Methods that take a query are part of its transaction."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -116,7 +118,7 @@ class Runs:
         raise no_such_run(id)
 
     async def lock(self, query: Query, id: str) -> Run:
-        """The run, which nobody else changes before the end of the transaction, whoever owns it.
+        """Lock the run, whoever owns it, until the end of the transaction, and return it.
 
         Raises NotFound.
         """
@@ -126,7 +128,7 @@ class Runs:
         raise no_such_run(id)
 
     async def update(self, query: Query, run: Run) -> None:
-        """Another state of a run."""
+        """Update the state of a run."""
         await query.run(
             "update runs set status=$1, job=$2, streamed=$3, expires_at=$4, record=$5 where id=$6",
             *(run.status, run.job, run.streamed, run.expires_at, _text(run.fields), run.id),

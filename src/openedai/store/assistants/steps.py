@@ -54,14 +54,16 @@ class Step:
 
 
 class Steps:
-    """Of runs that the caller may see. Methods that take a query are part of its transaction."""
+    """The steps of runs that the caller may see. Methods that take a query are part of its
+    transaction.
+    """
 
     def __init__(self, store: Store, threads: Threads) -> None:
         self._store = store
         self._threads = threads
 
     async def put(self, query: Query, step: Step) -> None:
-        """Add a step to its thread, or change one that is there. Raises NotFound."""
+        """Add a step to its thread, or change an existing one. Raises NotFound."""
         change = "update run_steps set record=$1 where id=$2 returning id"
         if await query(change, _text(step), step.id):
             return

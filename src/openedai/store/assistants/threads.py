@@ -1,4 +1,4 @@
-"""Threads: conversations of messages, in which assistants run. Each is seen by its owner only."""
+"""Threads: conversations of messages, in which assistants run. Only its owner sees a thread."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COLUMNS = "id, owner, created_at, record"
 
 class ThreadFields(msgspec.Struct, frozen=True, kw_only=True):
     """`stores` are the ids of vector stores, `code_files` of files for code; None for a thread
-    without such resources. `container` is the id of the one in which code has run last.
+    without such resources. `container` is the id of the container in which code last ran.
     """
 
     metadata: dict[str, str] = {}
@@ -45,8 +45,8 @@ def new_thread(owner: str, fields: ThreadFields) -> Thread:
 class Threads:
     """Methods that take a query are part of its transaction.
 
-    Whatever is added to a thread takes a position: the messages and the steps of its runs have one
-    order.
+    Whatever is added to a thread takes a position, so that messages and the steps of runs have one
+    common order.
     """
 
     def __init__(self, store: Store) -> None:
@@ -67,7 +67,8 @@ class Threads:
         raise no_such_thread(id)
 
     async def lock(self, query: Query, owner: str, id: str) -> Thread:
-        """The thread, to which nobody else adds anything before the end of the transaction.
+        """Lock the thread until the end of the transaction, so that nobody else adds anything, and
+        return it.
 
         Raises NotFound.
         """
@@ -78,29 +79,30 @@ class Threads:
         raise no_such_thread(id)
 
     async def take_positions(self, query: Query, id: str, count: int) -> int:
-        """The first of so many new positions. Raises NotFound."""
+        """Take this many new positions. Returns the first. Raises NotFound."""
         taken = "update threads set positions=positions+$1 where id=$2 returning positions"
         for (end,) in await query(taken, count, id):
             return int(end) - count
         raise no_such_thread(id)
 
     async def update(self, owner: str, id: str, **fields: Any) -> Thread:
-        """The thread with other fields. Raises NotFound."""
+        """The thread with changed fields. Raises NotFound."""
         await self.find(owner, id)
         async with (await self._store.database()).write() as query:
             found = await self.lock(query, owner, id)
             return await self.set_fields(query, found, **fields)
 
     async def set_fields(self, query: Query, found: Thread, **fields: Any) -> Thread:
-        """The same of a locked thread."""
+        """Set the fields of a locked thread."""
         changed = msgspec.structs.replace(found.fields, **fields)
         await query.run("update threads set record=$1 where id=$2", _text(changed), found.id)
         return replace(found, fields=changed)
 
     async def delete(self, query: Query, owner: str, id: str) -> None:
-        """The thread with its messages, its runs and all that belongs to them. Raises NotFound.
+        """Delete the thread with its messages, its runs and all that belongs to them. Raises
+        NotFound.
 
-        The jobs come first: whoever works on a run has locked its job before the thread.
+        The jobs come first, because whoever works on a run locks its job before the thread.
         """
         await query.run("delete from jobs where id in (select job from runs where thread=$1)", id)
         await self.lock(query, owner, id)

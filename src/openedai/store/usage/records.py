@@ -1,4 +1,4 @@
-"""Usage as it is kept: a record for each model that a request used, and sums by the hour."""
+"""Stored usage: a record for each model that a request used, and sums by the hour."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from openedai.store.database import Value
 from openedai.store.store import Store
 
 HOUR = 3600
-# What of a record the sums of an hour are divided by.
+# The fields of a record by which the sums of an hour are divided.
 DIMENSIONS = ("kind", "model", "key", "project", "route", "origin", "size")
-# What is summed, besides the number of requests, of those that failed, and of first tokens.
+# What is summed, in addition to the numbers of requests, failed requests and first tokens.
 NUMBERS = (
     *("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens"),
     *("audio_seconds", "characters", "images", "bytes_in", "bytes_out", "seconds"),
     *("input_cost", "cached_cost", "output_cost", "unit_cost"),
 )
 _COUNTS = ("requests", "failed", "first_tokens", "first_token_seconds")
-# Deleted at once, so that no transaction is long.
+# How many are deleted at once, so that no transaction takes long.
 _SWEPT = 20_000
 
 
@@ -62,7 +62,7 @@ class UsageRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UsageRecords:
-    """`lifetime` is how long sums are kept, in seconds; of single records `most` at most."""
+    """`lifetime` is how long sums are kept, in seconds; at most `most` single records are kept."""
 
     def __init__(self, store: Store, lifetime: float, most: int) -> None:
         self._store = store
@@ -70,7 +70,7 @@ class UsageRecords:
         self._most = most
 
     async def write(self, group: Sequence[UsageRecord]) -> None:
-        """Write a group as a whole; if it was written before, nothing changes. Raises Unavailable.
+        """Write a group as a whole; if it was already written, nothing changes. Raises Unavailable.
 
         Sums are written in one order, so that servers do not wait for each other.
         """
@@ -95,7 +95,7 @@ class UsageRecords:
             pass
 
     async def _deleted(self, before: int) -> bool:
-        """Delete some records before a time; whether there were any."""
+        """Delete some records from before a time. Returns whether there were any."""
         some = "select id from usage_records where at < $1 order by at limit $2"
         delete = f"delete from usage_records where id in ({some}) returning 1"
         database = await self._store.database()

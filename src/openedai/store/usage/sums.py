@@ -1,6 +1,6 @@
 """Sums of usage, by time and by what it was used for.
 
-Those by hours and days are read from sums by the hour, those by minutes from the records.
+Sums by hours and days are read from sums by the hour, those by minutes from the records.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ MINUTE, DAY = 60, 24 * HOUR
 
 @dataclass(frozen=True)
 class UsageFilter:
-    """What is summed: all values of a dimension that is not in `only`. `batch` is whether it was
-    made by a batch; None for both.
+    """What is summed. A dimension that is not in `only` is not restricted. `batch` is whether it
+    was part of a batch; None for either.
     """
 
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -28,10 +28,10 @@ class UsageFilter:
 
 
 class UsageSum(msgspec.Struct, frozen=True, kw_only=True):
-    """A sum, of the time from `start` on, in seconds since 1970.
+    """A sum over the time that begins at `start`, in seconds since 1970.
 
-    `values` are those of the dimensions that it was grouped by. `first_tokens` is how many requests
-    had a first token, after `first_token_seconds` together. Costs are in US dollars.
+    `values` are the values of the dimensions by which it was grouped. `first_tokens` is how many
+    requests had a first token, after `first_token_seconds` in total. Costs are in US dollars.
     """
 
     start: int
@@ -61,7 +61,7 @@ class UsageSum(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _NUMBERS = UsageSum.__struct_fields__[2:]
-# Of a record, what the sums of an hour have beside what records have too.
+# How the columns that only the sums of an hour have follow from a record.
 _OF_RECORDS = {
     "requests": "1",
     "failed": "case when status >= 400 then 1 else 0 end",
@@ -82,11 +82,12 @@ class UsageSums:
         group: Sequence[str] = (),
         filter: UsageFilter = UsageFilter(),
     ) -> list[UsageSum]:
-        """The sums of what ended from `start` to before `end`, by buckets of `width` seconds and by
-        the dimensions in `group`, in their order. Without a width the whole time is one.
+        """The sums of what ended from `start` up to `end`, exclusive, by buckets of `width` seconds
+        and by the dimensions in `group`, in their order. Without a width the whole time is one
+        bucket.
 
-        Times are multiples of the width; without one or with more than an hour, of an hour. Nothing
-        is read, and no database made, where nothing is stored. Raises Unavailable.
+        Times are multiples of the width, or of an hour if there is no width or it is more than an
+        hour. If nothing is stored, nothing is read and no database is made. Raises Unavailable.
         """
         if not self._store.exists:
             return []
@@ -105,7 +106,7 @@ class UsageSums:
 def statement(
     start: int, end: int, width: int | None, group: Sequence[str], filter: UsageFilter
 ) -> tuple[str, list[Value]]:
-    """The SQL of sums, and its arguments. The names in `group` are those of `DIMENSIONS`."""
+    """The SQL of sums, and its arguments. The names in `group` are among `DIMENSIONS`."""
     assert set(group) | filter.only.keys() <= {*DIMENSIONS}
     single = width is not None and width < HOUR
     table, time = ("usage_records", "at") if single else ("usage_hours", "hour")

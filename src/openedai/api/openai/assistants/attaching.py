@@ -1,4 +1,4 @@
-"""Vector stores that are made with assistants and threads, and for files that are attached to
+"""Makes vector stores along with assistants and threads, and for files that are attached to
 messages.
 """
 
@@ -27,8 +27,8 @@ _DAYS = 7  # after which the store of a thread expires, unless it is used
 
 
 class StoreMaking:
-    """Of one request. What the key may not use embeds nothing: everything here raises
-    ModelNotFound for it.
+    """Makes the stores of one request. Everything here raises ModelNotFound if the key may not use
+    the embedding model.
     """
 
     def __init__(
@@ -42,8 +42,8 @@ class StoreMaking:
     async def make(
         self, new: NewStore | None, days: int | None = None, param: str = _RESOURCES
     ) -> list[str]:
-        """The id of the store that a request describes in `param`, if it does. Raises NotFound for
-        a file that is not the owner's.
+        """Make the store that a request describes in `param`, if it describes one. Returns its id.
+        Raises NotFound for a file of another owner.
         """
         if new is None:
             return []
@@ -54,10 +54,10 @@ class StoreMaking:
     async def attach(
         self, fields: ThreadFields, messages: Sequence[Message], param: str
     ) -> ThreadFields:
-        """The fields of a thread that is to have these messages, with a store of their files and
-        with those for code; `param` of the request has them.
+        """The fields of a thread that is about to get these messages, with a store of their files,
+        and with their files for code. The messages are the request's `param`.
 
-        Raises NotFound for a file that is not the owner's.
+        Raises NotFound for a file of another owner.
         """
         if code := _attached(messages, CODE):
             await check_code_files(self._containers, self._identity.project, code, param)
@@ -82,8 +82,9 @@ class StoreMaking:
         messages: Sequence[Message],
         within: str = "",
     ) -> ThreadFields:
-        """The fields of a new thread, with the store that a request describes and that of the files
-        of its messages, which is the same if there are both. They are parameters `within` one.
+        """The fields of a new thread. The store that a request describes and the store of its
+        messages' files are the same if there are both. `within` is the parameter that contains
+        those of the thread.
         """
         if new is not None:
             stores = await self.make(new, _DAYS, f"{within}{_RESOURCES}")
@@ -91,7 +92,9 @@ class StoreMaking:
         return await self.attach(fields, messages, f"{within}messages")
 
     def keep(self) -> None:
-        """Keep what was made, whatever becomes of the request: something refers to it."""
+        """Keep what was made, whatever becomes of the request, because something refers to it
+        now.
+        """
         self._made.clear()
 
     async def undo(self) -> None:
@@ -122,7 +125,7 @@ def _attached(messages: Sequence[Message], tool: str) -> list[str]:
 async def check_code_files(
     containers: ContainerService, owner: str, ids: Sequence[str], param: str
 ) -> None:
-    """Raise NotFound for a file that is not the owner's, and InvalidRequest if this server runs no
+    """Raise NotFound for a file of another owner, and InvalidRequest if this server runs no
     code.
     """
     if not ids:
@@ -135,7 +138,7 @@ async def check_code_files(
 
 @contextmanager
 def _refused_at(param: str) -> Iterator[None]:
-    """A model that the key may not use is refused with the parameter that needs it."""
+    """Refuse a model that the key may not use with an error about the parameter that needs it."""
     try:
         yield
     except ModelNotFound as error:
@@ -147,7 +150,7 @@ def _refused_at(param: str) -> Iterator[None]:
 async def making(
     stores: VectorStoreService, containers: ContainerService, identity: Identity
 ) -> AsyncIterator[StoreMaking]:
-    """What makes stores for a request. If that fails, they are deleted."""
+    """What makes stores for a request. If the request fails, they are deleted."""
     made = StoreMaking(stores, containers, identity)
     try:
         yield made

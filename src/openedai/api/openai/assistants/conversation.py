@@ -23,8 +23,8 @@ from openedai.store.assistants.steps import Step
 
 @dataclass(frozen=True)
 class Thread:
-    """The messages that a run reads, those that it has made, and the tool calls of this and of
-    earlier runs.
+    """The messages that a run reads, those that it has written, and the tool calls of this run and
+    earlier ones.
     """
 
     run: Run
@@ -34,8 +34,8 @@ class Thread:
 
     @classmethod
     def of(cls, run: Run, messages: Sequence[ThreadMessage], steps: Sequence[Step]) -> Thread:
-        """Without what the run leaves out: older messages, calls without outputs, and answers that
-        have no text yet or were ended before.
+        """The thread without what the run leaves out: older messages, calls without outputs, and
+        answers that have no text yet or were cut short.
         """
         messages = [one for one in messages if one.fields.content or one.fields.role == "user"]
         answered = [step for step in steps if _is_answered(step)]
@@ -70,7 +70,7 @@ class Thread:
         return {one["path"]: one["file_id"] for code in self._codes() for one in code["files"]}
 
     def new_images(self) -> list[str]:
-        """The images that code of this run has made, and that none of its messages shows."""
+        """The images that code of this run has made and none of its messages shows yet."""
         shown = {
             part["image_file"]["file_id"]
             for message in self.made_messages
@@ -86,7 +86,7 @@ class Thread:
         return [id for id in made if id not in shown]
 
     def attached(self) -> set[str]:
-        """The files of messages of this run."""
+        """The files attached to messages of this run."""
         return {
             one["file_id"] for message in self.made_messages for one in message.fields.attachments
         }

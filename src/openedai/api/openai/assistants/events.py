@@ -1,4 +1,4 @@
-"""The events of a run's stream: as they are kept, and as they are sent."""
+"""The events of a run's stream, as they are stored and as they are sent."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from openedai.store.assistants.runs import Run
 from openedai.store.assistants.steps import Step
 from openedai.store.assistants.threads import Thread
 
-# Sent while there is no event, so that the client sees that the stream has begun.
+# Sent while there is no event, so that the client sees that the stream has started.
 _WAITING = b": waiting\n\n"
 _DONE = b"event: done\ndata: [DONE]\n\n"
-# After these a stream ends.
+# The stream ends after one of these.
 _LAST = frozenset(
     f"thread.run.{status}".encode()
     for status in ("requires_action", "completed", "incomplete", "failed", "cancelled", "expired")
@@ -33,7 +33,7 @@ _LAST = frozenset(
 
 
 def event(name: str, data: Any) -> bytes:
-    """An event as it is kept: its name, a space, and its data."""
+    """An event as it is stored: its name, a space, and its data."""
     return b"%b %b" % (name.encode(), msgspec.json.encode(data))
 
 
@@ -42,7 +42,7 @@ def thread_event(thread: Thread) -> bytes:
 
 
 def run_event(run: Run, name: str | None = None) -> bytes:
-    """Named after the run's status."""
+    """The event of a run, named after its status."""
     return event(f"thread.run.{name or run.status}", run_object(run))
 
 
@@ -63,7 +63,7 @@ def step_delta(step: Step, call: dict[str, Any]) -> bytes:
 
 
 def content_delta(message: Message, index: int, part: dict[str, Any]) -> bytes:
-    """A part of what has this index in the content."""
+    """The event for an addition to the part of the content with this index."""
     delta = {"content": [{"index": index, **part}]}
     data = {"id": message.id, "object": "thread.message.delta", "delta": delta}
     return event("thread.message.delta", data)
@@ -94,7 +94,7 @@ async def _frames(keeping: AssistantKeeping, run: Run, after: int) -> AsyncGener
 
 
 def _sent(events: list[bytes]) -> tuple[bytes, bool]:
-    """The frames of events up to one that is the last, and whether there was one."""
+    """The frames of events up to the last one of the stream, and whether that was among them."""
     frames = []
     for one in events:
         frames.append(_frame(one))

@@ -106,7 +106,7 @@ def run_object(run: Run) -> Shown:
 
 
 def step_object(step: Step, *, with_contents: bool = False) -> Shown:
-    """With `with_contents` it has the texts that a search found."""
+    """A step; `with_contents` adds the texts that a search found."""
     fields = step.fields
     details = _shown_details(fields.details, with_contents=with_contents)
     usage = None

@@ -1,4 +1,4 @@
-"""What a run makes: the events of a generation to messages, steps and the run's next state."""
+"""Turns the events of a generation into messages, steps and the run's next state."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _STEP_CODES = {"rate_limit_exceeded"}  # others are `server_error`
 
 
 class RunOutput:
-    """`run` is the run by now. A message and a step are kept when they begin and when they end;
-    those that are `left` of an earlier attempt are used as if they were new.
+    """`run` is the run in its present state. A message and a step are stored when they begin and
+    when they end; what is `left` of an earlier attempt is used as if it were new.
     """
 
     def __init__(self, run: Run, left: Left) -> None:
@@ -56,21 +56,21 @@ class RunOutput:
         self._unattached: set[str] = set()
 
     def cite(self, parts: Sequence[Part], *, is_prose: bool) -> None:
-        """From here on texts may cite these parts of files. Sentences of an answer of a given
-        format, which `is_prose` is false for, are only cited where the model does so.
+        """From here onwards texts may cite these parts of files. If the answer has to follow a
+        format, `is_prose` is false, and only citations by the model itself count.
         """
         self._parts, self._is_prose = parts, is_prose
         self._citer = self._new_citer()
 
     def show(self, images: Sequence[str], made: Mapping[str, str], attached: Set[str]) -> None:
-        """The next message shows these images. From here on texts may name files that code has
-        made, by their paths; a message has those that are not `attached` to another one.
+        """Let the next message show these images. From here onwards texts may name files that code
+        has made, by their paths; a message gets those that are not `attached` to another one.
         """
         self._images, self._made = images, made
         self._unattached = {*made.values()} - attached
 
     def start(self) -> Progress:
-        """The run is worked on."""
+        """Note that work on the run has begun."""
         now = int(time.time())
         self.run = self.run.changed("in_progress", started_at=self.run.fields.started_at or now)
         return Progress([run_event(self.run)], run=self.run)
@@ -102,7 +102,7 @@ class RunOutput:
         )
 
     def serve(self) -> tuple[Progress, list[OpenCall]]:
-        """The step of the open calls, and those of them that the server answers now."""
+        """Begin the step of the open calls. Returns the calls that the server answers now."""
         assert self._calls_step is not None
         events = [step_delta(self._calls_step, added) for added in self._calls.end()]
         details = {"type": "tool_calls", "tool_calls": self._calls.shown()}
@@ -110,7 +110,7 @@ class RunOutput:
         return Progress(events, steps=[step], run=self.run), self._calls.served()
 
     def end_text(self, finish: Finish) -> list[Progress]:
-        """The end of the message, after a generation without tool calls, and of the run."""
+        """End the message and the run, after a generation without tool calls."""
         progress: list[Progress] = []
         if self._message is None and not self._calls.all:
             progress += self._open_message()
@@ -125,8 +125,8 @@ class RunOutput:
         return progress
 
     def end_calls(self, finish: Finish, found: dict[str, Result]) -> list[Progress]:
-        """The end of a generation with tool calls; `found` has the results of the server's tools,
-        by call.
+        """End a generation with tool calls; `found` has the results of the server's tools, by
+        call.
         """
         assert self._calls_step is not None
         progress = [] if self._message is None else [self._end_message_before_calls()]
@@ -152,14 +152,14 @@ class RunOutput:
         return [*progress, Progress(events, steps=[step], run=self.run)]
 
     def exceed_prompt(self) -> list[Progress]:
-        """The end of a run whose conversation has too many tokens."""
+        """End a run whose conversation has too many tokens."""
         progress = [] if self._message is None else [self._end_message_before_calls()]
         if self._calls_step is not None:
             progress.append(self._end_calls("failed", None, "server_error", _LEFT))
         return [*progress, self._end_run("max_prompt_tokens")]
 
     def stop(self, status: RunStatus, error: tuple[str, str] | None = None) -> Progress:
-        """The early end of the run, with what there is of its answer."""
+        """End the run early, with what exists of its answer."""
         now = int(time.time())
         code, text = error or (None, None)
         at = {"cancelled": "cancelled_at", "failed": "failed_at"}[status]
@@ -222,7 +222,7 @@ class RunOutput:
         return [
             self._add_text(piece)
             for piece in pieces
-            if not isinstance(piece, Cited)  # marks stay in the text, and are its annotations
+            if not isinstance(piece, Cited)  # marks stay in the text, and become its annotations
         ]
 
     def _add_text(self, piece: str | Mark) -> bytes:
@@ -239,13 +239,13 @@ class RunOutput:
         return self._text_delta(delta)
 
     def _text_delta(self, text: dict[str, Any]) -> bytes:
-        """A part of the text, or annotations of it."""
+        """The event for a part of the text, or for annotations of it."""
         assert self._message is not None
         part = {"type": "text", "text": text}
         return content_delta(self._message, len(self._images), part)
 
     def _name_files(self) -> list[bytes]:
-        """The files that the text names, as annotations of it."""
+        """Annotate the files that the text names."""
         text, before = "".join(self._texts), len(self._annotations)
         for path, start, end in named_files(text, self._made):
             self._annotations.append(
@@ -302,7 +302,7 @@ class RunOutput:
     def _end_message_before_calls(self) -> Progress:
         if self._texts:
             return self._end_message("completed")
-        # An earlier attempt began it, and there is no text this time.
+        # An earlier attempt began the message, and there is no text this time.
         error = ("server_error", _LEFT)
         return self._end_message("incomplete", "run_failed", None, "failed", *error)
 
@@ -317,7 +317,7 @@ class RunOutput:
     def _end_calls(
         self, status: str, finish: Finish | None, code: str | None, error: str | None
     ) -> Progress:
-        """The end of calls that nobody answers: these, or those of an earlier attempt."""
+        """End calls that nobody answers: these, or those of an earlier attempt."""
         assert self._calls_step is not None
         calls = self._calls.shown() or self._calls_step.fields.details["tool_calls"]
         shown = [call for call in calls if call["type"] != SEARCH]
@@ -333,7 +333,7 @@ class RunOutput:
         return Progress([step_event(step)], steps=[step], run=self.run)
 
     def _end_run(self, reason: str | None) -> Progress:
-        """`reason` is why the last message is incomplete, if it is."""
+        """End the run; `reason` is why the last message is incomplete, if it is."""
         if reason is None:
             self.run = self.run.changed("completed", completed_at=int(time.time()))
         else:

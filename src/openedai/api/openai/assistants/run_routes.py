@@ -39,8 +39,7 @@ from openedai.store.assistants.runs import WORKING, Run
 from openedai.store.assistants.steps import Step
 from openedai.store.assistants.threads import new_thread
 
-# How often clients that wait for an end ask again, in milliseconds: the later, the longer they
-# have waited.
+# How often waiting clients ask again, in milliseconds: the longer they have waited, the less often.
 _LEAST_POLL, _MOST_POLL = 50, 5000
 _POLL_SHARE = 0.2
 
@@ -129,7 +128,7 @@ class RunRoutes:
     async def _begun(
         self, request: Request, run: Run, headers: dict[str, str], after: int = -1
     ) -> Response:
-        """The run as it is queued, or its stream."""
+        """The queued run, or its stream."""
         if run.streamed:
             exchange = exchange_of(request.scope)
             return await event_stream(self._keeping, exchange, run, after, headers)

@@ -45,7 +45,7 @@ class Truncation(Body):
 
 
 class RunOptions(Body):
-    """What a run can have otherwise than its assistant."""
+    """The options in which a run can differ from its assistant."""
 
     assistant_id: str
     model: str | None = None
@@ -76,7 +76,7 @@ class RunOptions(Body):
         return None
 
     def shown(self, name: str) -> Any:
-        """A field as it is kept."""
+        """A field as it is stored."""
         return self.model_dump(include={name}, exclude_unset=True, by_alias=True).get(name)
 
 

@@ -1,4 +1,4 @@
-"""A run as a request makes it, from its assistant and what the request says otherwise."""
+"""Makes the run of a request from its assistant and from what the request changes."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ class RunStarting:
         self._catalog.resolve_for(identity, name)
 
     async def check_stores(self, owner: str, stores: Sequence[str] | None) -> None:
-        """Raises NotFound for a vector store that is not the owner's."""
+        """Raise NotFound for a vector store of another owner."""
         for id in stores or ():
             await self._stores.stores.find(owner, id)
 
     async def tools(
         self, tools: Sequence[AnyTool], headers: dict[str, str]
     ) -> list[dict[str, Any]]:
-        """The tools as they are kept. Raises InvalidRequest."""
+        """The tools as they are stored. Raises InvalidRequest."""
         no_code = None
         if any(isinstance(tool, CodeTool) for tool in tools):
             no_code = await self._containers.unavailable()
@@ -68,8 +68,8 @@ class RunStarting:
     async def check_code_files(
         self, owner: str, ids: Sequence[str] | None, within: str = ""
     ) -> None:
-        """Raises NotFound for a file that is not the owner's, and InvalidRequest if this server
-        runs no code.
+        """Raise NotFound for a file of another owner, and InvalidRequest if this server runs no
+        code.
         """
         await check_code_files(self._containers, owner, ids or (), f"{within}tool_resources.{CODE}")
 
@@ -79,14 +79,14 @@ class RunStarting:
             await self._containers.delete(thread.owner, thread.fields.container)
 
     def making(self, identity: Identity) -> AbstractAsyncContextManager[StoreMaking]:
-        """What makes vector stores for a request. If that fails, they are deleted."""
+        """What makes vector stores for a request. If the request fails, they are deleted."""
         return making(self._stores, self._containers, identity)
 
     async def attach(
         self, stores: StoreMaking, thread: Thread, messages: Sequence[Message], param: str
     ) -> Thread:
-        """A thread that is to have these messages, with a vector store of their files; `param`
-        of the request has them.
+        """A thread that is about to get these messages, with a vector store of their files. The
+        messages are the request's `param`.
 
         Raises NotFound for a file that is not the owner's.
         """
@@ -155,7 +155,7 @@ def _instructions(body: RunOptions, own: str | None) -> str:
 
 
 def _options(body: RunOptions, assistant: Assistant) -> dict[str, Any]:
-    """What else a run has, by the names of its fields."""
+    """The other fields of a run, by their names."""
     own = assistant.fields
     truncation = body.truncation_strategy
     return {

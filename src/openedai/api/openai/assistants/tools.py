@@ -1,4 +1,4 @@
-"""The tools of assistants and runs, and what they work on."""
+"""The tools of assistants and runs, and the resources that they use."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class CodeTool(Body):
 
 
 class OtherTool(Body):
-    """For the error of a type that is not known."""
+    """Gives the error for an unknown type."""
 
     type: Literal["function", "file_search", "code_interpreter"]
 
@@ -92,8 +92,8 @@ def answer_constraint(format: FormatOption | None) -> Constraint | None:
 def kept_tools(
     tools: Sequence[AnyTool], *, no_code: str | None, refuses: bool, headers: dict[str, str]
 ) -> list[dict[str, Any]]:
-    """The tools as they are kept and shown. If code cannot be run, which `no_code` says why, the
-    tool for it is left out beside others, with a warning, unless the server `refuses` that.
+    """The tools as they are stored and shown. If code cannot be run, `no_code` says why; then the
+    tool for code is left out if there are others, with a warning, unless the server `refuses` that.
 
     Raises InvalidRequest.
     """
@@ -125,7 +125,7 @@ def check_functions(tools: Sequence[AnyTool]) -> None:
 
 
 def engine_tool(function: dict[str, Any]) -> Tool:
-    """A function as it is kept."""
+    """The engine's tool for a stored function."""
     return Tool(
         name=function["name"],
         description=function.get("description") or "",
@@ -135,7 +135,7 @@ def engine_tool(function: dict[str, Any]) -> Tool:
 
 
 def check_choice(choice: ToolChoice | None, tools: Sequence[dict[str, Any]]) -> None:
-    """Raise InvalidRequest for a choice of a tool that is not there."""
+    """Raise InvalidRequest for the choice of a tool that does not exist."""
     if choice == "required" and not tools:
         raise _no_tool("'required' needs 'tools' that can be called.")
     if not isinstance(choice, ChosenTool):
@@ -172,7 +172,7 @@ class CodeFiles(Body):
 
 
 def code_files(given: CodeFiles | None) -> list[str] | None:
-    """The ids of files for code; None for no such resources."""
+    """The ids of files for code; None if there are no such resources."""
     return None if given is None else list(dict.fromkeys(given.file_ids or ()))
 
 
@@ -182,7 +182,7 @@ class ToolResources(Body):
 
 
 def kept_stores(resources: ToolResources | None) -> list[str] | None:
-    """The ids of the vector stores; None for no resources."""
+    """The ids of the vector stores; None if there are no such resources."""
     if resources is None or resources.file_search is None:
         return None
     return resources.file_search.vector_store_ids or []

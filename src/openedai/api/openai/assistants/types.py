@@ -44,7 +44,7 @@ Instructions = Annotated[str, Field(max_length=_LONGEST)]
 
 
 class AssistantOptions(Body):
-    """What assistants have in common."""
+    """The fields that new and changed assistants have in common."""
 
     name: str | None = Field(None, max_length=256)
     description: str | None = Field(None, max_length=512)
@@ -60,7 +60,7 @@ class AssistantOptions(Body):
         answer_constraint(self.response_format)
 
     def kept(self) -> dict[str, Any]:
-        """The fields that are set, but for the tools."""
+        """The fields that are set, except the tools."""
         values = self.model_dump(exclude_unset=True, by_alias=True)
         names = ("name", "description", "instructions", "temperature", "top_p", "reasoning_effort")
         kept = {name: values[name] for name in names if name in values}
@@ -72,7 +72,7 @@ class AssistantOptions(Body):
 
 
 class NewStore(Body):
-    """A vector store that is made with what uses it."""
+    """A vector store that is made along with what uses it."""
 
     file_ids: list[FileId] | None = Field(None, max_length=MAX_NEW_FILES)
     chunking_strategy: ChunkingStrategy | None = None
@@ -84,7 +84,7 @@ class NewStore(Body):
 
 
 class NewSearchedStores(Body):
-    """One store: either one that there is, or a new one."""
+    """One store: either an existing one or a new one."""
 
     vector_store_ids: list[StoreId] | None = Field(None, max_length=1)
     vector_stores: list[NewStore] | None = Field(None, max_length=1)
@@ -107,7 +107,7 @@ class NewToolResources(Body):
             self.file_search.check_at(f"{path}.file_search")
 
     def stores(self) -> list[str] | None:
-        """The ids of the stores that there are."""
+        """The ids of the existing stores."""
         return None if self.file_search is None else self.file_search.vector_store_ids or []
 
     def code_files(self) -> list[str] | None:
@@ -191,7 +191,7 @@ class ImageURLPart(Body):
 
 
 class OtherPart(Body):
-    """For the error of an unknown type."""
+    """Gives the error for an unknown type."""
 
     type: Literal["text", "image_file", "image_url"]
 
@@ -257,7 +257,7 @@ def _text(value: str) -> dict[str, Any]:
 
 
 class MetadataRequest(Body):
-    """A change of what a client says about a message or a run."""
+    """A change of the metadata of a message or a run."""
 
     metadata: Metadata | None = None
 

@@ -1,4 +1,4 @@
-"""What works on a run: generations, and searches between them."""
+"""Works on a run: generations, and tools between them."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ from openedai.serving.vector_stores.searching import StoreSearch
 from openedai.serving.vector_stores.service import VectorStoreService
 from openedai.store.assistants.runs import Run, RunStatus
 
-# How often the server runs tools in one run, after which the model is to answer.
+# How often the server runs tools in one run; after that the model has to answer.
 _MOST_ROUNDS = 10
-# How long a search waits for files that are still read.
+# How long a search waits for files that are still being read.
 _MOST_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 
 
 class RunParts:
-    """Makes what works on runs, with the parts that answer requests."""
+    """Makes the work on runs, with the same parts that answer requests."""
 
     def __init__(
         self,
@@ -165,7 +165,7 @@ class RunWork:
     async def _request(
         self, call: Call[Any], thread: Thread, *, serving: bool
     ) -> GenerateRequest | None:
-        """The next generation; None if the conversation has too many tokens for it."""
+        """The request for the next generation; None if the conversation has too many tokens."""
         fields, parts = self._output.run.fields, self._parts
         files = await parts.files.load(self._exchange.owner, list(thread.file_refs()))
         images = await parts.images.load(call, [*thread.image_refs(), *files.images])
@@ -212,7 +212,9 @@ class RunWork:
         )
 
     async def _toolset(self, *, free: bool, serving: bool) -> Toolset:
-        """The tools that the model may call; those of the server if it is `serving` still."""
+        """The tools that the model may call; those of the server only while it is still
+        `serving`.
+        """
         run, tools = self._output.run, list[Tool]()
         for tool in run.fields.tools:
             if tool["type"] == "function":
@@ -223,7 +225,7 @@ class RunWork:
         return _toolset(run, tools, free=free)
 
     async def _wait_for_files(self) -> None:
-        """Wait until the files in the run's stores are read, but not for ever."""
+        """Wait, but not forever, until the files in the run's stores have been read."""
         deadline = time.monotonic() + _MOST_SECONDS
         while time.monotonic() < deadline:
             counts = await self._parts.stores.stores.counts(self._output.run.fields.stores)
@@ -233,8 +235,8 @@ class RunWork:
 
 
 def _toolset(run: Run, tools: Sequence[Tool], *, free: bool) -> Toolset:
-    """Which of the tools the model may call. A choice is for the first calls of the run: from then
-    on the model is `free`.
+    """Which of the tools the model may call. A choice applies to the first calls of the run; after
+    that the model is `free`.
     """
     choice, parallel = run.fields.tool_choice, run.fields.parallel_tool_calls
     if choice == "none" or not tools:

@@ -22,7 +22,7 @@ from openedai.security.identities import configured
 from openedai.serving.limits.projects import ProjectLimits
 from openedai.store.keys.projects import Projects
 
-# The official objects always have numbers: this is the largest that all clients can read.
+# The official objects always have numbers; this is the largest that all clients can read.
 NO_LIMIT = 2**53 - 1
 _PREFIX = "rl-"
 _REQUIRED = {
@@ -104,7 +104,7 @@ class ProjectRateLimits:
         )
 
     async def _project(self, request: Request) -> str:
-        """The id of a project of the store, or of a key of the settings. Raises NotFound."""
+        """The id of a project in the store, or of a key in the settings. Raises NotFound."""
         id: str = request.path_params["project_id"]
         return id if id in self._configured else (await self._projects.find(id)).id
 

@@ -26,7 +26,7 @@ def project_object(project: Project) -> dict[str, Any]:
 
 
 def admin_key_object(key: ApiKey) -> dict[str, Any]:
-    """Its owner is the name that was written down with it, or the key's own."""
+    """Its owner is the name that was given with it, or the key's own name."""
     return {
         **_key(key, "organization.admin_api_key"),
         "owner": {
@@ -40,9 +40,7 @@ def admin_key_object(key: ApiKey) -> dict[str, Any]:
 
 
 def project_key_object(key: ApiKey, account: ServiceAccount | None) -> dict[str, Any]:
-    """Its owner is its service account, or in the place of a user the name that was written down
-    with it.
-    """
+    """Its owner is its service account or, in place of a user, the name that was given with it."""
     if account is None:
         created, role = int(key.created_at), "owner" if key.admin else "member"
         name = key.owner or key.name

@@ -21,7 +21,7 @@ class AdminKeyCreateRequest(Expiring):
 
 class ProjectKeyUpdateRequest(Scoped):
     def changed(self, key: ApiKey) -> ApiKey:
-        """The key with what the body has."""
+        """The key with the changes in the body."""
         return replace(
             key,
             expires_at=key.expires_at if self.expires_at is None else self.expires_at,

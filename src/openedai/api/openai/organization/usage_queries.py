@@ -1,4 +1,4 @@
-"""The parameters of the URLs of usage and costs, and the buckets of time that they ask for."""
+"""The parameters in the URLs of usage and costs, and the buckets of time that they ask for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from openedai.store.usage.sums import DAY, MINUTE
 
 Width = Literal["1m", "1h", "1d"]
 _SECONDS = {"1m": MINUTE, "1h": HOUR, "1d": DAY}
-# Buckets of one page: by default, and at most.
+# The number of buckets on one page, by default and at most.
 _LIMITS: dict[Width, tuple[int, int]] = {"1m": (60, 1440), "1h": (24, 168), "1d": (7, 31)}
 _COST_LIMITS = (7, 180)
 _LAST = 253_402_300_800  # the year 10000
@@ -29,8 +29,8 @@ Names = Annotated[list[_Name], Field(max_length=_MOST_VALUES)]
 
 @dataclass(frozen=True)
 class Buckets:
-    """Those of one page: from `start` to `end`, each of `width` seconds. Times are multiples of the
-    width. `next` is the cursor of the next page, None after the last.
+    """The buckets of one page, from `start` to `end`, each of `width` seconds. Times are multiples
+    of the width. `next` is the cursor of the next page, None after the last.
     """
 
     start: int
@@ -43,7 +43,7 @@ class Buckets:
 
 
 class BucketQuery(Body):
-    """What all of them take."""
+    """The parameters of all queries."""
 
     start_time: int = Field(ge=0, le=_LAST)
     end_time: int | None = Field(None, ge=0, le=_LAST)
@@ -67,7 +67,7 @@ class BucketQuery(Body):
                 raise invalid_value("page", "it is not a `next_page` of this list")
 
     def buckets(self) -> Buckets:
-        """The buckets that have any of the time, of the page that is asked for."""
+        """The buckets on the requested page that overlap the requested time."""
         width = _SECONDS[self.bucket_width]
         end = int(time.time()) + 1 if self.end_time is None else self.end_time
         end = -(-end // width) * width
@@ -92,7 +92,7 @@ def _refuse(param: str, values: Sequence[str] | None, reason: str) -> None:
 
 
 class KeyUsageQuery(BucketQuery):
-    """Of what keys use."""
+    """A query for something that keys use."""
 
     api_key_ids: Names | None = None
     user_ids: Names | None = None
@@ -104,7 +104,7 @@ class KeyUsageQuery(BucketQuery):
 
 
 class UsageQuery(KeyUsageQuery):
-    """Of usage of models."""
+    """A query for the usage of models."""
 
     models: Names | None = None
     group_by: list[Literal["project_id", "user_id", "api_key_id", "model"]] | None = None  # type: ignore[assignment]
@@ -140,7 +140,7 @@ _Group = Literal[
 
 
 class BatchUsageQuery(UsageQuery):
-    """Of what batches can do too."""
+    """A query for something that batches can also do."""
 
     batch: bool | None = None
     group_by: list[_Group] | None = None  # type: ignore[assignment]
@@ -157,7 +157,7 @@ class ImageUsageQuery(UsageQuery):
 
 
 class ProjectUsageQuery(BucketQuery):
-    """Of what no key is known for."""
+    """A query for something that has no known key."""
 
     group_by: list[Literal["project_id"]] | None = None
 

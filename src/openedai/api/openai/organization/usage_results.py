@@ -13,7 +13,7 @@ from openedai.store.usage.sums import UsageSum
 Result = dict[str, Any]
 Group = tuple[tuple[str, Any], ...]
 
-# The dimensions of our sums that the names of `group_by` are made of.
+# The dimensions of our sums from which the names of `group_by` are made.
 COLUMNS = {
     "project_id": ("project",),
     "api_key_id": ("key",),
@@ -27,12 +27,12 @@ _SOURCES = {"edits": "image.edit", "variations": "image.variation"}
 
 
 def source_of(route: str) -> str:
-    """What made an image, by the path of its route."""
+    """The official source of an image, by the path of the route that made it."""
     return _SOURCES.get(route.rpartition("/")[2], "image.generation")
 
 
 def grouped_value(name: str, values: Mapping[str, str]) -> Any:
-    """The value of one of the names of `group_by`; None for what we do not have."""
+    """The value for one of the names of `group_by`; None for what we do not have."""
     match name:
         case "batch":
             return values["origin"] == "batch"
@@ -54,7 +54,7 @@ def usage_page(
     sums: Iterable[UsageSum],
     numbers: Callable[[Sequence[UsageSum]], Result],
 ) -> Result:
-    """The sums of each bucket, by the values of the names, and what `numbers` makes of them."""
+    """The sums of each bucket, by the values of the names, as `numbers` renders them."""
     found: defaultdict[tuple[int, Group], list[UsageSum]] = defaultdict(list)
     for one in sums:
         group = tuple((name, grouped_value(name, one.values)) for name in names)
@@ -67,7 +67,7 @@ def usage_page(
 
 
 def page_of(buckets: Buckets, results: Mapping[int, Sequence[Result]]) -> Result:
-    """A page with the results of each bucket by its start."""
+    """A page of buckets; `results` has the results of each bucket, by its start."""
     return {
         "object": "page",
         "data": [
@@ -89,7 +89,9 @@ def requests(sums: Sequence[UsageSum]) -> Result:
 
 
 def tokens(sums: Sequence[UsageSum]) -> Result:
-    """Of what reads and writes text. Sounds are transcribed and made by other models here."""
+    """The numbers for models that read and write text. Audio is transcribed and made by other
+    models here.
+    """
     read = sum(one.prompt_tokens for one in sums)
     cached = sum(one.cached_tokens for one in sums)
     written = sum(one.completion_tokens for one in sums)
@@ -120,7 +122,7 @@ def seconds(sums: Sequence[UsageSum]) -> Result:
 
 
 def calls(sums: Sequence[UsageSum]) -> Result:
-    """Of tools."""
+    """The numbers for tool calls."""
     return {"num_requests": sum(one.requests for one in sums)}
 
 
@@ -144,8 +146,8 @@ def _amount(value: float) -> Result:
 def cost_page(
     buckets: Buckets, names: Sequence[str], sums: Iterable[UsageSum], items: Sequence[str]
 ) -> Result:
-    """Costs by line items, which are named like `gpt-4o, input_tokens`; all if there are no
-    `items`. What costs nothing is left out.
+    """Costs by line items, which have names such as `gpt-4o, input_tokens`; all of them if `items`
+    is empty. Items without costs are left out.
     """
     found: defaultdict[tuple[int, Group], list[float]] = defaultdict(lambda: [0.0, 0.0])
     units: dict[str, str] = {}
@@ -171,7 +173,7 @@ def cost_page(
 
 
 def _items(one: UsageSum) -> Iterator[tuple[str, float, float, str]]:
-    """The name of each item, its cost, its quantity and the unit of that."""
+    """The name of each item, its cost, its quantity and its unit."""
     uncached = one.prompt_tokens - one.cached_tokens
     yield "input_tokens", one.input_cost, uncached, "tokens"
     yield "cached_input_tokens", one.cached_cost, one.cached_tokens, "tokens"
@@ -188,7 +190,7 @@ def _items(one: UsageSum) -> Iterator[tuple[str, float, float, str]]:
 
 
 def _without_items(results: Mapping[int, Sequence[Result]]) -> defaultdict[int, list[Result]]:
-    """Results by line items as those of all of them together."""
+    """Results by line items, added up over all items."""
     merged: defaultdict[int, list[Result]] = defaultdict(list)
     for start, found in results.items():
         sums: defaultdict[Group, float] = defaultdict(float)

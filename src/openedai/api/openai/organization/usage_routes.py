@@ -34,7 +34,9 @@ Q = TypeVar("Q", bound=BucketQuery)
 
 
 class UsageRoutes:
-    """`recording` is None on a server that keeps no usage; what others kept is shown."""
+    """`recording` is None on a server that records no usage; then what others have recorded is
+    shown.
+    """
 
     def __init__(
         self,
@@ -78,7 +80,7 @@ class UsageRoutes:
         return await self._usage(request, query, kind, results.calls_of_requests, "web_searches")
 
     async def vector_stores(self, request: Request) -> Response:
-        """The bytes of the stores that are there now, in each bucket since they were made."""
+        """The bytes of the existing stores, in each bucket since they were made."""
         query, headers = self._calls.query(request, ProjectUsageQuery)
         buckets, by_project = query.buckets(), bool(query.group_by)
         found: dict[int, list[results.Result]] = {}
@@ -123,7 +125,7 @@ class UsageRoutes:
         numbers: Numbers,
         name: str = "",
     ) -> Response:
-        """`name` is that of results, if it is not that of the kind."""
+        """`name` is the name of results, if it differs from that of the kind."""
         query, headers = self._calls.query(request, query_type)
         names, buckets = list(query.group_by or ()), query.buckets()
         sources = query.sources if isinstance(query, ImageUsageQuery) else None
@@ -145,7 +147,7 @@ class UsageRoutes:
 
 
 def _columns(names: Sequence[str]) -> list[str]:
-    """The dimensions that names of `group_by` are made of."""
+    """The dimensions from which the names of `group_by` are made."""
     columns = [column for name in names for column in results.COLUMNS.get(name, ())]
     return list(dict.fromkeys(columns))
 

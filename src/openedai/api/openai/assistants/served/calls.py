@@ -40,7 +40,7 @@ class OpenCall:
         return {"id": self.id, "type": "function", "function": function}
 
     def feed(self, arguments: str) -> dict[str, Any] | None:
-        """What more of the arguments adds, as streams show it; None for nothing."""
+        """What the next part of the arguments adds, as streams show it; None for nothing."""
         self.arguments += arguments
         if self.name == SEARCH:
             return None
@@ -78,14 +78,14 @@ class OpenCalls:
         return [{"index": index, **added} for index, added in ended if added is not None]
 
     def served(self) -> list[OpenCall]:
-        """Those that the server answers."""
+        """The calls that the server answers."""
         return [call for call in self.all if call.name in SERVED]
 
     def shown(self) -> list[dict[str, Any]]:
         return [call.shown() for call in self.all]
 
     def ran(self, found: dict[str, Result]) -> list[dict[str, Any]]:
-        """What running code has added, as streams show it."""
+        """What running the code has added, as streams show it."""
         return [
             {
                 "index": index,

@@ -1,4 +1,4 @@
-"""The tool `code_interpreter`: one container for each thread, and what code has made as files."""
+"""The tool `code_interpreter`: one container for each thread, and files for what code has made."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NAME = "thread"
 
 @dataclass(frozen=True)
 class CodeRan:
-    """What running code came to. `images` and `files` are ids of files, the latter by their paths
+    """The outcome of running code. `images` and `files` are ids of files, the latter by their paths
     in the container; the model reads `tool_output`.
     """
 
@@ -45,7 +45,7 @@ class CodeRan:
         return [*logs, *({"type": "image", "image": {"file_id": id}} for id in self.images)]
 
     def shown(self, id: str) -> dict[str, Any]:
-        """The call as its step keeps it: with what only the model and later messages need."""
+        """The call as its step stores it, including what only the model and later messages need."""
         files = [{"path": path, "file_id": id} for path, id in self.files]
         call = {
             "input": self.code,
@@ -57,13 +57,13 @@ class CodeRan:
 
 
 def shown_code(call: dict[str, Any]) -> dict[str, Any]:
-    """A call of a step without what only the model and later messages need."""
+    """A stored call without what only the model and later messages need."""
     code = {name: call[CODE][name] for name in ("input", "outputs")}
     return {**call, CODE: code}
 
 
 def tool_output(call: dict[str, Any]) -> str:
-    """What the model reads of a call that is kept."""
+    """What the model reads of a stored call."""
     text: str = call[CODE]["tool_output"]
     return text
 
@@ -78,7 +78,7 @@ class CodeRunner:
         self._keeping = keeping
 
     async def tool(self, run: Run) -> Tool:
-        """The tool, which tells where the files of the run are."""
+        """The tool; its description says where the files of the run are."""
         paths = ", ".join(paths_of(await self._files(run)))
         if not paths:
             return CODE_INTERPRETER
@@ -105,7 +105,7 @@ class CodeRunner:
         return await self._kept(run.owner, code, outcome)
 
     async def _container(self, exchange: Exchange, run: Run) -> Container:
-        """That of the thread, or a new one if there is none any more; with the run's files."""
+        """The thread's container, or a new one if it no longer exists; with the run's files."""
         thread = await self._keeping.threads.find(run.owner, run.thread)
         id = thread.fields.container
         try:
@@ -119,7 +119,7 @@ class CodeRunner:
         return found
 
     async def _files(self, run: Run) -> list[FileRecord]:
-        """The files of the run that were not deleted since."""
+        """The files of the run that have not been deleted since."""
         found = []
         for id in run.fields.code_files:
             try:
@@ -129,7 +129,7 @@ class CodeRunner:
         return found
 
     async def _kept(self, owner: str, code: str, outcome: CodeOutcome) -> CodeRan:
-        """What code has made as files of the owner, as far as there is room for them."""
+        """Store what code has made as files of the owner, as far as there is room for them."""
         read, notes = self._containers.containers.read, list[str]()
         images = [
             await self._keep(owner, f"image-{number}.png", _bytes(image), notes)
@@ -150,7 +150,9 @@ class CodeRunner:
     async def _keep(
         self, owner: str, path: str, source: AsyncGenerator[bytes, None], notes: list[str]
     ) -> str:
-        """The id of a new file; nothing, and a note for the model, if there is no room for it."""
+        """Store a new file. Returns its id; if there is no room, nothing, and a note is left for
+        the model.
+        """
         try:
             async with aclosing(source):
                 return (await self._containers.keep(owner, path, source)).id

@@ -1,4 +1,4 @@
-"""The tool `file_search`: what the model calls, what it gets, and citations of it."""
+"""The tool `file_search`: what the model calls, what it gets, and how it is cited."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def results_text(call: dict[str, Any], first: int) -> str:
 
 
 def part_of(result: dict[str, Any]) -> Part:
-    """A result of a step as a part of a file."""
+    """The part of a file that a result in a step represents."""
     return Part(result["file_id"], result["file_name"], result["content"][0]["text"])
 
 
