@@ -151,9 +151,12 @@ class NotFound(InvalidRequest):
 
 
 class ModelNotFound(NotFound):
-    def __init__(self, model: str, *, param: str = "model") -> None:
+    """`advice` is a sentence that says how to get the model."""
+
+    def __init__(self, model: str, *, param: str = "model", advice: str = "") -> None:
+        missing = f"The model `{model}` does not exist or you do not have access to it."
         super().__init__(
-            f"The model `{model}` does not exist or you do not have access to it.",
+            f"{missing} {advice}".rstrip(),
             code="model_not_found",
             param=param,
         )

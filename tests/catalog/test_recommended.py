@@ -170,3 +170,10 @@ def test_a_model_that_cannot_do_the_work() -> None:
         catalog(chat_model="bge-m3")
     with pytest.raises(ConfigError, match="openedai models suggest recommends others"):
         catalog(chat_model="qwen3-5b")
+
+
+def test_a_request_for_one_that_is_not_on_disk_says_how_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound, match="recommended model: `openedai models pull gemma-3-4b`"):
+        catalog(cache_dir=tmp_path).resolve("gemma-3-4b")
+    with pytest.raises(ModelNotFound, match=r"access to it\.$"):
+        catalog(cache_dir=tmp_path).resolve("gemma-3-5b")

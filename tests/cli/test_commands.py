@@ -60,6 +60,7 @@ def test_unknown_model(folder: Path) -> None:
         answer = openedai("models", command, "nope", folder=folder)
         assert answer.returncode == 1
         assert "`nope` does not exist" in answer.stderr
+        assert "openedai models list shows the names" in answer.stderr
         assert "Traceback" not in answer.stderr
 
 
@@ -145,3 +146,10 @@ def test_chat_without_an_accepted_key(folder: Path) -> None:
         assert "needs a key: set OPENAI_API_KEY" in without.stderr
         wrong = openedai("chat", "--url", url, "x", folder=folder, OPENAI_API_KEY="sk-wrong-key")
         assert "does not accept the key sk-…-key: set OPENAI_API_KEY" in wrong.stderr
+
+
+def test_chat_prints_errors_whole(folder: Path, echo_server: Running) -> None:
+    url = f"{echo_server.url}/v1"
+    answer = openedai("chat", "--url", url, "-m", "[bold]a[/x]", folder=folder, text="hi\n")
+    assert answer.returncode == 0
+    assert "The model `[bold]a[/x]` does not exist" in answer.stdout

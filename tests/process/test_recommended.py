@@ -53,7 +53,7 @@ def test_a_recommended_model_is_all_it_takes(hub: HubServer, tmp_path: Path) -> 
     assert "is not the file it should be: its SHA-256 is" in " ".join(said.split())
     hub.wrong_hashes = frozenset()
     with serving(tmp_path, CONFIG, *flags, pull=True) as server, server.client() as client:
-        assert "Fetching qwen3-4b from hf:Qwen/Qwen3-4B-GGUF:Q4_K_M" in banner(server)
+        assert "Pulling qwen3-4b from hf:Qwen/Qwen3-4B-GGUF:Q4_K_M" in banner(server)
         assert re.search(r"Downloading .* 100 %", banner(server))
         assert "qwen3-4b, as chat_model says" in banner(server)
         assert "Authorization" not in banner(server)

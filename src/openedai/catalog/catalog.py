@@ -114,7 +114,7 @@ class Catalog:
         if model is None and self._look_at_disk():
             model = self._names.find(name)
         if model is None:
-            raise ModelNotFound(name)
+            raise ModelNotFound(name, advice=_advice(name))
         return model
 
     def nearest(self, name: str) -> str | None:
@@ -180,6 +180,13 @@ class Catalog:
             self._tuned.pop(name, None)
         else:
             self._tuned[name] = model
+
+
+def _advice(name: str) -> str:
+    """How to get the recommended model with this id; empty for any other name."""
+    if recommended_spec(name) is None:
+        return ""
+    return f"It is a recommended model: `openedai models pull {name}` downloads it."
 
 
 def _is_packaged(names: NameTable, id: str | None) -> bool:

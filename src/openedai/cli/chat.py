@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 
 from openedai.cli.terminal import connection_problem, refused_key
 
@@ -101,7 +102,8 @@ def answer(conversation: Conversation, text: str, console: Console) -> None:
 
 def converse(conversation: Conversation, console: Console) -> None:
     """Read questions and print answers until the user quits."""
-    console.print(f"[dim]{conversation.model} at {conversation.url}. {HELP}[/]", highlight=False)
+    where = escape(f"{conversation.model} at {conversation.url}")
+    console.print(f"[dim]{where}. {HELP}[/]", highlight=False)
     while True:
         try:
             text = console.input("[bold]you>[/] ").strip()
@@ -118,4 +120,4 @@ def converse(conversation: Conversation, console: Console) -> None:
             try:
                 answer(conversation, text, console)
             except ConnectionError as error:
-                console.print(f"[red]{error}[/]", highlight=False)
+                console.print(f"[red]{escape(str(error))}[/]", highlight=False)

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from openedai.cli.progress import pull_progress
@@ -83,13 +84,16 @@ def pull_build(installed: Builds, name: str | None, console: Console) -> None:
     try:
         chosen = name or installed.default()
         if installed.find(chosen) is None:
-            console.print(f"Fetching {chosen} from {installed.table[chosen].source}")
+            console.print(f"Pulling {chosen} from {installed.table[chosen].source}", soft_wrap=True)
             with pull_progress(console) as progress:
                 installed.pull(chosen, progress)
     except Unavailable as error:
-        console.print(f"[red]openedai:[/] {error.message}")
+        console.print(f"[red]openedai:[/] {escape(error.message)}", soft_wrap=True)
         raise typer.Exit(1) from error
-    console.print(f"{chosen} is on disk. From the next load on, models use {installed.best()}.")
+    console.print(
+        f"{chosen} is on disk. Models use {installed.best()} from their next load on.",
+        soft_wrap=True,
+    )
 
 
 def remove_build(installed: Builds, name: str, console: Console) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from openedai.catalog.catalog import Catalog
@@ -40,12 +41,17 @@ def pull_all(
     for spec in (*specs, *optional):
         if library.ready(spec):
             continue
-        console.print(f"Fetching {spec.id} from {spec.source}", highlight=False)
+        line = f"Pulling {spec.id} from {spec.source}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
         try:
             with pull_progress(console) as progress:
                 library.pull(spec, progress)
         except APIError as error:
-            console.print(f"[red]{spec.id}:[/] {error.message}", highlight=False)
+            console.print(
+                f"[red]{escape(spec.id)}:[/] {escape(error.message)}",
+                highlight=False,
+                soft_wrap=True,
+            )
             if spec in specs:
                 raise SystemExit(1) from error
 

@@ -30,8 +30,10 @@ class ErrorMessages:
     def __exit__(
         self, error_type: type[BaseException] | None, error: BaseException | None, _: Any
     ) -> None:
-        from openedai.errors import APIError
+        from openedai.errors import APIError, ModelNotFound
 
+        if isinstance(error, ModelNotFound):
+            fail(f"{error.message} openedai models list shows the names.")
         if isinstance(error, APIError):
             fail(error.message)
         if isinstance(error, ConfigError):
