@@ -109,6 +109,18 @@ def test_the_curves_of_a_job(trained: Running, watch: Watch, tmp_path: Path) -> 
     expect(page.get_by_label("Model", exact=True)).to_have_value(TUNED)
 
 
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_a_job_on_a_phone(trained: Running, watch: Watch, colours: str) -> None:
+    phone = {"width": 390, "height": 760}
+    watched = watch(trained, viewport=phone, has_touch=True, is_mobile=True, color_scheme=colours)
+    for job in (DONE, PAUSED, FAILED):
+        page = watched.open(f"fine_tuning/{job}")
+        expect(page.get_by_role("definition").filter(has_text=job)).to_be_visible()
+        page.get_by_text("The numbers of each step", exact=True).tap()
+        assert watched.violations() == []
+        assert watched.width() == phone["width"]
+
+
 def test_what_comes_later_is_drawn(trained: Running, watch: Watch, tmp_path: Path) -> None:
     watched = watch(trained)
     page = watched.open(f"fine_tuning/{PAUSED}")
@@ -146,6 +158,7 @@ def test_a_job_that_has_ended_is_not_asked_for_again(trained: Running, watch: Wa
     page.on("request", lambda request: asked.append(request.url))
     for job, again in ((DONE, False), (PAUSED, True)):
         watched.open(f"fine_tuning/{job}")
+        expect(page.get_by_role("definition").filter(has_text=job)).to_be_visible()
         asked.clear()
         page.clock.run_for(10_000)
         page.evaluate("fetch('../v1/models')")  # those before it have begun
@@ -197,6 +210,9 @@ def test_what_is_asked_for(own_server: Running, watch: Watch) -> None:
     page.get_by_label("Epochs").fill("2")
     page.get_by_label("Beta").fill("0.5")
     page.get_by_label("Seed").fill("7")
+    page.get_by_role("button", name="Add a row").click()
+    page.get_by_label("Metadata key 1").fill("team")
+    page.get_by_label("Metadata value 1").fill("a")
     with page.expect_request("**/v1/fine_tuning/jobs") as sent:
         page.get_by_role("button", name="Train", exact=True).click()
     body = dict(sent.value.post_data_json or {})
@@ -205,6 +221,7 @@ def test_what_is_asked_for(own_server: Running, watch: Watch) -> None:
         "model": "echo",
         "suffix": "pirate",
         "seed": 7,
+        "metadata": {"team": "a"},
         "method": {"type": "dpo", "dpo": {"hyperparameters": {"n_epochs": 2, "beta": 0.5}}},
     }
     expect(page.get_by_role("alert")).to_contain_text("openedai[training]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import openai
 import pytest
@@ -123,6 +124,23 @@ def test_a_key_is_changed(own_server: Running, watch: Watch) -> None:
     expect(row).to_have_count(0)
     watched.open("keys/key_none")
     expect(page.get_by_role("alert")).to_contain_text("There is no key 'key_none'")
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_a_key_on_a_phone(own_server: Running, watch: Watch, colours: str) -> None:
+    phone = {"width": 390, "height": 760}
+    with own_server.client() as client:
+        long = f"{HOSTILE}{'-long' * 25}"
+        body = {"name": long, "owner": long, "admin": True}
+        made = client.post("../console/api/keys", body=body, cast_to=dict[str, Any])
+    watched = watch(
+        own_server, viewport=phone, has_touch=True, is_mobile=True, color_scheme=colours
+    )
+    watched.context.add_init_script(f"sessionStorage.setItem('openedai.key', '{made['value']}')")
+    page = watched.open(f"keys/{made['key']['id']}")
+    page.get_by_text("Limits", exact=True).tap()
+    assert watched.violations() == []
+    assert watched.width() == phone["width"]
 
 
 def test_a_new_key_is_copied(own_server: Running, watch: Watch) -> None:

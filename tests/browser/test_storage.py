@@ -19,6 +19,7 @@ from tests.support import Running, ServerThread, echo_settings
 pytestmark = pytest.mark.clients
 
 Watch = Callable[..., Watched]
+PHONE = {"width": 390, "height": 760}
 LINE = {"custom_id": "a", "method": "POST", "url": "/v1/embeddings"}
 
 
@@ -97,8 +98,10 @@ def test_a_vector_store_is_made_filled_and_searched(own_server: Running, watch: 
     expect(page.get_by_role("alert")).to_contain_text("nothing")
     page.get_by_label("Embedding model").fill("")
     page.get_by_label("Days without use").fill("3")
+    check_metadata(page)
     page.get_by_role("button", name="Make the vector store").click()
     expect(page.get_by_role("heading", name=HOSTILE)).to_be_visible()
+    expect(page.get_by_text(json.dumps({"twice": HOSTILE}, separators=(",", ":")))).to_be_visible()
     files = [
         content(f"The kettle sings. {HOSTILE}", "kettle.txt"),
         content("The cat sleeps.", "cat.txt"),
@@ -136,6 +139,29 @@ def test_a_vector_store_is_made_filled_and_searched(own_server: Running, watch: 
     expect(page.get_by_text("1 result in")).to_be_visible()
 
 
+def check_metadata(page: Page) -> None:
+    """Rows of metadata are added, wrong, and removed."""
+    more = page.get_by_role("button", name="Add a row")
+    for number in range(16):
+        expect(more).to_be_enabled()
+        more.click()
+        expect(page.get_by_label(f"Metadata key {number + 1}", exact=True)).to_be_focused()
+    expect(more).to_be_disabled()
+    value = page.get_by_label("Metadata value 1", exact=True)
+    value.fill("a" * 600)
+    assert len(value.input_value()) == 512
+    page.get_by_role("button", name="Make the vector store").click()
+    expect(page.get_by_role("alert")).to_contain_text("has no key")
+    for number in (1, 2):
+        page.get_by_label(f"Metadata key {number}", exact=True).fill("twice")
+    page.get_by_role("button", name="Make the vector store").click()
+    expect(page.get_by_role("alert")).to_contain_text("The key 'twice' is there twice.")
+    page.get_by_role("button", name="Remove metadata row 1", exact=True).click()
+    expect(page.get_by_label("Metadata key 1", exact=True)).to_be_focused()
+    expect(page.get_by_label("Metadata key 16", exact=True)).to_have_count(0)
+    page.get_by_label("Metadata value 1", exact=True).fill(HOSTILE)
+
+
 def test_the_files_of_a_vector_store(own_server: Running, watch: Watch) -> None:
     with own_server.client() as client:
         store = client.vector_stores.create(name="plants", metadata={"team": "a"})
@@ -143,25 +169,41 @@ def test_the_files_of_a_vector_store(own_server: Running, watch: Watch) -> None:
         added = client.vector_stores.files.create_and_poll(broken.id, vector_store_id=store.id)
         assert added.last_error is not None
         text = client.files.create(file=("leaf.txt", b"A leaf."), purpose="assistants")
-        page = watch(own_server).open(f"vector_stores/{store.id}")
+        other = client.files.create(file=("other-leaf.txt", b"Two."), purpose="assistants")
+        watched = watch(own_server)
+        page = watched.open(f"vector_stores/{store.id}")
         expect(page.get_by_text(added.last_error.message)).to_be_visible()
-        page.get_by_label("A stored file").fill(text.id)
         page.get_by_role("button", name="Add", exact=True).click()
-        expect(page.get_by_role("row", name="leaf.txt completed")).to_be_visible()
-        page.get_by_role("button", name="Text leaf.txt").click()
+        expect(page.get_by_text("Choose new files, or stored ones.")).to_be_visible()
+        page.get_by_text("Stored files", exact=True).click()
+        expect(page.get_by_text("3 of 3 are listed, 0 chosen.")).to_be_visible()
+        page.get_by_label("Filter by name").fill("LEAF")
+        expect(page.get_by_text("2 of 3 are listed, 0 chosen.")).to_be_visible()
+        page.get_by_label("Files to add").select_option([text.id, other.id])
+        page.get_by_label("Filter by name").fill("broken")
+        expect(page.get_by_text("3 of 3 are listed, 2 chosen.")).to_be_visible()
+        assert watched.violations() == []
+        page.get_by_role("button", name="Add", exact=True).click()
+        expect(page.get_by_role("row", name="other-leaf.txt completed")).to_be_visible()
+        expect(page.get_by_text("Stored files", exact=True)).to_be_visible()
+        expect(page.get_by_role("row", name=re.compile("^leaf.txt completed"))).to_be_visible()
+        page.get_by_role("button", name="Text leaf.txt", exact=True).click()
         expect(page.get_by_role("region", name="The file")).to_contain_text("A leaf.")
-        page.get_by_role("button", name="Attributes leaf.txt").click()
+        page.get_by_role("button", name="Attributes leaf.txt", exact=True).click()
         page.get_by_label("Attributes of the file").fill('{"green": true}')
         page.get_by_role("button", name="Save the attributes").click()
-        expect(page.get_by_role("row", name="leaf.txt completed")).to_contain_text("green")
+        expect(page.get_by_role("row", name=re.compile("^leaf.txt completed"))).to_contain_text(
+            "green"
+        )
         page.get_by_label("Status").select_option("Failed")
         expect(page.get_by_role("row", name="leaf.txt")).to_have_count(0)
         page.get_by_role("button", name="Remove broken.pdf").click()
         agree(page, "Remove")
         expect(page.get_by_text("There are no files.")).to_be_visible()
-        page.get_by_label("Name").fill("trees")
+        page.get_by_label("Name", exact=True).fill("trees")
         page.get_by_label("Days without use").fill("9")
-        page.get_by_label("Metadata").fill('{"team": "b"}')
+        expect(page.get_by_label("Metadata key 1")).to_have_value("team")
+        page.get_by_label("Metadata value 1").fill("b")
         page.get_by_role("button", name="Save", exact=True).click()
         expect(page.get_by_text('{"team":"b"}')).to_be_visible()
         changed = client.vector_stores.retrieve(store.id)
@@ -185,7 +227,9 @@ def test_a_batch_is_made_and_followed(own_server: Running, watch: Watch) -> None
     expect(page.get_by_text("There are no batches.")).to_be_visible()
     page.get_by_label("Requests: upload").set_input_files(content(lines(3), "a.jsonl"))  # type: ignore[arg-type]
     expect(page.get_by_label("URL")).to_have_value("/v1/embeddings")
-    page.get_by_label("Metadata").fill(json.dumps({"for": HOSTILE}))
+    page.get_by_role("button", name="Add a row").click()
+    page.get_by_label("Metadata key 1").fill("for")
+    page.get_by_label("Metadata value 1").fill(HOSTILE)
     page.get_by_role("button", name="Make the batch").click()
     expect(page.get_by_text("3 of 3 done")).to_be_visible()
     expect(page.get_by_text(json.dumps({"for": HOSTILE}, separators=(",", ":")))).to_be_visible()
@@ -221,6 +265,43 @@ def test_a_batch_that_fails_and_one_that_is_cancelled(own_server: Running, watch
     expect(page.get_by_text("cancelled", exact=True)).to_be_visible()
     page = watched.open("batches/batch_nothing")
     expect(page.get_by_role("alert")).to_contain_text("batch_nothing")
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_an_opened_store_and_batch_on_a_phone(
+    own_server: Running, watch: Watch, colours: str
+) -> None:
+    long = f"{HOSTILE}{'-long' * 30}"
+    with own_server.client() as client:
+        metadata = {"for": "x" * 300}
+        store = client.vector_stores.create(name=long, metadata=metadata).id
+        client.vector_stores.files.upload_and_poll(
+            vector_store_id=store, file=(f"{long}.txt", b"leaf " * 300)
+        )
+        failed = batch(client, lines(1, url="/v1/chat/completions"), "/v1/embeddings")
+        client.files.create(file=(f"{long}-2.txt", b"leaf"), purpose="assistants")
+    watched = watch(
+        own_server, viewport=PHONE, has_touch=True, is_mobile=True, color_scheme=colours
+    )
+    page = watched.open(f"vector_stores/{store}")
+    page.get_by_label("Query", exact=True).fill("leaf")
+    page.get_by_label("Query", exact=True).press("Enter")
+    expect(page.get_by_role("list", name="Results").get_by_role("listitem")).to_have_count(1)
+    page.get_by_text("Ranking and filters").tap()
+    page.get_by_text("Stored files", exact=True).tap()
+    expect(page.get_by_text("2 of 3 are listed, 0 chosen.")).to_have_count(0)
+    expect(page.get_by_text("3 of 3 are listed, 0 chosen.")).to_be_visible()
+    page.get_by_role("button", name="Add a row").tap()
+    page.get_by_role("button", name="Text").tap()
+    page.get_by_role("region", name="The file").get_by_text("leaf leaf").wait_for()
+    assert watched.violations() == []
+    assert watched.width() == PHONE["width"]
+    page = watched.open(f"batches/{failed}")
+    expect(page.get_by_role("row", name="1 url_mismatch")).to_be_visible()
+    page.get_by_role("button", name="View input").tap()
+    page.get_by_text("custom_id").wait_for()
+    assert watched.violations() == []
+    assert watched.width() == PHONE["width"]
 
 
 def test_what_has_ended_is_not_asked_for_again(own_server: Running, watch: Watch) -> None:

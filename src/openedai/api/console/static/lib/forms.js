@@ -58,7 +58,7 @@ function mark(control, message) {
   control.closest("details")?.setAttribute("open", "");
   control.setAttribute("aria-describedby", [below.id, hints].filter(Boolean).join(" "));
   if (!grouped) control.setAttribute("aria-invalid", "true");
-  (grouped ? control.querySelector("input") : control).focus();
+  (grouped ? control.querySelector("input, button") : control).focus();
   return () => {
     below.remove();
     control.removeAttribute("aria-invalid");

@@ -4,7 +4,8 @@ import { get, post } from "../lib/api.js";
 import { add, button, card, field, h, setText, show } from "../lib/dom.js";
 import { beginning, download, fileChoice } from "../lib/files.js";
 import { moment, number } from "../lib/format.js";
-import { facts, form, jsonField, statusBadge, statusCell } from "../lib/forms.js";
+import { facts, form, statusBadge, statusCell } from "../lib/forms.js";
+import { metadataRows } from "../lib/metadata.js";
 import { confirm, note } from "../lib/notes.js";
 import { PagedTable } from "../lib/paged.js";
 import { poll } from "../lib/poll.js";
@@ -131,7 +132,7 @@ function fileRow(page, label, id) {
 async function newBatch(page) {
   const choice = await fileChoice(page, "Requests", "batch", { hint: "A file with a request in each line." });
   const endpoint = h("input", { type: "text", required: true, spellcheck: "false", autocomplete: "off", value: "/v1/chat/completions" });
-  const metadata = jsonField("Metadata", "A JSON object of texts.");
+  const metadata = metadataRows();
   const look = async () => {
     let text = "";
     if (choice.stored.value) text = (await beginning(choice.stored.value, { signal: page.signal })).text;
@@ -146,7 +147,7 @@ async function newBatch(page) {
       input_file_id: await choice.id(),
       endpoint: endpoint.value.trim(),
       completion_window: "24h",
-      ...(given && { metadata: given }),
+      ...(Object.keys(given).length && { metadata: given }),
     });
     location.hash = `#/batches/${encodeURIComponent(made.id)}`;
   };

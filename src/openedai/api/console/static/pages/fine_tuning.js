@@ -5,6 +5,7 @@ import { add, card, field, h, newId, select } from "../lib/dom.js";
 import { fileChoice } from "../lib/files.js";
 import { moment, number } from "../lib/format.js";
 import { form, statusCell } from "../lib/forms.js";
+import { metadataRows } from "../lib/metadata.js";
 import { PagedTable } from "../lib/paged.js";
 import { poll } from "../lib/poll.js";
 import { openJob } from "./fine_tuning/job.js";
@@ -61,7 +62,9 @@ async function newJob(page) {
   };
   method.addEventListener("input", offer);
   offer();
+  const metadata = metadataRows();
   const create = async () => {
+    const labels = metadata.read();
     const given = Object.entries(values).filter(([name, input]) => input.value && (name !== "beta" || method.value === "dpo"));
     const hyperparameters = Object.fromEntries(given.map(([name, input]) => [name, Number(input.value)]));
     const validationFile = await validation.id();
@@ -71,6 +74,7 @@ async function newJob(page) {
       ...(validationFile && { validation_file: validationFile }),
       ...(suffix.value.trim() && { suffix: suffix.value.trim() }),
       ...(seed.value && { seed: Number(seed.value) }),
+      ...(Object.keys(labels).length && { metadata: labels }),
       method: { type: method.value, [method.value]: { hyperparameters } },
     });
     location.hash = `#/fine_tuning/${encodeURIComponent(made.id)}`;
@@ -96,5 +100,6 @@ async function newJob(page) {
         field("Seed", seed),
       ),
     ),
+    metadata.element,
   );
 }

@@ -4,6 +4,7 @@ import { post } from "../lib/api.js";
 import { add, card, field, h } from "../lib/dom.js";
 import { bytes, moment } from "../lib/format.js";
 import { form, statusCell } from "../lib/forms.js";
+import { metadataRows } from "../lib/metadata.js";
 import { PagedTable } from "../lib/paged.js";
 import { poll } from "../lib/poll.js";
 import { openStore } from "./vector_stores/store.js";
@@ -32,14 +33,17 @@ export async function open(page) {
 }
 
 function creation(page) {
-  const name = h("input", { type: "text", required: true, maxlength: "256", autocomplete: "off" });
-  const model = h("input", { type: "text", spellcheck: "false", autocomplete: "off" });
-  const days = h("input", { type: "number", min: "1", max: "365" });
+  const name = h("input", { type: "text", required: true, maxlength: "256", autocomplete: "off", "data-param": "name" });
+  const model = h("input", { type: "text", spellcheck: "false", autocomplete: "off", "data-param": "embedding_model model" });
+  const days = h("input", { type: "number", min: "1", max: "365", "data-param": "expires_after" });
+  const metadata = metadataRows();
   const create = async () => {
+    const given = metadata.read();
     const made = await post("v1/vector_stores", {
       name: name.value,
       ...(model.value.trim() && { embedding_model: model.value.trim() }),
       ...(days.value && { expires_after: { anchor: "last_active_at", days: Number(days.value) } }),
+      ...(Object.keys(given).length && { metadata: given }),
     });
     location.hash = `#/vector_stores/${encodeURIComponent(made.id)}`;
   };
@@ -54,6 +58,7 @@ function creation(page) {
       field("Embedding model", model, "Empty for the default. It cannot be changed later."),
       field("Days without use until it expires", days, "Empty for never."),
     ),
+    metadata.element,
   );
 }
 

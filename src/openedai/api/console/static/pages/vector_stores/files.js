@@ -7,6 +7,7 @@ import { form, jsonField, statusCell } from "../../lib/forms.js";
 import { confirm, note } from "../../lib/notes.js";
 import { PagedTable } from "../../lib/paged.js";
 import { uploader } from "../../lib/uploads.js";
+import { storedFiles } from "./stored.js";
 
 const FILTERS = [
   ["", "Every status"],
@@ -96,7 +97,7 @@ function stateCell() {
 
 function addition(page, path, done) {
   const files = h("input", { type: "file", multiple: true });
-  const stored = h("input", { type: "text", spellcheck: "false", autocomplete: "off", placeholder: "file-…" });
+  const stored = storedFiles(page);
   const chunks = select([["auto", "As usual: 800 tokens, 400 of them shared"], ["static", "Of another size"]], "auto");
   const size = h("input", { type: "number", min: "100", max: "4096", value: "800" });
   const overlap = h("input", { type: "number", min: "0", max: "2048", value: "400" });
@@ -117,10 +118,10 @@ function addition(page, path, done) {
   const addAll = async () => {
     const given = attributes.read();
     const list = [...files.files];
-    if (!list.length && !stored.value.trim()) return uploads.say("Choose files, or name one that is stored.");
+    if (!list.length && !stored.chosen().length) return uploads.say("Choose new files, or stored ones.");
     try {
-      if (stored.value.trim()) await addOne(stored.value.trim(), given);
-      stored.value = "";
+      for (const id of stored.chosen()) await addOne(id, given);
+      stored.clear();
       for (const file of list) {
         if (sent.has(file)) continue;
         const made = await uploads.upload(file, "assistants");
@@ -133,6 +134,6 @@ function addition(page, path, done) {
       await done().catch(page.fail);
     }
   };
-  const fields = h("div", { class: "fields" }, field("New files", files), field("A stored file", stored, "Its id."), field("Chunks", chunks));
-  return form(page, "Add", addAll, fields, sizes, attributes.element, uploads.element);
+  const fields = h("div", { class: "fields" }, field("New files", files), field("Chunks", chunks));
+  return form(page, "Add", addAll, fields, stored.element, sizes, attributes.element, uploads.element);
 }

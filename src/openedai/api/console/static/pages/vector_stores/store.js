@@ -3,7 +3,8 @@
 import { get, post, send } from "../../lib/api.js";
 import { add, button, card, field, h, show } from "../../lib/dom.js";
 import { bytes, moment } from "../../lib/format.js";
-import { facts, form, jsonField, statusBadge } from "../../lib/forms.js";
+import { facts, form, statusBadge } from "../../lib/forms.js";
+import { metadataRows } from "../../lib/metadata.js";
 import { confirm, note } from "../../lib/notes.js";
 import { poll } from "../../lib/poll.js";
 import { storeFiles } from "./files.js";
@@ -56,14 +57,14 @@ function about(store) {
 }
 
 function settings(page, path, store, done) {
-  const name = h("input", { type: "text", maxlength: "256", value: store.name });
-  const days = h("input", { type: "number", min: "1", max: "365", value: store.expires_after?.days ?? "" });
-  const metadata = jsonField("Metadata", "A JSON object of texts.", store.metadata);
+  const name = h("input", { type: "text", maxlength: "256", value: store.name, "data-param": "name" });
+  const days = h("input", { type: "number", min: "1", max: "365", value: store.expires_after?.days ?? "", "data-param": "expires_after" });
+  const metadata = metadataRows(store.metadata);
   const change = async () => {
     await post(path, {
       name: name.value,
       expires_after: days.value ? { anchor: "last_active_at", days: Number(days.value) } : null,
-      metadata: metadata.read() ?? {},
+      metadata: metadata.read(),
     });
     note("The vector store is changed.");
     await done();
