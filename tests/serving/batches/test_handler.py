@@ -95,9 +95,12 @@ def test_an_expired_batch_keeps_what_is_answered(tmp_path: Path, database_url: s
     within(tmp_path, database_url, expired)
 
 
+@pytest.mark.parametrize("again", [False, True])
 def test_a_batch_that_nobody_runs_is_cancelled_with_what_is_answered(
-    tmp_path: Path, database_url: str
+    tmp_path: Path, database_url: str, again: bool
 ) -> None:
+    """Also `again`, after a server has stopped before it noticed the first time."""
+
     async def begin(services: Services) -> None:
         lines = [line("wrong", "endless", temperature=9), line("slow", "endless")]
         batch = await start(services, lines)
@@ -113,7 +116,10 @@ def test_a_batch_that_nobody_runs_is_cancelled_with_what_is_answered(
     async def cancel() -> None:
         services: Services = app_of(tmp_path, database_url).state.services
         (batch,) = await services.batches.records.page("key", 1)
-        assert (await services.batches.cancel("key", batch.id)).status == "cancelling"
+        if again:
+            await change(services, batch.id, status="cancelling", cancelling_at=time.time())
+        for _ in range(2):
+            assert (await services.batches.cancel("key", batch.id)).status == "cancelling"
         await services.store.close()
 
     within(tmp_path, database_url, begin)

@@ -7,7 +7,7 @@ from typing import Any
 
 from openedai.errors import InvalidRequest, NotFound, invalid_value
 from openedai.identity import Identity
-from openedai.jobs.jobs import Jobs
+from openedai.jobs.jobs import RUNNING, Jobs
 from openedai.serving.batches.validation import MAX_LINES
 from openedai.store.batches import ENDED, PREFIX, Batch, BatchRecords
 from openedai.store.files import Files
@@ -52,14 +52,16 @@ class Batches:
         await self.records.find(owner, id)
         async with (await self._store.database()).write() as query:
             state = await self._jobs.request(query, id, "cancel")
+            ending = await self._jobs.lock(query, f"{id}.cancel")
             batch = await self.records.lock(query, id)
-            if batch.status in ("cancelling", "cancelled"):
+            if batch.status == "cancelled":
                 return batch
             if batch.status in ENDED:
                 raise InvalidRequest(f"Cannot cancel a batch with status '{batch.status}'.")
-            batch.status, batch.cancelling_at = "cancelling", time.time()
-            await self.records.update(query, batch)
-            if state != "running":  # its answered lines are still to be put into files
+            if batch.status != "cancelling":
+                batch.status, batch.cancelling_at = "cancelling", time.time()
+                await self.records.update(query, batch)
+            if state != RUNNING and ending is None:  # its answered lines are not in files yet
                 await self._jobs.add(query, KIND, f"{id}.cancel", {"batch": id})
         self._jobs.wake()
         return batch
