@@ -12,6 +12,7 @@ from openai import NotFoundError, OpenAI
 from openai.types import Model
 from yarl import URL
 
+from openedai.config import ModelSpec
 from tests.support import Running, ServerThread, echo_settings, fetch
 
 
@@ -21,6 +22,25 @@ def test_list(client: OpenAI) -> None:
     for model in models:
         Model.model_validate(model.to_dict(), strict=True)
         assert model.object == "model"
+
+
+def test_the_context_is_shown_where_it_is_known() -> None:
+    models = (
+        ModelSpec(id="short", engine="echo", options={"context": 100}),
+        ModelSpec(id="vectors", engine="onnx_embeddings", source="hf:o/r"),
+        ModelSpec(id="local", engine="llama_cpp", source="hf:o/r"),
+        ModelSpec(id="long", engine="llama_cpp", source="hf:o/r", options={"context": 16384}),
+        ModelSpec(id="far", engine="upstream", options={"url": "http://127.0.0.1:9"}),
+    )
+    settings = echo_settings(models=models, chat_model="short", embedding_model="vectors")
+    with ServerThread(settings) as server, server.client() as client:
+        listed = {model.id: model.to_dict() for model in client.models.list()}
+        found = {name: model.get("max_model_len") for name, model in listed.items()}
+        expected = {"short": 100, "vectors": None, "local": 8192, "long": 16384, "far": None}
+        assert found == expected
+        for name, model in listed.items():
+            assert model.get("context_length") == found[name]
+            assert client.models.retrieve(name).to_dict() == model
 
 
 def test_retrieve(client: OpenAI) -> None:

@@ -44,7 +44,12 @@ from openedai.engines.free_cores import FreeCores
 from openedai.engines.llama_cpp.library_choice import choose_library
 from openedai.engines.llama_cpp.loop import Loop
 from openedai.engines.llama_cpp.native.model import Model
-from openedai.engines.llama_cpp.options import STACK_SIZE, LlamaOptions, read_options
+from openedai.engines.llama_cpp.options import (
+    DEFAULT_CONTEXT,
+    STACK_SIZE,
+    LlamaOptions,
+    read_options,
+)
 from openedai.engines.llama_cpp.prefixes import Prefixes
 from openedai.engines.llama_cpp.prompt_cache import PromptCache
 from openedai.engines.llama_cpp.sequence import End, Scores, Token
@@ -122,7 +127,7 @@ class LlamaCpp(Generator, Tokenizer, Decider, Moderator):
         return Traits(
             supports_images=options.get("mmproj") is not None,
             prompt_format=options.get("prompt_format"),
-            context=options.get("context"),
+            context=options.get("context", DEFAULT_CONTEXT),
             sampling=options.get("sampling", {}),
         )
 

@@ -30,6 +30,9 @@ class SamplingDefaults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     min_p: Annotated[float, Meta(ge=0, le=1)] = 0.0
 
 
+DEFAULT_CONTEXT = 8192  # tokens
+
+
 class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The options of one model.
 
@@ -44,7 +47,7 @@ class LlamaOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path of the one that "auto" takes if it works. `moderation` is the guard that the model is.
     """
 
-    context: Annotated[int, Meta(ge=1, lt=1 << 31)] = 8192
+    context: Annotated[int, Meta(ge=1, lt=1 << 31)] = DEFAULT_CONTEXT
     slots: Annotated[int, Meta(ge=1, le=256)] = 4
     threads: Annotated[int, Meta(ge=1, le=512)] | None = None
     batch: Annotated[int, Meta(ge=1, le=1 << 16)] = 256
