@@ -1,11 +1,11 @@
-"""Ask a question about your files: the places that tell of it, and an answer from them.
+"""Ask a question about your files: prints the passages that fit it, and an answer from them.
 
-    pip install openedai openai
+    pip install . openai
     openedai serve
     python examples/ask-your-files.py "How long does the warranty last?" manual.pdf notes/*.md
 
 Files are added to a vector store, which is deleted at the end. The default chat model is very
-small: the places that are found are mostly better than its answer. `CHAT_MODEL` chooses another.
+small: the passages are mostly better than its answer. `CHAT_MODEL` chooses another model.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from openai import OpenAI
+from openai import APIConnectionError, OpenAI
 from openai.types import VectorStore
 
 MODEL = os.environ.get("CHAT_MODEL", "gpt-4o-mini")  # an alias of the server's default chat model
@@ -65,7 +65,10 @@ def main(question: str, *names: str) -> None:
         base_url=os.environ.get("OPENAI_BASE_URL", "http://127.0.0.1:5001/v1"),
         api_key=os.environ.get("OPENAI_API_KEY", "dummy"),
     )
-    store = client.vector_stores.create(name="ask-your-files")
+    try:
+        store = client.vector_stores.create(name="ask-your-files")
+    except APIConnectionError:
+        sys.exit(f"No server answers at {client.base_url}: start one with `openedai serve`.")
     uploads: dict[str, Path] = {}
     try:
         for path in paths:

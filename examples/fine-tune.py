@@ -1,6 +1,6 @@
 """Fine-tune the default chat model on sixty examples, and compare it with itself before.
 
-    pip install 'openedai[training]'
+    pip install '.[training]' openai
     openedai serve
     python examples/fine-tune.py
 
@@ -10,11 +10,12 @@ It takes some minutes on two cores. The model learns to speak like a pirate, and
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from typing import Any
 
-from openai import OpenAI
+from openai import APIConnectionError, OpenAI
 
 THINGS = {
     "apples": "red and sweet",
@@ -121,9 +122,16 @@ def answer(client: OpenAI, model: str, question: str) -> str:
 
 
 def main() -> None:
-    client = OpenAI(base_url="http://127.0.0.1:5001/v1", api_key="dummy", timeout=600)
+    client = OpenAI(
+        base_url=os.environ.get("OPENAI_BASE_URL", "http://127.0.0.1:5001/v1"),
+        api_key=os.environ.get("OPENAI_API_KEY", "dummy"),
+        timeout=600,
+    )
     base = sys.argv[1] if len(sys.argv) > 1 else "smollm2-135m-instruct"
-    tuned = train(client, base, epochs=2)
+    try:
+        tuned = train(client, base, epochs=2)
+    except APIConnectionError:
+        sys.exit(f"No server answers at {client.base_url}: start one with `openedai serve`.")
     for question in HELD_OUT:
         print(f"\n{question}")
         for model in (base, tuned):

@@ -42,3 +42,19 @@ def test_ask_your_files(real_server: Running, tmp_path: Path) -> None:
     (first, *_) = answer.stdout.partition("Found in:\n")[2].splitlines()
     assert "kettle.md: # Kettle The warranty of the kettle lasts thirty months." in first
     assert kept(real_server) == before
+
+
+@pytest.mark.parametrize("name", ["ask-your-files.py", "fine-tune.py"])
+def test_without_a_server_they_say_what_to_do(name: str) -> None:
+    answer = subprocess.run(
+        [sys.executable, ROOT / "examples" / name, "smollm2-135m-instruct", __file__],
+        env={**os.environ, "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert answer.returncode == 1
+    assert answer.stderr == (
+        "No server answers at http://127.0.0.1:9/v1/: start one with `openedai serve`.\n"
+    )
