@@ -91,6 +91,13 @@ class APIError(Exception):
         return error
 
 
+class ContentMissing(APIError):
+    """Bytes that are kept are not there."""
+
+    def __init__(self) -> None:
+        super().__init__("The content of this file is missing.")
+
+
 class InvalidRequest(APIError):
     status = 400
     type = "invalid_request_error"

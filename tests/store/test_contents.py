@@ -7,14 +7,17 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Coroutine
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from openedai.errors import APIError, Unavailable
+from openedai.errors import APIError, ContentMissing, NotFound, Unavailable
 from openedai.store import contents
 from openedai.store.database import Database
+from openedai.store.files import FileRecord, Files, new_file
+from openedai.store.quotas import FileLimits
 from openedai.store.store import Store
 
 BLOB = contents.BLOB_BYTES
@@ -104,6 +107,37 @@ def test_what_is_removed_is_gone(kept: Store) -> None:
             await query("update blobs set key=$1", key)
         with pytest.raises(APIError, match="missing"):
             await read(kept, "b")
+
+    run(kept, scenario())
+
+
+def test_a_file_that_is_deleted_while_it_is_read(kept: Store) -> None:
+    files = Files(kept, FileLimits())
+
+    async def made(size: int) -> FileRecord:
+        record = new_file("user_data", "a", size, "me")
+        async with files.writing("me") as writing:
+            await writing.add(bytes(size))
+            await files.create(record, writing)
+        return record
+
+    async def scenario() -> None:
+        small, large = await made(10), await made(BLOB + 1)
+        await files.delete("me", small.id)
+        with pytest.raises(NotFound, match=small.id):
+            await joined(files.read(small))
+        async with aclosing(files.read(large)) as chunks:
+            await anext(chunks)
+            await files.delete("me", large.id)
+            with pytest.raises(NotFound, match=large.id):
+                await joined(chunks)
+        lost = await made(10)
+        database = await kept.database()
+        async with database.write() as query:
+            await kept.contents.discard(await kept.contents.remove(query, lost.id))
+        with pytest.raises(ContentMissing):
+            await joined(files.read(lost))
+        assert await joined(files.read(await made(0))) == b""
 
     run(kept, scenario())
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openedai.errors import DISK_FULL, APIError, Unavailable
+from openedai.errors import DISK_FULL, APIError, ContentMissing, Unavailable
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -65,7 +65,7 @@ class Blobs:
     async def read(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
         """The bytes from `start` up to `end`, exclusive, in chunks of at most some MB.
 
-        Raises Unavailable, and APIError for a blob that is missing.
+        Raises Unavailable, and ContentMissing.
         """
         import obstore
 
@@ -142,7 +142,7 @@ def _translate_errors() -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         log.error("a blob is missing: %s", _first_line(error))
-        raise APIError("The content of this file is missing.") from error
+        raise ContentMissing from error
     except (BaseError, OSError) as error:
         full = isinstance(error, OSError) and error.errno in DISK_FULL
         if full or any(text in str(error) for text in _NO_SPACE_TEXT):

@@ -106,7 +106,7 @@ class Contents:
     ) -> AsyncGenerator[bytes, None]:
         """The bytes from `start` up to `end`, exclusive, in chunks of at most some MB.
 
-        Raises Unavailable, and APIError for a content that is missing.
+        Raises Unavailable, and ContentMissing.
         """
         rows = await database.read(
             "select key, size from blobs where holder=$1 order by position", holder

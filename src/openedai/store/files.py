@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from openedai.errors import NotFound, PayloadTooLarge
+from openedai.errors import ContentMissing, NotFound, PayloadTooLarge
 from openedai.store.contents import Writing
 from openedai.store.database import Query, Value
 from openedai.store.ids import is_id, ordered_id
@@ -151,13 +151,22 @@ class Files:
     async def read(
         self, record: FileRecord, start: int = 0, end: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        """The bytes from `start` up to `end`, exclusive, in chunks. Raises Unavailable and
-        APIError.
+        """The bytes from `start` up to `end`, exclusive, in chunks. Raises Unavailable, NotFound
+        if the file was deleted meanwhile, and ContentMissing.
         """
         database = await self._store.database()
-        async with aclosing(self._store.contents.read(database, record.id, start, end)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        left = (record.bytes if end is None else min(end, record.bytes)) - start
+        with suppress(ContentMissing):
+            async with aclosing(
+                self._store.contents.read(database, record.id, start, end)
+            ) as chunks:
+                async for chunk in chunks:
+                    left -= len(chunk)
+                    yield chunk
+        if left > 0:
+            if not await database.read("select 1 from files where id=$1", record.id):
+                raise no_such_file(record.id)
+            raise ContentMissing
 
     async def delete(self, owner: str, id: str) -> None:
         """Delete a file. Raises NotFound if it does not exist, or another caller has just deleted
