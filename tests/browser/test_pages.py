@@ -76,6 +76,24 @@ def test_the_reference_of_the_api(
     assert watched.violations() == []
 
 
+@pytest.mark.parametrize("gone", ["script", "data"])
+def test_a_page_opens_when_the_server_is_there_again(
+    open_server: Running, watch: Callable[..., Watched], gone: str
+) -> None:
+    watched = watch(open_server)
+    page = watched.open("settings")
+    page.clock.install()
+    addresses = re.compile("/pages/files.js" if gone == "script" else r"/v1/files|/api/session")
+    page.route(addresses, lambda route: route.abort())
+    page.evaluate("location.hash = '#/files'")
+    page.get_by_role("alert").get_by_text("The server cannot be reached.").wait_for()
+    page.unroute(addresses)
+    page.clock.run_for(4000)
+    page.get_by_role("button", name="Upload", exact=True).wait_for()
+    page.get_by_role("columnheader", name="Purpose").or_(page.get_by_text("no files")).wait_for()
+    assert page.locator('[role="alert"]:visible').count() == 0
+
+
 def test_markup_cannot_be_made_from_text(
     open_server: Running, watch: Callable[..., Watched]
 ) -> None:

@@ -7,6 +7,7 @@ import { palette } from "./lib/palette.js";
 import { PAGES } from "./pages.js";
 
 const NAME = "OpenedAI";
+const PAUSE = 3000; // milliseconds before a server that is away is asked again
 let session = null;
 let leave = () => {};
 let frame = null;
@@ -153,8 +154,10 @@ async function route() {
     if (link.dataset.page === entry.name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  const module = await import(`./pages/${entry.name}.js`);
+  const module = await import(`./pages/${entry.name}.js`).catch(() => null);
   if (left.signal.aborted) return;
+  // A browser may remember that a script could not be loaded: then the page is loaded again as a whole.
+  if (!module) return away(entry, left.signal, () => location.reload());
   document.title = `${module.title} – ${NAME}`;
   const heading = h("h1", { tabindex: "-1" }, module.title);
   const box = errorBox();
@@ -169,12 +172,30 @@ async function route() {
     cleanUp = await module.open({ main: content, signal: left.signal, path, fail, session });
   } catch (error) {
     fail(error);
+    if (error instanceof ApiError && error.status === 0) back(left.signal, route);
   }
   // The first page is read from its beginning; later ones from their heading.
   if (frame.moved) heading.focus({ preventScroll: true });
   frame.moved = true;
   frame.main.setAttribute("data-ready", entry.name);
   scrollTo(0, 0);
+}
+
+// Says that a page cannot be loaded, until the server is there again.
+function away(entry, signal, then) {
+  const box = errorBox();
+  show(frame.main, h("div", { class: "heading" }, h("h1", { tabindex: "-1" }, entry.label)), box.element);
+  box.set(new ApiError("The server cannot be reached. This page opens when it is there again."));
+  back(signal, then);
+}
+
+// Calls `then` when the server answers again, unless the page is left before.
+async function back(signal, then) {
+  while (!signal.aborted) {
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    const there = await get("console/api/session", { signal }).then(() => true, (error) => Boolean(error.status));
+    if (there && !signal.aborted) return then();
+  }
 }
 
 function decoded(part) {
