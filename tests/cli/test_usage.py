@@ -129,7 +129,7 @@ def test_without_any(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["--since", "soon"], "--since: write 24h, 7d, 4w or 2026-01-31, not 'soon'"),
-        (["--csv", "--json"], "--csv and --json exclude each other"),
+        (["--csv", "--json"], "give either --csv or --json, not both"),
     ],
 )
 def test_what_is_not_valid(tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -18,10 +18,13 @@ EXAMPLES = (
 
 
 def show_usage(
-    since: Annotated[str, typer.Option(help="24h, 7d, 4w or a date (2026-01-31).")] = "7d",
-    by: Annotated[By, typer.Option(help="What the rows are of.")] = "model",
+    since: Annotated[
+        str, typer.Option(help="Start: 24h, 7d or 4w ago, or a date (2026-01-31).")
+    ] = "7d",
+    by: Annotated[By, typer.Option(help="What to group the rows by.")] = "model",
     keys: Annotated[
-        list[str] | None, typer.Option(help="Only of the key with this id; repeat it for more.")
+        list[str] | None,
+        typer.Option(help="Only requests with the key of this id; may be repeated."),
     ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: Annotated[
@@ -29,12 +32,12 @@ def show_usage(
     ] = False,
     config: Config = None,
 ) -> None:
-    """Show what requests used of models, and what it cost."""
+    """Show how much the models were used, and what it cost."""
     from openedai.cli.usage import report
 
     with ErrorMessages():
         if as_csv and as_json:
-            raise ConfigError("--csv and --json exclude each other")
+            raise ConfigError("give either --csv or --json, not both")
         found = report.rows(read_settings(config), since, by, keys or ())
         if as_csv:
             print(report.as_csv(found, by), end="")
