@@ -121,6 +121,7 @@ def test_a_key_is_changed(own_server: Running, watch: Watch) -> None:
     page.get_by_role("link", name=HOSTILE).click()
     page.get_by_role("button", name="Revoke").click()
     page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    expect(page.get_by_role("heading", name="Make a key")).to_be_visible()
     expect(row).to_have_count(0)
     watched.open("keys/key_none")
     expect(page.get_by_role("alert")).to_contain_text("There is no key 'key_none'")

@@ -29,7 +29,7 @@ export async function openKey(page, id) {
     return form(page, "Save", save, h("div", { class: "fields" }, fields.name, fields.texts), fields.scopes, fields.limits);
   };
   const end = async () => {
-    if (await revoke(page, found, keys)) location.hash = "#/keys";
+    if ((await revoke(page, found, keys)) && !page.signal.aborted) location.hash = "#/keys";
   };
   draw(found);
   add(
