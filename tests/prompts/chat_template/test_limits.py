@@ -63,13 +63,21 @@ def double(start: str, following: str) -> str:
         "{{ 'a'.ljust(99999999999) }}",
         "{{ 'a'.zfill(99999999999) }}",
         "{{ '\\t'.expandtabs(99999999999) }}",
-        "{% for i in range(99999) %}{{ 'a' * 999999 }}{% endfor %}",
-        "{% set x %}{% for i in range(99999) %}{{ 'a' * 999999 }}{% endfor %}{% endset %}",
     ],
 )
 def test_size(source: str) -> None:
     with pytest.raises(TemplateFailed):
         JinjaTemplate(source).render({})
+
+
+@pytest.mark.parametrize("before", ["", "{% set x %}", "{% macro x() %}", "{% filter upper %}"])
+def test_what_is_written_is_counted_at_once(before: str) -> None:
+    """Not when its block ends: until then it could fill the memory."""
+    after = before.partition(" ")[2] and "{% end" + before[3:].partition(" ")[0] + " %}"
+    after += "{{ x() }}" if "macro" in before else ""
+    loop = "{% for i in range(99999) %}{{ 'a' * 999999 }}{% endfor %}"
+    with pytest.raises(TemplateFailed, match="a text that is too long"):
+        JinjaTemplate(before + loop + after, seconds=60).render({})
 
 
 @pytest.mark.parametrize("name", ["center(99999999999)", "wordwrap(1)", "batch(9)", "slice(9)"])

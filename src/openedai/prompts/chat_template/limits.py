@@ -18,6 +18,9 @@ SECONDS = 10.0
 SIZE = 2**25
 """The most characters of a text."""
 
+WRITTEN = 8 * SIZE
+"""The most characters that a rendering may write, into the parts that it then uses too."""
+
 _ITEMS = 2**18
 _BITS = 2**12
 _WIDTH = 64
@@ -31,17 +34,24 @@ class LimitExceeded(Exception):
 
 
 class Budget:
-    """The time left for one rendering, counted on the thread that made this."""
+    """The time left for one rendering, counted on the thread that made this, and what it writes."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.thread_time() + seconds
         self._steps = 0
+        self._written = 0
 
     def step(self) -> None:
         """Count an iteration or a call."""
         self._steps += 1
         if self._steps % _STEPS_BETWEEN_CHECKS == 0 and time.thread_time() > self._end:
             raise LimitExceeded("it takes too long")
+
+    def write(self, size: int) -> None:
+        """Count a text of so many characters, which is kept until its block ends."""
+        self._written += size
+        if self._written > WRITTEN:
+            raise LimitExceeded("it makes a text that is too long")
 
     def each(self, values: Iterable[Any]) -> Iterator[Any]:
         """The values, counting each as a step."""

@@ -54,7 +54,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             lstrip_blocks=True,
             extensions=["jinja2.ext.loopcontrols", GenerationBlock],
             undefined=Missing,
-            finalize=limits.printable,
+            finalize=_written,
             cache_size=0,
         )
         self.binop_table |= {
@@ -179,6 +179,14 @@ def _concat(values: list[Any]) -> str:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else str(limits.printable(value))
+
+
+@pass_context
+def _written(context: Context, value: Any) -> str:
+    text = _text(value)
+    budget: Budget = context[BUDGET]
+    budget.write(len(text))
+    return text
 
 
 def _escape(text: Any) -> str:
