@@ -99,13 +99,16 @@ def file(running: Running, full: str) -> str:
 def store(server: Running, full: str, model: str, file: str) -> str:
     """A vector store with a file that this model embedded."""
     id = made(server, full, "/v1/vector_stores", {"embedding_model": model, "file_ids": [file]})
+    until_embedded(server, full, id)
+    return id
 
+
+def until_embedded(server: Running, full: str, store: str) -> None:
     def done() -> bool:
-        found = json.loads(ask(server, full, f"/v1/vector_stores/{id}").body)
+        found = json.loads(ask(server, full, f"/v1/vector_stores/{store}").body)
         return bool(found["file_counts"]["completed"])
 
     wait_until(done)
-    return id
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +123,7 @@ def listed(server: Running, full: str) -> list[str]:
 
 @pytest.mark.parametrize("body", [{"file_id": "FILE"}, {"file_ids": ["FILE"]}])
 def test_files_of_stores(
-    server: Running, limited: str, stores: dict[str, str], file: str, body: Any
+    server: Running, limited: str, full: str, stores: dict[str, str], file: str, body: Any
 ) -> None:
     sent = json.loads(json.dumps(body).replace("FILE", file))
     folder = "files" if "file_id" in body else "file_batches"
@@ -128,6 +131,7 @@ def test_files_of_stores(
     assert error(refused) == REFUSED
     assert b"`other` does not exist" in refused.body
     made(server, limited, f"/v1/vector_stores/{stores['mine']}/{folder}", sent)
+    until_embedded(server, full, stores["mine"])  # again, which other tests search
 
 
 @pytest.mark.parametrize("theirs", [False, True])
