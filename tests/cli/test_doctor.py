@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -114,14 +115,14 @@ def test_databases(tmp_path: Path) -> None:
     file.write_text("this is not a database, but long enough to be read as one" * 20)
     assert server.database(settings).state == "bad"
     file.unlink()
-    with sqlite3.connect(file) as database:
+    with closing(sqlite3.connect(file)) as database, database:
         database.execute("create table migrations(name text primary key, digest text)")
         database.execute("insert into migrations values('999-of-the-future.sql', 'x')")
     finding = server.database(settings)
     assert finding.state == "bad"
     assert "newer than this server" in finding.found
     file.unlink()
-    with sqlite3.connect(file) as database:
+    with closing(sqlite3.connect(file)) as database, database:
         database.execute("create table other(name text)")
     assert server.database(settings).state == "good"
 
