@@ -21,7 +21,7 @@ BOUNDS: dict[str, dict[str, Any]] = {
     "integer_below_min_value": {"n": 0},
     "decimal_above_max_value": {"top_p": 1.5},
     "decimal_below_min_value": {"top_p": -1.0},
-    "array_above_max_length": {"stop": list("abcde")},
+    "array_above_max_length": {"stop": ["x"] * 65},
     "array_below_min_length": {"messages": []},
     "string_above_max_length": {"grammar": "x" * 65537},
     "string_below_min_length": {"stop": [""]},
