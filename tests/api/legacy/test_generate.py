@@ -96,7 +96,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"temperature": 3}, "decimal_above_max_value", "temperature"),
     ({"top_p": "1"}, "invalid_type", "top_p"),
     ({"logprobs": 6}, "integer_above_max_value", "logprobs"),
-    ({"stop": list("abcde")}, "array_above_max_length", "stop"),
+    ({"stop": ["x"] * 65}, "array_above_max_length", "stop"),
     ({"stream": 1}, "invalid_type", "stream"),
     ({"prompt": "x"}, "unknown_parameter", "prompt"),
     ({"context": "a " * 5000}, "context_length_exceeded", "context"),
