@@ -39,7 +39,7 @@ fuzz: .venv-dev/.installed
 	.venv-dev/bin/python -m tests.fuzz $(ARGS)
 
 # Faults: processes killed and stopped, a full disk, no sockets left, signals; and Codex CLI with a real
-# model. Some fifteen minutes on two cores.
+# model. Some eight minutes on two cores, more beside other work.
 torture: .venv-dev/.installed
 	.venv-dev/bin/python -m pytest -m torture $(ARGS)
 
